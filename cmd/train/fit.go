@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/train"
+)
+
+// fit trains as asked, and writes the run's folder.
+func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
+	if o.device == "cuda" {
+		return errors.New("-device cuda: this build has no CUDA; use -device cpu, or auto, which takes the CPU here")
+	}
+	if o.threads > 0 {
+		runtime.GOMAXPROCS(o.threads)
+	}
+	test, err := openTest(ctx, o)
+	if err != nil {
+		return err
+	}
+	session, err := begin(ctx, o, out)
+	if err != nil {
+		return err
+	}
+	trainer := session.trainer
+	fmt.Fprint(out, trainer.Network())
+	fmt.Fprintf(out, "engine %s, device cpu, seed %d, run %s\n", trainer.Config().Engine, trainer.Config().Seed, session.dir.Path())
+
+	reporter := train.NewReporter(out, terminal, trainer.Config().Epochs)
+	err = trainer.Fit(ctx, train.Callbacks{
+		Step: reporter.Step,
+		Epoch: func(epoch *train.Epoch) error {
+			if test != nil {
+				evaluation, err := trainer.Evaluate(ctx, test)
+				if err != nil {
+					return err
+				}
+				epoch.TestAccuracy = &evaluation.Accuracy
+			}
+			return reporter.Epoch(*epoch)
+		},
+		Save: session.save,
+	})
+	var diverged *train.DivergedError
+	switch {
+	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w; its state is in %s\nGo on with: train -resume -name %s -runs %s", train.ErrInterrupted, session.saved, o.runName(trainer.Network()), o.runs)
+	case errors.As(err, &diverged):
+		return fmt.Errorf("%w; the last good checkpoint is %s", err, session.lastGood())
+	case err != nil:
+		return err
+	}
+	return session.finish(ctx, out, test)
+}
+
+// session is one run of the command on one run folder.
+type session struct {
+	dir     train.RunDir
+	trainer *train.Trainer
+	// saved is the checkpoint written last.
+	saved string
+}
+
+func (o *options) runName(network *builder.Network) string {
+	if o.name != "" {
+		return o.name
+	}
+	return network.Name()
+}
+
+func openTest(ctx context.Context, o *options) (*dataset.Set, error) {
+	if o.test == "none" {
+		return nil, nil
+	}
+	return dataset.Open(ctx, o.test, dataset.Options{Part: dataset.Test})
+}
+
+// begin starts a new run, or opens the one to resume.
+func begin(ctx context.Context, o *options, out io.Writer) (*session, error) {
+	if o.resume {
+		return resume(ctx, o, out)
+	}
+	network, err := o.buildNetwork()
+	if err != nil {
+		return nil, err
+	}
+	config, err := o.settings().WithDefaults(network)
+	if err != nil {
+		return nil, err
+	}
+	var initial builder.Weights
+	if o.init != "" {
+		if initial, err = train.ReadWeights(o.init, network); err != nil {
+			return nil, err
+		}
+	}
+	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
+	if err != nil {
+		return nil, err
+	}
+	trainer, err := train.New(network, set, config, initial)
+	if err != nil {
+		return nil, err
+	}
+	dir, movedTo, err := train.CreateRun(filepath.Join(o.runs, o.runName(network)))
+	if err != nil {
+		return nil, err
+	}
+	if movedTo != "" {
+		fmt.Fprintf(out, "the earlier run is kept as %s\n", movedTo)
+	}
+	return &session{dir: dir, trainer: trainer}, dir.WriteConfig(network, trainer.Config())
+}
+
+func resume(ctx context.Context, o *options, out io.Writer) (*session, error) {
+	name := o.name
+	if name == "" {
+		name = o.experiment
+	}
+	dir, err := train.OpenRun(filepath.Join(o.runs, name))
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, path, damaged, err := dir.Latest()
+	for _, problem := range damaged {
+		fmt.Fprintf(out, "warning: %v\n", problem)
+	}
+	if err != nil {
+		return nil, err
+	}
+	config := checkpoint.Config
+	for flag, set := range map[string]func(){
+		"epochs":           func() { config.Epochs = o.config.Epochs },
+		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },
+		"patience":         func() { config.Patience = o.config.Patience },
+		"data":             func() { config.Data = o.data },
+		"checkpoint-every": func() { config.CheckpointEvery = o.config.CheckpointEvery },
+		"keep":             func() { config.KeepCheckpoints = o.config.KeepCheckpoints },
+	} {
+		if o.given[flag] {
+			set()
+		}
+	}
+	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
+	if err != nil {
+		return nil, err
+	}
+	trainer, err := train.Resume(checkpoint, set, config)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(out, "going on from %s: %d epochs and %d steps are done\n", path, checkpoint.Progress.Epochs, checkpoint.Progress.EpochStep)
+	return &session{dir: dir, trainer: trainer, saved: path}, dir.WriteConfig(trainer.Network(), trainer.Config())
+}
+
+// save writes a checkpoint and the history so far.
+func (s *session) save() error {
+	path, err := s.dir.WriteCheckpoint(s.trainer.Checkpoint())
+	if err != nil {
+		return err
+	}
+	s.saved = path
+	if history := s.trainer.Progress().History; len(history) > 0 {
+		return s.dir.WriteHistory(s.trainer.Network().Name(), history)
+	}
+	return nil
+}
+
+func (s *session) lastGood() string {
+	if s.saved == "" {
+		return "none: the run had not saved one yet"
+	}
+	return s.saved
+}
+
+// finish writes the final weights and the trainer's own answer on the test set,
+// and prints the experiment's closing lines.
+func (s *session) finish(ctx context.Context, out io.Writer, test *dataset.Set) error {
+	progress := s.trainer.Progress()
+	last := progress.History[len(progress.History)-1]
+	fmt.Fprintf(out, "Stopped: %s.\n", progress.Finished)
+	fmt.Fprintf(out, "Final training loss: %.4f\n", last.MeanLoss)
+	if err := train.WriteWeights(s.dir.WeightsPath(), s.trainer.Weights()); err != nil {
+		return err
+	}
+	if test == nil {
+		return nil
+	}
+	evaluation, err := s.trainer.Evaluate(ctx, test)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Accuracy = %.2f %%\n", 100*evaluation.Accuracy)
+	return s.dir.WriteLogits(test.Name, evaluation)
+}

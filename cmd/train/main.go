@@ -1,0 +1,45 @@
+// Command train fits a network to a data set and writes a run folder with its
+// checkpoints, history and plot. Run it with -h for its flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"slipway/internal/cli"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	terminal := term.IsTerminal(int(os.Stdout.Fd()))
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, terminal))
+}
+
+// run is main without the process: it returns the exit code, 0 for success, 1
+// for failure and 2 for wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal bool) int {
+	options, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return cli.ExitOK
+	}
+	if err != nil {
+		return cli.Usage(stderr, "train", err)
+	}
+	if options.version {
+		fmt.Fprintln(stdout, cli.Version("train"))
+		return cli.ExitOK
+	}
+	if err := fit(ctx, options, stdout, terminal); err != nil {
+		return cli.Fail(stderr, "train", err)
+	}
+	return cli.ExitOK
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slipway/builder"
+	"slipway/internal/cli"
+	"slipway/ops"
+	"slipway/train"
+)
+
+const usage = `train fits a network to MNIST, or to a set of the same form, and writes runs/NAME/.
+
+  train -experiment e1                         # the first experiment, 10 epochs
+  train -experiment e2 -until-loss 0.38        # the second, until its loss is below 0.38
+  train -experiment e2 -l1 0 -l2 0 -name dropout-alone
+  train -resume -name e1 -epochs 20            # go on with a run, bit for bit
+
+Flags:
+`
+
+// options is what the command line asks for.
+type options struct {
+	experiment  string
+	network     string
+	name        string
+	runs        string
+	data        string
+	dataDir     string
+	test        string
+	dropout     float64
+	config      train.Config
+	device      string
+	threads     int
+	init        string
+	resume      bool
+	version     bool
+	given       map[string]bool
+	activations activationFlags
+}
+
+// activationFlags collects -activation-l1 and -activation-l2, each LAYER=λ.
+type activationFlags struct{ l1, l2 map[string]float64 }
+
+func (a activationFlags) penalties() map[string]ops.Penalty {
+	penalties := make(map[string]ops.Penalty)
+	for layer, lambda := range a.l1 {
+		penalties[layer] = ops.Penalty{L1: lambda, L2: a.l2[layer]}
+	}
+	for layer, lambda := range a.l2 {
+		penalties[layer] = ops.Penalty{L1: a.l1[layer], L2: lambda}
+	}
+	if len(penalties) == 0 {
+		return nil
+	}
+	return penalties
+}
+
+func layerFactor(into map[string]float64) func(string) error {
+	return func(text string) error {
+		layer, factor, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("%q is not LAYER=λ, such as relu3=0.001", text)
+		}
+		lambda, err := strconv.ParseFloat(factor, 64)
+		if err != nil {
+			return fmt.Errorf("%q: λ is not a number", text)
+		}
+		into[layer] = lambda
+		return nil
+	}
+}
+
+// parse reads the command line. Its error is wrong usage.
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := &options{activations: activationFlags{map[string]float64{}, map[string]float64{}}}
+	c := &o.config
+	flags := cli.NewFlagSet("train", usage, stderr)
+	flags.StringVar(&o.experiment, "experiment", "e1", "the network and its protocol: e1 or e2")
+	flags.StringVar(&o.network, "network", "", "a network in a JSON `file` (as in a run's config.json) instead of an experiment's")
+	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
+	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
+	flags.StringVar(&o.data, "data", "train", "training set: train, a folder, or an images file")
+	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
+	flags.StringVar(&o.test, "test", "t10k", "test set evaluated after each epoch, or none")
+	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")
+	flags.IntVar(&c.Epochs, "epochs", 0, "passes over the training set; the cap of the other stop rules (10; 100 with -until-loss)")
+	flags.IntVar(&c.BatchSize, "batch", 32, "images in a step")
+	flags.Float64Var(&c.UntilLoss, "until-loss", 0, "stop after the first epoch whose mean loss is below this")
+	flags.Float64Var(&c.ValidationFraction, "validation", 0, "fraction of the training set held out")
+	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, and keep the best weights")
+	flags.StringVar(&c.Optimizer.Name, "optimizer", "adam", strings.Join(train.OptimizerNames(), ", "))
+	flags.Float64Var(&c.Optimizer.LearningRate, "lr", 0, "learning rate (1e-3; rmsprop 1e-2)")
+	flags.Float64Var(&c.Optimizer.Momentum, "momentum", 0, "momentum of sgd and rmsprop")
+	flags.BoolVar(&c.Optimizer.Nesterov, "nesterov", false, "Nesterov momentum of sgd")
+	flags.Float64Var(&c.Optimizer.Beta1, "beta1", 0, "decay of the first moment of adam and adamw (0.9)")
+	flags.Float64Var(&c.Optimizer.Beta2, "beta2", 0, "decay of the second moment of adam and adamw (0.999)")
+	flags.Float64Var(&c.Optimizer.Alpha, "alpha", 0, "decay of rmsprop's mean square (0.99)")
+	flags.Float64Var(&c.Optimizer.Epsilon, "epsilon", 0, "keeps denominators from zero (1e-8)")
+	flags.Float64Var(&c.Optimizer.WeightDecay, "weight-decay", 0, "decoupled in adamw, added to the gradient in the others")
+	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
+	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
+	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
+	flags.Func("activation-l2", "`LAYER=λ`: the same with λ·Σa²", layerFactor(o.activations.l2))
+	flags.StringVar(&c.Pixels, "pixels", train.PixelsRaw, "how pixels are fed: "+train.PixelsRaw+" or "+train.PixelsUnit)
+	flags.Uint64Var(&c.Seed, "seed", 0, "decides weights, shuffles, dropout and the validation split")
+	flags.StringVar(&c.Engine, "engine", builder.DefaultEngine, strings.Join(builder.EngineNames(), " or "))
+	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
+	flags.StringVar(&o.device, "device", "auto", "auto, cpu or cuda")
+	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
+	flags.BoolVar(&o.resume, "resume", false, "go on with the run of that name")
+	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")
+	flags.IntVar(&c.KeepCheckpoints, "keep", 3, "checkpoints kept")
+	flags.BoolVar(&o.version, "version", false, "print the version")
+	if err := cli.Parse(flags, args); err != nil {
+		return nil, err
+	}
+	o.given = cli.Given(flags)
+	return o, o.check()
+}
+
+// check rejects what is unknown or does not go together.
+func (o *options) check() error {
+	experiments := []string{"e1", "e2"}
+	switch {
+	case !slices.Contains(experiments, o.experiment):
+		return fmt.Errorf("unknown experiment %q%s; there are e1 and e2", o.experiment, cli.Nearest(o.experiment, experiments))
+	case o.given["network"] && o.given["experiment"]:
+		return errors.New("-network and -experiment each name a network; give one of them")
+	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
+		return errors.New("-dropout applies to -experiment e2 alone")
+	case !slices.Contains([]string{"auto", "cpu", "cuda"}, o.device):
+		return fmt.Errorf("unknown device %q; there are auto, cpu and cuda", o.device)
+	case o.threads < 0:
+		return fmt.Errorf("-threads %d is negative", o.threads)
+	case o.given["epochs"] && o.config.Epochs < 1:
+		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
+	case o.given["batch"] && o.config.BatchSize < 1:
+		return fmt.Errorf("-batch %d; at least 1 is needed", o.config.BatchSize)
+	case !slices.Contains(builder.EngineNames(), o.config.Engine):
+		return fmt.Errorf("unknown engine %q; there are %s", o.config.Engine, strings.Join(builder.EngineNames(), ", "))
+	case o.resume && o.init != "":
+		return errors.New("-resume goes on from the run's checkpoint, -init starts from other weights; give one of them")
+	case o.resume && o.name == "" && !o.given["experiment"]:
+		return errors.New("-resume needs the run's -name")
+	}
+	if o.resume {
+		// A resumed run keeps its settings; these alone say when to stop and
+		// where things are.
+		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "data", "data-dir", "test", "threads", "device", "checkpoint-every", "keep", "version"}
+		for name := range o.given {
+			if !slices.Contains(free, name) {
+				return fmt.Errorf("-%s does not apply to -resume: a run keeps its settings; start a new one with -init instead", name)
+			}
+		}
+	}
+	return nil
+}
+
+// buildNetwork returns the network asked for.
+func (o *options) buildNetwork() (*builder.Network, error) {
+	if o.network != "" {
+		return readNetwork(o.network)
+	}
+	if o.experiment == "e2" {
+		return builder.E2(10, o.dropout)
+	}
+	return builder.E1(10)
+}
+
+func readNetwork(path string) (*builder.Network, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read network: %w", err)
+	}
+	network, err := builder.ParseNetwork(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return network, nil
+}
+
+// settings fills in what the experiment's protocol says and the flags do not.
+func (o *options) settings() train.Config {
+	c := o.config
+	if o.experiment == "e2" && o.network == "" {
+		if !o.given["l1"] {
+			c.ParameterPenalty.L1 = 0.001
+		}
+		if !o.given["l2"] {
+			c.ParameterPenalty.L2 = 0.001
+		}
+	}
+	if c.UntilLoss > 0 && c.Epochs == 0 {
+		c.Epochs = 100
+	}
+	c.Data = o.data
+	c.ActivationPenalties = o.activations.penalties()
+	return c
+}
+

@@ -1,0 +1,135 @@
+// Package cli is what Slipway's commands share: exit codes, flag errors that
+// name the nearest flag, and the version.
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// Exit codes of every command.
+const (
+	ExitOK      = 0
+	ExitFailure = 1
+	ExitUsage   = 2
+)
+
+// NewFlagSet returns a flag set whose -h prints the usage text and the flags.
+func NewFlagSet(command, usage string, output io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprint(output, usage)
+		flags.SetOutput(output)
+		flags.PrintDefaults()
+		flags.SetOutput(io.Discard)
+	}
+	// Errors are printed once, by Usage.
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+// Parse reads the arguments and rejects what is left over. For -h it returns
+// flag.ErrHelp after the usage was printed; for an unknown flag its error names
+// the nearest one.
+func Parse(flags *flag.FlagSet, args []string) error {
+	usage := flags.Usage
+	help := false
+	flags.Usage = func() { help = true }
+	err := flags.Parse(args)
+	flags.Usage = usage
+	if errors.Is(err, flag.ErrHelp) {
+		if help {
+			usage()
+		}
+		return flag.ErrHelp
+	}
+	if err != nil {
+		if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+			var names []string
+			flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+			return fmt.Errorf("unknown flag -%s%s", name, Nearest(name, names))
+		}
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return nil
+}
+
+// Given returns the names of the flags that were set on the command line.
+func Given(flags *flag.FlagSet) map[string]bool {
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return given
+}
+
+// Usage prints an error of usage and returns ExitUsage.
+func Usage(stderr io.Writer, command string, err error) int {
+	fmt.Fprintf(stderr, "%s: %v\nRun '%s -h' for help.\n", command, err, command)
+	return ExitUsage
+}
+
+// Fail prints an error and returns ExitFailure.
+func Fail(stderr io.Writer, command string, err error) int {
+	fmt.Fprintf(stderr, "%s: %v\n", command, err)
+	return ExitFailure
+}
+
+// Nearest returns "; did you mean NAME?" for the candidate nearest to the word,
+// or nothing if none is near.
+func Nearest(word string, candidates []string) string {
+	best, bestDistance := "", len(word)/2+1
+	for _, candidate := range candidates {
+		if d := distance(word, candidate); d < bestDistance {
+			best, bestDistance = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// distance is the number of insertions, deletions and replacements between two
+// words (Levenshtein, 1966).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// Version returns the command's name, its module's version, the commit it was
+// built from if the build recorded it, and the Go version and platform.
+func Version(command string) string {
+	version, commit := "(devel)", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" {
+			version = info.Main.Version
+		}
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				commit = " " + setting.Value
+			}
+		}
+	}
+	return fmt.Sprintf("%s %s%s (slipway, %s, %s/%s)", command, version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

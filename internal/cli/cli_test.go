@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		name, args, want string
+		help             bool
+	}{
+		{name: "good", args: "-epochs 3"},
+		{name: "unknown flag", args: "-epoch 3", want: "unknown flag -epoch; did you mean epochs?"},
+		{name: "far flag", args: "-zzzzzz 3", want: "unknown flag -zzzzzz"},
+		{name: "not a number", args: "-epochs three", want: `invalid value "three" for flag -epochs`},
+		{name: "left over", args: "-epochs 3 e1", want: `unexpected argument "e1"`},
+		{name: "help", args: "-h", help: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var output bytes.Buffer
+			flags := NewFlagSet("train", "usage text\n", &output)
+			flags.Int("epochs", 1, "passes")
+			err := Parse(flags, strings.Fields(test.args))
+			switch {
+			case test.help:
+				if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(output.String(), "usage text\n") || !strings.Contains(output.String(), "-epochs") {
+					t.Errorf("error %v, output %q", err, output.String())
+				}
+			case test.want == "" && err != nil, test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("error %v, want %q", err, test.want)
+			case output.Len() > 0:
+				t.Errorf("printed %q; an error is printed once, by Usage", output.String())
+			}
+		})
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}} {
+		if got := distance(test.a, test.b); got != test.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}

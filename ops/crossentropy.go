@@ -1,0 +1,115 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// NewLabels returns the node of a batch of labels, 0 ≤ label < classes, and the
+// slice to write them into before the graph runs.
+func NewLabels(g *gorgonia.ExprGraph, batch int) (*gorgonia.Node, []int32) {
+	labels := make([]int32, batch)
+	value := tensor.New(tensor.WithShape(batch), tensor.WithBacking(labels))
+	return gorgonia.NewVector(g, tensor.Int32, gorgonia.WithShape(batch), gorgonia.WithName("labels"), gorgonia.WithValue(value)), labels
+}
+
+// SoftmaxCrossEntropy applies the mean over the batch of the cross-entropy of
+// softmax(logits) and the labels,
+//
+//	L = 1/N · Σₙ (log Σⱼ exp(xₙⱼ − mₙ) + mₙ − xₙ,label)   with mₙ = maxⱼ xₙⱼ,
+//
+// from the logits N×K themselves, so that no exponential overflows and no
+// logarithm of 0 is taken. Its gradient is (softmax(xₙ) − onehot(labelₙ)) / N.
+// labels is a node of NewLabels.
+func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) {
+	shape := logits.Shape().Clone()
+	if shape.Dims() != 2 || labels.Shape().Dims() != 1 || labels.Shape()[0] != shape[0] {
+		return nil, fmt.Errorf("softmax cross-entropy: logits %v and labels %v, want N×K and N", shape, labels.Shape())
+	}
+	classes := shape[1]
+	value := gorgonia.NewF32(0)
+	forward := &operator{
+		name: "SoftmaxCrossEntropy", output: tensorType(0), shape: tensor.ScalarShape(),
+		differentiable: []bool{true, false},
+		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
+			x, targets, err := logitsAndLabels(inputs, classes)
+			if err != nil {
+				return nil, err
+			}
+			total := 0.0
+			for n, label := range targets {
+				row := x[n*classes : (n+1)*classes]
+				total += logSumExp(row) - float64(row[label])
+			}
+			*value = gorgonia.F32(total / float64(len(targets)))
+			return value, nil
+		},
+		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			dx, dxValues := newTensor(shape...)
+			backward := &operator{
+				name: "SoftmaxCrossEntropyGradient", output: tensorType(2), shape: shape,
+				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
+					x, targets, err := logitsAndLabels(inputs, classes)
+					if err != nil {
+						return nil, err
+					}
+					outer, err := scalar(inputs[2])
+					if err != nil {
+						return nil, err
+					}
+					factor := float64(outer) / float64(len(targets))
+					for n, label := range targets {
+						row, gradient := x[n*classes:(n+1)*classes], dxValues[n*classes:(n+1)*classes]
+						normaliser := logSumExp(row)
+						for j, logit := range row {
+							probability := math.Exp(float64(logit) - normaliser)
+							if j == int(label) {
+								probability--
+							}
+							gradient[j] = float32(probability * factor)
+						}
+					}
+					return dx, nil
+				},
+			}
+			node, err := backward.apply(inputs[0], inputs[1], grad)
+			return gorgonia.Nodes{node, nil}, err
+		},
+	}
+	return forward.apply(logits, labels)
+}
+
+// logSumExp is log Σ exp(xⱼ), computed in float64 around the maximum.
+func logSumExp(row []float32) float64 {
+	largest := math.Inf(-1)
+	for _, x := range row {
+		largest = math.Max(largest, float64(x)) // NaN wins
+	}
+	sum := 0.0
+	for _, x := range row {
+		sum += math.Exp(float64(x) - largest)
+	}
+	return largest + math.Log(sum)
+}
+
+func logitsAndLabels(inputs []gorgonia.Value, classes int) ([]float32, []int32, error) {
+	x, err := float32s(inputs[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	dense, ok := inputs[1].(*tensor.Dense)
+	if !ok || dense.Dtype() != tensor.Int32 {
+		return nil, nil, errors.New("labels are not an int32 tensor")
+	}
+	labels := dense.Int32s()
+	for n, label := range labels {
+		if label < 0 || int(label) >= classes {
+			return nil, nil, fmt.Errorf("label %d of the batch is %d, outside 0…%d", n, label, classes-1)
+		}
+	}
+	return x, labels, nil
+}

@@ -1,0 +1,127 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/internal/random"
+)
+
+// Layout says in which order a four-dimensional tensor's values lie in memory.
+// Tensors of two dimensions lie the same way in both.
+type Layout int
+
+const (
+	// ChannelsFirst is N×C×H×W, the layout of ONNX and of the reference engine.
+	ChannelsFirst Layout = iota
+	// ChannelsLast is N×H×W×C, the layout of the native engine.
+	ChannelsLast
+)
+
+// Masks draws dropout masks. The mask of a step is a pure function of the key
+// and the step, so that a resumed run draws the masks of an unbroken one, and
+// both engines draw the same.
+type Masks struct {
+	key  uint64
+	step uint64
+}
+
+// NewMasks returns the masks of one dropout layer.
+func NewMasks(seed uint64, layer string) *Masks {
+	return &Masks{key: random.Key(seed, "dropout "+layer)}
+}
+
+// SetStep chooses the step whose mask the next run of the graph draws.
+func (m *Masks) SetStep(step uint64) { m.step = step }
+
+// Fill writes one factor per value: 0 with probability p, else 1/(1−p). Value i,
+// counted in channels-first order through the batch, takes word i mod 4 of
+// Philox(key, {i / 4, step}), and is dropped if that is below p·2³².
+func (m *Masks) Fill(factors []float32, p float64) {
+	threshold := uint64(math.Round(p * (1 << 32)))
+	keep := float32(1 / (1 - p))
+	counter := [4]uint32{2: uint32(m.step), 3: uint32(m.step >> 32)}
+	for i := 0; i < len(factors); i += 4 {
+		counter[0], counter[1] = uint32(i/4), uint32(uint64(i/4)>>32)
+		for j, word := range random.Philox(m.key, counter) {
+			if i+j >= len(factors) {
+				break
+			}
+			factor := keep
+			if uint64(word) < threshold {
+				factor = 0
+			}
+			factors[i+j] = factor
+		}
+	}
+}
+
+// Dropout applies y = x ∘ m, where each mᵢ is 0 with probability p and 1/(1−p)
+// otherwise. Its gradient is dx = dy ∘ m with the same m. (Gorgonia's own
+// scales the gradient by p's complement wrongly unless p = 0.5.)
+func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgonia.Node, error) {
+	shape := x.Shape().Clone()
+	count := shape.TotalSize()
+	mask := make([]float32, count)
+	drawn := mask
+	if layout == ChannelsLast && shape.Dims() == 4 {
+		drawn = make([]float32, count)
+	}
+	y, yValues := newTensor(shape...)
+	forward := &operator{
+		name: fmt.Sprintf("Dropout(p=%v)", p), output: tensorType(shape.Dims()), shape: shape,
+		differentiable: []bool{true},
+		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
+			xValues, err := float32s(inputs[0])
+			if err != nil {
+				return nil, err
+			}
+			masks.Fill(drawn, p)
+			if layout == ChannelsLast && shape.Dims() == 4 {
+				toChannelsLast(mask, drawn, shape)
+			}
+			multiply(yValues, xValues, mask)
+			return y, nil
+		},
+		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+			dx, dxValues := newTensor(shape...)
+			backward := &operator{
+				name: "DropoutGradient", output: tensorType(shape.Dims()), shape: shape,
+				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
+					dy, err := float32s(inputs[0])
+					if err != nil {
+						return nil, err
+					}
+					multiply(dxValues, dy, mask)
+					return dx, nil
+				},
+			}
+			// The output is an input, so that the mask is this step's.
+			node, err := backward.apply(grad, output)
+			return gorgonia.Nodes{node}, err
+		},
+	}
+	return forward.apply(x)
+}
+
+func multiply(product, a, b []float32) {
+	for i := range product {
+		product[i] = a[i] * b[i]
+	}
+}
+
+// toChannelsLast copies values in channels-first order of an N×H×W×C tensor
+// into that tensor's order. shape is the tensor's: N, H, W, C.
+func toChannelsLast(last, first []float32, shape tensor.Shape) {
+	batch, height, width, channels := shape[0], shape[1], shape[2], shape[3]
+	for n := 0; n < batch; n++ {
+		for c := 0; c < channels; c++ {
+			for position := 0; position < height*width; position++ {
+				last[(n*height*width+position)*channels+c] = first[(n*channels+c)*height*width+position]
+			}
+		}
+	}
+}

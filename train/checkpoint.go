@@ -1,0 +1,212 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway/builder"
+	"slipway/internal/safetensors"
+)
+
+// Checkpoint is the whole state of a run between two steps. Its file is a
+// safetensors file: the weights under their PyTorch names ("conv1.weight"), the
+// optimizer's state under "optimizer.<slot>.<name>", the best weights of early
+// stopping under "best.<name>", and everything else as JSON in the metadata.
+// All tensors are in the public layout (O×I×KH×KW, Out×In).
+type Checkpoint struct {
+	Network *builder.Network
+	Config  Config
+	Weights builder.Weights
+	// OptimizerState holds the tensors of each of the optimizer's slots, in the
+	// order of Network.Parameters.
+	OptimizerState map[string]builder.Weights
+	// Best holds the weights of the epoch with the lowest validation loss, nil
+	// if there is none.
+	Best     builder.Weights
+	Progress Progress
+}
+
+// Progress is where a run stands. With the seed it is also the whole random
+// state: shuffles are a function of the seed and the epoch, dropout masks of
+// the seed and the step.
+type Progress struct {
+	// Epochs is the number of finished epochs, EpochStep the steps done in the
+	// epoch under way, and Step the steps done in all.
+	Epochs    int `json:"epochs"`
+	EpochStep int `json:"epoch_step"`
+	Step      int `json:"step"`
+	// The sums over the epoch under way: images, loss and cross-entropy by
+	// image, images classified right, and seconds.
+	Images       int     `json:"images"`
+	LossSum      float64 `json:"loss_sum"`
+	CrossEntropy float64 `json:"cross_entropy_sum"`
+	Correct      int     `json:"correct"`
+	LastLoss     float64 `json:"last_loss"`
+	Seconds      float64 `json:"seconds"`
+	// BestEpoch and BestLoss are those of early stopping, 0 if it is off.
+	BestEpoch int     `json:"best_epoch,omitempty"`
+	BestLoss  float64 `json:"best_loss,omitempty"`
+	// Finished says why the run ended, empty while it has not.
+	Finished string  `json:"finished,omitempty"`
+	History  History `json:"history"`
+}
+
+// checkpointState is the JSON in the metadata.
+type checkpointState struct {
+	Version  int              `json:"version"`
+	Network  *builder.Network `json:"network"`
+	Config   Config           `json:"config"`
+	Progress Progress         `json:"progress"`
+}
+
+const (
+	checkpointVersion = 1
+	stateKey          = "slipway.state"
+	digestKey         = "slipway.sha256"
+)
+
+// WriteCheckpoint writes the checkpoint atomically: the file is the old one or
+// the new one, whole, whatever happens.
+func WriteCheckpoint(path string, c *Checkpoint) error {
+	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress})
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	file := &safetensors.File{Metadata: map[string]string{"format": "pt", stateKey: string(state)}}
+	add := func(prefix string, weights builder.Weights) {
+		for _, tensor := range weights {
+			file.Tensors = append(file.Tensors, safetensors.NewFloat32(prefix+tensor.Name, tensor.Shape, tensor.Data))
+		}
+	}
+	add("", c.Weights)
+	for _, slot := range c.Config.Optimizer.slots() {
+		add("optimizer."+slot+".", c.OptimizerState[slot])
+	}
+	add("best.", c.Best)
+	file.Metadata[digestKey] = digest(file)
+	if err := safetensors.Write(path, file); err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	return nil
+}
+
+// digest covers the state and every tensor's name and data, so that a flipped
+// bit anywhere in the file is found.
+func digest(file *safetensors.File) string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%d %s\n", len(file.Metadata[stateKey]), file.Metadata[stateKey])
+	for _, tensor := range file.Tensors {
+		fmt.Fprintf(sum, "%q %s %v %d\n", tensor.Name, tensor.DType, tensor.Shape, len(tensor.Data))
+		sum.Write(tensor.Data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// ReadCheckpoint reads and verifies a checkpoint.
+func ReadCheckpoint(path string) (*Checkpoint, error) {
+	file, err := safetensors.Read(path)
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	checkpoint, err := decodeCheckpoint(file)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return checkpoint, nil
+}
+
+func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
+	raw, ok := file.Metadata[stateKey]
+	if !ok {
+		return nil, fmt.Errorf("has no %q in its metadata; it holds weights alone, or another program wrote it: start from its weights with -init", stateKey)
+	}
+	if got := digest(file); got != file.Metadata[digestKey] {
+		return nil, fmt.Errorf("is damaged: its content has the sha256 %s, its metadata says %s; use an older checkpoint", got, file.Metadata[digestKey])
+	}
+	var state checkpointState
+	if err := json.Unmarshal([]byte(raw), &state); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if state.Version != checkpointVersion || state.Network == nil {
+		return nil, fmt.Errorf("is of version %d; this program reads version %d", state.Version, checkpointVersion)
+	}
+	c := &Checkpoint{Network: state.Network, Config: state.Config, Progress: state.Progress, OptimizerState: make(map[string]builder.Weights)}
+	var err error
+	if c.Weights, err = takeWeights(file, "", c.Network); err != nil {
+		return nil, err
+	}
+	for _, slot := range c.Config.Optimizer.slots() {
+		if c.OptimizerState[slot], err = takeWeights(file, "optimizer."+slot+".", c.Network); err != nil {
+			return nil, err
+		}
+	}
+	if c.Progress.BestEpoch > 0 {
+		if c.Best, err = takeWeights(file, "best.", c.Network); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// takeWeights collects the network's tensors from those whose names begin with
+// the prefix.
+func takeWeights(file *safetensors.File, prefix string, network *builder.Network) (builder.Weights, error) {
+	var weights builder.Weights
+	for _, parameter := range network.Parameters() {
+		tensor, ok := file.Tensor(prefix + parameter.Name)
+		if !ok {
+			return nil, fmt.Errorf("tensor %q is missing", prefix+parameter.Name)
+		}
+		if !slices.Equal(tensor.Shape, parameter.Shape) {
+			return nil, fmt.Errorf("tensor %q is %v, network %s needs %v", tensor.Name, builder.Shape(tensor.Shape), network.Name(), parameter.Shape)
+		}
+		data, err := tensor.Float32s()
+		if err != nil {
+			return nil, err
+		}
+		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
+	}
+	return weights, nil
+}
+
+// ReadWeights reads the network's weights from any safetensors file that has
+// them under their PyTorch names: a checkpoint, or a state dict saved from
+// Python. Other tensors in the file are an error unless the file is a
+// checkpoint of ours.
+func ReadWeights(path string, network *builder.Network) (builder.Weights, error) {
+	file, err := safetensors.Read(path)
+	if err != nil {
+		return nil, fmt.Errorf("read weights: %w", err)
+	}
+	weights, err := takeWeights(file, "", network)
+	if err != nil {
+		return nil, fmt.Errorf("weights %s: %w", path, err)
+	}
+	if _, ours := file.Metadata[stateKey]; !ours && len(file.Tensors) != len(weights) {
+		var unknown []string
+		for _, tensor := range file.Tensors {
+			if _, ok := weights.Get(tensor.Name); !ok {
+				unknown = append(unknown, tensor.Name)
+			}
+		}
+		return nil, fmt.Errorf("weights %s: network %s has no parameters %s", path, network.Name(), strings.Join(unknown, ", "))
+	}
+	return weights, nil
+}
+
+// WriteWeights writes the weights alone, as a state dict that PyTorch loads
+// with safetensors.torch.load_file.
+func WriteWeights(path string, weights builder.Weights) error {
+	file := &safetensors.File{Metadata: map[string]string{"format": "pt"}}
+	for _, tensor := range weights {
+		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape, tensor.Data))
+	}
+	if err := safetensors.Write(path, file); err != nil {
+		return fmt.Errorf("write weights: %w", err)
+	}
+	return nil
+}

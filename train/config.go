@@ -1,0 +1,139 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/ops"
+)
+
+// Config is everything that a training run depends on beside the network and
+// the data. The same Config, network, data and engine give the same bits.
+type Config struct {
+	// Data names the training set, for the record.
+	Data string `json:"data"`
+	// Pixels says how the bytes 0…255 are fed: PixelsRaw, the protocol of the
+	// experiments and used if empty, or PixelsUnit.
+	Pixels string `json:"pixels"`
+	// BatchSize is the number of images in a step, 32 if zero. The last batch
+	// of an epoch may be shorter.
+	BatchSize int `json:"batch_size"`
+	// Epochs is the number of passes over the training set, 10 if zero. With
+	// UntilLoss or Patience it is the cap.
+	Epochs int `json:"epochs"`
+	// UntilLoss stops after the first epoch whose mean loss, penalties
+	// included, is below it. 0 means no such rule.
+	UntilLoss float64 `json:"until_loss,omitempty"`
+	// ValidationFraction of the training set is held out, to watch the loss on;
+	// 0 holds out nothing.
+	ValidationFraction float64 `json:"validation_fraction,omitempty"`
+	// Patience stops once the validation loss has not been lower for that many
+	// epochs, and goes back to the weights of the best one. 0 means no such
+	// rule.
+	Patience int `json:"patience,omitempty"`
+	// Optimizer is the update rule.
+	Optimizer OptimizerConfig `json:"optimizer"`
+	// ParameterPenalty is added to the loss over all parameter tensors:
+	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
+	ParameterPenalty ops.Penalty `json:"parameter_penalty"`
+	// ActivationPenalties are added to the loss for the outputs of the named
+	// layers: the batch's mean of λ1·Σ|a| + λ2·Σa².
+	ActivationPenalties map[string]ops.Penalty `json:"activation_penalties,omitempty"`
+	// Seed decides the initial weights, the shuffles, the dropout masks and the
+	// validation split.
+	Seed uint64 `json:"seed"`
+	// Engine is native or gorgonia; builder.DefaultEngine if empty.
+	Engine string `json:"engine"`
+	// CheckpointEvery saves a checkpoint after that many epochs, 1 if zero.
+	CheckpointEvery int `json:"checkpoint_every"`
+	// KeepCheckpoints is how many of them stay, 3 if zero.
+	KeepCheckpoints int `json:"keep_checkpoints"`
+}
+
+// Ways of feeding the bytes of an image.
+const (
+	PixelsRaw  = "0…255" // as they are
+	PixelsUnit = "0…1"   // divided by 255
+)
+
+func (c Config) pixels() dataset.Pixels {
+	if c.Pixels == PixelsUnit {
+		return dataset.UnitPixels()
+	}
+	return dataset.Pixels{}
+}
+
+// WithDefaults fills in what is zero and reports what is out of range or does
+// not fit the network.
+func (c Config) WithDefaults(network *builder.Network) (Config, error) {
+	setDefault(&c.Pixels, PixelsRaw)
+	setDefault(&c.BatchSize, 32)
+	setDefault(&c.Epochs, 10)
+	setDefault(&c.CheckpointEvery, 1)
+	setDefault(&c.KeepCheckpoints, 3)
+	setDefault(&c.Engine, builder.DefaultEngine)
+	if !slices.Contains(builder.EngineNames(), c.Engine) {
+		return c, fmt.Errorf("unknown engine %q; there are %s", c.Engine, strings.Join(builder.EngineNames(), ", "))
+	}
+	optimizer, err := c.Optimizer.withDefaults()
+	if err != nil {
+		return c, err
+	}
+	c.Optimizer = optimizer
+	switch {
+	case c.Pixels != PixelsRaw && c.Pixels != PixelsUnit:
+		return c, fmt.Errorf("pixels %q; there are %s and %s", c.Pixels, PixelsRaw, PixelsUnit)
+	case c.BatchSize < 1:
+		return c, fmt.Errorf("batch size %d; at least 1 is needed", c.BatchSize)
+	case c.Epochs < 1:
+		return c, fmt.Errorf("%d epochs; at least 1 is needed", c.Epochs)
+	case c.UntilLoss < 0:
+		return c, fmt.Errorf("loss threshold %v is negative; no loss is ever below it", c.UntilLoss)
+	case !(c.ValidationFraction >= 0 && c.ValidationFraction < 1):
+		return c, fmt.Errorf("validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
+	case c.Patience < 0:
+		return c, fmt.Errorf("patience %d is negative", c.Patience)
+	case c.Patience > 0 && c.ValidationFraction == 0:
+		return c, errors.New("early stopping (patience) needs a validation fraction to watch")
+	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
+		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
+	}
+	if err := checkPenalty("parameters", c.ParameterPenalty); err != nil {
+		return c, err
+	}
+	for layer, penalty := range c.ActivationPenalties {
+		if _, ok := network.Node(layer); !ok {
+			return c, fmt.Errorf("activation penalty: network %s has no layer %q; it has %s", network.Name(), layer, strings.Join(layerNames(network), ", "))
+		}
+		if err := checkPenalty("layer "+layer, penalty); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkPenalty(of string, penalty ops.Penalty) error {
+	if !(penalty.L1 >= 0 && penalty.L2 >= 0) {
+		return fmt.Errorf("penalty of %s: λ1 = %v, λ2 = %v; neither may be negative", of, penalty.L1, penalty.L2)
+	}
+	return nil
+}
+
+func layerNames(network *builder.Network) []string {
+	var names []string
+	for _, node := range network.Nodes() {
+		names = append(names, node.Name)
+	}
+	return names
+}

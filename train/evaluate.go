@@ -1,0 +1,120 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"slipway/dataset"
+)
+
+// evaluationBatch is the number of images evaluated at a time.
+const evaluationBatch = 250
+
+// Evaluation is the trainer's own answer on a data set, with dropout off.
+type Evaluation struct {
+	// Logits is N×Classes, row after row.
+	Logits  []float32
+	Classes int
+	// Loss is the mean cross-entropy, without penalties.
+	Loss float64
+	// Correct of the N images are classified right; Accuracy is their share.
+	Correct  int
+	Accuracy float64
+}
+
+// Evaluate classifies every image of the set with the weights as they are now.
+func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, error) {
+	if err := fits(t.network, set); err != nil {
+		return nil, err
+	}
+	classes, err := t.network.Classes()
+	if err != nil {
+		return nil, err
+	}
+	batches, err := dataset.Sequential(set, evaluationBatch)
+	if err != nil {
+		return nil, err
+	}
+	evaluation := &Evaluation{Classes: classes, Logits: make([]float32, 0, set.Len()*classes)}
+	sum := 0.0
+	for _, indices := range batches.Epoch(0, 0) {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
+		}
+		p, err := t.program(len(indices), false)
+		if err != nil {
+			return nil, err
+		}
+		if err := set.Fill(p.graph.Images(), p.labels, indices, t.config.pixels()); err != nil {
+			return nil, err
+		}
+		if err := p.run(); err != nil {
+			return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
+		}
+		_, data, err := p.losses()
+		if err != nil {
+			return nil, err
+		}
+		correct, err := p.correct()
+		if err != nil {
+			return nil, err
+		}
+		logits, err := p.logits()
+		if err != nil {
+			return nil, err
+		}
+		evaluation.Logits = append(evaluation.Logits, logits...)
+		evaluation.Correct += correct
+		sum += data * float64(len(indices))
+	}
+	evaluation.Loss = sum / float64(set.Len())
+	evaluation.Accuracy = float64(evaluation.Correct) / float64(set.Len())
+	return evaluation, nil
+}
+
+// losses returns the batch's loss with and without penalties.
+func (p *program) losses() (total, data float64, err error) {
+	if total, err = scalarValue(p.total); err != nil {
+		return 0, 0, err
+	}
+	data, err = scalarValue(p.data)
+	return total, data, err
+}
+
+// logits returns the batch's logits, valid until the next run.
+func (p *program) logits() ([]float32, error) {
+	dense, ok := p.graph.Logits.Value().(*tensor.Dense)
+	if !ok {
+		return nil, fmt.Errorf("logits are a %T", p.graph.Logits.Value())
+	}
+	return dense.Float32s(), nil
+}
+
+// correct counts the images whose largest logit is that of their label; of
+// equal logits the first counts.
+func (p *program) correct() (int, error) {
+	logits, err := p.logits()
+	if err != nil {
+		return 0, err
+	}
+	classes := len(logits) / len(p.labels)
+	count := 0
+	for n, label := range p.labels {
+		if argmax(logits[n*classes:(n+1)*classes]) == int(label) {
+			count++
+		}
+	}
+	return count, nil
+}
+
+func argmax(row []float32) int {
+	best := 0
+	for i, x := range row {
+		if x > row[best] {
+			best = i
+		}
+	}
+	return best
+}

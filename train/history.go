@@ -1,0 +1,73 @@
+package train
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// Epoch is what one pass over the training set came to.
+type Epoch struct {
+	// Epoch counts from 1, Steps is the number of steps in it.
+	Epoch int `json:"epoch"`
+	Steps int `json:"steps"`
+	// MeanLoss is the mean over the epoch's images, LastLoss that of the last
+	// batch; both include the penalties.
+	MeanLoss float64 `json:"mean_loss"`
+	LastLoss float64 `json:"last_loss"`
+	// MeanCrossEntropy is MeanLoss without the penalties.
+	MeanCrossEntropy float64 `json:"mean_cross_entropy"`
+	// TrainAccuracy is the share of training images classified right on their
+	// way through the epoch, with dropout on.
+	TrainAccuracy float64 `json:"train_accuracy"`
+	// ValidationLoss (without penalties) and ValidationAccuracy are those of the
+	// images held out, after the epoch; nil if there are none.
+	ValidationLoss     *float64 `json:"validation_loss,omitempty"`
+	ValidationAccuracy *float64 `json:"validation_accuracy,omitempty"`
+	// TestAccuracy is that of the test set after the epoch, nil if it was not
+	// evaluated. Nothing is chosen by it.
+	TestAccuracy *float64 `json:"test_accuracy,omitempty"`
+	// Seconds is the time of the training steps, feeding included, evaluation
+	// not.
+	Seconds         float64 `json:"seconds"`
+	ImagesPerSecond float64 `json:"images_per_second"`
+}
+
+// History is one Epoch after another.
+type History []Epoch
+
+// JSON returns the history as an indented JSON array.
+func (h History) JSON() ([]byte, error) {
+	raw, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return append(raw, '\n'), nil
+}
+
+// CSV returns the history as a table with a header line; what was not measured
+// is empty.
+func (h History) CSV() ([]byte, error) {
+	var text bytes.Buffer
+	table := csv.NewWriter(&text)
+	rows := [][]string{{"epoch", "steps", "mean_loss", "last_loss", "mean_cross_entropy", "train_accuracy",
+		"validation_loss", "validation_accuracy", "test_accuracy", "seconds", "images_per_second"}}
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }
+	optional := func(x *float64) string {
+		if x == nil {
+			return ""
+		}
+		return number(*x)
+	}
+	for _, e := range h {
+		rows = append(rows, []string{strconv.Itoa(e.Epoch), strconv.Itoa(e.Steps), number(e.MeanLoss), number(e.LastLoss),
+			number(e.MeanCrossEntropy), number(e.TrainAccuracy), optional(e.ValidationLoss), optional(e.ValidationAccuracy),
+			optional(e.TestAccuracy), number(e.Seconds), number(e.ImagesPerSecond)})
+	}
+	if err := table.WriteAll(rows); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return text.Bytes(), nil
+}

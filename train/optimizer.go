@@ -1,0 +1,192 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/builder"
+)
+
+// OptimizerConfig chooses the update rule and its constants. The zero value of
+// a constant means PyTorch's default for that optimizer; a constant that the
+// chosen optimizer does not have must be zero.
+type OptimizerConfig struct {
+	// Name is adam, adamw, sgd or rmsprop.
+	Name string `json:"name"`
+	// LearningRate is the step size, 1e-3 if zero (1e-2 for rmsprop).
+	LearningRate float64 `json:"learning_rate"`
+	// Beta1 and Beta2 are the decay rates of Adam's and AdamW's moments,
+	// 0.9 and 0.999 if zero.
+	Beta1 float64 `json:"beta1,omitempty"`
+	Beta2 float64 `json:"beta2,omitempty"`
+	// Alpha is RMSProp's decay rate, 0.99 if zero.
+	Alpha float64 `json:"alpha,omitempty"`
+	// Momentum is that of SGD and RMSProp, none if zero.
+	Momentum float64 `json:"momentum,omitempty"`
+	// Nesterov makes SGD's momentum look ahead.
+	Nesterov bool `json:"nesterov,omitempty"`
+	// Epsilon keeps denominators of Adam, AdamW and RMSProp from zero, 1e-8 if
+	// zero.
+	Epsilon float64 `json:"epsilon,omitempty"`
+	// WeightDecay is decoupled from the gradient in AdamW (p −= lr·decay·p), and
+	// added to it in the others (g += decay·p).
+	WeightDecay float64 `json:"weight_decay,omitempty"`
+}
+
+// OptimizerNames lists the optimizers there are.
+func OptimizerNames() []string { return []string{"adam", "adamw", "sgd", "rmsprop"} }
+
+// withDefaults fills in PyTorch's defaults and reports constants that are out of
+// range or that the optimizer does not have.
+func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
+	if c.Name == "" {
+		c.Name = "adam"
+	}
+	if !slices.Contains(OptimizerNames(), c.Name) {
+		return c, fmt.Errorf("unknown optimizer %q; there are %v", c.Name, OptimizerNames())
+	}
+	isAdam := c.Name == "adam" || c.Name == "adamw"
+	for _, option := range []struct {
+		name    string
+		value   *float64
+		applies bool
+		initial float64
+		below   float64 // exclusive upper bound
+	}{
+		{"learning rate", &c.LearningRate, true, map[bool]float64{true: 1e-2, false: 1e-3}[c.Name == "rmsprop"], math.Inf(1)},
+		{"beta1", &c.Beta1, isAdam, 0.9, 1},
+		{"beta2", &c.Beta2, isAdam, 0.999, 1},
+		{"alpha", &c.Alpha, c.Name == "rmsprop", 0.99, 1},
+		{"momentum", &c.Momentum, c.Name == "sgd" || c.Name == "rmsprop", 0, math.Inf(1)},
+		{"epsilon", &c.Epsilon, isAdam || c.Name == "rmsprop", 1e-8, math.Inf(1)},
+		{"weight decay", &c.WeightDecay, true, 0, math.Inf(1)},
+	} {
+		if !option.applies && *option.value != 0 {
+			return c, fmt.Errorf("optimizer %s has no %s", c.Name, option.name)
+		}
+		if option.applies && *option.value == 0 {
+			*option.value = option.initial
+		}
+		if !(*option.value >= 0 && *option.value < option.below) {
+			return c, fmt.Errorf("optimizer %s: %s %v is out of range", c.Name, option.name, *option.value)
+		}
+	}
+	if c.Nesterov && (c.Name != "sgd" || c.Momentum == 0) {
+		return c, fmt.Errorf("optimizer %s: Nesterov needs sgd with momentum", c.Name)
+	}
+	return c, nil
+}
+
+// slots names the tensors of state that the optimizer keeps for each parameter,
+// as PyTorch names them.
+func (c OptimizerConfig) slots() []string {
+	switch c.Name {
+	case "adam", "adamw":
+		return []string{"exp_avg", "exp_avg_sq"}
+	case "sgd":
+		if c.Momentum != 0 {
+			return []string{"momentum_buffer"}
+		}
+	case "rmsprop":
+		if c.Momentum != 0 {
+			return []string{"square_avg", "momentum_buffer"}
+		}
+		return []string{"square_avg"}
+	}
+	return nil
+}
+
+// Optimizer updates the parameters from their gradients, in one pass over each
+// tensor. Its state can be read and set, so that a resumed run goes on exactly.
+type Optimizer struct {
+	config OptimizerConfig
+	steps  int
+	// state[s][i] is slot s of parameter i, in the parameter's own layout.
+	state [][][]float32
+}
+
+var _ gorgonia.Solver = (*Optimizer)(nil)
+
+// Step updates each parameter from its gradient. The parameters must come in
+// the same order every time.
+func (o *Optimizer) Step(model []gorgonia.ValueGrad) error {
+	if len(o.state) > 0 && len(model) != len(o.state[0]) {
+		return fmt.Errorf("optimizer %s: %d parameters, its state has %d", o.config.Name, len(model), len(o.state[0]))
+	}
+	o.steps++
+	for i, parameter := range model {
+		gradient, err := parameter.Grad()
+		if err != nil {
+			return fmt.Errorf("optimizer %s: gradient of parameter %d: %w", o.config.Name, i, err)
+		}
+		p, pOK := parameter.Value().(*tensor.Dense)
+		g, gOK := gradient.(*tensor.Dense)
+		if !pOK || !gOK {
+			return fmt.Errorf("optimizer %s: parameter %d is a %T with a %T gradient, want dense tensors", o.config.Name, i, parameter.Value(), gradient)
+		}
+		o.update(i, p.Float32s(), g.Float32s())
+	}
+	return nil
+}
+
+// update applies the rule to parameter i.
+func (o *Optimizer) update(i int, p, g []float32) {
+	c := o.config
+	switch c.Name {
+	case "adam", "adamw":
+		adam(p, g, o.state[0][i], o.state[1][i], c, o.steps)
+	case "sgd":
+		var momentum []float32
+		if c.Momentum != 0 {
+			momentum = o.state[0][i]
+		}
+		sgd(p, g, momentum, c, o.steps)
+	case "rmsprop":
+		var momentum []float32
+		if c.Momentum != 0 {
+			momentum = o.state[1][i]
+		}
+		rmsprop(p, g, o.state[0][i], momentum, c)
+	}
+}
+
+// newOptimizer returns an optimizer for parameters of the given sizes, with
+// zero state. The configuration must have its defaults filled in.
+func newOptimizer(config OptimizerConfig, sizes []int) *Optimizer {
+	o := &Optimizer{config: config}
+	for range config.slots() {
+		slot := make([][]float32, len(sizes))
+		for i, size := range sizes {
+			slot[i] = make([]float32, size)
+		}
+		o.state = append(o.state, slot)
+	}
+	return o
+}
+
+// State returns a copy of the state tensors by slot, in the public layout.
+func (o *Optimizer) State(variables *builder.Variables, parameters []builder.Parameter) map[string]builder.Weights {
+	state := make(map[string]builder.Weights)
+	for s, slot := range o.config.slots() {
+		for i, parameter := range parameters {
+			state[slot] = append(state[slot], builder.Tensor{
+				Name: parameter.Name, Shape: parameter.Shape, Data: variables.ToPublic(i, o.state[s][i]),
+			})
+		}
+	}
+	return state
+}
+
+// SetState takes up the state that State returned after that many steps.
+func (o *Optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights, steps int) {
+	o.steps = steps
+	for s, slot := range o.config.slots() {
+		for i, tensor := range state[slot] {
+			variables.FromPublic(i, o.state[s][i], tensor.Data)
+		}
+	}
+}

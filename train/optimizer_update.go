@@ -1,0 +1,72 @@
+package train
+
+import "math"
+
+// adam is one step of Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and
+// Hutter, 2019), in PyTorch's form:
+//
+//	m ← β₁·m + (1−β₁)·g,  v ← β₂·v + (1−β₂)·g²
+//	p ← p − (lr/(1−β₁ᵗ)) · m / (√v/√(1−β₂ᵗ) + ε)
+//
+// Adam adds decay·p to g first; AdamW multiplies p by 1 − lr·decay first.
+func adam(p, g, m, v []float32, c OptimizerConfig, step int) {
+	stepSize := float32(c.LearningRate / (1 - math.Pow(c.Beta1, float64(step))))
+	rootCorrection := float32(1 / math.Sqrt(1-math.Pow(c.Beta2, float64(step))))
+	keepM, keepV, epsilon := float32(c.Beta1), float32(c.Beta2), float32(c.Epsilon)
+	addM, addV := float32(1-c.Beta1), float32(1-c.Beta2)
+	shrink, decay := float32(1), float32(c.WeightDecay)
+	if c.Name == "adamw" {
+		shrink, decay = float32(1-c.LearningRate*c.WeightDecay), 0
+	}
+	for i := range p {
+		weight := p[i] * shrink
+		gradient := g[i] + decay*weight
+		m[i] = keepM*m[i] + addM*gradient
+		v[i] = keepV*v[i] + addV*gradient*gradient
+		p[i] = weight - stepSize*m[i]/(float32(math.Sqrt(float64(v[i])))*rootCorrection+epsilon)
+	}
+}
+
+// sgd is one step of stochastic gradient descent in PyTorch's form, with
+// momentum μ (Sutskever et al., 2013) if there is a buffer b for it:
+//
+//	g ← g + decay·p,  b ← μ·b + g (b ← g at the first step)
+//	p ← p − lr·b, or with Nesterov p ← p − lr·(g + μ·b)
+func sgd(p, g, momentum []float32, c OptimizerConfig, step int) {
+	rate, decay, mu := float32(c.LearningRate), float32(c.WeightDecay), float32(c.Momentum)
+	for i := range p {
+		direction := g[i] + decay*p[i]
+		if momentum != nil {
+			if step == 1 {
+				momentum[i] = direction
+			} else {
+				momentum[i] = mu*momentum[i] + direction
+			}
+			if c.Nesterov {
+				direction += mu * momentum[i]
+			} else {
+				direction = momentum[i]
+			}
+		}
+		p[i] -= rate * direction
+	}
+}
+
+// rmsprop is one step of RMSProp (Tieleman and Hinton, 2012) in PyTorch's form:
+//
+//	g ← g + decay·p,  s ← α·s + (1−α)·g²
+//	p ← p − lr·g/(√s + ε), or with momentum b ← μ·b + g/(√s + ε), p ← p − lr·b
+func rmsprop(p, g, square, momentum []float32, c OptimizerConfig) {
+	rate, decay, mu := float32(c.LearningRate), float32(c.WeightDecay), float32(c.Momentum)
+	keep, add, epsilon := float32(c.Alpha), float32(1-c.Alpha), float32(c.Epsilon)
+	for i := range p {
+		gradient := g[i] + decay*p[i]
+		square[i] = keep*square[i] + add*gradient*gradient
+		direction := gradient / (float32(math.Sqrt(float64(square[i]))) + epsilon)
+		if momentum != nil {
+			momentum[i] = mu*momentum[i] + direction
+			direction = momentum[i]
+		}
+		p[i] -= rate * direction
+	}
+}

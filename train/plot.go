@@ -1,0 +1,80 @@
+package train
+
+import (
+	"bytes"
+	"fmt"
+	"image/color"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// SVG draws the history: above the mean loss by epoch, below the accuracies.
+func (h History) SVG(title string) ([]byte, error) {
+	loss := newPlot(title, "mean loss")
+	accuracy := newPlot("", "accuracy (%)")
+	for i, curve := range []struct {
+		on    *plot.Plot
+		label string
+		scale float64
+		value func(Epoch) *float64
+	}{
+		{loss, "training", 1, func(e Epoch) *float64 { return &e.MeanLoss }},
+		{loss, "validation", 1, func(e Epoch) *float64 { return e.ValidationLoss }},
+		{accuracy, "training", 100, func(e Epoch) *float64 { return &e.TrainAccuracy }},
+		{accuracy, "validation", 100, func(e Epoch) *float64 { return e.ValidationAccuracy }},
+		{accuracy, "test", 100, func(e Epoch) *float64 { return e.TestAccuracy }},
+	} {
+		var points plotter.XYs
+		for _, epoch := range h {
+			if value := curve.value(epoch); value != nil {
+				points = append(points, plotter.XY{X: float64(epoch.Epoch), Y: *value * curve.scale})
+			}
+		}
+		if len(points) == 0 {
+			continue
+		}
+		line, marks, err := plotter.NewLinePoints(points)
+		if err != nil {
+			return nil, fmt.Errorf("plot of %s: %w", curve.label, err)
+		}
+		line.Color, marks.Color = palette(i), palette(i)
+		marks.Shape, marks.Radius = draw.CircleGlyph{}, vg.Points(1.5)
+		curve.on.Add(line, marks)
+		curve.on.Legend.Add(curve.label, line)
+	}
+	canvas := vgsvg.New(16*vg.Centimeter, 18*vg.Centimeter)
+	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter}
+	canvases := plot.Align([][]*plot.Plot{{loss}, {accuracy}}, tiles, draw.New(canvas))
+	loss.Draw(canvases[0][0])
+	accuracy.Draw(canvases[1][0])
+	var svg bytes.Buffer
+	if _, err := canvas.WriteTo(&svg); err != nil {
+		return nil, fmt.Errorf("plot: %w", err)
+	}
+	return svg.Bytes(), nil
+}
+
+func newPlot(title, quantity string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text = title
+	p.X.Label.Text = "epoch"
+	p.Y.Label.Text = quantity
+	p.Legend.Top = true
+	p.Legend.Left = false
+	p.BackgroundColor = color.White
+	p.Add(plotter.NewGrid())
+	return p
+}
+
+// palette is Okabe and Ito's, which is told apart with any kind of colour
+// vision.
+func palette(i int) color.Color {
+	colours := []color.RGBA{
+		{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255},
+	}
+	return colours[i%len(colours)]
+}

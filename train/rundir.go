@@ -1,0 +1,176 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slipway/builder"
+	"slipway/internal/atomicfile"
+	"slipway/internal/safetensors"
+)
+
+// RunDir is the folder of one training run:
+//
+//	config.json                       the network and the Config
+//	history.csv, history.json         one row an epoch
+//	curve.svg                         loss and accuracy over the epochs
+//	checkpoints/step-00018750.safetensors   the last few, newest by name
+//	weights.safetensors               the final weights, a PyTorch state dict
+//
+// Every file is written atomically.
+type RunDir struct{ path string }
+
+const checkpointPattern = "step-*.safetensors"
+
+// CreateRun makes the folder of a new run. A run that is already there is
+// moved aside to path.1, path.2, …; its new place is returned, empty if there
+// was none.
+func CreateRun(path string) (dir RunDir, movedTo string, err error) {
+	if _, err := os.Lstat(path); err == nil {
+		for i := 1; ; i++ {
+			movedTo = fmt.Sprintf("%s.%d", path, i)
+			if _, err := os.Lstat(movedTo); errors.Is(err, os.ErrNotExist) {
+				break
+			}
+		}
+		if err := os.Rename(path, movedTo); err != nil {
+			return RunDir{}, "", fmt.Errorf("move the earlier run aside: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(path, "checkpoints"), 0o777); err != nil {
+		return RunDir{}, movedTo, fmt.Errorf("create run: %w", err)
+	}
+	return RunDir{path}, movedTo, nil
+}
+
+// OpenRun opens the folder of a run that is there.
+func OpenRun(path string) (RunDir, error) {
+	if _, err := os.Stat(filepath.Join(path, "checkpoints")); err != nil {
+		return RunDir{}, fmt.Errorf("%s is not the folder of a run: %w", path, err)
+	}
+	return RunDir{path}, nil
+}
+
+// Path returns the folder.
+func (d RunDir) Path() string { return d.path }
+
+// WeightsPath returns the file of the final weights.
+func (d RunDir) WeightsPath() string { return filepath.Join(d.path, "weights.safetensors") }
+
+// WriteConfig records the network and the configuration.
+func (d RunDir) WriteConfig(network *builder.Network, config Config) error {
+	raw, err := json.MarshalIndent(struct {
+		Network *builder.Network `json:"network"`
+		Config  Config           `json:"config"`
+	}{network, config}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("config of run %s: %w", d.path, err)
+	}
+	return d.write("config.json", append(raw, '\n'))
+}
+
+// WriteHistory writes history.csv, history.json and the plot.
+func (d RunDir) WriteHistory(title string, history History) error {
+	table, err := history.CSV()
+	if err != nil {
+		return err
+	}
+	list, err := history.JSON()
+	if err != nil {
+		return err
+	}
+	curve, err := history.SVG(title)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.write("history.csv", table), d.write("history.json", list), d.write("curve.svg", curve))
+}
+
+func (d RunDir) write(name string, data []byte) error {
+	if err := atomicfile.WriteBytes(filepath.Join(d.path, name), data); err != nil {
+		return fmt.Errorf("run %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// WriteCheckpoint saves a checkpoint and removes all but the newest
+// Config.KeepCheckpoints. It returns the file.
+func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
+	path := filepath.Join(d.path, "checkpoints", fmt.Sprintf("step-%08d.safetensors", c.Progress.Step))
+	if err := WriteCheckpoint(path, c); err != nil {
+		return "", err
+	}
+	paths, err := d.Checkpoints()
+	if err != nil {
+		return "", err
+	}
+	for len(paths) > c.Config.KeepCheckpoints {
+		last := len(paths) - 1
+		if err := os.Remove(paths[last]); err != nil {
+			return "", fmt.Errorf("remove old checkpoint: %w", err)
+		}
+		paths = paths[:last]
+	}
+	return path, nil
+}
+
+// Checkpoints returns the run's checkpoint files, newest first.
+func (d RunDir) Checkpoints() ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(d.path), "checkpoints", checkpointPattern))
+	if err != nil {
+		return nil, fmt.Errorf("checkpoints of run %s: %w", d.path, err)
+	}
+	slices.Sort(paths)
+	slices.Reverse(paths)
+	return paths, nil
+}
+
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// Latest reads the newest checkpoint that is whole. damaged holds what was
+// wrong with newer ones.
+func (d RunDir) Latest() (checkpoint *Checkpoint, path string, damaged []error, err error) {
+	paths, err := d.Checkpoints()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	for _, path := range paths {
+		checkpoint, err := ReadCheckpoint(path)
+		if err == nil {
+			return checkpoint, path, damaged, nil
+		}
+		damaged = append(damaged, err)
+	}
+	if len(damaged) > 0 {
+		return nil, "", damaged, fmt.Errorf("run %s: none of its %d checkpoints is whole: %w", d.path, len(paths), errors.Join(damaged...))
+	}
+	return nil, "", nil, fmt.Errorf("run %s has no checkpoint yet; train it from the start", d.path)
+}
+
+// LogitsPath returns the file of the trainer's own answer on a data set.
+func (d RunDir) LogitsPath(data string) string {
+	return filepath.Join(d.path, filepath.Base(data)+"_logits.safetensors")
+}
+
+// WriteLogits records the trainer's own answer on a data set: the tensor
+// "logits", N×Classes, and in the metadata the data set and the number of
+// images classified right.
+func (d RunDir) WriteLogits(data string, evaluation *Evaluation) error {
+	shape := []int{len(evaluation.Logits) / evaluation.Classes, evaluation.Classes}
+	err := safetensors.Write(d.LogitsPath(data), &safetensors.File{
+		Metadata: map[string]string{"data": data, "correct": strconv.Itoa(evaluation.Correct)},
+		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", shape, evaluation.Logits)},
+	})
+	if err != nil {
+		return fmt.Errorf("run %s: %w", d.path, err)
+	}
+	return nil
+}

@@ -1,0 +1,332 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"slipway/builder"
+	"slipway/dataset"
+)
+
+// Trainer fits one network to one training set.
+type Trainer struct {
+	network    *builder.Network
+	config     Config
+	training   *dataset.Set
+	validation *dataset.Set
+	batches    *dataset.Batches
+	variables  *builder.Variables
+	optimizer  *Optimizer
+	programs   map[programKey]*program
+	progress   Progress
+	best       builder.Weights
+}
+
+type programKey struct {
+	batch    int
+	training bool
+}
+
+// New returns a trainer at the start of its first epoch. The weights are drawn
+// from the seed if initial is nil.
+func New(network *builder.Network, set *dataset.Set, config Config, initial builder.Weights) (*Trainer, error) {
+	config, err := config.WithDefaults(network)
+	if err != nil {
+		return nil, err
+	}
+	if initial == nil {
+		initial = network.InitialWeights(config.Seed)
+	}
+	return newTrainer(network, set, config, initial)
+}
+
+// Resume returns a trainer that goes on from the checkpoint as if it had never
+// stopped. Only Epochs, UntilLoss, Patience and the keeping of checkpoints may
+// differ between the checkpoint's Config and config.
+func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, error) {
+	config, err := config.WithDefaults(checkpoint.Network)
+	if err != nil {
+		return nil, err
+	}
+	if err := resumable(checkpoint.Config, config); err != nil {
+		return nil, err
+	}
+	t, err := newTrainer(checkpoint.Network, set, config, checkpoint.Weights)
+	if err != nil {
+		return nil, err
+	}
+	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
+	t.progress = checkpoint.Progress
+	t.progress.Finished = ""
+	t.best = checkpoint.Best
+	return t, nil
+}
+
+func newTrainer(network *builder.Network, set *dataset.Set, config Config, initial builder.Weights) (*Trainer, error) {
+	if err := fits(network, set); err != nil {
+		return nil, err
+	}
+	t := &Trainer{network: network, config: config, training: set, programs: make(map[programKey]*program)}
+	var err error
+	if config.ValidationFraction > 0 {
+		if t.training, t.validation, err = set.SplitFraction(config.ValidationFraction, config.Seed); err != nil {
+			return nil, err
+		}
+	}
+	if t.batches, err = dataset.NewBatches(t.training, config.BatchSize, config.Seed); err != nil {
+		return nil, err
+	}
+	if t.variables, err = builder.NewVariables(network, config.Engine, initial); err != nil {
+		return nil, err
+	}
+	var sizes []int
+	for _, value := range t.variables.Values() {
+		sizes = append(sizes, value.Shape().TotalSize())
+	}
+	t.optimizer = newOptimizer(config.Optimizer, sizes)
+	return t, nil
+}
+
+// fits reports whether the network can classify the images of the set.
+func fits(network *builder.Network, set *dataset.Set) error {
+	classes, err := network.Classes()
+	if err != nil {
+		return err
+	}
+	image := builder.Shape{set.Channels, set.Height, set.Width}
+	if input := network.Input(); input.String() != image.String() && (len(input) != 1 || input[0] != image.Elements()) {
+		return fmt.Errorf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)
+	}
+	if classes < set.Classes {
+		return fmt.Errorf("network %s has %d logits, %s has %d classes", network.Name(), classes, set.Name, set.Classes)
+	}
+	return nil
+}
+
+// Network returns the network.
+func (t *Trainer) Network() *builder.Network { return t.network }
+
+// Config returns the configuration with its defaults filled in.
+func (t *Trainer) Config() Config { return t.config }
+
+// Progress returns where the run stands.
+func (t *Trainer) Progress() Progress { return t.progress }
+
+// StepsPerEpoch returns the number of batches in an epoch.
+func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
+
+// Weights returns a copy of the weights as they are now.
+func (t *Trainer) Weights() builder.Weights { return t.variables.Weights() }
+
+// Checkpoint returns a copy of the whole state.
+func (t *Trainer) Checkpoint() *Checkpoint {
+	progress := t.progress
+	progress.History = append(History(nil), progress.History...)
+	return &Checkpoint{
+		Network: t.network, Config: t.config, Weights: t.Weights(),
+		OptimizerState: t.optimizer.State(t.variables, t.network.Parameters()),
+		Best:           t.best.Clone(), Progress: progress,
+	}
+}
+
+// StepReport is what one step came to.
+type StepReport struct {
+	// Epoch and Step count from 1; Steps is the number of steps in the epoch.
+	Epoch, Step, Steps int
+	// Loss is that of the batch, penalties included.
+	Loss float64
+	// Images is the number of images in the batch.
+	Images int
+}
+
+// Callbacks are called by Fit, each if it is not nil. An error from one stops
+// the run.
+type Callbacks struct {
+	// Step is called after every step.
+	Step func(StepReport) error
+	// Epoch is called after every epoch, before its record is kept: it may fill
+	// in what it measures, such as the test accuracy.
+	Epoch func(*Epoch) error
+	// Save is called whenever the state should be saved.
+	Save func() error
+}
+
+// ErrInterrupted is returned by Fit when its context ended. The step under way
+// was finished and saved.
+var ErrInterrupted = errors.New("training was interrupted")
+
+// DivergedError says that the loss was no longer a number.
+type DivergedError struct {
+	// Epoch and Step count from 1; Step is that within the epoch.
+	Epoch, Step int
+	Loss        float64
+	// Indices are the images of the batch.
+	Indices []int
+}
+
+func (e *DivergedError) Error() string {
+	shown := e.Indices
+	more := ""
+	if len(shown) > 8 {
+		shown, more = shown[:8], fmt.Sprintf(" and %d more", len(e.Indices)-8)
+	}
+	return fmt.Sprintf("the loss is %v at epoch %d, step %d (images %v%s); try a lower learning rate", e.Loss, e.Epoch, e.Step, shown, more)
+}
+
+// Fit trains until a stop rule says so, and says in Progress.Finished which. It
+// can be called again after a Resume only.
+func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
+	for t.progress.Finished = t.stopRule(); t.progress.Finished == ""; t.progress.Finished = t.stopRule() {
+		if err := t.epoch(ctx, callbacks); err != nil {
+			return err
+		}
+		if t.progress.Epochs%t.config.CheckpointEvery == 0 && t.stopRule() == "" {
+			if err := save(callbacks); err != nil {
+				return err
+			}
+		}
+	}
+	if t.config.Patience > 0 && t.best != nil {
+		for i, tensor := range t.best {
+			t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
+		}
+	}
+	return save(callbacks)
+}
+
+func save(callbacks Callbacks) error {
+	if callbacks.Save == nil {
+		return nil
+	}
+	return callbacks.Save()
+}
+
+// epoch runs what is left of the epoch under way.
+func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
+	for step, indices := range t.batches.Epoch(t.progress.Epochs, t.progress.EpochStep) {
+		if ctx.Err() != nil {
+			if err := save(callbacks); err != nil {
+				return errors.Join(ErrInterrupted, err)
+			}
+			return ErrInterrupted
+		}
+		if err := t.step(indices); err != nil {
+			return fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
+		}
+		if callbacks.Step != nil {
+			err := callbacks.Step(StepReport{t.progress.Epochs + 1, step + 1, t.batches.Steps(), t.progress.LastLoss, len(indices)})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return t.finishEpoch(ctx, callbacks)
+}
+
+// step trains on one batch.
+func (t *Trainer) step(indices []int) error {
+	began := time.Now()
+	p, err := t.program(len(indices), true)
+	if err != nil {
+		return err
+	}
+	if err := t.training.Fill(p.graph.Images(), p.labels, indices, t.config.pixels()); err != nil {
+		return err
+	}
+	p.graph.SetStep(uint64(t.progress.Step))
+	if err := p.run(); err != nil {
+		return err
+	}
+	total, data, err := p.losses()
+	if err != nil {
+		return err
+	}
+	if math.IsNaN(total) || math.IsInf(total, 0) {
+		return &DivergedError{t.progress.Epochs + 1, t.progress.EpochStep + 1, total, indices}
+	}
+	if err := t.optimizer.Step(p.model); err != nil {
+		return err
+	}
+	correct, err := p.correct()
+	if err != nil {
+		return err
+	}
+	images := len(indices)
+	t.progress.Step++
+	t.progress.EpochStep++
+	t.progress.Images += images
+	t.progress.LossSum += total * float64(images)
+	t.progress.CrossEntropy += data * float64(images)
+	t.progress.Correct += correct
+	t.progress.LastLoss = total
+	t.progress.Seconds += time.Since(began).Seconds()
+	return nil
+}
+
+// program returns the compiled graph for a batch size, making it once.
+func (t *Trainer) program(batch int, training bool) (*program, error) {
+	key := programKey{batch, training}
+	if p, ok := t.programs[key]; ok {
+		return p, nil
+	}
+	p, err := compile(t.network, t.variables, t.config, batch, training)
+	if err != nil {
+		return nil, err
+	}
+	t.programs[key] = p
+	return p, nil
+}
+
+// finishEpoch records the epoch and begins the next.
+func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
+	now := &t.progress
+	images := float64(now.Images)
+	epoch := Epoch{
+		Epoch: now.Epochs + 1, Steps: now.EpochStep,
+		MeanLoss: now.LossSum / images, LastLoss: now.LastLoss, MeanCrossEntropy: now.CrossEntropy / images,
+		TrainAccuracy: float64(now.Correct) / images,
+		Seconds:       now.Seconds, ImagesPerSecond: images / now.Seconds,
+	}
+	if t.validation != nil {
+		evaluation, err := t.Evaluate(ctx, t.validation)
+		if err != nil {
+			return err
+		}
+		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
+	}
+	if callbacks.Epoch != nil {
+		if err := callbacks.Epoch(&epoch); err != nil {
+			return err
+		}
+	}
+	if t.config.Patience > 0 && (now.BestEpoch == 0 || *epoch.ValidationLoss < now.BestLoss) {
+		now.BestEpoch, now.BestLoss = epoch.Epoch, *epoch.ValidationLoss
+		t.best = t.Weights()
+	}
+	history := append(now.History, epoch)
+	*now = Progress{
+		Epochs: now.Epochs + 1, Step: now.Step, LastLoss: now.LastLoss,
+		BestEpoch: now.BestEpoch, BestLoss: now.BestLoss, History: history,
+	}
+	return nil
+}
+
+// stopRule says why training should end now, or nothing.
+func (t *Trainer) stopRule() string {
+	if t.progress.EpochStep > 0 || len(t.progress.History) == 0 {
+		return ""
+	}
+	last := t.progress.History[len(t.progress.History)-1]
+	switch {
+	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
+		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch, t.config.UntilLoss)
+	case t.config.Patience > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
+		return fmt.Sprintf("the validation loss was lowest in epoch %d, %d epochs ago", t.progress.BestEpoch, last.Epoch-t.progress.BestEpoch)
+	case t.progress.Epochs >= t.config.Epochs:
+		return fmt.Sprintf("%d epochs are done", t.progress.Epochs)
+	}
+	return ""
+}
