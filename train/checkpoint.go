@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -94,11 +95,15 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 	return nil
 }
 
-// digest covers the state and every tensor's name and data, so that a flipped
-// bit anywhere in the file is found.
+// digest covers all metadata but itself, and every tensor's name and data, so
+// that a flipped bit anywhere in the file is found.
 func digest(file *safetensors.File) string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%d %s\n", len(file.Metadata[stateKey]), file.Metadata[stateKey])
+	for _, key := range slices.Sorted(maps.Keys(file.Metadata)) {
+		if key != digestKey {
+			fmt.Fprintf(sum, "%q %q\n", key, file.Metadata[key])
+		}
+	}
 	for _, tensor := range file.Tensors {
 		fmt.Fprintf(sum, "%q %s %v %d\n", tensor.Name, tensor.DType, tensor.Shape, len(tensor.Data))
 		sum.Write(tensor.Data)

@@ -1,0 +1,78 @@
+package train
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+)
+
+// smallNetwork has every kind of layer that learns or draws random numbers, on
+// 6×6 images.
+func smallNetwork(t testing.TB) *builder.Network {
+	t.Helper()
+	network, err := builder.New("small", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)},
+		builder.ReLU{},
+		builder.MaxPool2D{Kernel: builder.Square(2)},
+		builder.Flatten{},
+		builder.Dense{Units: 8},
+		builder.ReLU{},
+		builder.Dropout{P: 0.25},
+		builder.Dense{Units: 3},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return network
+}
+
+// smallSet has n images of three classes that a small network can tell apart:
+// the class's rows are bright.
+func smallSet(t testing.TB, n int) *dataset.Set {
+	t.Helper()
+	source := rand.New(rand.NewPCG(1, 2))
+	images := make([]uint8, 0, n*36)
+	labels := make([]uint8, n)
+	for i := range labels {
+		labels[i] = uint8(source.IntN(3))
+		for row := range 6 {
+			for range 6 {
+				pixel := source.IntN(80)
+				if row/2 == int(labels[i]) {
+					pixel += 150
+				}
+				images = append(images, uint8(pixel))
+			}
+		}
+	}
+	set, err := dataset.NewSet("small", images, labels, 1, 6, 6, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// smallConfig trains on batches of 8, of which the last of an epoch is short.
+func smallConfig(engine string) Config {
+	return Config{Data: "small", BatchSize: 8, Epochs: 3, Seed: 7, Engine: engine, Pixels: PixelsUnit,
+		Optimizer: OptimizerConfig{Name: "adam", LearningRate: 0.01}}
+}
+
+func newSmallTrainer(t testing.TB, config Config) *Trainer {
+	t.Helper()
+	trainer, err := New(smallNetwork(t), smallSet(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer
+}
+
+// eachEngine runs the test on every engine there is.
+func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
+	t.Helper()
+	for _, engine := range builder.EngineNames() {
+		t.Run(engine, func(t *testing.T) { test(t, engine) })
+	}
+}

@@ -1,0 +1,235 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/ops"
+)
+
+func TestFitLearns(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Epochs = 12
+		trainer := newSmallTrainer(t, config)
+		if err := trainer.Fit(context.Background(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		history := trainer.Progress().History
+		if len(history) != 12 {
+			t.Fatalf("%d epochs recorded, want 12", len(history))
+		}
+		first, last := history[0], history[11]
+		if first.Steps != 8 || last.MeanLoss > first.MeanLoss/2 {
+			t.Errorf("%d steps an epoch, mean loss %v → %v; want 8 steps and the loss halved", first.Steps, first.MeanLoss, last.MeanLoss)
+		}
+		evaluation, err := trainer.Evaluate(context.Background(), smallSet(t, 60))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if evaluation.Accuracy < 0.95 || len(evaluation.Logits) != 60*3 {
+			t.Errorf("accuracy %v with %d logits, want at least 0.95 with 180", evaluation.Accuracy, len(evaluation.Logits))
+		}
+	})
+}
+
+// train(2N) must equal train(N) and resume(N), bit for bit: through a file, and
+// from the middle of an epoch.
+func TestResumeIsBitForBit(t *testing.T) {
+	for _, optimizer := range []OptimizerConfig{
+		{Name: "adam"}, {Name: "adamw", WeightDecay: 0.1}, {Name: "sgd", Momentum: 0.9, Nesterov: true, LearningRate: 0.01}, {Name: "rmsprop", Momentum: 0.5, LearningRate: 0.001},
+	} {
+		t.Run(optimizer.Name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, engine string) {
+				config := smallConfig(engine)
+				config.Optimizer = optimizer
+				config.ParameterPenalty = ops.Penalty{L1: 0.001, L2: 0.001}
+				config.ActivationPenalties = map[string]ops.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
+				config.ValidationFraction = 0.2
+				config.Patience = 50
+				whole := newSmallTrainer(t, config)
+				if err := whole.Fit(context.Background(), Callbacks{}); err != nil {
+					t.Fatal(err)
+				}
+
+				ctx, cancel := context.WithCancel(context.Background())
+				broken := newSmallTrainer(t, config)
+				steps := 0
+				err := broken.Fit(ctx, Callbacks{Step: func(StepReport) error {
+					if steps++; steps == 9 {
+						cancel()
+					}
+					return nil
+				}})
+				if !errors.Is(err, ErrInterrupted) {
+					t.Fatalf("Fit returned %v, want ErrInterrupted", err)
+				}
+				if done := broken.Progress(); done.Step != 9 || done.EpochStep != 3 {
+					t.Fatalf("interrupted at step %d, step %d of the epoch; want 9 and 3", done.Step, done.EpochStep)
+				}
+				path := t.TempDir() + "/checkpoint.safetensors"
+				if err := WriteCheckpoint(path, broken.Checkpoint()); err != nil {
+					t.Fatal(err)
+				}
+				checkpoint, err := ReadCheckpoint(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resumed, err := Resume(checkpoint, smallSet(t, 60), checkpoint.Config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := resumed.Fit(context.Background(), Callbacks{}); err != nil {
+					t.Fatal(err)
+				}
+
+				if want, got := encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint()); !bytes.Equal(want, got) {
+					t.Errorf("resumed run differs from the unbroken one:\n%s\n%s", want[:4000], got[:4000])
+				}
+			})
+		})
+	}
+}
+
+// encoded returns the checkpoint's file, with its times set to zero.
+func encoded(t *testing.T, c *Checkpoint) []byte {
+	t.Helper()
+	c.Progress.Seconds = 0
+	for i := range c.Progress.History {
+		c.Progress.History[i].Seconds, c.Progress.History[i].ImagesPerSecond = 0, 0
+	}
+	path := t.TempDir() + "/checkpoint.safetensors"
+	if err := WriteCheckpoint(path, c); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestStopRules(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		epochs int
+		want   string
+	}{
+		{"epochs", func(c *Config) { c.Epochs = 2 }, 2, "2 epochs are done"},
+		{"loss", func(c *Config) { c.Epochs = 40; c.UntilLoss = 100 }, 1, "is below 100"},
+		{"cap", func(c *Config) { c.Epochs = 2; c.UntilLoss = 1e-9 }, 2, "2 epochs are done"},
+		{"patience", func(c *Config) {
+			c.Epochs, c.ValidationFraction, c.Patience = 40, 0.2, 1
+			c.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 1e-30}
+		}, 2, "validation loss was lowest in epoch 1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, engine string) {
+				config := smallConfig(engine)
+				test.change(&config)
+				trainer := newSmallTrainer(t, config)
+				if err := trainer.Fit(context.Background(), Callbacks{}); err != nil {
+					t.Fatal(err)
+				}
+				if progress := trainer.Progress(); progress.Epochs != test.epochs || !strings.Contains(progress.Finished, test.want) {
+					t.Errorf("stopped after %d epochs because %q; want %d and %q", progress.Epochs, progress.Finished, test.epochs, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestPatienceKeepsTheBestWeights(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Epochs, config.ValidationFraction, config.Patience = 30, 0.2, 2
+		config.Optimizer.LearningRate = 0.3 // soon overshoots
+		trainer := newSmallTrainer(t, config)
+		if err := trainer.Fit(context.Background(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		evaluation, err := trainer.Evaluate(context.Background(), trainer.validation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		progress := trainer.Progress()
+		if evaluation.Loss != progress.BestLoss || progress.BestEpoch == progress.Epochs {
+			t.Errorf("validation loss %v after epoch %d, the best was %v in epoch %d", evaluation.Loss, progress.Epochs, progress.BestLoss, progress.BestEpoch)
+		}
+	})
+}
+
+func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 1e30}
+		config.Pixels = PixelsRaw
+		trainer := newSmallTrainer(t, config)
+		err := trainer.Fit(context.Background(), Callbacks{})
+		var diverged *DivergedError
+		if !errors.As(err, &diverged) {
+			t.Fatalf("error %v, want a DivergedError", err)
+		}
+		if diverged.Epoch != 1 || diverged.Step < 2 || len(diverged.Indices) != 8 || !(math.IsNaN(diverged.Loss) || math.IsInf(diverged.Loss, 0)) {
+			t.Errorf("diverged %+v, want step 2 or later of epoch 1 with 8 images", diverged)
+		}
+	})
+}
+
+func TestConfigRejects(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"engine", func(c *Config) { c.Engine = "tpu" }, `unknown engine "tpu"`},
+		{"optimizer", func(c *Config) { c.Optimizer.Name = "adagrad" }, `unknown optimizer "adagrad"`},
+		{"momentum of adam", func(c *Config) { c.Optimizer.Momentum = 0.9 }, "adam has no momentum"},
+		{"alpha of sgd", func(c *Config) { c.Optimizer = OptimizerConfig{Name: "sgd", Alpha: 0.9} }, "sgd has no alpha"},
+		{"nesterov alone", func(c *Config) { c.Optimizer = OptimizerConfig{Name: "sgd", Nesterov: true} }, "Nesterov needs sgd with momentum"},
+		{"beta1", func(c *Config) { c.Optimizer.Beta1 = 1 }, "beta1 1 is out of range"},
+		{"rate", func(c *Config) { c.Optimizer.LearningRate = -1 }, "learning rate -1 is out of range"},
+		{"rate NaN", func(c *Config) { c.Optimizer.LearningRate = math.NaN() }, "learning rate NaN is out of range"},
+		{"batch", func(c *Config) { c.BatchSize = -1 }, "batch size -1"},
+		{"epochs", func(c *Config) { c.Epochs = -1 }, "-1 epochs"},
+		{"threshold", func(c *Config) { c.UntilLoss = -1 }, "threshold -1"},
+		{"validation", func(c *Config) { c.ValidationFraction = 1 }, "validation fraction 1"},
+		{"patience alone", func(c *Config) { c.Patience = 3 }, "needs a validation fraction"},
+		{"pixels", func(c *Config) { c.Pixels = "0…2" }, `pixels "0…2"`},
+		{"penalty", func(c *Config) { c.ParameterPenalty.L1 = -1 }, "neither may be negative"},
+		{"layer", func(c *Config) { c.ActivationPenalties = map[string]ops.Penalty{"relu9": {}} }, `no layer "relu9"`},
+		{"checkpoints", func(c *Config) { c.KeepCheckpoints = -1 }, "at least 1 kept"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			config := smallConfig(builder.DefaultEngine)
+			test.change(&config)
+			if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestTrainerRejectsASetThatDoesNotFit(t *testing.T) {
+	e1, err := builder.E1(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(e1, smallSet(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "takes 1×28×28, the images of small are 1×6×6") {
+		t.Errorf("error %v", err)
+	}
+	two, err := builder.New("two", builder.Shape{36}, builder.Dense{Units: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(two, smallSet(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "has 2 logits, small has 3 classes") {
+		t.Errorf("error %v", err)
+	}
+}
