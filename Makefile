@@ -1,0 +1,64 @@
+# Slipway. `make help` lists the targets.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+# EPOCHS caps the passes over the training set; empty means the experiment's own.
+EPOCHS ?=
+# TRAIN_FLAGS are handed to train as they are: make train-e1 TRAIN_FLAGS='-seed 1'
+TRAIN_FLAGS ?=
+
+COMMANDS := train export infer dataset doctor
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
+
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden doctor clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## bring the pinned onnxruntime library into .cache/ (again: does nothing)
+	@scripts/setup-onnxruntime
+
+build: ## build the commands into bin/
+	@mkdir -p bin
+	go build -o bin/ $(COMMANDS:%=./cmd/%)
+
+install: ## install the commands into Go's bin folder
+	go install $(COMMANDS:%=./cmd/%)
+
+train-e1: build ## train the first experiment into runs/e1
+	bin/train -experiment e1 $(epochs) $(TRAIN_FLAGS)
+
+train-e2: build ## train the second experiment into runs/e2, until its loss is below 0.38
+	bin/train -experiment e2 -until-loss 0.38 $(epochs) $(TRAIN_FLAGS)
+
+export: build setup ## export the runs to graphs/ and cross-validate them
+	bin/export
+
+infer: build setup ## evaluate graphs/e1.onnx and graphs/e2.onnx in every runtime
+	bin/infer -model e1.onnx -data t10k -cross-validate
+	bin/infer -model e2.onnx -data t10k -cross-validate
+
+test: setup ## run all tests
+	go vet ./...
+	go test ./...
+
+test-race: setup ## run all tests under the race detector
+	go test -race ./...
+
+lint: ## run the linters
+	go run $(LINT) run
+
+check: lint test test-race ## everything that a change must pass
+
+golden: ## make the golden files again with PyTorch
+	scripts/golden/make-golden
+
+doctor: build ## say what is installed, what will be used, and what is missing
+	bin/doctor
+
+clean: ## remove what was built; runs/, graphs/ and .cache/ stay
+	rm -rf bin

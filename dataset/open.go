@@ -1,0 +1,206 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Part is one of the two pairs of files in which a set is published.
+type Part string
+
+// The parts, by the word that begins their files' names.
+const (
+	Train Part = "train"
+	Test  Part = "t10k"
+)
+
+// Options for Open and Fetch. The zero value is a good choice.
+type Options struct {
+	// DataDir is a folder with MNIST's training files, to be used instead of
+	// the cache. It applies to "train" alone.
+	DataDir string
+	// CacheDir is used instead of the user's cache folder, os.UserCacheDir
+	// with slipway/mnist.
+	CacheDir string
+	// Part is the pair to take when a folder holds both and the name does not say.
+	Part Part
+	// Classes is the number of classes of a set from files, 1 to 256; 0 means 10.
+	Classes int
+	// Limit is the most bytes of data that one file may declare; 0 means DefaultLimit.
+	Limit int64
+	// Messages takes a line when something is brought or the cache fails. May be nil.
+	Messages io.Writer
+}
+
+func (o Options) say(format string, args ...any) {
+	if o.Messages != nil {
+		fmt.Fprintf(o.Messages, format+"\n", args...)
+	}
+}
+
+func (o Options) cacheDir() (string, error) {
+	if o.CacheDir != "" {
+		return o.CacheDir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "slipway", "mnist"), nil
+}
+
+func (o Options) check(spec string) error {
+	switch {
+	case o.Part != "" && o.Part != Train && o.Part != Test:
+		return fmt.Errorf("%w: part %q, there are %q and %q", ErrArgument, o.Part, Train, Test)
+	case o.DataDir != "" && spec != string(Train):
+		return fmt.Errorf("%w: a data folder applies to the data set %q alone, not to %q", ErrArgument, Train, spec)
+	case o.Classes < 0 || o.Classes > 256:
+		return fmt.Errorf("%w: %d classes, 1 to 256 are possible", ErrArgument, o.Classes)
+	case o.Classes != 0 && o.Classes != mnistClasses && (spec == string(Train) || spec == string(Test)):
+		return fmt.Errorf("%w: %d classes, MNIST has %d", ErrArgument, o.Classes, mnistClasses)
+	}
+	return nil
+}
+
+// Open returns the set that spec names, in one of the forms that the package
+// comment lists. The words t10k and train go before files of that name; write
+// ./train for such a folder.
+func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := opts.check(spec); err != nil {
+		return nil, err
+	}
+	switch spec {
+	case string(Test):
+		return openT10k()
+	case string(Train):
+		return openTrain(ctx, opts)
+	case "":
+		return nil, unknown(spec)
+	}
+	info, err := os.Stat(spec)
+	if err == nil && !info.IsDir() {
+		return openFile(spec, opts)
+	}
+	dir, part := spec, Part("")
+	if err != nil {
+		for _, p := range []Part{Train, Test} {
+			if before, ok := strings.CutSuffix(spec, ":"+string(p)); ok {
+				dir, part = before, p
+			}
+		}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+			return nil, unknown(spec)
+		}
+	}
+	return openDir(dir, part, opts)
+}
+
+func openDir(dir string, part Part, opts Options) (*Set, error) {
+	if part == "" {
+		_, _, trainErr := findPair(dir, Train)
+		_, _, testErr := findPair(dir, Test)
+		switch {
+		case trainErr == nil && testErr == nil && opts.Part == "":
+			return nil, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", dir, ErrAmbiguous, dir, Train, dir, Test)
+		case trainErr == nil && testErr == nil:
+			part = opts.Part
+		case trainErr == nil:
+			part = Train
+		case testErr == nil:
+			part = Test
+		case errors.Is(trainErr, ErrNoLabels):
+			return nil, trainErr
+		case errors.Is(testErr, ErrNoLabels):
+			return nil, testErr
+		default:
+			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz%s",
+				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest(imageNames(Train)[0], entries(dir)))
+		}
+	}
+	images, labels, err := findPair(dir, part)
+	if err != nil {
+		return nil, err
+	}
+	return openPair(dir+":"+string(part), images, labels, opts)
+}
+
+func openFile(images string, opts Options) (*Set, error) {
+	candidates := labelNames(images)
+	labels, ok := firstFile(filepath.Dir(images), candidates)
+	if !ok {
+		// The file itself may be what is wrong; its own error says more then.
+		if x, err := ReadIDXFile(images, opts.Limit); err != nil {
+			return nil, err
+		} else if err := checkImages(x); err != nil {
+			return nil, fmt.Errorf("%s: %w", images, err)
+		}
+		if len(candidates) == 0 {
+			return nil, fmt.Errorf("%s: %w: call the pair …images… and …labels…, so that one tells the other", images, ErrNoLabels)
+		}
+		return nil, fmt.Errorf("%s: %w: put %s beside it", images, ErrNoLabels, candidates[0])
+	}
+	return openPair(images, images, labels, opts)
+}
+
+func openPair(name, images, labels string, opts Options) (*Set, error) {
+	classes := opts.Classes
+	if classes == 0 {
+		classes = mnistClasses
+	}
+	return readSet(name, classes, opts.Limit,
+		func(limit int64) (*IDX, error) { return ReadIDXFile(images, limit) },
+		func(limit int64) (*IDX, error) { return ReadIDXFile(labels, limit) })
+}
+
+// readSet makes a set of two arrays.
+func readSet(name string, classes int, limit int64, readImages, readLabels func(int64) (*IDX, error)) (*Set, error) {
+	images, err := readImages(limit)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkImages(images); err != nil {
+		return nil, fmt.Errorf("%s: images: %w", name, err)
+	}
+	labels, err := readLabels(limit)
+	if err != nil {
+		return nil, err
+	}
+	if labels.Type != Uint8 {
+		return nil, fmt.Errorf("%s: labels: %w: %s, labels are uint8", name, ErrElementType, labels.Type)
+	}
+	if len(labels.Shape) != 1 {
+		return nil, fmt.Errorf("%s: labels: %w: shape %v, labels have 1", name, ErrRank, labels.Shape)
+	}
+	shape := images.Shape
+	if shape[0] != labels.Shape[0] {
+		return nil, fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set", name, ErrCount, shape[0], labels.Shape[0])
+	}
+	channels := 1
+	if len(shape) == 4 {
+		channels = shape[1]
+	}
+	return NewSet(name, images.Data, labels.Data, channels, shape[len(shape)-2], shape[len(shape)-1], classes)
+}
+
+func checkImages(x *IDX) error {
+	if len(x.Shape) != 3 && len(x.Shape) != 4 {
+		return fmt.Errorf("%w: shape %v; images have 3 (N×H×W) or 4 (N×C×H×W); give the images file, not the labels",
+			ErrRank, x.Shape)
+	}
+	if x.Type != Uint8 {
+		return fmt.Errorf("%w: %s, images are uint8", ErrElementType, x.Type)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Set is a labelled set of images, kept as the bytes of its files.
+// It is not changed after it is made, and safe for concurrent use.
+type Set struct {
+	Name                    string // as Open would find it again
+	Channels, Height, Width int
+	Classes                 int     // labels are 0…Classes−1
+	Images                  []uint8 // N×C×H×W
+	Labels                  []uint8 // N
+}
+
+// NewSet checks the parts against each other and makes a set of them, without copying.
+// Images is N×C×H×W, labels N, classes 1 to 256.
+func NewSet(name string, images, labels []uint8, channels, height, width, classes int) (*Set, error) {
+	if channels < 1 || height < 1 || width < 1 || channels > math.MaxInt32/height/width {
+		return nil, fmt.Errorf("%s: %w: images of %d×%d×%d", name, ErrSize, channels, height, width)
+	}
+	if classes < 1 || classes > 256 {
+		return nil, fmt.Errorf("%s: %w: %d classes, 1 to 256 are possible", name, ErrArgument, classes)
+	}
+	size := channels * height * width
+	switch {
+	case len(images) == 0:
+		return nil, fmt.Errorf("%s: %w", name, ErrEmpty)
+	case len(images)%size != 0:
+		return nil, fmt.Errorf("%s: %w: %d bytes are no whole number of %d×%d×%d images",
+			name, ErrSize, len(images), channels, height, width)
+	case len(images)/size != len(labels):
+		return nil, fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set",
+			name, ErrCount, len(images)/size, len(labels))
+	}
+	for i, label := range labels {
+		if int(label) >= classes {
+			return nil, fmt.Errorf("%s: %w: label %d is %d, %d classes end at %d; give the right number of classes",
+				name, ErrLabel, i, label, classes, classes-1)
+		}
+	}
+	return &Set{Name: name, Channels: channels, Height: height, Width: width, Classes: classes, Images: images, Labels: labels}, nil
+}
+
+// Len returns the number of images.
+func (s *Set) Len() int { return len(s.Labels) }
+
+// ImageSize returns the bytes of one image, C·H·W.
+func (s *Set) ImageSize() int { return s.Channels * s.Height * s.Width }
+
+// Image returns the C×H×W bytes of image i, 0 ≤ i < Len; not a copy.
+func (s *Set) Image(i int) []uint8 {
+	size := s.ImageSize()
+	return s.Images[i*size : (i+1)*size : (i+1)*size]
+}
+
+// Label returns the label of image i, 0 ≤ i < Len.
+func (s *Set) Label(i int) int { return int(s.Labels[i]) }
+
+// Subset returns a set of copies of the images of those indices, in their order.
+func (s *Set) Subset(indices []int) (*Set, error) {
+	if len(indices) == 0 {
+		return nil, fmt.Errorf("subset of %s: %w", s.Name, ErrEmpty)
+	}
+	sub := *s
+	sub.Images = make([]uint8, 0, len(indices)*s.ImageSize())
+	sub.Labels = make([]uint8, 0, len(indices))
+	for _, i := range indices {
+		if err := s.checkIndex(i); err != nil {
+			return nil, err
+		}
+		sub.Images = append(sub.Images, s.Image(i)...)
+		sub.Labels = append(sub.Labels, s.Labels[i])
+	}
+	return &sub, nil
+}
+
+// Split draws a validation set of n images, 1 ≤ n < Len, without replacement;
+// the training set is the rest. The same seed draws the same images. Both
+// keep the order of s.
+func (s *Set) Split(n int, seed uint64) (training, validation *Set, err error) {
+	if n < 1 || n >= s.Len() {
+		return nil, nil, fmt.Errorf("%s: %w: a validation set of %d out of %d images; 1 to %d are possible",
+			s.Name, ErrArgument, n, s.Len(), s.Len()-1)
+	}
+	order := permutation(s.Len(), newSource("split", seed, 0))
+	drawn, rest := order[:n], order[n:]
+	slices.Sort(drawn)
+	slices.Sort(rest)
+	if training, err = s.Subset(rest); err != nil {
+		return nil, nil, err
+	}
+	if validation, err = s.Subset(drawn); err != nil {
+		return nil, nil, err
+	}
+	return training, validation, nil
+}
+
+// SplitFraction draws round(fraction·Len) images for validation, as Split
+// does; 0 < fraction < 1.
+func (s *Set) SplitFraction(fraction float64, seed uint64) (training, validation *Set, err error) {
+	if !(fraction > 0 && fraction < 1) {
+		return nil, nil, fmt.Errorf("%s: %w: validation fraction %g is not between 0 and 1", s.Name, ErrArgument, fraction)
+	}
+	return s.Split(int(math.Round(fraction*float64(s.Len()))), seed)
+}
+
+// Stats are figures over all bytes and labels of a set.
+type Stats struct {
+	Min, Max  uint8
+	Mean, Std float64 // on the scale 0…255; Std of the whole population
+	Counts    []int   // images of each class
+}
+
+// Stats computes the set's figures.
+func (s *Set) Stats() Stats {
+	var histogram [256]int
+	for _, pixel := range s.Images {
+		histogram[pixel]++
+	}
+	stats := Stats{Min: slices.Min(s.Images), Max: slices.Max(s.Images), Counts: make([]int, s.Classes)}
+	n := float64(len(s.Images))
+	for value, count := range histogram {
+		stats.Mean += float64(value) * float64(count) / n
+	}
+	for value, count := range histogram {
+		d := float64(value) - stats.Mean
+		stats.Std += d * d * float64(count) / n
+	}
+	stats.Std = math.Sqrt(stats.Std)
+	for _, label := range s.Labels {
+		stats.Counts[label]++
+	}
+	return stats
+}
+
+func (s *Set) checkIndex(i int) error {
+	if i < 0 || i >= s.Len() {
+		return fmt.Errorf("%s: %w: %d of 0…%d", s.Name, ErrIndex, i, s.Len()-1)
+	}
+	return nil
+}
