@@ -1,12 +1,12 @@
 package dataset
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"slipway/internal/nearest"
 )
 
 // imageNames are the usual names of a part's images file, the plain one first.
@@ -36,7 +36,7 @@ func findPair(dir string, part Part) (images, labels string, err error) {
 	names := imageNames(part)
 	images, ok := firstFile(dir, names)
 	if !ok {
-		return "", "", fmt.Errorf("%w: the folder %s has no %s, plain or .gz%s", ErrUnknown, dir, names[0], nearest(names[0], entries(dir)))
+		return "", "", fmt.Errorf("%w: the folder %s has no %s, plain or .gz%s", ErrUnknown, dir, names[0], nearest.Hint(names[0], entries(dir)))
 	}
 	candidates := labelNames(images)
 	labels, ok = firstFile(dir, candidates)
@@ -63,7 +63,7 @@ func unknown(spec string) error {
 		names = append(names, string(Test), string(Train))
 	}
 	return fmt.Errorf("%w %q; give t10k, train, a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
-		ErrUnknown, spec, nearest(filepath.Base(spec), names))
+		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), names))
 }
 
 // entries lists a folder, as far as it can be read.
@@ -74,52 +74,4 @@ func entries(dir string) []string {
 		names = append(names, entry.Name())
 	}
 	return names
-}
-
-// nearest ends a message with the names that look most like name.
-func nearest(name string, names []string) string {
-	const most, looked = 3, 10_000
-	type candidate struct {
-		name     string
-		distance int
-	}
-	var near []candidate
-	for _, other := range names[:min(len(names), looked)] {
-		d := distance(strings.ToLower(name), strings.ToLower(other))
-		if d <= max(2, len(name)/2) && d < len(name) {
-			near = append(near, candidate{other, d})
-		}
-	}
-	if len(near) == 0 {
-		return ""
-	}
-	slices.SortFunc(near, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
-	})
-	var quoted []string
-	for _, c := range near[:min(len(near), most)] {
-		quoted = append(quoted, fmt.Sprintf("%q", c.name))
-	}
-	return "; did you mean " + strings.Join(quoted, ", ") + "?"
-}
-
-// distance is Levenshtein's, in bytes (Wagner and Fischer, JACM 21(1), 1974).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"slipway/internal/nearest"
 )
 
 // Part is one of the two pairs of files in which a set is published.
@@ -126,7 +128,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 			return nil, testErr
 		default:
 			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz%s",
-				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest(imageNames(Train)[0], entries(dir)))
+				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)))
 		}
 	}
 	images, labels, err := findPair(dir, part)

@@ -11,6 +11,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/cli"
+	"slipway/internal/nearest"
 	"slipway/ops"
 	"slipway/train"
 )
@@ -130,7 +131,7 @@ func (o *options) check() error {
 	experiments := []string{"e1", "e2"}
 	switch {
 	case !slices.Contains(experiments, o.experiment):
-		return fmt.Errorf("unknown experiment %q%s; there are e1 and e2", o.experiment, cli.Nearest(o.experiment, experiments))
+		return fmt.Errorf("unknown experiment %q%s; there are e1 and e2", o.experiment, nearest.Hint(o.experiment, experiments))
 	case o.given["network"] && o.given["experiment"]:
 		return errors.New("-network and -experiment each name a network; give one of them")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
@@ -204,4 +205,3 @@ func (o *options) settings() train.Config {
 	c.ActivationPenalties = o.activations.penalties()
 	return c
 }
-

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"slipway/internal/nearest"
 )
 
 // Exit codes of every command.
@@ -52,7 +54,7 @@ func Parse(flags *flag.FlagSet, args []string) error {
 		if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 			var names []string
 			flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-			return fmt.Errorf("unknown flag -%s%s", name, Nearest(name, names))
+			return fmt.Errorf("unknown flag -%s%s", name, nearest.Hint(name, names))
 		}
 		return err
 	}
@@ -81,55 +83,21 @@ func Fail(stderr io.Writer, command string, err error) int {
 	return ExitFailure
 }
 
-// Nearest returns "; did you mean NAME?" for the candidate nearest to the word,
-// or nothing if none is near.
-func Nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/2+1
-	for _, candidate := range candidates {
-		if d := distance(word, candidate); d < bestDistance {
-			best, bestDistance = candidate, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
-}
+// ModuleVersion is Slipway's version, which is also written into the models it
+// exports. It changes with a release, not with a commit, so that the same
+// weights give the same bytes.
+const ModuleVersion = "0.1.0"
 
-// distance is the number of insertions, deletions and replacements between two
-// words (Levenshtein, 1966).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
-
-// Version returns the command's name, its module's version, the commit it was
+// Version returns the command's name, the module's version, the commit it was
 // built from if the build recorded it, and the Go version and platform.
 func Version(command string) string {
-	version, commit := "(devel)", ""
+	commit := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
 				commit = " " + setting.Value
 			}
 		}
 	}
-	return fmt.Sprintf("%s %s%s (slipway, %s, %s/%s)", command, version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s %s%s (slipway, %s, %s/%s)", command, ModuleVersion, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

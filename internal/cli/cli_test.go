@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 		help             bool
 	}{
 		{name: "good", args: "-epochs 3"},
-		{name: "unknown flag", args: "-epoch 3", want: "unknown flag -epoch; did you mean epochs?"},
+		{name: "unknown flag", args: "-epoch 3", want: "unknown flag -epoch; did you mean \"epochs\"?"},
 		{name: "far flag", args: "-zzzzzz 3", want: "unknown flag -zzzzzz"},
 		{name: "not a number", args: "-epochs three", want: `invalid value "three" for flag -epochs`},
 		{name: "left over", args: "-epochs 3 e1", want: `unexpected argument "e1"`},
@@ -36,16 +36,5 @@ func TestParse(t *testing.T) {
 				t.Errorf("printed %q; an error is printed once, by Usage", output.String())
 			}
 		})
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}} {
-		if got := distance(test.a, test.b); got != test.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
-		}
 	}
 }

@@ -1,0 +1,155 @@
+// Command export turns training runs into ONNX graphs that other runtimes have
+// confirmed. Run it with -h for its flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"slipway/infer/onnxgo"
+	"slipway/internal/cli"
+	"slipway/internal/export"
+	"slipway/internal/nearest"
+	"slipway/train"
+)
+
+const usage = `export writes a run's network as ONNX, after other runtimes have answered as the
+trainer does on the 10,000 test images. Beside NAME.onnx it writes a folder
+NAME/ with the card, ONNX test data and the trainer's answers.
+
+  export                                   # every run of runs/ named e1 or e2
+  export -run runs/mine -o mine.onnx -verify onnxruntime
+
+Flags:
+`
+
+// workerArgument makes the program the onnx-go worker of its own parent.
+const workerArgument = "onnx-go-worker"
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == workerArgument {
+		if err := onnxgo.Serve(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(cli.ExitFailure)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+type options struct {
+	run, output, runs, graphs string
+	verify                    []string
+	tolerance                 float64
+	version                   bool
+}
+
+// run is main without the process: it returns the exit code, 0 for success, 1
+// for failure and 2 for wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return cli.ExitOK
+	}
+	if err != nil {
+		return cli.Usage(stderr, "export", err)
+	}
+	if o.version {
+		fmt.Fprintln(stdout, cli.Version("export"))
+		return cli.ExitOK
+	}
+	if err := exportAll(ctx, o, stdout); err != nil {
+		return cli.Fail(stderr, "export", err)
+	}
+	return cli.ExitOK
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := &options{}
+	flags := cli.NewFlagSet("export", usage, stderr)
+	flags.StringVar(&o.run, "run", "", "`folder` of the run; every e1 and e2 in -runs if empty")
+	flags.StringVar(&o.output, "o", "", "the ONNX `file` of -run; the run's name in -graphs if empty")
+	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
+	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
+	verify := flags.String("verify", "all", "runtimes that must agree: all, none, or some of "+strings.Join(export.Runtimes(), ","))
+	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-3)")
+	flags.BoolVar(&o.version, "version", false, "print the version")
+	if err := cli.Parse(flags, args); err != nil {
+		return nil, err
+	}
+	given := cli.Given(flags)
+	switch {
+	case o.output != "" && o.run == "":
+		return nil, errors.New("-o names the file of one run; give its -run too")
+	case o.output != "" && filepath.Ext(o.output) != ".onnx":
+		return nil, fmt.Errorf("-o %s does not end in .onnx", o.output)
+	case o.run != "" && given["runs"]:
+		return nil, errors.New("-run and -runs each say what to export; give one of them")
+	case o.tolerance < 0 || o.tolerance >= 1:
+		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
+	}
+	switch *verify {
+	case "all":
+		o.verify = export.Runtimes()
+	case "none":
+	default:
+		o.verify = strings.Split(*verify, ",")
+		for _, name := range o.verify {
+			if !slices.Contains(export.Runtimes(), name) {
+				return nil, fmt.Errorf("-verify: unknown runtime %q%s; there are %s", name, nearest.Hint(name, export.Runtimes()), strings.Join(export.Runtimes(), ", "))
+			}
+		}
+	}
+	return o, nil
+}
+
+// exportAll exports the run asked for, or every run of an experiment.
+func exportAll(ctx context.Context, o *options, stdout io.Writer) error {
+	runs := []string{o.run}
+	if o.run == "" {
+		runs = nil
+		for _, name := range []string{"e1", "e2"} {
+			path := filepath.Join(o.runs, name)
+			if _, err := os.Stat(path); err == nil {
+				runs = append(runs, path)
+			}
+		}
+		if len(runs) == 0 {
+			return fmt.Errorf("%s has no run e1 or e2; train one with: make train-e1", o.runs)
+		}
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	for _, path := range runs {
+		dir, err := train.OpenRun(path)
+		if err != nil {
+			return err
+		}
+		output := o.output
+		if output == "" {
+			output = filepath.Join(o.graphs, filepath.Base(path)+".onnx")
+		}
+		fmt.Fprintf(stdout, "%s → %s\n", path, output)
+		err = export.Run(ctx, dir, export.Options{
+			Output: output, Verify: o.verify, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
+			ProducerVersion: cli.ModuleVersion, Messages: stdout,
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/infer"
+)
+
+// referenceName is the file of the trainer's logits in the folder that is named
+// after the model.
+const referenceName = "trainer_logits.safetensors"
+
+// crossValidate compares the result with the other runtime's and the trainer's.
+// A runtime that does not support the model is noted; that nothing at all could
+// be compared is an error.
+func (r *report) crossValidate(ctx context.Context) error {
+	for _, name := range []string{runtimeONNXRuntime, runtimeONNXGo} {
+		if name == r.session.runtime {
+			continue
+		}
+		result, err := r.otherRuntime(ctx, name)
+		if errors.Is(err, infer.ErrUnsupported) {
+			r.notes = append(r.notes, fmt.Sprintf("not compared: %v", err))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.notes = append(r.notes, result.Info.Notes...)
+		if err := r.compare(result); err != nil {
+			return err
+		}
+	}
+	if err := r.compareWithTrainer(); err != nil {
+		return err
+	}
+	if len(r.compared) == 0 {
+		return fmt.Errorf("nothing to compare with: %s", strings.Join(r.notes, "; "))
+	}
+	return nil
+}
+
+func (r *report) otherRuntime(ctx context.Context, name string) (*infer.Result, error) {
+	runtime, err := r.session.open(ctx, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	result, err := r.session.run(ctx, runtime, 0)
+	return result, errors.Join(err, runtime.Close())
+}
+
+func (r *report) compareWithTrainer() error {
+	s := r.session
+	path, asked := s.reference, s.reference != ""
+	if !asked {
+		path = filepath.Join(strings.TrimSuffix(s.modelPath, filepath.Ext(s.modelPath)), referenceName)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			r.notes = append(r.notes, fmt.Sprintf("not compared with the trainer: there is no %s", path))
+			return nil
+		}
+	}
+	reference, err := infer.ReadReference(path)
+	if err != nil {
+		return err
+	}
+	if err := reference.Matches(s.set); err != nil {
+		if asked {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		r.notes = append(r.notes, fmt.Sprintf("not compared with the trainer: %s: %v", path, err))
+		return nil
+	}
+	result, err := reference.Count(s.set)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return r.compare(result)
+}
+
+func (r *report) compare(other *infer.Result) error {
+	c, err := infer.Compare(r.result.Logits, other.Logits, r.session.tolerance)
+	if err != nil {
+		return fmt.Errorf("%s and %s: %w", r.result.Info.Runtime, other.Info.Runtime, err)
+	}
+	r.compared = append(r.compared, compared{other, c})
+	if !c.Agree() {
+		r.reasons = append(r.reasons, fmt.Sprintf("%s and %s: %s", r.result.Info.Runtime, other.Info.Runtime, c.Reason()))
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+// Command infer runs an ONNX image classifier on a data set, in ONNX Runtime or
+// in onnx-go, and compares what several runtimes and the trainer answer. Run it
+// with -h for its flags and the form of -json.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"slipway/infer/onnxgo"
+	"slipway/internal/cli"
+)
+
+// workerArgument makes this program the onnx-go worker of another infer.
+const workerArgument = "onnx-go-worker"
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == workerArgument {
+		os.Exit(work())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var progress io.Writer
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		progress = os.Stderr
+	}
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, progress))
+}
+
+func work() int {
+	// Ctrl-C reaches the whole process group; the infer that started this one
+	// ends it, and says so better than its death would.
+	signal.Ignore(os.Interrupt)
+	// What onnx-go prints must not get into the answers.
+	answers := os.Stdout
+	os.Stdout = os.Stderr
+	if err := onnxgo.Serve(os.Stdin, answers); err != nil {
+		return cli.Fail(os.Stderr, "infer", err)
+	}
+	return cli.ExitOK
+}
+
+// run is main without the process: it returns the exit code, 0 for success, 1
+// for failure or disagreement and 2 for wrong usage. Progress, if not nil, is a
+// terminal.
+func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
+	options, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return cli.ExitOK
+	}
+	if err != nil {
+		return cli.Usage(stderr, "infer", err)
+	}
+	if options.version {
+		fmt.Fprintln(stdout, cli.Version("infer"))
+		return cli.ExitOK
+	}
+	err = evaluate(ctx, options, stdout, progress)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return cli.ExitOK
+	case errors.As(err, &usage):
+		return cli.Usage(stderr, "infer", err)
+	case errors.Is(err, context.Canceled):
+		return cli.Fail(stderr, "infer", errors.New("interrupted"))
+	}
+	return cli.Fail(stderr, "infer", err)
+}
+
+// usageError is an error of usage that shows only when the arguments are used.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }

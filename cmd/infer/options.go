@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/cli"
+)
+
+const usage = `infer runs an ONNX image classifier on a labelled data set and counts the right answers.
+
+  infer -model e2.onnx -data t10k                    # accuracy, confusion matrix, figures of each class
+  infer -model e1.onnx -data t10k -cross-validate    # and compare onnxruntime, onnx-go and the trainer
+  infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
+  infer -model other.onnx -data t10k -normalize 0.1307,0.3081
+
+A bare model name is looked up in the working folder, then in graphs/. The model has one image input (N×C×H×W,
+N×H×W×C or N×features; float32 or uint8) and one score output (N×K, float32).
+
+Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usage.
+
+-json prints one object:
+  model, data                        file and data set
+  images, correct, unanswered        counts; unanswered have a NaN among their scores
+  accuracy, recorded_accuracy        0…1; recorded by the trainer in the model, or null
+  runtime, version, provider, device, threads, library    what ran; library is null for onnx-go
+  batch, pixels, images_per_second   images of one run; formula of the input, x being 0…255; time in the runtime alone
+  notes                              what must be heard, such as a fallback to the CPU
+  confusion                          [label][prediction], counts
+  classes                            of each class: name, images, precision, recall, f1
+  agree                              false if something disagrees: exit status 1; reasons has why
+  reasons                            one text each
+  compared                           with -cross-validate, of each other runtime and the trainer: runtime, version,
+                                     provider, images, correct, accuracy, images_per_second (null for the trainer),
+                                     labels_differ, max_abs_diff, max_rel_diff (max_abs_diff by the range of all logits of
+                                     runtime), not_finite (then max_abs_diff and max_rel_diff are null), tolerance, agree
+
+Flags:
+`
+
+const (
+	runtimeONNXRuntime = "onnxruntime"
+	runtimeONNXGo      = "onnx-go"
+)
+
+// options is what the command line asks for.
+type options struct {
+	model         string
+	data          string
+	dataDir       string
+	batch         int
+	device        infer.Device
+	runtime       string
+	library       string
+	output        string
+	threads       int
+	crossValidate bool
+	reference     string
+	tolerance     float64
+	json          bool
+	predictions   string
+	pixels        *dataset.Pixels // nil: as the model's record says
+	version       bool
+}
+
+// parse reads the command line. Its error is wrong usage.
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := &options{}
+	var device, normalize string
+	var scale bool
+	flags := cli.NewFlagSet("infer", usage, stderr)
+	flags.StringVar(&o.model, "model", "", "ONNX `file`, or the bare name of one in graphs/")
+	flags.StringVar(&o.data, "data", "t10k", "t10k, train, a folder, or an images file")
+	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
+	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
+	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
+	flags.StringVar(&o.runtime, "runtime", runtimeONNXRuntime, runtimeONNXRuntime+" or "+runtimeONNXGo)
+	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
+	flags.StringVar(&o.output, "output", "", "`name` of the score output of a model with several")
+	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
+	flags.BoolVar(&o.crossValidate, "cross-validate", false, "compare all runtimes' answers, and the trainer's when there are any")
+	flags.StringVar(&o.reference, "reference", "", "the trainer's logits, a safetensors `file` (MODEL/trainer_logits.safetensors beside MODEL.onnx, if it is there)")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range")
+	flags.BoolVar(&o.json, "json", false, "print JSON instead of text")
+	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
+	flags.BoolVar(&scale, "scale", false, "feed pixels as x/255 instead of as the model says, or else 0…255")
+	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
+	flags.BoolVar(&o.version, "version", false, "print the version")
+	if err := cli.Parse(flags, args); err != nil || o.version {
+		return o, err
+	}
+	given := cli.Given(flags)
+	var err error
+	if o.device, err = infer.ParseDevice(device); err != nil {
+		return nil, fmt.Errorf("-device: %w%s", err, cli.Nearest(device, []string{"auto", "cpu", "cuda"}))
+	}
+	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
+		return nil, err
+	}
+	return o, o.check(given)
+}
+
+func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.Pixels, error) {
+	switch {
+	case given["scale"] && given["normalize"]:
+		return nil, errors.New("-scale and -normalize do not go together; -normalize scales, too")
+	case given["scale"] && scale:
+		pixels := dataset.UnitPixels()
+		return &pixels, nil
+	case given["scale"]:
+		return &dataset.Pixels{}, nil
+	case given["normalize"]:
+		mean, std, _ := strings.Cut(normalize, ",")
+		m, meanErr := strconv.ParseFloat(mean, 64)
+		s, stdErr := strconv.ParseFloat(std, 64)
+		if meanErr != nil || stdErr != nil {
+			return nil, fmt.Errorf("-normalize %q: MEAN,STD is wanted, such as 0.1307,0.3081", normalize)
+		}
+		pixels, err := dataset.StandardPixels(m, s)
+		if err != nil {
+			return nil, fmt.Errorf("-normalize %q: %w", normalize, err)
+		}
+		return &pixels, nil
+	}
+	return nil, nil
+}
+
+func (o *options) check(given map[string]bool) error {
+	runtimes := []string{runtimeONNXRuntime, runtimeONNXGo}
+	switch {
+	case o.model == "":
+		return errors.New("-model is missing: the ONNX file to run")
+	case !slices.Contains(runtimes, o.runtime):
+		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes, " or "), cli.Nearest(o.runtime, runtimes))
+	case given["batch"] && o.batch < 1:
+		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
+	case o.threads < 0:
+		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", o.threads)
+	case !(o.tolerance > 0 && o.tolerance < 1):
+		return fmt.Errorf("-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", o.tolerance)
+	case given["tolerance"] && !o.crossValidate:
+		return errors.New("-tolerance applies to -cross-validate alone")
+	case given["reference"] && !o.crossValidate:
+		return errors.New("-reference applies to -cross-validate alone")
+	case o.dataDir != "" && o.data != "train":
+		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
+	}
+	if o.runtime == runtimeONNXGo {
+		switch {
+		case o.device == infer.DeviceCUDA:
+			return errors.New("-device cuda does not go with -runtime onnx-go, which runs on the CPU")
+		case given["library"] && !o.crossValidate:
+			return errors.New("-library is onnxruntime's and does not go with -runtime onnx-go")
+		case o.batch == 1:
+			return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
+		}
+	}
+	return nil
+}

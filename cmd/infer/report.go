@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"text/tabwriter"
+
+	"slipway/infer"
+)
+
+// maxMatrix is the most classes whose confusion matrix is printed as text.
+const maxMatrix = 20
+
+// document is what -json prints; the usage text describes it.
+type document struct {
+	Model            string          `json:"model"`
+	Data             string          `json:"data"`
+	Images           int             `json:"images"`
+	Correct          int             `json:"correct"`
+	Unanswered       int             `json:"unanswered"`
+	Accuracy         float64         `json:"accuracy"`
+	RecordedAccuracy *float64        `json:"recorded_accuracy"`
+	Runtime          string          `json:"runtime"`
+	Version          string          `json:"version"`
+	Provider         string          `json:"provider"`
+	Device           string          `json:"device"`
+	Threads          int             `json:"threads"`
+	Library          *string         `json:"library"`
+	Batch            int             `json:"batch"`
+	Pixels           string          `json:"pixels"`
+	ImagesPerSecond  float64         `json:"images_per_second"`
+	Notes            []string        `json:"notes"`
+	Confusion        [][]int         `json:"confusion"`
+	Classes          []classDocument `json:"classes"`
+	Agree            bool            `json:"agree"`
+	Reasons          []string        `json:"reasons"`
+	Compared         []otherDocument `json:"compared"`
+}
+
+type classDocument struct {
+	Name      string  `json:"name"`
+	Images    int     `json:"images"`
+	Precision float64 `json:"precision"`
+	Recall    float64 `json:"recall"`
+	F1        float64 `json:"f1"`
+}
+
+type otherDocument struct {
+	Runtime         string   `json:"runtime"`
+	Version         string   `json:"version"`
+	Provider        string   `json:"provider"`
+	Images          int      `json:"images"`
+	Correct         int      `json:"correct"`
+	Accuracy        float64  `json:"accuracy"`
+	ImagesPerSecond *float64 `json:"images_per_second"`
+	LabelsDiffer    int      `json:"labels_differ"`
+	MaxAbsDiff      *float64 `json:"max_abs_diff"`
+	MaxRelDiff      *float64 `json:"max_rel_diff"`
+	NotFinite       int      `json:"not_finite"`
+	Tolerance       float64  `json:"tolerance"`
+	Agree           bool     `json:"agree"`
+}
+
+// finite is the number for JSON, which has no infinity: null instead.
+func finite(v float64) *float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}
+
+func (r *report) writeJSON(w io.Writer) error {
+	result, info := r.result, r.result.Info
+	d := document{
+		Model: r.session.modelPath, Data: r.session.set.Name,
+		Images: result.Images, Correct: result.Correct, Unanswered: result.Unanswered, Accuracy: result.Accuracy(),
+		Runtime: info.Runtime, Version: info.Version, Provider: info.Provider, Device: info.Device, Threads: info.Threads,
+		Batch: r.batch(), Pixels: r.session.pixels.String(), ImagesPerSecond: result.ImagesPerSecond(),
+		Confusion: result.Confusion,
+		Agree:     len(r.reasons) == 0,
+		// Empty lists, not null.
+		Notes: append([]string{}, r.notes...), Reasons: append([]string{}, r.reasons...), Compared: []otherDocument{},
+	}
+	if r.session.record != nil && r.session.record.TestImages > 0 {
+		d.RecordedAccuracy = &r.session.record.TestAccuracy
+	}
+	if info.Library != "" {
+		d.Library = &info.Library
+	}
+	for class, f := range result.PerClass() {
+		d.Classes = append(d.Classes, classDocument{r.className(class), f.Images, f.Precision, f.Recall, f.F1})
+	}
+	for _, c := range r.compared {
+		other := otherDocument{
+			Runtime: c.result.Info.Runtime, Version: c.result.Info.Version, Provider: c.result.Info.Provider,
+			Images: c.result.Images, Correct: c.result.Correct, Accuracy: c.result.Accuracy(),
+			LabelsDiffer: c.comparison.LabelsDiffer, NotFinite: c.comparison.NotFinite,
+			MaxAbsDiff: finite(c.comparison.MaxAbsDiff), MaxRelDiff: finite(c.comparison.MaxRelDiff),
+			Tolerance: c.comparison.Tolerance, Agree: c.comparison.Agree(),
+		}
+		if c.result.Elapsed > 0 {
+			other.ImagesPerSecond = finite(c.result.ImagesPerSecond())
+		}
+		d.Compared = append(d.Compared, other)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(d)
+}
+
+func (r *report) batch() int {
+	if r.session.batch == 0 {
+		return infer.DefaultBatch
+	}
+	return r.session.batch
+}
+
+func (r *report) className(class int) string {
+	if record := r.session.record; record != nil && class < len(record.ClassLabels) {
+		return record.ClassLabels[class]
+	}
+	return strconv.Itoa(class)
+}
+
+func (r *report) writeText(out io.Writer) error {
+	var b bytes.Buffer
+	s, result := r.session, r.result
+	fmt.Fprintf(&b, "model    %s\n", s.modelPath)
+	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", s.set.Name, result.Images, s.set.Channels, s.set.Height, s.set.Width, s.pixels)
+	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", result.Info.Runtime, result.Info.Version, result.Info.Provider, result.Info.Device, result.Info.Threads)
+	for _, note := range r.notes {
+		fmt.Fprintf(&b, "note     %s\n", note)
+	}
+	fmt.Fprintf(&b, "\n%s\n", infer.FormatAccuracy(result.Accuracy()))
+	fmt.Fprintf(&b, "%d of %d images, %.0f images/s in batches of %d\n", result.Correct, result.Images, result.ImagesPerSecond(), r.batch())
+	if result.Unanswered > 0 {
+		fmt.Fprintf(&b, "%d images have no answer: a NaN is among their scores\n", result.Unanswered)
+	}
+	if s.record != nil && s.record.TestImages > 0 {
+		fmt.Fprintf(&b, "recorded by the trainer: %.2f %% of %d images", 100*s.record.TestAccuracy, s.record.TestImages)
+		if !r.comparable {
+			fmt.Fprint(&b, " (not comparable: of other images or other pixels)")
+		}
+		fmt.Fprintln(&b)
+	}
+	r.writeClasses(&b)
+	if len(result.Confusion) <= maxMatrix {
+		r.writeConfusion(&b)
+	}
+	r.writeCompared(&b)
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+func (r *report) writeClasses(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "\nclass\timages\tprecision\trecall\tF1\t\n")
+	for class, f := range r.result.PerClass() {
+		fmt.Fprintf(t, "%s\t%d\t%.4f\t%.4f\t%.4f\t\n", r.className(class), f.Images, f.Precision, f.Recall, f.F1)
+	}
+	t.Flush()
+}
+
+func (r *report) writeConfusion(w io.Writer) {
+	fmt.Fprint(w, "\nconfusion: a row is a label, a column an answer\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for class := range r.result.Confusion {
+		fmt.Fprintf(t, "\t%s", r.className(class))
+	}
+	fmt.Fprint(t, "\t\n")
+	for label, row := range r.result.Confusion {
+		fmt.Fprint(t, r.className(label))
+		for _, n := range row {
+			fmt.Fprintf(t, "\t%d", n)
+		}
+		fmt.Fprint(t, "\t\n")
+	}
+	t.Flush()
+}
+
+func (r *report) writeCompared(w io.Writer) {
+	if len(r.compared) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\ncompared with %s; range is that of its logits, the tolerance %g of it\n", r.result.Info.Runtime, r.session.tolerance)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "\taccuracy\tlabels differ\tmax |Δ|\tof range\tverdict\t\n")
+	for _, c := range r.compared {
+		verdict := "agrees"
+		if !c.comparison.Agree() {
+			verdict = "DISAGREES"
+		}
+		fmt.Fprintf(t, "%s %s\t%.2f %%\t%d of %d\t%.2g\t%.2g\t%s\t\n", c.result.Info.Runtime, c.result.Info.Version, 100*c.result.Accuracy(),
+			c.comparison.LabelsDiffer, c.comparison.Images, c.comparison.MaxAbsDiff, c.comparison.MaxRelDiff, verdict)
+	}
+	t.Flush()
+}

@@ -1,0 +1,58 @@
+// Package nearest suggests the names that a mistyped one may have meant.
+package nearest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Hint ends an error message with the names that look most like name,
+// `; did you mean "x"?`, and is empty where none is near.
+func Hint(name string, names []string) string {
+	const most, looked = 3, 10_000
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var near []candidate
+	for _, other := range names[:min(len(names), looked)] {
+		d := distance(strings.ToLower(name), strings.ToLower(other))
+		if d <= max(2, len(name)/2) && d < len(name) {
+			near = append(near, candidate{other, d})
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	slices.SortFunc(near, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+	})
+	var quoted []string
+	for _, c := range near[:min(len(near), most)] {
+		quoted = append(quoted, fmt.Sprintf("%q", c.name))
+	}
+	return "; did you mean " + strings.Join(quoted, ", ") + "?"
+}
+
+// distance is Levenshtein's, in bytes (Wagner and Fischer, JACM 21(1), 1974).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
