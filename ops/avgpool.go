@@ -2,6 +2,8 @@ package ops
 
 import (
 	"gorgonia.org/gorgonia"
+
+	"slipway/internal/reference"
 )
 
 // AvgPool2D applies yₒ = 1/(kernel height · kernel width) · Σ over the window of
@@ -9,30 +11,21 @@ import (
 // (PyTorch's count_include_pad). Its gradient spreads dyₒ evenly over the
 // window.
 func AvgPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
-	p, err := newPooling(x.Shape(), window)
+	pool, outputShape, err := window.on(x.Shape())
 	if err != nil {
 		return nil, err
 	}
 	inputShape := x.Shape().Clone()
-	share := 1 / float64(window.KernelHeight*window.KernelWidth)
-	y, yValues := newTensor(p.output...)
+	y, yValues := newTensor(outputShape...)
 	forward := &operator{
-		name: "AvgPool2D", output: tensorType(4), shape: p.output,
+		name: "AvgPool2D", output: tensorType(4), shape: outputShape,
 		differentiable: []bool{true},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
 				return nil, err
 			}
-			p.each(func(output, base, top, bottom, left, right int) {
-				sum := 0.0
-				for i := top; i < bottom; i++ {
-					for j := left; j < right; j++ {
-						sum += float64(xValues[base+i*p.width+j])
-					}
-				}
-				yValues[output] = float32(sum * share)
-			})
+			copy(yValues, reference.AvgPool2DForward(pool, xValues))
 			return y, nil
 		},
 		gradient: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -44,15 +37,7 @@ func AvgPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 					if err != nil {
 						return nil, err
 					}
-					clear(dxValues)
-					p.each(func(output, base, top, bottom, left, right int) {
-						part := float32(float64(dy[output]) * share)
-						for i := top; i < bottom; i++ {
-							for j := left; j < right; j++ {
-								dxValues[base+i*p.width+j] += part
-							}
-						}
-					})
+					copy(dxValues, reference.AvgPool2DBackward(pool, dy))
 					return dx, nil
 				},
 			}

@@ -3,10 +3,11 @@ package ops
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/reference"
 )
 
 // NewLabels returns the node of a batch of labels, 0 ≤ label < classes, and the
@@ -40,12 +41,7 @@ func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) 
 			if err != nil {
 				return nil, err
 			}
-			total := 0.0
-			for n, label := range targets {
-				row := x[n*classes : (n+1)*classes]
-				total += logSumExp(row) - float64(row[label])
-			}
-			*value = gorgonia.F32(total / float64(len(targets)))
+			*value = gorgonia.F32(reference.CrossEntropyForward(len(targets), classes, x, targets))
 			return value, nil
 		},
 		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -61,18 +57,7 @@ func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) 
 					if err != nil {
 						return nil, err
 					}
-					factor := float64(outer) / float64(len(targets))
-					for n, label := range targets {
-						row, gradient := x[n*classes:(n+1)*classes], dxValues[n*classes:(n+1)*classes]
-						normaliser := logSumExp(row)
-						for j, logit := range row {
-							probability := math.Exp(float64(logit) - normaliser)
-							if j == int(label) {
-								probability--
-							}
-							gradient[j] = float32(probability * factor)
-						}
-					}
+					copy(dxValues, reference.CrossEntropyBackward(len(targets), classes, outer, x, targets))
 					return dx, nil
 				},
 			}
@@ -81,19 +66,6 @@ func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) 
 		},
 	}
 	return forward.apply(logits, labels)
-}
-
-// logSumExp is log Σ exp(xⱼ), computed in float64 around the maximum.
-func logSumExp(row []float32) float64 {
-	largest := math.Inf(-1)
-	for _, x := range row {
-		largest = math.Max(largest, float64(x)) // NaN wins
-	}
-	sum := 0.0
-	for _, x := range row {
-		sum += math.Exp(float64(x) - largest)
-	}
-	return largest + math.Log(sum)
 }
 
 func logitsAndLabels(inputs []gorgonia.Value, classes int) ([]float32, []int32, error) {

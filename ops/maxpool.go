@@ -2,6 +2,8 @@ package ops
 
 import (
 	"gorgonia.org/gorgonia"
+
+	"slipway/internal/reference"
 )
 
 // MaxPool2D applies yₒ = max over the window of x, N×C×H×W to N×C×H'×W'. Padding
@@ -9,34 +11,24 @@ import (
 // maximum, and to the first in reading order where there are several, as in
 // PyTorch. (Gorgonia's own panics on a window of NaN.)
 func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
-	p, err := newPooling(x.Shape(), window)
+	pool, outputShape, err := window.on(x.Shape())
 	if err != nil {
 		return nil, err
 	}
 	inputShape := x.Shape().Clone()
-	y, yValues := newTensor(p.output...)
-	winners := make([]int, len(yValues))
+	y, yValues := newTensor(outputShape...)
+	var winners []int
 	forward := &operator{
-		name: "MaxPool2D", output: tensorType(4), shape: p.output,
+		name: "MaxPool2D", output: tensorType(4), shape: outputShape,
 		differentiable: []bool{true},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
 				return nil, err
 			}
-			p.each(func(output, base, top, bottom, left, right int) {
-				winner := base + top*p.width + left
-				for i := top; i < bottom; i++ {
-					for j := left; j < right; j++ {
-						at := base + i*p.width + j
-						if candidate := xValues[at]; candidate > xValues[winner] || candidate != candidate {
-							winner = at
-						}
-					}
-				}
-				winners[output] = winner
-				yValues[output] = xValues[winner]
-			})
+			values, index := reference.MaxPool2DForward(pool, xValues)
+			copy(yValues, values)
+			winners = index
 			return y, nil
 		},
 		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -48,10 +40,7 @@ func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 					if err != nil {
 						return nil, err
 					}
-					clear(dxValues)
-					for output, winner := range winners {
-						dxValues[winner] += dy[output]
-					}
+					copy(dxValues, reference.MaxPool2DBackward(pool, dy, winners))
 					return dx, nil
 				},
 			}

@@ -2,6 +2,8 @@ package ops
 
 import (
 	"gorgonia.org/gorgonia"
+
+	"slipway/internal/reference"
 )
 
 // ReLU applies y = max(x, 0), element by element; NaN stays NaN. Its gradient is
@@ -19,12 +21,7 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 			if err != nil {
 				return nil, err
 			}
-			for i, value := range xValues {
-				if value <= 0 {
-					value = 0
-				}
-				yValues[i] = value
-			}
+			copy(yValues, reference.ReLUForward(xValues))
 			return y, nil
 		},
 		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -36,12 +33,7 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 					if err := allFloat32s(values[:], inputs); err != nil {
 						return nil, err
 					}
-					for i, dy := range values[0] {
-						if values[1][i] <= 0 {
-							dy = 0
-						}
-						dxValues[i] = dy
-					}
+					copy(dxValues, reference.ReLUBackward(values[0], values[1]))
 					return dx, nil
 				},
 			}

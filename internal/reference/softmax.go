@@ -1,0 +1,45 @@
+package reference
+
+import "math"
+
+// SoftmaxForward returns p[n,k] = exp(z[n,k]) / Σ_j exp(z[n,j]) of logits N×K, computed after the row's maximum is
+// subtracted, so that nothing overflows.
+func SoftmaxForward[T Float](batch, classes int, logits []T) []T {
+	p := make([]T, len(logits))
+	for n := range batch {
+		row := logits[n*classes : (n+1)*classes]
+		top, sum := maximum(row), 0.0
+		for _, z := range row {
+			sum += math.Exp(float64(z) - top)
+		}
+		for k, z := range row {
+			p[n*classes+k] = T(math.Exp(float64(z)-top) / sum)
+		}
+	}
+	return p
+}
+
+// SoftmaxBackward returns dz[n,k] = p[n,k] · (dp[n,k] − Σ_j dp[n,j]·p[n,j]) from the forward function's output p.
+func SoftmaxBackward[T Float](batch, classes int, dp, p []T) []T {
+	dz := make([]T, len(p))
+	for n := range batch {
+		dot := 0.0
+		for k := range classes {
+			dot += float64(dp[n*classes+k]) * float64(p[n*classes+k])
+		}
+		for k := range classes {
+			dz[n*classes+k] = T(float64(p[n*classes+k]) * (float64(dp[n*classes+k]) - dot))
+		}
+	}
+	return dz
+}
+
+func maximum[T Float](row []T) float64 {
+	top := math.Inf(-1)
+	for _, z := range row {
+		if v := float64(z); v > top || v != v {
+			top = v
+		}
+	}
+	return top
+}
