@@ -10,7 +10,7 @@ EPOCHS ?=
 TRAIN_FLAGS ?=
 
 COMMANDS := train export infer dataset doctor
-LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
@@ -43,14 +43,15 @@ infer: build setup ## evaluate graphs/e1.onnx and graphs/e2.onnx in every runtim
 	bin/infer -model e2.onnx -data t10k -cross-validate
 
 test: setup ## run all tests
-	go vet ./...
 	go test ./...
 
 test-race: setup ## run all tests under the race detector
 	go test -race ./...
 
-lint: ## run the linters
-	go run $(LINT) run
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files "*.go")); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
 
 check: lint test test-race ## everything that a change must pass
 

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/internal/cli"
+	"slipway/train"
+)
+
+// actAsTrain makes the test binary the command itself, so that a test can kill
+// a real process.
+const actAsTrain = "SLIPWAY_TEST_ACT_AS_TRAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actAsTrain) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// fixture is a folder with a small training and test set and a network for it.
+func fixture(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	source := rand.New(rand.NewPCG(1, 2))
+	for _, part := range []string{"train", "t10k"} {
+		const n = 96
+		images, labels := make([]byte, n*64), make([]byte, n)
+		for i := range labels {
+			labels[i] = byte(source.IntN(4))
+			for j := range 64 {
+				images[i*64+j] = byte(source.IntN(60))
+				if j/16 == int(labels[i]) {
+					images[i*64+j] += 150
+				}
+			}
+		}
+		writeIDX(t, filepath.Join(dir, part+"-images-idx3-ubyte"), []int{n, 8, 8}, images)
+		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, labels)
+	}
+	network, err := builder.New("tiny", builder.Shape{1, 8, 8},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.ReLU{}, builder.MaxPool2D{Kernel: builder.Square(2)},
+		builder.Flatten{}, builder.Dropout{P: 0.2}, builder.Dense{Units: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tiny.json"), raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func writeIDX(t *testing.T, path string, dims []int, data []byte) {
+	t.Helper()
+	var file bytes.Buffer
+	if err := dataset.WriteIDX(&file, &dataset.IDX{Shape: dims, Data: data, Type: dataset.Uint8}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func arguments(dir string, more ...string) []string {
+	return append([]string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k", "-runs", dir + "/runs",
+		"-batch", "8", "-pixels", "0…1"}, more...)
+}
+
+func runTrain(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(context.Background(), args, &out, &errs, false)
+	return code, out.String(), errs.String()
+}
+
+func TestARunWritesWhatItPromises(t *testing.T) {
+	dir := fixture(t)
+	code, out, errs := runTrain(t, arguments(dir, "-epochs", "4")...)
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, want := range []string{"tiny: input 1×8×8", "Epoch [4/4], Step [12/12], Loss: ", "Stopped: 4 epochs are done.", "Final training loss: ", "Accuracy = "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output lacks %q:\n%s", want, out)
+		}
+	}
+	run := filepath.Join(dir, "runs", "tiny")
+	for _, name := range []string{"config.json", "history.csv", "history.json", "curve.svg", "weights.safetensors", "checkpoints/step-00000048.safetensors"} {
+		if info, err := os.Stat(filepath.Join(run, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var history train.History
+	raw, err := os.ReadFile(filepath.Join(run, "history.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &history); err != nil || len(history) != 4 || history[3].TestAccuracy == nil {
+		t.Errorf("history of %d epochs (%v)", len(history), err)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	dir := fixture(t)
+	for name, content := range map[string]string{
+		"text.json": "not JSON", "kind.json": `{"name":"x","input":[4],"layers":[{"kind":"LSTM","layer":{}}]}`,
+		"shape.json": `{"name":"x","input":[1,2,2],"layers":[{"kind":"Conv2D","layer":{"Filters":1,"Kernel":{"height":3,"width":3}}}]}`,
+		"bad.safetensors": "not safetensors",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"unknown flag", []string{"-epoch", "1"}, 2, `unknown flag -epoch; did you mean "epochs"`},
+		{"argument", []string{"e1"}, 2, `unexpected argument "e1"`},
+		{"experiment", []string{"-experiment", "e3"}, 2, `unknown experiment "e3"`},
+		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
+		{"engine", []string{"-engine", "tpu"}, 2, `unknown engine "tpu"`},
+		{"device", []string{"-device", "tpu"}, 2, `unknown device "tpu"`},
+		{"threads", []string{"-threads", "-1"}, 2, "-threads -1 is negative"},
+		{"epochs", []string{"-epochs", "0"}, 2, "-epochs 0; at least 1"},
+		{"batch", []string{"-batch", "0"}, 2, "-batch 0; at least 1"},
+		{"activation", []string{"-activation-l1", "relu3"}, 2, "is not LAYER=λ"},
+		{"resume and init", []string{"-resume", "-name", "e1", "-init", "x"}, 2, "give one of them"},
+		{"resume with settings", []string{"-resume", "-name", "e1", "-lr", "1"}, 2, "-lr does not apply to -resume"},
+		{"cuda", []string{"-device", "cuda"}, 1, "this build has no CUDA"},
+		{"unknown data", []string{"-data", "fashion"}, 1, `unknown data set "fashion"`},
+		{"no network file", []string{"-network", dir + "/none.json"}, 1, "none.json: no such file"},
+		{"network is text", []string{"-network", dir + "/text.json"}, 1, "text.json: not JSON"},
+		{"network kind", []string{"-network", dir + "/kind.json"}, 1, `unknown kind "LSTM"`},
+		{"network shape", []string{"-network", dir + "/shape.json"}, 1, "kernel 3×3 is larger than the input 2×2"},
+		{"dropout range", []string{"-experiment", "e2", "-dropout", "1"}, 1, "probability 1 is outside 0 ≤ p < 1"},
+		{"momentum", arguments(dir, "-momentum", "0.9"), 1, "adam has no momentum"},
+		{"layer", arguments(dir, "-activation-l1", "relu9=1"), 1, `has no layer "relu9"; it has conv1, relu1`},
+		{"bad init", arguments(dir, "-init", dir+"/bad.safetensors"), 1, "bad.safetensors"},
+		{"no run to resume", []string{"-resume", "-name", "none", "-runs", dir + "/runs"}, 1, "is not the folder of a run"},
+		{"runs is a file", arguments(dir, "-runs", dir+"/file"), 1, "not a directory"},
+		{"images do not fit", []string{"-data", dir + ":train", "-test", "none"}, 1, "network e1 takes 1×28×28, the images of"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, _, errs := runTrain(t, test.args...)
+			if code != test.code || !strings.Contains(errs, test.want) {
+				t.Errorf("exit %d, %q; want %d and %q", code, errs, test.code, test.want)
+			}
+		})
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "runs")); err == nil && len(entries) > 0 {
+		t.Errorf("bad input left %v behind", entries)
+	}
+}
+
+func TestDivergenceNamesTheLastGoodCheckpoint(t *testing.T) {
+	dir := fixture(t)
+	code, _, errs := runTrain(t, arguments(dir, "-optimizer", "sgd", "-lr", "1e30")...)
+	if code != cli.ExitFailure || !strings.Contains(errs, "the loss is ") || !strings.Contains(errs, "epoch 1, step") || !strings.Contains(errs, "last good checkpoint") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
+// A run that is killed again and again, wherever it happens to be, and resumed
+// each time must end with the bits of one that never was.
+func TestKilledRunsResumeBitForBit(t *testing.T) {
+	dir := fixture(t)
+	const epochs = "60"
+	if code, _, errs := runTrain(t, arguments(dir, "-name", "whole", "-epochs", epochs)...); code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := arguments(dir, "-name", "killed", "-epochs", epochs)
+	kills := 0
+	for attempt := 0; ; attempt++ {
+		if attempt > 200 {
+			t.Fatal("the run did not end after 200 resumptions")
+		}
+		command := exec.Command(program, start...)
+		command.Env = append(os.Environ(), actAsTrain+"=1")
+		var output bytes.Buffer
+		command.Stdout, command.Stderr = &output, &output
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- command.Wait() }()
+		var ending error
+		select {
+		case ending = <-ended:
+		case <-time.After(time.Duration(60+20*attempt) * time.Millisecond):
+			if err := command.Process.Kill(); err != nil {
+				t.Log(err)
+			}
+			ending = <-ended
+			kills++
+		}
+		if ending == nil {
+			break
+		}
+		if paths, err := filepath.Glob(filepath.Join(dir, "runs/killed/checkpoints/step-*.safetensors")); err == nil && len(paths) > 0 {
+			start = []string{"-resume", "-name", "killed", "-runs", dir + "/runs", "-test", dir + ":t10k"}
+		} else if strings.Contains(output.String(), "train: ") {
+			t.Fatalf("failed: %s", output.String())
+		}
+	}
+	t.Logf("killed %d times", kills)
+	if kills == 0 {
+		t.Error("the run was never killed: it is too short for this test")
+	}
+	whole, killed := read(t, dir+"/runs/whole/weights.safetensors"), read(t, dir+"/runs/killed/weights.safetensors")
+	if !bytes.Equal(whole, killed) {
+		t.Error("the weights of the killed run differ from those of the whole one")
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
+	dir := fixture(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var out, errs bytes.Buffer
+	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, cancelAfterEpoch{cancel}), &errs, false)
+	if code != cli.ExitFailure || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(errs.String(), "Go on with: train -resume -name tiny -runs "+dir+"/runs") {
+		t.Fatalf("exit %d, %q", code, errs.String())
+	}
+	code, resumed, failure := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "3", "-test", "none")
+	if code != cli.ExitOK || !strings.Contains(resumed, "going on from") {
+		t.Errorf("resume: exit %d, %q %q", code, resumed, failure)
+	}
+}
+
+// cancelAfterEpoch cancels when the first epoch's line is written.
+type cancelAfterEpoch struct{ cancel context.CancelFunc }
+
+func (c cancelAfterEpoch) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("mean loss")) {
+		c.cancel()
+	}
+	return len(line), nil
+}
