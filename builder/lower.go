@@ -37,12 +37,20 @@ type Graph struct {
 	Parameters gorgonia.Nodes
 
 	images []float32
+	feed   func() // nil where Input holds the images themselves
 	masks  []*ops.Masks
 }
 
 // Images returns the slice that holds the input batch, N×C×H×W (or N×F),
-// to write before the graph runs.
+// to write before Feed.
 func (g *Graph) Images() []float32 { return g.images }
+
+// Feed brings the images into Input. Call it before each run.
+func (g *Graph) Feed() {
+	if g.feed != nil {
+		g.feed()
+	}
+}
 
 // SetStep chooses the training step whose dropout masks the next run draws.
 func (g *Graph) SetStep(step uint64) {
@@ -54,24 +62,23 @@ func (g *Graph) SetStep(step uint64) {
 // Variables holds a network's parameters in an engine's layout. Every graph
 // lowered with them reads and learns the same values.
 type Variables struct {
-	network *Network
-	engine  string
-	values  []*tensor.Dense
+	network      *Network
+	engine       *Engine
+	arrangements []arrangement
+	values       []*tensor.Dense
 }
 
 // NewVariables copies the weights into the engine's layout.
-func NewVariables(network *Network, engine string, weights Weights) (*Variables, error) {
-	if err := checkEngine(engine); err != nil {
-		return nil, err
-	}
+func NewVariables(network *Network, engine *Engine, weights Weights) (*Variables, error) {
 	ordered, err := network.CheckWeights(weights)
 	if err != nil {
 		return nil, err
 	}
-	v := &Variables{network: network, engine: engine}
-	for _, weight := range ordered {
-		data := append([]float32(nil), weight.Data...)
-		v.values = append(v.values, tensor.New(tensor.WithShape(weight.Shape...), tensor.WithBacking(data)))
+	v := &Variables{network: network, engine: engine, arrangements: network.arrangements(engine.name)}
+	for i, weight := range ordered {
+		data := make([]float32, len(weight.Data))
+		v.FromPublic(i, data, weight.Data)
+		v.values = append(v.values, tensor.New(tensor.WithShape(v.arrangements[i].shape...), tensor.WithBacking(data)))
 	}
 	return v, nil
 }
@@ -91,13 +98,29 @@ func (v *Variables) Values() []*tensor.Dense { return v.values }
 // ToPublic copies values that lie as parameter i does in the engine (its
 // gradient, an optimizer's state) into the public layout.
 func (v *Variables) ToPublic(i int, values []float32) []float32 {
-	return append([]float32(nil), values...)
+	public := make([]float32, len(values))
+	order := v.arrangements[i].order
+	if order == nil {
+		copy(public, values)
+		return public
+	}
+	for j, value := range values {
+		public[order[j]] = value
+	}
+	return public
 }
 
 // FromPublic copies values in the public layout of parameter i into dst, which
 // lies as parameter i does in the engine.
 func (v *Variables) FromPublic(i int, dst, values []float32) {
-	copy(dst, values)
+	order := v.arrangements[i].order
+	if order == nil {
+		copy(dst, values)
+		return
+	}
+	for j := range dst {
+		dst[j] = values[order[j]]
+	}
 }
 
 // Lower builds the network's graph on the engine of the variables.
@@ -119,8 +142,14 @@ func (n *Network) Lower(variables *Variables, options LowerOptions) (*Graph, err
 		graph.Parameters = append(graph.Parameters, gorgonia.NewTensor(graph.Expr, tensor.Float32, value.Dims(),
 			gorgonia.WithShape(value.Shape()...), gorgonia.WithName(parameter.Name), gorgonia.WithValue(value)))
 	}
-	if err := n.lowerReference(graph, options); err != nil {
-		return nil, fmt.Errorf("network %s, engine %s: %w", n.name, variables.engine, err)
+	lower := n.lowerReference
+	if variables.engine.name == EngineNative {
+		lower = func(graph *Graph, options LowerOptions) error {
+			return n.lowerNative(graph, variables.engine.kernels, options)
+		}
+	}
+	if err := lower(graph, options); err != nil {
+		return nil, fmt.Errorf("network %s, engine %s: %w", n.name, variables.engine.name, err)
 	}
 	return graph, nil
 }

@@ -27,9 +27,9 @@ func NewLabels(g *gorgonia.ExprGraph, batch int) (*gorgonia.Node, []int32) {
 // logarithm of 0 is taken. Its gradient is (softmax(xₙ) − onehot(labelₙ)) / N.
 // labels is a node of NewLabels.
 func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) {
-	shape := logits.Shape().Clone()
-	if shape.Dims() != 2 || labels.Shape().Dims() != 1 || labels.Shape()[0] != shape[0] {
-		return nil, fmt.Errorf("softmax cross-entropy: logits %v and labels %v, want N×K and N", shape, labels.Shape())
+	shape, err := crossEntropyShape(logits, labels)
+	if err != nil {
+		return nil, err
 	}
 	classes := shape[1]
 	value := gorgonia.NewF32(0)
@@ -84,4 +84,13 @@ func logitsAndLabels(inputs []gorgonia.Value, classes int) ([]float32, []int32, 
 		}
 	}
 	return x, labels, nil
+}
+
+// crossEntropyShape returns the shape of the logits, N×K, if there are N labels.
+func crossEntropyShape(logits, labels *gorgonia.Node) (tensor.Shape, error) {
+	shape := logits.Shape().Clone()
+	if shape.Dims() != 2 || labels.Shape().Dims() != 1 || labels.Shape()[0] != shape[0] {
+		return nil, fmt.Errorf("softmax cross-entropy: logits %v and labels %v, want N×K and N", shape, labels.Shape())
+	}
+	return shape, nil
 }

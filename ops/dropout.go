@@ -63,6 +63,9 @@ func (m *Masks) Fill(factors []float32, p float64) {
 // otherwise. Its gradient is dx = dy ∘ m with the same m. (Gorgonia's own
 // scales the gradient by p's complement wrongly unless p = 0.5.)
 func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgonia.Node, error) {
+	if !(p >= 0 && p < 1) {
+		return nil, fmt.Errorf("dropout: probability %v is outside 0 ≤ p < 1", p)
+	}
 	shape := x.Shape().Clone()
 	count := shape.TotalSize()
 	mask := make([]float32, count)
@@ -81,7 +84,7 @@ func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgoni
 			}
 			masks.Fill(drawn, p)
 			if layout == ChannelsLast && shape.Dims() == 4 {
-				toChannelsLast(mask, drawn, shape)
+				ToChannelsLast(mask, drawn, shape)
 			}
 			multiply(yValues, xValues, mask)
 			return y, nil
@@ -113,9 +116,9 @@ func multiply(product, a, b []float32) {
 	}
 }
 
-// toChannelsLast copies values in channels-first order of an N×H×W×C tensor
+// ToChannelsLast copies values in channels-first order of an N×H×W×C tensor
 // into that tensor's order. shape is the tensor's: N, H, W, C.
-func toChannelsLast(last, first []float32, shape tensor.Shape) {
+func ToChannelsLast(last, first []float32, shape tensor.Shape) {
 	batch, height, width, channels := shape[0], shape[1], shape[2], shape[3]
 	for n := 0; n < batch; n++ {
 		for c := 0; c < channels; c++ {

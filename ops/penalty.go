@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -21,6 +22,9 @@ func (p Penalty) IsZero() bool { return p == Penalty{} }
 // a term each, the L2 norm not squared. The gradient with respect to a tensor
 // is λ1·sign(p) + λ2·p/‖p‖₂, where sign(0) = 0, and 0 where p = 0.
 func ParameterPenalty(penalty Penalty, parameters ...*gorgonia.Node) (*gorgonia.Node, error) {
+	if len(parameters) == 0 {
+		return nil, errors.New("parameter penalty: there are no parameters")
+	}
 	value := gorgonia.NewF32(0)
 	forward := &operator{
 		name:   fmt.Sprintf("ParameterPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2),

@@ -48,6 +48,9 @@ type Config struct {
 	Seed uint64 `json:"seed"`
 	// Engine is native or gorgonia; builder.DefaultEngine if empty.
 	Engine string `json:"engine"`
+	// Threads is the number of threads that the native engine computes on, one
+	// for each core if 0. It does not change the results.
+	Threads int `json:"-"`
 	// CheckpointEvery saves a checkpoint after that many epochs, 1 if zero.
 	CheckpointEvery int `json:"checkpoint_every"`
 	// KeepCheckpoints is how many of them stay, 3 if zero.
@@ -99,6 +102,8 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, fmt.Errorf("patience %d is negative", c.Patience)
 	case c.Patience > 0 && c.ValidationFraction == 0:
 		return c, errors.New("early stopping (patience) needs a validation fraction to watch")
+	case c.Threads < 0:
+		return c, fmt.Errorf("%d threads; at least 1 is needed, or 0 for one each core", c.Threads)
 	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
 		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
 	}

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"slipway/builder"
+	"slipway/internal/kernel"
 )
 
 // OptimizerConfig chooses the update rule and its constants. The zero value of
@@ -106,7 +107,16 @@ type Optimizer struct {
 	config OptimizerConfig
 	steps  int
 	// state[s][i] is slot s of parameter i, in the parameter's own layout.
-	state [][][]float32
+	state  [][][]float32
+	update updater
+}
+
+// updater runs one optimizer's rule over one tensor. A slot of state that the
+// configuration does not use is nil.
+type updater interface {
+	adam(p, g, m, v []float32, c OptimizerConfig, step int) error
+	sgd(p, g, momentum []float32, c OptimizerConfig, step int) error
+	rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error
 }
 
 var _ gorgonia.Solver = (*Optimizer)(nil)
@@ -128,36 +138,24 @@ func (o *Optimizer) Step(model []gorgonia.ValueGrad) error {
 		if !pOK || !gOK {
 			return fmt.Errorf("optimizer %s: parameter %d is a %T with a %T gradient, want dense tensors", o.config.Name, i, parameter.Value(), gradient)
 		}
-		o.update(i, p.Float32s(), g.Float32s())
+		if err := o.updateParameter(i, p.Float32s(), g.Float32s()); err != nil {
+			return fmt.Errorf("optimizer %s: parameter %d: %w", o.config.Name, i, err)
+		}
 	}
 	return nil
 }
 
-// update applies the rule to parameter i.
-func (o *Optimizer) update(i int, p, g []float32) {
-	c := o.config
-	switch c.Name {
-	case "adam", "adamw":
-		adam(p, g, o.state[0][i], o.state[1][i], c, o.steps)
-	case "sgd":
-		var momentum []float32
-		if c.Momentum != 0 {
-			momentum = o.state[0][i]
-		}
-		sgd(p, g, momentum, c, o.steps)
-	case "rmsprop":
-		var momentum []float32
-		if c.Momentum != 0 {
-			momentum = o.state[1][i]
-		}
-		rmsprop(p, g, o.state[0][i], momentum, c)
-	}
-}
-
 // newOptimizer returns an optimizer for parameters of the given sizes, with
 // zero state. The configuration must have its defaults filled in.
-func newOptimizer(config OptimizerConfig, sizes []int) *Optimizer {
-	o := &Optimizer{config: config}
+func newOptimizer(config OptimizerConfig, sizes []int, engine *builder.Engine) (*Optimizer, error) {
+	o := &Optimizer{config: config, update: plainUpdater{}}
+	if kernels, native := engine.Kernels(); native {
+		pass, err := kernel.NewElementwise(kernels)
+		if err != nil {
+			return nil, err
+		}
+		o.update = kernelUpdater{pass}
+	}
 	for range config.slots() {
 		slot := make([][]float32, len(sizes))
 		for i, size := range sizes {
@@ -165,7 +163,28 @@ func newOptimizer(config OptimizerConfig, sizes []int) *Optimizer {
 		}
 		o.state = append(o.state, slot)
 	}
-	return o
+	return o, nil
+}
+
+// slot returns the state of parameter i in that slot, nil if the optimizer does
+// not have it.
+func (o *Optimizer) slot(s, i int) []float32 {
+	if s >= len(o.state) {
+		return nil
+	}
+	return o.state[s][i]
+}
+
+// updateParameter applies the rule to parameter i.
+func (o *Optimizer) updateParameter(i int, p, g []float32) error {
+	switch o.config.Name {
+	case "adam", "adamw":
+		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), o.config, o.steps)
+	case "sgd":
+		return o.update.sgd(p, g, o.slot(0, i), o.config, o.steps)
+	default:
+		return o.update.rmsprop(p, g, o.slot(0, i), o.slot(1, i), o.config)
+	}
 }
 
 // State returns a copy of the state tensors by slot, in the public layout.

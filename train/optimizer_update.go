@@ -1,6 +1,35 @@
 package train
 
-import "math"
+import (
+	"math"
+
+	"slipway/internal/kernel"
+)
+
+// plainUpdater is the rules as they are written, for the gorgonia engine.
+type plainUpdater struct{}
+
+// kernelUpdater is the rules in one vectorised pass each.
+type kernelUpdater struct{ pass *kernel.Elementwise }
+
+func (k kernelUpdater) adam(p, g, m, v []float32, c OptimizerConfig, step int) error {
+	return k.pass.Adam(p, g, m, v, kernel.AdamConfig{
+		LearningRate: c.LearningRate, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon,
+		WeightDecay: c.WeightDecay, Decoupled: c.Name == "adamw", Step: step,
+	})
+}
+
+func (k kernelUpdater) sgd(p, g, momentum []float32, c OptimizerConfig, step int) error {
+	return k.pass.SGD(p, g, momentum, kernel.SGDConfig{
+		LearningRate: c.LearningRate, Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov, First: step == 1,
+	})
+}
+
+func (k kernelUpdater) rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error {
+	return k.pass.RMSProp(p, g, square, nil, momentum, kernel.RMSPropConfig{
+		LearningRate: c.LearningRate, Alpha: c.Alpha, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, Momentum: c.Momentum,
+	})
+}
 
 // adam is one step of Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and
 // Hutter, 2019), in PyTorch's form:
@@ -9,7 +38,7 @@ import "math"
 //	p ← p − (lr/(1−β₁ᵗ)) · m / (√v/√(1−β₂ᵗ) + ε)
 //
 // Adam adds decay·p to g first; AdamW multiplies p by 1 − lr·decay first.
-func adam(p, g, m, v []float32, c OptimizerConfig, step int) {
+func (plainUpdater) adam(p, g, m, v []float32, c OptimizerConfig, step int) error {
 	stepSize := float32(c.LearningRate / (1 - math.Pow(c.Beta1, float64(step))))
 	rootCorrection := float32(1 / math.Sqrt(1-math.Pow(c.Beta2, float64(step))))
 	keepM, keepV, epsilon := float32(c.Beta1), float32(c.Beta2), float32(c.Epsilon)
@@ -25,6 +54,7 @@ func adam(p, g, m, v []float32, c OptimizerConfig, step int) {
 		v[i] = keepV*v[i] + addV*gradient*gradient
 		p[i] = weight - stepSize*m[i]/(float32(math.Sqrt(float64(v[i])))*rootCorrection+epsilon)
 	}
+	return nil
 }
 
 // sgd is one step of stochastic gradient descent in PyTorch's form, with
@@ -32,7 +62,7 @@ func adam(p, g, m, v []float32, c OptimizerConfig, step int) {
 //
 //	g ← g + decay·p,  b ← μ·b + g (b ← g at the first step)
 //	p ← p − lr·b, or with Nesterov p ← p − lr·(g + μ·b)
-func sgd(p, g, momentum []float32, c OptimizerConfig, step int) {
+func (plainUpdater) sgd(p, g, momentum []float32, c OptimizerConfig, step int) error {
 	rate, decay, mu := float32(c.LearningRate), float32(c.WeightDecay), float32(c.Momentum)
 	for i := range p {
 		direction := g[i] + decay*p[i]
@@ -50,13 +80,14 @@ func sgd(p, g, momentum []float32, c OptimizerConfig, step int) {
 		}
 		p[i] -= rate * direction
 	}
+	return nil
 }
 
 // rmsprop is one step of RMSProp (Tieleman and Hinton, 2012) in PyTorch's form:
 //
 //	g ← g + decay·p,  s ← α·s + (1−α)·g²
 //	p ← p − lr·g/(√s + ε), or with momentum b ← μ·b + g/(√s + ε), p ← p − lr·b
-func rmsprop(p, g, square, momentum []float32, c OptimizerConfig) {
+func (plainUpdater) rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error {
 	rate, decay, mu := float32(c.LearningRate), float32(c.WeightDecay), float32(c.Momentum)
 	keep, add, epsilon := float32(c.Alpha), float32(1-c.Alpha), float32(c.Epsilon)
 	for i := range p {
@@ -69,4 +100,5 @@ func rmsprop(p, g, square, momentum []float32, c OptimizerConfig) {
 		}
 		p[i] -= rate * direction
 	}
+	return nil
 }

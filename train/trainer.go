@@ -18,6 +18,7 @@ type Trainer struct {
 	training   *dataset.Set
 	validation *dataset.Set
 	batches    *dataset.Batches
+	engine     *builder.Engine
 	variables  *builder.Variables
 	optimizer  *Optimizer
 	programs   map[programKey]*program
@@ -30,8 +31,8 @@ type programKey struct {
 	training bool
 }
 
-// New returns a trainer at the start of its first epoch. The weights are drawn
-// from the seed if initial is nil.
+// New returns a trainer at the start of its first epoch, to be closed when it is
+// done with. The weights are drawn from the seed if initial is nil.
 func New(network *builder.Network, set *dataset.Set, config Config, initial builder.Weights) (*Trainer, error) {
 	config, err := config.WithDefaults(network)
 	if err != nil {
@@ -79,16 +80,26 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 	if t.batches, err = dataset.NewBatches(t.training, config.BatchSize, config.Seed); err != nil {
 		return nil, err
 	}
-	if t.variables, err = builder.NewVariables(network, config.Engine, initial); err != nil {
+	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
+		return nil, err
+	}
+	if t.variables, err = builder.NewVariables(network, t.engine, initial); err != nil {
+		t.engine.Close()
 		return nil, err
 	}
 	var sizes []int
 	for _, value := range t.variables.Values() {
 		sizes = append(sizes, value.Shape().TotalSize())
 	}
-	t.optimizer = newOptimizer(config.Optimizer, sizes)
+	if t.optimizer, err = newOptimizer(config.Optimizer, sizes, t.engine); err != nil {
+		t.engine.Close()
+		return nil, err
+	}
 	return t, nil
 }
+
+// Close ends the engine's threads.
+func (t *Trainer) Close() { t.engine.Close() }
 
 // fits reports whether the network can classify the images of the set.
 func fits(network *builder.Network, set *dataset.Set) error {
@@ -108,6 +119,9 @@ func fits(network *builder.Network, set *dataset.Set) error {
 
 // Network returns the network.
 func (t *Trainer) Network() *builder.Network { return t.network }
+
+// Engine returns the engine that the trainer computes with.
+func (t *Trainer) Engine() *builder.Engine { return t.engine }
 
 // Config returns the configuration with its defaults filled in.
 func (t *Trainer) Config() Config { return t.config }
@@ -272,7 +286,7 @@ func (t *Trainer) program(batch int, training bool) (*program, error) {
 	if p, ok := t.programs[key]; ok {
 		return p, nil
 	}
-	p, err := compile(t.network, t.variables, t.config, batch, training)
+	p, err := compile(t.network, t.engine, t.variables, t.config, batch, training)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"slipway/dataset"
 	"slipway/internal/atomicfile"
 	"slipway/internal/cli"
+	"slipway/internal/nearest"
 )
 
 const usage = `dataset shows and fetches data sets of the MNIST form.
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "":
 		return cli.Usage(stderr, "dataset", errors.New("say what to do: show or fetch"))
 	default:
-		return cli.Usage(stderr, "dataset", fmt.Errorf("unknown command %q%s", name, cli.Nearest(name, []string{"show", "fetch"})))
+		return cli.Usage(stderr, "dataset", fmt.Errorf("unknown command %q%s", name, nearest.Hint(name, []string{"show", "fetch"})))
 	}
 	var wrong usageError
 	switch {

@@ -19,6 +19,7 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 		return errors.New("-device cuda: this build has no CUDA; use -device cpu, or auto, which takes the CPU here")
 	}
 	if o.threads > 0 {
+		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
 	}
 	test, err := openTest(ctx, o)
@@ -30,8 +31,9 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 		return err
 	}
 	trainer := session.trainer
+	defer trainer.Close()
 	fmt.Fprint(out, trainer.Network())
-	fmt.Fprintf(out, "engine %s, device cpu, seed %d, run %s\n", trainer.Config().Engine, trainer.Config().Seed, session.dir.Path())
+	fmt.Fprintf(out, "engine %s, device cpu, seed %d, run %s\n", trainer.Engine(), trainer.Config().Seed, session.dir.Path())
 
 	reporter := train.NewReporter(out, terminal, trainer.Config().Epochs)
 	err = trainer.Fit(ctx, train.Callbacks{
@@ -136,6 +138,7 @@ func resume(ctx context.Context, o *options, out io.Writer) (*session, error) {
 		return nil, err
 	}
 	config := checkpoint.Config
+	config.Threads = o.threads
 	for flag, set := range map[string]func(){
 		"epochs":           func() { config.Epochs = o.config.Epochs },
 		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },

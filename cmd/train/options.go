@@ -202,6 +202,7 @@ func (o *options) settings() train.Config {
 		c.Epochs = 100
 	}
 	c.Data = o.data
+	c.Threads = o.threads
 	c.ActivationPenalties = o.activations.penalties()
 	return c
 }

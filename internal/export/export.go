@@ -116,6 +116,7 @@ func (g *graph) evaluate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer trainer.Close()
 	g.answer, err = trainer.Evaluate(ctx, g.test)
 	return err
 }

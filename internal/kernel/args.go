@@ -1,0 +1,95 @@
+package kernel
+
+import "unsafe"
+
+// productArgs describes one panel of a matrix product, C[r] (+)= Σ_k A[r][k]·B[k], where a row of B and of C is one
+// panel wide (two vectors; one in the narrow kernel). Row r of A starts at A+AOffsets[r], row r of C at C+COffsets[r].
+// The sum runs over Runs×Length steps: after each step A moves by AStep and B by BStep, after each run by AJump and
+// BJump more. That one loop serves a dense layer (one run), the taps of a convolution (a run a kernel row) and the
+// gradient of its weights (a run an output row). Offsets, steps and jumps are in bytes. M, AOffsets, COffsets and left
+// are used up by the call.
+type productArgs struct {
+	A        unsafe.Pointer
+	AOffsets *int64
+	C        unsafe.Pointer
+	COffsets *int64
+	B        unsafe.Pointer
+	Init     unsafe.Pointer // a panel row that each row of C starts from; nil: C is added to
+	Mask     unsafe.Pointer // a panel row of int32, −1 for the columns of C that exist; nil: all do
+	M        int
+	Runs     int
+	Length   int
+	AStep    int
+	AJump    int
+	BStep    int
+	BJump    int
+	Floor    float32 // C = max(C, Floor), NaN kept; a NaN floor changes nothing
+	_        float32
+	left     int
+}
+
+// sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the
+// rows r of a block. The kernel's name says how many rows and vectors a block has.
+type sparseArgs struct {
+	Dst     unsafe.Pointer
+	Src     unsafe.Pointer
+	Buckets *bucket
+	Count   int
+	Items   *item
+	DstRow  int            // bytes from one row of a destination block to the next
+	SrcRow  int            // the same in the source
+	Mask    unsafe.Pointer // a vector of int32, −1 for the lanes that exist of each row's last vector; nil: all do
+}
+
+// bucket is a destination and the items that are added to it.
+type bucket struct {
+	dst   int32 // bytes
+	count int32
+	start int32 // bytes from sparseArgs.Items
+	_     int32
+}
+
+// item is a non-zero gradient and the source block that it scales.
+type item struct {
+	value float32
+	src   int32 // bytes
+}
+
+// poolArgs describes maxima over windows: Elements entries a window, read from Src+entry.src. The maximum is stored with
+// the entry's position, or with positionNone where it is not above Floor.
+type poolArgs struct {
+	Src       unsafe.Pointer
+	Entries   *poolEntry
+	Y         unsafe.Pointer
+	YStep     int // bytes from window to window
+	Index     unsafe.Pointer
+	IndexStep int
+	Windows   int
+	Elements  int
+	Vectors   int
+	Floor     float32 // 0 rectifies; NaN changes nothing
+	_         float32
+}
+
+type poolEntry struct {
+	src      int32 // bytes
+	position int32
+}
+
+// positionNone stands for the position of a maximum that ReLU cut off.
+const positionNone = 0xffff
+
+type adamConstants struct {
+	keep, decay, rate1, beta2, rate2, step, correction, epsilon float32
+	decayed                                                     int32
+}
+
+type sgdConstants struct {
+	decay, momentum, fresh, rate       float32
+	decayed, buffered, first, nesterov int32
+}
+
+type rmspropConstants struct {
+	decay, alpha, rest, momentum, rate, epsilon float32
+	decayed, centred, buffered                  int32
+}

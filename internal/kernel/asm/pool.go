@@ -1,0 +1,128 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of poolArgs' fields; a test in package kernel compares them.
+const (
+	poolSrc       = 0
+	poolEntries   = 8
+	poolY         = 16
+	poolYStep     = 24
+	poolIndex     = 32
+	poolIndexStep = 40
+	poolWindows   = 48
+	poolElements  = 56
+	poolVectors   = 64
+	poolFloor     = 72
+)
+
+// Predicates of VCMPPS.
+const (
+	lessOrEqual    = 0x12 // LE_OQ: false for NaN
+	unordered      = 0x03 // UNORD_Q
+	greaterThan    = 0x1e // GT_OQ: false for NaN
+	notLessOrEqual = 0x16 // NLE_UQ: true for NaN
+)
+
+// poolMax takes the maximum of each window and the position it came from, for vectors of channels.
+func (v *vector) poolMax() {
+	v.text("poolMax", "func(args *byte)", "computes maxima over windows and where they are; see poolArgs.")
+	args := Load(Param("args"), GP64()).(reg.GPVirtual)
+	windows, entries, y, index := GP64(), GP64(), GP64(), GP64()
+	MOVQ(field(args, poolWindows), windows)
+	MOVQ(field(args, poolEntries), entries)
+	MOVQ(field(args, poolY), y)
+	MOVQ(field(args, poolIndex), index)
+	floor := v.register()
+	VBROADCASTSS(field(args, poolFloor), floor)
+	none := v.register()
+	{
+		t := GP32()
+		MOVL(U32(0xffff), t)
+		x := XMM()
+		VMOVD(t, x)
+		VPBROADCASTD(x, none)
+	}
+	Label("window")
+	lane, vectors := GP64(), GP64()
+	XORQ(lane, lane)
+	MOVQ(field(args, poolVectors), vectors)
+	Label("vector")
+	entry, left, src, at := GP64(), GP64(), GP64(), GP64()
+	MOVQ(entries, entry)
+	MOVQ(field(args, poolElements), left)
+	MOVQ(field(args, poolSrc), src)
+	ADDQ(lane, src)
+	top, where := v.register(), v.register()
+	MOVLQSX(Mem{Base: entry}, at)
+	VMOVUPS(Mem{Base: src, Index: at, Scale: 1}, top)
+	VPBROADCASTD(Mem{Base: entry, Disp: 4}, where)
+	JMP(LabelRef("next"))
+	Label("element")
+	MOVLQSX(Mem{Base: entry}, at)
+	val, pos := v.register(), v.register()
+	VMOVUPS(Mem{Base: src, Index: at, Scale: 1}, val)
+	if v.wide {
+		k1, k2 := K(), K()
+		VCMPPS(Imm(greaterThan), top, val, k1)
+		VCMPPS(Imm(unordered), val, val, k2)
+		KORW(k1, k2, k1)
+		VMOVAPS(val, k1, top)
+		VPBROADCASTD(Mem{Base: entry, Disp: 4}, k1, where)
+	} else {
+		c1, c2 := YMM(), YMM()
+		VPBROADCASTD(Mem{Base: entry, Disp: 4}, pos)
+		VCMPPS(Imm(greaterThan), top, val, c1)
+		VCMPPS(Imm(unordered), val, val, c2)
+		VORPS(c1, c2, c1)
+		VBLENDVPS(c1, val, top, top)
+		VBLENDVPS(c1, pos, where, where)
+	}
+	Label("next")
+	ADDQ(Imm(8), entry)
+	DECQ(left)
+	JNZ(LabelRef("element"))
+
+	if v.wide {
+		k := K()
+		VCMPPS(Imm(lessOrEqual), floor, top, k)
+		VMOVDQA32(none, k, where)
+		VMAXPS(top, floor, top)
+		VMOVUPS(top, Mem{Base: y, Index: lane, Scale: 1})
+		packed := YMM()
+		VPMOVDW(where, packed)
+		half := GP64()
+		MOVQ(lane, half)
+		SHRQ(Imm(1), half)
+		VMOVDQU(packed, Mem{Base: index, Index: half, Scale: 1})
+	} else {
+		cut := YMM()
+		VCMPPS(Imm(lessOrEqual), floor, top, cut)
+		VANDPS(none, cut, cut)
+		VORPS(cut, where, where)
+		VMAXPS(top, floor, top)
+		VMOVUPS(top, Mem{Base: y, Index: lane, Scale: 1})
+		high := XMM()
+		VEXTRACTI128(Imm(1), where, high)
+		VPACKUSDW(high, where.AsX(), high)
+		half := GP64()
+		MOVQ(lane, half)
+		SHRQ(Imm(1), half)
+		VMOVDQU(high, Mem{Base: index, Index: half, Scale: 1})
+	}
+	ADDQ(Imm(uint64(v.bytes)), lane)
+	DECQ(vectors)
+	JNZ(LabelRef("vector"))
+	ADDQ(field(args, poolYStep), y)
+	ADDQ(field(args, poolIndexStep), index)
+	at = GP64()
+	MOVQ(field(args, poolElements), at)
+	LEAQ(Mem{Base: entries, Index: at, Scale: 8}, entries)
+	DECQ(windows)
+	JNZ(LabelRef("window"))
+	RET()
+}

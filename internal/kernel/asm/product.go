@@ -1,0 +1,163 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of productArgs' fields; a test in package kernel compares them.
+const (
+	productA        = 0
+	productAOffsets = 8
+	productC        = 16
+	productCOffsets = 24
+	productB        = 32
+	productInit     = 40
+	productMask     = 48
+	productM        = 56
+	productRuns     = 64
+	productLength   = 72
+	productAStep    = 80
+	productAJump    = 88
+	productBStep    = 96
+	productBJump    = 104
+	productFloor    = 112
+	productRunsLeft = 120
+)
+
+// product is the register-tiled matrix product: C[r] (+)= Σ A[r][k]·B[k] for tiles of v.rows rows by columns vectors.
+// All accumulators of a tile stay in registers over the whole sum; one step of it loads the row B[k] once and
+// broadcasts one element of each row of A.
+func (v *vector) product(name string, columns int) {
+	v.text(name, "func(args *byte)", "computes args.M rows of a matrix product; see productArgs.")
+	var l labels
+	args := Load(Param("args"), GP64()).(reg.GPVirtual)
+	Label("tile")
+	m := GP64()
+	MOVQ(field(args, productM), m)
+	CMPQ(m, Imm(uint64(v.rows)))
+	JGE(LabelRef("rows" + string(rune('0'+v.rows))))
+	for rows := v.rows - 1; rows >= 1; rows-- {
+		CMPQ(m, Imm(uint64(rows)))
+		JEQ(LabelRef("rows" + string(rune('0'+rows))))
+	}
+	RET()
+	for rows := v.rows; rows >= 1; rows-- {
+		Label("rows" + string(rune('0'+rows)))
+		v.productTile(args, rows, columns, &l)
+		if rows < v.rows {
+			RET()
+			continue
+		}
+		ADDQ(U32(8*rows), field(args, productAOffsets))
+		ADDQ(U32(8*rows), field(args, productCOffsets))
+		SUBQ(U32(rows), field(args, productM))
+		JMP(LabelRef("tile"))
+	}
+}
+
+func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
+	acc := make([][]reg.VecVirtual, rows)
+	for r := range acc {
+		acc[r] = v.registers(columns)
+	}
+	// pointers fills p with base + offsets[r].
+	pointers := func(base, offsets int) []reg.GPVirtual {
+		p, table := make([]reg.GPVirtual, rows), GP64()
+		MOVQ(field(args, offsets), table)
+		for r := range p {
+			p[r] = GP64()
+			MOVQ(Mem{Base: table, Disp: 8 * r}, p[r])
+			ADDQ(field(args, base), p[r])
+		}
+		return p
+	}
+	fromC, partialLoad, start := l.next("accumulate"), l.next("partialLoad"), l.next("start")
+	initial := GP64()
+	MOVQ(field(args, productInit), initial)
+	TESTQ(initial, initial)
+	JZ(LabelRef(fromC))
+	for j := range columns {
+		VMOVUPS(Mem{Base: initial, Disp: j * v.bytes}, acc[0][j])
+		for r := 1; r < rows; r++ {
+			VMOVAPS(acc[0][j], acc[r][j])
+		}
+	}
+	JMP(LabelRef(start))
+	Label(fromC)
+	{
+		c, k := pointers(productC, productCOffsets), GP64()
+		MOVQ(field(args, productMask), k)
+		TESTQ(k, k)
+		JNZ(LabelRef(partialLoad))
+		for r := range rows {
+			for j := range columns {
+				VMOVUPS(Mem{Base: c[r], Disp: j * v.bytes}, acc[r][j])
+			}
+		}
+		JMP(LabelRef(start))
+		Label(partialLoad)
+		for j := range columns {
+			lanes := v.loadMask(Mem{Base: k, Disp: j * v.bytes})
+			for r := range rows {
+				v.loadMasked(Mem{Base: c[r], Disp: j * v.bytes}, lanes, acc[r][j])
+			}
+		}
+	}
+	Label(start)
+	a, b, index, left := pointers(productA, productAOffsets), GP64(), GP64(), GP64()
+	MOVQ(field(args, productB), b)
+	XORQ(index, index)
+	MOVQ(field(args, productRuns), left)
+	MOVQ(left, field(args, productRunsLeft))
+	run, step := l.next("run"), l.next("step")
+	aStep, bStep := GP64(), GP64()
+	MOVQ(field(args, productAStep), aStep)
+	MOVQ(field(args, productBStep), bStep)
+	Label(run)
+	MOVQ(field(args, productLength), left)
+	Label(step)
+	row := v.registers(columns)
+	for j := range columns {
+		VMOVUPS(Mem{Base: b, Disp: j * v.bytes}, row[j])
+	}
+	for r := range rows {
+		v.multiplyBroadcast(Mem{Base: a[r], Index: index, Scale: 1}, row, acc[r])
+	}
+	ADDQ(aStep, index)
+	ADDQ(bStep, b)
+	DECQ(left)
+	JNZ(LabelRef(step))
+	ADDQ(field(args, productAJump), index)
+	ADDQ(field(args, productBJump), b)
+	DECQ(field(args, productRunsLeft))
+	JNZ(LabelRef(run))
+
+	floor := v.register()
+	VBROADCASTSS(field(args, productFloor), floor)
+	for r := range rows {
+		for j := range columns {
+			VMAXPS(acc[r][j], floor, acc[r][j])
+		}
+	}
+	partialStore, done := l.next("partialStore"), l.next("done")
+	c, k := pointers(productC, productCOffsets), GP64()
+	MOVQ(field(args, productMask), k)
+	TESTQ(k, k)
+	JNZ(LabelRef(partialStore))
+	for r := range rows {
+		for j := range columns {
+			VMOVUPS(acc[r][j], Mem{Base: c[r], Disp: j * v.bytes})
+		}
+	}
+	JMP(LabelRef(done))
+	Label(partialStore)
+	for j := range columns {
+		lanes := v.loadMask(Mem{Base: k, Disp: j * v.bytes})
+		for r := range rows {
+			v.storeMasked(acc[r][j], lanes, Mem{Base: c[r], Disp: j * v.bytes})
+		}
+	}
+	Label(done)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets of sparseArgs' fields; a test in package kernel compares them.
+const (
+	sparseDst     = 0
+	sparseSrc     = 8
+	sparseBuckets = 16
+	sparseCount   = 24
+	sparseItems   = 32
+	sparseDstRow  = 40
+	sparseSrcRow  = 48
+	sparseMask    = 56
+)
+
+// sparse adds scaled blocks of rows×columns vectors: for each bucket, dst[bucket] += Σ value·src[offset] over its
+// items, with the destination in registers.
+func (v *vector) sparse(rows, columns int) {
+	v.text(fmt.Sprintf("sparse%dx%d", rows, columns), "func(args *byte)",
+		fmt.Sprintf("adds scaled blocks of %d rows by %d vectors; see sparseArgs.", rows, columns))
+	args := Load(Param("args"), GP64()).(reg.GPVirtual)
+	acc := make([][]reg.VecVirtual, rows)
+	for r := range acc {
+		acc[r] = v.registers(columns)
+	}
+	bucket, buckets := GP64(), GP64()
+	MOVQ(field(args, sparseBuckets), bucket)
+	MOVQ(field(args, sparseCount), buckets)
+	TESTQ(buckets, buckets)
+	JZ(LabelRef("end"))
+	var stride, stride3 reg.GPVirtual
+	if rows > 1 {
+		stride = GP64()
+		MOVQ(field(args, sparseSrcRow), stride)
+	}
+	if rows > 3 {
+		stride3 = GP64()
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+	}
+	// at addresses vector j of row r of a block at base.
+	at := func(base, stride, stride3 reg.GPVirtual, r, j int) Mem {
+		m := Mem{Base: base, Disp: j * v.bytes}
+		switch r {
+		case 1, 2, 4:
+			m.Index, m.Scale = stride, uint8(r)
+		case 3:
+			m.Index, m.Scale = stride3, 1
+		}
+		return m
+	}
+	destination := func(f func(m Mem, r, j int)) {
+		dst := GP64()
+		MOVLQSX(Mem{Base: bucket}, dst)
+		ADDQ(field(args, sparseDst), dst)
+		var step reg.GPVirtual
+		if rows > 1 {
+			step = GP64()
+			MOVQ(field(args, sparseDstRow), step)
+		}
+		for r := range rows {
+			for j := range columns {
+				f(Mem{Base: dst, Disp: j * v.bytes}, r, j)
+			}
+			if r+1 < rows {
+				ADDQ(step, dst)
+			}
+		}
+	}
+	partial := func(label string) {
+		k := GP64()
+		MOVQ(field(args, sparseMask), k)
+		TESTQ(k, k)
+		JNZ(LabelRef(label))
+	}
+	lastLanes := func() mask {
+		k := GP64()
+		MOVQ(field(args, sparseMask), k)
+		return v.loadMask(Mem{Base: k})
+	}
+
+	Label("bucket")
+	partial("partialLoad")
+	destination(func(m Mem, r, j int) { VMOVUPS(m, acc[r][j]) })
+	JMP(LabelRef("start"))
+	Label("partialLoad")
+	lanes := lastLanes()
+	destination(func(m Mem, r, j int) {
+		if j == columns-1 {
+			v.loadMasked(m, lanes, acc[r][j])
+		} else {
+			VMOVUPS(m, acc[r][j])
+		}
+	})
+	Label("start")
+	count, item := GP64(), GP64()
+	MOVLQSX(Mem{Base: bucket, Disp: 4}, count)
+	MOVLQSX(Mem{Base: bucket, Disp: 8}, item)
+	ADDQ(field(args, sparseItems), item)
+	TESTQ(count, count)
+	JZ(LabelRef("store"))
+	Label("item")
+	src, value := GP64(), v.register()
+	MOVLQSX(Mem{Base: item, Disp: 4}, src)
+	VBROADCASTSS(Mem{Base: item}, value)
+	ADDQ(field(args, sparseSrc), src)
+	for r := range rows {
+		for j := range columns {
+			VFMADD231PS(at(src, stride, stride3, r, j), value, acc[r][j])
+		}
+	}
+	ADDQ(Imm(8), item)
+	DECQ(count)
+	JNZ(LabelRef("item"))
+	Label("store")
+	partial("partialStore")
+	destination(func(m Mem, r, j int) { VMOVUPS(acc[r][j], m) })
+	JMP(LabelRef("next"))
+	Label("partialStore")
+	lanes = lastLanes()
+	destination(func(m Mem, r, j int) {
+		if j == columns-1 {
+			v.storeMasked(acc[r][j], lanes, m)
+		} else {
+			VMOVUPS(acc[r][j], m)
+		}
+	})
+	Label("next")
+	ADDQ(Imm(16), bucket)
+	DECQ(buckets)
+	JNZ(LabelRef("bucket"))
+	Label("end")
+	RET()
+}

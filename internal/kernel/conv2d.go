@@ -1,0 +1,455 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// Window is the geometry of two-dimensional pooling; padding never wins a maximum.
+type Window struct {
+	Height, Width               int
+	StrideHeight, StrideWidth   int
+	PaddingHeight, PaddingWidth int
+}
+
+// output returns the size of the pooled map, or an error where the window does not fit PyTorch's rules.
+func (w Window) output(height, width int) (oh, ow int, err error) {
+	if w.Height < 1 || w.Width < 1 || w.StrideHeight < 1 || w.StrideWidth < 1 || w.PaddingHeight < 0 || w.PaddingWidth < 0 {
+		return 0, 0, fmt.Errorf("kernel: pooling window %+v: sizes and strides must be positive, padding not negative", w)
+	}
+	if 2*w.PaddingHeight > w.Height || 2*w.PaddingWidth > w.Width {
+		return 0, 0, fmt.Errorf("kernel: pooling window %+v: padding is more than half of the window", w)
+	}
+	if w.Height*w.Width >= positionNone {
+		return 0, 0, fmt.Errorf("kernel: pooling window %+v: more than %d elements", w, positionNone-1)
+	}
+	if height+2*w.PaddingHeight < w.Height || width+2*w.PaddingWidth < w.Width {
+		return 0, 0, fmt.Errorf("kernel: pooling window %d×%d does not fit its %d×%d input", w.Height, w.Width, height, width)
+	}
+	return (height+2*w.PaddingHeight-w.Height)/w.StrideHeight + 1, (width+2*w.PaddingWidth-w.Width)/w.StrideWidth + 1, nil
+}
+
+// Conv2DConfig describes a convolution with bias, followed, where asked for, by ReLU and by max pooling.
+type Conv2DConfig struct {
+	Batch, Height, Width, Channels int
+	Filters                        int
+	KernelHeight, KernelWidth      int
+	StrideHeight, StrideWidth      int
+	PaddingHeight, PaddingWidth    int
+	ReLU                           bool
+	MaxPool                        *Window
+}
+
+// Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
+// N×H×W×C, y N×OH×OW×O (of the pooled map, if there is pooling), weights O×KH×KW×C, bias O. A plan owns its scratch
+// memory: its methods must not run at the same time as each other. A backward method belongs to the last Forward and
+// must be given the same x.
+type Conv2D struct {
+	engine             Engine
+	config             Conv2DConfig
+	convHeight         int // of the convolution's output
+	convWidth          int
+	outHeight          int // of y
+	outWidth           int
+	run, depth         int // elements of one kernel row, and of a filter
+	rowSize, imageSize int // elements of the input as it is read: padded, if there is padding
+	input              []float32
+	copied             bool // whether input holds a copy of x
+
+	columns panels
+	packed  []float32 // weights as the product reads them
+	bias    []float32
+	index   []uint16 // where each maximum came from
+	images  int      // a forward item's images
+	blocks  []convBlock
+	parts   []part
+	work    []convWork
+
+	sparse *sparseConv2D
+	dense  *denseConv2D
+
+	// The tensors of the call in progress.
+	x, y, w, b, dy, dx, dw, db []float32
+
+	copyTask, packTask, forwardTask func(worker, item int)
+}
+
+// convBlock is a piece of the output that one product call computes for a panel of channels.
+type convBlock struct {
+	aOffsets []int64 // where the input of each position starts, from the first image of the item
+	cOffsets []int64 // where its output goes: into y, or into scratch if there is pooling
+	window   int     // first window, if there is pooling
+	entries  []poolEntry
+}
+
+// convWork is a thread's memory.
+type convWork struct {
+	product productArgs
+	sparse  sparseArgs
+	pool    poolArgs
+	scratch []float32
+	lists   sparseLists
+	_       [64]byte // threads do not share cache lines
+}
+
+// blockPositions is how many positions a product call aims at: enough that a panel of weights, read from the second-level
+// cache, is used often; few enough that the results stay in the first. It is a multiple of every tile height.
+const blockPositions = 96
+
+// NewConv2D returns a plan, or an error that says what is wrong with the configuration.
+func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
+	if err := engine.check(); err != nil {
+		return nil, err
+	}
+	f := config
+	if f.Batch < 1 || f.Height < 1 || f.Width < 1 || f.Channels < 1 || f.Filters < 1 || f.KernelHeight < 1 ||
+		f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 || f.PaddingHeight < 0 || f.PaddingWidth < 0 {
+		return nil, fmt.Errorf("kernel: convolution %+v: sizes and strides must be positive, padding not negative", f)
+	}
+	if f.Height+2*f.PaddingHeight < f.KernelHeight || f.Width+2*f.PaddingWidth < f.KernelWidth {
+		return nil, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image %d×%d",
+			f.KernelHeight, f.KernelWidth, f.Height+2*f.PaddingHeight, f.Width+2*f.PaddingWidth)
+	}
+	c := &Conv2D{engine: engine, config: f}
+	c.convHeight = (f.Height+2*f.PaddingHeight-f.KernelHeight)/f.StrideHeight + 1
+	c.convWidth = (f.Width+2*f.PaddingWidth-f.KernelWidth)/f.StrideWidth + 1
+	c.outHeight, c.outWidth = c.convHeight, c.convWidth
+	if f.MaxPool != nil {
+		window := *f.MaxPool
+		c.config.MaxPool = &window
+		var err error
+		if c.outHeight, c.outWidth, err = window.output(c.convHeight, c.convWidth); err != nil {
+			return nil, err
+		}
+	}
+	c.run = f.KernelWidth * f.Channels
+	c.depth = f.KernelHeight * c.run
+	c.rowSize = (f.Width + 2*f.PaddingWidth) * f.Channels
+	c.imageSize = (f.Height + 2*f.PaddingHeight) * c.rowSize
+	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 || c.depth > math.MaxInt32/64/f.Filters {
+		return nil, fmt.Errorf("kernel: convolution %+v: image or weights too large", f)
+	}
+	set := engine.Set
+	c.copied = f.PaddingHeight > 0 || f.PaddingWidth > 0 || f.MaxPool != nil && c.run%set.lanes != 0
+	if c.copied {
+		c.input = aligned(f.Batch * c.imageSize)
+	}
+	c.columns = newPanels(set, f.Filters)
+	c.packed = aligned(c.columns.padded() * c.depth)
+	c.bias = aligned(c.columns.padded())
+	c.parts = splitDepth(set, f.KernelHeight, c.run, 4*c.rowSize)
+	c.planBlocks()
+	scratch := 0
+	if f.MaxPool != nil {
+		c.index = make([]uint16, f.Batch*c.outHeight*c.outWidth*f.Filters)
+		for _, b := range c.blocks {
+			scratch = max(scratch, len(b.aOffsets)*set.panel())
+		}
+		c.sparse = newSparseConv2D(c)
+	} else {
+		c.dense = newDenseConv2D(c)
+	}
+	c.work = make([]convWork, engine.Pool.Threads())
+	for i := range c.work {
+		c.work[i].scratch = aligned(scratch)
+	}
+	c.copyTask, c.packTask, c.forwardTask = c.copyImage, c.packPanel, c.forwardItem
+	return c, nil
+}
+
+// Output returns the height and width of y.
+func (c *Conv2D) Output() (height, width int) { return c.outHeight, c.outWidth }
+
+func (c *Conv2D) sizeX() int {
+	return c.config.Batch * c.config.Height * c.config.Width * c.config.Channels
+}
+
+func (c *Conv2D) sizeY() int { return c.config.Batch * c.outHeight * c.outWidth * c.config.Filters }
+
+// position returns where the input of output position (i, j) of the convolution starts in an image, in bytes.
+func (c *Conv2D) position(i, j int) int {
+	return 4 * (i*c.config.StrideHeight*c.rowSize + j*c.config.StrideWidth*c.config.Channels)
+}
+
+// planBlocks cuts an image's output, or that of several small images, into blocks.
+func (c *Conv2D) planBlocks() {
+	if c.config.MaxPool != nil {
+		c.planPooledBlocks()
+		return
+	}
+	positions := c.convHeight * c.convWidth
+	c.images = min(max(1, blockPositions/positions), c.config.Batch)
+	total := c.images * positions
+	for first := 0; first < total; first += blockPositions {
+		var b convBlock
+		for p := first; p < min(first+blockPositions, total); p++ {
+			image, at := p/positions, p%positions
+			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(at/c.convWidth, at%c.convWidth)))
+			b.cOffsets = append(b.cOffsets, int64(4*p*c.config.Filters))
+		}
+		c.blocks = append(c.blocks, b)
+	}
+}
+
+// planPooledBlocks makes blocks of whole windows: the positions that they need, and for each window the table of its
+// elements. Positions that no window needs are not computed; those of windows that overlap are computed once a block.
+func (c *Conv2D) planPooledBlocks() {
+	windows := c.outHeight * c.outWidth
+	pool := c.config.MaxPool
+	c.images = min(max(1, blockPositions/(windows*pool.Height*pool.Width)), c.config.Batch)
+	b, known := convBlock{}, map[int]int{}
+	for w := range c.images * windows {
+		if fresh := c.missing(w, known); len(b.entries) > 0 && len(known)+fresh > blockPositions {
+			c.blocks = append(c.blocks, b)
+			b = convBlock{window: w}
+			clear(known)
+		}
+		c.addWindow(&b, w, known)
+	}
+	c.blocks = append(c.blocks, b)
+}
+
+// key numbers the convolution's output positions of all images of an item.
+func (c *Conv2D) key(window, i, j int) int {
+	return (window/(c.outHeight*c.outWidth)*c.convHeight+i)*c.convWidth + j
+}
+
+// missing counts the positions of a window that are not known yet.
+func (c *Conv2D) missing(window int, known map[int]int) int {
+	count := 0
+	c.visitWindow(window%(c.outHeight*c.outWidth), func(_, i, j int) {
+		if _, ok := known[c.key(window, i, j)]; !ok {
+			count++
+		}
+	})
+	return count
+}
+
+// addWindow appends a window to a block, with the positions that it is the first to need.
+func (c *Conv2D) addWindow(b *convBlock, window int, known map[int]int) {
+	elements, rowBytes := c.config.MaxPool.Height*c.config.MaxPool.Width, 4*c.engine.Set.panel()
+	image, first := window/(c.outHeight*c.outWidth), len(b.entries)
+	c.visitWindow(window%(c.outHeight*c.outWidth), func(position, i, j int) {
+		key := c.key(window, i, j)
+		if _, ok := known[key]; !ok {
+			known[key] = len(b.aOffsets)
+			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(i, j)))
+			b.cOffsets = append(b.cOffsets, int64(len(b.cOffsets)*rowBytes))
+		}
+		b.entries = append(b.entries, poolEntry{src: int32(known[key] * rowBytes), position: int32(position)})
+	})
+	for len(b.entries) < first+elements {
+		// In place of a position outside: an equal never wins, and NaN wins with the same position.
+		b.entries = append(b.entries, b.entries[len(b.entries)-1])
+	}
+}
+
+// visitWindow calls f for the positions of a pooling window that are inside the convolution's output.
+func (c *Conv2D) visitWindow(window int, f func(position, i, j int)) {
+	pool := c.config.MaxPool
+	top := window/c.outWidth*pool.StrideHeight - pool.PaddingHeight
+	left := window%c.outWidth*pool.StrideWidth - pool.PaddingWidth
+	for u := range pool.Height {
+		for v := range pool.Width {
+			if i, j := top+u, left+v; i >= 0 && i < c.convHeight && j >= 0 && j < c.convWidth {
+				f(u*pool.Width+v, i, j)
+			}
+		}
+	}
+}
+
+// part is a piece of the product's sum whose panel of B stays in the first-level cache.
+type part struct {
+	aShift, aJump int // bytes
+	bRow          int
+	runs, length  int
+}
+
+// splitDepth cuts a sum of runs of length elements, the runs rowBytes apart in A, into parts.
+func splitDepth(set *Set, runs, length, rowBytes int) []part {
+	const panelBytes = 12 << 10
+	if runs > 1 && rowBytes == 4*length {
+		runs, length = 1, runs*length
+	}
+	limit := panelBytes / (4 * set.panel())
+	var parts []part
+	if length > limit {
+		step := ceil(length, ceil(length, limit))
+		for r := range runs {
+			for k := 0; k < length; k += step {
+				parts = append(parts, part{aShift: r*rowBytes + 4*k, bRow: r*length + k, runs: 1, length: min(step, length-k)})
+			}
+		}
+		return parts
+	}
+	step := ceil(runs, ceil(runs, max(1, limit/length)))
+	for r := 0; r < runs; r += step {
+		parts = append(parts, part{
+			aShift: r * rowBytes, aJump: rowBytes - 4*length,
+			bRow: r * length, runs: min(step, runs-r), length: length,
+		})
+	}
+	return parts
+}
+
+// Forward computes y from x, w and b.
+func (c *Conv2D) Forward(y, x, w, b []float32) error {
+	if err := lengths("convolution", size{"y", len(y), c.sizeY()}, size{"x", len(x), c.sizeX()},
+		size{"w", len(w), c.config.Filters * c.depth}, size{"b", len(b), c.config.Filters}); err != nil {
+		return err
+	}
+	c.x, c.y, c.w, c.b = x, y, w, b
+	defer c.release()
+	if c.copied {
+		c.engine.Pool.Run(c.config.Batch, c.copyTask)
+	}
+	copy(c.bias, b)
+	c.engine.Pool.Run(c.columns.count(), c.packTask)
+	c.engine.Pool.Run(ceil(c.config.Batch, c.images)*len(c.blocks), c.forwardTask)
+	return nil
+}
+
+// release forgets the caller's tensors.
+func (c *Conv2D) release() {
+	c.x, c.y, c.w, c.b, c.dy, c.dx, c.dw, c.db = nil, nil, nil, nil, nil, nil, nil, nil
+}
+
+// copyImage copies an image into the middle of its padded copy.
+func (c *Conv2D) copyImage(_, image int) {
+	f := &c.config
+	row := f.Width * f.Channels
+	for h := range f.Height {
+		dst := image*c.imageSize + (h+f.PaddingHeight)*c.rowSize + f.PaddingWidth*f.Channels
+		copy(c.input[dst:dst+row], c.x[(image*f.Height+h)*row:])
+	}
+}
+
+func (c *Conv2D) packPanel(_, panel int) {
+	c.columns.packTransposed(c.packed[c.columns.first(panel)*c.depth:], c.w, c.depth, panel)
+}
+
+// source returns the images from the given one on, as the kernels read them.
+func (c *Conv2D) source(image int) unsafe.Pointer {
+	if c.copied {
+		return pointer(c.input[image*c.imageSize:])
+	}
+	return pointer(c.x[image*c.imageSize:])
+}
+
+var nan32 = float32(math.NaN())
+
+func floor(relu bool) float32 {
+	if relu {
+		return 0
+	}
+	return nan32
+}
+
+func (c *Conv2D) forwardItem(worker, item int) {
+	ws, block := &c.work[worker], &c.blocks[item%len(c.blocks)]
+	image := item / len(c.blocks) * c.images
+	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
+	windows := 0
+	if pooled {
+		windows = len(block.entries) / (c.config.MaxPool.Height * c.config.MaxPool.Width)
+	}
+	if c.images > 1 && len(c.blocks) == 1 {
+		images := min(c.images, c.config.Batch-image)
+		positions, windows = positions/c.images*images, windows/c.images*images
+	}
+	a := &ws.product
+	for panel := range c.columns.count() {
+		width := c.columns.width(panel)
+		for k, p := range c.parts {
+			*a = productArgs{
+				A: unsafe.Add(c.source(image), p.aShift), AOffsets: &block.aOffsets[0],
+				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
+				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
+				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width, Floor: nan32,
+			}
+			if k == 0 {
+				a.Init = pointer(c.bias[c.columns.first(panel):])
+			}
+			if !pooled {
+				a.C = pointer(c.y[image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel):])
+				a.Mask = c.columns.mask(panel)
+				if k == len(c.parts)-1 {
+					a.Floor = floor(c.config.ReLU)
+				}
+			}
+			c.engine.Set.productPanel(a, width)
+		}
+		if pooled {
+			c.poolPanel(ws, block, image*c.outHeight*c.outWidth+block.window, windows, panel)
+		}
+	}
+}
+
+// poolPanel pools a panel of channels of a block from scratch into y, the first window being given.
+func (c *Conv2D) poolPanel(ws *convWork, block *convBlock, first, windows, panel int) {
+	filters, elements := c.config.Filters, c.config.MaxPool.Height*c.config.MaxPool.Width
+	at := first*filters + c.columns.first(panel)
+	columns, lanes := c.columns.columns(panel), c.engine.Set.lanes
+	floor := floor(c.config.ReLU)
+	if vectors := columns / lanes; vectors > 0 {
+		ws.pool = poolArgs{
+			Src: pointer(ws.scratch), Entries: &block.entries[0],
+			Y: pointer(c.y[at:]), YStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]), IndexStep: 2 * filters,
+			Windows: windows, Elements: elements, Vectors: vectors, Floor: floor,
+		}
+		c.engine.Set.poolMax(&ws.pool)
+	}
+	for channel := columns / lanes * lanes; channel < columns; channel++ {
+		for w := range windows {
+			i := at + w*filters + channel
+			c.y[i], c.index[i] = poolWindow(pointer(ws.scratch), block.entries[w*elements:(w+1)*elements], channel, floor)
+		}
+	}
+}
+
+// BackwardParameters computes dw and db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
+// without pooling reads it.
+func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
+	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
+		size{"db", len(db), c.config.Filters}, size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
+		return err
+	}
+	if err := c.checkMask(y); err != nil {
+		return err
+	}
+	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
+	defer c.release()
+	if c.sparse != nil {
+		c.sparse.backwardParameters()
+	} else {
+		c.dense.backwardParameters()
+	}
+	return nil
+}
+
+// BackwardInput computes dx from dy and w. y is as in BackwardParameters.
+func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
+	if err := lengths("gradient of convolution input", size{"dx", len(dx), c.sizeX()}, size{"dy", len(dy), c.sizeY()},
+		size{"w", len(w), c.config.Filters * c.depth}); err != nil {
+		return err
+	}
+	if err := c.checkMask(y); err != nil {
+		return err
+	}
+	c.dx, c.dy, c.y, c.w = dx, dy, y, w
+	defer c.release()
+	if c.sparse != nil {
+		c.sparse.backwardInput()
+	} else {
+		c.dense.backwardInput()
+	}
+	return nil
+}
+
+func (c *Conv2D) checkMask(y []float32) error {
+	if c.config.ReLU && c.config.MaxPool == nil {
+		return lengths("gradient of convolution", size{"y", len(y), c.sizeY()})
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// DenseConfig describes a fully connected layer, followed by ReLU where asked for.
+type DenseConfig struct {
+	Batch, In, Out int
+	ReLU           bool
+}
+
+// Dense is a plan for y = relu(x·Wᵀ + b) and its gradients: x N×In, W Out×In, b Out, y N×Out. A plan owns its scratch
+// memory: its methods must not run at the same time as each other.
+type Dense struct {
+	engine Engine
+	config DenseConfig
+
+	outputs, inputs panels // columns of y, and of x
+	packed          []float32
+	packedInput     []float32 // panels over the inputs: of W, then of x
+	bias            []float32
+	gradient        []float32 // dy where ReLU let it through
+	gradientColumns []float32 // the same, Out×N
+	xOffsets        []int64   // of a row of N×In
+	yOffsets        []int64   // of a row of N×Out
+	wOffsets        []int64   // of a row of Out×In
+	nOffsets        []int64   // of a row of Out×N
+	forwardParts    []part
+	inputParts      []part
+	parameterParts  []part
+	one             []float32
+	biasSums        []float32
+	work            []productArgs
+
+	x, y, w, dy, dx, dw []float32
+
+	packTask, forwardTask, packWeightsTask, inputTask, packInputTask, parametersTask func(worker, item int)
+}
+
+// denseRows is how many rows of the batch, and denseOutputs how many of the outputs, are one item of work.
+const (
+	denseRows    = 96
+	denseOutputs = 24
+)
+
+// NewDense returns a plan, or an error that says what is wrong with the configuration.
+func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
+	if err := engine.check(); err != nil {
+		return nil, err
+	}
+	f := config
+	if f.Batch < 1 || f.In < 1 || f.Out < 1 {
+		return nil, fmt.Errorf("kernel: dense layer %+v: sizes must be positive", f)
+	}
+	if f.In > math.MaxInt32/64/f.Out || f.In > math.MaxInt32/64/f.Batch {
+		return nil, fmt.Errorf("kernel: dense layer %+v: too large", f)
+	}
+	set := engine.Set
+	d := &Dense{engine: engine, config: f, outputs: newPanels(set, f.Out), inputs: newPanels(set, f.In)}
+	d.packed, d.bias = aligned(d.outputs.padded()*f.In), aligned(d.outputs.padded())
+	d.xOffsets, d.yOffsets = rowOffsets(f.Batch, f.In), rowOffsets(f.Batch, f.Out)
+	d.wOffsets, d.nOffsets = rowOffsets(f.Out, f.In), rowOffsets(f.Out, f.Batch)
+	d.forwardParts = splitDepth(set, 1, f.In, 0)
+	d.inputParts, d.parameterParts = splitDepth(set, 1, f.Out, 0), splitDepth(set, 1, f.Batch, 0)
+	d.work = make([]productArgs, engine.Pool.Threads())
+	d.packTask, d.forwardTask, d.packWeightsTask = d.packItem, d.forwardItem, d.packWeightsItem
+	d.inputTask, d.packInputTask, d.parametersTask = d.inputItem, d.packInputItem, d.parametersItem
+	return d, nil
+}
+
+func rowOffsets(rows, elements int) []int64 {
+	offsets := make([]int64, rows)
+	for r := range offsets {
+		offsets[r] = int64(4 * r * elements)
+	}
+	return offsets
+}
+
+// Forward computes y from x, w and b.
+func (d *Dense) Forward(y, x, w, b []float32) error {
+	f := &d.config
+	if err := lengths("dense layer", size{"y", len(y), f.Batch * f.Out}, size{"x", len(x), f.Batch * f.In},
+		size{"w", len(w), f.Out * f.In}, size{"b", len(b), f.Out}); err != nil {
+		return err
+	}
+	d.x, d.y, d.w = x, y, w
+	defer d.release()
+	copy(d.bias, b)
+	d.engine.Pool.Run(d.outputs.count(), d.packTask)
+	d.engine.Pool.Run(d.outputs.count()*ceil(f.Batch, denseRows), d.forwardTask)
+	return nil
+}
+
+func (d *Dense) release() { d.x, d.y, d.w, d.dy, d.dx, d.dw = nil, nil, nil, nil, nil, nil }
+
+func (d *Dense) packItem(_, panel int) {
+	d.outputs.packTransposed(d.packed[d.outputs.first(panel)*d.config.In:], d.w, d.config.In, panel)
+}
+
+func (d *Dense) forwardItem(worker, item int) {
+	panel, row := item%d.outputs.count(), item/d.outputs.count()*denseRows
+	d.productItem(worker, panel, row, &d.outputs, d.forwardParts, d.y, d.x, d.packed, d.yOffsets, d.xOffsets, d.bias, d.config.ReLU)
+}
+
+// productItem computes some rows of one panel of C = A·B + init, with B packed in panels.
+func (d *Dense) productItem(worker, panel, row int, columns *panels, parts []part, c, a, b []float32,
+	cOffsets, aOffsets []int64, initial []float32, relu bool) {
+	p, width, first := &d.work[worker], columns.width(panel), columns.first(panel)
+	depth := parts[len(parts)-1].bRow + parts[len(parts)-1].length
+	for k, part := range parts {
+		*p = productArgs{
+			A: pointer(a[part.bRow:]), AOffsets: &aOffsets[row], C: pointer(c[first:]), COffsets: &cOffsets[row],
+			B: pointer(b[first*depth+part.bRow*width:]), Mask: columns.mask(panel),
+			M: min(denseRows, len(aOffsets)-row), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
+		}
+		if k == 0 && initial != nil {
+			p.Init = pointer(initial[first:])
+		} else if k == 0 {
+			p.Init = pointer(columns.zeros)
+		}
+		if k == len(parts)-1 {
+			p.Floor = floor(relu)
+		}
+		d.engine.Set.productPanel(p, width)
+	}
+}
+
+// BackwardParameters computes dw and db from dy and x. y is Forward's output; only a plan with ReLU reads it.
+func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
+	f := &d.config
+	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In}, size{"db", len(db), f.Out},
+		size{"x", len(x), f.Batch * f.In}); err != nil {
+		return err
+	}
+	if err := d.mask(dy, y); err != nil {
+		return err
+	}
+	d.x, d.dw = x, dw
+	defer d.release()
+	d.prepare()
+	if d.gradientColumns == nil {
+		d.gradientColumns = aligned(f.Out * f.Batch)
+		d.one, d.biasSums = aligned(1), aligned(d.outputs.padded())
+		d.one[0] = 1
+	}
+	transposeMatrix(d.engine.Set, d.gradientColumns, d.dy, f.Batch, f.Out)
+	clear(d.biasSums)
+	for n := range f.Batch {
+		d.engine.Set.addScaledSlice(d.biasSums[:f.Out], d.dy[n*f.Out:(n+1)*f.Out], 1)
+	}
+	copy(db, d.biasSums)
+	d.engine.Pool.Run(d.inputs.count(), d.packInputTask)
+	d.engine.Pool.Run(ceil(f.Out, denseOutputs), d.parametersTask)
+	return nil
+}
+
+// mask sets d.dy to the gradient that ReLU lets through.
+func (d *Dense) mask(dy, y []float32) error {
+	n := d.config.Batch * d.config.Out
+	if err := lengths("gradient of dense layer", size{"dy", len(dy), n}); err != nil {
+		return err
+	}
+	d.dy = dy
+	if !d.config.ReLU {
+		return nil
+	}
+	if err := lengths("gradient of dense layer", size{"y", len(y), n}); err != nil {
+		return err
+	}
+	if d.gradient == nil {
+		d.gradient = aligned(n)
+	}
+	d.engine.Set.reluGradients(d.gradient, dy, y)
+	d.dy = d.gradient
+	return nil
+}
+
+func (d *Dense) prepare() {
+	if d.packedInput == nil {
+		d.packedInput = aligned(d.inputs.padded() * max(d.config.Batch, d.config.Out))
+	}
+}
+
+func (d *Dense) packInputItem(_, panel int) {
+	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Batch:], d.x, d.config.Batch, d.config.In, panel)
+}
+
+func (d *Dense) parametersItem(worker, item int) {
+	f := &d.config
+	output := item * denseOutputs
+	p := &d.work[worker]
+	for panel := range d.inputs.count() {
+		width, first := d.inputs.width(panel), d.inputs.first(panel)
+		for k, part := range d.parameterParts {
+			*p = productArgs{
+				A: pointer(d.gradientColumns[part.bRow:]), AOffsets: &d.nOffsets[output],
+				C: pointer(d.dw[first:]), COffsets: &d.wOffsets[output],
+				B: pointer(d.packedInput[first*f.Batch+part.bRow*width:]), Mask: d.inputs.mask(panel),
+				M: min(denseOutputs, f.Out-output), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
+			}
+			if k == 0 {
+				p.Init = pointer(d.inputs.zeros)
+			}
+			d.engine.Set.productPanel(p, width)
+		}
+	}
+}
+
+// BackwardInput computes dx from dy and w. y is as in BackwardParameters.
+func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
+	f := &d.config
+	if err := lengths("gradient of dense input", size{"dx", len(dx), f.Batch * f.In}, size{"w", len(w), f.Out * f.In}); err != nil {
+		return err
+	}
+	if err := d.mask(dy, y); err != nil {
+		return err
+	}
+	d.dx, d.w = dx, w
+	defer d.release()
+	d.prepare()
+	d.engine.Pool.Run(d.inputs.count(), d.packWeightsTask)
+	d.engine.Pool.Run(d.inputs.count()*ceil(f.Batch, denseRows), d.inputTask)
+	return nil
+}
+
+func (d *Dense) packWeightsItem(_, panel int) {
+	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Out:], d.w, d.config.Out, d.config.In, panel)
+}
+
+func (d *Dense) inputItem(worker, item int) {
+	panel, row := item%d.inputs.count(), item/d.inputs.count()*denseRows
+	d.productItem(worker, panel, row, &d.inputs, d.inputParts, d.dx, d.dy, d.packedInput, d.xOffsets, d.yOffsets, nil, false)
+}
+
+// transposeMatrix writes the transpose of a rows×columns matrix.
+func transposeMatrix(set *Set, dst, src []float32, rows, columns int) {
+	whole := 0
+	if columns >= 8 {
+		for ; whole+8 <= rows; whole += 8 {
+			set.transpose8(&dst[whole], 4*rows, &src[whole*columns], 4*columns, columns/8)
+			for r := whole; r < whole+8; r++ {
+				for k := columns &^ 7; k < columns; k++ {
+					dst[k*rows+r] = src[r*columns+k]
+				}
+			}
+		}
+	}
+	for r := whole; r < rows; r++ {
+		for k := range columns {
+			dst[k*rows+r] = src[r*columns+k]
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Engine is what every plan computes with: a set of loops and the threads to run them on.
+type Engine struct {
+	Set  *Set
+	Pool *Pool
+}
+
+// NewEngine returns an engine with the set of that name (see Select) and its own pool of threads (see NewPool). The
+// caller closes the pool.
+func NewEngine(set string, threads int) (Engine, error) {
+	s, err := Select(set)
+	if err != nil {
+		return Engine{}, err
+	}
+	return Engine{Set: s, Pool: NewPool(threads)}, nil
+}
+
+func (e Engine) check() error {
+	if e.Set == nil || e.Pool == nil {
+		return fmt.Errorf("kernel: engine without a kernel set or a pool")
+	}
+	return nil
+}
+
+// slack is how far past its last element a buffer may be read, in elements: a block of the widest vectors.
+const slack = 64
+
+// aligned returns n zeroed elements that start on a cache line and may be read slack elements past the end.
+func aligned(n int) []float32 {
+	b := make([]float32, n+slack+16)
+	skip := 0
+	for uintptr(unsafe.Pointer(&b[skip]))%64 != 0 {
+		skip++
+	}
+	return b[skip : skip+n : skip+n]
+}
+
+func pointer(s []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+// lengths reports the first slice that does not have the length it must have.
+func lengths(operation string, sizes ...size) error {
+	for _, s := range sizes {
+		if s.got != s.want {
+			return fmt.Errorf("kernel: %s: %s has %d elements, want %d", operation, s.name, s.got, s.want)
+		}
+	}
+	return nil
+}
+
+type size struct {
+	name      string
+	got, want int
+}
+
+// panels cuts n columns into panels of the product: all are wide, and the last one is narrow if that holds the rest.
+type panels struct {
+	set   *Set
+	n     int
+	masks [][]int32 // by panel; nil where all of its columns exist
+	zeros []float32 // a panel's row
+}
+
+func newPanels(set *Set, n int) panels {
+	p := panels{set: set, n: n, masks: make([][]int32, ceil(n, set.panel())), zeros: aligned(set.panel())}
+	last := len(p.masks) - 1
+	if rest := n - last*set.panel(); rest != p.width(last) {
+		p.masks[last] = make([]int32, p.width(last))
+		for i := range rest {
+			p.masks[last][i] = -1
+		}
+	}
+	return p
+}
+
+func (p panels) count() int { return len(p.masks) }
+
+// first returns the first column of panel i.
+func (p panels) first(i int) int { return i * p.set.panel() }
+
+// columns returns how many of panel i's columns exist.
+func (p panels) columns(i int) int { return min(p.n-p.first(i), p.set.panel()) }
+
+// width returns the stored width of panel i.
+func (p panels) width(i int) int {
+	if p.n-p.first(i) <= p.set.lanes {
+		return p.set.lanes
+	}
+	return p.set.panel()
+}
+
+func (p panels) mask(i int) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(p.masks[i])) }
+
+// padded returns the number of columns with the padding of the last panel.
+func (p panels) padded() int { return p.count() * p.set.panel() }
+
+// packTransposed stores columns of w, given as rows of depth elements (row r is column r of the product's B), as panel
+// i: depth rows of width(i). Columns that do not exist are left as they are in dst, zero since its allocation.
+func (p panels) packTransposed(dst, w []float32, depth, i int) {
+	width, columns := p.width(i), p.columns(i)
+	w = w[p.first(i)*depth:]
+	done := 0
+	if depth >= 8 {
+		for ; done+8 <= columns; done += 8 {
+			p.set.transpose8(&dst[done], 4*width, &w[done*depth], 4*depth, depth/8)
+			for r := done; r < done+8; r++ {
+				for k := depth &^ 7; k < depth; k++ {
+					dst[k*width+r] = w[r*depth+k]
+				}
+			}
+		}
+	}
+	for r := done; r < columns; r++ {
+		row := w[r*depth : (r+1)*depth]
+		for k, x := range row {
+			dst[k*width+r] = x
+		}
+	}
+}
+
+// packRows stores panel i of a matrix of the given number of rows, rowStep elements apart, as rows of width(i).
+func (p panels) packRows(dst, m []float32, rows, rowStep, i int) {
+	width, columns, first := p.width(i), p.columns(i), p.first(i)
+	if columns == p.set.panel() {
+		p.set.copyPanel(&dst[0], &m[first], 4*rowStep, rows)
+		return
+	}
+	for r := range rows {
+		copy(dst[r*width:], m[r*rowStep+first:r*rowStep+first+columns])
+	}
+}

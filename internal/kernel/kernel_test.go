@@ -1,0 +1,143 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+)
+
+// eachEngine runs a test with every set that this machine has, on one thread and on three.
+func eachEngine(t *testing.T, test func(t *testing.T, engine Engine)) {
+	t.Helper()
+	for _, name := range Available() {
+		for _, threads := range []int{1, 3} {
+			t.Run(fmt.Sprintf("%s-%d", name, threads), func(t *testing.T) { test(t, newEngine(t, name, threads)) })
+		}
+	}
+}
+
+func newEngine(t testing.TB, set string, threads int) Engine {
+	t.Helper()
+	engine, err := NewEngine(set, threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Pool.Close)
+	return engine
+}
+
+func random(r *rand.Rand, n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = float32(r.NormFloat64())
+	}
+	return v
+}
+
+// near fails unless got and want agree to a float32 sum of that many terms of magnitude 1: errors of rounding grow with
+// the square root of the number of terms, and 16 leaves room for the worst of many elements. NaN and infinities must be
+// in the same places.
+func near(t *testing.T, name string, got, want []float32, terms int) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d elements, want %d", name, len(got), len(want))
+	}
+	tolerance := 16 * math.Sqrt(float64(terms)+1) / (1 << 24)
+	for i := range want {
+		g, w := float64(got[i]), float64(want[i])
+		if math.IsNaN(g) && math.IsNaN(w) || g == w {
+			continue
+		}
+		if !(math.Abs(g-w) <= tolerance*(math.Sqrt(float64(terms)+1)+math.Abs(w))) {
+			t.Fatalf("%s: element %d is %g, want %g (tolerance of a sum of %d terms)", name, i, g, w, terms)
+		}
+	}
+}
+
+func same(t *testing.T, name string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("%s: element %d is %g (%08x), want %g (%08x)", name, i, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+		}
+	}
+}
+
+// channelsLast turns n×c×h×w into n×h×w×c.
+func channelsLast(x []float32, n, c, h, w int) []float32 {
+	y := make([]float32, len(x))
+	for i := range y {
+		ch, at := i%c, i/c
+		y[i] = x[(at/(h*w)*c+ch)*h*w+at%(h*w)]
+	}
+	return y
+}
+
+// channelsFirst turns n×h×w×c into n×c×h×w.
+func channelsFirst(x []float32, n, c, h, w int) []float32 {
+	y := make([]float32, len(x))
+	for i := range x {
+		ch, at := i%c, i/c
+		y[(at/(h*w)*c+ch)*h*w+at%(h*w)] = x[i]
+	}
+	return y
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestArgumentLayout(t *testing.T) {
+	var p productArgs
+	var s sparseArgs
+	var o poolArgs
+	for _, test := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"product.AOffsets", unsafe.Offsetof(p.AOffsets), 8}, {"product.C", unsafe.Offsetof(p.C), 16},
+		{"product.COffsets", unsafe.Offsetof(p.COffsets), 24}, {"product.B", unsafe.Offsetof(p.B), 32},
+		{"product.Init", unsafe.Offsetof(p.Init), 40}, {"product.Mask", unsafe.Offsetof(p.Mask), 48},
+		{"product.M", unsafe.Offsetof(p.M), 56}, {"product.Runs", unsafe.Offsetof(p.Runs), 64},
+		{"product.Length", unsafe.Offsetof(p.Length), 72}, {"product.AStep", unsafe.Offsetof(p.AStep), 80},
+		{"product.AJump", unsafe.Offsetof(p.AJump), 88}, {"product.BStep", unsafe.Offsetof(p.BStep), 96},
+		{"product.BJump", unsafe.Offsetof(p.BJump), 104}, {"product.Floor", unsafe.Offsetof(p.Floor), 112},
+		{"product.left", unsafe.Offsetof(p.left), 120},
+		{"sparse.Src", unsafe.Offsetof(s.Src), 8}, {"sparse.Buckets", unsafe.Offsetof(s.Buckets), 16},
+		{"sparse.Count", unsafe.Offsetof(s.Count), 24}, {"sparse.Items", unsafe.Offsetof(s.Items), 32},
+		{"sparse.DstRow", unsafe.Offsetof(s.DstRow), 40}, {"sparse.SrcRow", unsafe.Offsetof(s.SrcRow), 48},
+		{"sparse.Mask", unsafe.Offsetof(s.Mask), 56}, {"bucket", unsafe.Sizeof(bucket{}), 16}, {"item", unsafe.Sizeof(item{}), 8},
+		{"pool.Entries", unsafe.Offsetof(o.Entries), 8}, {"pool.Y", unsafe.Offsetof(o.Y), 16}, {"pool.YStep", unsafe.Offsetof(o.YStep), 24},
+		{"pool.Index", unsafe.Offsetof(o.Index), 32}, {"pool.IndexStep", unsafe.Offsetof(o.IndexStep), 40},
+		{"pool.Windows", unsafe.Offsetof(o.Windows), 48}, {"pool.Elements", unsafe.Offsetof(o.Elements), 56},
+		{"pool.Vectors", unsafe.Offsetof(o.Vectors), 64}, {"pool.Floor", unsafe.Offsetof(o.Floor), 72},
+		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
+		{"rmsprop.decayed", unsafe.Offsetof(rmspropConstants{}.decayed), 24},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s is at %d, the assembly expects %d", test.name, test.got, test.want)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	t.Setenv(EnvironmentVariable, "")
+	best, err := Select("")
+	must(t, err)
+	if best.Name() != Available()[0] {
+		t.Errorf("best set is %s, want %s", best.Name(), Available()[0])
+	}
+	t.Setenv(EnvironmentVariable, "portable")
+	if s, err := Select(""); err != nil || s.Name() != "portable" {
+		t.Errorf("%s=portable gives %v, %v", EnvironmentVariable, s, err)
+	}
+	t.Setenv(EnvironmentVariable, "sse9")
+	if _, err := Select(""); err == nil {
+		t.Error("an unknown set is no error")
+	}
+}

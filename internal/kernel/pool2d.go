@@ -1,0 +1,194 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Pool2DConfig describes pooling of images N×H×W×C.
+type Pool2DConfig struct {
+	Batch, Height, Width, Channels int
+	Window                         Window
+}
+
+// pool2D is what maximum and average pooling share.
+type pool2D struct {
+	engine        Engine
+	config        Pool2DConfig
+	height, width int // of y
+	entries       []poolEntry
+	elements      int
+	divisor       float32
+	index         []uint16
+	work          []poolArgs
+
+	x, y, dx, dy []float32
+
+	forwardTask, backwardTask func(worker, image int)
+}
+
+func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
+	if err := engine.check(); err != nil {
+		return nil, err
+	}
+	if config.Batch < 1 || config.Height < 1 || config.Width < 1 || config.Channels < 1 {
+		return nil, fmt.Errorf("kernel: pooling %+v: sizes must be positive", config)
+	}
+	p := &pool2D{engine: engine, config: config, elements: config.Window.Height * config.Window.Width}
+	var err error
+	if p.height, p.width, err = config.Window.output(config.Height, config.Width); err != nil {
+		return nil, err
+	}
+	if config.Height*config.Width*config.Channels > 1<<28 {
+		return nil, fmt.Errorf("kernel: pooling %+v: image too large", config)
+	}
+	p.divisor = float32(p.elements)
+	w := config.Window
+	for i := range p.height {
+		for j := range p.width {
+			first := len(p.entries)
+			for u := range w.Height {
+				for v := range w.Width {
+					h, k := i*w.StrideHeight+u-w.PaddingHeight, j*w.StrideWidth+v-w.PaddingWidth
+					if h >= 0 && h < config.Height && k >= 0 && k < config.Width {
+						p.entries = append(p.entries, poolEntry{src: int32(4 * (h*config.Width + k) * config.Channels), position: int32(u*w.Width + v)})
+					}
+				}
+			}
+			for len(p.entries) < first+p.elements {
+				// In place of a position outside: an equal never wins, and NaN wins with the same position.
+				p.entries = append(p.entries, p.entries[len(p.entries)-1])
+			}
+		}
+	}
+	p.work = make([]poolArgs, engine.Pool.Threads())
+	return p, nil
+}
+
+func (p *pool2D) imageX() int { return p.config.Height * p.config.Width * p.config.Channels }
+func (p *pool2D) imageY() int { return p.height * p.width * p.config.Channels }
+
+// Output returns the height and width of y.
+func (p *pool2D) Output() (height, width int) { return p.height, p.width }
+
+func (p *pool2D) run(operation string, x, y []float32, task func(worker, image int)) error {
+	if err := lengths(operation, size{"input", len(x), p.config.Batch * p.imageX()}, size{"output", len(y), p.config.Batch * p.imageY()}); err != nil {
+		return err
+	}
+	p.x, p.y = x, y
+	p.engine.Pool.Run(p.config.Batch, task)
+	p.x, p.y = nil, nil
+	return nil
+}
+
+// MaxPool2D is a plan for max pooling, N×H×W×C to N×OH×OW×C, by PyTorch's rules: the first of equal maxima wins, padding
+// never does, NaN does. Its methods must not run at the same time as each other; Backward belongs to the last Forward.
+type MaxPool2D struct{ *pool2D }
+
+// NewMaxPool2D returns a plan, or an error that says what is wrong with the configuration.
+func NewMaxPool2D(engine Engine, config Pool2DConfig) (*MaxPool2D, error) {
+	p, err := newPool2D(engine, config)
+	if err != nil {
+		return nil, err
+	}
+	p.index = make([]uint16, config.Batch*p.imageY())
+	p.forwardTask, p.backwardTask = p.maxImage, p.maxGradientImage
+	return &MaxPool2D{p}, nil
+}
+
+// Forward computes y from x.
+func (p *MaxPool2D) Forward(y, x []float32) error { return p.run("max pooling", x, y, p.forwardTask) }
+
+// Backward computes dx from dy.
+func (p *MaxPool2D) Backward(dx, dy []float32) error {
+	return p.run("gradient of max pooling", dx, dy, p.backwardTask)
+}
+
+func (p *pool2D) maxImage(worker, image int) {
+	channels, lanes, windows := p.config.Channels, p.engine.Set.lanes, p.height*p.width
+	x, y, index := p.x[image*p.imageX():], p.y[image*p.imageY():], p.index[image*p.imageY():]
+	if vectors := channels / lanes; vectors > 0 {
+		a := &p.work[worker]
+		*a = poolArgs{
+			Src: pointer(x), Entries: &p.entries[0], Y: pointer(y), YStep: 4 * channels,
+			Index: unsafe.Pointer(&index[0]), IndexStep: 2 * channels,
+			Windows: windows, Elements: p.elements, Vectors: vectors, Floor: nan32,
+		}
+		p.engine.Set.poolMax(a)
+	}
+	for c := channels / lanes * lanes; c < channels; c++ {
+		for w := range windows {
+			y[w*channels+c], index[w*channels+c] = poolWindow(pointer(x), p.entries[w*p.elements:(w+1)*p.elements], c, nan32)
+		}
+	}
+}
+
+func (p *pool2D) maxGradientImage(_, image int) {
+	channels, window := p.config.Channels, p.config.Window
+	dx := p.x[image*p.imageX() : (image+1)*p.imageX()]
+	clear(dx)
+	for w := range p.height * p.width {
+		at := image*p.imageY() + w*channels
+		dy, index := p.y[at:at+channels], p.index[at:at+channels]
+		top, left := w/p.width*window.StrideHeight-window.PaddingHeight, w%p.width*window.StrideWidth-window.PaddingWidth
+		for c, g := range dy {
+			u, v := int(index[c])/window.Width, int(index[c])%window.Width
+			dx[((top+u)*p.config.Width+left+v)*channels+c] += g
+		}
+	}
+}
+
+// AvgPool2D is a plan for average pooling, N×H×W×C to N×OH×OW×C; padding counts as zeros (count_include_pad, PyTorch's
+// default). Its methods must not run at the same time as each other.
+type AvgPool2D struct{ *pool2D }
+
+// NewAvgPool2D returns a plan, or an error that says what is wrong with the configuration.
+func NewAvgPool2D(engine Engine, config Pool2DConfig) (*AvgPool2D, error) {
+	p, err := newPool2D(engine, config)
+	if err != nil {
+		return nil, err
+	}
+	p.forwardTask, p.backwardTask = p.averageImage, p.averageGradientImage
+	return &AvgPool2D{p}, nil
+}
+
+// Forward computes y from x.
+func (p *AvgPool2D) Forward(y, x []float32) error {
+	return p.run("average pooling", x, y, p.forwardTask)
+}
+
+// Backward computes dx from dy.
+func (p *AvgPool2D) Backward(dx, dy []float32) error {
+	return p.run("gradient of average pooling", dx, dy, p.backwardTask)
+}
+
+func (p *pool2D) averageImage(_, image int) {
+	channels, set := p.config.Channels, p.engine.Set
+	for w := range p.height * p.width {
+		y := p.y[image*p.imageY()+w*channels:][:channels]
+		clear(y)
+		for k, e := range p.entries[w*p.elements : (w+1)*p.elements] {
+			if k > 0 && e == p.entries[w*p.elements+k-1] {
+				break // the rest of the window is padding
+			}
+			set.addScaledSlice(y, p.x[image*p.imageX()+int(e.src)/4:][:channels], 1)
+		}
+		for c := range y {
+			y[c] /= p.divisor
+		}
+	}
+}
+
+func (p *pool2D) averageGradientImage(_, image int) {
+	channels, set := p.config.Channels, p.engine.Set
+	clear(p.x[image*p.imageX() : (image+1)*p.imageX()])
+	for w := range p.height * p.width {
+		dy := p.y[image*p.imageY()+w*channels:][:channels]
+		for k, e := range p.entries[w*p.elements : (w+1)*p.elements] {
+			if k > 0 && e == p.entries[w*p.elements+k-1] {
+				break
+			}
+			set.addScaledSlice(p.x[image*p.imageX()+int(e.src)/4:][:channels], dy, 1/p.divisor)
+		}
+	}
+}

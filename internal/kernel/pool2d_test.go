@@ -1,0 +1,87 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"slipway/internal/reference"
+)
+
+var pools = []Pool2DConfig{
+	{2, 6, 8, 16, Window{2, 2, 2, 2, 0, 0}}, {1, 1, 1, 1, Window{1, 1, 1, 1, 0, 0}}, {3, 7, 5, 17, Window{3, 3, 2, 2, 1, 1}},
+	{2, 5, 5, 3, Window{2, 3, 1, 1, 0, 1}}, {2, 9, 9, 5, Window{2, 2, 3, 4, 0, 0}}, {1, 20, 20, 9, Window{20, 20, 1, 1, 0, 0}},
+	{4, 4, 6, 64, Window{4, 2, 1, 3, 2, 1}},
+}
+
+func comparePools(t *testing.T, engine Engine, f Pool2DConfig, x []float32) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(2, 2))
+	w := f.Window
+	p := reference.Pool2D{Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, KernelHeight: w.Height, KernelWidth: w.Width,
+		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth, PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth}
+	oh, ow := p.Output()
+	xf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width)
+	n := f.Batch * oh * ow * f.Channels
+	y, dx, dy := make([]float32, n), make([]float32, len(x)), random(r, n)
+	dyf := channelsFirst(dy, f.Batch, f.Channels, oh, ow)
+	back := func(v []float32, h, w int) []float32 { return channelsLast(v, f.Batch, f.Channels, h, w) }
+
+	maximum, err := NewMaxPool2D(engine, f)
+	must(t, err)
+	must(t, maximum.Forward(y, x))
+	must(t, maximum.Backward(dx, dy))
+	want, index := reference.MaxPool2DForward(p, xf)
+	near(t, "max", y, back(want, oh, ow), 0)
+	near(t, "gradient of max", dx, back(reference.MaxPool2DBackward(p, dyf, index), f.Height, f.Width), w.Height*w.Width)
+
+	average, err := NewAvgPool2D(engine, f)
+	must(t, err)
+	must(t, average.Forward(y, x))
+	must(t, average.Backward(dx, dy))
+	near(t, "average", y, back(reference.AvgPool2DForward(p, xf), oh, ow), w.Height*w.Width)
+	near(t, "gradient of average", dx, back(reference.AvgPool2DBackward(p, dyf), f.Height, f.Width), w.Height*w.Width)
+	if allocations := testing.AllocsPerRun(3, func() {
+		must(t, maximum.Forward(y, x))
+		must(t, maximum.Backward(dx, dy))
+		must(t, average.Forward(y, x))
+		must(t, average.Backward(dx, dy))
+	}); allocations != 0 {
+		t.Errorf("%+v allocates %g times", f, allocations)
+	}
+}
+
+func TestPool2D(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for _, f := range pools {
+			r := rand.New(rand.NewPCG(1, 1))
+			x := random(r, f.Batch*f.Height*f.Width*f.Channels)
+			comparePools(t, engine, f, x)
+			for i := range x { // ties, infinities and NaN
+				switch r.IntN(8) {
+				case 0:
+					x[i] = float32(math.NaN())
+				case 1:
+					x[i] = float32(math.Inf(1))
+				case 2:
+					x[i] = float32(math.Inf(-1))
+				default:
+					x[i] = 1
+				}
+			}
+			comparePools(t, engine, f, x)
+		}
+	})
+}
+
+func TestPool2DRejects(t *testing.T) {
+	engine := newEngine(t, "portable", 1)
+	for _, f := range []Pool2DConfig{
+		{0, 2, 2, 1, Window{2, 2, 2, 2, 0, 0}}, {1, 2, 2, 1, Window{3, 2, 2, 2, 0, 0}}, {1, 2, 2, 1, Window{2, 2, 0, 2, 0, 0}},
+		{1, 2, 2, 1, Window{2, 2, 1, 1, 2, 0}},
+	} {
+		if _, err := NewMaxPool2D(engine, f); err == nil {
+			t.Errorf("%+v is no error", f)
+		}
+	}
+}

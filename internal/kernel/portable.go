@@ -1,0 +1,317 @@
+package kernel
+
+import (
+	"math"
+	"unsafe"
+)
+
+const (
+	portableLanes = 8
+	portablePanel = 2 * portableLanes
+)
+
+// portableSet is the loops in Go, with the same argument blocks and layouts as the assembly.
+func portableSet() *Set {
+	s := &Set{
+		name: "portable", lanes: portableLanes, rows: 4,
+		productWide: portableProduct, productNarrow: portableProductNarrow,
+		poolMaximum: portablePoolMax, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
+		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
+		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
+		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
+	}
+	for rows := 1; rows <= 5; rows++ {
+		for vectors := 1; rows*vectors <= 12; vectors++ {
+			s.sparseBlocks[rows][vectors] = func(args *byte) { portableSparse(rows, vectors, args) }
+		}
+	}
+	return s
+}
+
+func floatAt(p unsafe.Pointer, bytes int) *float32 { return (*float32)(unsafe.Add(p, bytes)) }
+
+func floats(p *float32, n int) []float32 { return unsafe.Slice(p, n) }
+
+func portableProduct(args *byte) {
+	a := (*productArgs)(unsafe.Pointer(args))
+	aOffsets, cOffsets := unsafe.Slice(a.AOffsets, a.M), unsafe.Slice(a.COffsets, a.M)
+	for r := range a.M {
+		var sum [portablePanel]float32
+		portableStart(a, sum[:], cOffsets[r])
+		row, index, b := unsafe.Add(a.A, aOffsets[r]), 0, 0
+		for range a.Runs {
+			for range a.Length {
+				x := *floatAt(row, index)
+				line := (*[portablePanel]float32)(unsafe.Add(a.B, b))
+				for j := range line {
+					sum[j] += x * line[j]
+				}
+				index += a.AStep
+				b += a.BStep
+			}
+			index += a.AJump
+			b += a.BJump
+		}
+		portableFinish(a, sum[:], cOffsets[r])
+	}
+}
+
+func portableProductNarrow(args *byte) {
+	a := (*productArgs)(unsafe.Pointer(args))
+	aOffsets, cOffsets := unsafe.Slice(a.AOffsets, a.M), unsafe.Slice(a.COffsets, a.M)
+	for r := range a.M {
+		var sum [portableLanes]float32
+		portableStart(a, sum[:], cOffsets[r])
+		row, index, b := unsafe.Add(a.A, aOffsets[r]), 0, 0
+		for range a.Runs {
+			for range a.Length {
+				x := *floatAt(row, index)
+				line := (*[portableLanes]float32)(unsafe.Add(a.B, b))
+				for j := range line {
+					sum[j] += x * line[j]
+				}
+				index += a.AStep
+				b += a.BStep
+			}
+			index += a.AJump
+			b += a.BJump
+		}
+		portableFinish(a, sum[:], cOffsets[r])
+	}
+}
+
+func portableStart(a *productArgs, sum []float32, offset int64) {
+	if a.Init != nil {
+		copy(sum, floats((*float32)(a.Init), len(sum)))
+		return
+	}
+	for j := range portableColumns(a.Mask, len(sum)) {
+		sum[j] = *floatAt(a.C, int(offset)+4*j)
+	}
+}
+
+func portableFinish(a *productArgs, sum []float32, offset int64) {
+	for j := range portableColumns(a.Mask, len(sum)) {
+		v := sum[j]
+		if v < a.Floor {
+			v = a.Floor
+		}
+		*floatAt(a.C, int(offset)+4*j) = v
+	}
+}
+
+// portableColumns counts the leading elements of a mask that are set.
+func portableColumns(mask unsafe.Pointer, n int) int {
+	if mask == nil {
+		return n
+	}
+	count := 0
+	for _, m := range unsafe.Slice((*int32)(mask), n) {
+		if m != 0 {
+			count++
+		}
+	}
+	return count
+}
+
+func portableSparse(rows, vectors int, args *byte) {
+	a := (*sparseArgs)(unsafe.Pointer(args))
+	n := (vectors-1)*portableLanes + portableColumns(a.Mask, portableLanes)
+	for _, bucket := range unsafe.Slice(a.Buckets, a.Count) {
+		items := unsafe.Slice((*item)(unsafe.Add(unsafe.Pointer(a.Items), bucket.start)), bucket.count)
+		for r := range rows {
+			dst := floats(floatAt(a.Dst, int(bucket.dst)+r*a.DstRow), n)
+			for _, it := range items {
+				src := floats(floatAt(a.Src, int(it.src)+r*a.SrcRow), n)
+				for j, x := range src {
+					dst[j] += it.value * x
+				}
+			}
+		}
+	}
+}
+
+func portablePoolMax(args *byte) {
+	a := (*poolArgs)(unsafe.Pointer(args))
+	entries := unsafe.Slice(a.Entries, a.Windows*a.Elements)
+	for w := range a.Windows {
+		window := entries[w*a.Elements : (w+1)*a.Elements]
+		y := floats(floatAt(a.Y, w*a.YStep), a.Vectors*portableLanes)
+		index := unsafe.Slice((*uint16)(unsafe.Add(a.Index, w*a.IndexStep)), len(y))
+		for c := range y {
+			y[c], index[c] = poolWindow(a.Src, window, c, a.Floor)
+		}
+	}
+}
+
+// poolWindow is the maximum over a window of one channel.
+func poolWindow(src unsafe.Pointer, window []poolEntry, channel int, floor float32) (float32, uint16) {
+	top, where := *floatAt(src, int(window[0].src)+4*channel), window[0].position
+	for _, e := range window[1:] {
+		if v := *floatAt(src, int(e.src)+4*channel); v > top || v != v {
+			top, where = v, e.position
+		}
+	}
+	if top <= floor {
+		where = positionNone
+	}
+	if top < floor {
+		top = floor
+	}
+	return top, uint16(where)
+}
+
+func portableTranspose8(dst *float32, dstStep int, src *float32, srcStep int, blocks int) {
+	for i := range 8 {
+		row := floats(floatAt(unsafe.Pointer(src), i*srcStep), 8*blocks)
+		for j, x := range row {
+			*floatAt(unsafe.Pointer(dst), j*dstStep+4*i) = x
+		}
+	}
+}
+
+func portableCopyPanel(dst, src *float32, srcStep, rows int) {
+	for r := range rows {
+		*(*[portablePanel]float32)(unsafe.Add(unsafe.Pointer(dst), 4*portablePanel*r)) =
+			*(*[portablePanel]float32)(unsafe.Add(unsafe.Pointer(src), srcStep*r))
+	}
+}
+
+func portableReLU(y, x *float32, n int) {
+	out := floats(y, n)
+	for i, v := range floats(x, n) {
+		if v < 0 {
+			v = 0
+		}
+		out[i] = v
+	}
+}
+
+func portableReLUGradient(dx, dy, y *float32, n int) {
+	out, in := floats(dx, n), floats(dy, n)
+	for i, v := range floats(y, n) {
+		if v <= 0 {
+			out[i] = 0
+		} else {
+			out[i] = in[i]
+		}
+	}
+}
+
+func portableMultiply(z, x, y *float32, n int) {
+	out, b := floats(z, n), floats(y, n)
+	for i, v := range floats(x, n) {
+		out[i] = v * b[i]
+	}
+}
+
+func portableAddScaled(y, x *float32, n int, scale float32) {
+	out := floats(y, n)
+	for i, v := range floats(x, n) {
+		out[i] += scale * v
+	}
+}
+
+func portableBytes(y *float32, x *uint8, n int, scale, offset float32) {
+	out := floats(y, n)
+	for i, v := range unsafe.Slice(x, n) {
+		out[i] = scale*float32(v) + offset
+	}
+}
+
+func portableSums(out, x *float32, n int) {
+	sums := floats(out, 2*portableLanes)
+	clear(sums)
+	for i, v := range floats(x, n) {
+		sums[i%portableLanes] += float32(math.Abs(float64(v)))
+		sums[portableLanes+i%portableLanes] += v * v
+	}
+}
+
+func portablePenalty(g, p *float32, n int, l1, scale float32) {
+	out := floats(g, n)
+	for i, v := range floats(p, n) {
+		sign := float32(0)
+		switch {
+		case v < 0:
+			sign = -l1
+		case v != 0:
+			sign = l1
+		}
+		out[i] = out[i] + sign + scale*v
+	}
+}
+
+func root(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+func portableAdam(p, g, m, v *float32, n int, args *byte) {
+	c := (*adamConstants)(unsafe.Pointer(args))
+	ps, gs, ms, vs := floats(p, n), floats(g, n), floats(m, n), floats(v, n)
+	for i := range ps {
+		w, dw := ps[i]*c.keep, gs[i]
+		if c.decayed != 0 {
+			dw += c.decay * w
+		}
+		ms[i] += (dw - ms[i]) * c.rate1
+		vs[i] = vs[i]*c.beta2 + dw*c.rate2*dw
+		ps[i] = w - ms[i]*c.step/(root(vs[i])*c.correction+c.epsilon)
+	}
+}
+
+func portableSGD(p, g, b *float32, n int, args *byte) {
+	c := (*sgdConstants)(unsafe.Pointer(args))
+	ps, gs := floats(p, n), floats(g, n)
+	var bs []float32
+	if c.buffered != 0 {
+		bs = floats(b, n)
+	}
+	for i := range ps {
+		dw := gs[i]
+		if c.decayed != 0 {
+			dw += c.decay * ps[i]
+		}
+		if c.buffered != 0 {
+			buffer := dw
+			if c.first == 0 {
+				buffer = bs[i]*c.momentum + c.fresh*dw
+			}
+			bs[i] = buffer
+			if c.nesterov != 0 {
+				dw += c.momentum * buffer
+			} else {
+				dw = buffer
+			}
+		}
+		ps[i] -= c.rate * dw
+	}
+}
+
+func portableRMSProp(p, g, s, a, b *float32, n int, args *byte) {
+	c := (*rmspropConstants)(unsafe.Pointer(args))
+	ps, gs, ss := floats(p, n), floats(g, n), floats(s, n)
+	var as, bs []float32
+	if c.centred != 0 {
+		as = floats(a, n)
+	}
+	if c.buffered != 0 {
+		bs = floats(b, n)
+	}
+	for i := range ps {
+		dw := gs[i]
+		if c.decayed != 0 {
+			dw += c.decay * ps[i]
+		}
+		ss[i] = ss[i]*c.alpha + dw*c.rest*dw
+		square := ss[i]
+		if c.centred != 0 {
+			as[i] += (dw - as[i]) * c.rest
+			square -= as[i] * as[i]
+		}
+		dw /= root(square) + c.epsilon
+		if c.buffered != 0 {
+			bs[i] = bs[i]*c.momentum + dw
+			dw = bs[i]
+		}
+		ps[i] -= c.rate * dw
+	}
+}

@@ -1,0 +1,91 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+// EnvironmentVariable names the variable that Select reads when it is given no name.
+const EnvironmentVariable = "SLIPWAY_KERNEL"
+
+// Set is one implementation of the numeric loops: "avx512", "avx2" or "portable". Sets differ in speed and, as sums are
+// taken in other orders, in rounding; each gives the same bits on any number of threads.
+type Set struct {
+	name  string
+	lanes int // float32 elements of a vector
+	rows  int // of A that the matrix product takes at a time
+
+	productWide, productNarrow func(args *byte)
+	sparseBlocks               [6][13]func(args *byte) // by rows and vectors of a block
+	poolMaximum                func(args *byte)
+	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
+	copyPanel                  func(dst, src *float32, srcStep, rows int)
+
+	relu         func(y, x *float32, n int)
+	reluGradient func(dx, dy, y *float32, n int)
+	multiply     func(z, x, y *float32, n int)
+	addScaled    func(y, x *float32, n int, scale float32)
+	bytes        func(y *float32, x *uint8, n int, scale, offset float32)
+	sums         func(out, x *float32, n int)
+	penalty      func(g, p *float32, n int, l1, scale float32)
+	adam         func(p, g, m, v *float32, n int, c *byte)
+	sgd          func(p, g, b *float32, n int, c *byte)
+	rmsprop      func(p, g, s, a, b *float32, n int, c *byte)
+}
+
+// Name returns "avx512", "avx2" or "portable".
+func (s *Set) Name() string { return s.name }
+
+// panel returns the width of a panel of the matrix product, in elements.
+func (s *Set) panel() int { return 2 * s.lanes }
+
+// Select returns the set of that name, or, given "", the one that the environment variable SLIPWAY_KERNEL names, or the
+// fastest one that this CPU has the instructions for. An unknown name and a set that the CPU cannot run are errors.
+func Select(name string) (*Set, error) {
+	origin := "kernel set"
+	if name == "" {
+		name = os.Getenv(EnvironmentVariable)
+		origin = EnvironmentVariable
+	}
+	available := sets()
+	if name == "" {
+		return available[0], nil
+	}
+	for _, s := range available {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	switch name {
+	case "avx512", "avx2":
+		return nil, fmt.Errorf("kernel: %s %q: this CPU does not have it; available: %s", origin, name, Available())
+	}
+	return nil, fmt.Errorf("kernel: unknown %s %q; available: %s", origin, name, Available())
+}
+
+// Available returns the names of the sets that this CPU can run, the fastest first.
+func Available() []string {
+	var names []string
+	for _, s := range sets() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func (s *Set) product(a *productArgs) { s.productWide((*byte)(unsafe.Pointer(a))) }
+
+// productPanel computes a panel of the given width: panel() columns, or half of it.
+func (s *Set) productPanel(a *productArgs, width int) {
+	if width == s.lanes {
+		s.productNarrow((*byte)(unsafe.Pointer(a)))
+		return
+	}
+	s.productWide((*byte)(unsafe.Pointer(a)))
+}
+
+func (s *Set) sparse(rows, vectors int, a *sparseArgs) {
+	s.sparseBlocks[rows][vectors]((*byte)(unsafe.Pointer(a)))
+}
+
+func (s *Set) poolMax(a *poolArgs) { s.poolMaximum((*byte)(unsafe.Pointer(a))) }

@@ -1,0 +1,51 @@
+package kernel
+
+import "golang.org/x/sys/cpu"
+
+// sets returns what this CPU can run, the fastest first.
+func sets() []*Set {
+	var s []*Set
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		s = append(s, avx512Set())
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		s = append(s, avx2Set())
+	}
+	return append(s, portableSet())
+}
+
+func avx2Set() *Set {
+	return &Set{
+		name: "avx2", lanes: 8, rows: 6,
+		productWide: productAVX2, productNarrow: productNarrowAVX2,
+		sparseBlocks: [6][13]func(args *byte){
+			1: {1: sparse1x1AVX2, sparse1x2AVX2, sparse1x3AVX2, sparse1x4AVX2, sparse1x5AVX2, sparse1x6AVX2, sparse1x7AVX2, sparse1x8AVX2, sparse1x9AVX2, sparse1x10AVX2, sparse1x11AVX2, sparse1x12AVX2},
+			2: {1: sparse2x1AVX2, sparse2x2AVX2, sparse2x3AVX2, sparse2x4AVX2, sparse2x5AVX2, sparse2x6AVX2},
+			3: {1: sparse3x1AVX2, sparse3x2AVX2, sparse3x3AVX2, sparse3x4AVX2},
+			4: {1: sparse4x1AVX2, sparse4x2AVX2, sparse4x3AVX2},
+			5: {1: sparse5x1AVX2, sparse5x2AVX2},
+		},
+		poolMaximum: poolMaxAVX2, transpose8: transpose8AVX2, copyPanel: copyRowsAVX2,
+		relu: reluAVX2, reluGradient: reluGradientAVX2, multiply: multiplyAVX2, addScaled: addScaledAVX2,
+		bytes: bytesAVX2, sums: sumsAVX2, penalty: penaltyAVX2,
+		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
+	}
+}
+
+func avx512Set() *Set {
+	return &Set{
+		name: "avx512", lanes: 16, rows: 8,
+		productWide: productAVX512, productNarrow: productNarrowAVX512,
+		sparseBlocks: [6][13]func(args *byte){
+			1: {1: sparse1x1AVX512, sparse1x2AVX512, sparse1x3AVX512, sparse1x4AVX512, sparse1x5AVX512, sparse1x6AVX512, sparse1x7AVX512, sparse1x8AVX512, sparse1x9AVX512, sparse1x10AVX512, sparse1x11AVX512, sparse1x12AVX512},
+			2: {1: sparse2x1AVX512, sparse2x2AVX512, sparse2x3AVX512, sparse2x4AVX512, sparse2x5AVX512, sparse2x6AVX512},
+			3: {1: sparse3x1AVX512, sparse3x2AVX512, sparse3x3AVX512, sparse3x4AVX512},
+			4: {1: sparse4x1AVX512, sparse4x2AVX512, sparse4x3AVX512},
+			5: {1: sparse5x1AVX512, sparse5x2AVX512},
+		},
+		poolMaximum: poolMaxAVX512, transpose8: transpose8AVX2, copyPanel: copyRowsAVX512,
+		relu: reluAVX512, reluGradient: reluGradientAVX512, multiply: multiplyAVX512, addScaled: addScaledAVX512,
+		bytes: bytesAVX512, sums: sumsAVX512, penalty: penaltyAVX512,
+		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,
+	}
+}
