@@ -2,8 +2,8 @@ package builder
 
 // The native engine keeps feature maps channels last (N×H×W×C), so that a
 // vector register holds neighbouring channels. Its parameters follow: a
-// convolution's weight is O×KH×KW×I, and a dense layer that follows a Flatten
-// has its columns in the order H×W×C of the map that was flattened.
+// convolution's weight is O×KH×KW×I, and a dense layer that reads a flattened
+// map has its columns in the order H×W×C.
 
 // arrangement says where each value of a parameter lies in an engine. order[i]
 // is the place in the public layout of value i; nil means the same place.
@@ -14,31 +14,41 @@ type arrangement struct {
 
 // arrangements returns that of every parameter, in the order of Parameters.
 func (n *Network) arrangements(engine string) []arrangement {
+	columns := make(map[int]Shape) // by dense layer: the map that it reads flattened, channels last
+	for i := range n.nodes {
+		if dense, ok := n.flattensChannelsLast(i); ok {
+			columns[dense] = n.nodes[i].Input
+		}
+	}
 	var all []arrangement
-	flattened := Shape(nil) // the map whose values the current vector holds
-	for _, node := range n.nodes {
+	for i, node := range n.nodes {
 		for _, parameter := range node.Parameters {
 			a := arrangement{shape: parameter.Shape}
 			if engine == EngineNative {
+				image, flattened := columns[i]
 				switch {
-				case node.Layer.Kind() == "Conv2D" && len(parameter.Shape) == 4:
+				case len(parameter.Shape) == 4:
 					a = channelsLastFilters(parameter.Shape)
-				case node.Layer.Kind() == "Dense" && len(parameter.Shape) == 2 && flattened != nil:
-					a.order = channelsLastColumns(parameter.Shape[0], flattened)
+				case len(parameter.Shape) == 2 && flattened:
+					a.order = channelsLastColumns(parameter.Shape[0], image)
 				}
 			}
 			all = append(all, a)
 		}
-		switch node.Layer.Kind() {
-		case "Flatten":
-			if len(node.Input) == 3 {
-				flattened = node.Input
-			}
-		case "Dense":
-			flattened = nil
-		}
 	}
 	return all
+}
+
+// flattensChannelsLast reports whether node i is a Flatten that the native
+// engine need not rearrange, since a dense layer reads its output, rectified at
+// most, and can have its columns in that order. It returns that layer's place.
+func (n *Network) flattensChannelsLast(i int) (dense int, ok bool) {
+	if n.nodes[i].Layer.Kind() != "Flatten" || len(n.nodes[i].Input) != 3 {
+		return 0, false
+	}
+	for dense = i + 1; dense < len(n.nodes) && n.nodes[dense].Layer.Kind() == "ReLU"; dense++ {
+	}
+	return dense, dense < len(n.nodes) && n.nodes[dense].Layer.Kind() == "Dense"
 }
 
 // channelsLastFilters arranges O×I×KH×KW as O×KH×KW×I.

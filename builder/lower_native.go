@@ -28,7 +28,7 @@ func (n *Network) lowerNative(graph *Graph, kernels kernel.Engine, options Lower
 		if n.nodes[i].Layer.Kind() == "Softmax" {
 			graph.Logits = x
 		}
-		y, taken, err := l.layers(n.nodes[i:], x)
+		y, taken, err := l.layers(i, x)
 		if err != nil {
 			return fmt.Errorf("layer %s: %w", n.nodes[i].Name, err)
 		}
@@ -62,9 +62,10 @@ func (l *nativeLowering) input() {
 		gorgonia.WithName("image"), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))))
 }
 
-// layers lowers the first of the nodes, together with those behind it that fuse
-// with it, and says how many it took.
-func (l *nativeLowering) layers(nodes []Node, x *gorgonia.Node) (y *gorgonia.Node, taken int, err error) {
+// layers lowers node i, together with those behind it that fuse with it, and says
+// how many it took.
+func (l *nativeLowering) layers(i int, x *gorgonia.Node) (y *gorgonia.Node, taken int, err error) {
+	nodes := l.network.nodes[i:]
 	own := l.parameters[:len(nodes[0].Parameters)]
 	l.parameters = l.parameters[len(own):]
 	taken = 1
@@ -96,13 +97,20 @@ func (l *nativeLowering) layers(nodes []Node, x *gorgonia.Node) (y *gorgonia.Nod
 			taken++
 		}
 		y, err = ops.NativeDense(l.kernels, x, own[0], own[1], relu)
+	case Flatten:
+		_, keep := l.network.flattensChannelsLast(i)
+		if keep || x.Dims() != 4 {
+			y, err = ops.Flatten(x)
+		} else {
+			y, err = ops.FlattenChannelsLast(x)
+		}
 	default:
 		y, err = l.single(nodes[0], x)
 	}
 	return y, taken, err
 }
 
-// single lowers a layer that has no parameters.
+// single lowers a layer that has no parameters and fuses with none.
 func (l *nativeLowering) single(node Node, x *gorgonia.Node) (*gorgonia.Node, error) {
 	switch layer := node.Layer.(type) {
 	case ReLU:
@@ -111,8 +119,6 @@ func (l *nativeLowering) single(node Node, x *gorgonia.Node) (*gorgonia.Node, er
 		return ops.NativeMaxPool2D(l.kernels, x, window(layer.Kernel, layer.Stride, layer.Padding))
 	case AvgPool2D:
 		return ops.NativeAvgPool2D(l.kernels, x, window(layer.Kernel, layer.Stride, layer.Padding))
-	case Flatten:
-		return ops.Flatten(x)
 	case Dropout:
 		if !l.options.Training || layer.P == 0 {
 			return x, nil

@@ -5,20 +5,8 @@ import (
 	"math"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"slipway/internal/random"
-)
-
-// Layout says in which order a four-dimensional tensor's values lie in memory.
-// Tensors of two dimensions lie the same way in both.
-type Layout int
-
-const (
-	// ChannelsFirst is N×C×H×W, the layout of ONNX and of the reference engine.
-	ChannelsFirst Layout = iota
-	// ChannelsLast is N×H×W×C, the layout of the native engine.
-	ChannelsLast
 )
 
 // Masks draws dropout masks. The mask of a step is a pure function of the key
@@ -113,18 +101,5 @@ func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgoni
 func multiply(product, a, b []float32) {
 	for i := range product {
 		product[i] = a[i] * b[i]
-	}
-}
-
-// ToChannelsLast copies values in channels-first order of an N×H×W×C tensor
-// into that tensor's order. shape is the tensor's: N, H, W, C.
-func ToChannelsLast(last, first []float32, shape tensor.Shape) {
-	batch, height, width, channels := shape[0], shape[1], shape[2], shape[3]
-	for n := 0; n < batch; n++ {
-		for c := 0; c < channels; c++ {
-			for position := 0; position < height*width; position++ {
-				last[(n*height*width+position)*channels+c] = first[(n*channels+c)*height*width+position]
-			}
-		}
 	}
 }

@@ -1,0 +1,104 @@
+package onnx
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"slipway/builder"
+	"slipway/onnx/onnxpb"
+)
+
+const (
+	exportedOpset     = 13
+	exportedIRVersion = 7
+	producerName      = "slipway"
+)
+
+// Options are what FromNetwork may be told beside the network. The zero value is
+// good.
+type Options struct {
+	// FixedBatch is the batch dimension of input and output; 0 leaves it free
+	// ("N"). Few runtimes need it fixed.
+	FixedBatch int
+	// ProducerVersion is the version of the program that exports, "" if unknown.
+	ProducerVersion string
+	// Description is the model's doc_string, for people.
+	Description string
+	// Metadata is kept in the model beside the training record. Keys may not
+	// begin with "slipway.".
+	Metadata map[string]string
+}
+
+// FromNetwork makes the model of a network and its weights. The training record
+// is written into its metadata; the zero record says only that pixels are fed
+// unscaled. ClassLabels, where given, must be as many as the network has
+// classes. The package's comment says which operators and names it chooses.
+func FromNetwork(network *builder.Network, weights builder.Weights, record TrainingRecord, options Options) (*Model, error) {
+	if network == nil {
+		return nil, fmt.Errorf("export: there is no network")
+	}
+	fail := func(err error) (*Model, error) { return nil, fmt.Errorf("export: %w", err) }
+	weights, err := network.CheckWeights(weights)
+	if err != nil {
+		return fail(err)
+	}
+	if options.FixedBatch < 0 {
+		return fail(fmt.Errorf("the batch is fixed to %d; it must be at least 1, or 0 to leave it free", options.FixedBatch))
+	}
+	if err := checkLabels(network, record.ClassLabels); err != nil {
+		return fail(err)
+	}
+
+	lowering := newLowering(network)
+	for _, node := range network.Nodes() {
+		if err := lowering.layer(node); err != nil {
+			return fail(err)
+		}
+	}
+	graph, err := lowering.graph(weights, options.FixedBatch)
+	if err != nil {
+		return fail(err)
+	}
+	model := &Model{Proto: &onnxpb.ModelProto{
+		IrVersion:    proto.Int64(exportedIRVersion),
+		ProducerName: proto.String(producerName),
+		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(exportedOpset)}},
+		Graph:        graph,
+	}}
+	if options.ProducerVersion != "" {
+		model.Proto.ProducerVersion = proto.String(options.ProducerVersion)
+	}
+	if options.Description != "" {
+		model.Proto.DocString = proto.String(options.Description)
+	}
+	for key := range options.Metadata {
+		if len(key) >= len(recordPrefix) && key[:len(recordPrefix)] == recordPrefix {
+			return fail(fmt.Errorf("the metadata key %q begins with %q, which is kept for the training record", key, recordPrefix))
+		}
+	}
+	if err := model.SetMetadata(options.Metadata); err != nil {
+		return fail(err)
+	}
+	if err := model.SetTrainingRecord(record); err != nil {
+		return fail(err)
+	}
+	if err := model.Check(); err != nil {
+		return fail(err)
+	}
+	return model, nil
+}
+
+func checkLabels(network *builder.Network, labels []string) error {
+	if len(labels) == 0 {
+		return nil
+	}
+	classes, err := network.Classes()
+	if err != nil {
+		return err
+	}
+	if len(labels) != classes {
+		return fmt.Errorf("there are %d class labels, but the network %s has %d classes", len(labels), network.Name(), classes)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"slipway/onnx/onnxpb"
+)
+
+// externalRef is where a tensor's external data lies.
+type externalRef struct {
+	location string // relative, with slashes, below the model's folder
+	offset   int64
+	length   int64 // -1 if the file does not say
+}
+
+// loadExternal moves all external data into the model. The files must lie in
+// the model's folder or below it; os.Root keeps symbolic links from leading
+// elsewhere, also when they change while the model is read.
+func (m *Model) loadExternal() error {
+	var root *os.Root
+	defer func() {
+		if root != nil {
+			root.Close()
+		}
+	}()
+	budget := maxBytes - m.fileBytes
+	return eachTensor(m.Proto, func(place string, tensor *onnxpb.TensorProto) error {
+		if tensor.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
+			return nil
+		}
+		if root == nil {
+			folder := filepath.Dir(m.path)
+			var err error
+			if root, err = os.OpenRoot(folder); err != nil {
+				return fmt.Errorf("open the model's folder for external data: %w", err)
+			}
+		}
+		data, err := readExternal(root, tensor, budget)
+		if err != nil {
+			return fmt.Errorf("%s, tensor %q: external data: %w", place, shorten(tensor.GetName()), err)
+		}
+		budget -= int64(len(data))
+		m.externalBytes += int64(len(data))
+		tensor.RawData = data
+		tensor.ExternalData = nil
+		tensor.DataLocation = nil
+		return nil
+	})
+}
+
+func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]byte, error) {
+	want, err := byteLength(tensor)
+	if err != nil {
+		return nil, err
+	}
+	if len(tensor.RawData)+len(tensor.FloatData)+len(tensor.Int32Data)+len(tensor.Int64Data)+
+		len(tensor.DoubleData)+len(tensor.Uint64Data)+len(tensor.StringData) > 0 {
+		return nil, errors.New("the tensor holds data of its own as well; keep one")
+	}
+	ref, err := parseExternal(tensor.ExternalData)
+	if err != nil {
+		return nil, err
+	}
+	if ref.length >= 0 && ref.length != want {
+		return nil, fmt.Errorf("length is %d, but the tensor's shape %s needs %d bytes", ref.length, shorten(fmt.Sprint(tensor.GetDims())), want)
+	}
+	if want > budget {
+		return nil, fmt.Errorf("%d bytes more would make the model larger than 2 GiB, which this program does not load", want)
+	}
+
+	name := shorten(ref.location)
+	file, err := root.OpenFile(filepath.FromSlash(ref.location), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%q is missing in the model's folder; put it there: %w", name, err)
+		}
+		return nil, fmt.Errorf("%q cannot be opened within the model's folder (a symbolic link may not lead out of it; copy the file in its place): %w", name, err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is %s, not a file", name, kindOf(info.Mode()))
+	}
+	if ref.offset > info.Size() || want > info.Size()-ref.offset {
+		return nil, fmt.Errorf("%q is %d bytes long, but %d bytes from byte %d are asked for; the file is truncated or another model's", name, info.Size(), want, ref.offset)
+	}
+	if ref.length < 0 && info.Size()-ref.offset != want {
+		return nil, fmt.Errorf("no length is given, and from byte %d %q has %d bytes, not the %d of the tensor's shape", ref.offset, name, info.Size()-ref.offset, want)
+	}
+	data := make([]byte, want)
+	if _, err := io.ReadFull(io.NewSectionReader(file, ref.offset, want), data); err != nil {
+		return nil, fmt.Errorf("read %q: %w", name, err)
+	}
+	return data, nil
+}
+
+func parseExternal(entries []*onnxpb.StringStringEntryProto) (externalRef, error) {
+	ref := externalRef{length: -1}
+	seen := make(map[string]bool)
+	for _, entry := range entries {
+		key, value := entry.GetKey(), entry.GetValue()
+		if seen[key] {
+			return ref, fmt.Errorf("the key %q is given twice", shorten(key))
+		}
+		seen[key] = true
+		var err error
+		switch key {
+		case "location":
+			ref.location = value
+		case "offset":
+			ref.offset, err = parseSize(key, value)
+		case "length":
+			ref.length, err = parseSize(key, value)
+		}
+		if err != nil {
+			return ref, err
+		}
+	}
+	if ref.location == "" {
+		return ref, errors.New("no location is given")
+	}
+	return ref, checkLocation(ref.location)
+}
+
+func parseSize(key, value string) (int64, error) {
+	size, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || size < 0 {
+		return 0, fmt.Errorf("%s is %q, not a number of bytes", key, shorten(value))
+	}
+	return size, nil
+}
+
+// checkLocation refuses what ONNX does: paths that are absolute or go up, in the
+// spelling of any system.
+func checkLocation(location string) error {
+	const remedy = "it must be a path below the model's folder"
+	if strings.ContainsRune(location, 0) || !filepath.IsLocal(filepath.FromSlash(location)) {
+		return fmt.Errorf("the location %q leads out of the model's folder; %s", shorten(location), remedy)
+	}
+	for part := range strings.FieldsFuncSeq(location, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if part == ".." {
+			return fmt.Errorf("the location %q contains ..; %s", shorten(location), remedy)
+		}
+	}
+	if strings.HasPrefix(location, `\`) || len(location) > 1 && location[1] == ':' {
+		return fmt.Errorf("the location %q is absolute; %s", shorten(location), remedy)
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+
+	"slipway/onnx/onnxpb"
+)
+
+// nodes checks the nodes of a graph or of a function in their order.
+func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, declared map[string]Value) error {
+	main := place == ""
+	for i, node := range nodes {
+		at := place + describeNode(i, node)
+		for _, input := range node.GetInput() {
+			if input == "" { // an optional input left out
+				continue
+			}
+			if _, ok := names.value(input); !ok {
+				return fmt.Errorf("%s: %w", at, undefinedInput(nodes, i, input))
+			}
+		}
+		outputs, checked, err := c.node(at, node, names)
+		if err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+		if main && !checked {
+			c.result.unchecked[i] = true
+		}
+		for j, name := range node.GetOutput() {
+			if name == "" { // an optional output left out
+				continue
+			}
+			value := Value{}
+			if j < len(outputs) {
+				value = outputs[j]
+			}
+			if value, err = merge(value, declared[name]); err != nil {
+				return fmt.Errorf("%s, output %q: %w", at, shorten(name), err)
+			}
+			value.Name = name
+			if err := names.define(value, fmt.Sprintf("output %d", j)); err != nil {
+				return fmt.Errorf("%s: %w", at, err)
+			}
+		}
+		if node.GetOpType() == "Constant" && canonicalDomain(node.GetDomain()) == "" && len(node.GetOutput()) == 1 {
+			if tensor := findAttribute(node, "value").GetT(); tensor != nil {
+				names.constants[node.GetOutput()[0]] = tensor
+			}
+		}
+	}
+	return nil
+}
+
+// undefinedInput tells why a name is not known: nothing makes it, a later node
+// does, or the node itself does by way of others.
+func undefinedInput(nodes []*onnxpb.NodeProto, user int, name string) error {
+	maker := make(map[string]int)
+	for i, node := range nodes {
+		for _, output := range node.GetOutput() {
+			if _, taken := maker[output]; output != "" && !taken {
+				maker[output] = i
+			}
+		}
+	}
+	first, ok := maker[name]
+	if !ok {
+		return fmt.Errorf("its input %q is made by no node and is no input or initializer; correct the name or add what makes it", shorten(name))
+	}
+	// Does what makes the input depend on this node?
+	seen := map[int]bool{first: true}
+	for queue := []int{first}; len(queue) > 0; {
+		at := queue[0]
+		queue = queue[1:]
+		if at == user {
+			return fmt.Errorf("its input %q depends on its own output: the graph has a cycle", shorten(name))
+		}
+		for _, input := range nodes[at].GetInput() {
+			if next, ok := maker[input]; ok && input != "" && !seen[next] {
+				seen[next] = true
+				queue = append(queue, next)
+			}
+		}
+	}
+	return fmt.Errorf("its input %q is only made by %s, which comes later: sort the nodes topologically", shorten(name), describeNode(first, nodes[first]))
+}
+
+// node checks one node and infers its outputs as far as its operator is known.
+func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outputs []Value, checked bool, err error) {
+	if node.GetOpType() == "" {
+		return nil, false, errors.New("it names no operator")
+	}
+	domain := canonicalDomain(node.GetDomain())
+	opset, imported := c.opsets[domain]
+	if !imported {
+		return nil, false, fmt.Errorf("opset_import does not name its domain %q; add the domain and its version", shorten(domain))
+	}
+	refers, err := c.attributes(node)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, attribute := range node.GetAttribute() {
+		graphs := attribute.GetGraphs()
+		if attribute.G != nil {
+			graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
+		}
+		for _, graph := range graphs {
+			where := fmt.Sprintf("%s, %s, ", place, printable(shorten(attribute.GetName())))
+			if err := c.graph(where, graph, names); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	if function := c.functions.find(node); function != nil {
+		return nil, true, function.checkCall(node)
+	}
+	known, ok := c.operators[node.GetOpType()]
+	if !ok || domain != "" || opset < minCheckedOpset || refers {
+		return nil, false, nil
+	}
+	outputs, err = known.apply(node, opset, names)
+	return outputs, true, err
+}

@@ -1,0 +1,171 @@
+package onnx
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// TrainingRecord says how a model came to be and what it answers. It is kept in
+// the model's metadata under the keys slipway.*, one value each, so that any
+// viewer shows it.
+type TrainingRecord struct {
+	// DataSet is the name of the data that the model was trained on: "mnist".
+	DataSet string
+	// TestAccuracy is the share of test images labelled correctly by the
+	// trainer, 0…1.
+	TestAccuracy float64
+	// TestImages is the number of images that TestAccuracy was measured on; 0 if
+	// it was not.
+	TestImages int
+	// TrainingLoss is the mean loss of the last epoch.
+	TrainingLoss float64
+	// Epochs is the number of epochs trained.
+	Epochs int
+	// Seed is the seed of the run.
+	Seed uint64
+	// ClassLabels names the classes in the order of the logits.
+	ClassLabels []string
+	// PixelScale and PixelOffset turn a pixel of 0…255 into an input:
+	// pixel·PixelScale + PixelOffset. A scale of 0 stands for 1: with both zero
+	// the pixels are fed as they are.
+	PixelScale, PixelOffset float64
+}
+
+// recordVersion is the value of the key that says that there is a record, and in
+// which form.
+const recordVersion = "1"
+
+const recordPrefix = "slipway."
+
+const (
+	keyRecord       = "slipway.record"
+	keyDataSet      = "slipway.data_set"
+	keyTestAccuracy = "slipway.test_accuracy"
+	keyTestImages   = "slipway.test_images"
+	keyTrainingLoss = "slipway.training_loss"
+	keyEpochs       = "slipway.epochs"
+	keySeed         = "slipway.seed"
+	keyClassLabels  = "slipway.class_labels"
+	keyPixelScale   = "slipway.pixel_scale"
+	keyPixelOffset  = "slipway.pixel_offset"
+)
+
+// entries returns the record as metadata. Floats have the fewest digits that read
+// back as the same value.
+func (r TrainingRecord) entries() (map[string]string, error) {
+	if r.PixelScale == 0 {
+		r.PixelScale = 1
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("training record: %w", err)
+	}
+	number := func(value float64) string { return strconv.FormatFloat(value, 'g', -1, 64) }
+	entries := map[string]string{
+		keyRecord:       recordVersion,
+		keyDataSet:      r.DataSet,
+		keyTestAccuracy: number(r.TestAccuracy),
+		keyTestImages:   strconv.Itoa(r.TestImages),
+		keyTrainingLoss: number(r.TrainingLoss),
+		keyEpochs:       strconv.Itoa(r.Epochs),
+		keySeed:         strconv.FormatUint(r.Seed, 10),
+		keyPixelScale:   number(r.PixelScale),
+		keyPixelOffset:  number(r.PixelOffset),
+	}
+	if len(r.ClassLabels) > 0 {
+		labels, err := json.Marshal(r.ClassLabels)
+		if err != nil {
+			return nil, fmt.Errorf("training record: class labels: %w", err)
+		}
+		entries[keyClassLabels] = string(labels)
+	}
+	return entries, nil
+}
+
+func (r TrainingRecord) check() error {
+	finite := func(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }
+	switch {
+	case !(r.TestAccuracy >= 0 && r.TestAccuracy <= 1):
+		return fmt.Errorf("the test accuracy is %v; it is a share, 0…1", r.TestAccuracy)
+	case r.TestImages < 0:
+		return fmt.Errorf("the number of test images is %d", r.TestImages)
+	case r.Epochs < 0:
+		return fmt.Errorf("the number of epochs is %d", r.Epochs)
+	case !finite(r.TrainingLoss):
+		return fmt.Errorf("the training loss is %v; do not export a run that diverged", r.TrainingLoss)
+	case !finite(r.PixelScale) || !finite(r.PixelOffset) || r.PixelScale == 0:
+		return fmt.Errorf("pixels are scaled by %v and moved by %v; both must be finite, the scale not 0", r.PixelScale, r.PixelOffset)
+	}
+	return nil
+}
+
+// TrainingRecord returns the record in the model's metadata. ok is false if the
+// model has none, as one made elsewhere.
+func (m *Model) TrainingRecord() (record TrainingRecord, ok bool, err error) {
+	metadata := m.Metadata()
+	version, ok := metadata[keyRecord]
+	if !ok {
+		return TrainingRecord{}, false, nil
+	}
+	if version != recordVersion {
+		return TrainingRecord{}, false, fmt.Errorf("%s: its training record has the version %q; this program reads %s", m.label(), shorten(version), recordVersion)
+	}
+	record, err = parseRecord(metadata)
+	if err != nil {
+		return TrainingRecord{}, false, fmt.Errorf("%s: training record: %w", m.label(), err)
+	}
+	return record, true, nil
+}
+
+func parseRecord(metadata map[string]string) (TrainingRecord, error) {
+	record := TrainingRecord{DataSet: metadata[keyDataSet]}
+	var first error
+	parse := func(key string, into func(text string) error) {
+		text, ok := metadata[key]
+		if !ok && first == nil {
+			first = fmt.Errorf("%s is missing", key)
+		}
+		if first != nil {
+			return
+		}
+		if err := into(text); err != nil {
+			first = fmt.Errorf("%s is %q: not a value of its kind", key, shorten(text))
+		}
+	}
+	float := func(target *float64) func(string) error {
+		return func(text string) (err error) { *target, err = strconv.ParseFloat(text, 64); return err }
+	}
+	integer := func(target *int) func(string) error {
+		return func(text string) (err error) { *target, err = strconv.Atoi(text); return err }
+	}
+	parse(keyTestAccuracy, float(&record.TestAccuracy))
+	parse(keyTestImages, integer(&record.TestImages))
+	parse(keyTrainingLoss, float(&record.TrainingLoss))
+	parse(keyEpochs, integer(&record.Epochs))
+	parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
+	parse(keyPixelScale, float(&record.PixelScale))
+	parse(keyPixelOffset, float(&record.PixelOffset))
+	if _, ok := metadata[keyClassLabels]; ok {
+		parse(keyClassLabels, func(text string) error { return json.Unmarshal([]byte(text), &record.ClassLabels) })
+	}
+	if first != nil {
+		return TrainingRecord{}, first
+	}
+	return record, record.check()
+}
+
+// SetTrainingRecord writes the record into the model's metadata, in place of the
+// one that is there. Other metadata stays.
+func (m *Model) SetTrainingRecord(record TrainingRecord) error {
+	entries, err := record.entries()
+	if err != nil {
+		return err
+	}
+	metadata := m.Metadata()
+	delete(metadata, keyClassLabels)
+	for key, value := range entries {
+		metadata[key] = value
+	}
+	return m.SetMetadata(metadata)
+}

@@ -1,0 +1,1 @@
+BprobabilitiesJ0½4Š>ä\>h˜>o¬^>áŠ>iqT>C™>BFc>#ZŠ>ò¶R>¯š>h{d>
