@@ -26,8 +26,9 @@ build: ## build the commands into bin/
 	@mkdir -p bin
 	go build -o bin/ $(COMMANDS:%=./cmd/%)
 
-install: ## install the commands into Go's bin folder
+install: ## install the commands into Go's bin folder, and the library where they find it
 	go install $(COMMANDS:%=./cmd/%)
+	@scripts/setup-onnxruntime --user
 
 train-e1: build ## train the first experiment into runs/e1
 	bin/train -experiment e1 $(epochs) $(TRAIN_FLAGS)

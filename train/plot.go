@@ -15,6 +15,7 @@ import (
 // SVG draws the history: above the mean loss by epoch, below the accuracies.
 func (h History) SVG(title string) ([]byte, error) {
 	loss := newPlot(title, "mean loss")
+	loss.Legend.Top, loss.Legend.YOffs = true, -vg.Points(4)
 	accuracy := newPlot("", "accuracy (%)")
 	for i, curve := range []struct {
 		on    *plot.Plot
@@ -44,7 +45,7 @@ func (h History) SVG(title string) ([]byte, error) {
 		line.Color, marks.Color = palette(i), palette(i)
 		marks.Shape, marks.Radius = draw.CircleGlyph{}, vg.Points(1.5)
 		curve.on.Add(line, marks)
-		curve.on.Legend.Add(curve.label, line)
+		curve.on.Legend.Add(curve.label+"  ", line)
 	}
 	canvas := vgsvg.New(16*vg.Centimeter, 18*vg.Centimeter)
 	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter}
@@ -63,8 +64,7 @@ func newPlot(title, quantity string) *plot.Plot {
 	p.Title.Text = title
 	p.X.Label.Text = "epoch"
 	p.Y.Label.Text = quantity
-	p.Legend.Top = true
-	p.Legend.Left = false
+	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(8), vg.Points(4)
 	p.BackgroundColor = color.White
 	p.Add(plotter.NewGrid())
 	return p

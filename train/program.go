@@ -168,9 +168,9 @@ func (p *program) run() error {
 }
 
 func scalarValue(node *gorgonia.Node) (float64, error) {
-	value, ok := node.Value().Data().(float32)
+	value, ok := node.Value().(*gorgonia.F32)
 	if !ok {
-		return 0, fmt.Errorf("loss is a %T", node.Value().Data())
+		return 0, fmt.Errorf("loss is a %T, want a float32 scalar", node.Value())
 	}
-	return float64(value), nil
+	return float64(*value), nil
 }

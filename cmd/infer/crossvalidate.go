@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,6 +78,11 @@ func (r *report) compareWithTrainer() error {
 		r.notes = append(r.notes, fmt.Sprintf("not compared with the trainer: %s: %v", path, err))
 		return nil
 	}
+	if sum, err := sha256Of(s.modelPath); err != nil {
+		return err
+	} else if reference.ModelSHA256 != "" && reference.ModelSHA256 != sum {
+		r.notes = append(r.notes, fmt.Sprintf("%s was written for another model file: its sha256 is %s, this one's %s", path, reference.ModelSHA256, sum))
+	}
 	result, err := reference.Count(s.set)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -93,4 +100,13 @@ func (r *report) compare(other *infer.Result) error {
 		r.reasons = append(r.reasons, fmt.Sprintf("%s and %s: %s", r.result.Info.Runtime, other.Info.Runtime, c.Reason()))
 	}
 	return nil
+}
+
+func sha256Of(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
 }

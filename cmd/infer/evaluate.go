@@ -182,7 +182,8 @@ func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*i
 // same images, fed in the same way.
 func (r *report) checkRecord() error {
 	s := r.session
-	r.comparable = s.record != nil && s.options.pixels == nil && s.record.DataSet == "mnist" && s.set.Name == "t10k" && s.record.TestImages == r.result.Images
+	r.comparable = s.record != nil && s.options.pixels == nil && s.set.Name == string(dataset.Test) &&
+		(s.record.DataSet == string(dataset.Train) || s.record.DataSet == "mnist") && s.record.TestImages == r.result.Images
 	if !r.comparable {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
+	"slipway/internal/nearest"
 )
 
 const usage = `infer runs an ONNX image classifier on a labelled data set and counts the right answers.
@@ -98,7 +99,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	given := cli.Given(flags)
 	var err error
 	if o.device, err = infer.ParseDevice(device); err != nil {
-		return nil, fmt.Errorf("-device: %w%s", err, cli.Nearest(device, []string{"auto", "cpu", "cuda"}))
+		return nil, fmt.Errorf("-device: %w%s", err, nearest.Hint(device, []string{"auto", "cpu", "cuda"}))
 	}
 	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func (o *options) check(given map[string]bool) error {
 	case o.model == "":
 		return errors.New("-model is missing: the ONNX file to run")
 	case !slices.Contains(runtimes, o.runtime):
-		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes, " or "), cli.Nearest(o.runtime, runtimes))
+		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes, " or "), nearest.Hint(o.runtime, runtimes))
 	case given["batch"] && o.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
 	case o.threads < 0:

@@ -121,7 +121,7 @@ func TestBadInput(t *testing.T) {
 	dir := fixture(t)
 	for name, content := range map[string]string{
 		"text.json": "not JSON", "kind.json": `{"name":"x","input":[4],"layers":[{"kind":"LSTM","layer":{}}]}`,
-		"shape.json": `{"name":"x","input":[1,2,2],"layers":[{"kind":"Conv2D","layer":{"Filters":1,"Kernel":{"height":3,"width":3}}}]}`,
+		"shape.json":      `{"name":"x","input":[1,2,2],"layers":[{"kind":"Conv2D","layer":{"Filters":1,"Kernel":{"height":3,"width":3}}}]}`,
 		"bad.safetensors": "not safetensors",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {

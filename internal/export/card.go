@@ -37,6 +37,8 @@ func (g *graph) card() string {
 	text.WriteString(c.Network.String())
 	line("```")
 	line("")
+	line("![loss and accuracy by epoch](curve.svg)")
+	line("")
 	line("## Accuracy on the %d test images", g.test.Len())
 	line("")
 	line("| runtime | accuracy | labels that differ from the trainer's | largest logit difference | of the logits' range |")

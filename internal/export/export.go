@@ -258,6 +258,13 @@ func (g *graph) write(output string) error {
 	if err := atomicfile.WriteBytes(filepath.Join(dir, "README.md"), []byte(g.card())); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
+	curve, err := g.checkpoint.Progress.History.SVG(g.name)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(dir, "curve.svg"), curve); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
 	return g.model.Write(output)
 }
 

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/cpu"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/kernel"
+)
+
+// toolTimeout is how long a program may take to say its version.
+const toolTimeout = 10 * time.Second
+
+type state string
+
+const (
+	stateOK      state = "ok"
+	stateMissing state = "missing"
+	stateDamaged state = "damaged"
+)
+
+// check is one line of the report.
+type check struct {
+	Name   string `json:"name"`
+	State  state  `json:"state"`
+	Needed bool   `json:"needed"`
+	Found  string `json:"found"`
+	Remedy string `json:"remedy"`
+}
+
+type report struct {
+	OK     bool    `json:"ok"`
+	Checks []check `json:"checks"`
+}
+
+// examine looks at everything. It changes nothing and uses no network.
+func examine(ctx context.Context) report {
+	library, libraryErr := infer.FindLibrary("", infer.CUDASign() != "")
+	r := report{OK: true, Checks: []check{
+		checkCPU(),
+		checkKernels(),
+		tool(ctx, "Go", true, "install Go 1.26 or newer from your system or from the Go project", []string{"go", "version"}),
+		checkCompiler(ctx),
+		tool(ctx, "make", false, "install make from your system, or run the commands of the Makefile yourself", []string{"make", "--version"}),
+		checkBringer(ctx, libraryErr != nil),
+		checkLibrary(library, libraryErr),
+		checkCUDA(library),
+		checkTestSet(ctx),
+		checkTrainingSet(ctx),
+	}}
+	for _, c := range r.Checks {
+		if c.Needed && c.State != stateOK {
+			r.OK = false
+		}
+	}
+	return r
+}
+
+// tool runs the first of the commands that works and takes the first line that
+// it prints.
+func tool(ctx context.Context, name string, needed bool, remedy string, commands ...[]string) check {
+	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
+	defer cancel()
+	for _, command := range commands {
+		path, err := exec.LookPath(command[0])
+		if err != nil {
+			continue
+		}
+		process := exec.CommandContext(ctx, path, command[1:]...)
+		process.WaitDelay = time.Second
+		output, err := process.Output()
+		if err != nil {
+			continue // a shim with nothing behind it
+		}
+		line, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+		return check{Name: name, State: stateOK, Needed: needed, Found: fmt.Sprintf("%s (%s)", line, path)}
+	}
+	return check{Name: name, State: stateMissing, Needed: needed, Found: "not found", Remedy: remedy}
+}
+
+func checkCompiler(ctx context.Context) check {
+	var commands [][]string
+	if cc := strings.Fields(os.Getenv("CC")); len(cc) > 0 {
+		commands = append(commands, append(cc, "--version"))
+	}
+	for _, name := range []string{"cc", "gcc", "clang"} {
+		commands = append(commands, []string{name, "--version"})
+	}
+	return tool(ctx, "C compiler", true, "install gcc or clang from your system: cgo, which loads onnxruntime, needs it", commands...)
+}
+
+// checkBringer looks for what setup-onnxruntime downloads with; it is needed as
+// long as there is no library.
+func checkBringer(ctx context.Context, needed bool) check {
+	return tool(ctx, "pip or npm", needed, "install one of them, or onnxruntime itself and set "+infer.LibraryVariable,
+		[]string{"python3", "-m", "pip", "--version"}, []string{"pip3", "--version"}, []string{"pip", "--version"}, []string{"npm", "--version"})
+}
+
+func checkLibrary(library infer.Library, err error) check {
+	c := check{Name: "onnxruntime", State: stateOK, Needed: true}
+	if err != nil {
+		c.State, c.Found, c.Remedy = stateMissing, err.Error(), "make setup"
+		return c
+	}
+	c.Found = fmt.Sprintf("%s, %s (%s)", library.Version, library.Path, library.Origin)
+	switch err := infer.VerifyLibrary(library); {
+	case err == nil:
+		c.Found += ", sha256 verified"
+	case errors.Is(err, infer.ErrNoSums):
+		c.Found += ", sha256 not known"
+	default:
+		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), "make setup brings it again"
+	}
+	return c
+}
+
+// checkCUDA tells what speaks for a GPU; only making a session shows whether it
+// can be used.
+func checkCUDA(library infer.Library) check {
+	c := check{Name: "CUDA", State: stateMissing, Remedy: ""}
+	sign := infer.CUDASign()
+	if sign == "" {
+		c.Found = "no sign of an NVIDIA GPU: infer -device auto runs on the CPU"
+		return c
+	}
+	driver := "driver of unknown version"
+	if text, err := os.ReadFile("/proc/driver/nvidia/version"); err == nil {
+		if version := regexp.MustCompile(`\d+\.\d+(\.\d+)?`).Find(text); version != nil {
+			driver = "driver " + string(version)
+		}
+	}
+	c.Found = fmt.Sprintf("%s, %s", sign, driver)
+	if !library.CUDA {
+		c.Found += ", but no CUDA build of onnxruntime: infer -device auto falls back to the CPU"
+		c.Remedy = "scripts/setup-onnxruntime --cuda; it needs CUDA 13 and cuDNN 9 on the library path"
+		return c
+	}
+	c.State = stateOK
+	c.Found += ": infer -device auto tries it first, and says so when it fails"
+	return c
+}
+
+func checkTestSet(ctx context.Context) check {
+	c := check{Name: "MNIST test set", State: stateOK, Needed: true}
+	set, err := dataset.Open(ctx, string(dataset.Test), dataset.Options{})
+	if err != nil {
+		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), "build this program again"
+		return c
+	}
+	c.Found = fmt.Sprintf("%d images, embedded, sha256 verified", set.Len())
+	return c
+}
+
+// checkTrainingSet looks into the cache alone; training brings the set there.
+func checkTrainingSet(ctx context.Context) check {
+	const remedy = "bin/dataset fetch; train brings it, too, from the Go module " + dataset.Module
+	c := check{Name: "MNIST training set", State: stateOK}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		c.State, c.Found, c.Remedy = stateMissing, err.Error(), "set HOME or XDG_CACHE_HOME, or give train -data-dir"
+		return c
+	}
+	folder := filepath.Join(cache, "slipway", "mnist")
+	if _, err := os.Stat(folder); err != nil {
+		c.State, c.Found, c.Remedy = stateMissing, "not in "+folder, remedy
+		return c
+	}
+	set, err := dataset.Open(ctx, folder+":"+string(dataset.Train), dataset.Options{})
+	if err != nil {
+		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), remedy
+		return c
+	}
+	c.Found = fmt.Sprintf("%d images in %s", set.Len(), folder)
+	return c
+}
+
+func checkCPU() check {
+	var features []string
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"AVX2", cpu.X86.HasAVX2},
+		{"FMA", cpu.X86.HasFMA},
+		{"AVX-512F", cpu.X86.HasAVX512F},
+		{"AVX-512 VNNI", cpu.X86.HasAVX512VNNI},
+		{"AVX-512 BF16", cpu.X86.HasAVX512BF16},
+		{"AMX", cpu.X86.HasAMXTile},
+		{"ASIMD", cpu.ARM64.HasASIMD},
+		{"SVE", cpu.ARM64.HasSVE},
+	} {
+		if f.has {
+			features = append(features, f.name)
+		}
+	}
+	found := fmt.Sprintf("%s/%s, %d of %d cores used", runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runtime.NumCPU())
+	if model := cpuModel(); model != "" {
+		found = model + ", " + found
+	}
+	if len(features) > 0 {
+		found += ", " + strings.Join(features, " ")
+	}
+	return check{Name: "CPU", State: stateOK, Needed: true, Found: found}
+}
+
+// checkKernels names the set of kernels that training runs on.
+func checkKernels() check {
+	c := check{Name: "kernels", State: stateOK, Needed: true}
+	set, err := kernel.Select("")
+	if err != nil {
+		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), "unset "+kernel.EnvironmentVariable+" to have the best set chosen"
+		return c
+	}
+	c.Found = set.Name()
+	if asked := os.Getenv(kernel.EnvironmentVariable); asked != "" {
+		c.Found += ", as " + kernel.EnvironmentVariable + " says"
+	}
+	return c
+}
+
+// cpuModel is the processor's name on Linux, empty elsewhere.
+func cpuModel() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

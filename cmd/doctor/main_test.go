@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// examined runs doctor -json and returns its checks by name.
+func examined(t *testing.T) (code int, r report, byName map[string]check) {
+	t.Helper()
+	code, stdout, stderr := runCommand(t, "-json")
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+		t.Fatalf("%v in %s%s", err, stdout, stderr)
+	}
+	byName = make(map[string]check)
+	for _, c := range r.Checks {
+		if c.Found == "" || c.Name == "" {
+			t.Errorf("%+v says nothing", c)
+		}
+		byName[c.Name] = c
+	}
+	return code, r, byName
+}
+
+func TestEverythingNeededIsHere(t *testing.T) {
+	if os.Getenv("SLIPWAY_SKIP_ONNXRUNTIME") == "1" {
+		t.Skip("SLIPWAY_SKIP_ONNXRUNTIME=1: nothing of onnxruntime is tested")
+	}
+	code, r, checks := examined(t)
+	if code != 0 || !r.OK {
+		t.Fatalf("exit %d: %+v", code, r)
+	}
+	for name, want := range map[string]string{"Go": "go version go1.", "onnxruntime": "libonnxruntime", "MNIST test set": "10000 images", "CPU": "cores"} {
+		if c := checks[name]; c.State != stateOK || !c.Needed || !strings.Contains(c.Found, want) || c.Remedy != "" {
+			t.Errorf("%+v, want %q", c, want)
+		}
+	}
+	if code, stdout, _ := runCommand(t); code != 0 || !strings.Contains(stdout, "Everything that is needed") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+func TestMissingThingsAreNamedWithTheirRemedy(t *testing.T) {
+	empty := t.TempDir()
+	t.Setenv("PATH", empty)
+	t.Setenv("CC", "")
+	t.Setenv("HOME", empty)
+	t.Setenv("XDG_CACHE_HOME", empty)
+	t.Setenv("ONNXRUNTIME_LIB", filepath.Join(empty, "libonnxruntime.so"))
+	t.Setenv("SLIPWAY_KERNEL", "nonsense")
+	code, r, checks := examined(t)
+	if code != 1 || r.OK {
+		t.Errorf("exit %d, ok %t", code, r.OK)
+	}
+	for name, want := range map[string]check{
+		"Go":                 {State: stateMissing, Needed: true, Remedy: "install Go"},
+		"C compiler":         {State: stateMissing, Needed: true, Remedy: "gcc or clang"},
+		"kernels":            {State: stateDamaged, Needed: true, Remedy: "unset SLIPWAY_KERNEL"},
+		"make":               {State: stateMissing, Needed: false, Remedy: "install make"},
+		"pip or npm":         {State: stateMissing, Needed: true, Remedy: "ONNXRUNTIME_LIB"},
+		"onnxruntime":        {State: stateMissing, Needed: true, Remedy: "make setup"},
+		"MNIST training set": {State: stateMissing, Needed: false, Remedy: "dataset fetch"},
+	} {
+		if c := checks[name]; c.State != want.State || c.Needed != want.Needed || !strings.Contains(c.Remedy, want.Remedy) {
+			t.Errorf("%+v, want %+v", c, want)
+		}
+	}
+	if _, stdout, _ := runCommand(t); !strings.Contains(stdout, "MISSING  onnxruntime") || !strings.Contains(stdout, "→ make setup") {
+		t.Errorf("%s", stdout)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	if code, _, stderr := runCommand(t, "-jsno"); code != 2 || !strings.Contains(stderr, "json") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := runCommand(t, "-h"); code != 0 || !strings.Contains(stderr, "remedy") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, stdout, _ := runCommand(t, "-version"); code != 0 || !strings.HasPrefix(stdout, "doctor ") {
+		t.Errorf("exit %d: %s", code, stdout)
+	}
+}

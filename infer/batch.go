@@ -1,0 +1,67 @@
+package infer
+
+import (
+	"context"
+	"fmt"
+)
+
+// check says whether the pixels are N×C×H×W with all of them positive.
+func (b Batch) check() error {
+	if b.N < 1 || b.C < 1 || b.H < 1 || b.W < 1 || len(b.Pixels) != b.N*b.C*b.H*b.W {
+		return fmt.Errorf("a batch of %d×%d×%d×%d (N×C×H×W) cannot have %d pixels", b.N, b.C, b.H, b.W, len(b.Pixels))
+	}
+	return nil
+}
+
+// slice returns the images from begin up to end, not a copy.
+func (b Batch) slice(begin, end int) Batch {
+	size := b.C * b.H * b.W
+	b.N, b.Pixels = end-begin, b.Pixels[begin*size:end*size]
+	return b
+}
+
+// padded returns the batch followed by black images, n in all.
+func (b Batch) padded(n int) Batch {
+	pixels := make([]float32, n*b.C*b.H*b.W)
+	copy(pixels, b.Pixels)
+	b.N, b.Pixels = n, pixels
+	return b
+}
+
+// runInChunks runs a batch through a graph of the fixed batch size, unknown for
+// none: in pieces, the last one padded and its answer cut.
+func runInChunks(ctx context.Context, batch Batch, size int, run func(Batch) (Logits, error)) (Logits, error) {
+	if size == unknown || size == batch.N {
+		if err := ctx.Err(); err != nil {
+			return Logits{}, ended(ctx)
+		}
+		return run(batch)
+	}
+	var all Logits
+	for begin := 0; begin < batch.N; begin += size {
+		if err := ctx.Err(); err != nil {
+			return Logits{}, ended(ctx)
+		}
+		chunk := batch.slice(begin, min(begin+size, batch.N))
+		n := chunk.N
+		if n < size {
+			chunk = chunk.padded(size)
+		}
+		logits, err := run(chunk)
+		if err != nil {
+			return Logits{}, err
+		}
+		logits.N, logits.Values = n, logits.Values[:n*logits.K]
+		all.append(logits)
+	}
+	return all, nil
+}
+
+// ended is the error of a context that has ended, with the cause where one was given.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == err {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

@@ -1,0 +1,139 @@
+package infer
+
+import (
+	"fmt"
+	"math"
+)
+
+// DefaultTolerance is the largest logit difference, as a fraction of the
+// logits' range, that Compare takes for rounding.
+const DefaultTolerance = 1e-3
+
+// A Comparison says how far two runtimes' answers to the same images are apart.
+type Comparison struct {
+	// Images compared.
+	Images int
+	// LabelsDiffer counts the images whose largest logit is another one, or
+	// that have no answer because of a NaN.
+	LabelsDiffer int
+	// DecidedLabelsDiffer counts those of LabelsDiffer that rounding does not
+	// explain: in one of the answers the two largest logits are further apart
+	// than Tolerance×Range, or there is no answer because of a NaN.
+	DecidedLabelsDiffer int
+	// NotFinite counts the logits that are NaN or infinite in one of the
+	// answers and not the same infinity in the other. They count as infinitely far apart.
+	NotFinite int
+	// MaxAbsDiff is max|a-b| over all logits, +Inf when NotFinite is not 0.
+	MaxAbsDiff float64
+	// WorstImage and WorstClass say where MaxAbsDiff is.
+	WorstImage, WorstClass int
+	// Range is max-min of the finite logits of the first, the reference.
+	Range float64
+	// MaxRelDiff is MaxAbsDiff/Range. It is relative to the range of all logits
+	// and not to the single logit, which may be near 0.
+	MaxRelDiff float64
+	// Tolerance is what MaxRelDiff may be.
+	Tolerance float64
+}
+
+// Compare compares the answers b with the reference a. They have the same N and
+// K; the tolerance is a fraction of the range of a's logits, in (0, 1).
+func Compare(a, b Logits, tolerance float64) (Comparison, error) {
+	if a.N != b.N || a.K != b.K {
+		return Comparison{}, fmt.Errorf("logits of %d images × %d classes cannot be compared with %d × %d", a.N, a.K, b.N, b.K)
+	}
+	if len(a.Values) != a.N*a.K || len(b.Values) != b.N*b.K {
+		return Comparison{}, fmt.Errorf("%d×%d logits must have %d values, not %d and %d", a.N, a.K, a.N*a.K, len(a.Values), len(b.Values))
+	}
+	if err := checkTolerance(tolerance); err != nil {
+		return Comparison{}, err
+	}
+	c := Comparison{Images: a.N, Tolerance: tolerance, Range: valueRange(a.Values)}
+	for i, va := range a.Values {
+		diff := difference(va, b.Values[i])
+		if math.IsInf(diff, 0) {
+			c.NotFinite++
+		}
+		if diff > c.MaxAbsDiff {
+			c.MaxAbsDiff, c.WorstImage, c.WorstClass = diff, i/a.K, i%a.K
+		}
+	}
+	if c.MaxAbsDiff > 0 {
+		c.MaxRelDiff = c.MaxAbsDiff / c.Range
+	}
+	for i := range a.N {
+		la, lb := a.Label(i), b.Label(i)
+		if la == lb && la >= 0 {
+			continue
+		}
+		c.LabelsDiffer++
+		if la < 0 || lb < 0 || max(margin(a.Row(i)), margin(b.Row(i))) > tolerance*c.Range {
+			c.DecidedLabelsDiffer++
+		}
+	}
+	return c, nil
+}
+
+// Agree is the verdict: no logit differs by more than the tolerance, and no
+// label differs where the answer is clear.
+func (c Comparison) Agree() bool {
+	return c.NotFinite == 0 && c.DecidedLabelsDiffer == 0 && (c.MaxAbsDiff == 0 || c.MaxRelDiff <= c.Tolerance)
+}
+
+// Reason says why the two do not agree, "" when they do.
+func (c Comparison) Reason() string {
+	switch {
+	case c.NotFinite > 0:
+		return fmt.Sprintf("%d logits are NaN or infinite on one side, the first at image %d, class %d", c.NotFinite, c.WorstImage, c.WorstClass)
+	case c.MaxAbsDiff > 0 && c.MaxRelDiff > c.Tolerance:
+		return fmt.Sprintf("the largest logit difference is %.3g (image %d, class %d), %.3g of the logits' range; the tolerance is %.3g",
+			c.MaxAbsDiff, c.WorstImage, c.WorstClass, c.MaxRelDiff, c.Tolerance)
+	case c.DecidedLabelsDiffer > 0:
+		return fmt.Sprintf("%d labels differ where the two best logits are further apart than the tolerance", c.DecidedLabelsDiffer)
+	}
+	return ""
+}
+
+func checkTolerance(tolerance float64) error {
+	if !(tolerance > 0 && tolerance < 1) {
+		return fmt.Errorf("tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", tolerance)
+	}
+	return nil
+}
+
+// difference is |a-b|, 0 for equal infinities, +Inf where one is NaN: a NaN on
+// both sides is no agreement.
+func difference(a, b float32) float64 {
+	if a == b {
+		return 0
+	}
+	d := math.Abs(float64(a) - float64(b))
+	if math.IsNaN(d) {
+		return math.Inf(1)
+	}
+	return d
+}
+
+func valueRange(values []float32) float64 {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, v := range values {
+		if f := float64(v); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			low, high = min(low, f), max(high, f)
+		}
+	}
+	return max(0, high-low)
+}
+
+// margin is the distance of the two largest values; +Inf for a single class.
+func margin(row []float32) float64 {
+	first, second := math.Inf(-1), math.Inf(-1)
+	for _, v := range row {
+		f := float64(v)
+		if f > first {
+			first, second = f, first
+		} else if f > second {
+			second = f
+		}
+	}
+	return first - second
+}

@@ -1,0 +1,166 @@
+package infer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"slipway/dataset"
+)
+
+// DefaultBatch is Evaluate's batch size: on E1, larger ones answer no more
+// images a second (BenchmarkBatch).
+const DefaultBatch = 64
+
+// EvaluateOptions are the choices for Evaluate.
+type EvaluateOptions struct {
+	// Batch is the images of one Run; DefaultBatch when 0.
+	Batch int
+	// Pixels says how bytes become the model's input; the zero value keeps 0…255.
+	Pixels dataset.Pixels
+	// KeepLogits keeps all logits in the Result.
+	KeepLogits bool
+	// Progress, if not nil, is called after each batch with the images done.
+	Progress func(done, total int)
+}
+
+// A Result is what a runtime answered on a set.
+type Result struct {
+	Info   Info
+	Images int
+	// Correct counts the images whose largest logit is their label's.
+	Correct int
+	// Unanswered counts the images with a NaN among their logits.
+	Unanswered int
+	// Confusion counts images by [label][prediction].
+	Confusion [][]int
+	// Labels has the true label of each image, Predictions the answer, -1 for none.
+	Labels, Predictions []int
+	// Logits of all images, when they are kept.
+	Logits Logits
+	// Elapsed is the time in Run alone, without converting pixels and counting.
+	Elapsed time.Duration
+}
+
+// Evaluate runs all images of the set in their order and counts the answers.
+// When ctx ends it stops with its error.
+func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options EvaluateOptions) (*Result, error) {
+	if options.Batch == 0 {
+		options.Batch = DefaultBatch
+	}
+	batches, err := dataset.Sequential(set, options.Batch)
+	if err != nil {
+		return nil, err
+	}
+	result := &Result{Info: runtime.Info(), Images: set.Len()}
+	size := set.ImageSize()
+	pixels := make([]float32, min(options.Batch, set.Len())*size)
+	for _, indices := range batches.Epoch(0, 0) {
+		if err := set.Fill(pixels, nil, indices, options.Pixels); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		logits, err := runtime.Run(ctx, Batch{
+			N: len(indices), C: set.Channels, H: set.Height, W: set.Width,
+			Pixels: pixels[:len(indices)*size],
+		})
+		if err != nil {
+			return nil, err
+		}
+		result.Elapsed += time.Since(start)
+		if err := result.count(set, indices, logits); err != nil {
+			return nil, err
+		}
+		if options.KeepLogits {
+			result.Logits.append(logits)
+		}
+		if options.Progress != nil {
+			options.Progress(len(result.Predictions), result.Images)
+		}
+	}
+	return result, nil
+}
+
+func (r *Result) count(set *dataset.Set, indices []int, logits Logits) error {
+	if logits.N != len(indices) {
+		return fmt.Errorf("%s answered %d images out of %d", r.Info.Runtime, logits.N, len(indices))
+	}
+	if r.Confusion == nil {
+		if logits.K < set.Classes {
+			return fmt.Errorf("the model tells %d classes apart, data %s has %d", logits.K, set.Name, set.Classes)
+		}
+		r.Confusion = make([][]int, logits.K)
+		for i := range r.Confusion {
+			r.Confusion[i] = make([]int, logits.K)
+		}
+	}
+	for row, i := range indices {
+		label, prediction := set.Label(i), logits.Label(row)
+		r.Labels = append(r.Labels, label)
+		r.Predictions = append(r.Predictions, prediction)
+		switch {
+		case prediction < 0:
+			r.Unanswered++
+			continue
+		case prediction == label:
+			r.Correct++
+		}
+		r.Confusion[label][prediction]++
+	}
+	return nil
+}
+
+// Accuracy is the fraction of images answered right, 0…1.
+func (r *Result) Accuracy() float64 { return float64(r.Correct) / float64(r.Images) }
+
+// ImagesPerSecond is Images by Elapsed.
+func (r *Result) ImagesPerSecond() float64 {
+	return float64(r.Images) / max(r.Elapsed.Seconds(), 1e-9)
+}
+
+// FormatAccuracy writes an accuracy of 0…1 as the experiment does:
+// "Accuracy = 98.58 %".
+func FormatAccuracy(accuracy float64) string {
+	return fmt.Sprintf("Accuracy = %.2f %%", 100*accuracy)
+}
+
+// ClassFigures are one class's figures. A figure whose divisor is 0 is 0.
+type ClassFigures struct {
+	// Images with this label.
+	Images int
+	// Precision is the fraction of the answers "this class" that are right.
+	Precision float64
+	// Recall is the fraction of the class's images that are found.
+	Recall float64
+	// F1 is the harmonic mean of precision and recall.
+	F1 float64
+}
+
+// PerClass returns the figures of each class.
+func (r *Result) PerClass() []ClassFigures {
+	figures := make([]ClassFigures, len(r.Confusion))
+	answered := make([]int, len(r.Confusion))
+	for _, row := range r.Confusion {
+		for prediction, n := range row {
+			answered[prediction] += n
+		}
+	}
+	for _, label := range r.Labels {
+		figures[label].Images++
+	}
+	for class := range figures {
+		f := &figures[class]
+		right := float64(r.Confusion[class][class])
+		f.Precision = ratio(right, float64(answered[class]))
+		f.Recall = ratio(right, float64(f.Images))
+		f.F1 = ratio(2*f.Precision*f.Recall, f.Precision+f.Recall)
+	}
+	return figures
+}
+
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}

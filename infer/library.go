@@ -1,0 +1,200 @@
+package infer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// LibraryVariable is the environment variable that names the onnxruntime
+// library; it overrides the search.
+const LibraryVariable = "ONNXRUNTIME_LIB"
+
+// A Library is an onnxruntime shared library that loads and is new enough.
+type Library struct {
+	// Path of the file, or the name that the system's loader knows it by.
+	Path string
+	// Version such as "1.32.0".
+	Version string
+	// Origin says how it was found.
+	Origin string
+	// CUDA says that the CUDA provider's library lies beside it.
+	CUDA bool
+}
+
+// LibraryError says that no onnxruntime library can be used, and how to get one.
+type LibraryError struct {
+	// Reasons has one error for each place that had something unusable.
+	Reasons []error
+	// Searched are the places looked at, in words.
+	Searched []string
+}
+
+func (e *LibraryError) Error() string {
+	const remedy = "run `make setup` (scripts/setup-onnxruntime), or set " + LibraryVariable + " to the library of onnxruntime 1.24 or newer"
+	if len(e.Reasons) == 0 {
+		return "the onnxruntime library was not found (looked in " + strings.Join(e.Searched, ", ") + "): " + remedy
+	}
+	return fmt.Sprintf("the onnxruntime library cannot be used: %v: %s", errors.Join(e.Reasons...), remedy)
+}
+
+func (e *LibraryError) Unwrap() []error { return e.Reasons }
+
+// FindLibrary returns the first usable library of: explicit, if not empty; the
+// file that ONNXRUNTIME_LIB names; .cache/onnxruntime of the project that holds
+// the executable or the working folder; the user's cache folder
+// (slipway/onnxruntime); the system's loader. The first two are used or are an
+// error, never passed over. preferCUDA puts builds with the CUDA provider first.
+//
+// The error is a *LibraryError.
+func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
+	for _, named := range []struct{ path, origin string }{
+		{explicit, "as asked"},
+		{os.Getenv(LibraryVariable), LibraryVariable},
+	} {
+		if named.path == "" {
+			continue
+		}
+		path, err := filepath.Abs(named.path)
+		if err != nil {
+			return Library{}, &LibraryError{Reasons: []error{err}}
+		}
+		library, err := probeCandidate(path, named.origin)
+		if err != nil {
+			return Library{}, &LibraryError{Reasons: []error{fmt.Errorf("%s: %w", named.origin, err)}}
+		}
+		return library, nil
+	}
+
+	failure := &LibraryError{}
+	folders, searched := cacheFolders()
+	failure.Searched = searched
+	for _, folder := range folders {
+		for _, path := range librariesIn(folder.path, preferCUDA) {
+			library, err := probeCandidate(path, folder.origin)
+			if err == nil {
+				return library, nil
+			}
+			failure.Reasons = append(failure.Reasons, err)
+		}
+	}
+	for _, name := range systemNames() {
+		failure.Searched = append(failure.Searched, "the system's "+name)
+		library, err := probeCandidate(name, "system")
+		if err == nil {
+			return library, nil
+		}
+		// A system without onnxruntime is the usual case and no reason; one that
+		// has an unusable one is.
+		if !strings.Contains(err.Error(), "cannot be loaded") {
+			failure.Reasons = append(failure.Reasons, err)
+		}
+	}
+	return Library{}, failure
+}
+
+func probeCandidate(path, origin string) (Library, error) {
+	version, err := ProbeLibrary(path)
+	if err != nil {
+		return Library{}, err
+	}
+	return Library{Path: path, Version: version, Origin: origin, CUDA: hasCUDAProvider(path)}, nil
+}
+
+func hasCUDAProvider(path string) bool {
+	info, err := os.Stat(filepath.Join(filepath.Dir(path), "libonnxruntime_providers_cuda.so"))
+	return err == nil && info.Mode().IsRegular()
+}
+
+type cacheFolder struct{ path, origin string }
+
+// cacheFolders lists the places that exist of those where setup-onnxruntime puts
+// libraries, and in words all that were looked at.
+func cacheFolders() (folders []cacheFolder, searched []string) {
+	add := func(path, origin string) {
+		if slices.ContainsFunc(folders, func(f cacheFolder) bool { return f.path == path }) {
+			return
+		}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			folders = append(folders, cacheFolder{path, origin})
+		}
+	}
+	walkUp := func(start, origin string) {
+		searched = append(searched, fmt.Sprintf(".cache/onnxruntime of %s and the folders above it", start))
+		for dir := start; ; dir = filepath.Dir(dir) {
+			add(filepath.Join(dir, ".cache", "onnxruntime"), origin)
+			if dir == filepath.Dir(dir) {
+				return
+			}
+		}
+	}
+	if executable, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(executable); err == nil {
+			executable = real
+		}
+		walkUp(filepath.Dir(executable), "project of the executable")
+	}
+	if working, err := os.Getwd(); err == nil {
+		walkUp(working, "project of the working folder")
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		folder := filepath.Join(cache, "slipway", "onnxruntime")
+		searched = append(searched, folder)
+		add(folder, "user's cache")
+	}
+	return folders, searched
+}
+
+// librariesIn lists <folder>/<version>/<os>-<arch>[-cuda]/lib/libonnxruntime.*,
+// the newest first.
+func librariesIn(folder string, preferCUDA bool) []string {
+	platform := runtime.GOOS + "-" + runtime.GOARCH
+	suffixes := []string{"", "-cuda"}
+	if preferCUDA {
+		slices.Reverse(suffixes)
+	}
+	var all []string
+	for _, suffix := range suffixes {
+		var found []string
+		for _, pattern := range []string{"libonnxruntime.so*", "libonnxruntime*.dylib"} {
+			// Relative to the folder, so that brackets in its name are no pattern;
+			// the pattern itself is sound, which leaves Glob no error to return.
+			matches, _ := fs.Glob(os.DirFS(folder), "*/"+platform+suffix+"/lib/"+pattern)
+			found = append(found, matches...)
+		}
+		slices.SortFunc(found, func(a, b string) int {
+			return slices.Compare(versionOf(b), versionOf(a))
+		})
+		for _, relative := range found {
+			all = append(all, filepath.Join(folder, filepath.FromSlash(relative)))
+		}
+	}
+	return all
+}
+
+// versionOf returns the numbers of the version folder that relative begins with.
+func versionOf(relative string) []int {
+	var numbers []int
+	version, _, _ := strings.Cut(relative, "/")
+	for part := range strings.SplitSeq(version, ".") {
+		number, err := strconv.Atoi(part)
+		if err != nil {
+			return numbers
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers
+}
+
+func systemNames() []string {
+	if runtime.GOOS == "darwin" {
+		return []string{"libonnxruntime.dylib"}
+	}
+	return []string{"libonnxruntime.so", "libonnxruntime.so.1"}
+}

@@ -1,0 +1,141 @@
+package infer
+
+/*
+#cgo linux LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// OrtApiBase of onnxruntime_c_api.h, whose layout every version keeps.
+typedef struct {
+	const void *(*get_api)(uint32_t version);
+	const char *(*get_version_string)(void);
+} ort_api_base;
+
+// probe loads the library and copies its version. It returns 0, 1 when the
+// library cannot be loaded (message says why), 2 when it is another library.
+// A sound library stays loaded: it is about to be used, and its threads make
+// unloading it unsafe.
+static int probe(const char *path, char *version, size_t version_size, char *message, size_t message_size) {
+	void *handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	if (!handle) {
+		const char *why = dlerror();
+		snprintf(message, message_size, "%s", why ? why : "dlopen failed");
+		return 1;
+	}
+	ort_api_base *(*get_base)(void) = (ort_api_base * (*)(void)) dlsym(handle, "OrtGetApiBase");
+	ort_api_base *base = get_base ? get_base() : NULL;
+	if (!base) {
+		dlclose(handle);
+		return 2;
+	}
+	snprintf(version, version_size, "%s", base->get_version_string());
+	return 0;
+}
+*/
+import "C"
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+// MinimumAPI is the version of the C API that onnxruntime_go v1.27.0 speaks.
+// ONNX Runtime 1.x serves the API versions up to x.
+const MinimumAPI = 24
+
+// ProbeLibrary loads the onnxruntime library at path and returns its version.
+// A path without a slash is searched for as the system's loader does.
+//
+// onnxruntime_go is not asked: after a failed load it points into a library
+// that it has unloaded, and its GetVersion is then a crash.
+func ProbeLibrary(path string) (version string, err error) {
+	if strings.ContainsRune(path, filepath.Separator) {
+		if err := checkLibraryFile(path); err != nil {
+			return "", err
+		}
+	}
+	cPath := C.CString(path)
+	defer C.free(unsafe.Pointer(cPath))
+	var cVersion [64]C.char
+	var message [512]C.char
+	switch C.probe(cPath, &cVersion[0], C.size_t(len(cVersion)), &message[0], C.size_t(len(message))) {
+	case 1:
+		return "", fmt.Errorf("%s cannot be loaded: %s", path, C.GoString(&message[0]))
+	case 2:
+		return "", fmt.Errorf("%s is a shared library, but not onnxruntime: it has no OrtGetApiBase", path)
+	}
+	version = C.GoString(&cVersion[0])
+	return version, checkVersion(path, version)
+}
+
+func checkVersion(path, version string) error {
+	parts := strings.Split(version, ".")
+	if len(parts) < 2 {
+		return fmt.Errorf("%s gives its version as %q, which is not one of onnxruntime's", path, version)
+	}
+	major, majorErr := strconv.Atoi(parts[0])
+	minor, minorErr := strconv.Atoi(parts[1])
+	if majorErr != nil || minorErr != nil {
+		return fmt.Errorf("%s gives its version as %q, which is not one of onnxruntime's", path, version)
+	}
+	if major < 1 || major == 1 && minor < MinimumAPI {
+		return fmt.Errorf("%s is onnxruntime %s, too old: version 1.%d or newer is needed", path, version, MinimumAPI)
+	}
+	return nil
+}
+
+// checkLibraryFile refuses the files that the loader answers with a signal
+// instead of an error: it maps a truncated library and faults where the pages
+// are missing.
+func checkLibraryFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file", path)
+	}
+	if runtime.GOOS == "darwin" {
+		return nil // dyld checks the load commands against the file's size itself
+	}
+	file, err := elf.Open(path)
+	if err != nil {
+		var format *elf.FormatError
+		if errors.As(err, &format) || info.Size() < 64 {
+			return fmt.Errorf("%s is not a shared library (not an ELF file)", path)
+		}
+		return fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	defer file.Close()
+	if want := elfMachine(); want != elf.EM_NONE && file.Machine != want {
+		return fmt.Errorf("%s is for another processor: %v, this one is %v", path, file.Machine, want)
+	}
+	if file.Type != elf.ET_DYN {
+		return fmt.Errorf("%s is not a shared library (ELF type %v)", path, file.Type)
+	}
+	for _, segment := range file.Progs {
+		if segment.Type == elf.PT_LOAD && segment.Off+segment.Filesz > uint64(info.Size()) {
+			return fmt.Errorf("%s is truncated: it has %d bytes, its segments need %d", path, info.Size(), segment.Off+segment.Filesz)
+		}
+	}
+	return nil
+}
+
+func elfMachine() elf.Machine {
+	switch runtime.GOARCH {
+	case "amd64":
+		return elf.EM_X86_64
+	case "arm64":
+		return elf.EM_AARCH64
+	}
+	return elf.EM_NONE
+}

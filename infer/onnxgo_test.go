@@ -1,0 +1,89 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestONNXGoAnswersAsTheReference(t *testing.T) {
+	for _, name := range []string{"small", "fixed4", "fixed1", "defaults", "softmax"} {
+		t.Run(name, func(t *testing.T) {
+			r, err := openONNXGo(t, name+".onnx", ONNXGoOptions{Batch: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := golden(t)
+			if name == "softmax" {
+				want = softmax(want)
+			}
+			for range 3 { // onnx-go's mistakes show in the second run
+				got, err := r.Run(t.Context(), testBatch(3))
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantClose(t, got, want)
+			}
+		})
+	}
+}
+
+func TestONNXGoRefusesWhatItComputesWrongly(t *testing.T) {
+	for name, want := range map[string]string{
+		"nhwc":             "Transpose",
+		"flat":             "Reshape",
+		"uint8":            "float32 images",
+		"nan":              "Mul",
+		"label_and_scores": "ArgMax",
+	} {
+		_, err := openONNXGo(t, name+".onnx", ONNXGoOptions{})
+		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want ErrUnsupported with %q", name, err, want)
+		}
+	}
+}
+
+func TestONNXGoCrashIsAnError(t *testing.T) {
+	r, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Command: []string{os.Args[0], crashArgument}, Batch: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second asks a worker that is gone
+		_, err = r.Run(t.Context(), testBatch(2))
+		if err == nil || !strings.Contains(err.Error(), "onnx-go crashed: panic: out of a goroutine") {
+			t.Errorf("%v, want the panic's first line", err)
+		}
+	}
+}
+
+func TestWorkerThatIsNone(t *testing.T) {
+	for name, test := range map[string]struct {
+		command []string
+		want    string
+	}{
+		"missing":  {[]string{"/nonexistent/worker"}, "no such file"},
+		"crashing": {[]string{"sh", "-c", "echo noise >&2; echo 'panic: boom' >&2; exit 3"}, "panic: boom"},
+		"silent":   {[]string{"sh", "-c", "exit 3"}, "exit status 3"},
+		"chatty":   {[]string{"sh", "-c", "echo hello, I am no worker; cat >/dev/null"}, "is no onnx-go worker"},
+		"none":     {[]string{}, "no worker command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Command: test.command})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	model, err := LoadModel("testdata/small.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenONNXGo(ctx, model, ONNXGoOptions{Command: []string{"sh", "-c", "cat >/dev/null"}}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a worker that says nothing: %v, want the context's error", err)
+	}
+}

@@ -1,0 +1,264 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"slipway/onnx"
+	"slipway/onnx/onnxpb"
+)
+
+// ONNXRuntimeOptions are the choices for OpenONNXRuntime.
+type ONNXRuntimeOptions struct {
+	// Device to run on; DeviceAuto when empty.
+	Device Device
+	// Threads that compute one batch on the CPU; 0 for as many as Go would use.
+	Threads int
+	// Library is the file to load instead of searching as FindLibrary does.
+	Library string
+	// Output names the score output of a model with several.
+	Output string
+}
+
+// OpenONNXRuntime opens a model, which is of LoadModel or checked, in ONNX
+// Runtime. On CUDA, TF32 is off: it
+// rounds the factors of a product to 10 bits of mantissa.
+//
+// DeviceAuto falls back to the CPU where CUDA fails, and says so in Info.Notes;
+// DeviceCUDA does not. An error about the library is a *LibraryError.
+func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, error) {
+	device, err := ParseDevice(string(options.Device))
+	if options.Device == "" {
+		device, err = DeviceAuto, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if options.Threads < 0 {
+		return nil, fmt.Errorf("threads %d: at least 1 is needed, or 0 for the default", options.Threads)
+	}
+	if options.Threads == 0 {
+		options.Threads = runtime.GOMAXPROCS(0)
+	}
+	ports, err := findPorts(model.Proto.GetGraph(), options.Output)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", model.Path(), err)
+	}
+
+	// What was checked is what runs: not the file, which may have changed, nor
+	// external data, which onnx.Read has moved into the model.
+	encoded, err := onnx.Encode(model)
+	if err != nil {
+		return nil, err
+	}
+	tryCUDA := device == DeviceCUDA || device == DeviceAuto && CUDASign() != ""
+	library, err := FindLibrary(options.Library, tryCUDA)
+	if err != nil {
+		return nil, err
+	}
+	if err := acquireEnvironment(library); err != nil {
+		return nil, err
+	}
+	r := &onnxRuntime{model: model.Path(), ports: ports, info: Info{
+		Runtime: "onnxruntime",
+		Version: library.Version,
+		Threads: options.Threads,
+		Library: library.Path,
+	}}
+	if err := r.open(encoded, device, tryCUDA); err != nil {
+		return nil, errors.Join(err, releaseEnvironment())
+	}
+	return r, nil
+}
+
+type onnxRuntime struct {
+	model string
+	ports ports
+	info  Info
+
+	// mu keeps Close from destroying a session that runs.
+	mu      sync.RWMutex
+	session *ort.DynamicAdvancedSession // nil after Close
+}
+
+func (r *onnxRuntime) Info() Info { return r.info }
+
+// open makes the session, on CUDA first where that is wanted.
+func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
+	if tryCUDA {
+		var err error
+		r.session, err = r.newSession(model, appendCUDA)
+		if err == nil {
+			r.info.Provider, r.info.Device = "CUDAExecutionProvider", "cuda:0"
+			return nil
+		}
+		if device == DeviceCUDA {
+			return fmt.Errorf("CUDA was asked for and cannot be used; it needs an NVIDIA GPU with its driver and the CUDA build of "+
+				"onnxruntime (scripts/setup-onnxruntime --cuda), -device cpu runs without: %w", err)
+		}
+		r.info.Notes = append(r.info.Notes, fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(), err))
+	}
+	var err error
+	r.session, err = r.newSession(model, nil)
+	if err != nil {
+		return fmt.Errorf("%s: onnxruntime refuses the model: %w", r.model, err)
+	}
+	r.info.Provider, r.info.Device = "CPUExecutionProvider", "cpu"
+	return nil
+}
+
+// newSession makes a session with options of its own: options that failed with
+// one provider are not used again.
+func (r *onnxRuntime) newSession(model []byte, addProvider func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	defer options.Destroy()
+	if err := options.SetIntraOpNumThreads(r.info.Threads); err != nil {
+		return nil, fmt.Errorf("threads: %w", err)
+	}
+	if err := options.SetInterOpNumThreads(1); err != nil {
+		return nil, fmt.Errorf("threads: %w", err)
+	}
+	// Errors come back as values; without this they are printed, too.
+	if err := options.SetLogSeverityLevel(ort.LoggingLevelFatal); err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	if addProvider != nil {
+		if err := addProvider(options); err != nil {
+			return nil, err
+		}
+	}
+	inputs, outputs := []string{r.ports.input}, []string{r.ports.output}
+	return ort.NewDynamicAdvancedSessionWithONNXData(model, inputs, outputs, options)
+}
+
+// appendCUDA adds the CUDA provider. Even when it returns nil, making the
+// session can fail for want of a GPU.
+func appendCUDA(options *ort.SessionOptions) error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return fmt.Errorf("CUDA options: %w", err)
+	}
+	defer cuda.Destroy()
+	if err := cuda.Update(map[string]string{"device_id": "0", "use_tf32": "0"}); err != nil {
+		return fmt.Errorf("CUDA options: %w", err)
+	}
+	if err := options.AppendExecutionProviderCUDA(cuda); err != nil {
+		return fmt.Errorf("CUDA provider: %w", err)
+	}
+	// A graph that would quietly run on the CPU in part is an error instead.
+	if err := options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
+		return fmt.Errorf("CUDA provider: %w", err)
+	}
+	return nil
+}
+
+func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
+	if err := batch.check(); err != nil {
+		return Logits{}, err
+	}
+	layout, err := r.ports.fit(batch.C, batch.H, batch.W)
+	if err != nil {
+		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
+	}
+	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
+		return r.runOnce(ctx, chunk, layout)
+	})
+}
+
+// runOnce runs a batch that has the graph's own batch size, if it has one.
+func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logits, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.session == nil {
+		return Logits{}, errors.New("onnxruntime: Run after Close")
+	}
+	input, err := r.newInput(batch, l)
+	if err != nil {
+		return Logits{}, err
+	}
+	defer input.Destroy()
+
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return Logits{}, fmt.Errorf("onnxruntime: %w", err)
+	}
+	defer options.Destroy()
+	// Terminate fails only on destroyed options, and stop's answer says when
+	// it must be waited for.
+	terminated := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(terminated)
+		_ = options.Terminate()
+	})
+	outputs := []ort.Value{nil}
+	err = r.session.RunWithOptions([]ort.Value{input}, outputs, options)
+	if !stop() {
+		<-terminated
+	}
+	if outputs[0] != nil {
+		defer outputs[0].Destroy()
+	}
+	if ctx.Err() != nil {
+		return Logits{}, ended(ctx)
+	}
+	if err != nil {
+		return Logits{}, fmt.Errorf("%s: onnxruntime: %w", r.model, err)
+	}
+	scores, ok := outputs[0].(*ort.Tensor[float32])
+	if !ok {
+		return Logits{}, fmt.Errorf("%s: output %q is no float32 tensor", r.model, r.ports.output)
+	}
+	shape := scores.GetShape()
+	if len(shape) < 2 || shape[0] != int64(batch.N) || shape.FlattenedSize() != shape[0]*shape[1] {
+		return Logits{}, fmt.Errorf("%s: output %q has shape %v for %d images: N×K is wanted", r.model, r.ports.output, shape, batch.N)
+	}
+	// GetData is Go memory of the tensor's own, which nothing else refers to.
+	return Logits{N: batch.N, K: int(shape[1]), Values: scores.GetData()}, nil
+}
+
+func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
+	pixels := batch.Pixels
+	if l == channelsLast && batch.C > 1 {
+		pixels = toChannelsLast(batch)
+	}
+	shape := ort.Shape(r.ports.shape(l, batch.N, batch.C, batch.H, batch.W))
+	if onnxpb.TensorProto_DataType(r.ports.inputType) == onnxpb.TensorProto_FLOAT {
+		input, err := ort.NewTensor(shape, pixels)
+		if err != nil {
+			return nil, fmt.Errorf("onnxruntime: %w", err)
+		}
+		return input, nil
+	}
+	bytes := make([]uint8, len(pixels))
+	for i, v := range pixels {
+		if v < 0 || v > math.MaxUint8 || v != float32(uint8(v)) {
+			return nil, fmt.Errorf("%s: input %q takes uint8, the pixels 0…255 unscaled, but one is %g", r.model, r.ports.input, v)
+		}
+		bytes[i] = uint8(v)
+	}
+	input, err := ort.NewTensor(shape, bytes)
+	if err != nil {
+		return nil, fmt.Errorf("onnxruntime: %w", err)
+	}
+	return input, nil
+}
+
+func (r *onnxRuntime) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.session == nil {
+		return nil
+	}
+	err := r.session.Destroy()
+	r.session = nil
+	return errors.Join(err, releaseEnvironment())
+}

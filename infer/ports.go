@@ -1,0 +1,268 @@
+package infer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway/onnx/onnxpb"
+)
+
+// A layout is how a model wants an image laid out.
+type layout int
+
+const (
+	channelsFirst layout = iota // N×C×H×W
+	channelsLast                // N×H×W×C
+	flattened                   // N×features, the features in the order C, H, W
+)
+
+// ports are a model's image input and score output.
+type ports struct {
+	input     string
+	inputType int32 // an onnxpb.TensorProto_DataType: FLOAT or UINT8
+	inputDims []int // N first; unknown (-1) where the model leaves it open
+	output    string
+}
+
+// unknown is a dimension that the model leaves open or names by a parameter.
+const unknown = -1
+
+// batch is the model's fixed batch size, unknown when it takes any.
+func (p ports) batch() int { return p.inputDims[0] }
+
+// findPorts chooses the input and the output of a graph. output names the score
+// output and may be empty when only one output can be it.
+func findPorts(graph *onnxpb.GraphProto, output string) (ports, error) {
+	input, err := imageInput(graph)
+	if err != nil {
+		return ports{}, err
+	}
+	p := ports{
+		input:     input.GetName(),
+		inputType: input.GetType().GetTensorType().GetElemType(),
+		inputDims: dims(input),
+	}
+	p.output, err = scoreOutput(graph, output)
+	return p, err
+}
+
+func imageInput(graph *onnxpb.GraphProto) (*onnxpb.ValueInfoProto, error) {
+	// Before IR version 4 a graph's weights were listed among its inputs.
+	weights := make(map[string]bool)
+	for _, initializer := range graph.GetInitializer() {
+		weights[initializer.GetName()] = true
+	}
+	for _, initializer := range graph.GetSparseInitializer() {
+		weights[initializer.GetValues().GetName()] = true
+	}
+	var inputs []*onnxpb.ValueInfoProto
+	for _, input := range graph.GetInput() {
+		if !weights[input.GetName()] {
+			inputs = append(inputs, input)
+		}
+	}
+	if len(inputs) != 1 {
+		return nil, fmt.Errorf("the model takes %d inputs%s: only a classifier with one image input can be run", len(inputs), describeAll(inputs))
+	}
+	input := inputs[0]
+	tensor := input.GetType().GetTensorType()
+	if tensor == nil {
+		return nil, fmt.Errorf("input %s is no tensor: export the model with one float32 tensor as its input", describe(input))
+	}
+	switch onnxpb.TensorProto_DataType(tensor.GetElemType()) {
+	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_UINT8:
+	default:
+		return nil, fmt.Errorf("input %s: images are fed as float32 or uint8, export the model with one of these", describe(input))
+	}
+	if tensor.GetShape() == nil {
+		return nil, fmt.Errorf("input %s has no shape: give it one, N×C×H×W, N×H×W×C or N×features", describe(input))
+	}
+	if rank := len(tensor.GetShape().GetDim()); rank < 2 || rank > 4 {
+		return nil, fmt.Errorf("input %s is no batch of images: N×C×H×W, N×H×W×C, N×H×W or N×features is wanted", describe(input))
+	}
+	return input, nil
+}
+
+func scoreOutput(graph *onnxpb.GraphProto, name string) (string, error) {
+	outputs := graph.GetOutput()
+	if name != "" {
+		i := slices.IndexFunc(outputs, func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name })
+		if i < 0 {
+			return "", fmt.Errorf("the model has no output %q, its outputs are%s", name, describeAll(outputs))
+		}
+		if !isScores(outputs[i]) {
+			return "", fmt.Errorf("output %s cannot be the scores: a float32 tensor N×K is wanted", describe(outputs[i]))
+		}
+		return name, nil
+	}
+	var scores []*onnxpb.ValueInfoProto
+	for _, output := range outputs {
+		if isScores(output) {
+			scores = append(scores, output)
+		}
+	}
+	switch len(scores) {
+	case 1:
+		return scores[0].GetName(), nil
+	case 0:
+		for _, output := range outputs {
+			if output.GetType().GetSequenceType() != nil || output.GetType().GetMapType() != nil {
+				return "", fmt.Errorf("output %s is not a tensor and is not supported: export a scikit-learn model with "+
+					"convert_sklearn(…, options={id(model): {'zipmap': False}}), which gives the probabilities as a tensor", describe(output))
+			}
+		}
+		return "", fmt.Errorf("the model has no score output, a float32 tensor N×K; its outputs are%s", describeAll(outputs))
+	default:
+		return "", fmt.Errorf("the model has %d outputs that could be the scores: choose one with -output:%s", len(scores), describeAll(scores))
+	}
+}
+
+// isScores says whether a value can be N×K scores: K may be followed by 1s, and
+// the shape may be missing.
+func isScores(value *onnxpb.ValueInfoProto) bool {
+	tensor := value.GetType().GetTensorType()
+	if tensor == nil || onnxpb.TensorProto_DataType(tensor.GetElemType()) != onnxpb.TensorProto_FLOAT {
+		return false
+	}
+	if tensor.GetShape() == nil {
+		return true
+	}
+	shape := dims(value)
+	if len(shape) < 2 || shape[1] == 1 {
+		return false
+	}
+	for _, d := range shape[2:] {
+		if d != 1 && d != unknown {
+			return false
+		}
+	}
+	return true
+}
+
+// fit decides how images of C×H×W pixels go into the input.
+func (p ports) fit(c, h, w int) (layout, error) {
+	switch d := p.inputDims[1:]; len(d) {
+	case 3:
+		if matches(d, c, h, w) {
+			return channelsFirst, nil
+		}
+		if matches(d, h, w, c) {
+			return channelsLast, nil
+		}
+	case 2: // N×H×W: grey images without a channel axis
+		if c == 1 && matches(d, h, w) {
+			return channelsFirst, nil
+		}
+	case 1:
+		if matches(d, c*h*w) {
+			return flattened, nil
+		}
+	}
+	return 0, fmt.Errorf("wrong input shape: the model's input %q is %s, the data's images are %d×%d×%d (C×H×W)",
+		p.input, formatDims(p.inputDims), c, h, w)
+}
+
+// shape is the tensor's shape for n images of C×H×W in a layout that fits.
+func (p ports) shape(l layout, n, c, h, w int) []int64 {
+	whole := []int{n, c, h, w}
+	switch {
+	case l == channelsLast:
+		whole = []int{n, h, w, c}
+	case l == flattened:
+		whole = []int{n, c * h * w}
+	case len(p.inputDims) == 3:
+		whole = []int{n, h, w}
+	}
+	shape := make([]int64, len(whole))
+	for i, d := range whole {
+		shape[i] = int64(d)
+	}
+	return shape
+}
+
+// toChannelsLast copies N×C×H×W pixels to N×H×W×C.
+func toChannelsLast(b Batch) []float32 {
+	out := make([]float32, len(b.Pixels))
+	area := b.H * b.W
+	for n := range b.N {
+		image := b.Pixels[n*b.C*area : (n+1)*b.C*area]
+		target := out[n*b.C*area : (n+1)*b.C*area]
+		for c := range b.C {
+			for i := range area {
+				target[i*b.C+c] = image[c*area+i]
+			}
+		}
+	}
+	return out
+}
+
+func matches(dims []int, want ...int) bool {
+	for i, d := range dims {
+		if d != unknown && d != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func dims(value *onnxpb.ValueInfoProto) []int {
+	var out []int
+	for _, d := range value.GetType().GetTensorType().GetShape().GetDim() {
+		size, ok := d.GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue)
+		// Some exporters write 0 or -1 for an open dimension.
+		if ok && size.DimValue > 0 && size.DimValue <= 1<<31-1 {
+			out = append(out, int(size.DimValue))
+		} else {
+			out = append(out, unknown)
+		}
+	}
+	return out
+}
+
+func describe(value *onnxpb.ValueInfoProto) string {
+	switch t := value.GetType(); {
+	case t.GetTensorType() != nil:
+		element := strings.ToLower(onnxpb.TensorProto_DataType(t.GetTensorType().GetElemType()).String())
+		if t.GetTensorType().GetShape() == nil {
+			return fmt.Sprintf("%q (%s)", value.GetName(), element)
+		}
+		return fmt.Sprintf("%q (%s %s)", value.GetName(), element, formatDims(dims(value)))
+	case t.GetSequenceType() != nil:
+		return fmt.Sprintf("%q (a sequence)", value.GetName())
+	case t.GetMapType() != nil:
+		return fmt.Sprintf("%q (a map)", value.GetName())
+	}
+	return fmt.Sprintf("%q", value.GetName())
+}
+
+func describeAll(values []*onnxpb.ValueInfoProto) string {
+	var b strings.Builder
+	for i, value := range values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(" " + describe(value))
+	}
+	return b.String()
+}
+
+// formatDims writes a shape such as N×1×28×28: N for an open batch dimension, ?
+// for another open one.
+func formatDims(dims []int) string {
+	if len(dims) == 0 {
+		return "a scalar"
+	}
+	parts := make([]string, len(dims))
+	for i, d := range dims {
+		switch {
+		case d != unknown:
+			parts[i] = fmt.Sprint(d)
+		case i == 0:
+			parts[i] = "N"
+		default:
+			parts[i] = "?"
+		}
+	}
+	return strings.Join(parts, "×")
+}

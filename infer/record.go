@@ -1,0 +1,59 @@
+package infer
+
+import (
+	"fmt"
+	"math"
+
+	"slipway/dataset"
+	"slipway/onnx"
+)
+
+// PixelsOf returns how the record's network wants its pixels.
+func PixelsOf(record onnx.TrainingRecord) (dataset.Pixels, error) {
+	scale, offset := record.PixelScale, record.PixelOffset
+	if scale == 0 {
+		scale = 1
+	}
+	switch {
+	case scale == 1 && offset == 0:
+		return dataset.Pixels{}, nil
+	case scale == 1.0/255 && offset == 0:
+		return dataset.UnitPixels(), nil
+	}
+	// x·scale + offset = (x/255 − mean)/std
+	std := 1 / (255 * scale)
+	pixels, err := dataset.StandardPixels(-offset*std, std)
+	if err != nil {
+		return dataset.Pixels{}, fmt.Errorf("the model's record scales pixels by %g and adds %g: %w", scale, offset, err)
+	}
+	return pixels, nil
+}
+
+// CheckRecorded compares the result with the accuracy that the trainer wrote
+// into the model. The numbers of right answers may differ by the images whose
+// two best logits are no further apart than the tolerance, a fraction of the
+// logits' range. The result's logits must have been kept.
+func CheckRecorded(result *Result, record onnx.TrainingRecord, tolerance float64) error {
+	if err := checkTolerance(tolerance); err != nil {
+		return err
+	}
+	if len(result.Logits.Values) == 0 {
+		return fmt.Errorf("the recorded accuracy cannot be checked without the logits")
+	}
+	if record.TestImages != result.Images {
+		return fmt.Errorf("the recorded accuracy is of %d images, this one of %d", record.TestImages, result.Images)
+	}
+	limit := tolerance * valueRange(result.Logits.Values)
+	undecided := 0
+	for i := range result.Logits.N {
+		if margin(result.Logits.Row(i)) <= limit {
+			undecided++
+		}
+	}
+	recorded := int(math.Round(record.TestAccuracy * float64(record.TestImages)))
+	if difference := recorded - result.Correct; difference > undecided || -difference > undecided {
+		return fmt.Errorf("%d of %d images are answered right, the model records %d; rounding explains a difference of %d at most",
+			result.Correct, result.Images, recorded, undecided)
+	}
+	return nil
+}

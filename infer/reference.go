@@ -1,0 +1,69 @@
+package infer
+
+import (
+	"fmt"
+
+	"slipway/dataset"
+	"slipway/internal/safetensors"
+)
+
+// Reference is a set's logits as a file holds them, the trainer's own as a rule.
+type Reference struct {
+	Logits Logits
+	// Data is the data set's name, empty if the file does not say.
+	Data string
+	// ModelSHA256 is that of the ONNX file that it lies beside, in hex, empty if
+	// the file does not say.
+	ModelSHA256 string
+}
+
+// ReadReference reads the tensor "logits", N×K float32, and the metadata "data"
+// and "model_sha256", if they are there, of a safetensors file.
+func ReadReference(path string) (*Reference, error) {
+	file, err := safetensors.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	tensor, ok := file.Tensor("logits")
+	if !ok {
+		return nil, fmt.Errorf(`%s: there is no tensor "logits" in it`, path)
+	}
+	if len(tensor.Shape) != 2 || tensor.Shape[0] < 1 || tensor.Shape[1] < 1 {
+		return nil, fmt.Errorf(`%s: tensor "logits" has shape %v, N×K is wanted`, path, tensor.Shape)
+	}
+	values, err := tensor.Float32s()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &Reference{
+		Logits: Logits{N: tensor.Shape[0], K: tensor.Shape[1], Values: values},
+		Data:   file.Metadata["data"],
+
+		ModelSHA256: file.Metadata["model_sha256"],
+	}, nil
+}
+
+// Matches says why the reference's logits cannot be those of the set's images,
+// nil if they can.
+func (r *Reference) Matches(set *dataset.Set) error {
+	if r.Data != "" && r.Data != set.Name {
+		return fmt.Errorf("its logits are of data %s, not of %s", r.Data, set.Name)
+	}
+	if r.Logits.N != set.Len() {
+		return fmt.Errorf("it has the logits of %d images, data %s has %d", r.Logits.N, set.Name, set.Len())
+	}
+	return nil
+}
+
+// Count counts the logits against the set's labels, as Evaluate does.
+func (r *Reference) Count(set *dataset.Set) (*Result, error) {
+	if err := r.Matches(set); err != nil {
+		return nil, err
+	}
+	result := &Result{Info: Info{Runtime: "trainer"}, Images: set.Len(), Logits: r.Logits}
+	indices := make([]int, set.Len())
+	for i := range indices {
+		indices[i] = i
+	}
+	return result, result.count(set, indices, r.Logits)
+}

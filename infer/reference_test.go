@@ -1,0 +1,53 @@
+package infer
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/internal/safetensors"
+)
+
+func TestReference(t *testing.T) {
+	set := firstImages(t, 2)
+	write := func(f *safetensors.File) string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "trainer_logits.safetensors")
+		if err := safetensors.Write(path, f); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	logits := make([]float32, 20)
+	logits[set.Label(0)], logits[10+(set.Label(1)+1)%10] = 1, 1
+	reference, err := ReadReference(write(&safetensors.File{
+		Metadata: map[string]string{"data": set.Name},
+		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", []int{2, 10}, logits)},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := reference.Count(set)
+	if err != nil || result.Correct != 1 || result.Info.Runtime != "trainer" {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if _, err := reference.Count(firstImages(t, 3)); err == nil || !strings.Contains(err.Error(), "2 images") {
+		t.Errorf("another number of images: %v", err)
+	}
+	other := *set
+	other.Name = "train"
+	if _, err := reference.Count(&other); err == nil || !strings.Contains(err.Error(), "not of train") {
+		t.Errorf("other data: %v", err)
+	}
+
+	for want, tensor := range map[string]safetensors.Tensor{
+		`no tensor "logits"`: safetensors.NewFloat32("scores", []int{2, 10}, logits),
+		"N×K is wanted":      safetensors.NewFloat32("logits", []int{20}, logits),
+		"F32":                safetensors.NewInt32("logits", []int{1, 2}, []int32{1, 2}),
+	} {
+		path := write(&safetensors.File{Tensors: []safetensors.Tensor{tensor}})
+		if _, err := ReadReference(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%v, want %q and the file's name", err, want)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package train
+
+import (
+	"fmt"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+)
+
+// experimentTrainer returns a trainer of E1 on the test images.
+func experimentTrainer(t testing.TB, engine string, batch, threads int) (*Trainer, []int) {
+	t.Helper()
+	network, err := builder.E1(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.Open(t.Context(), "t10k", dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := New(network, set, Config{BatchSize: batch, Engine: engine, Threads: threads}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trainer.Close)
+	return trainer, trainer.batches.Order(0)[:batch]
+}
+
+// In a steady step nothing of ours allocates: not the feeding, the operators,
+// the loss or the optimizer. What is left is Gorgonia's TapeMachine, which makes
+// a slice of inputs for each instruction and a goroutine and two channels for
+// each run; it is measured on a graph of the same operators that do nothing.
+func TestSteadyStepAllocatesNothingOfOurs(t *testing.T) {
+	trainer, indices := experimentTrainer(t, builder.EngineNative, 32, 1)
+	step := func() {
+		if err := trainer.step(indices); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		step()
+	}
+	whole := testing.AllocsPerRun(20, step)
+	program, err := trainer.program(32, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := testing.AllocsPerRun(20, func() {
+		if err := program.run(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if whole != machine {
+		t.Errorf("a step allocates %v times, of which the TapeMachine's run %v: feeding, loss and optimizer must not", whole, machine)
+	}
+	if perNode := machine / float64(len(program.graph.Expr.AllNodes())); perNode > 4 {
+		t.Errorf("the TapeMachine's run allocates %v times, %.1f a node; its own slices are at most 4 a node", machine, perNode)
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	for _, engine := range builder.EngineNames() {
+		for _, batch := range []int{32, 256} {
+			for _, threads := range []int{1, 2} {
+				b.Run(fmt.Sprintf("%s/batch=%d/threads=%d", engine, batch, threads), func(b *testing.B) {
+					trainer, indices := experimentTrainer(b, engine, batch, threads)
+					b.ReportAllocs()
+					for b.Loop() {
+						if err := trainer.step(indices); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+				})
+			}
+		}
+	}
+}
