@@ -37,7 +37,7 @@ func window(c goldentest.Case) ops.Window {
 
 func TestReLUAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "relu", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, relu, []string{"x"}, []string{"dx"}, exact)
+		checkGolden(t, channelsFirst(t, c), relu, []string{"x"}, []string{"dx"}, exact)
 	})
 }
 
@@ -46,7 +46,7 @@ func relu(in gorgonia.Nodes) (*gorgonia.Node, error) { return ops.ReLU(in[0]) }
 func TestMaxPool2DAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "maxpool2d", func(t *testing.T, c goldentest.Case) {
 		// Overlapping windows add their gradients up.
-		checkGolden(t, c, maxPool(window(c)), []string{"x"}, []string{"dx"}, rounded)
+		checkGolden(t, channelsFirst(t, c), maxPool(window(c)), []string{"x"}, []string{"dx"}, rounded)
 	})
 }
 
@@ -56,7 +56,7 @@ func maxPool(w ops.Window) build {
 
 func TestAvgPool2DAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "avgpool2d", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, avgPool(window(c)), []string{"x"}, []string{"dx"}, summed)
+		checkGolden(t, channelsFirst(t, c), avgPool(window(c)), []string{"x"}, []string{"dx"}, summed)
 	})
 }
 
@@ -66,7 +66,7 @@ func avgPool(w ops.Window) build {
 
 func TestFlattenAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "flatten", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, flatten, []string{"x"}, []string{"dx"}, exact)
+		checkGolden(t, channelsFirst(t, c), flatten, []string{"x"}, []string{"dx"}, exact)
 	})
 }
 
@@ -79,7 +79,7 @@ func TestDropoutAgreesWithPyTorchUnderTheSameMask(t *testing.T) {
 		drawn := make([]float32, len(c.Floats(t, "mask")))
 		masks.Fill(drawn, c.P)
 		goldentest.Compare(t, "mask", drawn, c.Floats(t, "mask"), exact)
-		checkGolden(t, c, func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+		checkGolden(t, channelsFirst(t, c), func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 			return ops.Dropout(in[0], c.P, masks, ops.ChannelsFirst)
 		}, []string{"x"}, []string{"dx"}, rounded)
 	})
@@ -87,7 +87,7 @@ func TestDropoutAgreesWithPyTorchUnderTheSameMask(t *testing.T) {
 
 func TestSoftmaxCrossEntropyAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "crossentropy", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, crossEntropy(c.Ints(t, "labels")...), []string{"x"}, []string{"dx"}, rounded)
+		checkGolden(t, channelsFirst(t, c), crossEntropy(c.Ints(t, "labels")...), []string{"x"}, []string{"dx"}, rounded)
 	})
 }
 
@@ -105,7 +105,7 @@ func TestParameterPenaltyAgreesWithPyTorch(t *testing.T) {
 		for i := range c.Parameters {
 			inputs, gradients = append(inputs, fmt.Sprint("p", i)), append(gradients, fmt.Sprint("dp", i))
 		}
-		checkGolden(t, c, func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+		checkGolden(t, channelsFirst(t, c), func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 			return ops.ParameterPenalty(ops.Penalty{L1: c.L1, L2: c.L2}, in...)
 		}, inputs, gradients, rounded)
 	})
@@ -113,7 +113,7 @@ func TestParameterPenaltyAgreesWithPyTorch(t *testing.T) {
 
 func TestActivationPenaltyAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "activationpenalty", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+		checkGolden(t, channelsFirst(t, c), func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 			return ops.ActivationPenalty(ops.Penalty{L1: c.L1, L2: c.L2}, in[0])
 		}, []string{"x"}, []string{"dx"}, rounded)
 	})
@@ -124,7 +124,7 @@ func TestActivationPenaltyAgreesWithPyTorch(t *testing.T) {
 
 func TestStockConv2DAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "conv2d", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, stockConv2D(window(c)), []string{"x", "weight", "bias"}, []string{"dx", "dweight", "dbias"}, summed)
+		checkGolden(t, channelsFirst(t, c), stockConv2D(window(c)), []string{"x", "weight", "bias"}, []string{"dx", "dweight", "dbias"}, summed)
 	})
 }
 
@@ -145,7 +145,7 @@ func stockConv2D(w ops.Window) build {
 
 func TestStockDenseAgreesWithPyTorch(t *testing.T) {
 	eachCase(t, "dense", func(t *testing.T, c goldentest.Case) {
-		checkGolden(t, c, stockDense, []string{"x", "weight", "bias"}, []string{"dx", "dweight", "dbias"}, summed)
+		checkGolden(t, channelsFirst(t, c), stockDense, []string{"x", "weight", "bias"}, []string{"dx", "dweight", "dbias"}, summed)
 	})
 }
 

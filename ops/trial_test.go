@@ -111,24 +111,31 @@ func floats(t *testing.T, value gorgonia.Value) []float32 {
 	return nil
 }
 
+// reader returns a golden tensor in the layout of the operator that is tried.
+type reader func(name string) array
+
+// channelsFirst reads golden tensors as they are.
+func channelsFirst(t *testing.T, c goldentest.Case) reader {
+	return func(name string) array { return array{c.Shape(t, name), c.Floats(t, name)} }
+}
+
 // checkGolden runs the operator on the golden inputs and compares the output and
 // the gradients: once, and again after a run on other values, which must leave
 // nothing behind.
-func checkGolden(t *testing.T, c goldentest.Case, apply build, inputs, gradients []string, tolerance goldentest.Tolerance) {
+func checkGolden(t *testing.T, golden reader, apply build, inputs, gradients []string, tolerance goldentest.Tolerance) {
 	t.Helper()
 	arrays := make([]array, len(inputs))
 	for i, name := range inputs {
-		arrays[i] = array{c.Shape(t, name), c.Floats(t, name)}
+		arrays[i] = golden(name)
 	}
 	tr := newTrial(t, apply, arrays...)
-	dy := c.Floats(t, "dy")
 	check := func(when string) {
 		t.Helper()
-		copy(tr.dy, dy)
+		copy(tr.dy, golden("dy").values)
 		y, dx := tr.run(t)
-		goldentest.Compare(t, "y"+when, y, c.Floats(t, "y"), tolerance)
+		goldentest.Compare(t, "y"+when, y, golden("y").values, tolerance)
 		for i, name := range gradients {
-			goldentest.Compare(t, name+when, dx[i], c.Floats(t, name), tolerance)
+			goldentest.Compare(t, name+when, dx[i], golden(name).values, tolerance)
 		}
 		for i, name := range inputs {
 			goldentest.Compare(t, name+when, tr.inputs[i], arrays[i].values, goldentest.Tolerance{})

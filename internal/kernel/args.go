@@ -6,30 +6,32 @@ import "unsafe"
 // panel wide (two vectors; one in the narrow kernel). Row r of A starts at A+AOffsets[r], row r of C at C+COffsets[r].
 // The sum runs over Runs×Length steps: after each step A moves by AStep and B by BStep, after each run by AJump and
 // BJump more. That one loop serves a dense layer (one run), the taps of a convolution (a run a kernel row) and the
-// gradient of its weights (a run an output row). Offsets, steps and jumps are in bytes. M, AOffsets, COffsets and left
-// are used up by the call.
+// gradient of its weights (a run an output row). Offsets, steps and jumps are in bytes.
 type productArgs struct {
-	A        unsafe.Pointer
-	AOffsets *int64
-	C        unsafe.Pointer
-	COffsets *int64
-	B        unsafe.Pointer
-	Init     unsafe.Pointer // a panel row that each row of C starts from; nil: C is added to
-	Mask     unsafe.Pointer // a panel row of int32, −1 for the columns of C that exist; nil: all do
-	M        int
-	Runs     int
-	Length   int
-	AStep    int
-	AJump    int
-	BStep    int
-	BJump    int
-	Floor    float32 // C = max(C, Floor), NaN kept; a NaN floor changes nothing
-	_        float32
-	left     int
+	A          unsafe.Pointer
+	AOffsets   *int64
+	C          unsafe.Pointer
+	COffsets   *int64
+	B          unsafe.Pointer
+	Init       unsafe.Pointer // a panel row that each row of C starts from; nil: C is added to
+	Mask       unsafe.Pointer // a panel row of int32, −1 for the columns of C that exist; nil: all do
+	M          int
+	Runs       int
+	Length     int
+	AStep      int
+	AJump      int
+	BStep      int
+	BJump      int
+	Floor      float32 // C = max(C, Floor), NaN kept; a NaN floor changes nothing
+	_          float32
+	scratch    [4]int // the assembly's
+	Groups     int    // the sum is of so many times Runs; 0 is 1
+	AGroupJump int    // bytes that A moves by between them
+	left       int    // the assembly's
 }
 
 // sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the
-// rows r of a block. The kernel's name says how many rows and vectors a block has.
+// rows r of a block, of each of some pieces of the whole. The kernel's name says how many rows and vectors a block has.
 type sparseArgs struct {
 	Dst     unsafe.Pointer
 	Src     unsafe.Pointer
@@ -39,7 +41,12 @@ type sparseArgs struct {
 	DstRow  int            // bytes from one row of a destination block to the next
 	SrcRow  int            // the same in the source
 	Mask    unsafe.Pointer // a vector of int32, −1 for the lanes that exist of each row's last vector; nil: all do
+	Shifts  *shift         // each bucket is summed once for each shift
+	Pieces  int            // how many
 }
+
+// shift is added to the places of a block's destination and sources, in bytes.
+type shift struct{ dst, src int }
 
 // bucket is a destination and the items that are added to it.
 type bucket struct {
@@ -53,6 +60,25 @@ type bucket struct {
 type item struct {
 	value float32
 	src   int32 // bytes
+}
+
+// gatherArgs describes the lists of the non-zero gradients of eight channels that lie side by side: of each window, the
+// gradient, unless its index is positionNone, and Base plus the window's Positions[index], which has eight elements or
+// fewer. Entries go to Items at the channel's cursor, which moves on; room for one more than are kept is needed. Sums
+// gains the gradients.
+type gatherArgs struct {
+	Gradient     unsafe.Pointer
+	GradientStep int // bytes from window to window
+	Index        unsafe.Pointer
+	IndexStep    int
+	Positions    unsafe.Pointer
+	PositionStep int
+	Windows      int
+	Base         int
+	Items        *item
+	Cursors      *[8]int
+	Sums         *[8]float32
+	scratch      int // the assembly's
 }
 
 // poolArgs describes maxima over windows: Elements entries a window, read from Src+entry.src. The maximum is stored with

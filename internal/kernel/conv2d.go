@@ -13,6 +13,9 @@ type Window struct {
 	PaddingHeight, PaddingWidth int
 }
 
+// maxWindowEntries bounds the table of the elements of all windows of an image.
+const maxWindowEntries = 1 << 26
+
 // output returns the size of the pooled map, or an error where the window does not fit PyTorch's rules.
 func (w Window) output(height, width int) (oh, ow int, err error) {
 	if w.Height < 1 || w.Width < 1 || w.StrideHeight < 1 || w.StrideWidth < 1 || w.PaddingHeight < 0 || w.PaddingWidth < 0 {
@@ -21,13 +24,17 @@ func (w Window) output(height, width int) (oh, ow int, err error) {
 	if 2*w.PaddingHeight > w.Height || 2*w.PaddingWidth > w.Width {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: padding is more than half of the window", w)
 	}
-	if w.Height*w.Width >= positionNone {
+	if tooLarge(w.Height, w.Width, w.StrideHeight, w.StrideWidth, height, width) || w.Height*w.Width >= positionNone {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: more than %d elements", w, positionNone-1)
 	}
 	if height+2*w.PaddingHeight < w.Height || width+2*w.PaddingWidth < w.Width {
 		return 0, 0, fmt.Errorf("kernel: pooling window %d×%d does not fit its %d×%d input", w.Height, w.Width, height, width)
 	}
-	return (height+2*w.PaddingHeight-w.Height)/w.StrideHeight + 1, (width+2*w.PaddingWidth-w.Width)/w.StrideWidth + 1, nil
+	oh, ow = (height+2*w.PaddingHeight-w.Height)/w.StrideHeight+1, (width+2*w.PaddingWidth-w.Width)/w.StrideWidth+1
+	if oh*ow > maxWindowEntries/(w.Height*w.Width) {
+		return 0, 0, fmt.Errorf("kernel: pooling window %+v: more than %d elements in all windows of an image", w, maxWindowEntries)
+	}
+	return oh, ow, nil
 }
 
 // Conv2DConfig describes a convolution with bias, followed, where asked for, by ReLU and by max pooling.
@@ -85,12 +92,14 @@ type convBlock struct {
 
 // convWork is a thread's memory.
 type convWork struct {
-	product productArgs
-	sparse  sparseArgs
-	pool    poolArgs
-	scratch []float32
-	lists   sparseLists
-	_       [64]byte // threads do not share cache lines
+	product  productArgs
+	sparse   sparseArgs
+	pool     poolArgs
+	gather   gatherArgs
+	scratch  []float32
+	lists    sparseLists
+	gradient []float32 // a panel of an image's gradient
+	_        [64]byte  // threads do not share cache lines
 }
 
 // blockPositions is how many positions a product call aims at: enough that a panel of weights, read from the second-level
@@ -106,6 +115,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	if f.Batch < 1 || f.Height < 1 || f.Width < 1 || f.Channels < 1 || f.Filters < 1 || f.KernelHeight < 1 ||
 		f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 || f.PaddingHeight < 0 || f.PaddingWidth < 0 {
 		return nil, fmt.Errorf("kernel: convolution %+v: sizes and strides must be positive, padding not negative", f)
+	}
+	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth, f.PaddingHeight, f.PaddingWidth) {
+		return nil, fmt.Errorf("kernel: convolution %+v: too large", f)
 	}
 	if f.Height+2*f.PaddingHeight < f.KernelHeight || f.Width+2*f.PaddingWidth < f.KernelWidth {
 		return nil, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image %d×%d",
@@ -127,7 +139,8 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	c.depth = f.KernelHeight * c.run
 	c.rowSize = (f.Width + 2*f.PaddingWidth) * f.Channels
 	c.imageSize = (f.Height + 2*f.PaddingHeight) * c.rowSize
-	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 || c.depth > math.MaxInt32/64/f.Filters {
+	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 || c.depth > math.MaxInt32/64/f.Filters ||
+		f.Batch > maxElements/max(c.imageSize, c.outHeight*c.outWidth*f.Filters) {
 		return nil, fmt.Errorf("kernel: convolution %+v: image or weights too large", f)
 	}
 	set := engine.Set
@@ -170,127 +183,6 @@ func (c *Conv2D) sizeY() int { return c.config.Batch * c.outHeight * c.outWidth 
 // position returns where the input of output position (i, j) of the convolution starts in an image, in bytes.
 func (c *Conv2D) position(i, j int) int {
 	return 4 * (i*c.config.StrideHeight*c.rowSize + j*c.config.StrideWidth*c.config.Channels)
-}
-
-// planBlocks cuts an image's output, or that of several small images, into blocks.
-func (c *Conv2D) planBlocks() {
-	if c.config.MaxPool != nil {
-		c.planPooledBlocks()
-		return
-	}
-	positions := c.convHeight * c.convWidth
-	c.images = min(max(1, blockPositions/positions), c.config.Batch)
-	total := c.images * positions
-	for first := 0; first < total; first += blockPositions {
-		var b convBlock
-		for p := first; p < min(first+blockPositions, total); p++ {
-			image, at := p/positions, p%positions
-			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(at/c.convWidth, at%c.convWidth)))
-			b.cOffsets = append(b.cOffsets, int64(4*p*c.config.Filters))
-		}
-		c.blocks = append(c.blocks, b)
-	}
-}
-
-// planPooledBlocks makes blocks of whole windows: the positions that they need, and for each window the table of its
-// elements. Positions that no window needs are not computed; those of windows that overlap are computed once a block.
-func (c *Conv2D) planPooledBlocks() {
-	windows := c.outHeight * c.outWidth
-	pool := c.config.MaxPool
-	c.images = min(max(1, blockPositions/(windows*pool.Height*pool.Width)), c.config.Batch)
-	b, known := convBlock{}, map[int]int{}
-	for w := range c.images * windows {
-		if fresh := c.missing(w, known); len(b.entries) > 0 && len(known)+fresh > blockPositions {
-			c.blocks = append(c.blocks, b)
-			b = convBlock{window: w}
-			clear(known)
-		}
-		c.addWindow(&b, w, known)
-	}
-	c.blocks = append(c.blocks, b)
-}
-
-// key numbers the convolution's output positions of all images of an item.
-func (c *Conv2D) key(window, i, j int) int {
-	return (window/(c.outHeight*c.outWidth)*c.convHeight+i)*c.convWidth + j
-}
-
-// missing counts the positions of a window that are not known yet.
-func (c *Conv2D) missing(window int, known map[int]int) int {
-	count := 0
-	c.visitWindow(window%(c.outHeight*c.outWidth), func(_, i, j int) {
-		if _, ok := known[c.key(window, i, j)]; !ok {
-			count++
-		}
-	})
-	return count
-}
-
-// addWindow appends a window to a block, with the positions that it is the first to need.
-func (c *Conv2D) addWindow(b *convBlock, window int, known map[int]int) {
-	elements, rowBytes := c.config.MaxPool.Height*c.config.MaxPool.Width, 4*c.engine.Set.panel()
-	image, first := window/(c.outHeight*c.outWidth), len(b.entries)
-	c.visitWindow(window%(c.outHeight*c.outWidth), func(position, i, j int) {
-		key := c.key(window, i, j)
-		if _, ok := known[key]; !ok {
-			known[key] = len(b.aOffsets)
-			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(i, j)))
-			b.cOffsets = append(b.cOffsets, int64(len(b.cOffsets)*rowBytes))
-		}
-		b.entries = append(b.entries, poolEntry{src: int32(known[key] * rowBytes), position: int32(position)})
-	})
-	for len(b.entries) < first+elements {
-		// In place of a position outside: an equal never wins, and NaN wins with the same position.
-		b.entries = append(b.entries, b.entries[len(b.entries)-1])
-	}
-}
-
-// visitWindow calls f for the positions of a pooling window that are inside the convolution's output.
-func (c *Conv2D) visitWindow(window int, f func(position, i, j int)) {
-	pool := c.config.MaxPool
-	top := window/c.outWidth*pool.StrideHeight - pool.PaddingHeight
-	left := window%c.outWidth*pool.StrideWidth - pool.PaddingWidth
-	for u := range pool.Height {
-		for v := range pool.Width {
-			if i, j := top+u, left+v; i >= 0 && i < c.convHeight && j >= 0 && j < c.convWidth {
-				f(u*pool.Width+v, i, j)
-			}
-		}
-	}
-}
-
-// part is a piece of the product's sum whose panel of B stays in the first-level cache.
-type part struct {
-	aShift, aJump int // bytes
-	bRow          int
-	runs, length  int
-}
-
-// splitDepth cuts a sum of runs of length elements, the runs rowBytes apart in A, into parts.
-func splitDepth(set *Set, runs, length, rowBytes int) []part {
-	const panelBytes = 12 << 10
-	if runs > 1 && rowBytes == 4*length {
-		runs, length = 1, runs*length
-	}
-	limit := panelBytes / (4 * set.panel())
-	var parts []part
-	if length > limit {
-		step := ceil(length, ceil(length, limit))
-		for r := range runs {
-			for k := 0; k < length; k += step {
-				parts = append(parts, part{aShift: r*rowBytes + 4*k, bRow: r*length + k, runs: 1, length: min(step, length-k)})
-			}
-		}
-		return parts
-	}
-	step := ceil(runs, ceil(runs, max(1, limit/length)))
-	for r := 0; r < runs; r += step {
-		parts = append(parts, part{
-			aShift: r * rowBytes, aJump: rowBytes - 4*length,
-			bRow: r * length, runs: min(step, runs-r), length: length,
-		})
-	}
-	return parts
 }
 
 // Forward computes y from x, w and b.

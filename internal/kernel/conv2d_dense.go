@@ -23,7 +23,8 @@ type denseConv2D struct {
 	one             []float32
 	columns         panels // of input channels
 	phases          []phase
-	images          int
+	images          int  // of an input item
+	together        int  // images of a product of the parameters' gradient
 	empty           bool // a phase has no taps
 	maskTask        func(worker, item int)
 	parametersTask  func(worker, item int)
@@ -41,7 +42,11 @@ type phase struct {
 }
 
 // tapBlock is how many taps' gradients are one item of work, a multiple of every tile height.
-const tapBlock = 48
+const tapBlock = 96
+
+// gradientPositions is how many positions of small images a weight gradient's product sums at a time: enough to be worth
+// loading and storing the sums, few enough that both operands stay in the first-level cache.
+const gradientPositions = 256
 
 func newDenseConv2D(c *Conv2D) *denseConv2D {
 	d := &denseConv2D{conv: c}
@@ -61,7 +66,7 @@ func (d *denseConv2D) prepare() {
 	right := max(0, (f.Width-1+f.PaddingWidth)/f.StrideWidth-(c.convWidth-1))
 	d.rowSize = (d.left + c.convWidth + right) * f.Filters
 	d.imageSize = (d.top + c.convHeight + bottom) * d.rowSize
-	d.gradient = aligned(f.Batch * d.imageSize)
+	d.gradient = aligned(f.Batch*d.imageSize + slack)[:f.Batch*d.imageSize]
 }
 
 func (d *denseConv2D) prepareParameters() {
@@ -74,6 +79,10 @@ func (d *denseConv2D) prepareParameters() {
 	d.biasSums = aligned(wide)
 	d.one = aligned(1)
 	d.one[0] = 1
+	d.together = min(max(1, gradientPositions/(c.convHeight*c.convWidth)), c.config.Batch)
+	for i := range c.work {
+		c.work[i].gradient = aligned(d.together * c.convHeight * c.convWidth * c.engine.Set.panel())
+	}
 	for tap := range c.depth {
 		u, rest := tap/c.run, tap%c.run
 		d.tapOffsets = append(d.tapOffsets, int64(4*(u*c.rowSize+rest)))
@@ -175,15 +184,21 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	blocks := ceil(c.depth, tapBlock)
 	tap := item % blocks * tapBlock
 	a, width, first := &c.work[worker].product, c.columns.width(item/blocks), c.columns.first(item/blocks)
-	for image := range f.Batch {
-		b := pointer(d.gradient[image*d.imageSize+d.top*d.rowSize+d.left*f.Filters+first:])
+	b := c.work[worker].gradient
+	positions := c.convHeight * c.convWidth
+	for image := 0; image < f.Batch; image += d.together {
+		images := min(d.together, f.Batch-image)
+		for i := range images {
+			d.packGradient(b[i*positions*width:], image+i, item/blocks)
+		}
 		*a = productArgs{
 			A: c.source(image), AOffsets: &d.tapOffsets[tap],
 			C: pointer(d.transposed[first:]), COffsets: &d.rowOffsets[tap],
-			B: b, M: min(tapBlock, c.depth-tap), Runs: c.convHeight, Length: c.convWidth,
-			AStep: 4 * f.StrideWidth * f.Channels,
-			AJump: 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels),
-			BStep: 4 * f.Filters, BJump: 4 * (d.rowSize - c.convWidth*f.Filters), Floor: nan32,
+			B: pointer(b), M: min(tapBlock, c.depth-tap), Groups: images, Runs: c.convHeight, Length: c.convWidth,
+			AStep:      4 * f.StrideWidth * f.Channels,
+			AJump:      4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels),
+			AGroupJump: 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize),
+			BStep:      4 * width, Floor: nan32,
 		}
 		if image == 0 {
 			a.Init = pointer(c.columns.zeros)
@@ -194,13 +209,33 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 		}
 		*a = productArgs{
 			A: pointer(d.one), AOffsets: &d.rowOffsets[0], C: pointer(d.biasSums[first:]), COffsets: &d.rowOffsets[0],
-			B: b, M: 1, Runs: c.convHeight, Length: c.convWidth,
-			BStep: 4 * f.Filters, BJump: 4 * (d.rowSize - c.convWidth*f.Filters), Floor: nan32,
+			B: pointer(b), M: 1, Runs: 1, Length: images * positions, BStep: 4 * width, Floor: nan32,
 		}
 		if image == 0 {
 			a.Init = pointer(c.columns.zeros)
 		}
 		c.engine.Set.productPanel(a, width)
+	}
+}
+
+// packGradient stores a panel of an image's gradient in order. Columns that do not exist hold what lies behind the row:
+// nothing reads what becomes of them.
+func (d *denseConv2D) packGradient(dst []float32, image, panel int) {
+	c, filters := d.conv, d.conv.config.Filters
+	width, first := c.columns.width(panel), c.columns.first(panel)
+	for i := range c.convHeight {
+		at := image*d.imageSize + (i+d.top)*d.rowSize + d.left*filters + first
+		if width == c.engine.Set.panel() {
+			c.engine.Set.copyPanel(&dst[0], &d.gradient[at], 4*filters, c.convWidth)
+		} else {
+			src := d.gradient[at:cap(d.gradient):cap(d.gradient)]
+			for j := range c.convWidth {
+				for k := 0; k < width; k += 8 {
+					*(*[8]float32)(dst[j*width+k:]) = *(*[8]float32)(src[j*filters+k:])
+				}
+			}
+		}
+		dst = dst[c.convWidth*width:]
 	}
 }
 

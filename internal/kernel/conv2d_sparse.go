@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // sparseConv2D is the gradient of a convolution that max pooling follows. Of each window one position receives the
 // gradient, and none where ReLU cut it off; so the sums run over the positions that have one. That is exact: what is left
@@ -12,6 +15,7 @@ type sparseConv2D struct {
 	chunks    []chunk
 	mask      []int32
 	images    int // taken together
+	capacity  int // of a channel's list
 	weights   []float32
 	padded    [][]float32 // by worker: gradient of padded images
 
@@ -23,20 +27,25 @@ type sparseLists struct {
 	items   []item
 	buckets []bucket
 	counts  []int32
+	cursors [channelBlock]int
+	sums    [channelBlock]float32
 }
 
-// chunk is a part of a filter, rows kernel rows by vectors, that is summed in registers.
+// chunk is the parts of a filter that one kernel sums in registers: rows kernel rows by vectors each, at every shift. The
+// shifts' dst is in a filter, their src in an image.
 type chunk struct {
-	row, rows      int
-	first, vectors int // in vectors of a kernel row
-	partial        bool
+	rows, vectors int
+	partial       bool
+	shifts        []shift
+	swapped       []shift // dst in an image, src in a filter
 }
 
 // registersForSums is how many vectors a chunk may have.
 const registersForSums = 12
 
-func sparseChunks(kernelHeight, run, lanes int) []chunk {
-	vectors := ceil(run, lanes)
+func sparseChunks(c *Conv2D) []chunk {
+	lanes, kernelHeight := c.engine.Set.lanes, c.config.KernelHeight
+	vectors := ceil(c.run, lanes)
 	rows, columns := 1, ceil(vectors, ceil(vectors, registersForSums))
 	if columns == vectors {
 		rows = min(5, registersForSums/vectors)
@@ -45,9 +54,17 @@ func sparseChunks(kernelHeight, run, lanes int) []chunk {
 	var chunks []chunk
 	for r := 0; r < kernelHeight; r += rows {
 		for v := 0; v < vectors; v += columns {
-			k := chunk{row: r, rows: min(rows, kernelHeight-r), first: v, vectors: min(columns, vectors-v)}
-			k.partial = k.first+k.vectors == vectors && run%lanes != 0
-			chunks = append(chunks, k)
+			k := chunk{rows: min(rows, kernelHeight-r), vectors: min(columns, vectors-v)}
+			k.partial = v+k.vectors == vectors && c.run%lanes != 0
+			filter, image := 4*(r*c.run+v*lanes), 4*(r*c.rowSize+v*lanes)
+			at := slices.IndexFunc(chunks, func(o chunk) bool {
+				return o.rows == k.rows && o.vectors == k.vectors && o.partial == k.partial
+			})
+			if at < 0 {
+				at, chunks = len(chunks), append(chunks, k)
+			}
+			chunks[at].shifts = append(chunks[at].shifts, shift{filter, image})
+			chunks[at].swapped = append(chunks[at].swapped, shift{image, filter})
 		}
 	}
 	return chunks
@@ -59,7 +76,7 @@ const channelBlock = 8
 func newSparseConv2D(c *Conv2D) *sparseConv2D {
 	s := &sparseConv2D{conv: c, elements: c.config.MaxPool.Height * c.config.MaxPool.Width}
 	windows := c.outHeight * c.outWidth
-	s.positions = make([]int32, windows*s.elements)
+	s.positions = make([]int32, windows*s.elements, windows*s.elements+8) // read in eights
 	for w := range windows {
 		for p := range s.elements {
 			s.positions[w*s.elements+p] = -1
@@ -67,25 +84,25 @@ func newSparseConv2D(c *Conv2D) *sparseConv2D {
 		c.visitWindow(w, func(position, i, j int) { s.positions[w*s.elements+position] = int32(c.position(i, j)) })
 	}
 	lanes := c.engine.Set.lanes
-	s.chunks = sparseChunks(c.config.KernelHeight, c.run, lanes)
+	s.chunks = sparseChunks(c)
 	if rest := c.run % lanes; rest != 0 {
 		s.mask = make([]int32, lanes)
 		for i := range rest {
 			s.mask[i] = -1
 		}
 	}
-	// Two images of some 16 KB, or more smaller ones, keep the sums' traffic low beside the products.
-	s.images = min(max(1, (10<<10)/c.imageSize), c.config.Batch)
+	// Small images are taken together, as far as they fit the first-level cache: that keeps the sums' traffic low.
+	s.images = min(max(1, (5<<10)/c.imageSize), c.config.Batch)
+	s.capacity = s.images*windows + 1
 	s.parametersTask, s.inputTask = s.parametersItem, s.inputItem
 	return s
 }
 
 func (s *sparseConv2D) backwardParameters() {
 	c := s.conv
-	windows := c.outHeight * c.outWidth
 	for i := range c.work {
 		l := &c.work[i].lists
-		s.grow(l, channelBlock*s.images*windows, channelBlock)
+		s.grow(l, channelBlock*s.capacity, channelBlock)
 	}
 	c.engine.Pool.Run(ceil(c.config.Filters, channelBlock), s.parametersTask)
 }
@@ -111,42 +128,63 @@ func (s *sparseConv2D) parametersItem(worker, block int) {
 	channels := min(channelBlock, filters-first)
 	clear(c.dw[first*c.depth : (first+channels)*c.depth])
 	clear(c.db[first : first+channels])
-	windows := c.outHeight * c.outWidth
-	capacity := s.images * windows
 	for image := 0; image < c.config.Batch; image += s.images {
 		images := min(s.images, c.config.Batch-image)
-		counts := ws.lists.counts[:channels]
-		clear(counts)
-		for i := range images * windows {
-			at := (image*windows+i)*filters + first
-			gradients, index := c.dy[at:at+channels], c.index[at:at+channels]
-			base, window := int32(i/windows*c.imageSize*4), i%windows*s.elements
-			for k, g := range gradients {
-				if p := index[k]; p != positionNone && g != 0 {
-					ws.lists.items[k*capacity+int(counts[k])] = item{value: g, src: base + s.positions[window+int(p)]}
-					counts[k]++
-				}
-			}
+		s.listChannels(ws, image, images, first, channels)
+		for k := range channels {
+			start := k * s.capacity
+			c.db[first+k] += ws.lists.sums[k]
+			ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth), count: int32(ws.lists.cursors[k] - start), start: int32(8 * start)}
 		}
-		for k, n := range counts {
-			ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth), count: n, start: int32(8 * k * capacity)}
-			sum := c.db[first+k]
-			for _, it := range ws.lists.items[k*capacity : k*capacity+int(n)] {
-				sum += it.value
-			}
-			c.db[first+k] = sum
-		}
-		for _, k := range s.chunks {
+		for i := range s.chunks {
+			k := &s.chunks[i]
 			ws.sparse = sparseArgs{
-				Dst:     pointer(c.dw[first*c.depth+k.row*c.run+k.first*c.engine.Set.lanes:]),
-				Src:     unsafe.Add(c.source(image), 4*(k.row*c.rowSize+k.first*c.engine.Set.lanes)),
+				Dst: pointer(c.dw[first*c.depth:]), Src: c.source(image),
 				Buckets: &ws.lists.buckets[0], Count: channels, Items: &ws.lists.items[0],
-				DstRow: 4 * c.run, SrcRow: 4 * c.rowSize,
-			}
-			if k.partial {
-				ws.sparse.Mask = unsafe.Pointer(&s.mask[0])
+				DstRow: 4 * c.run, SrcRow: 4 * c.rowSize, Mask: s.lanes(k), Shifts: &k.shifts[0], Pieces: len(k.shifts),
 			}
 			c.engine.Set.sparse(k.rows, k.vectors, &ws.sparse)
+		}
+	}
+}
+
+// lanes returns the mask of a chunk's last vectors.
+func (s *sparseConv2D) lanes(k *chunk) unsafe.Pointer {
+	if k.partial {
+		return unsafe.Pointer(&s.mask[0])
+	}
+	return nil
+}
+
+// listChannels lists the gradients of a block of channels of some images, channel k from item k·capacity on, and adds
+// them to the sums.
+func (s *sparseConv2D) listChannels(ws *convWork, image, images, first, channels int) {
+	c := s.conv
+	l, windows, filters := &ws.lists, c.outHeight*c.outWidth, c.config.Filters
+	for k := range l.cursors {
+		l.cursors[k], l.sums[k] = k*s.capacity, 0
+	}
+	for i := range images {
+		at, base := (image+i)*windows*filters+first, 4*i*c.imageSize
+		if channels == channelBlock && s.elements <= 8 {
+			ws.gather = gatherArgs{
+				Gradient: pointer(c.dy[at:]), GradientStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]), IndexStep: 2 * filters,
+				Positions: unsafe.Pointer(&s.positions[0]), PositionStep: 4 * s.elements, Windows: windows, Base: base,
+				Items: &l.items[0], Cursors: &l.cursors, Sums: &l.sums,
+			}
+			c.engine.Set.gather(&ws.gather)
+			continue
+		}
+		for w := range windows {
+			gradients, index := c.dy[at:at+channels], c.index[at:at+channels]
+			for k, g := range gradients {
+				if p := index[k]; p != positionNone && g != 0 {
+					l.items[l.cursors[k]] = item{value: g, src: int32(base) + s.positions[w*s.elements+int(p)]}
+					l.cursors[k]++
+					l.sums[k] += g
+				}
+			}
+			at += filters
 		}
 	}
 }
@@ -193,17 +231,16 @@ func (s *sparseConv2D) inputItem(worker, item int) {
 		weights = s.weights
 	}
 	if used > 0 {
-		for _, k := range s.chunks {
-			ws.sparse = sparseArgs{
-				Dst:     unsafe.Add(pointer(dx), 4*(k.row*c.rowSize+k.first*c.engine.Set.lanes)),
-				Src:     unsafe.Add(pointer(weights), 4*(k.row*c.run+k.first*c.engine.Set.lanes)),
-				Buckets: &ws.lists.buckets[0], Count: used, Items: &ws.lists.items[0],
-				DstRow: 4 * c.rowSize, SrcRow: 4 * c.run,
+		for i := range s.chunks {
+			k := &s.chunks[i]
+			for j := range k.swapped { // one at a time: that part of all filters stays in the first-level cache
+				ws.sparse = sparseArgs{
+					Dst: pointer(dx), Src: pointer(weights),
+					Buckets: &ws.lists.buckets[0], Count: used, Items: &ws.lists.items[0],
+					DstRow: 4 * c.rowSize, SrcRow: 4 * c.run, Mask: s.lanes(k), Shifts: &k.swapped[j], Pieces: 1,
+				}
+				c.engine.Set.sparse(k.rows, k.vectors, &ws.sparse)
 			}
-			if k.partial {
-				ws.sparse.Mask = unsafe.Pointer(&s.mask[0])
-			}
-			c.engine.Set.sparse(k.rows, k.vectors, &ws.sparse)
 		}
 	}
 	if s.padded != nil {

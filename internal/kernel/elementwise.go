@@ -4,16 +4,6 @@ package kernel
 
 func (s *Set) whole(n int) int { return n &^ (s.lanes - 1) }
 
-func (s *Set) reluSlice(y, x []float32) {
-	n := s.whole(len(y))
-	if n > 0 {
-		s.relu(&y[0], &x[0], n)
-	}
-	if n < len(y) {
-		portableReLU(&y[n], &x[n], len(y)-n)
-	}
-}
-
 func (s *Set) reluGradients(dx, dy, y []float32) {
 	n := s.whole(len(y))
 	if n > 0 {

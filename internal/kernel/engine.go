@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -42,6 +43,12 @@ func aligned(n int) []float32 {
 }
 
 func pointer(s []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
+
+// tooLarge reports whether a size is beyond what products of three sizes may be computed of without overflow.
+func tooLarge(sizes ...int) bool { return slices.Max(sizes) > 1<<20 }
+
+// maxElements bounds the elements of a plan's tensors.
+const maxElements = 1 << 33
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 

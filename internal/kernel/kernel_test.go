@@ -96,6 +96,7 @@ func TestArgumentLayout(t *testing.T) {
 	var p productArgs
 	var s sparseArgs
 	var o poolArgs
+	var g gatherArgs
 	for _, test := range []struct {
 		name      string
 		got, want uintptr
@@ -107,15 +108,18 @@ func TestArgumentLayout(t *testing.T) {
 		{"product.Length", unsafe.Offsetof(p.Length), 72}, {"product.AStep", unsafe.Offsetof(p.AStep), 80},
 		{"product.AJump", unsafe.Offsetof(p.AJump), 88}, {"product.BStep", unsafe.Offsetof(p.BStep), 96},
 		{"product.BJump", unsafe.Offsetof(p.BJump), 104}, {"product.Floor", unsafe.Offsetof(p.Floor), 112},
-		{"product.left", unsafe.Offsetof(p.left), 120},
+		{"product.scratch", unsafe.Offsetof(p.scratch), 120},
+		{"product.Groups", unsafe.Offsetof(p.Groups), 152}, {"product.AGroupJump", unsafe.Offsetof(p.AGroupJump), 160}, {"product.left", unsafe.Offsetof(p.left), 168},
 		{"sparse.Src", unsafe.Offsetof(s.Src), 8}, {"sparse.Buckets", unsafe.Offsetof(s.Buckets), 16},
 		{"sparse.Count", unsafe.Offsetof(s.Count), 24}, {"sparse.Items", unsafe.Offsetof(s.Items), 32},
 		{"sparse.DstRow", unsafe.Offsetof(s.DstRow), 40}, {"sparse.SrcRow", unsafe.Offsetof(s.SrcRow), 48},
-		{"sparse.Mask", unsafe.Offsetof(s.Mask), 56}, {"bucket", unsafe.Sizeof(bucket{}), 16}, {"item", unsafe.Sizeof(item{}), 8},
+		{"sparse.Mask", unsafe.Offsetof(s.Mask), 56}, {"sparse.Shifts", unsafe.Offsetof(s.Shifts), 64}, {"sparse.Pieces", unsafe.Offsetof(s.Pieces), 72}, {"bucket", unsafe.Sizeof(bucket{}), 16}, {"item", unsafe.Sizeof(item{}), 8},
 		{"pool.Entries", unsafe.Offsetof(o.Entries), 8}, {"pool.Y", unsafe.Offsetof(o.Y), 16}, {"pool.YStep", unsafe.Offsetof(o.YStep), 24},
 		{"pool.Index", unsafe.Offsetof(o.Index), 32}, {"pool.IndexStep", unsafe.Offsetof(o.IndexStep), 40},
 		{"pool.Windows", unsafe.Offsetof(o.Windows), 48}, {"pool.Elements", unsafe.Offsetof(o.Elements), 56},
 		{"pool.Vectors", unsafe.Offsetof(o.Vectors), 64}, {"pool.Floor", unsafe.Offsetof(o.Floor), 72},
+		{"gather.Windows", unsafe.Offsetof(g.Windows), 48}, {"gather.Base", unsafe.Offsetof(g.Base), 56}, {"gather.Items", unsafe.Offsetof(g.Items), 64},
+		{"gather.Cursors", unsafe.Offsetof(g.Cursors), 72}, {"gather.Sums", unsafe.Offsetof(g.Sums), 80}, {"gather.scratch", unsafe.Offsetof(g.scratch), 88},
 		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
 		{"rmsprop.decayed", unsafe.Offsetof(rmspropConstants{}.decayed), 24},
 	} {

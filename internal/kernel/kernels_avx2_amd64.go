@@ -213,3 +213,8 @@ func copyRowsAVX2(dst *float32, src *float32, srcStep int, rows int)
 //
 //go:noescape
 func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
+
+// gather8AVX2 lists the non-zero gradients of eight channels; see gatherArgs.
+//
+//go:noescape
+func gather8AVX2(args *byte)

@@ -8,9 +8,15 @@
 // Requires: AVX, FMA3
 TEXT ·productAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ CX, 128(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 136(AX)
+	MOVQ 56(AX), CX
+	MOVQ CX, 144(AX)
 
 tile:
-	MOVQ 56(AX), CX
+	MOVQ 144(AX), CX
 	CMPQ CX, $0x06
 	JGE  rows6
 	CMPQ CX, $0x05
@@ -23,6 +29,7 @@ tile:
 	JEQ  rows2
 	CMPQ CX, $0x01
 	JEQ  rows1
+	VZEROUPPER
 	RET
 
 rows6:
@@ -44,7 +51,7 @@ rows6:
 	JMP     start003
 
 accumulate001:
-	MOVQ    24(AX), CX
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -91,7 +98,7 @@ partialLoad002:
 	VMASKMOVPS 32(CX), Y11, Y11
 
 start003:
-	MOVQ 8(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -106,15 +113,117 @@ start003:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
 	XORQ R10, R10
-	MOVQ 64(AX), R11
-	MOVQ R11, 120(AX)
+	MOVQ 152(AX), R11
+	MOVQ R11, 168(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
-run004:
-	MOVQ 72(AX), R11
+group004:
+	MOVQ 64(AX), R11
+	MOVQ R11, 120(AX)
 
-step005:
+run005:
+	MOVQ 72(AX), R11
+	SUBQ $0x04, R11
+	JLT  rest008
+
+steps006:
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VBROADCASTSS (DX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (BX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (SI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R8)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VBROADCASTSS (DX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (BX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (SI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R8)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VBROADCASTSS (DX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (BX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (SI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R8)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	VMOVUPS      (R9), Y12
+	VMOVUPS      32(R9), Y13
+	VBROADCASTSS (DX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (BX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (SI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DI)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R8)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R10*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	SUBQ         $0x04, R11
+	JGE          steps006
+
+rest008:
+	ADDQ $0x04, R11
+	JZ   end009
+
+step007:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	VBROADCASTSS (DX)(R10*1), Y14
@@ -138,11 +247,16 @@ step005:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	DECQ         R11
-	JNZ          step005
+	JNZ          step007
+
+end009:
 	ADDQ         88(AX), R10
 	ADDQ         104(AX), R9
 	DECQ         120(AX)
-	JNZ          run004
+	JNZ          run005
+	ADDQ         160(AX), R10
+	DECQ         168(AX)
+	JGT          group004
 	VBROADCASTSS 112(AX), Y12
 	VMAXPS       Y0, Y12, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -156,7 +270,7 @@ step005:
 	VMAXPS       Y9, Y12, Y9
 	VMAXPS       Y10, Y12, Y10
 	VMAXPS       Y11, Y12, Y11
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -171,7 +285,7 @@ step005:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), R9
 	TESTQ        R9, R9
-	JNZ          partialStore006
+	JNZ          partialStore010
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
@@ -184,9 +298,9 @@ step005:
 	VMOVUPS      Y9, 32(R8)
 	VMOVUPS      Y10, (CX)
 	VMOVUPS      Y11, 32(CX)
-	JMP          done007
+	JMP          done011
 
-partialStore006:
+partialStore010:
 	VMOVUPS    (R9), Y12
 	VMASKMOVPS Y0, Y12, (DX)
 	VMASKMOVPS Y2, Y12, (BX)
@@ -202,16 +316,16 @@ partialStore006:
 	VMASKMOVPS Y9, Y0, 32(R8)
 	VMASKMOVPS Y11, Y0, 32(CX)
 
-done007:
-	ADDQ $0x00000030, 8(AX)
-	ADDQ $0x00000030, 24(AX)
-	SUBQ $0x00000006, 56(AX)
+done011:
+	ADDQ $0x00000030, 128(AX)
+	ADDQ $0x00000030, 136(AX)
+	SUBQ $0x00000006, 144(AX)
 	JMP  tile
 
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate008
+	JZ      accumulate012
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -222,10 +336,10 @@ rows5:
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
-	JMP     start010
+	JMP     start014
 
-accumulate008:
-	MOVQ    24(AX), CX
+accumulate012:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -238,7 +352,7 @@ accumulate008:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad009
+	JNZ     partialLoad013
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -249,9 +363,9 @@ accumulate008:
 	VMOVUPS 32(DI), Y7
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	JMP     start010
+	JMP     start014
 
-partialLoad009:
+partialLoad013:
 	VMOVUPS    (R8), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -265,8 +379,8 @@ partialLoad009:
 	VMASKMOVPS 32(DI), Y9, Y7
 	VMASKMOVPS 32(CX), Y9, Y9
 
-start010:
-	MOVQ 8(AX), CX
+start014:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -279,15 +393,105 @@ start010:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
 	XORQ R9, R9
-	MOVQ 64(AX), R10
-	MOVQ R10, 120(AX)
+	MOVQ 152(AX), R10
+	MOVQ R10, 168(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-run011:
-	MOVQ 72(AX), R10
+group015:
+	MOVQ 64(AX), R10
+	MOVQ R10, 120(AX)
 
-step012:
+run016:
+	MOVQ 72(AX), R10
+	SUBQ $0x04, R10
+	JLT  rest019
+
+steps017:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (DX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (SI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (DX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (SI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (DX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (SI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (DX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (BX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (SI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DI)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(R9*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	SUBQ         $0x04, R10
+	JGE          steps017
+
+rest019:
+	ADDQ $0x04, R10
+	JZ   end020
+
+step018:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS (DX)(R9*1), Y12
@@ -308,11 +512,16 @@ step012:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step012
+	JNZ          step018
+
+end020:
 	ADDQ         88(AX), R9
 	ADDQ         104(AX), R8
 	DECQ         120(AX)
-	JNZ          run011
+	JNZ          run016
+	ADDQ         160(AX), R9
+	DECQ         168(AX)
+	JGT          group015
 	VBROADCASTSS 112(AX), Y10
 	VMAXPS       Y0, Y10, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -324,7 +533,7 @@ step012:
 	VMAXPS       Y7, Y10, Y7
 	VMAXPS       Y8, Y10, Y8
 	VMAXPS       Y9, Y10, Y9
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -337,7 +546,7 @@ step012:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore013
+	JNZ          partialStore021
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
@@ -348,9 +557,9 @@ step012:
 	VMOVUPS      Y7, 32(DI)
 	VMOVUPS      Y8, (CX)
 	VMOVUPS      Y9, 32(CX)
-	JMP          done014
+	JMP          done022
 
-partialStore013:
+partialStore021:
 	VMOVUPS    (AX), Y10
 	VMASKMOVPS Y0, Y10, (DX)
 	VMASKMOVPS Y2, Y10, (BX)
@@ -364,13 +573,14 @@ partialStore013:
 	VMASKMOVPS Y7, Y0, 32(DI)
 	VMASKMOVPS Y9, Y0, 32(CX)
 
-done014:
+done022:
+	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate015
+	JZ      accumulate023
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -379,10 +589,10 @@ rows4:
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     start017
+	JMP     start025
 
-accumulate015:
-	MOVQ    24(AX), CX
+accumulate023:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -393,7 +603,7 @@ accumulate015:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad016
+	JNZ     partialLoad024
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -402,9 +612,9 @@ accumulate015:
 	VMOVUPS 32(SI), Y5
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	JMP     start017
+	JMP     start025
 
-partialLoad016:
+partialLoad024:
 	VMOVUPS    (DI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -416,8 +626,8 @@ partialLoad016:
 	VMASKMOVPS 32(SI), Y7, Y5
 	VMASKMOVPS 32(CX), Y7, Y7
 
-start017:
-	MOVQ 8(AX), CX
+start025:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -428,15 +638,93 @@ start017:
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
 	XORQ R8, R8
-	MOVQ 64(AX), R9
-	MOVQ R9, 120(AX)
+	MOVQ 152(AX), R9
+	MOVQ R9, 168(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-run018:
-	MOVQ 72(AX), R9
+group026:
+	MOVQ 64(AX), R9
+	MOVQ R9, 120(AX)
 
-step019:
+run027:
+	MOVQ 72(AX), R9
+	SUBQ $0x04, R9
+	JLT  rest030
+
+steps028:
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (BX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (SI)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (BX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (SI)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (BX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (SI)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	VMOVUPS      (DI), Y8
+	VMOVUPS      32(DI), Y9
+	VBROADCASTSS (DX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (BX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (SI)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	SUBQ         $0x04, R9
+	JGE          steps028
+
+rest030:
+	ADDQ $0x04, R9
+	JZ   end031
+
+step029:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (DX)(R8*1), Y10
@@ -454,11 +742,16 @@ step019:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step019
+	JNZ          step029
+
+end031:
 	ADDQ         88(AX), R8
 	ADDQ         104(AX), DI
 	DECQ         120(AX)
-	JNZ          run018
+	JNZ          run027
+	ADDQ         160(AX), R8
+	DECQ         168(AX)
+	JGT          group026
 	VBROADCASTSS 112(AX), Y8
 	VMAXPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -468,7 +761,7 @@ step019:
 	VMAXPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y8, Y6
 	VMAXPS       Y7, Y8, Y7
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -479,7 +772,7 @@ step019:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore020
+	JNZ          partialStore032
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
@@ -488,9 +781,9 @@ step019:
 	VMOVUPS      Y5, 32(SI)
 	VMOVUPS      Y6, (CX)
 	VMOVUPS      Y7, 32(CX)
-	JMP          done021
+	JMP          done033
 
-partialStore020:
+partialStore032:
 	VMOVUPS    (AX), Y8
 	VMASKMOVPS Y0, Y8, (DX)
 	VMASKMOVPS Y2, Y8, (BX)
@@ -502,23 +795,24 @@ partialStore020:
 	VMASKMOVPS Y5, Y0, 32(SI)
 	VMASKMOVPS Y7, Y0, 32(CX)
 
-done021:
+done033:
+	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate022
+	JZ      accumulate034
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVUPS 32(CX), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
-	JMP     start024
+	JMP     start036
 
-accumulate022:
-	MOVQ    24(AX), CX
+accumulate034:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -527,16 +821,16 @@ accumulate022:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad023
+	JNZ     partialLoad035
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	JMP     start024
+	JMP     start036
 
-partialLoad023:
+partialLoad035:
 	VMOVUPS    (SI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -546,8 +840,8 @@ partialLoad023:
 	VMASKMOVPS 32(BX), Y5, Y3
 	VMASKMOVPS 32(CX), Y5, Y5
 
-start024:
-	MOVQ 8(AX), CX
+start036:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -556,15 +850,81 @@ start024:
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
 	XORQ DI, DI
-	MOVQ 64(AX), R8
-	MOVQ R8, 120(AX)
+	MOVQ 152(AX), R8
+	MOVQ R8, 168(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-run025:
-	MOVQ 72(AX), R8
+group037:
+	MOVQ 64(AX), R8
+	MOVQ R8, 120(AX)
 
-step026:
+run038:
+	MOVQ 72(AX), R8
+	SUBQ $0x04, R8
+	JLT  rest041
+
+steps039:
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	VBROADCASTSS (DX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (BX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	VBROADCASTSS (DX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (BX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	VBROADCASTSS (DX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (BX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	VMOVUPS      (SI), Y6
+	VMOVUPS      32(SI), Y7
+	VBROADCASTSS (DX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (BX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	SUBQ         $0x04, R8
+	JGE          steps039
+
+rest041:
+	ADDQ $0x04, R8
+	JZ   end042
+
+step040:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
 	VBROADCASTSS (DX)(DI*1), Y8
@@ -579,11 +939,16 @@ step026:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step026
+	JNZ          step040
+
+end042:
 	ADDQ         88(AX), DI
 	ADDQ         104(AX), SI
 	DECQ         120(AX)
-	JNZ          run025
+	JNZ          run038
+	ADDQ         160(AX), DI
+	DECQ         168(AX)
+	JGT          group037
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -591,7 +956,7 @@ step026:
 	VMAXPS       Y3, Y6, Y3
 	VMAXPS       Y4, Y6, Y4
 	VMAXPS       Y5, Y6, Y5
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -600,16 +965,16 @@ step026:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore027
+	JNZ          partialStore043
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
 	VMOVUPS      Y3, 32(BX)
 	VMOVUPS      Y4, (CX)
 	VMOVUPS      Y5, 32(CX)
-	JMP          done028
+	JMP          done044
 
-partialStore027:
+partialStore043:
 	VMOVUPS    (AX), Y6
 	VMASKMOVPS Y0, Y6, (DX)
 	VMASKMOVPS Y2, Y6, (BX)
@@ -619,35 +984,36 @@ partialStore027:
 	VMASKMOVPS Y3, Y0, 32(BX)
 	VMASKMOVPS Y5, Y0, 32(CX)
 
-done028:
+done044:
+	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate029
+	JZ      accumulate045
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVUPS 32(CX), Y1
 	VMOVAPS Y1, Y3
-	JMP     start031
+	JMP     start047
 
-accumulate029:
-	MOVQ    24(AX), CX
+accumulate045:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad030
+	JNZ     partialLoad046
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	JMP     start031
+	JMP     start047
 
-partialLoad030:
+partialLoad046:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y2
@@ -655,23 +1021,77 @@ partialLoad030:
 	VMASKMOVPS 32(DX), Y3, Y1
 	VMASKMOVPS 32(CX), Y3, Y3
 
-start031:
-	MOVQ 8(AX), CX
+start047:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
 	XORQ SI, SI
-	MOVQ 64(AX), DI
-	MOVQ DI, 120(AX)
+	MOVQ 152(AX), DI
+	MOVQ DI, 168(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-run032:
-	MOVQ 72(AX), DI
+group048:
+	MOVQ 64(AX), DI
+	MOVQ DI, 120(AX)
 
-step033:
+run049:
+	MOVQ 72(AX), DI
+	SUBQ $0x04, DI
+	JLT  rest052
+
+steps050:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (DX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	SUBQ         $0x04, DI
+	JGE          steps050
+
+rest052:
+	ADDQ $0x04, DI
+	JZ   end053
+
+step051:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (DX)(SI*1), Y6
@@ -683,31 +1103,36 @@ step033:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step033
+	JNZ          step051
+
+end053:
 	ADDQ         88(AX), SI
 	ADDQ         104(AX), BX
 	DECQ         120(AX)
-	JNZ          run032
+	JNZ          run049
+	ADDQ         160(AX), SI
+	DECQ         168(AX)
+	JGT          group048
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y4, Y3
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), CX
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore034
+	JNZ          partialStore054
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (CX)
 	VMOVUPS      Y3, 32(CX)
-	JMP          done035
+	JMP          done055
 
-partialStore034:
+partialStore054:
 	VMOVUPS    (AX), Y4
 	VMASKMOVPS Y0, Y4, (DX)
 	VMASKMOVPS Y2, Y4, (CX)
@@ -715,49 +1140,92 @@ partialStore034:
 	VMASKMOVPS Y1, Y0, 32(DX)
 	VMASKMOVPS Y3, Y0, 32(CX)
 
-done035:
+done055:
+	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate036
+	JZ      accumulate056
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start038
+	JMP     start058
 
-accumulate036:
-	MOVQ    24(AX), CX
+accumulate056:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad037
+	JNZ     partialLoad057
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start038
+	JMP     start058
 
-partialLoad037:
+partialLoad057:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(CX), Y1, Y1
 
-start038:
-	MOVQ 8(AX), CX
+start058:
+	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
 	XORQ BX, BX
-	MOVQ 64(AX), SI
-	MOVQ SI, 120(AX)
+	MOVQ 152(AX), SI
+	MOVQ SI, 168(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-run039:
-	MOVQ 72(AX), SI
+group059:
+	MOVQ 64(AX), SI
+	MOVQ SI, 120(AX)
 
-step040:
+run060:
+	MOVQ 72(AX), SI
+	SUBQ $0x04, SI
+	JLT  rest063
+
+steps061:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
+	JGE          steps061
+
+rest063:
+	ADDQ $0x04, SI
+	JZ   end064
+
+step062:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	VBROADCASTSS (CX)(BX*1), Y4
@@ -766,40 +1234,52 @@ step040:
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step040
+	JNZ          step062
+
+end064:
 	ADDQ         88(AX), BX
 	ADDQ         104(AX), DX
 	DECQ         120(AX)
-	JNZ          run039
+	JNZ          run060
+	ADDQ         160(AX), BX
+	DECQ         168(AX)
+	JGT          group059
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), CX
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore041
+	JNZ          partialStore065
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	JMP          done042
+	JMP          done066
 
-partialStore041:
+partialStore065:
 	VMOVUPS    (AX), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	VMOVUPS    32(AX), Y0
 	VMASKMOVPS Y1, Y0, 32(CX)
 
-done042:
+done066:
+	VZEROUPPER
 	RET
 
 // func productNarrowAVX2(args *byte)
 // Requires: AVX, FMA3
 TEXT ·productNarrowAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ CX, 128(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 136(AX)
+	MOVQ 56(AX), CX
+	MOVQ CX, 144(AX)
 
 tile:
-	MOVQ 56(AX), CX
+	MOVQ 144(AX), CX
 	CMPQ CX, $0x06
 	JGE  rows6
 	CMPQ CX, $0x05
@@ -812,6 +1292,7 @@ tile:
 	JEQ  rows2
 	CMPQ CX, $0x01
 	JEQ  rows1
+	VZEROUPPER
 	RET
 
 rows6:
@@ -827,7 +1308,7 @@ rows6:
 	JMP     start003
 
 accumulate001:
-	MOVQ    24(AX), CX
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -861,7 +1342,7 @@ partialLoad002:
 	VMASKMOVPS (CX), Y5, Y5
 
 start003:
-	MOVQ 8(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -876,15 +1357,89 @@ start003:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
 	XORQ R10, R10
-	MOVQ 64(AX), R11
-	MOVQ R11, 120(AX)
+	MOVQ 152(AX), R11
+	MOVQ R11, 168(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
-run004:
-	MOVQ 72(AX), R11
+group004:
+	MOVQ 64(AX), R11
+	MOVQ R11, 120(AX)
 
-step005:
+run005:
+	MOVQ 72(AX), R11
+	SUBQ $0x04, R11
+	JLT  rest008
+
+steps006:
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (DX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (DI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (R8)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (DX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (DI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (R8)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (DX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (DI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (R8)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (DX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (BX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (SI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (DI)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (R8)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R10*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R13, R9
+	SUBQ         $0x04, R11
+	JGE          steps006
+
+rest008:
+	ADDQ $0x04, R11
+	JZ   end009
+
+step007:
 	VMOVUPS      (R9), Y6
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
@@ -901,11 +1456,16 @@ step005:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	DECQ         R11
-	JNZ          step005
+	JNZ          step007
+
+end009:
 	ADDQ         88(AX), R10
 	ADDQ         104(AX), R9
 	DECQ         120(AX)
-	JNZ          run004
+	JNZ          run005
+	ADDQ         160(AX), R10
+	DECQ         168(AX)
+	JGT          group004
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -913,7 +1473,7 @@ step005:
 	VMAXPS       Y3, Y6, Y3
 	VMAXPS       Y4, Y6, Y4
 	VMAXPS       Y5, Y6, Y5
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -928,16 +1488,16 @@ step005:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), R9
 	TESTQ        R9, R9
-	JNZ          partialStore006
+	JNZ          partialStore010
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (SI)
 	VMOVUPS      Y3, (DI)
 	VMOVUPS      Y4, (R8)
 	VMOVUPS      Y5, (CX)
-	JMP          done007
+	JMP          done011
 
-partialStore006:
+partialStore010:
 	VMOVUPS    (R9), Y6
 	VMASKMOVPS Y0, Y6, (DX)
 	VMASKMOVPS Y1, Y6, (BX)
@@ -946,25 +1506,25 @@ partialStore006:
 	VMASKMOVPS Y4, Y6, (R8)
 	VMASKMOVPS Y5, Y6, (CX)
 
-done007:
-	ADDQ $0x00000030, 8(AX)
-	ADDQ $0x00000030, 24(AX)
-	SUBQ $0x00000006, 56(AX)
+done011:
+	ADDQ $0x00000030, 128(AX)
+	ADDQ $0x00000030, 136(AX)
+	SUBQ $0x00000006, 144(AX)
 	JMP  tile
 
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate008
+	JZ      accumulate012
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
 	VMOVAPS Y0, Y4
-	JMP     start010
+	JMP     start014
 
-accumulate008:
-	MOVQ    24(AX), CX
+accumulate012:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -977,15 +1537,15 @@ accumulate008:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad009
+	JNZ     partialLoad013
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (DI), Y3
 	VMOVUPS (CX), Y4
-	JMP     start010
+	JMP     start014
 
-partialLoad009:
+partialLoad013:
 	VMOVUPS    (R8), Y4
 	VMASKMOVPS (DX), Y4, Y0
 	VMASKMOVPS (BX), Y4, Y1
@@ -993,8 +1553,8 @@ partialLoad009:
 	VMASKMOVPS (DI), Y4, Y3
 	VMASKMOVPS (CX), Y4, Y4
 
-start010:
-	MOVQ 8(AX), CX
+start014:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1007,15 +1567,81 @@ start010:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
 	XORQ R9, R9
-	MOVQ 64(AX), R10
-	MOVQ R10, 120(AX)
+	MOVQ 152(AX), R10
+	MOVQ R10, 168(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-run011:
-	MOVQ 72(AX), R10
+group015:
+	MOVQ 64(AX), R10
+	MOVQ R10, 120(AX)
 
-step012:
+run016:
+	MOVQ 72(AX), R10
+	SUBQ $0x04, R10
+	JLT  rest019
+
+steps017:
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (SI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (DI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (SI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (DI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (SI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (DI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (BX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (SI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (DI)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R11, R9
+	ADDQ         R12, R8
+	SUBQ         $0x04, R10
+	JGE          steps017
+
+rest019:
+	ADDQ $0x04, R10
+	JZ   end020
+
+step018:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
@@ -1030,18 +1656,23 @@ step012:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step012
+	JNZ          step018
+
+end020:
 	ADDQ         88(AX), R9
 	ADDQ         104(AX), R8
 	DECQ         120(AX)
-	JNZ          run011
+	JNZ          run016
+	ADDQ         160(AX), R9
+	DECQ         168(AX)
+	JGT          group015
 	VBROADCASTSS 112(AX), Y5
 	VMAXPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y5, Y1
 	VMAXPS       Y2, Y5, Y2
 	VMAXPS       Y3, Y5, Y3
 	VMAXPS       Y4, Y5, Y4
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -1054,15 +1685,15 @@ step012:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore013
+	JNZ          partialStore021
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (SI)
 	VMOVUPS      Y3, (DI)
 	VMOVUPS      Y4, (CX)
-	JMP          done014
+	JMP          done022
 
-partialStore013:
+partialStore021:
 	VMOVUPS    (AX), Y5
 	VMASKMOVPS Y0, Y5, (DX)
 	VMASKMOVPS Y1, Y5, (BX)
@@ -1070,21 +1701,22 @@ partialStore013:
 	VMASKMOVPS Y3, Y5, (DI)
 	VMASKMOVPS Y4, Y5, (CX)
 
-done014:
+done022:
+	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate015
+	JZ      accumulate023
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
-	JMP     start017
+	JMP     start025
 
-accumulate015:
-	MOVQ    24(AX), CX
+accumulate023:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1095,22 +1727,22 @@ accumulate015:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad016
+	JNZ     partialLoad024
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (CX), Y3
-	JMP     start017
+	JMP     start025
 
-partialLoad016:
+partialLoad024:
 	VMOVUPS    (DI), Y3
 	VMASKMOVPS (DX), Y3, Y0
 	VMASKMOVPS (BX), Y3, Y1
 	VMASKMOVPS (SI), Y3, Y2
 	VMASKMOVPS (CX), Y3, Y3
 
-start017:
-	MOVQ 8(AX), CX
+start025:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1121,15 +1753,73 @@ start017:
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
 	XORQ R8, R8
-	MOVQ 64(AX), R9
-	MOVQ R9, 120(AX)
+	MOVQ 152(AX), R9
+	MOVQ R9, 168(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-run018:
-	MOVQ 72(AX), R9
+group026:
+	MOVQ 64(AX), R9
+	MOVQ R9, 120(AX)
 
-step019:
+run027:
+	MOVQ 72(AX), R9
+	SUBQ $0x04, R9
+	JLT  rest030
+
+steps028:
+	VMOVUPS      (DI), Y4
+	VBROADCASTSS (DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (BX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	VMOVUPS      (DI), Y4
+	VBROADCASTSS (DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (BX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	VMOVUPS      (DI), Y4
+	VBROADCASTSS (DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (BX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	VMOVUPS      (DI), Y4
+	VBROADCASTSS (DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (BX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (SI)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R10, R8
+	ADDQ         R11, DI
+	SUBQ         $0x04, R9
+	JGE          steps028
+
+rest030:
+	ADDQ $0x04, R9
+	JZ   end031
+
+step029:
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
@@ -1142,17 +1832,22 @@ step019:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step019
+	JNZ          step029
+
+end031:
 	ADDQ         88(AX), R8
 	ADDQ         104(AX), DI
 	DECQ         120(AX)
-	JNZ          run018
+	JNZ          run027
+	ADDQ         160(AX), R8
+	DECQ         168(AX)
+	JGT          group026
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y4, Y3
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -1163,34 +1858,35 @@ step019:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore020
+	JNZ          partialStore032
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (SI)
 	VMOVUPS      Y3, (CX)
-	JMP          done021
+	JMP          done033
 
-partialStore020:
+partialStore032:
 	VMOVUPS    (AX), Y4
 	VMASKMOVPS Y0, Y4, (DX)
 	VMASKMOVPS Y1, Y4, (BX)
 	VMASKMOVPS Y2, Y4, (SI)
 	VMASKMOVPS Y3, Y4, (CX)
 
-done021:
+done033:
+	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate022
+	JZ      accumulate034
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
-	JMP     start024
+	JMP     start036
 
-accumulate022:
-	MOVQ    24(AX), CX
+accumulate034:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1199,20 +1895,20 @@ accumulate022:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad023
+	JNZ     partialLoad035
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (CX), Y2
-	JMP     start024
+	JMP     start036
 
-partialLoad023:
+partialLoad035:
 	VMOVUPS    (SI), Y2
 	VMASKMOVPS (DX), Y2, Y0
 	VMASKMOVPS (BX), Y2, Y1
 	VMASKMOVPS (CX), Y2, Y2
 
-start024:
-	MOVQ 8(AX), CX
+start036:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1221,15 +1917,65 @@ start024:
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
 	XORQ DI, DI
-	MOVQ 64(AX), R8
-	MOVQ R8, 120(AX)
+	MOVQ 152(AX), R8
+	MOVQ R8, 168(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-run025:
-	MOVQ 72(AX), R8
+group037:
+	MOVQ 64(AX), R8
+	MOVQ R8, 120(AX)
 
-step026:
+run038:
+	MOVQ 72(AX), R8
+	SUBQ $0x04, R8
+	JLT  rest041
+
+steps039:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R9, DI
+	ADDQ         R10, SI
+	SUBQ         $0x04, R8
+	JGE          steps039
+
+rest041:
+	ADDQ $0x04, R8
+	JZ   end042
+
+step040:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
@@ -1240,16 +1986,21 @@ step026:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step026
+	JNZ          step040
+
+end042:
 	ADDQ         88(AX), DI
 	ADDQ         104(AX), SI
 	DECQ         120(AX)
-	JNZ          run025
+	JNZ          run038
+	ADDQ         160(AX), DI
+	DECQ         168(AX)
+	JGT          group037
 	VBROADCASTSS 112(AX), Y3
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), BX
@@ -1258,64 +2009,107 @@ step026:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore027
+	JNZ          partialStore043
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (CX)
-	JMP          done028
+	JMP          done044
 
-partialStore027:
+partialStore043:
 	VMOVUPS    (AX), Y3
 	VMASKMOVPS Y0, Y3, (DX)
 	VMASKMOVPS Y1, Y3, (BX)
 	VMASKMOVPS Y2, Y3, (CX)
 
-done028:
+done044:
+	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate029
+	JZ      accumulate045
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
-	JMP     start031
+	JMP     start047
 
-accumulate029:
-	MOVQ    24(AX), CX
+accumulate045:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad030
+	JNZ     partialLoad046
 	VMOVUPS (DX), Y0
 	VMOVUPS (CX), Y1
-	JMP     start031
+	JMP     start047
 
-partialLoad030:
+partialLoad046:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y1
 
-start031:
-	MOVQ 8(AX), CX
+start047:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
 	XORQ SI, SI
-	MOVQ 64(AX), DI
-	MOVQ DI, 120(AX)
+	MOVQ 152(AX), DI
+	MOVQ DI, 168(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-run032:
-	MOVQ 72(AX), DI
+group048:
+	MOVQ 64(AX), DI
+	MOVQ DI, 120(AX)
 
-step033:
+run049:
+	MOVQ 72(AX), DI
+	SUBQ $0x04, DI
+	JLT  rest052
+
+steps050:
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (DX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (DX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (DX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (DX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R8, SI
+	ADDQ         R9, BX
+	SUBQ         $0x04, DI
+	JGE          steps050
+
+rest052:
+	ADDQ $0x04, DI
+	JZ   end053
+
+step051:
 	VMOVUPS      (BX), Y2
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
@@ -1324,97 +2118,143 @@ step033:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step033
+	JNZ          step051
+
+end053:
 	ADDQ         88(AX), SI
 	ADDQ         104(AX), BX
 	DECQ         120(AX)
-	JNZ          run032
+	JNZ          run049
+	ADDQ         160(AX), SI
+	DECQ         168(AX)
+	JGT          group048
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), DX
 	ADDQ         16(AX), DX
 	MOVQ         8(CX), CX
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore034
+	JNZ          partialStore054
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (CX)
-	JMP          done035
+	JMP          done055
 
-partialStore034:
+partialStore054:
 	VMOVUPS    (AX), Y2
 	VMASKMOVPS Y0, Y2, (DX)
 	VMASKMOVPS Y1, Y2, (CX)
 
-done035:
+done055:
+	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate036
+	JZ      accumulate056
 	VMOVUPS (CX), Y0
-	JMP     start038
+	JMP     start058
 
-accumulate036:
-	MOVQ    24(AX), CX
+accumulate056:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad037
+	JNZ     partialLoad057
 	VMOVUPS (CX), Y0
-	JMP     start038
+	JMP     start058
 
-partialLoad037:
+partialLoad057:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 
-start038:
-	MOVQ 8(AX), CX
+start058:
+	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
 	XORQ BX, BX
-	MOVQ 64(AX), SI
-	MOVQ SI, 120(AX)
+	MOVQ 152(AX), SI
+	MOVQ SI, 168(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-run039:
-	MOVQ 72(AX), SI
+group059:
+	MOVQ 64(AX), SI
+	MOVQ SI, 120(AX)
 
-step040:
+run060:
+	MOVQ 72(AX), SI
+	SUBQ $0x04, SI
+	JLT  rest063
+
+steps061:
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX)(BX*1), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX)(BX*1), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX)(BX*1), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX)(BX*1), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         DI, BX
+	ADDQ         R8, DX
+	SUBQ         $0x04, SI
+	JGE          steps061
+
+rest063:
+	ADDQ $0x04, SI
+	JZ   end064
+
+step062:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step040
+	JNZ          step062
+
+end064:
 	ADDQ         88(AX), BX
 	ADDQ         104(AX), DX
 	DECQ         120(AX)
-	JNZ          run039
+	JNZ          run060
+	ADDQ         160(AX), BX
+	DECQ         168(AX)
+	JGT          group059
 	VBROADCASTSS 112(AX), Y1
 	VMAXPS       Y0, Y1, Y0
-	MOVQ         24(AX), CX
+	MOVQ         136(AX), CX
 	MOVQ         (CX), CX
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore041
+	JNZ          partialStore065
 	VMOVUPS      Y0, (CX)
-	JMP          done042
+	JMP          done066
 
-partialStore041:
+partialStore065:
 	VMOVUPS    (AX), Y1
 	VMASKMOVPS Y0, Y1, (CX)
 
-done042:
+done066:
+	VZEROUPPER
 	RET
 
 // func sparse1x1AVX2(args *byte)
@@ -1427,59 +2267,100 @@ TEXT ·sparse1x1AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y0
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMASKMOVPS (BX), Y0, Y0
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y0
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMASKMOVPS (DI), Y0, Y0
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VXORPS  Y1, Y1, Y1
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y2, Y0
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y2, Y1
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y2, Y0
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y2, Y1
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Y1, Y0, Y0
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y1
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y1, Y0
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y1
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y1, Y0
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y1
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMASKMOVPS Y0, Y1, (BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y1
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMASKMOVPS Y0, Y1, (DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x2AVX2(args *byte)
@@ -1492,64 +2373,111 @@ TEXT ·sparse1x2AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y1
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMASKMOVPS 32(BX), Y1, Y1
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y1
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMASKMOVPS 32(DI), Y1, Y1
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y4, Y0
+	VFMADD231PS  32(R10), Y4, Y1
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y4, Y2
+	VFMADD231PS  32(R10), Y4, Y3
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y4, Y0
+	VFMADD231PS  32(R10), Y4, Y1
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y4, Y2
+	VFMADD231PS  32(R10), Y4, Y3
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y2
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y2, Y0
-	VFMADD231PS  32(DI), Y2, Y1
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y2, Y0
+	VFMADD231PS  32(R10), Y2, Y1
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y2
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMASKMOVPS Y1, Y2, 32(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y2
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMASKMOVPS Y1, Y2, 32(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x3AVX2(args *byte)
@@ -1562,69 +2490,122 @@ TEXT ·sparse1x3AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y2
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMASKMOVPS 64(BX), Y2, Y2
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y2
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMASKMOVPS 64(DI), Y2, Y2
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y6, Y0
+	VFMADD231PS  32(R10), Y6, Y1
+	VFMADD231PS  64(R10), Y6, Y2
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y6, Y3
+	VFMADD231PS  32(R10), Y6, Y4
+	VFMADD231PS  64(R10), Y6, Y5
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y6, Y0
+	VFMADD231PS  32(R10), Y6, Y1
+	VFMADD231PS  64(R10), Y6, Y2
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y6, Y3
+	VFMADD231PS  32(R10), Y6, Y4
+	VFMADD231PS  64(R10), Y6, Y5
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Y3, Y0, Y0
+	VADDPS       Y4, Y1, Y1
+	VADDPS       Y5, Y2, Y2
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y3
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y3, Y0
-	VFMADD231PS  32(DI), Y3, Y1
-	VFMADD231PS  64(DI), Y3, Y2
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y3
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y3, Y0
+	VFMADD231PS  32(R10), Y3, Y1
+	VFMADD231PS  64(R10), Y3, Y2
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y3
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMASKMOVPS Y2, Y3, 64(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y3
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMASKMOVPS Y2, Y3, 64(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x4AVX2(args *byte)
@@ -1637,74 +2618,133 @@ TEXT ·sparse1x4AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y3
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMASKMOVPS 96(BX), Y3, Y3
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y3
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMASKMOVPS 96(DI), Y3, Y3
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y4
+	VFMADD231PS  32(R10), Y8, Y5
+	VFMADD231PS  64(R10), Y8, Y6
+	VFMADD231PS  96(R10), Y8, Y7
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y4
+	VFMADD231PS  32(R10), Y8, Y5
+	VFMADD231PS  64(R10), Y8, Y6
+	VFMADD231PS  96(R10), Y8, Y7
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y4
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y4, Y0
-	VFMADD231PS  32(DI), Y4, Y1
-	VFMADD231PS  64(DI), Y4, Y2
-	VFMADD231PS  96(DI), Y4, Y3
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y4, Y0
+	VFMADD231PS  32(R10), Y4, Y1
+	VFMADD231PS  64(R10), Y4, Y2
+	VFMADD231PS  96(R10), Y4, Y3
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y4
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMASKMOVPS Y3, Y4, 96(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y4
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMASKMOVPS Y3, Y4, 96(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x5AVX2(args *byte)
@@ -1717,79 +2757,144 @@ TEXT ·sparse1x5AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y4
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMASKMOVPS 128(BX), Y4, Y4
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y4
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMASKMOVPS 128(DI), Y4, Y4
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y5
+	VFMADD231PS  32(R10), Y10, Y6
+	VFMADD231PS  64(R10), Y10, Y7
+	VFMADD231PS  96(R10), Y10, Y8
+	VFMADD231PS  128(R10), Y10, Y9
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y5
+	VFMADD231PS  32(R10), Y10, Y6
+	VFMADD231PS  64(R10), Y10, Y7
+	VFMADD231PS  96(R10), Y10, Y8
+	VFMADD231PS  128(R10), Y10, Y9
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Y5, Y0, Y0
+	VADDPS       Y6, Y1, Y1
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y9, Y4, Y4
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y5
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y5, Y0
-	VFMADD231PS  32(DI), Y5, Y1
-	VFMADD231PS  64(DI), Y5, Y2
-	VFMADD231PS  96(DI), Y5, Y3
-	VFMADD231PS  128(DI), Y5, Y4
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y5
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y5, Y0
+	VFMADD231PS  32(R10), Y5, Y1
+	VFMADD231PS  64(R10), Y5, Y2
+	VFMADD231PS  96(R10), Y5, Y3
+	VFMADD231PS  128(R10), Y5, Y4
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y5
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMASKMOVPS Y4, Y5, 128(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y5
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMASKMOVPS Y4, Y5, 128(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x6AVX2(args *byte)
@@ -1802,84 +2907,155 @@ TEXT ·sparse1x6AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y5
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMASKMOVPS 160(BX), Y5, Y5
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y5
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMASKMOVPS 160(DI), Y5, Y5
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y6
+	VFMADD231PS  32(R10), Y12, Y7
+	VFMADD231PS  64(R10), Y12, Y8
+	VFMADD231PS  96(R10), Y12, Y9
+	VFMADD231PS  128(R10), Y12, Y10
+	VFMADD231PS  160(R10), Y12, Y11
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y6
+	VFMADD231PS  32(R10), Y12, Y7
+	VFMADD231PS  64(R10), Y12, Y8
+	VFMADD231PS  96(R10), Y12, Y9
+	VFMADD231PS  128(R10), Y12, Y10
+	VFMADD231PS  160(R10), Y12, Y11
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y6
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y6, Y0
-	VFMADD231PS  32(DI), Y6, Y1
-	VFMADD231PS  64(DI), Y6, Y2
-	VFMADD231PS  96(DI), Y6, Y3
-	VFMADD231PS  128(DI), Y6, Y4
-	VFMADD231PS  160(DI), Y6, Y5
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y6, Y0
+	VFMADD231PS  32(R10), Y6, Y1
+	VFMADD231PS  64(R10), Y6, Y2
+	VFMADD231PS  96(R10), Y6, Y3
+	VFMADD231PS  128(R10), Y6, Y4
+	VFMADD231PS  160(R10), Y6, Y5
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y6
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMASKMOVPS Y5, Y6, 160(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y6
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMASKMOVPS Y5, Y6, 160(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x7AVX2(args *byte)
@@ -1892,89 +3068,152 @@ TEXT ·sparse1x7AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	VMOVUPS 192(BX), Y6
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y6
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMASKMOVPS 192(BX), Y6, Y6
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y6
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMOVUPS    160(DI), Y5
+	VMASKMOVPS 192(DI), Y6, Y6
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y7, Y0
+	VFMADD231PS  32(R10), Y7, Y1
+	VFMADD231PS  64(R10), Y7, Y2
+	VFMADD231PS  96(R10), Y7, Y3
+	VFMADD231PS  128(R10), Y7, Y4
+	VFMADD231PS  160(R10), Y7, Y5
+	VFMADD231PS  192(R10), Y7, Y6
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y7, Y0
+	VFMADD231PS  32(R10), Y7, Y1
+	VFMADD231PS  64(R10), Y7, Y2
+	VFMADD231PS  96(R10), Y7, Y3
+	VFMADD231PS  128(R10), Y7, Y4
+	VFMADD231PS  160(R10), Y7, Y5
+	VFMADD231PS  192(R10), Y7, Y6
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y7, Y0
+	VFMADD231PS  32(R10), Y7, Y1
+	VFMADD231PS  64(R10), Y7, Y2
+	VFMADD231PS  96(R10), Y7, Y3
+	VFMADD231PS  128(R10), Y7, Y4
+	VFMADD231PS  160(R10), Y7, Y5
+	VFMADD231PS  192(R10), Y7, Y6
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y7, Y0
+	VFMADD231PS  32(R10), Y7, Y1
+	VFMADD231PS  64(R10), Y7, Y2
+	VFMADD231PS  96(R10), Y7, Y3
+	VFMADD231PS  128(R10), Y7, Y4
+	VFMADD231PS  160(R10), Y7, Y5
+	VFMADD231PS  192(R10), Y7, Y6
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y7
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y7, Y0
-	VFMADD231PS  32(DI), Y7, Y1
-	VFMADD231PS  64(DI), Y7, Y2
-	VFMADD231PS  96(DI), Y7, Y3
-	VFMADD231PS  128(DI), Y7, Y4
-	VFMADD231PS  160(DI), Y7, Y5
-	VFMADD231PS  192(DI), Y7, Y6
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y7, Y0
+	VFMADD231PS  32(R10), Y7, Y1
+	VFMADD231PS  64(R10), Y7, Y2
+	VFMADD231PS  96(R10), Y7, Y3
+	VFMADD231PS  128(R10), Y7, Y4
+	VFMADD231PS  160(R10), Y7, Y5
+	VFMADD231PS  192(R10), Y7, Y6
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y7
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMOVUPS    Y5, 160(BX)
-	VMASKMOVPS Y6, Y7, 192(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y7
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMOVUPS    Y5, 160(DI)
+	VMASKMOVPS Y6, Y7, 192(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x8AVX2(args *byte)
@@ -1987,94 +3226,161 @@ TEXT ·sparse1x8AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	VMOVUPS 192(BX), Y6
-	VMOVUPS 224(BX), Y7
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y7
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMOVUPS    192(BX), Y6
-	VMASKMOVPS 224(BX), Y7, Y7
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y7
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMOVUPS    160(DI), Y5
+	VMOVUPS    192(DI), Y6
+	VMASKMOVPS 224(DI), Y7, Y7
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	VFMADD231PS  128(R10), Y8, Y4
+	VFMADD231PS  160(R10), Y8, Y5
+	VFMADD231PS  192(R10), Y8, Y6
+	VFMADD231PS  224(R10), Y8, Y7
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	VFMADD231PS  128(R10), Y8, Y4
+	VFMADD231PS  160(R10), Y8, Y5
+	VFMADD231PS  192(R10), Y8, Y6
+	VFMADD231PS  224(R10), Y8, Y7
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	VFMADD231PS  128(R10), Y8, Y4
+	VFMADD231PS  160(R10), Y8, Y5
+	VFMADD231PS  192(R10), Y8, Y6
+	VFMADD231PS  224(R10), Y8, Y7
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	VFMADD231PS  128(R10), Y8, Y4
+	VFMADD231PS  160(R10), Y8, Y5
+	VFMADD231PS  192(R10), Y8, Y6
+	VFMADD231PS  224(R10), Y8, Y7
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y8
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y8, Y0
-	VFMADD231PS  32(DI), Y8, Y1
-	VFMADD231PS  64(DI), Y8, Y2
-	VFMADD231PS  96(DI), Y8, Y3
-	VFMADD231PS  128(DI), Y8, Y4
-	VFMADD231PS  160(DI), Y8, Y5
-	VFMADD231PS  192(DI), Y8, Y6
-	VFMADD231PS  224(DI), Y8, Y7
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y8, Y0
+	VFMADD231PS  32(R10), Y8, Y1
+	VFMADD231PS  64(R10), Y8, Y2
+	VFMADD231PS  96(R10), Y8, Y3
+	VFMADD231PS  128(R10), Y8, Y4
+	VFMADD231PS  160(R10), Y8, Y5
+	VFMADD231PS  192(R10), Y8, Y6
+	VFMADD231PS  224(R10), Y8, Y7
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y8
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMOVUPS    Y5, 160(BX)
-	VMOVUPS    Y6, 192(BX)
-	VMASKMOVPS Y7, Y8, 224(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y8
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMOVUPS    Y5, 160(DI)
+	VMOVUPS    Y6, 192(DI)
+	VMASKMOVPS Y7, Y8, 224(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x9AVX2(args *byte)
@@ -2087,99 +3393,170 @@ TEXT ·sparse1x9AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	VMOVUPS 192(BX), Y6
-	VMOVUPS 224(BX), Y7
-	VMOVUPS 256(BX), Y8
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	VMOVUPS 256(DI), Y8
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y8
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMOVUPS    192(BX), Y6
-	VMOVUPS    224(BX), Y7
-	VMASKMOVPS 256(BX), Y8, Y8
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y8
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMOVUPS    160(DI), Y5
+	VMOVUPS    192(DI), Y6
+	VMOVUPS    224(DI), Y7
+	VMASKMOVPS 256(DI), Y8, Y8
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y9, Y0
+	VFMADD231PS  32(R10), Y9, Y1
+	VFMADD231PS  64(R10), Y9, Y2
+	VFMADD231PS  96(R10), Y9, Y3
+	VFMADD231PS  128(R10), Y9, Y4
+	VFMADD231PS  160(R10), Y9, Y5
+	VFMADD231PS  192(R10), Y9, Y6
+	VFMADD231PS  224(R10), Y9, Y7
+	VFMADD231PS  256(R10), Y9, Y8
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y9, Y0
+	VFMADD231PS  32(R10), Y9, Y1
+	VFMADD231PS  64(R10), Y9, Y2
+	VFMADD231PS  96(R10), Y9, Y3
+	VFMADD231PS  128(R10), Y9, Y4
+	VFMADD231PS  160(R10), Y9, Y5
+	VFMADD231PS  192(R10), Y9, Y6
+	VFMADD231PS  224(R10), Y9, Y7
+	VFMADD231PS  256(R10), Y9, Y8
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y9, Y0
+	VFMADD231PS  32(R10), Y9, Y1
+	VFMADD231PS  64(R10), Y9, Y2
+	VFMADD231PS  96(R10), Y9, Y3
+	VFMADD231PS  128(R10), Y9, Y4
+	VFMADD231PS  160(R10), Y9, Y5
+	VFMADD231PS  192(R10), Y9, Y6
+	VFMADD231PS  224(R10), Y9, Y7
+	VFMADD231PS  256(R10), Y9, Y8
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y9, Y0
+	VFMADD231PS  32(R10), Y9, Y1
+	VFMADD231PS  64(R10), Y9, Y2
+	VFMADD231PS  96(R10), Y9, Y3
+	VFMADD231PS  128(R10), Y9, Y4
+	VFMADD231PS  160(R10), Y9, Y5
+	VFMADD231PS  192(R10), Y9, Y6
+	VFMADD231PS  224(R10), Y9, Y7
+	VFMADD231PS  256(R10), Y9, Y8
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y9
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y9, Y0
-	VFMADD231PS  32(DI), Y9, Y1
-	VFMADD231PS  64(DI), Y9, Y2
-	VFMADD231PS  96(DI), Y9, Y3
-	VFMADD231PS  128(DI), Y9, Y4
-	VFMADD231PS  160(DI), Y9, Y5
-	VFMADD231PS  192(DI), Y9, Y6
-	VFMADD231PS  224(DI), Y9, Y7
-	VFMADD231PS  256(DI), Y9, Y8
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y9, Y0
+	VFMADD231PS  32(R10), Y9, Y1
+	VFMADD231PS  64(R10), Y9, Y2
+	VFMADD231PS  96(R10), Y9, Y3
+	VFMADD231PS  128(R10), Y9, Y4
+	VFMADD231PS  160(R10), Y9, Y5
+	VFMADD231PS  192(R10), Y9, Y6
+	VFMADD231PS  224(R10), Y9, Y7
+	VFMADD231PS  256(R10), Y9, Y8
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	VMOVUPS Y8, 256(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y9
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMOVUPS    Y5, 160(BX)
-	VMOVUPS    Y6, 192(BX)
-	VMOVUPS    Y7, 224(BX)
-	VMASKMOVPS Y8, Y9, 256(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y9
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMOVUPS    Y5, 160(DI)
+	VMOVUPS    Y6, 192(DI)
+	VMOVUPS    Y7, 224(DI)
+	VMASKMOVPS Y8, Y9, 256(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x10AVX2(args *byte)
@@ -2192,104 +3569,179 @@ TEXT ·sparse1x10AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	VMOVUPS 192(BX), Y6
-	VMOVUPS 224(BX), Y7
-	VMOVUPS 256(BX), Y8
-	VMOVUPS 288(BX), Y9
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	VMOVUPS 256(DI), Y8
+	VMOVUPS 288(DI), Y9
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y9
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMOVUPS    192(BX), Y6
-	VMOVUPS    224(BX), Y7
-	VMOVUPS    256(BX), Y8
-	VMASKMOVPS 288(BX), Y9, Y9
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y9
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMOVUPS    160(DI), Y5
+	VMOVUPS    192(DI), Y6
+	VMOVUPS    224(DI), Y7
+	VMOVUPS    256(DI), Y8
+	VMASKMOVPS 288(DI), Y9, Y9
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	VFMADD231PS  160(R10), Y10, Y5
+	VFMADD231PS  192(R10), Y10, Y6
+	VFMADD231PS  224(R10), Y10, Y7
+	VFMADD231PS  256(R10), Y10, Y8
+	VFMADD231PS  288(R10), Y10, Y9
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	VFMADD231PS  160(R10), Y10, Y5
+	VFMADD231PS  192(R10), Y10, Y6
+	VFMADD231PS  224(R10), Y10, Y7
+	VFMADD231PS  256(R10), Y10, Y8
+	VFMADD231PS  288(R10), Y10, Y9
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	VFMADD231PS  160(R10), Y10, Y5
+	VFMADD231PS  192(R10), Y10, Y6
+	VFMADD231PS  224(R10), Y10, Y7
+	VFMADD231PS  256(R10), Y10, Y8
+	VFMADD231PS  288(R10), Y10, Y9
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	VFMADD231PS  160(R10), Y10, Y5
+	VFMADD231PS  192(R10), Y10, Y6
+	VFMADD231PS  224(R10), Y10, Y7
+	VFMADD231PS  256(R10), Y10, Y8
+	VFMADD231PS  288(R10), Y10, Y9
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y10
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y10, Y0
-	VFMADD231PS  32(DI), Y10, Y1
-	VFMADD231PS  64(DI), Y10, Y2
-	VFMADD231PS  96(DI), Y10, Y3
-	VFMADD231PS  128(DI), Y10, Y4
-	VFMADD231PS  160(DI), Y10, Y5
-	VFMADD231PS  192(DI), Y10, Y6
-	VFMADD231PS  224(DI), Y10, Y7
-	VFMADD231PS  256(DI), Y10, Y8
-	VFMADD231PS  288(DI), Y10, Y9
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y10, Y0
+	VFMADD231PS  32(R10), Y10, Y1
+	VFMADD231PS  64(R10), Y10, Y2
+	VFMADD231PS  96(R10), Y10, Y3
+	VFMADD231PS  128(R10), Y10, Y4
+	VFMADD231PS  160(R10), Y10, Y5
+	VFMADD231PS  192(R10), Y10, Y6
+	VFMADD231PS  224(R10), Y10, Y7
+	VFMADD231PS  256(R10), Y10, Y8
+	VFMADD231PS  288(R10), Y10, Y9
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	VMOVUPS Y8, 256(DI)
+	VMOVUPS Y9, 288(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y10
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMOVUPS    Y5, 160(BX)
-	VMOVUPS    Y6, 192(BX)
-	VMOVUPS    Y7, 224(BX)
-	VMOVUPS    Y8, 256(BX)
-	VMASKMOVPS Y9, Y10, 288(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y10
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMOVUPS    Y5, 160(DI)
+	VMOVUPS    Y6, 192(DI)
+	VMOVUPS    Y7, 224(DI)
+	VMOVUPS    Y8, 256(DI)
+	VMASKMOVPS Y9, Y10, 288(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x11AVX2(args *byte)
@@ -2302,109 +3754,188 @@ TEXT ·sparse1x11AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	VMOVUPS 192(BX), Y6
-	VMOVUPS 224(BX), Y7
-	VMOVUPS 256(BX), Y8
-	VMOVUPS 288(BX), Y9
-	VMOVUPS 320(BX), Y10
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	VMOVUPS 256(DI), Y8
+	VMOVUPS 288(DI), Y9
+	VMOVUPS 320(DI), Y10
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y10
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMOVUPS    192(BX), Y6
-	VMOVUPS    224(BX), Y7
-	VMOVUPS    256(BX), Y8
-	VMOVUPS    288(BX), Y9
-	VMASKMOVPS 320(BX), Y10, Y10
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y10
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMOVUPS    160(DI), Y5
+	VMOVUPS    192(DI), Y6
+	VMOVUPS    224(DI), Y7
+	VMOVUPS    256(DI), Y8
+	VMOVUPS    288(DI), Y9
+	VMASKMOVPS 320(DI), Y10, Y10
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y11, Y0
+	VFMADD231PS  32(R10), Y11, Y1
+	VFMADD231PS  64(R10), Y11, Y2
+	VFMADD231PS  96(R10), Y11, Y3
+	VFMADD231PS  128(R10), Y11, Y4
+	VFMADD231PS  160(R10), Y11, Y5
+	VFMADD231PS  192(R10), Y11, Y6
+	VFMADD231PS  224(R10), Y11, Y7
+	VFMADD231PS  256(R10), Y11, Y8
+	VFMADD231PS  288(R10), Y11, Y9
+	VFMADD231PS  320(R10), Y11, Y10
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y11, Y0
+	VFMADD231PS  32(R10), Y11, Y1
+	VFMADD231PS  64(R10), Y11, Y2
+	VFMADD231PS  96(R10), Y11, Y3
+	VFMADD231PS  128(R10), Y11, Y4
+	VFMADD231PS  160(R10), Y11, Y5
+	VFMADD231PS  192(R10), Y11, Y6
+	VFMADD231PS  224(R10), Y11, Y7
+	VFMADD231PS  256(R10), Y11, Y8
+	VFMADD231PS  288(R10), Y11, Y9
+	VFMADD231PS  320(R10), Y11, Y10
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y11, Y0
+	VFMADD231PS  32(R10), Y11, Y1
+	VFMADD231PS  64(R10), Y11, Y2
+	VFMADD231PS  96(R10), Y11, Y3
+	VFMADD231PS  128(R10), Y11, Y4
+	VFMADD231PS  160(R10), Y11, Y5
+	VFMADD231PS  192(R10), Y11, Y6
+	VFMADD231PS  224(R10), Y11, Y7
+	VFMADD231PS  256(R10), Y11, Y8
+	VFMADD231PS  288(R10), Y11, Y9
+	VFMADD231PS  320(R10), Y11, Y10
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y11, Y0
+	VFMADD231PS  32(R10), Y11, Y1
+	VFMADD231PS  64(R10), Y11, Y2
+	VFMADD231PS  96(R10), Y11, Y3
+	VFMADD231PS  128(R10), Y11, Y4
+	VFMADD231PS  160(R10), Y11, Y5
+	VFMADD231PS  192(R10), Y11, Y6
+	VFMADD231PS  224(R10), Y11, Y7
+	VFMADD231PS  256(R10), Y11, Y8
+	VFMADD231PS  288(R10), Y11, Y9
+	VFMADD231PS  320(R10), Y11, Y10
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y11
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y11, Y0
-	VFMADD231PS  32(DI), Y11, Y1
-	VFMADD231PS  64(DI), Y11, Y2
-	VFMADD231PS  96(DI), Y11, Y3
-	VFMADD231PS  128(DI), Y11, Y4
-	VFMADD231PS  160(DI), Y11, Y5
-	VFMADD231PS  192(DI), Y11, Y6
-	VFMADD231PS  224(DI), Y11, Y7
-	VFMADD231PS  256(DI), Y11, Y8
-	VFMADD231PS  288(DI), Y11, Y9
-	VFMADD231PS  320(DI), Y11, Y10
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y11, Y0
+	VFMADD231PS  32(R10), Y11, Y1
+	VFMADD231PS  64(R10), Y11, Y2
+	VFMADD231PS  96(R10), Y11, Y3
+	VFMADD231PS  128(R10), Y11, Y4
+	VFMADD231PS  160(R10), Y11, Y5
+	VFMADD231PS  192(R10), Y11, Y6
+	VFMADD231PS  224(R10), Y11, Y7
+	VFMADD231PS  256(R10), Y11, Y8
+	VFMADD231PS  288(R10), Y11, Y9
+	VFMADD231PS  320(R10), Y11, Y10
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
-	VMOVUPS Y10, 320(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	VMOVUPS Y8, 256(DI)
+	VMOVUPS Y9, 288(DI)
+	VMOVUPS Y10, 320(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y11
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMOVUPS    Y5, 160(BX)
-	VMOVUPS    Y6, 192(BX)
-	VMOVUPS    Y7, 224(BX)
-	VMOVUPS    Y8, 256(BX)
-	VMOVUPS    Y9, 288(BX)
-	VMASKMOVPS Y10, Y11, 320(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y11
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMOVUPS    Y5, 160(DI)
+	VMOVUPS    Y6, 192(DI)
+	VMOVUPS    Y7, 224(DI)
+	VMOVUPS    Y8, 256(DI)
+	VMOVUPS    Y9, 288(DI)
+	VMASKMOVPS Y10, Y11, 320(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x12AVX2(args *byte)
@@ -2417,114 +3948,197 @@ TEXT ·sparse1x12AVX2(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
-	VMOVUPS 64(BX), Y2
-	VMOVUPS 96(BX), Y3
-	VMOVUPS 128(BX), Y4
-	VMOVUPS 160(BX), Y5
-	VMOVUPS 192(BX), Y6
-	VMOVUPS 224(BX), Y7
-	VMOVUPS 256(BX), Y8
-	VMOVUPS 288(BX), Y9
-	VMOVUPS 320(BX), Y10
-	VMOVUPS 352(BX), Y11
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	VMOVUPS 256(DI), Y8
+	VMOVUPS 288(DI), Y9
+	VMOVUPS 320(DI), Y10
+	VMOVUPS 352(DI), Y11
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y11
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    (BX), Y0
-	VMOVUPS    32(BX), Y1
-	VMOVUPS    64(BX), Y2
-	VMOVUPS    96(BX), Y3
-	VMOVUPS    128(BX), Y4
-	VMOVUPS    160(BX), Y5
-	VMOVUPS    192(BX), Y6
-	VMOVUPS    224(BX), Y7
-	VMOVUPS    256(BX), Y8
-	VMOVUPS    288(BX), Y9
-	VMOVUPS    320(BX), Y10
-	VMASKMOVPS 352(BX), Y11, Y11
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y11
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMOVUPS    64(DI), Y2
+	VMOVUPS    96(DI), Y3
+	VMOVUPS    128(DI), Y4
+	VMOVUPS    160(DI), Y5
+	VMOVUPS    192(DI), Y6
+	VMOVUPS    224(DI), Y7
+	VMOVUPS    256(DI), Y8
+	VMOVUPS    288(DI), Y9
+	VMOVUPS    320(DI), Y10
+	VMASKMOVPS 352(DI), Y11, Y11
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	VFMADD231PS  192(R10), Y12, Y6
+	VFMADD231PS  224(R10), Y12, Y7
+	VFMADD231PS  256(R10), Y12, Y8
+	VFMADD231PS  288(R10), Y12, Y9
+	VFMADD231PS  320(R10), Y12, Y10
+	VFMADD231PS  352(R10), Y12, Y11
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	VFMADD231PS  192(R10), Y12, Y6
+	VFMADD231PS  224(R10), Y12, Y7
+	VFMADD231PS  256(R10), Y12, Y8
+	VFMADD231PS  288(R10), Y12, Y9
+	VFMADD231PS  320(R10), Y12, Y10
+	VFMADD231PS  352(R10), Y12, Y11
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	VFMADD231PS  192(R10), Y12, Y6
+	VFMADD231PS  224(R10), Y12, Y7
+	VFMADD231PS  256(R10), Y12, Y8
+	VFMADD231PS  288(R10), Y12, Y9
+	VFMADD231PS  320(R10), Y12, Y10
+	VFMADD231PS  352(R10), Y12, Y11
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	VFMADD231PS  192(R10), Y12, Y6
+	VFMADD231PS  224(R10), Y12, Y7
+	VFMADD231PS  256(R10), Y12, Y8
+	VFMADD231PS  288(R10), Y12, Y9
+	VFMADD231PS  320(R10), Y12, Y10
+	VFMADD231PS  352(R10), Y12, Y11
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Y12
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Y12, Y0
-	VFMADD231PS  32(DI), Y12, Y1
-	VFMADD231PS  64(DI), Y12, Y2
-	VFMADD231PS  96(DI), Y12, Y3
-	VFMADD231PS  128(DI), Y12, Y4
-	VFMADD231PS  160(DI), Y12, Y5
-	VFMADD231PS  192(DI), Y12, Y6
-	VFMADD231PS  224(DI), Y12, Y7
-	VFMADD231PS  256(DI), Y12, Y8
-	VFMADD231PS  288(DI), Y12, Y9
-	VFMADD231PS  320(DI), Y12, Y10
-	VFMADD231PS  352(DI), Y12, Y11
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Y12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	VFMADD231PS  64(R10), Y12, Y2
+	VFMADD231PS  96(R10), Y12, Y3
+	VFMADD231PS  128(R10), Y12, Y4
+	VFMADD231PS  160(R10), Y12, Y5
+	VFMADD231PS  192(R10), Y12, Y6
+	VFMADD231PS  224(R10), Y12, Y7
+	VFMADD231PS  256(R10), Y12, Y8
+	VFMADD231PS  288(R10), Y12, Y9
+	VFMADD231PS  320(R10), Y12, Y10
+	VFMADD231PS  352(R10), Y12, Y11
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
-	VMOVUPS Y8, 256(BX)
-	VMOVUPS Y9, 288(BX)
-	VMOVUPS Y10, 320(BX)
-	VMOVUPS Y11, 352(BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	VMOVUPS Y8, 256(DI)
+	VMOVUPS Y9, 288(DI)
+	VMOVUPS Y10, 320(DI)
+	VMOVUPS Y11, 352(DI)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), BX
-	VMOVUPS    (BX), Y12
-	MOVLQSX    (CX), BX
-	ADDQ       (AX), BX
-	VMOVUPS    Y0, (BX)
-	VMOVUPS    Y1, 32(BX)
-	VMOVUPS    Y2, 64(BX)
-	VMOVUPS    Y3, 96(BX)
-	VMOVUPS    Y4, 128(BX)
-	VMOVUPS    Y5, 160(BX)
-	VMOVUPS    Y6, 192(BX)
-	VMOVUPS    Y7, 224(BX)
-	VMOVUPS    Y8, 256(BX)
-	VMOVUPS    Y9, 288(BX)
-	VMOVUPS    Y10, 320(BX)
-	VMASKMOVPS Y11, Y12, 352(BX)
+	MOVQ       56(AX), DI
+	VMOVUPS    (DI), Y12
+	MOVLQSX    (CX), DI
+	ADDQ       (AX), DI
+	ADDQ       (BX), DI
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	VMOVUPS    Y2, 64(DI)
+	VMOVUPS    Y3, 96(DI)
+	VMOVUPS    Y4, 128(DI)
+	VMOVUPS    Y5, 160(DI)
+	VMOVUPS    Y6, 192(DI)
+	VMOVUPS    Y7, 224(DI)
+	VMOVUPS    Y8, 256(DI)
+	VMOVUPS    Y9, 288(DI)
+	VMOVUPS    Y10, 320(DI)
+	VMASKMOVPS Y11, Y12, 352(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse2x1AVX2(args *byte)
@@ -2535,75 +4149,122 @@ TEXT ·sparse2x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y1
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y1
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y1
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMASKMOVPS (SI), Y1, Y0
-	ADDQ       DI, SI
-	VMASKMOVPS (SI), Y1, Y1
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y1
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMASKMOVPS (R8), Y1, Y0
+	ADDQ       R9, R8
+	VMASKMOVPS (R8), Y1, Y1
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y4, Y0
+	VFMADD231PS  (R11)(DI*1), Y4, Y1
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y4, Y2
+	VFMADD231PS  (R11)(DI*1), Y4, Y3
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y4, Y0
+	VFMADD231PS  (R11)(DI*1), Y4, Y1
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y4, Y2
+	VFMADD231PS  (R11)(DI*1), Y4, Y3
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y2
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y2, Y0
-	VFMADD231PS  (R8)(BX*1), Y2, Y1
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y2
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y2, Y0
+	VFMADD231PS  (R11)(DI*1), Y2, Y1
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y1, (R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y2
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMASKMOVPS Y0, Y2, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y2, (SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y2
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMASKMOVPS Y0, Y2, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y2, (R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse2x2AVX2(args *byte)
@@ -2614,85 +4275,144 @@ TEXT ·sparse2x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y2
-	VMOVUPS 32(SI), Y3
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y2
+	VMOVUPS 32(R8), Y3
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y3
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMASKMOVPS 32(SI), Y3, Y1
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y2
-	VMASKMOVPS 32(SI), Y3, Y3
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y3
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMASKMOVPS 32(R8), Y3, Y1
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y2
+	VMASKMOVPS 32(R8), Y3, Y3
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  (R11)(DI*1), Y8, Y2
+	VFMADD231PS  32(R11)(DI*1), Y8, Y3
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y4
+	VFMADD231PS  32(R11), Y8, Y5
+	VFMADD231PS  (R11)(DI*1), Y8, Y6
+	VFMADD231PS  32(R11)(DI*1), Y8, Y7
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  (R11)(DI*1), Y8, Y2
+	VFMADD231PS  32(R11)(DI*1), Y8, Y3
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y4
+	VFMADD231PS  32(R11), Y8, Y5
+	VFMADD231PS  (R11)(DI*1), Y8, Y6
+	VFMADD231PS  32(R11)(DI*1), Y8, Y7
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y4
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y4, Y0
-	VFMADD231PS  32(R8), Y4, Y1
-	VFMADD231PS  (R8)(BX*1), Y4, Y2
-	VFMADD231PS  32(R8)(BX*1), Y4, Y3
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y4, Y0
+	VFMADD231PS  32(R11), Y4, Y1
+	VFMADD231PS  (R11)(DI*1), Y4, Y2
+	VFMADD231PS  32(R11)(DI*1), Y4, Y3
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y2, (R8)
+	VMOVUPS Y3, 32(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y4
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y4, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y4, 32(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y4
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMASKMOVPS Y1, Y4, 32(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y2, (R8)
+	VMASKMOVPS Y3, Y4, 32(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse2x3AVX2(args *byte)
@@ -2703,95 +4423,166 @@ TEXT ·sparse2x3AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y3
-	VMOVUPS 32(SI), Y4
-	VMOVUPS 64(SI), Y5
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y3
+	VMOVUPS 32(R8), Y4
+	VMOVUPS 64(R8), Y5
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y5
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMASKMOVPS 64(SI), Y5, Y2
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y3
-	VMOVUPS    32(SI), Y4
-	VMASKMOVPS 64(SI), Y5, Y5
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y5
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMASKMOVPS 64(R8), Y5, Y2
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y3
+	VMOVUPS    32(R8), Y4
+	VMASKMOVPS 64(R8), Y5, Y5
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  (R11)(DI*1), Y12, Y3
+	VFMADD231PS  32(R11)(DI*1), Y12, Y4
+	VFMADD231PS  64(R11)(DI*1), Y12, Y5
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y6
+	VFMADD231PS  32(R11), Y12, Y7
+	VFMADD231PS  64(R11), Y12, Y8
+	VFMADD231PS  (R11)(DI*1), Y12, Y9
+	VFMADD231PS  32(R11)(DI*1), Y12, Y10
+	VFMADD231PS  64(R11)(DI*1), Y12, Y11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  (R11)(DI*1), Y12, Y3
+	VFMADD231PS  32(R11)(DI*1), Y12, Y4
+	VFMADD231PS  64(R11)(DI*1), Y12, Y5
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y6
+	VFMADD231PS  32(R11), Y12, Y7
+	VFMADD231PS  64(R11), Y12, Y8
+	VFMADD231PS  (R11)(DI*1), Y12, Y9
+	VFMADD231PS  32(R11)(DI*1), Y12, Y10
+	VFMADD231PS  64(R11)(DI*1), Y12, Y11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y6
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y6, Y0
-	VFMADD231PS  32(R8), Y6, Y1
-	VFMADD231PS  64(R8), Y6, Y2
-	VFMADD231PS  (R8)(BX*1), Y6, Y3
-	VFMADD231PS  32(R8)(BX*1), Y6, Y4
-	VFMADD231PS  64(R8)(BX*1), Y6, Y5
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y6, Y0
+	VFMADD231PS  32(R11), Y6, Y1
+	VFMADD231PS  64(R11), Y6, Y2
+	VFMADD231PS  (R11)(DI*1), Y6, Y3
+	VFMADD231PS  32(R11)(DI*1), Y6, Y4
+	VFMADD231PS  64(R11)(DI*1), Y6, Y5
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y3, (SI)
-	VMOVUPS Y4, 32(SI)
-	VMOVUPS Y5, 64(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y3, (R8)
+	VMOVUPS Y4, 32(R8)
+	VMOVUPS Y5, 64(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y6
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMASKMOVPS Y2, Y6, 64(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y3, (SI)
-	VMOVUPS    Y4, 32(SI)
-	VMASKMOVPS Y5, Y6, 64(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y6
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMASKMOVPS Y2, Y6, 64(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y3, (R8)
+	VMOVUPS    Y4, 32(R8)
+	VMASKMOVPS Y5, Y6, 64(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse2x4AVX2(args *byte)
@@ -2802,105 +4593,172 @@ TEXT ·sparse2x4AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y4
-	VMOVUPS 32(SI), Y5
-	VMOVUPS 64(SI), Y6
-	VMOVUPS 96(SI), Y7
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y4
+	VMOVUPS 32(R8), Y5
+	VMOVUPS 64(R8), Y6
+	VMOVUPS 96(R8), Y7
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y7
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMOVUPS    64(SI), Y2
-	VMASKMOVPS 96(SI), Y7, Y3
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y4
-	VMOVUPS    32(SI), Y5
-	VMOVUPS    64(SI), Y6
-	VMASKMOVPS 96(SI), Y7, Y7
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y7
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    64(R8), Y2
+	VMASKMOVPS 96(R8), Y7, Y3
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y4
+	VMOVUPS    32(R8), Y5
+	VMOVUPS    64(R8), Y6
+	VMASKMOVPS 96(R8), Y7, Y7
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  64(R11), Y8, Y2
+	VFMADD231PS  96(R11), Y8, Y3
+	VFMADD231PS  (R11)(DI*1), Y8, Y4
+	VFMADD231PS  32(R11)(DI*1), Y8, Y5
+	VFMADD231PS  64(R11)(DI*1), Y8, Y6
+	VFMADD231PS  96(R11)(DI*1), Y8, Y7
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  64(R11), Y8, Y2
+	VFMADD231PS  96(R11), Y8, Y3
+	VFMADD231PS  (R11)(DI*1), Y8, Y4
+	VFMADD231PS  32(R11)(DI*1), Y8, Y5
+	VFMADD231PS  64(R11)(DI*1), Y8, Y6
+	VFMADD231PS  96(R11)(DI*1), Y8, Y7
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  64(R11), Y8, Y2
+	VFMADD231PS  96(R11), Y8, Y3
+	VFMADD231PS  (R11)(DI*1), Y8, Y4
+	VFMADD231PS  32(R11)(DI*1), Y8, Y5
+	VFMADD231PS  64(R11)(DI*1), Y8, Y6
+	VFMADD231PS  96(R11)(DI*1), Y8, Y7
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  64(R11), Y8, Y2
+	VFMADD231PS  96(R11), Y8, Y3
+	VFMADD231PS  (R11)(DI*1), Y8, Y4
+	VFMADD231PS  32(R11)(DI*1), Y8, Y5
+	VFMADD231PS  64(R11)(DI*1), Y8, Y6
+	VFMADD231PS  96(R11)(DI*1), Y8, Y7
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y8
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y8, Y0
-	VFMADD231PS  32(R8), Y8, Y1
-	VFMADD231PS  64(R8), Y8, Y2
-	VFMADD231PS  96(R8), Y8, Y3
-	VFMADD231PS  (R8)(BX*1), Y8, Y4
-	VFMADD231PS  32(R8)(BX*1), Y8, Y5
-	VFMADD231PS  64(R8)(BX*1), Y8, Y6
-	VFMADD231PS  96(R8)(BX*1), Y8, Y7
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y8, Y0
+	VFMADD231PS  32(R11), Y8, Y1
+	VFMADD231PS  64(R11), Y8, Y2
+	VFMADD231PS  96(R11), Y8, Y3
+	VFMADD231PS  (R11)(DI*1), Y8, Y4
+	VFMADD231PS  32(R11)(DI*1), Y8, Y5
+	VFMADD231PS  64(R11)(DI*1), Y8, Y6
+	VFMADD231PS  96(R11)(DI*1), Y8, Y7
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	VMOVUPS Y3, 96(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
-	VMOVUPS Y6, 64(SI)
-	VMOVUPS Y7, 96(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	VMOVUPS Y6, 64(R8)
+	VMOVUPS Y7, 96(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y8
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMOVUPS    Y2, 64(SI)
-	VMASKMOVPS Y3, Y8, 96(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMOVUPS    Y5, 32(SI)
-	VMOVUPS    Y6, 64(SI)
-	VMASKMOVPS Y7, Y8, 96(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y8
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMOVUPS    Y2, 64(R8)
+	VMASKMOVPS Y3, Y8, 96(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y4, (R8)
+	VMOVUPS    Y5, 32(R8)
+	VMOVUPS    Y6, 64(R8)
+	VMASKMOVPS Y7, Y8, 96(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse2x5AVX2(args *byte)
@@ -2911,115 +4769,190 @@ TEXT ·sparse2x5AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	VMOVUPS 128(SI), Y4
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y5
-	VMOVUPS 32(SI), Y6
-	VMOVUPS 64(SI), Y7
-	VMOVUPS 96(SI), Y8
-	VMOVUPS 128(SI), Y9
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y5
+	VMOVUPS 32(R8), Y6
+	VMOVUPS 64(R8), Y7
+	VMOVUPS 96(R8), Y8
+	VMOVUPS 128(R8), Y9
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y9
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMOVUPS    64(SI), Y2
-	VMOVUPS    96(SI), Y3
-	VMASKMOVPS 128(SI), Y9, Y4
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y5
-	VMOVUPS    32(SI), Y6
-	VMOVUPS    64(SI), Y7
-	VMOVUPS    96(SI), Y8
-	VMASKMOVPS 128(SI), Y9, Y9
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y9
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    64(R8), Y2
+	VMOVUPS    96(R8), Y3
+	VMASKMOVPS 128(R8), Y9, Y4
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y5
+	VMOVUPS    32(R8), Y6
+	VMOVUPS    64(R8), Y7
+	VMOVUPS    96(R8), Y8
+	VMASKMOVPS 128(R8), Y9, Y9
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y10, Y0
+	VFMADD231PS  32(R11), Y10, Y1
+	VFMADD231PS  64(R11), Y10, Y2
+	VFMADD231PS  96(R11), Y10, Y3
+	VFMADD231PS  128(R11), Y10, Y4
+	VFMADD231PS  (R11)(DI*1), Y10, Y5
+	VFMADD231PS  32(R11)(DI*1), Y10, Y6
+	VFMADD231PS  64(R11)(DI*1), Y10, Y7
+	VFMADD231PS  96(R11)(DI*1), Y10, Y8
+	VFMADD231PS  128(R11)(DI*1), Y10, Y9
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y10, Y0
+	VFMADD231PS  32(R11), Y10, Y1
+	VFMADD231PS  64(R11), Y10, Y2
+	VFMADD231PS  96(R11), Y10, Y3
+	VFMADD231PS  128(R11), Y10, Y4
+	VFMADD231PS  (R11)(DI*1), Y10, Y5
+	VFMADD231PS  32(R11)(DI*1), Y10, Y6
+	VFMADD231PS  64(R11)(DI*1), Y10, Y7
+	VFMADD231PS  96(R11)(DI*1), Y10, Y8
+	VFMADD231PS  128(R11)(DI*1), Y10, Y9
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y10, Y0
+	VFMADD231PS  32(R11), Y10, Y1
+	VFMADD231PS  64(R11), Y10, Y2
+	VFMADD231PS  96(R11), Y10, Y3
+	VFMADD231PS  128(R11), Y10, Y4
+	VFMADD231PS  (R11)(DI*1), Y10, Y5
+	VFMADD231PS  32(R11)(DI*1), Y10, Y6
+	VFMADD231PS  64(R11)(DI*1), Y10, Y7
+	VFMADD231PS  96(R11)(DI*1), Y10, Y8
+	VFMADD231PS  128(R11)(DI*1), Y10, Y9
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y10, Y0
+	VFMADD231PS  32(R11), Y10, Y1
+	VFMADD231PS  64(R11), Y10, Y2
+	VFMADD231PS  96(R11), Y10, Y3
+	VFMADD231PS  128(R11), Y10, Y4
+	VFMADD231PS  (R11)(DI*1), Y10, Y5
+	VFMADD231PS  32(R11)(DI*1), Y10, Y6
+	VFMADD231PS  64(R11)(DI*1), Y10, Y7
+	VFMADD231PS  96(R11)(DI*1), Y10, Y8
+	VFMADD231PS  128(R11)(DI*1), Y10, Y9
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y10
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y10, Y0
-	VFMADD231PS  32(R8), Y10, Y1
-	VFMADD231PS  64(R8), Y10, Y2
-	VFMADD231PS  96(R8), Y10, Y3
-	VFMADD231PS  128(R8), Y10, Y4
-	VFMADD231PS  (R8)(BX*1), Y10, Y5
-	VFMADD231PS  32(R8)(BX*1), Y10, Y6
-	VFMADD231PS  64(R8)(BX*1), Y10, Y7
-	VFMADD231PS  96(R8)(BX*1), Y10, Y8
-	VFMADD231PS  128(R8)(BX*1), Y10, Y9
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y10, Y0
+	VFMADD231PS  32(R11), Y10, Y1
+	VFMADD231PS  64(R11), Y10, Y2
+	VFMADD231PS  96(R11), Y10, Y3
+	VFMADD231PS  128(R11), Y10, Y4
+	VFMADD231PS  (R11)(DI*1), Y10, Y5
+	VFMADD231PS  32(R11)(DI*1), Y10, Y6
+	VFMADD231PS  64(R11)(DI*1), Y10, Y7
+	VFMADD231PS  96(R11)(DI*1), Y10, Y8
+	VFMADD231PS  128(R11)(DI*1), Y10, Y9
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	VMOVUPS Y3, 96(SI)
-	VMOVUPS Y4, 128(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y5, (SI)
-	VMOVUPS Y6, 32(SI)
-	VMOVUPS Y7, 64(SI)
-	VMOVUPS Y8, 96(SI)
-	VMOVUPS Y9, 128(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	VMOVUPS Y4, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y5, (R8)
+	VMOVUPS Y6, 32(R8)
+	VMOVUPS Y7, 64(R8)
+	VMOVUPS Y8, 96(R8)
+	VMOVUPS Y9, 128(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y10
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMOVUPS    Y2, 64(SI)
-	VMOVUPS    Y3, 96(SI)
-	VMASKMOVPS Y4, Y10, 128(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y5, (SI)
-	VMOVUPS    Y6, 32(SI)
-	VMOVUPS    Y7, 64(SI)
-	VMOVUPS    Y8, 96(SI)
-	VMASKMOVPS Y9, Y10, 128(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y10
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMOVUPS    Y2, 64(R8)
+	VMOVUPS    Y3, 96(R8)
+	VMASKMOVPS Y4, Y10, 128(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y5, (R8)
+	VMOVUPS    Y6, 32(R8)
+	VMOVUPS    Y7, 64(R8)
+	VMOVUPS    Y8, 96(R8)
+	VMASKMOVPS Y9, Y10, 128(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse2x6AVX2(args *byte)
@@ -3030,125 +4963,208 @@ TEXT ·sparse2x6AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	VMOVUPS 128(SI), Y4
-	VMOVUPS 160(SI), Y5
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y6
-	VMOVUPS 32(SI), Y7
-	VMOVUPS 64(SI), Y8
-	VMOVUPS 96(SI), Y9
-	VMOVUPS 128(SI), Y10
-	VMOVUPS 160(SI), Y11
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y6
+	VMOVUPS 32(R8), Y7
+	VMOVUPS 64(R8), Y8
+	VMOVUPS 96(R8), Y9
+	VMOVUPS 128(R8), Y10
+	VMOVUPS 160(R8), Y11
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y11
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMOVUPS    64(SI), Y2
-	VMOVUPS    96(SI), Y3
-	VMOVUPS    128(SI), Y4
-	VMASKMOVPS 160(SI), Y11, Y5
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y6
-	VMOVUPS    32(SI), Y7
-	VMOVUPS    64(SI), Y8
-	VMOVUPS    96(SI), Y9
-	VMOVUPS    128(SI), Y10
-	VMASKMOVPS 160(SI), Y11, Y11
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y11
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    64(R8), Y2
+	VMOVUPS    96(R8), Y3
+	VMOVUPS    128(R8), Y4
+	VMASKMOVPS 160(R8), Y11, Y5
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y6
+	VMOVUPS    32(R8), Y7
+	VMOVUPS    64(R8), Y8
+	VMOVUPS    96(R8), Y9
+	VMOVUPS    128(R8), Y10
+	VMASKMOVPS 160(R8), Y11, Y11
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  128(R11), Y12, Y4
+	VFMADD231PS  160(R11), Y12, Y5
+	VFMADD231PS  (R11)(DI*1), Y12, Y6
+	VFMADD231PS  32(R11)(DI*1), Y12, Y7
+	VFMADD231PS  64(R11)(DI*1), Y12, Y8
+	VFMADD231PS  96(R11)(DI*1), Y12, Y9
+	VFMADD231PS  128(R11)(DI*1), Y12, Y10
+	VFMADD231PS  160(R11)(DI*1), Y12, Y11
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  128(R11), Y12, Y4
+	VFMADD231PS  160(R11), Y12, Y5
+	VFMADD231PS  (R11)(DI*1), Y12, Y6
+	VFMADD231PS  32(R11)(DI*1), Y12, Y7
+	VFMADD231PS  64(R11)(DI*1), Y12, Y8
+	VFMADD231PS  96(R11)(DI*1), Y12, Y9
+	VFMADD231PS  128(R11)(DI*1), Y12, Y10
+	VFMADD231PS  160(R11)(DI*1), Y12, Y11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  128(R11), Y12, Y4
+	VFMADD231PS  160(R11), Y12, Y5
+	VFMADD231PS  (R11)(DI*1), Y12, Y6
+	VFMADD231PS  32(R11)(DI*1), Y12, Y7
+	VFMADD231PS  64(R11)(DI*1), Y12, Y8
+	VFMADD231PS  96(R11)(DI*1), Y12, Y9
+	VFMADD231PS  128(R11)(DI*1), Y12, Y10
+	VFMADD231PS  160(R11)(DI*1), Y12, Y11
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  128(R11), Y12, Y4
+	VFMADD231PS  160(R11), Y12, Y5
+	VFMADD231PS  (R11)(DI*1), Y12, Y6
+	VFMADD231PS  32(R11)(DI*1), Y12, Y7
+	VFMADD231PS  64(R11)(DI*1), Y12, Y8
+	VFMADD231PS  96(R11)(DI*1), Y12, Y9
+	VFMADD231PS  128(R11)(DI*1), Y12, Y10
+	VFMADD231PS  160(R11)(DI*1), Y12, Y11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y12
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y12, Y0
-	VFMADD231PS  32(R8), Y12, Y1
-	VFMADD231PS  64(R8), Y12, Y2
-	VFMADD231PS  96(R8), Y12, Y3
-	VFMADD231PS  128(R8), Y12, Y4
-	VFMADD231PS  160(R8), Y12, Y5
-	VFMADD231PS  (R8)(BX*1), Y12, Y6
-	VFMADD231PS  32(R8)(BX*1), Y12, Y7
-	VFMADD231PS  64(R8)(BX*1), Y12, Y8
-	VFMADD231PS  96(R8)(BX*1), Y12, Y9
-	VFMADD231PS  128(R8)(BX*1), Y12, Y10
-	VFMADD231PS  160(R8)(BX*1), Y12, Y11
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  128(R11), Y12, Y4
+	VFMADD231PS  160(R11), Y12, Y5
+	VFMADD231PS  (R11)(DI*1), Y12, Y6
+	VFMADD231PS  32(R11)(DI*1), Y12, Y7
+	VFMADD231PS  64(R11)(DI*1), Y12, Y8
+	VFMADD231PS  96(R11)(DI*1), Y12, Y9
+	VFMADD231PS  128(R11)(DI*1), Y12, Y10
+	VFMADD231PS  160(R11)(DI*1), Y12, Y11
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	VMOVUPS Y3, 96(SI)
-	VMOVUPS Y4, 128(SI)
-	VMOVUPS Y5, 160(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y6, (SI)
-	VMOVUPS Y7, 32(SI)
-	VMOVUPS Y8, 64(SI)
-	VMOVUPS Y9, 96(SI)
-	VMOVUPS Y10, 128(SI)
-	VMOVUPS Y11, 160(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	VMOVUPS Y4, 128(R8)
+	VMOVUPS Y5, 160(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
+	VMOVUPS Y8, 64(R8)
+	VMOVUPS Y9, 96(R8)
+	VMOVUPS Y10, 128(R8)
+	VMOVUPS Y11, 160(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y12
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMOVUPS    Y2, 64(SI)
-	VMOVUPS    Y3, 96(SI)
-	VMOVUPS    Y4, 128(SI)
-	VMASKMOVPS Y5, Y12, 160(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y6, (SI)
-	VMOVUPS    Y7, 32(SI)
-	VMOVUPS    Y8, 64(SI)
-	VMOVUPS    Y9, 96(SI)
-	VMOVUPS    Y10, 128(SI)
-	VMASKMOVPS Y11, Y12, 160(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y12
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMOVUPS    Y2, 64(R8)
+	VMOVUPS    Y3, 96(R8)
+	VMOVUPS    Y4, 128(R8)
+	VMASKMOVPS Y5, Y12, 160(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y6, (R8)
+	VMOVUPS    Y7, 32(R8)
+	VMOVUPS    Y8, 64(R8)
+	VMOVUPS    Y9, 96(R8)
+	VMOVUPS    Y10, 128(R8)
+	VMASKMOVPS Y11, Y12, 160(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse3x1AVX2(args *byte)
@@ -3159,84 +5175,137 @@ TEXT ·sparse3x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y1
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y2
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y1
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y2
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y2
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMASKMOVPS (SI), Y2, Y0
-	ADDQ       DI, SI
-	VMASKMOVPS (SI), Y2, Y1
-	ADDQ       DI, SI
-	VMASKMOVPS (SI), Y2, Y2
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y2
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMASKMOVPS (R8), Y2, Y0
+	ADDQ       R9, R8
+	VMASKMOVPS (R8), Y2, Y1
+	ADDQ       R9, R8
+	VMASKMOVPS (R8), Y2, Y2
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y6, Y0
+	VFMADD231PS  (R11)(DI*1), Y6, Y1
+	VFMADD231PS  (R11)(DI*2), Y6, Y2
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y6, Y3
+	VFMADD231PS  (R11)(DI*1), Y6, Y4
+	VFMADD231PS  (R11)(DI*2), Y6, Y5
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y6, Y0
+	VFMADD231PS  (R11)(DI*1), Y6, Y1
+	VFMADD231PS  (R11)(DI*2), Y6, Y2
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y6, Y3
+	VFMADD231PS  (R11)(DI*1), Y6, Y4
+	VFMADD231PS  (R11)(DI*2), Y6, Y5
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y3, Y0, Y0
+	VADDPS       Y4, Y1, Y1
+	VADDPS       Y5, Y2, Y2
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y3
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y3, Y0
-	VFMADD231PS  (R8)(BX*1), Y3, Y1
-	VFMADD231PS  (R8)(BX*2), Y3, Y2
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y3
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y3, Y0
+	VFMADD231PS  (R11)(DI*1), Y3, Y1
+	VFMADD231PS  (R11)(DI*2), Y3, Y2
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Y2, (R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y3
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMASKMOVPS Y0, Y3, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y1, Y3, (SI)
-	ADDQ       DI, SI
-	VMASKMOVPS Y2, Y3, (SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y3
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMASKMOVPS Y0, Y3, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y1, Y3, (R8)
+	ADDQ       R9, R8
+	VMASKMOVPS Y2, Y3, (R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse3x2AVX2(args *byte)
@@ -3247,99 +5316,170 @@ TEXT ·sparse3x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y2
-	VMOVUPS 32(SI), Y3
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y4
-	VMOVUPS 32(SI), Y5
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y2
+	VMOVUPS 32(R8), Y3
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y4
+	VMOVUPS 32(R8), Y5
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y5
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMASKMOVPS 32(SI), Y5, Y1
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y2
-	VMASKMOVPS 32(SI), Y5, Y3
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y4
-	VMASKMOVPS 32(SI), Y5, Y5
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y5
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMASKMOVPS 32(R8), Y5, Y1
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y2
+	VMASKMOVPS 32(R8), Y5, Y3
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y4
+	VMASKMOVPS 32(R8), Y5, Y5
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  (R11)(DI*1), Y12, Y2
+	VFMADD231PS  32(R11)(DI*1), Y12, Y3
+	VFMADD231PS  (R11)(DI*2), Y12, Y4
+	VFMADD231PS  32(R11)(DI*2), Y12, Y5
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y6
+	VFMADD231PS  32(R11), Y12, Y7
+	VFMADD231PS  (R11)(DI*1), Y12, Y8
+	VFMADD231PS  32(R11)(DI*1), Y12, Y9
+	VFMADD231PS  (R11)(DI*2), Y12, Y10
+	VFMADD231PS  32(R11)(DI*2), Y12, Y11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  (R11)(DI*1), Y12, Y2
+	VFMADD231PS  32(R11)(DI*1), Y12, Y3
+	VFMADD231PS  (R11)(DI*2), Y12, Y4
+	VFMADD231PS  32(R11)(DI*2), Y12, Y5
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y6
+	VFMADD231PS  32(R11), Y12, Y7
+	VFMADD231PS  (R11)(DI*1), Y12, Y8
+	VFMADD231PS  32(R11)(DI*1), Y12, Y9
+	VFMADD231PS  (R11)(DI*2), Y12, Y10
+	VFMADD231PS  32(R11)(DI*2), Y12, Y11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y6
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y6, Y0
-	VFMADD231PS  32(R8), Y6, Y1
-	VFMADD231PS  (R8)(BX*1), Y6, Y2
-	VFMADD231PS  32(R8)(BX*1), Y6, Y3
-	VFMADD231PS  (R8)(BX*2), Y6, Y4
-	VFMADD231PS  32(R8)(BX*2), Y6, Y5
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y6, Y0
+	VFMADD231PS  32(R11), Y6, Y1
+	VFMADD231PS  (R11)(DI*1), Y6, Y2
+	VFMADD231PS  32(R11)(DI*1), Y6, Y3
+	VFMADD231PS  (R11)(DI*2), Y6, Y4
+	VFMADD231PS  32(R11)(DI*2), Y6, Y5
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y2, (R8)
+	VMOVUPS Y3, 32(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y6
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMASKMOVPS Y1, Y6, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y2, (SI)
-	VMASKMOVPS Y3, Y6, 32(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMASKMOVPS Y5, Y6, 32(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y6
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMASKMOVPS Y1, Y6, 32(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y2, (R8)
+	VMASKMOVPS Y3, Y6, 32(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y4, (R8)
+	VMASKMOVPS Y5, Y6, 32(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse3x3AVX2(args *byte)
@@ -3350,114 +5490,185 @@ TEXT ·sparse3x3AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y3
-	VMOVUPS 32(SI), Y4
-	VMOVUPS 64(SI), Y5
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y6
-	VMOVUPS 32(SI), Y7
-	VMOVUPS 64(SI), Y8
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y3
+	VMOVUPS 32(R8), Y4
+	VMOVUPS 64(R8), Y5
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y6
+	VMOVUPS 32(R8), Y7
+	VMOVUPS 64(R8), Y8
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y8
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMASKMOVPS 64(SI), Y8, Y2
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y3
-	VMOVUPS    32(SI), Y4
-	VMASKMOVPS 64(SI), Y8, Y5
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y6
-	VMOVUPS    32(SI), Y7
-	VMASKMOVPS 64(SI), Y8, Y8
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y8
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMASKMOVPS 64(R8), Y8, Y2
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y3
+	VMOVUPS    32(R8), Y4
+	VMASKMOVPS 64(R8), Y8, Y5
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y6
+	VMOVUPS    32(R8), Y7
+	VMASKMOVPS 64(R8), Y8, Y8
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y9, Y0
+	VFMADD231PS  32(R11), Y9, Y1
+	VFMADD231PS  64(R11), Y9, Y2
+	VFMADD231PS  (R11)(DI*1), Y9, Y3
+	VFMADD231PS  32(R11)(DI*1), Y9, Y4
+	VFMADD231PS  64(R11)(DI*1), Y9, Y5
+	VFMADD231PS  (R11)(DI*2), Y9, Y6
+	VFMADD231PS  32(R11)(DI*2), Y9, Y7
+	VFMADD231PS  64(R11)(DI*2), Y9, Y8
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y9, Y0
+	VFMADD231PS  32(R11), Y9, Y1
+	VFMADD231PS  64(R11), Y9, Y2
+	VFMADD231PS  (R11)(DI*1), Y9, Y3
+	VFMADD231PS  32(R11)(DI*1), Y9, Y4
+	VFMADD231PS  64(R11)(DI*1), Y9, Y5
+	VFMADD231PS  (R11)(DI*2), Y9, Y6
+	VFMADD231PS  32(R11)(DI*2), Y9, Y7
+	VFMADD231PS  64(R11)(DI*2), Y9, Y8
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y9, Y0
+	VFMADD231PS  32(R11), Y9, Y1
+	VFMADD231PS  64(R11), Y9, Y2
+	VFMADD231PS  (R11)(DI*1), Y9, Y3
+	VFMADD231PS  32(R11)(DI*1), Y9, Y4
+	VFMADD231PS  64(R11)(DI*1), Y9, Y5
+	VFMADD231PS  (R11)(DI*2), Y9, Y6
+	VFMADD231PS  32(R11)(DI*2), Y9, Y7
+	VFMADD231PS  64(R11)(DI*2), Y9, Y8
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y9, Y0
+	VFMADD231PS  32(R11), Y9, Y1
+	VFMADD231PS  64(R11), Y9, Y2
+	VFMADD231PS  (R11)(DI*1), Y9, Y3
+	VFMADD231PS  32(R11)(DI*1), Y9, Y4
+	VFMADD231PS  64(R11)(DI*1), Y9, Y5
+	VFMADD231PS  (R11)(DI*2), Y9, Y6
+	VFMADD231PS  32(R11)(DI*2), Y9, Y7
+	VFMADD231PS  64(R11)(DI*2), Y9, Y8
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y9
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y9, Y0
-	VFMADD231PS  32(R8), Y9, Y1
-	VFMADD231PS  64(R8), Y9, Y2
-	VFMADD231PS  (R8)(BX*1), Y9, Y3
-	VFMADD231PS  32(R8)(BX*1), Y9, Y4
-	VFMADD231PS  64(R8)(BX*1), Y9, Y5
-	VFMADD231PS  (R8)(BX*2), Y9, Y6
-	VFMADD231PS  32(R8)(BX*2), Y9, Y7
-	VFMADD231PS  64(R8)(BX*2), Y9, Y8
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y9, Y0
+	VFMADD231PS  32(R11), Y9, Y1
+	VFMADD231PS  64(R11), Y9, Y2
+	VFMADD231PS  (R11)(DI*1), Y9, Y3
+	VFMADD231PS  32(R11)(DI*1), Y9, Y4
+	VFMADD231PS  64(R11)(DI*1), Y9, Y5
+	VFMADD231PS  (R11)(DI*2), Y9, Y6
+	VFMADD231PS  32(R11)(DI*2), Y9, Y7
+	VFMADD231PS  64(R11)(DI*2), Y9, Y8
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y3, (SI)
-	VMOVUPS Y4, 32(SI)
-	VMOVUPS Y5, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y6, (SI)
-	VMOVUPS Y7, 32(SI)
-	VMOVUPS Y8, 64(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y3, (R8)
+	VMOVUPS Y4, 32(R8)
+	VMOVUPS Y5, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
+	VMOVUPS Y8, 64(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y9
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMASKMOVPS Y2, Y9, 64(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y3, (SI)
-	VMOVUPS    Y4, 32(SI)
-	VMASKMOVPS Y5, Y9, 64(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y6, (SI)
-	VMOVUPS    Y7, 32(SI)
-	VMASKMOVPS Y8, Y9, 64(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y9
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMASKMOVPS Y2, Y9, 64(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y3, (R8)
+	VMOVUPS    Y4, 32(R8)
+	VMASKMOVPS Y5, Y9, 64(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y6, (R8)
+	VMOVUPS    Y7, 32(R8)
+	VMASKMOVPS Y8, Y9, 64(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse3x4AVX2(args *byte)
@@ -3468,129 +5679,212 @@ TEXT ·sparse3x4AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
+	MOVQ  48(AX), DI
 
 bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y4
-	VMOVUPS 32(SI), Y5
-	VMOVUPS 64(SI), Y6
-	VMOVUPS 96(SI), Y7
-	ADDQ    DI, SI
-	VMOVUPS (SI), Y8
-	VMOVUPS 32(SI), Y9
-	VMOVUPS 64(SI), Y10
-	VMOVUPS 96(SI), Y11
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y4
+	VMOVUPS 32(R8), Y5
+	VMOVUPS 64(R8), Y6
+	VMOVUPS 96(R8), Y7
+	ADDQ    R9, R8
+	VMOVUPS (R8), Y8
+	VMOVUPS 32(R8), Y9
+	VMOVUPS 64(R8), Y10
+	VMOVUPS 96(R8), Y11
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y11
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMOVUPS    64(SI), Y2
-	VMASKMOVPS 96(SI), Y11, Y3
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y4
-	VMOVUPS    32(SI), Y5
-	VMOVUPS    64(SI), Y6
-	VMASKMOVPS 96(SI), Y11, Y7
-	ADDQ       DI, SI
-	VMOVUPS    (SI), Y8
-	VMOVUPS    32(SI), Y9
-	VMOVUPS    64(SI), Y10
-	VMASKMOVPS 96(SI), Y11, Y11
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y11
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    64(R8), Y2
+	VMASKMOVPS 96(R8), Y11, Y3
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y4
+	VMOVUPS    32(R8), Y5
+	VMOVUPS    64(R8), Y6
+	VMASKMOVPS 96(R8), Y11, Y7
+	ADDQ       R9, R8
+	VMOVUPS    (R8), Y8
+	VMOVUPS    32(R8), Y9
+	VMOVUPS    64(R8), Y10
+	VMASKMOVPS 96(R8), Y11, Y11
 
 start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  (R11)(DI*1), Y12, Y4
+	VFMADD231PS  32(R11)(DI*1), Y12, Y5
+	VFMADD231PS  64(R11)(DI*1), Y12, Y6
+	VFMADD231PS  96(R11)(DI*1), Y12, Y7
+	VFMADD231PS  (R11)(DI*2), Y12, Y8
+	VFMADD231PS  32(R11)(DI*2), Y12, Y9
+	VFMADD231PS  64(R11)(DI*2), Y12, Y10
+	VFMADD231PS  96(R11)(DI*2), Y12, Y11
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  (R11)(DI*1), Y12, Y4
+	VFMADD231PS  32(R11)(DI*1), Y12, Y5
+	VFMADD231PS  64(R11)(DI*1), Y12, Y6
+	VFMADD231PS  96(R11)(DI*1), Y12, Y7
+	VFMADD231PS  (R11)(DI*2), Y12, Y8
+	VFMADD231PS  32(R11)(DI*2), Y12, Y9
+	VFMADD231PS  64(R11)(DI*2), Y12, Y10
+	VFMADD231PS  96(R11)(DI*2), Y12, Y11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  (R11)(DI*1), Y12, Y4
+	VFMADD231PS  32(R11)(DI*1), Y12, Y5
+	VFMADD231PS  64(R11)(DI*1), Y12, Y6
+	VFMADD231PS  96(R11)(DI*1), Y12, Y7
+	VFMADD231PS  (R11)(DI*2), Y12, Y8
+	VFMADD231PS  32(R11)(DI*2), Y12, Y9
+	VFMADD231PS  64(R11)(DI*2), Y12, Y10
+	VFMADD231PS  96(R11)(DI*2), Y12, Y11
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  (R11)(DI*1), Y12, Y4
+	VFMADD231PS  32(R11)(DI*1), Y12, Y5
+	VFMADD231PS  64(R11)(DI*1), Y12, Y6
+	VFMADD231PS  96(R11)(DI*1), Y12, Y7
+	VFMADD231PS  (R11)(DI*2), Y12, Y8
+	VFMADD231PS  32(R11)(DI*2), Y12, Y9
+	VFMADD231PS  64(R11)(DI*2), Y12, Y10
+	VFMADD231PS  96(R11)(DI*2), Y12, Y11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
 
 item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Y12
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Y12, Y0
-	VFMADD231PS  32(R8), Y12, Y1
-	VFMADD231PS  64(R8), Y12, Y2
-	VFMADD231PS  96(R8), Y12, Y3
-	VFMADD231PS  (R8)(BX*1), Y12, Y4
-	VFMADD231PS  32(R8)(BX*1), Y12, Y5
-	VFMADD231PS  64(R8)(BX*1), Y12, Y6
-	VFMADD231PS  96(R8)(BX*1), Y12, Y7
-	VFMADD231PS  (R8)(BX*2), Y12, Y8
-	VFMADD231PS  32(R8)(BX*2), Y12, Y9
-	VFMADD231PS  64(R8)(BX*2), Y12, Y10
-	VFMADD231PS  96(R8)(BX*2), Y12, Y11
-	ADDQ         $0x08, DI
-	DECQ         SI
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Y12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Y12, Y0
+	VFMADD231PS  32(R11), Y12, Y1
+	VFMADD231PS  64(R11), Y12, Y2
+	VFMADD231PS  96(R11), Y12, Y3
+	VFMADD231PS  (R11)(DI*1), Y12, Y4
+	VFMADD231PS  32(R11)(DI*1), Y12, Y5
+	VFMADD231PS  64(R11)(DI*1), Y12, Y6
+	VFMADD231PS  96(R11)(DI*1), Y12, Y7
+	VFMADD231PS  (R11)(DI*2), Y12, Y8
+	VFMADD231PS  32(R11)(DI*2), Y12, Y9
+	VFMADD231PS  64(R11)(DI*2), Y12, Y10
+	VFMADD231PS  96(R11)(DI*2), Y12, Y11
+	ADDQ         $0x08, R9
+	DECQ         R8
 	JNZ          item
 
 store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
 	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	VMOVUPS Y3, 96(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y4, (SI)
-	VMOVUPS Y5, 32(SI)
-	VMOVUPS Y6, 64(SI)
-	VMOVUPS Y7, 96(SI)
-	ADDQ    DI, SI
-	VMOVUPS Y8, (SI)
-	VMOVUPS Y9, 32(SI)
-	VMOVUPS Y10, 64(SI)
-	VMOVUPS Y11, 96(SI)
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	VMOVUPS Y6, 64(R8)
+	VMOVUPS Y7, 96(R8)
+	ADDQ    R9, R8
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
+	VMOVUPS Y10, 64(R8)
+	VMOVUPS Y11, 96(R8)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), SI
-	VMOVUPS    (SI), Y12
-	MOVLQSX    (CX), SI
-	ADDQ       (AX), SI
-	MOVQ       40(AX), DI
-	VMOVUPS    Y0, (SI)
-	VMOVUPS    Y1, 32(SI)
-	VMOVUPS    Y2, 64(SI)
-	VMASKMOVPS Y3, Y12, 96(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y4, (SI)
-	VMOVUPS    Y5, 32(SI)
-	VMOVUPS    Y6, 64(SI)
-	VMASKMOVPS Y7, Y12, 96(SI)
-	ADDQ       DI, SI
-	VMOVUPS    Y8, (SI)
-	VMOVUPS    Y9, 32(SI)
-	VMOVUPS    Y10, 64(SI)
-	VMASKMOVPS Y11, Y12, 96(SI)
+	MOVQ       56(AX), R8
+	VMOVUPS    (R8), Y12
+	MOVLQSX    (CX), R8
+	ADDQ       (AX), R8
+	ADDQ       (BX), R8
+	MOVQ       40(AX), R9
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	VMOVUPS    Y2, 64(R8)
+	VMASKMOVPS Y3, Y12, 96(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y4, (R8)
+	VMOVUPS    Y5, 32(R8)
+	VMOVUPS    Y6, 64(R8)
+	VMASKMOVPS Y7, Y12, 96(R8)
+	ADDQ       R9, R8
+	VMOVUPS    Y8, (R8)
+	VMOVUPS    Y9, 32(R8)
+	VMOVUPS    Y10, 64(R8)
+	VMASKMOVPS Y11, Y12, 96(R8)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse4x1AVX2(args *byte)
@@ -3601,94 +5895,153 @@ TEXT ·sparse4x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
 
 bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Y0
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y2
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y3
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Y0
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y2
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y3
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y3
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMASKMOVPS (DI), Y3, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y3, Y1
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y3, Y2
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y3, Y3
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y3
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMASKMOVPS (R9), Y3, Y0
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y3, Y1
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y3, Y2
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y3, Y3
 
 start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  (R12)(DI*1), Y8, Y1
+	VFMADD231PS  (R12)(DI*2), Y8, Y2
+	VFMADD231PS  (R12)(R8*1), Y8, Y3
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y4
+	VFMADD231PS  (R12)(DI*1), Y8, Y5
+	VFMADD231PS  (R12)(DI*2), Y8, Y6
+	VFMADD231PS  (R12)(R8*1), Y8, Y7
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  (R12)(DI*1), Y8, Y1
+	VFMADD231PS  (R12)(DI*2), Y8, Y2
+	VFMADD231PS  (R12)(R8*1), Y8, Y3
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y4
+	VFMADD231PS  (R12)(DI*1), Y8, Y5
+	VFMADD231PS  (R12)(DI*2), Y8, Y6
+	VFMADD231PS  (R12)(R8*1), Y8, Y7
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Y4
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Y4, Y0
-	VFMADD231PS  (R9)(BX*1), Y4, Y1
-	VFMADD231PS  (R9)(BX*2), Y4, Y2
-	VFMADD231PS  (R9)(SI*1), Y4, Y3
-	ADDQ         $0x08, R8
-	DECQ         DI
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y4
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y4, Y0
+	VFMADD231PS  (R12)(DI*1), Y4, Y1
+	VFMADD231PS  (R12)(DI*2), Y4, Y2
+	VFMADD231PS  (R12)(R8*1), Y4, Y3
+	ADDQ         $0x08, R10
+	DECQ         R9
 	JNZ          item
 
 store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Y0, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y1, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y2, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y3, (DI)
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Y0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y4
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMASKMOVPS Y0, Y4, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y1, Y4, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y2, Y4, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y3, Y4, (DI)
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y4
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMASKMOVPS Y0, Y4, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y1, Y4, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y4, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y4, (R9)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse4x2AVX2(args *byte)
@@ -3699,114 +6052,181 @@ TEXT ·sparse4x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
 
 bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y2
-	VMOVUPS 32(DI), Y3
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y4
-	VMOVUPS 32(DI), Y5
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y6
-	VMOVUPS 32(DI), Y7
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y7
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y7, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y7, Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DI), Y7, Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DI), Y7, Y7
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y7
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMOVUPS    (R9), Y0
+	VMASKMOVPS 32(R9), Y7, Y1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y2
+	VMASKMOVPS 32(R9), Y7, Y3
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y4
+	VMASKMOVPS 32(R9), Y7, Y5
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y6
+	VMASKMOVPS 32(R9), Y7, Y7
 
 start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  32(R12), Y8, Y1
+	VFMADD231PS  (R12)(DI*1), Y8, Y2
+	VFMADD231PS  32(R12)(DI*1), Y8, Y3
+	VFMADD231PS  (R12)(DI*2), Y8, Y4
+	VFMADD231PS  32(R12)(DI*2), Y8, Y5
+	VFMADD231PS  (R12)(R8*1), Y8, Y6
+	VFMADD231PS  32(R12)(R8*1), Y8, Y7
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  32(R12), Y8, Y1
+	VFMADD231PS  (R12)(DI*1), Y8, Y2
+	VFMADD231PS  32(R12)(DI*1), Y8, Y3
+	VFMADD231PS  (R12)(DI*2), Y8, Y4
+	VFMADD231PS  32(R12)(DI*2), Y8, Y5
+	VFMADD231PS  (R12)(R8*1), Y8, Y6
+	VFMADD231PS  32(R12)(R8*1), Y8, Y7
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  32(R12), Y8, Y1
+	VFMADD231PS  (R12)(DI*1), Y8, Y2
+	VFMADD231PS  32(R12)(DI*1), Y8, Y3
+	VFMADD231PS  (R12)(DI*2), Y8, Y4
+	VFMADD231PS  32(R12)(DI*2), Y8, Y5
+	VFMADD231PS  (R12)(R8*1), Y8, Y6
+	VFMADD231PS  32(R12)(R8*1), Y8, Y7
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  32(R12), Y8, Y1
+	VFMADD231PS  (R12)(DI*1), Y8, Y2
+	VFMADD231PS  32(R12)(DI*1), Y8, Y3
+	VFMADD231PS  (R12)(DI*2), Y8, Y4
+	VFMADD231PS  32(R12)(DI*2), Y8, Y5
+	VFMADD231PS  (R12)(R8*1), Y8, Y6
+	VFMADD231PS  32(R12)(R8*1), Y8, Y7
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Y8
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Y8, Y0
-	VFMADD231PS  32(R9), Y8, Y1
-	VFMADD231PS  (R9)(BX*1), Y8, Y2
-	VFMADD231PS  32(R9)(BX*1), Y8, Y3
-	VFMADD231PS  (R9)(BX*2), Y8, Y4
-	VFMADD231PS  32(R9)(BX*2), Y8, Y5
-	VFMADD231PS  (R9)(SI*1), Y8, Y6
-	VFMADD231PS  32(R9)(SI*1), Y8, Y7
-	ADDQ         $0x08, R8
-	DECQ         DI
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y8, Y0
+	VFMADD231PS  32(R12), Y8, Y1
+	VFMADD231PS  (R12)(DI*1), Y8, Y2
+	VFMADD231PS  32(R12)(DI*1), Y8, Y3
+	VFMADD231PS  (R12)(DI*2), Y8, Y4
+	VFMADD231PS  32(R12)(DI*2), Y8, Y5
+	VFMADD231PS  (R12)(R8*1), Y8, Y6
+	VFMADD231PS  32(R12)(R8*1), Y8, Y7
+	ADDQ         $0x08, R10
+	DECQ         R9
 	JNZ          item
 
 store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y2, (DI)
-	VMOVUPS Y3, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y4, (DI)
-	VMOVUPS Y5, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y6, (DI)
-	VMOVUPS Y7, 32(DI)
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y8
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMOVUPS    Y0, (DI)
-	VMASKMOVPS Y1, Y8, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y2, (DI)
-	VMASKMOVPS Y3, Y8, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y4, (DI)
-	VMASKMOVPS Y5, Y8, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y6, (DI)
-	VMASKMOVPS Y7, Y8, 32(DI)
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y8
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMOVUPS    Y0, (R9)
+	VMASKMOVPS Y1, Y8, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y2, (R9)
+	VMASKMOVPS Y3, Y8, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y4, (R9)
+	VMASKMOVPS Y5, Y8, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y8, 32(R9)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse4x3AVX2(args *byte)
@@ -3817,134 +6237,217 @@ TEXT ·sparse4x3AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
 
 bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y3
-	VMOVUPS 32(DI), Y4
-	VMOVUPS 64(DI), Y5
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y6
-	VMOVUPS 32(DI), Y7
-	VMOVUPS 64(DI), Y8
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y9
-	VMOVUPS 32(DI), Y10
-	VMOVUPS 64(DI), Y11
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	VMOVUPS 64(R9), Y2
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y3
+	VMOVUPS 32(R9), Y4
+	VMOVUPS 64(R9), Y5
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	VMOVUPS 64(R9), Y8
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y9
+	VMOVUPS 32(R9), Y10
+	VMOVUPS 64(R9), Y11
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y11
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	VMASKMOVPS 64(DI), Y11, Y2
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y3
-	VMOVUPS    32(DI), Y4
-	VMASKMOVPS 64(DI), Y11, Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMOVUPS    32(DI), Y7
-	VMASKMOVPS 64(DI), Y11, Y8
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y9
-	VMOVUPS    32(DI), Y10
-	VMASKMOVPS 64(DI), Y11, Y11
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y11
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	VMASKMOVPS 64(R9), Y11, Y2
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y3
+	VMOVUPS    32(R9), Y4
+	VMASKMOVPS 64(R9), Y11, Y5
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y6
+	VMOVUPS    32(R9), Y7
+	VMASKMOVPS 64(R9), Y11, Y8
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y9
+	VMOVUPS    32(R9), Y10
+	VMASKMOVPS 64(R9), Y11, Y11
 
 start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y12, Y0
+	VFMADD231PS  32(R12), Y12, Y1
+	VFMADD231PS  64(R12), Y12, Y2
+	VFMADD231PS  (R12)(DI*1), Y12, Y3
+	VFMADD231PS  32(R12)(DI*1), Y12, Y4
+	VFMADD231PS  64(R12)(DI*1), Y12, Y5
+	VFMADD231PS  (R12)(DI*2), Y12, Y6
+	VFMADD231PS  32(R12)(DI*2), Y12, Y7
+	VFMADD231PS  64(R12)(DI*2), Y12, Y8
+	VFMADD231PS  (R12)(R8*1), Y12, Y9
+	VFMADD231PS  32(R12)(R8*1), Y12, Y10
+	VFMADD231PS  64(R12)(R8*1), Y12, Y11
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Y12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y12, Y0
+	VFMADD231PS  32(R12), Y12, Y1
+	VFMADD231PS  64(R12), Y12, Y2
+	VFMADD231PS  (R12)(DI*1), Y12, Y3
+	VFMADD231PS  32(R12)(DI*1), Y12, Y4
+	VFMADD231PS  64(R12)(DI*1), Y12, Y5
+	VFMADD231PS  (R12)(DI*2), Y12, Y6
+	VFMADD231PS  32(R12)(DI*2), Y12, Y7
+	VFMADD231PS  64(R12)(DI*2), Y12, Y8
+	VFMADD231PS  (R12)(R8*1), Y12, Y9
+	VFMADD231PS  32(R12)(R8*1), Y12, Y10
+	VFMADD231PS  64(R12)(R8*1), Y12, Y11
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Y12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y12, Y0
+	VFMADD231PS  32(R12), Y12, Y1
+	VFMADD231PS  64(R12), Y12, Y2
+	VFMADD231PS  (R12)(DI*1), Y12, Y3
+	VFMADD231PS  32(R12)(DI*1), Y12, Y4
+	VFMADD231PS  64(R12)(DI*1), Y12, Y5
+	VFMADD231PS  (R12)(DI*2), Y12, Y6
+	VFMADD231PS  32(R12)(DI*2), Y12, Y7
+	VFMADD231PS  64(R12)(DI*2), Y12, Y8
+	VFMADD231PS  (R12)(R8*1), Y12, Y9
+	VFMADD231PS  32(R12)(R8*1), Y12, Y10
+	VFMADD231PS  64(R12)(R8*1), Y12, Y11
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Y12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y12, Y0
+	VFMADD231PS  32(R12), Y12, Y1
+	VFMADD231PS  64(R12), Y12, Y2
+	VFMADD231PS  (R12)(DI*1), Y12, Y3
+	VFMADD231PS  32(R12)(DI*1), Y12, Y4
+	VFMADD231PS  64(R12)(DI*1), Y12, Y5
+	VFMADD231PS  (R12)(DI*2), Y12, Y6
+	VFMADD231PS  32(R12)(DI*2), Y12, Y7
+	VFMADD231PS  64(R12)(DI*2), Y12, Y8
+	VFMADD231PS  (R12)(R8*1), Y12, Y9
+	VFMADD231PS  32(R12)(R8*1), Y12, Y10
+	VFMADD231PS  64(R12)(R8*1), Y12, Y11
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Y12
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Y12, Y0
-	VFMADD231PS  32(R9), Y12, Y1
-	VFMADD231PS  64(R9), Y12, Y2
-	VFMADD231PS  (R9)(BX*1), Y12, Y3
-	VFMADD231PS  32(R9)(BX*1), Y12, Y4
-	VFMADD231PS  64(R9)(BX*1), Y12, Y5
-	VFMADD231PS  (R9)(BX*2), Y12, Y6
-	VFMADD231PS  32(R9)(BX*2), Y12, Y7
-	VFMADD231PS  64(R9)(BX*2), Y12, Y8
-	VFMADD231PS  (R9)(SI*1), Y12, Y9
-	VFMADD231PS  32(R9)(SI*1), Y12, Y10
-	VFMADD231PS  64(R9)(SI*1), Y12, Y11
-	ADDQ         $0x08, R8
-	DECQ         DI
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y12, Y0
+	VFMADD231PS  32(R12), Y12, Y1
+	VFMADD231PS  64(R12), Y12, Y2
+	VFMADD231PS  (R12)(DI*1), Y12, Y3
+	VFMADD231PS  32(R12)(DI*1), Y12, Y4
+	VFMADD231PS  64(R12)(DI*1), Y12, Y5
+	VFMADD231PS  (R12)(DI*2), Y12, Y6
+	VFMADD231PS  32(R12)(DI*2), Y12, Y7
+	VFMADD231PS  64(R12)(DI*2), Y12, Y8
+	VFMADD231PS  (R12)(R8*1), Y12, Y9
+	VFMADD231PS  32(R12)(R8*1), Y12, Y10
+	VFMADD231PS  64(R12)(R8*1), Y12, Y11
+	ADDQ         $0x08, R10
+	DECQ         R9
 	JNZ          item
 
 store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y3, (DI)
-	VMOVUPS Y4, 32(DI)
-	VMOVUPS Y5, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y6, (DI)
-	VMOVUPS Y7, 32(DI)
-	VMOVUPS Y8, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y9, (DI)
-	VMOVUPS Y10, 32(DI)
-	VMOVUPS Y11, 64(DI)
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	VMOVUPS Y2, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
+	VMOVUPS Y4, 32(R9)
+	VMOVUPS Y5, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	VMOVUPS Y8, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y9, (R9)
+	VMOVUPS Y10, 32(R9)
+	VMOVUPS Y11, 64(R9)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y12
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMOVUPS    Y0, (DI)
-	VMOVUPS    Y1, 32(DI)
-	VMASKMOVPS Y2, Y12, 64(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y3, (DI)
-	VMOVUPS    Y4, 32(DI)
-	VMASKMOVPS Y5, Y12, 64(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y6, (DI)
-	VMOVUPS    Y7, 32(DI)
-	VMASKMOVPS Y8, Y12, 64(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y9, (DI)
-	VMOVUPS    Y10, 32(DI)
-	VMASKMOVPS Y11, Y12, 64(DI)
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y12
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    Y1, 32(R9)
+	VMASKMOVPS Y2, Y12, 64(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y3, (R9)
+	VMOVUPS    Y4, 32(R9)
+	VMASKMOVPS Y5, Y12, 64(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y6, (R9)
+	VMOVUPS    Y7, 32(R9)
+	VMASKMOVPS Y8, Y12, 64(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y9, (R9)
+	VMOVUPS    Y10, 32(R9)
+	VMASKMOVPS Y11, Y12, 64(R9)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse5x1AVX2(args *byte)
@@ -3955,103 +6458,168 @@ TEXT ·sparse5x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
 
 bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Y0
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y2
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y3
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y4
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Y0
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y2
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y3
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y4
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y4
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMASKMOVPS (DI), Y4, Y0
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y1
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y2
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y3
-	ADDQ       R8, DI
-	VMASKMOVPS (DI), Y4, Y4
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y4
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMASKMOVPS (R9), Y4, Y0
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y4, Y1
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y4, Y2
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y4, Y3
+	ADDQ       R10, R9
+	VMASKMOVPS (R9), Y4, Y4
 
 start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  (R12)(DI*1), Y10, Y1
+	VFMADD231PS  (R12)(DI*2), Y10, Y2
+	VFMADD231PS  (R12)(R8*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*4), Y10, Y4
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y5
+	VFMADD231PS  (R12)(DI*1), Y10, Y6
+	VFMADD231PS  (R12)(DI*2), Y10, Y7
+	VFMADD231PS  (R12)(R8*1), Y10, Y8
+	VFMADD231PS  (R12)(DI*4), Y10, Y9
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  (R12)(DI*1), Y10, Y1
+	VFMADD231PS  (R12)(DI*2), Y10, Y2
+	VFMADD231PS  (R12)(R8*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*4), Y10, Y4
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y5
+	VFMADD231PS  (R12)(DI*1), Y10, Y6
+	VFMADD231PS  (R12)(DI*2), Y10, Y7
+	VFMADD231PS  (R12)(R8*1), Y10, Y8
+	VFMADD231PS  (R12)(DI*4), Y10, Y9
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+	VADDPS       Y5, Y0, Y0
+	VADDPS       Y6, Y1, Y1
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y9, Y4, Y4
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Y5
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Y5, Y0
-	VFMADD231PS  (R9)(BX*1), Y5, Y1
-	VFMADD231PS  (R9)(BX*2), Y5, Y2
-	VFMADD231PS  (R9)(SI*1), Y5, Y3
-	VFMADD231PS  (R9)(BX*4), Y5, Y4
-	ADDQ         $0x08, R8
-	DECQ         DI
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y5
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y5, Y0
+	VFMADD231PS  (R12)(DI*1), Y5, Y1
+	VFMADD231PS  (R12)(DI*2), Y5, Y2
+	VFMADD231PS  (R12)(R8*1), Y5, Y3
+	VFMADD231PS  (R12)(DI*4), Y5, Y4
+	ADDQ         $0x08, R10
+	DECQ         R9
 	JNZ          item
 
 store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Y0, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y1, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y2, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y3, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Y4, (DI)
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Y0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Y4, (R9)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y5
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMASKMOVPS Y0, Y5, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y1, Y5, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y2, Y5, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y3, Y5, (DI)
-	ADDQ       R8, DI
-	VMASKMOVPS Y4, Y5, (DI)
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y5
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMASKMOVPS Y0, Y5, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y1, Y5, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y2, Y5, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y3, Y5, (R9)
+	ADDQ       R10, R9
+	VMASKMOVPS Y4, Y5, (R9)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse5x2AVX2(args *byte)
@@ -4062,128 +6630,203 @@ TEXT ·sparse5x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
 
 bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y2
-	VMOVUPS 32(DI), Y3
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y4
-	VMOVUPS 32(DI), Y5
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y6
-	VMOVUPS 32(DI), Y7
-	ADDQ    R8, DI
-	VMOVUPS (DI), Y8
-	VMOVUPS 32(DI), Y9
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    R10, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
 	JMP     start
 
 partialLoad:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y9
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS 32(DI), Y9, Y1
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y2
-	VMASKMOVPS 32(DI), Y9, Y3
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DI), Y9, Y5
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DI), Y9, Y7
-	ADDQ       R8, DI
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DI), Y9, Y9
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y9
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMOVUPS    (R9), Y0
+	VMASKMOVPS 32(R9), Y9, Y1
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y2
+	VMASKMOVPS 32(R9), Y9, Y3
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y4
+	VMASKMOVPS 32(R9), Y9, Y5
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y6
+	VMASKMOVPS 32(R9), Y9, Y7
+	ADDQ       R10, R9
+	VMOVUPS    (R9), Y8
+	VMASKMOVPS 32(R9), Y9, Y9
 
 start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  32(R12), Y10, Y1
+	VFMADD231PS  (R12)(DI*1), Y10, Y2
+	VFMADD231PS  32(R12)(DI*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*2), Y10, Y4
+	VFMADD231PS  32(R12)(DI*2), Y10, Y5
+	VFMADD231PS  (R12)(R8*1), Y10, Y6
+	VFMADD231PS  32(R12)(R8*1), Y10, Y7
+	VFMADD231PS  (R12)(DI*4), Y10, Y8
+	VFMADD231PS  32(R12)(DI*4), Y10, Y9
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  32(R12), Y10, Y1
+	VFMADD231PS  (R12)(DI*1), Y10, Y2
+	VFMADD231PS  32(R12)(DI*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*2), Y10, Y4
+	VFMADD231PS  32(R12)(DI*2), Y10, Y5
+	VFMADD231PS  (R12)(R8*1), Y10, Y6
+	VFMADD231PS  32(R12)(R8*1), Y10, Y7
+	VFMADD231PS  (R12)(DI*4), Y10, Y8
+	VFMADD231PS  32(R12)(DI*4), Y10, Y9
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  32(R12), Y10, Y1
+	VFMADD231PS  (R12)(DI*1), Y10, Y2
+	VFMADD231PS  32(R12)(DI*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*2), Y10, Y4
+	VFMADD231PS  32(R12)(DI*2), Y10, Y5
+	VFMADD231PS  (R12)(R8*1), Y10, Y6
+	VFMADD231PS  32(R12)(R8*1), Y10, Y7
+	VFMADD231PS  (R12)(DI*4), Y10, Y8
+	VFMADD231PS  32(R12)(DI*4), Y10, Y9
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  32(R12), Y10, Y1
+	VFMADD231PS  (R12)(DI*1), Y10, Y2
+	VFMADD231PS  32(R12)(DI*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*2), Y10, Y4
+	VFMADD231PS  32(R12)(DI*2), Y10, Y5
+	VFMADD231PS  (R12)(R8*1), Y10, Y6
+	VFMADD231PS  32(R12)(R8*1), Y10, Y7
+	VFMADD231PS  (R12)(DI*4), Y10, Y8
+	VFMADD231PS  32(R12)(DI*4), Y10, Y9
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Y10
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Y10, Y0
-	VFMADD231PS  32(R9), Y10, Y1
-	VFMADD231PS  (R9)(BX*1), Y10, Y2
-	VFMADD231PS  32(R9)(BX*1), Y10, Y3
-	VFMADD231PS  (R9)(BX*2), Y10, Y4
-	VFMADD231PS  32(R9)(BX*2), Y10, Y5
-	VFMADD231PS  (R9)(SI*1), Y10, Y6
-	VFMADD231PS  32(R9)(SI*1), Y10, Y7
-	VFMADD231PS  (R9)(BX*4), Y10, Y8
-	VFMADD231PS  32(R9)(BX*4), Y10, Y9
-	ADDQ         $0x08, R8
-	DECQ         DI
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Y10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Y10, Y0
+	VFMADD231PS  32(R12), Y10, Y1
+	VFMADD231PS  (R12)(DI*1), Y10, Y2
+	VFMADD231PS  32(R12)(DI*1), Y10, Y3
+	VFMADD231PS  (R12)(DI*2), Y10, Y4
+	VFMADD231PS  32(R12)(DI*2), Y10, Y5
+	VFMADD231PS  (R12)(R8*1), Y10, Y6
+	VFMADD231PS  32(R12)(R8*1), Y10, Y7
+	VFMADD231PS  (R12)(DI*4), Y10, Y8
+	VFMADD231PS  32(R12)(DI*4), Y10, Y9
+	ADDQ         $0x08, R10
+	DECQ         R9
 	JNZ          item
 
 store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
 	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y2, (DI)
-	VMOVUPS Y3, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y4, (DI)
-	VMOVUPS Y5, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y6, (DI)
-	VMOVUPS Y7, 32(DI)
-	ADDQ    R8, DI
-	VMOVUPS Y8, (DI)
-	VMOVUPS Y9, 32(DI)
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    R10, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
 	JMP     next
 
 partialStore:
-	MOVQ       56(AX), DI
-	VMOVUPS    (DI), Y10
-	MOVLQSX    (CX), DI
-	ADDQ       (AX), DI
-	MOVQ       40(AX), R8
-	VMOVUPS    Y0, (DI)
-	VMASKMOVPS Y1, Y10, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y2, (DI)
-	VMASKMOVPS Y3, Y10, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y4, (DI)
-	VMASKMOVPS Y5, Y10, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y6, (DI)
-	VMASKMOVPS Y7, Y10, 32(DI)
-	ADDQ       R8, DI
-	VMOVUPS    Y8, (DI)
-	VMASKMOVPS Y9, Y10, 32(DI)
+	MOVQ       56(AX), R9
+	VMOVUPS    (R9), Y10
+	MOVLQSX    (CX), R9
+	ADDQ       (AX), R9
+	ADDQ       (BX), R9
+	MOVQ       40(AX), R10
+	VMOVUPS    Y0, (R9)
+	VMASKMOVPS Y1, Y10, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y2, (R9)
+	VMASKMOVPS Y3, Y10, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y4, (R9)
+	VMASKMOVPS Y5, Y10, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y10, 32(R9)
+	ADDQ       R10, R9
+	VMOVUPS    Y8, (R9)
+	VMASKMOVPS Y9, Y10, 32(R9)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func poolMaxAVX2(args *byte)
@@ -4246,6 +6889,7 @@ next:
 	LEAQ         (DX)(DI*8), DX
 	DECQ         CX
 	JNZ          window
+	VZEROUPPER
 	RET
 
 // func reluAVX2(y *float32, x *float32, n int)
@@ -4265,6 +6909,7 @@ loop:
 	ADDQ    $0x20, BX
 	CMPQ    BX, DX
 	JLT     loop
+	VZEROUPPER
 	RET
 
 // func reluGradientAVX2(dx *float32, dy *float32, y *float32, n int)
@@ -4287,6 +6932,7 @@ loop:
 	ADDQ    $0x20, SI
 	CMPQ    SI, BX
 	JLT     loop
+	VZEROUPPER
 	RET
 
 // func multiplyAVX2(z *float32, x *float32, y *float32, n int)
@@ -4306,6 +6952,7 @@ loop:
 	ADDQ    $0x20, SI
 	CMPQ    SI, BX
 	JLT     loop
+	VZEROUPPER
 	RET
 
 // func addScaledAVX2(y *float32, x *float32, n int, scale float32)
@@ -4325,6 +6972,7 @@ loop:
 	ADDQ        $0x20, BX
 	CMPQ        BX, DX
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func bytesAVX2(y *float32, x *uint8, n int, scale float32, offset float32)
@@ -4348,6 +6996,7 @@ loop:
 	ADDQ        $0x20, BX
 	CMPQ        BX, DX
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func sumsAVX2(out *float32, x *float32, n int)
@@ -4398,6 +7047,7 @@ loop:
 	VADDPS      Y7, Y6, Y6
 	VADDPS      Y6, Y4, Y4
 	VMOVUPS     Y4, 32(AX)
+	VZEROUPPER
 	RET
 
 // func penaltyAVX2(dp *float32, p *float32, n int, l1 float32, scale float32)
@@ -4428,6 +7078,7 @@ loop:
 	ADDQ        $0x20, BX
 	CMPQ        BX, DX
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func adamAVX2(p *float32, dp *float32, m *float32, v *float32, n int, c *byte)
@@ -4475,6 +7126,7 @@ decayed:
 	ADDQ        $0x20, R8
 	CMPQ        R8, SI
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func sgdAVX2(p *float32, dp *float32, b *float32, n int, c *byte)
@@ -4524,6 +7176,7 @@ momentum:
 	ADDQ         $0x20, DI
 	CMPQ         DI, BX
 	JLT          loop
+	VZEROUPPER
 	RET
 
 // func rmspropAVX2(p *float32, dp *float32, s *float32, a *float32, b *float32, n int, c *byte)
@@ -4580,6 +7233,7 @@ momentum:
 	ADDQ         $0x20, R9
 	CMPQ         R9, BX
 	JLT          loop
+	VZEROUPPER
 	RET
 
 // func copyRowsAVX2(dst *float32, src *float32, srcStep int, rows int)
@@ -4599,6 +7253,7 @@ row:
 	ADDQ    $0x00000040, AX
 	DECQ    BX
 	JNZ     row
+	VZEROUPPER
 	RET
 
 // func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
@@ -4661,4 +7316,87 @@ block:
 	LEAQ       (AX)(DX*8), AX
 	DECQ       SI
 	JNZ        block
+	VZEROUPPER
+	RET
+
+// func gather8AVX2(args *byte)
+// Requires: AVX, AVX2
+TEXT ·gather8AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         72(AX), CX
+	MOVQ         (CX), DI
+	MOVQ         8(CX), R8
+	MOVQ         16(CX), R9
+	MOVQ         24(CX), R10
+	MOVQ         32(CX), R11
+	MOVQ         40(CX), R12
+	MOVQ         48(CX), R13
+	MOVQ         56(CX), R14
+	MOVQ         48(AX), CX
+	MOVQ         CX, 88(AX)
+	VPBROADCASTD 56(AX), Y0
+	VPCMPEQD     Y1, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VXORPS       Y3, Y3, Y3
+	MOVQ         80(AX), CX
+	VMOVUPS      (CX), Y2
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         32(AX), BX
+	MOVQ         64(AX), SI
+
+window:
+	VPMOVZXWD    (DX), Y4
+	VPCMPEQD     Y1, Y4, Y6
+	VANDNPS      (CX), Y6, Y5
+	VPERMD       (BX), Y4, Y4
+	VPADDD       Y0, Y4, Y4
+	VADDPS       Y5, Y2, Y2
+	VCMPPS       $0x04, Y3, Y5, Y6
+	VMOVMSKPS    Y6, R15
+	VUNPCKLPS    Y4, Y5, Y6
+	VUNPCKHPS    Y4, Y5, Y4
+	VMOVLPS      X6, (SI)(DI*8)
+	VMOVHPS      X6, (SI)(R8*8)
+	VMOVLPS      X4, (SI)(R9*8)
+	VMOVHPS      X4, (SI)(R10*8)
+	VEXTRACTF128 $0x01, Y6, X5
+	VMOVLPS      X5, (SI)(R11*8)
+	VMOVHPS      X5, (SI)(R12*8)
+	VEXTRACTF128 $0x01, Y4, X4
+	VMOVLPS      X4, (SI)(R13*8)
+	VMOVHPS      X4, (SI)(R14*8)
+	BTL          $0x00, R15
+	ADCQ         $0x00, DI
+	BTL          $0x01, R15
+	ADCQ         $0x00, R8
+	BTL          $0x02, R15
+	ADCQ         $0x00, R9
+	BTL          $0x03, R15
+	ADCQ         $0x00, R10
+	BTL          $0x04, R15
+	ADCQ         $0x00, R11
+	BTL          $0x05, R15
+	ADCQ         $0x00, R12
+	BTL          $0x06, R15
+	ADCQ         $0x00, R13
+	BTL          $0x07, R15
+	ADCQ         $0x00, R14
+	ADDQ         8(AX), CX
+	ADDQ         24(AX), DX
+	ADDQ         40(AX), BX
+	DECQ         88(AX)
+	JNZ          window
+	MOVQ         72(AX), CX
+	MOVQ         DI, (CX)
+	MOVQ         R8, 8(CX)
+	MOVQ         R9, 16(CX)
+	MOVQ         R10, 24(CX)
+	MOVQ         R11, 32(CX)
+	MOVQ         R12, 40(CX)
+	MOVQ         R13, 48(CX)
+	MOVQ         R14, 56(CX)
+	MOVQ         80(AX), CX
+	VMOVUPS      Y2, (CX)
+	VZEROUPPER
 	RET

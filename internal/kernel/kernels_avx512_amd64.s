@@ -5,12 +5,18 @@
 #include "textflag.h"
 
 // func productAVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·productAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ CX, 128(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 136(AX)
+	MOVQ 56(AX), CX
+	MOVQ CX, 144(AX)
 
 tile:
-	MOVQ 56(AX), CX
+	MOVQ 144(AX), CX
 	CMPQ CX, $0x08
 	JGE  rows8
 	CMPQ CX, $0x07
@@ -27,6 +33,7 @@ tile:
 	JEQ  rows2
 	CMPQ CX, $0x01
 	JEQ  rows1
+	VZEROUPPER
 	RET
 
 rows8:
@@ -52,7 +59,7 @@ rows8:
 	JMP     start003
 
 accumulate001:
-	MOVQ    24(AX), CX
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -113,7 +120,7 @@ partialLoad002:
 	VMOVUPS.Z 64(CX), K1, Z15
 
 start003:
-	MOVQ 8(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -132,15 +139,109 @@ start003:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R11
 	XORQ R12, R12
-	MOVQ 64(AX), R13
-	MOVQ R13, 120(AX)
+	MOVQ 152(AX), R13
+	MOVQ R13, 168(AX)
 	MOVQ 80(AX), R14
 	MOVQ 96(AX), R15
 
-run004:
-	MOVQ 72(AX), R13
+group004:
+	MOVQ 64(AX), R13
+	MOVQ R13, 120(AX)
 
-step005:
+run005:
+	MOVQ 72(AX), R13
+	SUBQ $0x04, R13
+	JLT  rest008
+
+steps006:
+	VMOVUPS          (R11), Z16
+	VMOVUPS          64(R11), Z17
+	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
+	VFMADD231PS.BCST (DX)(R12*1), Z17, Z1
+	VFMADD231PS.BCST (BX)(R12*1), Z16, Z2
+	VFMADD231PS.BCST (BX)(R12*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(R12*1), Z16, Z4
+	VFMADD231PS.BCST (SI)(R12*1), Z17, Z5
+	VFMADD231PS.BCST (DI)(R12*1), Z16, Z6
+	VFMADD231PS.BCST (DI)(R12*1), Z17, Z7
+	VFMADD231PS.BCST (R8)(R12*1), Z16, Z8
+	VFMADD231PS.BCST (R8)(R12*1), Z17, Z9
+	VFMADD231PS.BCST (R9)(R12*1), Z16, Z10
+	VFMADD231PS.BCST (R9)(R12*1), Z17, Z11
+	VFMADD231PS.BCST (R10)(R12*1), Z16, Z12
+	VFMADD231PS.BCST (R10)(R12*1), Z17, Z13
+	VFMADD231PS.BCST (CX)(R12*1), Z16, Z14
+	VFMADD231PS.BCST (CX)(R12*1), Z17, Z15
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	VMOVUPS          (R11), Z16
+	VMOVUPS          64(R11), Z17
+	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
+	VFMADD231PS.BCST (DX)(R12*1), Z17, Z1
+	VFMADD231PS.BCST (BX)(R12*1), Z16, Z2
+	VFMADD231PS.BCST (BX)(R12*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(R12*1), Z16, Z4
+	VFMADD231PS.BCST (SI)(R12*1), Z17, Z5
+	VFMADD231PS.BCST (DI)(R12*1), Z16, Z6
+	VFMADD231PS.BCST (DI)(R12*1), Z17, Z7
+	VFMADD231PS.BCST (R8)(R12*1), Z16, Z8
+	VFMADD231PS.BCST (R8)(R12*1), Z17, Z9
+	VFMADD231PS.BCST (R9)(R12*1), Z16, Z10
+	VFMADD231PS.BCST (R9)(R12*1), Z17, Z11
+	VFMADD231PS.BCST (R10)(R12*1), Z16, Z12
+	VFMADD231PS.BCST (R10)(R12*1), Z17, Z13
+	VFMADD231PS.BCST (CX)(R12*1), Z16, Z14
+	VFMADD231PS.BCST (CX)(R12*1), Z17, Z15
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	VMOVUPS          (R11), Z16
+	VMOVUPS          64(R11), Z17
+	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
+	VFMADD231PS.BCST (DX)(R12*1), Z17, Z1
+	VFMADD231PS.BCST (BX)(R12*1), Z16, Z2
+	VFMADD231PS.BCST (BX)(R12*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(R12*1), Z16, Z4
+	VFMADD231PS.BCST (SI)(R12*1), Z17, Z5
+	VFMADD231PS.BCST (DI)(R12*1), Z16, Z6
+	VFMADD231PS.BCST (DI)(R12*1), Z17, Z7
+	VFMADD231PS.BCST (R8)(R12*1), Z16, Z8
+	VFMADD231PS.BCST (R8)(R12*1), Z17, Z9
+	VFMADD231PS.BCST (R9)(R12*1), Z16, Z10
+	VFMADD231PS.BCST (R9)(R12*1), Z17, Z11
+	VFMADD231PS.BCST (R10)(R12*1), Z16, Z12
+	VFMADD231PS.BCST (R10)(R12*1), Z17, Z13
+	VFMADD231PS.BCST (CX)(R12*1), Z16, Z14
+	VFMADD231PS.BCST (CX)(R12*1), Z17, Z15
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	VMOVUPS          (R11), Z16
+	VMOVUPS          64(R11), Z17
+	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
+	VFMADD231PS.BCST (DX)(R12*1), Z17, Z1
+	VFMADD231PS.BCST (BX)(R12*1), Z16, Z2
+	VFMADD231PS.BCST (BX)(R12*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(R12*1), Z16, Z4
+	VFMADD231PS.BCST (SI)(R12*1), Z17, Z5
+	VFMADD231PS.BCST (DI)(R12*1), Z16, Z6
+	VFMADD231PS.BCST (DI)(R12*1), Z17, Z7
+	VFMADD231PS.BCST (R8)(R12*1), Z16, Z8
+	VFMADD231PS.BCST (R8)(R12*1), Z17, Z9
+	VFMADD231PS.BCST (R9)(R12*1), Z16, Z10
+	VFMADD231PS.BCST (R9)(R12*1), Z17, Z11
+	VFMADD231PS.BCST (R10)(R12*1), Z16, Z12
+	VFMADD231PS.BCST (R10)(R12*1), Z17, Z13
+	VFMADD231PS.BCST (CX)(R12*1), Z16, Z14
+	VFMADD231PS.BCST (CX)(R12*1), Z17, Z15
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	SUBQ             $0x04, R13
+	JGE              steps006
+
+rest008:
+	ADDQ $0x04, R13
+	JZ   end009
+
+step007:
 	VMOVUPS          (R11), Z16
 	VMOVUPS          64(R11), Z17
 	VFMADD231PS.BCST (DX)(R12*1), Z16, Z0
@@ -162,67 +263,72 @@ step005:
 	ADDQ             R14, R12
 	ADDQ             R15, R11
 	DECQ             R13
-	JNZ              step005
-	ADDQ             88(AX), R12
-	ADDQ             104(AX), R11
-	DECQ             120(AX)
-	JNZ              run004
-	VBROADCASTSS     112(AX), Z16
-	VMAXPS           Z0, Z16, Z0
-	VMAXPS           Z1, Z16, Z1
-	VMAXPS           Z2, Z16, Z2
-	VMAXPS           Z3, Z16, Z3
-	VMAXPS           Z4, Z16, Z4
-	VMAXPS           Z5, Z16, Z5
-	VMAXPS           Z6, Z16, Z6
-	VMAXPS           Z7, Z16, Z7
-	VMAXPS           Z8, Z16, Z8
-	VMAXPS           Z9, Z16, Z9
-	VMAXPS           Z10, Z16, Z10
-	VMAXPS           Z11, Z16, Z11
-	VMAXPS           Z12, Z16, Z12
-	VMAXPS           Z13, Z16, Z13
-	VMAXPS           Z14, Z16, Z14
-	VMAXPS           Z15, Z16, Z15
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), R8
-	ADDQ             16(AX), R8
-	MOVQ             40(CX), R9
-	ADDQ             16(AX), R9
-	MOVQ             48(CX), R10
-	ADDQ             16(AX), R10
-	MOVQ             56(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), R11
-	TESTQ            R11, R11
-	JNZ              partialStore006
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (BX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z4, (SI)
-	VMOVUPS          Z5, 64(SI)
-	VMOVUPS          Z6, (DI)
-	VMOVUPS          Z7, 64(DI)
-	VMOVUPS          Z8, (R8)
-	VMOVUPS          Z9, 64(R8)
-	VMOVUPS          Z10, (R9)
-	VMOVUPS          Z11, 64(R9)
-	VMOVUPS          Z12, (R10)
-	VMOVUPS          Z13, 64(R10)
-	VMOVUPS          Z14, (CX)
-	VMOVUPS          Z15, 64(CX)
-	JMP              done007
+	JNZ              step007
 
-partialStore006:
+end009:
+	ADDQ         88(AX), R12
+	ADDQ         104(AX), R11
+	DECQ         120(AX)
+	JNZ          run005
+	ADDQ         160(AX), R12
+	DECQ         168(AX)
+	JGT          group004
+	VBROADCASTSS 112(AX), Z16
+	VMAXPS       Z0, Z16, Z0
+	VMAXPS       Z1, Z16, Z1
+	VMAXPS       Z2, Z16, Z2
+	VMAXPS       Z3, Z16, Z3
+	VMAXPS       Z4, Z16, Z4
+	VMAXPS       Z5, Z16, Z5
+	VMAXPS       Z6, Z16, Z6
+	VMAXPS       Z7, Z16, Z7
+	VMAXPS       Z8, Z16, Z8
+	VMAXPS       Z9, Z16, Z9
+	VMAXPS       Z10, Z16, Z10
+	VMAXPS       Z11, Z16, Z11
+	VMAXPS       Z12, Z16, Z12
+	VMAXPS       Z13, Z16, Z13
+	VMAXPS       Z14, Z16, Z14
+	VMAXPS       Z15, Z16, Z15
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), R8
+	ADDQ         16(AX), R8
+	MOVQ         40(CX), R9
+	ADDQ         16(AX), R9
+	MOVQ         48(CX), R10
+	ADDQ         16(AX), R10
+	MOVQ         56(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), R11
+	TESTQ        R11, R11
+	JNZ          partialStore010
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, 64(SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, 64(DI)
+	VMOVUPS      Z8, (R8)
+	VMOVUPS      Z9, 64(R8)
+	VMOVUPS      Z10, (R9)
+	VMOVUPS      Z11, 64(R9)
+	VMOVUPS      Z12, (R10)
+	VMOVUPS      Z13, 64(R10)
+	VMOVUPS      Z14, (CX)
+	VMOVUPS      Z15, 64(CX)
+	JMP          done011
+
+partialStore010:
 	VMOVDQU32 (R11), Z16
 	VPMOVD2M  Z16, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -244,16 +350,16 @@ partialStore006:
 	VMOVUPS   Z13, K1, 64(R10)
 	VMOVUPS   Z15, K1, 64(CX)
 
-done007:
-	ADDQ $0x00000040, 8(AX)
-	ADDQ $0x00000040, 24(AX)
-	SUBQ $0x00000008, 56(AX)
+done011:
+	ADDQ $0x00000040, 128(AX)
+	ADDQ $0x00000040, 136(AX)
+	SUBQ $0x00000008, 144(AX)
 	JMP  tile
 
 rows7:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate008
+	JZ      accumulate012
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -268,10 +374,10 @@ rows7:
 	VMOVAPS Z1, Z9
 	VMOVAPS Z1, Z11
 	VMOVAPS Z1, Z13
-	JMP     start010
+	JMP     start014
 
-accumulate008:
-	MOVQ    24(AX), CX
+accumulate012:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -288,7 +394,7 @@ accumulate008:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R10
 	TESTQ   R10, R10
-	JNZ     partialLoad009
+	JNZ     partialLoad013
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -303,9 +409,9 @@ accumulate008:
 	VMOVUPS 64(R9), Z11
 	VMOVUPS (CX), Z12
 	VMOVUPS 64(CX), Z13
-	JMP     start010
+	JMP     start014
 
-partialLoad009:
+partialLoad013:
 	VMOVDQU32 (R10), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -325,8 +431,8 @@ partialLoad009:
 	VMOVUPS.Z 64(R9), K1, Z11
 	VMOVUPS.Z 64(CX), K1, Z13
 
-start010:
-	MOVQ 8(AX), CX
+start014:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -343,15 +449,101 @@ start010:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R10
 	XORQ R11, R11
-	MOVQ 64(AX), R12
-	MOVQ R12, 120(AX)
+	MOVQ 152(AX), R12
+	MOVQ R12, 168(AX)
 	MOVQ 80(AX), R13
 	MOVQ 96(AX), R14
 
-run011:
-	MOVQ 72(AX), R12
+group015:
+	MOVQ 64(AX), R12
+	MOVQ R12, 120(AX)
 
-step012:
+run016:
+	MOVQ 72(AX), R12
+	SUBQ $0x04, R12
+	JLT  rest019
+
+steps017:
+	VMOVUPS          (R10), Z14
+	VMOVUPS          64(R10), Z15
+	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
+	VFMADD231PS.BCST (DX)(R11*1), Z15, Z1
+	VFMADD231PS.BCST (BX)(R11*1), Z14, Z2
+	VFMADD231PS.BCST (BX)(R11*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(R11*1), Z14, Z4
+	VFMADD231PS.BCST (SI)(R11*1), Z15, Z5
+	VFMADD231PS.BCST (DI)(R11*1), Z14, Z6
+	VFMADD231PS.BCST (DI)(R11*1), Z15, Z7
+	VFMADD231PS.BCST (R8)(R11*1), Z14, Z8
+	VFMADD231PS.BCST (R8)(R11*1), Z15, Z9
+	VFMADD231PS.BCST (R9)(R11*1), Z14, Z10
+	VFMADD231PS.BCST (R9)(R11*1), Z15, Z11
+	VFMADD231PS.BCST (CX)(R11*1), Z14, Z12
+	VFMADD231PS.BCST (CX)(R11*1), Z15, Z13
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	VMOVUPS          (R10), Z14
+	VMOVUPS          64(R10), Z15
+	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
+	VFMADD231PS.BCST (DX)(R11*1), Z15, Z1
+	VFMADD231PS.BCST (BX)(R11*1), Z14, Z2
+	VFMADD231PS.BCST (BX)(R11*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(R11*1), Z14, Z4
+	VFMADD231PS.BCST (SI)(R11*1), Z15, Z5
+	VFMADD231PS.BCST (DI)(R11*1), Z14, Z6
+	VFMADD231PS.BCST (DI)(R11*1), Z15, Z7
+	VFMADD231PS.BCST (R8)(R11*1), Z14, Z8
+	VFMADD231PS.BCST (R8)(R11*1), Z15, Z9
+	VFMADD231PS.BCST (R9)(R11*1), Z14, Z10
+	VFMADD231PS.BCST (R9)(R11*1), Z15, Z11
+	VFMADD231PS.BCST (CX)(R11*1), Z14, Z12
+	VFMADD231PS.BCST (CX)(R11*1), Z15, Z13
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	VMOVUPS          (R10), Z14
+	VMOVUPS          64(R10), Z15
+	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
+	VFMADD231PS.BCST (DX)(R11*1), Z15, Z1
+	VFMADD231PS.BCST (BX)(R11*1), Z14, Z2
+	VFMADD231PS.BCST (BX)(R11*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(R11*1), Z14, Z4
+	VFMADD231PS.BCST (SI)(R11*1), Z15, Z5
+	VFMADD231PS.BCST (DI)(R11*1), Z14, Z6
+	VFMADD231PS.BCST (DI)(R11*1), Z15, Z7
+	VFMADD231PS.BCST (R8)(R11*1), Z14, Z8
+	VFMADD231PS.BCST (R8)(R11*1), Z15, Z9
+	VFMADD231PS.BCST (R9)(R11*1), Z14, Z10
+	VFMADD231PS.BCST (R9)(R11*1), Z15, Z11
+	VFMADD231PS.BCST (CX)(R11*1), Z14, Z12
+	VFMADD231PS.BCST (CX)(R11*1), Z15, Z13
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	VMOVUPS          (R10), Z14
+	VMOVUPS          64(R10), Z15
+	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
+	VFMADD231PS.BCST (DX)(R11*1), Z15, Z1
+	VFMADD231PS.BCST (BX)(R11*1), Z14, Z2
+	VFMADD231PS.BCST (BX)(R11*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(R11*1), Z14, Z4
+	VFMADD231PS.BCST (SI)(R11*1), Z15, Z5
+	VFMADD231PS.BCST (DI)(R11*1), Z14, Z6
+	VFMADD231PS.BCST (DI)(R11*1), Z15, Z7
+	VFMADD231PS.BCST (R8)(R11*1), Z14, Z8
+	VFMADD231PS.BCST (R8)(R11*1), Z15, Z9
+	VFMADD231PS.BCST (R9)(R11*1), Z14, Z10
+	VFMADD231PS.BCST (R9)(R11*1), Z15, Z11
+	VFMADD231PS.BCST (CX)(R11*1), Z14, Z12
+	VFMADD231PS.BCST (CX)(R11*1), Z15, Z13
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	SUBQ             $0x04, R12
+	JGE              steps017
+
+rest019:
+	ADDQ $0x04, R12
+	JZ   end020
+
+step018:
 	VMOVUPS          (R10), Z14
 	VMOVUPS          64(R10), Z15
 	VFMADD231PS.BCST (DX)(R11*1), Z14, Z0
@@ -371,61 +563,66 @@ step012:
 	ADDQ             R13, R11
 	ADDQ             R14, R10
 	DECQ             R12
-	JNZ              step012
-	ADDQ             88(AX), R11
-	ADDQ             104(AX), R10
-	DECQ             120(AX)
-	JNZ              run011
-	VBROADCASTSS     112(AX), Z14
-	VMAXPS           Z0, Z14, Z0
-	VMAXPS           Z1, Z14, Z1
-	VMAXPS           Z2, Z14, Z2
-	VMAXPS           Z3, Z14, Z3
-	VMAXPS           Z4, Z14, Z4
-	VMAXPS           Z5, Z14, Z5
-	VMAXPS           Z6, Z14, Z6
-	VMAXPS           Z7, Z14, Z7
-	VMAXPS           Z8, Z14, Z8
-	VMAXPS           Z9, Z14, Z9
-	VMAXPS           Z10, Z14, Z10
-	VMAXPS           Z11, Z14, Z11
-	VMAXPS           Z12, Z14, Z12
-	VMAXPS           Z13, Z14, Z13
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), R8
-	ADDQ             16(AX), R8
-	MOVQ             40(CX), R9
-	ADDQ             16(AX), R9
-	MOVQ             48(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore013
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (BX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z4, (SI)
-	VMOVUPS          Z5, 64(SI)
-	VMOVUPS          Z6, (DI)
-	VMOVUPS          Z7, 64(DI)
-	VMOVUPS          Z8, (R8)
-	VMOVUPS          Z9, 64(R8)
-	VMOVUPS          Z10, (R9)
-	VMOVUPS          Z11, 64(R9)
-	VMOVUPS          Z12, (CX)
-	VMOVUPS          Z13, 64(CX)
-	JMP              done014
+	JNZ              step018
 
-partialStore013:
+end020:
+	ADDQ         88(AX), R11
+	ADDQ         104(AX), R10
+	DECQ         120(AX)
+	JNZ          run016
+	ADDQ         160(AX), R11
+	DECQ         168(AX)
+	JGT          group015
+	VBROADCASTSS 112(AX), Z14
+	VMAXPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z14, Z12
+	VMAXPS       Z13, Z14, Z13
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), R8
+	ADDQ         16(AX), R8
+	MOVQ         40(CX), R9
+	ADDQ         16(AX), R9
+	MOVQ         48(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore021
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, 64(SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, 64(DI)
+	VMOVUPS      Z8, (R8)
+	VMOVUPS      Z9, 64(R8)
+	VMOVUPS      Z10, (R9)
+	VMOVUPS      Z11, 64(R9)
+	VMOVUPS      Z12, (CX)
+	VMOVUPS      Z13, 64(CX)
+	JMP          done022
+
+partialStore021:
 	VMOVDQU32 (AX), Z14
 	VPMOVD2M  Z14, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -445,13 +642,14 @@ partialStore013:
 	VMOVUPS   Z11, K1, 64(R9)
 	VMOVUPS   Z13, K1, 64(CX)
 
-done014:
+done022:
+	VZEROUPPER
 	RET
 
 rows6:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate015
+	JZ      accumulate023
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -464,10 +662,10 @@ rows6:
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
 	VMOVAPS Z1, Z11
-	JMP     start017
+	JMP     start025
 
-accumulate015:
-	MOVQ    24(AX), CX
+accumulate023:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -482,7 +680,7 @@ accumulate015:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialLoad016
+	JNZ     partialLoad024
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -495,9 +693,9 @@ accumulate015:
 	VMOVUPS 64(R8), Z9
 	VMOVUPS (CX), Z10
 	VMOVUPS 64(CX), Z11
-	JMP     start017
+	JMP     start025
 
-partialLoad016:
+partialLoad024:
 	VMOVDQU32 (R9), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -515,8 +713,8 @@ partialLoad016:
 	VMOVUPS.Z 64(R8), K1, Z9
 	VMOVUPS.Z 64(CX), K1, Z11
 
-start017:
-	MOVQ 8(AX), CX
+start025:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -531,15 +729,93 @@ start017:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
 	XORQ R10, R10
-	MOVQ 64(AX), R11
-	MOVQ R11, 120(AX)
+	MOVQ 152(AX), R11
+	MOVQ R11, 168(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
-run018:
-	MOVQ 72(AX), R11
+group026:
+	MOVQ 64(AX), R11
+	MOVQ R11, 120(AX)
 
-step019:
+run027:
+	MOVQ 72(AX), R11
+	SUBQ $0x04, R11
+	JLT  rest030
+
+steps028:
+	VMOVUPS          (R9), Z12
+	VMOVUPS          64(R9), Z13
+	VFMADD231PS.BCST (DX)(R10*1), Z12, Z0
+	VFMADD231PS.BCST (DX)(R10*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z2
+	VFMADD231PS.BCST (BX)(R10*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(R10*1), Z12, Z4
+	VFMADD231PS.BCST (SI)(R10*1), Z13, Z5
+	VFMADD231PS.BCST (DI)(R10*1), Z12, Z6
+	VFMADD231PS.BCST (DI)(R10*1), Z13, Z7
+	VFMADD231PS.BCST (R8)(R10*1), Z12, Z8
+	VFMADD231PS.BCST (R8)(R10*1), Z13, Z9
+	VFMADD231PS.BCST (CX)(R10*1), Z12, Z10
+	VFMADD231PS.BCST (CX)(R10*1), Z13, Z11
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	VMOVUPS          (R9), Z12
+	VMOVUPS          64(R9), Z13
+	VFMADD231PS.BCST (DX)(R10*1), Z12, Z0
+	VFMADD231PS.BCST (DX)(R10*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z2
+	VFMADD231PS.BCST (BX)(R10*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(R10*1), Z12, Z4
+	VFMADD231PS.BCST (SI)(R10*1), Z13, Z5
+	VFMADD231PS.BCST (DI)(R10*1), Z12, Z6
+	VFMADD231PS.BCST (DI)(R10*1), Z13, Z7
+	VFMADD231PS.BCST (R8)(R10*1), Z12, Z8
+	VFMADD231PS.BCST (R8)(R10*1), Z13, Z9
+	VFMADD231PS.BCST (CX)(R10*1), Z12, Z10
+	VFMADD231PS.BCST (CX)(R10*1), Z13, Z11
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	VMOVUPS          (R9), Z12
+	VMOVUPS          64(R9), Z13
+	VFMADD231PS.BCST (DX)(R10*1), Z12, Z0
+	VFMADD231PS.BCST (DX)(R10*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z2
+	VFMADD231PS.BCST (BX)(R10*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(R10*1), Z12, Z4
+	VFMADD231PS.BCST (SI)(R10*1), Z13, Z5
+	VFMADD231PS.BCST (DI)(R10*1), Z12, Z6
+	VFMADD231PS.BCST (DI)(R10*1), Z13, Z7
+	VFMADD231PS.BCST (R8)(R10*1), Z12, Z8
+	VFMADD231PS.BCST (R8)(R10*1), Z13, Z9
+	VFMADD231PS.BCST (CX)(R10*1), Z12, Z10
+	VFMADD231PS.BCST (CX)(R10*1), Z13, Z11
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	VMOVUPS          (R9), Z12
+	VMOVUPS          64(R9), Z13
+	VFMADD231PS.BCST (DX)(R10*1), Z12, Z0
+	VFMADD231PS.BCST (DX)(R10*1), Z13, Z1
+	VFMADD231PS.BCST (BX)(R10*1), Z12, Z2
+	VFMADD231PS.BCST (BX)(R10*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(R10*1), Z12, Z4
+	VFMADD231PS.BCST (SI)(R10*1), Z13, Z5
+	VFMADD231PS.BCST (DI)(R10*1), Z12, Z6
+	VFMADD231PS.BCST (DI)(R10*1), Z13, Z7
+	VFMADD231PS.BCST (R8)(R10*1), Z12, Z8
+	VFMADD231PS.BCST (R8)(R10*1), Z13, Z9
+	VFMADD231PS.BCST (CX)(R10*1), Z12, Z10
+	VFMADD231PS.BCST (CX)(R10*1), Z13, Z11
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	SUBQ             $0x04, R11
+	JGE              steps028
+
+rest030:
+	ADDQ $0x04, R11
+	JZ   end031
+
+step029:
 	VMOVUPS          (R9), Z12
 	VMOVUPS          64(R9), Z13
 	VFMADD231PS.BCST (DX)(R10*1), Z12, Z0
@@ -557,55 +833,60 @@ step019:
 	ADDQ             R12, R10
 	ADDQ             R13, R9
 	DECQ             R11
-	JNZ              step019
-	ADDQ             88(AX), R10
-	ADDQ             104(AX), R9
-	DECQ             120(AX)
-	JNZ              run018
-	VBROADCASTSS     112(AX), Z12
-	VMAXPS           Z0, Z12, Z0
-	VMAXPS           Z1, Z12, Z1
-	VMAXPS           Z2, Z12, Z2
-	VMAXPS           Z3, Z12, Z3
-	VMAXPS           Z4, Z12, Z4
-	VMAXPS           Z5, Z12, Z5
-	VMAXPS           Z6, Z12, Z6
-	VMAXPS           Z7, Z12, Z7
-	VMAXPS           Z8, Z12, Z8
-	VMAXPS           Z9, Z12, Z9
-	VMAXPS           Z10, Z12, Z10
-	VMAXPS           Z11, Z12, Z11
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), R8
-	ADDQ             16(AX), R8
-	MOVQ             40(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore020
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (BX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z4, (SI)
-	VMOVUPS          Z5, 64(SI)
-	VMOVUPS          Z6, (DI)
-	VMOVUPS          Z7, 64(DI)
-	VMOVUPS          Z8, (R8)
-	VMOVUPS          Z9, 64(R8)
-	VMOVUPS          Z10, (CX)
-	VMOVUPS          Z11, 64(CX)
-	JMP              done021
+	JNZ              step029
 
-partialStore020:
+end031:
+	ADDQ         88(AX), R10
+	ADDQ         104(AX), R9
+	DECQ         120(AX)
+	JNZ          run027
+	ADDQ         160(AX), R10
+	DECQ         168(AX)
+	JGT          group026
+	VBROADCASTSS 112(AX), Z12
+	VMAXPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z12, Z10
+	VMAXPS       Z11, Z12, Z11
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), R8
+	ADDQ         16(AX), R8
+	MOVQ         40(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore032
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, 64(SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, 64(DI)
+	VMOVUPS      Z8, (R8)
+	VMOVUPS      Z9, 64(R8)
+	VMOVUPS      Z10, (CX)
+	VMOVUPS      Z11, 64(CX)
+	JMP          done033
+
+partialStore032:
 	VMOVDQU32 (AX), Z12
 	VPMOVD2M  Z12, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -623,13 +904,14 @@ partialStore020:
 	VMOVUPS   Z9, K1, 64(R8)
 	VMOVUPS   Z11, K1, 64(CX)
 
-done021:
+done033:
+	VZEROUPPER
 	RET
 
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate022
+	JZ      accumulate034
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -640,10 +922,10 @@ rows5:
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
-	JMP     start024
+	JMP     start036
 
-accumulate022:
-	MOVQ    24(AX), CX
+accumulate034:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -656,7 +938,7 @@ accumulate022:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad023
+	JNZ     partialLoad035
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -667,9 +949,9 @@ accumulate022:
 	VMOVUPS 64(DI), Z7
 	VMOVUPS (CX), Z8
 	VMOVUPS 64(CX), Z9
-	JMP     start024
+	JMP     start036
 
-partialLoad023:
+partialLoad035:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -685,8 +967,8 @@ partialLoad023:
 	VMOVUPS.Z 64(DI), K1, Z7
 	VMOVUPS.Z 64(CX), K1, Z9
 
-start024:
-	MOVQ 8(AX), CX
+start036:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -699,15 +981,85 @@ start024:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
 	XORQ R9, R9
-	MOVQ 64(AX), R10
-	MOVQ R10, 120(AX)
+	MOVQ 152(AX), R10
+	MOVQ R10, 168(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-run025:
-	MOVQ 72(AX), R10
+group037:
+	MOVQ 64(AX), R10
+	MOVQ R10, 120(AX)
 
-step026:
+run038:
+	MOVQ 72(AX), R10
+	SUBQ $0x04, R10
+	JLT  rest041
+
+steps039:
+	VMOVUPS          (R8), Z10
+	VMOVUPS          64(R8), Z11
+	VFMADD231PS.BCST (DX)(R9*1), Z10, Z0
+	VFMADD231PS.BCST (DX)(R9*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(R9*1), Z10, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(R9*1), Z10, Z4
+	VFMADD231PS.BCST (SI)(R9*1), Z11, Z5
+	VFMADD231PS.BCST (DI)(R9*1), Z10, Z6
+	VFMADD231PS.BCST (DI)(R9*1), Z11, Z7
+	VFMADD231PS.BCST (CX)(R9*1), Z10, Z8
+	VFMADD231PS.BCST (CX)(R9*1), Z11, Z9
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	VMOVUPS          (R8), Z10
+	VMOVUPS          64(R8), Z11
+	VFMADD231PS.BCST (DX)(R9*1), Z10, Z0
+	VFMADD231PS.BCST (DX)(R9*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(R9*1), Z10, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(R9*1), Z10, Z4
+	VFMADD231PS.BCST (SI)(R9*1), Z11, Z5
+	VFMADD231PS.BCST (DI)(R9*1), Z10, Z6
+	VFMADD231PS.BCST (DI)(R9*1), Z11, Z7
+	VFMADD231PS.BCST (CX)(R9*1), Z10, Z8
+	VFMADD231PS.BCST (CX)(R9*1), Z11, Z9
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	VMOVUPS          (R8), Z10
+	VMOVUPS          64(R8), Z11
+	VFMADD231PS.BCST (DX)(R9*1), Z10, Z0
+	VFMADD231PS.BCST (DX)(R9*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(R9*1), Z10, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(R9*1), Z10, Z4
+	VFMADD231PS.BCST (SI)(R9*1), Z11, Z5
+	VFMADD231PS.BCST (DI)(R9*1), Z10, Z6
+	VFMADD231PS.BCST (DI)(R9*1), Z11, Z7
+	VFMADD231PS.BCST (CX)(R9*1), Z10, Z8
+	VFMADD231PS.BCST (CX)(R9*1), Z11, Z9
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	VMOVUPS          (R8), Z10
+	VMOVUPS          64(R8), Z11
+	VFMADD231PS.BCST (DX)(R9*1), Z10, Z0
+	VFMADD231PS.BCST (DX)(R9*1), Z11, Z1
+	VFMADD231PS.BCST (BX)(R9*1), Z10, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(R9*1), Z10, Z4
+	VFMADD231PS.BCST (SI)(R9*1), Z11, Z5
+	VFMADD231PS.BCST (DI)(R9*1), Z10, Z6
+	VFMADD231PS.BCST (DI)(R9*1), Z11, Z7
+	VFMADD231PS.BCST (CX)(R9*1), Z10, Z8
+	VFMADD231PS.BCST (CX)(R9*1), Z11, Z9
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	SUBQ             $0x04, R10
+	JGE              steps039
+
+rest041:
+	ADDQ $0x04, R10
+	JZ   end042
+
+step040:
 	VMOVUPS          (R8), Z10
 	VMOVUPS          64(R8), Z11
 	VFMADD231PS.BCST (DX)(R9*1), Z10, Z0
@@ -723,49 +1075,54 @@ step026:
 	ADDQ             R11, R9
 	ADDQ             R12, R8
 	DECQ             R10
-	JNZ              step026
-	ADDQ             88(AX), R9
-	ADDQ             104(AX), R8
-	DECQ             120(AX)
-	JNZ              run025
-	VBROADCASTSS     112(AX), Z10
-	VMAXPS           Z0, Z10, Z0
-	VMAXPS           Z1, Z10, Z1
-	VMAXPS           Z2, Z10, Z2
-	VMAXPS           Z3, Z10, Z3
-	VMAXPS           Z4, Z10, Z4
-	VMAXPS           Z5, Z10, Z5
-	VMAXPS           Z6, Z10, Z6
-	VMAXPS           Z7, Z10, Z7
-	VMAXPS           Z8, Z10, Z8
-	VMAXPS           Z9, Z10, Z9
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore027
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (BX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z4, (SI)
-	VMOVUPS          Z5, 64(SI)
-	VMOVUPS          Z6, (DI)
-	VMOVUPS          Z7, 64(DI)
-	VMOVUPS          Z8, (CX)
-	VMOVUPS          Z9, 64(CX)
-	JMP              done028
+	JNZ              step040
 
-partialStore027:
+end042:
+	ADDQ         88(AX), R9
+	ADDQ         104(AX), R8
+	DECQ         120(AX)
+	JNZ          run038
+	ADDQ         160(AX), R9
+	DECQ         168(AX)
+	JGT          group037
+	VBROADCASTSS 112(AX), Z10
+	VMAXPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z10, Z8
+	VMAXPS       Z9, Z10, Z9
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore043
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, 64(SI)
+	VMOVUPS      Z6, (DI)
+	VMOVUPS      Z7, 64(DI)
+	VMOVUPS      Z8, (CX)
+	VMOVUPS      Z9, 64(CX)
+	JMP          done044
+
+partialStore043:
 	VMOVDQU32 (AX), Z10
 	VPMOVD2M  Z10, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -781,13 +1138,14 @@ partialStore027:
 	VMOVUPS   Z7, K1, 64(DI)
 	VMOVUPS   Z9, K1, 64(CX)
 
-done028:
+done044:
+	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate029
+	JZ      accumulate045
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -796,10 +1154,10 @@ rows4:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     start031
+	JMP     start047
 
-accumulate029:
-	MOVQ    24(AX), CX
+accumulate045:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -810,7 +1168,7 @@ accumulate029:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad030
+	JNZ     partialLoad046
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -819,9 +1177,9 @@ accumulate029:
 	VMOVUPS 64(SI), Z5
 	VMOVUPS (CX), Z6
 	VMOVUPS 64(CX), Z7
-	JMP     start031
+	JMP     start047
 
-partialLoad030:
+partialLoad046:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -835,8 +1193,8 @@ partialLoad030:
 	VMOVUPS.Z 64(SI), K1, Z5
 	VMOVUPS.Z 64(CX), K1, Z7
 
-start031:
-	MOVQ 8(AX), CX
+start047:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -847,15 +1205,77 @@ start031:
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
 	XORQ R8, R8
-	MOVQ 64(AX), R9
-	MOVQ R9, 120(AX)
+	MOVQ 152(AX), R9
+	MOVQ R9, 168(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-run032:
-	MOVQ 72(AX), R9
+group048:
+	MOVQ 64(AX), R9
+	MOVQ R9, 120(AX)
 
-step033:
+run049:
+	MOVQ 72(AX), R9
+	SUBQ $0x04, R9
+	JLT  rest052
+
+steps050:
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	VFMADD231PS.BCST (DX)(R8*1), Z8, Z0
+	VFMADD231PS.BCST (DX)(R8*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(R8*1), Z8, Z2
+	VFMADD231PS.BCST (BX)(R8*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(R8*1), Z8, Z4
+	VFMADD231PS.BCST (SI)(R8*1), Z9, Z5
+	VFMADD231PS.BCST (CX)(R8*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R8*1), Z9, Z7
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	VFMADD231PS.BCST (DX)(R8*1), Z8, Z0
+	VFMADD231PS.BCST (DX)(R8*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(R8*1), Z8, Z2
+	VFMADD231PS.BCST (BX)(R8*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(R8*1), Z8, Z4
+	VFMADD231PS.BCST (SI)(R8*1), Z9, Z5
+	VFMADD231PS.BCST (CX)(R8*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R8*1), Z9, Z7
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	VFMADD231PS.BCST (DX)(R8*1), Z8, Z0
+	VFMADD231PS.BCST (DX)(R8*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(R8*1), Z8, Z2
+	VFMADD231PS.BCST (BX)(R8*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(R8*1), Z8, Z4
+	VFMADD231PS.BCST (SI)(R8*1), Z9, Z5
+	VFMADD231PS.BCST (CX)(R8*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R8*1), Z9, Z7
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	VFMADD231PS.BCST (DX)(R8*1), Z8, Z0
+	VFMADD231PS.BCST (DX)(R8*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(R8*1), Z8, Z2
+	VFMADD231PS.BCST (BX)(R8*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(R8*1), Z8, Z4
+	VFMADD231PS.BCST (SI)(R8*1), Z9, Z5
+	VFMADD231PS.BCST (CX)(R8*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R8*1), Z9, Z7
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	SUBQ             $0x04, R9
+	JGE              steps050
+
+rest052:
+	ADDQ $0x04, R9
+	JZ   end053
+
+step051:
 	VMOVUPS          (DI), Z8
 	VMOVUPS          64(DI), Z9
 	VFMADD231PS.BCST (DX)(R8*1), Z8, Z0
@@ -869,43 +1289,48 @@ step033:
 	ADDQ             R10, R8
 	ADDQ             R11, DI
 	DECQ             R9
-	JNZ              step033
-	ADDQ             88(AX), R8
-	ADDQ             104(AX), DI
-	DECQ             120(AX)
-	JNZ              run032
-	VBROADCASTSS     112(AX), Z8
-	VMAXPS           Z0, Z8, Z0
-	VMAXPS           Z1, Z8, Z1
-	VMAXPS           Z2, Z8, Z2
-	VMAXPS           Z3, Z8, Z3
-	VMAXPS           Z4, Z8, Z4
-	VMAXPS           Z5, Z8, Z5
-	VMAXPS           Z6, Z8, Z6
-	VMAXPS           Z7, Z8, Z7
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore034
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (BX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z4, (SI)
-	VMOVUPS          Z5, 64(SI)
-	VMOVUPS          Z6, (CX)
-	VMOVUPS          Z7, 64(CX)
-	JMP              done035
+	JNZ              step051
 
-partialStore034:
+end053:
+	ADDQ         88(AX), R8
+	ADDQ         104(AX), DI
+	DECQ         120(AX)
+	JNZ          run049
+	ADDQ         160(AX), R8
+	DECQ         168(AX)
+	JGT          group048
+	VBROADCASTSS 112(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMAXPS       Z7, Z8, Z7
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore054
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      Z4, (SI)
+	VMOVUPS      Z5, 64(SI)
+	VMOVUPS      Z6, (CX)
+	VMOVUPS      Z7, 64(CX)
+	JMP          done055
+
+partialStore054:
 	VMOVDQU32 (AX), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -919,23 +1344,24 @@ partialStore034:
 	VMOVUPS   Z5, K1, 64(SI)
 	VMOVUPS   Z7, K1, 64(CX)
 
-done035:
+done055:
+	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate036
+	JZ      accumulate056
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVUPS 64(CX), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
-	JMP     start038
+	JMP     start058
 
-accumulate036:
-	MOVQ    24(AX), CX
+accumulate056:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -944,16 +1370,16 @@ accumulate036:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad037
+	JNZ     partialLoad057
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
 	VMOVUPS 64(BX), Z3
 	VMOVUPS (CX), Z4
 	VMOVUPS 64(CX), Z5
-	JMP     start038
+	JMP     start058
 
-partialLoad037:
+partialLoad057:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -965,8 +1391,8 @@ partialLoad037:
 	VMOVUPS.Z 64(BX), K1, Z3
 	VMOVUPS.Z 64(CX), K1, Z5
 
-start038:
-	MOVQ 8(AX), CX
+start058:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -975,15 +1401,69 @@ start038:
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
 	XORQ DI, DI
-	MOVQ 64(AX), R8
-	MOVQ R8, 120(AX)
+	MOVQ 152(AX), R8
+	MOVQ R8, 168(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-run039:
-	MOVQ 72(AX), R8
+group059:
+	MOVQ 64(AX), R8
+	MOVQ R8, 120(AX)
 
-step040:
+run060:
+	MOVQ 72(AX), R8
+	SUBQ $0x04, R8
+	JLT  rest063
+
+steps061:
+	VMOVUPS          (SI), Z6
+	VMOVUPS          64(SI), Z7
+	VFMADD231PS.BCST (DX)(DI*1), Z6, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(DI*1), Z6, Z2
+	VFMADD231PS.BCST (BX)(DI*1), Z7, Z3
+	VFMADD231PS.BCST (CX)(DI*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(DI*1), Z7, Z5
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	VMOVUPS          (SI), Z6
+	VMOVUPS          64(SI), Z7
+	VFMADD231PS.BCST (DX)(DI*1), Z6, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(DI*1), Z6, Z2
+	VFMADD231PS.BCST (BX)(DI*1), Z7, Z3
+	VFMADD231PS.BCST (CX)(DI*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(DI*1), Z7, Z5
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	VMOVUPS          (SI), Z6
+	VMOVUPS          64(SI), Z7
+	VFMADD231PS.BCST (DX)(DI*1), Z6, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(DI*1), Z6, Z2
+	VFMADD231PS.BCST (BX)(DI*1), Z7, Z3
+	VFMADD231PS.BCST (CX)(DI*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(DI*1), Z7, Z5
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	VMOVUPS          (SI), Z6
+	VMOVUPS          64(SI), Z7
+	VFMADD231PS.BCST (DX)(DI*1), Z6, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(DI*1), Z6, Z2
+	VFMADD231PS.BCST (BX)(DI*1), Z7, Z3
+	VFMADD231PS.BCST (CX)(DI*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(DI*1), Z7, Z5
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	SUBQ             $0x04, R8
+	JGE              steps061
+
+rest063:
+	ADDQ $0x04, R8
+	JZ   end064
+
+step062:
 	VMOVUPS          (SI), Z6
 	VMOVUPS          64(SI), Z7
 	VFMADD231PS.BCST (DX)(DI*1), Z6, Z0
@@ -995,37 +1475,42 @@ step040:
 	ADDQ             R9, DI
 	ADDQ             R10, SI
 	DECQ             R8
-	JNZ              step040
-	ADDQ             88(AX), DI
-	ADDQ             104(AX), SI
-	DECQ             120(AX)
-	JNZ              run039
-	VBROADCASTSS     112(AX), Z6
-	VMAXPS           Z0, Z6, Z0
-	VMAXPS           Z1, Z6, Z1
-	VMAXPS           Z2, Z6, Z2
-	VMAXPS           Z3, Z6, Z3
-	VMAXPS           Z4, Z6, Z4
-	VMAXPS           Z5, Z6, Z5
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore041
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (BX)
-	VMOVUPS          Z3, 64(BX)
-	VMOVUPS          Z4, (CX)
-	VMOVUPS          Z5, 64(CX)
-	JMP              done042
+	JNZ              step062
 
-partialStore041:
+end064:
+	ADDQ         88(AX), DI
+	ADDQ         104(AX), SI
+	DECQ         120(AX)
+	JNZ          run060
+	ADDQ         160(AX), DI
+	DECQ         168(AX)
+	JGT          group059
+	VBROADCASTSS 112(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMAXPS       Z5, Z6, Z5
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore065
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (BX)
+	VMOVUPS      Z3, 64(BX)
+	VMOVUPS      Z4, (CX)
+	VMOVUPS      Z5, 64(CX)
+	JMP          done066
+
+partialStore065:
 	VMOVDQU32 (AX), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1037,35 +1522,36 @@ partialStore041:
 	VMOVUPS   Z3, K1, 64(BX)
 	VMOVUPS   Z5, K1, 64(CX)
 
-done042:
+done066:
+	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate043
+	JZ      accumulate067
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVUPS 64(CX), Z1
 	VMOVAPS Z1, Z3
-	JMP     start045
+	JMP     start069
 
-accumulate043:
-	MOVQ    24(AX), CX
+accumulate067:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad044
+	JNZ     partialLoad068
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (CX), Z2
 	VMOVUPS 64(CX), Z3
-	JMP     start045
+	JMP     start069
 
-partialLoad044:
+partialLoad068:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1075,23 +1561,69 @@ partialLoad044:
 	VMOVUPS.Z 64(DX), K1, Z1
 	VMOVUPS.Z 64(CX), K1, Z3
 
-start045:
-	MOVQ 8(AX), CX
+start069:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
 	XORQ SI, SI
-	MOVQ 64(AX), DI
-	MOVQ DI, 120(AX)
+	MOVQ 152(AX), DI
+	MOVQ DI, 168(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-run046:
-	MOVQ 72(AX), DI
+group070:
+	MOVQ 64(AX), DI
+	MOVQ DI, 120(AX)
 
-step047:
+run071:
+	MOVQ 72(AX), DI
+	SUBQ $0x04, DI
+	JLT  rest074
+
+steps072:
+	VMOVUPS          (BX), Z4
+	VMOVUPS          64(BX), Z5
+	VFMADD231PS.BCST (DX)(SI*1), Z4, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST (CX)(SI*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(SI*1), Z5, Z3
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	VMOVUPS          (BX), Z4
+	VMOVUPS          64(BX), Z5
+	VFMADD231PS.BCST (DX)(SI*1), Z4, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST (CX)(SI*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(SI*1), Z5, Z3
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	VMOVUPS          (BX), Z4
+	VMOVUPS          64(BX), Z5
+	VFMADD231PS.BCST (DX)(SI*1), Z4, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST (CX)(SI*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(SI*1), Z5, Z3
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	VMOVUPS          (BX), Z4
+	VMOVUPS          64(BX), Z5
+	VFMADD231PS.BCST (DX)(SI*1), Z4, Z0
+	VFMADD231PS.BCST (DX)(SI*1), Z5, Z1
+	VFMADD231PS.BCST (CX)(SI*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(SI*1), Z5, Z3
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	SUBQ             $0x04, DI
+	JGE              steps072
+
+rest074:
+	ADDQ $0x04, DI
+	JZ   end075
+
+step073:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          64(BX), Z5
 	VFMADD231PS.BCST (DX)(SI*1), Z4, Z0
@@ -1101,31 +1633,36 @@ step047:
 	ADDQ             R8, SI
 	ADDQ             R9, BX
 	DECQ             DI
-	JNZ              step047
-	ADDQ             88(AX), SI
-	ADDQ             104(AX), BX
-	DECQ             120(AX)
-	JNZ              run046
-	VBROADCASTSS     112(AX), Z4
-	VMAXPS           Z0, Z4, Z0
-	VMAXPS           Z1, Z4, Z1
-	VMAXPS           Z2, Z4, Z2
-	VMAXPS           Z3, Z4, Z3
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore048
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, 64(DX)
-	VMOVUPS          Z2, (CX)
-	VMOVUPS          Z3, 64(CX)
-	JMP              done049
+	JNZ              step073
 
-partialStore048:
+end075:
+	ADDQ         88(AX), SI
+	ADDQ         104(AX), BX
+	DECQ         120(AX)
+	JNZ          run071
+	ADDQ         160(AX), SI
+	DECQ         168(AX)
+	JGT          group070
+	VBROADCASTSS 112(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMAXPS       Z3, Z4, Z3
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore076
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, 64(DX)
+	VMOVUPS      Z2, (CX)
+	VMOVUPS      Z3, 64(CX)
+	JMP          done077
+
+partialStore076:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1135,29 +1672,30 @@ partialStore048:
 	VMOVUPS   Z1, K1, 64(DX)
 	VMOVUPS   Z3, K1, 64(CX)
 
-done049:
+done077:
+	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate050
+	JZ      accumulate078
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     start052
+	JMP     start080
 
-accumulate050:
-	MOVQ    24(AX), CX
+accumulate078:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad051
+	JNZ     partialLoad079
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     start052
+	JMP     start080
 
-partialLoad051:
+partialLoad079:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
@@ -1165,21 +1703,59 @@ partialLoad051:
 	VPMOVD2M  Z1, K1
 	VMOVUPS.Z 64(CX), K1, Z1
 
-start052:
-	MOVQ 8(AX), CX
+start080:
+	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
 	XORQ BX, BX
-	MOVQ 64(AX), SI
-	MOVQ SI, 120(AX)
+	MOVQ 152(AX), SI
+	MOVQ SI, 168(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-run053:
-	MOVQ 72(AX), SI
+group081:
+	MOVQ 64(AX), SI
+	MOVQ SI, 120(AX)
 
-step054:
+run082:
+	MOVQ 72(AX), SI
+	SUBQ $0x04, SI
+	JLT  rest085
+
+steps083:
+	VMOVUPS          (DX), Z2
+	VMOVUPS          64(DX), Z3
+	VFMADD231PS.BCST (CX)(BX*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z3, Z1
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	VMOVUPS          (DX), Z2
+	VMOVUPS          64(DX), Z3
+	VFMADD231PS.BCST (CX)(BX*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z3, Z1
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	VMOVUPS          (DX), Z2
+	VMOVUPS          64(DX), Z3
+	VFMADD231PS.BCST (CX)(BX*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z3, Z1
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	VMOVUPS          (DX), Z2
+	VMOVUPS          64(DX), Z3
+	VFMADD231PS.BCST (CX)(BX*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(BX*1), Z3, Z1
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	SUBQ             $0x04, SI
+	JGE              steps083
+
+rest085:
+	ADDQ $0x04, SI
+	JZ   end086
+
+step084:
 	VMOVUPS          (DX), Z2
 	VMOVUPS          64(DX), Z3
 	VFMADD231PS.BCST (CX)(BX*1), Z2, Z0
@@ -1187,25 +1763,30 @@ step054:
 	ADDQ             DI, BX
 	ADDQ             R8, DX
 	DECQ             SI
-	JNZ              step054
-	ADDQ             88(AX), BX
-	ADDQ             104(AX), DX
-	DECQ             120(AX)
-	JNZ              run053
-	VBROADCASTSS     112(AX), Z2
-	VMAXPS           Z0, Z2, Z0
-	VMAXPS           Z1, Z2, Z1
-	MOVQ             24(AX), CX
-	MOVQ             (CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore055
-	VMOVUPS          Z0, (CX)
-	VMOVUPS          Z1, 64(CX)
-	JMP              done056
+	JNZ              step084
 
-partialStore055:
+end086:
+	ADDQ         88(AX), BX
+	ADDQ         104(AX), DX
+	DECQ         120(AX)
+	JNZ          run082
+	ADDQ         160(AX), BX
+	DECQ         168(AX)
+	JGT          group081
+	VBROADCASTSS 112(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+	VMAXPS       Z1, Z2, Z1
+	MOVQ         136(AX), CX
+	MOVQ         (CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore087
+	VMOVUPS      Z0, (CX)
+	VMOVUPS      Z1, 64(CX)
+	JMP          done088
+
+partialStore087:
 	VMOVDQU32 (AX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS   Z0, K1, (CX)
@@ -1213,16 +1794,23 @@ partialStore055:
 	VPMOVD2M  Z0, K1
 	VMOVUPS   Z1, K1, 64(CX)
 
-done056:
+done088:
+	VZEROUPPER
 	RET
 
 // func productNarrowAVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·productNarrowAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
+	MOVQ 8(AX), CX
+	MOVQ CX, 128(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 136(AX)
+	MOVQ 56(AX), CX
+	MOVQ CX, 144(AX)
 
 tile:
-	MOVQ 56(AX), CX
+	MOVQ 144(AX), CX
 	CMPQ CX, $0x08
 	JGE  rows8
 	CMPQ CX, $0x07
@@ -1239,6 +1827,7 @@ tile:
 	JEQ  rows2
 	CMPQ CX, $0x01
 	JEQ  rows1
+	VZEROUPPER
 	RET
 
 rows8:
@@ -1256,7 +1845,7 @@ rows8:
 	JMP     start003
 
 accumulate001:
-	MOVQ    24(AX), CX
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1299,7 +1888,7 @@ partialLoad002:
 	VMOVUPS.Z (CX), K1, Z7
 
 start003:
-	MOVQ 8(AX), CX
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1318,15 +1907,73 @@ start003:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R11
 	XORQ R12, R12
-	MOVQ 64(AX), R13
-	MOVQ R13, 120(AX)
+	MOVQ 152(AX), R13
+	MOVQ R13, 168(AX)
 	MOVQ 80(AX), R14
 	MOVQ 96(AX), R15
 
-run004:
-	MOVQ 72(AX), R13
+group004:
+	MOVQ 64(AX), R13
+	MOVQ R13, 120(AX)
 
-step005:
+run005:
+	MOVQ 72(AX), R13
+	SUBQ $0x04, R13
+	JLT  rest008
+
+steps006:
+	VMOVUPS          (R11), Z8
+	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
+	VFMADD231PS.BCST (DI)(R12*1), Z8, Z3
+	VFMADD231PS.BCST (R8)(R12*1), Z8, Z4
+	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
+	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	VMOVUPS          (R11), Z8
+	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
+	VFMADD231PS.BCST (DI)(R12*1), Z8, Z3
+	VFMADD231PS.BCST (R8)(R12*1), Z8, Z4
+	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
+	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	VMOVUPS          (R11), Z8
+	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
+	VFMADD231PS.BCST (DI)(R12*1), Z8, Z3
+	VFMADD231PS.BCST (R8)(R12*1), Z8, Z4
+	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
+	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	VMOVUPS          (R11), Z8
+	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
+	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(R12*1), Z8, Z2
+	VFMADD231PS.BCST (DI)(R12*1), Z8, Z3
+	VFMADD231PS.BCST (R8)(R12*1), Z8, Z4
+	VFMADD231PS.BCST (R9)(R12*1), Z8, Z5
+	VFMADD231PS.BCST (R10)(R12*1), Z8, Z6
+	VFMADD231PS.BCST (CX)(R12*1), Z8, Z7
+	ADDQ             R14, R12
+	ADDQ             R15, R11
+	SUBQ             $0x04, R13
+	JGE              steps006
+
+rest008:
+	ADDQ $0x04, R13
+	JZ   end009
+
+step007:
 	VMOVUPS          (R11), Z8
 	VFMADD231PS.BCST (DX)(R12*1), Z8, Z0
 	VFMADD231PS.BCST (BX)(R12*1), Z8, Z1
@@ -1339,51 +1986,56 @@ step005:
 	ADDQ             R14, R12
 	ADDQ             R15, R11
 	DECQ             R13
-	JNZ              step005
-	ADDQ             88(AX), R12
-	ADDQ             104(AX), R11
-	DECQ             120(AX)
-	JNZ              run004
-	VBROADCASTSS     112(AX), Z8
-	VMAXPS           Z0, Z8, Z0
-	VMAXPS           Z1, Z8, Z1
-	VMAXPS           Z2, Z8, Z2
-	VMAXPS           Z3, Z8, Z3
-	VMAXPS           Z4, Z8, Z4
-	VMAXPS           Z5, Z8, Z5
-	VMAXPS           Z6, Z8, Z6
-	VMAXPS           Z7, Z8, Z7
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), R8
-	ADDQ             16(AX), R8
-	MOVQ             40(CX), R9
-	ADDQ             16(AX), R9
-	MOVQ             48(CX), R10
-	ADDQ             16(AX), R10
-	MOVQ             56(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), R11
-	TESTQ            R11, R11
-	JNZ              partialStore006
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (BX)
-	VMOVUPS          Z2, (SI)
-	VMOVUPS          Z3, (DI)
-	VMOVUPS          Z4, (R8)
-	VMOVUPS          Z5, (R9)
-	VMOVUPS          Z6, (R10)
-	VMOVUPS          Z7, (CX)
-	JMP              done007
+	JNZ              step007
 
-partialStore006:
+end009:
+	ADDQ         88(AX), R12
+	ADDQ         104(AX), R11
+	DECQ         120(AX)
+	JNZ          run005
+	ADDQ         160(AX), R12
+	DECQ         168(AX)
+	JGT          group004
+	VBROADCASTSS 112(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMAXPS       Z7, Z8, Z7
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), R8
+	ADDQ         16(AX), R8
+	MOVQ         40(CX), R9
+	ADDQ         16(AX), R9
+	MOVQ         48(CX), R10
+	ADDQ         16(AX), R10
+	MOVQ         56(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), R11
+	TESTQ        R11, R11
+	JNZ          partialStore010
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (BX)
+	VMOVUPS      Z2, (SI)
+	VMOVUPS      Z3, (DI)
+	VMOVUPS      Z4, (R8)
+	VMOVUPS      Z5, (R9)
+	VMOVUPS      Z6, (R10)
+	VMOVUPS      Z7, (CX)
+	JMP          done011
+
+partialStore010:
 	VMOVDQU32 (R11), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1395,16 +2047,16 @@ partialStore006:
 	VMOVUPS   Z6, K1, (R10)
 	VMOVUPS   Z7, K1, (CX)
 
-done007:
-	ADDQ $0x00000040, 8(AX)
-	ADDQ $0x00000040, 24(AX)
-	SUBQ $0x00000008, 56(AX)
+done011:
+	ADDQ $0x00000040, 128(AX)
+	ADDQ $0x00000040, 136(AX)
+	SUBQ $0x00000008, 144(AX)
 	JMP  tile
 
 rows7:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate008
+	JZ      accumulate012
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -1412,10 +2064,10 @@ rows7:
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z5
 	VMOVAPS Z0, Z6
-	JMP     start010
+	JMP     start014
 
-accumulate008:
-	MOVQ    24(AX), CX
+accumulate012:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1432,7 +2084,7 @@ accumulate008:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R10
 	TESTQ   R10, R10
-	JNZ     partialLoad009
+	JNZ     partialLoad013
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
@@ -1440,9 +2092,9 @@ accumulate008:
 	VMOVUPS (R8), Z4
 	VMOVUPS (R9), Z5
 	VMOVUPS (CX), Z6
-	JMP     start010
+	JMP     start014
 
-partialLoad009:
+partialLoad013:
 	VMOVDQU32 (R10), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1453,8 +2105,8 @@ partialLoad009:
 	VMOVUPS.Z (R9), K1, Z5
 	VMOVUPS.Z (CX), K1, Z6
 
-start010:
-	MOVQ 8(AX), CX
+start014:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1471,15 +2123,69 @@ start010:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R10
 	XORQ R11, R11
-	MOVQ 64(AX), R12
-	MOVQ R12, 120(AX)
+	MOVQ 152(AX), R12
+	MOVQ R12, 168(AX)
 	MOVQ 80(AX), R13
 	MOVQ 96(AX), R14
 
-run011:
-	MOVQ 72(AX), R12
+group015:
+	MOVQ 64(AX), R12
+	MOVQ R12, 120(AX)
 
-step012:
+run016:
+	MOVQ 72(AX), R12
+	SUBQ $0x04, R12
+	JLT  rest019
+
+steps017:
+	VMOVUPS          (R10), Z7
+	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
+	VFMADD231PS.BCST (DI)(R11*1), Z7, Z3
+	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
+	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
+	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	VMOVUPS          (R10), Z7
+	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
+	VFMADD231PS.BCST (DI)(R11*1), Z7, Z3
+	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
+	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
+	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	VMOVUPS          (R10), Z7
+	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
+	VFMADD231PS.BCST (DI)(R11*1), Z7, Z3
+	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
+	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
+	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	VMOVUPS          (R10), Z7
+	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
+	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(R11*1), Z7, Z2
+	VFMADD231PS.BCST (DI)(R11*1), Z7, Z3
+	VFMADD231PS.BCST (R8)(R11*1), Z7, Z4
+	VFMADD231PS.BCST (R9)(R11*1), Z7, Z5
+	VFMADD231PS.BCST (CX)(R11*1), Z7, Z6
+	ADDQ             R13, R11
+	ADDQ             R14, R10
+	SUBQ             $0x04, R12
+	JGE              steps017
+
+rest019:
+	ADDQ $0x04, R12
+	JZ   end020
+
+step018:
 	VMOVUPS          (R10), Z7
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
@@ -1491,47 +2197,52 @@ step012:
 	ADDQ             R13, R11
 	ADDQ             R14, R10
 	DECQ             R12
-	JNZ              step012
-	ADDQ             88(AX), R11
-	ADDQ             104(AX), R10
-	DECQ             120(AX)
-	JNZ              run011
-	VBROADCASTSS     112(AX), Z7
-	VMAXPS           Z0, Z7, Z0
-	VMAXPS           Z1, Z7, Z1
-	VMAXPS           Z2, Z7, Z2
-	VMAXPS           Z3, Z7, Z3
-	VMAXPS           Z4, Z7, Z4
-	VMAXPS           Z5, Z7, Z5
-	VMAXPS           Z6, Z7, Z6
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), R8
-	ADDQ             16(AX), R8
-	MOVQ             40(CX), R9
-	ADDQ             16(AX), R9
-	MOVQ             48(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore013
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (BX)
-	VMOVUPS          Z2, (SI)
-	VMOVUPS          Z3, (DI)
-	VMOVUPS          Z4, (R8)
-	VMOVUPS          Z5, (R9)
-	VMOVUPS          Z6, (CX)
-	JMP              done014
+	JNZ              step018
 
-partialStore013:
+end020:
+	ADDQ         88(AX), R11
+	ADDQ         104(AX), R10
+	DECQ         120(AX)
+	JNZ          run016
+	ADDQ         160(AX), R11
+	DECQ         168(AX)
+	JGT          group015
+	VBROADCASTSS 112(AX), Z7
+	VMAXPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z7, Z5
+	VMAXPS       Z6, Z7, Z6
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), R8
+	ADDQ         16(AX), R8
+	MOVQ         40(CX), R9
+	ADDQ         16(AX), R9
+	MOVQ         48(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore021
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (BX)
+	VMOVUPS      Z2, (SI)
+	VMOVUPS      Z3, (DI)
+	VMOVUPS      Z4, (R8)
+	VMOVUPS      Z5, (R9)
+	VMOVUPS      Z6, (CX)
+	JMP          done022
+
+partialStore021:
 	VMOVDQU32 (AX), Z7
 	VPMOVD2M  Z7, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1542,23 +2253,24 @@ partialStore013:
 	VMOVUPS   Z5, K1, (R9)
 	VMOVUPS   Z6, K1, (CX)
 
-done014:
+done022:
+	VZEROUPPER
 	RET
 
 rows6:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate015
+	JZ      accumulate023
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z5
-	JMP     start017
+	JMP     start025
 
-accumulate015:
-	MOVQ    24(AX), CX
+accumulate023:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1573,16 +2285,16 @@ accumulate015:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialLoad016
+	JNZ     partialLoad024
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (DI), Z3
 	VMOVUPS (R8), Z4
 	VMOVUPS (CX), Z5
-	JMP     start017
+	JMP     start025
 
-partialLoad016:
+partialLoad024:
 	VMOVDQU32 (R9), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1592,8 +2304,8 @@ partialLoad016:
 	VMOVUPS.Z (R8), K1, Z4
 	VMOVUPS.Z (CX), K1, Z5
 
-start017:
-	MOVQ 8(AX), CX
+start025:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1608,15 +2320,65 @@ start017:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R9
 	XORQ R10, R10
-	MOVQ 64(AX), R11
-	MOVQ R11, 120(AX)
+	MOVQ 152(AX), R11
+	MOVQ R11, 168(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
-run018:
-	MOVQ 72(AX), R11
+group026:
+	MOVQ 64(AX), R11
+	MOVQ R11, 120(AX)
 
-step019:
+run027:
+	MOVQ 72(AX), R11
+	SUBQ $0x04, R11
+	JLT  rest030
+
+steps028:
+	VMOVUPS          (R9), Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
+	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
+	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	VMOVUPS          (R9), Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
+	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
+	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	VMOVUPS          (R9), Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
+	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
+	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	VMOVUPS          (R9), Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
+	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(R10*1), Z6, Z2
+	VFMADD231PS.BCST (DI)(R10*1), Z6, Z3
+	VFMADD231PS.BCST (R8)(R10*1), Z6, Z4
+	VFMADD231PS.BCST (CX)(R10*1), Z6, Z5
+	ADDQ             R12, R10
+	ADDQ             R13, R9
+	SUBQ             $0x04, R11
+	JGE              steps028
+
+rest030:
+	ADDQ $0x04, R11
+	JZ   end031
+
+step029:
 	VMOVUPS          (R9), Z6
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
@@ -1627,43 +2389,48 @@ step019:
 	ADDQ             R12, R10
 	ADDQ             R13, R9
 	DECQ             R11
-	JNZ              step019
-	ADDQ             88(AX), R10
-	ADDQ             104(AX), R9
-	DECQ             120(AX)
-	JNZ              run018
-	VBROADCASTSS     112(AX), Z6
-	VMAXPS           Z0, Z6, Z0
-	VMAXPS           Z1, Z6, Z1
-	VMAXPS           Z2, Z6, Z2
-	VMAXPS           Z3, Z6, Z3
-	VMAXPS           Z4, Z6, Z4
-	VMAXPS           Z5, Z6, Z5
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), R8
-	ADDQ             16(AX), R8
-	MOVQ             40(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore020
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (BX)
-	VMOVUPS          Z2, (SI)
-	VMOVUPS          Z3, (DI)
-	VMOVUPS          Z4, (R8)
-	VMOVUPS          Z5, (CX)
-	JMP              done021
+	JNZ              step029
 
-partialStore020:
+end031:
+	ADDQ         88(AX), R10
+	ADDQ         104(AX), R9
+	DECQ         120(AX)
+	JNZ          run027
+	ADDQ         160(AX), R10
+	DECQ         168(AX)
+	JGT          group026
+	VBROADCASTSS 112(AX), Z6
+	VMAXPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMAXPS       Z5, Z6, Z5
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), R8
+	ADDQ         16(AX), R8
+	MOVQ         40(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore032
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (BX)
+	VMOVUPS      Z2, (SI)
+	VMOVUPS      Z3, (DI)
+	VMOVUPS      Z4, (R8)
+	VMOVUPS      Z5, (CX)
+	JMP          done033
+
+partialStore032:
 	VMOVDQU32 (AX), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1673,22 +2440,23 @@ partialStore020:
 	VMOVUPS   Z4, K1, (R8)
 	VMOVUPS   Z5, K1, (CX)
 
-done021:
+done033:
+	VZEROUPPER
 	RET
 
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate022
+	JZ      accumulate034
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
 	VMOVAPS Z0, Z4
-	JMP     start024
+	JMP     start036
 
-accumulate022:
-	MOVQ    24(AX), CX
+accumulate034:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1701,15 +2469,15 @@ accumulate022:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad023
+	JNZ     partialLoad035
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (DI), Z3
 	VMOVUPS (CX), Z4
-	JMP     start024
+	JMP     start036
 
-partialLoad023:
+partialLoad035:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1718,8 +2486,8 @@ partialLoad023:
 	VMOVUPS.Z (DI), K1, Z3
 	VMOVUPS.Z (CX), K1, Z4
 
-start024:
-	MOVQ 8(AX), CX
+start036:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1732,15 +2500,61 @@ start024:
 	ADDQ (AX), CX
 	MOVQ 32(AX), R8
 	XORQ R9, R9
-	MOVQ 64(AX), R10
-	MOVQ R10, 120(AX)
+	MOVQ 152(AX), R10
+	MOVQ R10, 168(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-run025:
-	MOVQ 72(AX), R10
+group037:
+	MOVQ 64(AX), R10
+	MOVQ R10, 120(AX)
 
-step026:
+run038:
+	MOVQ 72(AX), R10
+	SUBQ $0x04, R10
+	JLT  rest041
+
+steps039:
+	VMOVUPS          (R8), Z5
+	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
+	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
+	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	VMOVUPS          (R8), Z5
+	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
+	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
+	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	VMOVUPS          (R8), Z5
+	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
+	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
+	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	VMOVUPS          (R8), Z5
+	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(R9*1), Z5, Z2
+	VFMADD231PS.BCST (DI)(R9*1), Z5, Z3
+	VFMADD231PS.BCST (CX)(R9*1), Z5, Z4
+	ADDQ             R11, R9
+	ADDQ             R12, R8
+	SUBQ             $0x04, R10
+	JGE              steps039
+
+rest041:
+	ADDQ $0x04, R10
+	JZ   end042
+
+step040:
 	VMOVUPS          (R8), Z5
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
@@ -1750,39 +2564,44 @@ step026:
 	ADDQ             R11, R9
 	ADDQ             R12, R8
 	DECQ             R10
-	JNZ              step026
-	ADDQ             88(AX), R9
-	ADDQ             104(AX), R8
-	DECQ             120(AX)
-	JNZ              run025
-	VBROADCASTSS     112(AX), Z5
-	VMAXPS           Z0, Z5, Z0
-	VMAXPS           Z1, Z5, Z1
-	VMAXPS           Z2, Z5, Z2
-	VMAXPS           Z3, Z5, Z3
-	VMAXPS           Z4, Z5, Z4
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), DI
-	ADDQ             16(AX), DI
-	MOVQ             32(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore027
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (BX)
-	VMOVUPS          Z2, (SI)
-	VMOVUPS          Z3, (DI)
-	VMOVUPS          Z4, (CX)
-	JMP              done028
+	JNZ              step040
 
-partialStore027:
+end042:
+	ADDQ         88(AX), R9
+	ADDQ         104(AX), R8
+	DECQ         120(AX)
+	JNZ          run038
+	ADDQ         160(AX), R9
+	DECQ         168(AX)
+	JGT          group037
+	VBROADCASTSS 112(AX), Z5
+	VMAXPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z5, Z3
+	VMAXPS       Z4, Z5, Z4
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), DI
+	ADDQ         16(AX), DI
+	MOVQ         32(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore043
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (BX)
+	VMOVUPS      Z2, (SI)
+	VMOVUPS      Z3, (DI)
+	VMOVUPS      Z4, (CX)
+	JMP          done044
+
+partialStore043:
 	VMOVDQU32 (AX), Z5
 	VPMOVD2M  Z5, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1791,21 +2610,22 @@ partialStore027:
 	VMOVUPS   Z3, K1, (DI)
 	VMOVUPS   Z4, K1, (CX)
 
-done028:
+done044:
+	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate029
+	JZ      accumulate045
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     start031
+	JMP     start047
 
-accumulate029:
-	MOVQ    24(AX), CX
+accumulate045:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1816,14 +2636,14 @@ accumulate029:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad030
+	JNZ     partialLoad046
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (CX), Z3
-	JMP     start031
+	JMP     start047
 
-partialLoad030:
+partialLoad046:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1831,8 +2651,8 @@ partialLoad030:
 	VMOVUPS.Z (SI), K1, Z2
 	VMOVUPS.Z (CX), K1, Z3
 
-start031:
-	MOVQ 8(AX), CX
+start047:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1843,15 +2663,57 @@ start031:
 	ADDQ (AX), CX
 	MOVQ 32(AX), DI
 	XORQ R8, R8
-	MOVQ 64(AX), R9
-	MOVQ R9, 120(AX)
+	MOVQ 152(AX), R9
+	MOVQ R9, 168(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-run032:
-	MOVQ 72(AX), R9
+group048:
+	MOVQ 64(AX), R9
+	MOVQ R9, 120(AX)
 
-step033:
+run049:
+	MOVQ 72(AX), R9
+	SUBQ $0x04, R9
+	JLT  rest052
+
+steps050:
+	VMOVUPS          (DI), Z4
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	VMOVUPS          (DI), Z4
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	VMOVUPS          (DI), Z4
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	VMOVUPS          (DI), Z4
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
+	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(R8*1), Z4, Z2
+	VFMADD231PS.BCST (CX)(R8*1), Z4, Z3
+	ADDQ             R10, R8
+	ADDQ             R11, DI
+	SUBQ             $0x04, R9
+	JGE              steps050
+
+rest052:
+	ADDQ $0x04, R9
+	JZ   end053
+
+step051:
 	VMOVUPS          (DI), Z4
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
@@ -1860,35 +2722,40 @@ step033:
 	ADDQ             R10, R8
 	ADDQ             R11, DI
 	DECQ             R9
-	JNZ              step033
-	ADDQ             88(AX), R8
-	ADDQ             104(AX), DI
-	DECQ             120(AX)
-	JNZ              run032
-	VBROADCASTSS     112(AX), Z4
-	VMAXPS           Z0, Z4, Z0
-	VMAXPS           Z1, Z4, Z1
-	VMAXPS           Z2, Z4, Z2
-	VMAXPS           Z3, Z4, Z3
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), SI
-	ADDQ             16(AX), SI
-	MOVQ             24(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore034
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (BX)
-	VMOVUPS          Z2, (SI)
-	VMOVUPS          Z3, (CX)
-	JMP              done035
+	JNZ              step051
 
-partialStore034:
+end053:
+	ADDQ         88(AX), R8
+	ADDQ         104(AX), DI
+	DECQ         120(AX)
+	JNZ          run049
+	ADDQ         160(AX), R8
+	DECQ         168(AX)
+	JGT          group048
+	VBROADCASTSS 112(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMAXPS       Z3, Z4, Z3
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), SI
+	ADDQ         16(AX), SI
+	MOVQ         24(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore054
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (BX)
+	VMOVUPS      Z2, (SI)
+	VMOVUPS      Z3, (CX)
+	JMP          done055
+
+partialStore054:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1896,20 +2763,21 @@ partialStore034:
 	VMOVUPS   Z2, K1, (SI)
 	VMOVUPS   Z3, K1, (CX)
 
-done035:
+done055:
+	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate036
+	JZ      accumulate056
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
-	JMP     start038
+	JMP     start058
 
-accumulate036:
-	MOVQ    24(AX), CX
+accumulate056:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), BX
@@ -1918,21 +2786,21 @@ accumulate036:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad037
+	JNZ     partialLoad057
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (CX), Z2
-	JMP     start038
+	JMP     start058
 
-partialLoad037:
+partialLoad057:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (BX), K1, Z1
 	VMOVUPS.Z (CX), K1, Z2
 
-start038:
-	MOVQ 8(AX), CX
+start058:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), BX
@@ -1941,15 +2809,53 @@ start038:
 	ADDQ (AX), CX
 	MOVQ 32(AX), SI
 	XORQ DI, DI
-	MOVQ 64(AX), R8
-	MOVQ R8, 120(AX)
+	MOVQ 152(AX), R8
+	MOVQ R8, 168(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-run039:
-	MOVQ 72(AX), R8
+group059:
+	MOVQ 64(AX), R8
+	MOVQ R8, 120(AX)
 
-step040:
+run060:
+	MOVQ 72(AX), R8
+	SUBQ $0x04, R8
+	JLT  rest063
+
+steps061:
+	VMOVUPS          (SI), Z3
+	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
+	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	VMOVUPS          (SI), Z3
+	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
+	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	VMOVUPS          (SI), Z3
+	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
+	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	VMOVUPS          (SI), Z3
+	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
+	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
+	VFMADD231PS.BCST (CX)(DI*1), Z3, Z2
+	ADDQ             R9, DI
+	ADDQ             R10, SI
+	SUBQ             $0x04, R8
+	JGE              steps061
+
+rest063:
+	ADDQ $0x04, R8
+	JZ   end064
+
+step062:
 	VMOVUPS          (SI), Z3
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
@@ -1957,187 +2863,269 @@ step040:
 	ADDQ             R9, DI
 	ADDQ             R10, SI
 	DECQ             R8
-	JNZ              step040
-	ADDQ             88(AX), DI
-	ADDQ             104(AX), SI
-	DECQ             120(AX)
-	JNZ              run039
-	VBROADCASTSS     112(AX), Z3
-	VMAXPS           Z0, Z3, Z0
-	VMAXPS           Z1, Z3, Z1
-	VMAXPS           Z2, Z3, Z2
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), BX
-	ADDQ             16(AX), BX
-	MOVQ             16(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore041
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (BX)
-	VMOVUPS          Z2, (CX)
-	JMP              done042
+	JNZ              step062
 
-partialStore041:
+end064:
+	ADDQ         88(AX), DI
+	ADDQ         104(AX), SI
+	DECQ         120(AX)
+	JNZ          run060
+	ADDQ         160(AX), DI
+	DECQ         168(AX)
+	JGT          group059
+	VBROADCASTSS 112(AX), Z3
+	VMAXPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMAXPS       Z2, Z3, Z2
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), BX
+	ADDQ         16(AX), BX
+	MOVQ         16(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore065
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (BX)
+	VMOVUPS      Z2, (CX)
+	JMP          done066
+
+partialStore065:
 	VMOVDQU32 (AX), Z3
 	VPMOVD2M  Z3, K1
 	VMOVUPS   Z0, K1, (DX)
 	VMOVUPS   Z1, K1, (BX)
 	VMOVUPS   Z2, K1, (CX)
 
-done042:
+done066:
+	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate043
+	JZ      accumulate067
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
-	JMP     start045
+	JMP     start069
 
-accumulate043:
-	MOVQ    24(AX), CX
+accumulate067:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
 	MOVQ    8(CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad044
+	JNZ     partialLoad068
 	VMOVUPS (DX), Z0
 	VMOVUPS (CX), Z1
-	JMP     start045
+	JMP     start069
 
-partialLoad044:
+partialLoad068:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (CX), K1, Z1
 
-start045:
-	MOVQ 8(AX), CX
+start069:
+	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
 	MOVQ 8(CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), BX
 	XORQ SI, SI
-	MOVQ 64(AX), DI
-	MOVQ DI, 120(AX)
+	MOVQ 152(AX), DI
+	MOVQ DI, 168(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-run046:
-	MOVQ 72(AX), DI
+group070:
+	MOVQ 64(AX), DI
+	MOVQ DI, 120(AX)
 
-step047:
+run071:
+	MOVQ 72(AX), DI
+	SUBQ $0x04, DI
+	JLT  rest074
+
+steps072:
+	VMOVUPS          (BX), Z2
+	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	VMOVUPS          (BX), Z2
+	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	VMOVUPS          (BX), Z2
+	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	VMOVUPS          (BX), Z2
+	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
+	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
+	ADDQ             R8, SI
+	ADDQ             R9, BX
+	SUBQ             $0x04, DI
+	JGE              steps072
+
+rest074:
+	ADDQ $0x04, DI
+	JZ   end075
+
+step073:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
 	ADDQ             R8, SI
 	ADDQ             R9, BX
 	DECQ             DI
-	JNZ              step047
-	ADDQ             88(AX), SI
-	ADDQ             104(AX), BX
-	DECQ             120(AX)
-	JNZ              run046
-	VBROADCASTSS     112(AX), Z2
-	VMAXPS           Z0, Z2, Z0
-	VMAXPS           Z1, Z2, Z1
-	MOVQ             24(AX), CX
-	MOVQ             (CX), DX
-	ADDQ             16(AX), DX
-	MOVQ             8(CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore048
-	VMOVUPS          Z0, (DX)
-	VMOVUPS          Z1, (CX)
-	JMP              done049
+	JNZ              step073
 
-partialStore048:
+end075:
+	ADDQ         88(AX), SI
+	ADDQ         104(AX), BX
+	DECQ         120(AX)
+	JNZ          run071
+	ADDQ         160(AX), SI
+	DECQ         168(AX)
+	JGT          group070
+	VBROADCASTSS 112(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+	VMAXPS       Z1, Z2, Z1
+	MOVQ         136(AX), CX
+	MOVQ         (CX), DX
+	ADDQ         16(AX), DX
+	MOVQ         8(CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore076
+	VMOVUPS      Z0, (DX)
+	VMOVUPS      Z1, (CX)
+	JMP          done077
+
+partialStore076:
 	VMOVDQU32 (AX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS   Z0, K1, (DX)
 	VMOVUPS   Z1, K1, (CX)
 
-done049:
+done077:
+	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate050
+	JZ      accumulate078
 	VMOVUPS (CX), Z0
-	JMP     start052
+	JMP     start080
 
-accumulate050:
-	MOVQ    24(AX), CX
+accumulate078:
+	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad051
+	JNZ     partialLoad079
 	VMOVUPS (CX), Z0
-	JMP     start052
+	JMP     start080
 
-partialLoad051:
+partialLoad079:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
 
-start052:
-	MOVQ 8(AX), CX
+start080:
+	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
 	XORQ BX, BX
-	MOVQ 64(AX), SI
-	MOVQ SI, 120(AX)
+	MOVQ 152(AX), SI
+	MOVQ SI, 168(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-run053:
-	MOVQ 72(AX), SI
+group081:
+	MOVQ 64(AX), SI
+	MOVQ SI, 120(AX)
 
-step054:
+run082:
+	MOVQ 72(AX), SI
+	SUBQ $0x04, SI
+	JLT  rest085
+
+steps083:
+	VMOVUPS          (DX), Z1
+	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	VMOVUPS          (DX), Z1
+	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	VMOVUPS          (DX), Z1
+	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	VMOVUPS          (DX), Z1
+	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
+	ADDQ             DI, BX
+	ADDQ             R8, DX
+	SUBQ             $0x04, SI
+	JGE              steps083
+
+rest085:
+	ADDQ $0x04, SI
+	JZ   end086
+
+step084:
 	VMOVUPS          (DX), Z1
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
 	ADDQ             DI, BX
 	ADDQ             R8, DX
 	DECQ             SI
-	JNZ              step054
-	ADDQ             88(AX), BX
-	ADDQ             104(AX), DX
-	DECQ             120(AX)
-	JNZ              run053
-	VBROADCASTSS     112(AX), Z1
-	VMAXPS           Z0, Z1, Z0
-	MOVQ             24(AX), CX
-	MOVQ             (CX), CX
-	ADDQ             16(AX), CX
-	MOVQ             48(AX), AX
-	TESTQ            AX, AX
-	JNZ              partialStore055
-	VMOVUPS          Z0, (CX)
-	JMP              done056
+	JNZ              step084
 
-partialStore055:
+end086:
+	ADDQ         88(AX), BX
+	ADDQ         104(AX), DX
+	DECQ         120(AX)
+	JNZ          run082
+	ADDQ         160(AX), BX
+	DECQ         168(AX)
+	JGT          group081
+	VBROADCASTSS 112(AX), Z1
+	VMAXPS       Z0, Z1, Z0
+	MOVQ         136(AX), CX
+	MOVQ         (CX), CX
+	ADDQ         16(AX), CX
+	MOVQ         48(AX), AX
+	TESTQ        AX, AX
+	JNZ          partialStore087
+	VMOVUPS      Z0, (CX)
+	JMP          done088
+
+partialStore087:
 	VMOVDQU32 (AX), Z1
 	VPMOVD2M  Z1, K1
 	VMOVUPS   Z0, K1, (CX)
 
-done056:
+done088:
+	VZEROUPPER
 	RET
 
 // func sparse1x1AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·sparse1x1AVX512(SB), NOSPLIT, $0-8
 	MOVQ  args+0(FP), AX
 	MOVQ  16(AX), CX
@@ -2146,65 +3134,106 @@ TEXT ·sparse1x1AVX512(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
 	JMP     start
 
 partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS.Z (BX), K1, Z0
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS.Z (DI), K1, Z0
 
 start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VPXORD  Z1, Z1, Z1
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z2, Z0
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z2, Z1
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z2, Z0
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z2, Z1
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Z1, Z0, Z0
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z1
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z1, Z0
-	ADDQ         $0x08, SI
-	DECQ         BX
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z2
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z2, Z0
+	ADDQ         $0x08, R8
+	DECQ         DI
 	JNZ          item
 
 store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
 	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
 	JMP     next
 
 partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z1
-	VPMOVD2M  Z1, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, K1, (BX)
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z2
+	VPMOVD2M  Z2, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, K1, (DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
 // func sparse1x2AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·sparse1x2AVX512(SB), NOSPLIT, $0-8
 	MOVQ  args+0(FP), AX
 	MOVQ  16(AX), CX
@@ -2213,2174 +3242,18 @@ TEXT ·sparse1x2AVX512(SB), NOSPLIT, $0-8
 	JZ    end
 
 bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	JMP     start
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
 
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS.Z 64(BX), K1, Z1
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z2
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z2, Z0
-	VFMADD231PS  64(DI), Z2, Z1
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z2
-	VPMOVD2M  Z2, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, K1, 64(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x3AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x3AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS.Z 128(BX), K1, Z2
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z3
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z3, Z0
-	VFMADD231PS  64(DI), Z3, Z1
-	VFMADD231PS  128(DI), Z3, Z2
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z3
-	VPMOVD2M  Z3, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, K1, 128(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x4AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x4AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS.Z 192(BX), K1, Z3
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z4
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z4, Z0
-	VFMADD231PS  64(DI), Z4, Z1
-	VFMADD231PS  128(DI), Z4, Z2
-	VFMADD231PS  192(DI), Z4, Z3
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z4
-	VPMOVD2M  Z4, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, K1, 192(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x5AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x5AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS.Z 256(BX), K1, Z4
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z5
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z5, Z0
-	VFMADD231PS  64(DI), Z5, Z1
-	VFMADD231PS  128(DI), Z5, Z2
-	VFMADD231PS  192(DI), Z5, Z3
-	VFMADD231PS  256(DI), Z5, Z4
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z5
-	VPMOVD2M  Z5, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, K1, 256(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x6AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x6AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS.Z 320(BX), K1, Z5
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z6
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z6, Z0
-	VFMADD231PS  64(DI), Z6, Z1
-	VFMADD231PS  128(DI), Z6, Z2
-	VFMADD231PS  192(DI), Z6, Z3
-	VFMADD231PS  256(DI), Z6, Z4
-	VFMADD231PS  320(DI), Z6, Z5
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z6
-	VPMOVD2M  Z6, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, K1, 320(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x7AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x7AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	VMOVUPS 384(BX), Z6
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS   320(BX), Z5
-	VMOVUPS.Z 384(BX), K1, Z6
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z7
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z7, Z0
-	VFMADD231PS  64(DI), Z7, Z1
-	VFMADD231PS  128(DI), Z7, Z2
-	VFMADD231PS  192(DI), Z7, Z3
-	VFMADD231PS  256(DI), Z7, Z4
-	VFMADD231PS  320(DI), Z7, Z5
-	VFMADD231PS  384(DI), Z7, Z6
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z7
-	VPMOVD2M  Z7, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, 320(BX)
-	VMOVUPS   Z6, K1, 384(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x8AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x8AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	VMOVUPS 384(BX), Z6
-	VMOVUPS 448(BX), Z7
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS   320(BX), Z5
-	VMOVUPS   384(BX), Z6
-	VMOVUPS.Z 448(BX), K1, Z7
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z8
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z8, Z0
-	VFMADD231PS  64(DI), Z8, Z1
-	VFMADD231PS  128(DI), Z8, Z2
-	VFMADD231PS  192(DI), Z8, Z3
-	VFMADD231PS  256(DI), Z8, Z4
-	VFMADD231PS  320(DI), Z8, Z5
-	VFMADD231PS  384(DI), Z8, Z6
-	VFMADD231PS  448(DI), Z8, Z7
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z8
-	VPMOVD2M  Z8, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, 320(BX)
-	VMOVUPS   Z6, 384(BX)
-	VMOVUPS   Z7, K1, 448(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x9AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x9AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	VMOVUPS 384(BX), Z6
-	VMOVUPS 448(BX), Z7
-	VMOVUPS 512(BX), Z8
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS   320(BX), Z5
-	VMOVUPS   384(BX), Z6
-	VMOVUPS   448(BX), Z7
-	VMOVUPS.Z 512(BX), K1, Z8
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z9
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z9, Z0
-	VFMADD231PS  64(DI), Z9, Z1
-	VFMADD231PS  128(DI), Z9, Z2
-	VFMADD231PS  192(DI), Z9, Z3
-	VFMADD231PS  256(DI), Z9, Z4
-	VFMADD231PS  320(DI), Z9, Z5
-	VFMADD231PS  384(DI), Z9, Z6
-	VFMADD231PS  448(DI), Z9, Z7
-	VFMADD231PS  512(DI), Z9, Z8
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	VMOVUPS Z8, 512(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z9
-	VPMOVD2M  Z9, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, 320(BX)
-	VMOVUPS   Z6, 384(BX)
-	VMOVUPS   Z7, 448(BX)
-	VMOVUPS   Z8, K1, 512(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x10AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x10AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	VMOVUPS 384(BX), Z6
-	VMOVUPS 448(BX), Z7
-	VMOVUPS 512(BX), Z8
-	VMOVUPS 576(BX), Z9
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS   320(BX), Z5
-	VMOVUPS   384(BX), Z6
-	VMOVUPS   448(BX), Z7
-	VMOVUPS   512(BX), Z8
-	VMOVUPS.Z 576(BX), K1, Z9
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z10
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z10, Z0
-	VFMADD231PS  64(DI), Z10, Z1
-	VFMADD231PS  128(DI), Z10, Z2
-	VFMADD231PS  192(DI), Z10, Z3
-	VFMADD231PS  256(DI), Z10, Z4
-	VFMADD231PS  320(DI), Z10, Z5
-	VFMADD231PS  384(DI), Z10, Z6
-	VFMADD231PS  448(DI), Z10, Z7
-	VFMADD231PS  512(DI), Z10, Z8
-	VFMADD231PS  576(DI), Z10, Z9
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	VMOVUPS Z8, 512(BX)
-	VMOVUPS Z9, 576(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z10
-	VPMOVD2M  Z10, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, 320(BX)
-	VMOVUPS   Z6, 384(BX)
-	VMOVUPS   Z7, 448(BX)
-	VMOVUPS   Z8, 512(BX)
-	VMOVUPS   Z9, K1, 576(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x11AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x11AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	VMOVUPS 384(BX), Z6
-	VMOVUPS 448(BX), Z7
-	VMOVUPS 512(BX), Z8
-	VMOVUPS 576(BX), Z9
-	VMOVUPS 640(BX), Z10
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS   320(BX), Z5
-	VMOVUPS   384(BX), Z6
-	VMOVUPS   448(BX), Z7
-	VMOVUPS   512(BX), Z8
-	VMOVUPS   576(BX), Z9
-	VMOVUPS.Z 640(BX), K1, Z10
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z11
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z11, Z0
-	VFMADD231PS  64(DI), Z11, Z1
-	VFMADD231PS  128(DI), Z11, Z2
-	VFMADD231PS  192(DI), Z11, Z3
-	VFMADD231PS  256(DI), Z11, Z4
-	VFMADD231PS  320(DI), Z11, Z5
-	VFMADD231PS  384(DI), Z11, Z6
-	VFMADD231PS  448(DI), Z11, Z7
-	VFMADD231PS  512(DI), Z11, Z8
-	VFMADD231PS  576(DI), Z11, Z9
-	VFMADD231PS  640(DI), Z11, Z10
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	VMOVUPS Z8, 512(BX)
-	VMOVUPS Z9, 576(BX)
-	VMOVUPS Z10, 640(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z11
-	VPMOVD2M  Z11, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, 320(BX)
-	VMOVUPS   Z6, 384(BX)
-	VMOVUPS   Z7, 448(BX)
-	VMOVUPS   Z8, 512(BX)
-	VMOVUPS   Z9, 576(BX)
-	VMOVUPS   Z10, K1, 640(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse1x12AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse1x12AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-
-bucket:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialLoad
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	VMOVUPS 192(BX), Z3
-	VMOVUPS 256(BX), Z4
-	VMOVUPS 320(BX), Z5
-	VMOVUPS 384(BX), Z6
-	VMOVUPS 448(BX), Z7
-	VMOVUPS 512(BX), Z8
-	VMOVUPS 576(BX), Z9
-	VMOVUPS 640(BX), Z10
-	VMOVUPS 704(BX), Z11
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   (BX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   128(BX), Z2
-	VMOVUPS   192(BX), Z3
-	VMOVUPS   256(BX), Z4
-	VMOVUPS   320(BX), Z5
-	VMOVUPS   384(BX), Z6
-	VMOVUPS   448(BX), Z7
-	VMOVUPS   512(BX), Z8
-	VMOVUPS   576(BX), Z9
-	VMOVUPS   640(BX), Z10
-	VMOVUPS.Z 704(BX), K1, Z11
-
-start:
-	MOVLQSX 4(CX), BX
-	MOVLQSX 8(CX), SI
-	ADDQ    32(AX), SI
-	TESTQ   BX, BX
-	JZ      store
-
-item:
-	MOVLQSX      4(SI), DI
-	VBROADCASTSS (SI), Z12
-	ADDQ         8(AX), DI
-	VFMADD231PS  (DI), Z12, Z0
-	VFMADD231PS  64(DI), Z12, Z1
-	VFMADD231PS  128(DI), Z12, Z2
-	VFMADD231PS  192(DI), Z12, Z3
-	VFMADD231PS  256(DI), Z12, Z4
-	VFMADD231PS  320(DI), Z12, Z5
-	VFMADD231PS  384(DI), Z12, Z6
-	VFMADD231PS  448(DI), Z12, Z7
-	VFMADD231PS  512(DI), Z12, Z8
-	VFMADD231PS  576(DI), Z12, Z9
-	VFMADD231PS  640(DI), Z12, Z10
-	VFMADD231PS  704(DI), Z12, Z11
-	ADDQ         $0x08, SI
-	DECQ         BX
-	JNZ          item
-
-store:
-	MOVQ    56(AX), BX
-	TESTQ   BX, BX
-	JNZ     partialStore
-	MOVLQSX (CX), BX
-	ADDQ    (AX), BX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(BX)
-	VMOVUPS Z2, 128(BX)
-	VMOVUPS Z3, 192(BX)
-	VMOVUPS Z4, 256(BX)
-	VMOVUPS Z5, 320(BX)
-	VMOVUPS Z6, 384(BX)
-	VMOVUPS Z7, 448(BX)
-	VMOVUPS Z8, 512(BX)
-	VMOVUPS Z9, 576(BX)
-	VMOVUPS Z10, 640(BX)
-	VMOVUPS Z11, 704(BX)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), BX
-	VMOVDQU32 (BX), Z12
-	VPMOVD2M  Z12, K1
-	MOVLQSX   (CX), BX
-	ADDQ      (AX), BX
-	VMOVUPS   Z0, (BX)
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   Z2, 128(BX)
-	VMOVUPS   Z3, 192(BX)
-	VMOVUPS   Z4, 256(BX)
-	VMOVUPS   Z5, 320(BX)
-	VMOVUPS   Z6, 384(BX)
-	VMOVUPS   Z7, 448(BX)
-	VMOVUPS   Z8, 512(BX)
-	VMOVUPS   Z9, 576(BX)
-	VMOVUPS   Z10, 640(BX)
-	VMOVUPS   Z11, K1, 704(BX)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse2x1AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse2x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z1
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS.Z (SI), K1, Z0
-	ADDQ      DI, SI
-	VMOVUPS.Z (SI), K1, Z1
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z2
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z2, Z0
-	VFMADD231PS  (R8)(BX*1), Z2, Z1
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z2
-	VPMOVD2M  Z2, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, K1, (SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z1, K1, (SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse2x2AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse2x2AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z2
-	VMOVUPS 64(SI), Z3
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS.Z 64(SI), K1, Z1
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z2
-	VMOVUPS.Z 64(SI), K1, Z3
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z4
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z4, Z0
-	VFMADD231PS  64(R8), Z4, Z1
-	VFMADD231PS  (R8)(BX*1), Z4, Z2
-	VFMADD231PS  64(R8)(BX*1), Z4, Z3
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z4
-	VPMOVD2M  Z4, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, K1, 64(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z2, (SI)
-	VMOVUPS   Z3, K1, 64(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse2x3AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse2x3AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z3
-	VMOVUPS 64(SI), Z4
-	VMOVUPS 128(SI), Z5
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS   64(SI), Z1
-	VMOVUPS.Z 128(SI), K1, Z2
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z3
-	VMOVUPS   64(SI), Z4
-	VMOVUPS.Z 128(SI), K1, Z5
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z6
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z6, Z0
-	VFMADD231PS  64(R8), Z6, Z1
-	VFMADD231PS  128(R8), Z6, Z2
-	VFMADD231PS  (R8)(BX*1), Z6, Z3
-	VFMADD231PS  64(R8)(BX*1), Z6, Z4
-	VFMADD231PS  128(R8)(BX*1), Z6, Z5
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, 128(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	VMOVUPS Z4, 64(SI)
-	VMOVUPS Z5, 128(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z6
-	VPMOVD2M  Z6, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, 64(SI)
-	VMOVUPS   Z2, K1, 128(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z3, (SI)
-	VMOVUPS   Z4, 64(SI)
-	VMOVUPS   Z5, K1, 128(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse2x4AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse2x4AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z4
-	VMOVUPS 64(SI), Z5
-	VMOVUPS 128(SI), Z6
-	VMOVUPS 192(SI), Z7
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS   64(SI), Z1
-	VMOVUPS   128(SI), Z2
-	VMOVUPS.Z 192(SI), K1, Z3
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z4
-	VMOVUPS   64(SI), Z5
-	VMOVUPS   128(SI), Z6
-	VMOVUPS.Z 192(SI), K1, Z7
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z8
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z8, Z0
-	VFMADD231PS  64(R8), Z8, Z1
-	VFMADD231PS  128(R8), Z8, Z2
-	VFMADD231PS  192(R8), Z8, Z3
-	VFMADD231PS  (R8)(BX*1), Z8, Z4
-	VFMADD231PS  64(R8)(BX*1), Z8, Z5
-	VFMADD231PS  128(R8)(BX*1), Z8, Z6
-	VFMADD231PS  192(R8)(BX*1), Z8, Z7
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, 192(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z8
-	VPMOVD2M  Z8, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, 64(SI)
-	VMOVUPS   Z2, 128(SI)
-	VMOVUPS   Z3, K1, 192(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z4, (SI)
-	VMOVUPS   Z5, 64(SI)
-	VMOVUPS   Z6, 128(SI)
-	VMOVUPS   Z7, K1, 192(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse2x5AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse2x5AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	VMOVUPS 256(SI), Z4
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z5
-	VMOVUPS 64(SI), Z6
-	VMOVUPS 128(SI), Z7
-	VMOVUPS 192(SI), Z8
-	VMOVUPS 256(SI), Z9
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS   64(SI), Z1
-	VMOVUPS   128(SI), Z2
-	VMOVUPS   192(SI), Z3
-	VMOVUPS.Z 256(SI), K1, Z4
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z5
-	VMOVUPS   64(SI), Z6
-	VMOVUPS   128(SI), Z7
-	VMOVUPS   192(SI), Z8
-	VMOVUPS.Z 256(SI), K1, Z9
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z10
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z10, Z0
-	VFMADD231PS  64(R8), Z10, Z1
-	VFMADD231PS  128(R8), Z10, Z2
-	VFMADD231PS  192(R8), Z10, Z3
-	VFMADD231PS  256(R8), Z10, Z4
-	VFMADD231PS  (R8)(BX*1), Z10, Z5
-	VFMADD231PS  64(R8)(BX*1), Z10, Z6
-	VFMADD231PS  128(R8)(BX*1), Z10, Z7
-	VFMADD231PS  192(R8)(BX*1), Z10, Z8
-	VFMADD231PS  256(R8)(BX*1), Z10, Z9
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, 192(SI)
-	VMOVUPS Z4, 256(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z5, (SI)
-	VMOVUPS Z6, 64(SI)
-	VMOVUPS Z7, 128(SI)
-	VMOVUPS Z8, 192(SI)
-	VMOVUPS Z9, 256(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z10
-	VPMOVD2M  Z10, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, 64(SI)
-	VMOVUPS   Z2, 128(SI)
-	VMOVUPS   Z3, 192(SI)
-	VMOVUPS   Z4, K1, 256(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z5, (SI)
-	VMOVUPS   Z6, 64(SI)
-	VMOVUPS   Z7, 128(SI)
-	VMOVUPS   Z8, 192(SI)
-	VMOVUPS   Z9, K1, 256(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse2x6AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse2x6AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	VMOVUPS 256(SI), Z4
-	VMOVUPS 320(SI), Z5
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z6
-	VMOVUPS 64(SI), Z7
-	VMOVUPS 128(SI), Z8
-	VMOVUPS 192(SI), Z9
-	VMOVUPS 256(SI), Z10
-	VMOVUPS 320(SI), Z11
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS   64(SI), Z1
-	VMOVUPS   128(SI), Z2
-	VMOVUPS   192(SI), Z3
-	VMOVUPS   256(SI), Z4
-	VMOVUPS.Z 320(SI), K1, Z5
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z6
-	VMOVUPS   64(SI), Z7
-	VMOVUPS   128(SI), Z8
-	VMOVUPS   192(SI), Z9
-	VMOVUPS   256(SI), Z10
-	VMOVUPS.Z 320(SI), K1, Z11
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z12
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z12, Z0
-	VFMADD231PS  64(R8), Z12, Z1
-	VFMADD231PS  128(R8), Z12, Z2
-	VFMADD231PS  192(R8), Z12, Z3
-	VFMADD231PS  256(R8), Z12, Z4
-	VFMADD231PS  320(R8), Z12, Z5
-	VFMADD231PS  (R8)(BX*1), Z12, Z6
-	VFMADD231PS  64(R8)(BX*1), Z12, Z7
-	VFMADD231PS  128(R8)(BX*1), Z12, Z8
-	VFMADD231PS  192(R8)(BX*1), Z12, Z9
-	VFMADD231PS  256(R8)(BX*1), Z12, Z10
-	VFMADD231PS  320(R8)(BX*1), Z12, Z11
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, 192(SI)
-	VMOVUPS Z4, 256(SI)
-	VMOVUPS Z5, 320(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	VMOVUPS Z8, 128(SI)
-	VMOVUPS Z9, 192(SI)
-	VMOVUPS Z10, 256(SI)
-	VMOVUPS Z11, 320(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z12
-	VPMOVD2M  Z12, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, 64(SI)
-	VMOVUPS   Z2, 128(SI)
-	VMOVUPS   Z3, 192(SI)
-	VMOVUPS   Z4, 256(SI)
-	VMOVUPS   Z5, K1, 320(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z6, (SI)
-	VMOVUPS   Z7, 64(SI)
-	VMOVUPS   Z8, 128(SI)
-	VMOVUPS   Z9, 192(SI)
-	VMOVUPS   Z10, 256(SI)
-	VMOVUPS   Z11, K1, 320(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse3x1AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse3x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z1
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z2
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS.Z (SI), K1, Z0
-	ADDQ      DI, SI
-	VMOVUPS.Z (SI), K1, Z1
-	ADDQ      DI, SI
-	VMOVUPS.Z (SI), K1, Z2
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z3
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z3, Z0
-	VFMADD231PS  (R8)(BX*1), Z3, Z1
-	VFMADD231PS  (R8)(BX*2), Z3, Z2
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z1, (SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z3
-	VPMOVD2M  Z3, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, K1, (SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z1, K1, (SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z2, K1, (SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse3x2AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse3x2AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z2
-	VMOVUPS 64(SI), Z3
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z4
-	VMOVUPS 64(SI), Z5
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS.Z 64(SI), K1, Z1
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z2
-	VMOVUPS.Z 64(SI), K1, Z3
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z4
-	VMOVUPS.Z 64(SI), K1, Z5
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z6
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z6, Z0
-	VFMADD231PS  64(R8), Z6, Z1
-	VFMADD231PS  (R8)(BX*1), Z6, Z2
-	VFMADD231PS  64(R8)(BX*1), Z6, Z3
-	VFMADD231PS  (R8)(BX*2), Z6, Z4
-	VFMADD231PS  64(R8)(BX*2), Z6, Z5
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z2, (SI)
-	VMOVUPS Z3, 64(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z6
-	VPMOVD2M  Z6, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, K1, 64(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z2, (SI)
-	VMOVUPS   Z3, K1, 64(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z4, (SI)
-	VMOVUPS   Z5, K1, 64(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse3x3AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse3x3AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z3
-	VMOVUPS 64(SI), Z4
-	VMOVUPS 128(SI), Z5
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z6
-	VMOVUPS 64(SI), Z7
-	VMOVUPS 128(SI), Z8
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS   64(SI), Z1
-	VMOVUPS.Z 128(SI), K1, Z2
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z3
-	VMOVUPS   64(SI), Z4
-	VMOVUPS.Z 128(SI), K1, Z5
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z6
-	VMOVUPS   64(SI), Z7
-	VMOVUPS.Z 128(SI), K1, Z8
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z9
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z9, Z0
-	VFMADD231PS  64(R8), Z9, Z1
-	VFMADD231PS  128(R8), Z9, Z2
-	VFMADD231PS  (R8)(BX*1), Z9, Z3
-	VFMADD231PS  64(R8)(BX*1), Z9, Z4
-	VFMADD231PS  128(R8)(BX*1), Z9, Z5
-	VFMADD231PS  (R8)(BX*2), Z9, Z6
-	VFMADD231PS  64(R8)(BX*2), Z9, Z7
-	VFMADD231PS  128(R8)(BX*2), Z9, Z8
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, 128(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z3, (SI)
-	VMOVUPS Z4, 64(SI)
-	VMOVUPS Z5, 128(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z6, (SI)
-	VMOVUPS Z7, 64(SI)
-	VMOVUPS Z8, 128(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z9
-	VPMOVD2M  Z9, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, 64(SI)
-	VMOVUPS   Z2, K1, 128(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z3, (SI)
-	VMOVUPS   Z4, 64(SI)
-	VMOVUPS   Z5, K1, 128(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z6, (SI)
-	VMOVUPS   Z7, 64(SI)
-	VMOVUPS   Z8, K1, 128(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse3x4AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse3x4AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-
-bucket:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialLoad
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z4
-	VMOVUPS 64(SI), Z5
-	VMOVUPS 128(SI), Z6
-	VMOVUPS 192(SI), Z7
-	ADDQ    DI, SI
-	VMOVUPS (SI), Z8
-	VMOVUPS 64(SI), Z9
-	VMOVUPS 128(SI), Z10
-	VMOVUPS 192(SI), Z11
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   (SI), Z0
-	VMOVUPS   64(SI), Z1
-	VMOVUPS   128(SI), Z2
-	VMOVUPS.Z 192(SI), K1, Z3
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z4
-	VMOVUPS   64(SI), Z5
-	VMOVUPS   128(SI), Z6
-	VMOVUPS.Z 192(SI), K1, Z7
-	ADDQ      DI, SI
-	VMOVUPS   (SI), Z8
-	VMOVUPS   64(SI), Z9
-	VMOVUPS   128(SI), Z10
-	VMOVUPS.Z 192(SI), K1, Z11
-
-start:
-	MOVLQSX 4(CX), SI
-	MOVLQSX 8(CX), DI
-	ADDQ    32(AX), DI
-	TESTQ   SI, SI
-	JZ      store
-
-item:
-	MOVLQSX      4(DI), R8
-	VBROADCASTSS (DI), Z12
-	ADDQ         8(AX), R8
-	VFMADD231PS  (R8), Z12, Z0
-	VFMADD231PS  64(R8), Z12, Z1
-	VFMADD231PS  128(R8), Z12, Z2
-	VFMADD231PS  192(R8), Z12, Z3
-	VFMADD231PS  (R8)(BX*1), Z12, Z4
-	VFMADD231PS  64(R8)(BX*1), Z12, Z5
-	VFMADD231PS  128(R8)(BX*1), Z12, Z6
-	VFMADD231PS  192(R8)(BX*1), Z12, Z7
-	VFMADD231PS  (R8)(BX*2), Z12, Z8
-	VFMADD231PS  64(R8)(BX*2), Z12, Z9
-	VFMADD231PS  128(R8)(BX*2), Z12, Z10
-	VFMADD231PS  192(R8)(BX*2), Z12, Z11
-	ADDQ         $0x08, DI
-	DECQ         SI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), SI
-	TESTQ   SI, SI
-	JNZ     partialStore
-	MOVLQSX (CX), SI
-	ADDQ    (AX), SI
-	MOVQ    40(AX), DI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, 128(SI)
-	VMOVUPS Z3, 192(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	ADDQ    DI, SI
-	VMOVUPS Z8, (SI)
-	VMOVUPS Z9, 64(SI)
-	VMOVUPS Z10, 128(SI)
-	VMOVUPS Z11, 192(SI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), SI
-	VMOVDQU32 (SI), Z12
-	VPMOVD2M  Z12, K1
-	MOVLQSX   (CX), SI
-	ADDQ      (AX), SI
-	MOVQ      40(AX), DI
-	VMOVUPS   Z0, (SI)
-	VMOVUPS   Z1, 64(SI)
-	VMOVUPS   Z2, 128(SI)
-	VMOVUPS   Z3, K1, 192(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z4, (SI)
-	VMOVUPS   Z5, 64(SI)
-	VMOVUPS   Z6, 128(SI)
-	VMOVUPS   Z7, K1, 192(SI)
-	ADDQ      DI, SI
-	VMOVUPS   Z8, (SI)
-	VMOVUPS   Z9, 64(SI)
-	VMOVUPS   Z10, 128(SI)
-	VMOVUPS   Z11, K1, 192(SI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse4x1AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse4x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
-
-bucket:
+piece:
 	MOVQ    56(AX), DI
 	TESTQ   DI, DI
 	JNZ     partialLoad
 	MOVLQSX (CX), DI
 	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
+	ADDQ    (BX), DI
 	VMOVUPS (DI), Z0
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z2
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z3
+	VMOVUPS 64(DI), Z1
 	JMP     start
 
 partialLoad:
@@ -4389,30 +3262,58 @@ partialLoad:
 	VPMOVD2M  Z0, K1
 	MOVLQSX   (CX), DI
 	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS.Z 64(DI), K1, Z1
 
 start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
 	MOVLQSX 4(CX), DI
 	MOVLQSX 8(CX), R8
 	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	SUBQ    $0x04, DI
+	JLT     rest
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z4, Z0
+	VFMADD231PS  64(R10), Z4, Z1
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z4, Z2
+	VFMADD231PS  64(R10), Z4, Z3
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z4, Z0
+	VFMADD231PS  64(R10), Z4, Z1
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z4
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z4, Z2
+	VFMADD231PS  64(R10), Z4, Z3
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Z2, Z0, Z0
+	VADDPS       Z3, Z1, Z1
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
+	MOVLQSX      4(R8), R10
 	VBROADCASTSS (R8), Z4
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Z4, Z0
-	VFMADD231PS  (R9)(BX*1), Z4, Z1
-	VFMADD231PS  (R9)(BX*2), Z4, Z2
-	VFMADD231PS  (R9)(SI*1), Z4, Z3
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z4, Z0
+	VFMADD231PS  64(R10), Z4, Z1
 	ADDQ         $0x08, R8
 	DECQ         DI
 	JNZ          item
@@ -4423,14 +3324,9 @@ store:
 	JNZ     partialStore
 	MOVLQSX (CX), DI
 	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
+	ADDQ    (BX), DI
 	VMOVUPS Z0, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z1, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z2, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z3, (DI)
+	VMOVUPS Z1, 64(DI)
 	JMP     next
 
 partialStore:
@@ -4439,52 +3335,45 @@ partialStore:
 	VPMOVD2M  Z4, K1
 	MOVLQSX   (CX), DI
 	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
-	VMOVUPS   Z0, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z1, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z2, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z3, K1, (DI)
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, K1, 64(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
-// func sparse4x2AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse4x2AVX512(SB), NOSPLIT, $0-8
+// func sparse1x3AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x3AVX512(SB), NOSPLIT, $0-8
 	MOVQ  args+0(FP), AX
 	MOVQ  16(AX), CX
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
 
 bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
 	MOVQ    56(AX), DI
 	TESTQ   DI, DI
 	JNZ     partialLoad
 	MOVLQSX (CX), DI
 	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
+	ADDQ    (BX), DI
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z2
-	VMOVUPS 64(DI), Z3
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z4
-	VMOVUPS 64(DI), Z5
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z6
-	VMOVUPS 64(DI), Z7
+	VMOVUPS 128(DI), Z2
 	JMP     start
 
 partialLoad:
@@ -4493,38 +3382,66 @@ partialLoad:
 	VPMOVD2M  Z0, K1
 	MOVLQSX   (CX), DI
 	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
+	ADDQ      (BX), DI
 	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
+	VMOVUPS   64(DI), Z1
+	VMOVUPS.Z 128(DI), K1, Z2
 
 start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
 	MOVLQSX 4(CX), DI
 	MOVLQSX 8(CX), R8
 	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	SUBQ    $0x04, DI
+	JLT     rest
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z6, Z0
+	VFMADD231PS  64(R10), Z6, Z1
+	VFMADD231PS  128(R10), Z6, Z2
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z6, Z3
+	VFMADD231PS  64(R10), Z6, Z4
+	VFMADD231PS  128(R10), Z6, Z5
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z6, Z0
+	VFMADD231PS  64(R10), Z6, Z1
+	VFMADD231PS  128(R10), Z6, Z2
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z6, Z3
+	VFMADD231PS  64(R10), Z6, Z4
+	VFMADD231PS  128(R10), Z6, Z5
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Z3, Z0, Z0
+	VADDPS       Z4, Z1, Z1
+	VADDPS       Z5, Z2, Z2
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Z8
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Z8, Z0
-	VFMADD231PS  64(R9), Z8, Z1
-	VFMADD231PS  (R9)(BX*1), Z8, Z2
-	VFMADD231PS  64(R9)(BX*1), Z8, Z3
-	VFMADD231PS  (R9)(BX*2), Z8, Z4
-	VFMADD231PS  64(R9)(BX*2), Z8, Z5
-	VFMADD231PS  (R9)(SI*1), Z8, Z6
-	VFMADD231PS  64(R9)(SI*1), Z8, Z7
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z6
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z6, Z0
+	VFMADD231PS  64(R10), Z6, Z1
+	VFMADD231PS  128(R10), Z6, Z2
 	ADDQ         $0x08, R8
 	DECQ         DI
 	JNZ          item
@@ -4535,18 +3452,150 @@ store:
 	JNZ     partialStore
 	MOVLQSX (CX), DI
 	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
+	ADDQ    (BX), DI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z2, (DI)
-	VMOVUPS Z3, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z4, (DI)
-	VMOVUPS Z5, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z6
+	VPMOVD2M  Z6, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, K1, 128(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x4AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS.Z 192(DI), K1, Z3
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z4
+	VFMADD231PS  64(R10), Z8, Z5
+	VFMADD231PS  128(R10), Z8, Z6
+	VFMADD231PS  192(R10), Z8, Z7
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z4
+	VFMADD231PS  64(R10), Z8, Z5
+	VFMADD231PS  128(R10), Z8, Z6
+	VFMADD231PS  192(R10), Z8, Z7
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z5, Z1, Z1
+	VADDPS       Z6, Z2, Z2
+	VADDPS       Z7, Z3, Z3
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
 	JMP     next
 
 partialStore:
@@ -4555,60 +3604,49 @@ partialStore:
 	VPMOVD2M  Z8, K1
 	MOVLQSX   (CX), DI
 	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
+	ADDQ      (BX), DI
 	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z2, (DI)
-	VMOVUPS   Z3, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z4, (DI)
-	VMOVUPS   Z5, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z6, (DI)
-	VMOVUPS   Z7, K1, 64(DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, K1, 192(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
 	RET
 
-// func sparse4x3AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse4x3AVX512(SB), NOSPLIT, $0-8
+// func sparse1x5AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x5AVX512(SB), NOSPLIT, $0-8
 	MOVQ  args+0(FP), AX
 	MOVQ  16(AX), CX
 	MOVQ  24(AX), DX
 	TESTQ DX, DX
 	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
 
 bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
 	MOVQ    56(AX), DI
 	TESTQ   DI, DI
 	JNZ     partialLoad
 	MOVLQSX (CX), DI
 	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
+	ADDQ    (BX), DI
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 128(DI), Z2
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z3
-	VMOVUPS 64(DI), Z4
-	VMOVUPS 128(DI), Z5
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z6
-	VMOVUPS 64(DI), Z7
-	VMOVUPS 128(DI), Z8
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z9
-	VMOVUPS 64(DI), Z10
-	VMOVUPS 128(DI), Z11
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
 	JMP     start
 
 partialLoad:
@@ -4617,46 +3655,82 @@ partialLoad:
 	VPMOVD2M  Z0, K1
 	MOVLQSX   (CX), DI
 	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
+	ADDQ      (BX), DI
 	VMOVUPS   (DI), Z0
 	VMOVUPS   64(DI), Z1
-	VMOVUPS.Z 128(DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z3
-	VMOVUPS   64(DI), Z4
-	VMOVUPS.Z 128(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS   64(DI), Z7
-	VMOVUPS.Z 128(DI), K1, Z8
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z9
-	VMOVUPS   64(DI), Z10
-	VMOVUPS.Z 128(DI), K1, Z11
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS.Z 256(DI), K1, Z4
 
 start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
 	MOVLQSX 4(CX), DI
 	MOVLQSX 8(CX), R8
 	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
+	SUBQ    $0x04, DI
+	JLT     rest
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z5
+	VFMADD231PS  64(R10), Z10, Z6
+	VFMADD231PS  128(R10), Z10, Z7
+	VFMADD231PS  192(R10), Z10, Z8
+	VFMADD231PS  256(R10), Z10, Z9
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z5
+	VFMADD231PS  64(R10), Z10, Z6
+	VFMADD231PS  128(R10), Z10, Z7
+	VFMADD231PS  192(R10), Z10, Z8
+	VFMADD231PS  256(R10), Z10, Z9
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Z5, Z0, Z0
+	VADDPS       Z6, Z1, Z1
+	VADDPS       Z7, Z2, Z2
+	VADDPS       Z8, Z3, Z3
+	VADDPS       Z9, Z4, Z4
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
 
 item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Z12
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Z12, Z0
-	VFMADD231PS  64(R9), Z12, Z1
-	VFMADD231PS  128(R9), Z12, Z2
-	VFMADD231PS  (R9)(BX*1), Z12, Z3
-	VFMADD231PS  64(R9)(BX*1), Z12, Z4
-	VFMADD231PS  128(R9)(BX*1), Z12, Z5
-	VFMADD231PS  (R9)(BX*2), Z12, Z6
-	VFMADD231PS  64(R9)(BX*2), Z12, Z7
-	VFMADD231PS  128(R9)(BX*2), Z12, Z8
-	VFMADD231PS  (R9)(SI*1), Z12, Z9
-	VFMADD231PS  64(R9)(SI*1), Z12, Z10
-	VFMADD231PS  128(R9)(SI*1), Z12, Z11
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
 	ADDQ         $0x08, R8
 	DECQ         DI
 	JNZ          item
@@ -4667,266 +3741,12 @@ store:
 	JNZ     partialStore
 	MOVLQSX (CX), DI
 	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
+	ADDQ    (BX), DI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z3, (DI)
-	VMOVUPS Z4, 64(DI)
-	VMOVUPS Z5, 128(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, 128(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z9, (DI)
-	VMOVUPS Z10, 64(DI)
-	VMOVUPS Z11, 128(DI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), DI
-	VMOVDQU32 (DI), Z12
-	VPMOVD2M  Z12, K1
-	MOVLQSX   (CX), DI
-	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
-	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, 64(DI)
-	VMOVUPS   Z2, K1, 128(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z3, (DI)
-	VMOVUPS   Z4, 64(DI)
-	VMOVUPS   Z5, K1, 128(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z6, (DI)
-	VMOVUPS   Z7, 64(DI)
-	VMOVUPS   Z8, K1, 128(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z9, (DI)
-	VMOVUPS   Z10, 64(DI)
-	VMOVUPS   Z11, K1, 128(DI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse5x1AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse5x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
-
-bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
-	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Z0
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z2
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z3
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z4
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), DI
-	VMOVDQU32 (DI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), DI
-	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
-	VMOVUPS.Z (DI), K1, Z0
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z2
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS.Z (DI), K1, Z4
-
-start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
-
-item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Z5
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Z5, Z0
-	VFMADD231PS  (R9)(BX*1), Z5, Z1
-	VFMADD231PS  (R9)(BX*2), Z5, Z2
-	VFMADD231PS  (R9)(SI*1), Z5, Z3
-	VFMADD231PS  (R9)(BX*4), Z5, Z4
-	ADDQ         $0x08, R8
-	DECQ         DI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
-	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Z0, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z1, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z2, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z3, (DI)
-	ADDQ    R8, DI
-	VMOVUPS Z4, (DI)
-	JMP     next
-
-partialStore:
-	MOVQ      56(AX), DI
-	VMOVDQU32 (DI), Z5
-	VPMOVD2M  Z5, K1
-	MOVLQSX   (CX), DI
-	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
-	VMOVUPS   Z0, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z1, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z2, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z3, K1, (DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z4, K1, (DI)
-
-next:
-	ADDQ $0x10, CX
-	DECQ DX
-	JNZ  bucket
-
-end:
-	RET
-
-// func sparse5x2AVX512(args *byte)
-// Requires: AVX512DQ, AVX512F
-TEXT ·sparse5x2AVX512(SB), NOSPLIT, $0-8
-	MOVQ  args+0(FP), AX
-	MOVQ  16(AX), CX
-	MOVQ  24(AX), DX
-	TESTQ DX, DX
-	JZ    end
-	MOVQ  48(AX), BX
-	LEAQ  (BX)(BX*2), SI
-
-bucket:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
-	JNZ     partialLoad
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z2
-	VMOVUPS 64(DI), Z3
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z4
-	VMOVUPS 64(DI), Z5
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z6
-	VMOVUPS 64(DI), Z7
-	ADDQ    R8, DI
-	VMOVUPS (DI), Z8
-	VMOVUPS 64(DI), Z9
-	JMP     start
-
-partialLoad:
-	MOVQ      56(AX), DI
-	VMOVDQU32 (DI), Z0
-	VPMOVD2M  Z0, K1
-	MOVLQSX   (CX), DI
-	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z2
-	VMOVUPS.Z 64(DI), K1, Z3
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z4
-	VMOVUPS.Z 64(DI), K1, Z5
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z6
-	VMOVUPS.Z 64(DI), K1, Z7
-	ADDQ      R8, DI
-	VMOVUPS   (DI), Z8
-	VMOVUPS.Z 64(DI), K1, Z9
-
-start:
-	MOVLQSX 4(CX), DI
-	MOVLQSX 8(CX), R8
-	ADDQ    32(AX), R8
-	TESTQ   DI, DI
-	JZ      store
-
-item:
-	MOVLQSX      4(R8), R9
-	VBROADCASTSS (R8), Z10
-	ADDQ         8(AX), R9
-	VFMADD231PS  (R9), Z10, Z0
-	VFMADD231PS  64(R9), Z10, Z1
-	VFMADD231PS  (R9)(BX*1), Z10, Z2
-	VFMADD231PS  64(R9)(BX*1), Z10, Z3
-	VFMADD231PS  (R9)(BX*2), Z10, Z4
-	VFMADD231PS  64(R9)(BX*2), Z10, Z5
-	VFMADD231PS  (R9)(SI*1), Z10, Z6
-	VFMADD231PS  64(R9)(SI*1), Z10, Z7
-	VFMADD231PS  (R9)(BX*4), Z10, Z8
-	VFMADD231PS  64(R9)(BX*4), Z10, Z9
-	ADDQ         $0x08, R8
-	DECQ         DI
-	JNZ          item
-
-store:
-	MOVQ    56(AX), DI
-	TESTQ   DI, DI
-	JNZ     partialStore
-	MOVLQSX (CX), DI
-	ADDQ    (AX), DI
-	MOVQ    40(AX), R8
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z2, (DI)
-	VMOVUPS Z3, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z4, (DI)
-	VMOVUPS Z5, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	ADDQ    R8, DI
-	VMOVUPS Z8, (DI)
-	VMOVUPS Z9, 64(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
 	JMP     next
 
 partialStore:
@@ -4935,28 +3755,3999 @@ partialStore:
 	VPMOVD2M  Z10, K1
 	MOVLQSX   (CX), DI
 	ADDQ      (AX), DI
-	MOVQ      40(AX), R8
+	ADDQ      (BX), DI
 	VMOVUPS   Z0, (DI)
-	VMOVUPS   Z1, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z2, (DI)
-	VMOVUPS   Z3, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z4, (DI)
-	VMOVUPS   Z5, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z6, (DI)
-	VMOVUPS   Z7, K1, 64(DI)
-	ADDQ      R8, DI
-	VMOVUPS   Z8, (DI)
-	VMOVUPS   Z9, K1, 64(DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, K1, 256(DI)
 
 next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
 	ADDQ $0x10, CX
 	DECQ DX
 	JNZ  bucket
 
 end:
+	VZEROUPPER
+	RET
+
+// func sparse1x6AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x6AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS.Z 320(DI), K1, Z5
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z6
+	VFMADD231PS  64(R10), Z12, Z7
+	VFMADD231PS  128(R10), Z12, Z8
+	VFMADD231PS  192(R10), Z12, Z9
+	VFMADD231PS  256(R10), Z12, Z10
+	VFMADD231PS  320(R10), Z12, Z11
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z6
+	VFMADD231PS  64(R10), Z12, Z7
+	VFMADD231PS  128(R10), Z12, Z8
+	VFMADD231PS  192(R10), Z12, Z9
+	VFMADD231PS  256(R10), Z12, Z10
+	VFMADD231PS  320(R10), Z12, Z11
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z7, Z1, Z1
+	VADDPS       Z8, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z10, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, K1, 320(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x7AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x7AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS   320(DI), Z5
+	VMOVUPS.Z 384(DI), K1, Z6
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z7, Z0
+	VFMADD231PS  64(R10), Z7, Z1
+	VFMADD231PS  128(R10), Z7, Z2
+	VFMADD231PS  192(R10), Z7, Z3
+	VFMADD231PS  256(R10), Z7, Z4
+	VFMADD231PS  320(R10), Z7, Z5
+	VFMADD231PS  384(R10), Z7, Z6
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z7, Z0
+	VFMADD231PS  64(R10), Z7, Z1
+	VFMADD231PS  128(R10), Z7, Z2
+	VFMADD231PS  192(R10), Z7, Z3
+	VFMADD231PS  256(R10), Z7, Z4
+	VFMADD231PS  320(R10), Z7, Z5
+	VFMADD231PS  384(R10), Z7, Z6
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z7, Z0
+	VFMADD231PS  64(R10), Z7, Z1
+	VFMADD231PS  128(R10), Z7, Z2
+	VFMADD231PS  192(R10), Z7, Z3
+	VFMADD231PS  256(R10), Z7, Z4
+	VFMADD231PS  320(R10), Z7, Z5
+	VFMADD231PS  384(R10), Z7, Z6
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z7, Z0
+	VFMADD231PS  64(R10), Z7, Z1
+	VFMADD231PS  128(R10), Z7, Z2
+	VFMADD231PS  192(R10), Z7, Z3
+	VFMADD231PS  256(R10), Z7, Z4
+	VFMADD231PS  320(R10), Z7, Z5
+	VFMADD231PS  384(R10), Z7, Z6
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z7
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z7, Z0
+	VFMADD231PS  64(R10), Z7, Z1
+	VFMADD231PS  128(R10), Z7, Z2
+	VFMADD231PS  192(R10), Z7, Z3
+	VFMADD231PS  256(R10), Z7, Z4
+	VFMADD231PS  320(R10), Z7, Z5
+	VFMADD231PS  384(R10), Z7, Z6
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z7
+	VPMOVD2M  Z7, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, 320(DI)
+	VMOVUPS   Z6, K1, 384(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x8AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x8AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	VMOVUPS 448(DI), Z7
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS   320(DI), Z5
+	VMOVUPS   384(DI), Z6
+	VMOVUPS.Z 448(DI), K1, Z7
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	VFMADD231PS  256(R10), Z8, Z4
+	VFMADD231PS  320(R10), Z8, Z5
+	VFMADD231PS  384(R10), Z8, Z6
+	VFMADD231PS  448(R10), Z8, Z7
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	VFMADD231PS  256(R10), Z8, Z4
+	VFMADD231PS  320(R10), Z8, Z5
+	VFMADD231PS  384(R10), Z8, Z6
+	VFMADD231PS  448(R10), Z8, Z7
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	VFMADD231PS  256(R10), Z8, Z4
+	VFMADD231PS  320(R10), Z8, Z5
+	VFMADD231PS  384(R10), Z8, Z6
+	VFMADD231PS  448(R10), Z8, Z7
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	VFMADD231PS  256(R10), Z8, Z4
+	VFMADD231PS  320(R10), Z8, Z5
+	VFMADD231PS  384(R10), Z8, Z6
+	VFMADD231PS  448(R10), Z8, Z7
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z8
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z8, Z0
+	VFMADD231PS  64(R10), Z8, Z1
+	VFMADD231PS  128(R10), Z8, Z2
+	VFMADD231PS  192(R10), Z8, Z3
+	VFMADD231PS  256(R10), Z8, Z4
+	VFMADD231PS  320(R10), Z8, Z5
+	VFMADD231PS  384(R10), Z8, Z6
+	VFMADD231PS  448(R10), Z8, Z7
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z8
+	VPMOVD2M  Z8, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, 320(DI)
+	VMOVUPS   Z6, 384(DI)
+	VMOVUPS   Z7, K1, 448(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x9AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x9AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	VMOVUPS 448(DI), Z7
+	VMOVUPS 512(DI), Z8
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS   320(DI), Z5
+	VMOVUPS   384(DI), Z6
+	VMOVUPS   448(DI), Z7
+	VMOVUPS.Z 512(DI), K1, Z8
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z9, Z0
+	VFMADD231PS  64(R10), Z9, Z1
+	VFMADD231PS  128(R10), Z9, Z2
+	VFMADD231PS  192(R10), Z9, Z3
+	VFMADD231PS  256(R10), Z9, Z4
+	VFMADD231PS  320(R10), Z9, Z5
+	VFMADD231PS  384(R10), Z9, Z6
+	VFMADD231PS  448(R10), Z9, Z7
+	VFMADD231PS  512(R10), Z9, Z8
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z9, Z0
+	VFMADD231PS  64(R10), Z9, Z1
+	VFMADD231PS  128(R10), Z9, Z2
+	VFMADD231PS  192(R10), Z9, Z3
+	VFMADD231PS  256(R10), Z9, Z4
+	VFMADD231PS  320(R10), Z9, Z5
+	VFMADD231PS  384(R10), Z9, Z6
+	VFMADD231PS  448(R10), Z9, Z7
+	VFMADD231PS  512(R10), Z9, Z8
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z9, Z0
+	VFMADD231PS  64(R10), Z9, Z1
+	VFMADD231PS  128(R10), Z9, Z2
+	VFMADD231PS  192(R10), Z9, Z3
+	VFMADD231PS  256(R10), Z9, Z4
+	VFMADD231PS  320(R10), Z9, Z5
+	VFMADD231PS  384(R10), Z9, Z6
+	VFMADD231PS  448(R10), Z9, Z7
+	VFMADD231PS  512(R10), Z9, Z8
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z9, Z0
+	VFMADD231PS  64(R10), Z9, Z1
+	VFMADD231PS  128(R10), Z9, Z2
+	VFMADD231PS  192(R10), Z9, Z3
+	VFMADD231PS  256(R10), Z9, Z4
+	VFMADD231PS  320(R10), Z9, Z5
+	VFMADD231PS  384(R10), Z9, Z6
+	VFMADD231PS  448(R10), Z9, Z7
+	VFMADD231PS  512(R10), Z9, Z8
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z9
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z9, Z0
+	VFMADD231PS  64(R10), Z9, Z1
+	VFMADD231PS  128(R10), Z9, Z2
+	VFMADD231PS  192(R10), Z9, Z3
+	VFMADD231PS  256(R10), Z9, Z4
+	VFMADD231PS  320(R10), Z9, Z5
+	VFMADD231PS  384(R10), Z9, Z6
+	VFMADD231PS  448(R10), Z9, Z7
+	VFMADD231PS  512(R10), Z9, Z8
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	VMOVUPS Z8, 512(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z9
+	VPMOVD2M  Z9, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, 320(DI)
+	VMOVUPS   Z6, 384(DI)
+	VMOVUPS   Z7, 448(DI)
+	VMOVUPS   Z8, K1, 512(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x10AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x10AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	VMOVUPS 448(DI), Z7
+	VMOVUPS 512(DI), Z8
+	VMOVUPS 576(DI), Z9
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS   320(DI), Z5
+	VMOVUPS   384(DI), Z6
+	VMOVUPS   448(DI), Z7
+	VMOVUPS   512(DI), Z8
+	VMOVUPS.Z 576(DI), K1, Z9
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	VFMADD231PS  320(R10), Z10, Z5
+	VFMADD231PS  384(R10), Z10, Z6
+	VFMADD231PS  448(R10), Z10, Z7
+	VFMADD231PS  512(R10), Z10, Z8
+	VFMADD231PS  576(R10), Z10, Z9
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	VFMADD231PS  320(R10), Z10, Z5
+	VFMADD231PS  384(R10), Z10, Z6
+	VFMADD231PS  448(R10), Z10, Z7
+	VFMADD231PS  512(R10), Z10, Z8
+	VFMADD231PS  576(R10), Z10, Z9
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	VFMADD231PS  320(R10), Z10, Z5
+	VFMADD231PS  384(R10), Z10, Z6
+	VFMADD231PS  448(R10), Z10, Z7
+	VFMADD231PS  512(R10), Z10, Z8
+	VFMADD231PS  576(R10), Z10, Z9
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	VFMADD231PS  320(R10), Z10, Z5
+	VFMADD231PS  384(R10), Z10, Z6
+	VFMADD231PS  448(R10), Z10, Z7
+	VFMADD231PS  512(R10), Z10, Z8
+	VFMADD231PS  576(R10), Z10, Z9
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z10
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z10, Z0
+	VFMADD231PS  64(R10), Z10, Z1
+	VFMADD231PS  128(R10), Z10, Z2
+	VFMADD231PS  192(R10), Z10, Z3
+	VFMADD231PS  256(R10), Z10, Z4
+	VFMADD231PS  320(R10), Z10, Z5
+	VFMADD231PS  384(R10), Z10, Z6
+	VFMADD231PS  448(R10), Z10, Z7
+	VFMADD231PS  512(R10), Z10, Z8
+	VFMADD231PS  576(R10), Z10, Z9
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	VMOVUPS Z8, 512(DI)
+	VMOVUPS Z9, 576(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z10
+	VPMOVD2M  Z10, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, 320(DI)
+	VMOVUPS   Z6, 384(DI)
+	VMOVUPS   Z7, 448(DI)
+	VMOVUPS   Z8, 512(DI)
+	VMOVUPS   Z9, K1, 576(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x11AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x11AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	VMOVUPS 448(DI), Z7
+	VMOVUPS 512(DI), Z8
+	VMOVUPS 576(DI), Z9
+	VMOVUPS 640(DI), Z10
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS   320(DI), Z5
+	VMOVUPS   384(DI), Z6
+	VMOVUPS   448(DI), Z7
+	VMOVUPS   512(DI), Z8
+	VMOVUPS   576(DI), Z9
+	VMOVUPS.Z 640(DI), K1, Z10
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z11, Z0
+	VFMADD231PS  64(R10), Z11, Z1
+	VFMADD231PS  128(R10), Z11, Z2
+	VFMADD231PS  192(R10), Z11, Z3
+	VFMADD231PS  256(R10), Z11, Z4
+	VFMADD231PS  320(R10), Z11, Z5
+	VFMADD231PS  384(R10), Z11, Z6
+	VFMADD231PS  448(R10), Z11, Z7
+	VFMADD231PS  512(R10), Z11, Z8
+	VFMADD231PS  576(R10), Z11, Z9
+	VFMADD231PS  640(R10), Z11, Z10
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z11, Z0
+	VFMADD231PS  64(R10), Z11, Z1
+	VFMADD231PS  128(R10), Z11, Z2
+	VFMADD231PS  192(R10), Z11, Z3
+	VFMADD231PS  256(R10), Z11, Z4
+	VFMADD231PS  320(R10), Z11, Z5
+	VFMADD231PS  384(R10), Z11, Z6
+	VFMADD231PS  448(R10), Z11, Z7
+	VFMADD231PS  512(R10), Z11, Z8
+	VFMADD231PS  576(R10), Z11, Z9
+	VFMADD231PS  640(R10), Z11, Z10
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z11, Z0
+	VFMADD231PS  64(R10), Z11, Z1
+	VFMADD231PS  128(R10), Z11, Z2
+	VFMADD231PS  192(R10), Z11, Z3
+	VFMADD231PS  256(R10), Z11, Z4
+	VFMADD231PS  320(R10), Z11, Z5
+	VFMADD231PS  384(R10), Z11, Z6
+	VFMADD231PS  448(R10), Z11, Z7
+	VFMADD231PS  512(R10), Z11, Z8
+	VFMADD231PS  576(R10), Z11, Z9
+	VFMADD231PS  640(R10), Z11, Z10
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z11, Z0
+	VFMADD231PS  64(R10), Z11, Z1
+	VFMADD231PS  128(R10), Z11, Z2
+	VFMADD231PS  192(R10), Z11, Z3
+	VFMADD231PS  256(R10), Z11, Z4
+	VFMADD231PS  320(R10), Z11, Z5
+	VFMADD231PS  384(R10), Z11, Z6
+	VFMADD231PS  448(R10), Z11, Z7
+	VFMADD231PS  512(R10), Z11, Z8
+	VFMADD231PS  576(R10), Z11, Z9
+	VFMADD231PS  640(R10), Z11, Z10
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z11
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z11, Z0
+	VFMADD231PS  64(R10), Z11, Z1
+	VFMADD231PS  128(R10), Z11, Z2
+	VFMADD231PS  192(R10), Z11, Z3
+	VFMADD231PS  256(R10), Z11, Z4
+	VFMADD231PS  320(R10), Z11, Z5
+	VFMADD231PS  384(R10), Z11, Z6
+	VFMADD231PS  448(R10), Z11, Z7
+	VFMADD231PS  512(R10), Z11, Z8
+	VFMADD231PS  576(R10), Z11, Z9
+	VFMADD231PS  640(R10), Z11, Z10
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	VMOVUPS Z8, 512(DI)
+	VMOVUPS Z9, 576(DI)
+	VMOVUPS Z10, 640(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z11
+	VPMOVD2M  Z11, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, 320(DI)
+	VMOVUPS   Z6, 384(DI)
+	VMOVUPS   Z7, 448(DI)
+	VMOVUPS   Z8, 512(DI)
+	VMOVUPS   Z9, 576(DI)
+	VMOVUPS   Z10, K1, 640(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse1x12AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse1x12AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialLoad
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	VMOVUPS 256(DI), Z4
+	VMOVUPS 320(DI), Z5
+	VMOVUPS 384(DI), Z6
+	VMOVUPS 448(DI), Z7
+	VMOVUPS 512(DI), Z8
+	VMOVUPS 576(DI), Z9
+	VMOVUPS 640(DI), Z10
+	VMOVUPS 704(DI), Z11
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   (DI), Z0
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   128(DI), Z2
+	VMOVUPS   192(DI), Z3
+	VMOVUPS   256(DI), Z4
+	VMOVUPS   320(DI), Z5
+	VMOVUPS   384(DI), Z6
+	VMOVUPS   448(DI), Z7
+	VMOVUPS   512(DI), Z8
+	VMOVUPS   576(DI), Z9
+	VMOVUPS   640(DI), Z10
+	VMOVUPS.Z 704(DI), K1, Z11
+
+start:
+	MOVQ    8(BX), R9
+	ADDQ    8(AX), R9
+	MOVLQSX 4(CX), DI
+	MOVLQSX 8(CX), R8
+	ADDQ    32(AX), R8
+	SUBQ    $0x04, DI
+	JLT     rest
+
+items:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	VFMADD231PS  384(R10), Z12, Z6
+	VFMADD231PS  448(R10), Z12, Z7
+	VFMADD231PS  512(R10), Z12, Z8
+	VFMADD231PS  576(R10), Z12, Z9
+	VFMADD231PS  640(R10), Z12, Z10
+	VFMADD231PS  704(R10), Z12, Z11
+	MOVLQSX      12(R8), R10
+	VBROADCASTSS 8(R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	VFMADD231PS  384(R10), Z12, Z6
+	VFMADD231PS  448(R10), Z12, Z7
+	VFMADD231PS  512(R10), Z12, Z8
+	VFMADD231PS  576(R10), Z12, Z9
+	VFMADD231PS  640(R10), Z12, Z10
+	VFMADD231PS  704(R10), Z12, Z11
+	MOVLQSX      20(R8), R10
+	VBROADCASTSS 16(R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	VFMADD231PS  384(R10), Z12, Z6
+	VFMADD231PS  448(R10), Z12, Z7
+	VFMADD231PS  512(R10), Z12, Z8
+	VFMADD231PS  576(R10), Z12, Z9
+	VFMADD231PS  640(R10), Z12, Z10
+	VFMADD231PS  704(R10), Z12, Z11
+	MOVLQSX      28(R8), R10
+	VBROADCASTSS 24(R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	VFMADD231PS  384(R10), Z12, Z6
+	VFMADD231PS  448(R10), Z12, Z7
+	VFMADD231PS  512(R10), Z12, Z8
+	VFMADD231PS  576(R10), Z12, Z9
+	VFMADD231PS  640(R10), Z12, Z10
+	VFMADD231PS  704(R10), Z12, Z11
+	ADDQ         $0x20, R8
+	SUBQ         $0x04, DI
+	JGE          items
+
+rest:
+	ADDQ $0x04, DI
+	JZ   store
+
+item:
+	MOVLQSX      4(R8), R10
+	VBROADCASTSS (R8), Z12
+	ADDQ         R9, R10
+	VFMADD231PS  (R10), Z12, Z0
+	VFMADD231PS  64(R10), Z12, Z1
+	VFMADD231PS  128(R10), Z12, Z2
+	VFMADD231PS  192(R10), Z12, Z3
+	VFMADD231PS  256(R10), Z12, Z4
+	VFMADD231PS  320(R10), Z12, Z5
+	VFMADD231PS  384(R10), Z12, Z6
+	VFMADD231PS  448(R10), Z12, Z7
+	VFMADD231PS  512(R10), Z12, Z8
+	VFMADD231PS  576(R10), Z12, Z9
+	VFMADD231PS  640(R10), Z12, Z10
+	VFMADD231PS  704(R10), Z12, Z11
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          item
+
+store:
+	MOVQ    56(AX), DI
+	TESTQ   DI, DI
+	JNZ     partialStore
+	MOVLQSX (CX), DI
+	ADDQ    (AX), DI
+	ADDQ    (BX), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VMOVUPS Z4, 256(DI)
+	VMOVUPS Z5, 320(DI)
+	VMOVUPS Z6, 384(DI)
+	VMOVUPS Z7, 448(DI)
+	VMOVUPS Z8, 512(DI)
+	VMOVUPS Z9, 576(DI)
+	VMOVUPS Z10, 640(DI)
+	VMOVUPS Z11, 704(DI)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), DI
+	VMOVDQU32 (DI), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), DI
+	ADDQ      (AX), DI
+	ADDQ      (BX), DI
+	VMOVUPS   Z0, (DI)
+	VMOVUPS   Z1, 64(DI)
+	VMOVUPS   Z2, 128(DI)
+	VMOVUPS   Z3, 192(DI)
+	VMOVUPS   Z4, 256(DI)
+	VMOVUPS   Z5, 320(DI)
+	VMOVUPS   Z6, 384(DI)
+	VMOVUPS   Z7, 448(DI)
+	VMOVUPS   Z8, 512(DI)
+	VMOVUPS   Z9, 576(DI)
+	VMOVUPS   Z10, 640(DI)
+	VMOVUPS   Z11, K1, 704(DI)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse2x1AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse2x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z1
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      R9, R8
+	VMOVUPS.Z (R8), K1, Z1
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VPXORD  Z2, Z2, Z2
+	VPXORD  Z3, Z3, Z3
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z4, Z0
+	VFMADD231PS  (R11)(DI*1), Z4, Z1
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z4, Z2
+	VFMADD231PS  (R11)(DI*1), Z4, Z3
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z4, Z0
+	VFMADD231PS  (R11)(DI*1), Z4, Z1
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z4, Z2
+	VFMADD231PS  (R11)(DI*1), Z4, Z3
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Z2, Z0, Z0
+	VADDPS       Z3, Z1, Z1
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z4
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z4, Z0
+	VFMADD231PS  (R11)(DI*1), Z4, Z1
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, (R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z4
+	VPMOVD2M  Z4, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, K1, (R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z1, K1, (R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse2x2AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse2x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS.Z 64(R8), K1, Z1
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z2
+	VMOVUPS.Z 64(R8), K1, Z3
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  (R11)(DI*1), Z8, Z2
+	VFMADD231PS  64(R11)(DI*1), Z8, Z3
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z4
+	VFMADD231PS  64(R11), Z8, Z5
+	VFMADD231PS  (R11)(DI*1), Z8, Z6
+	VFMADD231PS  64(R11)(DI*1), Z8, Z7
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  (R11)(DI*1), Z8, Z2
+	VFMADD231PS  64(R11)(DI*1), Z8, Z3
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z4
+	VFMADD231PS  64(R11), Z8, Z5
+	VFMADD231PS  (R11)(DI*1), Z8, Z6
+	VFMADD231PS  64(R11)(DI*1), Z8, Z7
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z5, Z1, Z1
+	VADDPS       Z6, Z2, Z2
+	VADDPS       Z7, Z3, Z3
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  (R11)(DI*1), Z8, Z2
+	VFMADD231PS  64(R11)(DI*1), Z8, Z3
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z8
+	VPMOVD2M  Z8, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, K1, 64(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z2, (R8)
+	VMOVUPS   Z3, K1, 64(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse2x3AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse2x3AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 128(R8), Z5
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS   64(R8), Z1
+	VMOVUPS.Z 128(R8), K1, Z2
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z3
+	VMOVUPS   64(R8), Z4
+	VMOVUPS.Z 128(R8), K1, Z5
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  (R11)(DI*1), Z12, Z3
+	VFMADD231PS  64(R11)(DI*1), Z12, Z4
+	VFMADD231PS  128(R11)(DI*1), Z12, Z5
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z6
+	VFMADD231PS  64(R11), Z12, Z7
+	VFMADD231PS  128(R11), Z12, Z8
+	VFMADD231PS  (R11)(DI*1), Z12, Z9
+	VFMADD231PS  64(R11)(DI*1), Z12, Z10
+	VFMADD231PS  128(R11)(DI*1), Z12, Z11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  (R11)(DI*1), Z12, Z3
+	VFMADD231PS  64(R11)(DI*1), Z12, Z4
+	VFMADD231PS  128(R11)(DI*1), Z12, Z5
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z6
+	VFMADD231PS  64(R11), Z12, Z7
+	VFMADD231PS  128(R11), Z12, Z8
+	VFMADD231PS  (R11)(DI*1), Z12, Z9
+	VFMADD231PS  64(R11)(DI*1), Z12, Z10
+	VFMADD231PS  128(R11)(DI*1), Z12, Z11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z7, Z1, Z1
+	VADDPS       Z8, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z10, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  (R11)(DI*1), Z12, Z3
+	VFMADD231PS  64(R11)(DI*1), Z12, Z4
+	VFMADD231PS  128(R11)(DI*1), Z12, Z5
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	VMOVUPS Z4, 64(R8)
+	VMOVUPS Z5, 128(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, 64(R8)
+	VMOVUPS   Z2, K1, 128(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z3, (R8)
+	VMOVUPS   Z4, 64(R8)
+	VMOVUPS   Z5, K1, 128(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse2x4AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse2x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	VMOVUPS 128(R8), Z6
+	VMOVUPS 192(R8), Z7
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS   64(R8), Z1
+	VMOVUPS   128(R8), Z2
+	VMOVUPS.Z 192(R8), K1, Z3
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z4
+	VMOVUPS   64(R8), Z5
+	VMOVUPS   128(R8), Z6
+	VMOVUPS.Z 192(R8), K1, Z7
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  128(R11), Z8, Z2
+	VFMADD231PS  192(R11), Z8, Z3
+	VFMADD231PS  (R11)(DI*1), Z8, Z4
+	VFMADD231PS  64(R11)(DI*1), Z8, Z5
+	VFMADD231PS  128(R11)(DI*1), Z8, Z6
+	VFMADD231PS  192(R11)(DI*1), Z8, Z7
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  128(R11), Z8, Z2
+	VFMADD231PS  192(R11), Z8, Z3
+	VFMADD231PS  (R11)(DI*1), Z8, Z4
+	VFMADD231PS  64(R11)(DI*1), Z8, Z5
+	VFMADD231PS  128(R11)(DI*1), Z8, Z6
+	VFMADD231PS  192(R11)(DI*1), Z8, Z7
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  128(R11), Z8, Z2
+	VFMADD231PS  192(R11), Z8, Z3
+	VFMADD231PS  (R11)(DI*1), Z8, Z4
+	VFMADD231PS  64(R11)(DI*1), Z8, Z5
+	VFMADD231PS  128(R11)(DI*1), Z8, Z6
+	VFMADD231PS  192(R11)(DI*1), Z8, Z7
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  128(R11), Z8, Z2
+	VFMADD231PS  192(R11), Z8, Z3
+	VFMADD231PS  (R11)(DI*1), Z8, Z4
+	VFMADD231PS  64(R11)(DI*1), Z8, Z5
+	VFMADD231PS  128(R11)(DI*1), Z8, Z6
+	VFMADD231PS  192(R11)(DI*1), Z8, Z7
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z8
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z8, Z0
+	VFMADD231PS  64(R11), Z8, Z1
+	VFMADD231PS  128(R11), Z8, Z2
+	VFMADD231PS  192(R11), Z8, Z3
+	VFMADD231PS  (R11)(DI*1), Z8, Z4
+	VFMADD231PS  64(R11)(DI*1), Z8, Z5
+	VFMADD231PS  128(R11)(DI*1), Z8, Z6
+	VFMADD231PS  192(R11)(DI*1), Z8, Z7
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	VMOVUPS Z6, 128(R8)
+	VMOVUPS Z7, 192(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z8
+	VPMOVD2M  Z8, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, 64(R8)
+	VMOVUPS   Z2, 128(R8)
+	VMOVUPS   Z3, K1, 192(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z4, (R8)
+	VMOVUPS   Z5, 64(R8)
+	VMOVUPS   Z6, 128(R8)
+	VMOVUPS   Z7, K1, 192(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse2x5AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse2x5AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z5
+	VMOVUPS 64(R8), Z6
+	VMOVUPS 128(R8), Z7
+	VMOVUPS 192(R8), Z8
+	VMOVUPS 256(R8), Z9
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS   64(R8), Z1
+	VMOVUPS   128(R8), Z2
+	VMOVUPS   192(R8), Z3
+	VMOVUPS.Z 256(R8), K1, Z4
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z5
+	VMOVUPS   64(R8), Z6
+	VMOVUPS   128(R8), Z7
+	VMOVUPS   192(R8), Z8
+	VMOVUPS.Z 256(R8), K1, Z9
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z10, Z0
+	VFMADD231PS  64(R11), Z10, Z1
+	VFMADD231PS  128(R11), Z10, Z2
+	VFMADD231PS  192(R11), Z10, Z3
+	VFMADD231PS  256(R11), Z10, Z4
+	VFMADD231PS  (R11)(DI*1), Z10, Z5
+	VFMADD231PS  64(R11)(DI*1), Z10, Z6
+	VFMADD231PS  128(R11)(DI*1), Z10, Z7
+	VFMADD231PS  192(R11)(DI*1), Z10, Z8
+	VFMADD231PS  256(R11)(DI*1), Z10, Z9
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z10, Z0
+	VFMADD231PS  64(R11), Z10, Z1
+	VFMADD231PS  128(R11), Z10, Z2
+	VFMADD231PS  192(R11), Z10, Z3
+	VFMADD231PS  256(R11), Z10, Z4
+	VFMADD231PS  (R11)(DI*1), Z10, Z5
+	VFMADD231PS  64(R11)(DI*1), Z10, Z6
+	VFMADD231PS  128(R11)(DI*1), Z10, Z7
+	VFMADD231PS  192(R11)(DI*1), Z10, Z8
+	VFMADD231PS  256(R11)(DI*1), Z10, Z9
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z10, Z0
+	VFMADD231PS  64(R11), Z10, Z1
+	VFMADD231PS  128(R11), Z10, Z2
+	VFMADD231PS  192(R11), Z10, Z3
+	VFMADD231PS  256(R11), Z10, Z4
+	VFMADD231PS  (R11)(DI*1), Z10, Z5
+	VFMADD231PS  64(R11)(DI*1), Z10, Z6
+	VFMADD231PS  128(R11)(DI*1), Z10, Z7
+	VFMADD231PS  192(R11)(DI*1), Z10, Z8
+	VFMADD231PS  256(R11)(DI*1), Z10, Z9
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z10, Z0
+	VFMADD231PS  64(R11), Z10, Z1
+	VFMADD231PS  128(R11), Z10, Z2
+	VFMADD231PS  192(R11), Z10, Z3
+	VFMADD231PS  256(R11), Z10, Z4
+	VFMADD231PS  (R11)(DI*1), Z10, Z5
+	VFMADD231PS  64(R11)(DI*1), Z10, Z6
+	VFMADD231PS  128(R11)(DI*1), Z10, Z7
+	VFMADD231PS  192(R11)(DI*1), Z10, Z8
+	VFMADD231PS  256(R11)(DI*1), Z10, Z9
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z10
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z10, Z0
+	VFMADD231PS  64(R11), Z10, Z1
+	VFMADD231PS  128(R11), Z10, Z2
+	VFMADD231PS  192(R11), Z10, Z3
+	VFMADD231PS  256(R11), Z10, Z4
+	VFMADD231PS  (R11)(DI*1), Z10, Z5
+	VFMADD231PS  64(R11)(DI*1), Z10, Z6
+	VFMADD231PS  128(R11)(DI*1), Z10, Z7
+	VFMADD231PS  192(R11)(DI*1), Z10, Z8
+	VFMADD231PS  256(R11)(DI*1), Z10, Z9
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, 192(R8)
+	VMOVUPS Z4, 256(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z5, (R8)
+	VMOVUPS Z6, 64(R8)
+	VMOVUPS Z7, 128(R8)
+	VMOVUPS Z8, 192(R8)
+	VMOVUPS Z9, 256(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z10
+	VPMOVD2M  Z10, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, 64(R8)
+	VMOVUPS   Z2, 128(R8)
+	VMOVUPS   Z3, 192(R8)
+	VMOVUPS   Z4, K1, 256(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z5, (R8)
+	VMOVUPS   Z6, 64(R8)
+	VMOVUPS   Z7, 128(R8)
+	VMOVUPS   Z8, 192(R8)
+	VMOVUPS   Z9, K1, 256(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse2x6AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse2x6AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS 128(R8), Z8
+	VMOVUPS 192(R8), Z9
+	VMOVUPS 256(R8), Z10
+	VMOVUPS 320(R8), Z11
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS   64(R8), Z1
+	VMOVUPS   128(R8), Z2
+	VMOVUPS   192(R8), Z3
+	VMOVUPS   256(R8), Z4
+	VMOVUPS.Z 320(R8), K1, Z5
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z6
+	VMOVUPS   64(R8), Z7
+	VMOVUPS   128(R8), Z8
+	VMOVUPS   192(R8), Z9
+	VMOVUPS   256(R8), Z10
+	VMOVUPS.Z 320(R8), K1, Z11
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  256(R11), Z12, Z4
+	VFMADD231PS  320(R11), Z12, Z5
+	VFMADD231PS  (R11)(DI*1), Z12, Z6
+	VFMADD231PS  64(R11)(DI*1), Z12, Z7
+	VFMADD231PS  128(R11)(DI*1), Z12, Z8
+	VFMADD231PS  192(R11)(DI*1), Z12, Z9
+	VFMADD231PS  256(R11)(DI*1), Z12, Z10
+	VFMADD231PS  320(R11)(DI*1), Z12, Z11
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  256(R11), Z12, Z4
+	VFMADD231PS  320(R11), Z12, Z5
+	VFMADD231PS  (R11)(DI*1), Z12, Z6
+	VFMADD231PS  64(R11)(DI*1), Z12, Z7
+	VFMADD231PS  128(R11)(DI*1), Z12, Z8
+	VFMADD231PS  192(R11)(DI*1), Z12, Z9
+	VFMADD231PS  256(R11)(DI*1), Z12, Z10
+	VFMADD231PS  320(R11)(DI*1), Z12, Z11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  256(R11), Z12, Z4
+	VFMADD231PS  320(R11), Z12, Z5
+	VFMADD231PS  (R11)(DI*1), Z12, Z6
+	VFMADD231PS  64(R11)(DI*1), Z12, Z7
+	VFMADD231PS  128(R11)(DI*1), Z12, Z8
+	VFMADD231PS  192(R11)(DI*1), Z12, Z9
+	VFMADD231PS  256(R11)(DI*1), Z12, Z10
+	VFMADD231PS  320(R11)(DI*1), Z12, Z11
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  256(R11), Z12, Z4
+	VFMADD231PS  320(R11), Z12, Z5
+	VFMADD231PS  (R11)(DI*1), Z12, Z6
+	VFMADD231PS  64(R11)(DI*1), Z12, Z7
+	VFMADD231PS  128(R11)(DI*1), Z12, Z8
+	VFMADD231PS  192(R11)(DI*1), Z12, Z9
+	VFMADD231PS  256(R11)(DI*1), Z12, Z10
+	VFMADD231PS  320(R11)(DI*1), Z12, Z11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  256(R11), Z12, Z4
+	VFMADD231PS  320(R11), Z12, Z5
+	VFMADD231PS  (R11)(DI*1), Z12, Z6
+	VFMADD231PS  64(R11)(DI*1), Z12, Z7
+	VFMADD231PS  128(R11)(DI*1), Z12, Z8
+	VFMADD231PS  192(R11)(DI*1), Z12, Z9
+	VFMADD231PS  256(R11)(DI*1), Z12, Z10
+	VFMADD231PS  320(R11)(DI*1), Z12, Z11
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, 192(R8)
+	VMOVUPS Z4, 256(R8)
+	VMOVUPS Z5, 320(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, 128(R8)
+	VMOVUPS Z9, 192(R8)
+	VMOVUPS Z10, 256(R8)
+	VMOVUPS Z11, 320(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, 64(R8)
+	VMOVUPS   Z2, 128(R8)
+	VMOVUPS   Z3, 192(R8)
+	VMOVUPS   Z4, 256(R8)
+	VMOVUPS   Z5, K1, 320(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z6, (R8)
+	VMOVUPS   Z7, 64(R8)
+	VMOVUPS   Z8, 128(R8)
+	VMOVUPS   Z9, 192(R8)
+	VMOVUPS   Z10, 256(R8)
+	VMOVUPS   Z11, K1, 320(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse3x1AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse3x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z1
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z2
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      R9, R8
+	VMOVUPS.Z (R8), K1, Z1
+	ADDQ      R9, R8
+	VMOVUPS.Z (R8), K1, Z2
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VPXORD  Z3, Z3, Z3
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z6, Z0
+	VFMADD231PS  (R11)(DI*1), Z6, Z1
+	VFMADD231PS  (R11)(DI*2), Z6, Z2
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z6, Z3
+	VFMADD231PS  (R11)(DI*1), Z6, Z4
+	VFMADD231PS  (R11)(DI*2), Z6, Z5
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z6, Z0
+	VFMADD231PS  (R11)(DI*1), Z6, Z1
+	VFMADD231PS  (R11)(DI*2), Z6, Z2
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z6, Z3
+	VFMADD231PS  (R11)(DI*1), Z6, Z4
+	VFMADD231PS  (R11)(DI*2), Z6, Z5
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Z3, Z0, Z0
+	VADDPS       Z4, Z1, Z1
+	VADDPS       Z5, Z2, Z2
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z6
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z6, Z0
+	VFMADD231PS  (R11)(DI*1), Z6, Z1
+	VFMADD231PS  (R11)(DI*2), Z6, Z2
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z1, (R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z6
+	VPMOVD2M  Z6, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, K1, (R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z1, K1, (R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z2, K1, (R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse3x2AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse3x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS.Z 64(R8), K1, Z1
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z2
+	VMOVUPS.Z 64(R8), K1, Z3
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z4
+	VMOVUPS.Z 64(R8), K1, Z5
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  (R11)(DI*1), Z12, Z2
+	VFMADD231PS  64(R11)(DI*1), Z12, Z3
+	VFMADD231PS  (R11)(DI*2), Z12, Z4
+	VFMADD231PS  64(R11)(DI*2), Z12, Z5
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z6
+	VFMADD231PS  64(R11), Z12, Z7
+	VFMADD231PS  (R11)(DI*1), Z12, Z8
+	VFMADD231PS  64(R11)(DI*1), Z12, Z9
+	VFMADD231PS  (R11)(DI*2), Z12, Z10
+	VFMADD231PS  64(R11)(DI*2), Z12, Z11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  (R11)(DI*1), Z12, Z2
+	VFMADD231PS  64(R11)(DI*1), Z12, Z3
+	VFMADD231PS  (R11)(DI*2), Z12, Z4
+	VFMADD231PS  64(R11)(DI*2), Z12, Z5
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z6
+	VFMADD231PS  64(R11), Z12, Z7
+	VFMADD231PS  (R11)(DI*1), Z12, Z8
+	VFMADD231PS  64(R11)(DI*1), Z12, Z9
+	VFMADD231PS  (R11)(DI*2), Z12, Z10
+	VFMADD231PS  64(R11)(DI*2), Z12, Z11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z7, Z1, Z1
+	VADDPS       Z8, Z2, Z2
+	VADDPS       Z9, Z3, Z3
+	VADDPS       Z10, Z4, Z4
+	VADDPS       Z11, Z5, Z5
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  (R11)(DI*1), Z12, Z2
+	VFMADD231PS  64(R11)(DI*1), Z12, Z3
+	VFMADD231PS  (R11)(DI*2), Z12, Z4
+	VFMADD231PS  64(R11)(DI*2), Z12, Z5
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, K1, 64(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z2, (R8)
+	VMOVUPS   Z3, K1, 64(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z4, (R8)
+	VMOVUPS   Z5, K1, 64(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse3x3AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse3x3AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z3
+	VMOVUPS 64(R8), Z4
+	VMOVUPS 128(R8), Z5
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	VMOVUPS 128(R8), Z8
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS   64(R8), Z1
+	VMOVUPS.Z 128(R8), K1, Z2
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z3
+	VMOVUPS   64(R8), Z4
+	VMOVUPS.Z 128(R8), K1, Z5
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z6
+	VMOVUPS   64(R8), Z7
+	VMOVUPS.Z 128(R8), K1, Z8
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z9, Z0
+	VFMADD231PS  64(R11), Z9, Z1
+	VFMADD231PS  128(R11), Z9, Z2
+	VFMADD231PS  (R11)(DI*1), Z9, Z3
+	VFMADD231PS  64(R11)(DI*1), Z9, Z4
+	VFMADD231PS  128(R11)(DI*1), Z9, Z5
+	VFMADD231PS  (R11)(DI*2), Z9, Z6
+	VFMADD231PS  64(R11)(DI*2), Z9, Z7
+	VFMADD231PS  128(R11)(DI*2), Z9, Z8
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z9, Z0
+	VFMADD231PS  64(R11), Z9, Z1
+	VFMADD231PS  128(R11), Z9, Z2
+	VFMADD231PS  (R11)(DI*1), Z9, Z3
+	VFMADD231PS  64(R11)(DI*1), Z9, Z4
+	VFMADD231PS  128(R11)(DI*1), Z9, Z5
+	VFMADD231PS  (R11)(DI*2), Z9, Z6
+	VFMADD231PS  64(R11)(DI*2), Z9, Z7
+	VFMADD231PS  128(R11)(DI*2), Z9, Z8
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z9, Z0
+	VFMADD231PS  64(R11), Z9, Z1
+	VFMADD231PS  128(R11), Z9, Z2
+	VFMADD231PS  (R11)(DI*1), Z9, Z3
+	VFMADD231PS  64(R11)(DI*1), Z9, Z4
+	VFMADD231PS  128(R11)(DI*1), Z9, Z5
+	VFMADD231PS  (R11)(DI*2), Z9, Z6
+	VFMADD231PS  64(R11)(DI*2), Z9, Z7
+	VFMADD231PS  128(R11)(DI*2), Z9, Z8
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z9, Z0
+	VFMADD231PS  64(R11), Z9, Z1
+	VFMADD231PS  128(R11), Z9, Z2
+	VFMADD231PS  (R11)(DI*1), Z9, Z3
+	VFMADD231PS  64(R11)(DI*1), Z9, Z4
+	VFMADD231PS  128(R11)(DI*1), Z9, Z5
+	VFMADD231PS  (R11)(DI*2), Z9, Z6
+	VFMADD231PS  64(R11)(DI*2), Z9, Z7
+	VFMADD231PS  128(R11)(DI*2), Z9, Z8
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z9
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z9, Z0
+	VFMADD231PS  64(R11), Z9, Z1
+	VFMADD231PS  128(R11), Z9, Z2
+	VFMADD231PS  (R11)(DI*1), Z9, Z3
+	VFMADD231PS  64(R11)(DI*1), Z9, Z4
+	VFMADD231PS  128(R11)(DI*1), Z9, Z5
+	VFMADD231PS  (R11)(DI*2), Z9, Z6
+	VFMADD231PS  64(R11)(DI*2), Z9, Z7
+	VFMADD231PS  128(R11)(DI*2), Z9, Z8
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z3, (R8)
+	VMOVUPS Z4, 64(R8)
+	VMOVUPS Z5, 128(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	VMOVUPS Z8, 128(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z9
+	VPMOVD2M  Z9, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, 64(R8)
+	VMOVUPS   Z2, K1, 128(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z3, (R8)
+	VMOVUPS   Z4, 64(R8)
+	VMOVUPS   Z5, K1, 128(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z6, (R8)
+	VMOVUPS   Z7, 64(R8)
+	VMOVUPS   Z8, K1, 128(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse3x4AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse3x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialLoad
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	VMOVUPS 128(R8), Z6
+	VMOVUPS 192(R8), Z7
+	ADDQ    R9, R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	VMOVUPS 128(R8), Z10
+	VMOVUPS 192(R8), Z11
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   (R8), Z0
+	VMOVUPS   64(R8), Z1
+	VMOVUPS   128(R8), Z2
+	VMOVUPS.Z 192(R8), K1, Z3
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z4
+	VMOVUPS   64(R8), Z5
+	VMOVUPS   128(R8), Z6
+	VMOVUPS.Z 192(R8), K1, Z7
+	ADDQ      R9, R8
+	VMOVUPS   (R8), Z8
+	VMOVUPS   64(R8), Z9
+	VMOVUPS   128(R8), Z10
+	VMOVUPS.Z 192(R8), K1, Z11
+
+start:
+	MOVQ    8(BX), R10
+	ADDQ    8(AX), R10
+	MOVLQSX 4(CX), R8
+	MOVLQSX 8(CX), R9
+	ADDQ    32(AX), R9
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  (R11)(DI*1), Z12, Z4
+	VFMADD231PS  64(R11)(DI*1), Z12, Z5
+	VFMADD231PS  128(R11)(DI*1), Z12, Z6
+	VFMADD231PS  192(R11)(DI*1), Z12, Z7
+	VFMADD231PS  (R11)(DI*2), Z12, Z8
+	VFMADD231PS  64(R11)(DI*2), Z12, Z9
+	VFMADD231PS  128(R11)(DI*2), Z12, Z10
+	VFMADD231PS  192(R11)(DI*2), Z12, Z11
+	MOVLQSX      12(R9), R11
+	VBROADCASTSS 8(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  (R11)(DI*1), Z12, Z4
+	VFMADD231PS  64(R11)(DI*1), Z12, Z5
+	VFMADD231PS  128(R11)(DI*1), Z12, Z6
+	VFMADD231PS  192(R11)(DI*1), Z12, Z7
+	VFMADD231PS  (R11)(DI*2), Z12, Z8
+	VFMADD231PS  64(R11)(DI*2), Z12, Z9
+	VFMADD231PS  128(R11)(DI*2), Z12, Z10
+	VFMADD231PS  192(R11)(DI*2), Z12, Z11
+	MOVLQSX      20(R9), R11
+	VBROADCASTSS 16(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  (R11)(DI*1), Z12, Z4
+	VFMADD231PS  64(R11)(DI*1), Z12, Z5
+	VFMADD231PS  128(R11)(DI*1), Z12, Z6
+	VFMADD231PS  192(R11)(DI*1), Z12, Z7
+	VFMADD231PS  (R11)(DI*2), Z12, Z8
+	VFMADD231PS  64(R11)(DI*2), Z12, Z9
+	VFMADD231PS  128(R11)(DI*2), Z12, Z10
+	VFMADD231PS  192(R11)(DI*2), Z12, Z11
+	MOVLQSX      28(R9), R11
+	VBROADCASTSS 24(R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  (R11)(DI*1), Z12, Z4
+	VFMADD231PS  64(R11)(DI*1), Z12, Z5
+	VFMADD231PS  128(R11)(DI*1), Z12, Z6
+	VFMADD231PS  192(R11)(DI*1), Z12, Z7
+	VFMADD231PS  (R11)(DI*2), Z12, Z8
+	VFMADD231PS  64(R11)(DI*2), Z12, Z9
+	VFMADD231PS  128(R11)(DI*2), Z12, Z10
+	VFMADD231PS  192(R11)(DI*2), Z12, Z11
+	ADDQ         $0x20, R9
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(R9), R11
+	VBROADCASTSS (R9), Z12
+	ADDQ         R10, R11
+	VFMADD231PS  (R11), Z12, Z0
+	VFMADD231PS  64(R11), Z12, Z1
+	VFMADD231PS  128(R11), Z12, Z2
+	VFMADD231PS  192(R11), Z12, Z3
+	VFMADD231PS  (R11)(DI*1), Z12, Z4
+	VFMADD231PS  64(R11)(DI*1), Z12, Z5
+	VFMADD231PS  128(R11)(DI*1), Z12, Z6
+	VFMADD231PS  192(R11)(DI*1), Z12, Z7
+	VFMADD231PS  (R11)(DI*2), Z12, Z8
+	VFMADD231PS  64(R11)(DI*2), Z12, Z9
+	VFMADD231PS  128(R11)(DI*2), Z12, Z10
+	VFMADD231PS  192(R11)(DI*2), Z12, Z11
+	ADDQ         $0x08, R9
+	DECQ         R8
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	MOVLQSX (CX), R8
+	ADDQ    (AX), R8
+	ADDQ    (BX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	VMOVUPS Z2, 128(R8)
+	VMOVUPS Z3, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	VMOVUPS Z6, 128(R8)
+	VMOVUPS Z7, 192(R8)
+	ADDQ    R9, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	VMOVUPS Z10, 128(R8)
+	VMOVUPS Z11, 192(R8)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R8
+	VMOVDQU32 (R8), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), R8
+	ADDQ      (AX), R8
+	ADDQ      (BX), R8
+	MOVQ      40(AX), R9
+	VMOVUPS   Z0, (R8)
+	VMOVUPS   Z1, 64(R8)
+	VMOVUPS   Z2, 128(R8)
+	VMOVUPS   Z3, K1, 192(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z4, (R8)
+	VMOVUPS   Z5, 64(R8)
+	VMOVUPS   Z6, 128(R8)
+	VMOVUPS   Z7, K1, 192(R8)
+	ADDQ      R9, R8
+	VMOVUPS   Z8, (R8)
+	VMOVUPS   Z9, 64(R8)
+	VMOVUPS   Z10, 128(R8)
+	VMOVUPS   Z11, K1, 192(R8)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse4x1AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse4x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialLoad
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Z0
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z2
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z3
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z3
+
+start:
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+	VPXORD  Z4, Z4, Z4
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  (R12)(DI*1), Z8, Z1
+	VFMADD231PS  (R12)(DI*2), Z8, Z2
+	VFMADD231PS  (R12)(R8*1), Z8, Z3
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z4
+	VFMADD231PS  (R12)(DI*1), Z8, Z5
+	VFMADD231PS  (R12)(DI*2), Z8, Z6
+	VFMADD231PS  (R12)(R8*1), Z8, Z7
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  (R12)(DI*1), Z8, Z1
+	VFMADD231PS  (R12)(DI*2), Z8, Z2
+	VFMADD231PS  (R12)(R8*1), Z8, Z3
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z4
+	VFMADD231PS  (R12)(DI*1), Z8, Z5
+	VFMADD231PS  (R12)(DI*2), Z8, Z6
+	VFMADD231PS  (R12)(R8*1), Z8, Z7
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+	VADDPS       Z4, Z0, Z0
+	VADDPS       Z5, Z1, Z1
+	VADDPS       Z6, Z2, Z2
+	VADDPS       Z7, Z3, Z3
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
+
+item:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  (R12)(DI*1), Z8, Z1
+	VFMADD231PS  (R12)(DI*2), Z8, Z2
+	VFMADD231PS  (R12)(R8*1), Z8, Z3
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Z0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z8
+	VPMOVD2M  Z8, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   Z0, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z1, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z2, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z3, K1, (R9)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse4x2AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse4x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialLoad
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(R9), Z3
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z6
+	VMOVUPS 64(R9), Z7
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+
+start:
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  64(R12), Z8, Z1
+	VFMADD231PS  (R12)(DI*1), Z8, Z2
+	VFMADD231PS  64(R12)(DI*1), Z8, Z3
+	VFMADD231PS  (R12)(DI*2), Z8, Z4
+	VFMADD231PS  64(R12)(DI*2), Z8, Z5
+	VFMADD231PS  (R12)(R8*1), Z8, Z6
+	VFMADD231PS  64(R12)(R8*1), Z8, Z7
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  64(R12), Z8, Z1
+	VFMADD231PS  (R12)(DI*1), Z8, Z2
+	VFMADD231PS  64(R12)(DI*1), Z8, Z3
+	VFMADD231PS  (R12)(DI*2), Z8, Z4
+	VFMADD231PS  64(R12)(DI*2), Z8, Z5
+	VFMADD231PS  (R12)(R8*1), Z8, Z6
+	VFMADD231PS  64(R12)(R8*1), Z8, Z7
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  64(R12), Z8, Z1
+	VFMADD231PS  (R12)(DI*1), Z8, Z2
+	VFMADD231PS  64(R12)(DI*1), Z8, Z3
+	VFMADD231PS  (R12)(DI*2), Z8, Z4
+	VFMADD231PS  64(R12)(DI*2), Z8, Z5
+	VFMADD231PS  (R12)(R8*1), Z8, Z6
+	VFMADD231PS  64(R12)(R8*1), Z8, Z7
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  64(R12), Z8, Z1
+	VFMADD231PS  (R12)(DI*1), Z8, Z2
+	VFMADD231PS  64(R12)(DI*1), Z8, Z3
+	VFMADD231PS  (R12)(DI*2), Z8, Z4
+	VFMADD231PS  64(R12)(DI*2), Z8, Z5
+	VFMADD231PS  (R12)(R8*1), Z8, Z6
+	VFMADD231PS  64(R12)(R8*1), Z8, Z7
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
+
+item:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z8
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z8, Z0
+	VFMADD231PS  64(R12), Z8, Z1
+	VFMADD231PS  (R12)(DI*1), Z8, Z2
+	VFMADD231PS  64(R12)(DI*1), Z8, Z3
+	VFMADD231PS  (R12)(DI*2), Z8, Z4
+	VFMADD231PS  64(R12)(DI*2), Z8, Z5
+	VFMADD231PS  (R12)(R8*1), Z8, Z6
+	VFMADD231PS  64(R12)(R8*1), Z8, Z7
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z8
+	VPMOVD2M  Z8, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   Z0, (R9)
+	VMOVUPS   Z1, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z2, (R9)
+	VMOVUPS   Z3, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z4, (R9)
+	VMOVUPS   Z5, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z6, (R9)
+	VMOVUPS   Z7, K1, 64(R9)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse4x3AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse4x3AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialLoad
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z3
+	VMOVUPS 64(R9), Z4
+	VMOVUPS 128(R9), Z5
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z6
+	VMOVUPS 64(R9), Z7
+	VMOVUPS 128(R9), Z8
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z9
+	VMOVUPS 64(R9), Z10
+	VMOVUPS 128(R9), Z11
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   (R9), Z0
+	VMOVUPS   64(R9), Z1
+	VMOVUPS.Z 128(R9), K1, Z2
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z3
+	VMOVUPS   64(R9), Z4
+	VMOVUPS.Z 128(R9), K1, Z5
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS   64(R9), Z7
+	VMOVUPS.Z 128(R9), K1, Z8
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z9
+	VMOVUPS   64(R9), Z10
+	VMOVUPS.Z 128(R9), K1, Z11
+
+start:
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z12, Z0
+	VFMADD231PS  64(R12), Z12, Z1
+	VFMADD231PS  128(R12), Z12, Z2
+	VFMADD231PS  (R12)(DI*1), Z12, Z3
+	VFMADD231PS  64(R12)(DI*1), Z12, Z4
+	VFMADD231PS  128(R12)(DI*1), Z12, Z5
+	VFMADD231PS  (R12)(DI*2), Z12, Z6
+	VFMADD231PS  64(R12)(DI*2), Z12, Z7
+	VFMADD231PS  128(R12)(DI*2), Z12, Z8
+	VFMADD231PS  (R12)(R8*1), Z12, Z9
+	VFMADD231PS  64(R12)(R8*1), Z12, Z10
+	VFMADD231PS  128(R12)(R8*1), Z12, Z11
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Z12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z12, Z0
+	VFMADD231PS  64(R12), Z12, Z1
+	VFMADD231PS  128(R12), Z12, Z2
+	VFMADD231PS  (R12)(DI*1), Z12, Z3
+	VFMADD231PS  64(R12)(DI*1), Z12, Z4
+	VFMADD231PS  128(R12)(DI*1), Z12, Z5
+	VFMADD231PS  (R12)(DI*2), Z12, Z6
+	VFMADD231PS  64(R12)(DI*2), Z12, Z7
+	VFMADD231PS  128(R12)(DI*2), Z12, Z8
+	VFMADD231PS  (R12)(R8*1), Z12, Z9
+	VFMADD231PS  64(R12)(R8*1), Z12, Z10
+	VFMADD231PS  128(R12)(R8*1), Z12, Z11
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Z12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z12, Z0
+	VFMADD231PS  64(R12), Z12, Z1
+	VFMADD231PS  128(R12), Z12, Z2
+	VFMADD231PS  (R12)(DI*1), Z12, Z3
+	VFMADD231PS  64(R12)(DI*1), Z12, Z4
+	VFMADD231PS  128(R12)(DI*1), Z12, Z5
+	VFMADD231PS  (R12)(DI*2), Z12, Z6
+	VFMADD231PS  64(R12)(DI*2), Z12, Z7
+	VFMADD231PS  128(R12)(DI*2), Z12, Z8
+	VFMADD231PS  (R12)(R8*1), Z12, Z9
+	VFMADD231PS  64(R12)(R8*1), Z12, Z10
+	VFMADD231PS  128(R12)(R8*1), Z12, Z11
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Z12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z12, Z0
+	VFMADD231PS  64(R12), Z12, Z1
+	VFMADD231PS  128(R12), Z12, Z2
+	VFMADD231PS  (R12)(DI*1), Z12, Z3
+	VFMADD231PS  64(R12)(DI*1), Z12, Z4
+	VFMADD231PS  128(R12)(DI*1), Z12, Z5
+	VFMADD231PS  (R12)(DI*2), Z12, Z6
+	VFMADD231PS  64(R12)(DI*2), Z12, Z7
+	VFMADD231PS  128(R12)(DI*2), Z12, Z8
+	VFMADD231PS  (R12)(R8*1), Z12, Z9
+	VFMADD231PS  64(R12)(R8*1), Z12, Z10
+	VFMADD231PS  128(R12)(R8*1), Z12, Z11
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
+
+item:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z12
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z12, Z0
+	VFMADD231PS  64(R12), Z12, Z1
+	VFMADD231PS  128(R12), Z12, Z2
+	VFMADD231PS  (R12)(DI*1), Z12, Z3
+	VFMADD231PS  64(R12)(DI*1), Z12, Z4
+	VFMADD231PS  128(R12)(DI*1), Z12, Z5
+	VFMADD231PS  (R12)(DI*2), Z12, Z6
+	VFMADD231PS  64(R12)(DI*2), Z12, Z7
+	VFMADD231PS  128(R12)(DI*2), Z12, Z8
+	VFMADD231PS  (R12)(R8*1), Z12, Z9
+	VFMADD231PS  64(R12)(R8*1), Z12, Z10
+	VFMADD231PS  128(R12)(R8*1), Z12, Z11
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	VMOVUPS Z2, 128(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	VMOVUPS Z4, 64(R9)
+	VMOVUPS Z5, 128(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	VMOVUPS Z8, 128(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z9, (R9)
+	VMOVUPS Z10, 64(R9)
+	VMOVUPS Z11, 128(R9)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z12
+	VPMOVD2M  Z12, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   Z0, (R9)
+	VMOVUPS   Z1, 64(R9)
+	VMOVUPS   Z2, K1, 128(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z3, (R9)
+	VMOVUPS   Z4, 64(R9)
+	VMOVUPS   Z5, K1, 128(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z6, (R9)
+	VMOVUPS   Z7, 64(R9)
+	VMOVUPS   Z8, K1, 128(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z9, (R9)
+	VMOVUPS   Z10, 64(R9)
+	VMOVUPS   Z11, K1, 128(R9)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse5x1AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse5x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialLoad
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Z0
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z2
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z3
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z4
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS.Z (R9), K1, Z0
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z1
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z2
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z3
+	ADDQ      R10, R9
+	VMOVUPS.Z (R9), K1, Z4
+
+start:
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+	VPXORD  Z5, Z5, Z5
+	VPXORD  Z6, Z6, Z6
+	VPXORD  Z7, Z7, Z7
+	VPXORD  Z8, Z8, Z8
+	VPXORD  Z9, Z9, Z9
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  (R12)(DI*1), Z10, Z1
+	VFMADD231PS  (R12)(DI*2), Z10, Z2
+	VFMADD231PS  (R12)(R8*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*4), Z10, Z4
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z5
+	VFMADD231PS  (R12)(DI*1), Z10, Z6
+	VFMADD231PS  (R12)(DI*2), Z10, Z7
+	VFMADD231PS  (R12)(R8*1), Z10, Z8
+	VFMADD231PS  (R12)(DI*4), Z10, Z9
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  (R12)(DI*1), Z10, Z1
+	VFMADD231PS  (R12)(DI*2), Z10, Z2
+	VFMADD231PS  (R12)(R8*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*4), Z10, Z4
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z5
+	VFMADD231PS  (R12)(DI*1), Z10, Z6
+	VFMADD231PS  (R12)(DI*2), Z10, Z7
+	VFMADD231PS  (R12)(R8*1), Z10, Z8
+	VFMADD231PS  (R12)(DI*4), Z10, Z9
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+	VADDPS       Z5, Z0, Z0
+	VADDPS       Z6, Z1, Z1
+	VADDPS       Z7, Z2, Z2
+	VADDPS       Z8, Z3, Z3
+	VADDPS       Z9, Z4, Z4
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
+
+item:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  (R12)(DI*1), Z10, Z1
+	VFMADD231PS  (R12)(DI*2), Z10, Z2
+	VFMADD231PS  (R12)(R8*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*4), Z10, Z4
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Z0, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z1, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z3, (R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z10
+	VPMOVD2M  Z10, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   Z0, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z1, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z2, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z3, K1, (R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z4, K1, (R9)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
+	RET
+
+// func sparse5x2AVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sparse5x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), AX
+	MOVQ  16(AX), CX
+	MOVQ  24(AX), DX
+	TESTQ DX, DX
+	JZ    end
+	MOVQ  48(AX), DI
+	LEAQ  (DI)(DI*2), R8
+
+bucket:
+	MOVQ 64(AX), BX
+	MOVQ 72(AX), SI
+
+piece:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialLoad
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(R9), Z3
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z6
+	VMOVUPS 64(R9), Z7
+	ADDQ    R10, R9
+	VMOVUPS (R9), Z8
+	VMOVUPS 64(R9), Z9
+	JMP     start
+
+partialLoad:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z0
+	VPMOVD2M  Z0, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   (R9), Z0
+	VMOVUPS.Z 64(R9), K1, Z1
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z2
+	VMOVUPS.Z 64(R9), K1, Z3
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z4
+	VMOVUPS.Z 64(R9), K1, Z5
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z6
+	VMOVUPS.Z 64(R9), K1, Z7
+	ADDQ      R10, R9
+	VMOVUPS   (R9), Z8
+	VMOVUPS.Z 64(R9), K1, Z9
+
+start:
+	MOVQ    8(BX), R11
+	ADDQ    8(AX), R11
+	MOVLQSX 4(CX), R9
+	MOVLQSX 8(CX), R10
+	ADDQ    32(AX), R10
+	SUBQ    $0x04, R9
+	JLT     rest
+
+items:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  64(R12), Z10, Z1
+	VFMADD231PS  (R12)(DI*1), Z10, Z2
+	VFMADD231PS  64(R12)(DI*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*2), Z10, Z4
+	VFMADD231PS  64(R12)(DI*2), Z10, Z5
+	VFMADD231PS  (R12)(R8*1), Z10, Z6
+	VFMADD231PS  64(R12)(R8*1), Z10, Z7
+	VFMADD231PS  (R12)(DI*4), Z10, Z8
+	VFMADD231PS  64(R12)(DI*4), Z10, Z9
+	MOVLQSX      12(R10), R12
+	VBROADCASTSS 8(R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  64(R12), Z10, Z1
+	VFMADD231PS  (R12)(DI*1), Z10, Z2
+	VFMADD231PS  64(R12)(DI*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*2), Z10, Z4
+	VFMADD231PS  64(R12)(DI*2), Z10, Z5
+	VFMADD231PS  (R12)(R8*1), Z10, Z6
+	VFMADD231PS  64(R12)(R8*1), Z10, Z7
+	VFMADD231PS  (R12)(DI*4), Z10, Z8
+	VFMADD231PS  64(R12)(DI*4), Z10, Z9
+	MOVLQSX      20(R10), R12
+	VBROADCASTSS 16(R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  64(R12), Z10, Z1
+	VFMADD231PS  (R12)(DI*1), Z10, Z2
+	VFMADD231PS  64(R12)(DI*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*2), Z10, Z4
+	VFMADD231PS  64(R12)(DI*2), Z10, Z5
+	VFMADD231PS  (R12)(R8*1), Z10, Z6
+	VFMADD231PS  64(R12)(R8*1), Z10, Z7
+	VFMADD231PS  (R12)(DI*4), Z10, Z8
+	VFMADD231PS  64(R12)(DI*4), Z10, Z9
+	MOVLQSX      28(R10), R12
+	VBROADCASTSS 24(R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  64(R12), Z10, Z1
+	VFMADD231PS  (R12)(DI*1), Z10, Z2
+	VFMADD231PS  64(R12)(DI*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*2), Z10, Z4
+	VFMADD231PS  64(R12)(DI*2), Z10, Z5
+	VFMADD231PS  (R12)(R8*1), Z10, Z6
+	VFMADD231PS  64(R12)(R8*1), Z10, Z7
+	VFMADD231PS  (R12)(DI*4), Z10, Z8
+	VFMADD231PS  64(R12)(DI*4), Z10, Z9
+	ADDQ         $0x20, R10
+	SUBQ         $0x04, R9
+	JGE          items
+
+rest:
+	ADDQ $0x04, R9
+	JZ   store
+
+item:
+	MOVLQSX      4(R10), R12
+	VBROADCASTSS (R10), Z10
+	ADDQ         R11, R12
+	VFMADD231PS  (R12), Z10, Z0
+	VFMADD231PS  64(R12), Z10, Z1
+	VFMADD231PS  (R12)(DI*1), Z10, Z2
+	VFMADD231PS  64(R12)(DI*1), Z10, Z3
+	VFMADD231PS  (R12)(DI*2), Z10, Z4
+	VFMADD231PS  64(R12)(DI*2), Z10, Z5
+	VFMADD231PS  (R12)(R8*1), Z10, Z6
+	VFMADD231PS  64(R12)(R8*1), Z10, Z7
+	VFMADD231PS  (R12)(DI*4), Z10, Z8
+	VFMADD231PS  64(R12)(DI*4), Z10, Z9
+	ADDQ         $0x08, R10
+	DECQ         R9
+	JNZ          item
+
+store:
+	MOVQ    56(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore
+	MOVLQSX (CX), R9
+	ADDQ    (AX), R9
+	ADDQ    (BX), R9
+	MOVQ    40(AX), R10
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    R10, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	JMP     next
+
+partialStore:
+	MOVQ      56(AX), R9
+	VMOVDQU32 (R9), Z10
+	VPMOVD2M  Z10, K1
+	MOVLQSX   (CX), R9
+	ADDQ      (AX), R9
+	ADDQ      (BX), R9
+	MOVQ      40(AX), R10
+	VMOVUPS   Z0, (R9)
+	VMOVUPS   Z1, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z2, (R9)
+	VMOVUPS   Z3, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z4, (R9)
+	VMOVUPS   Z5, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z6, (R9)
+	VMOVUPS   Z7, K1, 64(R9)
+	ADDQ      R10, R9
+	VMOVUPS   Z8, (R9)
+	VMOVUPS   Z9, K1, 64(R9)
+
+next:
+	ADDQ $0x10, BX
+	DECQ SI
+	JNZ  piece
+	ADDQ $0x10, CX
+	DECQ DX
+	JNZ  bucket
+
+end:
+	VZEROUPPER
 	RET
 
 // func poolMaxAVX512(args *byte)
@@ -5016,10 +7807,11 @@ next:
 	LEAQ      (DX)(DI*8), DX
 	DECQ      CX
 	JNZ       window
+	VZEROUPPER
 	RET
 
 // func reluAVX512(y *float32, x *float32, n int)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
 	MOVQ   y+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -5035,10 +7827,11 @@ loop:
 	ADDQ    $0x40, BX
 	CMPQ    BX, DX
 	JLT     loop
+	VZEROUPPER
 	RET
 
 // func reluGradientAVX512(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·reluGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ   dx+0(FP), AX
 	MOVQ   dy+8(FP), CX
@@ -5057,10 +7850,11 @@ loop:
 	ADDQ      $0x40, SI
 	CMPQ      SI, BX
 	JLT       loop
+	VZEROUPPER
 	RET
 
 // func multiplyAVX512(z *float32, x *float32, y *float32, n int)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·multiplyAVX512(SB), NOSPLIT, $0-32
 	MOVQ z+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -5076,10 +7870,11 @@ loop:
 	ADDQ    $0x40, SI
 	CMPQ    SI, BX
 	JLT     loop
+	VZEROUPPER
 	RET
 
 // func addScaledAVX512(y *float32, x *float32, n int, scale float32)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -5095,10 +7890,11 @@ loop:
 	ADDQ        $0x40, BX
 	CMPQ        BX, DX
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func bytesAVX512(y *float32, x *uint8, n int, scale float32, offset float32)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·bytesAVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -5118,6 +7914,7 @@ loop:
 	ADDQ        $0x40, BX
 	CMPQ        BX, DX
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func sumsAVX512(out *float32, x *float32, n int)
@@ -5168,6 +7965,7 @@ loop:
 	VADDPS      Z7, Z6, Z6
 	VADDPS      Z6, Z4, Z4
 	VMOVUPS     Z4, 64(AX)
+	VZEROUPPER
 	RET
 
 // func penaltyAVX512(dp *float32, p *float32, n int, l1 float32, scale float32)
@@ -5198,10 +7996,11 @@ loop:
 	ADDQ        $0x40, BX
 	CMPQ        BX, DX
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func adamAVX512(p *float32, dp *float32, m *float32, v *float32, n int, c *byte)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·adamAVX512(SB), NOSPLIT, $0-48
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
@@ -5245,10 +8044,11 @@ decayed:
 	ADDQ        $0x40, R8
 	CMPQ        R8, SI
 	JLT         loop
+	VZEROUPPER
 	RET
 
 // func sgdAVX512(p *float32, dp *float32, b *float32, n int, c *byte)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·sgdAVX512(SB), NOSPLIT, $0-40
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
@@ -5294,10 +8094,11 @@ momentum:
 	ADDQ         $0x40, DI
 	CMPQ         DI, BX
 	JLT          loop
+	VZEROUPPER
 	RET
 
 // func rmspropAVX512(p *float32, dp *float32, s *float32, a *float32, b *float32, n int, c *byte)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·rmspropAVX512(SB), NOSPLIT, $0-56
 	MOVQ         p+0(FP), AX
 	MOVQ         dp+8(FP), CX
@@ -5350,10 +8151,11 @@ momentum:
 	ADDQ         $0x40, R9
 	CMPQ         R9, BX
 	JLT          loop
+	VZEROUPPER
 	RET
 
 // func copyRowsAVX512(dst *float32, src *float32, srcStep int, rows int)
-// Requires: AVX512F
+// Requires: AVX, AVX512F
 TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
@@ -5369,4 +8171,5 @@ row:
 	ADDQ    $0x00000080, AX
 	DECQ    BX
 	JNZ     row
+	VZEROUPPER
 	RET

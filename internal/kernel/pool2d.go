@@ -22,7 +22,7 @@ type pool2D struct {
 	index         []uint16
 	work          []poolArgs
 
-	x, y, dx, dy []float32
+	x, y []float32 // or their gradients
 
 	forwardTask, backwardTask func(worker, image int)
 }
@@ -34,12 +34,15 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 	if config.Batch < 1 || config.Height < 1 || config.Width < 1 || config.Channels < 1 {
 		return nil, fmt.Errorf("kernel: pooling %+v: sizes must be positive", config)
 	}
+	if tooLarge(config.Batch, config.Height, config.Width, config.Channels) {
+		return nil, fmt.Errorf("kernel: pooling %+v: too large", config)
+	}
 	p := &pool2D{engine: engine, config: config, elements: config.Window.Height * config.Window.Width}
 	var err error
 	if p.height, p.width, err = config.Window.output(config.Height, config.Width); err != nil {
 		return nil, err
 	}
-	if config.Height*config.Width*config.Channels > 1<<28 {
+	if p.imageX() > 1<<28 || p.imageY() > 1<<28 || config.Batch > maxElements/p.imageX() || config.Batch > maxElements/p.imageY() {
 		return nil, fmt.Errorf("kernel: pooling %+v: image too large", config)
 	}
 	p.divisor = float32(p.elements)
@@ -171,7 +174,14 @@ func (p *pool2D) averageImage(_, image int) {
 			if k > 0 && e == p.entries[w*p.elements+k-1] {
 				break // the rest of the window is padding
 			}
-			set.addScaledSlice(y, p.x[image*p.imageX()+int(e.src)/4:][:channels], 1)
+			x := p.x[image*p.imageX()+int(e.src)/4:][:len(y)]
+			if channels >= set.lanes {
+				set.addScaledSlice(y, x, 1)
+				continue
+			}
+			for c, v := range x {
+				y[c] += v
+			}
 		}
 		for c := range y {
 			y[c] /= p.divisor
@@ -188,7 +198,14 @@ func (p *pool2D) averageGradientImage(_, image int) {
 			if k > 0 && e == p.entries[w*p.elements+k-1] {
 				break
 			}
-			set.addScaledSlice(p.x[image*p.imageX()+int(e.src)/4:][:channels], dy, 1/p.divisor)
+			dx := p.x[image*p.imageX()+int(e.src)/4:][:len(dy)]
+			if channels >= set.lanes {
+				set.addScaledSlice(dx, dy, 1/p.divisor)
+				continue
+			}
+			for c, g := range dy {
+				dx[c] += g / p.divisor
+			}
 		}
 	}
 }

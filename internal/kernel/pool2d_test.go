@@ -78,7 +78,8 @@ func TestPool2DRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	for _, f := range []Pool2DConfig{
 		{0, 2, 2, 1, Window{2, 2, 2, 2, 0, 0}}, {1, 2, 2, 1, Window{3, 2, 2, 2, 0, 0}}, {1, 2, 2, 1, Window{2, 2, 0, 2, 0, 0}},
-		{1, 2, 2, 1, Window{2, 2, 1, 1, 2, 0}},
+		{1, 2, 2, 1, Window{2, 2, 1, 1, 2, 0}}, {1, 2, 2, 1, Window{math.MaxInt / 2, 4, 1, 1, math.MaxInt / 4, 0}},
+		{1, 5000, 5000, 1, Window{200, 200, 1, 1, 0, 0}},
 	} {
 		if _, err := NewMaxPool2D(engine, f); err == nil {
 			t.Errorf("%+v is no error", f)

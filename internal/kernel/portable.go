@@ -13,9 +13,9 @@ const (
 // portableSet is the loops in Go, with the same argument blocks and layouts as the assembly.
 func portableSet() *Set {
 	s := &Set{
-		name: "portable", lanes: portableLanes, rows: 4,
+		name: "portable", lanes: portableLanes,
 		productWide: portableProduct, productNarrow: portableProductNarrow,
-		poolMaximum: portablePoolMax, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
+		poolMaximum: portablePoolMax, gather8: portableGather8, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
 		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
 		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
@@ -39,18 +39,21 @@ func portableProduct(args *byte) {
 		var sum [portablePanel]float32
 		portableStart(a, sum[:], cOffsets[r])
 		row, index, b := unsafe.Add(a.A, aOffsets[r]), 0, 0
-		for range a.Runs {
-			for range a.Length {
-				x := *floatAt(row, index)
-				line := (*[portablePanel]float32)(unsafe.Add(a.B, b))
-				for j := range line {
-					sum[j] += x * line[j]
+		for range max(1, a.Groups) {
+			for range a.Runs {
+				for range a.Length {
+					x := *floatAt(row, index)
+					line := (*[portablePanel]float32)(unsafe.Add(a.B, b))
+					for j := range line {
+						sum[j] += x * line[j]
+					}
+					index += a.AStep
+					b += a.BStep
 				}
-				index += a.AStep
-				b += a.BStep
+				index += a.AJump
+				b += a.BJump
 			}
-			index += a.AJump
-			b += a.BJump
+			index += a.AGroupJump
 		}
 		portableFinish(a, sum[:], cOffsets[r])
 	}
@@ -63,18 +66,21 @@ func portableProductNarrow(args *byte) {
 		var sum [portableLanes]float32
 		portableStart(a, sum[:], cOffsets[r])
 		row, index, b := unsafe.Add(a.A, aOffsets[r]), 0, 0
-		for range a.Runs {
-			for range a.Length {
-				x := *floatAt(row, index)
-				line := (*[portableLanes]float32)(unsafe.Add(a.B, b))
-				for j := range line {
-					sum[j] += x * line[j]
+		for range max(1, a.Groups) {
+			for range a.Runs {
+				for range a.Length {
+					x := *floatAt(row, index)
+					line := (*[portableLanes]float32)(unsafe.Add(a.B, b))
+					for j := range line {
+						sum[j] += x * line[j]
+					}
+					index += a.AStep
+					b += a.BStep
 				}
-				index += a.AStep
-				b += a.BStep
+				index += a.AJump
+				b += a.BJump
 			}
-			index += a.AJump
-			b += a.BJump
+			index += a.AGroupJump
 		}
 		portableFinish(a, sum[:], cOffsets[r])
 	}
@@ -119,12 +125,14 @@ func portableSparse(rows, vectors int, args *byte) {
 	n := (vectors-1)*portableLanes + portableColumns(a.Mask, portableLanes)
 	for _, bucket := range unsafe.Slice(a.Buckets, a.Count) {
 		items := unsafe.Slice((*item)(unsafe.Add(unsafe.Pointer(a.Items), bucket.start)), bucket.count)
-		for r := range rows {
-			dst := floats(floatAt(a.Dst, int(bucket.dst)+r*a.DstRow), n)
-			for _, it := range items {
-				src := floats(floatAt(a.Src, int(it.src)+r*a.SrcRow), n)
-				for j, x := range src {
-					dst[j] += it.value * x
+		for _, piece := range unsafe.Slice(a.Shifts, a.Pieces) {
+			for r := range rows {
+				dst := floats(floatAt(a.Dst, piece.dst+int(bucket.dst)+r*a.DstRow), n)
+				for _, it := range items {
+					src := floats(floatAt(a.Src, piece.src+int(it.src)+r*a.SrcRow), n)
+					for j, x := range src {
+						dst[j] += it.value * x
+					}
 				}
 			}
 		}
@@ -159,6 +167,23 @@ func poolWindow(src unsafe.Pointer, window []poolEntry, channel int, floor float
 		top = floor
 	}
 	return top, uint16(where)
+}
+
+func portableGather8(args *byte) {
+	a := (*gatherArgs)(unsafe.Pointer(args))
+	for w := range a.Windows {
+		gradients := (*[8]float32)(unsafe.Add(a.Gradient, w*a.GradientStep))
+		index := (*[8]uint16)(unsafe.Add(a.Index, w*a.IndexStep))
+		for k, g := range gradients {
+			if index[k] == positionNone || g == 0 {
+				continue
+			}
+			position := *(*int32)(unsafe.Add(a.Positions, w*a.PositionStep+4*int(index[k])))
+			*(*item)(unsafe.Add(unsafe.Pointer(a.Items), 8*a.Cursors[k])) = item{value: g, src: int32(a.Base) + position}
+			a.Cursors[k]++
+			a.Sums[k] += g
+		}
+	}
 }
 
 func portableTranspose8(dst *float32, dstStep int, src *float32, srcStep int, blocks int) {

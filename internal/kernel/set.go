@@ -14,11 +14,11 @@ const EnvironmentVariable = "SLIPWAY_KERNEL"
 type Set struct {
 	name  string
 	lanes int // float32 elements of a vector
-	rows  int // of A that the matrix product takes at a time
 
 	productWide, productNarrow func(args *byte)
 	sparseBlocks               [6][13]func(args *byte) // by rows and vectors of a block
 	poolMaximum                func(args *byte)
+	gather8                    func(args *byte)
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)
 
@@ -73,8 +73,6 @@ func Available() []string {
 	return names
 }
 
-func (s *Set) product(a *productArgs) { s.productWide((*byte)(unsafe.Pointer(a))) }
-
 // productPanel computes a panel of the given width: panel() columns, or half of it.
 func (s *Set) productPanel(a *productArgs, width int) {
 	if width == s.lanes {
@@ -89,3 +87,5 @@ func (s *Set) sparse(rows, vectors int, a *sparseArgs) {
 }
 
 func (s *Set) poolMax(a *poolArgs) { s.poolMaximum((*byte)(unsafe.Pointer(a))) }
+
+func (s *Set) gather(a *gatherArgs) { s.gather8((*byte)(unsafe.Pointer(a))) }

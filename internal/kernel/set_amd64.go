@@ -16,7 +16,7 @@ func sets() []*Set {
 
 func avx2Set() *Set {
 	return &Set{
-		name: "avx2", lanes: 8, rows: 6,
+		name: "avx2", lanes: 8,
 		productWide: productAVX2, productNarrow: productNarrowAVX2,
 		sparseBlocks: [6][13]func(args *byte){
 			1: {1: sparse1x1AVX2, sparse1x2AVX2, sparse1x3AVX2, sparse1x4AVX2, sparse1x5AVX2, sparse1x6AVX2, sparse1x7AVX2, sparse1x8AVX2, sparse1x9AVX2, sparse1x10AVX2, sparse1x11AVX2, sparse1x12AVX2},
@@ -25,7 +25,7 @@ func avx2Set() *Set {
 			4: {1: sparse4x1AVX2, sparse4x2AVX2, sparse4x3AVX2},
 			5: {1: sparse5x1AVX2, sparse5x2AVX2},
 		},
-		poolMaximum: poolMaxAVX2, transpose8: transpose8AVX2, copyPanel: copyRowsAVX2,
+		poolMaximum: poolMaxAVX2, transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX2,
 		relu: reluAVX2, reluGradient: reluGradientAVX2, multiply: multiplyAVX2, addScaled: addScaledAVX2,
 		bytes: bytesAVX2, sums: sumsAVX2, penalty: penaltyAVX2,
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
@@ -34,7 +34,7 @@ func avx2Set() *Set {
 
 func avx512Set() *Set {
 	return &Set{
-		name: "avx512", lanes: 16, rows: 8,
+		name: "avx512", lanes: 16,
 		productWide: productAVX512, productNarrow: productNarrowAVX512,
 		sparseBlocks: [6][13]func(args *byte){
 			1: {1: sparse1x1AVX512, sparse1x2AVX512, sparse1x3AVX512, sparse1x4AVX512, sparse1x5AVX512, sparse1x6AVX512, sparse1x7AVX512, sparse1x8AVX512, sparse1x9AVX512, sparse1x10AVX512, sparse1x11AVX512, sparse1x12AVX512},
@@ -43,7 +43,7 @@ func avx512Set() *Set {
 			4: {1: sparse4x1AVX512, sparse4x2AVX512, sparse4x3AVX512},
 			5: {1: sparse5x1AVX512, sparse5x2AVX512},
 		},
-		poolMaximum: poolMaxAVX512, transpose8: transpose8AVX2, copyPanel: copyRowsAVX512,
+		poolMaximum: poolMaxAVX512, transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX512,
 		relu: reluAVX512, reluGradient: reluGradientAVX512, multiply: multiplyAVX512, addScaled: addScaledAVX512,
 		bytes: bytesAVX512, sums: sumsAVX512, penalty: penaltyAVX512,
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,

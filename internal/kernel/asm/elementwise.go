@@ -19,7 +19,7 @@ func (v *vector) loop(n reg.Register, body func(index reg.Register)) {
 	ADDQ(Imm(uint64(v.bytes)), index)
 	CMPQ(index, n)
 	JLT(LabelRef("loop"))
-	RET()
+	leave()
 }
 
 func (v *vector) pointer(name string) reg.Register { return Load(Param(name), GP64()) }
@@ -44,20 +44,12 @@ func (v *vector) constant(bits uint32) reg.VecVirtual {
 
 func at(base, index reg.Register) Mem { return Mem{Base: base, Index: index, Scale: 1} }
 
-// and, or work on the bits; AVX-512 has no masks to care about in them.
+// and works on the bits.
 func (v *vector) and(a, b, out reg.VecVirtual) {
 	if v.wide {
 		VPANDD(a, b, out)
 	} else {
 		VANDPS(a, b, out)
-	}
-}
-
-func (v *vector) or(a, b, out reg.VecVirtual) {
-	if v.wide {
-		VPORD(a, b, out)
-	} else {
-		VORPS(a, b, out)
 	}
 }
 
@@ -158,7 +150,7 @@ func (v *vector) elementwise() {
 		VADDPS(r[2], r[0], r[0])
 		VMOVUPS(r[0], Mem{Base: out, Disp: k * v.bytes})
 	}
-	RET()
+	leave()
 
 	v.text("penalty", "func(dp, p *float32, n int, l1, scale float32)", "computes dp += l1·sign(p) + scale·p.")
 	g, p, n := v.pointer("dp"), v.pointer("p"), v.pointer("n")
@@ -198,5 +190,5 @@ func (v *vector) copyRows() {
 	ADDQ(U32(2*v.bytes), dst)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
-	RET()
+	leave()
 }

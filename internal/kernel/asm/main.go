@@ -37,6 +37,7 @@ func main() {
 	v.copyRows()
 	if !v.wide {
 		transpose()
+		gather()
 	}
 	Generate()
 }

@@ -124,5 +124,5 @@ func (v *vector) poolMax() {
 	LEAQ(Mem{Base: entries, Index: at, Scale: 8}, entries)
 	DECQ(windows)
 	JNZ(LabelRef("window"))
-	RET()
+	leave()
 }

@@ -8,23 +8,32 @@ import (
 
 // Offsets of productArgs' fields; a test in package kernel compares them.
 const (
-	productA        = 0
-	productAOffsets = 8
-	productC        = 16
-	productCOffsets = 24
-	productB        = 32
-	productInit     = 40
-	productMask     = 48
-	productM        = 56
-	productRuns     = 64
-	productLength   = 72
-	productAStep    = 80
-	productAJump    = 88
-	productBStep    = 96
-	productBJump    = 104
-	productFloor    = 112
-	productRunsLeft = 120
+	productA          = 0
+	productAOffsets   = 8
+	productC          = 16
+	productCOffsets   = 24
+	productB          = 32
+	productInit       = 40
+	productMask       = 48
+	productM          = 56
+	productRuns       = 64
+	productLength     = 72
+	productAStep      = 80
+	productAJump      = 88
+	productBStep      = 96
+	productBJump      = 104
+	productFloor      = 112
+	productRunsLeft   = 120
+	productARow       = 128
+	productCRow       = 136
+	productMLeft      = 144
+	productGroups     = 152
+	productAGroup     = 160
+	productGroupsLeft = 168
 )
+
+// unroll is how many steps of the sum are in a row.
+const unroll = 4
 
 // product is the register-tiled matrix product: C[r] (+)= Σ A[r][k]·B[k] for tiles of v.rows rows by columns vectors.
 // All accumulators of a tile stay in registers over the whole sum; one step of it loads the row B[k] once and
@@ -33,26 +42,31 @@ func (v *vector) product(name string, columns int) {
 	v.text(name, "func(args *byte)", "computes args.M rows of a matrix product; see productArgs.")
 	var l labels
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
-	Label("tile")
 	m := GP64()
-	MOVQ(field(args, productM), m)
+	// The cursors are kept apart from the pointers that the garbage collector sees: they end past their tables.
+	for _, move := range [][2]int{{productAOffsets, productARow}, {productCOffsets, productCRow}, {productM, productMLeft}} {
+		MOVQ(field(args, move[0]), m)
+		MOVQ(m, field(args, move[1]))
+	}
+	Label("tile")
+	MOVQ(field(args, productMLeft), m)
 	CMPQ(m, Imm(uint64(v.rows)))
 	JGE(LabelRef("rows" + string(rune('0'+v.rows))))
 	for rows := v.rows - 1; rows >= 1; rows-- {
 		CMPQ(m, Imm(uint64(rows)))
 		JEQ(LabelRef("rows" + string(rune('0'+rows))))
 	}
-	RET()
+	leave()
 	for rows := v.rows; rows >= 1; rows-- {
 		Label("rows" + string(rune('0'+rows)))
 		v.productTile(args, rows, columns, &l)
 		if rows < v.rows {
-			RET()
+			leave()
 			continue
 		}
-		ADDQ(U32(8*rows), field(args, productAOffsets))
-		ADDQ(U32(8*rows), field(args, productCOffsets))
-		SUBQ(U32(rows), field(args, productM))
+		ADDQ(U32(8*rows), field(args, productARow))
+		ADDQ(U32(8*rows), field(args, productCRow))
+		SUBQ(U32(rows), field(args, productMLeft))
 		JMP(LabelRef("tile"))
 	}
 }
@@ -87,7 +101,7 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	JMP(LabelRef(start))
 	Label(fromC)
 	{
-		c, k := pointers(productC, productCOffsets), GP64()
+		c, k := pointers(productC, productCRow), GP64()
 		MOVQ(field(args, productMask), k)
 		TESTQ(k, k)
 		JNZ(LabelRef(partialLoad))
@@ -106,33 +120,54 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 		}
 	}
 	Label(start)
-	a, b, index, left := pointers(productA, productAOffsets), GP64(), GP64(), GP64()
+	a, b, index, left := pointers(productA, productARow), GP64(), GP64(), GP64()
 	MOVQ(field(args, productB), b)
 	XORQ(index, index)
-	MOVQ(field(args, productRuns), left)
-	MOVQ(left, field(args, productRunsLeft))
-	run, step := l.next("run"), l.next("step")
+	MOVQ(field(args, productGroups), left)
+	MOVQ(left, field(args, productGroupsLeft))
+	group, run, steps, step, rest, end := l.next("group"), l.next("run"), l.next("steps"), l.next("step"), l.next("rest"), l.next("end")
 	aStep, bStep := GP64(), GP64()
 	MOVQ(field(args, productAStep), aStep)
 	MOVQ(field(args, productBStep), bStep)
+	Label(group)
+	MOVQ(field(args, productRuns), left)
+	MOVQ(left, field(args, productRunsLeft))
 	Label(run)
 	MOVQ(field(args, productLength), left)
+	add := func() {
+		row := v.registers(columns)
+		for j := range columns {
+			VMOVUPS(Mem{Base: b, Disp: j * v.bytes}, row[j])
+		}
+		for r := range rows {
+			v.multiplyBroadcast(Mem{Base: a[r], Index: index, Scale: 1}, row, acc[r])
+		}
+		ADDQ(aStep, index)
+		ADDQ(bStep, b)
+	}
+	SUBQ(Imm(unroll), left)
+	JLT(LabelRef(rest))
+	Label(steps)
+	for range unroll {
+		add()
+	}
+	SUBQ(Imm(unroll), left)
+	JGE(LabelRef(steps))
+	Label(rest)
+	ADDQ(Imm(unroll), left)
+	JZ(LabelRef(end))
 	Label(step)
-	row := v.registers(columns)
-	for j := range columns {
-		VMOVUPS(Mem{Base: b, Disp: j * v.bytes}, row[j])
-	}
-	for r := range rows {
-		v.multiplyBroadcast(Mem{Base: a[r], Index: index, Scale: 1}, row, acc[r])
-	}
-	ADDQ(aStep, index)
-	ADDQ(bStep, b)
+	add()
 	DECQ(left)
 	JNZ(LabelRef(step))
+	Label(end)
 	ADDQ(field(args, productAJump), index)
 	ADDQ(field(args, productBJump), b)
 	DECQ(field(args, productRunsLeft))
 	JNZ(LabelRef(run))
+	ADDQ(field(args, productAGroup), index)
+	DECQ(field(args, productGroupsLeft))
+	JGT(LabelRef(group))
 
 	floor := v.register()
 	VBROADCASTSS(field(args, productFloor), floor)
@@ -142,7 +177,7 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 		}
 	}
 	partialStore, done := l.next("partialStore"), l.next("done")
-	c, k := pointers(productC, productCOffsets), GP64()
+	c, k := pointers(productC, productCRow), GP64()
 	MOVQ(field(args, productMask), k)
 	TESTQ(k, k)
 	JNZ(LabelRef(partialStore))

@@ -18,6 +18,8 @@ const (
 	sparseDstRow  = 40
 	sparseSrcRow  = 48
 	sparseMask    = 56
+	sparseShifts  = 64
+	sparsePieces  = 72
 )
 
 // sparse adds scaled blocks of rows×columns vectors: for each bucket, dst[bucket] += Σ value·src[offset] over its
@@ -30,7 +32,16 @@ func (v *vector) sparse(rows, columns int) {
 	for r := range acc {
 		acc[r] = v.registers(columns)
 	}
-	bucket, buckets := GP64(), GP64()
+	// A block of few vectors has a second set of sums for every other item: one set alone would wait for its own results.
+	sets := [][][]reg.VecVirtual{acc, acc}
+	double := rows*columns <= 6
+	if double {
+		sets[1] = make([][]reg.VecVirtual, rows)
+		for r := range sets[1] {
+			sets[1][r] = v.registers(columns)
+		}
+	}
+	bucket, buckets, shift, pieces := GP64(), GP64(), GP64(), GP64()
 	MOVQ(field(args, sparseBuckets), bucket)
 	MOVQ(field(args, sparseCount), buckets)
 	TESTQ(buckets, buckets)
@@ -59,6 +70,7 @@ func (v *vector) sparse(rows, columns int) {
 		dst := GP64()
 		MOVLQSX(Mem{Base: bucket}, dst)
 		ADDQ(field(args, sparseDst), dst)
+		ADDQ(Mem{Base: shift}, dst)
 		var step reg.GPVirtual
 		if rows > 1 {
 			step = GP64()
@@ -86,6 +98,9 @@ func (v *vector) sparse(rows, columns int) {
 	}
 
 	Label("bucket")
+	MOVQ(field(args, sparseShifts), shift)
+	MOVQ(field(args, sparsePieces), pieces)
+	Label("piece")
 	partial("partialLoad")
 	destination(func(m Mem, r, j int) { VMOVUPS(m, acc[r][j]) })
 	JMP(LabelRef("start"))
@@ -99,22 +114,52 @@ func (v *vector) sparse(rows, columns int) {
 		}
 	})
 	Label("start")
-	count, item := GP64(), GP64()
+	count, item, source := GP64(), GP64(), GP64()
+	MOVQ(Mem{Base: shift, Disp: 8}, source)
+	ADDQ(field(args, sparseSrc), source)
 	MOVLQSX(Mem{Base: bucket, Disp: 4}, count)
 	MOVLQSX(Mem{Base: bucket, Disp: 8}, item)
 	ADDQ(field(args, sparseItems), item)
-	TESTQ(count, count)
-	JZ(LabelRef("store"))
-	Label("item")
-	src, value := GP64(), v.register()
-	MOVLQSX(Mem{Base: item, Disp: 4}, src)
-	VBROADCASTSS(Mem{Base: item}, value)
-	ADDQ(field(args, sparseSrc), src)
-	for r := range rows {
-		for j := range columns {
-			VFMADD231PS(at(src, stride, stride3, r, j), value, acc[r][j])
+	// add is one item's products, k items on.
+	add := func(k int) {
+		src, value := GP64(), v.register()
+		MOVLQSX(Mem{Base: item, Disp: 8*k + 4}, src)
+		VBROADCASTSS(Mem{Base: item, Disp: 8 * k}, value)
+		ADDQ(source, src)
+		for r := range rows {
+			for j := range columns {
+				VFMADD231PS(at(src, stride, stride3, r, j), value, sets[k%2][r][j])
+			}
 		}
 	}
+	SUBQ(Imm(4), count)
+	JLT(LabelRef("rest"))
+	if double {
+		for r := range rows {
+			for j := range columns {
+				v.zero(sets[1][r][j])
+			}
+		}
+	}
+	Label("items")
+	for k := range 4 {
+		add(k)
+	}
+	ADDQ(Imm(32), item)
+	SUBQ(Imm(4), count)
+	JGE(LabelRef("items"))
+	if double {
+		for r := range rows {
+			for j := range columns {
+				VADDPS(sets[1][r][j], acc[r][j], acc[r][j])
+			}
+		}
+	}
+	Label("rest")
+	ADDQ(Imm(4), count)
+	JZ(LabelRef("store"))
+	Label("item")
+	add(0)
 	ADDQ(Imm(8), item)
 	DECQ(count)
 	JNZ(LabelRef("item"))
@@ -132,9 +177,12 @@ func (v *vector) sparse(rows, columns int) {
 		}
 	})
 	Label("next")
+	ADDQ(Imm(16), shift)
+	DECQ(pieces)
+	JNZ(LabelRef("piece"))
 	ADDQ(Imm(16), bucket)
 	DECQ(buckets)
 	JNZ(LabelRef("bucket"))
 	Label("end")
-	RET()
+	leave()
 }

@@ -75,5 +75,5 @@ func transpose() {
 	LEAQ(Mem{Base: dst, Index: dstStep, Scale: 8}, dst)
 	DECQ(blocks)
 	JNZ(LabelRef("block"))
-	RET()
+	leave()
 }

@@ -16,8 +16,6 @@ type vector struct {
 	wide    bool // AVX-512: mask registers, embedded broadcast
 }
 
-func (v *vector) lanes() int { return v.bytes / 4 }
-
 func (v *vector) register() reg.VecVirtual {
 	if v.wide {
 		return ZMM()
@@ -39,7 +37,7 @@ func (v *vector) text(name, signature, doc string) {
 	Pragma("noescape")
 }
 
-// label makes names unique within a function by number.
+// labels makes names unique within a function by number.
 type labels struct{ n int }
 
 func (l *labels) next(prefix string) string {
@@ -106,3 +104,9 @@ func (v *vector) storeMasked(r reg.VecVirtual, k mask, m Mem) {
 }
 
 func field(args reg.GPVirtual, offset int) Mem { return Mem{Base: args, Disp: offset} }
+
+// leave returns to Go, whose code is slowed down by registers with upper halves in use.
+func leave() {
+	VZEROUPPER()
+	RET()
+}

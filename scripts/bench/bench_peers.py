@@ -1,0 +1,245 @@
+"""Times one training step of Slipway, PyTorch and JAX on the same networks, and writes docs/bench/peers.md and peers.json.
+
+For every network, batch size and number of threads, each configuration of each system runs in a process of its own, pinned
+to as many CPUs as it has threads. First a gate: all begin with the same weights and batches, and the losses of six steps must
+agree with PyTorch's in float64, or nothing is timed. Then the processes train a block of steps in turn, round after round,
+while the others wait. The results of each group stay in .cache/bench/, so that a run can be broken off and completed with
+--resume, or one network measured again by itself; the table is made of all that is there.
+"""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import machine
+import report
+import worker
+
+STEPS_IN_GATE = 6
+# Relative differences of the losses that float32 explains: of the first step, and after steps of Adam.
+GATE_FIRST, GATE_LATER = 2e-5, 2e-3
+# A configuration that needs longer for a step, in ms, takes part in fewer rounds.
+SLOW, SLOW_ROUNDS = 500, 2
+
+PYTORCH = ["eager", "eager, channels_last", "eager, fused Adam", "eager, channels_last, fused Adam", "compile, fused Adam",
+           "compile, channels_last, fused Adam", "bf16 autocast, channels_last, fused Adam"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="bench-peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="A filter may be given several times. Examples:\n"
+               "  scripts/bench/bench-peers\n"
+               "  scripts/bench/bench-peers --network e1 --batch 32\n"
+               "  scripts/bench/bench-peers --quick --network mlp --system Slipway --system JAX")
+    parser.add_argument("--network", action="append", help="e1, lenet5, conv4, strided or mlp")
+    parser.add_argument("--batch", action="append", type=int, help="images a step (32 and 256)")
+    parser.add_argument("--threads", action="append", type=int, help="threads (1 and all)")
+    parser.add_argument("--system", action="append", help="Slipway, PyTorch or JAX")
+    parser.add_argument("--config", metavar="REGEXP", help="only configurations whose name has a match")
+    parser.add_argument("--rounds", type=int, default=5, help="blocks of each configuration (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a block (%(default)s)")
+    parser.add_argument("--resume", action="store_true", help="leave out the groups whose results are there")
+    parser.add_argument("--report", action="store_true", help="measure nothing, write the report of what is there")
+    parser.add_argument("--keep-build", action="store_true", help="do not build Slipway's side again")
+    parser.add_argument("--quick", action="store_true",
+                        help="a smoke test: one round of short blocks; writes to .cache/bench/quick/, not to docs/bench/")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 0.05
+    if options.rounds < 1 or not options.seconds > 0:
+        parser.error("--rounds must be at least 1 and --seconds over 0")
+    cores = len(machine.all_cpus())
+    options.batch = options.batch or [32, 256]
+    options.threads = options.threads or sorted({1, cores})
+    if min(options.batch) < 1 or min(options.threads) < 1 or max(options.threads) > cores:
+        parser.error(f"--batch must be at least 1, --threads 1 to {cores}")
+    systems = ["Slipway", "PyTorch", "JAX"]
+    names = {system.lower(): system for system in systems}
+    options.system = [names.get(system.lower(), system) for system in options.system or systems]
+    if unknown := set(options.system) - set(systems):
+        parser.error(f"unknown system {', '.join(unknown)}; there are {', '.join(systems)}")
+    return parser, options
+
+
+class Group:
+    """The configurations of one network, batch size and number of threads."""
+
+    def __init__(self, network, batch, threads, options):
+        self.network, self.batch, self.threads, self.options = network, batch, threads, options
+        self.inputs = machine.CACHE / "inputs" / f"{network}.safetensors"
+        self.workers, self.rows, self.missing, self.others = {}, {}, [], []
+
+    def name(self):
+        return f"{self.network}, batch {self.batch}, {report.threads(self.threads)}"
+
+    def configurations(self, slipway):
+        """Yields (system, config, start)."""
+        for one in slipway["configurations"]:
+            if one.get("unavailable"):
+                if self.wanted("Slipway", one["name"]):
+                    self.missing.append(["Slipway", one["name"], one["unavailable"]])
+                continue
+            yield "Slipway", one["name"], lambda one=one: worker.slipway(
+                self.network, self.batch, self.threads, one["engine"], one.get("kernel"))
+        has = {entry["kind"] for entry in self.layers()}
+        for config in PYTORCH:
+            if "channels_last" in config and "Conv2D" not in has:
+                if not config.startswith("bf16"):
+                    continue
+            yield "PyTorch", config, lambda config=config: self.peer("torch_worker.py", config)
+        pools = has & {"MaxPool2D", "AvgPool2D"}
+        for config in ["jit, reduce_window pooling", "jit, reshape pooling"] if pools else ["jit"]:
+            yield "JAX", config, lambda config=config: self.peer("jax_worker.py", config)
+
+    def layers(self):
+        with open(self.inputs, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+        return json.loads(header["__metadata__"]["network"])["layers"]
+
+    def peer(self, script, config):
+        return worker.peer(script, self.inputs, self.batch, self.threads, config)
+
+    def wanted(self, system, config):
+        return system in self.options.system and (not self.options.config or re.search(self.options.config, config))
+
+    def measure(self, slipway):
+        say(f"{self.name()}: starting")
+        with contextlib.ExitStack() as stack:
+            with self.peer("torch_worker.py", "float64") as reference:
+                expected = reference.run(STEPS_IN_GATE, losses=True)["losses"]
+            for system, config, start in self.configurations(slipway):
+                if not self.wanted(system, config):
+                    continue
+                try:
+                    self.workers[system, config] = started = stack.enter_context(start())
+                except worker.Unavailable as error:
+                    self.missing.append([system, config, str(error)])
+                    continue
+                self.gate(system, config, started.run(STEPS_IN_GATE, losses=True)["losses"], expected)
+                self.plan(system, config, started)
+            for number in range(self.options.rounds):
+                say(f"{self.name()}: round {number + 1} of {self.options.rounds}")
+                for key, one in self.workers.items():
+                    self.block(number, self.rows[key], one)
+            for key, one in self.workers.items():
+                self.rows[key]["peak_mb"] = one.peak()
+        return self.result()
+
+    def gate(self, system, config, losses, expected):
+        """Ends the run unless the losses are those of PyTorch in float64."""
+        if config.startswith("bf16"):
+            return  # computes something else, and is not counted
+        for step, (got, want) in enumerate(zip(losses, expected, strict=True)):
+            allowed = (GATE_LATER if step else GATE_FIRST) * abs(want)
+            if not abs(got - want) <= allowed:
+                sys.exit(f"bench-peers: {self.name()}: {system}, {config} computes something else: its loss at step {step + 1} "
+                         f"is {got:.7g}, PyTorch's in float64 is {want:.7g}. Nothing of this group was timed.\n"
+                         f"  its losses      {losses}\n  in float64      {expected}")
+
+    def plan(self, system, config, one):
+        """Warms the worker up, and finds how many steps are a block."""
+        one.run(1, fed=True)
+        ms = one.milliseconds(2)
+        if ms < 100:
+            ms = one.milliseconds(max(3, int(50 / max(ms, 0.1))))
+        # Slipway's steps are always fed; the others train a block without feeding and half a block with it.
+        length = 1000 * self.options.seconds
+        self.rows[system, config] = {
+            "system": system, "config": config, "version": one.introduction["version"],
+            "images": one.introduction["images"], "shuffle_s": one.introduction["shuffle_seconds"],
+            "imported_mb": one.introduction.get("imported_mb"), "slow": ms > SLOW,
+            "steps": max(1, round(length / ms)), "fed_steps": 0 if system == "Slipway" else max(1, round(length / ms / 2)),
+            "ms": [], "fed_ms": [],
+        }
+
+    def block(self, number, row, one):
+        if row["slow"] and number >= SLOW_ROUNDS:
+            return
+        time.sleep(0.05 if self.options.quick else 0.3)  # the worker before this one goes to sleep
+        load = machine.Load(one.process.pid)
+        row["ms"].append(one.milliseconds(row["steps"]))
+        if row["fed_steps"]:
+            row["fed_ms"].append(one.milliseconds(row["fed_steps"], fed=True))
+        if (others := load.others()) is not None:
+            self.others.append(others)
+
+    def result(self):
+        rows = []
+        for row in self.rows.values():
+            fed = statistics.median(row["fed_ms"] or row["ms"]) / 1000
+            rows.append({
+                "network": self.network, "batch": self.batch, "threads": self.threads,
+                "system": row["system"], "config": row["config"],
+                "ms_min": min(row["ms"]), "ms_median": statistics.median(row["ms"]),
+                "epoch_s": row["shuffle_s"] + fed * report.EPOCH_IMAGES / self.batch,
+                "peak_mb": row["peak_mb"], "float32": not row["config"].startswith("bf16"),
+                "blocks": len(row["ms"]), "steps": row["steps"], "version": row["version"], "imported_mb": row["imported_mb"],
+            })
+        return {"rows": rows, "missing": self.missing, "header": machine.header(), "cpu": machine.cpu()[0],
+                "others": [statistics.median(self.others), max(self.others)] if self.others else None,
+                "settings": {"rounds": self.options.rounds, "seconds": self.options.seconds}}
+
+
+def say(text):
+    print(f"bench-peers: {text}", file=sys.stderr, flush=True)
+
+
+def main():
+    parser, options = arguments()
+    machine.take_children_along()
+    folder = machine.CACHE / ("quick" if options.quick else "peers")
+    folder.mkdir(parents=True, exist_ok=True)
+    docs = folder if options.quick else machine.DOCS
+    if not options.report:
+        if removed := machine.removed_variables():
+            say(f"unset for all sides: {', '.join(removed)}")
+        if not options.keep_build:
+            machine.build_slipway()
+        slipway = json.loads(subprocess.run([machine.SLIPWAY, "describe"], check=True, capture_output=True, text=True).stdout)
+        options.network = options.network or slipway["networks"]
+        if unknown := set(options.network) - set(slipway["networks"]):
+            parser.error(f"unknown network {', '.join(unknown)}; there are {', '.join(slipway['networks'])}")
+        for network in options.network:
+            inputs = machine.CACHE / "inputs" / f"{network}.safetensors"
+            inputs.parent.mkdir(exist_ok=True)
+            subprocess.run([machine.SLIPWAY, "inputs", "-network", network, "-o", inputs], check=True,
+                           env=machine.clean_environment())
+            for batch in options.batch:
+                for threads in options.threads:
+                    path = folder / f"{network}-batch{batch}-threads{threads}.json"
+                    if options.resume and path.exists():
+                        continue
+                    result = Group(network, batch, threads, options).measure(slipway)
+                    if not result["rows"]:
+                        sys.exit("bench-peers: no configuration is left by the filters, or none can run here")
+                    write(path, json.dumps(result, indent=1))
+    groups = [json.loads(path.read_text()) for path in sorted(folder.glob("*-batch*-threads*.json"))]
+    here = [group for group in groups if group["cpu"] == machine.cpu()[0]]
+    if len(here) < len(groups):
+        say(f"{len(groups) - len(here)} groups in {folder} are from another CPU and left out; remove them")
+    if not here:
+        sys.exit("bench-peers: there are no results")
+    docs.mkdir(parents=True, exist_ok=True)
+    write(docs / "peers.json", report.as_json(here))
+    text = report.as_markdown(here)
+    write(docs / "peers.md", text)
+    print(text)
+    say(f"written: {docs / 'peers.md'}, {docs / 'peers.json'}")
+
+
+def write(path: pathlib.Path, text):
+    part = path.with_name(path.name + ".part")
+    part.write_text(text.rstrip("\n") + "\n")
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The tables of bench-peers."""
+
+import json
+
+# An epoch is MNIST's training set, also for networks that are timed on fewer images.
+EPOCH_IMAGES = 60_000
+
+# Cores that others may use while a group is measured.
+QUIET = 0.1
+
+TITLES = {
+    "e1": "E1: two 5×5 convolutions (32, 64) with max pooling, dense 128 and 10",
+    "lenet5": "LeNet-5 with average pooling: 6 and 16 5×5 filters, dense 120, 84 and 10",
+    "conv4": "Four 3×3 convolutions (32, 32, 64, 64) with two max poolings, dense 128 and 10",
+    "strided": "3×32×32 images, three 3×3 convolutions of stride 2 (32, 64, 64), dense 10",
+    "mlp": "MLP 784-512-512-10",
+}
+
+NOTES = """\
+How to read it:
+
+- A step is forward, loss, backward and Adam. Slipway's is its trainer's whole step: it also makes the float32 values of the
+  batch from bytes and counts the right answers. The peers' batches lie ready as float32.
+- An epoch is 60,000 images, shuffled, and fed from bytes: the time of a step with feeding times the steps, and the shuffle.
+  The peers index arrays in memory; no loader stands between.
+- Minimum and median are over the blocks of a configuration; all sides take turns. A side with n threads is pinned to n CPUs.
+- Peak is the resident set's high-water mark of the process, data set included. PyTorch's wheel holds CUDA, which costs
+  memory at import: {imported}.
+- bf16 computes in lower precision: it is listed and not counted. "Best peer" is the best float32 one.
+- Before a group is timed, the losses of six steps of each float32 configuration must agree with those of PyTorch in float64."""
+
+
+def threads(count):
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def ordered(groups):
+    networks = list(TITLES)
+    def key(group):
+        row = group["rows"][0]
+        return networks.index(row["network"]) if row["network"] in networks else 99, row["batch"], row["threads"]
+    return sorted(groups, key=key)
+
+
+def as_json(groups):
+    """An array of rows, one a line."""
+    lines = []
+    for group in ordered(groups):
+        for row in group["rows"]:
+            kept = {name: row[name] for name in ("network", "batch", "threads", "system", "config", "ms_min", "ms_median",
+                                                 "epoch_s", "peak_mb", "float32", "version")}
+            for name, digits in (("ms_min", 4), ("ms_median", 4), ("epoch_s", 3), ("peak_mb", 1)):
+                kept[name] = None if kept[name] is None else round(kept[name], digits)
+            lines.append(json.dumps(kept | {"cpu": group["cpu"]}, ensure_ascii=False))
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def as_markdown(groups):
+    groups = ordered(groups)
+    parts = ["# One training step: Slipway, PyTorch and JAX", "<!-- made by scripts/bench/bench-peers; not by hand -->",
+             "\n".join(head(groups)), "## Best float32 peer ÷ Slipway", ratios(groups)]
+    parts.append(NOTES.format(imported=imported(groups)))
+    network = None
+    for group in groups:
+        row = group["rows"][0]
+        if row["network"] != network:
+            network = row["network"]
+            parts.append(f"## {TITLES.get(network, network)}")
+        parts.append(f"### {network}, batch {row['batch']}, {threads(row['threads'])}")
+        parts.append(table(group))
+    if text := missing(groups):
+        parts += ["## Left out", text]
+    return "\n\n".join(parts) + "\n"
+
+
+def head(groups):
+    """The lines of all groups' headers, each once."""
+    lines = list(dict.fromkeys(line for group in groups for line in group["header"]))
+    versions = list(dict.fromkeys(row["version"] for group in groups for row in group["rows"] if row["system"] != "Slipway"))
+    lines.append(f"- {', '.join(versions) or 'no peers'}")
+    settings = list(dict.fromkeys((g["settings"]["rounds"], g["settings"]["seconds"]) for g in groups))
+    lines.append("- " + "; ".join(f"rounds: {rounds}, of blocks of {seconds:g} s" for rounds, seconds in settings))
+    loads = [group["others"] for group in groups if group["others"]]
+    if loads:
+        lines.append(f"- other processes used {max(load[0] for load in loads):.2f} cores in the median block of the worst "
+                     f"group, {max(load[1] for load in loads):.2f} in the worst block")
+        if max(load[0] for load in loads) > QUIET:
+            lines.append("- **The machine was not quiet: these figures are not for publication.**")
+    return lines
+
+
+def imported(groups):
+    values = {}
+    for group in groups:
+        for row in group["rows"]:
+            if row["imported_mb"]:
+                values.setdefault(row["version"], []).append(row["imported_mb"])
+    return "; ".join(f"{version} {sum(v) / len(v):.0f} MB" for version, v in values.items()) or "not measured"
+
+
+def table(group):
+    lines = ["| system | configuration | ms a step, min | median | images/s | epoch, s | peak, MB |",
+             "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
+    for row in group["rows"]:
+        name = row["config"] if row["float32"] else f"*{row['config']}* (not float32)"
+        rate = row["batch"] / row["ms_median"] * 1000
+        peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"
+        lines.append(f"| {row['system']} | {name} | {figure(row['ms_min'])} | {figure(row['ms_median'])} | {rate:,.0f} | "
+                     f"{row['epoch_s']:.2f} | {peak} |")
+    return "\n".join(lines)
+
+
+def ratios(groups):
+    """One line a group and kernel set: by the medians, and by the minima."""
+    lines = ["| network | batch | threads | best peer | ms | Slipway | ms | ratio of medians | of minima | of epochs |",
+             "| --- | ---: | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |"]
+    for group in groups:
+        rows = [row for row in group["rows"] if row["float32"]]
+        peers = [row for row in rows if row["system"] != "Slipway"]
+        native = [row for row in rows if row["system"] == "Slipway" and row["config"].startswith("native")]
+        for own in native or [row for row in rows if row["system"] == "Slipway"]:
+            if not peers:
+                continue
+            best = min(peers, key=lambda row: row["ms_median"])
+            lines.append(
+                f"| {own['network']} | {own['batch']} | {own['threads']} | {best['system']}, {best['config']} | "
+                f"{figure(best['ms_median'])} | {own['config']} | {figure(own['ms_median'])} | "
+                f"**{best['ms_median'] / own['ms_median']:.2f}** | "
+                f"{min(row['ms_min'] for row in peers) / own['ms_min']:.2f} | "
+                f"{min(row['epoch_s'] for row in peers) / own['epoch_s']:.2f} |")
+    return "\n".join(lines) if len(lines) > 2 else "Both Slipway and a peer are needed."
+
+
+def missing(groups):
+    reasons = {}
+    for group in groups:
+        for system, config, reason in group["missing"]:
+            reasons.setdefault((system, config, reason), 0)
+    return "\n".join(f"- {system}, {config}: {reason}" for system, config, reason in reasons)
+
+
+def figure(ms):
+    return f"{ms:.3f}" if ms < 10 else f"{ms:.1f}"
