@@ -8,16 +8,18 @@ SHELL := /bin/bash
 EPOCHS ?=
 # TRAIN_FLAGS are handed to train as they are: make train-e1 TRAIN_FLAGS='-seed 1'
 TRAIN_FLAGS ?=
+# BENCH_FLAGS are handed to the benchmarks: make bench-peers BENCH_FLAGS='--network e1'
+BENCH_FLAGS ?=
 
 COMMANDS := train export infer dataset doctor
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden doctor clean
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden bench-peers bench-batch bench-accuracy doctor clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## bring the pinned onnxruntime library into .cache/ (again: does nothing)
 	@scripts/setup-onnxruntime
@@ -58,6 +60,15 @@ check: lint test test-race ## everything that a change must pass
 
 golden: ## make the golden files again with PyTorch
 	scripts/golden/make-golden
+
+bench-peers: ## time a training step beside PyTorch and JAX into docs/bench/peers.md
+	scripts/bench/bench-peers $(BENCH_FLAGS)
+
+bench-batch: ## time E1's step over the batch size into docs/bench/batch.md
+	scripts/bench/bench-batch $(BENCH_FLAGS)
+
+bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md
+	scripts/bench/bench-accuracy $(BENCH_FLAGS)
 
 doctor: build ## say what is installed, what will be used, and what is missing
 	bin/doctor

@@ -91,12 +91,12 @@ func TestParseNetworkRejects(t *testing.T) {
 		{"truncated", string(good[:len(good)-2]), "not JSON"},
 		{"unknown kind", replace(`"kind":"ReLU"`, `"kind":"GELU"`), `layer 2 of 8: unknown kind "GELU"; known are [Conv2D`},
 		{"unknown field of the network", replace(`"name":"every-kind"`, `"name":"every-kind","version":2`), "version"},
-		{"unknown field of a layer", replace(`"Units":5`, `"Units":5,"Bias":false`), `layer 6 of 8 (Dense): json: unknown field "Bias"`},
-		{"another kind's field", replace(`"P":0.125`, `"Units":3`), `layer 7 of 8 (Dropout)`},
-		{"a field of another type", replace(`"Units":5`, `"Units":"5"`), "layer 6 of 8 (Dense)"},
+		{"unknown field of a layer", replace(`"units":5`, `"units":5,"bias":false`), `layer 6 of 8 (Dense): json: unknown field "bias"`},
+		{"another kind's field", replace(`"p":0.125`, `"units":3`), `layer 7 of 8 (Dropout)`},
+		{"a field of another type", replace(`"units":5`, `"units":"5"`), "layer 6 of 8 (Dense)"},
 		{"a layer without its fields", `{"name":"x","input":[4],"layers":[{"kind":"Dense"}]}`, "layer 1 of 1"},
 		{"a layer of null", `{"name":"x","input":[4],"layers":[null]}`, "layer 1 of 1"},
-		{"a shape that does not fit", replace(`"Units":5`, `"Units":-5`), "(Dense d)"},
+		{"a shape that does not fit", replace(`"units":5`, `"units":-5`), "(Dense d)"},
 		{"no layers", `{"name":"x","input":[4],"layers":[]}`, "has no layers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -22,7 +22,7 @@ type Layer interface {
 type Parameter struct {
 	// Name is the layer's name and the tensor's role, as in a PyTorch state
 	// dict: "conv1.weight", "conv1.bias".
-	Name string
+	Name string `json:"name"`
 	// Shape is O×I×KH×KW for a convolution's weight, Out×In for a dense
 	// layer's, and O or Out for a bias.
 	Shape Shape
@@ -34,11 +34,11 @@ type Parameter struct {
 // Conv2d and ONNX's Conv) with a bias. It takes C×H×W and gives
 // Filters×H'×W' with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1.
 type Conv2D struct {
-	Name    string // conv1, conv2, … if empty
-	Filters int    // number of output channels, at least 1
-	Kernel  Size   // at least 1×1
-	Stride  Size   // 1×1 if zero
-	Padding Size   // zeros added on each side
+	Name    string `json:"name"`    // conv1, conv2, … if empty
+	Filters int    `json:"filters"` // number of output channels, at least 1
+	Kernel  Size   `json:"kernel"`  // at least 1×1
+	Stride  Size   `json:"stride"`  // 1×1 if zero
+	Padding Size   `json:"padding"` // zeros added on each side
 }
 
 // Kind implements Layer.
@@ -74,7 +74,7 @@ func (l Conv2D) resolve(in Shape) (Layer, Shape, []Parameter, error) {
 // ReLU is the rectifier max(x, 0), element by element, on any shape. NaN stays
 // NaN.
 type ReLU struct {
-	Name string // relu1, relu2, … if empty
+	Name string `json:"name"` // relu1, relu2, … if empty
 }
 
 // Kind implements Layer.
@@ -88,10 +88,10 @@ func (l ReLU) resolve(in Shape) (Layer, Shape, []Parameter, error) { return l, i
 // must be at most half the kernel; of equal values the first in reading order
 // receives the gradient, as in PyTorch.
 type MaxPool2D struct {
-	Name    string // pool1, pool2, … if empty
-	Kernel  Size   // at least 1×1
-	Stride  Size   // the kernel if zero
-	Padding Size   // at most half the kernel
+	Name    string `json:"name"`    // pool1, pool2, … if empty
+	Kernel  Size   `json:"kernel"`  // at least 1×1
+	Stride  Size   `json:"stride"`  // the kernel if zero
+	Padding Size   `json:"padding"` // at most half the kernel
 }
 
 // Kind implements Layer.
@@ -108,10 +108,10 @@ func (l MaxPool2D) resolve(in Shape) (Layer, Shape, []Parameter, error) {
 // part of the mean (PyTorch's default, ONNX's count_include_pad = 1), and must
 // be at most half the kernel.
 type AvgPool2D struct {
-	Name    string // pool1, pool2, … if empty
-	Kernel  Size   // at least 1×1
-	Stride  Size   // the kernel if zero
-	Padding Size   // at most half the kernel
+	Name    string `json:"name"`    // pool1, pool2, … if empty
+	Kernel  Size   `json:"kernel"`  // at least 1×1
+	Stride  Size   `json:"stride"`  // the kernel if zero
+	Padding Size   `json:"padding"` // at most half the kernel
 }
 
 // Kind implements Layer.
@@ -144,7 +144,7 @@ func resolvePool(in Shape, kernel Size, stride *Size, padding Size) (Shape, erro
 // Flatten makes a vector of features of a C×H×W map, channel by channel and
 // row by row (ONNX Flatten, axis 1).
 type Flatten struct {
-	Name string // flatten1, … if empty
+	Name string `json:"name"` // flatten1, … if empty
 }
 
 // Kind implements Layer.
@@ -159,8 +159,8 @@ func (l Flatten) resolve(in Shape) (Layer, Shape, []Parameter, error) {
 // Dense is the affine map y = x·Wᵀ + b on a vector of features (PyTorch's
 // Linear, ONNX's Gemm with transB = 1).
 type Dense struct {
-	Name  string // fc1, fc2, … if empty
-	Units int    // number of output features, at least 1
+	Name  string `json:"name"`  // fc1, fc2, … if empty
+	Units int    `json:"units"` // number of output features, at least 1
 }
 
 // Kind implements Layer.
@@ -189,8 +189,8 @@ func (l Dense) resolve(in Shape) (Layer, Shape, []Parameter, error) {
 // the others by 1/(1−P) (Srivastava et al., JMLR 15, 2014, in the inverted form
 // that PyTorch uses). When evaluating, and in an exported graph, it is absent.
 type Dropout struct {
-	Name string  // dropout1, … if empty
-	P    float64 // probability of being zeroed, 0 ≤ P < 1
+	Name string  `json:"name"` // dropout1, … if empty
+	P    float64 `json:"p"`    // probability of being zeroed, 0 ≤ P < 1
 }
 
 // Kind implements Layer.
@@ -209,7 +209,7 @@ func (l Dropout) resolve(in Shape) (Layer, Shape, []Parameter, error) {
 // may only come last. Training skips it: the cross-entropy is computed from the
 // logits, which is stable where the logarithm of a probability is not.
 type Softmax struct {
-	Name string // softmax1, … if empty
+	Name string `json:"name"` // softmax1, … if empty
 }
 
 // Kind implements Layer.

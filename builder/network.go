@@ -162,13 +162,13 @@ func (n *Network) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: input %v\n", n.name, n.input)
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "layer\ttype\toutput\tparameters\t")
+	fmt.Fprintln(table, "layer\ttype\toutput\tparameters")
 	for _, node := range n.nodes {
 		count := 0
 		for _, parameter := range node.Parameters {
 			count += parameter.Shape.Elements()
 		}
-		fmt.Fprintf(table, "%s\t%s\t%v\t%s\t\n", node.Name, describe(node.Layer), node.Output, thousands(count))
+		fmt.Fprintf(table, "%s\t%s\t%v\t%s\n", node.Name, describe(node.Layer), node.Output, thousands(count))
 	}
 	table.Flush()
 	fmt.Fprintf(&text, "%s parameters\n", thousands(n.ParameterCount()))

@@ -158,17 +158,17 @@ func TestSummaryOfE1(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `e1: input 1×28×28
-layer    type           output    parameters  
-conv1    Conv2D 5×5     32×24×24  832         
-relu1    ReLU           32×24×24  0           
-pool1    MaxPool2D 2×2  32×12×12  0           
-conv2    Conv2D 5×5     64×8×8    51,264      
-relu2    ReLU           64×8×8    0           
-pool2    MaxPool2D 2×2  64×4×4    0           
-flatten  Flatten        1024      0           
-fc1      Dense          128       131,200     
-relu3    ReLU           128       0           
-fc2      Dense          10        1,290       
+layer    type           output    parameters
+conv1    Conv2D 5×5     32×24×24  832
+relu1    ReLU           32×24×24  0
+pool1    MaxPool2D 2×2  32×12×12  0
+conv2    Conv2D 5×5     64×8×8    51,264
+relu2    ReLU           64×8×8    0
+pool2    MaxPool2D 2×2  64×4×4    0
+flatten  Flatten        1024      0
+fc1      Dense          128       131,200
+relu3    ReLU           128       0
+fc2      Dense          10        1,290
 184,586 parameters
 `
 	if got := network.String(); got != want {

@@ -18,7 +18,7 @@ CONFIGS = ("jit", "jit, reduce_window pooling", "jit, reshape pooling")
 
 
 def pooled(x, layer, maximum, form):
-    kernel, stride, padding = pair(layer["Kernel"]), pair(layer["Stride"]), pair(layer["Padding"])
+    kernel, stride, padding = pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"])
     if form == "jit, reshape pooling":
         n, h, w, c = x.shape
         if kernel != stride or padding != (0, 0) or h % kernel[0] or w % kernel[1]:
@@ -34,10 +34,10 @@ def pooled(x, layer, maximum, form):
 def forward(weights, x, layers, form):
     for entry in layers:
         layer, kind = entry["layer"], entry["kind"]
-        name = layer["Name"]
+        name = layer["name"]
         if kind == "Conv2D":
             x = lax.conv_general_dilated(
-                x, weights[name + ".weight"], pair(layer["Stride"]), [(p, p) for p in pair(layer["Padding"])],
+                x, weights[name + ".weight"], pair(layer["stride"]), [(p, p) for p in pair(layer["padding"])],
                 dimension_numbers=("NHWC", "HWIO", "NHWC")) + weights[name + ".bias"]
         elif kind in ("MaxPool2D", "AvgPool2D"):
             x = pooled(x, layer, kind == "MaxPool2D", form)
@@ -73,16 +73,16 @@ def arranged(network, weights):
     for entry in network["layers"]:
         layer, kind = entry["layer"], entry["kind"]
         if kind == "Conv2D":
-            name = layer["Name"] + ".weight"
+            name = layer["name"] + ".weight"
             arranged[name] = weights[name].transpose(2, 3, 1, 0)
         if kind in ("Conv2D", "MaxPool2D", "AvgPool2D"):
             size = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(
-                shape[1:], pair(layer["Padding"]), pair(layer["Kernel"]), pair(layer["Stride"]))]
-            shape = (layer.get("Filters", shape[0]), *size)
+                shape[1:], pair(layer["padding"]), pair(layer["kernel"]), pair(layer["stride"]))]
+            shape = (layer.get("filters", shape[0]), *size)
         if kind == "Flatten":
             flattened = shape
         if kind == "Dense":
-            name = layer["Name"] + ".weight"
+            name = layer["name"] + ".weight"
             w = weights[name]
             if flattened:
                 w = w.reshape(len(w), *flattened).transpose(0, 2, 3, 1).reshape(len(w), -1)

@@ -29,19 +29,19 @@ def build(network):
     for entry in network["layers"]:
         layer, kind = entry["layer"], entry["kind"]
         if kind == "Conv2D":
-            made = nn.Conv2d(shape[0], layer["Filters"], pair(layer["Kernel"]), pair(layer["Stride"]), pair(layer["Padding"]))
+            made = nn.Conv2d(shape[0], layer["filters"], pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]))
         elif kind in ("MaxPool2D", "AvgPool2D"):
             pool = nn.MaxPool2d if kind == "MaxPool2D" else nn.AvgPool2d
-            made = pool(pair(layer["Kernel"]), pair(layer["Stride"]), pair(layer["Padding"]))
+            made = pool(pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]))
         elif kind == "ReLU":
             made = nn.ReLU()
         elif kind == "Flatten":
             made = nn.Flatten()
         elif kind == "Dense":
-            made = nn.Linear(shape[0], layer["Units"])
+            made = nn.Linear(shape[0], layer["units"])
         else:
             raise ValueError(f"layer {kind} is not known here")
-        layers[layer["Name"]] = made
+        layers[layer["name"]] = made
         shape = made(torch.zeros(1, *shape)).shape[1:]
     return nn.Sequential(collections.OrderedDict(layers))
 
