@@ -5,5 +5,5 @@
 // a Pool of threads. It owns its scratch memory; after the first call its methods allocate nothing. Results have the same
 // bits on any number of threads: work is cut so that each sum is taken by one thread, in one order.
 //
-// README.md in this folder explains the technique and says what it reaches.
+// docs/native-engine.md explains the technique and says what it reaches.
 package kernel
