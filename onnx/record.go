@@ -11,7 +11,8 @@ import (
 // the model's metadata under the keys slipway.*, one value each, so that any
 // viewer shows it.
 type TrainingRecord struct {
-	// DataSet is the name of the data that the model was trained on: "mnist".
+	// DataSet is the data that the model was trained on, by the name that -data
+	// takes: "train" is MNIST's training set.
 	DataSet string
 	// TestAccuracy is the share of test images labelled correctly by the
 	// trainer, 0…1.
