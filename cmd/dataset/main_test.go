@@ -36,9 +36,9 @@ func TestBadInput(t *testing.T) {
 		want string // in stderr
 	}{
 		{"", 2, "show or fetch"},
-		{"sohw", 2, "did you mean show"},
+		{"sohw", 2, `did you mean "show"?`},
 		{"show extra", 2, `unexpected argument "extra"`},
-		{"show -dta t10k", 2, "did you mean data"},
+		{"show -dta t10k", 2, `did you mean "data"?`},
 		{"show -n many", 2, "-n"},
 		{"show -n 0", 2, "at least 1 image"},
 		{"show -columns 0", 2, "at least 1"},
