@@ -9,7 +9,7 @@ import (
 
 // spinTime bounds how long a thread without work looks for it before it blocks: about the length of the serial
 // stretches between the parallel phases of a training step.
-const spinTime = 30 * time.Microsecond
+const spinTime = 100 * time.Microsecond
 
 // Pool runs tasks on a fixed number of threads. Its goroutines are started once and block when idle; a run allocates
 // nothing. A Pool may be shared by any number of plans and used by any number of goroutines: runs exclude each other.
