@@ -33,7 +33,7 @@ type Engine struct {
 }
 
 // NewEngine returns the engine of that name. The native engine computes on that
-// many threads, one for each core if 0, with the best kernels that the CPU has
+// many threads, one for each core if 0, with the kernels preferred on the CPU
 // or those that the environment variable SLIPWAY_KERNEL names; its results do
 // not depend on the number of threads. Gorgonia decides on threads itself.
 func NewEngine(name string, threads int) (*Engine, error) {

@@ -32,58 +32,49 @@ func floatAt(p unsafe.Pointer, bytes int) *float32 { return (*float32)(unsafe.Ad
 
 func floats(p *float32, n int) []float32 { return unsafe.Slice(p, n) }
 
-func portableProduct(args *byte) {
+func portableProduct(args *byte) { portableProductPanel(args, portablePanel) }
+
+func portableProductNarrow(args *byte) { portableProductPanel(args, portableLanes) }
+
+func portableProductPanel(args *byte, width int) {
 	a := (*productArgs)(unsafe.Pointer(args))
 	aOffsets, cOffsets := unsafe.Slice(a.AOffsets, a.M), unsafe.Slice(a.COffsets, a.M)
 	for r := range a.M {
-		var sum [portablePanel]float32
-		portableStart(a, sum[:], cOffsets[r])
-		row, index, b := unsafe.Add(a.A, aOffsets[r]), 0, 0
-		for range max(1, a.Groups) {
-			for range a.Runs {
-				for range a.Length {
-					x := *floatAt(row, index)
-					line := (*[portablePanel]float32)(unsafe.Add(a.B, b))
-					for j := range line {
-						sum[j] += x * line[j]
-					}
-					index += a.AStep
-					b += a.BStep
-				}
-				index += a.AJump
-				b += a.BJump
-			}
-			index += a.AGroupJump
+		var sums [portablePanel]float32
+		portableStart(a, sums[:width], cOffsets[r])
+		for first := 0; first < width; first += portableLanes {
+			portableProductColumns(a, unsafe.Add(a.A, aOffsets[r]), 4*first, (*[portableLanes]float32)(sums[first:]))
 		}
-		portableFinish(a, sum[:], cOffsets[r])
+		portableFinish(a, sums[:width], cOffsets[r])
 	}
 }
 
-func portableProductNarrow(args *byte) {
-	a := (*productArgs)(unsafe.Pointer(args))
-	aOffsets, cOffsets := unsafe.Slice(a.AOffsets, a.M), unsafe.Slice(a.COffsets, a.M)
-	for r := range a.M {
-		var sum [portableLanes]float32
-		portableStart(a, sum[:], cOffsets[r])
-		row, index, b := unsafe.Add(a.A, aOffsets[r]), 0, 0
-		for range max(1, a.Groups) {
-			for range a.Runs {
-				for range a.Length {
-					x := *floatAt(row, index)
-					line := (*[portableLanes]float32)(unsafe.Add(a.B, b))
-					for j := range line {
-						sum[j] += x * line[j]
-					}
-					index += a.AStep
-					b += a.BStep
-				}
-				index += a.AJump
-				b += a.BJump
+// portableProductColumns adds to eight columns' sums, which stay in registers.
+func portableProductColumns(a *productArgs, row unsafe.Pointer, column int, sums *[portableLanes]float32) {
+	s0, s1, s2, s3, s4, s5, s6, s7 := sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]
+	index, b := 0, column
+	for range max(1, a.Groups) {
+		for range a.Runs {
+			for range a.Length {
+				x := *floatAt(row, index)
+				line := (*[portableLanes]float32)(unsafe.Add(a.B, b))
+				s0 += x * line[0]
+				s1 += x * line[1]
+				s2 += x * line[2]
+				s3 += x * line[3]
+				s4 += x * line[4]
+				s5 += x * line[5]
+				s6 += x * line[6]
+				s7 += x * line[7]
+				index += a.AStep
+				b += a.BStep
 			}
-			index += a.AGroupJump
+			index += a.AJump
+			b += a.BJump
 		}
-		portableFinish(a, sum[:], cOffsets[r])
+		index += a.AGroupJump
 	}
+	*sums = [portableLanes]float32{s0, s1, s2, s3, s4, s5, s6, s7}
 }
 
 func portableStart(a *productArgs, sum []float32, offset int64) {
@@ -129,9 +120,9 @@ func portableSparse(rows, vectors int, args *byte) {
 			for r := range rows {
 				dst := floats(floatAt(a.Dst, piece.dst+int(bucket.dst)+r*a.DstRow), n)
 				for _, it := range items {
-					src := floats(floatAt(a.Src, piece.src+int(it.src)+r*a.SrcRow), n)
-					for j, x := range src {
-						dst[j] += it.value * x
+					src := floats(floatAt(a.Src, piece.src+int(it.src)+r*a.SrcRow), n)[:len(dst)]
+					for j := range dst {
+						dst[j] += it.value * src[j]
 					}
 				}
 			}

@@ -41,7 +41,7 @@ func (s *Set) Name() string { return s.name }
 func (s *Set) panel() int { return 2 * s.lanes }
 
 // Select returns the set of that name, or, given "", the one that the environment variable SLIPWAY_KERNEL names, or the
-// fastest one that this CPU has the instructions for. An unknown name and a set that the CPU cannot run are errors.
+// one preferred of those that this CPU has the instructions for. An unknown name and a set that the CPU cannot run are errors.
 func Select(name string) (*Set, error) {
 	origin := "kernel set"
 	if name == "" {
@@ -64,7 +64,7 @@ func Select(name string) (*Set, error) {
 	return nil, fmt.Errorf("kernel: unknown %s %q; available: %s", origin, name, Available())
 }
 
-// Available returns the names of the sets that this CPU can run, the fastest first.
+// Available returns the names of the sets that this CPU can run, the preferred first.
 func Available() []string {
 	var names []string
 	for _, s := range sets() {

@@ -2,14 +2,16 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-// sets returns what this CPU can run, the fastest first.
+// sets returns what this CPU can run, the preferred first. AVX-512 comes after
+// AVX2, and so runs only where it is asked for by name, until its loops have been
+// executed: no machine at hand had the instructions.
 func sets() []*Set {
 	var s []*Set
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		s = append(s, avx512Set())
-	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
 		s = append(s, avx2Set())
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+			s = append(s, avx512Set())
+		}
 	}
 	return append(s, portableSet())
 }
