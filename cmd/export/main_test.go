@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/cli"
+	"slipway/onnx"
+	"slipway/train"
+)
+
+// smallRun trains a small network on 640 test images and saves it as a run.
+func smallRun(t *testing.T) (path string) {
+	t.Helper()
+	ctx := t.Context()
+	set, err := dataset.Open(ctx, "t10k", dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	indices := make([]int, 640)
+	for i := range indices {
+		indices[i] = i
+	}
+	some, err := set.Subset(indices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, err := builder.New("small", builder.Shape{1, 28, 28},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(5), Stride: builder.Square(2)}, builder.ReLU{},
+		builder.AvgPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.Dropout{P: 0.1}, builder.Dense{Units: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := train.New(network, some, train.Config{Data: "t10k", Epochs: 2, Seed: 3}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	path = filepath.Join(t.TempDir(), "small")
+	dir, _, err := train.CreateRun(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = trainer.Fit(ctx, train.Callbacks{Save: func() error {
+		_, err := dir.WriteCheckpoint(trainer.Checkpoint())
+		return err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func runExport(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
+	path := smallRun(t)
+	output := filepath.Join(t.TempDir(), "graphs", "small.onnx")
+	if err := os.MkdirAll(filepath.Dir(output), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runExport("-run", path, "-o", output, "-verify", "onnxruntime")
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, want := range []string{"trainer: Accuracy = ", "onnxruntime 1.", "CPUExecutionProvider", "0 labels differ", "wrote " + output} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output lacks %q:\n%s", want, out)
+		}
+	}
+	raw, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(raw)
+	dir := strings.TrimSuffix(output, ".onnx")
+	card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{hex.EncodeToString(sum[:]), "seed, engine | 3, native", "2 epochs, 40 steps", "image", "logits"} {
+		if !strings.Contains(string(card), want) {
+			t.Errorf("the card lacks %q:\n%s", want, card)
+		}
+	}
+
+	// The trainer's answers and the test data beside the graph are the graph's.
+	model, err := infer.LoadModel(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reference, err := infer.ReadReference(filepath.Join(dir, "trainer_logits.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, outputs, err := onnx.ReadTestData(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := onnx.Floats(inputs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := onnx.Floats(outputs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	answer, err := session.Run(t.Context(), infer.Batch{N: 4, C: 1, H: 28, W: 28, Pixels: images})
+	if err != nil {
+		t.Fatal(err)
+	}
+	comparison, err := infer.Compare(infer.Logits{N: 4, K: 10, Values: want}, answer, 1e-5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !comparison.Agree() || !bytes.Equal(floatBytes(want), floatBytes(reference.Logits.Values[:40])) {
+		t.Errorf("test data, trainer's logits and onnxruntime do not agree: %s", comparison.Reason())
+	}
+
+	// The same weights give the same bytes.
+	again := filepath.Join(t.TempDir(), "small.onnx")
+	if code, _, errs := runExport("-run", path, "-o", again, "-verify", "none"); code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	if second, err := os.ReadFile(again); err != nil || !bytes.Equal(raw, second) {
+		t.Errorf("a second export has other bytes (%v)", err)
+	}
+}
+
+func floatBytes(values []float32) []byte {
+	tensor, err := onnx.FloatTensor("x", []int64{int64(len(values))}, values)
+	if err != nil {
+		return nil
+	}
+	return tensor.RawData
+}
+
+// A runtime that answers further apart than the tolerance stops the export
+// before anything is written.
+func TestDisagreementWritesNothing(t *testing.T) {
+	path := smallRun(t)
+	dir := t.TempDir()
+	code, _, errs := runExport("-run", path, "-o", filepath.Join(dir, "small.onnx"), "-verify", "onnxruntime", "-tolerance", "1e-12")
+	if code != cli.ExitFailure || !strings.Contains(errs, "does not answer as the trainer does") || !strings.Contains(errs, "nothing was written") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("%v was written (%v)", entries, err)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	empty := t.TempDir()
+	damaged := smallRun(t)
+	checkpoints, err := filepath.Glob(filepath.Join(damaged, "checkpoints", "*"))
+	if err != nil || len(checkpoints) == 0 {
+		t.Fatal(checkpoints, err)
+	}
+	for _, checkpoint := range checkpoints {
+		if err := os.Truncate(checkpoint, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"unknown flag", []string{"-outptu", "x"}, cli.ExitUsage, "unknown flag -outptu"},
+		{"output without run", []string{"-o", "x.onnx"}, cli.ExitUsage, "give its -run too"},
+		{"output of another kind", []string{"-run", "x", "-o", "x.pb"}, cli.ExitUsage, "does not end in .onnx"},
+		{"run and runs", []string{"-run", "x", "-runs", "y"}, cli.ExitUsage, "give one of them"},
+		{"runtime", []string{"-verify", "onnxrunime"}, cli.ExitUsage, `did you mean "onnxruntime"`},
+		{"tolerance", []string{"-tolerance", "1"}, cli.ExitUsage, "outside 0 < t < 1"},
+		{"no runs", []string{"-runs", empty}, cli.ExitFailure, "has no run e1 or e2; train one with: make train-e1"},
+		{"no run", []string{"-run", empty, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure, "is not the folder of a run"},
+		{"damaged", []string{"-run", damaged, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure, "checkpoints is whole"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, _, errs := runExport(test.args...)
+			if code != test.code || !strings.Contains(errs, test.want) {
+				t.Errorf("exit %d, %q; want %d and %q", code, errs, test.code, test.want)
+			}
+		})
+	}
+	if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
+		t.Errorf("bad input left %v behind (%v)", entries, err)
+	}
+}
