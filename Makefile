@@ -10,13 +10,15 @@ EPOCHS ?=
 TRAIN_FLAGS ?=
 # BENCH_FLAGS are handed to the benchmarks: make bench-peers BENCH_FLAGS='--network e1'
 BENCH_FLAGS ?=
+# CONFORMANCE_FLAGS are handed to scripts/conformance/conformance: make conformance CONFORMANCE_FLAGS='--only tract'
+CONFORMANCE_FLAGS ?=
 
 COMMANDS := train export infer dataset doctor
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden bench-peers bench-batch bench-accuracy doctor clean
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance bench-peers bench-batch bench-accuracy doctor clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +62,9 @@ check: lint test test-race ## everything that a change must pass
 
 golden: ## make the golden files again with PyTorch
 	scripts/golden/make-golden
+
+conformance: build setup ## run every graph in every runtime, into docs/conformance.md (again: only what changed)
+	@scripts/conformance/conformance $(CONFORMANCE_FLAGS)
 
 bench-peers: ## time a training step beside PyTorch and JAX into docs/bench/peers.md
 	scripts/bench/bench-peers $(BENCH_FLAGS)

@@ -1,0 +1,108 @@
+"""The table, as Markdown and as JSON."""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+from judge import TOLERANCE
+from runner import cores
+
+FIELDS = ("model", "runtime", "version", "precision", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
+          "cold_start_s", "install_mb", "batch", "threads", "host", "status", "reasons", "changed_labels", "tolerance", "reference_range", "measured", "load_before")
+
+
+def line(row):
+    """One row as a line of progress."""
+    head = f"{row['model']} in {row['runtime']} {row['version']}: {row['status']}"
+    if "accuracy" in row:
+        head += (f"; accuracy {row['accuracy']:.2%}, {row['labels_differ']} labels differ, largest difference {row['max_abs_diff']:.2e} "
+                 f"({row['max_rel_diff']:.1e} of the range), {row['images_per_s']:,.0f} images/s")
+    return head + "".join(f"; {reason}" for reason in row["reasons"][:3])
+
+
+def cpu():
+    try:
+        fields = dict(map(str.strip, entry.split(":", 1)) for entry in pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines() if ":" in entry)
+    except OSError:
+        return platform.processor() or platform.machine()
+    family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
+    flags = [flag for flag in ("avx2", "fma", "avx512f", "avx512_vnni", "amx_tile") if flag in fields.get("flags", "").split()]
+    return f"{fields.get('model name', platform.machine())}{family}, {cores()} cores" + (f", {' '.join(flags)}" if flags else "")
+
+
+def tool(*command):
+    try:
+        words = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.split()
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return next((word for word in words if any(c.isdigit() for c in word)), "unknown")
+
+
+def header(command, count):
+    return {
+        "command": command, "date": datetime.date.today().isoformat(), "cpu": cpu(), "system": f"{platform.system()} {platform.release()}",
+        "load_average": round(os.getloadavg()[0], 2), "images": count, "tolerance": TOLERANCE,
+        "versions": {"Go": tool("go", "version"), "Python": platform.python_version(), "Node": tool("node", "--version"), "Rust": tool("rustc", "--version")},
+    }
+
+
+def write(rows, target, count, command):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    head = header(command, count)
+    document = {"generated_by": command, **head, "rows": [{field: row[field] for field in FIELDS if field in row} for row in rows]}
+    replace(target.with_suffix(".json"), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    replace(target.with_suffix(".md"), markdown(rows, head))
+
+
+def replace(path, text):
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def markdown(rows, head):
+    versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+    lines = [
+        f"<!-- Made by `{head['command']}`; do not edit. -->",
+        "# Conformance",
+        "",
+        f"Every graph of `graphs/` on the first {head['images']:,} MNIST test images, pixels 0…255 as float32, in every runtime, compared with the",
+        f"trainer's logits. A runtime agrees when no logit differs by more than {TOLERANCE:.0e} of the range (max−min) of the trainer's, and each",
+        "label that differs has a top-2 margin below that in the trainer's logits.",
+        "",
+        f"- command: `{head['command']}`",
+        f"- {head['date']}; CPU: {head['cpu']}; {head['system']}",
+        f"- {versions}",
+    ]
+    for model in dict.fromkeys(row["model"] for row in rows):
+        lines += ["", f"## {model}", "",
+                  "| runtime | version | precision | images | accuracy | labels that differ | largest difference | of the range | images/s | cold start | size | |",
+                  "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
+        lines += [table_row(row) for row in rows if row["model"] == model]
+        notes = [f"- {row['title']}: {reason}" for row in rows if row["model"] == model for reason in row["reasons"]]
+        notes += [f"- {row['title']}: image {c['image']} is {c['runtime']}, the trainer's {c['trainer']}; the trainer's top-2 margin is {c['margin']:.1e} of the range"
+                  for row in rows if row["model"] == model for c in row.get("changed_labels", []) if c["explained"]]
+        lines += ["", *notes] if notes else []
+    loads = [row["load_before"] for row in rows if "load_before" in row]
+    lines += [
+        "",
+        "Images/s is the time in the runtime alone; cold start is from the start of the process to the first batch's answer (for `infer`, the whole",
+        "process over the first 64 images), conversions done before. Size is what is installed, in MB, without Python, Node or a Java runtime but",
+        "with Chromium. Batches, threads and hosts are in the JSON beside this file.",
+    ]
+    if loads and max(loads) > 0.5:
+        lines += ["", f"Other work ran on the machine meanwhile (load average before the runs {min(loads):.1f} to {max(loads):.1f} on {cores()} cores): the speeds are lower",
+                  "bounds and rank nothing."]
+    return "\n".join(lines) + "\n"
+
+
+def table_row(row):
+    if "accuracy" not in row:
+        return f"| {row['title']} | {row['version']} | {row['precision']} | | | | | | | | | **{row['status']}** |"
+    title = row["title"] + (f" ({row['host']})" if "host" in row else "")
+    return (f"| {title} | {row['version']} | {row['precision']} | {row['images']:,} | {row['accuracy']:.2%} | {row['labels_differ']} | {row['max_abs_diff']:.2e} | "
+            f"{row['max_rel_diff']:.1e} | {row['images_per_s']:,.0f} | {row['cold_start_s']:.2f} s | {row['install_mb']:,.0f} MB | "
+            f"{'agrees' if row['status'] == 'agrees' else '**disagrees**'} |")

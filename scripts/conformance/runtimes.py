@@ -1,0 +1,93 @@
+"""The runtimes: how each is installed, and the command that runs it."""
+
+import dataclasses
+from typing import Callable
+
+import install
+from places import CACHE, HERE, ROOT
+
+WORKERS = HERE / "workers"
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    name: str
+    title: str  # in the table
+    version: str  # pinned; "" where the version is only known once it runs
+    install: Callable[[], float]  # brings it if it is not there; returns its size in MB
+    command: Callable  # (model, pixels, count, logits, threads) -> argv
+    sources: tuple = ()  # files whose change asks for another run
+    convert: Callable = None  # model -> argv or None: a conversion before the run, not part of the cold start
+    optional: bool = False
+    limit: int = 3600  # seconds
+
+
+def folder(name):
+    return CACHE / name
+
+
+def python(name, package, title, worker, **more):
+    """A package of PyPI in a virtual environment of its own; pins/NAME.txt pins it and all that it needs."""
+    pins = HERE / "pins" / f"{name}.txt"
+    interpreter = folder(name) / "venv" / "bin" / "python"
+    tail = more.pop("tail", lambda model: [])
+    return Runtime(
+        name, title, install.pinned_python(pins, package), lambda: install.python(name, pins),
+        lambda model, pixels, count, logits, threads: [interpreter, WORKERS / worker, model, pixels, count, logits, threads, *tail(model)],
+        (WORKERS / worker, WORKERS / "harness.py", pins), **more)
+
+
+def converted(model):
+    return folder("ncnn") / "models" / model.stem
+
+
+def ncnn_convert(model):
+    return [folder("ncnn") / "venv" / "bin" / "python", WORKERS / "ncnn_convert.py", model, converted(model)]
+
+
+def web(name, title, script, chromium=False):
+    pins = HERE / "pins" / name
+    modules = folder(name) / "node_modules"
+    return Runtime(
+        name, title, install.pinned_npm(pins, "onnxruntime-web"), lambda: install.npm(name, pins, chromium),
+        lambda model, pixels, count, logits, threads: [
+            "node", HERE / "web" / script, model, pixels, count, logits, threads, modules, *([install.chromium()] if chromium else [])],
+        (HERE / "web" / script, HERE / "web" / "classify.mjs", pins / "package-lock.json"))
+
+
+def tract():
+    manifest = HERE / "tract" / "Cargo.toml"
+    program = folder("tract") / "target" / "release" / "conformance-tract"
+    return Runtime(
+        "tract", "tract (Rust)", install.pinned_cargo(manifest, "tract-onnx"), lambda: install.cargo("tract", manifest, program),
+        lambda *arguments: [program, *arguments],
+        (HERE / "tract" / "src" / "main.rs", manifest, manifest.with_name("Cargo.lock")))
+
+
+def java():
+    source = HERE / "java" / "Conformance.java"
+    version = "1.29.0"
+    jars = folder("onnxruntime-java") / "jars"
+    return Runtime(
+        "onnxruntime-java", "onnxruntime (Java)", version, lambda: install.java("onnxruntime-java", source, f"com.microsoft.onnxruntime:onnxruntime:{version}"),
+        lambda *arguments: ["java", "-cp", f"{jars}/*:{jars.parent / 'classes'}", "Conformance", *arguments], (source,), optional=True)
+
+
+def go(name, title, runtime, version):
+    """The product's own command. runner.py knows that it writes CSV."""
+    return Runtime(name, title, version, install.slipway, lambda *_: [ROOT / "bin" / "infer", "-runtime", runtime, "-device", "cpu"], (ROOT / "bin" / "infer",))
+
+
+ALL = [
+    go("onnxruntime-go", "onnxruntime (Go, `infer`)", "onnxruntime", install.pinned_onnxruntime()),
+    python("onnxruntime-python", "onnxruntime", "onnxruntime (Python)", "onnxruntime_python.py"),
+    python("onnx-reference", "onnx", "onnx reference evaluator", "onnx_reference.py"),
+    go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go")),
+    python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
+    python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
+    tract(),
+    python("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", convert=ncnn_convert, tail=lambda model: [converted(model)]),
+    web("onnxruntime-web-node", "onnxruntime-web in Node", "node.mjs"),
+    web("onnxruntime-web-chromium", "onnxruntime-web in Chromium", "chromium.mjs", chromium=True),
+    java(),
+]

@@ -1,0 +1,30 @@
+"""What the Python workers share: WORKER MODEL PIXELS COUNT LOGITS THREADS.
+
+Reads COUNT images of 28×28 bytes from PIXELS, runs MODEL on them as float32 0…255, writes the logits to LOGITS as little-endian
+float32, and prints one line of JSON: version, precision, batch, threads, seconds in the runtime, time of the first answer."""
+
+import json
+import sys
+import time
+
+import numpy
+
+
+def main(load, batch=100, threads=None):
+    """load(model, threads, batch) returns (run, version, more): run takes float32 [N, 1, 28, 28] and returns logits [N, K]."""
+    model, pixels, count, target, asked = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+    threads = threads or asked
+    images = numpy.fromfile(pixels, numpy.uint8, count * 784).reshape(count, 1, 28, 28)
+    run, version, more = load(model, threads, batch)
+    logits, seconds, first, told = [], 0.0, None, time.monotonic()
+    for start in range(0, count, batch):
+        chunk = images[start : start + batch].astype(numpy.float32)
+        begin = time.perf_counter()
+        logits.append(numpy.array(run(chunk), numpy.float32).reshape(len(chunk), -1))
+        seconds += time.perf_counter() - begin
+        first = first or time.time()
+        if time.monotonic() - told > 15:
+            told = time.monotonic()
+            print(f"{start + len(chunk)} of {count} images", file=sys.stderr, flush=True)
+    numpy.concatenate(logits).astype("<f4").tofile(target)
+    print(json.dumps({"version": version, "precision": "float32", "batch": batch, "threads": threads, "seconds": seconds, "first_answer": first, **more}))
