@@ -59,8 +59,8 @@ type Config struct {
 
 // Ways of feeding the bytes of an image.
 const (
-	PixelsRaw  = "0…255" // as they are
-	PixelsUnit = "0…1"   // divided by 255
+	PixelsRaw  = "0-255" // as they are
+	PixelsUnit = "0-1"   // divided by 255
 )
 
 func (c Config) pixels() dataset.Pixels {

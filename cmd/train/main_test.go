@@ -80,7 +80,7 @@ func writeIDX(t *testing.T, path string, dims []int, data []byte) {
 
 func arguments(dir string, more ...string) []string {
 	return append([]string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k", "-runs", dir + "/runs",
-		"-batch", "8", "-pixels", "0…1"}, more...)
+		"-batch", "8", "-pixels", "0-1"}, more...)
 }
 
 func runTrain(t *testing.T, args ...string) (code int, stdout, stderr string) {
