@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -59,15 +58,8 @@ type options struct {
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return cli.ExitOK
-	}
-	if err != nil {
-		return cli.Usage(stderr, "export", err)
-	}
-	if o.version {
-		fmt.Fprintln(stdout, cli.Version("export"))
-		return cli.ExitOK
+	if code, done := cli.Parsed("export", err, err == nil && o.version, stdout, stderr); done {
+		return code
 	}
 	if err := exportAll(ctx, o, stdout); err != nil {
 		return cli.Fail(stderr, "export", err)

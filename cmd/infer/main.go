@@ -6,8 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -53,15 +51,8 @@ func work() int {
 // terminal.
 func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
 	options, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return cli.ExitOK
-	}
-	if err != nil {
-		return cli.Usage(stderr, "infer", err)
-	}
-	if options.version {
-		fmt.Fprintln(stdout, cli.Version("infer"))
-		return cli.ExitOK
+	if code, done := cli.Parsed("infer", err, err == nil && options.version, stdout, stderr); done {
+		return code
 	}
 	err = evaluate(ctx, options, stdout, progress)
 	var usage *usageError

@@ -4,9 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -34,15 +31,8 @@ func main() {
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal bool) int {
 	options, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return cli.ExitOK
-	}
-	if err != nil {
-		return cli.Usage(stderr, "train", err)
-	}
-	if options.version {
-		fmt.Fprintln(stdout, cli.Version("train"))
-		return cli.ExitOK
+	if code, done := cli.Parsed("train", err, err == nil && options.version, stdout, stderr); done {
+		return code
 	}
 	if err := fit(ctx, options, stdout, terminal); err != nil {
 		return cli.Fail(stderr, "train", err)

@@ -71,6 +71,21 @@ func Given(flags *flag.FlagSet) map[string]bool {
 	return given
 }
 
+// Parsed ends a command that its command line has answered already: by -h, by an
+// error of usage, or by -version. It returns whether it has, and the exit code.
+func Parsed(command string, err error, version bool, stdout, stderr io.Writer) (code int, done bool) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return ExitOK, true
+	case err != nil:
+		return Usage(stderr, command, err), true
+	case version:
+		fmt.Fprintln(stdout, Version(command))
+		return ExitOK, true
+	}
+	return ExitOK, false
+}
+
 // Usage prints an error of usage and returns ExitUsage.
 func Usage(stderr io.Writer, command string, err error) int {
 	fmt.Fprintf(stderr, "%s: %v\nRun '%s -h' for help.\n", command, err, command)
