@@ -46,6 +46,9 @@ type Conv2DConfig struct {
 	PaddingHeight, PaddingWidth    int
 	ReLU                           bool
 	MaxPool                        *Window
+	// Direct computes every sum as it is written. Otherwise the forward pass may use Winograd's minimal filtering, whose
+	// rounding errors are a few times larger and differ between equal positions.
+	Direct bool
 }
 
 // Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
@@ -73,8 +76,9 @@ type Conv2D struct {
 	parts   []part
 	work    []convWork
 
-	sparse *sparseConv2D
-	dense  *denseConv2D
+	winograd *winogradConv2D // nil where it does not apply
+	sparse   *sparseConv2D
+	dense    *denseConv2D
 
 	// The tensors of the call in progress.
 	x, y, w, b, dy, dx, dw, db []float32
@@ -163,6 +167,12 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	} else {
 		c.dense = newDenseConv2D(c)
 	}
+	if !f.Direct {
+		c.winograd = newWinogradConv2D(c)
+	}
+	if c.winograd != nil && f.MaxPool != nil {
+		scratch = max(scratch, c.winograd.scratch())
+	}
 	c.work = make([]convWork, engine.Pool.Threads())
 	for i := range c.work {
 		c.work[i].scratch = aligned(scratch)
@@ -197,6 +207,9 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
 	copy(c.bias, b)
+	if c.winograd != nil && c.winograd.forward() {
+		return nil
+	}
 	c.engine.Pool.Run(c.columns.count(), c.packTask)
 	c.engine.Pool.Run(ceil(c.config.Batch, c.images)*len(c.blocks), c.forwardTask)
 	return nil
@@ -273,20 +286,20 @@ func (c *Conv2D) forwardItem(worker, item int) {
 			c.engine.Set.productPanel(a, width)
 		}
 		if pooled {
-			c.poolPanel(ws, block, image*c.outHeight*c.outWidth+block.window, windows, panel)
+			c.poolPanel(ws, block.entries, image*c.outHeight*c.outWidth+block.window, windows, panel)
 		}
 	}
 }
 
-// poolPanel pools a panel of channels of a block from scratch into y, the first window being given.
-func (c *Conv2D) poolPanel(ws *convWork, block *convBlock, first, windows, panel int) {
+// poolPanel pools a panel of channels of windows from scratch into y, the first window being given.
+func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, panel int) {
 	filters, elements := c.config.Filters, c.config.MaxPool.Height*c.config.MaxPool.Width
 	at := first*filters + c.columns.first(panel)
 	columns, lanes := c.columns.columns(panel), c.engine.Set.lanes
 	floor := floor(c.config.ReLU)
 	if vectors := columns / lanes; vectors > 0 {
 		ws.pool = poolArgs{
-			Src: pointer(ws.scratch), Entries: &block.entries[0],
+			Src: pointer(ws.scratch), Entries: &entries[0],
 			Y: pointer(c.y[at:]), YStep: 4 * filters, Index: unsafe.Pointer(&c.index[at]), IndexStep: 2 * filters,
 			Windows: windows, Elements: elements, Vectors: vectors, Floor: floor,
 		}
@@ -295,7 +308,7 @@ func (c *Conv2D) poolPanel(ws *convWork, block *convBlock, first, windows, panel
 	for channel := columns / lanes * lanes; channel < columns; channel++ {
 		for w := range windows {
 			i := at + w*filters + channel
-			c.y[i], c.index[i] = poolWindow(pointer(ws.scratch), block.entries[w*elements:(w+1)*elements], channel, floor)
+			c.y[i], c.index[i] = poolWindow(pointer(ws.scratch), entries[w*elements:(w+1)*elements], channel, floor)
 		}
 	}
 }

@@ -67,10 +67,16 @@ func (c *Conv2D) addWindow(b *convBlock, window int, known map[int]int) {
 		}
 		b.entries = append(b.entries, poolEntry{src: int32(known[key] * rowBytes), position: int32(position)})
 	})
-	for len(b.entries) < first+elements {
-		// In place of a position outside: an equal never wins, and NaN wins with the same position.
-		b.entries = append(b.entries, b.entries[len(b.entries)-1])
+	b.entries = padWindow(b.entries, first+elements)
+}
+
+// padWindow repeats a window's last element up to the given number of entries, in place of positions outside: an equal
+// never wins, and NaN wins with the same position.
+func padWindow(entries []poolEntry, end int) []poolEntry {
+	for len(entries) < end {
+		entries = append(entries, entries[len(entries)-1])
 	}
+	return entries
 }
 
 // visitWindow calls f for the positions of a pooling window that are inside the convolution's output.

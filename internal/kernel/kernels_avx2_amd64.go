@@ -209,6 +209,41 @@ func rmspropAVX2(p *float32, dp *float32, s *float32, a *float32, b *float32, n 
 //go:noescape
 func copyRowsAVX2(dst *float32, src *float32, srcStep int, rows int)
 
+// winogradInputAVX2 transforms tiles of 6×6 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradInputAVX2(args *byte)
+
+// winogradWeights3AVX2 transforms tiles of 3×3 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradWeights3AVX2(args *byte)
+
+// winogradOutput3AVX2 transforms tiles of 6×6 into 4×4; see winogradArgs.
+//
+//go:noescape
+func winogradOutput3AVX2(args *byte)
+
+// winogradWeights4AVX2 transforms tiles of 4×4 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradWeights4AVX2(args *byte)
+
+// winogradOutput4AVX2 transforms tiles of 6×6 into 3×3; see winogradArgs.
+//
+//go:noescape
+func winogradOutput4AVX2(args *byte)
+
+// winogradWeights5AVX2 transforms tiles of 5×5 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradWeights5AVX2(args *byte)
+
+// winogradOutput5AVX2 transforms tiles of 6×6 into 2×2; see winogradArgs.
+//
+//go:noescape
+func winogradOutput5AVX2(args *byte)
+
 // transpose8AVX2 writes the transpose of 8 rows of 8·blocks elements; steps are in bytes.
 //
 //go:noescape

@@ -7256,6 +7256,2486 @@ row:
 	VZEROUPPER
 	RET
 
+DATA winogradConstantsAVX2<>+0(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+4(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+8(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+12(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+16(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+20(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+24(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+28(SB)/4, $0xc0200000
+DATA winogradConstantsAVX2<>+32(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+36(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+40(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+44(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+48(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+52(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+56(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+60(SB)/4, $0xc0000000
+DATA winogradConstantsAVX2<>+64(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+68(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+72(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+76(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+80(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+84(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+88(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+92(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX2<>+96(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+100(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+104(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+108(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+112(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+116(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+120(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+124(SB)/4, $0xbf000000
+DATA winogradConstantsAVX2<>+128(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+132(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+136(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+140(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+144(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+148(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+152(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+156(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX2<>+160(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+164(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+168(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+172(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+176(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+180(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+184(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+188(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX2<>+192(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+196(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+200(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+204(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+208(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+212(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+216(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+220(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX2<>+224(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+228(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+232(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+236(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+240(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+244(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+248(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+252(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX2<>+256(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+260(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+264(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+268(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+272(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+276(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+280(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+284(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX2<>+288(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+292(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+296(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+300(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+304(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+308(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+312(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+316(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX2<>+320(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+324(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+328(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+332(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+336(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+340(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+344(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+348(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX2<>+352(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+356(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+360(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+364(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+368(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+372(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+376(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+380(SB)/4, $0x3f000000
+DATA winogradConstantsAVX2<>+384(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+388(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+392(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+396(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+400(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+404(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+408(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+412(SB)/4, $0x40000000
+DATA winogradConstantsAVX2<>+416(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+420(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+424(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+428(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+432(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+436(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+440(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+444(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX2<>+448(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+452(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+456(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+460(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+464(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+468(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+472(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+476(SB)/4, $0x403504f3
+DATA winogradConstantsAVX2<>+480(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+484(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+488(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+492(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+496(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+500(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+504(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+508(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX2<>+512(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+516(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+520(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+524(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+528(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+532(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+536(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+540(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX2<>+544(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+548(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+552(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+556(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+560(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+564(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+568(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+572(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX2<>+576(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+580(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+584(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+588(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+592(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+596(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+600(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX2<>+604(SB)/4, $0x3f2aaaab
+GLOBL winogradConstantsAVX2<>(SB), RODATA|NOPTR, $608
+
+// func winogradInputAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 192(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 384(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 576(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 768(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 960(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 32(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 224(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 416(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 608(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 800(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 992(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 64(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 256(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 448(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 640(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 832(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1024(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 96(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 288(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 480(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 672(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 864(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1056(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 128(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 320(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 512(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 704(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 896(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1088(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 160(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 352(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 544(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 736(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 928(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1120(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     96(DI), Y3
+	VMOVUPS     128(DI), Y4
+	VMOVUPS     160(DI), Y5
+	MOVQ        R10, R11
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y0
+	VMOVUPS     224(DI), Y1
+	VMOVUPS     256(DI), Y2
+	VMOVUPS     288(DI), Y3
+	VMOVUPS     320(DI), Y4
+	VMOVUPS     352(DI), Y5
+	MOVQ        R10, R11
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	VMOVUPS     480(DI), Y3
+	VMOVUPS     512(DI), Y4
+	VMOVUPS     544(DI), Y5
+	MOVQ        R10, R11
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Y0
+	VMOVUPS     608(DI), Y1
+	VMOVUPS     640(DI), Y2
+	VMOVUPS     672(DI), Y3
+	VMOVUPS     704(DI), Y4
+	VMOVUPS     736(DI), Y5
+	MOVQ        R10, R11
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Y0
+	VMOVUPS     800(DI), Y1
+	VMOVUPS     832(DI), Y2
+	VMOVUPS     864(DI), Y3
+	VMOVUPS     896(DI), Y4
+	VMOVUPS     928(DI), Y5
+	MOVQ        R10, R11
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     960(DI), Y0
+	VMOVUPS     992(DI), Y1
+	VMOVUPS     1024(DI), Y2
+	VMOVUPS     1056(DI), Y3
+	VMOVUPS     1088(DI), Y4
+	VMOVUPS     1120(DI), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradWeights3AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradWeights3AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	VMOVUPS     Y0, (DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 96(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 192(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 288(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 384(DI)
+	VMOVUPS     Y2, 480(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	VMOVUPS     Y0, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 128(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 224(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 320(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 416(DI)
+	VMOVUPS     Y2, 512(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y2
+	VMOVUPS     Y0, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 160(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 352(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 448(DI)
+	VMOVUPS     Y2, 544(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     96(DI), Y0
+	VMOVUPS     128(DI), Y1
+	VMOVUPS     160(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y0
+	VMOVUPS     224(DI), Y1
+	VMOVUPS     256(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     288(DI), Y0
+	VMOVUPS     320(DI), Y1
+	VMOVUPS     352(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     480(DI), Y0
+	VMOVUPS     512(DI), Y1
+	VMOVUPS     544(DI), Y2
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput3AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradOutput3AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         80(AX), DI
+	XORQ         R8, R8
+	MOVQ         96(AX), R9
+	VMOVUPS      (R9), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS 104(AX), Y2
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, (DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 192(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VMOVUPS     Y3, 384(DI)
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 576(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 224(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VMOVUPS     Y3, 416(DI)
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 608(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VMOVUPS     Y3, 448(DI)
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 640(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 288(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VMOVUPS     Y3, 480(DI)
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 672(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VMOVUPS     Y3, 512(DI)
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 704(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y7
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 160(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VMOVUPS     Y3, 544(DI)
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 736(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	MOVQ        88(AX), R11
+	VMOVUPS     (DI), Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     64(DI), Y5
+	VMOVUPS     96(DI), Y6
+	VMOVUPS     128(DI), Y7
+	VMOVUPS     160(DI), Y8
+	MOVQ        R10, R12
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y3
+	VMOVUPS     224(DI), Y4
+	VMOVUPS     256(DI), Y5
+	VMOVUPS     288(DI), Y6
+	VMOVUPS     320(DI), Y7
+	VMOVUPS     352(DI), Y8
+	MOVQ        R10, R12
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y3
+	VMOVUPS     416(DI), Y4
+	VMOVUPS     448(DI), Y5
+	VMOVUPS     480(DI), Y6
+	VMOVUPS     512(DI), Y7
+	VMOVUPS     544(DI), Y8
+	MOVQ        R10, R12
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Y3
+	VMOVUPS     608(DI), Y4
+	VMOVUPS     640(DI), Y5
+	VMOVUPS     672(DI), Y6
+	VMOVUPS     704(DI), Y7
+	VMOVUPS     736(DI), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+416(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func winogradWeights4AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradWeights4AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, (DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 128(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 384(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 512(DI)
+	VMOVUPS     Y3, 640(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 160(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 288(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 416(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 544(DI)
+	VMOVUPS     Y3, 672(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 192(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 448(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 576(DI)
+	VMOVUPS     Y3, 704(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	VMOVUPS     Y0, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 224(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 480(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 608(DI)
+	VMOVUPS     Y3, 736(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     96(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     128(DI), Y0
+	VMOVUPS     160(DI), Y1
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     224(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     256(DI), Y0
+	VMOVUPS     288(DI), Y1
+	VMOVUPS     320(DI), Y2
+	VMOVUPS     352(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	VMOVUPS     480(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     512(DI), Y0
+	VMOVUPS     544(DI), Y1
+	VMOVUPS     576(DI), Y2
+	VMOVUPS     608(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     640(DI), Y0
+	VMOVUPS     672(DI), Y1
+	VMOVUPS     704(DI), Y2
+	VMOVUPS     736(DI), Y3
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput4AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradOutput4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         80(AX), DI
+	XORQ         R8, R8
+	MOVQ         96(AX), R9
+	VMOVUPS      (R9), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS 104(AX), Y2
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, (DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 192(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 384(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 224(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 416(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 448(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 288(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 480(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 512(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y7
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 160(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VMOVUPS     Y3, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 544(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	MOVQ        88(AX), R11
+	VMOVUPS     (DI), Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     64(DI), Y5
+	VMOVUPS     96(DI), Y6
+	VMOVUPS     128(DI), Y7
+	VMOVUPS     160(DI), Y8
+	MOVQ        R10, R12
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y3
+	VMOVUPS     224(DI), Y4
+	VMOVUPS     256(DI), Y5
+	VMOVUPS     288(DI), Y6
+	VMOVUPS     320(DI), Y7
+	VMOVUPS     352(DI), Y8
+	MOVQ        R10, R12
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y3
+	VMOVUPS     416(DI), Y4
+	VMOVUPS     448(DI), Y5
+	VMOVUPS     480(DI), Y6
+	VMOVUPS     512(DI), Y7
+	VMOVUPS     544(DI), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+352(SB), Y9, Y3
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y5, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func winogradWeights5AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradWeights5AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	VMOVUPS     Y0, (DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, 160(DI)
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 480(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 640(DI)
+	VMOVUPS     Y4, 800(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	VMOVUPS     Y0, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, 192(DI)
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 512(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 672(DI)
+	VMOVUPS     Y4, 832(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	VMOVUPS     Y0, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, 224(DI)
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 384(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 544(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 704(DI)
+	VMOVUPS     Y4, 864(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	VMOVUPS     Y0, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, 256(DI)
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 416(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 576(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 736(DI)
+	VMOVUPS     Y4, 896(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	VMOVUPS     Y0, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, 288(DI)
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 448(DI)
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 608(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 768(DI)
+	VMOVUPS     Y4, 928(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     96(DI), Y3
+	VMOVUPS     128(DI), Y4
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     160(DI), Y0
+	VMOVUPS     192(DI), Y1
+	VMOVUPS     224(DI), Y2
+	VMOVUPS     256(DI), Y3
+	VMOVUPS     288(DI), Y4
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     320(DI), Y0
+	VMOVUPS     352(DI), Y1
+	VMOVUPS     384(DI), Y2
+	VMOVUPS     416(DI), Y3
+	VMOVUPS     448(DI), Y4
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     480(DI), Y0
+	VMOVUPS     512(DI), Y1
+	VMOVUPS     544(DI), Y2
+	VMOVUPS     576(DI), Y3
+	VMOVUPS     608(DI), Y4
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     640(DI), Y0
+	VMOVUPS     672(DI), Y1
+	VMOVUPS     704(DI), Y2
+	VMOVUPS     736(DI), Y3
+	VMOVUPS     768(DI), Y4
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     800(DI), Y0
+	VMOVUPS     832(DI), Y1
+	VMOVUPS     864(DI), Y2
+	VMOVUPS     896(DI), Y3
+	VMOVUPS     928(DI), Y4
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+160(SB), Y0, Y5
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y1, Y6
+	VFMADD231PS winogradConstantsAVX2<>+224(SB), Y2, Y5
+	VFMADD231PS winogradConstantsAVX2<>+480(SB), Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+544(SB), Y4, Y5
+	VADDPS      Y6, Y5, Y7
+	VMOVUPS     Y7, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+256(SB), Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+288(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y3, Y1
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y0
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput5AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradOutput5AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         80(AX), DI
+	XORQ         R8, R8
+	MOVQ         96(AX), R9
+	VMOVUPS      (R9), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS 104(AX), Y2
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, (DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 192(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 224(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 256(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 288(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 320(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y7
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     Y3, 160(DI)
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VMOVUPS     Y3, 352(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	MOVQ        88(AX), R11
+	VMOVUPS     (DI), Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     64(DI), Y5
+	VMOVUPS     96(DI), Y6
+	VMOVUPS     128(DI), Y7
+	VMOVUPS     160(DI), Y8
+	MOVQ        R10, R12
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y3
+	VMOVUPS     224(DI), Y4
+	VMOVUPS     256(DI), Y5
+	VMOVUPS     288(DI), Y6
+	VMOVUPS     320(DI), Y7
+	VMOVUPS     352(DI), Y8
+	VADDPS      Y5, Y4, Y9
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y3, Y3
+	VADDPS      Y5, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y4, Y3
+	VFMADD231PS winogradConstantsAVX2<>+128(SB), Y6, Y3
+	VADDPS      Y8, Y3, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VADDPS      (R11)(R9*1), Y3, Y3
+	VMAXPS      Y3, Y2, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 // Requires: AVX
 TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40

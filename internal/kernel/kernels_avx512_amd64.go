@@ -208,3 +208,38 @@ func rmspropAVX512(p *float32, dp *float32, s *float32, a *float32, b *float32, 
 //
 //go:noescape
 func copyRowsAVX512(dst *float32, src *float32, srcStep int, rows int)
+
+// winogradInputAVX512 transforms tiles of 6×6 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradInputAVX512(args *byte)
+
+// winogradWeights3AVX512 transforms tiles of 3×3 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradWeights3AVX512(args *byte)
+
+// winogradOutput3AVX512 transforms tiles of 6×6 into 4×4; see winogradArgs.
+//
+//go:noescape
+func winogradOutput3AVX512(args *byte)
+
+// winogradWeights4AVX512 transforms tiles of 4×4 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradWeights4AVX512(args *byte)
+
+// winogradOutput4AVX512 transforms tiles of 6×6 into 3×3; see winogradArgs.
+//
+//go:noescape
+func winogradOutput4AVX512(args *byte)
+
+// winogradWeights5AVX512 transforms tiles of 5×5 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradWeights5AVX512(args *byte)
+
+// winogradOutput5AVX512 transforms tiles of 6×6 into 2×2; see winogradArgs.
+//
+//go:noescape
+func winogradOutput5AVX512(args *byte)

@@ -8173,3 +8173,2635 @@ row:
 	JNZ     row
 	VZEROUPPER
 	RET
+
+DATA winogradConstantsAVX512<>+0(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+4(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+8(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+12(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+16(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+20(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+24(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+28(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+32(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+36(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+40(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+44(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+48(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+52(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+56(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+60(SB)/4, $0xc0200000
+DATA winogradConstantsAVX512<>+64(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+68(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+72(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+76(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+80(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+84(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+88(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+92(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+96(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+100(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+104(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+108(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+112(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+116(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+120(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+124(SB)/4, $0xc0000000
+DATA winogradConstantsAVX512<>+128(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+132(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+136(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+140(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+144(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+148(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+152(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+156(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+160(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+164(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+168(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+172(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+176(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+180(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+184(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+188(SB)/4, $0x3f3504f3
+DATA winogradConstantsAVX512<>+192(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+196(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+200(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+204(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+208(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+212(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+216(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+220(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+224(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+228(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+232(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+236(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+240(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+244(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+248(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+252(SB)/4, $0xbf000000
+DATA winogradConstantsAVX512<>+256(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+260(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+264(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+268(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+272(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+276(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+280(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+284(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+288(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+292(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+296(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+300(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+304(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+308(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+312(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+316(SB)/4, $0x3fb504f3
+DATA winogradConstantsAVX512<>+320(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+324(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+328(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+332(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+336(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+340(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+344(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+348(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+352(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+356(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+360(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+364(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+368(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+372(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+376(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+380(SB)/4, $0xbf2aaaab
+DATA winogradConstantsAVX512<>+384(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+388(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+392(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+396(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+400(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+404(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+408(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+412(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+416(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+420(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+424(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+428(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+432(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+436(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+440(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+444(SB)/4, $0xbef15bef
+DATA winogradConstantsAVX512<>+448(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+452(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+456(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+460(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+464(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+468(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+472(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+476(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+480(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+484(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+488(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+492(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+496(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+500(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+504(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+508(SB)/4, $0xbeaaaaab
+DATA winogradConstantsAVX512<>+512(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+516(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+520(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+524(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+528(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+532(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+536(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+540(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+544(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+548(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+552(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+556(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+560(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+564(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+568(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+572(SB)/4, $0x3e2aaaab
+DATA winogradConstantsAVX512<>+576(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+580(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+584(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+588(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+592(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+596(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+600(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+604(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+608(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+612(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+616(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+620(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+624(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+628(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+632(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+636(SB)/4, $0x3e715bef
+DATA winogradConstantsAVX512<>+640(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+644(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+648(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+652(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+656(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+660(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+664(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+668(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+672(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+676(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+680(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+684(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+688(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+692(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+696(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+700(SB)/4, $0x3eaaaaab
+DATA winogradConstantsAVX512<>+704(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+708(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+712(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+716(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+720(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+724(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+728(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+732(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+736(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+740(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+744(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+748(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+752(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+756(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+760(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+764(SB)/4, $0x3f000000
+DATA winogradConstantsAVX512<>+768(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+772(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+776(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+780(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+784(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+788(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+792(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+796(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+800(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+804(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+808(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+812(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+816(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+820(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+824(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+828(SB)/4, $0x40000000
+DATA winogradConstantsAVX512<>+832(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+836(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+840(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+844(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+848(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+852(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+856(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+860(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+864(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+868(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+872(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+876(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+880(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+884(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+888(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+892(SB)/4, $0x3eb504f3
+DATA winogradConstantsAVX512<>+896(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+900(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+904(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+908(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+912(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+916(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+920(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+924(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+928(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+932(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+936(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+940(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+944(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+948(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+952(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+956(SB)/4, $0x403504f3
+DATA winogradConstantsAVX512<>+960(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+964(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+968(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+972(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+976(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+980(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+984(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+988(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+992(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+996(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1000(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1004(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1008(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1012(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1016(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1020(SB)/4, $0xbe715bef
+DATA winogradConstantsAVX512<>+1024(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1028(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1032(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1036(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1040(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1044(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1048(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1052(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1056(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1060(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1064(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1068(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1072(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1076(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1080(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1084(SB)/4, $0x3ef15bef
+DATA winogradConstantsAVX512<>+1088(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1092(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1096(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1100(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1104(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1108(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1112(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1116(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1120(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1124(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1128(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1132(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1136(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1140(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1144(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1148(SB)/4, $0xbe2aaaab
+DATA winogradConstantsAVX512<>+1152(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1156(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1160(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1164(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1168(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1172(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1176(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1180(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1184(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1188(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1192(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1196(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1200(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1204(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1208(SB)/4, $0x3f2aaaab
+DATA winogradConstantsAVX512<>+1212(SB)/4, $0x3f2aaaab
+GLOBL winogradConstantsAVX512<>(SB), RODATA|NOPTR, $1216
+
+// func winogradInputAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradInputAVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 384(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 768(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1152(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1536(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 1920(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 64(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 448(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 832(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1216(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1600(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 1984(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 128(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 512(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 896(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1280(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1664(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2048(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 192(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 576(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 960(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1344(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1728(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2112(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 256(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 640(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 1024(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1408(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1792(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2176(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 320(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 704(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 1088(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1472(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1856(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2240(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	VMOVUPS     192(DI), Z3
+	VMOVUPS     256(DI), Z4
+	VMOVUPS     320(DI), Z5
+	MOVQ        R10, R11
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z0
+	VMOVUPS     448(DI), Z1
+	VMOVUPS     512(DI), Z2
+	VMOVUPS     576(DI), Z3
+	VMOVUPS     640(DI), Z4
+	VMOVUPS     704(DI), Z5
+	MOVQ        R10, R11
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z0
+	VMOVUPS     832(DI), Z1
+	VMOVUPS     896(DI), Z2
+	VMOVUPS     960(DI), Z3
+	VMOVUPS     1024(DI), Z4
+	VMOVUPS     1088(DI), Z5
+	MOVQ        R10, R11
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1152(DI), Z0
+	VMOVUPS     1216(DI), Z1
+	VMOVUPS     1280(DI), Z2
+	VMOVUPS     1344(DI), Z3
+	VMOVUPS     1408(DI), Z4
+	VMOVUPS     1472(DI), Z5
+	MOVQ        R10, R11
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1536(DI), Z0
+	VMOVUPS     1600(DI), Z1
+	VMOVUPS     1664(DI), Z2
+	VMOVUPS     1728(DI), Z3
+	VMOVUPS     1792(DI), Z4
+	VMOVUPS     1856(DI), Z5
+	MOVQ        R10, R11
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1920(DI), Z0
+	VMOVUPS     1984(DI), Z1
+	VMOVUPS     2048(DI), Z2
+	VMOVUPS     2112(DI), Z3
+	VMOVUPS     2176(DI), Z4
+	VMOVUPS     2240(DI), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradWeights3AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeights3AVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	VMOVUPS     Z0, (DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 192(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 384(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 576(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 768(DI)
+	VMOVUPS     Z2, 960(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	VMOVUPS     Z0, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 256(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 448(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 640(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 832(DI)
+	VMOVUPS     Z2, 1024(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z2
+	VMOVUPS     Z0, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 320(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 704(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 896(DI)
+	VMOVUPS     Z2, 1088(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Z0
+	VMOVUPS     256(DI), Z1
+	VMOVUPS     320(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z0
+	VMOVUPS     448(DI), Z1
+	VMOVUPS     512(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Z0
+	VMOVUPS     640(DI), Z1
+	VMOVUPS     704(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z0
+	VMOVUPS     832(DI), Z1
+	VMOVUPS     896(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     960(DI), Z0
+	VMOVUPS     1024(DI), Z1
+	VMOVUPS     1088(DI), Z2
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Z2, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput3AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutput3AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         80(AX), DI
+	XORQ         R8, R8
+	MOVQ         96(AX), R9
+	VMOVUPS      (R9), Z0
+	VPXORD       Z1, Z1, Z1
+	VBROADCASTSS 104(AX), Z2
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, (DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 384(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VMOVUPS     Z3, 768(DI)
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1152(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 448(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VMOVUPS     Z3, 832(DI)
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1216(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VMOVUPS     Z3, 896(DI)
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1280(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 576(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VMOVUPS     Z3, 960(DI)
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1344(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VMOVUPS     Z3, 1024(DI)
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1408(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z7
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 320(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VMOVUPS     Z3, 1088(DI)
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1472(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	MOVQ        88(AX), R11
+	VMOVUPS     (DI), Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     128(DI), Z5
+	VMOVUPS     192(DI), Z6
+	VMOVUPS     256(DI), Z7
+	VMOVUPS     320(DI), Z8
+	MOVQ        R10, R12
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     448(DI), Z4
+	VMOVUPS     512(DI), Z5
+	VMOVUPS     576(DI), Z6
+	VMOVUPS     640(DI), Z7
+	VMOVUPS     704(DI), Z8
+	MOVQ        R10, R12
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z3
+	VMOVUPS     832(DI), Z4
+	VMOVUPS     896(DI), Z5
+	VMOVUPS     960(DI), Z6
+	VMOVUPS     1024(DI), Z7
+	VMOVUPS     1088(DI), Z8
+	MOVQ        R10, R12
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     1152(DI), Z3
+	VMOVUPS     1216(DI), Z4
+	VMOVUPS     1280(DI), Z5
+	VMOVUPS     1344(DI), Z6
+	VMOVUPS     1408(DI), Z7
+	VMOVUPS     1472(DI), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+832(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func winogradWeights4AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeights4AVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, (DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 256(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 768(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1024(DI)
+	VMOVUPS     Z3, 1280(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 320(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 576(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 832(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1088(DI)
+	VMOVUPS     Z3, 1344(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 384(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 896(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1152(DI)
+	VMOVUPS     Z3, 1408(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	VMOVUPS     Z0, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 448(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 960(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1216(DI)
+	VMOVUPS     Z3, 1472(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	VMOVUPS     192(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     256(DI), Z0
+	VMOVUPS     320(DI), Z1
+	VMOVUPS     384(DI), Z2
+	VMOVUPS     448(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     512(DI), Z0
+	VMOVUPS     576(DI), Z1
+	VMOVUPS     640(DI), Z2
+	VMOVUPS     704(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z0
+	VMOVUPS     832(DI), Z1
+	VMOVUPS     896(DI), Z2
+	VMOVUPS     960(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1024(DI), Z0
+	VMOVUPS     1088(DI), Z1
+	VMOVUPS     1152(DI), Z2
+	VMOVUPS     1216(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1280(DI), Z0
+	VMOVUPS     1344(DI), Z1
+	VMOVUPS     1408(DI), Z2
+	VMOVUPS     1472(DI), Z3
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Z3, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput4AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutput4AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         80(AX), DI
+	XORQ         R8, R8
+	MOVQ         96(AX), R9
+	VMOVUPS      (R9), Z0
+	VPXORD       Z1, Z1, Z1
+	VBROADCASTSS 104(AX), Z2
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, (DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 384(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 768(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 448(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 832(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 896(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 576(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 960(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1024(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z7
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 320(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VMOVUPS     Z3, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 1088(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	MOVQ        88(AX), R11
+	VMOVUPS     (DI), Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     128(DI), Z5
+	VMOVUPS     192(DI), Z6
+	VMOVUPS     256(DI), Z7
+	VMOVUPS     320(DI), Z8
+	MOVQ        R10, R12
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     448(DI), Z4
+	VMOVUPS     512(DI), Z5
+	VMOVUPS     576(DI), Z6
+	VMOVUPS     640(DI), Z7
+	VMOVUPS     704(DI), Z8
+	MOVQ        R10, R12
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z3
+	VMOVUPS     832(DI), Z4
+	VMOVUPS     896(DI), Z5
+	VMOVUPS     960(DI), Z6
+	VMOVUPS     1024(DI), Z7
+	VMOVUPS     1088(DI), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+704(SB), Z9, Z3
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z5, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func winogradWeights5AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeights5AVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	VMOVUPS     Z0, (DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, 320(DI)
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 960(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1280(DI)
+	VMOVUPS     Z4, 1600(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	VMOVUPS     Z0, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, 384(DI)
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 1024(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1344(DI)
+	VMOVUPS     Z4, 1664(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	VMOVUPS     Z0, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, 448(DI)
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, 768(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 1088(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1408(DI)
+	VMOVUPS     Z4, 1728(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	VMOVUPS     Z0, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, 512(DI)
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, 832(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 1152(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1472(DI)
+	VMOVUPS     Z4, 1792(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	VMOVUPS     Z0, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, 576(DI)
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, 896(DI)
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 1216(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1536(DI)
+	VMOVUPS     Z4, 1856(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	VMOVUPS     192(DI), Z3
+	VMOVUPS     256(DI), Z4
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     320(DI), Z0
+	VMOVUPS     384(DI), Z1
+	VMOVUPS     448(DI), Z2
+	VMOVUPS     512(DI), Z3
+	VMOVUPS     576(DI), Z4
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     640(DI), Z0
+	VMOVUPS     704(DI), Z1
+	VMOVUPS     768(DI), Z2
+	VMOVUPS     832(DI), Z3
+	VMOVUPS     896(DI), Z4
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     960(DI), Z0
+	VMOVUPS     1024(DI), Z1
+	VMOVUPS     1088(DI), Z2
+	VMOVUPS     1152(DI), Z3
+	VMOVUPS     1216(DI), Z4
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1280(DI), Z0
+	VMOVUPS     1344(DI), Z1
+	VMOVUPS     1408(DI), Z2
+	VMOVUPS     1472(DI), Z3
+	VMOVUPS     1536(DI), Z4
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z4, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1600(DI), Z0
+	VMOVUPS     1664(DI), Z1
+	VMOVUPS     1728(DI), Z2
+	VMOVUPS     1792(DI), Z3
+	VMOVUPS     1856(DI), Z4
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+320(SB), Z0, Z5
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z1, Z6
+	VFMADD231PS winogradConstantsAVX512<>+448(SB), Z2, Z5
+	VFMADD231PS winogradConstantsAVX512<>+960(SB), Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+1088(SB), Z4, Z5
+	VADDPS      Z6, Z5, Z7
+	VMOVUPS     Z7, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+512(SB), Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+576(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z3, Z1
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z0
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Z4, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradOutput5AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradOutput5AVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         16(AX), CX
+	MOVQ         24(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         80(AX), DI
+	XORQ         R8, R8
+	MOVQ         96(AX), R9
+	VMOVUPS      (R9), Z0
+	VPXORD       Z1, Z1, Z1
+	VBROADCASTSS 104(AX), Z2
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, (DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 384(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 448(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 512(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 576(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 640(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z7
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VMOVUPS     Z3, 320(DI)
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VMOVUPS     Z3, 704(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	MOVQ        88(AX), R11
+	VMOVUPS     (DI), Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     128(DI), Z5
+	VMOVUPS     192(DI), Z6
+	VMOVUPS     256(DI), Z7
+	VMOVUPS     320(DI), Z8
+	MOVQ        R10, R12
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        SI, R12
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R12)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z3
+	VMOVUPS     448(DI), Z4
+	VMOVUPS     512(DI), Z5
+	VMOVUPS     576(DI), Z6
+	VMOVUPS     640(DI), Z7
+	VMOVUPS     704(DI), Z8
+	VADDPS      Z5, Z4, Z9
+	VSUBPS      Z5, Z4, Z4
+	VADDPS      Z7, Z6, Z5
+	VSUBPS      Z7, Z6, Z6
+	VADDPS      Z9, Z3, Z3
+	VADDPS      Z5, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z4, Z3
+	VFMADD231PS winogradConstantsAVX512<>+256(SB), Z6, Z3
+	VADDPS      Z8, Z3, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VADDPS      (R11)(R9*1), Z3, Z3
+	VMAXPS      Z3, Z2, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET

@@ -18,7 +18,8 @@ func portableSet() *Set {
 		poolMaximum: portablePoolMax, gather8: portableGather8, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
 		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
-		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
+		winograd: portableWinograd(),
+		adam:     portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
 	}
 	for rows := 1; rows <= 5; rows++ {
 		for vectors := 1; rows*vectors <= 12; vectors++ {

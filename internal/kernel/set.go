@@ -21,6 +21,7 @@ type Set struct {
 	gather8                    func(args *byte)
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)
+	winograd                   winogradTransforms
 
 	relu         func(y, x *float32, n int)
 	reluGradient func(dx, dy, y *float32, n int)

@@ -30,6 +30,11 @@ func avx2Set() *Set {
 		poolMaximum: poolMaxAVX2, transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX2,
 		relu: reluAVX2, reluGradient: reluGradientAVX2, multiply: multiplyAVX2, addScaled: addScaledAVX2,
 		bytes: bytesAVX2, sums: sumsAVX2, penalty: penaltyAVX2,
+		winograd: winogradTransforms{
+			input:   winogradInputAVX2,
+			weights: [...]func(args *byte){3: winogradWeights3AVX2, 4: winogradWeights4AVX2, 5: winogradWeights5AVX2},
+			output:  [...]func(args *byte){3: winogradOutput3AVX2, 4: winogradOutput4AVX2, 5: winogradOutput5AVX2},
+		},
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
 	}
 }
@@ -48,6 +53,11 @@ func avx512Set() *Set {
 		poolMaximum: poolMaxAVX512, transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX512,
 		relu: reluAVX512, reluGradient: reluGradientAVX512, multiply: multiplyAVX512, addScaled: addScaledAVX512,
 		bytes: bytesAVX512, sums: sumsAVX512, penalty: penaltyAVX512,
+		winograd: winogradTransforms{
+			input:   winogradInputAVX512,
+			weights: [...]func(args *byte){3: winogradWeights3AVX512, 4: winogradWeights4AVX512, 5: winogradWeights5AVX512},
+			output:  [...]func(args *byte){3: winogradOutput3AVX512, 4: winogradOutput4AVX512, 5: winogradOutput5AVX512},
+		},
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,
 	}
 }

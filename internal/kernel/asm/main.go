@@ -35,6 +35,7 @@ func main() {
 	v.elementwise()
 	v.optimisers()
 	v.copyRows()
+	v.winograd()
 	if !v.wide {
 		transpose()
 		gather()

@@ -1,0 +1,235 @@
+package kernel
+
+import (
+	"slices"
+	"unsafe"
+)
+
+// winogradConv2D is the forward pass of a convolution by Winograd's minimal filtering; winograd.go has the mathematics. It
+// takes the images of an item through three steps: tiles are transformed, 36 matrix products of tiles × channels by
+// channels × filters multiply them with the transformed weights, and the products are transformed back, a panel of
+// filters at a time.
+//
+// It differs from the direct sum in two ways. Its rounding depends on the place in a tile, so that positions that are
+// equal are so only up to rounding, and the first of them need not win a maximum. And one element that is not finite
+// spoils its whole tile: where any result is not finite, the batch is computed again directly.
+type winogradConv2D struct {
+	conv            *Conv2D
+	transforms      *winogradTransforms
+	size            int // of an output tile's side
+	tiles           int // of an image
+	images          int // of an item
+	source          []int64
+	rows            []int64 // of transformed tiles
+	panelRows       []int64 // of products of a full panel
+	narrowRows      []int64
+	output          []int64 // where in y, or in scratch, a tile's results go
+	entries         []poolEntry
+	filters         []int64 // where filters start in weights, and in transformed
+	transformed     []int64
+	weights, packed []float32
+	work            []winogradWork
+
+	weightsTask, packTask, forwardTask func(worker, item int)
+}
+
+// winogradWork is a thread's memory.
+type winogradWork struct {
+	args            winogradArgs
+	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
+	tile, check     []float32
+	_               [64]byte
+}
+
+const (
+	// winogradItemTiles is how many tiles an item aims at: a multiple of tile heights, few enough that the transformed tiles,
+	// their products and the weights stay in the second-level cache.
+	winogradItemTiles = 32
+	// winogradMaxTiles bounds the tiles of an image: more would leave the cache.
+	winogradMaxTiles = 256
+	// winogradGap is the elements between the planes of a tile's elements, a cache line: without it, planes whose size is a
+	// power of two would compete for the same lines.
+	winogradGap = 16
+	// winogradMinChannels: with fewer, the transforms cost more than the products save.
+	winogradMinChannels = 16
+)
+
+// newWinogradConv2D returns nil where the direct sum is the better way.
+func newWinogradConv2D(c *Conv2D) *winogradConv2D {
+	f, set := &c.config, c.engine.Set
+	if f.KernelHeight != f.KernelWidth || f.KernelHeight < winogradSmallest || f.KernelHeight > winogradLargest ||
+		f.StrideHeight != 1 || f.StrideWidth != 1 || min(f.Channels, f.Filters) < winogradMinChannels ||
+		f.Channels%set.lanes != 0 || f.Filters%set.lanes != 0 {
+		return nil
+	}
+	size := winogradTile + 1 - f.KernelHeight
+	down, across := ceil(c.convHeight, size), ceil(c.convWidth, size)
+	if min(c.convHeight, c.convWidth) < size || down*across > winogradMaxTiles {
+		return nil
+	}
+	w := &winogradConv2D{conv: c, transforms: &set.winograd, size: size, tiles: down * across}
+	w.images = min(max(1, winogradItemTiles/w.tiles), f.Batch)
+	w.plan(down, across)
+	w.weights = aligned(winogradElements * (f.Filters*f.Channels + winogradGap))
+	w.packed = aligned(winogradElements * c.columns.padded() * f.Channels)
+	w.work = make([]winogradWork, c.engine.Pool.Threads())
+	tiles := w.images * w.tiles
+	for i := range w.work {
+		w.work[i] = winogradWork{
+			input:    aligned(winogradElements * (tiles*f.Channels + winogradGap)),
+			products: aligned(winogradElements * (tiles*set.panel() + winogradGap)),
+			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes),
+		}
+	}
+	w.weightsTask, w.packTask, w.forwardTask = w.transformFilter, w.packPanel, w.forwardItem
+	return w
+}
+
+// plan makes the tables of an item. The last tiles of a row or column are moved back to where they fit, over their
+// neighbours: what two tiles compute is stored twice.
+func (w *winogradConv2D) plan(down, across int) {
+	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
+	positions, step := c.convHeight*c.convWidth, 4*f.Filters
+	if f.MaxPool != nil {
+		step = 4 * panel
+	}
+	for image := range w.images {
+		for t := range w.tiles {
+			i, j := min(t/across*w.size, c.convHeight-w.size), min(t%across*w.size, c.convWidth-w.size)
+			at := image*w.tiles + t
+			w.source = append(w.source, int64(4*image*c.imageSize+c.position(i, j)))
+			w.output = append(w.output, int64((image*positions+i*c.convWidth+j)*step))
+			w.rows = append(w.rows, int64(4*at*f.Channels))
+			w.panelRows = append(w.panelRows, int64(4*at*panel))
+			w.narrowRows = append(w.narrowRows, int64(4*at*c.engine.Set.lanes))
+		}
+		if f.MaxPool != nil {
+			w.planWindows(image*positions*step, step)
+		}
+	}
+	for o := range f.Filters {
+		w.filters = append(w.filters, int64(4*o*c.depth))
+		w.transformed = append(w.transformed, int64(4*o*f.Channels))
+	}
+}
+
+// planWindows lists the elements of all pooling windows of an image, whose positions lie in scratch in order.
+func (w *winogradConv2D) planWindows(image, step int) {
+	c, pool := w.conv, w.conv.config.MaxPool
+	for window := range c.outHeight * c.outWidth {
+		end := len(w.entries) + pool.Height*pool.Width
+		c.visitWindow(window, func(position, i, j int) {
+			w.entries = append(w.entries, poolEntry{src: int32(image + (i*c.convWidth+j)*step), position: int32(position)})
+		})
+		w.entries = padWindow(w.entries, end)
+	}
+}
+
+// scratch returns the elements that a thread needs for the positions of an item before they are pooled.
+func (w *winogradConv2D) scratch() int {
+	return w.images * w.conv.convHeight * w.conv.convWidth * w.conv.engine.Set.panel()
+}
+
+// forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is to be computed directly.
+func (w *winogradConv2D) forward() (finite bool) {
+	c, pool := w.conv, w.conv.engine.Pool
+	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
+	pool.Run(winogradElements*c.columns.count(), w.packTask)
+	for i := range w.work {
+		clear(w.work[i].check)
+	}
+	pool.Run(ceil(c.config.Batch, w.images), w.forwardTask)
+	for i := range w.work {
+		if slices.ContainsFunc(w.work[i].check, func(v float32) bool { return v != v }) {
+			return false
+		}
+	}
+	return true
+}
+
+// transformFilter transforms the weights of a block of filters.
+func (w *winogradConv2D) transformFilter(worker, block int) {
+	c, f, ws := w.conv, &w.conv.config, &w.work[worker]
+	first := block * channelBlock
+	plane := 4 * (f.Filters*f.Channels + winogradGap)
+	ws.args = winogradArgs{
+		Src: pointer(c.w), SrcOffsets: &w.filters[first], SrcRow: 4 * c.run, SrcColumn: 4 * f.Channels,
+		Dst: pointer(w.weights), DstOffsets: &w.transformed[first], DstRow: winogradTile * plane, DstColumn: plane,
+		Tiles: min(channelBlock, f.Filters-first), Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+	}
+	w.transforms.weights[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
+}
+
+// packPanel packs a panel of filters of the weights of one element.
+func (w *winogradConv2D) packPanel(_, item int) {
+	c, f := w.conv, &w.conv.config
+	element, panel := item/c.columns.count(), item%c.columns.count()
+	c.columns.packTransposed(w.panel(element, panel), w.weights[element*(f.Filters*f.Channels+winogradGap):], f.Channels, panel)
+}
+
+// panel returns where a panel of filters of the weights of an element is packed.
+func (w *winogradConv2D) panel(element, panel int) []float32 {
+	c := w.conv
+	return w.packed[(element*c.columns.padded()+c.columns.first(panel))*c.config.Channels:]
+}
+
+func (w *winogradConv2D) forwardItem(worker, item int) {
+	c, f, set := w.conv, &w.conv.config, w.conv.engine.Set
+	ws, image := &w.work[worker], item*w.images
+	images := min(w.images, f.Batch-image)
+	all, tiles := w.images*w.tiles, images*w.tiles
+	plane := 4 * (all*f.Channels + winogradGap)
+	ws.args = winogradArgs{
+		Src: c.source(image), SrcOffsets: &w.source[0], SrcRow: 4 * c.rowSize, SrcColumn: 4 * f.Channels,
+		Dst: pointer(ws.input), DstOffsets: &w.rows[0], DstRow: winogradTile * plane, DstColumn: plane,
+		Tiles: tiles, Vectors: f.Channels / set.lanes, Scratch: pointer(ws.tile),
+	}
+	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
+	for panel := range c.columns.count() {
+		width := c.columns.width(panel)
+		w.multiply(worker, panel, tiles)
+		plane := 4 * (all*width + winogradGap)
+		ws.args = winogradArgs{
+			Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
+			DstOffsets: &w.output[0], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
+			Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
+		}
+		if f.MaxPool == nil {
+			ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
+			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
+			ws.args.Floor = floor(f.ReLU)
+		} else {
+			ws.args.Dst = pointer(c.work[worker].scratch)
+			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
+		}
+		w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
+		if f.MaxPool != nil {
+			windows := c.outHeight * c.outWidth
+			c.poolPanel(&c.work[worker], w.entries, image*windows, images*windows, panel)
+		}
+	}
+}
+
+// productRows returns where the rows of products of a panel of that width start.
+func (w *winogradConv2D) productRows(width int) []int64 {
+	if width == w.conv.engine.Set.panel() {
+		return w.panelRows
+	}
+	return w.narrowRows
+}
+
+// multiply computes the products of transformed tiles and a panel of filters, one for each element of a tile.
+func (w *winogradConv2D) multiply(worker, panel, tiles int) {
+	c, channels := w.conv, w.conv.config.Channels
+	ws, a, width := &w.work[worker], &c.work[worker].product, c.columns.width(panel)
+	all := w.images * w.tiles
+	for element := range winogradElements {
+		*a = productArgs{
+			A: pointer(ws.input[element*(all*channels+winogradGap):]), AOffsets: &w.rows[0],
+			C: pointer(ws.products[element*(all*width+winogradGap):]), COffsets: &w.productRows(width)[0],
+			B: pointer(w.panel(element, panel)), Init: pointer(c.columns.zeros),
+			M: tiles, Runs: 1, Length: channels, AStep: 4, BStep: 4 * width, Floor: nan32,
+		}
+		c.engine.Set.productPanel(a, width)
+	}
+}
