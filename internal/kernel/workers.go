@@ -7,9 +7,11 @@ import (
 	"time"
 )
 
-// spinTime bounds how long a thread without work looks for it before it blocks: about the length of the serial
-// stretches between the parallel phases of a training step.
-const spinTime = 100 * time.Microsecond
+// spinTime bounds how long a thread without work looks for it before it blocks: longer than the serial stretches of a
+// training step, of which the longest is from the last phase of a step to the first of the next. In it Gorgonia's
+// TapeMachine, which runs a graph in a goroutine of its own while its caller is locked to an OS thread, hands over from one
+// OS thread to another twice.
+const spinTime = 500 * time.Microsecond
 
 // Pool runs tasks on a fixed number of threads. Its goroutines are started once and block when idle; a run allocates
 // nothing. A Pool may be shared by any number of plans and used by any number of goroutines: runs exclude each other.
@@ -24,27 +26,28 @@ type Pool struct {
 	closed  bool
 }
 
+// spinBatch is how often a waiting thread looks before it asks for the time.
+const spinBatch = 64
+
 // parker is a place where one goroutine waits for a change of value: for a while awake, then blocked.
 type parker struct {
 	value  atomic.Uint32
 	parked atomic.Bool
 	wake   chan struct{}
+	spin   time.Duration // how long awake
 }
 
 const closeHelper = ^uint32(0)
 
 // await returns the value as soon as it differs from last.
 func (p *parker) await(last uint32) uint32 {
-	start := time.Now()
-	for spin := 1; ; spin++ {
-		if v := p.value.Load(); v != last {
-			return v
-		}
-		if spin%64 == 0 {
-			if time.Since(start) > spinTime {
-				break
+	// It does not yield to the scheduler meanwhile, which would put the goroutine that is about to bring work onto this
+	// thread, and this one to wait for another thread to wake up: that cost a third of a step on two threads.
+	for start := time.Now(); time.Since(start) < p.spin; {
+		for range spinBatch {
+			if v := p.value.Load(); v != last {
+				return v
 			}
-			runtime.Gosched()
 		}
 	}
 	for {
@@ -73,9 +76,13 @@ func NewPool(threads int) *Pool {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{caller: parker{wake: make(chan struct{}, 1)}}
+	spin := spinTime
+	if threads > runtime.GOMAXPROCS(0) {
+		spin = 0 // a thread that looks for work would keep another from doing it
+	}
+	p := &Pool{caller: parker{wake: make(chan struct{}, 1), spin: spin}}
 	for range threads - 1 {
-		h := &parker{wake: make(chan struct{}, 1)}
+		h := &parker{wake: make(chan struct{}, 1), spin: spin}
 		p.helpers = append(p.helpers, h)
 		go p.help(len(p.helpers), h)
 	}
