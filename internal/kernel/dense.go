@@ -13,14 +13,17 @@ type DenseConfig struct {
 
 // Dense is a plan for y = relu(x·Wᵀ + b) and its gradients: x N×In, W Out×In, b Out, y N×Out. A plan owns its scratch
 // memory: its methods must not run at the same time as each other.
+//
+// W is by far the largest operand of a small batch, so each pass reads it where it lies, once: forward as yᵀ = W·xᵀ, whose
+// rows of A are those of W, and for the gradient of the input as the B of dx = dy·W.
 type Dense struct {
 	engine Engine
 	config DenseConfig
 
-	outputs, inputs panels // columns of y, and of x
-	packed          []float32
-	packedInput     []float32 // panels over the inputs: of W, then of x
-	bias            []float32
+	images, inputs  panels    // columns of xᵀ, and of x
+	packed          []float32 // xᵀ, In×N in panels
+	columns         []float32 // yᵀ, Out×N
+	packedInput     []float32 // panels over the inputs: of W, where its rows are not whole panels, then of x
 	gradient        []float32 // dy where ReLU let it through
 	gradientColumns []float32 // the same, Out×N
 	xOffsets        []int64   // of a row of N×In
@@ -30,11 +33,10 @@ type Dense struct {
 	forwardParts    []part
 	inputParts      []part
 	parameterParts  []part
-	one             []float32
 	biasSums        []float32
 	work            []productArgs
 
-	x, y, w, dy, dx, dw []float32
+	x, y, w, b, dy, dx, dw []float32
 
 	packTask, forwardTask, packWeightsTask, inputTask, packInputTask, parametersTask func(worker, item int)
 }
@@ -58,8 +60,8 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 		return nil, fmt.Errorf("kernel: dense layer %+v: too large", f)
 	}
 	set := engine.Set
-	d := &Dense{engine: engine, config: f, outputs: newPanels(set, f.Out), inputs: newPanels(set, f.In)}
-	d.packed, d.bias = aligned(d.outputs.padded()*f.In), aligned(d.outputs.padded())
+	d := &Dense{engine: engine, config: f, images: newPanels(set, f.Batch), inputs: newPanels(set, f.In)}
+	d.packed, d.columns = aligned(d.images.padded()*f.In), aligned(f.Out*f.Batch)
 	d.xOffsets, d.yOffsets = rowOffsets(f.Batch, f.In), rowOffsets(f.Batch, f.Out)
 	d.wOffsets, d.nOffsets = rowOffsets(f.Out, f.In), rowOffsets(f.Out, f.Batch)
 	d.forwardParts = splitDepth(set, 1, f.In, 0)
@@ -85,45 +87,44 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 		size{"w", len(w), f.Out * f.In}, size{"b", len(b), f.Out}); err != nil {
 		return err
 	}
-	d.x, d.y, d.w = x, y, w
+	d.x, d.y, d.w, d.b = x, y, w, b
 	defer d.release()
-	copy(d.bias, b)
-	d.engine.Pool.Run(d.outputs.count(), d.packTask)
-	d.engine.Pool.Run(d.outputs.count()*ceil(f.Batch, denseRows), d.forwardTask)
+	d.engine.Pool.Run(d.images.count(), d.packTask)
+	d.engine.Pool.Run(ceil(f.Out, denseOutputs), d.forwardTask)
+	transposeMatrix(d.engine.Set, y, d.columns, f.Out, f.Batch)
 	return nil
 }
 
-func (d *Dense) release() { d.x, d.y, d.w, d.dy, d.dx, d.dw = nil, nil, nil, nil, nil, nil }
+func (d *Dense) release() { d.x, d.y, d.w, d.b, d.dy, d.dx, d.dw = nil, nil, nil, nil, nil, nil, nil }
 
 func (d *Dense) packItem(_, panel int) {
-	d.outputs.packTransposed(d.packed[d.outputs.first(panel)*d.config.In:], d.w, d.config.In, panel)
+	d.images.packTransposed(d.packed[d.images.first(panel)*d.config.In:], d.x, d.config.In, panel)
 }
 
+// forwardItem computes some rows of yᵀ.
 func (d *Dense) forwardItem(worker, item int) {
-	panel, row := item%d.outputs.count(), item/d.outputs.count()*denseRows
-	d.productItem(worker, panel, row, &d.outputs, d.forwardParts, d.y, d.x, d.packed, d.yOffsets, d.xOffsets, d.bias, d.config.ReLU)
-}
-
-// productItem computes some rows of one panel of C = A·B + init, with B packed in panels.
-func (d *Dense) productItem(worker, panel, row int, columns *panels, parts []part, c, a, b []float32,
-	cOffsets, aOffsets []int64, initial []float32, relu bool) {
-	p, width, first := &d.work[worker], columns.width(panel), columns.first(panel)
-	depth := parts[len(parts)-1].bRow + parts[len(parts)-1].length
-	for k, part := range parts {
-		*p = productArgs{
-			A: pointer(a[part.bRow:]), AOffsets: &aOffsets[row], C: pointer(c[first:]), COffsets: &cOffsets[row],
-			B: pointer(b[first*depth+part.bRow*width:]), Mask: columns.mask(panel),
-			M: min(denseRows, len(aOffsets)-row), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
+	f, p := &d.config, &d.work[worker]
+	output := item * denseOutputs
+	outputs := min(denseOutputs, f.Out-output)
+	for o, bias := range d.b[output : output+outputs] {
+		row := d.columns[(output+o)*f.Batch:][:f.Batch]
+		for n := range row {
+			row[n] = bias
 		}
-		if k == 0 && initial != nil {
-			p.Init = pointer(initial[first:])
-		} else if k == 0 {
-			p.Init = pointer(columns.zeros)
+	}
+	for k, part := range d.forwardParts {
+		for panel := range d.images.count() {
+			width, first := d.images.width(panel), d.images.first(panel)
+			*p = productArgs{
+				A: pointer(d.w[part.bRow:]), AOffsets: &d.wOffsets[output], C: pointer(d.columns[first:]), COffsets: &d.nOffsets[output],
+				B: pointer(d.packed[first*f.In+part.bRow*width:]), Mask: d.images.mask(panel),
+				M: outputs, Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
+			}
+			if k == len(d.forwardParts)-1 {
+				p.Floor = floor(f.ReLU)
+			}
+			d.engine.Set.productPanel(p, width)
 		}
-		if k == len(parts)-1 {
-			p.Floor = floor(relu)
-		}
-		d.engine.Set.productPanel(p, width)
 	}
 }
 
@@ -142,8 +143,7 @@ func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	d.prepare()
 	if d.gradientColumns == nil {
 		d.gradientColumns = aligned(f.Out * f.Batch)
-		d.one, d.biasSums = aligned(1), aligned(d.outputs.padded())
-		d.one[0] = 1
+		d.biasSums = aligned(f.Out)
 	}
 	transposeMatrix(d.engine.Set, d.gradientColumns, d.dy, f.Batch, f.Out)
 	clear(d.biasSums)
@@ -220,7 +220,9 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 	d.dx, d.w = dx, w
 	defer d.release()
 	d.prepare()
-	d.engine.Pool.Run(d.inputs.count(), d.packWeightsTask)
+	if !d.whole() {
+		d.engine.Pool.Run(d.inputs.count(), d.packWeightsTask)
+	}
 	d.engine.Pool.Run(d.inputs.count()*ceil(f.Batch, denseRows), d.inputTask)
 	return nil
 }
@@ -229,9 +231,30 @@ func (d *Dense) packWeightsItem(_, panel int) {
 	d.inputs.packRows(d.packedInput[d.inputs.first(panel)*d.config.Out:], d.w, d.config.Out, d.config.In, panel)
 }
 
+// whole reports whether rows of W are whole panels, which are read where they are; others are packed, since the last
+// panel of the last row would be read past its end.
+func (d *Dense) whole() bool { return d.config.In%d.engine.Set.panel() == 0 }
+
+// inputItem computes some rows of one panel of dx.
 func (d *Dense) inputItem(worker, item int) {
+	f, p := &d.config, &d.work[worker]
 	panel, row := item%d.inputs.count(), item/d.inputs.count()*denseRows
-	d.productItem(worker, panel, row, &d.inputs, d.inputParts, d.dx, d.dy, d.packedInput, d.xOffsets, d.yOffsets, nil, false)
+	width, first := d.inputs.width(panel), d.inputs.first(panel)
+	b, bRow := d.packedInput[min(first*f.Out, len(d.packedInput)):], width
+	if d.whole() {
+		b, bRow = d.w[first:], f.In
+	}
+	for k, part := range d.inputParts {
+		*p = productArgs{
+			A: pointer(d.dy[part.bRow:]), AOffsets: &d.yOffsets[row], C: pointer(d.dx[first:]), COffsets: &d.xOffsets[row],
+			B: pointer(b[part.bRow*bRow:]), Mask: d.inputs.mask(panel),
+			M: min(denseRows, f.Batch-row), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * bRow, Floor: nan32,
+		}
+		if k == 0 {
+			p.Init = pointer(d.inputs.zeros)
+		}
+		d.engine.Set.productPanel(p, width)
+	}
 }
 
 // transposeMatrix writes the transpose of a rows×columns matrix.
