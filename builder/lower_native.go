@@ -79,6 +79,7 @@ func (l *nativeLowering) layers(i int, x *gorgonia.Node) (y *gorgonia.Node, take
 		options := ops.Conv2DOptions{
 			StrideHeight: layer.Stride.Height, StrideWidth: layer.Stride.Width,
 			PaddingHeight: layer.Padding.Height, PaddingWidth: layer.Padding.Width,
+			Direct: !l.options.Training,
 		}
 		if fuses("ReLU") {
 			options.ReLU = true

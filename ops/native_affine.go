@@ -15,13 +15,12 @@ type affinePlan interface {
 
 // nativeAffine applies a plan. Its gradients are three nodes: one computes dw
 // and, in the same pass, db; one, which takes it as its input, hands db on; one
-// computes dx, unless x is an input of the graph, whose gradient nobody asks
-// for.
+// computes dx, unless x does not depend on parameters.
 func nativeAffine(name string, plan affinePlan, outputShape tensor.Shape, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	y, yValues := newTensor(outputShape...)
 	forward := &operator{
 		name: name, output: tensorType(outputShape.Dims()), shape: outputShape,
-		differentiable: []bool{x.Op() != nil, true, true},
+		differentiable: []bool{learned(x), true, true},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			var values [3][]float32 // x, w, b
 			if err := allFloat32s(values[:], inputs); err != nil {
@@ -35,7 +34,7 @@ func nativeAffine(name string, plan affinePlan, outputShape tensor.Shape, x, w, 
 				return nil, err
 			}
 			gradients := gorgonia.Nodes{nil, dw, db}
-			if x.Op() != nil {
+			if learned(x) {
 				gradients[0], err = nativeInputGradient(name, plan, inputs, output, grad)
 			}
 			return gradients, err

@@ -17,6 +17,8 @@ type Conv2DOptions struct {
 	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
 	ReLU    bool
 	MaxPool *Window
+	// Direct asks for each sum as it is written; see kernel.Conv2DConfig.
+	Direct bool
 }
 
 // NativeConv2D applies y = pool(relu(x ∗ w + b)), where ∗ is
@@ -42,7 +44,7 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		Filters: filters[0], KernelHeight: filters[1], KernelWidth: filters[2],
 		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
 		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
-		ReLU: options.ReLU,
+		ReLU: options.ReLU, Direct: options.Direct,
 	}
 	name := "Conv2D"
 	if options.ReLU {

@@ -56,7 +56,7 @@ func nativePool(name string, plan poolPlan, x *gorgonia.Node) (*gorgonia.Node, e
 	y, yValues := newTensor(outputShape...)
 	forward := &operator{
 		name: name, output: tensorType(4), shape: outputShape,
-		differentiable: []bool{x.Op() != nil},
+		differentiable: []bool{learned(x)},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
@@ -65,7 +65,7 @@ func nativePool(name string, plan poolPlan, x *gorgonia.Node) (*gorgonia.Node, e
 			return y, plan.Forward(yValues, xValues)
 		},
 		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			if x.Op() == nil {
+			if !learned(x) {
 				return gorgonia.Nodes{nil}, nil
 			}
 			dx, dxValues := newTensor(inputShape...)

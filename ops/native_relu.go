@@ -16,7 +16,7 @@ func NativeReLU(kernels kernel.Engine, x *gorgonia.Node) (*gorgonia.Node, error)
 	y, yValues := newTensor(shape...)
 	forward := &operator{
 		name: "ReLU", output: tensorType(shape.Dims()), shape: shape,
-		differentiable: []bool{x.Op() != nil},
+		differentiable: []bool{learned(x)},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
@@ -25,7 +25,7 @@ func NativeReLU(kernels kernel.Engine, x *gorgonia.Node) (*gorgonia.Node, error)
 			return y, plan.ReLU(yValues, xValues)
 		},
 		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			if x.Op() == nil {
+			if !learned(x) {
 				return gorgonia.Nodes{nil}, nil
 			}
 			dx, dxValues := newTensor(shape...)

@@ -26,6 +26,8 @@ type operator struct {
 	gradient func(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error)
 	// differentiable says of each input whether gradient gives its gradient.
 	differentiable []bool
+	// only is the input of an operator that has one, nil of others.
+	only *gorgonia.Node
 }
 
 var (
@@ -42,11 +44,30 @@ func (op *operator) apply(inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 		}
 		op.inputs[i] = input.Type()
 	}
+	if len(inputs) == 1 {
+		op.only = inputs[0]
+	}
 	node, err := gorgonia.ApplyOp(op, inputs...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op.name, err)
 	}
 	return node, nil
+}
+
+// learned reports whether x may depend on parameters: not if it is an input of
+// the graph, as it is or after operators that have no parameters. Nobody asks for
+// the gradient of what does not.
+func learned(x *gorgonia.Node) bool {
+	for {
+		op, ok := x.Op().(*operator)
+		if !ok {
+			return x.Op() != nil
+		}
+		if op.only == nil {
+			return true
+		}
+		x = op.only
+	}
 }
 
 func (op *operator) Arity() int { return len(op.inputs) }

@@ -127,6 +127,11 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 		return nil, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image %d×%d",
 			f.KernelHeight, f.KernelWidth, f.Height+2*f.PaddingHeight, f.Width+2*f.PaddingWidth)
 	}
+	// Rows of few elements are the vectors of the sparse gradient, few filters those of everything.
+	engine.Set = engine.Set.forChannels(f.Filters)
+	if f.MaxPool != nil {
+		engine.Set = engine.Set.forChannels(f.KernelWidth * f.Channels)
+	}
 	c := &Conv2D{engine: engine, config: f}
 	c.convHeight = (f.Height+2*f.PaddingHeight-f.KernelHeight)/f.StrideHeight + 1
 	c.convWidth = (f.Width+2*f.PaddingWidth-f.KernelWidth)/f.StrideWidth + 1

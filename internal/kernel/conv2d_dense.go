@@ -95,7 +95,7 @@ func (d *denseConv2D) prepareInput() {
 		return
 	}
 	f, c := &d.conv.config, d.conv
-	set := c.engine.Set
+	set := c.engine.Set.forChannels(f.Channels)
 	d.columns = newPanels(set, f.Channels)
 	// Taps of a residue, in the order of increasing output row: decreasing kernel row.
 	taps := func(residue, kernel, stride int) []int {
@@ -323,7 +323,7 @@ func (d *denseConv2D) inputItem(worker, item int) {
 			if k == 0 {
 				a.Init = pointer(d.columns.zeros)
 			}
-			c.engine.Set.productPanel(a, width)
+			d.columns.set.productPanel(a, width)
 		}
 	}
 }

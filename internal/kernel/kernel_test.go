@@ -97,6 +97,7 @@ func TestArgumentLayout(t *testing.T) {
 	var s sparseArgs
 	var o poolArgs
 	var g gatherArgs
+	var w winogradArgs
 	for _, test := range []struct {
 		name      string
 		got, want uintptr
@@ -120,6 +121,13 @@ func TestArgumentLayout(t *testing.T) {
 		{"pool.Vectors", unsafe.Offsetof(o.Vectors), 64}, {"pool.Floor", unsafe.Offsetof(o.Floor), 72},
 		{"gather.Windows", unsafe.Offsetof(g.Windows), 48}, {"gather.Base", unsafe.Offsetof(g.Base), 56}, {"gather.Items", unsafe.Offsetof(g.Items), 64},
 		{"gather.Cursors", unsafe.Offsetof(g.Cursors), 72}, {"gather.Sums", unsafe.Offsetof(g.Sums), 80}, {"gather.scratch", unsafe.Offsetof(g.scratch), 88},
+		{"winograd.SrcOffsets", unsafe.Offsetof(w.SrcOffsets), 8}, {"winograd.SrcRow", unsafe.Offsetof(w.SrcRow), 16},
+		{"winograd.SrcColumn", unsafe.Offsetof(w.SrcColumn), 24}, {"winograd.Dst", unsafe.Offsetof(w.Dst), 32},
+		{"winograd.DstOffsets", unsafe.Offsetof(w.DstOffsets), 40}, {"winograd.DstRow", unsafe.Offsetof(w.DstRow), 48},
+		{"winograd.DstColumn", unsafe.Offsetof(w.DstColumn), 56}, {"winograd.Tiles", unsafe.Offsetof(w.Tiles), 64},
+		{"winograd.Vectors", unsafe.Offsetof(w.Vectors), 72}, {"winograd.Scratch", unsafe.Offsetof(w.Scratch), 80},
+		{"winograd.Bias", unsafe.Offsetof(w.Bias), 88}, {"winograd.Check", unsafe.Offsetof(w.Check), 96},
+		{"winograd.Floor", unsafe.Offsetof(w.Floor), 104}, {"winograd.left", unsafe.Offsetof(w.left), 112},
 		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
 		{"rmsprop.decayed", unsafe.Offsetof(rmspropConstants{}.decayed), 24},
 	} {

@@ -13,7 +13,8 @@ const EnvironmentVariable = "SLIPWAY_KERNEL"
 // taken in other orders, in rounding; each gives the same bits on any number of threads.
 type Set struct {
 	name  string
-	lanes int // float32 elements of a vector
+	lanes int  // float32 elements of a vector
+	half  *Set // of vectors half as wide, for few channels; nil if there is none
 
 	productWide, productNarrow func(args *byte)
 	sparseBlocks               [6][13]func(args *byte) // by rows and vectors of a block
@@ -72,6 +73,14 @@ func Available() []string {
 		names = append(names, s.name)
 	}
 	return names
+}
+
+// forChannels returns the set whose vectors suit rows of that many channels best: wide ones would be half empty.
+func (s *Set) forChannels(channels int) *Set {
+	if s.half != nil && channels <= s.half.lanes {
+		return s.half
+	}
+	return s
 }
 
 // productPanel computes a panel of the given width: panel() columns, or half of it.

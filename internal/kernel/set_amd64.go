@@ -1,19 +1,21 @@
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"slices"
 
-// sets returns what this CPU can run, the preferred first. AVX-512 comes after
-// AVX2, and so runs only where it is asked for by name, until its loops have been
-// executed: no machine at hand had the instructions.
+	"golang.org/x/sys/cpu"
+)
+
+// sets returns what this CPU can run, the preferred first.
 func sets() []*Set {
-	var s []*Set
+	s := []*Set{portableSet()}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		s = append(s, avx2Set())
+		s = slices.Insert(s, 0, avx2Set())
 		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
-			s = append(s, avx512Set())
+			s = slices.Insert(s, 0, avx512Set())
 		}
 	}
-	return append(s, portableSet())
+	return s
 }
 
 func avx2Set() *Set {
@@ -41,7 +43,7 @@ func avx2Set() *Set {
 
 func avx512Set() *Set {
 	return &Set{
-		name: "avx512", lanes: 16,
+		name: "avx512", lanes: 16, half: avx2Set(),
 		productWide: productAVX512, productNarrow: productNarrowAVX512,
 		sparseBlocks: [6][13]func(args *byte){
 			1: {1: sparse1x1AVX512, sparse1x2AVX512, sparse1x3AVX512, sparse1x4AVX512, sparse1x5AVX512, sparse1x6AVX512, sparse1x7AVX512, sparse1x8AVX512, sparse1x9AVX512, sparse1x10AVX512, sparse1x11AVX512, sparse1x12AVX512},
