@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ import (
 //
 // A model of FromNetwork gives the layers and names that it was made of, but for
 // Dropout, which an export leaves out, and exports to the same bytes again. Models
-// made elsewhere are taken where a chain of the builder's layers computes the
+// made elsewhere, whose network is called as their file, are taken where a chain of the builder's layers computes the
 // same, as those of PyTorch's two exporters, tf2onnx and skl2onnx do for small
 // classifiers:
 //
@@ -47,6 +48,10 @@ func ToNetwork(m *Model, output string) (*builder.Network, builder.Weights, erro
 		values: make(map[string]operand),
 		taken:  make(map[string]bool),
 		name:   networkName(m.GraphName()),
+	}
+	if !r.own && m.path != "" {
+		// Exporters call every graph main_graph, or the like.
+		r.name = networkName(strings.TrimSuffix(filepath.Base(m.path), ".onnx"))
 	}
 	name, err := floatOutput(m, output)
 	if err != nil {
