@@ -1,5 +1,5 @@
 // Package onnx reads, checks, describes and writes ONNX models, and lowers a
-// builder.Network with its weights to one.
+// builder.Network with its weights to one, and the other way round.
 //
 // Writing:
 //
@@ -11,6 +11,11 @@
 //	model, err := onnx.Read("e1.onnx") // well formed, external data loaded
 //	err = model.Check()                // safe to hand to a runtime
 //	fmt.Print(onnx.Inspect(model))     // the graph as a table
+//
+// Back to a network, to evaluate or to train on, also of a model that PyTorch,
+// tf2onnx or skl2onnx made of a small classifier:
+//
+//	net, weights, err := onnx.ToNetwork(model, "")
 //
 // # Choices
 //

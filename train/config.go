@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"slipway/builder"
-	"slipway/dataset"
 	"slipway/ops"
 )
 
@@ -17,7 +16,7 @@ type Config struct {
 	// Data names the training set, for the record.
 	Data string `json:"data"`
 	// Pixels says how the bytes 0…255 are fed: PixelsRaw, the protocol of the
-	// experiments and used if empty, or PixelsUnit.
+	// experiments and used if empty, PixelsUnit, or MEAN,STD.
 	Pixels string `json:"pixels"`
 	// BatchSize is the number of images in a step, 32 if zero. The last batch
 	// of an epoch may be shorter.
@@ -57,19 +56,6 @@ type Config struct {
 	KeepCheckpoints int `json:"keep_checkpoints"`
 }
 
-// Ways of feeding the bytes of an image.
-const (
-	PixelsRaw  = "0-255" // as they are
-	PixelsUnit = "0-1"   // divided by 255
-)
-
-func (c Config) pixels() dataset.Pixels {
-	if c.Pixels == PixelsUnit {
-		return dataset.UnitPixels()
-	}
-	return dataset.Pixels{}
-}
-
 // WithDefaults fills in what is zero and reports what is out of range or does
 // not fit the network.
 func (c Config) WithDefaults(network *builder.Network) (Config, error) {
@@ -87,9 +73,10 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, err
 	}
 	c.Optimizer = optimizer
+	if _, _, _, err := parsePixels(c.Pixels); err != nil {
+		return c, err
+	}
 	switch {
-	case c.Pixels != PixelsRaw && c.Pixels != PixelsUnit:
-		return c, fmt.Errorf("pixels %q; there are %s and %s", c.Pixels, PixelsRaw, PixelsUnit)
 	case c.BatchSize < 1:
 		return c, fmt.Errorf("batch size %d; at least 1 is needed", c.BatchSize)
 	case c.Epochs < 1:

@@ -47,7 +47,7 @@ func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, 
 		if err != nil {
 			return nil, err
 		}
-		if err := set.Fill(p.graph.Images(), p.labels, indices, t.config.pixels()); err != nil {
+		if err := set.Fill(p.graph.Images(), p.labels, indices, t.pixels); err != nil {
 			return nil, err
 		}
 		if err := p.run(); err != nil {

@@ -17,6 +17,7 @@ type Trainer struct {
 	config     Config
 	training   *dataset.Set
 	validation *dataset.Set
+	pixels     dataset.Pixels
 	batches    *dataset.Batches
 	engine     *builder.Engine
 	variables  *builder.Variables
@@ -72,6 +73,9 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 	}
 	t := &Trainer{network: network, config: config, training: set, programs: make(map[programKey]*program)}
 	var err error
+	if t.pixels, _, _, err = parsePixels(config.Pixels); err != nil {
+		return nil, err
+	}
 	if config.ValidationFraction > 0 {
 		if t.training, t.validation, err = set.SplitFraction(config.ValidationFraction, config.Seed); err != nil {
 			return nil, err
@@ -247,7 +251,7 @@ func (t *Trainer) step(indices []int) error {
 	if err != nil {
 		return err
 	}
-	if err := t.training.Fill(p.graph.Images(), p.labels, indices, t.config.pixels()); err != nil {
+	if err := t.training.Fill(p.graph.Images(), p.labels, indices, t.pixels); err != nil {
 		return err
 	}
 	p.graph.SetStep(uint64(t.progress.Step))

@@ -34,6 +34,15 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 	defer trainer.Close()
 	fmt.Fprint(out, trainer.Network())
 	fmt.Fprintf(out, "engine %s, device cpu, seed %d, run %s\n", trainer.Engine(), trainer.Config().Seed, session.dir.Path())
+	if o.from != "" && test != nil {
+		// Pixels fed in another way than the model was trained with show here.
+		evaluation, err := trainer.Evaluate(ctx, test)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, accuracy %.2f %% on %s\n",
+			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, test.Name)
+	}
 
 	reporter := train.NewReporter(out, terminal, trainer.Config().Epochs)
 	err = trainer.Fit(ctx, train.Callbacks{
@@ -89,19 +98,13 @@ func begin(ctx context.Context, o *options, out io.Writer) (*session, error) {
 	if o.resume {
 		return resume(ctx, o, out)
 	}
-	network, err := o.buildNetwork()
+	network, initial, err := o.buildNetwork()
 	if err != nil {
 		return nil, err
 	}
 	config, err := o.settings().WithDefaults(network)
 	if err != nil {
 		return nil, err
-	}
-	var initial builder.Weights
-	if o.init != "" {
-		if initial, err = train.ReadWeights(o.init, network); err != nil {
-			return nil, err
-		}
 	}
 	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"slipway/builder"
 	"slipway/internal/cli"
 	"slipway/internal/nearest"
+	"slipway/onnx"
 	"slipway/ops"
 	"slipway/train"
 )
@@ -22,6 +23,7 @@ const usage = `train fits a network to MNIST, or to a set of the same form, and 
   train -experiment e2 -until-loss 0.38        # the second, until its loss is below 0.38
   train -experiment e2 -l1 0 -l2 0 -name dropout-alone
   train -resume -name e1 -epochs 20            # go on with a run, bit for bit
+  train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
 Flags:
 `
@@ -40,6 +42,8 @@ type options struct {
 	device      string
 	threads     int
 	init        string
+	from        string
+	output      string
 	resume      bool
 	version     bool
 	given       map[string]bool
@@ -109,12 +113,14 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
 	flags.Func("activation-l2", "`LAYER=λ`: the same with λ·Σa²", layerFactor(o.activations.l2))
-	flags.StringVar(&c.Pixels, "pixels", train.PixelsRaw, "how pixels are fed: "+train.PixelsRaw+" or "+train.PixelsUnit)
+	flags.StringVar(&c.Pixels, "pixels", "", fmt.Sprintf("how pixels are fed: %s, %s, or MEAN,STD for (x/255-MEAN)/STD (%s; with -from what the model records)", train.PixelsRaw, train.PixelsUnit, train.PixelsRaw))
 	flags.Uint64Var(&c.Seed, "seed", 0, "decides weights, shuffles, dropout and the validation split")
 	flags.StringVar(&c.Engine, "engine", builder.DefaultEngine, strings.Join(builder.EngineNames(), " or "))
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	flags.StringVar(&o.device, "device", "auto", "auto, cpu or cuda")
 	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
+	flags.StringVar(&o.from, "from", "", "start from the network and the weights in this ONNX `file`; the experiment's training settings stay")
+	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the run of that name")
 	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")
 	flags.IntVar(&c.KeepCheckpoints, "keep", 3, "checkpoints kept")
@@ -134,6 +140,16 @@ func (o *options) check() error {
 		return fmt.Errorf("unknown experiment %q%s; there are e1 and e2", o.experiment, nearest.Hint(o.experiment, experiments))
 	case o.given["network"] && o.given["experiment"]:
 		return errors.New("-network and -experiment each name a network; give one of them")
+	case o.from != "" && o.network != "":
+		return errors.New("-from and -network each name a network; give one of them")
+	case o.from != "" && o.init != "":
+		return errors.New("-from and -init each name weights; give one of them")
+	case o.from != "" && o.resume:
+		return errors.New("-resume goes on from the run's checkpoint, -from starts from a model; give one of them")
+	case o.from != "" && o.given["dropout"]:
+		return errors.New("-dropout does not apply to -from: the network is the file's; start from weights with -network and -init instead")
+	case o.output != "" && o.from == "":
+		return errors.New("-output applies to -from alone")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
 		return errors.New("-dropout applies to -experiment e2 alone")
 	case !slices.Contains([]string{"auto", "cpu", "cuda"}, o.device):
@@ -164,15 +180,44 @@ func (o *options) check() error {
 	return nil
 }
 
-// buildNetwork returns the network asked for.
-func (o *options) buildNetwork() (*builder.Network, error) {
-	if o.network != "" {
-		return readNetwork(o.network)
+// buildNetwork returns the network asked for, and the weights that it starts from,
+// nil where they are drawn from the seed.
+func (o *options) buildNetwork() (network *builder.Network, initial builder.Weights, err error) {
+	switch {
+	case o.from != "":
+		return o.readModel()
+	case o.network != "":
+		network, err = readNetwork(o.network)
+	case o.experiment == "e2":
+		network, err = builder.E2(10, o.dropout)
+	default:
+		network, err = builder.E1(10)
 	}
-	if o.experiment == "e2" {
-		return builder.E2(10, o.dropout)
+	if err == nil && o.init != "" {
+		initial, err = train.ReadWeights(o.init, network)
 	}
-	return builder.E1(10)
+	return network, initial, err
+}
+
+// readModel reads -from's network and weights. Pixels are fed as its record says,
+// unless -pixels does.
+func (o *options) readModel() (*builder.Network, builder.Weights, error) {
+	model, err := onnx.Read(o.from)
+	if err != nil {
+		return nil, nil, err
+	}
+	network, weights, err := onnx.ToNetwork(model, o.output)
+	if err != nil {
+		return nil, nil, err
+	}
+	record, ok, err := model.TrainingRecord()
+	if err != nil {
+		return nil, nil, err
+	}
+	if ok && !o.given["pixels"] {
+		o.config.Pixels = train.PixelsFor(record.PixelScale, record.PixelOffset)
+	}
+	return network, weights, nil
 }
 
 func readNetwork(path string) (*builder.Network, error) {

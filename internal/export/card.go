@@ -26,7 +26,7 @@ func (g *graph) card() string {
 	line("| --- | --- |")
 	line("| file | `%s.onnx`, %d bytes, sha256 `%s` |", g.name, len(g.bytes), g.digest())
 	line("| format | ONNX IR %d, opset %d |", g.model.IRVersion(), g.model.Opset(""))
-	line("| input | `%s`, float32 [N, %s], pixels %s |", g.model.Inputs()[0].Name, strings.ReplaceAll(input.String(), "×", ", "), c.Config.Pixels)
+	line("| input | `%s`, float32 [N, %s], pixels %s |", g.model.Inputs()[0].Name, strings.ReplaceAll(input.String(), "×", ", "), fedAs(c.Config.Pixels))
 	line("| output | `%s`, float32 [N, %d], a score for each of the classes %s |", g.model.Outputs()[0].Name, g.answer.Classes, strings.Join(classLabels(g.answer.Classes), ", "))
 	line("| training data | MNIST `%s`: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0 |", c.Config.Data)
 	line("| protocol | %s |", protocol(c.Config))
@@ -102,7 +102,7 @@ func (g *graph) usage(line func(string, ...any)) {
 	line("```python")
 	line("import numpy, onnxruntime")
 	line("session = onnxruntime.InferenceSession(%q)", g.name+".onnx")
-	line("images = numpy.zeros((1, %s), numpy.float32)  # pixels %s", shape, g.checkpoint.Config.Pixels)
+	line("images = numpy.zeros((1, %s), numpy.float32)  # pixels %s", shape, fedAs(g.checkpoint.Config.Pixels))
 	line("(%s,) = session.run(None, {%q: images})", output, input)
 	line("```")
 	line("")
@@ -134,4 +134,12 @@ func softmax(logits infer.Logits) []float32 {
 		}
 	}
 	return probabilities
+}
+
+// fedAs says how the pixels x of 0…255 are fed.
+func fedAs(pixels string) string {
+	if mean, deviation, ok := strings.Cut(pixels, ","); ok {
+		return fmt.Sprintf("(x/255-%s)/%s", mean, deviation)
+	}
+	return pixels
 }

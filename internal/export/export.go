@@ -131,10 +131,10 @@ func (g *graph) encode(version string) error {
 	if history := c.Progress.History; len(history) > 0 {
 		record.TrainingLoss = history[len(history)-1].MeanLoss
 	}
-	if c.Config.Pixels == train.PixelsUnit {
-		record.PixelScale = 1.0 / 255
-	}
 	var err error
+	if record.PixelScale, record.PixelOffset, err = c.Config.PixelTransform(); err != nil {
+		return err
+	}
 	g.model, err = onnx.FromNetwork(c.Network, c.Weights, record, onnx.Options{
 		ProducerVersion: version,
 		Description:     fmt.Sprintf("%s, trained by Slipway on %s", c.Network.Name(), c.Config.Data),

@@ -1,0 +1,97 @@
+package onnx_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"slipway/builder"
+	"slipway/onnx"
+)
+
+// Network → model → network → model: the same layers, weights and bytes, for every
+// layer there is. An exported graph has no Dropout.
+func TestToNetworkIsFromNetworkBackwards(t *testing.T) {
+	for name, network := range networks(t) {
+		t.Run(name, func(t *testing.T) {
+			model := export(t, network, onnx.Options{ProducerVersion: "1.2.3"})
+			back, weights, err := onnx.ToNetwork(model, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := withoutDropout(back), withoutDropout(network); !reflect.DeepEqual(got, want) {
+				t.Errorf("layers %+v, want %+v", got, want)
+			}
+			if back.Name() != network.Name() || back.Input().String() != network.Input().String() {
+				t.Errorf("%s of %v, want %s of %v", back.Name(), back.Input(), network.Name(), network.Input())
+			}
+			if !reflect.DeepEqual(weights, network.InitialWeights(1)) {
+				t.Error("the weights differ")
+			}
+			record, _, err := model.TrainingRecord()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := onnx.FromNetwork(back, weights, record, onnx.Options{ProducerVersion: "1.2.3"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, err := onnx.Encode(model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second, err := onnx.Encode(again)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(first, second) {
+				t.Error("exported again it has other bytes")
+			}
+		})
+	}
+}
+
+func withoutDropout(network *builder.Network) []builder.Node {
+	var nodes []builder.Node
+	for _, node := range network.Nodes() {
+		if node.Layer.Kind() == "Dropout" {
+			continue
+		}
+		// The name made up for a layer that was given none is its name now.
+		layer := reflect.New(reflect.TypeOf(node.Layer)).Elem()
+		layer.Set(reflect.ValueOf(node.Layer))
+		layer.FieldByName("Name").SetString(node.Name)
+		node.Layer = layer.Interface().(builder.Layer)
+		nodes = append(nodes, node)
+	}
+	return nodes
+}
+
+// The exported experiments are E1 and E2, without the latter's dropout.
+func TestToNetworkOfTheExperiments(t *testing.T) {
+	e1, err := builder.E1(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"e1", "e2"} {
+		model, err := onnx.Read(filepath.Join("..", "graphs", name+".onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		network, weights, err := onnx.ToNetwork(model, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(withoutDropout(network), withoutDropout(e1)) {
+			t.Errorf("%s is\n%v", name, network)
+		}
+		want, err := onnx.WeightsFor(e1, model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(weights, want) {
+			t.Errorf("%s: the weights differ from those of WeightsFor", name)
+		}
+	}
+}
