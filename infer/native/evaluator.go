@@ -44,13 +44,13 @@ type Evaluator struct {
 	closed bool
 }
 
-// ErrUnsupported says that a model, though it may be valid, uses something that
-// is not implemented.
-var ErrUnsupported = errors.New("the native runtime does not support the model")
+// ErrUnsupported says that a model, though it may be valid, cannot be run here: it
+// uses something that is not implemented, or needs more memory than allowed.
+var ErrUnsupported = errors.New("the native runtime cannot run the model")
 
 // New checks the model and makes it ready to run. The model must not be changed
-// while the Evaluator is used. An error that is no fault of the model's wraps
-// ErrUnsupported.
+// while the Evaluator is used. A valid model that cannot be run is refused by
+// ErrUnsupported, here or, where that shows only then, by Run.
 func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, error) {
 	if err := model.Check(); err != nil {
 		return nil, err
@@ -108,6 +108,11 @@ func (e *Evaluator) Outputs() []string { return slices.Clone(e.program.outputs) 
 // names. It changes no input and keeps none; the outputs are the caller's. When
 // ctx ends, Run returns its error after the kernel call in progress.
 func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tensor, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("the native runtime: Run after Close")
+	}
 	given := make(map[string]*Tensor, len(inputs))
 	for _, port := range e.program.inputs {
 		t, ok := inputs[port.Name]
@@ -125,18 +130,13 @@ func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tens
 			return nil, fmt.Errorf("%s: the model has no input %q", e.label, shorten(name))
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil, errors.New("the native runtime: Run after Close")
-	}
 	r, err := e.newRun(ctx)
 	if err != nil {
 		return nil, err
 	}
 	results, err := e.program.execute(r, given)
 	if err != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%s: %w", e.label, err)
+		return nil, fmt.Errorf("%s: %w: %w", e.label, ErrUnsupported, err)
 	}
 	return results, err
 }
@@ -148,8 +148,6 @@ func (e *Evaluator) Close() error {
 	if !e.closed {
 		e.closed = true
 		e.engine.Pool.Close()
-		e.program = &program{}
-		e.arena = nil
 	}
 	return nil
 }

@@ -74,8 +74,12 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 		if !c.needed[i] || merged[i].absorbed {
 			continue
 		}
-		if err := c.node(i, proto, merged); err != nil {
-			return nil, fmt.Errorf("%s: %w", describe(i, proto), err)
+		place := describe(i, proto)
+		if head := merged[i].head; head != nil {
+			place = describe(slices.Index(c.nodes, head), head)
+		}
+		if err := c.node(place, proto, merged[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", place, err)
 		}
 	}
 	for _, name := range c.outputs {
@@ -186,20 +190,18 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 	return n, known, nil
 }
 
-func (c *compiler) node(index int, proto *onnxpb.NodeProto, merged []fusion) error {
-	n, known, err := c.newNode(proto)
+// node makes a step of a node, or of the group that ends with it.
+func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) error {
+	// The first node's inputs, the last node's outputs.
+	s, first := step{place: place}, proto
+	prepare := func() (*node, operator, error) { return c.newNode(proto) }
+	if group.head != nil {
+		first = group.head
+		prepare = func() (*node, operator, error) { return c.fused(group) }
+	}
+	n, known, err := prepare()
 	if err != nil {
 		return err
-	}
-	// The first node's inputs, the last node's outputs.
-	s := step{place: describe(index, proto)}
-	first := proto
-	if group := merged[index]; group.head != nil {
-		if n, known, err = c.fused(group); err != nil {
-			return err
-		}
-		first = group.head
-		s.place = describe(slices.Index(c.nodes, first), first)
 	}
 	if s.compute, err = known.make(n); err != nil {
 		return err
