@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // check says whether the pixels are N×C×H×W with all of them positive.
@@ -64,4 +65,16 @@ func ended(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// toBytes converts pixels for an input of bytes.
+func toBytes(pixels []float32) ([]uint8, error) {
+	bytes := make([]uint8, len(pixels))
+	for i, v := range pixels {
+		if v < 0 || v > math.MaxUint8 || v != float32(uint8(v)) {
+			return nil, fmt.Errorf("takes uint8, the pixels 0…255 unscaled, but one is %g", v)
+		}
+		bytes[i] = uint8(v)
+	}
+	return bytes, nil
 }

@@ -24,6 +24,12 @@
 // for the process; runtimes share it, and the last one closed ends it. A
 // library that loads stays in memory.
 //
+// # The native runtime
+//
+// OpenNative runs the model in Go on the training engine's kernels (package
+// native). It needs no library, and shares no code with onnxruntime; it runs the
+// operators that native.Operators lists.
+//
 // # onnx-go
 //
 // OpenONNXGo runs the model in onnx-go on Gorgonia, which shares no code with

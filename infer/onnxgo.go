@@ -29,9 +29,6 @@ const (
 	maxStderr = 64 << 10
 )
 
-// ErrUnsupported says that onnx-go cannot run a model, which another runtime may.
-var ErrUnsupported = errors.New("onnx-go does not support the model")
-
 // ONNXGoOptions are the choices for OpenONNXGo.
 type ONNXGoOptions struct {
 	// Command runs a program that calls onnxgo.Serve on its standard input and
@@ -71,7 +68,7 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 	}
 	encoded, input, err := onnxGoModel(model, ports, options.Batch)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", model.Path(), ErrUnsupported, err)
+		return nil, unsupportedError{fmt.Errorf("%s: onnx-go does not support the model: %w", model.Path(), err)}
 	}
 	r := &onnxGo{model: model.Path(), ports: ports, input: input}
 	if err := r.start(options); err != nil {
@@ -150,7 +147,7 @@ func (r *onnxGo) load(ctx context.Context, encoded []byte) error {
 		return r.decoder.Decode(&loaded)
 	})
 	if err == nil && loaded.Error != "" {
-		err = fmt.Errorf("%s: %w: %s", r.model, ErrUnsupported, loaded.Error)
+		err = unsupportedError{fmt.Errorf("%s: onnx-go does not support the model: %s", r.model, loaded.Error)}
 	}
 	return err
 }

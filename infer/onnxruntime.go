@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 
@@ -238,12 +237,9 @@ func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
 		}
 		return input, nil
 	}
-	bytes := make([]uint8, len(pixels))
-	for i, v := range pixels {
-		if v < 0 || v > math.MaxUint8 || v != float32(uint8(v)) {
-			return nil, fmt.Errorf("%s: input %q takes uint8, the pixels 0…255 unscaled, but one is %g", r.model, r.ports.input, v)
-		}
-		bytes[i] = uint8(v)
+	bytes, err := toBytes(pixels)
+	if err != nil {
+		return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, err)
 	}
 	input, err := ort.NewTensor(shape, bytes)
 	if err != nil {

@@ -1,9 +1,23 @@
 package infer
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// A Runtime runs one image classifier. Its implementations are OpenONNXRuntime
-// and OpenONNXGo.
+// ErrUnsupported says that a runtime cannot run a model, which another one may.
+// The error that is it names the runtime.
+var ErrUnsupported = errors.New("the runtime does not support the model")
+
+// unsupportedError is an error that is ErrUnsupported, in words of its own.
+type unsupportedError struct{ error }
+
+func (e unsupportedError) Is(target error) bool { return target == ErrUnsupported }
+
+func (e unsupportedError) Unwrap() error { return e.error }
+
+// A Runtime runs one image classifier. Its implementations are OpenONNXRuntime,
+// OpenNative and OpenONNXGo.
 type Runtime interface {
 	// Info says what runs the model: the provider in use, not the one asked for.
 	Info() Info
@@ -17,12 +31,13 @@ type Runtime interface {
 
 // Info names a runtime and what it runs on.
 type Info struct {
-	// Runtime is "onnxruntime" or "onnx-go".
+	// Runtime is "onnxruntime", "native" or "onnx-go".
 	Runtime string
 	// Version of the runtime, as the runtime itself gives it.
 	Version string
 	// Provider is ONNX Runtime's execution provider that the graph runs on,
-	// CPUExecutionProvider or CUDAExecutionProvider; "Gorgonia" for onnx-go.
+	// CPUExecutionProvider or CUDAExecutionProvider; the kernel set, such as "avx2",
+	// for native; "Gorgonia" for onnx-go.
 	Provider string
 	// Device is "cpu" or "cuda:0".
 	Device string

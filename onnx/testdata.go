@@ -73,23 +73,33 @@ func readTensors(folder, kind string) ([]*onnxpb.TensorProto, error) {
 	var tensors []*onnxpb.TensorProto
 	for i := 0; ; i++ {
 		path := filepath.Join(folder, fmt.Sprintf("%s_%d.pb", kind, i))
-		data, err := readRegular(path)
+		tensor, err := ReadTensor(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return tensors, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read test data: %w", err)
 		}
-		tensor := new(onnxpb.TensorProto)
-		if err := scanWire(data, tensor.ProtoReflect().Descriptor()); err != nil {
-			return nil, fmt.Errorf("%s: not a tensor: %w", path, err)
-		}
-		if err := proto.Unmarshal(data, tensor); err != nil {
-			return nil, fmt.Errorf("%s: not a tensor: %w", path, err)
-		}
-		if err := checkTensor(tensor); err != nil {
-			return nil, fmt.Errorf("%s: tensor %q: %w", path, shorten(tensor.GetName()), err)
-		}
 		tensors = append(tensors, tensor)
 	}
+}
+
+// ReadTensor reads a file that holds one TensorProto, as those of test data do,
+// and verifies it as Read and Check do the tensors of a model.
+func ReadTensor(path string) (*onnxpb.TensorProto, error) {
+	data, err := readRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	tensor := new(onnxpb.TensorProto)
+	if err := scanWire(data, tensor.ProtoReflect().Descriptor()); err != nil {
+		return nil, fmt.Errorf("%s: not a tensor: %w", path, err)
+	}
+	if err := proto.Unmarshal(data, tensor); err != nil {
+		return nil, fmt.Errorf("%s: not a tensor: %w", path, err)
+	}
+	if err := checkTensor(tensor); err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", path, shorten(tensor.GetName()), err)
+	}
+	return tensor, nil
 }

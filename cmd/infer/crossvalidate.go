@@ -18,16 +18,18 @@ import (
 // after the model.
 const referenceName = "trainer_logits.safetensors"
 
-// crossValidate compares the result with the other runtime's and the trainer's.
-// A runtime that does not support the model is noted; that nothing at all could
-// be compared is an error.
+// crossValidate compares the result with the other runtimes' and the trainer's.
+// A runtime that does not support the model, and onnxruntime where there is no
+// library and nobody named one, is noted; that nothing at all could be compared is
+// an error.
 func (r *report) crossValidate(ctx context.Context) error {
-	for _, name := range []string{runtimeONNXRuntime, runtimeONNXGo} {
+	for _, name := range runtimes() {
 		if name == r.session.runtime {
 			continue
 		}
 		result, err := r.otherRuntime(ctx, name)
-		if errors.Is(err, infer.ErrUnsupported) {
+		var library *infer.LibraryError
+		if errors.Is(err, infer.ErrUnsupported) || errors.As(err, &library) && !r.session.ownLibrary() {
 			r.notes = append(r.notes, fmt.Sprintf("not compared: %v", err))
 			continue
 		}

@@ -46,13 +46,13 @@ type compared struct {
 // disagreement is printed in the report already; the error is for the exit code.
 var errDisagree = errors.New("the answers disagree")
 
-func evaluate(ctx context.Context, o *options, stdout, progress io.Writer) error {
+func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Writer) error {
 	s, err := newSession(ctx, o, progress)
 	if err != nil {
 		return err
 	}
 	r := &report{session: s}
-	runtime, err := s.open(ctx, o.runtime, o.batch)
+	runtime, err := s.openFirst(ctx, r, stderr)
 	if err != nil {
 		return err
 	}
@@ -146,6 +146,25 @@ func findModel(name string) (string, error) {
 	return "", fmt.Errorf("there is no model %s: looked for %s; `make export` makes those of graphs/", name, strings.Join(candidates, ", "))
 }
 
+// openFirst opens the runtime that answers: the one asked for, or, where none was
+// and onnxruntime has no library, native. That is told at once and in the report.
+func (s *session) openFirst(ctx context.Context, r *report, stderr io.Writer) (infer.Runtime, error) {
+	runtime, err := s.open(ctx, s.runtime, s.batch)
+	var library *infer.LibraryError
+	if err == nil || !s.mayFallBack || !errors.As(err, &library) {
+		return runtime, err
+	}
+	note := fmt.Sprintf("the native runtime is used instead of onnxruntime: %v", err)
+	s.runtime = runtimeNative
+	runtime, nativeErr := s.open(ctx, s.runtime, s.batch)
+	if nativeErr != nil {
+		return nil, fmt.Errorf("%w; and without onnxruntime: %w", err, nativeErr)
+	}
+	r.notes = append(r.notes, note)
+	fmt.Fprintf(stderr, "infer: %s\n", note)
+	return runtime, nil
+}
+
 func (s *session) open(ctx context.Context, name string, batch int) (infer.Runtime, error) {
 	if name == runtimeONNXGo {
 		executable, err := os.Executable()
@@ -158,6 +177,9 @@ func (s *session) open(ctx context.Context, name string, batch int) (infer.Runti
 			Threads: s.threads,
 			Output:  s.output,
 		})
+	}
+	if name == runtimeNative {
+		return infer.OpenNative(ctx, s.model, infer.NativeOptions{Threads: s.threads, Output: s.output})
 	}
 	return infer.OpenONNXRuntime(s.model, infer.ONNXRuntimeOptions{
 		Device:  s.device,

@@ -1,5 +1,5 @@
-// Command infer runs an ONNX image classifier on a data set, in ONNX Runtime or
-// in onnx-go, and compares what several runtimes and the trainer answer. Run it
+// Command infer runs an ONNX image classifier on a data set, in ONNX Runtime, in
+// the native runtime or in onnx-go, and compares what several runtimes and the trainer answer. Run it
 // with -h for its flags and the form of -json.
 package main
 
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer)
 	if code, done := cli.Parsed("infer", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}
-	err = evaluate(ctx, options, stdout, progress)
+	err = evaluate(ctx, options, stdout, stderr, progress)
 	var usage *usageError
 	switch {
 	case err == nil:

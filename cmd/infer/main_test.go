@@ -105,6 +105,8 @@ func TestBadUse(t *testing.T) {
 		"normalize by 0":      {[]string{"-model", small, "-normalize", "0.1,0"}, 2, []string{"-normalize"}},
 		"data-dir":            {[]string{"-model", small, "-data-dir", "x"}, 2, []string{"-data train"}},
 		"onnx-go on cuda":     {[]string{"-model", small, "-runtime", "onnx-go", "-device", "cuda"}, 2, []string{"-device cuda", "onnx-go"}},
+		"native on cuda":      {[]string{"-model", small, "-runtime", "native", "-device", "cuda"}, 2, []string{"-device cuda", "native"}},
+		"native, a library":   {[]string{"-model", small, "-runtime", "native", "-library", text}, 2, []string{"-library", "native"}},
 		"onnx-go one by one":  {[]string{"-model", small, "-runtime", "onnx-go", "-batch", "1"}, 2, []string{"-batch 1", "onnx-go"}},
 		"unknown data":        {[]string{"-model", small, "-data", "t10"}, 2, []string{"t10", "t10k"}},
 
@@ -237,10 +239,10 @@ func TestCrossValidateOnTheWholeTestSet(t *testing.T) {
 		}
 	}
 	sides := d["compared"].([]any)
-	if len(sides) != 2 {
+	if len(sides) != 3 {
 		t.Fatalf("compared with %v", sides)
 	}
-	for i, name := range []string{"onnx-go", "trainer"} {
+	for i, name := range []string{"native", "onnx-go", "trainer"} {
 		side := sides[i].(map[string]any)
 		if side["runtime"] != name || side["images"] != 10000. || side["labels_differ"] != 0. || side["agree"] != true {
 			t.Errorf("%v", side)
@@ -325,7 +327,7 @@ func TestNaNIsADisagreementAndValidJSON(t *testing.T) {
 func TestTextNamesTheProvider(t *testing.T) {
 	needLibrary(t)
 	data := smallData(t, 30)
-	for runtime, want := range map[string]string{"onnxruntime": "CPUExecutionProvider on cpu", "onnx-go": "Gorgonia on cpu"} {
+	for runtime, want := range map[string]string{"onnxruntime": "CPUExecutionProvider on cpu", "native": " on cpu", "onnx-go": "Gorgonia on cpu"} {
 		code, stdout, stderr := runCommand(t, "-model", testModel("small.onnx"), "-data", data, "-runtime", runtime, "-device", "auto")
 		if code != 0 || !strings.Contains(stdout, want) || !strings.Contains(stdout, "Accuracy = ") || !strings.Contains(stdout, "confusion") {
 			t.Errorf("%s: exit %d\n%s%s", runtime, code, stdout, stderr)
@@ -350,7 +352,7 @@ func TestFailedWriteKeepsTheOldPredictions(t *testing.T) {
 
 func TestInterruptStops(t *testing.T) {
 	needLibrary(t)
-	for _, runtime := range []string{"onnxruntime", "onnx-go"} {
+	for _, runtime := range []string{"onnxruntime", "native", "onnx-go"} {
 		// Long enough to have begun, also on a busy machine: a command that has not
 		// yet asked for the signal dies of it and is started again.
 		for wait := 300 * time.Millisecond; ; wait *= 2 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +18,13 @@ import (
 const usage = `infer runs an ONNX image classifier on a labelled data set and counts the right answers.
 
   infer -model e2.onnx -data t10k                    # accuracy, confusion matrix, figures of each class
-  infer -model e1.onnx -data t10k -cross-validate    # and compare onnxruntime, onnx-go and the trainer
+  infer -model e1.onnx -data t10k -cross-validate    # and compare onnxruntime, native, onnx-go and the trainer
+  infer -model e1.onnx -data t10k -runtime native    # in Go alone, without any library
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
   infer -model other.onnx -data t10k -normalize 0.1307,0.3081
+
+Without -runtime, -library, -device cuda and ` + infer.LibraryVariable + `, a missing onnxruntime library is no failure: the native
+runtime runs instead, and says so on standard error and in the notes.
 
 A bare model name is looked up in the working folder, then in graphs/. The model has one image input (N×C×H×W,
 N×H×W×C or N×features; float32 or uint8) and one score output (N×K, float32).
@@ -30,7 +35,7 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
   model, data                        file and data set
   images, correct, unanswered        counts; unanswered have a NaN among their scores
   accuracy, recorded_accuracy        0…1; recorded by the trainer in the model, or null
-  runtime, version, provider, device, threads, library    what ran; library is null for onnx-go
+  runtime, version, provider, device, threads, library    what ran; library is null for others than onnxruntime
   batch, pixels, images_per_second   images of one run; formula of the input, x being 0…255; time in the runtime alone
   notes                              what must be heard, such as a fallback to the CPU
   confusion                          [label][prediction], counts
@@ -47,8 +52,12 @@ Flags:
 
 const (
 	runtimeONNXRuntime = "onnxruntime"
+	runtimeNative      = "native"
 	runtimeONNXGo      = "onnx-go"
 )
+
+// runtimes are the names for -runtime, in the order of comparison.
+func runtimes() []string { return []string{runtimeONNXRuntime, runtimeNative, runtimeONNXGo} }
 
 // options is what the command line asks for.
 type options struct {
@@ -59,6 +68,7 @@ type options struct {
 	device        infer.Device
 	runtime       string
 	library       string
+	mayFallBack   bool // onnxruntime is the default and nobody's wish
 	output        string
 	threads       int
 	crossValidate bool
@@ -81,7 +91,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
-	flags.StringVar(&o.runtime, "runtime", runtimeONNXRuntime, runtimeONNXRuntime+" or "+runtimeONNXGo)
+	flags.StringVar(&o.runtime, "runtime", runtimeONNXRuntime, strings.Join(runtimes(), ", "))
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of a model with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
@@ -104,8 +114,12 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
 		return nil, err
 	}
+	o.mayFallBack = !given["runtime"] && !o.ownLibrary() && o.device != infer.DeviceCUDA
 	return o, o.check(given)
 }
+
+// ownLibrary reports whether the user named an onnxruntime library.
+func (o *options) ownLibrary() bool { return o.library != "" || os.Getenv(infer.LibraryVariable) != "" }
 
 func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.Pixels, error) {
 	switch {
@@ -133,12 +147,11 @@ func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.
 }
 
 func (o *options) check(given map[string]bool) error {
-	runtimes := []string{runtimeONNXRuntime, runtimeONNXGo}
 	switch {
 	case o.model == "":
 		return errors.New("-model is missing: the ONNX file to run")
-	case !slices.Contains(runtimes, o.runtime):
-		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes, " or "), nearest.Hint(o.runtime, runtimes))
+	case !slices.Contains(runtimes(), o.runtime):
+		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes(), ", "), nearest.Hint(o.runtime, runtimes()))
 	case given["batch"] && o.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
 	case o.threads < 0:
@@ -152,15 +165,16 @@ func (o *options) check(given map[string]bool) error {
 	case o.dataDir != "" && o.data != "train":
 		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
 	}
-	if o.runtime == runtimeONNXGo {
+	if o.runtime != runtimeONNXRuntime {
 		switch {
 		case o.device == infer.DeviceCUDA:
-			return errors.New("-device cuda does not go with -runtime onnx-go, which runs on the CPU")
+			return fmt.Errorf("-device cuda does not go with -runtime %s, which runs on the CPU", o.runtime)
 		case given["library"] && !o.crossValidate:
-			return errors.New("-library is onnxruntime's and does not go with -runtime onnx-go")
-		case o.batch == 1:
-			return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
+			return fmt.Errorf("-library is onnxruntime's and does not go with -runtime %s", o.runtime)
 		}
+	}
+	if o.runtime == runtimeONNXGo && o.batch == 1 {
+		return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
 	}
 	return nil
 }

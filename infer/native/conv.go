@@ -1,0 +1,322 @@
+package native
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"slipway/internal/kernel"
+	"slipway/onnx/onnxpb"
+)
+
+// convolution is Conv, with the Relu and the MaxPool after it if there are any.
+type convolution struct {
+	window window
+	group  int
+	relu   bool
+	// The same as operations of their own, for what the plan does not compute.
+	reluAlone, poolAlone operation
+	pool                 *window
+
+	packed *Tensor // constant weights, O×KH×KW×C
+	zeros  []float32
+	plans  planCache[*kernel.Conv2D]
+}
+
+func makeConv(n *node) (operation, error) {
+	w, err := windowOf(n)
+	if err != nil {
+		return nil, err
+	}
+	group := n.integer("group", 1)
+	if group < 1 || group > maxElements {
+		return nil, fmt.Errorf("attribute group = %d is not supported", group)
+	}
+	c := &convolution{window: w, group: int(group)}
+	if n.relu != nil {
+		c.relu = true
+		if c.reluAlone, err = makeRelu(n.relu); err != nil {
+			return nil, err
+		}
+	}
+	if n.pool != nil {
+		if c.poolAlone, err = makeMaxPool(n.pool); err != nil {
+			return nil, err
+		}
+		pool, err := windowOf(n.pool)
+		if err != nil {
+			return nil, err
+		}
+		c.pool = &pool
+	}
+	if weight := n.constant(1); weight != nil && c.group == 1 && (len(weight.Shape) == 3 || len(weight.Shape) == 4) {
+		if data, ok := weight.Data.([]float32); ok {
+			c.packed = packFilters(data, weight.Shape)
+		}
+	}
+	return c.run, nil
+}
+
+// packFilters returns O×C×KH×KW weights as O×KH×KW×C.
+func packFilters(data []float32, shape []int) *Tensor {
+	packed := &Tensor{Shape: shape, Data: make([]float32, len(data))}
+	channels, taps := shape[1], product(shape[2:])
+	for o := range shape[0] {
+		size := channels * taps
+		transpose(packed.Data.([]float32)[o*size:(o+1)*size], data[o*size:(o+1)*size], channels, taps)
+	}
+	return packed
+}
+
+func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
+	x := in[0]
+	w, err := r.rowMajor(in[1])
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(w)
+	if _, err := floats32(x, "input"); err != nil {
+		return nil, err
+	}
+	if _, err := floats32(w, "weight"); err != nil {
+		return nil, err
+	}
+	var bias []float32
+	if len(in) > 2 && in[2] != nil {
+		var err error
+		if bias, err = floats32(in[2], "bias"); err != nil {
+			return nil, err
+		}
+	}
+	rank := len(x.Shape)
+	if rank < 3 || len(w.Shape) != rank || x.Shape[1] != w.Shape[1]*c.group || w.Shape[0]%c.group != 0 ||
+		bias != nil && len(bias) != w.Shape[0] {
+		return nil, fmt.Errorf("the weight %v, with group %d, is not for the input %v", w, c.group, x)
+	}
+	window := c.window
+	if window.kernel == nil {
+		window.kernel = w.Shape[2:]
+	}
+	if !slices.Equal(window.kernel, w.Shape[2:]) {
+		return nil, fmt.Errorf("kernel_shape %v is not that of the weight %v", window.kernel, w)
+	}
+	f, err := window.over(x.Shape[2:])
+	if err != nil {
+		return nil, err
+	}
+	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
+		y, err := c.planned(r, x, w, bias, f)
+		if err == nil {
+			return []*Tensor{y}, nil
+		}
+		if !errors.Is(err, errNoPlan) {
+			return nil, err
+		}
+	}
+	y, err := c.loops(r, x, w, bias, f)
+	if err != nil {
+		return nil, err
+	}
+	for _, follow := range []operation{c.reluAlone, c.poolAlone} {
+		if follow == nil {
+			continue
+		}
+		out, err := follow(r, []*Tensor{y})
+		r.release(y)
+		if err != nil {
+			return nil, err
+		}
+		y = out[0]
+	}
+	return []*Tensor{y}, nil
+}
+
+// errNoPlan says that no plan of the kernels computes this; plain loops do.
+var errNoPlan = errors.New("no plan")
+
+// planned computes the convolution with a plan, and pooling with it where that
+// can.
+func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
+	filters := w.Shape[0]
+	packed := c.packed
+	if packed == nil {
+		packed = packFilters(w.Data.([]float32), w.Shape)
+	}
+	if bias == nil {
+		if len(c.zeros) != filters {
+			c.zeros = make([]float32, filters)
+		}
+		bias = c.zeros
+	}
+	image, err := r.toChannelsLast(x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(image)
+	if !f.symmetric() {
+		padded, err := r.padSpatial(image, f)
+		if err != nil {
+			return nil, err
+		}
+		defer r.release(padded)
+		image = padded
+		f.in = padded.Shape[2:]
+		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
+	}
+	config := kernel.Conv2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters, ReLU: c.relu}
+	config.Height, config.Width = pair(f.in, 1)
+	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
+	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
+	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
+	out := f.out
+	together := false
+	if c.pool != nil {
+		pooled, err := c.pool.over(f.out)
+		if err != nil {
+			return nil, err
+		}
+		if window, ok := kernelWindow(pooled); ok {
+			config.MaxPool, out, together = &window, pooled.out, true
+		}
+	}
+	plan, err := c.plans.get(r, planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth}, convPlanBytes(config, out), func() (*kernel.Conv2D, error) {
+		return kernel.NewConv2D(r.engine, config)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shape := append([]int{x.Shape[0], filters}, out...)
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	if err := plan.Forward(y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32), bias); err != nil {
+		r.release(y)
+		return nil, err
+	}
+	if c.pool == nil || together {
+		return y, nil
+	}
+	defer r.release(y)
+	pooled, err := c.poolAlone(r, []*Tensor{y})
+	if err != nil {
+		return nil, err
+	}
+	return pooled[0], nil
+}
+
+// convPlanBytes is about what a plan allocates: a padded copy of the input,
+// packed weights, and the tables of output positions and windows.
+func convPlanBytes(f kernel.Conv2DConfig, out []int) int {
+	positions := (f.Height + 2*f.PaddingHeight) * (f.Width + 2*f.PaddingWidth)
+	bytes := 4*f.Batch*positions*f.Channels + 8*(f.Filters+32)*f.KernelHeight*f.KernelWidth*f.Channels
+	if f.MaxPool == nil {
+		return bytes + 16*product(out)
+	}
+	windows := product(out)
+	return bytes + 2*f.Batch*windows*f.Filters + 64*windows*f.MaxPool.Height*f.MaxPool.Width
+}
+
+// padSpatial returns a channels-last image with its padding of zeros in place.
+func (r *run) padSpatial(x *Tensor, f frame) (*Tensor, error) {
+	shape := slices.Clone(x.Shape)
+	for i := range f.in {
+		shape[i+2] += f.begin[i] + f.end[i]
+	}
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	clear(y.Data.([]float32))
+	spatial := func(s []int) []int { return append(append([]int{s[0]}, s[2:]...), s[1]) }
+	to := strides(spatial(shape))
+	offset := 0
+	for i, begin := range f.begin {
+		offset += begin * to[i+1]
+	}
+	from := spatial(x.Shape)
+	copyStrided(y, x, region{shape: from, dst: to, src: strides(from), dstOffset: offset})
+	return y, nil
+}
+
+// loops computes any convolution, row-major: for each filter and tap, a row of
+// the output gains a row of the input times the weight.
+func (c *convolution) loops(r *run, in, w *Tensor, bias []float32, f frame) (*Tensor, error) {
+	x, err := r.rowMajor(in)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(x)
+	images, channels, filters := x.Shape[0], x.Shape[1], w.Shape[0]
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{images, filters}, f.out...))
+	if err != nil {
+		return nil, err
+	}
+	dst, src, weights := y.Data.([]float32), x.Data.([]float32), w.Data.([]float32)
+	outArea, inArea, taps := product(f.out), product(f.in), product(f.kernel)
+	perGroup := w.Shape[1]
+	err = r.split(images*filters, outArea*taps*perGroup, func(first, last int) {
+		for i := first; i < last; i++ {
+			n, o := i/filters, i%filters
+			plane := dst[i*outArea : (i+1)*outArea]
+			start := float32(0)
+			if bias != nil {
+				start = bias[o]
+			}
+			for k := range plane {
+				plane[k] = start
+			}
+			channel := o / (filters / c.group) * perGroup
+			for k := range perGroup {
+				if r.ctx.Err() != nil {
+					return
+				}
+				f.addPlane(plane, src[(n*channels+channel+k)*inArea:][:inArea], weights[(o*perGroup+k)*taps:][:taps])
+			}
+		}
+	})
+	if err != nil {
+		r.release(y)
+		return nil, err
+	}
+	return y, nil
+}
+
+// addPlane adds to an output plane an input plane convolved with one kernel.
+func (f frame) addPlane(dst, src, weights []float32) {
+	if len(dst) == 0 || len(src) == 0 {
+		return
+	}
+	last := len(f.in) - 1
+	rows, stride, dilation, begin := f.out[:last], f.strides[last], f.dilations[last], f.begin[last]
+	width, inWidth, kernel := f.out[last], f.in[last], f.kernel[last]
+	outer := frame{kernel: f.kernel[:last], strides: f.strides[:last], dilations: f.dilations[:last], begin: f.begin[:last], in: f.in[:last]}
+	position := make([]int, last)
+	for row := 0; ; row++ {
+		out := dst[row*width : (row+1)*width]
+		outer.taps(position, func(tap, index int) {
+			in := src[index*inWidth : (index+1)*inWidth]
+			for k := range kernel {
+				weight := weights[tap*kernel+k]
+				// Output j reads input j·stride + shift, which must be inside.
+				shift := k*dilation - begin
+				from := 0
+				if shift < 0 {
+					from = (-shift + stride - 1) / stride
+				}
+				if shift >= inWidth {
+					continue
+				}
+				to := min(width, (inWidth-1-shift)/stride+1)
+				for j := from; j < to; j++ {
+					out[j] += weight * in[j*stride+shift]
+				}
+			}
+		})
+		if !next(position, rows) {
+			return
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package native evaluates ONNX graphs in Go, on the native engine's kernels. It
+// needs no library and no process of its own.
+//
+//	evaluator, err := native.New(ctx, model, native.Options{})
+//	defer evaluator.Close()
+//	outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{"image": image})
+//
+// # What it runs
+//
+// Operators lists what is implemented: what small classifiers are made of, as
+// this project, PyTorch's exporters, tf2onnx and skl2onnx write them. Each follows
+// its definition in the model's opset; an attribute, a type or an opset that is
+// not implemented is an error, which names the node. Subgraphs (If, Loop),
+// functions of the model, sparse tensors, strings and 16-bit floats are not
+// supported. docs/backend-tests.md says which of ONNX's own tests pass.
+//
+// # How
+//
+// New checks the model, drops what the outputs do not need, computes once what
+// depends on no input, and joins Conv, Relu and MaxPool, and MatMul or Gemm, Add
+// and Relu, where nothing else uses what is between. Run walks the steps. Each
+// keeps plans of internal/kernel for the shapes last seen, so that a second batch
+// allocates next to nothing; a plan that does not exist, such as that of a dilated
+// convolution, is replaced by plain loops. Between operators that allow it, images
+// stay channels last, as the kernels want them.
+//
+// Sums of products are float32, as in every runtime; softmax, reductions other
+// than those, and all that is computed element by element from one number is
+// float64, rounded once.
+//
+// # Numbers that are none
+//
+// NaN stays: in Relu, Clip, Min and Max, and in MaxPool, where it wins, as in
+// PyTorch.
+//
+// # Hostile models
+//
+// Memory is counted before it is allocated, and bounded by Options.MemoryLimit.
+// Nothing in a model makes the process end; the context ends what takes long.
+package native

@@ -1,0 +1,175 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"slipway/internal/kernel"
+	"slipway/onnx"
+	"slipway/onnx/onnxpb"
+)
+
+// DefaultMemoryLimit is how many bytes an Evaluator may use for what it computes,
+// 4 GiB: no model of a test suite or of this project comes near it.
+const DefaultMemoryLimit = 4 << 30
+
+// Options are the choices for New.
+type Options struct {
+	// Outputs names the outputs to compute, in this order; all of them when empty.
+	// What they do not need is not computed, and need not be supported.
+	Outputs []string
+	// Threads to compute with; 0 for as many as Go would use.
+	Threads int
+	// Kernels names the kernel set, as kernel.Select does; empty for the preferred one.
+	Kernels string
+	// MemoryLimit bounds, in bytes, what is allocated beside the model's weights;
+	// DefaultMemoryLimit when 0.
+	MemoryLimit int
+}
+
+// Evaluator runs one model. Its methods may be called by several goroutines; runs
+// exclude each other.
+type Evaluator struct {
+	label   string
+	program *program
+	engine  kernel.Engine
+
+	mu     sync.Mutex
+	arena  *arena
+	closed bool
+}
+
+// ErrUnsupported says that a model, though it may be valid, cannot be run here: it
+// uses something that is not implemented, or needs more memory than allowed.
+var ErrUnsupported = errors.New("the native runtime cannot run the model")
+
+// New checks the model and makes it ready to run. The model must not be changed
+// while the Evaluator is used. A valid model that cannot be run is refused by
+// ErrUnsupported, here or, where that shows only then, by Run.
+func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, error) {
+	if err := model.Check(); err != nil {
+		return nil, err
+	}
+	label := "model"
+	if model.Path() != "" {
+		label = model.Path()
+	}
+	if options.Threads < 0 || options.MemoryLimit < 0 {
+		return nil, fmt.Errorf("%d threads and a memory limit of %d bytes: neither may be negative, 0 stands for the default", options.Threads, options.MemoryLimit)
+	}
+	if options.MemoryLimit == 0 {
+		options.MemoryLimit = DefaultMemoryLimit
+	}
+	engine, err := kernel.NewEngine(options.Kernels, options.Threads)
+	if err != nil {
+		return nil, err
+	}
+	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}}
+	r, err := e.newRun(ctx)
+	if err == nil {
+		e.program, err = compile(model, options.Outputs, r)
+	}
+	if err != nil {
+		engine.Pool.Close()
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w: %w", label, ErrUnsupported, err)
+	}
+	return e, nil
+}
+
+func (e *Evaluator) newRun(ctx context.Context) (*run, error) {
+	elements, err := kernel.NewElementwise(e.engine)
+	if err != nil {
+		return nil, err
+	}
+	return &run{arena: e.arena, ctx: ctx, engine: e.engine, elements: elements}, nil
+}
+
+// Kernels returns the name of the kernel set: "avx512", "avx2" or "portable".
+func (e *Evaluator) Kernels() string { return e.engine.Set.Name() }
+
+// Threads returns the number of threads that a run computes with.
+func (e *Evaluator) Threads() int { return e.engine.Pool.Threads() }
+
+// Inputs returns what Run must be given, in the graph's order.
+func (e *Evaluator) Inputs() []Port { return slices.Clone(e.program.inputs) }
+
+// Outputs returns the names of what Run gives.
+func (e *Evaluator) Outputs() []string { return slices.Clone(e.program.outputs) }
+
+// Run computes the outputs, in the order of Outputs, from the inputs by their
+// names. It changes no input and keeps none; the outputs are the caller's. When
+// ctx ends, Run returns its error after the kernel call in progress.
+func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tensor, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("the native runtime: Run after Close")
+	}
+	given := make(map[string]*Tensor, len(inputs))
+	for _, port := range e.program.inputs {
+		t, ok := inputs[port.Name]
+		if !ok {
+			return nil, fmt.Errorf("%s: the input %q is missing", e.label, shorten(port.Name))
+		}
+		if err := port.accepts(t); err != nil {
+			return nil, fmt.Errorf("%s: input %q: %w", e.label, shorten(port.Name), err)
+		}
+		// A shape and marks of its own: the caller's tensor is not touched.
+		given[port.Name] = &Tensor{Shape: slices.Clone(t.Shape), Data: t.Data}
+	}
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		if _, ok := given[name]; !ok {
+			return nil, fmt.Errorf("%s: the model has no input %q", e.label, shorten(name))
+		}
+	}
+	r, err := e.newRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results, err := e.program.execute(r, given)
+	if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("%s: %w: %w", e.label, ErrUnsupported, err)
+	}
+	return results, err
+}
+
+// Close ends the threads. Run fails after it.
+func (e *Evaluator) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.closed {
+		e.closed = true
+		e.engine.Pool.Close()
+	}
+	return nil
+}
+
+// accepts says whether a tensor has the type and the sizes that the port names.
+func (p Port) accepts(t *Tensor) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	if p.Type != onnxpb.TensorProto_UNDEFINED && t.Type() != p.Type {
+		return fmt.Errorf("it takes %s, not %s", typeName(p.Type), typeName(t.Type()))
+	}
+	if p.Shape == nil {
+		return nil
+	}
+	// Some exporters write 0 for a size that is open.
+	fits := len(p.Shape) == len(t.Shape)
+	for i := 0; fits && i < len(p.Shape); i++ {
+		fits = p.Shape[i] <= 0 || p.Shape[i] == t.Shape[i]
+	}
+	if !fits {
+		return fmt.Errorf("wrong input shape: it takes %s, not %s", strings.ReplaceAll(formatShape(p.Shape), "-1", "?"), formatShape(t.Shape))
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package native
+
+import "slipway/onnx/onnxpb"
+
+// fusion says what becomes of a node: computed by a later one, or computing those
+// before it, too.
+type fusion struct {
+	absorbed bool
+	// Of the last node of a group, the group: Conv [Relu] [MaxPool], or Gemm or
+	// MatMul [Add] [Relu].
+	head, add, relu, pool *onnxpb.NodeProto
+}
+
+// fuse finds groups of nodes that are computed as one: each one's output is used
+// by the next and by nothing else.
+func (c *compiler) fuse() []fusion {
+	fusions := make([]fusion, len(c.nodes))
+	user := make(map[string]int)
+	for i, proto := range c.nodes {
+		if c.needed[i] {
+			for _, input := range proto.GetInput() {
+				user[input] = i
+			}
+		}
+	}
+	// next returns the only user of a node's output if it is of that operator.
+	next := func(i int, operator string) (int, bool) {
+		proto := c.nodes[i]
+		if len(proto.GetOutput()) != 1 || c.uses[proto.GetOutput()[0]] != 1 {
+			return 0, false
+		}
+		j, ok := user[proto.GetOutput()[0]]
+		if !ok || c.nodes[j].GetOpType() != operator || !standard(c.nodes[j]) {
+			return 0, false
+		}
+		return j, true
+	}
+	for i, proto := range c.nodes {
+		if !c.needed[i] || !standard(proto) {
+			continue
+		}
+		group, last := fusion{head: proto}, i
+		absorb := func(j int) {
+			fusions[last].absorbed = true
+			last = j
+		}
+		switch proto.GetOpType() {
+		case "Conv":
+			if j, ok := next(last, "Relu"); ok {
+				absorb(j)
+				group.relu = c.nodes[j]
+			}
+			if j, ok := next(last, "MaxPool"); ok && len(c.nodes[j].GetOutput()) == 1 {
+				absorb(j)
+				group.pool = c.nodes[j]
+			}
+		case "MatMul":
+			if j, ok := next(last, "Add"); ok && len(proto.GetInput()) == 2 && c.addsVector(c.nodes[j], proto) {
+				absorb(j)
+				group.add = c.nodes[j]
+			}
+			if j, ok := next(last, "Relu"); ok {
+				absorb(j)
+				group.relu = c.nodes[j]
+			}
+		case "Gemm":
+			if j, ok := next(last, "Relu"); ok {
+				absorb(j)
+				group.relu = c.nodes[j]
+			}
+		}
+		if last != i {
+			fusions[last] = group
+		}
+	}
+	return fusions
+}
+
+func standard(proto *onnxpb.NodeProto) bool {
+	return proto.GetDomain() == "" || proto.GetDomain() == "ai.onnx"
+}
+
+// addsVector reports whether an Add adds to a product by a matrix of the model an
+// initializer with one value for each column.
+func (c *compiler) addsVector(add, product *onnxpb.NodeProto) bool {
+	matrix, bias := c.initial(product.GetInput()[1]), c.initial(biasOf(add, product.GetOutput()[0]))
+	return matrix != nil && bias != nil && len(matrix.Shape) == 2 && len(bias.Shape) == 1 && matrix.Shape[1] == bias.Shape[0]
+}
+
+func (c *compiler) initial(name string) *Tensor {
+	if i, ok := c.names[name]; ok {
+		return c.values[i]
+	}
+	return nil
+}
+
+func biasOf(add *onnxpb.NodeProto, product string) string {
+	for _, input := range add.GetInput() {
+		if input != product {
+			return input
+		}
+	}
+	return ""
+}
+
+// fused makes the first node of a group ready, with those that follow.
+func (c *compiler) fused(group fusion) (*node, operator, error) {
+	n, known, err := c.newNode(group.head)
+	if err != nil {
+		return nil, operator{}, err
+	}
+	if group.add != nil {
+		n.bias = c.values[c.names[biasOf(group.add, group.head.GetOutput()[0])]]
+	}
+	for _, follower := range []struct {
+		proto *onnxpb.NodeProto
+		to    **node
+	}{{group.relu, &n.relu}, {group.pool, &n.pool}} {
+		if follower.proto == nil {
+			continue
+		}
+		operator, ok := c.operators[follower.proto.GetOpType()]
+		if !ok {
+			continue
+		}
+		if err := operator.check(follower.proto); err != nil {
+			return nil, operator, err
+		}
+		*follower.to = &node{proto: follower.proto, opset: c.opset}
+	}
+	return n, known, nil
+}

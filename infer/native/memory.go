@@ -1,0 +1,159 @@
+package native
+
+import (
+	"fmt"
+	"slices"
+
+	"slipway/onnx/onnxpb"
+)
+
+// memory is what one or more tensors lie in: a view, such as Flatten's output,
+// shares its input's.
+type memory struct {
+	bytes int
+	users int
+	// floats is what can be used again, nil where the memory is for the garbage
+	// collector.
+	floats []float32
+}
+
+// arena hands out tensors within a limit. Memory of float32 tensors is used
+// again, in the same run by later nodes and by later runs.
+type arena struct {
+	limit int // bytes
+	used  int // bytes of tensors in use, of free memory and of plans
+	free  []*memory
+}
+
+// reserve counts bytes that something else allocates.
+func (a *arena) reserve(bytes int, what string) error {
+	if bytes > a.limit-a.used {
+		a.dropFree()
+	}
+	if bytes < 0 || bytes > a.limit-a.used {
+		return fmt.Errorf("%s needs %d MiB, which together with the %d MiB in use is more than the limit of %d MiB",
+			what, bytes>>20, a.used>>20, a.limit>>20)
+	}
+	a.used += bytes
+	return nil
+}
+
+func (a *arena) unreserve(bytes int) { a.used -= bytes }
+
+func (a *arena) dropFree() {
+	for _, m := range a.free {
+		a.used -= m.bytes
+	}
+	a.free = nil
+}
+
+// tensor returns a tensor whose elements are of no particular value if they are
+// float32, and zero otherwise.
+func (a *arena) tensor(elementType onnxpb.TensorProto_DataType, shape []int) (*Tensor, error) {
+	n, err := countElements(shape)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tensor{Shape: slices.Clone(shape)}
+	if elementType == onnxpb.TensorProto_FLOAT {
+		if t.memory, err = a.floats(n); err != nil {
+			return nil, err
+		}
+		t.Data = t.memory.floats[:n]
+		return t, nil
+	}
+	width := widthOf(elementType)
+	if width == 0 {
+		return nil, fmt.Errorf("the element type %s is not supported; those that are: %s", typeName(elementType), supportedTypes())
+	}
+	if err := a.reserve(n*width, "a tensor "+typeName(elementType)+formatShape(shape)); err != nil {
+		return nil, err
+	}
+	t.memory = &memory{bytes: n * width, users: 1}
+	t.Data = makeData(elementType, n)
+	return t, nil
+}
+
+func makeData(elementType onnxpb.TensorProto_DataType, n int) any {
+	switch elementType {
+	case onnxpb.TensorProto_FLOAT:
+		return make([]float32, n)
+	case onnxpb.TensorProto_DOUBLE:
+		return make([]float64, n)
+	case onnxpb.TensorProto_INT8:
+		return make([]int8, n)
+	case onnxpb.TensorProto_INT16:
+		return make([]int16, n)
+	case onnxpb.TensorProto_INT32:
+		return make([]int32, n)
+	case onnxpb.TensorProto_INT64:
+		return make([]int64, n)
+	case onnxpb.TensorProto_UINT8:
+		return make([]uint8, n)
+	case onnxpb.TensorProto_UINT16:
+		return make([]uint16, n)
+	case onnxpb.TensorProto_UINT32:
+		return make([]uint32, n)
+	case onnxpb.TensorProto_UINT64:
+		return make([]uint64, n)
+	}
+	return make([]bool, n)
+}
+
+// floats returns memory of at least n elements: the smallest free one that is
+// not more than twice as large, or new.
+func (a *arena) floats(n int) (*memory, error) {
+	best := -1
+	for i, m := range a.free {
+		if size := len(m.floats); size >= n && size <= 2*n && (best < 0 || size < len(a.free[best].floats)) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		m := a.free[best]
+		a.free = slices.Delete(a.free, best, best+1)
+		m.users = 1
+		return m, nil
+	}
+	if err := a.reserve(4*n, fmt.Sprintf("a tensor of %d elements", n)); err != nil {
+		return nil, err
+	}
+	return &memory{bytes: 4 * n, users: 1, floats: make([]float32, n)}, nil
+}
+
+// view returns a tensor of another shape on the same elements.
+func (a *arena) view(t *Tensor, shape []int) *Tensor {
+	if t.memory != nil {
+		t.memory.users++
+	}
+	return &Tensor{Shape: slices.Clone(shape), Data: t.Data, memory: t.memory}
+}
+
+// release ends a tensor's use. What the caller gave and constants have no memory
+// of the arena.
+func (a *arena) release(t *Tensor) {
+	if t == nil || t.memory == nil {
+		return
+	}
+	m := t.memory
+	t.memory = nil
+	if m.users--; m.users > 0 {
+		return
+	}
+	if m.floats != nil {
+		a.free = append(a.free, m)
+		return
+	}
+	a.used -= m.bytes
+}
+
+// detach gives a tensor's memory away: it is the caller's from now on.
+func (a *arena) detach(t *Tensor) {
+	if t.memory != nil && t.memory.users > 0 {
+		a.used -= t.memory.bytes
+		t.memory.bytes = 0
+		// Others that still share it do not put it among what is used again.
+		t.memory.floats = nil
+	}
+	t.memory = nil
+}

@@ -1,0 +1,47 @@
+package native
+
+// planKey is what of a shape changes from run to run.
+type planKey [7]int
+
+// planCache keeps the plans of a node for the shapes last seen: that of a whole
+// batch and that of a data set's short last one.
+type planCache[P any] struct {
+	entries []planEntry[P] // the latest first
+}
+
+type planEntry[P any] struct {
+	key   planKey
+	plan  P
+	bytes int
+}
+
+// keptPlans is how many shapes a node keeps plans for.
+const keptPlans = 2
+
+// get returns the plan for a shape and makes it if it is not there. An error that
+// wraps errNoPlan says that the kernels have none.
+func (c *planCache[P]) get(r *run, key planKey, bytes int, plan func() (P, error)) (P, error) {
+	var none P
+	for i, e := range c.entries {
+		if e.key == key {
+			copy(c.entries[1:i+1], c.entries[:i])
+			c.entries[0] = e
+			return e.plan, nil
+		}
+	}
+	for len(c.entries) >= keptPlans {
+		last := len(c.entries) - 1
+		r.unreserve(c.entries[last].bytes)
+		c.entries = c.entries[:last]
+	}
+	if err := r.reserve(bytes, "the plan of a node"); err != nil {
+		return none, err
+	}
+	p, err := plan()
+	if err != nil {
+		r.unreserve(bytes)
+		return none, errNoPlan
+	}
+	c.entries = append([]planEntry[P]{{key, p, bytes}}, c.entries...)
+	return p, nil
+}

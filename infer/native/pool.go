@@ -1,0 +1,361 @@
+package native
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"slipway/internal/kernel"
+	"slipway/onnx/onnxpb"
+)
+
+// maxPool is MaxPool. NaN wins over every number, as in PyTorch; the ONNX
+// definition says nothing of it.
+type maxPool struct {
+	window      window
+	columnMajor bool // Indices count the last dimension slowest
+	indices     bool
+	plans       planCache[*kernel.MaxPool2D]
+}
+
+func makeMaxPool(n *node) (operation, error) {
+	w, err := poolWindow(n)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.only("storage_order", 0, 0, 1); err != nil {
+		return nil, err
+	}
+	p := &maxPool{window: w, columnMajor: n.integer("storage_order", 0) == 1, indices: n.gives(1)}
+	return p.run, nil
+}
+
+func poolWindow(n *node) (window, error) {
+	w, err := windowOf(n)
+	if err == nil && w.kernel == nil {
+		err = errors.New("attribute kernel_shape is missing")
+	}
+	return w, err
+}
+
+// spatialOf returns the spatial sizes of N×C×spatial.
+func spatialOf(t *Tensor) ([]int, error) {
+	if len(t.Shape) < 3 {
+		return nil, fmt.Errorf("its input %v has no spatial dimension after N×C", t)
+	}
+	return t.Shape[2:], nil
+}
+
+// kernelWindow returns the window for the kernels' plans, and whether they compute
+// it: no dilation, the same padding on both sides, at most half of the window.
+func kernelWindow(f frame) (kernel.Window, bool) {
+	var w kernel.Window
+	if !f.plain() || !f.symmetric() {
+		return w, false
+	}
+	w.Height, w.Width = pair(f.kernel, 1)
+	w.StrideHeight, w.StrideWidth = pair(f.strides, 1)
+	w.PaddingHeight, w.PaddingWidth = pair(f.begin, 0)
+	return w, 2*w.PaddingHeight <= w.Height && 2*w.PaddingWidth <= w.Width && w.Height < 1<<15 && w.Width < 1<<15 &&
+		w.Height*w.Width < 1<<15 && w.StrideHeight < 1<<20 && w.StrideWidth < 1<<20
+}
+
+func poolPlanBytes(f frame, images, channels int) int {
+	return product(f.out) * (8*product(f.kernel) + 2*images*channels)
+}
+
+func (p *maxPool) run(r *run, in []*Tensor) ([]*Tensor, error) {
+	x := in[0]
+	spatial, err := spatialOf(x)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.window.over(spatial)
+	if err != nil {
+		return nil, err
+	}
+	if window, ok := kernelWindow(f); ok && !p.indices && x.size() > 0 && x.Type() == onnxpb.TensorProto_FLOAT {
+		y, err := p.planned(r, x, f, window)
+		if !errors.Is(err, errNoPlan) {
+			return []*Tensor{y}, err
+		}
+	}
+	plain, err := r.rowMajor(x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(plain)
+	switch plain.Data.(type) {
+	case []float32:
+		return maxLoops[float32](r, p, plain, f)
+	case []float64:
+		return maxLoops[float64](r, p, plain, f)
+	case []int8:
+		return maxLoops[int8](r, p, plain, f)
+	case []uint8:
+		return maxLoops[uint8](r, p, plain, f)
+	}
+	return nil, fmt.Errorf("its input %v is not of a supported type", x)
+}
+
+func (p *maxPool) planned(r *run, x *Tensor, f frame, window kernel.Window) (*Tensor, error) {
+	config := kernel.Pool2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Window: window}
+	config.Height, config.Width = pair(f.in, 1)
+	key := planKey{config.Batch, config.Height, config.Width, config.Channels}
+	plan, err := p.plans.get(r, key, poolPlanBytes(f, config.Batch, config.Channels), func() (*kernel.MaxPool2D, error) {
+		return kernel.NewMaxPool2D(r.engine, config)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.pooled(x, f, plan.Forward)
+}
+
+// pooled computes a pooling of channels-last images.
+func (r *run) pooled(x *Tensor, f frame, forward func(y, x []float32) error) (*Tensor, error) {
+	image, err := r.toChannelsLast(x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(image)
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{x.Shape[0], x.Shape[1]}, f.out...))
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	if err := forward(y.Data.([]float32), image.Data.([]float32)); err != nil {
+		r.release(y)
+		return nil, err
+	}
+	return y, nil
+}
+
+func maxLoops[T number](r *run, p *maxPool, x *Tensor, f frame) ([]*Tensor, error) {
+	planes := x.Shape[0] * x.Shape[1]
+	shape := append([]int{x.Shape[0], x.Shape[1]}, f.out...)
+	y, err := r.tensor(x.Type(), shape)
+	if err != nil {
+		return nil, err
+	}
+	outputs := []*Tensor{y}
+	var indices []int64
+	if p.indices {
+		t, err := r.tensor(onnxpb.TensorProto_INT64, shape)
+		if err != nil {
+			r.release(y)
+			return nil, err
+		}
+		indices = t.Data.([]int64)
+		outputs = append(outputs, t)
+	}
+	src, dst := x.Data.([]T), y.Data.([]T)
+	inArea, outArea := product(f.in), product(f.out)
+	if outArea == 0 || inArea == 0 || planes == 0 {
+		return outputs, nil
+	}
+	// An index in which the last dimension counts slowest.
+	columnMajor := func(index int) int {
+		at, step := 0, inArea
+		for i := len(f.in) - 1; i >= 0; i-- {
+			step /= f.in[i]
+			at += index % f.in[i] * step
+			index /= f.in[i]
+		}
+		return at
+	}
+	err = r.split(planes, outArea*product(f.kernel), func(first, last int) {
+		for plane := first; plane < last; plane++ {
+			position := make([]int, len(f.out))
+			in := src[plane*inArea : (plane+1)*inArea]
+			for i := range outArea {
+				best, at := T(0), -1
+				f.taps(position, func(_, index int) {
+					if v := in[index]; at < 0 || v > best || v != v && best == best {
+						best, at = v, index
+					}
+				})
+				if at < 0 {
+					// A window in the padding alone has no maximum.
+					best = lowest[T]()
+				}
+				dst[plane*outArea+i] = best
+				if indices != nil {
+					if p.columnMajor && at >= 0 {
+						at = columnMajor(at)
+					}
+					indices[plane*outArea+i] = int64(plane*inArea + at)
+				}
+				next(position, f.out)
+			}
+		}
+	})
+	if err != nil {
+		for _, t := range outputs {
+			r.release(t)
+		}
+		return nil, err
+	}
+	return outputs, nil
+}
+
+// lowest returns the least value of a type: −∞ for floats.
+func lowest[T number]() T {
+	switch p := any(new(T)).(type) {
+	case *float32:
+		*p = float32(math.Inf(-1))
+		return any(*p).(T)
+	case *float64:
+		*p = math.Inf(-1)
+		return any(*p).(T)
+	case *int8:
+		*p = math.MinInt8
+		return any(*p).(T)
+	}
+	return 0
+}
+
+// averagePool is AveragePool.
+type averagePool struct {
+	window  window
+	padding bool // counts in the average
+	plans   planCache[*kernel.AvgPool2D]
+}
+
+func makeAveragePool(n *node) (operation, error) {
+	w, err := poolWindow(n)
+	if err != nil {
+		return nil, err
+	}
+	p := &averagePool{window: w, padding: n.integer("count_include_pad", 0) != 0}
+	return p.run, nil
+}
+
+func (p *averagePool) run(r *run, in []*Tensor) ([]*Tensor, error) {
+	x := in[0]
+	if _, err := floats32(x, "input"); err != nil {
+		return nil, err
+	}
+	spatial, err := spatialOf(x)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.window.over(spatial)
+	if err != nil {
+		return nil, err
+	}
+	window, ok := kernelWindow(f)
+	padded := window.PaddingHeight > 0 || window.PaddingWidth > 0
+	if ok && (p.padding || !padded) && x.size() > 0 {
+		config := kernel.Pool2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Window: window}
+		config.Height, config.Width = pair(f.in, 1)
+		key := planKey{config.Batch, config.Height, config.Width, config.Channels}
+		plan, err := p.plans.get(r, key, poolPlanBytes(f, 0, 0), func() (*kernel.AvgPool2D, error) {
+			return kernel.NewAvgPool2D(r.engine, config)
+		})
+		if err == nil {
+			y, err := r.pooled(x, f, plan.Forward)
+			return []*Tensor{y}, err
+		}
+		if !errors.Is(err, errNoPlan) {
+			return nil, err
+		}
+	}
+	plain, err := r.rowMajor(x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(plain)
+	return p.loops(r, plain, f)
+}
+
+func (p *averagePool) loops(r *run, x *Tensor, f frame) ([]*Tensor, error) {
+	planes := x.Shape[0] * x.Shape[1]
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{x.Shape[0], x.Shape[1]}, f.out...))
+	if err != nil {
+		return nil, err
+	}
+	src, dst := x.Data.([]float32), y.Data.([]float32)
+	inArea, outArea := product(f.in), product(f.out)
+	if outArea == 0 || inArea == 0 || planes == 0 {
+		return []*Tensor{y}, nil
+	}
+	err = r.split(planes, outArea*product(f.kernel), func(first, last int) {
+		for plane := first; plane < last; plane++ {
+			position := make([]int, len(f.out))
+			in := src[plane*inArea : (plane+1)*inArea]
+			for i := range outArea {
+				sum, count := float32(0), 0
+				f.taps(position, func(_, index int) {
+					sum += in[index]
+					count++
+				})
+				if p.padding {
+					count = f.covered(position)
+				}
+				dst[plane*outArea+i] = sum / float32(count)
+				next(position, f.out)
+			}
+		}
+	})
+	if err != nil {
+		r.release(y)
+		return nil, err
+	}
+	return []*Tensor{y}, nil
+}
+
+// covered counts the taps of an output position inside the input or its padding;
+// with ceil_mode a window can reach over both.
+func (f frame) covered(position []int) int {
+	count := 1
+	for i, p := range position {
+		room := f.in[i] + f.begin[i] + f.end[i] - p*f.strides[i]
+		count *= min(f.kernel[i], (room+f.dilations[i]-1)/f.dilations[i])
+	}
+	return count
+}
+
+// makeGlobalPool makes GlobalMaxPool, or GlobalAveragePool, whose sums are float64.
+func makeGlobalPool(maximum bool) func(*node) (operation, error) {
+	return func(*node) (operation, error) {
+		return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
+			x := in[0]
+			src, err := floats32(x, "input")
+			if err != nil {
+				return nil, err
+			}
+			spatial, err := spatialOf(x)
+			if err != nil {
+				return nil, err
+			}
+			area := product(spatial)
+			if area == 0 {
+				return nil, fmt.Errorf("its input %v has nothing to pool", x)
+			}
+			shape := []int{x.Shape[0], x.Shape[1]}
+			for range spatial {
+				shape = append(shape, 1)
+			}
+			y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+			if err != nil {
+				return nil, err
+			}
+			dst := y.Data.([]float32)
+			return []*Tensor{y}, r.split(len(dst), area, func(first, last int) {
+				for i := first; i < last; i++ {
+					best, sum := src[i*area], 0.0
+					for _, v := range src[i*area : (i+1)*area] {
+						sum += float64(v)
+						if v > best || v != v {
+							best = v
+						}
+					}
+					dst[i] = float32(sum / float64(area))
+					if maximum {
+						dst[i] = best
+					}
+				}
+			})
+		}), nil
+	}
+}

@@ -1,0 +1,367 @@
+package native
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"slipway/onnx"
+	"slipway/onnx/onnxpb"
+)
+
+// step computes one node, or several as one.
+type step struct {
+	place   string
+	inputs  []int // values, -1 where left out
+	outputs []int // values, -1 where nobody wants them
+	compute operation
+	ends    []int // values that no later step needs
+}
+
+// program is a graph made ready to run.
+type program struct {
+	inputs  []Port
+	outputs []string
+	given   map[string]int // the values of the graph's inputs
+	results []int          // the values of outputs
+	values  []*Tensor      // constants; nil for what a run computes
+	steps   []step
+}
+
+// Port is an input of the graph.
+type Port struct {
+	Name string
+	Type onnxpb.TensorProto_DataType
+	// Shape has -1 where the model leaves the size open; nil where it says nothing.
+	Shape []int
+}
+
+// compiler makes a program.
+type compiler struct {
+	*program
+	run       *run
+	opset     int64
+	operators map[string]operator
+	names     map[string]int
+	nodes     []*onnxpb.NodeProto
+	uses      map[string]int // by nodes that are needed, and by outputs
+	needed    []bool
+}
+
+func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
+	graph := model.Proto.GetGraph()
+	c := &compiler{
+		program: &program{given: make(map[string]int)}, run: r, opset: model.Opset(""),
+		operators: operators(), names: make(map[string]int), nodes: graph.GetNode(), uses: make(map[string]int),
+	}
+	if err := c.choose(graph, outputs); err != nil {
+		return nil, err
+	}
+	for _, input := range model.Inputs() {
+		if c.uses[input.Name] == 0 {
+			// Still an input that a caller may give.
+			c.given[input.Name] = -1
+		} else {
+			c.given[input.Name] = c.define(input.Name, nil)
+		}
+		c.inputs = append(c.inputs, portOf(input))
+	}
+	if err := c.initializers(graph); err != nil {
+		return nil, err
+	}
+	merged := c.fuse()
+	for i, proto := range c.nodes {
+		if !c.needed[i] || merged[i].absorbed {
+			continue
+		}
+		place := describe(i, proto)
+		if head := merged[i].head; head != nil {
+			place = describe(slices.Index(c.nodes, head), head)
+		}
+		if err := c.node(place, proto, merged[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", place, err)
+		}
+	}
+	for _, name := range c.outputs {
+		c.results = append(c.results, c.names[name])
+	}
+	c.ends()
+	return c.program, nil
+}
+
+// choose finds the outputs and the nodes that they need.
+func (c *compiler) choose(graph *onnxpb.GraphProto, outputs []string) error {
+	if len(outputs) == 0 {
+		for _, output := range graph.GetOutput() {
+			outputs = append(outputs, output.GetName())
+		}
+	}
+	for _, name := range outputs {
+		if !slices.ContainsFunc(graph.GetOutput(), func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name }) {
+			return fmt.Errorf("the graph has no output %q", shorten(name))
+		}
+		c.uses[name]++
+	}
+	c.outputs = outputs
+	c.needed = make([]bool, len(c.nodes))
+	for i := len(c.nodes) - 1; i >= 0; i-- {
+		for _, output := range c.nodes[i].GetOutput() {
+			c.needed[i] = c.needed[i] || output != "" && c.uses[output] > 0
+		}
+		if !c.needed[i] {
+			continue
+		}
+		for _, input := range c.nodes[i].GetInput() {
+			if input != "" {
+				c.uses[input]++
+			}
+		}
+	}
+	return nil
+}
+
+func portOf(value onnx.Value) Port {
+	p := Port{Name: value.Name, Type: value.Type}
+	if value.HasShape {
+		p.Shape = []int{}
+		for _, d := range value.Dims {
+			p.Shape = append(p.Shape, int(d.Size))
+		}
+	}
+	return p
+}
+
+func (c *compiler) initializers(graph *onnxpb.GraphProto) error {
+	for _, sparse := range graph.GetSparseInitializer() {
+		if name := sparse.GetValues().GetName(); c.uses[name] > 0 {
+			return fmt.Errorf("the initializer %q is sparse, which is not supported; export it dense", shorten(name))
+		}
+	}
+	for _, proto := range graph.GetInitializer() {
+		if c.uses[proto.GetName()] == 0 {
+			continue
+		}
+		tensor, err := TensorOf(proto)
+		if err != nil {
+			return fmt.Errorf("the initializer %q: %w", shorten(proto.GetName()), err)
+		}
+		c.define(proto.GetName(), tensor)
+	}
+	return nil
+}
+
+func (c *compiler) define(name string, constant *Tensor) int {
+	if i, ok := c.names[name]; ok {
+		return i
+	}
+	c.values = append(c.values, constant)
+	c.names[name] = len(c.values) - 1
+	return len(c.values) - 1
+}
+
+// newNode makes a node ready for its operator's maker and checks what holds for
+// every operator.
+func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
+	if domain := proto.GetDomain(); domain != "" && domain != "ai.onnx" {
+		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported", shorten(domain))
+	}
+	known, ok := c.operators[proto.GetOpType()]
+	switch {
+	case !ok:
+		return nil, operator{}, fmt.Errorf("the operator is not supported")
+	case c.opset < known.since:
+		return nil, operator{}, fmt.Errorf("the operator is supported from opset %d on, the model's is %d", known.since, c.opset)
+	}
+	if err := known.check(proto); err != nil {
+		return nil, operator{}, err
+	}
+	n := &node{proto: proto, opset: c.opset}
+	for _, name := range proto.GetInput() {
+		var constant *Tensor
+		if name != "" {
+			i, ok := c.names[name]
+			if !ok {
+				return nil, operator{}, fmt.Errorf("its input %q is not made before it", shorten(name))
+			}
+			constant = c.values[i]
+		}
+		n.constants = append(n.constants, constant)
+	}
+	return n, known, nil
+}
+
+// node makes a step of a node, or of the group that ends with it.
+func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) error {
+	// The first node's inputs, the last node's outputs.
+	s, first := step{place: place}, proto
+	prepare := func() (*node, operator, error) { return c.newNode(proto) }
+	if group.head != nil {
+		first = group.head
+		prepare = func() (*node, operator, error) { return c.fused(group) }
+	}
+	n, known, err := prepare()
+	if err != nil {
+		return err
+	}
+	if s.compute, err = known.make(n); err != nil {
+		return err
+	}
+	for _, name := range first.GetInput() {
+		i := -1
+		if name != "" {
+			i = c.names[name]
+		}
+		s.inputs = append(s.inputs, i)
+	}
+	if c.constant(s.inputs) {
+		return c.fold(s, proto)
+	}
+	for _, name := range proto.GetOutput() {
+		i := -1
+		if name != "" && c.uses[name] > 0 {
+			i = c.define(name, nil)
+		}
+		s.outputs = append(s.outputs, i)
+	}
+	c.steps = append(c.steps, s)
+	return nil
+}
+
+func (c *compiler) constant(inputs []int) bool {
+	for _, i := range inputs {
+		if i >= 0 && c.values[i] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// fold computes a step whose inputs are the same in every run.
+func (c *compiler) fold(s step, proto *onnxpb.NodeProto) error {
+	in := make([]*Tensor, len(s.inputs))
+	for i, v := range s.inputs {
+		if v >= 0 {
+			in[i] = c.values[v]
+		}
+	}
+	out, err := s.compute(c.run, in)
+	if err != nil {
+		return err
+	}
+	for i, name := range proto.GetOutput() {
+		if name == "" || c.uses[name] == 0 {
+			continue
+		}
+		if i >= len(out) || out[i] == nil {
+			return fmt.Errorf("its output %d is not supported", i)
+		}
+		plain, err := c.run.rowMajor(out[i])
+		if err != nil {
+			return err
+		}
+		// A constant of its own: never released, its memory counted as used.
+		constant := &Tensor{Shape: plain.Shape, Data: plain.Data}
+		c.define(name, constant)
+	}
+	return nil
+}
+
+// ends notes after which step each value is no longer needed.
+func (c *compiler) ends() {
+	last := make(map[int]int)
+	for i, s := range c.steps {
+		for _, v := range slices.Concat(s.inputs, s.outputs) {
+			if v >= 0 && c.values[v] == nil {
+				last[v] = i
+			}
+		}
+	}
+	for _, v := range c.results {
+		delete(last, v)
+	}
+	for v, i := range last {
+		c.steps[i].ends = append(c.steps[i].ends, v)
+	}
+	for i := range c.steps {
+		slices.Sort(c.steps[i].ends)
+	}
+}
+
+// execute runs the steps on the inputs' values.
+func (p *program) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
+	values := slices.Clone(p.values)
+	inputs := make(map[*Tensor]bool)
+	for name, t := range given {
+		if i := p.given[name]; i >= 0 {
+			values[i] = t
+			inputs[t] = true
+		}
+	}
+	// Whatever happens, memory goes back.
+	defer func() {
+		for i, t := range values {
+			if t != nil && p.values[i] == nil && !inputs[t] {
+				r.release(t)
+			}
+		}
+	}()
+	for _, s := range p.steps {
+		if err := r.ctx.Err(); err != nil {
+			return nil, err
+		}
+		in := make([]*Tensor, len(s.inputs))
+		for i, v := range s.inputs {
+			if v >= 0 {
+				in[i] = values[v]
+			}
+		}
+		out, err := s.compute(r, in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.place, err)
+		}
+		for i, t := range out {
+			if i < len(s.outputs) && s.outputs[i] >= 0 {
+				values[s.outputs[i]] = t
+			} else {
+				r.release(t)
+			}
+		}
+		for i, v := range s.outputs {
+			if v >= 0 && values[v] == nil {
+				return nil, fmt.Errorf("%s: its output %d is not supported", s.place, i)
+			}
+		}
+		for _, v := range s.ends {
+			if !inputs[values[v]] {
+				r.release(values[v])
+				values[v] = nil
+			}
+		}
+	}
+	results := make([]*Tensor, len(p.results))
+	for i, v := range p.results {
+		var err error
+		if results[i], err = p.result(r, values[v]); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// result returns a value as the caller's own.
+func (p *program) result(r *run, t *Tensor) (*Tensor, error) {
+	if t == nil {
+		return nil, errors.New("an output has no value")
+	}
+	plain, err := r.rowMajor(t)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(plain)
+	own, err := r.copyOf(plain)
+	if err != nil {
+		return nil, err
+	}
+	r.detach(own)
+	return own, nil
+}

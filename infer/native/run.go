@@ -1,0 +1,164 @@
+package native
+
+import (
+	"context"
+	"fmt"
+
+	"slipway/internal/kernel"
+	"slipway/onnx/onnxpb"
+)
+
+// operation computes a node's outputs from its inputs, which are nil where they
+// are left out. It does not change its inputs. Outputs that nobody wants may be
+// missing.
+type operation func(r *run, in []*Tensor) ([]*Tensor, error)
+
+// run is what an operation computes with.
+type run struct {
+	*arena
+	ctx      context.Context
+	engine   kernel.Engine
+	elements *kernel.Elementwise
+}
+
+// grain is how many elements are worth a thread's while.
+const grain = 16 << 10
+
+// split cuts n items into spans, each of about grain elements where an item has
+// cost, and computes them on all threads. It ends early when the context does.
+func (r *run) split(n, cost int, compute func(first, last int)) error {
+	span := max(1, grain/max(1, cost))
+	if n <= span {
+		compute(0, n)
+		return r.ctx.Err()
+	}
+	r.engine.Pool.Run((n+span-1)/span, func(_, item int) {
+		if r.ctx.Err() == nil {
+			compute(item*span, min(n, (item+1)*span))
+		}
+	})
+	return r.ctx.Err()
+}
+
+// like returns a tensor of the type, shape and order of another.
+func (r *run) like(t *Tensor) (*Tensor, error) {
+	y, err := r.tensor(t.Type(), t.Shape)
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = t.channelsLast
+	return y, nil
+}
+
+// same returns a tensor that shares everything.
+func (r *run) same(t *Tensor) *Tensor {
+	v := r.view(t, t.Shape)
+	v.channelsLast = t.channelsLast
+	return v
+}
+
+// toChannelsLast returns the tensor, N×C×spatial of float32, in the order N,
+// spatial, C. The caller releases it.
+func (r *run) toChannelsLast(t *Tensor) (*Tensor, error) {
+	if t.channelsLast {
+		return r.same(t), nil
+	}
+	channels, area := t.Shape[1], product(t.Shape[2:])
+	if channels == 1 || area == 1 {
+		v := r.same(t)
+		v.channelsLast = true
+		return v, nil
+	}
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, t.Shape)
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	return y, r.transposeImages(y, t, t.Shape[0], channels, area)
+}
+
+// rowMajor returns the tensor in the order that its shape says. The caller
+// releases it.
+func (r *run) rowMajor(t *Tensor) (*Tensor, error) {
+	if !t.channelsLast {
+		return r.same(t), nil
+	}
+	channels, area := t.Shape[1], product(t.Shape[2:])
+	if channels == 1 || area == 1 {
+		return r.view(t, t.Shape), nil
+	}
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, t.Shape)
+	if err != nil {
+		return nil, err
+	}
+	return y, r.transposeImages(y, t, t.Shape[0], area, channels)
+}
+
+// transposeImages transposes each of n matrices of float32.
+func (r *run) transposeImages(dst, src *Tensor, n, rows, columns int) error {
+	d, s := dst.Data.([]float32), src.Data.([]float32)
+	size := rows * columns
+	return r.split(n, size, func(first, last int) {
+		for i := first; i < last; i++ {
+			transpose(d[i*size:(i+1)*size], s[i*size:(i+1)*size], rows, columns)
+		}
+	})
+}
+
+// transpose writes a rows×columns matrix as columns×rows, in blocks that fit the
+// first-level cache.
+func transpose(dst, src []float32, rows, columns int) {
+	const block = 16
+	for top := 0; top < rows; top += block {
+		bottom := min(rows, top+block)
+		for left := 0; left < columns; left += block {
+			right := min(columns, left+block)
+			for i := top; i < bottom; i++ {
+				row := src[i*columns+left : i*columns+right]
+				at := left*rows + i
+				for _, v := range row {
+					dst[at] = v
+					at += rows
+				}
+			}
+		}
+	}
+}
+
+// ordered makes an operation of one for which tensors must be row-major.
+func ordered(f operation) operation {
+	return func(r *run, in []*Tensor) ([]*Tensor, error) {
+		plain := make([]*Tensor, len(in))
+		for i, t := range in {
+			if t == nil {
+				continue
+			}
+			p, err := r.rowMajor(t)
+			if err != nil {
+				return nil, err
+			}
+			defer r.release(p)
+			plain[i] = p
+		}
+		return f(r, plain)
+	}
+}
+
+// floats32 returns the elements of a float32 tensor, and an error for others.
+func floats32(t *Tensor, what string) ([]float32, error) {
+	if d, ok := t.Data.([]float32); ok {
+		return d, nil
+	}
+	return nil, fmt.Errorf("its %s is %v; only float32 is supported", what, t)
+}
+
+// copyOf returns a copy, of the same order.
+func (r *run) copyOf(t *Tensor) (*Tensor, error) {
+	y, err := r.like(t)
+	if err != nil {
+		return nil, err
+	}
+	step := strides([]int{t.elements()})
+	copyStrided(y, t, region{shape: []int{t.elements()}, dst: step, src: step})
+	return y, nil
+}
