@@ -22,7 +22,7 @@ const referenceName = "trainer_logits.safetensors"
 // A runtime that does not support the model is noted; that nothing at all could
 // be compared is an error.
 func (r *report) crossValidate(ctx context.Context) error {
-	for _, name := range []string{runtimeONNXRuntime, runtimeONNXGo} {
+	for _, name := range infer.RuntimeNames() {
 		if name == r.session.runtime {
 			continue
 		}

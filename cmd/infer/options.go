@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +19,7 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data t10k -cross-validate    # and compare onnxruntime, onnx-go and the trainer
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
   infer -model other.onnx -data t10k -normalize 0.1307,0.3081
+  infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
 
 A bare model name is looked up in the working folder, then in graphs/. The model has one image input (N×C×H×W,
 N×H×W×C or N×features; float32 or uint8) and one score output (N×K, float32).
@@ -44,11 +44,6 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
 
 Flags:
 `
-
-const (
-	runtimeONNXRuntime = "onnxruntime"
-	runtimeONNXGo      = "onnx-go"
-)
 
 // options is what the command line asks for.
 type options struct {
@@ -81,7 +76,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
-	flags.StringVar(&o.runtime, "runtime", runtimeONNXRuntime, runtimeONNXRuntime+" or "+runtimeONNXGo)
+	flags.StringVar(&o.runtime, "runtime", infer.RuntimeONNXRuntime, strings.Join(infer.RuntimeNames(), " or "))
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of a model with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
@@ -133,12 +128,12 @@ func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.
 }
 
 func (o *options) check(given map[string]bool) error {
-	runtimes := []string{runtimeONNXRuntime, runtimeONNXGo}
+	runtimeErr := infer.CheckRuntimeName(o.runtime)
 	switch {
 	case o.model == "":
 		return errors.New("-model is missing: the ONNX file to run")
-	case !slices.Contains(runtimes, o.runtime):
-		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes, " or "), nearest.Hint(o.runtime, runtimes))
+	case runtimeErr != nil:
+		return fmt.Errorf("-runtime: %w", runtimeErr)
 	case given["batch"] && o.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
 	case o.threads < 0:
@@ -152,7 +147,7 @@ func (o *options) check(given map[string]bool) error {
 	case o.dataDir != "" && o.data != "train":
 		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
 	}
-	if o.runtime == runtimeONNXGo {
+	if o.runtime == infer.RuntimeONNXGo {
 		switch {
 		case o.device == infer.DeviceCUDA:
 			return errors.New("-device cuda does not go with -runtime onnx-go, which runs on the CPU")
