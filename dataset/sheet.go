@@ -19,7 +19,22 @@ const maxSheet = 1 << 27
 // columns, each with its label under it. Small images are enlarged by a whole
 // factor. Sets of 1 (grey) or 3 (red, green, blue) channels can be drawn.
 func ContactSheet(s *Set, indices []int, columns int) (image.Image, error) {
+	captions := make([]string, len(indices))
+	for k, i := range indices {
+		if err := s.checkIndex(i); err != nil {
+			return nil, err
+		}
+		captions[k] = strconv.Itoa(s.Label(i))
+	}
+	return CaptionedSheet(s, indices, captions, columns)
+}
+
+// CaptionedSheet draws as ContactSheet does, with captions of the caller's own,
+// one an image, in ASCII.
+func CaptionedSheet(s *Set, indices []int, captions []string, columns int) (image.Image, error) {
 	switch {
+	case len(captions) != len(indices):
+		return nil, fmt.Errorf("%w: contact sheet of %d images with %d captions", ErrArgument, len(indices), len(captions))
 	case s.Channels != 1 && s.Channels != 3:
 		return nil, fmt.Errorf("%s: %w: %d channels, a contact sheet shows 1 or 3", s.Name, ErrArgument, s.Channels)
 	case len(indices) == 0:
@@ -37,8 +52,12 @@ func ContactSheet(s *Set, indices []int, columns int) (image.Image, error) {
 
 	const gap, comfortable = 4, 56
 	face := basicfont.Face7x13
+	longest := 3
+	for _, caption := range captions {
+		longest = max(longest, len(caption))
+	}
 	zoom := max(1, comfortable/max(s.Width, s.Height))
-	cellWidth := max(s.Width*zoom, 3*face.Advance) + gap
+	cellWidth := max(s.Width*zoom, longest*face.Advance) + gap
 	cellHeight := s.Height*zoom + face.Height + gap
 	if rows > maxSheet/cellHeight || columns > maxSheet/cellWidth/(rows*cellHeight) {
 		return nil, fmt.Errorf("%w: a contact sheet of %d images is too large; take fewer", ErrArgument, len(indices))
@@ -51,7 +70,7 @@ func ContactSheet(s *Set, indices []int, columns int) (image.Image, error) {
 		y := gap + k/columns*cellHeight
 		s.drawImage(sheet, i, x+(cellWidth-gap-s.Width*zoom)/2, y, zoom)
 
-		text := strconv.Itoa(s.Label(i))
+		text := captions[k]
 		pen := font.Drawer{Dst: sheet, Src: image.NewUniform(color.RGBA{0xb0, 0, 0, 0xff}), Face: face}
 		pen.Dot = fixed.P(x+(cellWidth-gap-len(text)*face.Advance)/2, y+s.Height*zoom+face.Ascent)
 		pen.DrawString(text)

@@ -39,11 +39,8 @@ type Comparison struct {
 // Compare compares the answers b with the reference a. They have the same N and
 // K; the tolerance is a fraction of the range of a's logits, in (0, 1).
 func Compare(a, b Logits, tolerance float64) (Comparison, error) {
-	if a.N != b.N || a.K != b.K {
-		return Comparison{}, fmt.Errorf("logits of %d images × %d classes cannot be compared with %d × %d", a.N, a.K, b.N, b.K)
-	}
-	if len(a.Values) != a.N*a.K || len(b.Values) != b.N*b.K {
-		return Comparison{}, fmt.Errorf("%d×%d logits must have %d values, not %d and %d", a.N, a.K, a.N*a.K, len(a.Values), len(b.Values))
+	if err := sameShape(a, b); err != nil {
+		return Comparison{}, err
 	}
 	if err := checkTolerance(tolerance); err != nil {
 		return Comparison{}, err

@@ -66,11 +66,17 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
+	return startOnnxGo(ctx, model, ports, options)
+}
+
+// startOnnxGo starts a worker on the model, whose ports are known and whose
+// options are filled in.
+func startOnnxGo(ctx context.Context, model *onnx.Model, ports ports, options ONNXGoOptions) (Runtime, error) {
 	encoded, input, err := onnxGoModel(model, ports, options.Batch)
 	if err != nil {
 		return nil, unsupportedError{fmt.Errorf("%s: onnx-go does not support the model: %w", model.Path(), err)}
 	}
-	r := &onnxGo{model: model.Path(), ports: ports, input: input}
+	r := &onnxGo{model: model.Path(), source: model, options: options, ports: ports, input: input}
 	if err := r.start(options); err != nil {
 		return nil, err
 	}
@@ -81,10 +87,12 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 }
 
 type onnxGo struct {
-	model string
-	ports ports
-	input []int // the graph's input shape
-	info  Info
+	model   string
+	source  *onnx.Model
+	options ONNXGoOptions
+	ports   ports
+	input   []int // the graph's input shape
+	info    Info
 
 	mu      sync.Mutex // one batch at a time
 	process *exec.Cmd
@@ -120,7 +128,7 @@ func (r *onnxGo) start(options ONNXGoOptions) error {
 	r.stdout = bufio.NewReader(stdout)
 	// The decoder reads from a bufio.Reader no further than it decodes.
 	r.decoder = gob.NewDecoder(r.stdout)
-	r.info = Info{Runtime: "onnx-go", Provider: "Gorgonia", Device: "cpu", Threads: options.Threads}
+	r.info = Info{Runtime: RuntimeONNXGo, Provider: "Gorgonia", Device: "cpu", Threads: options.Threads}
 	return nil
 }
 

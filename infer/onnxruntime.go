@@ -64,8 +64,8 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if err := acquireEnvironment(library); err != nil {
 		return nil, err
 	}
-	r := &onnxRuntime{model: model.Path(), ports: ports, info: Info{
-		Runtime: "onnxruntime",
+	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, info: Info{
+		Runtime: RuntimeONNXRuntime,
 		Version: library.Version,
 		Threads: options.Threads,
 		Library: library.Path,
@@ -76,10 +76,16 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	return r, nil
 }
 
+const (
+	cpuProvider  = "CPUExecutionProvider"
+	cudaProvider = "CUDAExecutionProvider"
+)
+
 type onnxRuntime struct {
-	model string
-	ports ports
-	info  Info
+	model  string
+	source *onnx.Model
+	ports  ports
+	info   Info
 
 	// mu keeps Close from destroying a session that runs.
 	mu      sync.RWMutex
@@ -90,11 +96,12 @@ func (r *onnxRuntime) Info() Info { return r.info }
 
 // open makes the session, on CUDA first where that is wanted.
 func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
+	outputs := []string{r.ports.output}
 	if tryCUDA {
 		var err error
-		r.session, err = r.newSession(model, appendCUDA)
+		r.session, err = r.newSession(model, outputs, appendCUDA)
 		if err == nil {
-			r.info.Provider, r.info.Device = "CUDAExecutionProvider", "cuda:0"
+			r.info.Provider, r.info.Device = cudaProvider, "cuda:0"
 			return nil
 		}
 		if device == DeviceCUDA {
@@ -104,17 +111,17 @@ func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
 		r.info.Notes = append(r.info.Notes, fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(), err))
 	}
 	var err error
-	r.session, err = r.newSession(model, nil)
+	r.session, err = r.newSession(model, outputs, nil)
 	if err != nil {
 		return fmt.Errorf("%s: onnxruntime refuses the model: %w", r.model, err)
 	}
-	r.info.Provider, r.info.Device = "CPUExecutionProvider", "cpu"
+	r.info.Provider, r.info.Device = cpuProvider, "cpu"
 	return nil
 }
 
 // newSession makes a session with options of its own: options that failed with
-// one provider are not used again.
-func (r *onnxRuntime) newSession(model []byte, addProvider func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
+// one provider are not used again. more, if not nil, adds to them.
+func (r *onnxRuntime) newSession(model []byte, outputs []string, more func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("session options: %w", err)
@@ -130,13 +137,12 @@ func (r *onnxRuntime) newSession(model []byte, addProvider func(*ort.SessionOpti
 	if err := options.SetLogSeverityLevel(ort.LoggingLevelFatal); err != nil {
 		return nil, fmt.Errorf("log level: %w", err)
 	}
-	if addProvider != nil {
-		if err := addProvider(options); err != nil {
+	if more != nil {
+		if err := more(options); err != nil {
 			return nil, err
 		}
 	}
-	inputs, outputs := []string{r.ports.input}, []string{r.ports.output}
-	return ort.NewDynamicAdvancedSessionWithONNXData(model, inputs, outputs, options)
+	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.input}, outputs, options)
 }
 
 // appendCUDA adds the CUDA provider. Even when it returns nil, making the
@@ -186,31 +192,10 @@ func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logit
 	}
 	defer input.Destroy()
 
-	options, err := ort.NewRunOptions()
+	outputs, err := r.runSession(ctx, r.session, input, 1)
+	defer destroyAll(outputs)
 	if err != nil {
-		return Logits{}, fmt.Errorf("onnxruntime: %w", err)
-	}
-	defer options.Destroy()
-	// Terminate fails only on destroyed options, and stop's answer says when
-	// it must be waited for.
-	terminated := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(terminated)
-		_ = options.Terminate()
-	})
-	outputs := []ort.Value{nil}
-	err = r.session.RunWithOptions([]ort.Value{input}, outputs, options)
-	if !stop() {
-		<-terminated
-	}
-	if outputs[0] != nil {
-		defer outputs[0].Destroy()
-	}
-	if ctx.Err() != nil {
-		return Logits{}, ended(ctx)
-	}
-	if err != nil {
-		return Logits{}, fmt.Errorf("%s: onnxruntime: %w", r.model, err)
+		return Logits{}, err
 	}
 	scores, ok := outputs[0].(*ort.Tensor[float32])
 	if !ok {
@@ -222,6 +207,35 @@ func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logit
 	}
 	// GetData is Go memory of the tensor's own, which nothing else refers to.
 	return Logits{N: batch.N, K: int(shape[1]), Values: scores.GetData()}, nil
+}
+
+// runSession runs a session on one input. The outputs are the caller's to
+// destroy, also those beside an error.
+func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvancedSession, input ort.Value, count int) ([]ort.Value, error) {
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return nil, fmt.Errorf("onnxruntime: %w", err)
+	}
+	defer options.Destroy()
+	// Terminate fails only on destroyed options, and stop's answer says when
+	// it must be waited for.
+	terminated := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(terminated)
+		_ = options.Terminate()
+	})
+	outputs := make([]ort.Value, count)
+	err = session.RunWithOptions([]ort.Value{input}, outputs, options)
+	if !stop() {
+		<-terminated
+	}
+	if ctx.Err() != nil {
+		return outputs, ended(ctx)
+	}
+	if err != nil {
+		return outputs, fmt.Errorf("%s: onnxruntime: %w", r.model, err)
+	}
+	return outputs, nil
 }
 
 func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {

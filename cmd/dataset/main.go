@@ -8,9 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"image/png"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,9 +16,9 @@ import (
 	"syscall"
 
 	"slipway/dataset"
-	"slipway/internal/atomicfile"
 	"slipway/internal/cli"
 	"slipway/internal/nearest"
+	"slipway/internal/pngfile"
 )
 
 const usage = `dataset shows and fetches data sets of the MNIST form.
@@ -178,9 +176,6 @@ func printSet(w io.Writer, set *dataset.Set) error {
 }
 
 func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path string, n, columns int) error {
-	if err := mayReplace(path); err != nil {
-		return err
-	}
 	indices := make([]int, n)
 	for i := range indices {
 		indices[i] = i
@@ -192,32 +187,9 @@ func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path str
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, sheet) }); err != nil {
-		return err
+	if err := pngfile.Write(path, sheet); err != nil {
+		return fmt.Errorf("-o: %w", err)
 	}
 	_, err = fmt.Fprintf(stdout, "contact sheet of %d images: %s\n", n, path)
 	return err
-}
-
-// mayReplace refuses to replace a file that is no PNG: a slip of the hand in
-// -o must not cost data.
-func mayReplace(path string) error {
-	const signature = "\x89PNG\r\n\x1a\n"
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (!info.Mode().IsRegular() || info.Size() == 0) {
-		return nil // atomicfile has its own word on what is no file
-	}
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	start := make([]byte, len(signature))
-	if _, err := io.ReadFull(f, start); err != nil || string(start) != signature {
-		return fmt.Errorf("%s exists and is no PNG; give -o another name, or remove it", path)
-	}
-	return nil
 }

@@ -23,7 +23,7 @@ const referenceName = "trainer_logits.safetensors"
 // library and nobody named one, is noted; that nothing at all could be compared is
 // an error.
 func (r *report) crossValidate(ctx context.Context) error {
-	for _, name := range runtimes() {
+	for _, name := range infer.RuntimeNames() {
 		if name == r.session.runtime {
 			continue
 		}

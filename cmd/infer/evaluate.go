@@ -19,12 +19,9 @@ import (
 // session is what one call of the command works with.
 type session struct {
 	*options
-	modelPath string
-	model     *onnx.Model
-	record    *onnx.TrainingRecord // nil for a model without one
-	set       *dataset.Set
-	pixels    dataset.Pixels
-	progress  io.Writer
+	*loaded
+	set      *dataset.Set
+	progress io.Writer
 }
 
 // report is everything that is printed.
@@ -90,37 +87,58 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 }
 
 func newSession(ctx context.Context, o *options, progress io.Writer) (*session, error) {
-	s := &session{options: o, progress: progress}
+	loaded, err := loadModel(o.model, o.pixels)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{options: o, loaded: loaded, progress: progress}
+	s.set, err = openData(ctx, o.data, o.dataDir)
+	return s, err
+}
+
+// loaded is a model with what its record says.
+type loaded struct {
+	modelPath string
+	model     *onnx.Model
+	record    *onnx.TrainingRecord // nil for a model without one
+	pixels    dataset.Pixels
+}
+
+// loadModel reads a model. Pixels, if not nil, go before those of its record.
+func loadModel(name string, pixels *dataset.Pixels) (*loaded, error) {
+	l := &loaded{}
 	var err error
-	if s.modelPath, err = findModel(o.model); err != nil {
+	if l.modelPath, err = findModel(name); err != nil {
 		return nil, err
 	}
-	if s.model, err = infer.LoadModel(s.modelPath); err != nil {
+	if l.model, err = infer.LoadModel(l.modelPath); err != nil {
 		return nil, err
 	}
-	record, ok, err := s.model.TrainingRecord()
+	record, ok, err := l.model.TrainingRecord()
 	if err != nil {
 		return nil, err
 	}
 	if ok {
-		s.record = &record
+		l.record = &record
 	}
-	s.set, err = dataset.Open(ctx, o.data, dataset.Options{DataDir: o.dataDir})
+	switch {
+	case pixels != nil:
+		l.pixels = *pixels
+	case ok:
+		if l.pixels, err = infer.PixelsOf(record); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.modelPath, err)
+		}
+	}
+	return l, nil
+}
+
+// openData opens the data set; that there is none of the name is wrong usage.
+func openData(ctx context.Context, data, dataDir string) (*dataset.Set, error) {
+	set, err := dataset.Open(ctx, data, dataset.Options{DataDir: dataDir})
 	if errors.Is(err, dataset.ErrUnknown) || errors.Is(err, dataset.ErrAmbiguous) || errors.Is(err, dataset.ErrArgument) {
 		return nil, &usageError{fmt.Errorf("-data: %w", err)}
 	}
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case o.pixels != nil:
-		s.pixels = *o.pixels
-	case s.record != nil:
-		if s.pixels, err = infer.PixelsOf(record); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.modelPath, err)
-		}
-	}
-	return s, nil
+	return set, err
 }
 
 // findModel looks a bare name up in the working folder, in graphs/, and in
@@ -155,7 +173,7 @@ func (s *session) openFirst(ctx context.Context, r *report, stderr io.Writer) (i
 		return runtime, err
 	}
 	note := fmt.Sprintf("the native runtime is used instead of onnxruntime: %v", err)
-	s.runtime = runtimeNative
+	s.runtime = infer.RuntimeNative
 	runtime, nativeErr := s.open(ctx, s.runtime, s.batch)
 	if nativeErr != nil {
 		return nil, fmt.Errorf("%w; and without onnxruntime: %w", err, nativeErr)
@@ -166,38 +184,38 @@ func (s *session) openFirst(ctx context.Context, r *report, stderr io.Writer) (i
 }
 
 func (s *session) open(ctx context.Context, name string, batch int) (infer.Runtime, error) {
-	if name == runtimeONNXGo {
-		executable, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("onnx-go runs in a process of its own, from this program's file: %w", err)
-		}
-		return infer.OpenONNXGo(ctx, s.model, infer.ONNXGoOptions{
-			Command: []string{executable, workerArgument},
-			Batch:   batch,
-			Threads: s.threads,
-			Output:  s.output,
-		})
+	worker, err := workerCommand()
+	if err != nil {
+		return nil, err
 	}
-	if name == runtimeNative {
-		return infer.OpenNative(ctx, s.model, infer.NativeOptions{Threads: s.threads, Output: s.output})
-	}
-	return infer.OpenONNXRuntime(s.model, infer.ONNXRuntimeOptions{
-		Device:  s.device,
-		Threads: s.threads,
-		Library: s.library,
-		Output:  s.output,
+	return infer.OpenRuntime(ctx, name, s.loaded.model, infer.RuntimeOptions{
+		Device: s.device, Threads: s.threads, Library: s.library, Output: s.output, Worker: worker, Batch: batch,
 	})
 }
 
-func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result, error) {
-	options := infer.EvaluateOptions{Batch: batch, Pixels: s.pixels, KeepLogits: true}
-	if s.progress != nil {
-		name := runtime.Info().Runtime
-		options.Progress = func(done, total int) { fmt.Fprintf(s.progress, "\r%s: %d of %d images", name, done, total) }
-		// Over what was printed, back to the line's beginning.
-		defer fmt.Fprintf(s.progress, "\r%60s\r", "")
+// workerCommand makes this program the worker of onnx-go.
+func workerCommand() ([]string, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("onnx-go runs in a process of its own, from this program's file: %w", err)
 	}
-	return infer.Evaluate(ctx, runtime, s.set, options)
+	return []string{executable, workerArgument}, nil
+}
+
+func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result, error) {
+	return runOn(ctx, runtime, s.set, s.loaded.pixels, batch, s.progress)
+}
+
+// runOn evaluates a runtime and shows how far it is.
+func runOn(ctx context.Context, runtime infer.Runtime, set *dataset.Set, pixels dataset.Pixels, batch int, progress io.Writer) (*infer.Result, error) {
+	options := infer.EvaluateOptions{Batch: batch, Pixels: pixels, KeepLogits: true}
+	if progress != nil {
+		name := runtime.Info().Runtime
+		options.Progress = func(done, total int) { fmt.Fprintf(progress, "\r%s: %d of %d images", name, done, total) }
+		// Over what was printed, back to the line's beginning.
+		defer fmt.Fprintf(progress, "\r%60s\r", "")
+	}
+	return infer.Evaluate(ctx, runtime, set, options)
 }
 
 // checkRecord compares the accuracy with the recorded one where both are of the

@@ -1,6 +1,7 @@
 // Command infer runs an ONNX image classifier on a data set, in ONNX Runtime, in
-// the native runtime or in onnx-go, and compares what several runtimes and the trainer answer. Run it
-// with -h for its flags and the form of -json.
+// the native runtime or in onnx-go, and compares what several runtimes and the
+// trainer answer. infer compare says where two models, or two runtimes, differ.
+// Run either with -h for its flags and the form of -json.
 package main
 
 import (
@@ -50,21 +51,28 @@ func work() int {
 // for failure or disagreement and 2 for wrong usage. Progress, if not nil, is a
 // terminal.
 func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
+	if len(args) > 0 && args[0] == compareCommand {
+		return runCompare(ctx, args[1:], stdout, stderr, progress)
+	}
 	options, err := parse(args, stderr)
 	if code, done := cli.Parsed("infer", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}
-	err = evaluate(ctx, options, stdout, stderr, progress)
+	return exitCode("infer", evaluate(ctx, options, stdout, stderr, progress), stderr)
+}
+
+// exitCode prints an error, if there is one, and returns the command's exit code.
+func exitCode(command string, err error, stderr io.Writer) int {
 	var usage *usageError
 	switch {
 	case err == nil:
 		return cli.ExitOK
 	case errors.As(err, &usage):
-		return cli.Usage(stderr, "infer", err)
+		return cli.Usage(stderr, command, err)
 	case errors.Is(err, context.Canceled):
-		return cli.Fail(stderr, "infer", errors.New("interrupted"))
+		return cli.Fail(stderr, command, errors.New("interrupted"))
 	}
-	return cli.Fail(stderr, "infer", err)
+	return cli.Fail(stderr, command, err)
 }
 
 // usageError is an error of usage that shows only when the arguments are used.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +21,7 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data t10k -runtime native    # in Go alone, without any library
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
   infer -model other.onnx -data t10k -normalize 0.1307,0.3081
+  infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
 
 Without -runtime, -library, -device cuda and ` + infer.LibraryVariable + `, a missing onnxruntime library is no failure: the native
 runtime runs instead, and says so on standard error and in the notes.
@@ -49,15 +49,6 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
 
 Flags:
 `
-
-const (
-	runtimeONNXRuntime = "onnxruntime"
-	runtimeNative      = "native"
-	runtimeONNXGo      = "onnx-go"
-)
-
-// runtimes are the names for -runtime, in the order of comparison.
-func runtimes() []string { return []string{runtimeONNXRuntime, runtimeNative, runtimeONNXGo} }
 
 // options is what the command line asks for.
 type options struct {
@@ -91,7 +82,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
-	flags.StringVar(&o.runtime, "runtime", runtimeONNXRuntime, strings.Join(runtimes(), ", "))
+	flags.StringVar(&o.runtime, "runtime", infer.RuntimeONNXRuntime, strings.Join(infer.RuntimeNames(), " or "))
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of a model with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
@@ -147,11 +138,12 @@ func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.
 }
 
 func (o *options) check(given map[string]bool) error {
+	runtimeErr := infer.CheckRuntimeName(o.runtime)
 	switch {
 	case o.model == "":
 		return errors.New("-model is missing: the ONNX file to run")
-	case !slices.Contains(runtimes(), o.runtime):
-		return fmt.Errorf("-runtime: unknown runtime %q: %s%s", o.runtime, strings.Join(runtimes(), ", "), nearest.Hint(o.runtime, runtimes()))
+	case runtimeErr != nil:
+		return fmt.Errorf("-runtime: %w", runtimeErr)
 	case given["batch"] && o.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
 	case o.threads < 0:
@@ -165,7 +157,7 @@ func (o *options) check(given map[string]bool) error {
 	case o.dataDir != "" && o.data != "train":
 		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
 	}
-	if o.runtime != runtimeONNXRuntime {
+	if o.runtime != infer.RuntimeONNXRuntime {
 		switch {
 		case o.device == infer.DeviceCUDA:
 			return fmt.Errorf("-device cuda does not go with -runtime %s, which runs on the CPU", o.runtime)
@@ -173,7 +165,7 @@ func (o *options) check(given map[string]bool) error {
 			return fmt.Errorf("-library is onnxruntime's and does not go with -runtime %s", o.runtime)
 		}
 	}
-	if o.runtime == runtimeONNXGo && o.batch == 1 {
+	if o.runtime == infer.RuntimeONNXGo && o.batch == 1 {
 		return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
 	}
 	return nil

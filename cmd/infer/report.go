@@ -79,7 +79,7 @@ func (r *report) writeJSON(w io.Writer) error {
 		Model: r.session.modelPath, Data: r.session.set.Name,
 		Images: result.Images, Correct: result.Correct, Unanswered: result.Unanswered, Accuracy: result.Accuracy(),
 		Runtime: info.Runtime, Version: info.Version, Provider: info.Provider, Device: info.Device, Threads: info.Threads,
-		Batch: r.batch(), Pixels: r.session.pixels.String(), ImagesPerSecond: result.ImagesPerSecond(),
+		Batch: r.batch(), Pixels: r.session.loaded.pixels.String(), ImagesPerSecond: result.ImagesPerSecond(),
 		Confusion: result.Confusion,
 		Agree:     len(r.reasons) == 0,
 		// Empty lists, not null.
@@ -131,7 +131,7 @@ func (r *report) writeText(out io.Writer) error {
 	var b bytes.Buffer
 	s, result := r.session, r.result
 	fmt.Fprintf(&b, "model    %s\n", s.modelPath)
-	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", s.set.Name, result.Images, s.set.Channels, s.set.Height, s.set.Width, s.pixels)
+	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", s.set.Name, result.Images, s.set.Channels, s.set.Height, s.set.Width, s.loaded.pixels)
 	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", result.Info.Runtime, result.Info.Version, result.Info.Provider, result.Info.Device, result.Info.Threads)
 	for _, note := range r.notes {
 		fmt.Fprintf(&b, "note     %s\n", note)

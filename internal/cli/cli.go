@@ -39,6 +39,34 @@ func NewFlagSet(command, usage string, output io.Writer) *flag.FlagSet {
 // flag.ErrHelp after the usage was printed; for an unknown flag its error names
 // the nearest one.
 func Parse(flags *flag.FlagSet, args []string) error {
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return nil
+}
+
+// ParseOperands does as Parse, but returns the arguments that are no flags, which
+// may stand before, between and after these. All after -- are operands.
+func ParseOperands(flags *flag.FlagSet, args []string) (operands []string, err error) {
+	for {
+		if err := parseFlags(flags, args); err != nil {
+			return nil, err
+		}
+		rest := flags.Args()
+		if len(rest) == 0 {
+			return operands, nil
+		}
+		if parsed := len(args) - len(rest); parsed > 0 && args[parsed-1] == "--" {
+			return append(operands, rest...), nil
+		}
+		operands, args = append(operands, rest[0]), rest[1:]
+	}
+}
+
+func parseFlags(flags *flag.FlagSet, args []string) error {
 	usage := flags.Usage
 	help := false
 	flags.Usage = func() { help = true }
@@ -50,18 +78,15 @@ func Parse(flags *flag.FlagSet, args []string) error {
 		}
 		return flag.ErrHelp
 	}
-	if err != nil {
-		if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
-			var names []string
-			flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-			return fmt.Errorf("unknown flag -%s%s", name, nearest.Hint(name, names))
-		}
-		return err
+	if err == nil {
+		return nil
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+		var names []string
+		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		return fmt.Errorf("unknown flag -%s%s", name, nearest.Hint(name, names))
 	}
-	return nil
+	return err
 }
 
 // Given returns the names of the flags that were set on the command line.

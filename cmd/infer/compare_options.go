@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/cli"
+	"slipway/internal/nearest"
+)
+
+// compareCommand is the word that makes infer compare.
+const compareCommand = "compare"
+
+const compareUsage = `infer compare runs two ONNX models, or one model in two runtimes, on the same images and says where they differ:
+in accuracy, labels and logits, and in which node of the graph the difference arises.
+
+  infer compare e1.onnx other.onnx -data t10k
+  infer compare e1.onnx -runtimes onnxruntime,onnx-go
+  infer compare e1.onnx other.onnx -sheet changed.png    # draw the images whose label changed
+
+When the logits differ beyond the tolerance, both graphs are run node by node on the images that differ most. Named are
+where the graphs are not made of the same nodes, and the first node whose output differs: whether its inputs agree, and
+what differs in the node itself, attributes and weights.
+
+Exit status: 0 they agree; 1 they differ beyond the tolerance, or a failure; 2 wrong usage.
+
+-json prints one object:
+  data, images, tolerance            data set, its size, largest difference allowed as a fraction of the logits' range
+  a, b                               each side: model, runtime, version, provider, device, threads, pixels, correct,
+                                     unanswered, accuracy, images_per_second
+  agree, reason                      the verdict, and why if it is false
+  labels_differ, decided_labels_differ    images; decided ones are not explained by rounding
+  max_abs_diff, max_rel_diff         of all logits, and by their range in a; null with not_finite > 0
+  worst_image, worst_class           where that is
+  range, not_finite                  of the logits of a; logits that are NaN or infinite on one side
+  histogram                          equal, not_finite: logits; buckets: from, to (fractions of the range), count
+  changed                            images with another label: image, label, a, b, margin_a, margin_b (between the two
+                                     largest logits); a or b is null where a NaN leaves no answer
+  sheet                              the contact sheet's file, or null
+  bisection                          null where the sides agree or it was not asked for, else:
+    structure                        kind (inserted, removed, operator, wiring), node_a, node_b (or null), text
+    node                             where the difference arises, or null: name, operator, output, index_a, index_b,
+                                     shape_a, shape_b, max_abs_diff, max_rel_diff, index, inputs_agree, inputs_equal,
+                                     contents (kind, name, a, b; of an initializer also changed, values, index,
+                                     value_a, value_b)
+    exceeds_at                       the first node beyond the tolerance: node's name, or that of one after it
+    nodes                            all that were compared, in order: as node
+    notes                            what must be heard
+  notes                              the same of the whole
+
+Flags:
+`
+
+// compareOptions is what the command line of compare asks for.
+type compareOptions struct {
+	models    []string // one or two
+	runtimes  []string // of A and of B
+	data      string
+	dataDir   string
+	batch     int
+	device    infer.Device
+	library   string
+	output    string
+	threads   int
+	tolerance float64
+	bisect    bool
+	sheet     string
+	json      bool
+	pixels    *dataset.Pixels // nil: as each model's record says
+	version   bool
+}
+
+// parseCompare reads the command line. Its error is wrong usage.
+func parseCompare(args []string, stderr io.Writer) (*compareOptions, error) {
+	o := &compareOptions{}
+	var device, normalize, runtimes string
+	var scale bool
+	flags := cli.NewFlagSet("infer compare", compareUsage, stderr)
+	flags.StringVar(&runtimes, "runtimes", infer.RuntimeONNXRuntime, "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
+	flags.StringVar(&o.data, "data", "t10k", "t10k, train, a folder, or an images file")
+	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
+	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
+	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda, for onnxruntime")
+	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
+	flags.StringVar(&o.output, "output", "", "`name` of the score output of models with several")
+	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.RoundingTolerance, "largest difference, as a fraction of the range: what rounding explains on a CPU")
+	flags.BoolVar(&o.bisect, "bisect", true, "name the node where the difference arises")
+	flags.StringVar(&o.sheet, "sheet", "", "draw the images whose label changed to a PNG `file`, captioned label: A>B")
+	flags.BoolVar(&o.json, "json", false, "print JSON instead of text")
+	flags.BoolVar(&scale, "scale", false, "feed pixels as x/255 instead of as the models say, or else 0…255")
+	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
+	flags.BoolVar(&o.version, "version", false, "print the version")
+	var err error
+	if o.models, err = cli.ParseOperands(flags, args); err != nil || o.version {
+		return o, err
+	}
+	given := cli.Given(flags)
+	if o.device, err = infer.ParseDevice(device); err != nil {
+		return nil, fmt.Errorf("-device: %w%s", err, nearest.Hint(device, []string{"auto", "cpu", "cuda"}))
+	}
+	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
+		return nil, err
+	}
+	if o.runtimes, err = parseRuntimes(runtimes); err != nil {
+		return nil, err
+	}
+	return o, o.check(given)
+}
+
+// parseRuntimes returns the runtimes of A and of B.
+func parseRuntimes(text string) ([]string, error) {
+	names := strings.Split(text, ",")
+	for _, name := range names {
+		if err := infer.CheckRuntimeName(name); err != nil {
+			return nil, fmt.Errorf("-runtimes: %w", err)
+		}
+	}
+	switch len(names) {
+	case 1:
+		return []string{names[0], names[0]}, nil
+	case 2:
+		return names, nil
+	}
+	return nil, fmt.Errorf("-runtimes %s: one or two are compared at a time, not %d", text, len(names))
+}
+
+func (o *compareOptions) check(given map[string]bool) error {
+	switch {
+	case len(o.models) == 0:
+		return errors.New("the models are missing: infer compare A.onnx B.onnx, or infer compare A.onnx -runtimes onnxruntime,onnx-go")
+	case len(o.models) > 2:
+		return fmt.Errorf("unexpected argument %q: two models are compared at a time", o.models[2])
+	case len(o.models) == 1 && o.runtimes[0] == o.runtimes[1]:
+		return fmt.Errorf("one model in %s alone has nothing to be compared with: name a second model, or two runtimes (-runtimes %s)",
+			o.runtimes[0], strings.Join(infer.RuntimeNames()[:2], ","))
+	case given["batch"] && o.batch < 1:
+		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
+	case o.threads < 0:
+		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", o.threads)
+	case !(o.tolerance > 0 && o.tolerance < 1):
+		return fmt.Errorf("-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", o.tolerance)
+	case o.dataDir != "" && o.data != "train":
+		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
+	case given["sheet"] && !strings.EqualFold(filepath.Ext(o.sheet), ".png"):
+		return fmt.Errorf("-sheet %s: the contact sheet is a PNG, give a name that ends in .png", o.sheet)
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"slipway/onnx"
+)
+
+// Trace runs the model in a session of its own, in which the values are outputs
+// and no optimization merges nodes: a node computes there what the file says of
+// it. Run's optimized session may round otherwise.
+func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
+	if err := batch.check(); err != nil {
+		return nil, err
+	}
+	layout, err := r.ports.fit(batch.C, batch.H, batch.W)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.model, err)
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.session == nil {
+		return nil, errors.New("onnxruntime: Trace after Close")
+	}
+	part, err := onnx.Extract(r.source, names)
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := onnx.Encode(part)
+	if err != nil {
+		return nil, err
+	}
+	session, err := r.newSession(encoded, names, func(options *ort.SessionOptions) error {
+		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
+			return fmt.Errorf("graph optimization: %w", err)
+		}
+		if r.info.Provider == cudaProvider {
+			return appendCUDA(options)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, err)
+	}
+	tensors, err := traceInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) ([]Tensor, error) {
+		input, err := r.newInput(chunk, layout)
+		if err != nil {
+			return nil, err
+		}
+		defer input.Destroy()
+		outputs, err := r.runSession(ctx, session, input, len(names))
+		defer destroyAll(outputs)
+		if err != nil {
+			return nil, err
+		}
+		tensors := make([]Tensor, len(names))
+		for i, output := range outputs {
+			tensors[i] = tensorOf(output)
+		}
+		return tensors, nil
+	})
+	return tensors, errors.Join(err, session.Destroy())
+}
+
+// tensorOf copies a float32 output.
+func tensorOf(output ort.Value) Tensor {
+	values, ok := output.(*ort.Tensor[float32])
+	if !ok {
+		return Tensor{Missing: errors.New("it is no float32 tensor")}
+	}
+	shape := make([]int, len(values.GetShape()))
+	for i, size := range values.GetShape() {
+		shape[i] = int(size)
+	}
+	return Tensor{Shape: shape, Values: append([]float32(nil), values.GetData()...)}
+}
+
+func destroyAll(values []ort.Value) {
+	for _, value := range values {
+		if value != nil {
+			// Fails only on a value that is destroyed already.
+			_ = value.Destroy()
+		}
+	}
+}

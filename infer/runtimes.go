@@ -1,0 +1,62 @@
+package infer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway/internal/nearest"
+	"slipway/onnx"
+)
+
+// Names of the runtimes, as OpenRuntime and Info have them.
+const (
+	RuntimeONNXRuntime = "onnxruntime"
+	RuntimeNative      = "native"
+	RuntimeONNXGo      = "onnx-go"
+)
+
+// RuntimeOptions are the choices for OpenRuntime; a runtime passes over those
+// that are not for it.
+type RuntimeOptions struct {
+	// Device, Threads and Output are as in ONNXRuntimeOptions.
+	Device  Device
+	Threads int
+	Output  string
+	// Library is onnxruntime's shared library; empty to search for it.
+	Library string
+	// Worker runs onnx-go's worker, as ONNXGoOptions.Command does.
+	Worker []string
+	// Batch is onnx-go's graph's batch size for a model that leaves it open, 0 for the default.
+	Batch int
+}
+
+// RuntimeNames lists the runtimes that OpenRuntime opens, in the order of comparison.
+func RuntimeNames() []string { return []string{RuntimeONNXRuntime, RuntimeNative, RuntimeONNXGo} }
+
+// CheckRuntimeName refuses the name of no runtime and says which is nearest.
+func CheckRuntimeName(name string) error {
+	if names := RuntimeNames(); !slices.Contains(names, name) {
+		return fmt.Errorf("unknown runtime %q: %s%s", name, strings.Join(names, ", "), nearest.Hint(name, names))
+	}
+	return nil
+}
+
+// OpenRuntime opens a model, which is of LoadModel or checked, in the runtime of
+// that name.
+func OpenRuntime(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions) (Runtime, error) {
+	switch name {
+	case RuntimeONNXRuntime:
+		return OpenONNXRuntime(model, ONNXRuntimeOptions{
+			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output,
+		})
+	case RuntimeNative:
+		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output})
+	case RuntimeONNXGo:
+		return OpenONNXGo(ctx, model, ONNXGoOptions{
+			Command: options.Worker, Batch: options.Batch, Threads: options.Threads, Output: options.Output,
+		})
+	}
+	return nil, CheckRuntimeName(name)
+}
