@@ -70,7 +70,7 @@ func operatorCases(r random) []operatorCase {
 		add(r.conv(1))
 		add(r.conv(3))
 	}
-	for range 25 {
+	for range 120 {
 		add(r.pool("MaxPool"))
 		add(r.pool("AveragePool"))
 	}
@@ -354,3 +354,5 @@ func (r random) elements(shape []int, add func(operatorCase)) {
 	}
 	add(operatorCase{operator: "Not", inputs: tensors{r.few(shape...)}, bools: []int{0}, boolOut: true})
 }
+
+func newSource(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ func in(names ...string) []string { return names }
 // one, and those that look like them and are not.
 func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 	startONNXRuntime(t)
-	r := random{rand.New(rand.NewPCG(3, 4))}
+	r := random{newSource(4)}
 	conv := func(more ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
 		return nodeOf("Conv", in("x", "w", "b"), in("c"), more...)
 	}
@@ -101,7 +100,7 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 // NaN wins here, and onnxruntime's answer depends on its place in the window.
 func TestNonFiniteNumbers(t *testing.T) {
 	startONNXRuntime(t)
-	r := random{rand.New(rand.NewPCG(5, 6))}
+	r := random{newSource(6)}
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	x := r.tensor(2, 2, 6, 6)
 	copy(x.Data.([]float32)[8:], []float32{nan, 1, inf, 2, -inf})
@@ -234,7 +233,7 @@ func TestWrongInputs(t *testing.T) {
 // A run ends soon after its context, also inside of a long node: here a dilated
 // convolution of 6·10¹⁰ products, which would take a minute.
 func TestRunEndsWithItsContext(t *testing.T) {
-	r := random{rand.New(rand.NewPCG(7, 8))}
+	r := random{newSource(8)}
 	x := r.tensor(1, 64, 160, 160)
 	weights := map[string]*native.Tensor{"w": r.tensor(512, 64, 9, 9)}
 	model := graphOf(t, 13, x, weights, nodeOf("Conv", in("x", "w"), in("y"), ints("dilations", 2, 2), ints("pads", 8, 8, 8, 8)))

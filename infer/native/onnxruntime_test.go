@@ -3,7 +3,6 @@ package native_test
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -285,7 +284,7 @@ const agreement = 1e-5
 
 func TestOperatorsAgreeWithONNXRuntime(t *testing.T) {
 	startONNXRuntime(t)
-	r := random{rand.New(rand.NewPCG(1, 2))}
+	r := random{newSource(1)}
 	tested := make(map[string]int)
 	for i, c := range operatorCases(r) {
 		t.Run(fmt.Sprintf("%d_%s_%d", i, c.operator, c.opset), func(t *testing.T) {
