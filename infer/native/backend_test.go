@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -328,5 +329,7 @@ func groupOf(v verdict) string {
 		name, _, _ := strings.Cut(after, " ")
 		return "The data is of an element type that is not supported: " + name
 	}
-	return strings.ToUpper(v.reason[:1]) + v.reason[1:]
+	// The same reason at another node is the same.
+	reason := regexp.MustCompile(`node \d+ `).ReplaceAllString(v.reason, "")
+	return strings.ToUpper(reason[:1]) + reason[1:]
 }

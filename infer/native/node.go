@@ -21,8 +21,6 @@ type node struct {
 	bias *Tensor
 }
 
-func (n *node) operator() string { return n.proto.GetOpType() }
-
 // has reports whether input i is given.
 func (n *node) has(i int) bool { return i < len(n.proto.GetInput()) && n.proto.GetInput()[i] != "" }
 

@@ -245,7 +245,7 @@ func (p *averagePool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	}
 	window, ok := kernelWindow(f)
 	padded := window.PaddingHeight > 0 || window.PaddingWidth > 0
-	if ok && (p.padding || !padded) && x.size() > 0 {
+	if ok && (p.padding || !padded) && f.whole() && x.size() > 0 {
 		config := kernel.Pool2DConfig{Batch: x.Shape[0], Channels: x.Shape[1], Window: window}
 		config.Height, config.Width = pair(f.in, 1)
 		key := planKey{config.Batch, config.Height, config.Width, config.Channels}
@@ -302,6 +302,17 @@ func (p *averagePool) loops(r *run, x *Tensor, f frame) ([]*Tensor, error) {
 		return nil, err
 	}
 	return []*Tensor{y}, nil
+}
+
+// whole reports whether no window reaches over the input and its padding: then each
+// covers all of its taps.
+func (f frame) whole() bool {
+	for i, out := range f.out {
+		if (out-1)*f.strides[i]+(f.kernel[i]-1)*f.dilations[i]+1 > f.in[i]+f.begin[i]+f.end[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // covered counts the taps of an output position inside the input or its padding;

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"slipway/onnx/onnxpb"
@@ -24,11 +23,7 @@ type Tensor struct {
 	memory       *memory
 }
 
-// element is what a tensor may hold. A bool is none of the numbers.
-type element interface {
-	number | ~bool
-}
-
+// number is what a tensor may hold beside bools.
 type number interface {
 	float | integer
 }
@@ -276,8 +271,6 @@ func product(sizes []int) int {
 	}
 	return n
 }
-
-func sameShape(a, b *Tensor) bool { return slices.Equal(a.Shape, b.Shape) }
 
 // integers returns the elements of an int32 or int64 tensor.
 func (t *Tensor) integers() ([]int64, error) {
