@@ -6,15 +6,6 @@ import (
 	"slices"
 )
 
-// RoundingTolerance is the largest difference, as a fraction of the values' range,
-// that rounding alone explains between two sound computations of one graph in
-// float32. A sum of n products, taken in another order, is off by some √n·u of
-// its terms' size, u = 2⁻²⁴; 4√n·u is 8e-6 for the 1024 terms of the longest sum in
-// the experiments' networks, whose layers are too few to add to it much. Measured
-// over t10k are 2e-7 to 7e-7 between onnxruntime, onnx-go and the trainer.
-// DefaultTolerance is wider: it also admits a GPU's and reduced precision's kernels.
-const RoundingTolerance = 1e-5
-
 // A Bucket counts the differences from From up to below To, which are fractions
 // of the logits' range.
 type Bucket struct {

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -38,6 +39,11 @@ func (e *wireError) Error() string {
 	place := e.place
 	if place == "" {
 		place = "the model"
+	}
+	// A place a hundred messages deep tells no more than its two ends.
+	const most, first, last = 12, 5, 3
+	if parts := strings.Split(place, "."); len(parts) > most {
+		place = strings.Join(parts[:first], ".") + ".…." + strings.Join(parts[len(parts)-last:], ".")
 	}
 	return fmt.Sprintf("at byte %d, in %s: %s", e.offset, place, e.problem)
 }
@@ -221,5 +227,8 @@ func wireTypeOf(kind protoreflect.Kind) protowire.Type {
 }
 
 func wireProblem(code int, what string) string {
-	return fmt.Sprintf("%s: %v; the file is truncated, damaged, or no ONNX model", what, protowire.ParseError(code))
+	// The package varies the space after its name from build to build, so that nobody
+	// relies on its words.
+	problem := strings.TrimLeft(strings.TrimPrefix(protowire.ParseError(code).Error(), "proto:"), " \u00a0")
+	return fmt.Sprintf("%s: %s; the file is truncated, damaged, or no ONNX model", what, problem)
 }

@@ -75,7 +75,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
 	verify := flags.String("verify", "all", "runtimes that must agree: all, none, or some of "+strings.Join(export.Runtimes(), ","))
-	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-3)")
+	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err

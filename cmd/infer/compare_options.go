@@ -89,7 +89,7 @@ func parseCompare(args []string, stderr io.Writer) (*compareOptions, error) {
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of models with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
-	flags.Float64Var(&o.tolerance, "tolerance", infer.RoundingTolerance, "largest difference, as a fraction of the range: what rounding explains on a CPU")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest difference, as a fraction of the range: what rounding explains")
 	flags.BoolVar(&o.bisect, "bisect", true, "name the node where the difference arises")
 	flags.StringVar(&o.sheet, "sheet", "", "draw the images whose label changed to a PNG `file`, captioned label: A>B")
 	flags.BoolVar(&o.json, "json", false, "print JSON instead of text")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io"
 	"strings"
 	"testing"
 )
@@ -36,5 +37,23 @@ func TestParse(t *testing.T) {
 				t.Errorf("printed %q; an error is printed once, by Usage", output.String())
 			}
 		})
+	}
+}
+
+func TestParseOperands(t *testing.T) {
+	for args, want := range map[string]string{
+		"a b -epochs 3": "a b", "-epochs 3 a b": "a b", "a -epochs 3 b": "a b", "": "",
+		"a -- -epochs b": "a -epochs b", "-epochs 3 -- -x": "-x",
+	} {
+		flags := NewFlagSet("train", "usage\n", io.Discard)
+		flags.Int("epochs", 1, "passes")
+		operands, err := ParseOperands(flags, strings.Fields(args))
+		if err != nil || strings.Join(operands, " ") != want {
+			t.Errorf("%q: operands %q, %v", args, operands, err)
+		}
+	}
+	flags := NewFlagSet("train", "usage\n", io.Discard)
+	if _, err := ParseOperands(flags, []string{"a", "-epoch"}); err == nil || !strings.Contains(err.Error(), "unknown flag -epoch") {
+		t.Errorf("a flag after an operand: %v", err)
 	}
 }

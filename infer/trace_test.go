@@ -1,0 +1,119 @@
+package infer
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// names of the values inside of graphs/e1.onnx, with their sizes for an image.
+var e1Values = map[string][]int{
+	"conv1.output": {32, 24, 24}, "pool1.output": {32, 12, 12}, "relu2.output": {64, 8, 8}, "flatten.output": {1024}, "fc1.output": {128}, "logits": {10},
+}
+
+// TestTrace shows what E1 computes inside in both runtimes: shapes as inferred,
+// values that agree, and the scores those of Run. The batch is larger than
+// onnx-go's graph.
+func TestTrace(t *testing.T) {
+	needLibrary(t)
+	model, err := LoadModel("../graphs/e1.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := Batch{N: 11, C: 1, H: 28, W: 28, Pixels: make([]float32, 11*784)}
+	for i := range batch.Pixels {
+		batch.Pixels[i] = float32((i*i + 7*i) % 256)
+	}
+	names := make([]string, 0, len(e1Values))
+	for name := range e1Values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var first []Tensor
+	for _, name := range RuntimeNames() {
+		runtime, err := OpenRuntime(t.Context(), name, model, RuntimeOptions{Device: DeviceCPU, Worker: workerCommand()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer runtime.Close()
+		tracer, ok := runtime.(Tracer)
+		if !ok {
+			continue
+		}
+		tensors, err := tracer.Trace(t.Context(), batch, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores, err := runtime.Run(t.Context(), batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, tensor := range tensors {
+			if want := append([]int{11}, e1Values[names[i]]...); tensor.Missing != nil || !slices.Equal(tensor.Shape, want) {
+				t.Errorf("%s, %s: shape %v (%v), want %v", name, names[i], tensor.Shape, tensor.Missing, want)
+				continue
+			}
+			if names[i] == "logits" {
+				wantNear(t, name+" traced and run", scores.Values, tensor.Values)
+			}
+			if first != nil {
+				wantNear(t, name+", "+names[i], first[i].Values, tensor.Values)
+			}
+		}
+		if first == nil {
+			first = tensors
+		}
+		if _, err := tracer.Trace(t.Context(), Batch{}, names); err == nil {
+			t.Errorf("%s: an empty batch is traced", name)
+		}
+		if err := runtime.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if first == nil {
+		t.Fatal("no runtime is a Tracer")
+	}
+}
+
+func wantNear(t *testing.T, what string, want, got []float32) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
+		return
+	}
+	largest := 0.0
+	for i := range want {
+		largest = max(largest, math.Abs(float64(want[i])-float64(got[i])))
+	}
+	if limit := DefaultTolerance * valueRange(want); largest > limit {
+		t.Errorf("%s: off by %g, allowed %g", what, largest, limit)
+	}
+}
+
+// TestTraceOfAFixedBatch joins the pieces of a graph that takes 4 images at a time.
+func TestTraceOfAFixedBatch(t *testing.T) {
+	fixed, err := openONNXRuntime(t, "fixed4.onnx", ONNXRuntimeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{3, 4, 10} {
+		var answers [][]Tensor
+		for _, runtime := range []Runtime{fixed, open} {
+			name := runtime.(*onnxRuntime).ports.output
+			tensors, err := runtime.(Tracer).Trace(t.Context(), testBatch(n), []string{name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers = append(answers, tensors)
+		}
+		if a, b := answers[0][0], answers[1][0]; !slices.Equal(a.Shape, b.Shape) || a.Shape[0] != n {
+			t.Errorf("%d images: shapes %v and %v", n, a.Shape, b.Shape)
+		} else {
+			wantNear(t, "fixed batch", b.Values, a.Values)
+		}
+	}
+}
