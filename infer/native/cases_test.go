@@ -321,6 +321,8 @@ func (r random) elements(shape []int, add func(operatorCase)) {
 	}
 	add(operatorCase{operator: "Acosh", inputs: tensors{large}})
 	add(operatorCase{operator: "HardSwish", opset: 14, inputs: tensors{x}})
+	add(operatorCase{operator: "Gelu", opset: 20, inputs: tensors{x}})
+	add(operatorCase{operator: "Gelu", opset: 20, inputs: tensors{x}, attributes: attrs{text("approximate", "tanh")}})
 	add(operatorCase{operator: "Mish", opset: 18, inputs: tensors{x}})
 	for _, name := range []string{"LeakyRelu", "Elu", "ThresholdedRelu"} {
 		add(operatorCase{operator: name, inputs: tensors{x}})

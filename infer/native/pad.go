@@ -66,6 +66,9 @@ func (p *padding) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		if i < rank-1 {
 			if to, err = r.tensor(x.Type(), partial); err != nil {
 				r.release(y)
+				if from != x {
+					r.release(from)
+				}
 				return nil, err
 			}
 		}

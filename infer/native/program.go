@@ -317,6 +317,9 @@ func (p *program) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
 		}
 		out, err := s.compute(r, in)
 		if err != nil {
+			for _, t := range out {
+				r.release(t)
+			}
 			return nil, fmt.Errorf("%s: %w", s.place, err)
 		}
 		for i, t := range out {

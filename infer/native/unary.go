@@ -75,7 +75,23 @@ func unaryOperators() map[string]operator {
 	all["HardSigmoid"] = parameters(6, "alpha beta", func(alpha, beta float64) func(float64) float64 {
 		return func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }
 	}, 0.2, 0.5)
+	all["Gelu"] = operator{20, 1, 1, attributes{"approximate": textKind}, makeGelu}
 	return all
+}
+
+// makeGelu makes x·Φ(x), Φ the normal distribution's function or its approximation
+// by tanh.
+func makeGelu(n *node) (operation, error) {
+	switch approximate := n.text("approximate", "none"); approximate {
+	case "none":
+		return elementwise(func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }, nil), nil
+	case "tanh":
+		return elementwise(func(x float64) float64 {
+			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+		}, nil), nil
+	default:
+		return nil, fmt.Errorf("attribute approximate = %s is not supported", shorten(approximate))
+	}
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
