@@ -18,7 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance foreign bench-peers bench-batch bench-accuracy doctor clean
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-accuracy doctor clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ golden: ## make the golden files again with PyTorch
 
 conformance: build setup ## run every graph in every runtime, into docs/conformance.md (again: only what changed)
 	@scripts/conformance/conformance $(CONFORMANCE_FLAGS)
+
+backend-tests: ## run ONNX's own operator tests in the native runtime, against docs/backend-tests.md
+	@scripts/setup-onnx-backend-tests
+	go test ./infer/native -run TestBackend
 
 foreign: ## make the models of other frameworks, which tests read, again
 	scripts/foreign/make-foreign
