@@ -179,7 +179,11 @@ func (d *Dense) mask(dy, y []float32) error {
 
 func (d *Dense) prepare() {
 	if d.packedInput == nil {
-		d.packedInput = aligned(d.inputs.padded() * max(d.config.Batch, d.config.Out))
+		rows := d.config.Batch
+		if !d.whole() {
+			rows = max(rows, d.config.Out)
+		}
+		d.packedInput = aligned(d.inputs.padded() * rows)
 	}
 }
 
@@ -240,9 +244,9 @@ func (d *Dense) inputItem(worker, item int) {
 	f, p := &d.config, &d.work[worker]
 	panel, row := item%d.inputs.count(), item/d.inputs.count()*denseRows
 	width, first := d.inputs.width(panel), d.inputs.first(panel)
-	b, bRow := d.packedInput[min(first*f.Out, len(d.packedInput)):], width
-	if d.whole() {
-		b, bRow = d.w[first:], f.In
+	b, bRow := d.w[first:], f.In
+	if !d.whole() {
+		b, bRow = d.packedInput[first*f.Out:], width
 	}
 	for k, part := range d.inputParts {
 		*p = productArgs{

@@ -58,10 +58,7 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 					}
 				}
 			}
-			for len(p.entries) < first+p.elements {
-				// In place of a position outside: an equal never wins, and NaN wins with the same position.
-				p.entries = append(p.entries, p.entries[len(p.entries)-1])
-			}
+			p.entries = padWindow(p.entries, first+p.elements)
 		}
 	}
 	p.work = make([]poolArgs, engine.Pool.Threads())

@@ -69,12 +69,18 @@ func winogradInputLine(x *[winogradTile]float32) {
 }
 
 func winogradWeightsLine(kernel int) winogradLine {
+	var coefficients [2][winogradLargest]float32 // of the pairs of points
+	for i, pair := range [2]struct{ square, divisor float64 }{{0.5, -1.5}, {2, 6}} {
+		for k := range kernel {
+			coefficients[i][k] = float32(math.Pow(pair.square, float64(k)/2) / pair.divisor)
+		}
+	}
 	return func(x *[winogradTile]float32) {
 		g := *x
-		for i, pair := range [2]struct{ square, divisor float64 }{{0.5, -1.5}, {2, 6}} {
+		for i := range coefficients {
 			var halves [2]float32
 			for k, v := range g[:kernel] {
-				halves[k%2] += float32(math.Pow(pair.square, float64(k)/2)/pair.divisor) * v
+				halves[k%2] += coefficients[i][k] * v
 			}
 			x[1+2*i], x[2+2*i] = halves[0]+halves[1], halves[0]-halves[1]
 		}
@@ -83,6 +89,10 @@ func winogradWeightsLine(kernel int) winogradLine {
 }
 
 func winogradOutputLine(size int) winogradLine {
+	var powers [winogradTile][2]float32 // of the pairs of points
+	for k := range size {
+		powers[k] = [2]float32{float32(math.Pow(0.5, float64(k)/2)), float32(math.Pow(2, float64(k)/2))}
+	}
 	return func(x *[winogradTile]float32) {
 		v := *x
 		sums, differences := [2]float32{v[1] + v[2], v[3] + v[4]}, [2]float32{v[1] - v[2], v[3] - v[4]}
@@ -92,7 +102,7 @@ func winogradOutputLine(size int) winogradLine {
 			if power%2 == 1 {
 				terms = differences
 			}
-			x[power] = float32(math.Pow(0.5, float64(power)/2))*terms[0] + float32(math.Pow(2, float64(power)/2))*terms[1]
+			x[power] = powers[power][0]*terms[0] + powers[power][1]*terms[1]
 		}
 		x[size-1] += v[5]
 	}
