@@ -104,16 +104,7 @@ func TestGraphsAsNetworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			trainer, err := train.New(network, set, train.Config{Pixels: train.PixelsUnit}, weights)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer trainer.Close()
-			evaluation, err := trainer.Evaluate(t.Context(), set)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := Logits{N: set.Len(), K: evaluation.Classes, Values: evaluation.Logits}
+			got := trainerLogits(t, network, weights, set, train.PixelsUnit)
 			if kinds[len(kinds)-1] == (builder.Softmax{}).Kind() {
 				got = softmax(got)
 			}

@@ -134,16 +134,7 @@ func TestForeignModelsAsNetworks(t *testing.T) {
 		}
 		result := foreign.evaluate(t, model, set)
 		_, pixels := foreign.pixels(t)
-		trainer, err := train.New(network, set, train.Config{Pixels: pixels}, weights)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer trainer.Close()
-		evaluation, err := trainer.Evaluate(t.Context(), set)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ours := Logits{N: set.Len(), K: evaluation.Classes, Values: evaluation.Logits}
+		ours := trainerLogits(t, network, weights, set, pixels)
 		if nodes := network.Nodes(); nodes[len(nodes)-1].Layer.Kind() == (builder.Softmax{}).Kind() {
 			ours = softmax(ours) // the trainer's logits are those before it
 		}
@@ -156,4 +147,19 @@ func TestForeignModelsAsNetworks(t *testing.T) {
 		}
 		t.Logf("largest difference %.2g of the range; %v", c.MaxRelDiff, network)
 	})
+}
+
+// trainerLogits evaluates a network on the trainer's engine.
+func trainerLogits(t *testing.T, network *builder.Network, weights builder.Weights, set *dataset.Set, pixels string) Logits {
+	t.Helper()
+	trainer, err := train.New(network, set, train.Config{Pixels: pixels}, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	evaluation, err := trainer.Evaluate(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Logits{N: set.Len(), K: evaluation.Classes, Values: evaluation.Logits}
 }

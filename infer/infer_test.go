@@ -153,9 +153,17 @@ func softmax(l Logits) Logits {
 }
 
 func TestModelsOfEachFormAnswerAsTheReference(t *testing.T) {
+	eachFormAnswersAsTheReference(t, func(t *testing.T, name string) (Runtime, error) {
+		return openONNXRuntime(t, name, ONNXRuntimeOptions{})
+	})
+}
+
+// eachFormAnswersAsTheReference runs models of every form of input and output,
+// files of testdata/, in a runtime.
+func eachFormAnswersAsTheReference(t *testing.T, open func(t *testing.T, name string) (Runtime, error)) {
 	for _, name := range []string{"small", "fixed4", "fixed1", "defaults", "nhwc", "nhw", "flat", "uint8", "softmax", "label_and_scores"} {
 		t.Run(name, func(t *testing.T) {
-			r, err := openONNXRuntime(t, name+".onnx", ONNXRuntimeOptions{})
+			r, err := open(t, name+".onnx")
 			if err != nil {
 				t.Fatal(err)
 			}

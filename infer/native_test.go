@@ -31,23 +31,9 @@ func openNative(t testing.TB, path string, options NativeOptions) (Runtime, erro
 }
 
 func TestNativeAnswersAsTheReference(t *testing.T) {
-	for _, name := range []string{"small", "fixed4", "fixed1", "defaults", "nhwc", "nhw", "flat", "uint8", "softmax", "label_and_scores"} {
-		t.Run(name, func(t *testing.T) {
-			r, err := openNative(t, filepath.Join("testdata", name+".onnx"), NativeOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := golden(t)
-			if name == "softmax" {
-				want = softmax(want)
-			}
-			got, err := r.Run(t.Context(), testBatch(3))
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantClose(t, got, want)
-		})
-	}
+	eachFormAnswersAsTheReference(t, func(t *testing.T, name string) (Runtime, error) {
+		return openNative(t, filepath.Join("testdata", name), NativeOptions{})
+	})
 }
 
 // TestNativeIsONNXRuntimeOnTheTestSet is the runtime's acceptance: no label of

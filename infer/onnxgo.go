@@ -215,12 +215,9 @@ func (r *onnxGo) end(reason error) {
 }
 
 func (r *onnxGo) Run(ctx context.Context, batch Batch) (Logits, error) {
-	if err := batch.check(); err != nil {
-		return Logits{}, err
-	}
-	layout, err := r.ports.fit(batch.C, batch.H, batch.W)
+	layout, err := r.ports.layoutOf(batch, r.model)
 	if err != nil {
-		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
+		return Logits{}, err
 	}
 	if layout == channelsLast && batch.C > 1 {
 		batch.Pixels = toChannelsLast(batch)

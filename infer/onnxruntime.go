@@ -167,12 +167,9 @@ func appendCUDA(options *ort.SessionOptions) error {
 }
 
 func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
-	if err := batch.check(); err != nil {
-		return Logits{}, err
-	}
-	layout, err := r.ports.fit(batch.C, batch.H, batch.W)
+	layout, err := r.ports.layoutOf(batch, r.model)
 	if err != nil {
-		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
+		return Logits{}, err
 	}
 	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
 		return r.runOnce(ctx, chunk, layout)

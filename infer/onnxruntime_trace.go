@@ -14,12 +14,9 @@ import (
 // and no optimization merges nodes: a node computes there what the file says of
 // it. Run's optimized session may round otherwise.
 func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
-	if err := batch.check(); err != nil {
-		return nil, err
-	}
-	layout, err := r.ports.fit(batch.C, batch.H, batch.W)
+	layout, err := r.ports.layoutOf(batch, r.model)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r.model, err)
+		return nil, err
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()

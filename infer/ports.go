@@ -140,6 +140,19 @@ func isScores(value *onnxpb.ValueInfoProto) bool {
 	return true
 }
 
+// layoutOf checks a batch and decides how its images go into the input of a model,
+// whose file errors name.
+func (p ports) layoutOf(batch Batch, model string) (layout, error) {
+	if err := batch.check(); err != nil {
+		return 0, err
+	}
+	l, err := p.fit(batch.C, batch.H, batch.W)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", model, err)
+	}
+	return l, nil
+}
+
 // fit decides how images of C×H×W pixels go into the input.
 func (p ports) fit(c, h, w int) (layout, error) {
 	switch d := p.inputDims[1:]; len(d) {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"slipway/infer/native"
+	"slipway/internal/graphmaker"
 	"slipway/onnx/onnxpb"
 )
 
@@ -83,21 +84,21 @@ func operatorCases(r random) []operatorCase {
 		channels := shape[1]
 		add(operatorCase{operator: "GlobalAveragePool", inputs: tensors{r.tensor(shape...)}})
 		add(operatorCase{operator: "GlobalMaxPool", inputs: tensors{r.tensor(shape...)}})
-		add(operatorCase{operator: "BatchNormalization", opset: []int64{7, 9, 14, 15}[r.IntN(4)], attributes: attrs{number("epsilon", 1e-3)}, inputs: tensors{r.tensor(shape...)},
+		add(operatorCase{operator: "BatchNormalization", opset: []int64{7, 9, 14, 15}[r.IntN(4)], attributes: attrs{graphmaker.Float("epsilon", 1e-3)}, inputs: tensors{r.tensor(shape...)},
 			constants: tensors{r.tensor(channels), r.tensor(channels), r.tensor(channels), r.positive(channels)}})
 		for _, name := range []string{"Softmax", "LogSoftmax"} {
-			add(operatorCase{operator: name, opset: 11, attributes: attrs{integer("axis", int64(r.between(1, 3)))}, inputs: tensors{r.tensor(shape...)}})
-			add(operatorCase{operator: name, opset: 13, attributes: attrs{integer("axis", int64(r.between(-4, 3)))}, inputs: tensors{r.tensor(shape...)}})
+			add(operatorCase{operator: name, opset: 11, attributes: attrs{graphmaker.Int("axis", int64(r.between(1, 3)))}, inputs: tensors{r.tensor(shape...)}})
+			add(operatorCase{operator: name, opset: 13, attributes: attrs{graphmaker.Int("axis", int64(r.between(-4, 3)))}, inputs: tensors{r.tensor(shape...)}})
 		}
 		for _, name := range []string{"ArgMax", "ArgMin"} {
-			add(operatorCase{operator: name, attributes: attrs{integer("axis", int64(r.between(-4, 3))), integer("keepdims", int64(r.IntN(2))),
-				integer("select_last_index", int64(r.IntN(2)))}, inputs: tensors{r.few(shape...)}})
+			add(operatorCase{operator: name, attributes: attrs{graphmaker.Int("axis", int64(r.between(-4, 3))), graphmaker.Int("keepdims", int64(r.IntN(2))),
+				graphmaker.Int("select_last_index", int64(r.IntN(2)))}, inputs: tensors{r.few(shape...)}})
 		}
 		for _, name := range []string{"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceLogSum"} {
 			x := r.positive(shape...)
-			add(operatorCase{operator: name, opset: 11, attributes: attrs{ints("axes", int64(r.IntN(2)), -1), integer("keepdims", int64(r.IntN(2)))}, inputs: tensors{x}})
-			add(operatorCase{operator: name, opset: 18, attributes: attrs{integer("keepdims", int64(r.IntN(2)))}, inputs: tensors{x}, flat: true, constants: tensors{int64s(int64(r.between(-4, 3)))}})
-			add(operatorCase{operator: name, opset: 18, attributes: attrs{integer("noop_with_empty_axes", 0), integer("keepdims", int64(r.IntN(2)))}, inputs: tensors{x}, flat: true})
+			add(operatorCase{operator: name, opset: 11, attributes: attrs{graphmaker.Ints("axes", int64(r.IntN(2)), -1), graphmaker.Int("keepdims", int64(r.IntN(2)))}, inputs: tensors{x}})
+			add(operatorCase{operator: name, opset: 18, attributes: attrs{graphmaker.Int("keepdims", int64(r.IntN(2)))}, inputs: tensors{x}, flat: true, constants: tensors{int64s(int64(r.between(-4, 3)))}})
+			add(operatorCase{operator: name, opset: 18, attributes: attrs{graphmaker.Int("noop_with_empty_axes", 0), graphmaker.Int("keepdims", int64(r.IntN(2)))}, inputs: tensors{x}, flat: true})
 		}
 		r.moves(shape, add)
 		r.elements(shape, add)
@@ -130,7 +131,7 @@ func (r random) conv(spatial int) operatorCase {
 		begin, end = append(begin, int64(b)), append(end, int64(e))
 	}
 	c := operatorCase{operator: "Conv", inputs: tensors{r.tensor(shape...)}, constants: tensors{r.tensor(weight...), r.tensor(filters)},
-		attributes: attrs{ints("strides", strides...), ints("dilations", dilations...), integer("group", int64(group))}}
+		attributes: attrs{graphmaker.Ints("strides", strides...), graphmaker.Ints("dilations", dilations...), graphmaker.Int("group", int64(group))}}
 	if r.IntN(4) == 0 {
 		c.constants = c.constants[:1]
 	}
@@ -140,14 +141,14 @@ func (r random) conv(spatial int) operatorCase {
 	}
 	switch mode := []string{"", "", "", "VALID", "SAME_UPPER", "SAME_LOWER"}[r.IntN(6)]; {
 	case mode == "":
-		c.attributes = append(c.attributes, ints("pads", append(begin, end...)...))
+		c.attributes = append(c.attributes, graphmaker.Ints("pads", append(begin, end...)...))
 	default:
 		if dilated && mode != "VALID" {
 			// onnxruntime refuses the two together.
 			mode = "VALID"
 		}
-		c.attributes[0] = ints("strides", kernel...)
-		c.attributes = append(c.attributes, text("auto_pad", mode))
+		c.attributes[0] = graphmaker.Ints("strides", kernel...)
+		c.attributes = append(c.attributes, graphmaker.Text("auto_pad", mode))
 	}
 	return c
 }
@@ -172,23 +173,23 @@ func (r random) pool(operator string) operatorCase {
 		dilations, begin, end = append(dilations, int64(dilation)), append(begin, int64(b)), append(end, int64(e))
 	}
 	c := operatorCase{operator: operator, opset: []int64{11, 13, 19}[r.IntN(3)], inputs: tensors{r.tensor(shape...)},
-		attributes: attrs{ints("kernel_shape", kernel...), ints("strides", strides...), integer("ceil_mode", int64(r.IntN(2)))}}
+		attributes: attrs{graphmaker.Ints("kernel_shape", kernel...), graphmaker.Ints("strides", strides...), graphmaker.Int("ceil_mode", int64(r.IntN(2)))}}
 	if dilated {
-		c.attributes = append(c.attributes, ints("dilations", dilations...))
+		c.attributes = append(c.attributes, graphmaker.Ints("dilations", dilations...))
 	}
 	if operator == "AveragePool" {
-		c.attributes = append(c.attributes, integer("count_include_pad", int64(r.IntN(2))))
+		c.attributes = append(c.attributes, graphmaker.Int("count_include_pad", int64(r.IntN(2))))
 	} else if r.IntN(3) == 0 {
 		c.outputs = 2
-		c.attributes = append(c.attributes, integer("storage_order", int64(r.IntN(2))))
+		c.attributes = append(c.attributes, graphmaker.Int("storage_order", int64(r.IntN(2))))
 	}
 	if r.IntN(5) == 0 && !dilated {
-		c.attributes[2] = integer("ceil_mode", 0)
+		c.attributes[2] = graphmaker.Int("ceil_mode", 0)
 		// A stride beyond the kernel would need negative padding, which onnxruntime refuses.
-		c.attributes[1] = ints("strides", kernel...)
-		c.attributes = append(c.attributes, text("auto_pad", []string{"VALID", "SAME_UPPER", "SAME_LOWER"}[r.IntN(3)]))
+		c.attributes[1] = graphmaker.Ints("strides", kernel...)
+		c.attributes = append(c.attributes, graphmaker.Text("auto_pad", []string{"VALID", "SAME_UPPER", "SAME_LOWER"}[r.IntN(3)]))
 	} else {
-		c.attributes = append(c.attributes, ints("pads", append(begin, end...)...))
+		c.attributes = append(c.attributes, graphmaker.Ints("pads", append(begin, end...)...))
 	}
 	return c
 }
@@ -204,9 +205,9 @@ func (r random) gemm() operatorCase {
 		b = []int{n, k}
 	}
 	c := operatorCase{operator: "Gemm", opset: []int64{7, 9, 11, 13}[r.IntN(4)], inputs: tensors{r.tensor(a...)}, constants: tensors{r.tensor(b...)},
-		attributes: attrs{integer("transA", int64(transA)), integer("transB", int64(transB))}}
+		attributes: attrs{graphmaker.Int("transA", int64(transA)), graphmaker.Int("transB", int64(transB))}}
 	if r.IntN(2) == 0 {
-		c.attributes = append(c.attributes, number("alpha", 0.7), number("beta", -1.3))
+		c.attributes = append(c.attributes, graphmaker.Float("alpha", 0.7), graphmaker.Float("beta", -1.3))
 	}
 	if bias := [][]int{{n}, {1, n}, {m, 1}, {m, n}, {1}, nil}[r.IntN(6)]; bias != nil || c.opset < 11 {
 		if bias == nil {
@@ -241,39 +242,39 @@ func (r random) moves(shape []int, add func(operatorCase)) {
 		add(operatorCase{operator: operator, opset: opset, inputs: tensors{x}, constants: constants, attributes: attributes})
 	}
 	one("Identity", 13, nil)
-	one("Dropout", 11, nil, number("ratio", 0.4))
+	one("Dropout", 11, nil, graphmaker.Float("ratio", 0.4))
 	one("Dropout", 13, tensors{scalar(0.4)})
-	one("Cast", 13, nil, integer("to", int64(onnxpb.TensorProto_INT64)))
-	one("Shape", 15, nil, integer("start", int64(r.between(-5, 4))), integer("end", int64(r.between(-5, 4))))
+	one("Cast", 13, nil, graphmaker.Int("to", int64(onnxpb.TensorProto_INT64)))
+	one("Shape", 15, nil, graphmaker.Int("start", int64(r.between(-5, 4))), graphmaker.Int("end", int64(r.between(-5, 4))))
 	add(operatorCase{operator: "Size", inputs: tensors{x}, flat: true})
-	one("Flatten", 13, nil, integer("axis", int64(r.between(-4, 4))))
+	one("Flatten", 13, nil, graphmaker.Int("axis", int64(r.between(-4, 4))))
 	one("Reshape", 13, tensors{int64s(0, -1, int64(shape[3]))})
-	one("Reshape", 14, tensors{int64s(n)}, integer("allowzero", 1))
+	one("Reshape", 14, tensors{int64s(n)}, graphmaker.Int("allowzero", 1))
 	one("Transpose", 13, nil)
 	perm := r.Perm(4)
-	one("Transpose", 13, nil, ints("perm", int64(perm[0]), int64(perm[1]), int64(perm[2]), int64(perm[3])))
-	one("Unsqueeze", 11, nil, ints("axes", 0, 3))
+	one("Transpose", 13, nil, graphmaker.Ints("perm", int64(perm[0]), int64(perm[1]), int64(perm[2]), int64(perm[3])))
+	one("Unsqueeze", 11, nil, graphmaker.Ints("axes", 0, 3))
 	one("Unsqueeze", 13, tensors{int64s(-1, 2)})
 	single := r.tensor(1, shape[0], 1, shape[1])
-	add(operatorCase{operator: "Squeeze", opset: 11, inputs: tensors{single}, attributes: attrs{ints("axes", -2)}})
+	add(operatorCase{operator: "Squeeze", opset: 11, inputs: tensors{single}, attributes: attrs{graphmaker.Ints("axes", -2)}})
 	add(operatorCase{operator: "Squeeze", inputs: tensors{single}, constants: tensors{int64s(0, 2)}})
 	axis := r.IntN(4)
 	other := append([]int(nil), shape...)
 	other[axis] = r.size()
-	add(operatorCase{operator: "Concat", inputs: tensors{x, r.tensor(other...), x}, attributes: attrs{integer("axis", int64(axis-4*r.IntN(2)))}})
-	one("Slice", 9, nil, ints("starts", 0, -2), ints("ends", 1, 1000), ints("axes", 1, 3))
+	add(operatorCase{operator: "Concat", inputs: tensors{x, r.tensor(other...), x}, attributes: attrs{graphmaker.Int("axis", int64(axis-4*r.IntN(2)))}})
+	one("Slice", 9, nil, graphmaker.Ints("starts", 0, -2), graphmaker.Ints("ends", 1, 1000), graphmaker.Ints("axes", 1, 3))
 	one("Slice", 13, tensors{int64s(-1, 1), int64s(-1000, 1<<40), int64s(3, 0), int64s(-2, 2)})
-	one("Gather", 13, tensors{{Shape: []int{2, 2}, Data: []int64{0, -1, int64(shape[axis] - 1), 0}}}, integer("axis", int64(axis)))
+	one("Gather", 13, tensors{{Shape: []int{2, 2}, Data: []int64{0, -1, int64(shape[axis] - 1), 0}}}, graphmaker.Int("axis", int64(axis)))
 	add(operatorCase{operator: "Gather", inputs: tensors{r.tensor(7)}, constants: tensors{{Shape: []int{}, Data: []int64{3}}}, flat: true})
-	one("Pad", 7, nil, ints("pads", 0, 1, 2, 0, 1, 0, 2, 3), number("value", 1.5))
+	one("Pad", 7, nil, graphmaker.Ints("pads", 0, 1, 2, 0, 1, 0, 2, 3), graphmaker.Float("value", 1.5))
 	one("Pad", 13, tensors{int64s(0, 1, 2, 0, 1, 0, 2, 3), scalar(-2)})
 	wide := r.tensor(2, 3, 5, 4)
 	for _, mode := range []string{"reflect", "edge", "constant"} {
-		add(operatorCase{operator: "Pad", inputs: tensors{wide}, constants: tensors{int64s(0, 1, 2, 3, 0, 1, 4, 1)}, attributes: attrs{text("mode", mode)}})
+		add(operatorCase{operator: "Pad", inputs: tensors{wide}, constants: tensors{int64s(0, 1, 2, 3, 0, 1, 4, 1)}, attributes: attrs{graphmaker.Text("mode", mode)}})
 	}
 	add(operatorCase{operator: "Pad", inputs: tensors{wide}, constants: tensors{int64s(0, -1, 2, 0, 0, 0, -1, -2)}})
 	add(operatorCase{operator: "Pad", opset: 18, inputs: tensors{wide}, constants: tensors{int64s(2, 1, 1, 0), scalar(3), int64s(-1, 1)}})
-	add(operatorCase{operator: "Pad", opset: 19, inputs: tensors{wide}, constants: tensors{int64s(0, 1, 2, 3, 0, 1, 4, 1)}, attributes: attrs{text("mode", "wrap")}})
+	add(operatorCase{operator: "Pad", opset: 19, inputs: tensors{wide}, constants: tensors{int64s(0, 1, 2, 3, 0, 1, 4, 1)}, attributes: attrs{graphmaker.Text("mode", "wrap")}})
 	add(operatorCase{operator: "Expand", inputs: tensors{r.tensor(shape[1], 1)}, constants: tensors{int64s(2, 1, int64(shape[2]))}})
 	add(operatorCase{operator: "Where", inputs: tensors{r.few(shape[2], 1), x, r.tensor(shape[3])}, bools: []int{0}})
 	fill := &onnxpb.AttributeProto{Name: named("value"), Type: onnxpb.AttributeProto_TENSOR.Enum(),
@@ -281,7 +282,7 @@ func (r random) moves(shape []int, add func(operatorCase)) {
 	add(operatorCase{operator: "ConstantOfShape", inputs: tensors{int64s(int64(shape[0]), 3)}, attributes: attrs{fill}})
 	add(operatorCase{operator: "Constant", inputs: tensors{x}, unused: true, attributes: attrs{fill}})
 	add(operatorCase{operator: "Constant", inputs: tensors{x}, unused: true, attributes: attrs{{Name: named("value_floats"), Type: onnxpb.AttributeProto_FLOATS.Enum(), Floats: []float32{1, 2}}}})
-	add(operatorCase{operator: "Constant", inputs: tensors{x}, unused: true, attributes: attrs{ints("value_ints", 4, 5, 6)}})
+	add(operatorCase{operator: "Constant", inputs: tensors{x}, unused: true, attributes: attrs{graphmaker.Ints("value_ints", 4, 5, 6)}})
 }
 
 func named(s string) *string { return &s }
@@ -322,15 +323,15 @@ func (r random) elements(shape []int, add func(operatorCase)) {
 	add(operatorCase{operator: "Acosh", inputs: tensors{large}})
 	add(operatorCase{operator: "HardSwish", opset: 14, inputs: tensors{x}})
 	add(operatorCase{operator: "Gelu", opset: 20, inputs: tensors{x}})
-	add(operatorCase{operator: "Gelu", opset: 20, inputs: tensors{x}, attributes: attrs{text("approximate", "tanh")}})
+	add(operatorCase{operator: "Gelu", opset: 20, inputs: tensors{x}, attributes: attrs{graphmaker.Text("approximate", "tanh")}})
 	add(operatorCase{operator: "Mish", opset: 18, inputs: tensors{x}})
 	for _, name := range []string{"LeakyRelu", "Elu", "ThresholdedRelu"} {
 		add(operatorCase{operator: name, inputs: tensors{x}})
-		add(operatorCase{operator: name, inputs: tensors{x}, attributes: attrs{number("alpha", 0.3)}})
+		add(operatorCase{operator: name, inputs: tensors{x}, attributes: attrs{graphmaker.Float("alpha", 0.3)}})
 	}
-	add(operatorCase{operator: "Selu", inputs: tensors{x}, attributes: attrs{number("alpha", 1.2), number("gamma", 0.8)}})
-	add(operatorCase{operator: "HardSigmoid", inputs: tensors{x}, attributes: attrs{number("alpha", 0.3), number("beta", 0.4)}})
-	add(operatorCase{operator: "Clip", opset: 7, inputs: tensors{x}, attributes: attrs{number("min", -0.5), number("max", 0.7)}})
+	add(operatorCase{operator: "Selu", inputs: tensors{x}, attributes: attrs{graphmaker.Float("alpha", 1.2), graphmaker.Float("gamma", 0.8)}})
+	add(operatorCase{operator: "HardSigmoid", inputs: tensors{x}, attributes: attrs{graphmaker.Float("alpha", 0.3), graphmaker.Float("beta", 0.4)}})
+	add(operatorCase{operator: "Clip", opset: 7, inputs: tensors{x}, attributes: attrs{graphmaker.Float("min", -0.5), graphmaker.Float("max", 0.7)}})
 	add(operatorCase{operator: "Clip", inputs: tensors{x}, constants: tensors{scalar(-0.5), scalar(0.7)}})
 	add(operatorCase{operator: "Clip", inputs: tensors{x}, constants: tensors{nil, scalar(0.2)}})
 	add(operatorCase{operator: "PRelu", inputs: tensors{x, row}})

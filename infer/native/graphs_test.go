@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"slipway/infer/native"
+	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -40,7 +41,7 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 		return nodeOf("Conv", in("x", "w", "b"), in("c"), more...)
 	}
 	pool := func(input, output string, more ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
-		return nodeOf("MaxPool", in(input), in(output), append(attrs{ints("kernel_shape", 2, 2), ints("strides", 2, 2)}, more...)...)
+		return nodeOf("MaxPool", in(input), in(output), append(attrs{graphmaker.Ints("kernel_shape", 2, 2), graphmaker.Ints("strides", 2, 2)}, more...)...)
 	}
 	relu := func(input, output string) *onnxpb.NodeProto { return nodeOf("Relu", in(input), in(output)) }
 	filters := map[string]*native.Tensor{"w": r.tensor(7, 3, 3, 3), "b": r.tensor(7)}
@@ -55,16 +56,16 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 		"conv, relu, pool":             {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "r"), pool("r", "y")}},
 		"conv, pool":                   {image, filters, []*onnxpb.NodeProto{conv(), pool("c", "y")}},
 		"conv, relu":                   {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "y")}},
-		"conv, relu, uneven pool":      {image, filters, []*onnxpb.NodeProto{conv(ints("pads", 1, 2, 0, 1)), relu("c", "r"), pool("r", "y", ints("pads", 0, 1, 1, 0))}},
-		"conv, relu, ceil pool":        {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "r"), pool("r", "y", integer("ceil_mode", 1))}},
-		"dilated conv, relu, pool":     {image, filters, []*onnxpb.NodeProto{conv(ints("dilations", 2, 1)), relu("c", "r"), pool("r", "y")}},
-		"conv, dilated pool":           {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "r"), pool("r", "y", ints("dilations", 2, 2))}},
+		"conv, relu, uneven pool":      {image, filters, []*onnxpb.NodeProto{conv(graphmaker.Ints("pads", 1, 2, 0, 1)), relu("c", "r"), pool("r", "y", graphmaker.Ints("pads", 0, 1, 1, 0))}},
+		"conv, relu, ceil pool":        {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "r"), pool("r", "y", graphmaker.Int("ceil_mode", 1))}},
+		"dilated conv, relu, pool":     {image, filters, []*onnxpb.NodeProto{conv(graphmaker.Ints("dilations", 2, 1)), relu("c", "r"), pool("r", "y")}},
+		"conv, dilated pool":           {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "r"), pool("r", "y", graphmaker.Ints("dilations", 2, 2))}},
 		"relu used twice":              {image, filters, []*onnxpb.NodeProto{conv(), relu("c", "r"), nodeOf("Add", in("r", "c"), in("y"))}},
 		"conv, normalize, relu":        {image, normal, []*onnxpb.NodeProto{conv(), nodeOf("BatchNormalization", in("c", "scale", "shift", "mean", "variance"), in("n")), relu("n", "y")}},
 		"conv, activation, sum of two": {image, filters, []*onnxpb.NodeProto{conv(), nodeOf("Sigmoid", in("c"), in("s")), nodeOf("Mul", in("c", "s"), in("y"))}},
 		"channels last outside": {r.tensor(2, 11, 10, 3), filters, []*onnxpb.NodeProto{
-			nodeOf("Transpose", in("x"), in("t"), ints("perm", 0, 3, 1, 2)), nodeOf("Conv", in("t", "w", "b"), in("c")), relu("c", "r"), pool("r", "p"),
-			nodeOf("Transpose", in("p"), in("y"), ints("perm", 0, 2, 3, 1))}},
+			nodeOf("Transpose", in("x"), in("t"), graphmaker.Ints("perm", 0, 3, 1, 2)), nodeOf("Conv", in("t", "w", "b"), in("c")), relu("c", "r"), pool("r", "p"),
+			nodeOf("Transpose", in("p"), in("y"), graphmaker.Ints("perm", 0, 2, 3, 1))}},
 		"matmul, add, relu":            {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("m", "b"), in("a")), relu("a", "y")}},
 		"matmul, add from the left":    {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("b", "m"), in("y"))}},
 		"matmul, add one":              {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("m", "one"), in("y"))}},
@@ -78,7 +79,7 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 		"a view is used twice":         {image, nil, []*onnxpb.NodeProto{nodeOf("Flatten", in("x"), in("f")), relu("x", "r"), nodeOf("Flatten", in("r"), in("g")), nodeOf("Sub", in("f", "g"), in("y"))}},
 		"a view of what is still used": {image, nil, []*onnxpb.NodeProto{relu("x", "r"), nodeOf("Flatten", in("r"), in("f")), nodeOf("Exp", in("x"), in("e")), nodeOf("Flatten", in("e"), in("g")), nodeOf("Sub", in("f", "g"), in("y"))}},
 		"a reshape to the batch": {image, map[string]*native.Tensor{"zero": int64s(0), "rest": int64s(-1)}, []*onnxpb.NodeProto{
-			relu("x", "r"), nodeOf("Shape", in("r"), in("s")), nodeOf("Gather", in("s", "zero"), in("n")), nodeOf("Concat", in("n", "rest"), in("to"), integer("axis", 0)),
+			relu("x", "r"), nodeOf("Shape", in("r"), in("s")), nodeOf("Gather", in("s", "zero"), in("n")), nodeOf("Concat", in("n", "rest"), in("to"), graphmaker.Int("axis", 0)),
 			nodeOf("Reshape", in("r", "to"), in("y"))}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestNonFiniteNumbers(t *testing.T) {
 		"Sigmoid":    {nodeOf("Sigmoid", in("x"), in("y"))},
 		"Add":        {nodeOf("Add", in("x", "x"), in("y"))},
 		"Sub":        {nodeOf("Sub", in("x", "x"), in("y"))},
-		"ReduceMean": {nodeOf("ReduceMean", in("x"), in("y"), ints("axes", 3))},
+		"ReduceMean": {nodeOf("ReduceMean", in("x"), in("y"), graphmaker.Ints("axes", 3))},
 		"average":    {nodeOf("GlobalAveragePool", in("x"), in("y"))},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +131,7 @@ func TestNonFiniteNumbers(t *testing.T) {
 		})
 	}
 	t.Run("MaxPool", func(t *testing.T) {
-		model := graphOf(t, 13, x, nil, nodeOf("MaxPool", in("x"), in("y"), ints("kernel_shape", 2, 2), ints("strides", 2, 2)))
+		model := graphOf(t, 13, x, nil, nodeOf("MaxPool", in("x"), in("y"), graphmaker.Ints("kernel_shape", 2, 2), graphmaker.Ints("strides", 2, 2)))
 		got, err := inNative(t, model, tensors{x})
 		if err != nil {
 			t.Fatal(err)
@@ -160,22 +161,22 @@ func TestHostileModels(t *testing.T) {
 		"padding of 2^30": {graphOf(t, 13, small, map[string]*native.Tensor{"p": int64s(0, 0, 1<<30, 0, 0, 0, 0, 0)}, nodeOf("Pad", in("x", "p"), in("y"))),
 			"2^31"},
 		"a large window": {graphOf(t, 13, small, map[string]*native.Tensor{"w": {Shape: []int{1, 1, 1, 1}, Data: []float32{1}}},
-			nodeOf("Conv", in("x", "w"), in("y"), ints("pads", 1<<20, 1<<20, 1<<20, 1<<20))), "2^31"},
+			nodeOf("Conv", in("x", "w"), in("y"), graphmaker.Ints("pads", 1<<20, 1<<20, 1<<20, 1<<20))), "2^31"},
 		"pads that fill the memory": {graphOf(t, 13, small, map[string]*native.Tensor{"w": {Shape: []int{1, 1, 1, 1}, Data: []float32{1}}},
-			nodeOf("Conv", in("x", "w"), in("y"), ints("pads", 1<<13, 1<<13, 1<<13, 1<<13))), "limit"},
+			nodeOf("Conv", in("x", "w"), in("y"), graphmaker.Ints("pads", 1<<13, 1<<13, 1<<13, 1<<13))), "limit"},
 		"an expansion":  {graphOf(t, 13, small, map[string]*native.Tensor{"s": int64s(1<<15, 1<<10, 4, 4)}, nodeOf("Expand", in("x", "s"), in("y"))), "limit"},
 		"a shape of -2": {graphOf(t, 13, small, map[string]*native.Tensor{"s": int64s(-2, 8)}, nodeOf("Reshape", in("x", "s"), in("y"))), "-2"},
 		"a reshape that does not fit": {graphOf(t, 13, small, map[string]*native.Tensor{"s": int64s(5, -1)}, nodeOf("Identity", in("s"), in("t")), nodeOf("Reshape", in("x", "t"), in("y"))),
 			"does not fit"},
-		"an index outside": {graphOf(t, 13, small, map[string]*native.Tensor{"i": int64s(4)}, nodeOf("Gather", in("x", "i"), in("y"), integer("axis", 3))), "index 4"},
-		"an axis outside":  {graphOf(t, 13, small, map[string]*native.Tensor{"i": int64s(4)}, nodeOf("Unsqueeze", in("x", "i"), in("a")), nodeOf("Unsqueeze", in("a", "i"), in("b")), nodeOf("ReduceMean", in("b"), in("y"), ints("axes", 6))), "axis 6"},
+		"an index outside": {graphOf(t, 13, small, map[string]*native.Tensor{"i": int64s(4)}, nodeOf("Gather", in("x", "i"), in("y"), graphmaker.Int("axis", 3))), "index 4"},
+		"an axis outside":  {graphOf(t, 13, small, map[string]*native.Tensor{"i": int64s(4)}, nodeOf("Unsqueeze", in("x", "i"), in("a")), nodeOf("Unsqueeze", in("a", "i"), in("b")), nodeOf("ReduceMean", in("b"), in("y"), graphmaker.Ints("axes", 6))), "axis 6"},
 		"division by zero": {graphOf(t, 13, small, map[string]*native.Tensor{"a": int64s(1), "b": int64s(0)}, nodeOf("Div", in("a", "b"), in("y"))), "by zero"},
 		"a step of 0": {graphOf(t, 13, small, map[string]*native.Tensor{"a": int64s(0), "b": int64s(1)}, nodeOf("Slice", in("x", "a", "b", "a", "a"), in("y"))),
 			"step is 0"},
 		"shapes that do not broadcast": {graphOf(t, 13, small, map[string]*native.Tensor{"s": int64s(16, 1), "w": {Shape: []int{3}, Data: make([]float32, 3)}},
 			nodeOf("Identity", in("s"), in("t")), nodeOf("Reshape", in("x", "t"), in("a")), nodeOf("Transpose", in("a"), in("b")), nodeOf("Add", in("b", "w"), in("y"))), "broadcast"},
 		"an unknown operator":  {graphOf(t, 13, small, nil, nodeOf("Hardmax", in("x"), in("y"))), "node 0 (Hardmax)"},
-		"an unknown attribute": {graphOf(t, 13, small, nil, nodeOf("Sin", in("x"), in("y"), integer("speed", 1))), "node 0 (Sin): attribute speed"},
+		"an unknown attribute": {graphOf(t, 13, small, nil, nodeOf("Sin", in("x"), in("y"), graphmaker.Int("speed", 1))), "node 0 (Sin): attribute speed"},
 		"an old opset":         {graphOf(t, 6, small, nil, nodeOf("Add", in("x", "x"), in("y"))), "opset 7"},
 		"a strange domain":     {foreign(graphOf(t, 13, small, nil, nodeOf("Relu", in("x"), in("y")))), "domain"},
 	} {
@@ -236,7 +237,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	r := random{newSource(8)}
 	x := r.tensor(1, 64, 160, 160)
 	weights := map[string]*native.Tensor{"w": r.tensor(512, 64, 9, 9)}
-	model := graphOf(t, 13, x, weights, nodeOf("Conv", in("x", "w"), in("y"), ints("dilations", 2, 2), ints("pads", 8, 8, 8, 8)))
+	model := graphOf(t, 13, x, weights, nodeOf("Conv", in("x", "w"), in("y"), graphmaker.Ints("dilations", 2, 2), graphmaker.Ints("pads", 8, 8, 8, 8)))
 	e, err := native.New(t.Context(), model, native.Options{})
 	if err != nil {
 		t.Fatal(err)

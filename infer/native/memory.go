@@ -147,6 +147,15 @@ func (a *arena) release(t *Tensor) {
 	a.used -= m.bytes
 }
 
+// result is an operator's only output; after an error its memory goes back.
+func (r *run) result(y *Tensor, err error) ([]*Tensor, error) {
+	if err != nil {
+		r.release(y)
+		return nil, err
+	}
+	return []*Tensor{y}, nil
+}
+
 // detach gives a tensor's memory away: it is the caller's from now on.
 func (a *arena) detach(t *Tensor) {
 	if t.memory != nil && t.memory.users > 0 {

@@ -39,11 +39,7 @@ func makeSoftmax(logarithm bool) func(*node) (operation, error) {
 			default:
 				err = errElementType(x)
 			}
-			if err != nil {
-				r.release(y)
-				return nil, err
-			}
-			return []*Tensor{y}, nil
+			return r.result(y, err)
 		}), nil
 	}
 }

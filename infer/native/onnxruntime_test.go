@@ -12,6 +12,7 @@ import (
 
 	"slipway/infer"
 	"slipway/infer/native"
+	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -34,22 +35,6 @@ type operatorCase struct {
 	// without one.
 	unused  bool
 	outputs int
-}
-
-func ints(name string, values ...int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
-}
-
-func integer(name string, value int64) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(value)}
-}
-
-func number(name string, value float32) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_FLOAT.Enum(), F: proto.Float32(value)}
-}
-
-func text(name, value string) *onnxpb.AttributeProto {
-	return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_STRING.Enum(), S: []byte(value)}
 }
 
 func value(name string, t onnxpb.TensorProto_DataType, shape []int) *onnxpb.ValueInfoProto {
@@ -102,7 +87,7 @@ func (c operatorCase) model(t testing.TB) *onnx.Model {
 		name := fmt.Sprintf("in%d", i)
 		graph.Input = append(graph.Input, value(name, in.Type(), in.Shape))
 		if slices.Contains(c.bools, i) {
-			graph.Node = append(graph.Node, nodeOf("Cast", []string{name}, []string{name + "_bool"}, integer("to", int64(onnxpb.TensorProto_BOOL))))
+			graph.Node = append(graph.Node, nodeOf("Cast", []string{name}, []string{name + "_bool"}, graphmaker.Int("to", int64(onnxpb.TensorProto_BOOL))))
 			name += "_bool"
 		}
 		if !c.unused {
@@ -123,7 +108,7 @@ func (c operatorCase) model(t testing.TB) *onnx.Model {
 	}
 	graph.Node = append(graph.Node, nodeOf(c.operator, names, slices.Clone(outputs), c.attributes...))
 	if c.boolOut {
-		graph.Node = append(graph.Node, nodeOf("Cast", []string{outputs[0]}, []string{"number"}, integer("to", int64(onnxpb.TensorProto_FLOAT))))
+		graph.Node = append(graph.Node, nodeOf("Cast", []string{outputs[0]}, []string{"number"}, graphmaker.Int("to", int64(onnxpb.TensorProto_FLOAT))))
 		outputs[0] = "number"
 	}
 	if c.flat {

@@ -297,11 +297,7 @@ func (p *averagePool) loops(r *run, x *Tensor, f frame) ([]*Tensor, error) {
 			}
 		}
 	})
-	if err != nil {
-		r.release(y)
-		return nil, err
-	}
-	return []*Tensor{y}, nil
+	return r.result(y, err)
 }
 
 // whole reports whether no window reaches over the input and its padding: then each

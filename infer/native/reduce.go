@@ -96,11 +96,7 @@ func makeReduce(n *node, o reduction, since int64) (operation, error) {
 		default:
 			err = errElementType(x)
 		}
-		if err != nil {
-			r.release(y)
-			return nil, err
-		}
-		return []*Tensor{y}, nil
+		return r.result(y, err)
 	}), nil
 }
 

@@ -144,11 +144,7 @@ func elementwise(f func(float64) float64, g func(int64) int64) operation {
 		default:
 			err = errElementType(x)
 		}
-		if err != nil {
-			r.release(y)
-			return nil, err
-		}
-		return []*Tensor{y}, nil
+		return r.result(y, err)
 	}
 }
 
