@@ -18,7 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-accuracy doctor clean
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,12 @@ bench-peers: ## time a training step beside PyTorch and JAX into docs/bench/peer
 
 bench-batch: ## time E1's step over the batch size into docs/bench/batch.md
 	scripts/bench/bench-batch $(BENCH_FLAGS)
+
+bench-infer: ## time infer as a whole process beside Python's onnxruntime into docs/bench/infer.md
+	scripts/bench/bench-infer $(BENCH_FLAGS)
+
+fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
+	scripts/fuzz/fuzz-onnx
 
 bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md
 	scripts/bench/bench-accuracy $(BENCH_FLAGS)
