@@ -27,6 +27,7 @@ type productArgs struct {
 	scratch    [4]int // the assembly's
 	Groups     int    // the sum is of so many times Runs; 0 is 1
 	AGroupJump int    // bytes that A moves by between them
+	BGroupJump int    // the same of B
 	left       int    // the assembly's
 }
 
@@ -95,6 +96,22 @@ type poolArgs struct {
 	Vectors   int
 	Floor     float32 // 0 rectifies; NaN changes nothing
 	_         float32
+}
+
+// averageArgs describes means over windows, or, in the other direction, the equal parts of their gradients: Elements
+// entries a window, at X+entry.src, and the window's value at Y. Vectors of lanes are read and written, the last one
+// where Mask says.
+type averageArgs struct {
+	X        unsafe.Pointer
+	Entries  *poolEntry
+	Y        unsafe.Pointer
+	YStep    int // bytes from window to window
+	Windows  int
+	Elements int
+	Vectors  int
+	Mask     unsafe.Pointer // a vector of int32, −1 for the lanes that exist of the last vector
+	Divisor  float32
+	_        float32
 }
 
 type poolEntry struct {

@@ -96,14 +96,13 @@ type convBlock struct {
 
 // convWork is a thread's memory.
 type convWork struct {
-	product  productArgs
-	sparse   sparseArgs
-	pool     poolArgs
-	gather   gatherArgs
-	scratch  []float32
-	lists    sparseLists
-	gradient []float32 // a panel of an image's gradient
-	_        [64]byte  // threads do not share cache lines
+	product productArgs
+	sparse  sparseArgs
+	pool    poolArgs
+	gather  gatherArgs
+	scratch []float32
+	lists   sparseLists
+	_       [64]byte // threads do not share cache lines
 }
 
 // blockPositions is how many positions a product call aims at: enough that a panel of weights, read from the second-level
@@ -208,6 +207,9 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 	}
 	c.x, c.y, c.w, c.b = x, y, w, b
 	defer c.release()
+	if c.dense != nil {
+		c.dense.masked = nil
+	}
 	if c.copied {
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
@@ -338,7 +340,8 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	return nil
 }
 
-// BackwardInput computes dx from dy and w. y is as in BackwardParameters.
+// BackwardInput computes dx from dy and w. y is as in BackwardParameters. After a BackwardParameters of the same dy, which
+// must not have changed since, it is faster.
 func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	if err := lengths("gradient of convolution input", size{"dx", len(dx), c.sizeX()}, size{"dy", len(dy), c.sizeY()},
 		size{"w", len(w), c.config.Filters * c.depth}); err != nil {

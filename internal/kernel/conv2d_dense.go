@@ -5,7 +5,7 @@ import "unsafe"
 // denseConv2D is the gradient of a convolution that no max pooling follows, by matrix products.
 //
 // The weights' gradient is, for a panel of output channels, Σ over positions of x[position+tap] · dy[position]: a row of
-// the product's A is a tap, a row of B the gradient of one position, which lies in memory as the product reads it.
+// the product's A is a tap, a row of B the gradient of one position, read where it lies.
 //
 // The input's gradient at (h, k) takes the taps (u, v) with u ≡ h+PH (mod SH), v ≡ k+PW (mod SW). For each of the
 // SH·SW phases it is a convolution of stride 1 of dy, zero-padded, with those taps in reverse order.
@@ -23,9 +23,11 @@ type denseConv2D struct {
 	one             []float32
 	columns         panels // of input channels
 	phases          []phase
-	images          int  // of an input item
-	together        int  // images of a product of the parameters' gradient
-	empty           bool // a phase has no taps
+	images          int            // of an input item
+	together        int            // images of a product of the parameters' gradient
+	scatter         *scatterConv2D // nil where this way is better
+	empty           bool           // a phase has no taps
+	masked          *float32       // the gradient that BackwardParameters left in d.gradient; nil: none
 	maskTask        func(worker, item int)
 	parametersTask  func(worker, item int)
 	untransposeTask func(worker, item int)
@@ -80,9 +82,6 @@ func (d *denseConv2D) prepareParameters() {
 	d.one = aligned(1)
 	d.one[0] = 1
 	d.together = min(max(1, gradientPositions/(c.convHeight*c.convWidth)), c.config.Batch)
-	for i := range c.work {
-		c.work[i].gradient = aligned(d.together * c.convHeight * c.convWidth * c.engine.Set.panel())
-	}
 	for tap := range c.depth {
 		u, rest := tap/c.run, tap%c.run
 		d.tapOffsets = append(d.tapOffsets, int64(4*(u*c.rowSize+rest)))
@@ -119,9 +118,15 @@ func (d *denseConv2D) prepareInput() {
 			}
 			run := len(p.columnTaps) * f.Filters
 			p.parts = splitDepth(set, len(p.rowTaps), run, 4*d.rowSize)
-			p.packed = aligned(d.columns.padded() * len(p.rowTaps) * run)
 			d.phases = append(d.phases, p)
 		}
+	}
+	if d.scatter = newScatterConv2D(d); d.scatter != nil {
+		return
+	}
+	for i := range d.phases {
+		p := &d.phases[i]
+		p.packed = aligned(d.columns.padded() * len(p.rowTaps) * len(p.columnTaps) * f.Filters)
 	}
 }
 
@@ -174,6 +179,7 @@ func (d *denseConv2D) backwardParameters() {
 	d.prepare()
 	d.prepareParameters()
 	c.engine.Pool.Run(c.config.Batch, d.maskTask)
+	d.masked = &c.dy[0]
 	c.engine.Pool.Run(c.columns.count()*ceil(c.depth, tapBlock), d.parametersTask)
 	c.engine.Pool.Run(c.columns.count(), d.untransposeTask)
 	copy(c.db, d.biasSums)
@@ -184,58 +190,30 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	blocks := ceil(c.depth, tapBlock)
 	tap := item % blocks * tapBlock
 	a, width, first := &c.work[worker].product, c.columns.width(item/blocks), c.columns.first(item/blocks)
-	b := c.work[worker].gradient
-	positions := c.convHeight * c.convWidth
+	// The gradient's rows and images are apart by the padding that is for the input's gradient.
+	b := productArgs{
+		Runs: c.convHeight, Length: c.convWidth, BStep: 4 * f.Filters, BJump: 4 * (d.rowSize - c.convWidth*f.Filters),
+		BGroupJump: 4 * (d.imageSize - c.convHeight*d.rowSize), Floor: nan32,
+	}
 	for image := 0; image < f.Batch; image += d.together {
 		images := min(d.together, f.Batch-image)
-		for i := range images {
-			d.packGradient(b[i*positions*width:], image+i, item/blocks)
+		b.Groups, b.B = images, pointer(d.gradient[image*d.imageSize+d.top*d.rowSize+d.left*f.Filters+first:])
+		if b.Init = nil; image == 0 {
+			b.Init = pointer(c.columns.zeros)
 		}
-		*a = productArgs{
-			A: c.source(image), AOffsets: &d.tapOffsets[tap],
-			C: pointer(d.transposed[first:]), COffsets: &d.rowOffsets[tap],
-			B: pointer(b), M: min(tapBlock, c.depth-tap), Groups: images, Runs: c.convHeight, Length: c.convWidth,
-			AStep:      4 * f.StrideWidth * f.Channels,
-			AJump:      4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels),
-			AGroupJump: 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize),
-			BStep:      4 * width, Floor: nan32,
-		}
-		if image == 0 {
-			a.Init = pointer(c.columns.zeros)
-		}
+		*a = b
+		a.A, a.AOffsets, a.C, a.COffsets = c.source(image), &d.tapOffsets[tap], pointer(d.transposed[first:]), &d.rowOffsets[tap]
+		a.M = min(tapBlock, c.depth-tap)
+		a.AStep = 4 * f.StrideWidth * f.Channels
+		a.AJump = 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels)
+		a.AGroupJump = 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize)
 		c.engine.Set.productPanel(a, width)
 		if tap > 0 {
 			continue
 		}
-		*a = productArgs{
-			A: pointer(d.one), AOffsets: &d.rowOffsets[0], C: pointer(d.biasSums[first:]), COffsets: &d.rowOffsets[0],
-			B: pointer(b), M: 1, Runs: 1, Length: images * positions, BStep: 4 * width, Floor: nan32,
-		}
-		if image == 0 {
-			a.Init = pointer(c.columns.zeros)
-		}
+		*a = b
+		a.A, a.AOffsets, a.C, a.COffsets, a.M = pointer(d.one), &d.rowOffsets[0], pointer(d.biasSums[first:]), &d.rowOffsets[0], 1
 		c.engine.Set.productPanel(a, width)
-	}
-}
-
-// packGradient stores a panel of an image's gradient in order. Columns that do not exist hold what lies behind the row:
-// nothing reads what becomes of them.
-func (d *denseConv2D) packGradient(dst []float32, image, panel int) {
-	c, filters := d.conv, d.conv.config.Filters
-	width, first := c.columns.width(panel), c.columns.first(panel)
-	for i := range c.convHeight {
-		at := image*d.imageSize + (i+d.top)*d.rowSize + d.left*filters + first
-		if width == c.engine.Set.panel() {
-			c.engine.Set.copyPanel(&dst[0], &d.gradient[at], 4*filters, c.convWidth)
-		} else {
-			src := d.gradient[at:cap(d.gradient):cap(d.gradient)]
-			for j := range c.convWidth {
-				for k := 0; k < width; k += 8 {
-					*(*[8]float32)(dst[j*width+k:]) = *(*[8]float32)(src[j*filters+k:])
-				}
-			}
-		}
-		dst = dst[c.convWidth*width:]
 	}
 }
 
@@ -265,7 +243,14 @@ func (d *denseConv2D) backwardInput() {
 	c := d.conv
 	d.prepare()
 	d.prepareInput()
-	c.engine.Pool.Run(c.config.Batch, d.maskTask)
+	if d.masked != &c.dy[0] {
+		c.engine.Pool.Run(c.config.Batch, d.maskTask)
+	}
+	d.masked = nil
+	if d.scatter != nil {
+		d.scatter.backwardInput()
+		return
+	}
 	if d.empty {
 		clear(c.dx)
 	}

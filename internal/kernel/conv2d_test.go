@@ -41,6 +41,9 @@ var convolutions = []Conv2DConfig{
 	{3, 14, 15, 32, 48, 3, 3, 1, 1, 1, 1, true, nil, false},
 	{5, 6, 7, 16, 16, 4, 4, 1, 1, 0, 0, true, window(2, 2, 1, 1, 0, 0), false},
 	{5, 6, 7, 16, 80, 5, 5, 1, 1, 2, 2, false, window(3, 3, 2, 2, 1, 1), false},
+	{11, 14, 14, 6, 16, 5, 5, 1, 1, 0, 0, true, nil, false},
+	{3, 9, 7, 3, 20, 3, 4, 2, 1, 1, 2, true, nil, false},
+	{1, 8, 6, 12, 70, 5, 3, 1, 2, 0, 1, false, nil, false},
 }
 
 type convolutionTensors struct {
@@ -134,6 +137,60 @@ func TestConv2DChannels(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestConv2DInputGradientWays makes sure that the shapes above take both ways to the input's gradient, with padding and
+// without.
+func TestConv2DInputGradientWays(t *testing.T) {
+	for _, name := range Available() {
+		ways := map[string]int{}
+		for _, f := range convolutions {
+			if f.MaxPool != nil {
+				continue
+			}
+			c, err := NewConv2D(newEngine(t, name, 1), f)
+			must(t, err)
+			c.dense.prepare()
+			c.dense.prepareInput()
+			ways[fmt.Sprintf("scatter %t, padding %t", c.dense.scatter != nil, f.PaddingHeight+f.PaddingWidth > 0)]++
+		}
+		t.Log(name, ways)
+		if len(ways) != 4 {
+			t.Errorf("%s: the shapes take %v, want all four", name, ways)
+		}
+	}
+}
+
+// TestConv2DMasksOnce repeats the gradients in other orders: a gradient that is masked for the parameters is not taken
+// for another one.
+func TestConv2DMasksOnce(t *testing.T) {
+	engine := newEngine(t, "", 1)
+	f := Conv2DConfig{2, 6, 6, 5, 12, 3, 3, 1, 1, 1, 1, true, nil, false}
+	r := rand.New(rand.NewPCG(4, 4))
+	x, w, b := random(r, 2*6*6*5), random(r, 12*3*3*5), random(r, 12)
+	c, err := NewConv2D(engine, f)
+	must(t, err)
+	y, dx, dw, db := make([]float32, c.sizeY()), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))
+	first, second := random(r, len(y)), random(r, len(y))
+	check := func(name string, dy []float32) {
+		t.Helper()
+		must(t, c.BackwardInput(dx, dy, y, w))
+		near(t, name, dx, referenceConvolution(f, x, w, b, dy).dx, 3*3*12)
+	}
+	must(t, c.Forward(y, x, w, b))
+	check("without the parameters' gradient", first)
+	must(t, c.BackwardParameters(dw, db, first, y, x))
+	check("after it", first)
+	must(t, c.BackwardParameters(dw, db, first, y, x))
+	check("after that of another dy", second)
+	must(t, c.BackwardParameters(dw, db, first, y, x))
+	for i := range x {
+		x[i] = -x[i]
+	}
+	must(t, c.Forward(y, x, w, b))
+	check("after another Forward", first)
+	copy(first, second)
+	check("twice after one", first)
 }
 
 func TestConv2DSameBitsOnAnyThreads(t *testing.T) {

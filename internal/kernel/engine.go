@@ -108,6 +108,9 @@ func (p panels) mask(i int) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceD
 // padded returns the number of columns with the padding of the last panel.
 func (p panels) padded() int { return p.count() * p.set.panel() }
 
+// stored returns the number of columns that the product computes.
+func (p panels) stored() int { return p.first(p.count()-1) + p.width(p.count()-1) }
+
 // packTransposed stores columns of w, given as rows of depth elements (row r is column r of the product's B), as panel
 // i: depth rows of width(i). Columns that do not exist are left as they are in dst, zero since its allocation.
 func (p panels) packTransposed(dst, w []float32, depth, i int) {

@@ -96,6 +96,7 @@ func TestArgumentLayout(t *testing.T) {
 	var p productArgs
 	var s sparseArgs
 	var o poolArgs
+	var a averageArgs
 	var g gatherArgs
 	var w winogradArgs
 	for _, test := range []struct {
@@ -110,7 +111,7 @@ func TestArgumentLayout(t *testing.T) {
 		{"product.AJump", unsafe.Offsetof(p.AJump), 88}, {"product.BStep", unsafe.Offsetof(p.BStep), 96},
 		{"product.BJump", unsafe.Offsetof(p.BJump), 104}, {"product.Floor", unsafe.Offsetof(p.Floor), 112},
 		{"product.scratch", unsafe.Offsetof(p.scratch), 120},
-		{"product.Groups", unsafe.Offsetof(p.Groups), 152}, {"product.AGroupJump", unsafe.Offsetof(p.AGroupJump), 160}, {"product.left", unsafe.Offsetof(p.left), 168},
+		{"product.Groups", unsafe.Offsetof(p.Groups), 152}, {"product.AGroupJump", unsafe.Offsetof(p.AGroupJump), 160}, {"product.BGroupJump", unsafe.Offsetof(p.BGroupJump), 168}, {"product.left", unsafe.Offsetof(p.left), 176},
 		{"sparse.Src", unsafe.Offsetof(s.Src), 8}, {"sparse.Buckets", unsafe.Offsetof(s.Buckets), 16},
 		{"sparse.Count", unsafe.Offsetof(s.Count), 24}, {"sparse.Items", unsafe.Offsetof(s.Items), 32},
 		{"sparse.DstRow", unsafe.Offsetof(s.DstRow), 40}, {"sparse.SrcRow", unsafe.Offsetof(s.SrcRow), 48},
@@ -119,6 +120,9 @@ func TestArgumentLayout(t *testing.T) {
 		{"pool.Index", unsafe.Offsetof(o.Index), 32}, {"pool.IndexStep", unsafe.Offsetof(o.IndexStep), 40},
 		{"pool.Windows", unsafe.Offsetof(o.Windows), 48}, {"pool.Elements", unsafe.Offsetof(o.Elements), 56},
 		{"pool.Vectors", unsafe.Offsetof(o.Vectors), 64}, {"pool.Floor", unsafe.Offsetof(o.Floor), 72},
+		{"average.Entries", unsafe.Offsetof(a.Entries), 8}, {"average.Y", unsafe.Offsetof(a.Y), 16}, {"average.YStep", unsafe.Offsetof(a.YStep), 24},
+		{"average.Windows", unsafe.Offsetof(a.Windows), 32}, {"average.Elements", unsafe.Offsetof(a.Elements), 40},
+		{"average.Vectors", unsafe.Offsetof(a.Vectors), 48}, {"average.Mask", unsafe.Offsetof(a.Mask), 56}, {"average.Divisor", unsafe.Offsetof(a.Divisor), 64},
 		{"gather.Windows", unsafe.Offsetof(g.Windows), 48}, {"gather.Base", unsafe.Offsetof(g.Base), 56}, {"gather.Items", unsafe.Offsetof(g.Items), 64},
 		{"gather.Cursors", unsafe.Offsetof(g.Cursors), 72}, {"gather.Sums", unsafe.Offsetof(g.Sums), 80}, {"gather.scratch", unsafe.Offsetof(g.scratch), 88},
 		{"winograd.SrcOffsets", unsafe.Offsetof(w.SrcOffsets), 8}, {"winograd.SrcRow", unsafe.Offsetof(w.SrcRow), 16},

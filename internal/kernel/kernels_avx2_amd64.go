@@ -154,6 +154,16 @@ func sparse5x2AVX2(args *byte)
 //go:noescape
 func poolMaxAVX2(args *byte)
 
+// poolAverageAVX2 computes means over windows; see averageArgs.
+//
+//go:noescape
+func poolAverageAVX2(args *byte)
+
+// poolSpreadAVX2 adds each window's gradient in equal parts to its elements; see averageArgs.
+//
+//go:noescape
+func poolSpreadAVX2(args *byte)
+
 // reluAVX2 computes y = max(x, 0); NaN stays.
 //
 //go:noescape

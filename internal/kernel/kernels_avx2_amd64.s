@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func productAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, POPCNT
 TEXT ·productAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ 8(AX), CX
@@ -114,7 +114,7 @@ start003:
 	MOVQ 32(AX), R9
 	XORQ R10, R10
 	MOVQ 152(AX), R11
-	MOVQ R11, 168(AX)
+	MOVQ R11, 176(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
@@ -255,7 +255,8 @@ end009:
 	DECQ         120(AX)
 	JNZ          run005
 	ADDQ         160(AX), R10
-	DECQ         168(AX)
+	ADDQ         168(AX), R9
+	DECQ         176(AX)
 	JGT          group004
 	VBROADCASTSS 112(AX), Y12
 	VMAXPS       Y0, Y12, Y0
@@ -301,21 +302,124 @@ end009:
 	JMP          done011
 
 partialStore010:
-	VMOVUPS    (R9), Y12
-	VMASKMOVPS Y0, Y12, (DX)
-	VMASKMOVPS Y2, Y12, (BX)
-	VMASKMOVPS Y4, Y12, (SI)
-	VMASKMOVPS Y6, Y12, (DI)
-	VMASKMOVPS Y8, Y12, (R8)
-	VMASKMOVPS Y10, Y12, (CX)
-	VMOVUPS    32(R9), Y0
-	VMASKMOVPS Y1, Y0, 32(DX)
-	VMASKMOVPS Y3, Y0, 32(BX)
-	VMASKMOVPS Y5, Y0, 32(SI)
-	VMASKMOVPS Y7, Y0, 32(DI)
-	VMASKMOVPS Y9, Y0, 32(R8)
-	VMASKMOVPS Y11, Y0, 32(CX)
+	VMOVUPS   (R9), Y12
+	VMOVMSKPS Y12, R10
+	POPCNTL   R10, R10
+	CMPL      R10, $0x08
+	JNE       partial012
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y2, (BX)
+	VMOVUPS   Y4, (SI)
+	VMOVUPS   Y6, (DI)
+	VMOVUPS   Y8, (R8)
+	VMOVUPS   Y10, (CX)
+	JMP       done015
 
+partial012:
+	XORQ         R11, R11
+	TESTL        $0x00000004, R10
+	JZ           twos013
+	VMOVUPS      X0, (DX)(R11*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X2, (BX)(R11*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X4, (SI)(R11*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X6, (DI)(R11*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X8, (R8)(R11*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	VMOVUPS      X10, (CX)(R11*1)
+	VEXTRACTF128 $0x01, Y10, X10
+	ADDQ         $0x10, R11
+
+twos013:
+	TESTL     $0x00000002, R10
+	JZ        one014
+	VMOVLPS   X0, (DX)(R11*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X2, (BX)(R11*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X4, (SI)(R11*1)
+	VPERMILPS $0x0e, X4, X4
+	VMOVLPS   X6, (DI)(R11*1)
+	VPERMILPS $0x0e, X6, X6
+	VMOVLPS   X8, (R8)(R11*1)
+	VPERMILPS $0x0e, X8, X8
+	VMOVLPS   X10, (CX)(R11*1)
+	VPERMILPS $0x0e, X10, X10
+	ADDQ      $0x08, R11
+
+one014:
+	TESTL  $0x00000001, R10
+	JZ     done015
+	VMOVSS X0, (DX)(R11*1)
+	VMOVSS X2, (BX)(R11*1)
+	VMOVSS X4, (SI)(R11*1)
+	VMOVSS X6, (DI)(R11*1)
+	VMOVSS X8, (R8)(R11*1)
+	VMOVSS X10, (CX)(R11*1)
+
+done015:
+	VMOVUPS   32(R9), Y0
+	VMOVMSKPS Y0, R9
+	POPCNTL   R9, R9
+	CMPL      R9, $0x08
+	JNE       partial016
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y3, 32(BX)
+	VMOVUPS   Y5, 32(SI)
+	VMOVUPS   Y7, 32(DI)
+	VMOVUPS   Y9, 32(R8)
+	VMOVUPS   Y11, 32(CX)
+	JMP       done019
+
+partial016:
+	XORQ         R10, R10
+	TESTL        $0x00000004, R9
+	JZ           twos017
+	VMOVUPS      X1, 32(DX)(R10*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X3, 32(BX)(R10*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X5, 32(SI)(R10*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X7, 32(DI)(R10*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	VMOVUPS      X9, 32(R8)(R10*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	VMOVUPS      X11, 32(CX)(R10*1)
+	VEXTRACTF128 $0x01, Y11, X11
+	ADDQ         $0x10, R10
+
+twos017:
+	TESTL     $0x00000002, R9
+	JZ        one018
+	VMOVLPS   X1, 32(DX)(R10*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X3, 32(BX)(R10*1)
+	VPERMILPS $0x0e, X3, X3
+	VMOVLPS   X5, 32(SI)(R10*1)
+	VPERMILPS $0x0e, X5, X5
+	VMOVLPS   X7, 32(DI)(R10*1)
+	VPERMILPS $0x0e, X7, X7
+	VMOVLPS   X9, 32(R8)(R10*1)
+	VPERMILPS $0x0e, X9, X9
+	VMOVLPS   X11, 32(CX)(R10*1)
+	VPERMILPS $0x0e, X11, X11
+	ADDQ      $0x08, R10
+
+one018:
+	TESTL  $0x00000001, R9
+	JZ     done019
+	VMOVSS X1, 32(DX)(R10*1)
+	VMOVSS X3, 32(BX)(R10*1)
+	VMOVSS X5, 32(SI)(R10*1)
+	VMOVSS X7, 32(DI)(R10*1)
+	VMOVSS X9, 32(R8)(R10*1)
+	VMOVSS X11, 32(CX)(R10*1)
+
+done019:
 done011:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
@@ -325,7 +429,7 @@ done011:
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate012
+	JZ      accumulate020
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -336,9 +440,9 @@ rows5:
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
-	JMP     start014
+	JMP     start022
 
-accumulate012:
+accumulate020:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -352,7 +456,7 @@ accumulate012:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad013
+	JNZ     partialLoad021
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -363,9 +467,9 @@ accumulate012:
 	VMOVUPS 32(DI), Y7
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	JMP     start014
+	JMP     start022
 
-partialLoad013:
+partialLoad021:
 	VMOVUPS    (R8), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -379,7 +483,7 @@ partialLoad013:
 	VMASKMOVPS 32(DI), Y9, Y7
 	VMASKMOVPS 32(CX), Y9, Y9
 
-start014:
+start022:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -394,20 +498,20 @@ start014:
 	MOVQ 32(AX), R8
 	XORQ R9, R9
 	MOVQ 152(AX), R10
-	MOVQ R10, 168(AX)
+	MOVQ R10, 176(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-group015:
+group023:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run016:
+run024:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest019
+	JLT  rest027
 
-steps017:
+steps025:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS (DX)(R9*1), Y12
@@ -485,13 +589,13 @@ steps017:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	SUBQ         $0x04, R10
-	JGE          steps017
+	JGE          steps025
 
-rest019:
+rest027:
 	ADDQ $0x04, R10
-	JZ   end020
+	JZ   end028
 
-step018:
+step026:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS (DX)(R9*1), Y12
@@ -512,16 +616,17 @@ step018:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step018
+	JNZ          step026
 
-end020:
+end028:
 	ADDQ         88(AX), R9
 	ADDQ         104(AX), R8
 	DECQ         120(AX)
-	JNZ          run016
+	JNZ          run024
 	ADDQ         160(AX), R9
-	DECQ         168(AX)
-	JGT          group015
+	ADDQ         168(AX), R8
+	DECQ         176(AX)
+	JGT          group023
 	VBROADCASTSS 112(AX), Y10
 	VMAXPS       Y0, Y10, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -546,7 +651,7 @@ end020:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore021
+	JNZ          partialStore029
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
@@ -557,30 +662,123 @@ end020:
 	VMOVUPS      Y7, 32(DI)
 	VMOVUPS      Y8, (CX)
 	VMOVUPS      Y9, 32(CX)
-	JMP          done022
+	JMP          done030
 
-partialStore021:
-	VMOVUPS    (AX), Y10
-	VMASKMOVPS Y0, Y10, (DX)
-	VMASKMOVPS Y2, Y10, (BX)
-	VMASKMOVPS Y4, Y10, (SI)
-	VMASKMOVPS Y6, Y10, (DI)
-	VMASKMOVPS Y8, Y10, (CX)
-	VMOVUPS    32(AX), Y0
-	VMASKMOVPS Y1, Y0, 32(DX)
-	VMASKMOVPS Y3, Y0, 32(BX)
-	VMASKMOVPS Y5, Y0, 32(SI)
-	VMASKMOVPS Y7, Y0, 32(DI)
-	VMASKMOVPS Y9, Y0, 32(CX)
+partialStore029:
+	VMOVUPS   (AX), Y10
+	VMOVMSKPS Y10, R8
+	POPCNTL   R8, R8
+	CMPL      R8, $0x08
+	JNE       partial031
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y2, (BX)
+	VMOVUPS   Y4, (SI)
+	VMOVUPS   Y6, (DI)
+	VMOVUPS   Y8, (CX)
+	JMP       done034
 
-done022:
+partial031:
+	XORQ         R9, R9
+	TESTL        $0x00000004, R8
+	JZ           twos032
+	VMOVUPS      X0, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X2, (BX)(R9*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X4, (SI)(R9*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X6, (DI)(R9*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X8, (CX)(R9*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	ADDQ         $0x10, R9
+
+twos032:
+	TESTL     $0x00000002, R8
+	JZ        one033
+	VMOVLPS   X0, (DX)(R9*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X2, (BX)(R9*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X4, (SI)(R9*1)
+	VPERMILPS $0x0e, X4, X4
+	VMOVLPS   X6, (DI)(R9*1)
+	VPERMILPS $0x0e, X6, X6
+	VMOVLPS   X8, (CX)(R9*1)
+	VPERMILPS $0x0e, X8, X8
+	ADDQ      $0x08, R9
+
+one033:
+	TESTL  $0x00000001, R8
+	JZ     done034
+	VMOVSS X0, (DX)(R9*1)
+	VMOVSS X2, (BX)(R9*1)
+	VMOVSS X4, (SI)(R9*1)
+	VMOVSS X6, (DI)(R9*1)
+	VMOVSS X8, (CX)(R9*1)
+
+done034:
+	VMOVUPS   32(AX), Y0
+	VMOVMSKPS Y0, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial035
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y3, 32(BX)
+	VMOVUPS   Y5, 32(SI)
+	VMOVUPS   Y7, 32(DI)
+	VMOVUPS   Y9, 32(CX)
+	JMP       done038
+
+partial035:
+	XORQ         R8, R8
+	TESTL        $0x00000004, AX
+	JZ           twos036
+	VMOVUPS      X1, 32(DX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X3, 32(BX)(R8*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X5, 32(SI)(R8*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X7, 32(DI)(R8*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	VMOVUPS      X9, 32(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y9, X9
+	ADDQ         $0x10, R8
+
+twos036:
+	TESTL     $0x00000002, AX
+	JZ        one037
+	VMOVLPS   X1, 32(DX)(R8*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X3, 32(BX)(R8*1)
+	VPERMILPS $0x0e, X3, X3
+	VMOVLPS   X5, 32(SI)(R8*1)
+	VPERMILPS $0x0e, X5, X5
+	VMOVLPS   X7, 32(DI)(R8*1)
+	VPERMILPS $0x0e, X7, X7
+	VMOVLPS   X9, 32(CX)(R8*1)
+	VPERMILPS $0x0e, X9, X9
+	ADDQ      $0x08, R8
+
+one037:
+	TESTL  $0x00000001, AX
+	JZ     done038
+	VMOVSS X1, 32(DX)(R8*1)
+	VMOVSS X3, 32(BX)(R8*1)
+	VMOVSS X5, 32(SI)(R8*1)
+	VMOVSS X7, 32(DI)(R8*1)
+	VMOVSS X9, 32(CX)(R8*1)
+
+done038:
+done030:
 	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate023
+	JZ      accumulate039
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -589,9 +787,9 @@ rows4:
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     start025
+	JMP     start041
 
-accumulate023:
+accumulate039:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -603,7 +801,7 @@ accumulate023:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad024
+	JNZ     partialLoad040
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -612,9 +810,9 @@ accumulate023:
 	VMOVUPS 32(SI), Y5
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	JMP     start025
+	JMP     start041
 
-partialLoad024:
+partialLoad040:
 	VMOVUPS    (DI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -626,7 +824,7 @@ partialLoad024:
 	VMASKMOVPS 32(SI), Y7, Y5
 	VMASKMOVPS 32(CX), Y7, Y7
 
-start025:
+start041:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -639,20 +837,20 @@ start025:
 	MOVQ 32(AX), DI
 	XORQ R8, R8
 	MOVQ 152(AX), R9
-	MOVQ R9, 168(AX)
+	MOVQ R9, 176(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-group026:
+group042:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run027:
+run043:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest030
+	JLT  rest046
 
-steps028:
+steps044:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (DX)(R8*1), Y10
@@ -718,13 +916,13 @@ steps028:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	SUBQ         $0x04, R9
-	JGE          steps028
+	JGE          steps044
 
-rest030:
+rest046:
 	ADDQ $0x04, R9
-	JZ   end031
+	JZ   end047
 
-step029:
+step045:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (DX)(R8*1), Y10
@@ -742,16 +940,17 @@ step029:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step029
+	JNZ          step045
 
-end031:
+end047:
 	ADDQ         88(AX), R8
 	ADDQ         104(AX), DI
 	DECQ         120(AX)
-	JNZ          run027
+	JNZ          run043
 	ADDQ         160(AX), R8
-	DECQ         168(AX)
-	JGT          group026
+	ADDQ         168(AX), DI
+	DECQ         176(AX)
+	JGT          group042
 	VBROADCASTSS 112(AX), Y8
 	VMAXPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -772,7 +971,7 @@ end031:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore032
+	JNZ          partialStore048
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
@@ -781,37 +980,120 @@ end031:
 	VMOVUPS      Y5, 32(SI)
 	VMOVUPS      Y6, (CX)
 	VMOVUPS      Y7, 32(CX)
-	JMP          done033
+	JMP          done049
 
-partialStore032:
-	VMOVUPS    (AX), Y8
-	VMASKMOVPS Y0, Y8, (DX)
-	VMASKMOVPS Y2, Y8, (BX)
-	VMASKMOVPS Y4, Y8, (SI)
-	VMASKMOVPS Y6, Y8, (CX)
-	VMOVUPS    32(AX), Y0
-	VMASKMOVPS Y1, Y0, 32(DX)
-	VMASKMOVPS Y3, Y0, 32(BX)
-	VMASKMOVPS Y5, Y0, 32(SI)
-	VMASKMOVPS Y7, Y0, 32(CX)
+partialStore048:
+	VMOVUPS   (AX), Y8
+	VMOVMSKPS Y8, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial050
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y2, (BX)
+	VMOVUPS   Y4, (SI)
+	VMOVUPS   Y6, (CX)
+	JMP       done053
 
-done033:
+partial050:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos051
+	VMOVUPS      X0, (DX)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X2, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X4, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X6, (CX)(R8*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	ADDQ         $0x10, R8
+
+twos051:
+	TESTL     $0x00000002, DI
+	JZ        one052
+	VMOVLPS   X0, (DX)(R8*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X2, (BX)(R8*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X4, (SI)(R8*1)
+	VPERMILPS $0x0e, X4, X4
+	VMOVLPS   X6, (CX)(R8*1)
+	VPERMILPS $0x0e, X6, X6
+	ADDQ      $0x08, R8
+
+one052:
+	TESTL  $0x00000001, DI
+	JZ     done053
+	VMOVSS X0, (DX)(R8*1)
+	VMOVSS X2, (BX)(R8*1)
+	VMOVSS X4, (SI)(R8*1)
+	VMOVSS X6, (CX)(R8*1)
+
+done053:
+	VMOVUPS   32(AX), Y0
+	VMOVMSKPS Y0, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial054
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y3, 32(BX)
+	VMOVUPS   Y5, 32(SI)
+	VMOVUPS   Y7, 32(CX)
+	JMP       done057
+
+partial054:
+	XORQ         DI, DI
+	TESTL        $0x00000004, AX
+	JZ           twos055
+	VMOVUPS      X1, 32(DX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X3, 32(BX)(DI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X5, 32(SI)(DI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	VMOVUPS      X7, 32(CX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	ADDQ         $0x10, DI
+
+twos055:
+	TESTL     $0x00000002, AX
+	JZ        one056
+	VMOVLPS   X1, 32(DX)(DI*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X3, 32(BX)(DI*1)
+	VPERMILPS $0x0e, X3, X3
+	VMOVLPS   X5, 32(SI)(DI*1)
+	VPERMILPS $0x0e, X5, X5
+	VMOVLPS   X7, 32(CX)(DI*1)
+	VPERMILPS $0x0e, X7, X7
+	ADDQ      $0x08, DI
+
+one056:
+	TESTL  $0x00000001, AX
+	JZ     done057
+	VMOVSS X1, 32(DX)(DI*1)
+	VMOVSS X3, 32(BX)(DI*1)
+	VMOVSS X5, 32(SI)(DI*1)
+	VMOVSS X7, 32(CX)(DI*1)
+
+done057:
+done049:
 	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate034
+	JZ      accumulate058
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVUPS 32(CX), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
-	JMP     start036
+	JMP     start060
 
-accumulate034:
+accumulate058:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -821,16 +1103,16 @@ accumulate034:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad035
+	JNZ     partialLoad059
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	JMP     start036
+	JMP     start060
 
-partialLoad035:
+partialLoad059:
 	VMOVUPS    (SI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -840,7 +1122,7 @@ partialLoad035:
 	VMASKMOVPS 32(BX), Y5, Y3
 	VMASKMOVPS 32(CX), Y5, Y5
 
-start036:
+start060:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -851,20 +1133,20 @@ start036:
 	MOVQ 32(AX), SI
 	XORQ DI, DI
 	MOVQ 152(AX), R8
-	MOVQ R8, 168(AX)
+	MOVQ R8, 176(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-group037:
+group061:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run038:
+run062:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest041
+	JLT  rest065
 
-steps039:
+steps063:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
 	VBROADCASTSS (DX)(DI*1), Y8
@@ -918,13 +1200,13 @@ steps039:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	SUBQ         $0x04, R8
-	JGE          steps039
+	JGE          steps063
 
-rest041:
+rest065:
 	ADDQ $0x04, R8
-	JZ   end042
+	JZ   end066
 
-step040:
+step064:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
 	VBROADCASTSS (DX)(DI*1), Y8
@@ -939,16 +1221,17 @@ step040:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step040
+	JNZ          step064
 
-end042:
+end066:
 	ADDQ         88(AX), DI
 	ADDQ         104(AX), SI
 	DECQ         120(AX)
-	JNZ          run038
+	JNZ          run062
 	ADDQ         160(AX), DI
-	DECQ         168(AX)
-	JGT          group037
+	ADDQ         168(AX), SI
+	DECQ         176(AX)
+	JGT          group061
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -965,40 +1248,113 @@ end042:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore043
+	JNZ          partialStore067
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (BX)
 	VMOVUPS      Y3, 32(BX)
 	VMOVUPS      Y4, (CX)
 	VMOVUPS      Y5, 32(CX)
-	JMP          done044
+	JMP          done068
 
-partialStore043:
-	VMOVUPS    (AX), Y6
-	VMASKMOVPS Y0, Y6, (DX)
-	VMASKMOVPS Y2, Y6, (BX)
-	VMASKMOVPS Y4, Y6, (CX)
-	VMOVUPS    32(AX), Y0
-	VMASKMOVPS Y1, Y0, 32(DX)
-	VMASKMOVPS Y3, Y0, 32(BX)
-	VMASKMOVPS Y5, Y0, 32(CX)
+partialStore067:
+	VMOVUPS   (AX), Y6
+	VMOVMSKPS Y6, SI
+	POPCNTL   SI, SI
+	CMPL      SI, $0x08
+	JNE       partial069
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y2, (BX)
+	VMOVUPS   Y4, (CX)
+	JMP       done072
 
-done044:
+partial069:
+	XORQ         DI, DI
+	TESTL        $0x00000004, SI
+	JZ           twos070
+	VMOVUPS      X0, (DX)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X2, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X4, (CX)(DI*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, DI
+
+twos070:
+	TESTL     $0x00000002, SI
+	JZ        one071
+	VMOVLPS   X0, (DX)(DI*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X2, (BX)(DI*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X4, (CX)(DI*1)
+	VPERMILPS $0x0e, X4, X4
+	ADDQ      $0x08, DI
+
+one071:
+	TESTL  $0x00000001, SI
+	JZ     done072
+	VMOVSS X0, (DX)(DI*1)
+	VMOVSS X2, (BX)(DI*1)
+	VMOVSS X4, (CX)(DI*1)
+
+done072:
+	VMOVUPS   32(AX), Y0
+	VMOVMSKPS Y0, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial073
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y3, 32(BX)
+	VMOVUPS   Y5, 32(CX)
+	JMP       done076
+
+partial073:
+	XORQ         SI, SI
+	TESTL        $0x00000004, AX
+	JZ           twos074
+	VMOVUPS      X1, 32(DX)(SI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X3, 32(BX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X5, 32(CX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	ADDQ         $0x10, SI
+
+twos074:
+	TESTL     $0x00000002, AX
+	JZ        one075
+	VMOVLPS   X1, 32(DX)(SI*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X3, 32(BX)(SI*1)
+	VPERMILPS $0x0e, X3, X3
+	VMOVLPS   X5, 32(CX)(SI*1)
+	VPERMILPS $0x0e, X5, X5
+	ADDQ      $0x08, SI
+
+one075:
+	TESTL  $0x00000001, AX
+	JZ     done076
+	VMOVSS X1, 32(DX)(SI*1)
+	VMOVSS X3, 32(BX)(SI*1)
+	VMOVSS X5, 32(CX)(SI*1)
+
+done076:
+done068:
 	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate045
+	JZ      accumulate077
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVUPS 32(CX), Y1
 	VMOVAPS Y1, Y3
-	JMP     start047
+	JMP     start079
 
-accumulate045:
+accumulate077:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1006,14 +1362,14 @@ accumulate045:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad046
+	JNZ     partialLoad078
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	JMP     start047
+	JMP     start079
 
-partialLoad046:
+partialLoad078:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y2
@@ -1021,7 +1377,7 @@ partialLoad046:
 	VMASKMOVPS 32(DX), Y3, Y1
 	VMASKMOVPS 32(CX), Y3, Y3
 
-start047:
+start079:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1030,20 +1386,20 @@ start047:
 	MOVQ 32(AX), BX
 	XORQ SI, SI
 	MOVQ 152(AX), DI
-	MOVQ DI, 168(AX)
+	MOVQ DI, 176(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-group048:
+group080:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run049:
+run081:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest052
+	JLT  rest084
 
-steps050:
+steps082:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (DX)(SI*1), Y6
@@ -1085,13 +1441,13 @@ steps050:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	SUBQ         $0x04, DI
-	JGE          steps050
+	JGE          steps082
 
-rest052:
+rest084:
 	ADDQ $0x04, DI
-	JZ   end053
+	JZ   end085
 
-step051:
+step083:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (DX)(SI*1), Y6
@@ -1103,16 +1459,17 @@ step051:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step051
+	JNZ          step083
 
-end053:
+end085:
 	ADDQ         88(AX), SI
 	ADDQ         104(AX), BX
 	DECQ         120(AX)
-	JNZ          run049
+	JNZ          run081
 	ADDQ         160(AX), SI
-	DECQ         168(AX)
-	JGT          group048
+	ADDQ         168(AX), BX
+	DECQ         176(AX)
+	JGT          group080
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1125,71 +1482,134 @@ end053:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore054
+	JNZ          partialStore086
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, 32(DX)
 	VMOVUPS      Y2, (CX)
 	VMOVUPS      Y3, 32(CX)
-	JMP          done055
+	JMP          done087
 
-partialStore054:
-	VMOVUPS    (AX), Y4
-	VMASKMOVPS Y0, Y4, (DX)
-	VMASKMOVPS Y2, Y4, (CX)
-	VMOVUPS    32(AX), Y0
-	VMASKMOVPS Y1, Y0, 32(DX)
-	VMASKMOVPS Y3, Y0, 32(CX)
+partialStore086:
+	VMOVUPS   (AX), Y4
+	VMOVMSKPS Y4, BX
+	POPCNTL   BX, BX
+	CMPL      BX, $0x08
+	JNE       partial088
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y2, (CX)
+	JMP       done091
 
-done055:
+partial088:
+	XORQ         SI, SI
+	TESTL        $0x00000004, BX
+	JZ           twos089
+	VMOVUPS      X0, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X2, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, SI
+
+twos089:
+	TESTL     $0x00000002, BX
+	JZ        one090
+	VMOVLPS   X0, (DX)(SI*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X2, (CX)(SI*1)
+	VPERMILPS $0x0e, X2, X2
+	ADDQ      $0x08, SI
+
+one090:
+	TESTL  $0x00000001, BX
+	JZ     done091
+	VMOVSS X0, (DX)(SI*1)
+	VMOVSS X2, (CX)(SI*1)
+
+done091:
+	VMOVUPS   32(AX), Y0
+	VMOVMSKPS Y0, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial092
+	VMOVUPS   Y1, 32(DX)
+	VMOVUPS   Y3, 32(CX)
+	JMP       done095
+
+partial092:
+	XORQ         BX, BX
+	TESTL        $0x00000004, AX
+	JZ           twos093
+	VMOVUPS      X1, 32(DX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X3, 32(CX)(BX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, BX
+
+twos093:
+	TESTL     $0x00000002, AX
+	JZ        one094
+	VMOVLPS   X1, 32(DX)(BX*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X3, 32(CX)(BX*1)
+	VPERMILPS $0x0e, X3, X3
+	ADDQ      $0x08, BX
+
+one094:
+	TESTL  $0x00000001, AX
+	JZ     done095
+	VMOVSS X1, 32(DX)(BX*1)
+	VMOVSS X3, 32(CX)(BX*1)
+
+done095:
+done087:
 	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate056
+	JZ      accumulate096
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start058
+	JMP     start098
 
-accumulate056:
+accumulate096:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad057
+	JNZ     partialLoad097
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start058
+	JMP     start098
 
-partialLoad057:
+partialLoad097:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(CX), Y1, Y1
 
-start058:
+start098:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
 	XORQ BX, BX
 	MOVQ 152(AX), SI
-	MOVQ SI, 168(AX)
+	MOVQ SI, 176(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-group059:
+group099:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run060:
+run100:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest063
+	JLT  rest103
 
-steps061:
+steps101:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	VBROADCASTSS (CX)(BX*1), Y4
@@ -1219,13 +1639,13 @@ steps061:
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	SUBQ         $0x04, SI
-	JGE          steps061
+	JGE          steps101
 
-rest063:
+rest103:
 	ADDQ $0x04, SI
-	JZ   end064
+	JZ   end104
 
-step062:
+step102:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	VBROADCASTSS (CX)(BX*1), Y4
@@ -1234,16 +1654,17 @@ step062:
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step062
+	JNZ          step102
 
-end064:
+end104:
 	ADDQ         88(AX), BX
 	ADDQ         104(AX), DX
 	DECQ         120(AX)
-	JNZ          run060
+	JNZ          run100
 	ADDQ         160(AX), BX
-	DECQ         168(AX)
-	JGT          group059
+	ADDQ         168(AX), DX
+	DECQ         176(AX)
+	JGT          group099
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
@@ -1252,23 +1673,76 @@ end064:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore065
+	JNZ          partialStore105
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      Y1, 32(CX)
-	JMP          done066
+	JMP          done106
 
-partialStore065:
-	VMOVUPS    (AX), Y2
-	VMASKMOVPS Y0, Y2, (CX)
-	VMOVUPS    32(AX), Y0
-	VMASKMOVPS Y1, Y0, 32(CX)
+partialStore105:
+	VMOVUPS   (AX), Y2
+	VMOVMSKPS Y2, DX
+	POPCNTL   DX, DX
+	CMPL      DX, $0x08
+	JNE       partial107
+	VMOVUPS   Y0, (CX)
+	JMP       done110
 
-done066:
+partial107:
+	XORQ         BX, BX
+	TESTL        $0x00000004, DX
+	JZ           twos108
+	VMOVUPS      X0, (CX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x10, BX
+
+twos108:
+	TESTL     $0x00000002, DX
+	JZ        one109
+	VMOVLPS   X0, (CX)(BX*1)
+	VPERMILPS $0x0e, X0, X0
+	ADDQ      $0x08, BX
+
+one109:
+	TESTL  $0x00000001, DX
+	JZ     done110
+	VMOVSS X0, (CX)(BX*1)
+
+done110:
+	VMOVUPS   32(AX), Y0
+	VMOVMSKPS Y0, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial111
+	VMOVUPS   Y1, 32(CX)
+	JMP       done114
+
+partial111:
+	XORQ         DX, DX
+	TESTL        $0x00000004, AX
+	JZ           twos112
+	VMOVUPS      X1, 32(CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, DX
+
+twos112:
+	TESTL     $0x00000002, AX
+	JZ        one113
+	VMOVLPS   X1, 32(CX)(DX*1)
+	VPERMILPS $0x0e, X1, X1
+	ADDQ      $0x08, DX
+
+one113:
+	TESTL  $0x00000001, AX
+	JZ     done114
+	VMOVSS X1, 32(CX)(DX*1)
+
+done114:
+done106:
 	VZEROUPPER
 	RET
 
 // func productNarrowAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, POPCNT
 TEXT ·productNarrowAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1358,7 +1832,7 @@ start003:
 	MOVQ 32(AX), R9
 	XORQ R10, R10
 	MOVQ 152(AX), R11
-	MOVQ R11, 168(AX)
+	MOVQ R11, 176(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
@@ -1464,7 +1938,8 @@ end009:
 	DECQ         120(AX)
 	JNZ          run005
 	ADDQ         160(AX), R10
-	DECQ         168(AX)
+	ADDQ         168(AX), R9
+	DECQ         176(AX)
 	JGT          group004
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
@@ -1498,14 +1973,65 @@ end009:
 	JMP          done011
 
 partialStore010:
-	VMOVUPS    (R9), Y6
-	VMASKMOVPS Y0, Y6, (DX)
-	VMASKMOVPS Y1, Y6, (BX)
-	VMASKMOVPS Y2, Y6, (SI)
-	VMASKMOVPS Y3, Y6, (DI)
-	VMASKMOVPS Y4, Y6, (R8)
-	VMASKMOVPS Y5, Y6, (CX)
+	VMOVUPS   (R9), Y6
+	VMOVMSKPS Y6, R9
+	POPCNTL   R9, R9
+	CMPL      R9, $0x08
+	JNE       partial012
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, (BX)
+	VMOVUPS   Y2, (SI)
+	VMOVUPS   Y3, (DI)
+	VMOVUPS   Y4, (R8)
+	VMOVUPS   Y5, (CX)
+	JMP       done015
 
+partial012:
+	XORQ         R10, R10
+	TESTL        $0x00000004, R9
+	JZ           twos013
+	VMOVUPS      X0, (DX)(R10*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X1, (BX)(R10*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X2, (SI)(R10*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X3, (DI)(R10*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X4, (R8)(R10*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	VMOVUPS      X5, (CX)(R10*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	ADDQ         $0x10, R10
+
+twos013:
+	TESTL     $0x00000002, R9
+	JZ        one014
+	VMOVLPS   X0, (DX)(R10*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X1, (BX)(R10*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X2, (SI)(R10*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X3, (DI)(R10*1)
+	VPERMILPS $0x0e, X3, X3
+	VMOVLPS   X4, (R8)(R10*1)
+	VPERMILPS $0x0e, X4, X4
+	VMOVLPS   X5, (CX)(R10*1)
+	VPERMILPS $0x0e, X5, X5
+	ADDQ      $0x08, R10
+
+one014:
+	TESTL  $0x00000001, R9
+	JZ     done015
+	VMOVSS X0, (DX)(R10*1)
+	VMOVSS X1, (BX)(R10*1)
+	VMOVSS X2, (SI)(R10*1)
+	VMOVSS X3, (DI)(R10*1)
+	VMOVSS X4, (R8)(R10*1)
+	VMOVSS X5, (CX)(R10*1)
+
+done015:
 done011:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
@@ -1515,15 +2041,15 @@ done011:
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate012
+	JZ      accumulate016
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
 	VMOVAPS Y0, Y4
-	JMP     start014
+	JMP     start018
 
-accumulate012:
+accumulate016:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1537,15 +2063,15 @@ accumulate012:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad013
+	JNZ     partialLoad017
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (DI), Y3
 	VMOVUPS (CX), Y4
-	JMP     start014
+	JMP     start018
 
-partialLoad013:
+partialLoad017:
 	VMOVUPS    (R8), Y4
 	VMASKMOVPS (DX), Y4, Y0
 	VMASKMOVPS (BX), Y4, Y1
@@ -1553,7 +2079,7 @@ partialLoad013:
 	VMASKMOVPS (DI), Y4, Y3
 	VMASKMOVPS (CX), Y4, Y4
 
-start014:
+start018:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1568,20 +2094,20 @@ start014:
 	MOVQ 32(AX), R8
 	XORQ R9, R9
 	MOVQ 152(AX), R10
-	MOVQ R10, 168(AX)
+	MOVQ R10, 176(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-group015:
+group019:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run016:
+run020:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest019
+	JLT  rest023
 
-steps017:
+steps021:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
@@ -1635,13 +2161,13 @@ steps017:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	SUBQ         $0x04, R10
-	JGE          steps017
+	JGE          steps021
 
-rest019:
+rest023:
 	ADDQ $0x04, R10
-	JZ   end020
+	JZ   end024
 
-step018:
+step022:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
@@ -1656,16 +2182,17 @@ step018:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step018
+	JNZ          step022
 
-end020:
+end024:
 	ADDQ         88(AX), R9
 	ADDQ         104(AX), R8
 	DECQ         120(AX)
-	JNZ          run016
+	JNZ          run020
 	ADDQ         160(AX), R9
-	DECQ         168(AX)
-	JGT          group015
+	ADDQ         168(AX), R8
+	DECQ         176(AX)
+	JGT          group019
 	VBROADCASTSS 112(AX), Y5
 	VMAXPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y5, Y1
@@ -1685,37 +2212,83 @@ end020:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore021
+	JNZ          partialStore025
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (SI)
 	VMOVUPS      Y3, (DI)
 	VMOVUPS      Y4, (CX)
-	JMP          done022
+	JMP          done026
 
-partialStore021:
-	VMOVUPS    (AX), Y5
-	VMASKMOVPS Y0, Y5, (DX)
-	VMASKMOVPS Y1, Y5, (BX)
-	VMASKMOVPS Y2, Y5, (SI)
-	VMASKMOVPS Y3, Y5, (DI)
-	VMASKMOVPS Y4, Y5, (CX)
+partialStore025:
+	VMOVUPS   (AX), Y5
+	VMOVMSKPS Y5, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial027
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, (BX)
+	VMOVUPS   Y2, (SI)
+	VMOVUPS   Y3, (DI)
+	VMOVUPS   Y4, (CX)
+	JMP       done030
 
-done022:
+partial027:
+	XORQ         R8, R8
+	TESTL        $0x00000004, AX
+	JZ           twos028
+	VMOVUPS      X0, (DX)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X1, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X2, (SI)(R8*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X3, (DI)(R8*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVUPS      X4, (CX)(R8*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R8
+
+twos028:
+	TESTL     $0x00000002, AX
+	JZ        one029
+	VMOVLPS   X0, (DX)(R8*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X1, (BX)(R8*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X2, (SI)(R8*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X3, (DI)(R8*1)
+	VPERMILPS $0x0e, X3, X3
+	VMOVLPS   X4, (CX)(R8*1)
+	VPERMILPS $0x0e, X4, X4
+	ADDQ      $0x08, R8
+
+one029:
+	TESTL  $0x00000001, AX
+	JZ     done030
+	VMOVSS X0, (DX)(R8*1)
+	VMOVSS X1, (BX)(R8*1)
+	VMOVSS X2, (SI)(R8*1)
+	VMOVSS X3, (DI)(R8*1)
+	VMOVSS X4, (CX)(R8*1)
+
+done030:
+done026:
 	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate023
+	JZ      accumulate031
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
-	JMP     start025
+	JMP     start033
 
-accumulate023:
+accumulate031:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1727,21 +2300,21 @@ accumulate023:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad024
+	JNZ     partialLoad032
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (CX), Y3
-	JMP     start025
+	JMP     start033
 
-partialLoad024:
+partialLoad032:
 	VMOVUPS    (DI), Y3
 	VMASKMOVPS (DX), Y3, Y0
 	VMASKMOVPS (BX), Y3, Y1
 	VMASKMOVPS (SI), Y3, Y2
 	VMASKMOVPS (CX), Y3, Y3
 
-start025:
+start033:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1754,20 +2327,20 @@ start025:
 	MOVQ 32(AX), DI
 	XORQ R8, R8
 	MOVQ 152(AX), R9
-	MOVQ R9, 168(AX)
+	MOVQ R9, 176(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-group026:
+group034:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run027:
+run035:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest030
+	JLT  rest038
 
-steps028:
+steps036:
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
@@ -1813,13 +2386,13 @@ steps028:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	SUBQ         $0x04, R9
-	JGE          steps028
+	JGE          steps036
 
-rest030:
+rest038:
 	ADDQ $0x04, R9
-	JZ   end031
+	JZ   end039
 
-step029:
+step037:
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
@@ -1832,16 +2405,17 @@ step029:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step029
+	JNZ          step037
 
-end031:
+end039:
 	ADDQ         88(AX), R8
 	ADDQ         104(AX), DI
 	DECQ         120(AX)
-	JNZ          run027
+	JNZ          run035
 	ADDQ         160(AX), R8
-	DECQ         168(AX)
-	JGT          group026
+	ADDQ         168(AX), DI
+	DECQ         176(AX)
+	JGT          group034
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1858,34 +2432,75 @@ end031:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore032
+	JNZ          partialStore040
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (SI)
 	VMOVUPS      Y3, (CX)
-	JMP          done033
+	JMP          done041
 
-partialStore032:
-	VMOVUPS    (AX), Y4
-	VMASKMOVPS Y0, Y4, (DX)
-	VMASKMOVPS Y1, Y4, (BX)
-	VMASKMOVPS Y2, Y4, (SI)
-	VMASKMOVPS Y3, Y4, (CX)
+partialStore040:
+	VMOVUPS   (AX), Y4
+	VMOVMSKPS Y4, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial042
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, (BX)
+	VMOVUPS   Y2, (SI)
+	VMOVUPS   Y3, (CX)
+	JMP       done045
 
-done033:
+partial042:
+	XORQ         DI, DI
+	TESTL        $0x00000004, AX
+	JZ           twos043
+	VMOVUPS      X0, (DX)(DI*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X1, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X2, (SI)(DI*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	VMOVUPS      X3, (CX)(DI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, DI
+
+twos043:
+	TESTL     $0x00000002, AX
+	JZ        one044
+	VMOVLPS   X0, (DX)(DI*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X1, (BX)(DI*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X2, (SI)(DI*1)
+	VPERMILPS $0x0e, X2, X2
+	VMOVLPS   X3, (CX)(DI*1)
+	VPERMILPS $0x0e, X3, X3
+	ADDQ      $0x08, DI
+
+one044:
+	TESTL  $0x00000001, AX
+	JZ     done045
+	VMOVSS X0, (DX)(DI*1)
+	VMOVSS X1, (BX)(DI*1)
+	VMOVSS X2, (SI)(DI*1)
+	VMOVSS X3, (CX)(DI*1)
+
+done045:
+done041:
 	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate034
+	JZ      accumulate046
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
-	JMP     start036
+	JMP     start048
 
-accumulate034:
+accumulate046:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1895,19 +2510,19 @@ accumulate034:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad035
+	JNZ     partialLoad047
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (CX), Y2
-	JMP     start036
+	JMP     start048
 
-partialLoad035:
+partialLoad047:
 	VMOVUPS    (SI), Y2
 	VMASKMOVPS (DX), Y2, Y0
 	VMASKMOVPS (BX), Y2, Y1
 	VMASKMOVPS (CX), Y2, Y2
 
-start036:
+start048:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1918,20 +2533,20 @@ start036:
 	MOVQ 32(AX), SI
 	XORQ DI, DI
 	MOVQ 152(AX), R8
-	MOVQ R8, 168(AX)
+	MOVQ R8, 176(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-group037:
+group049:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run038:
+run050:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest041
+	JLT  rest053
 
-steps039:
+steps051:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
@@ -1969,13 +2584,13 @@ steps039:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	SUBQ         $0x04, R8
-	JGE          steps039
+	JGE          steps051
 
-rest041:
+rest053:
 	ADDQ $0x04, R8
-	JZ   end042
+	JZ   end054
 
-step040:
+step052:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
@@ -1986,16 +2601,17 @@ step040:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step040
+	JNZ          step052
 
-end042:
+end054:
 	ADDQ         88(AX), DI
 	ADDQ         104(AX), SI
 	DECQ         120(AX)
-	JNZ          run038
+	JNZ          run050
 	ADDQ         160(AX), DI
-	DECQ         168(AX)
-	JGT          group037
+	ADDQ         168(AX), SI
+	DECQ         176(AX)
+	JGT          group049
 	VBROADCASTSS 112(AX), Y3
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -2009,31 +2625,67 @@ end042:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore043
+	JNZ          partialStore055
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (BX)
 	VMOVUPS      Y2, (CX)
-	JMP          done044
+	JMP          done056
 
-partialStore043:
-	VMOVUPS    (AX), Y3
-	VMASKMOVPS Y0, Y3, (DX)
-	VMASKMOVPS Y1, Y3, (BX)
-	VMASKMOVPS Y2, Y3, (CX)
+partialStore055:
+	VMOVUPS   (AX), Y3
+	VMOVMSKPS Y3, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial057
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, (BX)
+	VMOVUPS   Y2, (CX)
+	JMP       done060
 
-done044:
+partial057:
+	XORQ         SI, SI
+	TESTL        $0x00000004, AX
+	JZ           twos058
+	VMOVUPS      X0, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X1, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	VMOVUPS      X2, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, SI
+
+twos058:
+	TESTL     $0x00000002, AX
+	JZ        one059
+	VMOVLPS   X0, (DX)(SI*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X1, (BX)(SI*1)
+	VPERMILPS $0x0e, X1, X1
+	VMOVLPS   X2, (CX)(SI*1)
+	VPERMILPS $0x0e, X2, X2
+	ADDQ      $0x08, SI
+
+one059:
+	TESTL  $0x00000001, AX
+	JZ     done060
+	VMOVSS X0, (DX)(SI*1)
+	VMOVSS X1, (BX)(SI*1)
+	VMOVSS X2, (CX)(SI*1)
+
+done060:
+done056:
 	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate045
+	JZ      accumulate061
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
-	JMP     start047
+	JMP     start063
 
-accumulate045:
+accumulate061:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2041,17 +2693,17 @@ accumulate045:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad046
+	JNZ     partialLoad062
 	VMOVUPS (DX), Y0
 	VMOVUPS (CX), Y1
-	JMP     start047
+	JMP     start063
 
-partialLoad046:
+partialLoad062:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y1
 
-start047:
+start063:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2060,20 +2712,20 @@ start047:
 	MOVQ 32(AX), BX
 	XORQ SI, SI
 	MOVQ 152(AX), DI
-	MOVQ DI, 168(AX)
+	MOVQ DI, 176(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-group048:
+group064:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run049:
+run065:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest052
+	JLT  rest068
 
-steps050:
+steps066:
 	VMOVUPS      (BX), Y2
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
@@ -2103,13 +2755,13 @@ steps050:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	SUBQ         $0x04, DI
-	JGE          steps050
+	JGE          steps066
 
-rest052:
+rest068:
 	ADDQ $0x04, DI
-	JZ   end053
+	JZ   end069
 
-step051:
+step067:
 	VMOVUPS      (BX), Y2
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
@@ -2118,16 +2770,17 @@ step051:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step051
+	JNZ          step067
 
-end053:
+end069:
 	ADDQ         88(AX), SI
 	ADDQ         104(AX), BX
 	DECQ         120(AX)
-	JNZ          run049
+	JNZ          run065
 	ADDQ         160(AX), SI
-	DECQ         168(AX)
-	JGT          group048
+	ADDQ         168(AX), BX
+	DECQ         176(AX)
+	JGT          group064
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
@@ -2138,62 +2791,93 @@ end053:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore054
+	JNZ          partialStore070
 	VMOVUPS      Y0, (DX)
 	VMOVUPS      Y1, (CX)
-	JMP          done055
+	JMP          done071
 
-partialStore054:
-	VMOVUPS    (AX), Y2
-	VMASKMOVPS Y0, Y2, (DX)
-	VMASKMOVPS Y1, Y2, (CX)
+partialStore070:
+	VMOVUPS   (AX), Y2
+	VMOVMSKPS Y2, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial072
+	VMOVUPS   Y0, (DX)
+	VMOVUPS   Y1, (CX)
+	JMP       done075
 
-done055:
+partial072:
+	XORQ         BX, BX
+	TESTL        $0x00000004, AX
+	JZ           twos073
+	VMOVUPS      X0, (DX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	VMOVUPS      X1, (CX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, BX
+
+twos073:
+	TESTL     $0x00000002, AX
+	JZ        one074
+	VMOVLPS   X0, (DX)(BX*1)
+	VPERMILPS $0x0e, X0, X0
+	VMOVLPS   X1, (CX)(BX*1)
+	VPERMILPS $0x0e, X1, X1
+	ADDQ      $0x08, BX
+
+one074:
+	TESTL  $0x00000001, AX
+	JZ     done075
+	VMOVSS X0, (DX)(BX*1)
+	VMOVSS X1, (CX)(BX*1)
+
+done075:
+done071:
 	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate056
+	JZ      accumulate076
 	VMOVUPS (CX), Y0
-	JMP     start058
+	JMP     start078
 
-accumulate056:
+accumulate076:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad057
+	JNZ     partialLoad077
 	VMOVUPS (CX), Y0
-	JMP     start058
+	JMP     start078
 
-partialLoad057:
+partialLoad077:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 
-start058:
+start078:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
 	MOVQ 32(AX), DX
 	XORQ BX, BX
 	MOVQ 152(AX), SI
-	MOVQ SI, 168(AX)
+	MOVQ SI, 176(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-group059:
+group079:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run060:
+run080:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest063
+	JLT  rest083
 
-steps061:
+steps081:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
@@ -2215,29 +2899,30 @@ steps061:
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	SUBQ         $0x04, SI
-	JGE          steps061
+	JGE          steps081
 
-rest063:
+rest083:
 	ADDQ $0x04, SI
-	JZ   end064
+	JZ   end084
 
-step062:
+step082:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step062
+	JNZ          step082
 
-end064:
+end084:
 	ADDQ         88(AX), BX
 	ADDQ         104(AX), DX
 	DECQ         120(AX)
-	JNZ          run060
+	JNZ          run080
 	ADDQ         160(AX), BX
-	DECQ         168(AX)
-	JGT          group059
+	ADDQ         168(AX), DX
+	DECQ         176(AX)
+	JGT          group079
 	VBROADCASTSS 112(AX), Y1
 	VMAXPS       Y0, Y1, Y0
 	MOVQ         136(AX), CX
@@ -2245,15 +2930,41 @@ end064:
 	ADDQ         16(AX), CX
 	MOVQ         48(AX), AX
 	TESTQ        AX, AX
-	JNZ          partialStore065
+	JNZ          partialStore085
 	VMOVUPS      Y0, (CX)
-	JMP          done066
+	JMP          done086
 
-partialStore065:
-	VMOVUPS    (AX), Y1
-	VMASKMOVPS Y0, Y1, (CX)
+partialStore085:
+	VMOVUPS   (AX), Y1
+	VMOVMSKPS Y1, AX
+	POPCNTL   AX, AX
+	CMPL      AX, $0x08
+	JNE       partial087
+	VMOVUPS   Y0, (CX)
+	JMP       done090
 
-done066:
+partial087:
+	XORQ         DX, DX
+	TESTL        $0x00000004, AX
+	JZ           twos088
+	VMOVUPS      X0, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x10, DX
+
+twos088:
+	TESTL     $0x00000002, AX
+	JZ        one089
+	VMOVLPS   X0, (CX)(DX*1)
+	VPERMILPS $0x0e, X0, X0
+	ADDQ      $0x08, DX
+
+one089:
+	TESTL  $0x00000001, AX
+	JZ     done090
+	VMOVSS X0, (CX)(DX*1)
+
+done090:
+done086:
 	VZEROUPPER
 	RET
 
@@ -6889,6 +7600,186 @@ next:
 	LEAQ         (DX)(DI*8), DX
 	DECQ         CX
 	JNZ          window
+	VZEROUPPER
+	RET
+
+// func poolAverageAVX2(args *byte)
+// Requires: AVX, POPCNT
+TEXT ·poolAverageAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         32(AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         16(AX), BX
+	MOVQ         56(AX), SI
+	VMOVUPS      (SI), Y0
+	VBROADCASTSS 64(AX), Y1
+
+window:
+	XORQ DI, DI
+	MOVQ 48(AX), R8
+
+vector:
+	CMPQ   R8, $0x01
+	JE     last
+	MOVQ   DX, R9
+	MOVQ   40(AX), R10
+	MOVQ   (AX), R11
+	ADDQ   DI, R11
+	VXORPS Y2, Y2, Y2
+
+element:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element
+	VDIVPS  Y1, Y2, Y2
+	VMOVUPS Y2, (BX)(DI*1)
+	ADDQ    $0x20, DI
+	DECQ    R8
+	JMP     vector
+
+last:
+	MOVQ   DX, R8
+	MOVQ   40(AX), R9
+	MOVQ   (AX), R10
+	ADDQ   DI, R10
+	VXORPS Y2, Y2, Y2
+
+lastElement:
+	MOVLQSX    (R8), R11
+	VMASKMOVPS (R10)(R11*1), Y0, Y3
+	VADDPS     Y3, Y2, Y2
+	ADDQ       $0x08, R8
+	DECQ       R9
+	JNZ        lastElement
+	VDIVPS     Y1, Y2, Y2
+	LEAQ       (BX)(DI*1), DI
+	VMOVUPS    (SI), Y3
+	VMOVMSKPS  Y3, R8
+	POPCNTL    R8, R8
+	CMPL       R8, $0x08
+	JNE        partial001
+	VMOVUPS    Y2, (DI)
+	JMP        done004
+
+partial001:
+	XORQ         R9, R9
+	TESTL        $0x00000004, R8
+	JZ           twos002
+	VMOVUPS      X2, (DI)(R9*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, R9
+
+twos002:
+	TESTL     $0x00000002, R8
+	JZ        one003
+	VMOVLPS   X2, (DI)(R9*1)
+	VPERMILPS $0x0e, X2, X2
+	ADDQ      $0x08, R9
+
+one003:
+	TESTL  $0x00000001, R8
+	JZ     done004
+	VMOVSS X2, (DI)(R9*1)
+
+done004:
+	ADDQ 24(AX), BX
+	MOVQ 40(AX), R8
+	LEAQ (DX)(R8*8), DX
+	DECQ CX
+	JNZ  window
+	VZEROUPPER
+	RET
+
+// func poolSpreadAVX2(args *byte)
+// Requires: AVX, POPCNT
+TEXT ·poolSpreadAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         32(AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         16(AX), BX
+	MOVQ         56(AX), SI
+	VMOVUPS      (SI), Y0
+	VBROADCASTSS 64(AX), Y1
+
+window:
+	XORQ DI, DI
+	MOVQ 48(AX), R8
+
+vector:
+	CMPQ    R8, $0x01
+	JE      last
+	MOVQ    DX, R9
+	MOVQ    40(AX), R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	VMOVUPS (BX)(DI*1), Y2
+	VDIVPS  Y1, Y2, Y2
+
+element:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Y3
+	VADDPS  Y2, Y3, Y3
+	VMOVUPS Y3, (R11)(R12*1)
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element
+	ADDQ    $0x20, DI
+	DECQ    R8
+	JMP     vector
+
+last:
+	MOVQ       DX, R8
+	MOVQ       40(AX), R9
+	MOVQ       (AX), R10
+	ADDQ       DI, R10
+	VMASKMOVPS (BX)(DI*1), Y0, Y2
+	VDIVPS     Y1, Y2, Y2
+
+lastElement:
+	MOVLQSX    (R8), DI
+	VMASKMOVPS (R10)(DI*1), Y0, Y3
+	VADDPS     Y2, Y3, Y3
+	LEAQ       (R10)(DI*1), DI
+	VMOVUPS    (SI), Y4
+	VMOVMSKPS  Y4, R11
+	POPCNTL    R11, R11
+	CMPL       R11, $0x08
+	JNE        partial001
+	VMOVUPS    Y3, (DI)
+	JMP        done004
+
+partial001:
+	XORQ         R12, R12
+	TESTL        $0x00000004, R11
+	JZ           twos002
+	VMOVUPS      X3, (DI)(R12*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R12
+
+twos002:
+	TESTL     $0x00000002, R11
+	JZ        one003
+	VMOVLPS   X3, (DI)(R12*1)
+	VPERMILPS $0x0e, X3, X3
+	ADDQ      $0x08, R12
+
+one003:
+	TESTL  $0x00000001, R11
+	JZ     done004
+	VMOVSS X3, (DI)(R12*1)
+
+done004:
+	ADDQ $0x08, R8
+	DECQ R9
+	JNZ  lastElement
+	ADDQ 24(AX), BX
+	MOVQ 40(AX), R8
+	LEAQ (DX)(R8*8), DX
+	DECQ CX
+	JNZ  window
 	VZEROUPPER
 	RET
 

@@ -154,6 +154,16 @@ func sparse5x2AVX512(args *byte)
 //go:noescape
 func poolMaxAVX512(args *byte)
 
+// poolAverageAVX512 computes means over windows; see averageArgs.
+//
+//go:noescape
+func poolAverageAVX512(args *byte)
+
+// poolSpreadAVX512 adds each window's gradient in equal parts to its elements; see averageArgs.
+//
+//go:noescape
+func poolSpreadAVX512(args *byte)
+
 // reluAVX512 computes y = max(x, 0); NaN stays.
 //
 //go:noescape

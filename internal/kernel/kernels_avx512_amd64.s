@@ -140,7 +140,7 @@ start003:
 	MOVQ 32(AX), R11
 	XORQ R12, R12
 	MOVQ 152(AX), R13
-	MOVQ R13, 168(AX)
+	MOVQ R13, 176(AX)
 	MOVQ 80(AX), R14
 	MOVQ 96(AX), R15
 
@@ -271,7 +271,8 @@ end009:
 	DECQ         120(AX)
 	JNZ          run005
 	ADDQ         160(AX), R12
-	DECQ         168(AX)
+	ADDQ         168(AX), R11
+	DECQ         176(AX)
 	JGT          group004
 	VBROADCASTSS 112(AX), Z16
 	VMAXPS       Z0, Z16, Z0
@@ -450,7 +451,7 @@ start014:
 	MOVQ 32(AX), R10
 	XORQ R11, R11
 	MOVQ 152(AX), R12
-	MOVQ R12, 168(AX)
+	MOVQ R12, 176(AX)
 	MOVQ 80(AX), R13
 	MOVQ 96(AX), R14
 
@@ -571,7 +572,8 @@ end020:
 	DECQ         120(AX)
 	JNZ          run016
 	ADDQ         160(AX), R11
-	DECQ         168(AX)
+	ADDQ         168(AX), R10
+	DECQ         176(AX)
 	JGT          group015
 	VBROADCASTSS 112(AX), Z14
 	VMAXPS       Z0, Z14, Z0
@@ -730,7 +732,7 @@ start025:
 	MOVQ 32(AX), R9
 	XORQ R10, R10
 	MOVQ 152(AX), R11
-	MOVQ R11, 168(AX)
+	MOVQ R11, 176(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
@@ -841,7 +843,8 @@ end031:
 	DECQ         120(AX)
 	JNZ          run027
 	ADDQ         160(AX), R10
-	DECQ         168(AX)
+	ADDQ         168(AX), R9
+	DECQ         176(AX)
 	JGT          group026
 	VBROADCASTSS 112(AX), Z12
 	VMAXPS       Z0, Z12, Z0
@@ -982,7 +985,7 @@ start036:
 	MOVQ 32(AX), R8
 	XORQ R9, R9
 	MOVQ 152(AX), R10
-	MOVQ R10, 168(AX)
+	MOVQ R10, 176(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
@@ -1083,7 +1086,8 @@ end042:
 	DECQ         120(AX)
 	JNZ          run038
 	ADDQ         160(AX), R9
-	DECQ         168(AX)
+	ADDQ         168(AX), R8
+	DECQ         176(AX)
 	JGT          group037
 	VBROADCASTSS 112(AX), Z10
 	VMAXPS       Z0, Z10, Z0
@@ -1206,7 +1210,7 @@ start047:
 	MOVQ 32(AX), DI
 	XORQ R8, R8
 	MOVQ 152(AX), R9
-	MOVQ R9, 168(AX)
+	MOVQ R9, 176(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
@@ -1297,7 +1301,8 @@ end053:
 	DECQ         120(AX)
 	JNZ          run049
 	ADDQ         160(AX), R8
-	DECQ         168(AX)
+	ADDQ         168(AX), DI
+	DECQ         176(AX)
 	JGT          group048
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
@@ -1402,7 +1407,7 @@ start058:
 	MOVQ 32(AX), SI
 	XORQ DI, DI
 	MOVQ 152(AX), R8
-	MOVQ R8, 168(AX)
+	MOVQ R8, 176(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
@@ -1483,7 +1488,8 @@ end064:
 	DECQ         120(AX)
 	JNZ          run060
 	ADDQ         160(AX), DI
-	DECQ         168(AX)
+	ADDQ         168(AX), SI
+	DECQ         176(AX)
 	JGT          group059
 	VBROADCASTSS 112(AX), Z6
 	VMAXPS       Z0, Z6, Z0
@@ -1570,7 +1576,7 @@ start069:
 	MOVQ 32(AX), BX
 	XORQ SI, SI
 	MOVQ 152(AX), DI
-	MOVQ DI, 168(AX)
+	MOVQ DI, 176(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
@@ -1641,7 +1647,8 @@ end075:
 	DECQ         120(AX)
 	JNZ          run071
 	ADDQ         160(AX), SI
-	DECQ         168(AX)
+	ADDQ         168(AX), BX
+	DECQ         176(AX)
 	JGT          group070
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
@@ -1710,7 +1717,7 @@ start080:
 	MOVQ 32(AX), DX
 	XORQ BX, BX
 	MOVQ 152(AX), SI
-	MOVQ SI, 168(AX)
+	MOVQ SI, 176(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
@@ -1771,7 +1778,8 @@ end086:
 	DECQ         120(AX)
 	JNZ          run082
 	ADDQ         160(AX), BX
-	DECQ         168(AX)
+	ADDQ         168(AX), DX
+	DECQ         176(AX)
 	JGT          group081
 	VBROADCASTSS 112(AX), Z2
 	VMAXPS       Z0, Z2, Z0
@@ -1908,7 +1916,7 @@ start003:
 	MOVQ 32(AX), R11
 	XORQ R12, R12
 	MOVQ 152(AX), R13
-	MOVQ R13, 168(AX)
+	MOVQ R13, 176(AX)
 	MOVQ 80(AX), R14
 	MOVQ 96(AX), R15
 
@@ -1994,7 +2002,8 @@ end009:
 	DECQ         120(AX)
 	JNZ          run005
 	ADDQ         160(AX), R12
-	DECQ         168(AX)
+	ADDQ         168(AX), R11
+	DECQ         176(AX)
 	JGT          group004
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
@@ -2124,7 +2133,7 @@ start014:
 	MOVQ 32(AX), R10
 	XORQ R11, R11
 	MOVQ 152(AX), R12
-	MOVQ R12, 168(AX)
+	MOVQ R12, 176(AX)
 	MOVQ 80(AX), R13
 	MOVQ 96(AX), R14
 
@@ -2205,7 +2214,8 @@ end020:
 	DECQ         120(AX)
 	JNZ          run016
 	ADDQ         160(AX), R11
-	DECQ         168(AX)
+	ADDQ         168(AX), R10
+	DECQ         176(AX)
 	JGT          group015
 	VBROADCASTSS 112(AX), Z7
 	VMAXPS       Z0, Z7, Z0
@@ -2321,7 +2331,7 @@ start025:
 	MOVQ 32(AX), R9
 	XORQ R10, R10
 	MOVQ 152(AX), R11
-	MOVQ R11, 168(AX)
+	MOVQ R11, 176(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
@@ -2397,7 +2407,8 @@ end031:
 	DECQ         120(AX)
 	JNZ          run027
 	ADDQ         160(AX), R10
-	DECQ         168(AX)
+	ADDQ         168(AX), R9
+	DECQ         176(AX)
 	JGT          group026
 	VBROADCASTSS 112(AX), Z6
 	VMAXPS       Z0, Z6, Z0
@@ -2501,7 +2512,7 @@ start036:
 	MOVQ 32(AX), R8
 	XORQ R9, R9
 	MOVQ 152(AX), R10
-	MOVQ R10, 168(AX)
+	MOVQ R10, 176(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
@@ -2572,7 +2583,8 @@ end042:
 	DECQ         120(AX)
 	JNZ          run038
 	ADDQ         160(AX), R9
-	DECQ         168(AX)
+	ADDQ         168(AX), R8
+	DECQ         176(AX)
 	JGT          group037
 	VBROADCASTSS 112(AX), Z5
 	VMAXPS       Z0, Z5, Z0
@@ -2664,7 +2676,7 @@ start047:
 	MOVQ 32(AX), DI
 	XORQ R8, R8
 	MOVQ 152(AX), R9
-	MOVQ R9, 168(AX)
+	MOVQ R9, 176(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
@@ -2730,7 +2742,8 @@ end053:
 	DECQ         120(AX)
 	JNZ          run049
 	ADDQ         160(AX), R8
-	DECQ         168(AX)
+	ADDQ         168(AX), DI
+	DECQ         176(AX)
 	JGT          group048
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
@@ -2810,7 +2823,7 @@ start058:
 	MOVQ 32(AX), SI
 	XORQ DI, DI
 	MOVQ 152(AX), R8
-	MOVQ R8, 168(AX)
+	MOVQ R8, 176(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
@@ -2871,7 +2884,8 @@ end064:
 	DECQ         120(AX)
 	JNZ          run060
 	ADDQ         160(AX), DI
-	DECQ         168(AX)
+	ADDQ         168(AX), SI
+	DECQ         176(AX)
 	JGT          group059
 	VBROADCASTSS 112(AX), Z3
 	VMAXPS       Z0, Z3, Z0
@@ -2939,7 +2953,7 @@ start069:
 	MOVQ 32(AX), BX
 	XORQ SI, SI
 	MOVQ 152(AX), DI
-	MOVQ DI, 168(AX)
+	MOVQ DI, 176(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
@@ -2995,7 +3009,8 @@ end075:
 	DECQ         120(AX)
 	JNZ          run071
 	ADDQ         160(AX), SI
-	DECQ         168(AX)
+	ADDQ         168(AX), BX
+	DECQ         176(AX)
 	JGT          group070
 	VBROADCASTSS 112(AX), Z2
 	VMAXPS       Z0, Z2, Z0
@@ -3051,7 +3066,7 @@ start080:
 	MOVQ 32(AX), DX
 	XORQ BX, BX
 	MOVQ 152(AX), SI
-	MOVQ SI, 168(AX)
+	MOVQ SI, 176(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
@@ -3102,7 +3117,8 @@ end086:
 	DECQ         120(AX)
 	JNZ          run082
 	ADDQ         160(AX), BX
-	DECQ         168(AX)
+	ADDQ         168(AX), DX
+	DECQ         176(AX)
 	JGT          group081
 	VBROADCASTSS 112(AX), Z1
 	VMAXPS       Z0, Z1, Z0
@@ -7805,6 +7821,136 @@ next:
 	ADDQ      40(AX), SI
 	MOVQ      56(AX), DI
 	LEAQ      (DX)(DI*8), DX
+	DECQ      CX
+	JNZ       window
+	VZEROUPPER
+	RET
+
+// func poolAverageAVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·poolAverageAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         32(AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         16(AX), BX
+	MOVQ         56(AX), SI
+	VMOVDQU32    (SI), Z0
+	VPMOVD2M     Z0, K1
+	VBROADCASTSS 64(AX), Z0
+
+window:
+	XORQ DI, DI
+	MOVQ 48(AX), R8
+
+vector:
+	CMPQ   R8, $0x01
+	JE     last
+	MOVQ   DX, R9
+	MOVQ   40(AX), R10
+	MOVQ   (AX), R11
+	ADDQ   DI, R11
+	VPXORD Z1, Z1, Z1
+
+element:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z3
+	VADDPS  Z3, Z1, Z1
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, (BX)(DI*1)
+	ADDQ    $0x40, DI
+	DECQ    R8
+	JMP     vector
+
+last:
+	MOVQ   DX, R8
+	MOVQ   40(AX), R9
+	MOVQ   (AX), R10
+	ADDQ   DI, R10
+	VPXORD Z2, Z2, Z2
+
+lastElement:
+	MOVLQSX   (R8), R11
+	VMOVUPS.Z (R10)(R11*1), K1, Z3
+	VADDPS    Z3, Z2, Z2
+	ADDQ      $0x08, R8
+	DECQ      R9
+	JNZ       lastElement
+	VDIVPS    Z0, Z2, Z2
+	LEAQ      (BX)(DI*1), DI
+	VMOVDQU32 (SI), Z3
+	VPMOVD2M  Z3, K2
+	VMOVUPS   Z2, K2, (DI)
+	ADDQ      24(AX), BX
+	MOVQ      40(AX), R8
+	LEAQ      (DX)(R8*8), DX
+	DECQ      CX
+	JNZ       window
+	VZEROUPPER
+	RET
+
+// func poolSpreadAVX512(args *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·poolSpreadAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         32(AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         16(AX), BX
+	MOVQ         56(AX), SI
+	VMOVDQU32    (SI), Z0
+	VPMOVD2M     Z0, K1
+	VBROADCASTSS 64(AX), Z0
+
+window:
+	XORQ DI, DI
+	MOVQ 48(AX), R8
+
+vector:
+	CMPQ    R8, $0x01
+	JE      last
+	MOVQ    DX, R9
+	MOVQ    40(AX), R10
+	MOVQ    (AX), R11
+	ADDQ    DI, R11
+	VMOVUPS (BX)(DI*1), Z1
+	VDIVPS  Z0, Z1, Z1
+
+element:
+	MOVLQSX (R9), R12
+	VMOVUPS (R11)(R12*1), Z2
+	VADDPS  Z1, Z2, Z2
+	VMOVUPS Z2, (R11)(R12*1)
+	ADDQ    $0x08, R9
+	DECQ    R10
+	JNZ     element
+	ADDQ    $0x40, DI
+	DECQ    R8
+	JMP     vector
+
+last:
+	MOVQ      DX, R8
+	MOVQ      40(AX), R9
+	MOVQ      (AX), R10
+	ADDQ      DI, R10
+	VMOVUPS.Z (BX)(DI*1), K1, Z1
+	VDIVPS    Z0, Z1, Z1
+
+lastElement:
+	MOVLQSX   (R8), DI
+	VMOVUPS.Z (R10)(DI*1), K1, Z2
+	VADDPS    Z1, Z2, Z2
+	LEAQ      (R10)(DI*1), DI
+	VMOVDQU32 (SI), Z3
+	VPMOVD2M  Z3, K2
+	VMOVUPS   Z2, K2, (DI)
+	ADDQ      $0x08, R8
+	DECQ      R9
+	JNZ       lastElement
+	ADDQ      24(AX), BX
+	MOVQ      40(AX), R8
+	LEAQ      (DX)(R8*8), DX
 	DECQ      CX
 	JNZ       window
 	VZEROUPPER

@@ -20,7 +20,10 @@ type pool2D struct {
 	elements      int
 	divisor       float32
 	index         []uint16
+	padded        bool // a window has elements outside
 	work          []poolArgs
+	averageWork   []averageArgs
+	mask          []int32 // of the last vector of channels
 
 	x, y []float32 // or their gradients
 
@@ -37,6 +40,7 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 	if tooLarge(config.Batch, config.Height, config.Width, config.Channels) {
 		return nil, fmt.Errorf("kernel: pooling %+v: too large", config)
 	}
+	engine.Set = engine.Set.forChannels(config.Channels)
 	p := &pool2D{engine: engine, config: config, elements: config.Window.Height * config.Window.Width}
 	var err error
 	if p.height, p.width, err = config.Window.output(config.Height, config.Width); err != nil {
@@ -58,10 +62,10 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 					}
 				}
 			}
+			p.padded = p.padded || len(p.entries) < first+p.elements
 			p.entries = padWindow(p.entries, first+p.elements)
 		}
 	}
-	p.work = make([]poolArgs, engine.Pool.Threads())
 	return p, nil
 }
 
@@ -92,6 +96,7 @@ func NewMaxPool2D(engine Engine, config Pool2DConfig) (*MaxPool2D, error) {
 		return nil, err
 	}
 	p.index = make([]uint16, config.Batch*p.imageY())
+	p.work = make([]poolArgs, engine.Pool.Threads())
 	p.forwardTask, p.backwardTask = p.maxImage, p.maxGradientImage
 	return &MaxPool2D{p}, nil
 }
@@ -148,6 +153,11 @@ func NewAvgPool2D(engine Engine, config Pool2DConfig) (*AvgPool2D, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.averageWork = make([]averageArgs, engine.Pool.Threads())
+	p.mask = make([]int32, p.engine.Set.lanes)
+	for i := range config.Channels - (ceil(config.Channels, len(p.mask))-1)*len(p.mask) {
+		p.mask[i] = -1
+	}
 	p.forwardTask, p.backwardTask = p.averageImage, p.averageGradientImage
 	return &AvgPool2D{p}, nil
 }
@@ -162,23 +172,40 @@ func (p *AvgPool2D) Backward(dx, dy []float32) error {
 	return p.run("gradient of average pooling", dx, dy, p.backwardTask)
 }
 
-func (p *pool2D) averageImage(_, image int) {
-	channels, set := p.config.Channels, p.engine.Set
+func (p *pool2D) averageImage(worker, image int) {
+	if p.padded {
+		p.averagePaddedImage(image)
+		return
+	}
+	p.averages(worker, image, p.engine.Set.poolAverage)
+}
+
+func (p *pool2D) averageGradientImage(worker, image int) {
+	clear(p.x[image*p.imageX() : (image+1)*p.imageX()])
+	if p.padded {
+		p.averageGradientPaddedImage(image)
+		return
+	}
+	p.averages(worker, image, p.engine.Set.poolSpread)
+}
+
+// averages runs a loop over the windows of an image, none of which has padding.
+func (p *pool2D) averages(worker, image int, loop func(args *byte)) {
+	a := &p.averageWork[worker]
+	*a = averageArgs{
+		X: pointer(p.x[image*p.imageX():]), Entries: &p.entries[0], Y: pointer(p.y[image*p.imageY():]), YStep: 4 * p.config.Channels,
+		Windows: p.height * p.width, Elements: p.elements, Vectors: ceil(p.config.Channels, p.engine.Set.lanes),
+		Mask: unsafe.Pointer(&p.mask[0]), Divisor: p.divisor,
+	}
+	loop((*byte)(unsafe.Pointer(a)))
+}
+
+func (p *pool2D) averagePaddedImage(image int) {
 	for w := range p.height * p.width {
-		y := p.y[image*p.imageY()+w*channels:][:channels]
+		y := p.y[image*p.imageY()+w*p.config.Channels:][:p.config.Channels]
 		clear(y)
-		for k, e := range p.entries[w*p.elements : (w+1)*p.elements] {
-			if k > 0 && e == p.entries[w*p.elements+k-1] {
-				break // the rest of the window is padding
-			}
-			x := p.x[image*p.imageX()+int(e.src)/4:][:len(y)]
-			if channels >= set.lanes {
-				set.addScaledSlice(y, x, 1)
-				continue
-			}
-			for c, v := range x {
-				y[c] += v
-			}
+		for _, e := range p.inside(w) {
+			p.engine.Set.addScaledSlice(y, p.x[image*p.imageX()+int(e.src)/4:][:len(y)], 1)
 		}
 		for c := range y {
 			y[c] /= p.divisor
@@ -186,23 +213,22 @@ func (p *pool2D) averageImage(_, image int) {
 	}
 }
 
-func (p *pool2D) averageGradientImage(_, image int) {
-	channels, set := p.config.Channels, p.engine.Set
-	clear(p.x[image*p.imageX() : (image+1)*p.imageX()])
+func (p *pool2D) averageGradientPaddedImage(image int) {
 	for w := range p.height * p.width {
-		dy := p.y[image*p.imageY()+w*channels:][:channels]
-		for k, e := range p.entries[w*p.elements : (w+1)*p.elements] {
-			if k > 0 && e == p.entries[w*p.elements+k-1] {
-				break
-			}
-			dx := p.x[image*p.imageX()+int(e.src)/4:][:len(dy)]
-			if channels >= set.lanes {
-				set.addScaledSlice(dx, dy, 1/p.divisor)
-				continue
-			}
-			for c, g := range dy {
-				dx[c] += g / p.divisor
-			}
+		dy := p.y[image*p.imageY()+w*p.config.Channels:][:p.config.Channels]
+		for _, e := range p.inside(w) {
+			p.engine.Set.addScaledSlice(p.x[image*p.imageX()+int(e.src)/4:][:len(dy)], dy, 1/p.divisor)
 		}
 	}
+}
+
+// inside returns a window's elements without those that stand for padding.
+func (p *pool2D) inside(window int) []poolEntry {
+	entries := p.entries[window*p.elements : (window+1)*p.elements]
+	for k := 1; k < len(entries); k++ {
+		if entries[k] == entries[k-1] {
+			return entries[:k]
+		}
+	}
+	return entries
 }

@@ -15,7 +15,7 @@ func portableSet() *Set {
 	s := &Set{
 		name: "portable", lanes: portableLanes,
 		productWide: portableProduct, productNarrow: portableProductNarrow,
-		poolMaximum: portablePoolMax, gather8: portableGather8, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
+		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread, gather8: portableGather8, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
 		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
 		winograd: portableWinograd(),
@@ -74,6 +74,7 @@ func portableProductColumns(a *productArgs, row unsafe.Pointer, column int, sums
 			b += a.BJump
 		}
 		index += a.AGroupJump
+		b += a.BGroupJump
 	}
 	*sums = [portableLanes]float32{s0, s1, s2, s3, s4, s5, s6, s7}
 }
@@ -159,6 +160,38 @@ func poolWindow(src unsafe.Pointer, window []poolEntry, channel int, floor float
 		top = floor
 	}
 	return top, uint16(where)
+}
+
+func portablePoolAverage(args *byte) {
+	a := (*averageArgs)(unsafe.Pointer(args))
+	portableWindows(a, func(y *float32, window []poolEntry, channel int) {
+		sum := float32(0)
+		for _, e := range window {
+			sum += *floatAt(a.X, int(e.src)+4*channel)
+		}
+		*y = sum / a.Divisor
+	})
+}
+
+func portablePoolSpread(args *byte) {
+	a := (*averageArgs)(unsafe.Pointer(args))
+	portableWindows(a, func(y *float32, window []poolEntry, channel int) {
+		part := *y / a.Divisor
+		for _, e := range window {
+			*floatAt(a.X, int(e.src)+4*channel) += part
+		}
+	})
+}
+
+// portableWindows calls f for each window and channel.
+func portableWindows(a *averageArgs, f func(y *float32, window []poolEntry, channel int)) {
+	entries := unsafe.Slice(a.Entries, a.Windows*a.Elements)
+	channels := (a.Vectors-1)*portableLanes + portableColumns(a.Mask, portableLanes)
+	for w := range a.Windows {
+		for c := range channels {
+			f(floatAt(a.Y, w*a.YStep+4*c), entries[w*a.Elements:(w+1)*a.Elements], c)
+		}
+	}
 }
 
 func portableGather8(args *byte) {

@@ -19,6 +19,7 @@ type Set struct {
 	productWide, productNarrow func(args *byte)
 	sparseBlocks               [6][13]func(args *byte) // by rows and vectors of a block
 	poolMaximum                func(args *byte)
+	poolAverage, poolSpread    func(args *byte)
 	gather8                    func(args *byte)
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)

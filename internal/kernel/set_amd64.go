@@ -29,7 +29,8 @@ func avx2Set() *Set {
 			4: {1: sparse4x1AVX2, sparse4x2AVX2, sparse4x3AVX2},
 			5: {1: sparse5x1AVX2, sparse5x2AVX2},
 		},
-		poolMaximum: poolMaxAVX2, transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX2,
+		poolMaximum: poolMaxAVX2, poolAverage: poolAverageAVX2, poolSpread: poolSpreadAVX2,
+		transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX2,
 		relu: reluAVX2, reluGradient: reluGradientAVX2, multiply: multiplyAVX2, addScaled: addScaledAVX2,
 		bytes: bytesAVX2, sums: sumsAVX2, penalty: penaltyAVX2,
 		winograd: winogradTransforms{
@@ -52,7 +53,8 @@ func avx512Set() *Set {
 			4: {1: sparse4x1AVX512, sparse4x2AVX512, sparse4x3AVX512},
 			5: {1: sparse5x1AVX512, sparse5x2AVX512},
 		},
-		poolMaximum: poolMaxAVX512, transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX512,
+		poolMaximum: poolMaxAVX512, poolAverage: poolAverageAVX512, poolSpread: poolSpreadAVX512,
+		transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX512,
 		relu: reluAVX512, reluGradient: reluGradientAVX512, multiply: multiplyAVX512, addScaled: addScaledAVX512,
 		bytes: bytesAVX512, sums: sumsAVX512, penalty: penaltyAVX512,
 		winograd: winogradTransforms{

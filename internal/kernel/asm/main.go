@@ -32,6 +32,8 @@ func main() {
 		}
 	}
 	v.poolMax()
+	v.poolMean("poolAverage", "computes means over windows; see averageArgs.", false)
+	v.poolMean("poolSpread", "adds each window's gradient in equal parts to its elements; see averageArgs.", true)
 	v.elementwise()
 	v.optimisers()
 	v.copyRows()

@@ -20,6 +20,19 @@ const (
 	poolFloor     = 72
 )
 
+// Offsets of averageArgs' fields; a test in package kernel compares them.
+const (
+	averageX        = 0
+	averageEntries  = 8
+	averageY        = 16
+	averageYStep    = 24
+	averageWindows  = 32
+	averageElements = 40
+	averageVectors  = 48
+	averageMask     = 56
+	averageDivisor  = 64
+)
+
 // Predicates of VCMPPS.
 const (
 	lessOrEqual    = 0x12 // LE_OQ: false for NaN
@@ -122,6 +135,79 @@ func (v *vector) poolMax() {
 	at = GP64()
 	MOVQ(field(args, poolElements), at)
 	LEAQ(Mem{Base: entries, Index: at, Scale: 8}, entries)
+	DECQ(windows)
+	JNZ(LabelRef("window"))
+	leave()
+}
+
+// poolMean takes the mean of each window for vectors of channels, or, where it spreads, adds an equal part of each
+// window's gradient to its elements.
+func (v *vector) poolMean(name, doc string, spread bool) {
+	v.text(name, "func(args *byte)", doc)
+	args := Load(Param("args"), GP64()).(reg.GPVirtual)
+	var l labels
+	windows, entries, y, k := GP64(), GP64(), GP64(), GP64()
+	MOVQ(field(args, averageWindows), windows)
+	MOVQ(field(args, averageEntries), entries)
+	MOVQ(field(args, averageY), y)
+	MOVQ(field(args, averageMask), k)
+	lanes := v.loadMask(Mem{Base: k})
+	divisor := v.register()
+	VBROADCASTSS(field(args, averageDivisor), divisor)
+	Label("window")
+	lane, vectors := GP64(), GP64()
+	XORQ(lane, lane)
+	MOVQ(field(args, averageVectors), vectors)
+	Label("vector")
+	// whole and partial emit the body for a vector whose lanes all exist, and for the last.
+	body := func(element string, load func(m Mem, r reg.VecVirtual), store func(r reg.VecVirtual, base, index reg.GPVirtual)) {
+		entry, left, src, at := GP64(), GP64(), GP64(), GP64()
+		MOVQ(entries, entry)
+		MOVQ(field(args, averageElements), left)
+		MOVQ(field(args, averageX), src)
+		ADDQ(lane, src)
+		sum := v.register()
+		if spread {
+			load(Mem{Base: y, Index: lane, Scale: 1}, sum)
+			VDIVPS(divisor, sum, sum)
+		} else {
+			v.zero(sum)
+		}
+		Label(element)
+		MOVLQSX(Mem{Base: entry}, at)
+		value := v.register()
+		load(Mem{Base: src, Index: at, Scale: 1}, value)
+		if spread {
+			VADDPS(sum, value, value)
+			store(value, src, at)
+		} else {
+			VADDPS(value, sum, sum)
+		}
+		ADDQ(Imm(8), entry)
+		DECQ(left)
+		JNZ(LabelRef(element))
+		if !spread {
+			VDIVPS(divisor, sum, sum)
+			store(sum, y, lane)
+		}
+	}
+	CMPQ(vectors, Imm(1))
+	JE(LabelRef("last"))
+	body("element", func(m Mem, r reg.VecVirtual) { VMOVUPS(m, r) }, func(r reg.VecVirtual, base, index reg.GPVirtual) {
+		VMOVUPS(r, Mem{Base: base, Index: index, Scale: 1})
+	})
+	ADDQ(Imm(uint64(v.bytes)), lane)
+	DECQ(vectors)
+	JMP(LabelRef("vector"))
+	Label("last")
+	body("lastElement", func(m Mem, r reg.VecVirtual) { v.loadMasked(m, lanes, r) }, func(r reg.VecVirtual, base, index reg.GPVirtual) {
+		p := GP64()
+		LEAQ(Mem{Base: base, Index: index, Scale: 1}, p)
+		v.storeLeading([]reg.VecVirtual{r}, Mem{Base: k}, []reg.GPVirtual{p}, 0, &l)
+	})
+	ADDQ(field(args, averageYStep), y)
+	MOVQ(field(args, averageElements), vectors)
+	LEAQ(Mem{Base: entries, Index: vectors, Scale: 8}, entries)
 	DECQ(windows)
 	JNZ(LabelRef("window"))
 	leave()

@@ -29,7 +29,8 @@ const (
 	productMLeft      = 144
 	productGroups     = 152
 	productAGroup     = 160
-	productGroupsLeft = 168
+	productBGroup     = 168
+	productGroupsLeft = 176
 )
 
 // unroll is how many steps of the sum are in a row.
@@ -166,6 +167,7 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	DECQ(field(args, productRunsLeft))
 	JNZ(LabelRef(run))
 	ADDQ(field(args, productAGroup), index)
+	ADDQ(field(args, productBGroup), b)
 	DECQ(field(args, productGroupsLeft))
 	JGT(LabelRef(group))
 
@@ -189,10 +191,11 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	JMP(LabelRef(done))
 	Label(partialStore)
 	for j := range columns {
-		lanes := v.loadMask(Mem{Base: k, Disp: j * v.bytes})
+		column := make([]reg.VecVirtual, rows)
 		for r := range rows {
-			v.storeMasked(acc[r][j], lanes, Mem{Base: c[r], Disp: j * v.bytes})
+			column[r] = acc[r][j]
 		}
+		v.storeLeading(column, Mem{Base: k, Disp: j * v.bytes}, c, j*v.bytes, l)
 	}
 	Label(done)
 }
