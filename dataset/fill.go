@@ -60,16 +60,18 @@ func (s *Set) Fill(dst []float32, labels []int32, indices []int, pixels Pixels) 
 			return err
 		}
 	}
+	table := pixels.table
+	if table == nil { // looking a pixel up costs less than converting it
+		table = new([256]float32)
+		for x := range table {
+			table[x] = float32(x)
+		}
+	}
 	for k, i := range indices {
-		image, out := s.Image(i), dst[k*size:(k+1)*size]
-		if pixels.table == nil {
-			for j, x := range image {
-				out[j] = float32(x)
-			}
-		} else {
-			for j, x := range image {
-				out[j] = pixels.table[x]
-			}
+		image := s.Image(i)
+		out := dst[k*size:][:len(image)]
+		for j, x := range image {
+			out[j] = table[x]
 		}
 		if labels != nil {
 			labels[k] = int32(s.Labels[i])

@@ -19,22 +19,28 @@ const (
 // ToChannelsLast copies values in channels-first order of an N×H×W×C tensor
 // into that tensor's order. shape is the tensor's: N, H, W, C.
 func ToChannelsLast(last, first []float32, shape tensor.Shape) {
-	eachValue(shape, func(inLast, inFirst int) { last[inLast] = first[inFirst] })
+	transposeImages(last, first, shape[0], shape[3], shape[1]*shape[2])
 }
 
 // ToChannelsFirst is the inverse of ToChannelsLast.
 func ToChannelsFirst(first, last []float32, shape tensor.Shape) {
-	eachValue(shape, func(inLast, inFirst int) { first[inFirst] = last[inLast] })
+	transposeImages(first, last, shape[0], shape[1]*shape[2], shape[3])
 }
 
-// eachValue visits the places of every value of an N×H×W×C tensor in both
-// orders.
-func eachValue(shape tensor.Shape, visit func(inLast, inFirst int)) {
-	batch, area, channels := shape[0], shape[1]*shape[2], shape[3]
-	for n := range batch {
-		for position := range area {
-			for c := range channels {
-				visit((n*area+position)*channels+c, (n*channels+c)*area+position)
+// transposeImages writes each image, rows×columns, as columns×rows.
+func transposeImages(dst, src []float32, images, rows, columns int) {
+	size := rows * columns
+	if rows == 1 || columns == 1 {
+		copy(dst, src[:images*size])
+		return
+	}
+	for n := range images {
+		from, to := src[n*size:(n+1)*size], dst[n*size:(n+1)*size]
+		for r := range rows {
+			at := r
+			for _, x := range from[r*columns : (r+1)*columns] {
+				to[at] = x
+				at += rows
 			}
 		}
 	}
