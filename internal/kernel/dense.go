@@ -34,6 +34,7 @@ type Dense struct {
 	inputParts      []part
 	parameterParts  []part
 	biasSums        []float32
+	outputs         int // of an item of work
 	work            []productArgs
 
 	x, y, w, b, dy, dx, dw []float32
@@ -41,10 +42,12 @@ type Dense struct {
 	packTask, forwardTask, packWeightsTask, inputTask, packInputTask, parametersTask func(worker, item int)
 }
 
-// denseRows is how many rows of the batch, and denseOutputs how many of the outputs, are one item of work.
 const (
-	denseRows    = 96
-	denseOutputs = 24
+	// denseRows is how many rows of the batch are one item of work.
+	denseRows = 96
+	// An item has a multiple of outputStep outputs, which every tile height divides, and at most maxOutputs. More of them
+	// take fewer calls; fewer share a small layer's work among more threads.
+	outputStep, maxOutputs = 24, 192
 )
 
 // NewDense returns a plan, or an error that says what is wrong with the configuration.
@@ -66,7 +69,9 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	d.wOffsets, d.nOffsets = rowOffsets(f.Out, f.In), rowOffsets(f.Out, f.Batch)
 	d.forwardParts = splitDepth(set, 1, f.In, 0)
 	d.inputParts, d.parameterParts = splitDepth(set, 1, f.Out, 0), splitDepth(set, 1, f.Batch, 0)
-	d.work = make([]productArgs, engine.Pool.Threads())
+	threads := engine.Pool.Threads()
+	d.outputs = min(max(outputStep, f.Out/(2*threads)/outputStep*outputStep), maxOutputs)
+	d.work = make([]productArgs, threads)
 	d.packTask, d.forwardTask, d.packWeightsTask = d.packItem, d.forwardItem, d.packWeightsItem
 	d.inputTask, d.packInputTask, d.parametersTask = d.inputItem, d.packInputItem, d.parametersItem
 	return d, nil
@@ -90,7 +95,7 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 	d.x, d.y, d.w, d.b = x, y, w, b
 	defer d.release()
 	d.engine.Pool.Run(d.images.count(), d.packTask)
-	d.engine.Pool.Run(ceil(f.Out, denseOutputs), d.forwardTask)
+	d.engine.Pool.Run(ceil(f.Out, d.outputs), d.forwardTask)
 	transposeMatrix(d.engine.Set, y, d.columns, f.Out, f.Batch)
 	return nil
 }
@@ -104,8 +109,8 @@ func (d *Dense) packItem(_, panel int) {
 // forwardItem computes some rows of yᵀ.
 func (d *Dense) forwardItem(worker, item int) {
 	f, p := &d.config, &d.work[worker]
-	output := item * denseOutputs
-	outputs := min(denseOutputs, f.Out-output)
+	output := item * d.outputs
+	outputs := min(d.outputs, f.Out-output)
 	for o, bias := range d.b[output : output+outputs] {
 		row := d.columns[(output+o)*f.Batch:][:f.Batch]
 		for n := range row {
@@ -152,7 +157,7 @@ func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	copy(db, d.biasSums)
 	d.engine.Pool.Run(d.inputs.count(), d.packInputTask)
-	d.engine.Pool.Run(ceil(f.Out, denseOutputs), d.parametersTask)
+	d.engine.Pool.Run(ceil(f.Out, d.outputs), d.parametersTask)
 	return nil
 }
 
@@ -193,7 +198,7 @@ func (d *Dense) packInputItem(_, panel int) {
 
 func (d *Dense) parametersItem(worker, item int) {
 	f := &d.config
-	output := item * denseOutputs
+	output := item * d.outputs
 	p := &d.work[worker]
 	for panel := range d.inputs.count() {
 		width, first := d.inputs.width(panel), d.inputs.first(panel)
@@ -202,7 +207,7 @@ func (d *Dense) parametersItem(worker, item int) {
 				A: pointer(d.gradientColumns[part.bRow:]), AOffsets: &d.nOffsets[output],
 				C: pointer(d.dw[first:]), COffsets: &d.wOffsets[output],
 				B: pointer(d.packedInput[first*f.Batch+part.bRow*width:]), Mask: d.inputs.mask(panel),
-				M: min(denseOutputs, f.Out-output), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
+				M: min(d.outputs, f.Out-output), Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
 			}
 			if k == 0 {
 				p.Init = pointer(d.inputs.zeros)
