@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 func TestONNXGoAnswersAsTheReference(t *testing.T) {
 	for _, name := range []string{"small", "fixed4", "fixed1", "defaults", "softmax"} {
 		t.Run(name, func(t *testing.T) {
-			r, err := openONNXGo(t, name+".onnx", ONNXGoOptions{Batch: 2})
+			r, err := openONNXGo(t, name+".onnx", ONNXGoOptions{Batch: 2, Threads: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -28,6 +29,27 @@ func TestONNXGoAnswersAsTheReference(t *testing.T) {
 				wantClose(t, got, want)
 			}
 		})
+	}
+}
+
+// TestONNXGoSpreadsABatch compares the answers of one worker with those of three, of which each gets some of nine pieces.
+func TestONNXGoSpreadsABatch(t *testing.T) {
+	images := testBatch(17)
+	var answers [2]Logits
+	for i, threads := range []int{1, 3} {
+		r, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Batch: 2, Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answers[i], err = r.Run(t.Context(), images); err != nil {
+			t.Fatal(err)
+		}
+		if workers := len(r.(*onnxGo).workers); workers != threads {
+			t.Errorf("%d workers, want %d", workers, threads)
+		}
+	}
+	if answers[0].N != 17 || !slices.Equal(answers[0].Values, answers[1].Values) {
+		t.Errorf("three workers answer %v, one %v", answers[1], answers[0])
 	}
 }
 
