@@ -62,10 +62,10 @@ type Conv2D struct {
 	convWidth          int
 	outHeight          int // of y
 	outWidth           int
-	run, depth         int // elements of one kernel row, and of a filter
-	rowSize, imageSize int // elements of the input as it is read: padded, if there is padding
-	input              []float32
-	copied             bool // whether input holds a copy of x
+	run, depth         int       // elements of one kernel row, and of a filter
+	rowSize, imageSize int       // elements of the input as it is read: padded, if there is padding
+	input              []float32 // padded images of the batch, where threads share them
+	copied             bool      // whether the images are read from copies
 
 	columns panels
 	packed  []float32 // weights as the product reads them
@@ -83,7 +83,7 @@ type Conv2D struct {
 	// The tensors of the call in progress.
 	x, y, w, b, dy, dx, dw, db []float32
 
-	copyTask, packTask, forwardTask func(worker, item int)
+	copyTask, packTask, blockTask, groupTask func(worker, item int)
 }
 
 // convBlock is a piece of the output that one product call computes for a panel of channels.
@@ -96,13 +96,15 @@ type convBlock struct {
 
 // convWork is a thread's memory.
 type convWork struct {
-	product productArgs
-	sparse  sparseArgs
-	pool    poolArgs
-	gather  gatherArgs
-	scratch []float32
-	lists   sparseLists
-	_       [64]byte // threads do not share cache lines
+	product   productArgs
+	sparse    sparseArgs
+	pool      poolArgs
+	gather    gatherArgs
+	images    []float32 // padded copies of some images
+	gradients []float32 // and of their gradients, where ReLU let them through
+	scratch   []float32
+	lists     sparseLists
+	_         [64]byte // threads do not share cache lines
 }
 
 // blockPositions is how many positions a product call aims at: enough that a panel of weights, read from the second-level
@@ -153,9 +155,6 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	}
 	set := engine.Set
 	c.copied = f.PaddingHeight > 0 || f.PaddingWidth > 0 || f.MaxPool != nil && c.run%set.lanes != 0
-	if c.copied {
-		c.input = aligned(f.Batch * c.imageSize)
-	}
 	c.columns = newPanels(set, f.Filters)
 	c.packed = aligned(c.columns.padded() * c.depth)
 	c.bias = aligned(c.columns.padded())
@@ -181,7 +180,7 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	for i := range c.work {
 		c.work[i].scratch = aligned(scratch)
 	}
-	c.copyTask, c.packTask, c.forwardTask = c.copyImage, c.packPanel, c.forwardItem
+	c.copyTask, c.packTask, c.blockTask, c.groupTask = c.copyImage, c.packPanel, c.forwardItem, c.forwardGroup
 	return c, nil
 }
 
@@ -207,19 +206,49 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 	}
 	c.x, c.y, c.w, c.b = x, y, w, b
 	defer c.release()
-	if c.dense != nil {
-		c.dense.masked = nil
+	copy(c.bias, b)
+	if c.winograd == nil || !c.winograd.forward() {
+		c.forwardDirectly()
+	}
+	return nil
+}
+
+// forwardDirectly shares the work by groups of images or, where there are too few for the threads, by blocks of them.
+func (c *Conv2D) forwardDirectly() {
+	c.engine.Pool.Run(c.columns.count(), c.packTask)
+	groups := ceil(c.config.Batch, c.images)
+	if groups >= 2*c.engine.Pool.Threads() {
+		c.reserve(c.images)
+		c.engine.Pool.Run(groups, c.groupTask)
+		return
 	}
 	if c.copied {
+		if c.input == nil {
+			c.input = aligned(c.config.Batch * c.imageSize)
+		}
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
-	copy(c.bias, b)
-	if c.winograd != nil && c.winograd.forward() {
-		return nil
+	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
+}
+
+// forwardGroup computes all blocks of a group of images.
+func (c *Conv2D) forwardGroup(worker, group int) {
+	image := group * c.images
+	images := min(c.images, c.config.Batch-image)
+	source := c.source(worker, image, images)
+	for i := range c.blocks {
+		c.forwardBlock(worker, &c.blocks[i], source, image, images)
 	}
-	c.engine.Pool.Run(c.columns.count(), c.packTask)
-	c.engine.Pool.Run(ceil(c.config.Batch, c.images)*len(c.blocks), c.forwardTask)
-	return nil
+}
+
+// forwardItem computes one block of a group of images, all of which are copied, if they must be.
+func (c *Conv2D) forwardItem(worker, item int) {
+	image := item / len(c.blocks) * c.images
+	source := c.x
+	if c.copied {
+		source = c.input
+	}
+	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image, min(c.images, c.config.Batch-image))
 }
 
 // release forgets the caller's tensors.
@@ -227,26 +256,8 @@ func (c *Conv2D) release() {
 	c.x, c.y, c.w, c.b, c.dy, c.dx, c.dw, c.db = nil, nil, nil, nil, nil, nil, nil, nil
 }
 
-// copyImage copies an image into the middle of its padded copy.
-func (c *Conv2D) copyImage(_, image int) {
-	f := &c.config
-	row := f.Width * f.Channels
-	for h := range f.Height {
-		dst := image*c.imageSize + (h+f.PaddingHeight)*c.rowSize + f.PaddingWidth*f.Channels
-		copy(c.input[dst:dst+row], c.x[(image*f.Height+h)*row:])
-	}
-}
-
 func (c *Conv2D) packPanel(_, panel int) {
 	c.columns.packTransposed(c.packed[c.columns.first(panel)*c.depth:], c.w, c.depth, panel)
-}
-
-// source returns the images from the given one on, as the kernels read them.
-func (c *Conv2D) source(image int) unsafe.Pointer {
-	if c.copied {
-		return pointer(c.input[image*c.imageSize:])
-	}
-	return pointer(c.x[image*c.imageSize:])
 }
 
 var nan32 = float32(math.NaN())
@@ -258,16 +269,15 @@ func floor(relu bool) float32 {
 	return nan32
 }
 
-func (c *Conv2D) forwardItem(worker, item int) {
-	ws, block := &c.work[worker], &c.blocks[item%len(c.blocks)]
-	image := item / len(c.blocks) * c.images
+// forwardBlock computes a block of some images, which start at source.
+func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images int) {
+	ws := &c.work[worker]
 	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
 	windows := 0
 	if pooled {
 		windows = len(block.entries) / (c.config.MaxPool.Height * c.config.MaxPool.Width)
 	}
 	if c.images > 1 && len(c.blocks) == 1 {
-		images := min(c.images, c.config.Batch-image)
 		positions, windows = positions/c.images*images, windows/c.images*images
 	}
 	a := &ws.product
@@ -275,7 +285,7 @@ func (c *Conv2D) forwardItem(worker, item int) {
 		width := c.columns.width(panel)
 		for k, p := range c.parts {
 			*a = productArgs{
-				A: unsafe.Add(c.source(image), p.aShift), AOffsets: &block.aOffsets[0],
+				A: unsafe.Add(source, p.aShift), AOffsets: &block.aOffsets[0],
 				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
 				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
 				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width, Floor: nan32,
@@ -340,8 +350,7 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	return nil
 }
 
-// BackwardInput computes dx from dy and w. y is as in BackwardParameters. After a BackwardParameters of the same dy, which
-// must not have changed since, it is faster.
+// BackwardInput computes dx from dy and w. y is as in BackwardParameters.
 func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	if err := lengths("gradient of convolution input", size{"dx", len(dx), c.sizeX()}, size{"dy", len(dy), c.sizeY()},
 		size{"w", len(w), c.config.Filters * c.depth}); err != nil {

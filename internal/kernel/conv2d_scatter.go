@@ -58,6 +58,7 @@ func newScatterConv2D(d *denseConv2D) *scatterConv2D {
 
 func (s *scatterConv2D) backwardInput() {
 	c := s.dense.conv
+	s.dense.reserve(s.images)
 	c.engine.Pool.Run(c.config.KernelHeight, s.packTask)
 	c.engine.Pool.Run(ceil(c.config.Batch, s.images), s.task)
 }
@@ -74,6 +75,7 @@ func (s *scatterConv2D) item(worker, item int) {
 	d, c, f := s.dense, s.dense.conv, &s.dense.conv.config
 	image := item * s.images
 	images := min(s.images, f.Batch-image)
+	gradient := d.gradients(worker, image, images)
 	sums := c.dx[image*f.Height*f.Width*f.Channels:]
 	if s.sums != nil {
 		sums = s.sums[worker]
@@ -85,7 +87,7 @@ func (s *scatterConv2D) item(worker, item int) {
 			for panel := range s.runs.count() {
 				width, first := s.runs.width(panel), s.runs.first(panel)
 				*a = productArgs{
-					A: pointer(d.gradient[image*d.imageSize+d.top*d.rowSize+(d.left+j)*f.Filters:]), AOffsets: &s.aOffsets[0],
+					A: pointer(gradient[d.top*d.rowSize+(d.left+j)*f.Filters:]), AOffsets: &s.aOffsets[0],
 					C: pointer(sums[u*c.rowSize+j*f.StrideWidth*f.Channels+first:]), COffsets: &s.cOffsets[0],
 					B: pointer(s.packed[(u*s.runs.padded()+first)*f.Filters:]), Mask: s.runs.mask(panel),
 					M: images * c.convHeight, Runs: 1, Length: f.Filters, AStep: 4, BStep: 4 * width, Floor: nan32,

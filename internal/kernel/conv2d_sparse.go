@@ -15,6 +15,8 @@ type sparseConv2D struct {
 	chunks    []chunk
 	mask      []int32
 	images    int // taken together
+	cached    int // that stay in the second-level cache from one block of channels to the next
+	splits    int // items of the parameters' gradient
 	capacity  int // of a channel's list
 	weights   []float32
 	padded    [][]float32 // by worker: gradient of padded images
@@ -70,8 +72,11 @@ func sparseChunks(c *Conv2D) []chunk {
 	return chunks
 }
 
-// channelBlock is how many output channels' weight gradients are one item of work.
+// channelBlock is how many output channels' weight gradients are summed side by side.
 const channelBlock = 8
+
+// cachedBytes is what of a core's second-level cache may hold images and their gradients.
+const cachedBytes = 512 << 10
 
 func newSparseConv2D(c *Conv2D) *sparseConv2D {
 	s := &sparseConv2D{conv: c, elements: c.config.MaxPool.Height * c.config.MaxPool.Width}
@@ -94,6 +99,9 @@ func newSparseConv2D(c *Conv2D) *sparseConv2D {
 	// Small images are taken together, as far as they fit the first-level cache: that keeps the sums' traffic low.
 	s.images = min(max(1, (5<<10)/c.imageSize), c.config.Batch)
 	s.capacity = s.images*windows + 1
+	perImage := 4*c.imageSize + 6*windows*c.config.Filters
+	s.cached = min(max(1, cachedBytes/perImage/s.images)*s.images, c.config.Batch)
+	s.splits = min(ceil(c.config.Filters, channelBlock), 2*c.engine.Pool.Threads())
 	s.parametersTask, s.inputTask = s.parametersItem, s.inputItem
 	return s
 }
@@ -104,7 +112,8 @@ func (s *sparseConv2D) backwardParameters() {
 		l := &c.work[i].lists
 		s.grow(l, channelBlock*s.capacity, channelBlock)
 	}
-	c.engine.Pool.Run(ceil(c.config.Filters, channelBlock), s.parametersTask)
+	c.reserve(s.cached)
+	c.engine.Pool.Run(s.splits, s.parametersTask)
 }
 
 // grow makes room in a thread's lists, the first time that they are used.
@@ -120,31 +129,45 @@ func (s *sparseConv2D) grow(l *sparseLists, items, buckets int) {
 	}
 }
 
-// parametersItem computes the gradients of the weights and biases of a block of output channels.
-func (s *sparseConv2D) parametersItem(worker, block int) {
+// parametersItem computes the gradients of the weights and biases of some blocks of output channels, over as many images
+// at a time as stay in the second-level cache.
+func (s *sparseConv2D) parametersItem(worker, item int) {
 	c := s.conv
-	ws, filters := &c.work[worker], c.config.Filters
-	first := block * channelBlock
-	channels := min(channelBlock, filters-first)
-	clear(c.dw[first*c.depth : (first+channels)*c.depth])
-	clear(c.db[first : first+channels])
-	for image := 0; image < c.config.Batch; image += s.images {
-		images := min(s.images, c.config.Batch-image)
-		s.listChannels(ws, image, images, first, channels)
-		for k := range channels {
-			start := k * s.capacity
-			c.db[first+k] += ws.lists.sums[k]
-			ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth), count: int32(ws.lists.cursors[k] - start), start: int32(8 * start)}
-		}
-		for i := range s.chunks {
-			k := &s.chunks[i]
-			ws.sparse = sparseArgs{
-				Dst: pointer(c.dw[first*c.depth:]), Src: c.source(image),
-				Buckets: &ws.lists.buckets[0], Count: channels, Items: &ws.lists.items[0],
-				DstRow: 4 * c.run, SrcRow: 4 * c.rowSize, Mask: s.lanes(k), Shifts: &k.shifts[0], Pieces: len(k.shifts),
+	blocks := ceil(c.config.Filters, channelBlock)
+	from, to := item*blocks/s.splits, (item+1)*blocks/s.splits
+	channels := min(to*channelBlock, c.config.Filters)
+	clear(c.dw[from*channelBlock*c.depth : channels*c.depth])
+	clear(c.db[from*channelBlock : channels])
+	for image := 0; image < c.config.Batch; image += s.cached {
+		end := min(image+s.cached, c.config.Batch)
+		source := c.source(worker, image, end-image)
+		for block := from; block < to; block++ {
+			for i := image; i < end; i += s.images {
+				s.parametersBlock(worker, block, unsafe.Add(source, 4*(i-image)*c.imageSize), i, min(s.images, end-i))
 			}
-			c.engine.Set.sparse(k.rows, k.vectors, &ws.sparse)
 		}
+	}
+}
+
+// parametersBlock adds the part of some images, which start at source, to the gradients of a block of output channels.
+func (s *sparseConv2D) parametersBlock(worker, block int, source unsafe.Pointer, image, images int) {
+	c := s.conv
+	ws, first := &c.work[worker], block*channelBlock
+	channels := min(channelBlock, c.config.Filters-first)
+	s.listChannels(ws, image, images, first, channels)
+	for k := range channels {
+		start := k * s.capacity
+		c.db[first+k] += ws.lists.sums[k]
+		ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth), count: int32(ws.lists.cursors[k] - start), start: int32(8 * start)}
+	}
+	for i := range s.chunks {
+		k := &s.chunks[i]
+		ws.sparse = sparseArgs{
+			Dst: pointer(c.dw[first*c.depth:]), Src: source,
+			Buckets: &ws.lists.buckets[0], Count: channels, Items: &ws.lists.items[0],
+			DstRow: 4 * c.run, SrcRow: 4 * c.rowSize, Mask: s.lanes(k), Shifts: &k.shifts[0], Pieces: len(k.shifts),
+		}
+		c.engine.Set.sparse(k.rows, k.vectors, &ws.sparse)
 	}
 }
 

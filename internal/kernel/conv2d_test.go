@@ -161,38 +161,6 @@ func TestConv2DInputGradientWays(t *testing.T) {
 	}
 }
 
-// TestConv2DMasksOnce repeats the gradients in other orders: a gradient that is masked for the parameters is not taken
-// for another one.
-func TestConv2DMasksOnce(t *testing.T) {
-	engine := newEngine(t, "", 1)
-	f := Conv2DConfig{2, 6, 6, 5, 12, 3, 3, 1, 1, 1, 1, true, nil, false}
-	r := rand.New(rand.NewPCG(4, 4))
-	x, w, b := random(r, 2*6*6*5), random(r, 12*3*3*5), random(r, 12)
-	c, err := NewConv2D(engine, f)
-	must(t, err)
-	y, dx, dw, db := make([]float32, c.sizeY()), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))
-	first, second := random(r, len(y)), random(r, len(y))
-	check := func(name string, dy []float32) {
-		t.Helper()
-		must(t, c.BackwardInput(dx, dy, y, w))
-		near(t, name, dx, referenceConvolution(f, x, w, b, dy).dx, 3*3*12)
-	}
-	must(t, c.Forward(y, x, w, b))
-	check("without the parameters' gradient", first)
-	must(t, c.BackwardParameters(dw, db, first, y, x))
-	check("after it", first)
-	must(t, c.BackwardParameters(dw, db, first, y, x))
-	check("after that of another dy", second)
-	must(t, c.BackwardParameters(dw, db, first, y, x))
-	for i := range x {
-		x[i] = -x[i]
-	}
-	must(t, c.Forward(y, x, w, b))
-	check("after another Forward", first)
-	copy(first, second)
-	check("twice after one", first)
-}
-
 func TestConv2DSameBitsOnAnyThreads(t *testing.T) {
 	for _, name := range Available() {
 		for i, f := range convolutions {

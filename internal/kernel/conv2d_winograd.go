@@ -135,6 +135,7 @@ func (w *winogradConv2D) forward() (finite bool) {
 	c, pool := w.conv, w.conv.engine.Pool
 	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
 	pool.Run(winogradElements*c.columns.count(), w.packTask)
+	c.reserve(w.images)
 	for i := range w.work {
 		clear(w.work[i].check)
 	}
@@ -180,7 +181,7 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 	all, tiles := w.images*w.tiles, images*w.tiles
 	plane := 4 * (all*f.Channels + winogradGap)
 	ws.args = winogradArgs{
-		Src: c.source(image), SrcOffsets: &w.source[0], SrcRow: 4 * c.rowSize, SrcColumn: 4 * f.Channels,
+		Src: c.source(worker, image, images), SrcOffsets: &w.source[0], SrcRow: 4 * c.rowSize, SrcColumn: 4 * f.Channels,
 		Dst: pointer(ws.input), DstOffsets: &w.rows[0], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: f.Channels / set.lanes, Scratch: pointer(ws.tile),
 	}

@@ -1,0 +1,36 @@
+package kernel
+
+import "unsafe"
+
+// reserve makes room for the copies of as many images in every thread's memory, the first time.
+func (c *Conv2D) reserve(images int) {
+	for i := range c.work {
+		if ws := &c.work[i]; c.copied && len(ws.images) < images*c.imageSize {
+			ws.images = aligned(images * c.imageSize)
+		}
+	}
+}
+
+// source returns some images as the kernels read them. Where that takes copies, they are the thread's and made right
+// before they are read, in each pass again: those of a whole batch would have to come from memory.
+func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
+	if !c.copied {
+		return pointer(c.x[image*c.imageSize:])
+	}
+	copies := c.work[worker].images
+	for i := range images {
+		c.pad(copies[i*c.imageSize:], image+i)
+	}
+	return pointer(copies)
+}
+
+func (c *Conv2D) copyImage(_, image int) { c.pad(c.input[image*c.imageSize:], image) }
+
+// pad copies an image into the middle of dst.
+func (c *Conv2D) pad(dst []float32, image int) {
+	f := &c.config
+	row := f.Width * f.Channels
+	for h := range f.Height {
+		copy(dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[(image*f.Height+h)*row:])
+	}
+}
