@@ -18,12 +18,19 @@ const spinTime = 500 * time.Microsecond
 type Pool struct {
 	mutex   sync.Mutex
 	task    func(worker, item int)
-	items   int64
-	next    atomic.Int64
+	shares  []share // of the run's items, by worker
+	active  int     // workers of the run
 	pending atomic.Int32
 	caller  parker
 	helpers []*parker
 	closed  bool
+}
+
+// share is a range of items that are a worker's first.
+type share struct {
+	next atomic.Int64
+	end  int64
+	_    [48]byte // threads do not share cache lines
 }
 
 // spinBatch is how often a waiting thread looks before it asks for the time.
@@ -80,7 +87,7 @@ func NewPool(threads int) *Pool {
 	if threads > runtime.GOMAXPROCS(0) {
 		spin = 0 // a thread that looks for work would keep another from doing it
 	}
-	p := &Pool{caller: parker{wake: make(chan struct{}, 1), spin: spin}}
+	p := &Pool{caller: parker{wake: make(chan struct{}, 1), spin: spin}, shares: make([]share, threads)}
 	for range threads - 1 {
 		h := &parker{wake: make(chan struct{}, 1), spin: spin}
 		p.helpers = append(p.helpers, h)
@@ -106,7 +113,9 @@ func (p *Pool) Close() {
 }
 
 // Run calls task once for each item in [0, items) and returns when all calls have. worker is in [0, Threads()) and no
-// two calls at a time have the same. Which worker gets an item is left to chance: results must not depend on it.
+// two calls at a time have the same. Which worker gets an item is left to chance, so results must not depend on it. But
+// each begins with its own share, the same of every run of as many items: so the images that a core has read and written in one
+// layer are likely those that it needs in the next, and in its caches.
 func (p *Pool) Run(items int, task func(worker, item int)) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -117,8 +126,11 @@ func (p *Pool) Run(items int, task func(worker, item int)) {
 		}
 		return
 	}
-	p.task, p.items = task, int64(items)
-	p.next.Store(0)
+	p.task, p.active = task, helpers+1
+	for w := range p.active {
+		p.shares[w].next.Store(int64(w * items / p.active))
+		p.shares[w].end = int64((w + 1) * items / p.active)
+	}
 	p.pending.Store(int32(helpers))
 	ticket := p.caller.value.Load()
 	for _, h := range p.helpers[:helpers] {
@@ -129,13 +141,17 @@ func (p *Pool) Run(items int, task func(worker, item int)) {
 	p.task = nil
 }
 
+// work does the worker's own share, then what the others have left of theirs.
 func (p *Pool) work(worker int) {
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.items {
-			return
+	for k := range p.active {
+		s := &p.shares[(worker+k)%p.active]
+		for {
+			i := s.next.Add(1) - 1
+			if i >= s.end {
+				break
+			}
+			p.task(worker, int(i))
 		}
-		p.task(worker, int(i))
 	}
 }
 
