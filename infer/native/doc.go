@@ -35,6 +35,7 @@
 //
 // # Hostile models
 //
-// Memory is counted before it is allocated, and bounded by Options.MemoryLimit.
+// Memory is counted before it is allocated, and bounded by Options.MemoryLimit;
+// what depends on no input is bounded by the size of the weights, too.
 // Nothing in a model makes the process end; the context ends what takes long.
 package native
