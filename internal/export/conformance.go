@@ -29,7 +29,7 @@ func ForeignRuntimes() []string {
 
 // OptionalRuntimes lists those of scripts/conformance that run only where they are
 // named.
-func OptionalRuntimes() []string { return []string{"onnxruntime-java"} }
+func OptionalRuntimes() []string { return []string{"onnxruntime-java", "tvm", "iree", "litert"} }
 
 // FindConformance returns the conformance script of the project's folder that the
 // working directory or this program lies in.

@@ -12,7 +12,7 @@ import sys
 
 from places import CACHE, ROOT
 
-LIMIT = 1800  # seconds for one step
+LIMIT = 7200  # seconds for one step: tract takes half an hour of a core to build
 STAMP = "installed"  # holds the pins; written last, so it says that the folder is whole
 
 

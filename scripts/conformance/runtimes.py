@@ -38,12 +38,16 @@ def python(name, package, title, worker, **more):
         (WORKERS / worker, WORKERS / "harness.py", pins), **more)
 
 
-def converted(model):
-    return folder("ncnn") / "models" / model.stem
+def converting(name, package, title, worker, converter, **more):
+    """A package of PyPI that runs a form of its own, which the converter makes of the graph before the run."""
+    def converted(model):
+        return folder(name) / "models" / model.stem
 
+    def convert(model, shape):
+        return [folder(name) / "venv" / "bin" / "python", WORKERS / converter, model, converted(model), shape]
 
-def ncnn_convert(model, shape):
-    return [folder("ncnn") / "venv" / "bin" / "python", WORKERS / "ncnn_convert.py", model, converted(model), shape]
+    runtime = python(name, package, title, worker, convert=convert, tail=lambda model: [converted(model)], **more)
+    return dataclasses.replace(runtime, sources=(*runtime.sources, WORKERS / converter))
 
 
 def web(name, title, script, chromium=False):
@@ -89,8 +93,11 @@ ALL = [
     python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
     python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
     tract(),
-    python("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", convert=ncnn_convert, tail=lambda model: [converted(model)]),
+    converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py"),
     web("onnxruntime-web-node", "onnxruntime-web in Node", "node.mjs"),
     web("onnxruntime-web-chromium", "onnxruntime-web in Chromium", "chromium.mjs", chromium=True),
     java(),
+    python("tvm", "apache-tvm", "TVM (Relax, untuned)", "tvm_relax.py", optional=True),
+    converting("iree", "iree-base-runtime", "IREE", "iree_vm.py", "iree_convert.py", optional=True),
+    converting("litert", "ai-edge-litert", "LiteRT (via onnx2tf)", "litert_interpreter.py", "litert_convert.py", optional=True),
 ]
