@@ -67,6 +67,16 @@ func TestGraphsAsNetworks(t *testing.T) {
 			Node("d = Squeeze c spatial").Dense("d", 4), "Conv2D MaxPool2D Flatten Dense"},
 		{"features made an image", 1, 6, 5, graphmaker.New(free, 30).Integers("shape", -1, 1, 6, 5).Node("a = Reshape x shape").
 			Weight("w", -1, 1, 4, 1, 2, 2).Node("b = Conv a w").Node("c = GlobalAveragePool b").Node("d = Flatten c").Dense("d", 4), "Conv2D AvgPool2D Flatten Dense"},
+		{"mean over the map", 1, 6, 5, graphmaker.New(free, 1, 6, 5).Weight("w", -1, 1, 4, 1, 2, 2).Node("a = Conv x w").Node("b = Relu a").
+			Integers("spatial", -2, -1).Node("c = ReduceMean b spatial", graphmaker.Int("keepdims", 0)).Dense("c", 4), "Conv2D ReLU AvgPool2D Flatten Dense"},
+		{"mean over the map, dimensions kept", 3, 6, 5, graphmaker.New(free, 3, 6, 5).Integers("spatial", 2, 3).Node("a = ReduceMean x spatial").
+			Node("b = Flatten a").Dense("b", 3), "AvgPool2D Flatten Dense"},
+		{"mean over the map, channels last", 3, 6, 5, graphmaker.New(free, 6, 5, 3).Node("a = Transpose x", graphmaker.Ints("perm", 0, 3, 1, 2)).
+			Weight("w", -1, 1, 4, 3, 2, 2).Node("b = Conv a w").Node("c = Transpose b", graphmaker.Ints("perm", 0, 2, 3, 1)).
+			Integers("spatial", 1, 2).Node("d = ReduceMean c spatial", graphmaker.Int("keepdims", 0)).Dense("d", 4), "Conv2D AvgPool2D Flatten Dense"},
+		{"mean over the map, channels last, dimensions kept", 3, 6, 5, graphmaker.New(free, 6, 5, 3).Node("a = Transpose x", graphmaker.Ints("perm", 0, 3, 1, 2)).
+			Weight("w", -1, 1, 4, 3, 2, 2).Node("b = Conv a w").Node("c = Transpose b", graphmaker.Ints("perm", 0, 2, 3, 1)).
+			Integers("spatial", 1, 2).Node("d = ReduceMean c spatial").Node("e = Squeeze d spatial").Dense("e", 4), "Conv2D AvgPool2D Flatten Dense"},
 		{"padding by name, one side's not reached", 1, 8, 7, graphmaker.New(free, 1, 8, 7).
 			Weight("w", -1, 1, 3, 1, 3, 3).Node("a = Conv x w", graphmaker.Text("auto_pad", "SAME_UPPER")).
 			Node("b = MaxPool a", graphmaker.Ints("kernel_shape", 3, 3), graphmaker.Ints("strides", 2, 2), graphmaker.Ints("pads", 1, 1, 0, 1), graphmaker.Int("ceil_mode", 1)).

@@ -14,6 +14,17 @@ func (b Batch) check() error {
 	return nil
 }
 
+// maxFixedPixels bounds what a graph's fixed batch size makes of a batch, 1 GiB.
+const maxFixedPixels = 1 << 28
+
+// checkFixed refuses a fixed batch size that few images cannot be padded to.
+func (b Batch) checkFixed(size int) error {
+	if size > b.N && size > maxFixedPixels/(b.C*b.H*b.W) {
+		return fmt.Errorf("the model takes batches of %d images and nothing else; batches of more than %d pixels are not taken: export it with an open batch dimension", size, maxFixedPixels)
+	}
+	return nil
+}
+
 // slice returns the images from begin up to end, not a copy.
 func (b Batch) slice(begin, end int) Batch {
 	size := b.C * b.H * b.W
@@ -32,6 +43,9 @@ func (b Batch) padded(n int) Batch {
 // runInChunks runs a batch through a graph of the fixed batch size, unknown for
 // none: in pieces, the last one padded and its answer cut.
 func runInChunks(ctx context.Context, batch Batch, size int, run func(Batch) (Logits, error)) (Logits, error) {
+	if err := batch.checkFixed(size); err != nil {
+		return Logits{}, err
+	}
 	if size == unknown || size == batch.N {
 		if err := ctx.Err(); err != nil {
 			return Logits{}, ended(ctx)

@@ -15,7 +15,7 @@
 // or fixed: a batch of another size is cut into pieces and the last one padded.
 // Compare compares the scores of two runtimes; NewHistogram, ChangedLabels and
 // WorstImages say where they differ. A Tracer also shows what the graph's nodes
-// compute on the way: package bisect names the one where two graphs part.
+// compute on the way, as all three runtimes do: package bisect names the one where two graphs part.
 // OpenRuntime opens any runtime by its name.
 //
 // # ONNX Runtime

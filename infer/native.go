@@ -37,7 +37,7 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	if err != nil {
 		return nil, nativeError(err)
 	}
-	return &nativeRuntime{model: model.Path(), ports: ports, evaluator: evaluator, info: Info{
+	return &nativeRuntime{model: model.Path(), source: model, ports: ports, evaluator: evaluator, info: Info{
 		Runtime:  "native",
 		Version:  cli.ModuleVersion,
 		Provider: evaluator.Kernels(),
@@ -48,6 +48,7 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 
 type nativeRuntime struct {
 	model     string
+	source    *onnx.Model // for Trace
 	ports     ports
 	evaluator *native.Evaluator
 	info      Info
@@ -67,26 +68,9 @@ func (r *nativeRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 
 // runOnce runs a batch that has the graph's own batch size, if it has one.
 func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logits, error) {
-	input := &native.Tensor{Data: batch.Pixels}
-	for _, size := range r.ports.shape(l, batch.N, batch.C, batch.H, batch.W) {
-		input.Shape = append(input.Shape, int(size))
-	}
-	if l == channelsLast && batch.C > 1 {
-		input.Data = toChannelsLast(batch)
-	}
-	if onnxpb.TensorProto_DataType(r.ports.inputType) == onnxpb.TensorProto_UINT8 {
-		bytes, err := toBytes(input.Data.([]float32))
-		if err != nil {
-			return Logits{}, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, err)
-		}
-		input.Data = bytes
-	}
-	outputs, err := r.evaluator.Run(ctx, map[string]*native.Tensor{r.ports.input: input})
-	if ctx.Err() != nil {
-		return Logits{}, ended(ctx)
-	}
+	outputs, err := r.runOn(ctx, r.evaluator, batch, l)
 	if err != nil {
-		return Logits{}, nativeError(err)
+		return Logits{}, err
 	}
 	scores, ok := outputs[0].Data.([]float32)
 	if !ok {
@@ -97,6 +81,32 @@ func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Log
 		return Logits{}, fmt.Errorf("%s: output %q has shape %v for %d images: N×K is wanted", r.model, r.ports.output, shape, batch.N)
 	}
 	return Logits{N: batch.N, K: shape[1], Values: scores}, nil
+}
+
+// runOn gives a batch to the model, or a part of it, and returns all outputs.
+func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, batch Batch, l layout) ([]*native.Tensor, error) {
+	input := &native.Tensor{Data: batch.Pixels}
+	for _, size := range r.ports.shape(l, batch.N, batch.C, batch.H, batch.W) {
+		input.Shape = append(input.Shape, int(size))
+	}
+	if l == channelsLast && batch.C > 1 {
+		input.Data = toChannelsLast(batch)
+	}
+	if onnxpb.TensorProto_DataType(r.ports.inputType) == onnxpb.TensorProto_UINT8 {
+		bytes, err := toBytes(input.Data.([]float32))
+		if err != nil {
+			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, err)
+		}
+		input.Data = bytes
+	}
+	outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{r.ports.input: input})
+	if ctx.Err() != nil {
+		return nil, ended(ctx)
+	}
+	if err != nil {
+		return nil, nativeError(err)
+	}
+	return outputs, nil
 }
 
 // nativeError marks an error of package native as ErrUnsupported where it is.

@@ -187,3 +187,39 @@ func BenchmarkNative(b *testing.B) {
 		}
 	}
 }
+
+// TestHugeFixedBatch: a graph that takes nothing but batches of millions does not
+// make a few images as many.
+func TestHugeFixedBatch(t *testing.T) {
+	model, err := LoadModel("../graphs/e1.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := model.Proto.Graph
+	first := graph.Input[0].Type.GetTensorType().Shape.Dim[0]
+	first.Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1 << 20}
+	graph.Node = graph.Node[6:] // from Flatten on
+	graph.Input[0].Type.GetTensorType().Shape.Dim[1].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}
+	graph.Node[1].Input[1] = "w"
+	graph.Node[0].Input[0] = graph.Input[0].GetName()
+	weight, err := onnx.FloatTensor("w", []int64{128, 784}, make([]float32, 128*784))
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph.Initializer = append(graph.Initializer, weight)
+	graph.Output[0].Type.GetTensorType().Shape.Dim[0].Value = first.Value
+	if err := model.Check(); err != nil {
+		t.Fatal(err)
+	}
+	runtime, err := OpenNative(t.Context(), model, NativeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.Close()
+	if _, err := runtime.Run(t.Context(), testBatch(2)); err == nil || !strings.Contains(err.Error(), "open batch dimension") {
+		t.Errorf("%v", err)
+	}
+	if _, err := runtime.(Tracer).Trace(t.Context(), testBatch(2), []string{"logits"}); err == nil || !strings.Contains(err.Error(), "open batch dimension") {
+		t.Errorf("%v", err)
+	}
+}

@@ -28,6 +28,9 @@ func traceInChunks(ctx context.Context, batch Batch, size int, run func(Batch) (
 	if size == unknown {
 		size = batch.N
 	}
+	if err := batch.checkFixed(size); err != nil {
+		return nil, err
+	}
 	var all []Tensor
 	for begin := 0; begin < batch.N; begin += size {
 		if ctx.Err() != nil {

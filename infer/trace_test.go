@@ -1,9 +1,16 @@
 package infer
 
 import (
+	"context"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"slipway/onnx/onnxpb"
 )
 
 // names of the values inside of graphs/e1.onnx, with their sizes for an image.
@@ -11,7 +18,7 @@ var e1Values = map[string][]int{
 	"conv1.output": {32, 24, 24}, "pool1.output": {32, 12, 12}, "relu2.output": {64, 8, 8}, "flatten.output": {1024}, "fc1.output": {128}, "logits": {10},
 }
 
-// TestTrace shows what E1 computes inside in both runtimes: shapes as inferred,
+// TestTrace shows what E1 computes inside in every runtime: shapes as inferred,
 // values that agree, and the scores those of Run. The batch is larger than
 // onnx-go's graph.
 func TestTrace(t *testing.T) {
@@ -38,6 +45,7 @@ func TestTrace(t *testing.T) {
 		defer runtime.Close()
 		tracer, ok := runtime.(Tracer)
 		if !ok {
+			t.Errorf("%s is no Tracer", name)
 			continue
 		}
 		tensors, err := tracer.Trace(t.Context(), batch, names)
@@ -70,8 +78,42 @@ func TestTrace(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if first == nil {
-		t.Fatal("no runtime is a Tracer")
+}
+
+// TestNativeTraceOfWhatItDoesNotSupport asks for a value that the scores do not
+// need and the runtime cannot compute, between two that it can.
+func TestNativeTraceOfWhatItDoesNotSupport(t *testing.T) {
+	model, err := LoadModel("../graphs/e1.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := model.Proto.Graph
+	graph.Node = append(graph.Node, &onnxpb.NodeProto{OpType: proto.String("Hardmax"), Input: []string{"fc1.output"}, Output: []string{"side"}})
+	if err := model.Check(); err != nil {
+		t.Fatal(err)
+	}
+	runtime, err := OpenNative(t.Context(), model, NativeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.Close()
+	tensors, err := runtime.(Tracer).Trace(t.Context(), testBatch(3), []string{"conv1.output", "side", "logits"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tensors[0].Missing != nil || tensors[2].Missing != nil || !slices.Equal(tensors[2].Shape, []int{3, 10}) {
+		t.Errorf("%v, %v", tensors[0].Missing, tensors[2].Missing)
+	}
+	if missing := tensors[1].Missing; missing == nil || !strings.Contains(missing.Error(), "Hardmax") {
+		t.Errorf("the value that is not supported: %v", missing)
+	}
+	if _, err := runtime.(Tracer).Trace(t.Context(), testBatch(3), []string{"nowhere"}); err == nil {
+		t.Error("a value that does not exist is traced")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := runtime.(Tracer).Trace(ended, testBatch(3), []string{"logits"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want the context's error", err)
 	}
 }
 
@@ -100,20 +142,26 @@ func TestTraceOfAFixedBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	native, err := openNative(t, "testdata/fixed4.onnx", NativeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := open.(*onnxRuntime).ports.output
 	for _, n := range []int{3, 4, 10} {
 		var answers [][]Tensor
-		for _, runtime := range []Runtime{fixed, open} {
-			name := runtime.(*onnxRuntime).ports.output
+		for _, runtime := range []Runtime{open, fixed, native} {
 			tensors, err := runtime.(Tracer).Trace(t.Context(), testBatch(n), []string{name})
 			if err != nil {
 				t.Fatal(err)
 			}
 			answers = append(answers, tensors)
 		}
-		if a, b := answers[0][0], answers[1][0]; !slices.Equal(a.Shape, b.Shape) || a.Shape[0] != n {
-			t.Errorf("%d images: shapes %v and %v", n, a.Shape, b.Shape)
-		} else {
-			wantNear(t, "fixed batch", b.Values, a.Values)
+		for _, answer := range answers[1:] {
+			if a, b := answer[0], answers[0][0]; !slices.Equal(a.Shape, b.Shape) || a.Shape[0] != n {
+				t.Errorf("%d images: shapes %v and %v", n, a.Shape, b.Shape)
+			} else {
+				wantNear(t, "fixed batch", b.Values, a.Values)
+			}
 		}
 	}
 }

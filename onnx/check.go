@@ -22,7 +22,8 @@ const (
 // functions, attributes of a wrong type or out of range, and shapes that
 // contradict each other. It is at least as strict as ONNX's own checker where it
 // knows an operator; what it knows is listed by CheckedOperators. A model that
-// passes holds no attribute value known to end a runtime's process.
+// passes holds no attribute value known to end a runtime's process, and no sizes
+// that make a node fill more than 2^28 elements.
 func (m *Model) Check() error {
 	if m == nil || m.Proto == nil {
 		return errors.New("check: there is no model")
@@ -171,7 +172,8 @@ type checker struct {
 	operators  map[string]operator
 	functions  *functionTable
 	result     *analysis
-	inFunction bool // attributes may refer to the function's
+	inFunction bool    // attributes may refer to the function's
+	filled     float64 // elements that nodes make by sizes in the file, of no input
 }
 
 // graph checks a graph; place is empty for the main one, else it ends in ", ".

@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -90,6 +91,36 @@ func TestHostileFiles(t *testing.T) {
 	}
 	at := func(location string) func(hostileFolder) []byte {
 		return external(func(hostileFolder) []string { return []string{"location", location} })
+	}
+	// filling is the sound model with a node more, of initializers and, for nil, of
+	// the logits, N×3, if it is the first input.
+	filling := func(operator string, opset int64, inputs ...*onnxpb.TensorProto) func(hostileFolder) []byte {
+		return changed(func(m *onnxpb.ModelProto, g *onnxpb.GraphProto) {
+			m.OpsetImport[0].Version = proto.Int64(opset)
+			node := nodeOf(operator, nil, []string{"filled"})
+			for i, input := range inputs {
+				name := input.GetName()
+				if input != nil {
+					g.Initializer = append(g.Initializer, input)
+				} else if i == 0 {
+					name = g.Output[0].GetName()
+				}
+				node.Input = append(node.Input, name)
+			}
+			switch {
+			case operator == "Pad" && opset < 11:
+				setInts(node, "pads", 0, 0, 1<<30-1, 0)
+			case operator == "RandomNormal":
+				setInts(node, "shape", 1<<20, 1<<20)
+			}
+			g.Node = append(g.Node, node)
+		})
+	}
+	int64s := func(name string, values ...int64) *onnxpb.TensorProto {
+		return &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)), Dims: []int64{int64(len(values))}, Int64Data: values}
+	}
+	float32s := func(name string, values ...float32) *onnxpb.TensorProto {
+		return &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: []int64{int64(len(values))}, FloatData: values}
 	}
 	var deepGraphs, deepTypes []byte
 	for range 1000 {
@@ -199,6 +230,29 @@ func TestHostileFiles(t *testing.T) {
 		{"16 GB claimed by a padding", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) {
 			setInts(g.Node[0], "pads", 1<<15, 1<<15, 1<<15, 1<<15)
 		}), `MODEL: node 0 (Conv "conv1"): its output float[N×2×65540×65540] would hold more than 2^31 elements`},
+		{"2 TB filled by a shape", filling("ConstantOfShape", 13, int64s("shape", 1<<20, 1<<19)), `MODEL: node 5 (ConstantOfShape): it fills 549755813888 elements by sizes in the file; at most 2^28 are allowed`},
+		{"2 GB filled by a Constant's shape", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) {
+			constant := nodeOf("Constant", nil, []string{"shape"})
+			setInts(constant, "value_ints", 1<<29)
+			g.Node = append(g.Node, constant, nodeOf("ConstantOfShape", []string{"shape"}, []string{"filled"}))
+		}), `MODEL: node 6 (ConstantOfShape): it fills 536870912 elements by sizes in the file; at most 2^28 are allowed`},
+		{"2 GB filled in four pieces", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) {
+			g.Initializer = append(g.Initializer, int64s("shape", 1<<27))
+			for i := range 4 {
+				g.Node = append(g.Node, nodeOf("ConstantOfShape", []string{"shape"}, []string{fmt.Sprintf("filled%d", i)}))
+			}
+		}), `MODEL: node 7 (ConstantOfShape): it and the nodes before it fill 402653184 elements by sizes in the file; at most 2^28 are allowed together`},
+		{"sizes that overflow", filling("ConstantOfShape", 13, int64s("shape", math.MaxInt64, math.MaxInt64, math.MaxInt64)), `MODEL: node 5 (ConstantOfShape): it fills 7.84637716923335e+56 elements by sizes in the file; at most 2^28 are allowed`},
+		{"expanded", filling("Expand", 13, nil, int64s("shape", 1, 1<<30, 1)), `MODEL: node 5 (Expand): it fills 3221225472 elements by sizes in the file; at most 2^28 are allowed`},
+		{"tiled", filling("Tile", 13, nil, int64s("repeats", 1<<14, 1<<14)), `MODEL: node 5 (Tile): it fills 805306368 elements by sizes in the file; at most 2^28 are allowed`},
+		{"padded", filling("Pad", 13, nil, int64s("pads", 0, 0, 1<<29, 0)), `MODEL: node 5 (Pad): it fills 1610612739 elements by sizes in the file; at most 2^28 are allowed`},
+		{"padded by an attribute", filling("Pad", 10, nil), `MODEL: node 5 (Pad): it fills 3221225472 elements by sizes in the file; at most 2^28 are allowed`},
+		{"resized to sizes", filling("Resize", 13, nil, nil, nil, int64s("sizes", 1<<15, 1<<15)), `MODEL: node 5 (Resize): it fills 1073741824 elements by sizes in the file; at most 2^28 are allowed`},
+		{"resized by scales", filling("Resize", 13, nil, nil, float32s("scales", 1<<15, 1<<15)), `MODEL: node 5 (Resize): it fills 3221225472 elements by sizes in the file; at most 2^28 are allowed`},
+		{"upsampled", filling("Upsample", 9, nil, float32s("scales", 1<<15, 1<<15)), `MODEL: node 5 (Upsample): it fills 3221225472 elements by sizes in the file; at most 2^28 are allowed`},
+		{"ranged", filling("Range", 13, int64s("start", 0), int64s("limit", 1<<40), int64s("delta", 2)), `MODEL: node 5 (Range): it fills 549755813888 elements by sizes in the file; at most 2^28 are allowed`},
+		{"one-hot", filling("OneHot", 13, nil, int64s("depth", 1<<30), float32s("values", 0, 1)), `MODEL: node 5 (OneHot): it fills 3221225472 elements by sizes in the file; at most 2^28 are allowed`},
+		{"random", filling("RandomNormal", 13), `MODEL: node 5 (RandomNormal): it fills 1099511627776 elements by sizes in the file; at most 2^28 are allowed`},
 		{"four megabytes of empty nodes", raw(nested(7, 1, bytes.Repeat([]byte{0x0a, 0}, 1<<21))), "MODEL: not a whole ONNX model: at byte 2162693, in graph: node[1081343]: decoding would take more memory than twice the file and 256 MiB; the file is made of tiny parts, as no real model is"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -44,7 +44,7 @@ func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, d
 			}
 		}
 		if node.GetOpType() == "Constant" && canonicalDomain(node.GetDomain()) == "" && len(node.GetOutput()) == 1 {
-			if tensor := findAttribute(node, "value").GetT(); tensor != nil {
+			if tensor := constantOf(node); tensor != nil {
 				names.constants[node.GetOutput()[0]] = tensor
 			}
 		}
@@ -113,6 +113,11 @@ func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outp
 	}
 	if function := c.functions.find(node); function != nil {
 		return nil, true, function.checkCall(node)
+	}
+	if domain == "" && !refers {
+		if err := c.fill(node, names); err != nil {
+			return nil, false, err
+		}
 	}
 	known, ok := c.operators[node.GetOpType()]
 	if !ok || domain != "" || opset < minCheckedOpset || refers {

@@ -14,7 +14,8 @@ import (
 
 // ToNetwork is FromNetwork backwards: it returns the network that the model
 // computes, and its weights, to evaluate or to train on. output names the output
-// that the network ends in; it may be empty where only one output is float32.
+// that the network ends in, or a value inside that a node makes; it may be empty
+// where only one output is float32.
 //
 // A model of FromNetwork gives the layers and names that it was made of, but for
 // Dropout, which an export leaves out, and exports to the same bytes again. Models
@@ -23,7 +24,8 @@ import (
 // classifiers:
 //
 //   - Conv, Relu, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, Flatten,
-//     Gemm, MatMul, Softmax and Dropout become layers;
+//     Gemm, MatMul, Softmax and Dropout become layers, and ReduceMean over a whole
+//     map a pooling;
 //   - BatchNormalization, and Add, Sub, Mul and Div with a constant per channel,
 //     are folded into the Conv, Gemm or MatMul before or after them;
 //   - Reshape, Transpose, Squeeze and Unsqueeze are followed: a dense layer that
@@ -89,7 +91,10 @@ func floatOutput(m *Model, name string) (string, error) {
 			floats = append(floats, value.Name)
 		}
 	}
+	made := func(node *onnxpb.NodeProto) bool { return slices.Contains(node.GetOutput(), name) }
 	switch {
+	case name != "" && slices.ContainsFunc(m.Proto.GetGraph().GetNode(), made):
+		return name, nil
 	case name != "":
 		return "", fmt.Errorf("it has no output %q; there are %s", shorten(name), strings.Join(all, ", "))
 	case len(floats) != 1:

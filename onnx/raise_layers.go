@@ -39,6 +39,8 @@ func raisers() map[string]func(*raising, *onnxpb.NodeProto) (operand, error) {
 		"Gemm":               (*raising).gemm,
 		"MatMul":             (*raising).matMul,
 		"Softmax":            (*raising).softmax,
+		"LogSoftmax":         (*raising).logSoftmax,
+		"ReduceMean":         (*raising).reduceMean,
 		"Dropout":            (*raising).dropout,
 		"BatchNormalization": (*raising).batchNormalization,
 		"Add":                (*raising).arithmetic,

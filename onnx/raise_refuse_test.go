@@ -23,9 +23,13 @@ func TestToNetworkRefuses(t *testing.T) {
 		want  string
 	}{
 		{"operator", features().Node("y = Sigmoid x"), `node 0 (Sigmoid "the_y"): a network has no layer for the operator Sigmoid`},
-		{"end of a classifier", features().Node("y = LogSoftmax x"), `no layer for the operator LogSoftmax`},
+		{"end of a classifier", features().Node("y = LogSoftmax x"), `node 0 (LogSoftmax "the_y"): a network has no layer for the operator LogSoftmax; name its input "x" as the output`},
+		{"mean of a row", image().Node("y = ReduceMean x", graphmaker.Ints("axes", 3)), `node 0 (ReduceMean "the_y"): it takes the mean over axes [3] of 4; a network takes it over a whole map`},
+		{"mean of all", image().Node("y = ReduceMean x"), `(ReduceMean "the_y"): it takes the mean over axes [] of 4`},
+		{"mean of features", features().Node("y = ReduceMean x", graphmaker.Ints("axes", 1)), `over axes [1] of 2`},
+		{"mean of channels", image().Node("a = Conv x w").Node("y = ReduceMean a", graphmaker.Ints("axes", 1, 2)), `of data that are not channels last`},
 		{"dilations", image().Node("y = Conv x w", graphmaker.Ints("dilations", 2, 2)), `node 0 (Conv "the_y"): dilations is [2 2]`},
-		{"group", graphmaker.New(free, 4, 6, 6).Weight("w", -1, 1, 4, 1, 3, 3).Node("y = Conv x w", graphmaker.Int("group", 4)), `(Conv "the_y"): group is 4`},
+		{"group", graphmaker.New(free, 4, 6, 6).Weight("w", -1, 1, 4, 1, 3, 3).Node("y = Conv x w", graphmaker.Int("group", 4)), `node 0 (Conv "the_y"): group is 4; Conv2D has one group, and a weight with zeros for the others would be trained away: infer evaluates`},
 		{"one dimension", graphmaker.New(free, 2, 6).Weight("w", -1, 1, 4, 2, 3).Node("y = Conv x w"), `its input 0 is 2×6 for each image; C×H×W is needed`},
 		{"computed weight", graphmaker.New(free, 2, 3, 3).Node("y = Conv x x"), `its input 1, "x", is computed from the model's input`},
 		{"pads", image().Node("y = Conv x w", graphmaker.Ints("pads", 0, 0, 1, 1)), `(Conv "the_y"): pads is [0 0 1 1]; a network pads both sides alike`},
@@ -75,6 +79,11 @@ func TestToNetworkChoosesTheOutput(t *testing.T) {
 	second := *model.Proto.Graph.Output[0].Name
 	if network, _, err := onnx.ToNetwork(model, second); err != nil || network.Output().String() != "3" {
 		t.Errorf("%v, %v; the nodes that y does not depend on are no part of it", network, err)
+	}
+	// A value inside is an end, too: the logits before a LogSoftmax.
+	model = graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 6, 4).Node("a = MatMul x w").Node("y = LogSoftmax a").Model()
+	if network, _, err := onnx.ToNetwork(model, "a"); err != nil || network.Output().String() != "4" {
+		t.Errorf("%v, %v; want the logits", network, err)
 	}
 	if _, _, err := onnx.ToNetwork(model, "z"); err == nil || !strings.Contains(err.Error(), `it has no output "z"; there are "y"`) {
 		t.Errorf("%v", err)

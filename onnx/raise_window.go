@@ -22,7 +22,7 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, fmt.Errorf("its weight is %v; a network has convolutions of two dimensions alone", builder.Shape(weight.dims))
 	}
 	if group := r.call(node).integer("group", 1); group != 1 {
-		return operand{}, fmt.Errorf("group is %d; Conv2D has one group", group)
+		return operand{}, fmt.Errorf("group is %d; Conv2D has one group, and a weight with zeros for the others would be trained away: infer evaluates the model as it is", group)
 	}
 	if weight.dims[1] != r.shape[0] {
 		return operand{}, fmt.Errorf("its weight %v is for %d channels, but there are %d", builder.Shape(weight.dims), weight.dims[1], r.shape[0])

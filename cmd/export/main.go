@@ -27,6 +27,13 @@ NAME/ with the card, ONNX test data and the trainer's answers.
 
   export                                   # every run of runs/ named e1 or e2
   export -run runs/mine -o mine.onnx -verify onnxruntime
+  export -run runs/mine -o mine.onnx -verify all         # in every runtime there is
+
+-verify takes names, separated by commas. %s run in this program;
+%s
+are brought by scripts/conformance, each in a pinned version into a folder of its
+own, and so are %s, which all leaves out. One that differs, or that
+cannot be installed, ends the export before anything is written.
 
 Flags:
 `
@@ -61,7 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if code, done := cli.Parsed("export", err, err == nil && o.version, stdout, stderr); done {
 		return code
 	}
-	if err := exportAll(ctx, o, stdout); err != nil {
+	if err := exportAll(ctx, o, stdout, stderr); err != nil {
 		return cli.Fail(stderr, "export", err)
 	}
 	return cli.ExitOK
@@ -69,12 +76,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
-	flags := cli.NewFlagSet("export", usage, stderr)
+	flags := cli.NewFlagSet("export", fmt.Sprintf(usage, strings.Join(export.Runtimes(), ", "),
+		strings.Join(export.ForeignRuntimes(), ", "), strings.Join(export.OptionalRuntimes(), ", ")), stderr)
 	flags.StringVar(&o.run, "run", "", "`folder` of the run; every e1 and e2 in -runs if empty")
 	flags.StringVar(&o.output, "o", "", "the ONNX `file` of -run; the run's name in -graphs if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
-	verify := flags.String("verify", "all", "runtimes that must agree: all, none, or some of "+strings.Join(export.Runtimes(), ","))
+	verify := flags.String("verify", "onnxruntime,onnx-go", "`runtimes` that must agree: names, all, or none")
 	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
@@ -91,23 +99,37 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	case o.tolerance < 0 || o.tolerance >= 1:
 		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
 	}
-	switch *verify {
-	case "all":
-		o.verify = export.Runtimes()
-	case "none":
-	default:
-		o.verify = strings.Split(*verify, ",")
-		for _, name := range o.verify {
-			if !slices.Contains(export.Runtimes(), name) {
-				return nil, fmt.Errorf("-verify: unknown runtime %q%s; there are %s", name, nearest.Hint(name, export.Runtimes()), strings.Join(export.Runtimes(), ", "))
+	var err error
+	o.verify, err = runtimes(*verify)
+	return o, err
+}
+
+// runtimes returns the names that -verify lists, each once.
+func runtimes(list string) ([]string, error) {
+	if list == "none" {
+		return nil, nil
+	}
+	all := slices.Concat(export.Runtimes(), export.ForeignRuntimes())
+	known := slices.Concat(all, export.OptionalRuntimes())
+	var chosen []string
+	for _, name := range strings.Split(list, ",") {
+		names := []string{name}
+		if name == "all" {
+			names = all
+		} else if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("-verify: unknown runtime %q%s; there are %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
+		}
+		for _, name := range names {
+			if !slices.Contains(chosen, name) {
+				chosen = append(chosen, name)
 			}
 		}
 	}
-	return o, nil
+	return chosen, nil
 }
 
 // exportAll exports the run asked for, or every run of an experiment.
-func exportAll(ctx context.Context, o *options, stdout io.Writer) error {
+func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	runs := []string{o.run}
 	if o.run == "" {
 		runs = nil
@@ -125,6 +147,12 @@ func exportAll(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	script := ""
+	if slices.ContainsFunc(o.verify, func(name string) bool { return !slices.Contains(export.Runtimes(), name) }) {
+		if script, err = export.FindConformance(); err != nil {
+			return fmt.Errorf("-verify: %w", err)
+		}
+	}
 	for _, path := range runs {
 		dir, err := train.OpenRun(path)
 		if err != nil {
@@ -137,7 +165,7 @@ func exportAll(ctx context.Context, o *options, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "%s → %s\n", path, output)
 		err = export.Run(ctx, dir, export.Options{
 			Output: output, Verify: o.verify, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
-			ProducerVersion: cli.ModuleVersion, Messages: stdout,
+			Conformance: script, ProducerVersion: cli.ModuleVersion, Messages: stdout, Progress: stderr,
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)

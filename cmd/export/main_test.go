@@ -18,8 +18,9 @@ import (
 	"slipway/train"
 )
 
-// smallRun trains a small network on 640 test images and saves it as a run.
-func smallRun(t *testing.T) (path string) {
+// smallRun trains a small network on 640 test images, fed by the formula, and saves
+// it as a run.
+func smallRun(t *testing.T, pixels string) (path string) {
 	t.Helper()
 	ctx := t.Context()
 	set, err := dataset.Open(ctx, "t10k", dataset.Options{})
@@ -40,7 +41,7 @@ func smallRun(t *testing.T) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := train.New(network, some, train.Config{Data: "t10k", Epochs: 2, Seed: 3}, nil)
+	trainer, err := train.New(network, some, train.Config{Data: "t10k", Epochs: 2, Seed: 3, Pixels: pixels}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func runExport(args ...string) (code int, stdout, stderr string) {
 }
 
 func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
-	path := smallRun(t)
+	path := smallRun(t, "")
 	output := filepath.Join(t.TempDir(), "graphs", "small.onnx")
 	if err := os.MkdirAll(filepath.Dir(output), 0o777); err != nil {
 		t.Fatal(err)
@@ -156,7 +157,7 @@ func floatBytes(values []float32) []byte {
 // A runtime that answers further apart than the tolerance stops the export
 // before anything is written.
 func TestDisagreementWritesNothing(t *testing.T) {
-	path := smallRun(t)
+	path := smallRun(t, "")
 	dir := t.TempDir()
 	code, _, errs := runExport("-run", path, "-o", filepath.Join(dir, "small.onnx"), "-verify", "onnxruntime", "-tolerance", "1e-12")
 	if code != cli.ExitFailure || !strings.Contains(errs, "does not answer as the trainer does") || !strings.Contains(errs, "nothing was written") {
@@ -169,7 +170,7 @@ func TestDisagreementWritesNothing(t *testing.T) {
 
 func TestBadInput(t *testing.T) {
 	empty := t.TempDir()
-	damaged := smallRun(t)
+	damaged := smallRun(t, "")
 	checkpoints, err := filepath.Glob(filepath.Join(damaged, "checkpoints", "*"))
 	if err != nil || len(checkpoints) == 0 {
 		t.Fatal(checkpoints, err)

@@ -86,7 +86,7 @@ func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, change fu
 // TestPlantedDefects plants defects that a converter or a slip of the hand makes
 // into E1, and wants each found three times: by -cross-validate, which holds the
 // graph against the trainer's logits, by compare, and by the bisection, which must
-// name the node.
+// name the node in one runtime, in the other, and between the two.
 func TestPlantedDefects(t *testing.T) {
 	needLibrary(t)
 	const images = 64
@@ -168,20 +168,24 @@ func TestPlantedDefects(t *testing.T) {
 			if !strings.Contains(stdout, test.different) {
 				t.Errorf("compare does not say %q:\n%s", test.different, stdout)
 			}
-			_, stdout, _ = runCommand(t, "compare", e1Graph, model, "-data", data, "-device", "cpu", "-json")
-			bisection, ok := decoded(t, stdout)["bisection"].(map[string]any)
-			if !ok {
-				t.Fatalf("no bisection in %s", stdout)
-			}
-			if test.node == "" {
-				if len(bisection["structure"].([]any)) != 1 {
-					t.Errorf("structure: %v", bisection["structure"])
+			for _, runtimes := range []string{"onnxruntime", "native", "native,onnxruntime"} {
+				_, stdout, _ = runCommand(t, "compare", e1Graph, model, "-runtimes", runtimes, "-data", data, "-device", "cpu", "-json")
+				bisection, ok := decoded(t, stdout)["bisection"].(map[string]any)
+				if !ok {
+					t.Fatalf("no bisection in %s", stdout)
 				}
-				return
-			}
-			node, ok := bisection["node"].(map[string]any)
-			if !ok || node["name"] != test.node || node["inputs_equal"] != true || len(bisection["structure"].([]any)) != 0 {
-				t.Errorf("the bisection names %v, want %s with equal inputs", bisection["node"], test.node)
+				if test.node == "" {
+					if len(bisection["structure"].([]any)) != 1 {
+						t.Errorf("structure: %v", bisection["structure"])
+					}
+					continue
+				}
+				node, ok := bisection["node"].(map[string]any)
+				// Two runtimes' inputs agree, but not to the last bit.
+				equal := node["inputs_equal"] == true || runtimes == "native,onnxruntime" && node["inputs_agree"] == true
+				if !ok || node["name"] != test.node || !equal || len(bisection["structure"].([]any)) != 0 {
+					t.Errorf("in %s the bisection names %v, want %s with equal inputs", runtimes, bisection["node"], test.node)
+				}
 			}
 		})
 	}

@@ -120,7 +120,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.device, "device", "auto", "auto, cpu or cuda")
 	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
 	flags.StringVar(&o.from, "from", "", "start from the network and the weights in this ONNX `file`; the experiment's training settings stay")
-	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several")
+	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several, or of a value inside")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the run of that name")
 	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")
 	flags.IntVar(&c.KeepCheckpoints, "keep", 3, "checkpoints kept")

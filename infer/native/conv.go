@@ -163,7 +163,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*T
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config := kernel.Conv2DConfig{Direct: true, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters, ReLU: c.relu}
+	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters, ReLU: c.relu}
 	config.Height, config.Width = pair(f.in, 1)
 	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)

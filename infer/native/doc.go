@@ -20,7 +20,7 @@
 // depends on no input, and joins Conv, Relu and MaxPool, and MatMul or Gemm, Add
 // and Relu, where nothing else uses what is between. Run walks the steps. Each
 // keeps plans of internal/kernel for the shapes last seen, so that a second batch
-// allocates next to nothing; a plan that does not exist, such as that of a dilated
+// allocates next to nothing and finds the weights packed; a plan that does not exist, such as that of a dilated
 // convolution, is replaced by plain loops. Between operators that allow it, images
 // stay channels last, as the kernels want them.
 //
@@ -35,6 +35,7 @@
 //
 // # Hostile models
 //
-// Memory is counted before it is allocated, and bounded by Options.MemoryLimit.
+// Memory is counted before it is allocated, and bounded by Options.MemoryLimit;
+// what depends on no input is bounded by the size of the weights, too.
 // Nothing in a model makes the process end; the context ends what takes long.
 package native

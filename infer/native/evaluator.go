@@ -9,10 +9,16 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/internal/kernel"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
+
+// foldedMemory is how many bytes, beside four times the initializers', may be
+// computed once from constants: a few sizes in a small file cannot ask for more.
+const foldedMemory = 256 << 20
 
 // DefaultMemoryLimit is how many bytes an Evaluator may use for what it computes,
 // 4 GiB: no model of a test suite or of this project comes near it.
@@ -28,7 +34,8 @@ type Options struct {
 	// Kernels names the kernel set, as kernel.Select does; empty for the preferred one.
 	Kernels string
 	// MemoryLimit bounds, in bytes, what is allocated beside the model's weights;
-	// DefaultMemoryLimit when 0.
+	// DefaultMemoryLimit when 0. What depends on no input may take 256 MiB of it, and
+	// more where the weights are large.
 	MemoryLimit int
 }
 
@@ -72,7 +79,9 @@ func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, e
 	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}}
 	r, err := e.newRun(ctx)
 	if err == nil {
+		e.arena.limit = min(options.MemoryLimit, foldedMemory+4*weightBytes(model))
 		e.program, err = compile(model, options.Outputs, r)
+		e.arena.limit = options.MemoryLimit
 	}
 	if err != nil {
 		engine.Pool.Close()
@@ -82,6 +91,15 @@ func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, e
 		return nil, fmt.Errorf("%s: %w: %w", label, ErrUnsupported, err)
 	}
 	return e, nil
+}
+
+// weightBytes returns the bytes of the model's initializers, 2 GiB at most.
+func weightBytes(model *onnx.Model) int {
+	bytes := 0
+	for _, tensor := range model.Proto.GetGraph().GetInitializer() {
+		bytes += proto.Size(tensor)
+	}
+	return bytes
 }
 
 func (e *Evaluator) newRun(ctx context.Context) (*run, error) {

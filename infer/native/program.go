@@ -246,7 +246,7 @@ func (c *compiler) fold(s step, proto *onnxpb.NodeProto) error {
 	}
 	out, err := s.compute(c.run, in)
 	if err != nil {
-		return err
+		return fmt.Errorf("computed once, as it depends on no input: %w", err)
 	}
 	for i, name := range proto.GetOutput() {
 		if name == "" || c.uses[name] == 0 {

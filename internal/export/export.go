@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,22 +30,26 @@ import (
 type Options struct {
 	// Output is the ONNX file; a folder of its name without .onnx goes beside it.
 	Output string
-	// Verify names the runtimes that must agree: onnxruntime, onnx-go. None
-	// skips the comparison.
+	// Verify names the runtimes that must agree, of Runtimes, ForeignRuntimes and
+	// OptionalRuntimes. None skips the comparison.
 	Verify []string
 	// Tolerance is the largest logit difference allowed, as a fraction of the
 	// logits' range; infer.DefaultTolerance if zero.
 	Tolerance float64
 	// Worker is the command that serves onnx-go, as infer.ONNXGoOptions has it.
 	Worker []string
+	// Conformance is the script that runs ForeignRuntimes, as FindConformance finds
+	// it; needed where Verify names one.
+	Conformance string
 	// ProducerVersion is written into the model.
 	ProducerVersion string
-	// Messages takes a line for each thing done. May be nil.
-	Messages io.Writer
+	// Messages takes a line for each thing done, Progress what Conformance says
+	// meanwhile. Either may be nil.
+	Messages, Progress io.Writer
 }
 
-// Runtimes lists what Options.Verify may name.
-func Runtimes() []string { return []string{"onnxruntime", "onnx-go"} }
+// Runtimes lists the runtimes that this program itself runs.
+func Runtimes() []string { return infer.RuntimeNames() }
 
 // graph is what an export is made of.
 type graph struct {
@@ -171,6 +176,12 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 	if err := os.WriteFile(path, g.bytes, 0o666); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
+	if err := os.Mkdir(folder(path), 0o777); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	if err := g.writeLogits(folder(path)); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
 	model, err := infer.LoadModel(path)
 	if err != nil {
 		return err
@@ -180,33 +191,37 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 		tolerance = infer.DefaultTolerance
 	}
 	say("trainer: Accuracy = %.2f %%", 100*g.answer.Accuracy)
+	var foreign []string
 	for _, name := range options.Verify {
+		if !slices.Contains(Runtimes(), name) {
+			foreign = append(foreign, name)
+			continue
+		}
 		a, err := g.ask(ctx, name, model, options.Worker, tolerance)
 		if err != nil {
 			return fmt.Errorf("verify with %s: %w", name, err)
 		}
-		say("%s %s (%s): Accuracy = %.2f %%, %d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
-			a.info.Runtime, a.info.Version, a.info.Provider, 100*float64(a.correct)/float64(g.test.Len()),
-			a.comparison.LabelsDiffer, a.comparison.MaxAbsDiff, a.comparison.MaxRelDiff, a.speed)
+		say("%s", a.line(g.test.Len()))
 		if !a.comparison.Agree() {
 			return fmt.Errorf("%s does not answer as the trainer does: %s; nothing was written", name, a.comparison.Reason())
 		}
 		g.answers = append(g.answers, a)
 	}
-	return nil
+	if len(foreign) == 0 {
+		return nil
+	}
+	return g.askForeign(ctx, foreign, path, tolerance, options, say)
+}
+
+// line says how the runtime agreed, over so many images.
+func (a answer) line(images int) string {
+	return fmt.Sprintf("%s %s (%s): Accuracy = %.2f %%, %d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
+		a.info.Runtime, a.info.Version, a.info.Provider, 100*float64(a.correct)/float64(images),
+		a.comparison.LabelsDiffer, a.comparison.MaxAbsDiff, a.comparison.MaxRelDiff, a.speed)
 }
 
 func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, worker []string, tolerance float64) (answer, error) {
-	var runtime infer.Runtime
-	var err error
-	switch name {
-	case "onnxruntime":
-		runtime, err = infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
-	case "onnx-go":
-		runtime, err = infer.OpenONNXGo(ctx, model, infer.ONNXGoOptions{Command: worker})
-	default:
-		return answer{}, fmt.Errorf("unknown runtime; there are %s", strings.Join(Runtimes(), ", "))
-	}
+	runtime, err := infer.OpenRuntime(ctx, name, model, infer.RuntimeOptions{Device: infer.DeviceCPU, Worker: worker})
 	if err != nil {
 		return answer{}, err
 	}
@@ -244,15 +259,10 @@ func (g *graph) write(output string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	logits := g.trainerLogits()
-	err := safetensors.Write(filepath.Join(dir, "trainer_logits.safetensors"), &safetensors.File{
-		Metadata: map[string]string{"data": g.test.Name, "model_sha256": g.digest()},
-		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", []int{logits.N, logits.K}, logits.Values)},
-	})
-	if err != nil {
+	if err := g.writeLogits(dir); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	if err := g.writeTestData(dir, logits); err != nil {
+	if err := g.writeTestData(dir, g.trainerLogits()); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := atomicfile.WriteBytes(filepath.Join(dir, "README.md"), []byte(g.card())); err != nil {
@@ -266,6 +276,15 @@ func (g *graph) write(output string) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	return g.model.Write(output)
+}
+
+// writeLogits writes the trainer's own answers to the test images.
+func (g *graph) writeLogits(dir string) error {
+	logits := g.trainerLogits()
+	return safetensors.Write(filepath.Join(dir, "trainer_logits.safetensors"), &safetensors.File{
+		Metadata: map[string]string{"data": g.test.Name, "model_sha256": g.digest()},
+		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", []int{logits.N, logits.K}, logits.Values)},
+	})
 }
 
 func (g *graph) digest() string {

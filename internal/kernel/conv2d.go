@@ -49,6 +49,9 @@ type Conv2DConfig struct {
 	// Direct computes every sum as it is written. Otherwise the forward pass may use Winograd's minimal filtering, whose
 	// rounding errors are a few times larger and differ between equal positions.
 	Direct bool
+	// ConstantWeights promises that every Forward is given the same weights: a Direct plan keeps them as the first one packed
+	// them. The bias may change.
+	ConstantWeights bool
 }
 
 // Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
@@ -69,6 +72,7 @@ type Conv2D struct {
 
 	columns panels
 	packed  []float32 // weights as the product reads them
+	kept    bool      // packed holds the constant weights
 	bias    []float32
 	index   []uint16 // where each maximum came from
 	images  int      // a forward item's images
@@ -215,7 +219,10 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 
 // forwardDirectly shares the work by groups of images or, where there are too few for the threads, by blocks of them.
 func (c *Conv2D) forwardDirectly() {
-	c.engine.Pool.Run(c.columns.count(), c.packTask)
+	if !c.kept {
+		c.engine.Pool.Run(c.columns.count(), c.packTask)
+		c.kept = c.config.ConstantWeights
+	}
 	groups := ceil(c.config.Batch, c.images)
 	if groups >= 2*c.engine.Pool.Threads() {
 		c.reserve(c.images)

@@ -15,35 +15,35 @@ func window(height, width, strideHeight, strideWidth, paddingHeight, paddingWidt
 
 // convolutions are ordinary and adversarial shapes: batch, height, width, channels, filters, kernel, stride, padding.
 var convolutions = []Conv2DConfig{
-	{2, 8, 8, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false},
-	{3, 28, 28, 1, 32, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false},
-	{5, 12, 12, 32, 64, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false},
-	{5, 8, 8, 32, 64, 5, 5, 1, 1, 0, 0, true, nil, false},
-	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, false, nil, false},
-	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false},
-	{2, 5, 7, 3, 5, 5, 7, 1, 1, 0, 0, true, nil, false},
-	{2, 7, 6, 5, 17, 3, 2, 2, 3, 1, 1, true, nil, false},
-	{3, 9, 9, 17, 3, 2, 2, 3, 3, 0, 0, false, nil, false},
-	{2, 6, 5, 64, 10, 1, 1, 1, 1, 0, 0, true, nil, false},
-	{1, 10, 11, 3, 24, 3, 3, 2, 2, 1, 1, true, window(3, 3, 2, 2, 1, 1), false},
-	{2, 9, 8, 17, 20, 3, 3, 1, 1, 1, 1, false, window(2, 3, 1, 2, 0, 1), false},
-	{4, 4, 4, 2, 6, 3, 3, 1, 1, 1, 1, true, window(4, 4, 4, 4, 0, 0), false},
-	{2, 20, 20, 4, 9, 3, 3, 1, 1, 0, 0, true, window(18, 18, 1, 1, 0, 0), false},
-	{3, 7, 7, 6, 16, 5, 5, 1, 1, 2, 2, true, window(2, 2, 2, 2, 0, 0), false},
-	{1, 5, 5, 100, 33, 3, 3, 1, 1, 1, 1, true, window(2, 2, 2, 2, 0, 0), false},
-	{1, 4, 4, 65, 31, 3, 3, 1, 1, 1, 1, true, nil, false},
-	{2, 3, 3, 2, 8, 1, 1, 2, 2, 0, 0, false, nil, false},
-	{2, 6, 6, 2, 3, 3, 3, 5, 5, 4, 4, true, nil, false},
-	{2, 11, 3, 3, 2, 11, 3, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false},
-	{7, 2, 2, 8, 4, 2, 2, 1, 1, 1, 1, true, nil, false},
-	{2, 32, 32, 3, 32, 3, 3, 2, 2, 1, 1, true, nil, false},
-	{2, 6, 6, 5, 12, 7, 7, 1, 1, 3, 3, true, window(2, 2, 2, 2, 1, 1), false},
-	{3, 14, 15, 32, 48, 3, 3, 1, 1, 1, 1, true, nil, false},
-	{5, 6, 7, 16, 16, 4, 4, 1, 1, 0, 0, true, window(2, 2, 1, 1, 0, 0), false},
-	{5, 6, 7, 16, 80, 5, 5, 1, 1, 2, 2, false, window(3, 3, 2, 2, 1, 1), false},
-	{11, 14, 14, 6, 16, 5, 5, 1, 1, 0, 0, true, nil, false},
-	{3, 9, 7, 3, 20, 3, 4, 2, 1, 1, 2, true, nil, false},
-	{1, 8, 6, 12, 70, 5, 3, 1, 2, 0, 1, false, nil, false},
+	{2, 8, 8, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false},
+	{3, 28, 28, 1, 32, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false},
+	{5, 12, 12, 32, 64, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false},
+	{5, 8, 8, 32, 64, 5, 5, 1, 1, 0, 0, true, nil, false, false},
+	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, false, nil, false, false},
+	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false, false},
+	{2, 5, 7, 3, 5, 5, 7, 1, 1, 0, 0, true, nil, false, false},
+	{2, 7, 6, 5, 17, 3, 2, 2, 3, 1, 1, true, nil, false, false},
+	{3, 9, 9, 17, 3, 2, 2, 3, 3, 0, 0, false, nil, false, false},
+	{2, 6, 5, 64, 10, 1, 1, 1, 1, 0, 0, true, nil, false, false},
+	{1, 10, 11, 3, 24, 3, 3, 2, 2, 1, 1, true, window(3, 3, 2, 2, 1, 1), false, false},
+	{2, 9, 8, 17, 20, 3, 3, 1, 1, 1, 1, false, window(2, 3, 1, 2, 0, 1), false, false},
+	{4, 4, 4, 2, 6, 3, 3, 1, 1, 1, 1, true, window(4, 4, 4, 4, 0, 0), false, false},
+	{2, 20, 20, 4, 9, 3, 3, 1, 1, 0, 0, true, window(18, 18, 1, 1, 0, 0), false, false},
+	{3, 7, 7, 6, 16, 5, 5, 1, 1, 2, 2, true, window(2, 2, 2, 2, 0, 0), false, false},
+	{1, 5, 5, 100, 33, 3, 3, 1, 1, 1, 1, true, window(2, 2, 2, 2, 0, 0), false, false},
+	{1, 4, 4, 65, 31, 3, 3, 1, 1, 1, 1, true, nil, false, false},
+	{2, 3, 3, 2, 8, 1, 1, 2, 2, 0, 0, false, nil, false, false},
+	{2, 6, 6, 2, 3, 3, 3, 5, 5, 4, 4, true, nil, false, false},
+	{2, 11, 3, 3, 2, 11, 3, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false, false},
+	{7, 2, 2, 8, 4, 2, 2, 1, 1, 1, 1, true, nil, false, false},
+	{2, 32, 32, 3, 32, 3, 3, 2, 2, 1, 1, true, nil, false, false},
+	{2, 6, 6, 5, 12, 7, 7, 1, 1, 3, 3, true, window(2, 2, 2, 2, 1, 1), false, false},
+	{3, 14, 15, 32, 48, 3, 3, 1, 1, 1, 1, true, nil, false, false},
+	{5, 6, 7, 16, 16, 4, 4, 1, 1, 0, 0, true, window(2, 2, 1, 1, 0, 0), false, false},
+	{5, 6, 7, 16, 80, 5, 5, 1, 1, 2, 2, false, window(3, 3, 2, 2, 1, 1), false, false},
+	{11, 14, 14, 6, 16, 5, 5, 1, 1, 0, 0, true, nil, false, false},
+	{3, 9, 7, 3, 20, 3, 4, 2, 1, 1, 2, true, nil, false, false},
+	{1, 8, 6, 12, 70, 5, 3, 1, 2, 0, 1, false, nil, false, false},
 }
 
 type convolutionTensors struct {
@@ -132,8 +132,8 @@ func TestConv2DChannels(t *testing.T) {
 		}
 		for n := 1; n <= 2*engine.Set.panel()+1; n += step {
 			for _, pool := range []*Window{nil, window(2, 2, 2, 2, 0, 0)} {
-				compareConvolution(t, engine, Conv2DConfig{2, 4, 5, n, 3, 3, 3, 1, 1, 1, 1, true, pool, false}, uint64(n))
-				compareConvolution(t, engine, Conv2DConfig{2, 5, 4, 3, n, 2, 3, 1, 1, 0, 1, true, pool, false}, uint64(n))
+				compareConvolution(t, engine, Conv2DConfig{2, 4, 5, n, 3, 3, 3, 1, 1, 1, 1, true, pool, false, false}, uint64(n))
+				compareConvolution(t, engine, Conv2DConfig{2, 5, 4, 3, n, 2, 3, 1, 1, 0, 1, true, pool, false, false}, uint64(n))
 			}
 		}
 	}
@@ -193,8 +193,8 @@ func TestConv2DTies(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		// A constant image makes all positions of a window equal: the first one gets the gradient.
 		for _, f := range []Conv2DConfig{
-			{2, 12, 12, 8, 24, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false},
-			{2, 9, 9, 3, 7, 3, 3, 1, 1, 0, 0, false, window(3, 3, 2, 2, 0, 0), false},
+			{2, 12, 12, 8, 24, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false},
+			{2, 9, 9, 3, 7, 3, 3, 1, 1, 0, 0, false, window(3, 3, 2, 2, 0, 0), false, false},
 		} {
 			r := rand.New(rand.NewPCG(1, 1))
 			x := make([]float32, f.Batch*f.Height*f.Width*f.Channels)
@@ -251,7 +251,7 @@ func TestConv2DAllocatesNothing(t *testing.T) {
 
 func TestConv2DRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
-	good := Conv2DConfig{1, 4, 4, 1, 1, 3, 3, 1, 1, 0, 0, false, nil, false}
+	good := Conv2DConfig{1, 4, 4, 1, 1, 3, 3, 1, 1, 0, 0, false, nil, false, false}
 	for name, change := range map[string]func(*Conv2DConfig){
 		"no batch":          func(f *Conv2DConfig) { f.Batch = 0 },
 		"kernel too large":  func(f *Conv2DConfig) { f.KernelWidth = 5 },
@@ -296,4 +296,44 @@ func FuzzConv2D(f *testing.F) {
 		}
 		compareConvolution(t, engine, c, uint64(batch))
 	})
+}
+
+// TestConstantWeights: a plan that packs its weights once gives the bits of one that packs them at every Forward, for other
+// images and another bias, whether the weights are then as they were or not.
+func TestConstantWeights(t *testing.T) {
+	for _, f := range convolutions {
+		f.Direct = true
+		eachEngine(t, func(t *testing.T, engine Engine) {
+			plain, err := NewConv2D(engine, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			constant := f
+			constant.ConstantWeights = true
+			keeping, err := NewConv2D(engine, constant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := rand.New(rand.NewPCG(7, 8))
+			w, b := random(r, f.Filters*plain.depth), random(r, f.Filters)
+			given := append([]float32(nil), w...)
+			for range 3 {
+				x := random(r, plain.sizeX())
+				want, got := make([]float32, plain.sizeY()), make([]float32, plain.sizeY())
+				if err := plain.Forward(want, x, w, b); err != nil {
+					t.Fatal(err)
+				}
+				if err := keeping.Forward(got, x, given, b); err != nil {
+					t.Fatal(err)
+				}
+				for i := range want {
+					if math.Float32bits(want[i]) != math.Float32bits(got[i]) {
+						t.Fatalf("%+v: element %d is %v, want %v", f, i, got[i], want[i])
+					}
+				}
+				clear(given) // it was promised to stay, and is not read again
+				b[0]++
+			}
+		})
+	}
 }

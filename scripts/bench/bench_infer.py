@@ -5,17 +5,20 @@ is not the faster one.
 The sides take turns, round after round: a tool that times one command and then the next would count a machine that slows
 down for the second one. Both have the CPUs that this script has, and one thread for each. Every run is a fresh process; the
 files that it reads are in the system's cache, as after any first run. The script is timed with infer's batch size, 64, and
-with others, and the comparison is with its fastest.
+with others, and the comparison is with its fastest. Where hyperfine is installed it times the two again, in its own way.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import machine
@@ -54,7 +57,35 @@ def run(command):
     return wall, cpu, accuracy[1]
 
 
-def markdown(options, sides, fastest, others):
+def hyperfine(options, commands):
+    """What hyperfine measures of the commands, one after the other: its own command line and a result for each. None where it
+    is not installed."""
+    if not shutil.which("hyperfine"):
+        return None
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        # No shell, whose start would be timed, too.
+        measured = ["hyperfine", "--shell=none", "--warmup", "2", "--runs", str(max(2, options.rounds)), "--style", "basic",
+                    *map(shlex.join, commands)]
+        done = subprocess.run([*measured, "--export-json", report.name], cwd=machine.ROOT, env=machine.clean_environment(), capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"bench-infer: hyperfine: exit {done.returncode}\n{done.stderr}")
+        results = json.loads(pathlib.Path(report.name).read_text())["results"]
+    version = subprocess.run(["hyperfine", "--version"], capture_output=True, text=True).stdout.strip()
+    return {"version": version, "command": measured, "results": results}
+
+
+def hyperfine_lines(sides, found):
+    """The section on hyperfine; found is of the sides, in their order."""
+    if found is None:
+        return ["hyperfine was not installed; with it (Debian's package hyperfine, or cargo install hyperfine) it times the two as well."]
+    rows = ["| process | seconds, mean ± σ | min | max | mean by infer's |", "| --- | ---: | ---: | ---: | ---: |"]
+    for side, result in zip(sides, found["results"]):
+        rows.append(f"| {side['name']} | {result['mean']:.3f} ± {result['stddev']:.3f} | {result['min']:.3f} | {result['max']:.3f} | "
+                    f"{result['mean'] / found['results'][0]['mean']:.2f} |")
+    return [f"The same two by {found['version']}, one after the other:", "\n".join(rows), "```\n" + readable(found["command"]) + "\n```"]
+
+
+def markdown(options, sides, fastest, others, found):
     ours = sides[0]
     ratio = statistics.median(fastest["wall"]) / statistics.median(ours["wall"])
     load = f"{others:.2f} cores were used by others meanwhile" if others is not None else "the load by others is not known"
@@ -68,13 +99,13 @@ def markdown(options, sides, fastest, others):
         rows.append(f"| {side['name']} | {min(side['wall']):.3f} | {statistics.median(side['wall']):.3f} | "
                     f"{statistics.median(side['cpu']):.3f} | {statistics.median(side['wall']) / statistics.median(ours['wall']):.2f} |")
     lines += ["\n".join(rows), f"All count {ours['accuracy']} % of the images right. The script's fastest takes {ratio:.2f} times as long as infer.",
-              "Commands:", "```\n" + "\n".join(readable(side["command"]) for side in sides) + "\n```"]
+              "Commands:", "```\n" + "\n".join(readable(side["command"]) for side in sides) + "\n```", *hyperfine_lines([sides[0], fastest], found)]
     return "\n\n".join(lines) + "\n"
 
 
 def readable(command):
     """The command as it is typed in the project's folder."""
-    return shlex.join(str(part).replace(str(machine.ROOT) + "/", "") for part in command)
+    return shlex.join(map(str, command)).replace(str(machine.ROOT) + "/", "")
 
 
 def main():
@@ -104,9 +135,10 @@ def main():
     elapsed = time.perf_counter() - start
     others = None if before is None else max(0.0, (machine.busy_ticks() - before) / machine.TICKS - own) / elapsed
     fastest = min(sides[1:], key=lambda side: statistics.median(side["wall"]))
+    found = hyperfine(options, [sides[0]["command"], fastest["command"]])
     folder = machine.CACHE / "quick" if options.quick else machine.DOCS
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "infer.md").write_text(markdown(options, sides, fastest, others))
+    (folder / "infer.md").write_text(markdown(options, sides, fastest, others, found))
     print((folder / "infer.md").read_text())
     print(f"bench-infer: written: {folder / 'infer.md'}", file=sys.stderr)
     if statistics.median(sides[0]["wall"]) >= statistics.median(fastest["wall"]):

@@ -1,5 +1,7 @@
 """Brings runtimes by name, in pinned versions, each into its own folder. A second call does nothing."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -10,7 +12,7 @@ import sys
 
 from places import CACHE, ROOT
 
-LIMIT = 1800  # seconds for one step
+LIMIT = 7200  # seconds for one step: tract takes half an hour of a core to build
 STAMP = "installed"  # holds the pins; written last, so it says that the folder is whole
 
 
@@ -39,6 +41,15 @@ def size(*paths, without=()):
         total += sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink()
                      and not any(part in without for part in file.parts))
     return total / 1e6
+
+
+@contextlib.contextmanager
+def alone():
+    """Lets no other run install at the same time: both would make the same folder."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def once(name, pins, make):
@@ -112,12 +123,12 @@ def java(name, source, artifact):
     return size(once(name, artifact + source.read_text(), make) / "jars")
 
 
-def slipway():
-    """infer, which make builds, and the library that setup-onnxruntime brings."""
+def slipway(library):
+    """infer, which make builds, and the library that setup-onnxruntime brings where it is used."""
     infer = ROOT / "bin" / "infer"
     if not infer.is_file():
         raise Failed("bin/infer is not built: make build")
-    return size(infer, ROOT / ".cache" / "onnxruntime" / pinned_onnxruntime())
+    return size(infer, *([ROOT / ".cache" / "onnxruntime" / pinned_onnxruntime()] if library else []))
 
 
 def pinned_python(pins, package):
@@ -134,6 +145,10 @@ def pinned_cargo(manifest, package):
 
 def pinned_go(module):
     return pinned(ROOT / "go.mod", rf"^\s*{re.escape(module)} (v\S+)")
+
+
+def slipway_version():
+    return pinned(ROOT / "internal" / "cli" / "cli.go", r'\bModuleVersion = "([^"]+)"')
 
 
 def pinned_onnxruntime():

@@ -53,7 +53,7 @@ def label(scores):
     return max(range(len(scores)), key=scores.__getitem__)
 
 
-def judge(row, reference, data):
+def judge(row, reference, data, tolerance=TOLERANCE):
     """Fills the row's figures in and sets its status, agrees or disagrees."""
     logits = floats(row.pop("logits"))
     reasons = row["reasons"] = []
@@ -76,11 +76,11 @@ def judge(row, reference, data):
         if answer != expected:
             best, second = sorted(trained, reverse=True)[:2]
             margin = (best - second) / reference.range
-            changed.append({"image": image, "trainer": expected, "runtime": answer, "margin": margin, "explained": margin < TOLERANCE})
+            changed.append({"image": image, "trainer": expected, "runtime": answer, "margin": margin, "explained": margin < tolerance})
     row.update(images=data.count, accuracy=correct / data.count, labels_differ=len(changed), max_abs_diff=largest,
-               max_rel_diff=relative, tolerance=TOLERANCE, reference_range=reference.range, changed_labels=changed)
-    if relative > TOLERANCE:
-        reasons.append(f"largest difference is {relative:.2e} of the logits' range, tolerated {TOLERANCE:.0e}")
+               max_rel_diff=relative, tolerance=tolerance, reference_range=reference.range, changed_labels=changed)
+    if relative > tolerance:
+        reasons.append(f"largest difference is {relative:.2e} of the logits' range, tolerated {tolerance:.0e}")
     reasons += [f"image {c['image']}: label {c['runtime']}, the trainer's {c['trainer']}, whose top-2 margin {c['margin']:.2e} of the range explains nothing"
                 for c in changed if not c["explained"]]
     if not reasons:

@@ -22,7 +22,7 @@ LABELS = bytes([0, 2])
 def judged(values):
     reference = judge.Reference(array.array("f", TRAINED), 3, 200.0, "reference")
     row = {"logits": array.array("f", values).tobytes()}
-    judge.judge(row, reference, mnist.Data(2, None, LABELS, "", ""))
+    judge.judge(row, reference, mnist.Data(2, LABELS))
     return row
 
 

@@ -7,10 +7,9 @@ import pathlib
 import platform
 import subprocess
 
-from judge import TOLERANCE
 from runner import cores
 
-FIELDS = ("model", "runtime", "version", "precision", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
+FIELDS = ("model", "runtime", "title", "version", "precision", "pixels", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
           "cold_start_s", "install_mb", "batch", "threads", "host", "status", "reasons", "changed_labels", "tolerance", "reference_range", "measured", "load_before")
 
 
@@ -41,17 +40,17 @@ def tool(*command):
     return next((word for word in words if any(c.isdigit() for c in word)), "unknown")
 
 
-def header(command, count):
+def header(command, count, tolerance):
     return {
         "command": command, "date": datetime.date.today().isoformat(), "cpu": cpu(), "system": f"{platform.system()} {platform.release()}",
-        "load_average": round(os.getloadavg()[0], 2), "images": count, "tolerance": TOLERANCE,
+        "load_average": round(os.getloadavg()[0], 2), "images": count, "tolerance": tolerance,
         "versions": {"Go": tool("go", "version"), "Python": platform.python_version(), "Node": tool("node", "--version"), "Rust": tool("rustc", "--version")},
     }
 
 
-def write(rows, target, count, command):
+def write(rows, target, count, command, tolerance):
     target.parent.mkdir(parents=True, exist_ok=True)
-    head = header(command, count)
+    head = header(command, count, tolerance)
     document = {"generated_by": command, **head, "rows": [{field: row[field] for field in FIELDS if field in row} for row in rows]}
     replace(target.with_suffix(".json"), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     replace(target.with_suffix(".md"), markdown(rows, head))
@@ -69,16 +68,17 @@ def markdown(rows, head):
         f"<!-- Made by `{head['command']}`; do not edit. -->",
         "# Conformance",
         "",
-        f"Every graph of `graphs/` on the first {head['images']:,} MNIST test images, pixels 0…255 as float32, in every runtime, compared with the",
-        f"trainer's logits. A runtime agrees when no logit differs by more than {TOLERANCE:.0e} of the range (max−min) of the trainer's, and each",
-        "label that differs has a top-2 margin below that in the trainer's logits.",
+        f"Every graph of `graphs/` on the first {head['images']:,} MNIST test images, fed in float32 as the graph records it, in every runtime, compared with",
+        f"the trainer's logits. A runtime agrees when no logit differs by more than {head['tolerance']:.0e} of the range (max−min) of the trainer's, and",
+        "each label that differs has a top-2 margin below that in the trainer's logits.",
         "",
         f"- command: `{head['command']}`",
         f"- {head['date']}; CPU: {head['cpu']}; {head['system']}",
         f"- {versions}",
     ]
     for model in dict.fromkeys(row["model"] for row in rows):
-        lines += ["", f"## {model}", "",
+        formula = next(row["pixels"] for row in rows if row["model"] == model)
+        lines += ["", f"## {model}", "", f"A pixel x of 0…255 is fed as {formula}.", "",
                   "| runtime | version | precision | images | accuracy | labels that differ | largest difference | of the range | images/s | cold start | size | |",
                   "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
         lines += [table_row(row) for row in rows if row["model"] == model]

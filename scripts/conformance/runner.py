@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import install
+import mnist
 from places import CACHE
 
 RESULTS = CACHE / "results"
@@ -36,10 +37,12 @@ def digest(*parts):
 
 def row(runtime, model, data, threads, again, say):
     """Returns the row of a runtime that ran, with its logits as bytes, or of one that failed, with the reason."""
-    base = {"model": model.name, "runtime": runtime.name, "title": runtime.title, "version": runtime.version, "precision": "float32"}
+    base = {"model": model.name, "runtime": runtime.name, "title": runtime.title, "version": runtime.version, "precision": "float32", "pixels": data.pixels.name}
     try:
-        megabytes = runtime.install()
-        key = digest(model.read_bytes(), runtime.version, data.count, threads, *(file.read_bytes() for file in runtime.sources if file.is_file()))
+        with install.alone():
+            megabytes = runtime.install()
+        key = digest(model.read_bytes(), runtime.version, data.count, threads, mnist.floats(data.pixels.table), data.shape,
+                     *(file.read_bytes() for file in runtime.sources if file.is_file()))
         kept = RESULTS / f"{model.stem}-{runtime.name}-{key[:16]}"
         if again or not kept.with_suffix(".json").is_file():
             say(f"{model.name} in {runtime.name} {runtime.version}: running {data.count} images")
@@ -58,10 +61,9 @@ def measure(runtime, model, data, threads, kept):
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
         if runtime.convert:
-            process(runtime.convert(model), runtime.limit, folder)
+            process(runtime.convert(model, shape_text(data)), runtime.limit, folder)
         target = pathlib.Path(folder) / "logits"
-        through_infer = runtime.install is install.slipway
-        said = infer(runtime, model, data, threads, target) if through_infer else worker(runtime, model, data, threads, target)
+        said = infer(runtime, model, data, threads, target) if runtime.through_infer else worker(runtime, model, data, threads, target)
         said.setdefault("version", runtime.version)
         said["measured"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         said["load_before"] = round(load, 2)
@@ -72,9 +74,13 @@ def measure(runtime, model, data, threads, kept):
         os.replace(temporary, kept.with_suffix(".json"))
 
 
+def shape_text(data):
+    return ",".join(map(str, data.shape))
+
+
 def worker(runtime, model, data, threads, target):
     started = time.time()
-    output = process(runtime.command(model, data.pixels, data.count, target, threads), runtime.limit, target.parent)
+    output = process(runtime.command(model, data.inputs, data.count, target, threads, shape_text(data)), runtime.limit, target.parent)
     try:
         said = json.loads(output.strip().splitlines()[-1])
     except (ValueError, IndexError):
@@ -86,7 +92,7 @@ def worker(runtime, model, data, threads, target):
 def infer(runtime, model, data, threads, target):
     """The product's own command, which writes its logits as CSV. Its cold start is a whole process over the first images."""
     table = target.with_suffix(".csv")
-    common = [*runtime.command(), "-model", model, "-threads", threads]
+    common = [*runtime.command(), "-model", model, "-threads", threads, *data.pixels.flags]
     started = time.time()
     process([*common, "-data", data.first], runtime.limit, target.parent)
     cold = time.time() - started

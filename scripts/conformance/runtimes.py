@@ -15,10 +15,11 @@ class Runtime:
     title: str  # in the table
     version: str  # pinned; "" where the version is only known once it runs
     install: Callable[[], float]  # brings it if it is not there; returns its size in MB
-    command: Callable  # (model, pixels, count, logits, threads) -> argv
+    command: Callable  # (model, inputs, count, logits, threads, shape) -> argv; of infer, its first arguments
     sources: tuple = ()  # files whose change asks for another run
-    convert: Callable = None  # model -> argv or None: a conversion before the run, not part of the cold start
+    convert: Callable = None  # (model, shape) -> argv: a conversion before the run, not part of the cold start
     optional: bool = False
+    through_infer: bool = False  # the product's own command, which writes its logits as CSV
     limit: int = 3600  # seconds
 
 
@@ -33,16 +34,20 @@ def python(name, package, title, worker, **more):
     tail = more.pop("tail", lambda model: [])
     return Runtime(
         name, title, install.pinned_python(pins, package), lambda: install.python(name, pins),
-        lambda model, pixels, count, logits, threads: [interpreter, WORKERS / worker, model, pixels, count, logits, threads, *tail(model)],
+        lambda model, *arguments: [interpreter, WORKERS / worker, model, *arguments, *tail(model)],
         (WORKERS / worker, WORKERS / "harness.py", pins), **more)
 
 
-def converted(model):
-    return folder("ncnn") / "models" / model.stem
+def converting(name, package, title, worker, converter, **more):
+    """A package of PyPI that runs a form of its own, which the converter makes of the graph before the run."""
+    def converted(model):
+        return folder(name) / "models" / model.stem
 
+    def convert(model, shape):
+        return [folder(name) / "venv" / "bin" / "python", WORKERS / converter, model, converted(model), shape]
 
-def ncnn_convert(model):
-    return [folder("ncnn") / "venv" / "bin" / "python", WORKERS / "ncnn_convert.py", model, converted(model)]
+    runtime = python(name, package, title, worker, convert=convert, tail=lambda model: [converted(model)], **more)
+    return dataclasses.replace(runtime, sources=(*runtime.sources, WORKERS / converter))
 
 
 def web(name, title, script, chromium=False):
@@ -50,8 +55,8 @@ def web(name, title, script, chromium=False):
     modules = folder(name) / "node_modules"
     return Runtime(
         name, title, install.pinned_npm(pins, "onnxruntime-web"), lambda: install.npm(name, pins, chromium),
-        lambda model, pixels, count, logits, threads: [
-            "node", HERE / "web" / script, model, pixels, count, logits, threads, modules, *([install.chromium()] if chromium else [])],
+        lambda *arguments: [
+            "node", HERE / "web" / script, *arguments, modules, *([install.chromium()] if chromium else [])],
         (HERE / "web" / script, HERE / "web" / "classify.mjs", pins / "package-lock.json"))
 
 
@@ -73,21 +78,26 @@ def java():
         lambda *arguments: ["java", "-cp", f"{jars}/*:{jars.parent / 'classes'}", "Conformance", *arguments], (source,), optional=True)
 
 
-def go(name, title, runtime, version):
-    """The product's own command. runner.py knows that it writes CSV."""
-    return Runtime(name, title, version, install.slipway, lambda *_: [ROOT / "bin" / "infer", "-runtime", runtime, "-device", "cpu"], (ROOT / "bin" / "infer",))
+def go(name, title, runtime, version, library=False):
+    """The product's own command."""
+    return Runtime(name, title, version, lambda: install.slipway(library), lambda: [ROOT / "bin" / "infer", "-runtime", runtime, "-device", "cpu"],
+                   (ROOT / "bin" / "infer",), through_infer=True)
 
 
 ALL = [
-    go("onnxruntime-go", "onnxruntime (Go, `infer`)", "onnxruntime", install.pinned_onnxruntime()),
+    go("onnxruntime-go", "onnxruntime (Go, `infer`)", "onnxruntime", install.pinned_onnxruntime(), library=True),
     python("onnxruntime-python", "onnxruntime", "onnxruntime (Python)", "onnxruntime_python.py"),
     python("onnx-reference", "onnx", "onnx reference evaluator", "onnx_reference.py"),
+    go("native-go", "native (Go, `infer`)", "native", install.slipway_version()),
     go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go")),
     python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
     python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
     tract(),
-    python("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", convert=ncnn_convert, tail=lambda model: [converted(model)]),
+    converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py"),
     web("onnxruntime-web-node", "onnxruntime-web in Node", "node.mjs"),
     web("onnxruntime-web-chromium", "onnxruntime-web in Chromium", "chromium.mjs", chromium=True),
     java(),
+    python("tvm", "apache-tvm", "TVM (Relax, untuned)", "tvm_relax.py", optional=True),
+    converting("iree", "iree-base-runtime", "IREE", "iree_vm.py", "iree_convert.py", optional=True),
+    converting("litert", "ai-edge-litert", "LiteRT (via onnx2tf)", "litert_interpreter.py", "litert_convert.py", optional=True),
 ]

@@ -11,7 +11,7 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 
-/** The worker for onnxruntime in Java: MODEL PIXELS COUNT LOGITS THREADS, as in workers/harness.py. */
+/** The worker for onnxruntime in Java: MODEL INPUTS COUNT LOGITS THREADS SHAPE, as in workers/harness.py. */
 public final class Conformance {
     private static final int BATCH = 100;
     private static final int PIXELS = 28 * 28;
@@ -19,10 +19,12 @@ public final class Conformance {
     public static void main(String[] arguments) throws Exception {
         int count = Integer.parseInt(arguments[2]);
         int threads = Integer.parseInt(arguments[4]);
-        byte[] pixels = new byte[count * PIXELS];
+        long[] shape = Arrays.stream(("0," + arguments[5]).split(",")).mapToLong(Long::parseLong).toArray();
+        FloatBuffer inputs;
         try (FileChannel file = FileChannel.open(Path.of(arguments[1]))) {
-            ByteBuffer all = ByteBuffer.wrap(pixels);
+            ByteBuffer all = ByteBuffer.allocate(count * PIXELS * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
             while (all.hasRemaining() && file.read(all) >= 0) {}
+            inputs = all.flip().asFloatBuffer();
         }
         OrtEnvironment environment = OrtEnvironment.getEnvironment();
         OrtSession.SessionOptions options = new OrtSession.SessionOptions();
@@ -35,11 +37,10 @@ public final class Conformance {
             for (int start = 0; start < count; start += BATCH) {
                 int n = Math.min(BATCH, count - start);
                 float[] images = new float[n * PIXELS];
-                for (int i = 0; i < images.length; i++) {
-                    images[i] = pixels[start * PIXELS + i] & 0xff;
-                }
+                inputs.get(start * PIXELS, images);
+                shape[0] = n;
                 long begin = System.nanoTime();
-                try (OnnxTensor tensor = OnnxTensor.createTensor(environment, FloatBuffer.wrap(images), new long[] {n, 1, 28, 28});
+                try (OnnxTensor tensor = OnnxTensor.createTensor(environment, FloatBuffer.wrap(images), shape);
                         OrtSession.Result result = session.run(Map.of(input, tensor))) {
                     float[][] scores = (float[][]) result.get(0).getValue();
                     nanoseconds += System.nanoTime() - begin;

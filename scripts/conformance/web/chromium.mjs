@@ -1,4 +1,4 @@
-// chromium.mjs MODEL PIXELS COUNT LOGITS THREADS NODE_MODULES CHROMIUM: the worker for onnxruntime-web in headless Chromium.
+// chromium.mjs MODEL INPUTS COUNT LOGITS THREADS SHAPE NODE_MODULES CHROMIUM: the worker for onnxruntime-web in headless Chromium.
 // Everything the page loads, WebAssembly included, comes from a server on the loopback address.
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const [model, pixels, count, target, threads, modules, executablePath] = process.argv.slice(2);
+const [model, inputs, count, target, threads, shape, modules, executablePath] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const { chromium } = createRequire(`${modules}/`)('playwright-core');
 const types = { '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' };
@@ -34,8 +34,8 @@ const server = createServer((request, response) => {
   if (pathname === '/model') file = model;
   else if (pathname === '/classify.mjs') file = join(here, 'classify.mjs');
   else if (pathname.startsWith('/ort/')) file = join(modules, 'onnxruntime-web', 'dist', basename(pathname));
-  if (pathname === '/pixels') {
-    response.end(readFileSync(pixels).subarray(0, count * 784));
+  if (pathname === '/inputs') {
+    response.end(readFileSync(inputs).subarray(0, count * 784 * 4));
     return;
   }
   if (!file) {
@@ -59,15 +59,15 @@ try {
   const page = await browser.newPage();
   page.setDefaultTimeout(0);
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  const said = await page.evaluate(async (wanted) => {
+  const said = await page.evaluate(async ({ wanted, shape }) => {
     const ort = await import('/ort/ort.wasm.min.mjs');
     const { classify } = await import('/classify.mjs');
     const read = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
-    const { logits, said } = await classify(ort, '/ort/', await read('/model'), await read('/pixels'), wanted);
+    const { logits, said } = await classify(ort, '/ort/', await read('/model'), await read('/inputs'), wanted, shape);
     const answer = await fetch('/logits', { method: 'POST', body: logits });
     if (!answer.ok) throw new Error(`the logits were not taken: ${answer.status}`);
     return said;
-  }, Number(threads));
+  }, { wanted: Number(threads), shape: shape.split(',').map(Number) });
   console.log(JSON.stringify({ ...said, host: `Chromium ${browser.version()}` }));
 } finally {
   await browser.close();

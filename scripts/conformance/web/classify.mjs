@@ -1,19 +1,21 @@
-// What Node and the browser share: runs a model on pixels (28×28 bytes an image) with onnxruntime-web's WebAssembly provider.
-export async function classify(ort, wasmPaths, model, pixels, threads) {
+// What Node and the browser share: runs a model on inputs, the bytes of 28×28
+// little-endian float32 an image, in an image's shape, with onnxruntime-web's WebAssembly provider.
+export async function classify(ort, wasmPaths, model, inputs, threads, shape) {
   const batch = 100;
   if (wasmPaths) ort.env.wasm.wasmPaths = wasmPaths;
   ort.env.wasm.numThreads = threads;
   const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
   const [input, output] = [session.inputNames[0], session.outputNames[0]];
-  const count = pixels.length / 784;
+  const values = new Float32Array(inputs.buffer, inputs.byteOffset, inputs.length / 4);
+  const count = values.length / 784;
   const parts = [];
   let milliseconds = 0;
   let firstAnswer = 0;
   for (let start = 0; start < count; start += batch) {
     const n = Math.min(batch, count - start);
-    const images = Float32Array.from(pixels.subarray(start * 784, (start + n) * 784));
+    const images = values.slice(start * 784, (start + n) * 784);
     const begin = performance.now();
-    const result = await session.run({ [input]: new ort.Tensor('float32', images, [n, 1, 28, 28]) });
+    const result = await session.run({ [input]: new ort.Tensor('float32', images, [n, ...shape]) });
     milliseconds += performance.now() - begin;
     firstAnswer ||= Date.now() / 1000;
     parts.push(result[output].data);

@@ -1,6 +1,6 @@
-"""What the Python workers share: WORKER MODEL PIXELS COUNT LOGITS THREADS.
+"""What the Python workers share: WORKER MODEL INPUTS COUNT LOGITS THREADS SHAPE.
 
-Reads COUNT images of 28×28 bytes from PIXELS, runs MODEL on them as float32 0…255, writes the logits to LOGITS as little-endian
+Reads COUNT images of 28×28 float32 from INPUTS, runs MODEL on them in the SHAPE that it takes, such as 1,28,28, writes the logits to LOGITS as little-endian
 float32, and prints one line of JSON: version, precision, batch, threads, seconds in the runtime, time of the first answer."""
 
 import json
@@ -10,15 +10,26 @@ import time
 import numpy
 
 
-def main(load, batch=100, threads=None):
-    """load(model, threads, batch) returns (run, version, more): run takes float32 [N, 1, 28, 28] and returns logits [N, K]."""
-    model, pixels, count, target, asked = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+BATCH = 100
+
+
+def whole(images, batch):
+    """The images, followed by images of zeros where they are no whole batch, for a runtime whose graph takes nothing else."""
+    if len(images) == batch:
+        return images
+    return numpy.concatenate([images, numpy.zeros((batch - len(images), *images.shape[1:]), numpy.float32)])
+
+
+def main(load, batch=BATCH, threads=None):
+    """load(model, threads, batch) returns (run, version, more): run takes float32 N×SHAPE and returns logits [N, K]."""
+    model, inputs, count, target, asked = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
     threads = threads or asked
-    images = numpy.fromfile(pixels, numpy.uint8, count * 784).reshape(count, 1, 28, 28)
+    shape = tuple(map(int, sys.argv[6].split(",")))
+    images = numpy.fromfile(inputs, "<f4", count * 784).astype(numpy.float32).reshape(count, *shape)
     run, version, more = load(model, threads, batch)
     logits, seconds, first, told = [], 0.0, None, time.monotonic()
     for start in range(0, count, batch):
-        chunk = images[start : start + batch].astype(numpy.float32)
+        chunk = images[start : start + batch]
         begin = time.perf_counter()
         logits.append(numpy.array(run(chunk), numpy.float32).reshape(len(chunk), -1))
         seconds += time.perf_counter() - begin

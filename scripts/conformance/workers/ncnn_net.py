@@ -13,7 +13,7 @@ def load(model, threads, batch):
     for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage", "use_bf16_packed"):
         if hasattr(net.opt, option):
             setattr(net.opt, option, False)
-    folder = pathlib.Path(sys.argv[6])
+    folder = pathlib.Path(sys.argv[7])
     if net.load_param(str(folder / "model.ncnn.param")) or net.load_model(str(folder / "model.ncnn.bin")):
         raise RuntimeError(f"ncnn does not load {folder}/model.ncnn.param")
     name_in, name_out = net.input_names()[0], net.output_names()[0]

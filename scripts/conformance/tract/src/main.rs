@@ -1,4 +1,4 @@
-//! The worker for tract: MODEL PIXELS COUNT LOGITS THREADS, as in workers/harness.py. tract computes on one thread.
+//! The worker for tract: MODEL INPUTS COUNT LOGITS THREADS SHAPE, as in workers/harness.py. tract computes on one thread.
 
 use std::time::{Instant, SystemTime};
 use tract_onnx::prelude::*;
@@ -10,30 +10,32 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, model, pixels, count, target, _threads] = &arguments[..] else {
-        return Err("usage: MODEL PIXELS COUNT LOGITS THREADS".into());
+    let [_, model, inputs, count, target, _threads, shape] = &arguments[..] else {
+        return Err("usage: MODEL INPUTS COUNT LOGITS THREADS SHAPE".into());
     };
     let count: usize = count.parse()?;
-    let pixels = std::fs::read(pixels)?;
-    let pixels = pixels.get(..count * PIXELS).ok_or("too few pixels")?;
+    let inputs = std::fs::read(inputs)?;
+    let inputs = inputs.get(..count * PIXELS * 4).ok_or("too few images")?;
+    let mut shape = shape.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
+    shape.insert(0, BATCH);
 
     let model = tract_onnx::onnx()
         .model_for_path(model)?
-        .with_input_fact(0, f32::fact([BATCH, 1, 28, 28]).into())?
+        .with_input_fact(0, f32::fact(&shape).into())?
         .into_optimized()?
         .into_runnable()?;
 
     let mut logits: Vec<u8> = Vec::new();
     let mut seconds = 0.0;
     let mut first_answer = None;
-    for chunk in pixels.chunks(BATCH * PIXELS) {
-        let images = chunk.len() / PIXELS;
-        // The model is optimised for whole batches: the last one is filled with black images.
+    for chunk in inputs.chunks(BATCH * PIXELS * 4) {
+        let images = chunk.len() / (PIXELS * 4);
+        // The model is optimised for whole batches: the last one is filled with images of zeros.
         let mut batch = vec![0f32; BATCH * PIXELS];
-        for (value, pixel) in batch.iter_mut().zip(chunk) {
-            *value = f32::from(*pixel);
+        for (value, bytes) in batch.iter_mut().zip(chunk.chunks_exact(4)) {
+            *value = f32::from_le_bytes(bytes.try_into()?);
         }
-        let input = Tensor::from_shape(&[BATCH, 1, 28, 28], &batch)?;
+        let input = Tensor::from_shape(&shape, &batch)?;
         let begin = Instant::now();
         let output = model.run(tvec!(input.into()))?;
         seconds += begin.elapsed().as_secs_f64();

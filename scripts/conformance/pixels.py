@@ -1,0 +1,125 @@
+"""How a graph wants its images: the formula that makes inputs of pixels, which its metadata records, and an image's shape."""
+
+import dataclasses
+import math
+import struct
+
+SIZES = {(1, 28, 28), (28, 28, 1), (28, 28), (784,)}  # of an image; one channel, so that the same values lie in each in one order
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """name is the formula, x being a pixel of 0…255; table has its float32 value for each x; flags make `infer` use it, too."""
+
+    name: str
+    table: tuple
+    flags: tuple = ()
+
+
+def single(value):
+    """value rounded to float32. Of +, −, × and ÷ on two of float32 that is what float32 arithmetic gives, as Slipway computes."""
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+RAW = Pixels("x", tuple(map(float, range(256))))
+
+
+def unit(flags=()):
+    return Pixels("x/255", tuple(single(x / 255) for x in range(256)), flags)
+
+
+def standard(mean, deviation, flags=()):
+    try:
+        m, s = single(mean), single(deviation)
+        table = tuple(single(single(single(x / 255) - m) / s) for x in range(256))
+        if not s > 0 or not all(map(math.isfinite, (m, s, *table))):
+            raise ValueError
+    except (OverflowError, ValueError, ZeroDivisionError):
+        raise ValueError(f"mean {mean!r}, standard deviation {deviation!r}: both must be finite, the deviation over 0") from None
+    return Pixels(f"(x/255-{mean!r})/{deviation!r}", table, flags)
+
+
+def normalized(text):
+    """The formula of --normalize MEAN,STD, on the scale 0…1."""
+    parts = text.split(",")
+    try:
+        mean, deviation = map(float, parts)
+    except ValueError:
+        raise ValueError(f"{text!r} is not MEAN,STD") from None
+    return standard(mean, deviation, ("-normalize", text))
+
+
+def recorded(model):
+    """The formula that the graph's metadata records: pixel·slipway.pixel_scale + slipway.pixel_offset, x as it is without them."""
+    metadata = {}
+    for entry in of(fields(model.read_bytes()), 14):
+        pair = dict(fields(entry))
+        metadata[text(pair.get(1, b""))] = text(pair.get(2, b""))
+    try:
+        scale, offset = float(metadata.get("slipway.pixel_scale", 1)), float(metadata.get("slipway.pixel_offset", 0))
+        if (scale, offset) == (1, 0):
+            return RAW
+        if (scale, offset) == (1 / 255, 0):
+            return unit()
+        deviation = 1 / (255 * scale)  # x·scale + offset = (x/255 − mean)/deviation
+        return standard(-offset * deviation, deviation)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{model}: its metadata scales pixels in no way that is known: {error}") from None
+
+
+def shape(model):
+    """The shape of an image as the graph takes it, such as (1, 28, 28)."""
+    graph = dict(fields(model.read_bytes())).get(7, b"")
+    constants = {text(dict(fields(tensor)).get(8, b"")) for tensor in of(fields(graph), 5)}
+    inputs = [dict(fields(value)) for value in of(fields(graph), 11)]
+    inputs = [value for value in inputs if text(value.get(1, b"")) not in constants]
+    if len(inputs) != 1:
+        raise ValueError(f"{model}: it takes {len(inputs)} inputs; one of images is needed")
+    tensor = dict(fields(dict(fields(inputs[0].get(2, b""))).get(1, b"")))
+    sizes = tuple(dict(fields(dim)).get(1, 0) for dim in of(fields(tensor.get(2, b"")), 1))
+    if tensor.get(1) != 1 or sizes[1:] not in SIZES:
+        known = ", ".join("N×" + "×".join(map(str, size)) for size in sorted(SIZES, key=len, reverse=True))
+        raise ValueError(f"{model}: its input has element type {tensor.get(1)} and shape {sizes}; MNIST's images are fed as float32 (1), {known}")
+    return sizes[1:]
+
+
+def of(pairs, number):
+    return [value for field, value in pairs if field == number]
+
+
+def text(data):
+    return data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
+
+
+def fields(data):
+    """The fields of a protocol buffer: pairs of number and value, which is bytes or an integer."""
+    if not isinstance(data, bytes):
+        raise ValueError("not a whole ONNX model")
+    pairs, at = [], 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            if at >= len(data) or shift > 63:
+                raise ValueError("not a whole ONNX model")
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        number, kind = divmod(varint(), 8)
+        if kind == 0:
+            pairs.append((number, varint()))
+            continue
+        if kind not in (1, 2, 5):
+            raise ValueError("not a whole ONNX model")
+        length = varint() if kind == 2 else 8 if kind == 1 else 4
+        if length > len(data) - at:
+            raise ValueError("not a whole ONNX model")
+        pairs.append((number, data[at : at + length]))
+        at += length
+    return pairs
