@@ -25,6 +25,9 @@ func NewMasks(seed uint64, layer string) *Masks {
 // Key returns the Philox key of the masks.
 func (m *Masks) Key() uint64 { return m.key }
 
+// Step returns the step whose mask the next run draws.
+func (m *Masks) Step() uint64 { return m.step }
+
 // Threshold returns the number below which a random word drops its value, p·2³²,
 // and the factor of the values that stay, 1/(1−p).
 func Threshold(p float64) (threshold uint64, keep float32) {

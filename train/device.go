@@ -106,7 +106,7 @@ func (t *Trainer) openSession() error {
 	session, err := t.config.Device.NewSession(Job{
 		Network: t.network, Set: t.training, Pixels: t.pixels, Optimizer: t.config.Optimizer,
 		Lower: func(batch int, training bool) (*LossGraph, error) {
-			return newLossGraph(t.network, plain, variables, t.config, batch, training)
+			return NewLossGraph(t.network, plain, variables, t.config, batch, training)
 		},
 	})
 	if err != nil {

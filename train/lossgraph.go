@@ -25,9 +25,9 @@ type LossGraph struct {
 	labels []int32
 }
 
-// newLossGraph lowers the network for a batch, adds the loss, and for training
+// NewLossGraph lowers the network for a batch, adds the loss, and for training
 // its gradients.
-func newLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*LossGraph, error) {
+func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*LossGraph, error) {
 	graph, err := network.Lower(variables, builder.LowerOptions{
 		Batch: batch, Training: training, Seed: config.Seed,
 		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)),

@@ -32,7 +32,7 @@ func (v variable) Grad() (gorgonia.Value, error) {
 
 // compile prepares a graph for Gorgonia's TapeMachine.
 func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*program, error) {
-	graph, err := newLossGraph(network, engine, variables, config, batch, training)
+	graph, err := NewLossGraph(network, engine, variables, config, batch, training)
 	if err != nil {
 		return nil, err
 	}
