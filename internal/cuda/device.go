@@ -43,12 +43,15 @@ func open() (Device, error) {
 	}
 	g := &gpu{thread: newThread()}
 	g.memory.gpu = g
-	first := inspection.Devices[0]
-	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s)",
-		first.Name, first.Capability, dnnVersion(), cublasRelease(inspection))
 	if err := g.thread.do(g.start); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
+	version, err := blasVersion(g.blas)
+	if err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	first := inspection.Devices[0]
+	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s)", first.Name, first.Capability, dnnVersion(), version)
 	return g, nil
 }
 

@@ -4,7 +4,6 @@ package cuda
 
 import (
 	"fmt"
-	"strings"
 
 	"gorgonia.org/cu"
 )
@@ -85,13 +84,4 @@ func (i *Inspection) devices() error {
 		i.Devices = append(i.Devices, DeviceInfo{Name: name, Capability: fmt.Sprintf("%d.%d", major, minor), Memory: memory})
 	}
 	return nil
-}
-
-// cublasRelease is the version in the library's file name, such as 13.
-func cublasRelease(i Inspection) string {
-	_, release, _ := strings.Cut(i.CUBLAS, ".so.")
-	if release == "" {
-		return "of " + i.CUBLAS
-	}
-	return release
 }

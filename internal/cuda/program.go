@@ -55,7 +55,10 @@ func (p *program) capturing() error {
 	// A capture has to end, also one that failed.
 	captured, err := endCapture(p.gpu.stream)
 	if runErr != nil {
-		return fmt.Errorf("capture a step: %w", runErr)
+		if err == nil {
+			err = captured.destroy()
+		}
+		return errors.Join(fmt.Errorf("capture a step: %w", runErr), err)
 	}
 	if err != nil {
 		return err

@@ -73,7 +73,8 @@ func (s *Simulator) Memory(bytes int64) {
 }
 
 // Fail has the call of that name fail with the code the after-th time from now on, 1
-// being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel".
+// being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",
+// and its run, whose failure shows at a later call, "running NAME".
 // After the loss of a device every call fails.
 func (s *Simulator) Fail(call string, after, code int, losesDevice bool) {
 	text := C.CString(call)

@@ -307,7 +307,14 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     /* The arguments are copied when the kernel is launched or captured. */
     std::vector<std::vector<char>> values;
     for (size_t i = 0; i < kernel->sizes.size(); i++) values.emplace_back((char *)arguments[i], (char *)arguments[i] + kernel->sizes[i]);
-    return (CUresult)submit([=]() -> int { return kernel->run(gx, gy, gz, bx, by, bz, values) ? 0 : (int)CUDA_ERROR_ILLEGAL_ADDRESS; });
+    /* What fails while it runs, rather than when it is launched, shows at a later call. */
+    std::string running = "running " + kernel->name;
+    return (CUresult)submit([=]() -> int {
+        int fault = enter(running.c_str());
+        if (!fault && !kernel->run(gx, gy, gz, bx, by, bz, values)) fault = CUDA_ERROR_ILLEGAL_ADDRESS;
+        if (fault) state().lost = fault;
+        return 0;
+    });
 }
 
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode) {
