@@ -40,8 +40,11 @@ func (o *options) chooseDevice() (chosenDevice, error) {
 		return cpu, fmt.Errorf("-device cuda: %w", err)
 	}
 	var missing *cuda.MissingError
-	if !errors.As(err, &missing) || missing.Piece != cuda.PieceBuild {
+	switch {
+	case !errors.As(err, &missing):
 		cpu.why = err.Error()
+	case missing.Piece != cuda.PieceBuild:
+		cpu.why = fmt.Sprintf("no CUDA: %s: %s; see doctor", missing.Piece, missing.Reason)
 	}
 	return cpu, nil
 }

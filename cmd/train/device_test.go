@@ -33,7 +33,7 @@ func TestCUDAThatIsNotThere(t *testing.T) {
 	if code != cli.ExitOK || !strings.Contains(out, ", device cpu") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
-	if says := strings.Contains(out, "device cpu (CUDA is not usable"); says != found.Built {
+	if says := strings.Contains(out, "device cpu (no CUDA: "); says != found.Built {
 		t.Errorf("a build with CUDA is %t, and the line says why it is not used: %t\n%s", found.Built, says, out)
 	}
 }
