@@ -58,7 +58,10 @@ func main() {
 func run(ctx context.Context, output string, epochs int) (ok bool, err error) {
 	program, err := os.Executable()
 	if err != nil {
-		return false, fmt.Errorf("where the bundle lies: %w", err)
+		// A container without /proc: the name that it was called by leads there.
+		if program, err = filepath.Abs(os.Args[0]); err != nil {
+			return false, fmt.Errorf("where the bundle lies: %w", err)
+		}
 	}
 	b := &bundle{folder: filepath.Dir(program)}
 	if b.scratch, err = os.MkdirTemp("", "gpu-check-"); err != nil {
