@@ -18,10 +18,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor clean
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## bring the pinned onnxruntime library into .cache/ (again: does nothing)
 	@scripts/setup-onnxruntime
@@ -90,6 +90,40 @@ bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/
 
 doctor: build ## say what is installed, what will be used, and what is missing
 	bin/doctor
+
+# gpu_environment has go find the headers and the shim: CGO_CFLAGS and CGO_LDFLAGS.
+gpu_environment = eval "$$(scripts/build-cuda-shim)" && export CGO_CFLAGS CGO_LDFLAGS
+
+gpu: ## build the commands into bin/ with training on CUDA in them (Linux x86-64; no CUDA is needed, here or to start them)
+	@scripts/setup-cuda
+	@mkdir -p bin
+	$(gpu_environment) && go build -tags gpu -o bin/ $(COMMANDS:%=./cmd/%)
+
+gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
+	@scripts/setup-cuda
+	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
+		go test -tags gpu ./internal/cuda/... && go test -tags gpu ./cmd/train -run CUDA
+
+gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (0.9 GB to download) and look every entry point up
+	@scripts/setup-cuda --libraries
+	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
+		go test -count=1 -tags gpu ./internal/cuda -run 'Real|Handles|PTX' -v
+
+gpu-lint: ## go vet and staticcheck of the CUDA build
+	@scripts/setup-cuda
+	$(gpu_environment) && go vet -tags gpu ./internal/cuda/... ./cmd/... && go run $(STATICCHECK) -tags gpu ./internal/cuda/... ./cmd/train ./cmd/doctor
+
+gpu-kernels: ## compile and assemble the CUDA kernels: registers, shared memory, spills
+	@scripts/setup-cuda --nvcc
+	scripts/cuda-kernels
+
+gpu-bundle: ## pack what a machine with a GPU needs to run gpu-check, without Go and network, into bin/slipway-gpu.tar.gz
+	@scripts/setup-cuda
+	scripts/gpu/make-bundle
+
+gpu-check: gpu-bundle ## on a machine with a GPU: check and time training on it, into gpu-report.md
+	@rm -rf bin/gpu-check && mkdir -p bin/gpu-check && tar -xzf bin/slipway-gpu.tar.gz -C bin/gpu-check --strip-components 1
+	bin/gpu-check/gpu-check -o gpu-report.md
 
 clean: ## remove what was built; runs/, graphs/ and .cache/ stay
 	rm -rf bin

@@ -8,7 +8,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-// Engines that a network can be lowered to. Both run on Gorgonia's graph,
+// Engines that a network can be lowered to. All are Gorgonia's graph,
 // differentiation and TapeMachine.
 const (
 	// EngineNative uses operators of Slipway's own throughout, on vectorised
@@ -19,11 +19,17 @@ const (
 	// engine is checked against.
 	EngineGorgonia = "gorgonia"
 
+	// EnginePlain is the graph that an executor for a device of its own compiles:
+	// operators of Slipway's own throughout, each of which ops.Describe describes,
+	// on the public layout. It also runs here, as plain loops: the oracle of such
+	// an executor, and not among EngineNames, since nobody would train with it.
+	EnginePlain = "plain"
+
 	// DefaultEngine is the engine used where none is named.
 	DefaultEngine = EngineNative
 )
 
-// EngineNames lists the engines there are.
+// EngineNames lists the engines there are to choose from.
 func EngineNames() []string { return []string{EngineNative, EngineGorgonia} }
 
 // Engine is what a network's graph computes with. Close it to end its threads.
@@ -37,7 +43,7 @@ type Engine struct {
 // or those that the environment variable SLIPWAY_KERNEL names; its results do
 // not depend on the number of threads. Gorgonia decides on threads itself.
 func NewEngine(name string, threads int) (*Engine, error) {
-	if !slices.Contains(EngineNames(), name) {
+	if name != EnginePlain && !slices.Contains(EngineNames(), name) {
 		return nil, fmt.Errorf("unknown engine %q; there are %s", name, strings.Join(EngineNames(), ", "))
 	}
 	engine := &Engine{name: name}

@@ -142,7 +142,9 @@ func (n *Network) Lower(variables *Variables, options LowerOptions) (*Graph, err
 		graph.Parameters = append(graph.Parameters, gorgonia.NewTensor(graph.Expr, tensor.Float32, value.Dims(),
 			gorgonia.WithShape(value.Shape()...), gorgonia.WithName(parameter.Name), gorgonia.WithValue(value)))
 	}
-	lower := n.lowerReference
+	lower := func(graph *Graph, options LowerOptions) error {
+		return n.lowerReference(graph, variables.engine.name, options)
+	}
 	if variables.engine.name == EngineNative {
 		lower = func(graph *Graph, options LowerOptions) error {
 			return n.lowerNative(graph, variables.engine.kernels, options)

@@ -9,8 +9,9 @@ import (
 	"slipway/ops"
 )
 
-// lowerReference builds the graph of the gorgonia engine, N×C×H×W throughout.
-func (n *Network) lowerReference(graph *Graph, options LowerOptions) error {
+// lowerReference builds the graph of the gorgonia engine, or of the plain one,
+// N×C×H×W throughout.
+func (n *Network) lowerReference(graph *Graph, engine string, options LowerOptions) error {
 	shape := append([]int{options.Batch}, n.input...)
 	graph.images = make([]float32, tensor.Shape(shape).TotalSize())
 	input := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(graph.images))
@@ -25,7 +26,7 @@ func (n *Network) lowerReference(graph *Graph, options LowerOptions) error {
 		if _, isSoftmax := node.Layer.(Softmax); isSoftmax {
 			graph.Logits = x
 		}
-		y, err := lowerReferenceLayer(graph, node, x, own, options)
+		y, err := lowerReferenceLayer(graph, engine, node, x, own, options)
 		if err != nil {
 			return fmt.Errorf("layer %s: %w", node.Name, err)
 		}
@@ -42,9 +43,15 @@ func (n *Network) lowerReference(graph *Graph, options LowerOptions) error {
 	return nil
 }
 
-func lowerReferenceLayer(graph *Graph, node Node, x *gorgonia.Node, own gorgonia.Nodes, options LowerOptions) (*gorgonia.Node, error) {
+func lowerReferenceLayer(graph *Graph, engine string, node Node, x *gorgonia.Node, own gorgonia.Nodes, options LowerOptions) (*gorgonia.Node, error) {
 	switch l := node.Layer.(type) {
 	case Conv2D:
+		if engine == EnginePlain {
+			return ops.Conv2D(x, own[0], own[1], ops.Conv2DOptions{
+				StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
+				PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
+			})
+		}
 		return referenceConv2D(l, x, own[0], own[1])
 	case ReLU:
 		return ops.ReLU(x)
@@ -55,6 +62,9 @@ func lowerReferenceLayer(graph *Graph, node Node, x *gorgonia.Node, own gorgonia
 	case Flatten:
 		return ops.Flatten(x)
 	case Dense:
+		if engine == EnginePlain {
+			return ops.Dense(x, own[0], own[1])
+		}
 		return referenceDense(x, own[0], own[1])
 	case Dropout:
 		if !options.Training || l.P == 0 {
@@ -66,7 +76,7 @@ func lowerReferenceLayer(graph *Graph, node Node, x *gorgonia.Node, own gorgonia
 	case Softmax:
 		return gorgonia.SoftMax(x)
 	}
-	return nil, fmt.Errorf("%s has no lowering to the gorgonia engine", node.Layer.Kind())
+	return nil, fmt.Errorf("%s has no lowering to the %s engine", node.Layer.Kind(), engine)
 }
 
 func window(kernel, stride, padding Size) ops.Window {

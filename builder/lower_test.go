@@ -75,7 +75,7 @@ func (l *lowered) run(t testing.TB) (logits []float32, gradients [][]float32) {
 
 func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
 	t.Helper()
-	for _, engine := range builder.EngineNames() {
+	for _, engine := range append(builder.EngineNames(), builder.EnginePlain) {
 		t.Run(engine, func(t *testing.T) { test(t, engine) })
 	}
 }

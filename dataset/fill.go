@@ -36,6 +36,17 @@ func newPixels(name string, convert func(float32) float32) Pixels {
 	return p
 }
 
+// Table returns the float32 of each byte.
+func (p Pixels) Table() (table [256]float32) {
+	if p.table != nil {
+		return *p.table
+	}
+	for x := range table {
+		table[x] = float32(x)
+	}
+	return table
+}
+
 // String is the formula, x being the byte.
 func (p Pixels) String() string {
 	if p.table == nil {

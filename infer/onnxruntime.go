@@ -23,11 +23,13 @@ type ONNXRuntimeOptions struct {
 	Library string
 	// Output names the score output of a model with several.
 	Output string
+	// TF32 lets products on CUDA round their factors to 10 bits of mantissa.
+	TF32 bool
 }
 
 // OpenONNXRuntime opens a model, which is of LoadModel or checked, in ONNX
-// Runtime. On CUDA, TF32 is off: it
-// rounds the factors of a product to 10 bits of mantissa.
+// Runtime. On CUDA, TF32 is off
+// unless asked for: it rounds the factors of a product to 10 bits of mantissa.
 //
 // DeviceAuto falls back to the CPU where CUDA fails, and says so in Info.Notes;
 // DeviceCUDA does not. An error about the library is a *LibraryError.
@@ -64,7 +66,7 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if err := acquireEnvironment(library); err != nil {
 		return nil, err
 	}
-	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, info: Info{
+	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, tf32: options.TF32, info: Info{
 		Runtime: RuntimeONNXRuntime,
 		Version: library.Version,
 		Threads: options.Threads,
@@ -85,6 +87,7 @@ type onnxRuntime struct {
 	model  string
 	source *onnx.Model
 	ports  ports
+	tf32   bool
 	info   Info
 
 	// mu keeps Close from destroying a session that runs.
@@ -99,7 +102,7 @@ func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
 	outputs := []string{r.ports.output}
 	if tryCUDA {
 		var err error
-		r.session, err = r.newSession(model, outputs, appendCUDA)
+		r.session, err = r.newSession(model, outputs, r.appendCUDA)
 		if err == nil {
 			r.info.Provider, r.info.Device = cudaProvider, "cuda:0"
 			return nil
@@ -147,13 +150,17 @@ func (r *onnxRuntime) newSession(model []byte, outputs []string, more func(*ort.
 
 // appendCUDA adds the CUDA provider. Even when it returns nil, making the
 // session can fail for want of a GPU.
-func appendCUDA(options *ort.SessionOptions) error {
+func (r *onnxRuntime) appendCUDA(options *ort.SessionOptions) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
 		return fmt.Errorf("CUDA options: %w", err)
 	}
 	defer cuda.Destroy()
-	if err := cuda.Update(map[string]string{"device_id": "0", "use_tf32": "0"}); err != nil {
+	tf32 := "0"
+	if r.tf32 {
+		tf32 = "1"
+	}
+	if err := cuda.Update(map[string]string{"device_id": "0", "use_tf32": tf32}); err != nil {
 		return fmt.Errorf("CUDA options: %w", err)
 	}
 	if err := options.AppendExecutionProviderCUDA(cuda); err != nil {

@@ -36,7 +36,7 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 			return fmt.Errorf("graph optimization: %w", err)
 		}
 		if r.info.Provider == cudaProvider {
-			return appendCUDA(options)
+			return r.appendCUDA(options)
 		}
 		return nil
 	})

@@ -20,10 +20,11 @@ const (
 // RuntimeOptions are the choices for OpenRuntime; a runtime passes over those
 // that are not for it.
 type RuntimeOptions struct {
-	// Device, Threads and Output are as in ONNXRuntimeOptions.
+	// Device, Threads, Output and TF32 are as in ONNXRuntimeOptions.
 	Device  Device
 	Threads int
 	Output  string
+	TF32    bool
 	// Library is onnxruntime's shared library; empty to search for it.
 	Library string
 	// Worker runs onnx-go's worker, as ONNXGoOptions.Command does.
@@ -49,7 +50,7 @@ func OpenRuntime(ctx context.Context, name string, model *onnx.Model, options Ru
 	switch name {
 	case RuntimeONNXRuntime:
 		return OpenONNXRuntime(model, ONNXRuntimeOptions{
-			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output,
+			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output, TF32: options.TF32,
 		})
 	case RuntimeNative:
 		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output})

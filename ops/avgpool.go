@@ -20,6 +20,7 @@ func AvgPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 	forward := &operator{
 		name: "AvgPool2D", output: tensorType(4), shape: outputShape,
 		differentiable: []bool{true},
+		description:    Description{Kind: AvgPoolForward, Window: window},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
@@ -28,10 +29,11 @@ func AvgPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 			copy(yValues, reference.AvgPool2DForward(pool, xValues))
 			return y, nil
 		},
-		gradient: func(_ gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+		gradient: func(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			dx, dxValues := newTensor(inputShape...)
 			backward := &operator{
 				name: "AvgPool2DGradient", output: tensorType(4), shape: inputShape,
+				description: Description{Kind: AvgPoolGradient, Window: window},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					dy, err := float32s(inputs[0])
 					if err != nil {
@@ -41,7 +43,8 @@ func AvgPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 					return dx, nil
 				},
 			}
-			node, err := backward.apply(grad)
+			// The output and the input are for executors that ask for them.
+			node, err := backward.apply(grad, output, inputs[0])
 			return gorgonia.Nodes{node}, err
 		},
 	}

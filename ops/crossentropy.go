@@ -36,6 +36,7 @@ func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) 
 	forward := &operator{
 		name: "SoftmaxCrossEntropy", output: tensorType(0), shape: tensor.ScalarShape(),
 		differentiable: []bool{true, false},
+		description:    Description{Kind: CrossEntropyForward},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			x, targets, err := logitsAndLabels(inputs, classes)
 			if err != nil {
@@ -48,6 +49,7 @@ func SoftmaxCrossEntropy(logits, labels *gorgonia.Node) (*gorgonia.Node, error) 
 			dx, dxValues := newTensor(shape...)
 			backward := &operator{
 				name: "SoftmaxCrossEntropyGradient", output: tensorType(2), shape: shape,
+				description: Description{Kind: CrossEntropyGradient},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					x, targets, err := logitsAndLabels(inputs, classes)
 					if err != nil {

@@ -22,6 +22,18 @@ func NewMasks(seed uint64, layer string) *Masks {
 	return &Masks{key: random.Key(seed, "dropout "+layer)}
 }
 
+// Key returns the Philox key of the masks.
+func (m *Masks) Key() uint64 { return m.key }
+
+// Step returns the step whose mask the next run draws.
+func (m *Masks) Step() uint64 { return m.step }
+
+// Threshold returns the number below which a random word drops its value, p·2³²,
+// and the factor of the values that stay, 1/(1−p).
+func Threshold(p float64) (threshold uint64, keep float32) {
+	return uint64(math.Round(p * (1 << 32))), float32(1 / (1 - p))
+}
+
 // SetStep chooses the step whose mask the next run of the graph draws.
 func (m *Masks) SetStep(step uint64) { m.step = step }
 
@@ -29,8 +41,7 @@ func (m *Masks) SetStep(step uint64) { m.step = step }
 // counted in channels-first order through the batch, takes word i mod 4 of
 // Philox(key, {i / 4, step}), and is dropped if that is below p·2³².
 func (m *Masks) Fill(factors []float32, p float64) {
-	threshold := uint64(math.Round(p * (1 << 32)))
-	keep := float32(1 / (1 - p))
+	threshold, keep := Threshold(p)
 	counter := [4]uint32{2: uint32(m.step), 3: uint32(m.step >> 32)}
 	for i := 0; i < len(factors); i += 4 {
 		counter[0], counter[1] = uint32(i/4), uint32(uint64(i/4)>>32)
@@ -62,8 +73,15 @@ func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgoni
 		drawn = make([]float32, count)
 	}
 	y, yValues := newTensor(shape...)
+	describe := func(kind Kind) Description {
+		if layout != ChannelsFirst {
+			return Description{} // the masks count in channels-first order
+		}
+		return Description{Kind: kind, P: p, Masks: masks}
+	}
 	forward := &operator{
-		name: fmt.Sprintf("Dropout(p=%v)", p), output: tensorType(shape.Dims()), shape: shape,
+		description: describe(DropoutForward),
+		name:        fmt.Sprintf("Dropout(p=%v)", p), output: tensorType(shape.Dims()), shape: shape,
 		differentiable: []bool{true},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
@@ -81,6 +99,7 @@ func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgoni
 			dx, dxValues := newTensor(shape...)
 			backward := &operator{
 				name: "DropoutGradient", output: tensorType(shape.Dims()), shape: shape,
+				description: describe(DropoutGradient),
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					dy, err := float32s(inputs[0])
 					if err != nil {

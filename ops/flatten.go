@@ -27,6 +27,7 @@ func reshape(name string, x *gorgonia.Node, shape tensor.Shape, gradient func(*g
 	op := &operator{
 		name: name, output: tensorType(shape.Dims()), shape: shape,
 		differentiable: []bool{true},
+		description:    Description{Kind: View},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			values, err := float32s(inputs[0])
 			if err != nil {

@@ -21,6 +21,7 @@ func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 	forward := &operator{
 		name: "MaxPool2D", output: tensorType(4), shape: outputShape,
 		differentiable: []bool{true},
+		description:    Description{Kind: MaxPoolForward, Window: window},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
@@ -31,10 +32,11 @@ func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 			winners = index
 			return y, nil
 		},
-		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+		gradient: func(inputs gorgonia.Nodes, output, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 			dx, dxValues := newTensor(inputShape...)
 			backward := &operator{
 				name: "MaxPool2DGradient", output: tensorType(4), shape: inputShape,
+				description: Description{Kind: MaxPoolGradient, Window: window},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					dy, err := float32s(inputs[0])
 					if err != nil {
@@ -44,8 +46,9 @@ func MaxPool2D(x *gorgonia.Node, window Window) (*gorgonia.Node, error) {
 					return dx, nil
 				},
 			}
-			// The output is an input, so that the winners are this step's.
-			node, err := backward.apply(grad, output)
+			// The output is an input, so that the winners are this step's; x is for
+			// executors that look for them again.
+			node, err := backward.apply(grad, output, inputs[0])
 			return gorgonia.Nodes{node}, err
 		},
 	}

@@ -19,6 +19,8 @@ type operator struct {
 	inputs []hm.Type
 	output hm.Type
 	shape  tensor.Shape
+	// description is what Describe returns; of kind 0 if there is none.
+	description Description
 	// run computes the output. It may return the same Value at every step.
 	run func(inputs []gorgonia.Value) (gorgonia.Value, error)
 	// gradient adds the nodes of the gradient with respect to each input, nil

@@ -101,8 +101,9 @@ func ActivationPenalty(penalty Penalty, activations *gorgonia.Node) (*gorgonia.N
 	batch := float64(shape[0])
 	value := gorgonia.NewF32(0)
 	forward := &operator{
-		name:   fmt.Sprintf("ActivationPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2),
-		output: tensorType(0), shape: tensor.ScalarShape(),
+		name:        fmt.Sprintf("ActivationPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2),
+		description: Description{Kind: ActivationPenaltyForward, Penalty: penalty},
+		output:      tensorType(0), shape: tensor.ScalarShape(),
 		differentiable: []bool{true},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			a, err := float32s(inputs[0])
@@ -117,6 +118,7 @@ func ActivationPenalty(penalty Penalty, activations *gorgonia.Node) (*gorgonia.N
 			da, daValues := newTensor(shape...)
 			backward := &operator{
 				name: "ActivationPenaltyGradient", output: tensorType(shape.Dims()), shape: shape,
+				description: Description{Kind: ActivationPenaltyGradient, Penalty: penalty},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					a, err := float32s(inputs[0])
 					if err != nil {

@@ -16,6 +16,7 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 	forward := &operator{
 		name: "ReLU", output: tensorType(shape.Dims()), shape: shape,
 		differentiable: []bool{true},
+		description:    Description{Kind: ReLUForward},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			xValues, err := float32s(inputs[0])
 			if err != nil {
@@ -28,6 +29,7 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 			dx, dxValues := newTensor(shape...)
 			backward := &operator{
 				name: "ReLUGradient", output: tensorType(shape.Dims()), shape: shape,
+				description: Description{Kind: ReLUGradient},
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					var values [2][]float32
 					if err := allFloat32s(values[:], inputs); err != nil {

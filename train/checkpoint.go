@@ -84,7 +84,7 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 		}
 	}
 	add("", c.Weights)
-	for _, slot := range c.Config.Optimizer.slots() {
+	for _, slot := range c.Config.Optimizer.Slots() {
 		add("optimizer."+slot+".", c.OptimizerState[slot])
 	}
 	add("best.", c.Best)
@@ -144,7 +144,7 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 	if c.Weights, err = takeWeights(file, "", c.Network); err != nil {
 		return nil, err
 	}
-	for _, slot := range c.Config.Optimizer.slots() {
+	for _, slot := range c.Config.Optimizer.Slots() {
 		if c.OptimizerState[slot], err = takeWeights(file, "optimizer."+slot+".", c.Network); err != nil {
 			return nil, err
 		}

@@ -50,6 +50,10 @@ type Config struct {
 	// Threads is the number of threads that the native engine computes on, one
 	// for each core if 0. It does not change the results.
 	Threads int `json:"-"`
+	// Device is where the steps are computed, on this CPU if nil. It is not part of
+	// a run's identity: a run can go on on another device, where sums are rounded
+	// in another order. It needs the native engine.
+	Device Device `json:"-"`
 	// CheckpointEvery saves a checkpoint after that many epochs, 1 if zero.
 	CheckpointEvery int `json:"checkpoint_every"`
 	// KeepCheckpoints is how many of them stay, 3 if zero.
@@ -67,6 +71,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	setDefault(&c.Engine, builder.DefaultEngine)
 	if !slices.Contains(builder.EngineNames(), c.Engine) {
 		return c, fmt.Errorf("unknown engine %q; there are %s", c.Engine, strings.Join(builder.EngineNames(), ", "))
+	}
+	if c.Device != nil && c.Engine != builder.EngineNative {
+		return c, fmt.Errorf("engine %s computes on the CPU alone; device %s needs engine %s", c.Engine, c.Device, builder.EngineNative)
 	}
 	optimizer, err := c.Optimizer.withDefaults()
 	if err != nil {

@@ -43,6 +43,14 @@ func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, 
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
 		}
+		if t.config.Device != nil {
+			loss, err := t.evaluateOnDevice(evaluation, set, indices)
+			if err != nil {
+				return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
+			}
+			sum += loss * float64(len(indices))
+			continue
+		}
 		p, err := t.program(len(indices), false)
 		if err != nil {
 			return nil, err
@@ -74,12 +82,27 @@ func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, 
 	return evaluation, nil
 }
 
+// evaluateOnDevice evaluates one batch, consecutive indices, and returns its loss.
+func (t *Trainer) evaluateOnDevice(evaluation *Evaluation, set *dataset.Set, indices []int) (float64, error) {
+	if err := t.openSession(); err != nil {
+		return 0, err
+	}
+	done := len(evaluation.Logits)
+	evaluation.Logits = evaluation.Logits[:done+len(indices)*evaluation.Classes]
+	loss, correct, err := t.device.session.Evaluate(set, indices[0], len(indices), evaluation.Logits[done:])
+	if err != nil {
+		return 0, t.deviceError(err)
+	}
+	evaluation.Correct += correct
+	return loss, nil
+}
+
 // losses returns the batch's loss with and without penalties.
 func (p *program) losses() (total, data float64, err error) {
-	if total, err = scalarValue(p.total); err != nil {
+	if total, err = scalarValue(p.graph.Total); err != nil {
 		return 0, 0, err
 	}
-	data, err = scalarValue(p.data)
+	data, err = scalarValue(p.graph.Data)
 	return total, data, err
 }
 

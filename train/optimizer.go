@@ -82,9 +82,9 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 	return c, nil
 }
 
-// slots names the tensors of state that the optimizer keeps for each parameter,
+// Slots names the tensors of state that the optimizer keeps for each parameter,
 // as PyTorch names them.
-func (c OptimizerConfig) slots() []string {
+func (c OptimizerConfig) Slots() []string {
 	switch c.Name {
 	case "adam", "adamw":
 		return []string{"exp_avg", "exp_avg_sq"}
@@ -156,7 +156,7 @@ func newOptimizer(config OptimizerConfig, sizes []int, engine *builder.Engine) (
 		}
 		o.update = kernelUpdater{pass}
 	}
-	for range config.slots() {
+	for range config.Slots() {
 		slot := make([][]float32, len(sizes))
 		for i, size := range sizes {
 			slot[i] = make([]float32, size)
@@ -190,7 +190,7 @@ func (o *Optimizer) updateParameter(i int, p, g []float32) error {
 // State returns a copy of the state tensors by slot, in the public layout.
 func (o *Optimizer) State(variables *builder.Variables, parameters []builder.Parameter) map[string]builder.Weights {
 	state := make(map[string]builder.Weights)
-	for s, slot := range o.config.slots() {
+	for s, slot := range o.config.Slots() {
 		for i, parameter := range parameters {
 			state[slot] = append(state[slot], builder.Tensor{
 				Name: parameter.Name, Shape: parameter.Shape, Data: variables.ToPublic(i, o.state[s][i]),
@@ -203,7 +203,7 @@ func (o *Optimizer) State(variables *builder.Variables, parameters []builder.Par
 // SetState takes up the state that State returned after that many steps.
 func (o *Optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights, steps int) {
 	o.steps = steps
-	for s, slot := range o.config.slots() {
+	for s, slot := range o.config.Slots() {
 		for i, tensor := range state[slot] {
 			variables.FromPublic(i, o.state[s][i], tensor.Data)
 		}

@@ -23,6 +23,7 @@ type Trainer struct {
 	variables  *builder.Variables
 	optimizer  *Optimizer
 	programs   map[programKey]*program
+	device     onDevice // used if config.Device is not nil
 	progress   Progress
 	best       builder.Weights
 }
@@ -102,8 +103,16 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 	return t, nil
 }
 
-// Close ends the engine's threads.
-func (t *Trainer) Close() { t.engine.Close() }
+// Close ends the engine's threads and frees what the trainer holds on its device.
+func (t *Trainer) Close() {
+	if t.device.session != nil {
+		// All that the run learned was read before; a device that cannot free its
+		// memory has said so at an earlier call.
+		_ = t.device.session.Close()
+		t.device.session = nil
+	}
+	t.engine.Close()
+}
 
 // fits reports whether the network can classify the images of the set.
 func fits(network *builder.Network, set *dataset.Set) error {
@@ -136,7 +145,8 @@ func (t *Trainer) Progress() Progress { return t.progress }
 // StepsPerEpoch returns the number of batches in an epoch.
 func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
 
-// Weights returns a copy of the weights as they are now.
+// Weights returns a copy of the weights as they are now; on a Device, as they
+// were when they were last saved or the last epoch ended.
 func (t *Trainer) Weights() builder.Weights { return t.variables.Weights() }
 
 // Checkpoint returns a copy of the whole state.
@@ -154,7 +164,8 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 type StepReport struct {
 	// Epoch and Step count from 1; Steps is the number of steps in the epoch.
 	Epoch, Step, Steps int
-	// Loss is that of the batch, penalties included.
+	// Loss is that of the batch, penalties included. On a Device it is that of
+	// the last step that was looked at, one in 16.
 	Loss float64
 	// Images is the number of images in the batch.
 	Images int
@@ -211,6 +222,11 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 		for i, tensor := range t.best {
 			t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
 		}
+		if t.device.session != nil {
+			if err := t.load(); err != nil {
+				return err
+			}
+		}
 	}
 	return save(callbacks)
 }
@@ -224,8 +240,16 @@ func save(callbacks Callbacks) error {
 
 // epoch runs what is left of the epoch under way.
 func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
+	if t.config.Device != nil {
+		if err := t.beginEpoch(); err != nil {
+			return err
+		}
+	}
 	for step, indices := range t.batches.Epoch(t.progress.Epochs, t.progress.EpochStep) {
 		if ctx.Err() != nil {
+			if err := t.settle(); err != nil {
+				return errors.Join(ErrInterrupted, err)
+			}
 			if err := save(callbacks); err != nil {
 				return errors.Join(ErrInterrupted, err)
 			}
@@ -246,6 +270,9 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 
 // step trains on one batch.
 func (t *Trainer) step(indices []int) error {
+	if t.config.Device != nil {
+		return t.deviceStep(len(indices))
+	}
 	began := time.Now()
 	p, err := t.program(len(indices), true)
 	if err != nil {
@@ -300,6 +327,9 @@ func (t *Trainer) program(batch int, training bool) (*program, error) {
 
 // finishEpoch records the epoch and begins the next.
 func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
+	if err := t.settle(); err != nil {
+		return err
+	}
 	now := &t.progress
 	images := float64(now.Images)
 	epoch := Epoch{

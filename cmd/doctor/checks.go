@@ -16,6 +16,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/internal/cuda"
 	"slipway/internal/kernel"
 )
 
@@ -56,6 +57,7 @@ func examine(ctx context.Context) report {
 		checkBringer(ctx, libraryErr != nil),
 		checkLibrary(library, libraryErr),
 		checkCUDA(library),
+		checkTraining(cuda.Inspect()),
 		checkTestSet(ctx),
 		checkTrainingSet(ctx),
 	}}
@@ -128,7 +130,7 @@ func checkLibrary(library infer.Library, err error) check {
 // checkCUDA tells what speaks for a GPU; only making a session shows whether it
 // can be used.
 func checkCUDA(library infer.Library) check {
-	c := check{Name: "CUDA", State: stateMissing, Remedy: ""}
+	c := check{Name: "CUDA inference", State: stateMissing, Remedy: ""}
 	sign := infer.CUDASign()
 	if sign == "" {
 		c.Found = "no sign of an NVIDIA GPU: infer -device auto runs on the CPU"
@@ -148,6 +150,34 @@ func checkCUDA(library infer.Library) check {
 	}
 	c.State = stateOK
 	c.Found += ": infer -device auto tries it first, and says so when it fails"
+	return c
+}
+
+// checkTraining tells what of CUDA training would run on, down to the first piece that
+// is missing.
+func checkTraining(found cuda.Inspection) check {
+	c := check{Name: "CUDA training", State: stateMissing}
+	var parts []string
+	if found.Driver != "" {
+		parts = append(parts, "driver of CUDA "+found.Driver)
+	}
+	for i, device := range found.Devices {
+		parts = append(parts, fmt.Sprintf("cuda:%d %s, compute capability %s, %.1f GiB", i, device.Name, device.Capability, float64(device.Memory)/(1<<30)))
+	}
+	if found.CUDNN != "" {
+		parts = append(parts, "cuDNN "+found.CUDNN)
+	}
+	if found.CUBLAS != "" {
+		parts = append(parts, "cuBLAS "+found.CUBLAS)
+	}
+	if found.Missing == nil {
+		c.State = stateOK
+		parts = append(parts, "train -device auto uses it")
+	} else {
+		parts = append(parts, fmt.Sprintf("%s: %s", found.Missing.Piece, found.Missing.Reason))
+		c.Remedy = found.Missing.Remedy
+	}
+	c.Found = strings.Join(parts, "; ")
 	return c
 }
 

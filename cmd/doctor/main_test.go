@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"slipway/internal/cuda"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -48,6 +50,25 @@ func TestEverythingNeededIsHere(t *testing.T) {
 	}
 	if code, stdout, _ := runCommand(t); code != 0 || !strings.Contains(stdout, "Everything that is needed") {
 		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+// The line names what there is, and the first piece that is not, with its remedy.
+func TestCUDATrainingIsDownToTheFirstMissingPiece(t *testing.T) {
+	all := cuda.Inspection{Built: true, Driver: "13.0", Devices: []cuda.DeviceInfo{{Name: "NVIDIA X", Capability: "9.0", Memory: 80 << 30}},
+		CUDNN: "9.28.1 (libcudnn.so.9)", CUBLAS: "libcublas.so.13"}
+	c := checkTraining(all)
+	for _, want := range []string{"CUDA 13.0", "cuda:0 NVIDIA X, compute capability 9.0, 80.0 GiB", "cuDNN 9.28.1 (libcudnn.so.9)", "cuBLAS libcublas.so.13"} {
+		if c.State != stateOK || !strings.Contains(c.Found, want) || c.Remedy != "" {
+			t.Errorf("%+v, want %q", c, want)
+		}
+	}
+	c = checkTraining(cuda.Inspection{Built: true, Driver: "13.0", Missing: &cuda.MissingError{Piece: cuda.PieceDevice, Reason: "the driver sees no GPU", Remedy: "look at nvidia-smi"}})
+	if c.State != stateMissing || c.Needed || !strings.Contains(c.Found, "CUDA 13.0; device: the driver sees no GPU") || c.Remedy != "look at nvidia-smi" {
+		t.Errorf("%+v", c)
+	}
+	if found := cuda.Inspect(); !found.Built && !strings.Contains(checkTraining(found).Remedy, "make gpu") {
+		t.Errorf("%+v", checkTraining(found))
 	}
 }
 

@@ -189,7 +189,7 @@ func (s *session) open(ctx context.Context, name string, batch int) (infer.Runti
 		return nil, err
 	}
 	return infer.OpenRuntime(ctx, name, s.loaded.model, infer.RuntimeOptions{
-		Device: s.device, Threads: s.threads, Library: s.library, Output: s.output, Worker: worker, Batch: batch,
+		Device: s.device, Threads: s.threads, Library: s.library, Output: s.output, Worker: worker, Batch: batch, TF32: s.tf32,
 	})
 }
 

@@ -105,6 +105,8 @@ func TestBadUse(t *testing.T) {
 		"normalize by 0":      {[]string{"-model", small, "-normalize", "0.1,0"}, 2, []string{"-normalize"}},
 		"data-dir":            {[]string{"-model", small, "-data-dir", "x"}, 2, []string{"-data train"}},
 		"onnx-go on cuda":     {[]string{"-model", small, "-runtime", "onnx-go", "-device", "cuda"}, 2, []string{"-device cuda", "onnx-go"}},
+		"tf32 on cpu":         {[]string{"-model", small, "-device", "cpu", "-tf32"}, 2, []string{"-tf32", "-device cpu"}},
+		"tf32 on native":      {[]string{"-model", small, "-runtime", "native", "-tf32"}, 2, []string{"-tf32", "native"}},
 		"native on cuda":      {[]string{"-model", small, "-runtime", "native", "-device", "cuda"}, 2, []string{"-device cuda", "native"}},
 		"native, a library":   {[]string{"-model", small, "-runtime", "native", "-library", text}, 2, []string{"-library", "native"}},
 		"onnx-go one by one":  {[]string{"-model", small, "-runtime", "onnx-go", "-batch", "1"}, 2, []string{"-batch 1", "onnx-go"}},

@@ -62,6 +62,7 @@ type options struct {
 	mayFallBack   bool // onnxruntime is the default and nobody's wish
 	output        string
 	threads       int
+	tf32          bool
 	crossValidate bool
 	reference     string
 	tolerance     float64
@@ -82,6 +83,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
+	flags.BoolVar(&o.tf32, "tf32", false, "on CUDA, let products round their factors to 10 bits of mantissa, which is faster")
 	flags.StringVar(&o.runtime, "runtime", infer.RuntimeONNXRuntime, strings.Join(infer.RuntimeNames(), " or "))
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of a model with several")
@@ -148,6 +150,8 @@ func (o *options) check(given map[string]bool) error {
 		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
 	case o.threads < 0:
 		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", o.threads)
+	case o.tf32 && o.device == infer.DeviceCPU:
+		return errors.New("-tf32 is CUDA's and does not go with -device cpu")
 	case !(o.tolerance > 0 && o.tolerance < 1):
 		return fmt.Errorf("-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", o.tolerance)
 	case given["tolerance"] && !o.crossValidate:
@@ -161,6 +165,8 @@ func (o *options) check(given map[string]bool) error {
 		switch {
 		case o.device == infer.DeviceCUDA:
 			return fmt.Errorf("-device cuda does not go with -runtime %s, which runs on the CPU", o.runtime)
+		case o.tf32:
+			return fmt.Errorf("-tf32 is CUDA's and does not go with -runtime %s", o.runtime)
 		case given["library"] && !o.crossValidate:
 			return fmt.Errorf("-library is onnxruntime's and does not go with -runtime %s", o.runtime)
 		}

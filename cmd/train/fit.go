@@ -15,9 +15,6 @@ import (
 
 // fit trains as asked, and writes the run's folder.
 func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
-	if o.device == "cuda" {
-		return errors.New("-device cuda: this build has no CUDA; use -device cpu, or auto, which takes the CPU here")
-	}
 	if o.threads > 0 {
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
@@ -26,6 +23,12 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 	if err != nil {
 		return err
 	}
+	chosen, err := o.chooseDevice()
+	if err != nil {
+		return err
+	}
+	defer chosen.close()
+	o.config.Device = chosen.device
 	session, err := begin(ctx, o, out)
 	if err != nil {
 		return err
@@ -33,7 +36,7 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 	trainer := session.trainer
 	defer trainer.Close()
 	fmt.Fprint(out, trainer.Network())
-	fmt.Fprintf(out, "engine %s, device cpu, seed %d, run %s\n", trainer.Engine(), trainer.Config().Seed, session.dir.Path())
+	fmt.Fprintf(out, "%s, seed %d, run %s\n", chosen.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && test != nil {
 		// Pixels fed in another way than the model was trained with show here.
 		evaluation, err := trainer.Evaluate(ctx, test)
@@ -141,7 +144,7 @@ func resume(ctx context.Context, o *options, out io.Writer) (*session, error) {
 		return nil, err
 	}
 	config := checkpoint.Config
-	config.Threads = o.threads
+	config.Threads, config.Device = o.threads, o.config.Device
 	for flag, set := range map[string]func(){
 		"epochs":           func() { config.Epochs = o.config.Epochs },
 		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },

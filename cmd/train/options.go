@@ -117,7 +117,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.Uint64Var(&c.Seed, "seed", 0, "decides weights, shuffles, dropout and the validation split")
 	flags.StringVar(&c.Engine, "engine", builder.DefaultEngine, strings.Join(builder.EngineNames(), " or "))
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
-	flags.StringVar(&o.device, "device", "auto", "auto, cpu or cuda")
+	flags.StringVar(&o.device, "device", deviceAuto, "auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
 	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
 	flags.StringVar(&o.from, "from", "", "start from the network and the weights in this ONNX `file`; the experiment's training settings stay")
 	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several, or of a value inside")
@@ -152,8 +152,10 @@ func (o *options) check() error {
 		return errors.New("-output applies to -from alone")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
 		return errors.New("-dropout applies to -experiment e2 alone")
-	case !slices.Contains([]string{"auto", "cpu", "cuda"}, o.device):
+	case !slices.Contains([]string{deviceAuto, deviceCPU, deviceCUDA}, o.device):
 		return fmt.Errorf("unknown device %q; there are auto, cpu and cuda", o.device)
+	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
+		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
 	case o.threads < 0:
 		return fmt.Errorf("-threads %d is negative", o.threads)
 	case o.given["epochs"] && o.config.Epochs < 1:

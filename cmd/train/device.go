@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"slipway/builder"
+	"slipway/internal/cuda"
+	"slipway/train"
+)
+
+// Devices that -device names.
+const (
+	deviceAuto = "auto"
+	deviceCPU  = "cpu"
+	deviceCUDA = "cuda"
+)
+
+// chosenDevice is where the run computes.
+type chosenDevice struct {
+	device train.Device // nil for this CPU
+	close  func()
+	// why says why it is not CUDA, empty where nobody would ask.
+	why string
+}
+
+// chooseDevice opens the device that -device asks for. auto takes the GPU where one
+// can be used.
+func (o *options) chooseDevice() (chosenDevice, error) {
+	cpu := chosenDevice{close: func() {}}
+	if o.device == deviceCPU || o.device == deviceAuto && o.config.Engine != builder.EngineNative {
+		return cpu, nil
+	}
+	device, err := cuda.Open()
+	if err == nil {
+		// All that was learned is on the host before the device is closed.
+		return chosenDevice{device: device, close: func() { _ = device.Close() }}, nil
+	}
+	if o.device == deviceCUDA {
+		return cpu, fmt.Errorf("-device cuda: %w", err)
+	}
+	var missing *cuda.MissingError
+	switch {
+	case !errors.As(err, &missing):
+		cpu.why = err.Error()
+	case missing.Piece != cuda.PieceBuild:
+		cpu.why = fmt.Sprintf("no CUDA: %s: %s; see doctor", missing.Piece, missing.Reason)
+	}
+	return cpu, nil
+}
+
+// describe says what the run computes with, and on what.
+func (c chosenDevice) describe(engine *builder.Engine) string {
+	switch {
+	case c.device != nil:
+		return fmt.Sprintf("engine cuda, device %s", c.device)
+	case c.why != "":
+		return fmt.Sprintf("engine %s, device cpu (%s)", engine, c.why)
+	}
+	return fmt.Sprintf("engine %s, device cpu", engine)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"slipway/internal/cli"
+	"slipway/internal/cuda"
+)
+
+// Where CUDA cannot be used, asking for it is a failure that names the piece and the
+// remedy, and auto says what it took instead.
+func TestCUDAThatIsNotThere(t *testing.T) {
+	found := cuda.Inspect()
+	if found.Missing == nil {
+		t.Skip("there is CUDA")
+	}
+	dir := fixture(t)
+	code, _, errs := runTrain(t, arguments(dir, "-device", "cuda")...)
+	if code != cli.ExitFailure {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, want := range []string{"-device cuda", string(found.Missing.Piece), found.Missing.Reason, found.Missing.Remedy} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("the error lacks %q: %s", want, errs)
+		}
+	}
+	if _, err := os.Stat(dir + "/runs"); err == nil {
+		t.Error("a run was begun all the same")
+	}
+	code, out, errs := runTrain(t, arguments(dir, "-device", "auto", "-epochs", "1")...)
+	if code != cli.ExitOK || !strings.Contains(out, ", device cpu") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if says := strings.Contains(out, "device cpu (no CUDA: "); says != found.Built {
+		t.Errorf("a build with CUDA is %t, and the line says why it is not used: %t\n%s", found.Built, says, out)
+	}
+}

@@ -1,0 +1,140 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+
+	"gorgonia.org/cu"
+	cublas "gorgonia.org/cu/blas"
+	cudnn "gorgonia.org/cu/dnn"
+
+	"slipway/train"
+)
+
+// counters count what the program asks of the device.
+type counters struct {
+	// Allocations of device memory, Copies between host and device, Launches of
+	// kernels and library calls one by one, and Graphs of them launched whole.
+	Allocations, Copies, Launches, Graphs int
+}
+
+// gpu is the first GPU, with a context, a stream and the two libraries.
+type gpu struct {
+	thread    *thread
+	context   cu.CUContext
+	stream    cu.Stream
+	dnn       *cudnn.Context
+	blas      *cublas.Standard
+	module    cu.Module
+	functions map[string]cu.Function
+	memory    pool // the device's own
+	name      string
+	count     counters
+}
+
+var _ Device = (*gpu)(nil)
+
+func open() (Device, error) {
+	inspection := inspect()
+	if inspection.Missing != nil {
+		return nil, inspection.Missing
+	}
+	g := &gpu{thread: newThread()}
+	g.memory.gpu = g
+	if err := g.thread.do(g.start); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	version, err := blasVersion(g.blas)
+	if err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	first := inspection.Devices[0]
+	g.name = fmt.Sprintf("cuda:0 (%s, compute capability %s, cuDNN %s, cuBLAS %s)", first.Name, first.Capability, dnnVersion(), version)
+	return g, nil
+}
+
+// start makes all that the device works with. What has been made when it fails,
+// Close frees.
+func (g *gpu) start() error {
+	device, err := cu.GetDevice(0)
+	if err != nil {
+		return called("cuDeviceGet", err)
+	}
+	if g.context, err = device.MakeContext(cu.SchedAuto); err != nil {
+		return called("cuCtxCreate", err)
+	}
+	// A stream of our own: the default one cannot be captured.
+	if g.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		return called("cuStreamCreate", err)
+	}
+	if err := g.loadKernels(); err != nil {
+		return &MissingError{Piece: PieceKernels, Reason: err.Error(),
+			Remedy: "the GPU must be of compute capability 7.5 or newer, and the driver of CUDA 11 or newer"}
+	}
+	if err := guarded(func() error { g.dnn = cudnn.NewContext(); return nil }); err != nil {
+		return fmt.Errorf("cudnnCreate: %w; cuDNN needs a driver as new as its own release", err)
+	}
+	if err := setDNNStream(g.dnn, g.stream); err != nil {
+		return err
+	}
+	blas := new(cublas.Standard)
+	if err := blas.Init(); err != nil {
+		return fmt.Errorf("cublasCreate: %w; cuBLAS needs a driver as new as its own release", err)
+	}
+	g.blas = blas
+	if err := setBLASStream(g.blas, g.stream); err != nil {
+		return err
+	}
+	workspace, err := g.memory.allocate("cuBLAS's workspace", blasWorkspace)
+	if err != nil {
+		return err
+	}
+	return setBLASWorkspace(g.blas, workspace)
+}
+
+// blasWorkspace is what cuBLAS's documentation asks for on the newest GPUs.
+const blasWorkspace = 32 << 20
+
+// String names the device and the libraries.
+func (g *gpu) String() string { return g.name }
+
+// Close frees the device.
+func (g *gpu) Close() error {
+	err := g.thread.do(func() error {
+		var all []error
+		if g.blas != nil {
+			all = append(all, called("cublasDestroy", g.blas.Close()))
+		}
+		if g.dnn != nil {
+			all = append(all, called("cudnnDestroy", g.dnn.Close()))
+		}
+		all = append(all, g.memory.free())
+		if g.functions != nil {
+			all = append(all, called("cuModuleUnload", g.module.Unload()))
+		}
+		if g.stream != (cu.Stream{}) {
+			all = append(all, called("cuStreamDestroy", g.stream.Destroy()))
+		}
+		if g.context != (cu.CUContext{}) {
+			all = append(all, called("cuCtxDestroy", g.context.Destroy()))
+		}
+		return errors.Join(all...)
+	})
+	g.thread.end()
+	return err
+}
+
+// NewSession implements train.Device.
+func (g *gpu) NewSession(job train.Job) (train.Session, error) {
+	var s *session
+	err := g.thread.do(func() (err error) {
+		s, err = newSession(g, job)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,22 @@
+// Package cuda trains on an NVIDIA GPU.
+//
+// It implements train.Device. A Machine is a gorgonia.VM: it compiles the graph
+// that package builder makes for builder.EnginePlain, with its loss and its
+// gradients, into a list of launches whose values all stay on the device.
+// Convolution, pooling and activation are cuDNN's, through gorgonia.org/cu/dnn;
+// the products of dense layers are cuBLAS's, through gorgonia.org/cu/blas; what
+// neither has, or not as the CPU engines define it, is in kernels/kernels.cu.
+//
+// A session keeps the training set, the weights, the optimizer's state and a
+// ledger of losses on the device. A step takes its images by their places in the
+// epoch's order, and books its loss in the ledger, so that one step needs no copy
+// in either direction and the same step can be captured once as a CUDA graph and
+// launched again and again.
+//
+// All of it is behind the build tag gpu (Linux, x86-64): make gpu. Without the tag,
+// Open says so. With it, no CUDA library is needed to start: folder shim holds
+// functions that load them when they are first called. Folder simulator holds
+// stand-ins for those libraries, on which the tests run.
+//
+// What has not met a GPU yet is said in docs/cuda.md.
+package cuda

@@ -1,0 +1,206 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"slipway/train"
+)
+
+// Codes of the driver that the faults have.
+const (
+	errorOutOfMemory   = 2   // CUDA_ERROR_OUT_OF_MEMORY
+	errorECC           = 214 // CUDA_ERROR_ECC_UNCORRECTABLE
+	errorOutOfResource = 701 // CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
+	errorLaunchFailed  = 719 // CUDA_ERROR_LAUNCH_FAILED
+	errorDNNExecution  = 5000
+	errorBLASExecution = 13
+)
+
+// Each fault ends a run in an error that names the call; the checkpoint saved last
+// is whole, and a run on the CPU goes on from it.
+func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
+	needSimulator(t)
+	for _, test := range []struct {
+		name  string
+		call  string
+		after int
+		code  int
+		loss  bool
+		want  string
+	}{
+		{"out of memory at the first allocation", "cuMemAlloc_v2", 1, errorOutOfMemory, false, "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2); end other programs on the device or train with a smaller -batch"},
+		{"out of memory later", "cuMemAlloc_v2", 25, errorOutOfMemory, false, "cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY"},
+		{"a copy to the device", "cuMemcpyHtoDAsync_v2", 3, errorLaunchFailed, false, "cuMemcpyHtoDAsync: CUDA_ERROR_LAUNCH_FAILED (719)"},
+		{"a copy from the device", "cuMemcpyDtoHAsync_v2", 1, errorLaunchFailed, false, "cuMemcpyDtoHAsync: CUDA_ERROR_LAUNCH_FAILED (719)"},
+		{"a launch that is refused", "cuLaunchKernel adam", 1, errorOutOfResource, false, "cuLaunchKernel adam: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701)"},
+		{"a launch inside of the network", "cuLaunchKernel dropout", 2, errorOutOfResource, false, "cuLaunchKernel dropout"},
+		{"a convolution", "cudnnConvolutionForward", 1, errorDNNExecution, false, "cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (5000)"},
+		{"a convolution's gradient", "cudnnConvolutionBackwardFilter", 2, errorDNNExecution, false, "cudnnConvolutionBackwardFilter"},
+		{"a product", "cublasSgemm_v2", 2, errorBLASExecution, false, "cublasSgemm: CUBLAS_STATUS of that number (13)"},
+		{"a descriptor", "cudnnSetTensor4dDescriptor", 1, 2000, false, "cudnnSetTensor4dDescriptor: CUDNN_STATUS_BAD_PARAM (2000)"},
+		{"the beginning of a capture", "cuStreamBeginCapture_v2", 1, errorLaunchFailed, false, "cuStreamBeginCapture: CUDA_ERROR_LAUNCH_FAILED (719); SLIPWAY_CUDA_GRAPHS=0 runs without CUDA graphs"},
+		{"a graph", "cuGraphInstantiateWithFlags", 1, errorOutOfMemory, false, "cuGraphInstantiate: CUDA_ERROR_OUT_OF_MEMORY (2); SLIPWAY_CUDA_GRAPHS=0"},
+		{"a graph's launch", "cuGraphLaunch", 4, errorLaunchFailed, false, "cuGraphLaunch: CUDA_ERROR_LAUNCH_FAILED (719)"},
+		{"a kernel that fails while it runs", "running adam", 5, errorLaunchFailed, false, "cuGraphLaunch: CUDA_ERROR_LAUNCH_FAILED (719)"},
+		{"the device lost in a wait", "cuStreamSynchronize", 9, errorECC, true, "cuStreamSynchronize: CUDA_ERROR_ECC_UNCORRECTABLE (214)"},
+		{"the device lost in a graph", "cuGraphLaunch", 2, errorECC, true, "cuGraphLaunch: CUDA_ERROR_ECC_UNCORRECTABLE (214)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := openDevice(t)
+			folder := t.TempDir()
+			run, _, err := train.CreateRun(folder + "/run")
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := smallConfig()
+			config.Epochs = 2
+			first, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer first.Close()
+			save := func(trainer *train.Trainer) func() error {
+				return func() error {
+					_, err := run.WriteCheckpoint(trainer.Checkpoint())
+					return err
+				}
+			}
+			if err := first.Fit(t.Context(), train.Callbacks{Save: save(first)}); err != nil {
+				t.Fatal(err)
+			}
+
+			checkpoint, path, damaged, err := run.Latest()
+			if err != nil || len(damaged) > 0 {
+				t.Fatal(err, damaged)
+			}
+			config.Epochs, config.Device = 4, g
+			broken, err := train.Resume(checkpoint, smallSet(t, 60), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer broken.Close()
+			simulated.Fail(test.call, test.after, test.code, test.loss)
+			err = broken.Fit(t.Context(), train.Callbacks{Save: save(broken)})
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "device cuda:0") {
+				t.Fatalf("error %v, want %q", err, test.want)
+			}
+			t.Log(err)
+
+			again, samePath, damaged, err := run.Latest()
+			if err != nil || len(damaged) > 0 || samePath != path {
+				t.Fatalf("after the fault the checkpoint is %s (%v, damaged %v), want %s", samePath, err, damaged, path)
+			}
+			config.Device = nil
+			resumed, err := train.Resume(again, smallSet(t, 60), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resumed.Close()
+			if err := resumed.Fit(t.Context(), train.Callbacks{}); err != nil {
+				t.Fatal(err)
+			}
+			if history := resumed.Progress().History; len(history) != 4 || !(history[3].MeanLoss < history[0].MeanLoss) {
+				t.Errorf("after going on, the history is %+v", history)
+			}
+			simulated.Reset()
+		})
+	}
+}
+
+// A failure while the device is opened leaves nothing behind and names its call.
+func TestFaultsWhileOpening(t *testing.T) {
+	needSimulator(t)
+	for _, test := range []struct {
+		call  string
+		piece Piece
+		want  string
+	}{
+		{"cuInit", PieceDevice, "cuInit: CUDA_ERROR_NO_DEVICE (100)"},
+		{"cuDeviceGetCount", PieceDevice, "cuDeviceGetCount: CUDA_ERROR_NO_DEVICE (100)"},
+		{"cuCtxCreate_v2", "", "cuCtxCreate: CUDA_ERROR_NO_DEVICE (100)"},
+		{"cuStreamCreate", "", "cuStreamCreate"},
+		{"cuModuleLoadData", PieceKernels, "cuModuleLoadData"},
+		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction account"},
+		{"cudnnCreate", "", "cudnnCreate"},
+		{"cudnnSetStream", "", "cudnnSetStream"},
+		{"cublasCreate_v2", "", "cublasCreate"},
+		{"cuMemAlloc_v2", "", "cuBLAS's workspace"},
+		{"cublasSetWorkspace_v2", "", "cublasSetWorkspace"},
+	} {
+		t.Run(test.call, func(t *testing.T) {
+			simulated.Reset()
+			simulated.Fail(test.call, 1, 100, false)
+			device, err := Open()
+			if err == nil {
+				device.Close()
+				t.Fatal("it opened")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+			if test.piece != "" && !strings.Contains(err.Error(), "CUDA is not usable: "+string(test.piece)) {
+				t.Errorf("%v, want the piece %s", err, test.piece)
+			}
+			checkSimulator(t)
+		})
+	}
+}
+
+// A session needs no more memory than the device has, and says which tensor did not
+// fit.
+func TestFaultTooLittleMemory(t *testing.T) {
+	needSimulator(t)
+	g := openDevice(t)
+	defer simulated.Memory(8 << 30)
+	simulated.Memory(blasWorkspace + 64<<10)
+	config := smallConfig()
+	config.BatchSize, config.Device = 60, g
+	trainer, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); err == nil || !strings.Contains(err.Error(), "compile a step of 60 images: node ") || !strings.Contains(err.Error(), "smaller -batch") {
+		t.Errorf("error %v, want the node and the remedy", err)
+	}
+}
+
+// Bad arguments are errors, not reads of the device's memory.
+func TestSessionRejects(t *testing.T) {
+	g := openDevice(t)
+	var s *session
+	config := smallConfig()
+	config.Device = recorder{g, func(own *session, _ int) error { s = own; return nil }}
+	trainer, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	order := make([]int, 60)
+	order[59] = 60
+	set := smallSet(t, 5)
+	logits := make([]float32, 15)
+	for name, call := range map[string]func() error{
+		"an order with a place outside": func() error { return s.BeginEpoch(order, 0) },
+		"a short order":                 func() error { return s.BeginEpoch(order[:5], 0) },
+		"a first image outside":         func() error { return s.BeginEpoch(order[:59], 60) },
+		"weights of none":               func() error { return s.Load(train.State{}) },
+		"images that the set lacks":     func() error { _, _, err := s.Evaluate(set, 3, 3, logits); return err },
+		"no images":                     func() error { _, _, err := s.Evaluate(set, 0, 0, nil); return err },
+	} {
+		if err := call(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	loss, _, err := s.Evaluate(set, 0, 5, logits)
+	if err != nil || math.IsNaN(loss) {
+		t.Errorf("after all that: loss %v, %v", loss, err)
+	}
+}

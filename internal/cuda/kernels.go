@@ -1,0 +1,113 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	_ "embed"
+	"fmt"
+	"math"
+	"slices"
+	"unsafe"
+
+	"gorgonia.org/cu"
+)
+
+// kernelsPTX is kernels/kernels.cu, compiled by scripts/cuda-kernels.
+//
+//go:embed kernels/kernels.ptx
+var kernelsPTX string
+
+// kernelNames lists the entry points of kernels.ptx that this package launches.
+func kernelNames() []string {
+	return []string{
+		"gather_images", "gather_labels", "cross_entropy_forward", "cross_entropy_gradient", "strided_sums", "scaled_sum",
+		"norms", "row_sums", "penalty_value", "penalise", "activation_penalty_value", "activation_penalty_gradient", "add",
+		"dropout", "account", "adam", "sgd", "rmsprop",
+	}
+}
+
+// threadsPerBlock is that of every launch: a multiple of the warp that any GPU
+// takes.
+const threadsPerBlock = 256
+
+// launch is one piece of work for the stream.
+type launch struct {
+	// name is that of the kernel or of the library's call.
+	name string
+	// of names the graph's node that it computes, if there is one.
+	of  string
+	run func() error
+}
+
+// runAll puts the launches into the stream.
+func runAll(g *gpu, launches []launch) error {
+	for _, l := range launches {
+		g.count.Launches++
+		if err := l.run(); err != nil {
+			if l.of != "" {
+				return fmt.Errorf("%s: %w", l.of, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// kernel is a launch of one of Slipway's kernels on that many threads by that many
+// rows (blockIdx.y). An argument is a *buffer, nil for a null pointer, or a number
+// of the kernel's own type: int means its 64-bit unsigned count.
+func (g *gpu) kernel(name string, threads, rows int, arguments ...any) (launch, error) {
+	function, ok := g.functions[name]
+	if !ok {
+		return launch{}, fmt.Errorf("there is no kernel %q", name)
+	}
+	// Package cu reads 8 bytes of each argument.
+	slots := make([]uint64, len(arguments))
+	pointers := make([]unsafe.Pointer, len(arguments))
+	for i, argument := range arguments {
+		switch value := argument.(type) {
+		case *buffer:
+			if value != nil {
+				slots[i] = uint64(value.address)
+			}
+		case int:
+			slots[i] = uint64(value)
+		case uint64:
+			slots[i] = value
+		case int32:
+			slots[i] = uint64(uint32(value))
+		case float32:
+			slots[i] = uint64(math.Float32bits(value))
+		case float64:
+			slots[i] = math.Float64bits(value)
+		default:
+			return launch{}, fmt.Errorf("kernel %s: argument %d is a %T", name, i, argument)
+		}
+		pointers[i] = unsafe.Pointer(&slots[i])
+	}
+	blocks := (threads + threadsPerBlock - 1) / threadsPerBlock
+	if blocks < 1 || blocks > math.MaxInt32 || rows < 1 || rows > 65535 {
+		return launch{}, fmt.Errorf("kernel %s: %d threads by %d rows are more than one launch has, or none", name, threads, rows)
+	}
+	return launch{name: name, run: func() error {
+		err := function.Launch(blocks, rows, 1, threadsPerBlock, 1, 1, 0, g.stream, pointers)
+		return called("cuLaunchKernel "+name, err)
+	}}, nil
+}
+
+// loadKernels has the driver compile the kernels for the device.
+func (g *gpu) loadKernels() error {
+	var err error
+	if g.module, err = cu.LoadData(kernelsPTX); err != nil {
+		return called("cuModuleLoadData", err)
+	}
+	g.functions = make(map[string]cu.Function)
+	for _, name := range slices.Sorted(slices.Values(kernelNames())) {
+		function, err := g.module.Function(name)
+		if err != nil {
+			return called("cuModuleGetFunction "+name, err)
+		}
+		g.functions[name] = function
+	}
+	return nil
+}

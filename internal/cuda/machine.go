@@ -1,0 +1,307 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	cudnn "gorgonia.org/cu/dnn"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/ops"
+)
+
+// machineOptions say what a Machine computes, and where.
+type machineOptions struct {
+	// Wanted are the nodes whose values are asked for; what none of them depends
+	// on is left out.
+	Wanted gorgonia.Nodes
+	// Resident nodes have memory of the caller's: inputs that are there already,
+	// outputs that it wants there.
+	Resident map[*gorgonia.Node]*buffer
+	// Ledger holds the step whose dropout masks are drawn; the machine has one of
+	// its own if it is nil, and takes the masks' own step.
+	Ledger *buffer
+}
+
+// Machine is a gorgonia.VM that runs a graph of builder.EnginePlain on the GPU.
+// Compiling it allocates everything; running it launches and allocates nothing.
+type Machine struct {
+	gpu      *gpu
+	memory   pool
+	options  machineOptions
+	values   map[*gorgonia.Node]*buffer
+	inputs   gorgonia.Nodes // those whose values are on the host
+	launches []launch
+	ledger   *buffer
+	masks    *ops.Masks // nil without dropout
+
+	// workspace is shared by all convolutions, which run one after another.
+	workspace      *buffer
+	workspaceBytes int64
+	factors        map[*gorgonia.Node]*buffer // of a penalty: λ2/‖p‖₂ by parameter
+	correct        *buffer                    // whether each row is classified right, float64
+	correctSums    *buffer                    // the same as at most maxSums sums
+	sums           int
+	filters        []*cudnn.Filter
+	descriptors    []any // what a finalizer would take from the launches
+	closed         bool
+}
+
+var _ gorgonia.VM = (*Machine)(nil)
+
+// newMachine compiles the graph. It runs on the device's thread.
+func newMachine(g *gpu, options machineOptions) (*Machine, error) {
+	m := &Machine{
+		gpu: g, memory: pool{gpu: g}, options: options, ledger: options.Ledger,
+		values: make(map[*gorgonia.Node]*buffer), factors: make(map[*gorgonia.Node]*buffer),
+	}
+	if err := m.compile(); err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+func (m *Machine) compile() error {
+	if m.ledger == nil {
+		var err error
+		if m.ledger, err = m.memory.allocate("ledger", ledgerBytes); err != nil {
+			return err
+		}
+		if err := upload(m.gpu, m.ledger, []ledger{{}}); err != nil {
+			return err
+		}
+	}
+	order := sorted(m.options.Wanted)
+	for node, b := range m.options.Resident {
+		m.values[node] = b
+	}
+	// A penalised gradient is computed in the memory of the gradient itself.
+	for _, node := range order {
+		if d, ok := ops.Describe(node.Op()); ok && d.Kind == ops.PenalisedGradient {
+			if b, resident := m.options.Resident[node]; resident {
+				m.values[children(node)[0]] = b
+			}
+		}
+	}
+	for _, node := range order {
+		before := len(m.launches)
+		if err := m.add(node); err != nil {
+			return fmt.Errorf("node %s: %w", nodeName(node), err)
+		}
+		for i := before; i < len(m.launches); i++ {
+			m.launches[i].of = nodeName(node)
+		}
+	}
+	if m.workspaceBytes > 0 {
+		b, err := m.memory.allocate("cuDNN's workspace", m.workspaceBytes)
+		if err != nil {
+			return err
+		}
+		*m.workspace = *b
+	}
+	return m.uploadInputs()
+}
+
+// sorted lists what the wanted nodes depend on, each node after its inputs. The
+// order depends on the graph alone.
+func sorted(wanted gorgonia.Nodes) gorgonia.Nodes {
+	var order gorgonia.Nodes
+	seen := make(map[*gorgonia.Node]bool)
+	var visit func(node *gorgonia.Node)
+	visit = func(node *gorgonia.Node) {
+		if seen[node] {
+			return
+		}
+		seen[node] = true
+		for _, child := range children(node) {
+			visit(child)
+		}
+		order = append(order, node)
+	}
+	for _, node := range wanted {
+		visit(node)
+	}
+	return order
+}
+
+// children are the node's inputs, in order.
+func children(node *gorgonia.Node) gorgonia.Nodes {
+	var all gorgonia.Nodes
+	for it := node.Graph().From(node.ID()); it != nil && it.Next(); {
+		all = append(all, it.Node().(*gorgonia.Node))
+	}
+	return all
+}
+
+func nodeName(node *gorgonia.Node) string {
+	if node.Op() != nil {
+		return fmt.Sprintf("%v %v", node.Op(), node.Shape())
+	}
+	return fmt.Sprintf("%s %v", node.Name(), node.Shape())
+}
+
+// add gives the node memory and appends what computes it.
+func (m *Machine) add(node *gorgonia.Node) error {
+	if node.Op() == nil {
+		return m.addInput(node)
+	}
+	inputs := make([]*buffer, 0, 4)
+	nodes := children(node)
+	for _, child := range nodes {
+		inputs = append(inputs, m.values[child])
+	}
+	description, ok := ops.Describe(node.Op())
+	switch {
+	case ok && description.Kind == ops.View:
+		return m.addView(node, inputs[0])
+	case ok && description.Kind == ops.PenalisedGradient:
+		return m.addPenalisedGradient(node, nodes, inputs, description)
+	}
+	output, err := m.output(node)
+	if err != nil {
+		return err
+	}
+	if ok {
+		return m.addDescribed(node, nodes, inputs, output, description)
+	}
+	if binary, isBinary := node.Op().(gorgonia.BinaryOp); isBinary && strings.HasPrefix(binary.String(), "+ ") {
+		n := node.Shape().TotalSize()
+		for _, child := range nodes {
+			if child.Shape().TotalSize() != n {
+				return fmt.Errorf("adds %v and %v; the GPU adds equal shapes alone", nodes[0].Shape(), nodes[1].Shape())
+			}
+		}
+		return m.launch("add", n, 1, inputs[0], inputs[1], output, n)
+	}
+	return fmt.Errorf("%T has no GPU form; train this network with -device cpu", node.Op())
+}
+
+// output returns the node's memory: the caller's, or newly allocated.
+func (m *Machine) output(node *gorgonia.Node) (*buffer, error) {
+	if b := m.values[node]; b != nil {
+		return b, nil
+	}
+	b, err := m.memory.allocateFloats("its value", max(node.Shape().TotalSize(), 1))
+	m.values[node] = b
+	return b, err
+}
+
+// addInput gives an input memory; its value is uploaded unless it is resident.
+func (m *Machine) addInput(node *gorgonia.Node) error {
+	if m.values[node] != nil {
+		return nil
+	}
+	if node.Value() == nil {
+		return errors.New("has no value and no operator")
+	}
+	m.inputs = append(m.inputs, node)
+	_, err := m.output(node)
+	return err
+}
+
+// addView gives the node its input's memory, or a copy where it has its own.
+func (m *Machine) addView(node *gorgonia.Node, input *buffer) error {
+	own := m.values[node]
+	if own == nil {
+		m.values[node] = input
+		return nil
+	}
+	bytes := int64(node.Shape().TotalSize()) * 4
+	m.append("cuMemcpyDtoDAsync", func() error { return copyAsync(own.address, input.address, bytes, m.gpu.stream) })
+	return nil
+}
+
+// launch appends a launch of one of Slipway's kernels.
+func (m *Machine) launch(name string, threads, rows int, arguments ...any) error {
+	l, err := m.gpu.kernel(name, threads, rows, arguments...)
+	if err != nil {
+		return err
+	}
+	m.launches = append(m.launches, l)
+	return nil
+}
+
+// append appends a library's call.
+func (m *Machine) append(name string, run func() error) {
+	m.launches = append(m.launches, launch{name: name, run: run})
+}
+
+// uploadInputs brings the values of the graph's inputs to the device.
+func (m *Machine) uploadInputs() error {
+	for _, node := range m.inputs {
+		var err error
+		switch value := node.Value().(type) {
+		case *gorgonia.F32:
+			err = upload(m.gpu, m.values[node], []float32{float32(*value)})
+		case *tensor.Dense:
+			switch value.Dtype() {
+			case tensor.Float32:
+				err = upload(m.gpu, m.values[node], value.Float32s())
+			case tensor.Int32:
+				err = upload(m.gpu, m.values[node], value.Int32s())
+			default:
+				err = fmt.Errorf("is of %v; float32 and int32 have a GPU form", value.Dtype())
+			}
+		default:
+			err = fmt.Errorf("is a %T, which has no GPU form", value)
+		}
+		if err != nil {
+			return fmt.Errorf("input %s: %w", node.Name(), err)
+		}
+	}
+	return nil
+}
+
+// RunAll uploads the values of the inputs that are on the host and runs the graph.
+func (m *Machine) RunAll() error {
+	return m.gpu.thread.do(func() error {
+		if m.closed {
+			return errors.New("the machine is closed")
+		}
+		if m.options.Ledger == nil && m.masks != nil {
+			if err := upload(m.gpu, m.ledger, []ledger{{Step: m.masks.Step()}}); err != nil {
+				return err
+			}
+		}
+		if err := m.uploadInputs(); err != nil {
+			return err
+		}
+		if err := runAll(m.gpu, m.launches); err != nil {
+			return err
+		}
+		return waitFor(m.gpu.stream)
+	})
+}
+
+// Reset does nothing: a run depends on the inputs alone.
+func (m *Machine) Reset() {}
+
+// Float32s returns a copy of a node's value after a run.
+func (m *Machine) Float32s(node *gorgonia.Node) ([]float32, error) {
+	b, ok := m.values[node]
+	if !ok {
+		return nil, fmt.Errorf("node %s was not asked for", nodeName(node))
+	}
+	values := make([]float32, max(node.Shape().TotalSize(), 1))
+	return values, m.gpu.thread.do(func() error { return download(m.gpu, values, b) })
+}
+
+// Close frees the machine's memory.
+func (m *Machine) Close() error { return m.gpu.thread.do(m.close) }
+
+func (m *Machine) close() error {
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	all := []error{m.memory.free()}
+	for _, filter := range m.filters {
+		all = append(all, destroyFilter(filter))
+	}
+	m.filters, m.descriptors, m.launches = nil, nil, nil
+	return errors.Join(all...)
+}

@@ -1,0 +1,265 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"fmt"
+
+	cublas "gorgonia.org/cu/blas"
+	cudnn "gorgonia.org/cu/dnn"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"gonum.org/v1/gonum/blas"
+
+	"slipway/ops"
+)
+
+// The convolution algorithms are those that cuDNN documents as deterministic, in
+// float32 without TF32, so that a run can be repeated bit for bit on one GPU.
+const (
+	forwardAlgorithm = cudnn.ConvolutionFwdAlgoImplicitPrecompGemm
+	filterAlgorithm  = cudnn.ConvolutionBwdFilterAlgo1
+	dataAlgorithm    = cudnn.ConvolutionBwdDataAlgo1
+)
+
+// addDescribed appends what computes an operator of ours.
+func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
+	switch d.Kind {
+	case ops.Conv2DForward, ops.Conv2DWeightGradient, ops.Conv2DInputGradient:
+		return m.addConvolution(node, nodes, inputs, output, d)
+	case ops.Conv2DBiasGradient, ops.DenseBiasGradient:
+		return m.addBiasGradient(nodes[0].Shape(), inputs[0], output)
+	case ops.DenseForward, ops.DenseWeightGradient, ops.DenseInputGradient:
+		return m.addDense(nodes, inputs, output, d.Kind)
+	case ops.ReLUForward, ops.ReLUGradient:
+		return m.addReLU(node.Shape(), inputs, output, d.Kind)
+	case ops.MaxPoolForward, ops.MaxPoolGradient, ops.AvgPoolForward, ops.AvgPoolGradient:
+		return m.addPool(node, nodes, inputs, output, d)
+	case ops.DropoutForward, ops.DropoutGradient:
+		n := node.Shape().TotalSize()
+		threshold, keep := ops.Threshold(d.P)
+		m.masks = d.Masks
+		return m.launch("dropout", (n+3)/4, 1, inputs[0], output, m.ledger, d.Masks.Key(), threshold, keep, n)
+	default:
+		return m.addLoss(node, nodes, inputs, output, d)
+	}
+}
+
+// tensorDescriptor describes a packed N×C×H×W tensor. Fewer dimensions are those of
+// N×C×1×1, and more than the last of one are 1.
+func (m *Machine) tensorDescriptor(shape tensor.Shape) (*cudnn.TensorDescriptor, error) {
+	full := []int{1, 1, 1, 1}
+	if len(shape) > 4 {
+		return nil, fmt.Errorf("has the shape %v; at most 4 dimensions have a GPU form", shape)
+	}
+	copy(full, shape)
+	d, err := cudnn.NewTensorDescriptor(cudnn.NCHW, cudnn.Float, full, nil)
+	m.descriptors = append(m.descriptors, d)
+	return d, called("cudnnSetTensor4dDescriptor", err)
+}
+
+func (m *Machine) tensorDescriptors(shapes ...tensor.Shape) ([]*cudnn.TensorDescriptor, error) {
+	var all []*cudnn.TensorDescriptor
+	for _, shape := range shapes {
+		d, err := m.tensorDescriptor(shape)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// needWorkspace returns the workspace that all convolutions share; it is allocated
+// when all have said how much they need.
+func (m *Machine) needWorkspace(bytes int64) *buffer {
+	if m.workspace == nil {
+		m.workspace = &buffer{}
+	}
+	m.workspaceBytes = max(m.workspaceBytes, bytes)
+	return m.workspace
+}
+
+func (m *Machine) addConvolution(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
+	// The shapes of x, w and y, whichever of them are inputs.
+	var x, w, y tensor.Shape
+	switch d.Kind {
+	case ops.Conv2DForward:
+		x, w, y = nodes[0].Shape(), nodes[1].Shape(), node.Shape()
+	case ops.Conv2DWeightGradient:
+		y, x, w = nodes[0].Shape(), nodes[1].Shape(), node.Shape()
+	default:
+		y, w, x = nodes[0].Shape(), nodes[1].Shape(), node.Shape()
+	}
+	descriptors, err := m.tensorDescriptors(x, y, tensor.Shape{1, w[0]})
+	if err != nil {
+		return err
+	}
+	xd, yd, bd := descriptors[0], descriptors[1], descriptors[2]
+	wd, err := cudnn.NewFilter(cudnn.Float, cudnn.NCHW, w)
+	if err != nil {
+		return called("cudnnSetFilter4dDescriptor", err)
+	}
+	m.filters = append(m.filters, wd)
+	conv, err := cudnn.NewConvolution(cudnn.FmaMath, 1, []int{d.Window.PaddingHeight, d.Window.PaddingWidth},
+		[]int{d.Window.StrideHeight, d.Window.StrideWidth}, []int{1, 1}, cudnn.CrossCorrelation, cudnn.Float)
+	if err != nil {
+		return called("cudnnSetConvolution2dDescriptor", err)
+	}
+	m.descriptors = append(m.descriptors, conv)
+	if err := setFMA(conv); err != nil {
+		return err
+	}
+	dnn := m.gpu.dnn
+	switch d.Kind {
+	case ops.Conv2DForward:
+		bytes, err := forwardWorkspace(dnn, xd, wd, conv, yd, forwardAlgorithm)
+		if err != nil {
+			return err
+		}
+		workspace := m.needWorkspace(bytes)
+		m.append("cudnnConvolutionForward", func() error {
+			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, forwardAlgorithm,
+				workspace, uintptr(bytes), 0, yd, output))
+		})
+		m.appendBias(bd, inputs[2], yd, output)
+	case ops.Conv2DWeightGradient:
+		bytes, err := filterWorkspace(dnn, xd, yd, conv, wd, filterAlgorithm)
+		if err != nil {
+			return err
+		}
+		workspace := m.needWorkspace(bytes)
+		m.append("cudnnConvolutionBackwardFilter", func() error {
+			return called("cudnnConvolutionBackwardFilter", dnn.ConvolutionBackwardFilter(1, xd, inputs[1], yd, inputs[0], conv, filterAlgorithm,
+				workspace, uintptr(bytes), 0, wd, output))
+		})
+	default:
+		bytes, err := dataWorkspace(dnn, wd, yd, conv, xd, dataAlgorithm)
+		if err != nil {
+			return err
+		}
+		workspace := m.needWorkspace(bytes)
+		m.append("cudnnConvolutionBackwardData", func() error {
+			return called("cudnnConvolutionBackwardData", dnn.ConvolutionBackwardData(1, wd, inputs[1], yd, inputs[0], conv, dataAlgorithm,
+				workspace, uintptr(bytes), 0, xd, output))
+		})
+	}
+	return nil
+}
+
+// appendBias adds a bias of one value a channel to y.
+func (m *Machine) appendBias(bd *cudnn.TensorDescriptor, b *buffer, yd *cudnn.TensorDescriptor, y *buffer) {
+	m.append("cudnnAddTensor", func() error {
+		return called("cudnnAddTensor", m.gpu.dnn.AddTensor(1, bd, b, 1, yd, y))
+	})
+}
+
+// addBiasGradient sums dy over all but its channels.
+func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error {
+	descriptors, err := m.tensorDescriptors(dy, tensor.Shape{1, dy[1]})
+	if err != nil {
+		return err
+	}
+	m.append("cudnnConvolutionBackwardBias", func() error {
+		return called("cudnnConvolutionBackwardBias", m.gpu.dnn.ConvolutionBackwardBias(1, descriptors[0], input, 0, descriptors[1], output))
+	})
+	return nil
+}
+
+// addDense appends the products of a dense layer. cuBLAS counts columns first: a
+// row-major matrix is its transpose to it.
+func (m *Machine) addDense(nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
+	first, second := nodes[0].Shape(), nodes[1].Shape()
+	switch kind {
+	case ops.DenseForward: // yᵀ = w·xᵀ
+		batch, in, out := first[0], first[1], second[0]
+		m.appendProduct(blas.Trans, blas.NoTrans, out, batch, in, inputs[1], in, inputs[0], in, output, out)
+		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})
+		if err != nil {
+			return err
+		}
+		m.appendBias(descriptors[0], inputs[2], descriptors[1], output)
+	case ops.DenseWeightGradient: // dwᵀ = xᵀ·dy
+		batch, out, in := first[0], first[1], second[1]
+		m.appendProduct(blas.NoTrans, blas.Trans, in, out, batch, inputs[1], in, inputs[0], out, output, in)
+	default: // dxᵀ = wᵀ·dyᵀ
+		batch, out, in := first[0], first[1], second[1]
+		m.appendProduct(blas.NoTrans, blas.NoTrans, in, batch, out, inputs[1], in, inputs[0], out, output, in)
+	}
+	return nil
+}
+
+// appendProduct appends C = op(A)·op(B), columns first, C rows×columns and inner the
+// length of the sums.
+func (m *Machine) appendProduct(ta, tb blas.Transpose, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
+	m.append("cublasSgemm", func() error {
+		return product(m.gpu.blas, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
+	})
+}
+
+func product(handle *cublas.Standard, ta, tb blas.Transpose, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) error {
+	handle.Sgemm(ta, tb, rows, columns, inner, 1, a.floats(), lda, b.floats(), ldb, 0, c.floats(), ldc)
+	return called("cublasSgemm", handle.Err())
+}
+
+// addReLU appends the rectifier or its gradient. cuDNN's gradient is dy where x > 0;
+// y says the same as x, and is what the graph's node has.
+func (m *Machine) addReLU(shape tensor.Shape, inputs []*buffer, output *buffer, kind ops.Kind) error {
+	d, err := m.tensorDescriptor(tensor.Shape{1, shape.TotalSize()})
+	if err != nil {
+		return err
+	}
+	activation, err := cudnn.NewActivation(cudnn.ReLU, cudnn.PropagateNan, 0)
+	if err != nil {
+		return called("cudnnSetActivationDescriptor", err)
+	}
+	m.descriptors = append(m.descriptors, activation)
+	dnn := m.gpu.dnn
+	if kind == ops.ReLUForward {
+		m.append("cudnnActivationForward", func() error {
+			return called("cudnnActivationForward", dnn.ActivationForward(activation, 1, d, inputs[0], 0, d, output))
+		})
+		return nil
+	}
+	dy, y := inputs[0], inputs[1]
+	m.append("cudnnActivationBackward", func() error {
+		return called("cudnnActivationBackward", dnn.ActivationBackward(activation, 1, d, y, d, dy, d, y, 0, d, output))
+	})
+	return nil
+}
+
+func (m *Machine) addPool(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
+	mode := cudnn.AverageCountIncludePadding
+	if d.Kind == ops.MaxPoolForward || d.Kind == ops.MaxPoolGradient {
+		mode = cudnn.MaxDeterministic
+	}
+	w := d.Window
+	pool, err := cudnn.NewPooling(mode, cudnn.PropagateNan, []int{w.KernelHeight, w.KernelWidth},
+		[]int{w.StrideHeight, w.StrideWidth}, []int{w.PaddingHeight, w.PaddingWidth})
+	if err != nil {
+		return called("cudnnSetPooling2dDescriptor", err)
+	}
+	m.descriptors = append(m.descriptors, pool)
+	dnn := m.gpu.dnn
+	if d.Kind == ops.MaxPoolForward || d.Kind == ops.AvgPoolForward {
+		descriptors, err := m.tensorDescriptors(nodes[0].Shape(), node.Shape())
+		if err != nil {
+			return err
+		}
+		m.append("cudnnPoolingForward", func() error {
+			return called("cudnnPoolingForward", dnn.PoolingForward(pool, 1, descriptors[0], inputs[0], 0, descriptors[1], output))
+		})
+		return nil
+	}
+	descriptors, err := m.tensorDescriptors(node.Shape(), nodes[1].Shape())
+	if err != nil {
+		return err
+	}
+	xd, yd := descriptors[0], descriptors[1]
+	dy, y, x := inputs[0], inputs[1], inputs[2]
+	m.append("cudnnPoolingBackward", func() error {
+		return called("cudnnPoolingBackward", dnn.PoolingBackward(pool, 1, yd, y, yd, dy, xd, x, 0, xd, output))
+	})
+	return nil
+}

@@ -1,0 +1,66 @@
+//go:build gpu && linux && amd64
+
+#include "native.h"
+
+#include <cublas_v2.h>
+#include <cudnn.h>
+
+int slipway_capture_begin(CUstream stream) { return cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL); }
+
+int slipway_capture_end(CUstream stream, CUgraphExec *executable) {
+    CUgraph graph = 0;
+    int result = cuStreamEndCapture(stream, &graph);
+    if (result != CUDA_SUCCESS) return result;
+    result = cuGraphInstantiateWithFlags(executable, graph, 0);
+    int destroyed = cuGraphDestroy(graph);
+    return result != CUDA_SUCCESS ? result : destroyed;
+}
+
+int slipway_graph_launch(CUgraphExec graph, CUstream stream) { return cuGraphLaunch(graph, stream); }
+int slipway_graph_destroy(CUgraphExec graph) { return cuGraphExecDestroy(graph); }
+int slipway_stream_wait(CUstream stream) { return cuStreamSynchronize(stream); }
+
+int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream) {
+    return cuMemcpyDtoDAsync(destination, source, bytes, stream);
+}
+
+int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream) { return cuMemsetD32Async(destination, 0, words, stream); }
+
+const char *slipway_driver_error(int result) {
+    const char *name = 0;
+    return cuGetErrorName(result, &name) == CUDA_SUCCESS && name ? name : "";
+}
+
+const char *slipway_dnn_error(int status) { return cudnnGetErrorString(status); }
+int slipway_dnn_version(void) { return (int)cudnnGetVersion(); }
+int slipway_dnn_set_stream(void *handle, CUstream stream) { return cudnnSetStream(handle, (cudaStream_t)stream); }
+
+int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes) {
+    return cudnnGetConvolutionForwardWorkspaceSize(handle, x, w, convolution, y, algorithm, bytes);
+}
+
+int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes) {
+    return cudnnGetConvolutionBackwardFilterWorkspaceSize(handle, x, dy, convolution, dw, algorithm, bytes);
+}
+
+int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolution, void *dx, int algorithm, size_t *bytes) {
+    return cudnnGetConvolutionBackwardDataWorkspaceSize(handle, w, dy, convolution, dx, algorithm, bytes);
+}
+
+int slipway_dnn_set_fma(void *convolution) { return cudnnSetConvolutionMathType(convolution, CUDNN_FMA_MATH); }
+
+int slipway_dnn_is_fma(void *convolution, int *fma) {
+    cudnnMathType_t type = CUDNN_DEFAULT_MATH;
+    int status = cudnnGetConvolutionMathType(convolution, &type);
+    *fma = type == CUDNN_FMA_MATH;
+    return status;
+}
+
+int slipway_dnn_destroy_filter(void *filter) { return cudnnDestroyFilterDescriptor(filter); }
+
+int slipway_blas_version(void *handle, int *version) { return cublasGetVersion(handle, version); }
+int slipway_blas_set_stream(void *handle, CUstream stream) { return cublasSetStream(handle, (cudaStream_t)stream); }
+
+int slipway_blas_set_workspace(void *handle, CUdeviceptr workspace, size_t bytes) {
+    return cublasSetWorkspace(handle, (void *)workspace, bytes);
+}

@@ -1,0 +1,242 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+// #include "native.h"
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	"gorgonia.org/cu"
+	cublas "gorgonia.org/cu/blas"
+	cudnn "gorgonia.org/cu/dnn"
+)
+
+// Packages cu/dnn and cu/blas keep their C handles to themselves, and have no call
+// for a stream or a workspace. Each of these types has its handle as its first
+// field; TestHandlesAreTheFirstFields fails should another version not.
+
+func dnnHandle(context *cudnn.Context) unsafe.Pointer { return firstWord(unsafe.Pointer(context)) }
+
+func blasHandle(blas *cublas.Standard) unsafe.Pointer { return firstWord(unsafe.Pointer(blas)) }
+
+func tensorHandle(descriptor *cudnn.TensorDescriptor) unsafe.Pointer {
+	return firstWord(unsafe.Pointer(descriptor))
+}
+
+func filterHandle(filter *cudnn.Filter) unsafe.Pointer { return firstWord(unsafe.Pointer(filter)) }
+
+func convolutionHandle(convolution *cudnn.Convolution) unsafe.Pointer {
+	return firstWord(unsafe.Pointer(convolution))
+}
+
+func firstWord(p unsafe.Pointer) unsafe.Pointer { return *(*unsafe.Pointer)(p) }
+
+// A callError is a CUDA call that failed.
+type callError struct {
+	call string
+	// code is the library's own number, name its name for it.
+	code int
+	name string
+}
+
+func (e *callError) Error() string { return fmt.Sprintf("%s: %s (%d)", e.call, e.name, e.code) }
+
+// outOfMemory reports whether the device had no memory left.
+func (e *callError) outOfMemory() bool { return e.name == "CUDA_ERROR_OUT_OF_MEMORY" }
+
+// driverCall is the error of a driver call's result, nil if it succeeded.
+func driverCall(call string, result C.int) error {
+	if result == 0 {
+		return nil
+	}
+	name := C.GoString(C.slipway_driver_error(result))
+	if name == "" {
+		name = "unknown error"
+	}
+	return &callError{call, int(result), name}
+}
+
+// dnnCall and blasCall are driverCall for the two libraries.
+func dnnCall(call string, status C.int) error {
+	if status == 0 {
+		return nil
+	}
+	return &callError{call, int(status), C.GoString(C.slipway_dnn_error(status))}
+}
+
+func blasCall(call string, status C.int) error {
+	if status == 0 {
+		return nil
+	}
+	return &callError{call, int(status), "CUBLAS_STATUS of that number"}
+}
+
+// called names the call of an error of package cu, cu/dnn or cu/blas, whose
+// errors are the libraries' numbers under types of their own.
+func called(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if value := reflect.ValueOf(err); value.Kind() == reflect.Int {
+		code := C.int(value.Int())
+		switch err.(type) {
+		case cudnn.Status:
+			return dnnCall(call, code)
+		case cublas.Status:
+			return blasCall(call, code)
+		default:
+			return driverCall(call, code)
+		}
+	}
+	return fmt.Errorf("%s: %w", call, err)
+}
+
+// executable is a captured stream, ready to be launched.
+type executable struct{ graph C.CUgraphExec }
+
+func stream(s cu.Stream) C.CUstream { return *(*C.CUstream)(unsafe.Pointer(&s)) }
+
+func beginCapture(s cu.Stream) error {
+	return driverCall("cuStreamBeginCapture", C.slipway_capture_begin(stream(s)))
+}
+
+func endCapture(s cu.Stream) (executable, error) {
+	var e executable
+	err := driverCall("cuStreamEndCapture or cuGraphInstantiate", C.slipway_capture_end(stream(s), &e.graph))
+	return e, err
+}
+
+func (e executable) launch(s cu.Stream) error {
+	return driverCall("cuGraphLaunch", C.slipway_graph_launch(e.graph, stream(s)))
+}
+
+func (e executable) destroy() error {
+	return driverCall("cuGraphExecDestroy", C.slipway_graph_destroy(e.graph))
+}
+
+func waitFor(s cu.Stream) error {
+	return driverCall("cuStreamSynchronize", C.slipway_stream_wait(stream(s)))
+}
+
+func copyAsync(destination, source cu.DevicePtr, bytes int64, s cu.Stream) error {
+	return driverCall("cuMemcpyDtoDAsync", C.slipway_copy_async(C.CUdeviceptr(destination), C.CUdeviceptr(source), C.size_t(bytes), stream(s)))
+}
+
+func zeroAsync(destination cu.DevicePtr, bytes int64, s cu.Stream) error {
+	return driverCall("cuMemsetD32Async", C.slipway_zero_async(C.CUdeviceptr(destination), C.size_t(bytes/4), stream(s)))
+}
+
+func setDNNStream(context *cudnn.Context, s cu.Stream) error {
+	return dnnCall("cudnnSetStream", C.slipway_dnn_set_stream(dnnHandle(context), stream(s)))
+}
+
+func setBLASStream(blas *cublas.Standard, s cu.Stream) error {
+	return blasCall("cublasSetStream", C.slipway_blas_set_stream(blasHandle(blas), stream(s)))
+}
+
+// setBLASWorkspace gives cuBLAS memory of ours, so that it allocates none in a
+// step or in a capture.
+func setBLASWorkspace(blas *cublas.Standard, b *buffer) error {
+	return blasCall("cublasSetWorkspace", C.slipway_blas_set_workspace(blasHandle(blas), C.CUdeviceptr(b.address), C.size_t(b.bytes)))
+}
+
+func dnnVersion() string {
+	version := int(C.slipway_dnn_version()) // 91002 is 9.10.2
+	return fmt.Sprintf("%d.%d.%d", version/10000, version/100%100, version%100)
+}
+
+func blasVersion(blas *cublas.Standard) (string, error) {
+	var version C.int // 130001 is 13.0.1
+	if err := blasCall("cublasGetVersion", C.slipway_blas_version(blasHandle(blas), &version)); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d.%d.%d", version/10000, version/100%100, version%100), nil
+}
+
+// workspaces asks for the bytes that one of a convolution's three passes needs.
+func forwardWorkspace(c *cudnn.Context, x *cudnn.TensorDescriptor, w *cudnn.Filter, conv *cudnn.Convolution, y *cudnn.TensorDescriptor, algorithm cudnn.ConvolutionFwdAlgo) (int64, error) {
+	var bytes C.size_t
+	err := dnnCall("cudnnGetConvolutionForwardWorkspaceSize",
+		C.slipway_dnn_forward_workspace(dnnHandle(c), tensorHandle(x), filterHandle(w), convolutionHandle(conv), tensorHandle(y), C.int(algorithm), &bytes))
+	return int64(bytes), err
+}
+
+func filterWorkspace(c *cudnn.Context, x, dy *cudnn.TensorDescriptor, conv *cudnn.Convolution, dw *cudnn.Filter, algorithm cudnn.ConvolutionBwdFilterAlgo) (int64, error) {
+	var bytes C.size_t
+	err := dnnCall("cudnnGetConvolutionBackwardFilterWorkspaceSize",
+		C.slipway_dnn_filter_workspace(dnnHandle(c), tensorHandle(x), tensorHandle(dy), convolutionHandle(conv), filterHandle(dw), C.int(algorithm), &bytes))
+	return int64(bytes), err
+}
+
+func dataWorkspace(c *cudnn.Context, w *cudnn.Filter, dy *cudnn.TensorDescriptor, conv *cudnn.Convolution, dx *cudnn.TensorDescriptor, algorithm cudnn.ConvolutionBwdDataAlgo) (int64, error) {
+	var bytes C.size_t
+	err := dnnCall("cudnnGetConvolutionBackwardDataWorkspaceSize",
+		C.slipway_dnn_data_workspace(dnnHandle(c), filterHandle(w), tensorHandle(dy), convolutionHandle(conv), tensorHandle(dx), C.int(algorithm), &bytes))
+	return int64(bytes), err
+}
+
+// setFMA has a convolution computed in float32. Package cu/dnn asks for it before
+// it sets the rest of the descriptor, of which cuDNN's documentation does not say
+// that it stays.
+func setFMA(conv *cudnn.Convolution) error {
+	return dnnCall("cudnnSetConvolutionMathType", C.slipway_dnn_set_fma(convolutionHandle(conv)))
+}
+
+// isFMA reads back what setFMA set.
+func isFMA(conv *cudnn.Convolution) (bool, error) {
+	var fma C.int
+	err := dnnCall("cudnnGetConvolutionMathType", C.slipway_dnn_is_fma(convolutionHandle(conv), &fma))
+	return fma != 0, err
+}
+
+// destroyFilter frees what package cu/dnn v0.9.6 never does.
+func destroyFilter(filter *cudnn.Filter) error {
+	return dnnCall("cudnnDestroyFilterDescriptor", C.slipway_dnn_destroy_filter(filterHandle(filter)))
+}
+
+// library is one that the shim loads.
+type library int
+
+const (
+	libraryDriver library = C.CUDA_SHIM_DRIVER
+	libraryCUDNN  library = C.CUDA_SHIM_CUDNN
+	libraryCUBLAS library = C.CUDA_SHIM_CUBLAS
+)
+
+// load returns the library's file, or why there is none.
+func (l library) load() (path, reason string) {
+	var text [1024]C.char
+	file := C.cuda_shim_library(C.int(l), &text[0], C.int(len(text)))
+	if file == nil {
+		return "", C.GoString(&text[0])
+	}
+	return C.GoString(file), ""
+}
+
+// initialise starts the driver.
+func initialise() error { return driverCall("cuInit", C.cuda_shim_init()) }
+
+// symbol is an entry point that this program may call.
+type symbol struct {
+	name    string
+	library library
+	// found says that the loaded library has it.
+	found bool
+}
+
+// symbols looks every entry point up, which loads the libraries.
+func symbols() []symbol {
+	all := make([]symbol, C.cuda_shim_symbols())
+	for i := range all {
+		var of C.int
+		all[i].name = C.GoString(C.cuda_shim_symbol(C.int(i), &of))
+		all[i].library = library(of)
+		all[i].found = C.cuda_shim_has(C.int(i)) != 0
+	}
+	return all
+}

@@ -1,0 +1,33 @@
+/* What gorgonia.org/cu does not have, and this package needs: stream capture, streams of the two libraries' handles,
+ * workspaces, and the names of errors. Handles and descriptors come as the pointers that they are. */
+#ifndef SLIPWAY_CUDA_NATIVE_H
+#define SLIPWAY_CUDA_NATIVE_H
+
+#include <cuda.h>
+#include <stddef.h>
+
+/* Each answers a CUresult, a cudnnStatus_t or a cublasStatus_t; 0 is success. */
+int slipway_capture_begin(CUstream stream);
+int slipway_capture_end(CUstream stream, CUgraphExec *graph);
+int slipway_graph_launch(CUgraphExec graph, CUstream stream);
+int slipway_graph_destroy(CUgraphExec graph);
+int slipway_stream_wait(CUstream stream);
+int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream);
+int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream);
+
+const char *slipway_driver_error(int result);
+const char *slipway_dnn_error(int status);
+int slipway_dnn_version(void);
+int slipway_dnn_set_stream(void *handle, CUstream stream);
+int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes);
+int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes);
+int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolution, void *dx, int algorithm, size_t *bytes);
+int slipway_dnn_set_fma(void *convolution);
+int slipway_dnn_is_fma(void *convolution, int *fma);
+int slipway_dnn_destroy_filter(void *filter);
+
+int slipway_blas_version(void *handle, int *version);
+int slipway_blas_set_stream(void *handle, CUstream stream);
+int slipway_blas_set_workspace(void *handle, CUdeviceptr workspace, size_t bytes);
+
+#endif

@@ -1,0 +1,145 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gorgonia.org/cu"
+	cublas "gorgonia.org/cu/blas"
+	cudnn "gorgonia.org/cu/dnn"
+)
+
+var entryPattern = regexp.MustCompile(`\.entry (\w+)\(`)
+
+// The C handles are read as the first words of these types.
+func TestHandlesAreTheFirstFields(t *testing.T) {
+	for _, test := range []struct {
+		of    any
+		field string
+	}{
+		{cudnn.Context{}, "internal"}, {cudnn.TensorDescriptor{}, "internal"}, {cudnn.Filter{}, "internal"},
+		{cudnn.Convolution{}, "internal"}, {cublas.Standard{}, "h"}, {cu.Stream{}, "s"},
+	} {
+		first := reflect.TypeOf(test.of).Field(0)
+		if first.Name != test.field || first.Offset != 0 || first.Type.Size() != reflect.TypeOf(uintptr(0)).Size() {
+			t.Errorf("%T begins with %s %v of %d bytes, want the pointer %s", test.of, first.Name, first.Type, first.Type.Size(), test.field)
+		}
+	}
+}
+
+// realLibraries names NVIDIA's own cuDNN and cuBLAS, which scripts/setup-cuda
+// --libraries brings, for the tests that need no GPU but these.
+const realLibraries = "SLIPWAY_TEST_REAL_CUDA"
+
+// needRealLibraries skips where the libraries are not NVIDIA's.
+func needRealLibraries(t *testing.T) {
+	t.Helper()
+	if simulated != nil || os.Getenv(realLibraries) == "" {
+		t.Skipf("needs NVIDIA's cuDNN and cuBLAS: make gpu-test-libraries sets %s after scripts/setup-cuda --libraries", realLibraries)
+	}
+}
+
+// Every entry point of the two libraries that this program may call is in them.
+func TestRealLibrariesHaveEverySymbol(t *testing.T) {
+	needRealLibraries(t)
+	found, driver := map[library]int{}, 0
+	for _, s := range symbols() {
+		switch {
+		case s.library == libraryDriver:
+			driver++
+		case !s.found:
+			if gone[s.name] {
+				t.Logf("%s is gone from this release; only package cu names it", s.name)
+				continue
+			}
+			t.Errorf("%s is not in the library", s.name)
+		default:
+			found[s.library]++
+		}
+	}
+	for _, l := range []library{libraryCUDNN, libraryCUBLAS} {
+		path, reason := l.load()
+		t.Logf("%s: %d entry points found %s", path, found[l], reason)
+		if found[l] < 50 {
+			t.Errorf("library %d: only %d entry points", l, found[l])
+		}
+	}
+	t.Logf("%d entry points of the driver were not looked for: there is none", driver)
+}
+
+// gone lists what package cu names, its libraries no longer have, and training does
+// not call.
+var gone = map[string]bool{}
+
+// A convolution keeps its math type in the real cuDNN: its descriptors need no GPU.
+func TestRealConvolutionIsFMA(t *testing.T) {
+	needRealLibraries(t)
+	conv, err := cudnn.NewConvolution(cudnn.FmaMath, 1, []int{1, 2}, []int{1, 1}, []int{1, 1}, cudnn.CrossCorrelation, cudnn.Float)
+	if err != nil {
+		t.Fatal(called("cudnnSetConvolution2dDescriptor", err))
+	}
+	kept, err := isFMA(conv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("cuDNN %s: set before the rest of the descriptor, the math type is kept: %t", dnnVersion(), kept)
+	if err := setFMA(conv); err != nil {
+		t.Fatal(err)
+	}
+	if fma, err := isFMA(conv); err != nil || !fma {
+		t.Errorf("after setFMA: %t, %v", fma, err)
+	}
+}
+
+// With the real libraries and no driver, the error is the documented one, and
+// nothing ends the process.
+func TestRealLibrariesWithoutADriver(t *testing.T) {
+	needRealLibraries(t)
+	if path, _ := libraryDriver.load(); path != "" {
+		t.Skipf("there is a driver: %s", path)
+	}
+	// cudnnCreate loads kernels and asks for a device; cublasCreate asks for a
+	// device. Their answers have names of their own.
+	if err := guarded(func() error { cudnn.NewContext(); return nil }); err == nil || !strings.Contains(err.Error(), "CUDNN_STATUS_") {
+		t.Errorf("cudnnCreate: %v, want a status of cuDNN's", err)
+	} else {
+		t.Logf("cudnnCreate: %v", err)
+	}
+	blas := new(cublas.Standard)
+	if err := called("cublasCreate", blas.Init()); err == nil {
+		t.Error("cublasCreate: succeeded without a driver")
+	} else {
+		t.Log(err)
+	}
+	_, err := Open()
+	if missing, ok := err.(*MissingError); !ok || missing.Piece != PieceDriver || !strings.Contains(err.Error(), "libcuda.so.1") || !strings.Contains(err.Error(), "-device cpu") {
+		t.Errorf("Open: %v, want the driver to be missing, with the file's name and a remedy", err)
+	} else {
+		t.Log(err)
+	}
+}
+
+// TestPackageErrorsHaveNamesAndNumbers covers the three kinds of package cu's errors.
+func TestPackageErrorsHaveNamesAndNumbers(t *testing.T) {
+	needSimulator(t)
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{cu.OutOfMemory, "call: CUDA_ERROR_OUT_OF_MEMORY (2)"},
+		{cudnn.NotSupported, "call: CUDNN_STATUS_NOT_SUPPORTED (3000)"},
+		{cublas.ExecFailed, "call: CUBLAS_STATUS of that number (13)"},
+	} {
+		if got := called("call", test.err); got == nil || got.Error() != test.want {
+			t.Errorf("%v, want %s", got, test.want)
+		}
+	}
+	if err := called("call", nil); err != nil {
+		t.Errorf("%v of no error", err)
+	}
+}

@@ -1,0 +1,210 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/dataset"
+	"slipway/train"
+)
+
+// program is what a session does for one batch size: fetch the images, run the
+// graph, and in training book the loss and learn from it.
+type program struct {
+	gpu      *gpu
+	memory   pool
+	machine  *Machine
+	launches []launch
+	// loss is the mean cross-entropy, logits the network's answers.
+	loss, logits *buffer
+
+	// A program runs launch by launch once, so that every library has loaded what
+	// it needs, is captured then, and launched whole from then on.
+	ran      bool
+	capture  bool
+	captured *executable
+}
+
+// run puts the program into the stream. It does not wait.
+func (p *program) run() error {
+	if !p.ran || !p.capture {
+		p.ran = true
+		return runAll(p.gpu, p.launches)
+	}
+	if p.captured == nil {
+		if err := p.capturing(); err != nil {
+			return fmt.Errorf("%w; %s=0 runs without CUDA graphs", err, GraphsVariable)
+		}
+	}
+	p.gpu.count.Graphs++
+	return p.captured.launch(p.gpu.stream)
+}
+
+// capturing records the launches as a CUDA graph, without running them.
+func (p *program) capturing() error {
+	if err := beginCapture(p.gpu.stream); err != nil {
+		return err
+	}
+	before := p.gpu.count.Launches
+	runErr := runAll(p.gpu, p.launches)
+	p.gpu.count.Launches = before // nothing was launched
+	// A capture has to end, also one that failed.
+	captured, err := endCapture(p.gpu.stream)
+	if runErr != nil {
+		if err == nil {
+			err = captured.destroy()
+		}
+		return errors.Join(fmt.Errorf("capture a step: %w", runErr), err)
+	}
+	if err != nil {
+		return err
+	}
+	p.captured = &captured
+	return nil
+}
+
+func (p *program) close() error {
+	var all []error
+	if p.captured != nil {
+		all = append(all, p.captured.destroy())
+	}
+	if p.machine != nil {
+		all = append(all, p.machine.close())
+	}
+	return errors.Join(append(all, p.memory.free())...)
+}
+
+// trainingProgram returns the program of a training batch, making it once.
+func (s *session) trainingProgram(batch int) (*program, error) {
+	if p, ok := s.programs[batch]; ok {
+		return p, nil
+	}
+	p, err := s.newProgram(batch, true)
+	if err != nil {
+		return nil, fmt.Errorf("compile a step of %d images: %w", batch, err)
+	}
+	s.programs[batch] = p
+	return p, nil
+}
+
+// evaluationProgram returns the program of a batch of the set, which it brings to
+// the device in the place of another.
+func (s *session) evaluationProgram(set *dataset.Set, batch int) (*program, error) {
+	if s.evaluation == nil || s.evaluation.set != set {
+		for size, p := range s.evaluations {
+			if err := p.close(); err != nil {
+				return nil, err
+			}
+			delete(s.evaluations, size)
+		}
+		if s.evaluation != nil {
+			if err := s.evaluation.memory.free(); err != nil {
+				return nil, err
+			}
+			s.evaluation = nil
+		}
+		var err error
+		if s.evaluation, err = s.bring(set, true); err != nil {
+			return nil, err
+		}
+	}
+	if p, ok := s.evaluations[batch]; ok {
+		return p, nil
+	}
+	p, err := s.newProgram(batch, false)
+	if err != nil {
+		return nil, fmt.Errorf("compile an evaluation of %d images: %w", batch, err)
+	}
+	s.evaluations[batch] = p
+	return p, nil
+}
+
+func (s *session) newProgram(batch int, training bool) (*program, error) {
+	graph, err := s.job.Lower(batch, training)
+	if err != nil {
+		return nil, err
+	}
+	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
+	if err := s.compile(p, graph, batch, training); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (s *session) compile(p *program, graph *train.LossGraph, batch int, training bool) error {
+	resident := s.resident(graph)
+	size := s.job.Set.ImageSize()
+	pixels, err := p.memory.allocateFloats("a batch of images", batch*size)
+	if err != nil {
+		return err
+	}
+	labels, err := p.memory.allocateFloats("a batch of labels", batch)
+	if err != nil {
+		return err
+	}
+	resident[graph.Input], resident[graph.Labels] = pixels, labels
+
+	set, order, at := s.training, s.order, s.ledger
+	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
+	if !training {
+		set, order, at = s.evaluation, s.evaluation.order, s.evaluationLedger
+		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
+	}
+	if p.machine, err = newMachine(s.gpu, machineOptions{Wanted: wanted, Resident: resident, Ledger: at}); err != nil {
+		return err
+	}
+	p.loss, p.logits = p.machine.values[graph.Data], p.machine.values[graph.Logits]
+
+	add := func(name string, threads int, arguments ...any) {
+		var l launch
+		if err == nil {
+			l, err = s.gpu.kernel(name, threads, 1, arguments...)
+			p.launches = append(p.launches, l)
+		}
+	}
+	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, batch*size)
+	add("gather_labels", batch, set.labels, order, at, labels, batch)
+	p.launches = append(p.launches, p.machine.launches...)
+	if training {
+		o := s.job.Optimizer
+		add("account", 1, at, p.machine.values[graph.Total], p.loss, p.machine.correctSums, p.machine.sums, batch,
+			o.LearningRate, o.Beta1, o.Beta2)
+		name, threads, arguments := s.update()
+		add(name, threads, arguments...)
+	}
+	return err
+}
+
+// update is the launch of the optimizer over all parameters.
+func (s *session) update() (name string, threads int, arguments []any) {
+	o, n := s.job.Optimizer, s.total
+	slot := func(i int) *buffer {
+		if i >= len(s.slots) {
+			return nil
+		}
+		return s.slots[i]
+	}
+	rate, decay := float32(o.LearningRate), float32(o.WeightDecay)
+	switch o.Name {
+	case "adam", "adamw":
+		shrink := float32(1)
+		if o.Name == "adamw" {
+			shrink, decay = float32(1-o.LearningRate*o.WeightDecay), 0
+		}
+		return "adam", n, []any{s.weights, s.gradients, slot(0), slot(1), s.ledger, float32(o.Beta1), float32(o.Beta2),
+			float32(1 - o.Beta1), float32(1 - o.Beta2), float32(o.Epsilon), decay, shrink, n}
+	case "sgd":
+		nesterov := int32(0)
+		if o.Nesterov {
+			nesterov = 1
+		}
+		return "sgd", n, []any{s.weights, s.gradients, slot(0), s.ledger, rate, float32(o.Momentum), decay, nesterov, n}
+	default:
+		return "rmsprop", n, []any{s.weights, s.gradients, slot(0), slot(1), s.ledger, rate, float32(o.Alpha),
+			float32(1 - o.Alpha), float32(o.Epsilon), float32(o.Momentum), decay, n}
+	}
+}

@@ -1,0 +1,331 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/train"
+)
+
+// GraphsVariable is the environment variable that turns CUDA graphs off when it is
+// "0": every launch of a step is then made by itself.
+const GraphsVariable = "SLIPWAY_CUDA_GRAPHS"
+
+// span is where a parameter lies in the buffers of all parameters, in float32
+// values.
+type span struct{ offset, length int }
+
+// session is a run's state on the GPU. Its methods run on the device's thread.
+type session struct {
+	gpu    *gpu
+	job    train.Job
+	memory pool
+	graphs bool
+
+	// weights, gradients and each slot of the optimizer hold all parameters, one
+	// after another at spans; what lies between is 0 and stays so.
+	spans              []span
+	total              int
+	weights, gradients *buffer
+	slots              []*buffer
+
+	table    *buffer // the float32 of each byte
+	training *images
+	order    *buffer
+	ledger   *buffer
+	programs map[int]*program // training, by batch
+
+	evaluation       *images
+	evaluationLedger *buffer
+	evaluations      map[int]*program // by batch
+}
+
+// images is a data set on the device, or one batch's worth of a set's places.
+type images struct {
+	set            *dataset.Set
+	memory         pool
+	pixels, labels *buffer
+	order          *buffer // every place in turn; nil for the training set
+}
+
+func newSession(g *gpu, job train.Job) (*session, error) {
+	s := &session{
+		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
+		programs: make(map[int]*program), evaluations: make(map[int]*program),
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// prepare allocates what every program shares and uploads the training set.
+func (s *session) prepare() (err error) {
+	for _, parameter := range s.job.Network.Parameters() {
+		length := parameter.Shape.Elements()
+		s.spans = append(s.spans, span{s.total, length})
+		s.total += (length + alignment - 1) / alignment * alignment
+	}
+	zeroed := func(what string) (*buffer, error) {
+		b, err := s.memory.allocateFloats(what, s.total)
+		if err != nil {
+			return nil, err
+		}
+		return b, zeroAsync(b.address, b.bytes, s.gpu.stream)
+	}
+	if s.weights, err = zeroed("weights"); err != nil {
+		return err
+	}
+	if s.gradients, err = zeroed("gradients"); err != nil {
+		return err
+	}
+	for _, name := range s.job.Optimizer.Slots() {
+		slot, err := zeroed("the optimizer's " + name)
+		if err != nil {
+			return err
+		}
+		s.slots = append(s.slots, slot)
+	}
+	table := s.job.Pixels.Table()
+	if s.table, err = s.memory.allocateFloats("the pixels' values", len(table)); err != nil {
+		return err
+	}
+	if err := upload(s.gpu, s.table, table[:]); err != nil {
+		return err
+	}
+	for _, l := range []**buffer{&s.ledger, &s.evaluationLedger} {
+		if *l, err = s.memory.allocate("ledger", ledgerBytes); err != nil {
+			return err
+		}
+		if err := upload(s.gpu, *l, []ledger{{}}); err != nil {
+			return err
+		}
+	}
+	if s.order, err = s.memory.allocate("the order of the images", int64(s.job.Set.Len())*4); err != nil {
+		return err
+	}
+	s.training, err = s.bring(s.job.Set, false)
+	return err
+}
+
+// bring uploads a set, with its own order if asked to.
+func (s *session) bring(set *dataset.Set, inOrder bool) (*images, error) {
+	i := &images{set: set, memory: pool{gpu: s.gpu}}
+	if err := i.upload(s.gpu, inOrder); err != nil {
+		return nil, errors.Join(fmt.Errorf("data set %s: %w", set.Name, err), i.memory.free())
+	}
+	return i, nil
+}
+
+func (i *images) upload(g *gpu, inOrder bool) (err error) {
+	if i.pixels, err = i.memory.allocate("images", int64(len(i.set.Images))); err != nil {
+		return err
+	}
+	if err := upload(g, i.pixels, i.set.Images); err != nil {
+		return err
+	}
+	if i.labels, err = i.memory.allocate("labels", int64(len(i.set.Labels))); err != nil {
+		return err
+	}
+	if err := upload(g, i.labels, i.set.Labels); err != nil {
+		return err
+	}
+	if !inOrder {
+		return nil
+	}
+	if i.order, err = i.memory.allocate("order", int64(i.set.Len())*4); err != nil {
+		return err
+	}
+	places := make([]int32, i.set.Len())
+	for place := range places {
+		places[place] = int32(place)
+	}
+	return upload(g, i.order, places)
+}
+
+// Load implements train.Session.
+func (s *session) Load(state train.State) error {
+	return s.gpu.thread.do(func() error {
+		if err := s.putWeights(s.weights, state.Weights); err != nil {
+			return fmt.Errorf("weights: %w", err)
+		}
+		for i, name := range s.job.Optimizer.Slots() {
+			if err := s.putWeights(s.slots[i], state.Optimizer[name]); err != nil {
+				return fmt.Errorf("optimizer's %s: %w", name, err)
+			}
+		}
+		return upload(s.gpu, s.ledger, []ledger{{Step: uint64(state.Steps)}})
+	})
+}
+
+func (s *session) putWeights(to *buffer, weights builder.Weights) error {
+	if len(weights) != len(s.spans) {
+		return fmt.Errorf("%d tensors, the network has %d parameters", len(weights), len(s.spans))
+	}
+	all := make([]float32, s.total)
+	for i, tensor := range weights {
+		if len(tensor.Data) != s.spans[i].length {
+			return fmt.Errorf("%s has %d values, want %d", tensor.Name, len(tensor.Data), s.spans[i].length)
+		}
+		copy(all[s.spans[i].offset:], tensor.Data)
+	}
+	return upload(s.gpu, to, all)
+}
+
+// State implements train.Session.
+func (s *session) State() (train.State, error) {
+	state := train.State{Optimizer: make(map[string]builder.Weights)}
+	err := s.gpu.thread.do(func() error {
+		var err error
+		if state.Weights, err = s.getWeights(s.weights); err != nil {
+			return err
+		}
+		for i, name := range s.job.Optimizer.Slots() {
+			if state.Optimizer[name], err = s.getWeights(s.slots[i]); err != nil {
+				return err
+			}
+		}
+		l, err := s.readLedger()
+		state.Steps = int(l.Step)
+		return err
+	})
+	return state, err
+}
+
+func (s *session) getWeights(from *buffer) (builder.Weights, error) {
+	all := make([]float32, s.total)
+	if err := download(s.gpu, all, from); err != nil {
+		return nil, err
+	}
+	var weights builder.Weights
+	for i, parameter := range s.job.Network.Parameters() {
+		at := s.spans[i]
+		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: all[at.offset : at.offset+at.length : at.offset+at.length]})
+	}
+	return weights, nil
+}
+
+func (s *session) readLedger() (ledger, error) {
+	var l [1]ledger
+	err := download(s.gpu, l[:], s.ledger)
+	return l[0], err
+}
+
+// BeginEpoch implements train.Session.
+func (s *session) BeginEpoch(order []int, first int) error {
+	if len(order) != s.job.Set.Len() || first < 0 || first >= len(order) {
+		return fmt.Errorf("an epoch of %d images from image %d on, the set has %d", len(order), first, s.job.Set.Len())
+	}
+	places := make([]int32, len(order))
+	for i, place := range order {
+		if place < 0 || place >= len(order) {
+			return fmt.Errorf("image %d of the order is %d, outside 0…%d", i, place, len(order)-1)
+		}
+		places[i] = int32(place)
+	}
+	return s.gpu.thread.do(func() error {
+		l, err := s.readLedger()
+		if err != nil {
+			return err
+		}
+		if err := upload(s.gpu, s.order, places); err != nil {
+			return err
+		}
+		return upload(s.gpu, s.ledger, []ledger{{Step: l.Step, Position: uint64(first)}})
+	})
+}
+
+// Step implements train.Session.
+func (s *session) Step(batch int) error {
+	return s.gpu.thread.do(func() error {
+		p, err := s.trainingProgram(batch)
+		if err != nil {
+			return err
+		}
+		return p.run()
+	})
+}
+
+// Account implements train.Session.
+func (s *session) Account() (train.Account, error) {
+	var l ledger
+	err := s.gpu.thread.do(func() (err error) {
+		l, err = s.readLedger()
+		return err
+	})
+	return train.Account{
+		Steps: int(l.Steps), Images: int(l.Images), LossSum: l.LossSum, CrossEntropy: l.DataSum, Correct: int(l.Correct),
+		LastLoss: float64(l.LastLoss), Diverged: l.Diverged != 0, DivergedLoss: l.DivergedLoss,
+	}, err
+}
+
+// Evaluate implements train.Session.
+func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32) (loss float64, correct int, err error) {
+	if first < 0 || count < 1 || first+count > set.Len() {
+		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name, set.Len())
+	}
+	err = s.gpu.thread.do(func() error {
+		p, err := s.evaluationProgram(set, count)
+		if err != nil {
+			return err
+		}
+		if err := upload(s.gpu, s.evaluationLedger, []ledger{{Position: uint64(first)}}); err != nil {
+			return err
+		}
+		if err := p.run(); err != nil {
+			return err
+		}
+		rows, value := make([]float64, count), make([]float32, 1)
+		if err := download(s.gpu, rows, p.machine.correct); err != nil {
+			return err
+		}
+		if err := download(s.gpu, value, p.loss); err != nil {
+			return err
+		}
+		for _, right := range rows {
+			correct += int(right)
+		}
+		loss = float64(value[0])
+		return download(s.gpu, logits, p.logits)
+	})
+	return loss, correct, err
+}
+
+// Close implements train.Session.
+func (s *session) Close() error { return s.gpu.thread.do(s.close) }
+
+func (s *session) close() error {
+	var all []error
+	for _, programs := range []map[int]*program{s.programs, s.evaluations} {
+		for batch, p := range programs {
+			all = append(all, p.close())
+			delete(programs, batch)
+		}
+	}
+	for _, i := range []*images{s.training, s.evaluation} {
+		if i != nil {
+			all = append(all, i.memory.free())
+		}
+	}
+	s.training, s.evaluation = nil, nil
+	return errors.Join(append(all, s.memory.free())...)
+}
+
+// resident says where the graph's parameters are.
+func (s *session) resident(graph *train.LossGraph) map[*gorgonia.Node]*buffer {
+	at := make(map[*gorgonia.Node]*buffer)
+	for i, parameter := range graph.Parameters {
+		at[parameter] = s.weights.part(int64(s.spans[i].offset)*4, int64(s.spans[i].length)*4)
+	}
+	for i, gradient := range graph.Gradients {
+		at[gradient] = s.gradients.part(int64(s.spans[i].offset)*4, int64(s.spans[i].length)*4)
+	}
+	return at
+}

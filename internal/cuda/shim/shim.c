@@ -1,0 +1,140 @@
+/* Finds CUDA's libraries when they are first called. The program that links this needs none of them to start. */
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { driver = CUDA_SHIM_DRIVER, cudnn = CUDA_SHIM_CUDNN, cublas = CUDA_SHIM_CUBLAS };
+
+static const struct {
+    unsigned char library;
+    const char *name;
+} symbols[] = {
+#define SYMBOL(library, name) {library, #name},
+#include "symbols.def"
+#undef SYMBOL
+};
+enum { symbol_count = sizeof symbols / sizeof symbols[0] };
+
+extern void *cuda_shim_slots[symbol_count] __attribute__((visibility("hidden")));
+
+/* Only the major versions that the headers of this build are of: others have other numbers for the same things. The file
+ * that the variable names comes first, then the loader's own search, then these folders. */
+#ifndef SLIPWAY_CUBLAS_MAJOR
+#error "define SLIPWAY_CUBLAS_MAJOR: scripts/build-cuda-shim does"
+#endif
+#define TEXT(x) #x
+#define VERSIONED(name, major) name "." TEXT(major)
+static const struct {
+    const char *variable, *file;
+} libraries[CUDA_SHIM_LIBRARIES] = {
+    [driver] = {"SLIPWAY_CUDA_DRIVER", "libcuda.so.1"},
+    [cudnn] = {"SLIPWAY_CUDNN", "libcudnn.so.9"},
+    [cublas] = {"SLIPWAY_CUBLAS", VERSIONED("libcublas.so", SLIPWAY_CUBLAS_MAJOR)},
+};
+static const char *const folders[] = {"/usr/local/cuda/lib64", "/usr/lib/wsl/lib"};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    int tried;
+    void *handle;
+    char path[4096], reason[1024];
+} loaded[CUDA_SHIM_LIBRARIES];
+static char missing[1024];
+
+/* What an entry point answers when it cannot be had: the library's own "not initialized". */
+static int no_driver(void) { return 3; }    /* CUDA_ERROR_NOT_INITIALIZED */
+static int no_cudnn(void) { return 1001; }  /* CUDNN_STATUS_NOT_INITIALIZED */
+static int no_cublas(void) { return 1; }    /* CUBLAS_STATUS_NOT_INITIALIZED */
+static int (*const absent[CUDA_SHIM_LIBRARIES])(void) = {[driver] = no_driver, [cudnn] = no_cudnn, [cublas] = no_cublas};
+
+/* try_file loads one file; the first failure's reason is kept, which is that of the place looked at first. */
+static int try_file(int library, const char *file) {
+    void *handle = dlopen(file, RTLD_NOW | RTLD_GLOBAL);
+    if (!handle) {
+        const char *reason = dlerror();
+        if (!loaded[library].reason[0]) snprintf(loaded[library].reason, sizeof loaded[library].reason, "%s", reason);
+        return 0;
+    }
+    loaded[library].handle = handle;
+    struct link_map *map = 0;
+    const char *path = dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map && map->l_name[0] ? map->l_name : file;
+    snprintf(loaded[library].path, sizeof loaded[library].path, "%s", path);
+    return 1;
+}
+
+static void *open_library(int library) {
+    if (loaded[library].tried) return loaded[library].handle;
+    loaded[library].tried = 1;
+    const char *own = getenv(libraries[library].variable);
+    if (own && *own) {
+        try_file(library, own); /* what was named is used, or nothing */
+        return loaded[library].handle;
+    }
+    if (try_file(library, libraries[library].file)) return loaded[library].handle;
+    for (unsigned i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folders[i], libraries[library].file);
+        if (try_file(library, path)) break;
+    }
+    return loaded[library].handle;
+}
+
+__attribute__((visibility("hidden"))) void *cuda_shim_resolve(unsigned long place) {
+    int library = symbols[place].library;
+    pthread_mutex_lock(&mutex);
+    void *handle = open_library(library);
+    void *function = handle ? dlsym(handle, symbols[place].name) : 0;
+    if (handle && !function) {
+        size_t used = strlen(missing);
+        snprintf(missing + used, sizeof missing - used, "%s%s", used ? " " : "", symbols[place].name);
+    }
+    pthread_mutex_unlock(&mutex);
+    if (!function) function = (void *)absent[library];
+    __atomic_store_n(&cuda_shim_slots[place], function, __ATOMIC_RELEASE);
+    return function;
+}
+
+/* Package cu calls this from an init function and ends the process unless it answers 0. */
+int cuInit(unsigned flags) {
+    (void)flags;
+    return 0;
+}
+
+int cuda_shim_init(void) {
+    pthread_mutex_lock(&mutex);
+    void *handle = open_library(driver);
+    int (*init)(unsigned) = handle ? (int (*)(unsigned))dlsym(handle, "cuInit") : 0;
+    pthread_mutex_unlock(&mutex);
+    return init ? init(0) : no_driver();
+}
+
+const char *cuda_shim_library(int library, char *reason, int size) {
+    pthread_mutex_lock(&mutex);
+    void *handle = open_library(library);
+    snprintf(reason, size, "%s", handle ? "" : loaded[library].reason);
+    pthread_mutex_unlock(&mutex);
+    return handle ? loaded[library].path : 0;
+}
+
+int cuda_shim_symbols(void) { return symbol_count; }
+
+const char *cuda_shim_symbol(int place, int *library) {
+    *library = symbols[place].library;
+    return symbols[place].name;
+}
+
+int cuda_shim_has(int place) {
+    pthread_mutex_lock(&mutex);
+    void *handle = open_library(symbols[place].library);
+    int has = handle && dlsym(handle, symbols[place].name);
+    pthread_mutex_unlock(&mutex);
+    return has;
+}
+
+const char *cuda_shim_missing(void) { return missing; }

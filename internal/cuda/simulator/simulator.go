@@ -1,0 +1,103 @@
+//go:build gpu && linux && amd64
+
+// Package simulator puts stand-ins for NVIDIA's driver, cuDNN and cuBLAS in their
+// place, for tests on a machine without a GPU.
+//
+// They are the C++ files in folder src, with Slipway's own kernels compiled for the
+// host. What they check and how is in src/simulator.h. scripts/build-cuda-simulator
+// builds them.
+package simulator
+
+// #include <dlfcn.h>
+// #include <stdlib.h>
+//
+// static void call_void(void *f) { ((void (*)(void))f)(); }
+// static void call_fill(void *f, unsigned pattern) { ((void (*)(unsigned))f)(pattern); }
+// static void call_memory(void *f, size_t bytes) { ((void (*)(size_t))f)(bytes); }
+// static void call_fail(void *f, const char *call, long after, int code, int loss) { ((void (*)(const char *, long, int, int))f)(call, after, code, loss); }
+// static long call_calls(void *f, const char *call) { return ((long (*)(const char *))f)(call); }
+// static const char *call_text(void *f) { return ((const char *(*)(void))f)(); }
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+// Variable names the simulator's file.
+const Variable = "SLIPWAY_CUDA_SIMULATOR"
+
+// FreshNaN is the pattern that fresh memory has unless Fill chose another: a NaN
+// as a float32, −1 as an index.
+const FreshNaN = 0xffffffff
+
+// Simulator is the loaded stand-in. There is one in a process, and it has one device.
+type Simulator struct{ handle unsafe.Pointer }
+
+// Load has the program find the simulator instead of CUDA's libraries. It comes
+// before the first call of any.
+func Load(path string) (*Simulator, error) {
+	for _, variable := range []string{"SLIPWAY_CUDA_DRIVER", "SLIPWAY_CUDNN", "SLIPWAY_CUBLAS"} {
+		if err := os.Setenv(variable, path); err != nil {
+			return nil, fmt.Errorf("simulator: %w", err)
+		}
+	}
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	handle := C.dlopen(name, C.RTLD_NOW|C.RTLD_GLOBAL)
+	if handle == nil {
+		return nil, fmt.Errorf("simulator: %s", C.GoString(C.dlerror()))
+	}
+	return &Simulator{handle}, nil
+}
+
+func (s *Simulator) function(name string) unsafe.Pointer {
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	return C.dlsym(s.handle, text)
+}
+
+// Reset forgets calls, violations, faults and the loss of the device; what is live
+// stays.
+func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
+
+// Fill chooses the pattern of memory that is allocated from now on.
+func (s *Simulator) Fill(pattern uint32) {
+	C.call_fill(s.function("simulator_fill"), C.uint(pattern))
+}
+
+// Memory sets the size of the device's memory.
+func (s *Simulator) Memory(bytes int64) {
+	C.call_memory(s.function("simulator_memory"), C.size_t(bytes))
+}
+
+// Fail has the call of that name fail with the code the after-th time from now on, 1
+// being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",
+// and its run, whose failure shows at a later call, "running NAME".
+// After the loss of a device every call fails.
+func (s *Simulator) Fail(call string, after, code int, losesDevice bool) {
+	text := C.CString(call)
+	defer C.free(unsafe.Pointer(text))
+	loss := C.int(0)
+	if losesDevice {
+		loss = 1
+	}
+	C.call_fail(s.function("simulator_fail"), text, C.long(after), C.int(code), loss)
+}
+
+// Calls returns how often the call was made.
+func (s *Simulator) Calls(call string) int {
+	text := C.CString(call)
+	defer C.free(unsafe.Pointer(text))
+	return int(C.call_calls(s.function("simulator_calls"), text))
+}
+
+// Violations lists what a call's documentation forbids and was done all the same,
+// reads of memory that was never written among it; one a line.
+func (s *Simulator) Violations() string {
+	return C.GoString(C.call_text(s.function("simulator_violations")))
+}
+
+// Live lists what has not been freed, by kind.
+func (s *Simulator) Live() string { return C.GoString(C.call_text(s.function("simulator_live"))) }

@@ -1,0 +1,86 @@
+/* cuBLAS, as "cuBLAS Library", CUDA Toolkit documentation 13.0, describes it. */
+#include "simulator.h"
+
+#include <cublas_v2.h>
+
+struct cublasContext {
+    cudaStream_t stream = nullptr;
+    size_t workspace = 0;
+};
+
+using namespace simulator;
+
+#define ENTER \
+    if (int fault = enter(__func__)) return (cublasStatus_t)fault
+
+extern "C" {
+
+cublasStatus_t cublasCreate_v2(cublasHandle_t *handle) {
+    ENTER;
+    *handle = new cublasContext;
+    state().objects["cuBLAS handle"]++;
+    return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
+    delete handle;
+    state().objects["cuBLAS handle"]--;
+    return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasGetVersion_v2(cublasHandle_t, int *version) {
+    *version = CUBLAS_VERSION;
+    return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
+    ENTER;
+    /* "unconditionally resets the cuBLAS library workspace back to the default workspace pool" */
+    handle->stream = stream;
+    handle->workspace = 0;
+    return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, size_t bytes) {
+    ENTER;
+    if (!reachable(__func__, "workspace", workspace, bytes)) return CUBLAS_STATUS_INVALID_VALUE;
+    handle->workspace = bytes;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* C = alpha * op(A) * op(B) + beta * C, columns first: "2.7.1 cublas<t>gemm". With beta 0, C need not be a valid input. */
+cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const float *alpha_address,
+                              const float *a, int lda, const float *b, int ldb, const float *beta_address, float *c, int ldc) {
+    ENTER;
+    if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+    bool at = ta != CUBLAS_OP_N, bt = tb != CUBLAS_OP_N;
+    int max1 = 1;
+    auto least = [&](int rows) { return rows > max1 ? rows : max1; };
+    if (m < 0 || n < 0 || k < 0 || lda < least(at ? k : m) || ldb < least(bt ? n : k) || ldc < least(m)) {
+        violate("cublasSgemm: m %d, n %d, k %d, lda %d, ldb %d, ldc %d", m, n, k, lda, ldb, ldc);
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    if (!handle->stream) violate("cublasSgemm: its handle has no stream");
+    if (!handle->workspace) violate("cublasSgemm: its handle has no workspace of the caller's and may allocate");
+    float alpha = *alpha_address, beta = *beta_address;
+    int failed = submit([=]() -> int {
+        size_t a_size = (size_t)lda * ((at ? m : k) - 1) + (at ? k : m), b_size = (size_t)ldb * ((bt ? k : n) - 1) + (bt ? n : k);
+        size_t c_size = (size_t)ldc * (n - 1) + m;
+        if (!readable("cublasSgemm", "A", a, a_size) || !readable("cublasSgemm", "B", b, b_size) ||
+            !(beta ? readable("cublasSgemm", "C", c, c_size) : reachable("cublasSgemm", "C", c, c_size * 4)))
+            return CUBLAS_STATUS_EXECUTION_FAILED;
+        std::vector<float> left((size_t)m * k), right((size_t)n * k);
+        for (int i = 0; i < m; i++)
+            for (int l = 0; l < k; l++) left[(size_t)i * k + l] = at ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda];
+        for (int j = 0; j < n; j++)
+            for (int l = 0; l < k; l++) right[(size_t)j * k + l] = bt ? b[j + (size_t)l * ldb] : b[l + (size_t)j * ldb];
+        for (int j = 0; j < n; j++)
+            for (int i = 0; i < m; i++) {
+                const float *x = &left[(size_t)i * k], *y = &right[(size_t)j * k];
+                double sum = 0;
+#pragma omp simd reduction(+ : sum)
+                for (int l = 0; l < k; l++) sum += (double)x[l] * y[l];
+                float &out = c[i + (size_t)j * ldc];
+                out = (float)(alpha * sum + (beta ? (double)beta * out : 0));
+            }
+        return 0;
+    });
+    return (cublasStatus_t)failed;
+}
+}

@@ -1,0 +1,418 @@
+/* cuDNN, as "NVIDIA cuDNN, API reference", 9.x, describes the legacy calls. Float tensors N x C x H x W, packed. */
+#include "simulator.h"
+
+#include <cmath>
+#include <cstring>
+#include <cudnn.h>
+
+struct cudnnContext {
+    cudaStream_t stream = nullptr;
+};
+struct cudnnTensorStruct {
+    int n, c, h, w;
+    size_t size() const { return (size_t)n * c * h * w; }
+};
+struct cudnnFilterStruct {
+    int k, c, h, w;
+    size_t size() const { return (size_t)k * c * h * w; }
+};
+struct cudnnConvolutionStruct {
+    int pad_h = 0, pad_w = 0, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, groups = 1;
+    cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+    cudnnMathType_t math = CUDNN_DEFAULT_MATH;
+};
+struct cudnnPoolingStruct {
+    cudnnPoolingMode_t mode;
+    cudnnNanPropagation_t nan;
+    int h, w, pad_h, pad_w, stride_h, stride_w;
+};
+struct cudnnActivationStruct {
+    cudnnActivationMode_t mode;
+    cudnnNanPropagation_t nan;
+};
+
+using namespace simulator;
+
+#define ENTER \
+    if (int fault = enter(__func__)) return (cudnnStatus_t)fault
+#define NEEDS(condition) \
+    if (!(condition)) return violate("%s: it is not so that %s", __func__, #condition), CUDNN_STATUS_BAD_PARAM
+
+/* Creating and destroying: each kind is counted. */
+#define LIFE(Kind, kind)                                                                   \
+    cudnnStatus_t cudnnCreate##Kind##Descriptor(cudnn##Kind##Descriptor_t *descriptor) {   \
+        ENTER;                                                                             \
+        *descriptor = new cudnn##Kind##Struct();                                           \
+        state().objects[kind]++;                                                           \
+        return CUDNN_STATUS_SUCCESS;                                                       \
+    }                                                                                      \
+    cudnnStatus_t cudnnDestroy##Kind##Descriptor(cudnn##Kind##Descriptor_t descriptor) {   \
+        delete descriptor;                                                                 \
+        state().objects[kind]--;                                                           \
+        return CUDNN_STATUS_SUCCESS;                                                       \
+    }
+
+static bool reads(const char *call, const char *what, const void *values, size_t count) { return readable(call, what, (const float *)values, count); }
+static bool writes(const char *call, const char *what, void *values, size_t count, float beta) {
+    return beta ? readable(call, what, (float *)values, count) : reachable(call, what, values, count * 4);
+}
+/* destination = alpha * value + beta * destination; with beta 0 the destination is not read ("Scaling Parameters"). */
+static void blend(float *destination, float alpha, double value, float beta) {
+    *destination = (float)(alpha * value + (beta ? (double)beta * *destination : 0));
+}
+static float scale(const void *factor) { return *(const float *)factor; }
+
+static int output_size(int in, int pad, int window, int stride, int dilation) { return 1 + (in + 2 * pad - ((window - 1) * dilation + 1)) / stride; }
+
+enum Pass { forward, filter_gradient, data_gradient };
+
+/* The bytes that a pass asks for here: some, so that a workspace must be there. */
+static size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w) {
+    return (pass + 1) * 4 * (size_t)x.c * w.h * w.w + 512;
+}
+
+/* y = x * w of one image as a matrix product: row p of columns has what output position p multiplies. */
+struct Columns {
+    cudnnTensorStruct x, y;
+    cudnnFilterStruct w;
+    cudnnConvolutionStruct c;
+
+    template <class F> void each(F f) const {
+        size_t row = 0;
+        for (int i = 0; i < y.h; i++)
+            for (int j = 0; j < y.w; j++, row++) {
+                size_t column = 0;
+                for (int channel = 0; channel < x.c; channel++)
+                    for (int u = 0; u < w.h; u++)
+                        for (int v = 0; v < w.w; v++, column++) {
+                            int h = i * c.stride_h - c.pad_h + u * c.dilation_h, k = j * c.stride_w - c.pad_w + v * c.dilation_w;
+                            bool inside = h >= 0 && h < x.h && k >= 0 && k < x.w;
+                            f(row, column, inside ? ((size_t)channel * x.h + h) * x.w + k : SIZE_MAX);
+                        }
+            }
+    }
+};
+
+static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float alpha, float beta) {
+    size_t positions = (size_t)s.y.h * s.y.w, depth = (size_t)s.x.c * s.w.h * s.w.w, image = (size_t)s.x.c * s.x.h * s.x.w;
+    std::vector<float> columns(positions * depth);
+    std::vector<double> filter(pass == filter_gradient ? s.w.size() : 0), row(depth), back(image);
+    for (int n = 0; n < s.x.n; n++) {
+        float *xn = x + n * image, *yn = y + n * s.y.c * positions;
+        if (pass != data_gradient) s.each([&](size_t r, size_t c, size_t at) { columns[r * depth + c] = at == SIZE_MAX ? 0 : xn[at]; });
+        if (pass == forward)
+            for (int k = 0; k < s.y.c; k++)
+                for (size_t p = 0; p < positions; p++) {
+                    const float *a = w + k * depth, *b = &columns[p * depth];
+                    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+                    for (size_t i = 0; i < depth; i++) sum += (double)a[i] * b[i];
+                    blend(&yn[k * positions + p], alpha, sum, beta);
+                }
+        if (pass == filter_gradient)
+            for (int k = 0; k < s.y.c; k++)
+                for (size_t p = 0; p < positions; p++) {
+                    double dy = yn[k * positions + p];
+                    if (dy == 0) continue; /* adds nothing, and most are 0 behind a rectifier and a pooling */
+                    const float *b = &columns[p * depth];
+                    double *sum = &filter[k * depth];
+                    for (size_t i = 0; i < depth; i++) sum[i] += dy * b[i];
+                }
+        if (pass == data_gradient) {
+            std::vector<double> gradient(positions * depth);
+            for (int k = 0; k < s.y.c; k++)
+                for (size_t p = 0; p < positions; p++) {
+                    double dy = yn[k * positions + p];
+                    if (dy == 0) continue;
+                    const float *a = w + k * depth;
+                    double *sum = &gradient[p * depth];
+                    for (size_t i = 0; i < depth; i++) sum[i] += dy * a[i];
+                }
+            std::fill(back.begin(), back.end(), 0);
+            s.each([&](size_t r, size_t c, size_t at) { if (at != SIZE_MAX) back[at] += gradient[r * depth + c]; });
+            for (size_t i = 0; i < image; i++) blend(&xn[i], alpha, back[i], beta);
+        }
+    }
+    for (size_t i = 0; i < filter.size(); i++) blend(&w[i], alpha, filter[i], beta);
+}
+
+/* What cudnnConvolutionForward and the two gradients have in common: the shapes agree, the workspace is there, and what is
+ * read was written. */
+static cudnnStatus_t convolution(const char *call, Pass pass, cudnnHandle_t handle, cudnnTensorStruct x, const void *x_values, cudnnFilterStruct w,
+                                 const void *w_values, cudnnConvolutionStruct c, void *workspace, size_t bytes, cudnnTensorStruct y,
+                                 const void *y_values, float alpha, float beta) {
+    if (!handle || !handle->stream) violate("%s: its handle has no stream", call);
+    if (c.groups != 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
+    if (c.math != CUDNN_FMA_MATH) violate("%s: its math type allows TF32", call);
+    if (x.c != w.c || y.c != w.k || x.n != y.n || y.h != output_size(x.h, c.pad_h, w.h, c.stride_h, c.dilation_h) ||
+        y.w != output_size(x.w, c.pad_w, w.w, c.stride_w, c.dilation_w)) {
+        violate("%s: shapes x %d %d %d %d, w %d %d %d %d, y %d %d %d %d do not agree", call, x.n, x.c, x.h, x.w, w.k, w.c, w.h, w.w, y.n, y.c, y.h, y.w);
+        return CUDNN_STATUS_BAD_PARAM;
+    }
+    if (bytes < workspace_bytes(pass, x, w)) {
+        violate("%s: a workspace of %zu bytes, less than it asked for", call, bytes);
+        return CUDNN_STATUS_BAD_PARAM;
+    }
+    return (cudnnStatus_t)submit([=]() -> int {
+        bool ok = reachable(call, "workspace", workspace, bytes);
+        ok = ok && (pass == data_gradient ? writes(call, "dx", (void *)x_values, x.size(), beta) : reads(call, "x", x_values, x.size()));
+        ok = ok && (pass == filter_gradient ? writes(call, "dw", (void *)w_values, w.size(), beta) : reads(call, "w", w_values, w.size()));
+        ok = ok && (pass == forward ? writes(call, "y", (void *)y_values, y.size(), beta) : reads(call, "dy", y_values, y.size()));
+        if (!ok) return CUDNN_STATUS_EXECUTION_FAILED;
+        memset(workspace, 0xff, bytes); /* nothing stays in a workspace */
+        convolve(pass, {x, y, w, c}, (float *)x_values, (float *)w_values, (float *)y_values, alpha, beta);
+        return 0;
+    });
+}
+
+/* Calls f(output position, input position) for each value inside of each window. */
+template <class F> static void windows(cudnnPoolingStruct p, cudnnTensorStruct x, cudnnTensorStruct y, F f) {
+    for (size_t plane = 0; plane < (size_t)x.n * x.c; plane++)
+        for (int i = 0; i < y.h; i++)
+            for (int j = 0; j < y.w; j++)
+                for (int u = 0; u < p.h; u++)
+                    for (int v = 0; v < p.w; v++) {
+                        int h = i * p.stride_h - p.pad_h + u, k = j * p.stride_w - p.pad_w + v;
+                        if (h >= 0 && h < x.h && k >= 0 && k < x.w) f((plane * y.h + i) * y.w + j, (plane * x.h + h) * x.w + k);
+                    }
+}
+static bool pools(cudnnPoolingStruct p, cudnnTensorStruct x, cudnnTensorStruct y) {
+    return x.n == y.n && x.c == y.c && y.h == output_size(x.h, p.pad_h, p.h, p.stride_h, 1) && y.w == output_size(x.w, p.pad_w, p.w, p.stride_w, 1);
+}
+static bool is_max(cudnnPoolingStruct p) { return p.mode == CUDNN_POOLING_MAX || p.mode == CUDNN_POOLING_MAX_DETERMINISTIC; }
+
+extern "C" {
+
+size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
+const char *cudnnGetErrorString(cudnnStatus_t status) {
+    switch ((int)status) {
+    case CUDNN_STATUS_SUCCESS: return "CUDNN_STATUS_SUCCESS";
+    case CUDNN_STATUS_BAD_PARAM: return "CUDNN_STATUS_BAD_PARAM";
+    case CUDNN_STATUS_NOT_SUPPORTED: return "CUDNN_STATUS_NOT_SUPPORTED";
+    case CUDNN_STATUS_EXECUTION_FAILED: return "CUDNN_STATUS_EXECUTION_FAILED";
+    case CUDNN_STATUS_NOT_INITIALIZED: return "CUDNN_STATUS_NOT_INITIALIZED";
+    }
+    return "a cuDNN status that the simulator has no name for";
+}
+cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
+    ENTER;
+    *handle = new cudnnContext;
+    state().objects["cuDNN handle"]++;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
+    delete handle;
+    state().objects["cuDNN handle"]--;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
+    ENTER;
+    handle->stream = stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+LIFE(Tensor, "tensor descriptor")
+LIFE(Filter, "filter descriptor")
+LIFE(Convolution, "convolution descriptor")
+LIFE(Pooling, "pooling descriptor")
+LIFE(Activation, "activation descriptor")
+
+cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t format, cudnnDataType_t type, int n, int c, int h, int w) {
+    ENTER;
+    NEEDS(format == CUDNN_TENSOR_NCHW && type == CUDNN_DATA_FLOAT && n > 0 && c > 0 && h > 0 && w > 0);
+    *d = {n, c, h, w};
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t type, cudnnTensorFormat_t format, int k, int c, int h, int w) {
+    ENTER;
+    NEEDS(format == CUDNN_TENSOR_NCHW && type == CUDNN_DATA_FLOAT && k > 0 && c > 0 && h > 0 && w > 0);
+    *d = {k, c, h, w};
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t math) {
+    ENTER;
+    d->math = math;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t d, int groups) {
+    ENTER;
+    d->groups = groups;
+    return CUDNN_STATUS_SUCCESS;
+}
+/* Whether this keeps the math type is not documented, so here it does not. */
+cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h,
+                                              int dilation_w, cudnnConvolutionMode_t mode, cudnnDataType_t type) {
+    ENTER;
+    NEEDS(pad_h >= 0 && pad_w >= 0 && stride_h > 0 && stride_w > 0 && dilation_h > 0 && dilation_w > 0 && type == CUDNN_DATA_FLOAT);
+    d->pad_h = pad_h, d->pad_w = pad_w, d->stride_h = stride_h, d->stride_w = stride_w, d->dilation_h = dilation_h, d->dilation_w = dilation_w;
+    d->mode = mode;
+    d->math = CUDNN_DEFAULT_MATH;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetPooling2dDescriptor(cudnnPoolingDescriptor_t d, cudnnPoolingMode_t mode, cudnnNanPropagation_t nan, int h, int w, int pad_h,
+                                          int pad_w, int stride_h, int stride_w) {
+    ENTER;
+    NEEDS(h > 0 && w > 0 && pad_h >= 0 && pad_w >= 0 && stride_h > 0 && stride_w > 0);
+    *d = {mode, nan, h, w, pad_h, pad_w, stride_h, stride_w};
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d, cudnnActivationMode_t mode, cudnnNanPropagation_t nan, double) {
+    ENTER;
+    *d = {mode, nan};
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t w,
+                                                      const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t, cudnnConvolutionFwdAlgo_t,
+                                                      size_t *bytes) {
+    ENTER;
+    *bytes = workspace_bytes(forward, *x, *w);
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t,
+                                                             const cudnnConvolutionDescriptor_t, const cudnnFilterDescriptor_t w,
+                                                             cudnnConvolutionBwdFilterAlgo_t, size_t *bytes) {
+    ENTER;
+    *bytes = workspace_bytes(filter_gradient, *x, *w);
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t,
+                                                           const cudnnConvolutionDescriptor_t, const cudnnTensorDescriptor_t x,
+                                                           cudnnConvolutionBwdDataAlgo_t, size_t *bytes) {
+    ENTER;
+    *bytes = workspace_bytes(data_gradient, *x, *w);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
+                                      const cudnnFilterDescriptor_t wd, const void *w, const cudnnConvolutionDescriptor_t cd, cudnnConvolutionFwdAlgo_t,
+                                      void *workspace, size_t bytes, const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
+    ENTER;
+    return convolution("cudnnConvolutionForward", forward, handle, *xd, x, *wd, w, *cd, workspace, bytes, *yd, y, scale(alpha), scale(beta));
+}
+cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
+                                             const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t cd,
+                                             cudnnConvolutionBwdFilterAlgo_t algorithm, void *workspace, size_t bytes, const void *beta,
+                                             const cudnnFilterDescriptor_t dwd, void *dw) {
+    ENTER;
+    if (algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 || algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3)
+        violate("cudnnConvolutionBackwardFilter: its algorithm is not deterministic");
+    return convolution("cudnnConvolutionBackwardFilter", filter_gradient, handle, *xd, x, *dwd, dw, *cd, workspace, bytes, *dyd, dy, scale(alpha),
+                       scale(beta));
+}
+cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alpha, const cudnnFilterDescriptor_t wd, const void *w,
+                                           const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t cd,
+                                           cudnnConvolutionBwdDataAlgo_t algorithm, void *workspace, size_t bytes, const void *beta,
+                                           const cudnnTensorDescriptor_t dxd, void *dx) {
+    ENTER;
+    if (algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0) violate("cudnnConvolutionBackwardData: its algorithm is not deterministic");
+    return convolution("cudnnConvolutionBackwardData", data_gradient, handle, *dxd, dx, *wd, w, *cd, workspace, bytes, *dyd, dy, scale(alpha),
+                       scale(beta));
+}
+cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t, const void *alpha, const cudnnTensorDescriptor_t dyd, const void *dy, const void *beta,
+                                           const cudnnTensorDescriptor_t dbd, void *db) {
+    ENTER;
+    NEEDS(dbd->n == 1 && dbd->h == 1 && dbd->w == 1 && dbd->c == dyd->c);
+    cudnnTensorStruct y = *dyd;
+    float a = scale(alpha), b = scale(beta);
+    return (cudnnStatus_t)submit([=]() -> int {
+        if (!reads("cudnnConvolutionBackwardBias", "dy", dy, y.size()) || !writes("cudnnConvolutionBackwardBias", "db", db, y.c, b)) return CUDNN_STATUS_EXECUTION_FAILED;
+        std::vector<double> sums(y.c);
+        for (size_t i = 0; i < y.size(); i++) sums[i / ((size_t)y.h * y.w) % y.c] += ((const float *)dy)[i];
+        for (int i = 0; i < y.c; i++) blend((float *)db + i, a, sums[i], b);
+        return 0;
+    });
+}
+/* "Each dimension of the bias tensor A must match the corresponding dimension of the destination tensor C or must be equal to 1." */
+cudnnStatus_t cudnnAddTensor(cudnnHandle_t, const void *alpha, const cudnnTensorDescriptor_t ad, const void *a, const void *beta,
+                             const cudnnTensorDescriptor_t cd, void *c) {
+    ENTER;
+    NEEDS(ad->n == 1 && ad->h == 1 && ad->w == 1 && ad->c == cd->c);
+    cudnnTensorStruct shape = *cd;
+    float factor = scale(alpha), keep = scale(beta);
+    return (cudnnStatus_t)submit([=]() -> int {
+        if (!reads("cudnnAddTensor", "A", a, shape.c) || !writes("cudnnAddTensor", "C", c, shape.size(), keep)) return CUDNN_STATUS_EXECUTION_FAILED;
+        for (size_t i = 0; i < shape.size(); i++) blend((float *)c + i, factor, ((const float *)a)[i / ((size_t)shape.h * shape.w) % shape.c], keep);
+        return 0;
+    });
+}
+
+cudnnStatus_t cudnnActivationForward(cudnnHandle_t, cudnnActivationDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
+                                     const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
+    ENTER;
+    NEEDS(d->mode == CUDNN_ACTIVATION_RELU && d->nan == CUDNN_PROPAGATE_NAN && xd->size() == yd->size());
+    size_t size = xd->size();
+    float a = scale(alpha), b = scale(beta);
+    return (cudnnStatus_t)submit([=]() -> int {
+        if (!reads("cudnnActivationForward", "x", x, size) || !writes("cudnnActivationForward", "y", y, size, b)) return CUDNN_STATUS_EXECUTION_FAILED;
+        for (size_t i = 0; i < size; i++) {
+            float v = ((const float *)x)[i];
+            blend((float *)y + i, a, v < 0 ? 0 : v, b);
+        }
+        return 0;
+    });
+}
+cudnnStatus_t cudnnActivationBackward(cudnnHandle_t, cudnnActivationDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
+                                      const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnTensorDescriptor_t xd, const void *x,
+                                      const void *beta, const cudnnTensorDescriptor_t dxd, void *dx) {
+    ENTER;
+    NEEDS(d->mode == CUDNN_ACTIVATION_RELU && xd->size() == yd->size() && dyd->size() == yd->size() && dxd->size() == yd->size());
+    size_t size = yd->size();
+    float a = scale(alpha), b = scale(beta);
+    return (cudnnStatus_t)submit([=]() -> int {
+        const char *call = "cudnnActivationBackward";
+        if (!reads(call, "y", y, size) || !reads(call, "dy", dy, size) || !reads(call, "x", x, size) || !writes(call, "dx", dx, size, b))
+            return CUDNN_STATUS_EXECUTION_FAILED;
+        for (size_t i = 0; i < size; i++) blend((float *)dx + i, a, ((const float *)x)[i] <= 0 ? 0 : ((const float *)dy)[i], b);
+        return 0;
+    });
+}
+
+cudnnStatus_t cudnnPoolingForward(cudnnHandle_t, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
+                                  const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
+    ENTER;
+    NEEDS(pools(*d, *xd, *yd));
+    cudnnPoolingStruct p = *d;
+    cudnnTensorStruct xs = *xd, ys = *yd;
+    float a = scale(alpha), b = scale(beta);
+    return (cudnnStatus_t)submit([=]() -> int {
+        if (!reads("cudnnPoolingForward", "x", x, xs.size()) || !writes("cudnnPoolingForward", "y", y, ys.size(), b)) return CUDNN_STATUS_EXECUTION_FAILED;
+        std::vector<double> out(ys.size(), is_max(p) ? -INFINITY : 0);
+        windows(p, xs, ys, [&](size_t o, size_t i) {
+            float v = ((const float *)x)[i];
+            if (!is_max(p)) out[o] += v / (double)(p.h * p.w);
+            else if (v > out[o] || (v != v && p.nan == CUDNN_PROPAGATE_NAN)) out[o] = v;
+        });
+        for (size_t i = 0; i < ys.size(); i++) blend((float *)y + i, a, out[i], b);
+        return 0;
+    });
+}
+/* Which of several equal maxima the gradient goes to is not documented; here it is the first, as on the CPU engines. */
+cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
+                                   const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnTensorDescriptor_t xd, const void *x,
+                                   const void *beta, const cudnnTensorDescriptor_t dxd, void *dx) {
+    ENTER;
+    NEEDS(pools(*d, *xd, *yd) && dyd->size() == yd->size() && dxd->size() == xd->size() && d->mode != CUDNN_POOLING_MAX);
+    cudnnPoolingStruct p = *d;
+    cudnnTensorStruct xs = *xd, ys = *yd;
+    float a = scale(alpha), b = scale(beta);
+    return (cudnnStatus_t)submit([=]() -> int {
+        const char *call = "cudnnPoolingBackward";
+        if (!reads(call, "y", y, ys.size()) || !reads(call, "dy", dy, ys.size()) || !reads(call, "x", x, xs.size()) || !writes(call, "dx", dx, xs.size(), b))
+            return CUDNN_STATUS_EXECUTION_FAILED;
+        std::vector<double> out(xs.size());
+        std::vector<bool> given(ys.size());
+        windows(p, xs, ys, [&](size_t o, size_t i) {
+            double gradient = ((const float *)dy)[o];
+            if (!is_max(p)) {
+                out[i] += gradient / (p.h * p.w);
+                return;
+            }
+            float v = ((const float *)x)[i], top = ((const float *)y)[o];
+            if (!given[o] && (v == top || (v != v && top != top))) out[i] += gradient, given[o] = true;
+        });
+        for (size_t i = 0; i < xs.size(); i++) blend((float *)dx + i, a, out[i], b);
+        return 0;
+    });
+}
+}

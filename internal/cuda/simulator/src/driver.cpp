@@ -1,0 +1,393 @@
+/* libcuda, as "CUDA Driver API", CUDA Toolkit documentation 13.0, describes it. */
+#include "simulator.h"
+
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sys/mman.h>
+
+#include "kernels.h"
+
+struct CUctx_st {};
+struct CUmod_st {
+    std::string image;
+};
+struct CUfunc_st {
+    const simulator::Kernel *kernel;
+};
+struct CUstream_st {};
+struct CUgraph_st {
+    std::vector<std::function<int()>> work;
+};
+struct CUgraphExec_st {
+    std::vector<std::function<int()>> work;
+};
+
+namespace simulator {
+
+State &state() {
+    static State s;
+    return s;
+}
+
+void violate(const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    state().violations += std::string(text) + "\n";
+}
+
+int enter(const char *call) {
+    State &s = state();
+    s.calls[call]++;
+    if (s.lost) return s.lost;
+    if (s.fault_call == call && --s.fault_after == 0) {
+        s.fault_call = "";
+        if (s.fault_is_loss) s.lost = s.fault_code;
+        return s.fault_code;
+    }
+    return 0;
+}
+
+bool reachable(const char *call, const char *what, const void *address, size_t bytes) {
+    CUdeviceptr begin = (CUdeviceptr)address;
+    auto &live = state().live;
+    auto after = live.upper_bound(begin);
+    if (after != live.begin()) {
+        auto found = std::prev(after);
+        if (begin - found->first <= found->second.bytes && bytes <= found->second.bytes - (begin - found->first)) return true;
+    }
+    violate("%s: %s: %zu bytes at %p are not device memory that is live", call, what, bytes, address);
+    return false;
+}
+
+bool readable(const char *call, const char *what, const float *values, size_t count) {
+    if (!reachable(call, what, values, count * 4)) return false;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t word;
+        memcpy(&word, values + i, 4);
+        if (word == state().fill) {
+            violate("%s: %s: value %zu of %zu was never written", call, what, i, count);
+            return false;
+        }
+    }
+    return true;
+}
+
+int submit(std::function<int()> work) {
+    if (!state().capturing) return work();
+    state().captured.push_back(work);
+    return 0;
+}
+
+} // namespace simulator
+
+using namespace simulator;
+
+static thread_local CUcontext current;
+
+/* ENTER: a fault on demand, or a device that was lost; IN_CONTEXT: also CUDA_ERROR_INVALID_CONTEXT without a context. */
+#define ENTER                                       \
+    if (int fault = enter(__func__)) return (CUresult)fault
+#define IN_CONTEXT \
+    ENTER;         \
+    if (!current) return violate("%s: no context is current on this thread", __func__), CUDA_ERROR_INVALID_CONTEXT
+/* "Potentially unsafe API calls" may not be made by a thread that captures (cuStreamBeginCapture, thread-local mode). */
+#define NOT_CAPTURING                                                                             \
+    if (state().capturing) {                                                                      \
+        state().capture_broken = true;                                                            \
+        return violate("%s: while a stream is captured", __func__), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; \
+    }
+
+extern "C" {
+
+CUresult cuInit(unsigned flags) {
+    ENTER;
+    return flags ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+CUresult cuDriverGetVersion(int *version) {
+    *version = CUDA_VERSION;
+    return CUDA_SUCCESS;
+}
+CUresult cuGetErrorName(CUresult error, const char **name) {
+    switch (error) {
+    case CUDA_ERROR_INVALID_VALUE: *name = "CUDA_ERROR_INVALID_VALUE"; break;
+    case CUDA_ERROR_OUT_OF_MEMORY: *name = "CUDA_ERROR_OUT_OF_MEMORY"; break;
+    case CUDA_ERROR_NO_DEVICE: *name = "CUDA_ERROR_NO_DEVICE"; break;
+    case CUDA_ERROR_LAUNCH_FAILED: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
+    case CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES: *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"; break;
+    case CUDA_ERROR_ECC_UNCORRECTABLE: *name = "CUDA_ERROR_ECC_UNCORRECTABLE"; break;
+    case CUDA_ERROR_ILLEGAL_ADDRESS: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
+    default: *name = "a CUDA error that the simulator has no name for";
+    }
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceGetCount(int *count) {
+    ENTER;
+    *count = 1;
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceGet(CUdevice *device, int ordinal) {
+    ENTER;
+    *device = 0;
+    return ordinal ? CUDA_ERROR_INVALID_DEVICE : CUDA_SUCCESS;
+}
+CUresult cuDeviceGetName(char *name, int size, CUdevice) {
+    ENTER;
+    snprintf(name, size, "simulated");
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice) {
+    ENTER;
+    *bytes = state().memory;
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice) {
+    ENTER;
+    *value = attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR ? 7 : attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR ? 5 : 1;
+    return CUDA_SUCCESS;
+}
+CUresult cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice) {
+    ENTER;
+    current = *context = new CUctx_st;
+    state().objects["context"]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuCtxDestroy_v2(CUcontext context) {
+    if (current == context) current = nullptr;
+    delete context;
+    state().objects["context"]--;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamCreate(CUstream *stream, unsigned) {
+    IN_CONTEXT;
+    *stream = new CUstream_st;
+    state().objects["stream"]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamDestroy_v2(CUstream stream) {
+    delete stream;
+    state().objects["stream"]--;
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamSynchronize(CUstream stream) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (!stream) violate("cuStreamSynchronize: the default stream, where nothing was launched");
+    return CUDA_SUCCESS;
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
+    State &s = state();
+    if (bytes > s.memory - s.live_bytes) return CUDA_ERROR_OUT_OF_MEMORY;
+    /* "Suitably aligned for any kind of variable": 256 bytes, as on a device. The end lies against a page that no one may
+     * touch, but for what the alignment leaves. */
+    size_t page = 4096, room = (bytes + 255) / 256 * 256, pages = (room + page - 1) / page * page;
+    char *mapped = (char *)mmap(nullptr, pages + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
+    mprotect(mapped, page, PROT_NONE);
+    mprotect(mapped + page + pages, page, PROT_NONE);
+    for (size_t i = 0; i < pages; i += 4) memcpy(mapped + page + i, &s.fill, 4);
+    *address = (CUdeviceptr)(mapped + page + pages - room);
+    s.live[*address] = {bytes, mapped, pages + 2 * page};
+    s.live_bytes += bytes;
+    return CUDA_SUCCESS;
+}
+CUresult cuMemFree_v2(CUdeviceptr address) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    State &s = state();
+    auto found = s.live.find(address);
+    if (found == s.live.end()) return violate("cuMemFree: %p is not live", (void *)address), CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = (found->second.bytes + 3) / 4 * 4; i + 4 <= (found->second.bytes + 255) / 256 * 256; i += 4)
+        if (memcmp((char *)address + i, &s.fill, 4)) {
+            violate("cuMemFree: something wrote behind the %zu bytes at %p", found->second.bytes, (void *)address);
+            break;
+        }
+    munmap(found->second.pages, found->second.page_bytes);
+    s.live_bytes -= found->second.bytes;
+    s.live.erase(found);
+    return CUDA_SUCCESS;
+}
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (!stream) violate("cuMemcpyHtoDAsync: the default stream");
+    if (!reachable(__func__, "destination", (void *)to, bytes)) return CUDA_ERROR_INVALID_VALUE;
+    memcpy((void *)to, from, bytes);
+    return CUDA_SUCCESS;
+}
+CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    if (!stream) violate("cuMemcpyDtoHAsync: the default stream");
+    if (bytes % 4 ? !reachable(__func__, "source", (void *)from, bytes) : !readable(__func__, "source", (float *)from, bytes / 4))
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(to, (void *)from, bytes);
+    return CUDA_SUCCESS;
+}
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream) {
+    IN_CONTEXT;
+    return (CUresult)submit([=]() -> int {
+        if (!reachable("cuMemcpyDtoDAsync", "destination", (void *)to, bytes) || !reachable("cuMemcpyDtoDAsync", "source", (void *)from, bytes))
+            return CUDA_ERROR_INVALID_VALUE;
+        memmove((void *)to, (void *)from, bytes);
+        return 0;
+    });
+}
+CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream) {
+    IN_CONTEXT;
+    return (CUresult)submit([=]() -> int {
+        if (!reachable("cuMemsetD32Async", "destination", (void *)to, count * 4)) return CUDA_ERROR_INVALID_VALUE;
+        for (size_t i = 0; i < count; i++) ((unsigned *)to)[i] = value;
+        return 0;
+    });
+}
+
+CUresult cuModuleLoadData(CUmodule *module, const void *image) {
+    IN_CONTEXT;
+    NOT_CAPTURING;
+    const char *text = (const char *)image;
+    if (!strstr(text, ".version") || !strstr(text, ".target sm_") || !strstr(text, ".address_size 64")) return CUDA_ERROR_INVALID_PTX;
+    *module = new CUmod_st{text};
+    state().objects["module"]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuModuleUnload(CUmodule module) {
+    delete module;
+    state().objects["module"]--;
+    return CUDA_SUCCESS;
+}
+
+/* The bytes of each parameter of an entry point, read from the PTX. */
+static std::vector<size_t> parameters_of(const std::string &image, const char *name, bool *found) {
+    std::vector<size_t> sizes;
+    size_t at = image.find(std::string(".entry ") + name + "(");
+    *found = at != std::string::npos;
+    if (!*found) return sizes;
+    std::string list = image.substr(at, image.find(')', at) - at);
+    for (size_t p = list.find(".param"); p != std::string::npos; p = list.find(".param", p + 1)) {
+        unsigned bits = 0;
+        char kind;
+        if (sscanf(list.c_str() + p, ".param .%c%u", &kind, &bits) == 2) sizes.push_back(bits / 8);
+    }
+    return sizes;
+}
+
+CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
+    IN_CONTEXT;
+    bool found;
+    std::vector<size_t> sizes = parameters_of(module->image, name, &found);
+    const Kernel *kernel = find_kernel(name);
+    if (!found || !kernel) return CUDA_ERROR_NOT_FOUND;
+    if (kernel->sizes != sizes) {
+        violate("cuModuleGetFunction: the PTX of %s has other parameters than kernels.cu; scripts/cuda-kernels makes it again", name);
+        return CUDA_ERROR_INVALID_PTX;
+    }
+    static std::map<std::string, CUfunc_st> functions;
+    functions[name] = {kernel};
+    *function = &functions[name];
+    return CUDA_SUCCESS;
+}
+CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                        CUstream stream, void **arguments, void **extra) {
+    IN_CONTEXT;
+    const Kernel *kernel = function->kernel;
+    if (int fault = enter(("cuLaunchKernel " + kernel->name).c_str())) return (CUresult)fault;
+    if (!stream || shared || extra || !gx || gy - 1 > 65534 || gz - 1 > 65534 || !bx || !by || !bz || bx * by * bz > 1024)
+        return violate("cuLaunchKernel %s: grid %u %u %u, block %u %u %u", kernel->name.c_str(), gx, gy, gz, bx, by, bz), CUDA_ERROR_INVALID_VALUE;
+    /* The arguments are copied when the kernel is launched or captured. */
+    std::vector<std::vector<char>> values;
+    for (size_t i = 0; i < kernel->sizes.size(); i++) values.emplace_back((char *)arguments[i], (char *)arguments[i] + kernel->sizes[i]);
+    /* What fails while it runs, rather than when it is launched, shows at a later call. */
+    std::string running = "running " + kernel->name;
+    return (CUresult)submit([=]() -> int {
+        int fault = enter(running.c_str());
+        if (!fault && !kernel->run(gx, gy, gz, bx, by, bz, values)) fault = CUDA_ERROR_ILLEGAL_ADDRESS;
+        if (fault) state().lost = fault;
+        return 0;
+    });
+}
+
+CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode) {
+    IN_CONTEXT;
+    if (!stream || state().capturing) return CUDA_ERROR_INVALID_VALUE;
+    state().capturing = true;
+    state().capture_broken = false;
+    state().captured.clear();
+    return CUDA_SUCCESS;
+}
+CUresult cuStreamEndCapture(CUstream, CUgraph *graph) {
+    state().capturing = false;
+    IN_CONTEXT;
+    if (state().capture_broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    *graph = new CUgraph_st{state().captured};
+    state().captured.clear();
+    state().objects["graph"]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long) {
+    IN_CONTEXT;
+    *executable = new CUgraphExec_st{graph->work};
+    state().objects["graph executable"]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphDestroy(CUgraph graph) {
+    delete graph;
+    state().objects["graph"]--;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphExecDestroy(CUgraphExec executable) {
+    delete executable;
+    state().objects["graph executable"]--;
+    return CUDA_SUCCESS;
+}
+CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
+    IN_CONTEXT;
+    if (!stream) return CUDA_ERROR_INVALID_VALUE;
+    /* What fails inside shows at a later call, as on a device. */
+    for (auto &work : executable->work)
+        if (int failed = work()) {
+            state().lost = failed;
+            break;
+        }
+    return CUDA_SUCCESS;
+}
+
+/* What the tests ask of the simulator. */
+void simulator_reset(void) {
+    State &s = state();
+    s.calls.clear();
+    s.violations.clear();
+    s.fault_call.clear();
+    s.lost = 0;
+}
+void simulator_fill(unsigned pattern) { state().fill = pattern; }
+void simulator_memory(size_t bytes) { state().memory = bytes; }
+void simulator_fail(const char *call, long after, int code, int loses_device) {
+    State &s = state();
+    s.fault_call = call;
+    s.fault_after = after;
+    s.fault_code = code;
+    s.fault_is_loss = loses_device;
+}
+long simulator_calls(const char *call) { return state().calls[call]; }
+const char *simulator_violations(void) { return state().violations.c_str(); }
+/* "kind: number" lines of what is live, allocations among them. */
+const char *simulator_live(void) {
+    static std::string text;
+    text.clear();
+    if (!state().live.empty()) text += "allocations: " + std::to_string(state().live.size()) + "\n";
+    for (auto &object : state().objects)
+        if (object.second) text += object.first + ": " + std::to_string(object.second) + "\n";
+    return text.c_str();
+}
+}

@@ -1,0 +1,208 @@
+package train
+
+import (
+	"fmt"
+	"time"
+
+	"slipway/builder"
+	"slipway/dataset"
+)
+
+// Device is where a trainer's steps are computed instead of on this CPU: a GPU,
+// with memory of its own.
+type Device interface {
+	// String names the device and what it computes with.
+	String() string
+	// NewSession brings a job's training set and programs to the device.
+	NewSession(job Job) (Session, error)
+}
+
+// Job is what a session computes.
+type Job struct {
+	Network *builder.Network
+	// Set is the training set, Pixels how its bytes are fed.
+	Set    *dataset.Set
+	Pixels dataset.Pixels
+	// Optimizer has its defaults filled in.
+	Optimizer OptimizerConfig
+	// Lower makes the graph for a batch on builder.EnginePlain. Its parameters'
+	// values mean nothing: a session's are those that it loads.
+	Lower func(batch int, training bool) (*LossGraph, error)
+}
+
+// State is what a run learns, in the public layout.
+type State struct {
+	Weights builder.Weights
+	// Optimizer holds the tensors of each of the optimizer's slots, in the order
+	// of Network.Parameters.
+	Optimizer map[string]builder.Weights
+	// Steps is the number of steps done in all.
+	Steps int
+}
+
+// Account is what the steps since Session.BeginEpoch came to: sums by image, as in
+// Progress.
+type Account struct {
+	Steps, Images         int
+	LossSum, CrossEntropy float64
+	Correct               int
+	// LastLoss is that of the last step, penalties included.
+	LastLoss float64
+	// Diverged says that the loss of the step after these was DivergedLoss, which
+	// is not finite. Neither that step nor a later one has changed anything.
+	Diverged     bool
+	DivergedLoss float64
+}
+
+// Session is a run's state on a device. It is used from one goroutine at a time.
+type Session interface {
+	// Load takes up a state.
+	Load(state State) error
+	// State waits for the steps and returns a copy of the state.
+	State() (State, error)
+	// BeginEpoch sets the order in which steps take the images of the set, from
+	// order[first] on, and begins a new Account.
+	BeginEpoch(order []int, first int) error
+	// Step trains on the next images of the order. It may return before it is
+	// done; a later call returns the error then.
+	Step(images int) error
+	// Account waits for the steps and returns what they came to.
+	Account() (Account, error)
+	// Evaluate writes the logits of images first…first+images−1 of the set,
+	// images×classes, and returns their mean cross-entropy and how many are
+	// classified right.
+	Evaluate(set *dataset.Set, first, images int, logits []float32) (loss float64, correct int, err error)
+	// Close frees what the session holds on the device.
+	Close() error
+}
+
+// accountEvery is the number of steps between two looks at the loss of a device:
+// a look waits for the device, and a diverged run does nothing in between.
+const accountEvery = 16
+
+// onDevice is the part of a trainer that its device has.
+type onDevice struct {
+	session Session
+	// began is Progress as it was when the session's account began.
+	began Progress
+	// order is that of the images in the epoch under way.
+	order []int
+}
+
+// openSession brings the trainer's state to its device, once. The engine there
+// has variables of its own, which only lower graphs.
+func (t *Trainer) openSession() error {
+	if t.device.session != nil {
+		return nil
+	}
+	plain, err := builder.NewEngine(builder.EnginePlain, 1)
+	if err != nil {
+		return err
+	}
+	variables, err := builder.NewVariables(t.network, plain, t.Weights())
+	if err != nil {
+		return err
+	}
+	session, err := t.config.Device.NewSession(Job{
+		Network: t.network, Set: t.training, Pixels: t.pixels, Optimizer: t.config.Optimizer,
+		Lower: func(batch int, training bool) (*LossGraph, error) {
+			return NewLossGraph(t.network, plain, variables, t.config, batch, training)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("device %s: %w", t.config.Device, err)
+	}
+	t.device.session = session
+	return t.load()
+}
+
+// load brings the trainer's weights and optimizer state to the device.
+func (t *Trainer) load() error {
+	err := t.device.session.Load(State{
+		Weights:   t.Weights(),
+		Optimizer: t.optimizer.State(t.variables, t.network.Parameters()),
+		Steps:     t.progress.Step,
+	})
+	if err != nil {
+		return t.deviceError(err)
+	}
+	return nil
+}
+
+// beginEpoch tells the device what is left of the epoch under way.
+func (t *Trainer) beginEpoch() error {
+	if err := t.openSession(); err != nil {
+		return err
+	}
+	t.device.order = t.batches.Order(t.progress.Epochs)
+	t.device.began = t.progress
+	if err := t.device.session.BeginEpoch(t.device.order, t.progress.EpochStep*t.batches.Size()); err != nil {
+		return t.deviceError(err)
+	}
+	return nil
+}
+
+// deviceStep trains on the next batch, without waiting for it but now and then.
+func (t *Trainer) deviceStep(images int) error {
+	began := time.Now()
+	if err := t.device.session.Step(images); err != nil {
+		return t.deviceError(err)
+	}
+	now := &t.progress
+	now.Step++
+	now.EpochStep++
+	now.Images += images
+	var err error
+	if now.EpochStep%accountEvery == 0 || now.EpochStep == t.batches.Steps() {
+		err = t.account()
+	}
+	now.Seconds += time.Since(began).Seconds()
+	return err
+}
+
+// account brings Progress up to date with the device.
+func (t *Trainer) account() error {
+	account, err := t.device.session.Account()
+	if err != nil {
+		return t.deviceError(err)
+	}
+	now, began := &t.progress, t.device.began
+	now.Step, now.EpochStep = began.Step+account.Steps, began.EpochStep+account.Steps
+	now.Images = began.Images + account.Images
+	now.LossSum = began.LossSum + account.LossSum
+	now.CrossEntropy = began.CrossEntropy + account.CrossEntropy
+	now.Correct = began.Correct + account.Correct
+	if account.Steps > 0 {
+		now.LastLoss = account.LastLoss
+	}
+	if account.Diverged {
+		first := now.EpochStep * t.batches.Size()
+		indices := t.device.order[first:min(first+t.batches.Size(), len(t.device.order))]
+		return &DivergedError{now.Epochs + 1, now.EpochStep + 1, account.DivergedLoss, indices}
+	}
+	return nil
+}
+
+// settle brings Progress, the weights and the optimizer's state up to date with
+// the device, if there is one.
+func (t *Trainer) settle() error {
+	if t.device.session == nil {
+		return nil
+	}
+	if err := t.account(); err != nil {
+		return err
+	}
+	state, err := t.device.session.State()
+	if err != nil {
+		return t.deviceError(err)
+	}
+	for i, tensor := range state.Weights {
+		t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
+	}
+	t.optimizer.SetState(t.variables, state.Optimizer, state.Steps)
+	return nil
+}
+
+func (t *Trainer) deviceError(err error) error {
+	return fmt.Errorf("device %s: %w", t.config.Device, err)
+}

@@ -1,0 +1,145 @@
+package train
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/builder"
+	"slipway/ops"
+)
+
+// LossGraph is a network's graph for one batch size, with its loss, and with the
+// gradients if it trains.
+type LossGraph struct {
+	*builder.Graph
+	// Labels is the node of the batch's labels.
+	Labels *gorgonia.Node
+	// Data is the mean cross-entropy of the batch, Total adds the penalties.
+	Data, Total *gorgonia.Node
+	// Gradients are those of Total by Graph.Parameters; none unless it trains.
+	Gradients gorgonia.Nodes
+
+	labels []int32
+}
+
+// NewLossGraph lowers the network for a batch, adds the loss, and for training
+// its gradients.
+func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*LossGraph, error) {
+	graph, err := network.Lower(variables, builder.LowerOptions{
+		Batch: batch, Training: training, Seed: config.Seed,
+		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	l := &LossGraph{Graph: graph}
+	l.Labels, l.labels = ops.NewLabels(graph.Expr, batch)
+	kernels, native := engine.Kernels()
+	if native {
+		l.Data, err = ops.NativeSoftmaxCrossEntropy(kernels, graph.Logits, l.Labels)
+	} else {
+		l.Data, err = ops.SoftmaxCrossEntropy(graph.Logits, l.Labels)
+	}
+	if err != nil {
+		return nil, err
+	}
+	cost, err := withActivationPenalties(l.Data, graph, config)
+	if err != nil {
+		return nil, err
+	}
+	switch engine.Name() {
+	case builder.EngineNative:
+		err = l.finishWithPass(cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
+			return ops.NewNativePenalty(kernels, config.ParameterPenalty, parameters...)
+		})
+	case builder.EnginePlain:
+		err = l.finishWithPass(cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
+			return ops.NewPenalty(config.ParameterPenalty, parameters...)
+		})
+	default:
+		err = l.finishReference(cost, config, training)
+	}
+	return l, err
+}
+
+// withActivationPenalties adds the configured penalties on layers' outputs to
+// the loss.
+func withActivationPenalties(loss *gorgonia.Node, graph *builder.Graph, config Config) (*gorgonia.Node, error) {
+	for _, layer := range slices.Sorted(maps.Keys(config.ActivationPenalties)) {
+		term, err := ops.ActivationPenalty(config.ActivationPenalties[layer], graph.Activations[layer])
+		if err != nil {
+			return nil, fmt.Errorf("layer %s: %w", layer, err)
+		}
+		if loss, err = gorgonia.Add(loss, term); err != nil {
+			return nil, err
+		}
+	}
+	return loss, nil
+}
+
+// finishReference adds the penalty on the parameters to the cost and
+// differentiates the whole.
+func (l *LossGraph) finishReference(cost *gorgonia.Node, config Config, training bool) error {
+	l.Total = cost
+	if !config.ParameterPenalty.IsZero() {
+		term, err := ops.ParameterPenalty(config.ParameterPenalty, l.Parameters...)
+		if err != nil {
+			return err
+		}
+		if l.Total, err = gorgonia.Add(cost, term); err != nil {
+			return err
+		}
+	}
+	if !training {
+		return nil
+	}
+	gradients, err := l.differentiate(l.Total)
+	if err != nil {
+		return err
+	}
+	l.Gradients = gradients
+	return nil
+}
+
+// finishWithPass differentiates the cost and adds the gradient of the penalty on
+// the parameters to it in place, one pass a parameter.
+func (l *LossGraph) finishWithPass(cost *gorgonia.Node, config Config, training bool, newPenalty func(gorgonia.Nodes) (*ops.PenaltyPass, error)) error {
+	l.Total = cost
+	var gradients gorgonia.Nodes
+	var err error
+	if training {
+		if gradients, err = l.differentiate(cost); err != nil {
+			return err
+		}
+	}
+	if !config.ParameterPenalty.IsZero() {
+		penalty, err := newPenalty(l.Parameters)
+		if err != nil {
+			return err
+		}
+		for i, gradient := range gradients {
+			if gradients[i], err = penalty.Penalise(gradient, l.Parameters[i]); err != nil {
+				return err
+			}
+		}
+		if l.Total, err = gorgonia.Add(cost, penalty.Value); err != nil {
+			return err
+		}
+	}
+	l.Gradients = gradients
+	return nil
+}
+
+// differentiate adds the gradients of the cost. It does not use gorgonia.Grad,
+// whose outer gradient is a node that all graphs of a process share.
+func (l *LossGraph) differentiate(cost *gorgonia.Node) (gorgonia.Nodes, error) {
+	one := gorgonia.NodeFromAny(l.Expr, float32(1), gorgonia.WithName("dL/dL"))
+	gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{cost}, gorgonia.Nodes{one}, l.Parameters)
+	if err != nil {
+		return nil, fmt.Errorf("differentiate: %w", err)
+	}
+	return gradients, nil
+}
