@@ -35,7 +35,7 @@ func nativeAffine(name string, plan affinePlan, outputShape tensor.Shape, x, w, 
 			}
 			gradients := gorgonia.Nodes{nil, dw, db}
 			if learned(x) {
-				gradients[0], err = nativeInputGradient(name, plan, inputs, output, grad, dw)
+				gradients[0], err = nativeInputGradient(name, plan, inputs, output, grad)
 			}
 			return gradients, err
 		},
@@ -68,19 +68,18 @@ func nativeParameterGradients(name string, plan affinePlan, inputs gorgonia.Node
 	return dw, db, err
 }
 
-// nativeInputGradient takes dw as an input, so that it comes after it: what the two share is computed once then.
-func nativeInputGradient(name string, plan affinePlan, inputs gorgonia.Nodes, output, grad, dw *gorgonia.Node) (*gorgonia.Node, error) {
+func nativeInputGradient(name string, plan affinePlan, inputs gorgonia.Nodes, output, grad *gorgonia.Node) (*gorgonia.Node, error) {
 	shape := inputs[0].Shape().Clone()
 	dx, dxValues := newTensor(shape...)
 	backward := &operator{
 		name: name + "InputGradient", output: tensorType(shape.Dims()), shape: shape,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			var values [3][]float32 // dy, y, w
-			if err := allFloat32s(values[:], inputs[:3]); err != nil {
+			if err := allFloat32s(values[:], inputs); err != nil {
 				return nil, err
 			}
 			return dx, plan.BackwardInput(dxValues, values[0], values[1], values[2])
 		},
 	}
-	return backward.apply(grad, output, inputs[1], dw)
+	return backward.apply(grad, output, inputs[1])
 }

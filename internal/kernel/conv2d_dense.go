@@ -55,20 +55,15 @@ const gradientPositions = 256
 const gradientPartials = 4
 
 func newDenseConv2D(c *Conv2D) *denseConv2D {
-	d := &denseConv2D{conv: c}
-	d.parametersTask, d.addTask, d.untransposeTask = d.parametersItem, d.addSpan, d.untransposePanel
-	d.packTask, d.inputTask = d.packItem, d.inputItem
-	return d
-}
-
-// prepare works out what both gradients need.
-func (d *denseConv2D) prepare() {
-	f, c := &d.conv.config, d.conv
-	d.top, d.left = ceil(f.KernelHeight, f.StrideHeight)-1, ceil(f.KernelWidth, f.StrideWidth)-1
+	f := &c.config
+	d := &denseConv2D{conv: c, top: ceil(f.KernelHeight, f.StrideHeight) - 1, left: ceil(f.KernelWidth, f.StrideWidth) - 1}
 	bottom := max(0, (f.Height-1+f.PaddingHeight)/f.StrideHeight-(c.convHeight-1))
 	right := max(0, (f.Width-1+f.PaddingWidth)/f.StrideWidth-(c.convWidth-1))
 	d.rowSize = (d.left + c.convWidth + right) * f.Filters
 	d.imageSize = (d.top + c.convHeight + bottom) * d.rowSize
+	d.parametersTask, d.addTask, d.untransposeTask = d.parametersItem, d.addSpan, d.untransposePanel
+	d.packTask, d.inputTask = d.packItem, d.inputItem
+	return d
 }
 
 func (d *denseConv2D) prepareParameters() {
@@ -129,7 +124,6 @@ func (d *denseConv2D) mask(padded []float32, image int) {
 
 func (d *denseConv2D) backwardParameters() {
 	c := d.conv
-	d.prepare()
 	d.prepareParameters()
 	c.reserve(d.together)
 	d.reserve(d.together)

@@ -74,7 +74,6 @@ func (d *denseConv2D) planPhase(p *phase, rowResidue, columnResidue int) {
 
 func (d *denseConv2D) backwardInput() {
 	c := d.conv
-	d.prepare()
 	d.prepareInput()
 	if d.scatter != nil {
 		d.scatter.backwardInput()

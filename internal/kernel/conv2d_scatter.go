@@ -47,12 +47,7 @@ func newScatterConv2D(d *denseConv2D) *scatterConv2D {
 			s.cOffsets = append(s.cOffsets, int64(4*(image*c.imageSize+i*f.StrideHeight*c.rowSize)))
 		}
 	}
-	if f.PaddingHeight > 0 || f.PaddingWidth > 0 {
-		s.sums = make([][]float32, c.engine.Pool.Threads())
-		for i := range s.sums {
-			s.sums[i] = aligned(s.images * c.imageSize)
-		}
-	}
+	s.sums = c.paddedGradients(s.images)
 	return s
 }
 
@@ -96,14 +91,7 @@ func (s *scatterConv2D) item(worker, item int) {
 			}
 		}
 	}
-	if s.sums == nil {
-		return
-	}
-	row := f.Width * f.Channels
-	for n := range images {
-		for h := range f.Height {
-			src := n*c.imageSize + (h+f.PaddingHeight)*c.rowSize + f.PaddingWidth*f.Channels
-			copy(c.dx[((image+n)*f.Height+h)*row:][:row], sums[src:src+row])
-		}
+	if s.sums != nil {
+		c.unpad(sums, image, images)
 	}
 }

@@ -34,3 +34,27 @@ func (c *Conv2D) pad(dst []float32, image int) {
 		copy(dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[(image*f.Height+h)*row:])
 	}
 }
+
+// paddedGradients returns memory for the gradients of as many padded images, by worker, or nil where there is no padding and
+// they are summed in dx itself.
+func (c *Conv2D) paddedGradients(images int) [][]float32 {
+	if c.config.PaddingHeight == 0 && c.config.PaddingWidth == 0 {
+		return nil
+	}
+	gradients := make([][]float32, len(c.work))
+	for i := range gradients {
+		gradients[i] = aligned(images * c.imageSize)
+	}
+	return gradients
+}
+
+// unpad copies the middle of some images' padded gradients to dx.
+func (c *Conv2D) unpad(padded []float32, image, images int) {
+	f := &c.config
+	row := f.Width * f.Channels
+	for i := range images * f.Height {
+		n, h := i/f.Height, i%f.Height
+		src := n*c.imageSize + (h+f.PaddingHeight)*c.rowSize + f.PaddingWidth*f.Channels
+		copy(c.dx[(image*f.Height+i)*row:][:row], padded[src:])
+	}
+}

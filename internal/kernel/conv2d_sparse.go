@@ -215,12 +215,8 @@ func (s *sparseConv2D) listChannels(ws *convWork, image, images, first, channels
 func (s *sparseConv2D) backwardInput() {
 	c := s.conv
 	windows := c.outHeight * c.outWidth
-	padded := c.config.PaddingHeight > 0 || c.config.PaddingWidth > 0
-	if padded && s.padded == nil {
-		s.padded = make([][]float32, len(c.work))
-		for i := range s.padded {
-			s.padded[i] = aligned(s.images * c.imageSize)
-		}
+	if s.padded == nil {
+		s.padded = c.paddedGradients(s.images)
 	}
 	if c.run%c.engine.Set.lanes != 0 {
 		if s.weights == nil {
@@ -267,12 +263,7 @@ func (s *sparseConv2D) inputItem(worker, item int) {
 		}
 	}
 	if s.padded != nil {
-		row := c.config.Width * c.config.Channels
-		for i := range images * c.config.Height {
-			n, h := i/c.config.Height, i%c.config.Height
-			src := n*c.imageSize + (h+c.config.PaddingHeight)*c.rowSize + c.config.PaddingWidth*c.config.Channels
-			copy(c.dx[(image*c.config.Height+i)*row:(image*c.config.Height+i+1)*row], dx[src:])
-		}
+		c.unpad(dx, image, images)
 	}
 }
 

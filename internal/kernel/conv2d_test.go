@@ -150,7 +150,6 @@ func TestConv2DInputGradientWays(t *testing.T) {
 			}
 			c, err := NewConv2D(newEngine(t, name, 1), f)
 			must(t, err)
-			c.dense.prepare()
 			c.dense.prepareInput()
 			ways[fmt.Sprintf("scatter %t, padding %t", c.dense.scatter != nil, f.PaddingHeight+f.PaddingWidth > 0)]++
 		}

@@ -159,7 +159,7 @@ func (v *vector) poolMean(name, doc string, spread bool) {
 	XORQ(lane, lane)
 	MOVQ(field(args, averageVectors), vectors)
 	Label("vector")
-	// whole and partial emit the body for a vector whose lanes all exist, and for the last.
+	// body is emitted twice: for vectors whose lanes all exist, and for the last one.
 	body := func(element string, load func(m Mem, r reg.VecVirtual), store func(r reg.VecVirtual, base, index reg.GPVirtual)) {
 		entry, left, src, at := GP64(), GP64(), GP64(), GP64()
 		MOVQ(entries, entry)
