@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -22,38 +21,21 @@ func (p Penalty) IsZero() bool { return p == Penalty{} }
 // a term each, the L2 norm not squared. The gradient with respect to a tensor
 // is λ1·sign(p) + λ2·p/‖p‖₂, where sign(0) = 0, and 0 where p = 0.
 func ParameterPenalty(penalty Penalty, parameters ...*gorgonia.Node) (*gorgonia.Node, error) {
-	if len(parameters) == 0 {
-		return nil, errors.New("parameter penalty: there are no parameters")
+	forward, err := parameterPenaltyValue(penalty, plainPenalty{}, make([]float64, len(parameters)))
+	if err != nil {
+		return nil, err
 	}
-	value := gorgonia.NewF32(0)
-	forward := &operator{
-		name:   fmt.Sprintf("ParameterPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2),
-		output: tensorType(0), shape: tensor.ScalarShape(),
-		differentiable: allTrue(len(parameters)),
-		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
-			total := 0.0
-			for i := range inputs {
-				p, err := float32s(inputs[i])
-				if err != nil {
-					return nil, err
-				}
-				l1, squares := norms(p)
-				total += penalty.L1*l1 + penalty.L2*math.Sqrt(squares)
+	forward.differentiable = allTrue(len(parameters))
+	forward.gradient = func(inputs gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
+		gradients := make(gorgonia.Nodes, len(inputs))
+		for i, input := range inputs {
+			node, err := parameterPenaltyGradient(penalty, input, grad)
+			if err != nil {
+				return nil, err
 			}
-			*value = gorgonia.F32(total)
-			return value, nil
-		},
-		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-			gradients := make(gorgonia.Nodes, len(inputs))
-			for i, input := range inputs {
-				node, err := parameterPenaltyGradient(penalty, input, grad)
-				if err != nil {
-					return nil, err
-				}
-				gradients[i] = node
-			}
-			return gradients, nil
-		},
+			gradients[i] = node
+		}
+		return gradients, nil
 	}
 	return forward.apply(parameters...)
 }

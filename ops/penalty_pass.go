@@ -20,7 +20,9 @@ type PenaltyPass struct {
 
 	penalty Penalty
 	plan    penaltyPlan
-	squares map[*gorgonia.Node]*float64 // Σp² of each parameter at this step
+	// gradient describes Penalise's nodes.
+	gradient Description
+	squares  map[*gorgonia.Node]*float64 // Σp² of each parameter at this step
 }
 
 // penaltyPlan is the loops of a penalty: Sums returns Σ|x| and Σx², Penalty adds
@@ -49,27 +51,40 @@ func NewNativePenalty(kernels kernel.Engine, penalty Penalty, parameters ...*gor
 	if err != nil {
 		return nil, err
 	}
-	return newPenaltyPass(plan, Description{}, penalty, parameters)
+	return newPenaltyPass(&PenaltyPass{penalty: penalty, plan: plan}, Description{}, parameters)
 }
 
 // NewPenalty adds the penalty of the parameters to their graph, as plain loops.
 func NewPenalty(penalty Penalty, parameters ...*gorgonia.Node) (*PenaltyPass, error) {
-	return newPenaltyPass(plainPenalty{}, Description{Kind: ParameterPenaltyForward, Penalty: penalty}, penalty, parameters)
+	p := &PenaltyPass{penalty: penalty, plan: plainPenalty{}, gradient: Description{Kind: PenalisedGradient, Penalty: penalty}}
+	return newPenaltyPass(p, Description{Kind: ParameterPenaltyForward, Penalty: penalty}, parameters)
 }
 
-func newPenaltyPass(plan penaltyPlan, description Description, penalty Penalty, parameters gorgonia.Nodes) (*PenaltyPass, error) {
-	if len(parameters) == 0 {
-		return nil, errors.New("parameter penalty: there are no parameters")
-	}
-	p := &PenaltyPass{penalty: penalty, plan: plan, squares: make(map[*gorgonia.Node]*float64)}
+// newPenaltyPass adds the node of the pass's value, of that description.
+func newPenaltyPass(p *PenaltyPass, description Description, parameters gorgonia.Nodes) (*PenaltyPass, error) {
+	p.squares = make(map[*gorgonia.Node]*float64)
 	squares := make([]float64, len(parameters))
 	for i, parameter := range parameters {
 		p.squares[parameter] = &squares[i]
 	}
+	op, err := parameterPenaltyValue(p.penalty, p.plan, squares)
+	if err != nil {
+		return nil, err
+	}
+	op.description = description
+	p.Value, err = op.apply(parameters...)
+	return p, err
+}
+
+// parameterPenaltyValue is the operator of λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂ over as many
+// parameters as squares has places, where it leaves Σp² of each.
+func parameterPenaltyValue(penalty Penalty, plan penaltyPlan, squares []float64) (*operator, error) {
+	if len(squares) == 0 {
+		return nil, errors.New("parameter penalty: there are no parameters")
+	}
 	value := gorgonia.NewF32(0)
-	op := &operator{
-		description: description,
-		name:        fmt.Sprintf("ParameterPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2), output: tensorType(0), shape: tensor.ScalarShape(),
+	return &operator{
+		name: fmt.Sprintf("ParameterPenalty(λ1=%v, λ2=%v)", penalty.L1, penalty.L2), output: tensorType(0), shape: tensor.ScalarShape(),
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			total := 0.0
 			for i := range inputs {
@@ -84,10 +99,7 @@ func newPenaltyPass(plan penaltyPlan, description Description, penalty Penalty, 
 			*value = gorgonia.F32(total)
 			return value, nil
 		},
-	}
-	var err error
-	p.Value, err = op.apply(parameters...)
-	return p, err
+	}, nil
 }
 
 // Penalise returns the node of grad + λ1·sign(p) + λ2·p/‖p‖₂, where grad is the
@@ -100,7 +112,7 @@ func (p *PenaltyPass) Penalise(grad, parameter *gorgonia.Node) (*gorgonia.Node, 
 	}
 	shape := parameter.Shape().Clone()
 	op := &operator{
-		description: p.gradientDescription(),
+		description: p.gradient,
 		name:        "PenalisedGradient", output: tensorType(shape.Dims()), shape: shape,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			var values [2][]float32
@@ -116,12 +128,4 @@ func (p *PenaltyPass) Penalise(grad, parameter *gorgonia.Node) (*gorgonia.Node, 
 	}
 	// The penalty's value is an input, so that the norms are this step's.
 	return op.apply(grad, parameter, p.Value)
-}
-
-// gradientDescription describes Penalise where the pass is of the plain family.
-func (p *PenaltyPass) gradientDescription() Description {
-	if _, plain := p.plan.(plainPenalty); !plain {
-		return Description{}
-	}
-	return Description{Kind: PenalisedGradient, Penalty: p.penalty}
 }
