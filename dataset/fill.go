@@ -71,13 +71,7 @@ func (s *Set) Fill(dst []float32, labels []int32, indices []int, pixels Pixels) 
 			return err
 		}
 	}
-	table := pixels.table
-	if table == nil { // looking a pixel up costs less than converting it
-		table = new([256]float32)
-		for x := range table {
-			table[x] = float32(x)
-		}
-	}
+	table := pixels.Table() // looking a pixel up costs less than converting it
 	for k, i := range indices {
 		image := s.Image(i)
 		out := dst[k*size:][:len(image)]

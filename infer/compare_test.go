@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/datasettest"
 	"slipway/onnx"
 )
 
@@ -135,7 +136,7 @@ func TestPixelsOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set := firstImages(t, 1)
+		set := datasettest.Digits(t, 1)
 		set.Images[0] = 51
 		values := make([]float32, 784)
 		if err := set.Fill(values, nil, []int{0}, pixels); err != nil {

@@ -3,14 +3,13 @@ package infer
 import (
 	"fmt"
 	"os"
+	"slipway/internal/datasettest"
 	"strings"
 	"testing"
-
-	"slipway/dataset"
 )
 
 func TestEvaluateIsTheSameForEachBatchSize(t *testing.T) {
-	set := firstImages(t, 250)
+	set := datasettest.Digits(t, 250)
 	var first *Result
 	for _, batch := range []int{1, 7, 100, 0, 1000} {
 		r, err := openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{})
@@ -44,7 +43,7 @@ func TestEvaluateOfTooFewClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Evaluate(t.Context(), r, firstImages(t, 10), EvaluateOptions{}); err == nil || !strings.Contains(err.Error(), "5 classes") {
+	if _, err := Evaluate(t.Context(), r, datasettest.Digits(t, 10), EvaluateOptions{}); err == nil || !strings.Contains(err.Error(), "5 classes") {
 		t.Errorf("%v", err)
 	}
 }
@@ -54,7 +53,7 @@ func TestNaNIsNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := Evaluate(t.Context(), r, firstImages(t, 10), EvaluateOptions{})
+	result, err := Evaluate(t.Context(), r, datasettest.Digits(t, 10), EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,25 +62,8 @@ func TestNaNIsNoAnswer(t *testing.T) {
 	}
 }
 
-func firstImages(t testing.TB, n int) *dataset.Set {
-	t.Helper()
-	all, err := dataset.Open(t.Context(), "t10k", dataset.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	indices := make([]int, n)
-	for i := range indices {
-		indices[i] = i
-	}
-	set, err := all.Subset(indices)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func BenchmarkBatch(b *testing.B) {
-	set := firstImages(b, 1024)
+	set := datasettest.Digits(b, 1024)
 	model := os.Getenv("SLIPWAY_BENCHMARK_MODEL")
 	if model == "" {
 		b.Skip("SLIPWAY_BENCHMARK_MODEL names no ONNX file to measure, such as graphs/e1.onnx")

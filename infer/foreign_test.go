@@ -9,6 +9,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/datasettest"
 	"slipway/onnx"
 	"slipway/train"
 )
@@ -126,7 +127,7 @@ func TestForeignModelsAnswerAsInTheirFrameworks(t *testing.T) {
 // As a network of the builder each computes, in the trainer's native engine, what
 // onnxruntime computes of the file.
 func TestForeignModelsAsNetworks(t *testing.T) {
-	set := firstImages(t, 1000)
+	set := datasettest.Digits(t, 1000)
 	foreignModels(t, func(t *testing.T, foreign foreignModel, model *onnx.Model) {
 		network, weights, err := onnx.ToNetwork(model, foreign.Output)
 		if err != nil {

@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/datasettest"
 	"slipway/internal/safetensors"
 )
 
 func TestReference(t *testing.T) {
-	set := firstImages(t, 2)
+	set := datasettest.Digits(t, 2)
 	write := func(f *safetensors.File) string {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "trainer_logits.safetensors")
@@ -31,7 +32,7 @@ func TestReference(t *testing.T) {
 	if err != nil || result.Correct != 1 || result.Info.Runtime != "trainer" {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if _, err := reference.Count(firstImages(t, 3)); err == nil || !strings.Contains(err.Error(), "2 images") {
+	if _, err := reference.Count(datasettest.Digits(t, 3)); err == nil || !strings.Contains(err.Error(), "2 images") {
 		t.Errorf("another number of images: %v", err)
 	}
 	other := *set

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/internal/datasettest"
 )
 
 // trainedRun returns a run folder with three checkpoints.
@@ -160,12 +161,12 @@ func TestResumeRejectsOtherSettings(t *testing.T) {
 	checkpoint := trainer.Checkpoint()
 	config := checkpoint.Config
 	config.Epochs = 9
-	if _, err := Resume(checkpoint, smallSet(t, 60), config); err != nil {
+	if _, err := Resume(checkpoint, datasettest.Bars(t, 60), config); err != nil {
 		t.Errorf("more epochs: %v", err)
 	}
 	config.BatchSize = 16
 	config.Optimizer.LearningRate = 0.5
-	_, err := Resume(checkpoint, smallSet(t, 60), config)
+	_, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
 	if err == nil || !strings.Contains(err.Error(), "batch_size was 8 and is now 16") || !strings.Contains(err.Error(), "optimizer was") {
 		t.Errorf("error %v, want both settings named", err)
 	}

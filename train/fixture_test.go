@@ -1,11 +1,10 @@
 package train
 
 import (
-	"math/rand/v2"
 	"testing"
 
 	"slipway/builder"
-	"slipway/dataset"
+	"slipway/internal/datasettest"
 )
 
 // smallNetwork has every kind of layer that learns or draws random numbers, on
@@ -28,32 +27,6 @@ func smallNetwork(t testing.TB) *builder.Network {
 	return network
 }
 
-// smallSet has n images of three classes that a small network can tell apart:
-// the class's rows are bright.
-func smallSet(t testing.TB, n int) *dataset.Set {
-	t.Helper()
-	source := rand.New(rand.NewPCG(1, 2))
-	images := make([]uint8, 0, n*36)
-	labels := make([]uint8, n)
-	for i := range labels {
-		labels[i] = uint8(source.IntN(3))
-		for row := range 6 {
-			for range 6 {
-				pixel := source.IntN(80)
-				if row/2 == int(labels[i]) {
-					pixel += 150
-				}
-				images = append(images, uint8(pixel))
-			}
-		}
-	}
-	set, err := dataset.NewSet("small", images, labels, 1, 6, 6, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 // smallConfig trains on batches of 8, of which the last of an epoch is short.
 func smallConfig(engine string) Config {
 	return Config{Data: "small", BatchSize: 8, Epochs: 3, Seed: 7, Engine: engine, Pixels: PixelsUnit,
@@ -62,7 +35,7 @@ func smallConfig(engine string) Config {
 
 func newSmallTrainer(t testing.TB, config Config) *Trainer {
 	t.Helper()
-	trainer, err := New(smallNetwork(t), smallSet(t, 60), config, nil)
+	trainer, err := New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

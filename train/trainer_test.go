@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/internal/datasettest"
 	"slipway/ops"
 )
 
@@ -29,7 +30,7 @@ func TestFitLearns(t *testing.T) {
 		if first.Steps != 8 || last.MeanLoss > first.MeanLoss/2 {
 			t.Errorf("%d steps an epoch, mean loss %v → %v; want 8 steps and the loss halved", first.Steps, first.MeanLoss, last.MeanLoss)
 		}
-		evaluation, err := trainer.Evaluate(context.Background(), smallSet(t, 60))
+		evaluation, err := trainer.Evaluate(context.Background(), datasettest.Bars(t, 60))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +82,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				resumed, err := Resume(checkpoint, smallSet(t, 60), checkpoint.Config)
+				resumed, err := Resume(checkpoint, datasettest.Bars(t, 60), checkpoint.Config)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -222,14 +223,14 @@ func TestTrainerRejectsASetThatDoesNotFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(e1, smallSet(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "takes 1×28×28, the images of small are 1×6×6") {
+	if _, err := New(e1, datasettest.Bars(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "takes 1×28×28, the images of small are 1×6×6") {
 		t.Errorf("error %v", err)
 	}
 	two, err := builder.New("two", builder.Shape{36}, builder.Dense{Units: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(two, smallSet(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "has 2 logits, small has 3 classes") {
+	if _, err := New(two, datasettest.Bars(t, 8), Config{}, nil); err == nil || !strings.Contains(err.Error(), "has 2 logits, small has 3 classes") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"slipway/builder"
-	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
+	"slipway/internal/datasettest"
 	"slipway/onnx"
 	"slipway/train"
 )
@@ -23,18 +23,7 @@ import (
 func smallRun(t *testing.T, pixels string) (path string) {
 	t.Helper()
 	ctx := t.Context()
-	set, err := dataset.Open(ctx, "t10k", dataset.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	indices := make([]int, 640)
-	for i := range indices {
-		indices[i] = i
-	}
-	some, err := set.Subset(indices)
-	if err != nil {
-		t.Fatal(err)
-	}
+	some := datasettest.Digits(t, 640)
 	network, err := builder.New("small", builder.Shape{1, 28, 28},
 		builder.Conv2D{Filters: 4, Kernel: builder.Square(5), Stride: builder.Square(2)}, builder.ReLU{},
 		builder.AvgPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.Dropout{P: 0.1}, builder.Dense{Units: 10})

@@ -12,6 +12,7 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
+	"slipway/internal/datasettest"
 	"slipway/onnx"
 	"slipway/train"
 )
@@ -21,21 +22,11 @@ const e1Graph = "../../graphs/e1.onnx"
 // someDigits is the first images of MNIST's test set, to train on and to test on.
 func someDigits(t *testing.T, n int) (dir string, set *dataset.Set) {
 	t.Helper()
-	all, err := dataset.Open(t.Context(), "t10k", dataset.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set = datasettest.Digits(t, n)
 	dir = t.TempDir()
 	for _, part := range []string{"train", "t10k"} {
-		writeIDX(t, filepath.Join(dir, part+"-images-idx3-ubyte"), []int{n, 28, 28}, all.Images[:n*28*28])
-		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, all.Labels[:n])
-	}
-	indices := make([]int, n)
-	for i := range indices {
-		indices[i] = i
-	}
-	if set, err = all.Subset(indices); err != nil {
-		t.Fatal(err)
+		writeIDX(t, filepath.Join(dir, part+"-images-idx3-ubyte"), []int{n, 28, 28}, set.Images)
+		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, set.Labels)
 	}
 	return dir, set
 }

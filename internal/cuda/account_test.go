@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"slipway/internal/datasettest"
 	"slipway/train"
 )
 
@@ -32,7 +33,7 @@ func TestASteadyStepAllocatesAndCopiesNothing(t *testing.T) {
 				}
 				return nil
 			}}
-			trainer, err := train.New(network, digits(t, 50*8), config, nil)
+			trainer, err := train.New(network, datasettest.Digits(t, 50*8), config, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

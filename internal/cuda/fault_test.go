@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/datasettest"
 	"slipway/train"
 )
 
@@ -58,7 +59,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 			}
 			config := smallConfig()
 			config.Epochs = 2
-			first, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+			first, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +79,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 				t.Fatal(err, damaged)
 			}
 			config.Epochs, config.Device = 4, g
-			broken, err := train.Resume(checkpoint, smallSet(t, 60), config)
+			broken, err := train.Resume(checkpoint, datasettest.Bars(t, 60), config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +96,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 				t.Fatalf("after the fault the checkpoint is %s (%v, damaged %v), want %s", samePath, err, damaged, path)
 			}
 			config.Device = nil
-			resumed, err := train.Resume(again, smallSet(t, 60), config)
+			resumed, err := train.Resume(again, datasettest.Bars(t, 60), config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +160,7 @@ func TestFaultTooLittleMemory(t *testing.T) {
 	simulated.Memory(blasWorkspace + 64<<10)
 	config := smallConfig()
 	config.BatchSize, config.Device = 60, g
-	trainer, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestSessionRejects(t *testing.T) {
 	var s *session
 	config := smallConfig()
 	config.Device = recorder{g, func(own *session, _ int) error { s = own; return nil }}
-	trainer, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +186,7 @@ func TestSessionRejects(t *testing.T) {
 	}
 	order := make([]int, 60)
 	order[59] = 60
-	set := smallSet(t, 5)
+	set := datasettest.Bars(t, 5)
 	logits := make([]float32, 15)
 	for name, call := range map[string]func() error{
 		"an order with a place outside": func() error { return s.BeginEpoch(order, 0) },

@@ -8,6 +8,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/datasettest"
 	"slipway/train"
 )
 
@@ -19,7 +20,7 @@ func BenchmarkStep(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, batch), func(b *testing.B) {
 				g := openDevice(b)
 				network, config := experiment(b, name)
-				set := digits(b, 10000)
+				set := datasettest.Digits(b, 10000)
 				steps := set.Len() / batch
 				session := openSession(b, g, network, config, set)
 				order := make([]int, set.Len())

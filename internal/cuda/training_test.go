@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -15,27 +14,10 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/datasettest"
 	"slipway/ops"
 	"slipway/train"
 )
-
-// digits is the first n images of MNIST's test set.
-func digits(t testing.TB, n int) *dataset.Set {
-	t.Helper()
-	all, err := dataset.Open(t.Context(), string(dataset.Test), dataset.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	indices := make([]int, n)
-	for i := range indices {
-		indices[i] = i
-	}
-	set, err := all.Subset(indices)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
 
 func experiment(t testing.TB, name string) (*builder.Network, train.Config) {
 	t.Helper()
@@ -191,7 +173,7 @@ func nativeGradients(t *testing.T, network *builder.Network, set *dataset.Set, c
 // short one is launched by itself.
 func TestTenStepsAreThoseOfTheNativeEngine(t *testing.T) {
 	const lossTolerance, gradientTolerance = 1e-5, 1e-4
-	set := digits(t, 9*32+20)
+	set := datasettest.Digits(t, 9*32+20)
 	for _, name := range []string{"e1", "e2"} {
 		t.Run(name, func(t *testing.T) {
 			network, config := experiment(t, name)
@@ -220,30 +202,6 @@ func TestTenStepsAreThoseOfTheNativeEngine(t *testing.T) {
 	}
 }
 
-// smallSet has n images of three classes that a small network can tell apart.
-func smallSet(t testing.TB, n int) *dataset.Set {
-	t.Helper()
-	source := rand.New(rand.NewPCG(1, 2))
-	images, labels := make([]uint8, 0, n*36), make([]uint8, n)
-	for i := range labels {
-		labels[i] = uint8(source.IntN(3))
-		for row := range 6 {
-			for range 6 {
-				pixel := source.IntN(80)
-				if row/2 == int(labels[i]) {
-					pixel += 150
-				}
-				images = append(images, uint8(pixel))
-			}
-		}
-	}
-	set, err := dataset.NewSet("small", images, labels, 1, 6, 6, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func smallNetwork(t testing.TB) *builder.Network {
 	t.Helper()
 	return mustNew(t, "small", builder.Shape{1, 6, 6}, builder.Conv2D{Filters: 3, Kernel: builder.Square(3)}, builder.ReLU{},
@@ -258,7 +216,7 @@ func smallConfig() train.Config {
 // fit trains the small network and returns its trainer, still open.
 func fit(t *testing.T, config train.Config) *train.Trainer {
 	t.Helper()
-	trainer, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +262,7 @@ func TestARunHasTheNativeEnginesHistory(t *testing.T) {
 					t.Errorf("%s is %.2g of its largest off after the run", weight.Name, e)
 				}
 			}
-			set := smallSet(t, 60)
+			set := datasettest.Bars(t, 60)
 			onDevice, err := device.Evaluate(t.Context(), set)
 			if err != nil {
 				t.Fatal(err)
@@ -357,7 +315,7 @@ func TestARunHasTheSameBits(t *testing.T) {
 		config := smallConfig()
 		config.Device = g
 		ctx, cancel := context.WithCancel(t.Context())
-		broken, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+		broken, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,7 +332,7 @@ func TestARunHasTheSameBits(t *testing.T) {
 		if done := broken.Progress(); done.Step != 11 || done.EpochStep != 3 || done.Images != 24 {
 			t.Errorf("interrupted at step %d, step %d of the epoch with %d images; want 11, 3 and 24", done.Step, done.EpochStep, done.Images)
 		}
-		resumed, err := train.Resume(broken.Checkpoint(), smallSet(t, 60), config)
+		resumed, err := train.Resume(broken.Checkpoint(), datasettest.Bars(t, 60), config)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,7 +352,7 @@ func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {
 	config.Pixels = train.PixelsRaw
 	diverge := func(device train.Device) *train.DivergedError {
 		config.Device = device
-		trainer, err := train.New(smallNetwork(t), smallSet(t, 60), config, nil)
+		trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
