@@ -1,0 +1,61 @@
+package study
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway/internal/atomicfile"
+)
+
+// PlanFile lies in a study's folder and says which runs it has.
+const PlanFile = "plan.json"
+
+// Plan lists the runs of a study. The runs themselves lie in a pool that studies
+// share.
+type Plan struct {
+	Study    string `json:"study"`
+	Question string `json:"question,omitempty"`
+	// Pool is the folder of the runs, relative to the study's.
+	Pool string `json:"pool"`
+	// Quick says that this is the short form of the study, whose figures answer
+	// nothing.
+	Quick bool `json:"quick,omitempty"`
+	// Runs are in the order of settings, and of seeds within a setting.
+	Runs []PlannedRun `json:"runs"`
+}
+
+// PlannedRun is one run in its study.
+type PlannedRun struct {
+	ID      string         `json:"id"`
+	Setting string         `json:"setting"`
+	Values  map[string]any `json:"values"`
+	Seed    uint64         `json:"seed"`
+}
+
+// ReadPlan reads the plan of the study in the folder.
+func ReadPlan(dir string) (Plan, error) {
+	path := filepath.Join(dir, PlanFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Plan{}, fmt.Errorf("%s is not the folder of a study: %w; experiment run makes one", dir, err)
+	}
+	var plan Plan
+	if err := json.Unmarshal(raw, &plan); err != nil {
+		return Plan{}, fmt.Errorf("%s: %w; run the study again, which keeps its finished runs", path, err)
+	}
+	return plan, nil
+}
+
+// Write writes the plan into the study's folder.
+func (p Plan) Write(dir string) error {
+	raw, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return fmt.Errorf("plan of study %s: %w", p.Study, err)
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(dir, PlanFile), append(raw, '\n')); err != nil {
+		return fmt.Errorf("plan of study %s: %w", p.Study, err)
+	}
+	return nil
+}
