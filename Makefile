@@ -60,7 +60,7 @@ lint: ## gofmt, go vet and staticcheck
 
 check: lint test test-race ## everything that a change must pass
 
-golden: ## make the golden files again with PyTorch
+golden: ## make the golden files again with PyTorch and SciPy
 	scripts/golden/make-golden
 
 conformance: build setup ## run every graph in every runtime, into docs/conformance.md (again: only what changed)
