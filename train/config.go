@@ -36,14 +36,18 @@ type Config struct {
 	Patience int `json:"patience,omitempty"`
 	// Optimizer is the update rule.
 	Optimizer OptimizerConfig `json:"optimizer"`
+	// Schedule is how the learning rate goes over the steps, constant if zero.
+	Schedule Schedule `json:"schedule,omitzero"`
+	// Augmentation changes the training images, not at all if zero.
+	Augmentation Augmentation `json:"augmentation,omitzero"`
 	// ParameterPenalty is added to the loss over all parameter tensors:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty ops.Penalty `json:"parameter_penalty"`
 	// ActivationPenalties are added to the loss for the outputs of the named
 	// layers: the batch's mean of λ1·Σ|a| + λ2·Σa².
 	ActivationPenalties map[string]ops.Penalty `json:"activation_penalties,omitempty"`
-	// Seed decides the initial weights, the shuffles, the dropout masks and the
-	// validation split.
+	// Seed decides the initial weights, the shuffles, the dropout masks, the
+	// augmentation and the validation split.
 	Seed uint64 `json:"seed"`
 	// Engine is native or gorgonia; builder.DefaultEngine if empty.
 	Engine string `json:"engine"`
@@ -101,6 +105,15 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
 		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
 	}
+	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
+		return c, err
+	}
+	if err := c.Augmentation.check(); err != nil {
+		return c, err
+	}
+	if what := c.CPUOnly(); c.Device != nil && what != "" {
+		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
+	}
 	if err := checkPenalty("parameters", c.ParameterPenalty); err != nil {
 		return c, err
 	}
@@ -113,6 +126,17 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// CPUOnly names what of the configuration no Device does, empty if there is nothing.
+func (c Config) CPUOnly() string {
+	switch {
+	case !c.Schedule.IsZero() && c.Schedule.Name != ScheduleConstant:
+		return "a learning-rate schedule is"
+	case !c.Augmentation.IsZero():
+		return "augmentation is"
+	}
+	return ""
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -19,6 +19,7 @@ type Trainer struct {
 	validation *dataset.Set
 	pixels     dataset.Pixels
 	batches    *dataset.Batches
+	augmenter  *augmenter // nil if images stay as they are
 	engine     *builder.Engine
 	variables  *builder.Variables
 	optimizer  *Optimizer
@@ -83,6 +84,9 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 		}
 	}
 	if t.batches, err = dataset.NewBatches(t.training, config.BatchSize, config.Seed); err != nil {
+		return nil, err
+	}
+	if t.augmenter, err = newAugmenter(config, t.training); err != nil {
 		return nil, err
 	}
 	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
@@ -278,7 +282,13 @@ func (t *Trainer) step(indices []int) error {
 	if err != nil {
 		return err
 	}
-	if err := t.training.Fill(p.graph.Images(), p.labels, indices, t.pixels); err != nil {
+	set, places := t.training, indices
+	if t.augmenter != nil {
+		if set, places, err = t.augmenter.change(t.progress.Epochs, indices); err != nil {
+			return err
+		}
+	}
+	if err := set.Fill(p.graph.Images(), p.labels, places, t.pixels); err != nil {
 		return err
 	}
 	p.graph.SetStep(uint64(t.progress.Step))
@@ -292,6 +302,7 @@ func (t *Trainer) step(indices []int) error {
 	if math.IsNaN(total) || math.IsInf(total, 0) {
 		return &DivergedError{t.progress.Epochs + 1, t.progress.EpochStep + 1, total, indices}
 	}
+	t.optimizer.config.LearningRate = t.learningRate()
 	if err := t.optimizer.Step(p.model); err != nil {
 		return err
 	}
@@ -309,6 +320,12 @@ func (t *Trainer) step(indices []int) error {
 	t.progress.LastLoss = total
 	t.progress.Seconds += time.Since(began).Seconds()
 	return nil
+}
+
+// learningRate is that of the next step.
+func (t *Trainer) learningRate() float64 {
+	schedule := t.config.Schedule
+	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, schedule.Epochs*t.batches.Steps())
 }
 
 // program returns the compiled graph for a batch size, making it once.

@@ -25,10 +25,16 @@ type chosenDevice struct {
 }
 
 // chooseDevice opens the device that -device asks for. auto takes the GPU where one
-// can be used.
+// can be used and does all that is asked for.
 func (o *options) chooseDevice() (chosenDevice, error) {
 	cpu := chosenDevice{close: func() {}}
 	if o.device == deviceCPU || o.device == deviceAuto && o.config.Engine != builder.EngineNative {
+		return cpu, nil
+	}
+	if what := o.config.CPUOnly(); what != "" {
+		if cuda.Inspect().Missing == nil {
+			cpu.why = what + " computed on the CPU alone"
+		}
 		return cpu, nil
 	}
 	device, err := cuda.Open()

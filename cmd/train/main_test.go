@@ -141,6 +141,14 @@ func TestBadInput(t *testing.T) {
 		{"argument", []string{"e1"}, 2, `unexpected argument "e1"`},
 		{"experiment", []string{"-experiment", "e3"}, 2, `unknown experiment "e3"`},
 		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
+		{"augmentation", []string{"-augment", "flip=1"}, 2, `"flip=1" is not shift=PIXELS or rotation=DEGREES`},
+		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": "1.5" is no number that fits`},
+		{"schedule", arguments(dir, "-schedule", "triangle"), 1, `unknown schedule "triangle"; there are [constant linear cosine one-cycle]`},
+		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 1, "schedule constant has no warm-up"},
+		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
+		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
+		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2, "-device cuda: augmentation is computed on the CPU alone"},
+		{"resume with a schedule", []string{"-resume", "-name", "e1", "-schedule", "linear"}, 2, "-schedule does not apply to -resume"},
 		{"engine", []string{"-engine", "tpu"}, 2, `unknown engine "tpu"`},
 		{"device", []string{"-device", "tpu"}, 2, `unknown device "tpu"`},
 		{"threads", []string{"-threads", "-1"}, 2, "-threads -1 is negative"},
@@ -182,6 +190,31 @@ func TestBadInput(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Join(dir, "runs")); err == nil && len(entries) > 0 {
 		t.Errorf("bad input left %v behind", entries)
+	}
+}
+
+// The flags reach the run's configuration, with what they leave open filled in.
+func TestScheduleAndAugmentationFlags(t *testing.T) {
+	dir := fixture(t)
+	code, _, errs := runTrain(t, arguments(dir, "-epochs", "2", "-schedule", "one-cycle", "-warmup", "0.25", "-first-factor", "0.1",
+		"-schedule-epochs", "3", "-augment", "shift=2,rotation=7.5")...)
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	run, err := train.OpenRun(dir + "/runs/tiny")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, _, _, err := run.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := checkpoint.Config
+	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); config.Schedule != want {
+		t.Errorf("schedule %+v, want %+v", config.Schedule, want)
+	}
+	if want := (train.Augmentation{Shift: 2, Rotation: 7.5}); config.Augmentation != want {
+		t.Errorf("augmentation %+v, want %+v", config.Augmentation, want)
 	}
 }
 

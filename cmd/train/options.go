@@ -23,6 +23,7 @@ const usage = `train fits a network to MNIST, or to a set of the same form, and 
   train -experiment e2 -until-loss 0.38        # the second, until its loss is below 0.38
   train -experiment e2 -l1 0 -l2 0 -name dropout-alone
   train -resume -name e1 -epochs 20            # go on with a run, bit for bit
+  train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
 Flags:
@@ -82,6 +83,28 @@ func layerFactor(into map[string]float64) func(string) error {
 	}
 }
 
+// augmentation reads -augment.
+func augmentation(into *train.Augmentation) func(string) error {
+	return func(text string) error {
+		for _, part := range strings.Split(text, ",") {
+			name, value, ok := strings.Cut(part, "=")
+			var err error
+			switch {
+			case ok && name == "shift":
+				into.Shift, err = strconv.Atoi(value)
+			case ok && name == "rotation":
+				into.Rotation, err = strconv.ParseFloat(value, 64)
+			default:
+				return fmt.Errorf("%q is not shift=PIXELS or rotation=DEGREES", part)
+			}
+			if err != nil {
+				return fmt.Errorf("%q: %q is no number that fits", part, value)
+			}
+		}
+		return nil
+	}
+}
+
 // parse reads the command line. Its error is wrong usage.
 func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{activations: activationFlags{map[string]float64{}, map[string]float64{}}}
@@ -109,6 +132,12 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.Float64Var(&c.Optimizer.Alpha, "alpha", 0, "decay of rmsprop's mean square (0.99)")
 	flags.Float64Var(&c.Optimizer.Epsilon, "epsilon", 0, "keeps denominators from zero (1e-8)")
 	flags.Float64Var(&c.Optimizer.WeightDecay, "weight-decay", 0, "decoupled in adamw, added to the gradient in the others")
+	flags.StringVar(&c.Schedule.Name, "schedule", train.ScheduleConstant, "how the learning rate goes from step to step, -lr being the highest: "+strings.Join(train.ScheduleNames(), ", "))
+	flags.Float64Var(&c.Schedule.Warmup, "warmup", 0, "share of the steps over which one-cycle's rate rises (0.3)")
+	flags.Float64Var(&c.Schedule.First, "first-factor", 0, "one-cycle's rate at the first step, as a factor of -lr (0.04)")
+	flags.Float64Var(&c.Schedule.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
+	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs)")
+	flags.Func("augment", "`HOW`: change the training images anew each epoch: shift=2 by up to 2 whole pixels, rotation=10 by up to 10 degrees, or shift=2,rotation=10", augmentation(&c.Augmentation))
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
@@ -156,6 +185,8 @@ func (o *options) check() error {
 		return fmt.Errorf("unknown device %q; there are auto, cpu and cuda", o.device)
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
+	case o.device == deviceCUDA && o.config.CPUOnly() != "":
+		return fmt.Errorf("-device cuda: %s computed on the CPU alone", o.config.CPUOnly())
 	case o.threads < 0:
 		return fmt.Errorf("-threads %d is negative", o.threads)
 	case o.given["epochs"] && o.config.Epochs < 1:

@@ -71,6 +71,12 @@ func (g *graph) trained() string {
 
 func protocol(c train.Config) string {
 	text := fmt.Sprintf("batches of %d, %s with learning rate %v, cross-entropy", c.BatchSize, c.Optimizer.Name, c.Optimizer.LearningRate)
+	if !c.Schedule.IsZero() {
+		text += fmt.Sprintf(", schedule %v", c.Schedule)
+	}
+	if !c.Augmentation.IsZero() {
+		text += fmt.Sprintf(", augmentation: %v", c.Augmentation)
+	}
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
 	}

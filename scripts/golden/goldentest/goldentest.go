@@ -38,6 +38,8 @@ type Case struct {
 	Parameters int     `json:"parameters"`
 	// Optimizer is a train.OptimizerConfig.
 	Optimizer json.RawMessage `json:"optimizer"`
+	// Schedule is a train.Schedule.
+	Schedule json.RawMessage `json:"schedule"`
 
 	tensors *safetensors.File
 }

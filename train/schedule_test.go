@@ -1,0 +1,145 @@
+package train
+
+import (
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/scripts/golden/goldentest"
+)
+
+func TestSchedulesAgreeWithPyTorch(t *testing.T) {
+	tried := make(map[string]bool)
+	for _, c := range goldentest.Read(t, filepath.Join("testdata", "schedules.safetensors")).Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			var schedule Schedule
+			if err := json.Unmarshal(c.Schedule, &schedule); err != nil {
+				t.Fatal(err)
+			}
+			schedule, err := schedule.withDefaults(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tried[schedule.Name] = true
+			want := c.Floats(t, "factors")
+			got := make([]float32, len(want))
+			for step := range got {
+				got[step] = float32(schedule.Factor(step, len(want)))
+			}
+			goldentest.Compare(t, "factors", got, want, goldentest.Tolerance{Relative: 1e-6, OfLargest: 1e-9})
+		})
+	}
+	for _, name := range ScheduleNames() {
+		if !tried[name] && name != ScheduleConstant {
+			t.Errorf("the golden file has no case of %s", name)
+		}
+	}
+}
+
+func TestScheduleKeepsItsFinalFactor(t *testing.T) {
+	for _, name := range ScheduleNames() {
+		schedule, err := Schedule{Name: name}.withDefaults(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == ScheduleConstant {
+			if !schedule.IsZero() || schedule.Factor(0, 10) != 1 || schedule.Factor(99, 10) != 1 {
+				t.Errorf("constant: %+v, factors %v and %v", schedule, schedule.Factor(0, 10), schedule.Factor(99, 10))
+			}
+			continue
+		}
+		for _, step := range []int{10, 11, 1 << 40} {
+			if factor := schedule.Factor(step, 10); factor != schedule.Final {
+				t.Errorf("%s: factor %v at step %d of 10, want %v", name, factor, step, schedule.Final)
+			}
+		}
+	}
+	// The warm-up of half of 2 steps ends at step 0.
+	if factor := (Schedule{Name: ScheduleOneCycle, Warmup: 0.5, First: 0.1, Final: 0.2}).Factor(0, 2); factor != 1 {
+		t.Errorf("factor %v at the top of one-cycle, want 1", factor)
+	}
+}
+
+func TestScheduleRejects(t *testing.T) {
+	for _, test := range []struct {
+		schedule Schedule
+		want     string
+	}{
+		{Schedule{Name: "triangle"}, `unknown schedule "triangle"`},
+		{Schedule{Warmup: 0.1}, "constant has no warm-up"},
+		{Schedule{Name: ScheduleConstant, Final: 0.1}, "constant has no final factor"},
+		{Schedule{Name: ScheduleConstant, Epochs: 3}, "constant has no length"},
+		{Schedule{Name: ScheduleLinear, Warmup: 0.1}, "linear has no warm-up"},
+		{Schedule{Name: ScheduleCosine, First: 0.1}, "cosine has no first factor"},
+		{Schedule{Name: ScheduleOneCycle, Warmup: 1}, "warm-up 1 is out of range"},
+		{Schedule{Name: ScheduleOneCycle, First: 1.1}, "first factor 1.1 is out of range"},
+		{Schedule{Name: ScheduleLinear, Final: math.NaN()}, "final factor NaN is out of range"},
+		{Schedule{Name: ScheduleLinear, Final: -1}, "final factor -1 is out of range"},
+		{Schedule{Name: ScheduleCosine, Epochs: -1}, "-1 epochs"},
+	} {
+		config := smallConfig(builder.DefaultEngine)
+		config.Schedule = test.schedule
+		if _, err := config.WithDefaults(smallNetwork(t)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: error %v, want %q", test.schedule, err, test.want)
+		}
+	}
+}
+
+// Without a schedule and augmentation a run's JSON is what it was before there were
+// any, so that its checkpoints resume.
+func TestConfigWithoutScheduleSaysNothingOfIt(t *testing.T) {
+	config := smallConfig(builder.DefaultEngine)
+	config.Schedule.Name = ScheduleConstant
+	config, err := config.WithDefaults(smallNetwork(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"schedule", "augmentation"} {
+		if strings.Contains(string(raw), key) {
+			t.Errorf("%s is in %s", key, raw)
+		}
+	}
+}
+
+// The rate that reaches the optimizer is the schedule's: SGD's first steps on one
+// batch move the weights by the rate times the gradient.
+func TestScheduleReachesTheOptimizer(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Epochs = 2
+		config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 0.5}
+		config.Schedule = Schedule{Name: ScheduleLinear}
+		trainer := newSmallTrainer(t, config)
+		defer trainer.Close()
+		// 60 images in batches of 8 are 8 steps an epoch.
+		for step := range 3 {
+			if got, want := trainer.learningRate(), 0.5*(1-float64(step)/16); math.Abs(got-want) > 1e-15 {
+				t.Errorf("rate %v at step %d, want %v", got, step, want)
+			}
+			before := trainer.Weights()
+			if err := trainer.step(trainer.batches.Order(0)[:8]); err != nil {
+				t.Fatal(err)
+			}
+			p, err := trainer.program(8, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := len(before) - 1 // the bias of the output, in one layout everywhere
+			slopes := gradient(t, trainer, p, last)
+			for i, was := range before[last].Data {
+				rate := 0.5 * (1 - float64(step)/16)
+				want := float64(was) - rate*float64(slopes[i])
+				if got := float64(trainer.Weights()[last].Data[i]); math.Abs(got-want) > 1e-6 {
+					t.Errorf("step %d: bias %d is %v, want %v", step, i, got, want)
+				}
+			}
+		}
+	})
+}
