@@ -18,7 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean
+.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,14 @@ bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/
 
 doctor: build ## say what is installed, what will be used, and what is missing
 	bin/doctor
+
+demo: ## build the page that reads drawn digits, and serve it on loopback (needs npm)
+	@scripts/demo/build
+	@go build -o bin/ ./scripts/demo/serve
+	@bin/serve
+
+demo-test: ## test that page in Node and headless Chromium
+	@scripts/demo/test
 
 # gpu_environment has go find the headers and the shim: CGO_CFLAGS and CGO_LDFLAGS.
 gpu_environment = eval "$$(scripts/build-cuda-shim)" && export CGO_CFLAGS CGO_LDFLAGS
