@@ -1,0 +1,88 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"strconv"
+)
+
+// document is a report before it is Markdown or HTML.
+type document struct {
+	title  string
+	blocks []block
+}
+
+func (d *document) heading(text string)      { d.blocks = append(d.blocks, heading{text}) }
+func (d *document) say(text string)          { d.blocks = append(d.blocks, paragraph{text}) }
+func (d *document) add(blocks ...block)      { d.blocks = append(d.blocks, blocks...) }
+func (d *document) list(items []string)      { d.blocks = append(d.blocks, bullets{items}) }
+func (d *document) attach(files ...fileData) { d.blocks = append(d.blocks, attachment{files}) }
+
+// block is a part of a document.
+type block interface {
+	// files returns what lies beside the document for this part.
+	files() []fileData
+}
+
+type fileData struct {
+	name    string
+	content []byte
+}
+
+type heading struct{ text string }
+type paragraph struct{ text string }
+type bullets struct{ items []string }
+
+// attachment is a file that is linked to, and not shown.
+type attachment struct{ of []fileData }
+
+// tableBlock is shown as a table; the first column is aligned left, the others right.
+type tableBlock struct {
+	head []string
+	rows [][]string
+}
+
+// figure is a picture with its caption and the table it was drawn from.
+type figure struct {
+	name    string // of the files, without their endings
+	caption string
+	svg     []byte // one of svg and png
+	png     []byte
+	data    []byte // CSV
+}
+
+func (heading) files() []fileData      { return nil }
+func (paragraph) files() []fileData    { return nil }
+func (bullets) files() []fileData      { return nil }
+func (tableBlock) files() []fileData   { return nil }
+func (a attachment) files() []fileData { return a.of }
+
+func (f figure) files() []fileData {
+	picture := fileData{f.name + ".svg", f.svg}
+	if f.png != nil {
+		picture = fileData{f.name + ".png", f.png}
+	}
+	return []fileData{picture, {f.name + ".csv", f.data}}
+}
+
+// csvTable builds a CSV file row by row.
+type csvTable struct{ rows [][]string }
+
+func newTable(head ...string) *csvTable { return &csvTable{[][]string{head}} }
+
+func (t *csvTable) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *csvTable) bytes() ([]byte, error) {
+	var text bytes.Buffer
+	w := csv.NewWriter(&text)
+	if err := w.WriteAll(t.rows); err != nil {
+		return nil, err
+	}
+	return text.Bytes(), nil
+}
+
+// number writes a figure into a CSV file: seven significant digits.
+func number(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }
+
+// exact writes a figure into a CSV file that is read again.
+func exact(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }

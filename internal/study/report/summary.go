@@ -1,0 +1,123 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"slipway/internal/statistics"
+)
+
+// mostRows is the most settings in the table of the summary.
+const mostRows = 30
+
+func (s *Study) addSummary(d *document, comparisons []comparison) error {
+	settings := s.compared()
+	var used []metric
+	for _, m := range metrics() {
+		if m.had(settings) {
+			used = append(used, m)
+		}
+	}
+	t := tableBlock{head: []string{"setting", "runs", "epochs"}}
+	data := newTable("setting", "runs", "failed")
+	for _, m := range used {
+		t.head = append(t.head, m.name)
+		data.rows[0] = append(data.rows[0], m.key+"_mean", m.key+"_deviation", m.key+"_low", m.key+"_high")
+	}
+	for _, setting := range s.Settings {
+		if len(setting.Runs) == 0 {
+			data.row(append([]string{setting.Name, "0", strconv.Itoa(len(setting.Failed))}, slices.Repeat([]string{""}, 4*len(used))...)...)
+			continue
+		}
+		line := []string{setting.Name, strconv.Itoa(len(setting.Runs)), epochs(setting.Runs)}
+		cells := []string{setting.Name, strconv.Itoa(len(setting.Runs)), strconv.Itoa(len(setting.Failed))}
+		for _, m := range used {
+			spread := spreadOf(m.values(setting.Runs))
+			line = append(line, m.summary(m.values(setting.Runs)))
+			cells = append(cells, number(spread.mean), number(spread.deviation), number(spread.interval.Low), number(spread.interval.High))
+		}
+		t.rows = append(t.rows, line)
+		data.row(cells...)
+	}
+	content, err := data.bytes()
+	if err != nil {
+		return err
+	}
+	d.heading("Summary")
+	if len(t.rows) > mostRows {
+		d.say(fmt.Sprintf("The %d settings with the highest mean test accuracy of %d; %s has all.", mostRows, len(t.rows), SettingsFile))
+		t.rows = s.highest(t.rows)
+	}
+	d.add(t)
+	d.say("Mean ± standard deviation over seeds. The gap is training accuracy less test accuracy, in points; losses are mean cross-entropies without penalties.")
+	d.say(s.headline(comparisons))
+	d.attach(fileData{SettingsFile, content})
+	return nil
+}
+
+// highest keeps the rows of the settings with the highest accuracy, best first.
+func (s *Study) highest(rows [][]string) [][]string {
+	accuracy := metrics()[0]
+	mean := make(map[string]float64)
+	for _, setting := range s.compared() {
+		mean[setting.Name] = statistics.Mean(accuracy.values(setting.Runs))
+	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b []string) int {
+		switch x, y := mean[a[0]], mean[b[0]]; {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	return rows[:mostRows]
+}
+
+// epochs shows the number of epochs of the runs: "10", or "11 … 90, mean 34.5".
+func epochs(runs []Run) string {
+	var values []float64
+	for _, run := range runs {
+		values = append(values, float64(len(run.History)))
+	}
+	if low, high := slices.Min(values), slices.Max(values); low != high {
+		return fmt.Sprintf("%.0f … %.0f, mean %.1f", low, high, statistics.Mean(values))
+	}
+	return fmt.Sprintf("%.0f", values[0])
+}
+
+// headline states which settings differ from the first in test accuracy.
+func (s *Study) headline(comparisons []comparison) string {
+	settings := s.compared()
+	higher, lower, same := []string{}, []string{}, []string{}
+	for _, c := range comparisons {
+		switch {
+		case c.metric.key != "test_accuracy":
+		case !c.significant():
+			same = append(same, c.setting)
+		case c.test.Difference > 0:
+			higher = append(higher, c.setting)
+		default:
+			lower = append(lower, c.setting)
+		}
+	}
+	total := len(higher) + len(lower) + len(same)
+	if total == 0 {
+		best := bestSetting(settings)
+		return fmt.Sprintf("Highest test accuracy: %s (%s). With one run a setting, no difference can be told from chance.", best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
+	}
+	text := fmt.Sprintf("In test accuracy, of %s compared with %s: %d higher", count(total, "setting"), settings[0].Name, len(higher))
+	name := func(names []string) string {
+		if len(names) == 0 || len(names) > 6 {
+			return ""
+		}
+		text := " (" + names[0]
+		for _, other := range names[1:] {
+			text += "; " + other
+		}
+		return text + ")"
+	}
+	return text + name(higher) + fmt.Sprintf(", %d lower", len(lower)) + name(lower) + fmt.Sprintf(", %d not distinguishable", len(same)) + name(same) + "."
+}
