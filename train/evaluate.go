@@ -55,7 +55,7 @@ func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, 
 		if err != nil {
 			return nil, err
 		}
-		if err := set.Fill(p.graph.Images(), p.labels, indices, t.pixels); err != nil {
+		if err := t.feeder.fill(p.graph.Images(), p.labels, set, indices); err != nil {
 			return nil, err
 		}
 		if err := p.run(); err != nil {

@@ -21,6 +21,7 @@ type Trainer struct {
 	batches    *dataset.Batches
 	augmenter  *augmenter // nil if images stay as they are
 	engine     *builder.Engine
+	feeder     *feeder
 	variables  *builder.Variables
 	optimizer  *Optimizer
 	programs   map[programKey]*program
@@ -92,6 +93,7 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
 		return nil, err
 	}
+	t.feeder = newFeeder(t.engine, t.pixels)
 	if t.variables, err = builder.NewVariables(network, t.engine, initial); err != nil {
 		t.engine.Close()
 		return nil, err
@@ -288,7 +290,7 @@ func (t *Trainer) step(indices []int) error {
 			return err
 		}
 	}
-	if err := set.Fill(p.graph.Images(), p.labels, places, t.pixels); err != nil {
+	if err := t.feeder.fill(p.graph.Images(), p.labels, set, places); err != nil {
 		return err
 	}
 	p.graph.SetStep(uint64(t.progress.Step))

@@ -39,12 +39,14 @@ type Dense struct {
 
 	x, y, w, b, dy, dx, dw []float32
 
-	packTask, forwardTask, packWeightsTask, inputTask, packInputTask, parametersTask func(worker, item int)
+	packTask, forwardTask, packWeightsTask, maskTask, inputTask, packInputTask, gradientTask, parametersTask func(worker, item int)
 }
 
 const (
 	// denseRows is how many rows of the batch are one item of work.
 	denseRows = 96
+	// gradientOutputs is how many outputs are one item where elements are masked and moved: whole vectors, and a cache line or more.
+	gradientOutputs = 64
 	// An item has a multiple of outputStep outputs, which every tile height divides, and at most maxOutputs. More of them
 	// take fewer calls; fewer share a small layer's work among more threads.
 	outputStep, maxOutputs = 24, 192
@@ -73,7 +75,8 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	d.outputs = min(max(outputStep, f.Out/(2*threads)/outputStep*outputStep), maxOutputs)
 	d.work = make([]productArgs, threads)
 	d.packTask, d.forwardTask, d.packWeightsTask = d.packItem, d.forwardItem, d.packWeightsItem
-	d.inputTask, d.packInputTask, d.parametersTask = d.inputItem, d.packInputItem, d.parametersItem
+	d.maskTask, d.inputTask, d.packInputTask = d.maskItem, d.inputItem, d.packInputItem
+	d.gradientTask, d.parametersTask = d.gradientItem, d.parametersItem
 	return d, nil
 }
 
@@ -96,7 +99,6 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 	defer d.release()
 	d.engine.Pool.Run(d.images.count(), d.packTask)
 	d.engine.Pool.Run(ceil(f.Out, d.outputs), d.forwardTask)
-	transposeMatrix(d.engine.Set, y, d.columns, f.Out, f.Batch)
 	return nil
 }
 
@@ -106,7 +108,7 @@ func (d *Dense) packItem(_, panel int) {
 	d.images.packTransposed(d.packed[d.images.first(panel)*d.config.In:], d.x, d.config.In, panel)
 }
 
-// forwardItem computes some rows of yᵀ.
+// forwardItem computes some rows of yᵀ, and y's columns of them while they are in the cache.
 func (d *Dense) forwardItem(worker, item int) {
 	f, p := &d.config, &d.work[worker]
 	output := item * d.outputs
@@ -131,6 +133,7 @@ func (d *Dense) forwardItem(worker, item int) {
 			d.engine.Set.productPanel(p, width)
 		}
 	}
+	transposeMatrix(d.engine.Set, d.y[output:], f.Out, d.columns[output*f.Batch:], f.Batch, outputs, f.Batch)
 }
 
 // BackwardParameters computes dw and db from dy and x. y is Forward's output; only a plan with ReLU reads it.
@@ -140,7 +143,7 @@ func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 		size{"x", len(x), f.Batch * f.In}); err != nil {
 		return err
 	}
-	if err := d.mask(dy, y); err != nil {
+	if err := d.gradients(dy, y); err != nil {
 		return err
 	}
 	d.x, d.dw = x, dw
@@ -150,19 +153,15 @@ func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 		d.gradientColumns = aligned(f.Out * f.Batch)
 		d.biasSums = aligned(f.Out)
 	}
-	transposeMatrix(d.engine.Set, d.gradientColumns, d.dy, f.Batch, f.Out)
-	clear(d.biasSums)
-	for n := range f.Batch {
-		d.engine.Set.addScaledSlice(d.biasSums[:f.Out], d.dy[n*f.Out:(n+1)*f.Out], 1)
-	}
+	d.engine.Pool.Run(ceil(f.Out, gradientOutputs), d.gradientTask)
 	copy(db, d.biasSums)
 	d.engine.Pool.Run(d.inputs.count(), d.packInputTask)
 	d.engine.Pool.Run(ceil(f.Out, d.outputs), d.parametersTask)
 	return nil
 }
 
-// mask sets d.dy to the gradient that ReLU lets through.
-func (d *Dense) mask(dy, y []float32) error {
+// gradients takes dy, and y where ReLU has to be passed, for a backward pass.
+func (d *Dense) gradients(dy, y []float32) error {
 	n := d.config.Batch * d.config.Out
 	if err := lengths("gradient of dense layer", size{"dy", len(dy), n}); err != nil {
 		return err
@@ -174,12 +173,41 @@ func (d *Dense) mask(dy, y []float32) error {
 	if err := lengths("gradient of dense layer", size{"y", len(y), n}); err != nil {
 		return err
 	}
+	d.y = y
 	if d.gradient == nil {
 		d.gradient = aligned(n)
 	}
-	d.engine.Set.reluGradients(d.gradient, dy, y)
-	d.dy = d.gradient
 	return nil
+}
+
+// gradientItem computes some rows of dyᵀ, which ReLU has let through, and their sums, those of the bias. Each sum is taken in the order of
+// the images, however the outputs are shared out.
+func (d *Dense) gradientItem(_, item int) {
+	f, set := &d.config, d.engine.Set
+	first := item * gradientOutputs
+	outputs := min(gradientOutputs, f.Out-first)
+	source, sums := d.dy, d.biasSums[first:first+outputs]
+	clear(sums)
+	for n := range f.Batch {
+		row := d.dy[n*f.Out+first:][:outputs]
+		if f.ReLU {
+			passed := d.gradient[n*f.Out+first:][:outputs]
+			set.reluGradients(passed, row, d.y[n*f.Out+first:][:outputs])
+			row = passed
+		}
+		set.addScaledSlice(sums, row, 1)
+	}
+	if f.ReLU {
+		source = d.gradient
+	}
+	transposeMatrix(set, d.gradientColumns[first*f.Batch:], f.Batch, source[first:], f.Out, f.Batch, outputs)
+}
+
+// maskItem computes what ReLU lets through of some rows of dy.
+func (d *Dense) maskItem(_, item int) {
+	f := &d.config
+	first, last := item*denseRows*f.Out, min((item+1)*denseRows, f.Batch)*f.Out
+	d.engine.Set.reluGradients(d.gradient[first:last], d.dy[first:last], d.y[first:last])
 }
 
 func (d *Dense) prepare() {
@@ -223,12 +251,16 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 	if err := lengths("gradient of dense input", size{"dx", len(dx), f.Batch * f.In}, size{"w", len(w), f.Out * f.In}); err != nil {
 		return err
 	}
-	if err := d.mask(dy, y); err != nil {
+	if err := d.gradients(dy, y); err != nil {
 		return err
 	}
 	d.dx, d.w = dx, w
 	defer d.release()
 	d.prepare()
+	if f.ReLU {
+		d.engine.Pool.Run(ceil(f.Batch, denseRows), d.maskTask)
+		d.dy = d.gradient
+	}
 	if !d.whole() {
 		d.engine.Pool.Run(d.inputs.count(), d.packWeightsTask)
 	}
@@ -266,22 +298,22 @@ func (d *Dense) inputItem(worker, item int) {
 	}
 }
 
-// transposeMatrix writes the transpose of a rows×columns matrix.
-func transposeMatrix(set *Set, dst, src []float32, rows, columns int) {
+// transposeMatrix writes the transpose of a rows×columns matrix. Its rows are sourceStep elements apart, those of the transpose targetStep.
+func transposeMatrix(set *Set, target []float32, targetStep int, source []float32, sourceStep, rows, columns int) {
 	whole := 0
 	if columns >= 8 {
 		for ; whole+8 <= rows; whole += 8 {
-			set.transpose8(&dst[whole], 4*rows, &src[whole*columns], 4*columns, columns/8)
+			set.transpose8(&target[whole], 4*targetStep, &source[whole*sourceStep], 4*sourceStep, columns/8)
 			for r := whole; r < whole+8; r++ {
 				for k := columns &^ 7; k < columns; k++ {
-					dst[k*rows+r] = src[r*columns+k]
+					target[k*targetStep+r] = source[r*sourceStep+k]
 				}
 			}
 		}
 	}
 	for r := whole; r < rows; r++ {
 		for k := range columns {
-			dst[k*rows+r] = src[r*columns+k]
+			target[k*targetStep+r] = source[r*sourceStep+k]
 		}
 	}
 }
