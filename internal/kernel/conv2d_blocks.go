@@ -102,7 +102,7 @@ type part struct {
 
 // splitDepth cuts a sum of runs of length elements, the runs rowBytes apart in A, into parts.
 func splitDepth(set *Set, runs, length, rowBytes int) []part {
-	const panelBytes = 12 << 10
+	const panelBytes = 16 << 10
 	if runs > 1 && rowBytes == 4*length {
 		runs, length = 1, runs*length
 	}

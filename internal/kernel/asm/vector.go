@@ -53,12 +53,11 @@ func (v *vector) zero(r reg.VecVirtual) {
 	}
 }
 
-// multiplyBroadcast adds, to each accumulator of a row, the scalar at m times the vector beside it.
+// multiplyBroadcast adds, to each accumulator of a row, the scalar at m times the vector beside it. A scalar of several products is loaded
+// once: with a load in every multiply-add, a core that starts two of each in a cycle is bound by the loads.
 func (v *vector) multiplyBroadcast(m Mem, b, accumulators []reg.VecVirtual) {
-	if v.wide {
-		for j := range b {
-			VFMADD231PS_BCST(m, b[j], accumulators[j])
-		}
+	if v.wide && len(b) == 1 {
+		VFMADD231PS_BCST(m, b[0], accumulators[0])
 		return
 	}
 	s := v.register()
