@@ -28,6 +28,14 @@ NAME/ with the card, ONNX test data and the trainer's answers.
   export                                   # every run of runs/ named e1 or e2
   export -run runs/mine -o mine.onnx -verify onnxruntime
   export -run runs/mine -o mine.onnx -verify all         # in every runtime there is
+  export -run runs/mine -o mine.onnx -variant float16,int8   # and smaller ones beside it
+  export -model graphs/e1.onnx -variant int8 -o e1-int8.onnx
+  export -model graphs/e1.onnx -input uint8 -softmax -batch 1
+
+-variant, -batch, -softmax and -input ask for variants of the graph, each in a file
+of its own; the graph itself stays what it is. A variant is written once onnxruntime
+has answered with it on the test images as with the graph: exactly alike where only
+the form is another one; float16 within 5 of 10,000 labels; int8 at -max-loss.
 
 -verify takes names, separated by commas. %s run in this program;
 %s
@@ -58,6 +66,7 @@ type options struct {
 	run, output, runs, graphs string
 	verify                    []string
 	tolerance                 float64
+	variants                  variants
 	version                   bool
 }
 
@@ -68,7 +77,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if code, done := cli.Parsed("export", err, err == nil && o.version, stdout, stderr); done {
 		return code
 	}
-	if err := exportAll(ctx, o, stdout, stderr); err != nil {
+	if o.variants.model != "" {
+		err = o.variants.make(ctx, o.variants.model, o.output, stdout)
+	} else {
+		err = exportAll(ctx, o, stdout, stderr)
+	}
+	if err != nil {
 		return cli.Fail(stderr, "export", err)
 	}
 	return cli.ExitOK
@@ -84,20 +98,28 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
 	verify := flags.String("verify", "onnxruntime,onnx-go", "`runtimes` that must agree: names, all, or none")
 	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
+	readVariants := o.variants.define(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err
 	}
 	given := cli.Given(flags)
 	switch {
-	case o.output != "" && o.run == "":
-		return nil, errors.New("-o names the file of one run; give its -run too")
+	case o.output != "" && o.run == "" && o.variants.model == "":
+		return nil, errors.New("-o names the file of one run or of one variant; give its -run or -model too")
 	case o.output != "" && filepath.Ext(o.output) != ".onnx":
 		return nil, fmt.Errorf("-o %s does not end in .onnx", o.output)
 	case o.run != "" && given["runs"]:
 		return nil, errors.New("-run and -runs each say what to export; give one of them")
+	case o.variants.model != "" && (given["run"] || given["runs"] || given["graphs"]):
+		return nil, errors.New("-model is there already; -run, -runs and -graphs are for making one")
+	case o.variants.model != "" && (given["verify"] || given["tolerance"]):
+		return nil, errors.New("-verify and -tolerance are of a run's graph; a variant of -model is held against it in onnxruntime")
 	case o.tolerance < 0 || o.tolerance >= 1:
 		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
+	}
+	if err := readVariants(given, o.output); err != nil {
+		return nil, err
 	}
 	var err error
 	o.verify, err = runtimes(*verify)
@@ -169,6 +191,9 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
+		}
+		if err := o.variants.make(ctx, output, "", stdout); err != nil {
+			return err
 		}
 	}
 	return nil

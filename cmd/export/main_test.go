@@ -176,7 +176,7 @@ func TestBadInput(t *testing.T) {
 		want string
 	}{
 		{"unknown flag", []string{"-outptu", "x"}, cli.ExitUsage, "unknown flag -outptu"},
-		{"output without run", []string{"-o", "x.onnx"}, cli.ExitUsage, "give its -run too"},
+		{"output without run", []string{"-o", "x.onnx"}, cli.ExitUsage, "give its -run or -model too"},
 		{"output of another kind", []string{"-run", "x", "-o", "x.pb"}, cli.ExitUsage, "does not end in .onnx"},
 		{"run and runs", []string{"-run", "x", "-runs", "y"}, cli.ExitUsage, "give one of them"},
 		{"runtime", []string{"-verify", "onnxrunime"}, cli.ExitUsage, `did you mean "onnxruntime"`},

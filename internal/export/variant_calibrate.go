@@ -1,0 +1,117 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/infer/native"
+	"slipway/onnx"
+)
+
+// calibrationBatch bounds the memory that all values of a batch take at once.
+const calibrationBatch = 32
+
+// calibrate measures the ranges that onnx.Quantize asks for on training images, and
+// says on which. The range of the image itself is that of all pixels that there can
+// be. The others are computed by the native runtime on its portable kernels, so that
+// they, and the file made of them, are the same whatever the processor can do.
+func calibrate(ctx context.Context, from source, options VariantOptions) (ranges map[string]onnx.Range, said string, err error) {
+	names, err := onnx.QuantizedValues(from.model)
+	if err != nil {
+		return nil, "", err
+	}
+	pixels, err := infer.PixelsOf(from.record)
+	if err != nil {
+		return nil, "", err
+	}
+	images, err := calibrationImages(ctx, from.record.DataSet, options)
+	if err != nil {
+		return nil, "", err
+	}
+	ranges = make(map[string]onnx.Range)
+	input := from.model.Inputs()[0].Name
+	if i := slices.Index(names, input); i >= 0 {
+		table := pixels.Table()
+		var r onnx.Range
+		r.Include(table[:])
+		ranges[input] = r
+		names = slices.Delete(slices.Clone(names), i, i+1)
+	}
+	if len(names) > 0 {
+		err = measure(ctx, from, names, images, pixels, ranges)
+	}
+	return ranges, fmt.Sprintf("%d images of %s, seed %d; the least and the largest value of each", images.Len(), images.Name, options.Seed), err
+}
+
+// calibrationImages draws images of the set that the model was trained on, MNIST's if
+// it does not say.
+func calibrationImages(ctx context.Context, name string, options VariantOptions) (*dataset.Set, error) {
+	if name == "" {
+		name = string(dataset.Train)
+	}
+	set, err := dataset.Open(ctx, name, dataset.Options{Messages: options.Messages})
+	if err != nil {
+		return nil, err
+	}
+	if options.Calibration >= set.Len() {
+		return set, nil
+	}
+	_, drawn, err := set.Split(options.Calibration, options.Seed)
+	return drawn, err
+}
+
+// measure widens the ranges by the named values of the model on the images.
+func measure(ctx context.Context, from source, names []string, images *dataset.Set, pixels dataset.Pixels, ranges map[string]onnx.Range) (err error) {
+	part, err := onnx.Extract(from.model, names)
+	if err != nil {
+		return err
+	}
+	evaluator, err := native.New(ctx, part, native.Options{Outputs: names, Kernels: "portable"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, evaluator.Close()) }()
+	port := evaluator.Inputs()[0]
+	size := images.ImageSize()
+	batch := calibrationBatch
+	if len(port.Shape) > 0 && port.Shape[0] > 0 {
+		batch = port.Shape[0]
+	}
+	if images.Len() < batch {
+		return fmt.Errorf("%d images; the model takes batches of %d and nothing else", images.Len(), batch)
+	}
+	buffer := make([]float32, batch*size)
+	for begin := 0; begin < images.Len(); begin += batch {
+		// A last batch that is short is filled up with images before it.
+		end := min(begin+batch, images.Len())
+		indices := make([]int, batch)
+		for i := range indices {
+			indices[i] = end - batch + i
+		}
+		if err := images.Fill(buffer, nil, indices, pixels); err != nil {
+			return err
+		}
+		shape := []int{batch, images.Channels, images.Height, images.Width}
+		if len(port.Shape) == 2 {
+			shape = []int{batch, size}
+		}
+		outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{port.Name: {Shape: shape, Data: buffer}})
+		if err != nil {
+			return err
+		}
+		for i, output := range outputs {
+			values, ok := output.Data.([]float32)
+			if !ok {
+				return fmt.Errorf("the value %q is no float32 tensor", names[i])
+			}
+			r := ranges[names[i]]
+			r.Include(values)
+			ranges[names[i]] = r
+		}
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package onnx
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"slipway/onnx/onnxpb"
+)
+
+// withRecord returns the test network, which says how its pixels are fed.
+func withRecord(t *testing.T, scale, offset float64) *Model {
+	t.Helper()
+	m := readModel(t, "testdata/quantized/float.onnx")
+	if err := m.SetTrainingRecord(TrainingRecord{PixelScale: scale, PixelOffset: offset, TestAccuracy: 0.5, TestImages: 10}); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func operatorsOf(m *Model) string {
+	var names []string
+	for _, node := range m.Proto.GetGraph().GetNode() {
+		names = append(names, node.GetOpType())
+	}
+	return strings.Join(names, " ")
+}
+
+func TestReform(t *testing.T) {
+	const body = "Conv Relu MaxPool Conv MaxPool Flatten Gemm Relu Gemm"
+	for _, test := range []struct {
+		name                     string
+		scale, offset            float64
+		form                     Form
+		input, output, operators string
+	}{
+		{"as it is", 1, 0, Form{}, "image: float[N×1×28×28]", "logits: float[N×10]", body},
+		{"batch 1", 1, 0, Form{Batch: 1}, "image: float[1×1×28×28]", "logits: float[1×10]", body},
+		{"open batch", 1, 0, Form{Batch: OpenBatch}, "image: float[N×1×28×28]", "logits: float[N×10]", body},
+		{"softmax", 1, 0, Form{Softmax: true}, "image: float[N×1×28×28]", "probabilities: float[N×10]", body + " Softmax"},
+		{"bytes", 1, 0, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Transpose " + body},
+		{"bytes of a unit", 1.0 / 255, 0, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Div Transpose " + body},
+		{"normalised bytes", 1 / (255 * 0.3081), -0.1307 / 0.3081, Form{Bytes: true}, "pixels: uint8[N×28×28×1]", "logits: float[N×10]", "Cast Div Sub Div Transpose " + body},
+		{"all", 1, 0, Form{Batch: 7, Softmax: true, Bytes: true}, "pixels: uint8[7×28×28×1]", "probabilities: float[7×10]", "Cast Transpose " + body + " Softmax"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := withRecord(t, test.scale, test.offset)
+			before, err := Encode(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Reform(m, test.form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if in, out := portOf(got.Inputs()[0]), portOf(got.Outputs()[0]); in != test.input || out != test.output {
+				t.Errorf("%s → %s, want %s → %s", in, out, test.input, test.output)
+			}
+			if operators := operatorsOf(got); operators != test.operators {
+				t.Errorf("%s, want %s", operators, test.operators)
+			}
+			record, _, err := got.TrainingRecord()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if raw := record.PixelScale == 1 && record.PixelOffset == 0; raw != (test.form.Bytes || test.scale == 1) {
+				t.Errorf("the record says that pixels are fed ·%v + %v", record.PixelScale, record.PixelOffset)
+			}
+			if after, err := Encode(m); err != nil || string(after) != string(before) {
+				t.Errorf("the model itself was changed (%v)", err)
+			}
+		})
+	}
+}
+
+func portOf(v Value) string { return fmt.Sprintf("%s: %v", v.Name, v) }
+
+func TestReformRefuses(t *testing.T) {
+	probabilities, err := Reform(withRecord(t, 1, 0), Form{Softmax: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	takesBytes, err := Reform(withRecord(t, 1, 0), Form{Bytes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := withRecord(t, 1, 0)
+	two.Proto.Graph.Output = append(two.Proto.Graph.Output, &onnxpb.ValueInfoProto{Name: &two.Proto.Graph.Node[0].Output[0]})
+	for _, test := range []struct {
+		name string
+		m    *Model
+		form Form
+		want string
+	}{
+		{"softmax twice", probabilities, Form{Softmax: true}, "it ends in Softmax already"},
+		{"bytes twice", takesBytes, Form{Bytes: true}, "of float32 can be replaced by bytes"},
+		{"batch", withRecord(t, 1, 0), Form{Batch: -2}, "a batch of -2 images"},
+		{"two outputs", two, Form{Batch: 1}, "1 inputs and 2 outputs"},
+	} {
+		if _, err := Reform(test.m, test.form); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+func TestVariantRecord(t *testing.T) {
+	m := withRecord(t, 1, 0)
+	if _, ok := m.VariantRecord(); ok {
+		t.Error("a model of its own is a variant")
+	}
+	want := VariantRecord{Variant: "int8, batch 1", SourceSHA256: "ab", Calibration: "2 images"}
+	if err := m.SetVariantRecord(want); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := m.VariantRecord(); !ok || got != want {
+		t.Errorf("%+v", got)
+	}
+	if record, ok, err := m.TrainingRecord(); !ok || err != nil || record.TestImages != 10 {
+		t.Errorf("the training record is lost: %+v, %v", record, err)
+	}
+}
