@@ -52,7 +52,7 @@ func checkLayer(t *testing.T, engine string, layer builder.Layer, c goldentest.C
 	variables := newVariables(t, network, engine, weights)
 	l := lower(t, network, variables, builder.LowerOptions{Batch: shape[0], Training: true, Seed: c.Seed})
 	for _, when := range []string{"", ", run again"} {
-		l.graph.SetStep(c.Step)
+		l.graph.SetStep(c.Step, 0)
 		copy(l.graph.Images(), c.Floats(t, "x"))
 		copy(l.dy, c.Floats(t, "dy"))
 		y, gradients := l.run(t)

@@ -52,10 +52,12 @@ func (g *Graph) Feed() {
 	}
 }
 
-// SetStep chooses the training step whose dropout masks the next run draws.
-func (g *Graph) SetStep(step uint64) {
+// SetStep chooses the training step whose dropout masks the next run draws, and
+// which image of that step's batch is the graph's first: 0 unless the graph takes a
+// part of it.
+func (g *Graph) SetStep(step uint64, image int) {
 	for _, masks := range g.masks {
-		masks.SetStep(step)
+		masks.SetStep(step, image)
 	}
 }
 

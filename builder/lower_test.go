@@ -172,7 +172,7 @@ func TestEveryLayerOnEveryEngineIsThePlainNetwork(t *testing.T) {
 						check := func(when string) (bits []float32) {
 							copy(l.graph.Images(), images)
 							copy(l.dy, dy)
-							l.graph.SetStep(expected.step)
+							l.graph.SetStep(expected.step, 0)
 							got, gotGradients := l.run(t)
 							goldentest.Compare(t, "logits"+when, got, narrow(logits), tolerance)
 							for i, parameter := range network.Parameters() {
@@ -184,7 +184,7 @@ func TestEveryLayerOnEveryEngineIsThePlainNetwork(t *testing.T) {
 						// Another step on other images must leave nothing behind.
 						clear(l.graph.Images())
 						clear(l.dy)
-						l.graph.SetStep(3)
+						l.graph.SetStep(3, 0)
 						l.run(t)
 						if again := check(" after another run"); !slices.Equal(again, first) {
 							t.Error("the same run gave other bits the second time")

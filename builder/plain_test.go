@@ -60,9 +60,9 @@ func (p *plain) logits(t testing.TB) (logits []float64, outputs map[string][]flo
 		case builder.Dropout:
 			if p.training {
 				masks := ops.NewMasks(p.seed, node.Name)
-				masks.SetStep(p.step)
+				masks.SetStep(p.step, 0)
 				mask := make([]float32, len(x))
-				masks.Fill(mask, layer.P)
+				masks.Fill(mask, 1, layer.P)
 				x = apply(x, func(i int, x float64) float64 { return x * float64(mask[i]) })
 			}
 		case builder.Flatten:

@@ -13,8 +13,9 @@ import (
 // and the step, so that a resumed run draws the masks of an unbroken one, and
 // both engines draw the same.
 type Masks struct {
-	key  uint64
-	step uint64
+	key   uint64
+	step  uint64
+	image int
 }
 
 // NewMasks returns the masks of one dropout layer.
@@ -34,26 +35,32 @@ func Threshold(p float64) (threshold uint64, keep float32) {
 	return uint64(math.Round(p * (1 << 32))), float32(1 / (1 - p))
 }
 
-// SetStep chooses the step whose mask the next run of the graph draws.
-func (m *Masks) SetStep(step uint64) { m.step = step }
+// SetStep chooses the step whose mask the next run of the graph draws, and which
+// image of that step's batch is the graph's first: 0 unless the graph takes a part
+// of the batch.
+func (m *Masks) SetStep(step uint64, image int) { m.step, m.image = step, image }
 
-// Fill writes one factor per value: 0 with probability p, else 1/(1−p). Value i,
-// counted in channels-first order through the batch, takes word i mod 4 of
-// Philox(key, {i / 4, step}), and is dropped if that is below p·2³².
-func (m *Masks) Fill(factors []float32, p float64) {
+// Fill writes the factors of that many images, one per value: 0 with probability p,
+// else 1/(1−p). Value i, counted in channels-first order through the whole
+// batch, takes word i mod 4 of Philox(key, {i / 4, step}), and is dropped if that is
+// below p·2³².
+func (m *Masks) Fill(factors []float32, images int, p float64) {
 	threshold, keep := Threshold(p)
 	counter := [4]uint32{2: uint32(m.step), 3: uint32(m.step >> 32)}
-	for i := 0; i < len(factors); i += 4 {
-		counter[0], counter[1] = uint32(i/4), uint32(uint64(i/4)>>32)
+	first := uint64(m.image) * uint64(len(factors)/images)
+	end := first + uint64(len(factors))
+	for group := first / 4; 4*group < end; group++ {
+		counter[0], counter[1] = uint32(group), uint32(group>>32)
 		for j, word := range random.Philox(m.key, counter) {
-			if i+j >= len(factors) {
-				break
+			i := 4*group + uint64(j)
+			if i < first || i >= end {
+				continue
 			}
 			factor := keep
 			if uint64(word) < threshold {
 				factor = 0
 			}
-			factors[i+j] = factor
+			factors[i-first] = factor
 		}
 	}
 }
@@ -88,7 +95,7 @@ func Dropout(x *gorgonia.Node, p float64, masks *Masks, layout Layout) (*gorgoni
 			if err != nil {
 				return nil, err
 			}
-			masks.Fill(drawn, p)
+			masks.Fill(drawn, shape[0], p)
 			if layout == ChannelsLast && shape.Dims() == 4 {
 				ToChannelsLast(mask, drawn, shape)
 			}

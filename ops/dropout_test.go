@@ -12,9 +12,9 @@ import (
 )
 
 func drawn(masks *ops.Masks, step uint64, count int, p float64) []float32 {
-	masks.SetStep(step)
+	masks.SetStep(step, 0)
 	factors := make([]float32, count)
-	masks.Fill(factors, p)
+	masks.Fill(factors, 1, p)
 	return factors
 }
 
@@ -109,5 +109,26 @@ func TestTwoDropoutsOfOneInputStayTwo(t *testing.T) {
 		y, gradients := tr.run(t)
 		goldentest.Compare(t, "sum of both", y, want, exact)
 		goldentest.Compare(t, "gradient", gradients[0], want, exact)
+	}
+}
+
+// A graph that takes a part of a batch draws that part of the batch's mask, whether or not the images before it fill whole words.
+func TestMasksOfPartsAreThoseOfTheBatch(t *testing.T) {
+	const step, p = 5, 0.5
+	for _, features := range []int{1, 3, 8, 10} {
+		masks := ops.NewMasks(7, "dropout1")
+		whole := make([]float32, 9*features)
+		masks.SetStep(step, 0)
+		masks.Fill(whole, 9, p)
+		var joined []float32
+		for _, part := range [][2]int{{0, 4}, {4, 2}, {6, 3}} {
+			factors := make([]float32, part[1]*features)
+			masks.SetStep(step, part[0])
+			masks.Fill(factors, part[1], p)
+			joined = append(joined, factors...)
+		}
+		if !slices.Equal(joined, whole) {
+			t.Errorf("%d features: parts %v, whole %v", features, joined, whole)
+		}
 	}
 }

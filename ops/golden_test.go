@@ -75,9 +75,9 @@ func flatten(in gorgonia.Nodes) (*gorgonia.Node, error) { return ops.Flatten(in[
 func TestDropoutAgreesWithPyTorchUnderTheSameMask(t *testing.T) {
 	eachCase(t, "dropout", func(t *testing.T, c goldentest.Case) {
 		masks := ops.NewMasks(c.Seed, c.Layer)
-		masks.SetStep(c.Step)
+		masks.SetStep(c.Step, 0)
 		drawn := make([]float32, len(c.Floats(t, "mask")))
-		masks.Fill(drawn, c.P)
+		masks.Fill(drawn, 1, c.P)
 		goldentest.Compare(t, "mask", drawn, c.Floats(t, "mask"), exact)
 		checkGolden(t, channelsFirst(t, c), func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 			return ops.Dropout(in[0], c.P, masks, ops.ChannelsFirst)

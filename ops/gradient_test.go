@@ -18,7 +18,7 @@ func TestGradientsAreTheFiniteDifferences(t *testing.T) {
 	dropout := func(layout ops.Layout) build {
 		return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 			masks := ops.NewMasks(3, "dropout")
-			masks.SetStep(11)
+			masks.SetStep(11, 0)
 			return ops.Dropout(in[0], 0.3, masks, layout)
 		}
 	}

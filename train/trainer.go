@@ -7,6 +7,8 @@ import (
 	"math"
 	"time"
 
+	"gorgonia.org/gorgonia"
+
 	"slipway/builder"
 	"slipway/dataset"
 )
@@ -23,6 +25,7 @@ type Trainer struct {
 	engine     *builder.Engine
 	feeder     *feeder
 	variables  *builder.Variables
+	sum        *sum // of the parts of a batch; nil with an engine that takes batches whole
 	optimizer  *Optimizer
 	programs   map[programKey]*program
 	device     onDevice // used if config.Device is not nil
@@ -97,6 +100,12 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 	if t.variables, err = builder.NewVariables(network, t.engine, initial); err != nil {
 		t.engine.Close()
 		return nil, err
+	}
+	if kernels, native := t.engine.Kernels(); native {
+		if t.sum, err = newSum(network, kernels, t.variables); err != nil {
+			t.engine.Close()
+			return nil, err
+		}
 	}
 	var sizes []int
 	for _, value := range t.variables.Values() {
@@ -280,48 +289,86 @@ func (t *Trainer) step(indices []int) error {
 		return t.deviceStep(len(indices))
 	}
 	began := time.Now()
-	p, err := t.program(len(indices), true)
-	if err != nil {
-		return err
-	}
 	set, places := t.training, indices
 	if t.augmenter != nil {
+		var err error
 		if set, places, err = t.augmenter.change(t.progress.Epochs, indices); err != nil {
 			return err
 		}
 	}
-	if err := t.feeder.fill(p.graph.Images(), p.labels, set, places); err != nil {
-		return err
-	}
-	p.graph.SetStep(uint64(t.progress.Step))
-	if err := p.run(); err != nil {
-		return err
-	}
-	total, data, err := p.losses()
+	result, err := t.gradients(set, places)
 	if err != nil {
 		return err
 	}
-	if math.IsNaN(total) || math.IsInf(total, 0) {
-		return &DivergedError{t.progress.Epochs + 1, t.progress.EpochStep + 1, total, indices}
+	if math.IsNaN(result.total) || math.IsInf(result.total, 0) {
+		return &DivergedError{t.progress.Epochs + 1, t.progress.EpochStep + 1, result.total, indices}
 	}
 	t.optimizer.config.LearningRate = t.learningRate()
-	if err := t.optimizer.Step(p.model); err != nil {
-		return err
-	}
-	correct, err := p.correct()
-	if err != nil {
+	if err := t.optimizer.Step(result.model); err != nil {
 		return err
 	}
 	images := len(indices)
 	t.progress.Step++
 	t.progress.EpochStep++
 	t.progress.Images += images
-	t.progress.LossSum += total * float64(images)
-	t.progress.CrossEntropy += data * float64(images)
-	t.progress.Correct += correct
-	t.progress.LastLoss = total
+	t.progress.LossSum += result.total * float64(images)
+	t.progress.CrossEntropy += result.data * float64(images)
+	t.progress.Correct += result.correct
+	t.progress.LastLoss = result.total
 	t.progress.Seconds += time.Since(began).Seconds()
 	return nil
+}
+
+// batchResult is what a batch came to, before the optimizer's step.
+type batchResult struct {
+	total, data float64 // mean loss with and without penalties
+	correct     int
+	// model pairs each parameter with its gradient.
+	model []gorgonia.ValueGrad
+}
+
+// gradients runs a batch forward and back, in parts where partSize says so.
+func (t *Trainer) gradients(set *dataset.Set, places []int) (batchResult, error) {
+	batch := len(places)
+	count := 1
+	if t.sum != nil {
+		count = (batch-1)/t.sum.size + 1
+	}
+	var result batchResult
+	for i := range count {
+		first, end := i*batch/count, (i+1)*batch/count
+		p, err := t.program(end-first, true)
+		if err != nil {
+			return result, err
+		}
+		if err := t.feeder.fill(p.graph.Images(), p.labels, set, places[first:end]); err != nil {
+			return result, err
+		}
+		p.graph.SetStep(uint64(t.progress.Step), first)
+		if err := p.run(); err != nil {
+			return result, err
+		}
+		total, data, err := p.losses()
+		if err != nil {
+			return result, err
+		}
+		correct, err := p.correct()
+		if err != nil {
+			return result, err
+		}
+		if count == 1 {
+			return batchResult{total, data, correct, p.model}, nil
+		}
+		share := float64(end-first) / float64(batch)
+		result.total += share * total
+		result.data += share * data
+		result.correct += correct
+		if err := t.sum.take(p, i == 0, float32(share)); err != nil {
+			return result, err
+		}
+	}
+	result.model = t.sum.model
+	return result, nil
 }
 
 // learningRate is that of the next step.

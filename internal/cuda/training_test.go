@@ -154,7 +154,7 @@ func nativeGradients(t *testing.T, network *builder.Network, set *dataset.Set, c
 	if err := set.Fill(graph.Images(), graph.Labels.Value().(*tensor.Dense).Int32s(), indices, dataset.Pixels{}); err != nil {
 		t.Fatal(err)
 	}
-	graph.SetStep(at)
+	graph.SetStep(at, 0)
 	graph.Feed()
 	if err := gorgonia.NewTapeMachine(graph.Expr).RunAll(); err != nil {
 		t.Fatal(err)

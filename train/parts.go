@@ -1,0 +1,84 @@
+package train
+
+import (
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/builder"
+	"slipway/internal/kernel"
+)
+
+// partBytes is what the values between the layers of a part may take, forward and back: what stays near the cores while a part is
+// trained on. It is a constant, so that results do not depend on the machine.
+const partBytes = 3584 << 10
+
+// partStep divides the size of a part, which is at least one step: with fewer images a product's operands are read more often than used.
+const partStep = 32
+
+// partSize returns how many images of a batch are trained on at a time, at most. The values between the layers of a large batch leave the
+// caches and have to be read back from memory. In parts, each of which goes forward and back through the whole network, they do
+// not; the gradients are added up, and the optimizer's step is the whole batch's. What it costs is that the parameters and their gradients
+// are gone through once a part: where these are much of what a part reads, as in an MLP, a batch stays whole.
+//
+// Gradients are sums over the images either way, taken in another order.
+func partSize(network *builder.Network) int {
+	values := 0 // of an image, at the layers that keep their input for the way back
+	for _, node := range network.Nodes() {
+		if len(node.Parameters) > 0 {
+			values += node.Input.Elements()
+		}
+	}
+	imageBytes := 2 * 4 * values
+	size := max(partBytes/max(imageBytes, 1)/partStep, 1) * partStep
+	if size*imageBytes < 3*4*network.ParameterCount() {
+		return math.MaxInt
+	}
+	return size
+}
+
+// sum holds the gradients of a batch that is trained on in parts.
+type sum struct {
+	size  int // of a part, at most
+	add   *kernel.Elementwise
+	model []gorgonia.ValueGrad
+	total [][]float32 // by parameter
+}
+
+// summed pairs a parameter with the sum of its gradients for a gorgonia.Solver.
+type summed struct{ parameter, gradient *tensor.Dense }
+
+func (s summed) Value() gorgonia.Value         { return s.parameter }
+func (s summed) Grad() (gorgonia.Value, error) { return s.gradient, nil }
+
+func newSum(network *builder.Network, kernels kernel.Engine, variables *builder.Variables) (*sum, error) {
+	add, err := kernel.NewElementwise(kernels)
+	if err != nil {
+		return nil, err
+	}
+	s := &sum{size: partSize(network), add: add}
+	for _, value := range variables.Values() {
+		total := make([]float32, value.Shape().TotalSize())
+		s.total = append(s.total, total)
+		s.model = append(s.model, summed{value, tensor.New(tensor.WithShape(value.Shape()...), tensor.WithBacking(total))})
+	}
+	return s, nil
+}
+
+// take adds a part's mean gradients, weighted with its share of the batch. The first part's take the place of what was there.
+func (s *sum) take(p *program, first bool, share float32) error {
+	for i, total := range s.total {
+		value, err := p.model[i].Grad()
+		if err != nil {
+			return err
+		}
+		if first {
+			clear(total)
+		}
+		if err := s.add.AddScaled(total, value.(*tensor.Dense).Float32s(), share); err != nil {
+			return err
+		}
+	}
+	return nil
+}
