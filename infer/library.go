@@ -16,6 +16,9 @@ import (
 // library; it overrides the search.
 const LibraryVariable = "ONNXRUNTIME_LIB"
 
+// ErrWithoutCgo says that this program loads no shared library and so no onnxruntime.
+var ErrWithoutCgo = errors.New("this program was built without cgo, as one that needs no other file")
+
 // A Library is an onnxruntime shared library that loads and is new enough.
 type Library struct {
 	// Path of the file, or the name that the system's loader knows it by.
@@ -38,6 +41,10 @@ type LibraryError struct {
 
 func (e *LibraryError) Error() string {
 	const remedy = "run `make setup` (scripts/setup-onnxruntime), or set " + LibraryVariable + " to the library of onnxruntime 1.24 or newer"
+	if errors.Is(errors.Join(e.Reasons...), ErrWithoutCgo) {
+		const remedy = "use the native runtime (infer -runtime native, export -verify native,onnx-go), or a program built with cgo"
+		return fmt.Sprintf("the onnxruntime library cannot be used: %v: %s", ErrWithoutCgo, remedy)
+	}
 	if len(e.Reasons) == 0 {
 		return "the onnxruntime library was not found (looked in " + strings.Join(e.Searched, ", ") + "): " + remedy
 	}
@@ -54,6 +61,9 @@ func (e *LibraryError) Unwrap() []error { return e.Reasons }
 //
 // The error is a *LibraryError.
 func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
+	if err := canLoad(); err != nil {
+		return Library{}, &LibraryError{Reasons: []error{err}}
+	}
 	for _, named := range []struct{ path, origin string }{
 		{explicit, "as asked"},
 		{os.Getenv(LibraryVariable), LibraryVariable},

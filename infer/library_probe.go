@@ -1,41 +1,5 @@
 package infer
 
-/*
-#cgo linux LDFLAGS: -ldl
-#include <dlfcn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-// OrtApiBase of onnxruntime_c_api.h, whose layout every version keeps.
-typedef struct {
-	const void *(*get_api)(uint32_t version);
-	const char *(*get_version_string)(void);
-} ort_api_base;
-
-// probe loads the library and copies its version. It returns 0, 1 when the
-// library cannot be loaded (message says why), 2 when it is another library.
-// A sound library stays loaded: it is about to be used, and its threads make
-// unloading it unsafe.
-static int probe(const char *path, char *version, size_t version_size, char *message, size_t message_size) {
-	void *handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
-	if (!handle) {
-		const char *why = dlerror();
-		snprintf(message, message_size, "%s", why ? why : "dlopen failed");
-		return 1;
-	}
-	ort_api_base *(*get_base)(void) = (ort_api_base * (*)(void)) dlsym(handle, "OrtGetApiBase");
-	ort_api_base *base = get_base ? get_base() : NULL;
-	if (!base) {
-		dlclose(handle);
-		return 2;
-	}
-	snprintf(version, version_size, "%s", base->get_version_string());
-	return 0;
-}
-*/
-import "C"
-
 import (
 	"debug/elf"
 	"errors"
@@ -45,7 +9,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"unsafe"
 )
 
 // MinimumAPI is the version of the C API that onnxruntime_go v1.27.0 speaks.
@@ -56,24 +19,17 @@ const MinimumAPI = 24
 // A path without a slash is searched for as the system's loader does.
 //
 // onnxruntime_go is not asked: after a failed load it points into a library
-// that it has unloaded, and its GetVersion is then a crash.
+// that it has unloaded, and its GetVersion is then a crash. A program built without
+// cgo loads nothing and returns ErrWithoutCgo.
 func ProbeLibrary(path string) (version string, err error) {
 	if strings.ContainsRune(path, filepath.Separator) {
 		if err := checkLibraryFile(path); err != nil {
 			return "", err
 		}
 	}
-	cPath := C.CString(path)
-	defer C.free(unsafe.Pointer(cPath))
-	var cVersion [64]C.char
-	var message [512]C.char
-	switch C.probe(cPath, &cVersion[0], C.size_t(len(cVersion)), &message[0], C.size_t(len(message))) {
-	case 1:
-		return "", fmt.Errorf("%s cannot be loaded: %s", path, C.GoString(&message[0]))
-	case 2:
-		return "", fmt.Errorf("%s is a shared library, but not onnxruntime: it has no OrtGetApiBase", path)
+	if version, err = loadedVersion(path); err != nil {
+		return "", err
 	}
-	version = C.GoString(&cVersion[0])
 	return version, checkVersion(path, version)
 }
 

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package infer
 
 import (
@@ -13,26 +15,13 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// ONNXRuntimeOptions are the choices for OpenONNXRuntime.
-type ONNXRuntimeOptions struct {
-	// Device to run on; DeviceAuto when empty.
-	Device Device
-	// Threads that compute one batch on the CPU; 0 for as many as Go would use.
-	Threads int
-	// Library is the file to load instead of searching as FindLibrary does.
-	Library string
-	// Output names the score output of a model with several.
-	Output string
-	// TF32 lets products on CUDA round their factors to 10 bits of mantissa.
-	TF32 bool
-}
-
 // OpenONNXRuntime opens a model, which is of LoadModel or checked, in ONNX
 // Runtime. On CUDA, TF32 is off
 // unless asked for: it rounds the factors of a product to 10 bits of mantissa.
 //
 // DeviceAuto falls back to the CPU where CUDA fails, and says so in Info.Notes;
-// DeviceCUDA does not. An error about the library is a *LibraryError.
+// DeviceCUDA does not. An error about the library is a *LibraryError; in a program
+// built without cgo it is that and ErrWithoutCgo.
 func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, error) {
 	device, err := ParseDevice(string(options.Device))
 	if options.Device == "" {

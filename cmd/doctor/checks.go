@@ -111,6 +111,10 @@ func checkBringer(ctx context.Context, needed bool) check {
 
 func checkLibrary(library infer.Library, err error) check {
 	c := check{Name: "onnxruntime", State: stateOK, Needed: true}
+	if errors.Is(err, infer.ErrWithoutCgo) {
+		c.State, c.Needed, c.Found = stateMissing, false, err.Error()
+		return c
+	}
 	if err != nil {
 		c.State, c.Found, c.Remedy = stateMissing, err.Error(), "make setup"
 		return c

@@ -94,7 +94,7 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, progress io.Wr
 }
 
 func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set, progress io.Writer) error {
-	worker, err := workerCommand()
+	worker, err := workerCommand(s.name)
 	if err != nil {
 		return err
 	}

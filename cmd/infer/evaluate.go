@@ -184,7 +184,7 @@ func (s *session) openFirst(ctx context.Context, r *report, stderr io.Writer) (i
 }
 
 func (s *session) open(ctx context.Context, name string, batch int) (infer.Runtime, error) {
-	worker, err := workerCommand()
+	worker, err := workerCommand(name)
 	if err != nil {
 		return nil, err
 	}
@@ -193,8 +193,12 @@ func (s *session) open(ctx context.Context, name string, batch int) (infer.Runti
 	})
 }
 
-// workerCommand makes this program the worker of onnx-go.
-func workerCommand() ([]string, error) {
+// workerCommand makes this program the worker of onnx-go. Other runtimes need none,
+// nor the /proc that it is found through.
+func workerCommand(runtime string) ([]string, error) {
+	if runtime != infer.RuntimeONNXGo {
+		return nil, nil
+	}
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("onnx-go runs in a process of its own, from this program's file: %w", err)

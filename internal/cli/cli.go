@@ -133,11 +133,25 @@ const ModuleVersion = "0.1.0"
 func Version(command string) string {
 	commit := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				commit = " " + setting.Value
-			}
-		}
+		commit = commitOf(info.Settings)
 	}
 	return fmt.Sprintf("%s %s%s (slipway, %s, %s/%s)", command, ModuleVersion, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// commitOf returns the commit that go build recorded, after a blank, marked where
+// files differed from it; empty where none was recorded.
+func commitOf(settings []debug.BuildSetting) string {
+	var commit, changed string
+	for _, setting := range settings {
+		switch {
+		case setting.Key == "vcs.revision":
+			commit = " " + setting.Value
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			changed = "-dirty"
+		}
+	}
+	if commit == "" {
+		return ""
+	}
+	return commit + changed
 }

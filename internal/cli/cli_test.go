@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -55,5 +56,19 @@ func TestParseOperands(t *testing.T) {
 	flags := NewFlagSet("train", "usage\n", io.Discard)
 	if _, err := ParseOperands(flags, []string{"a", "-epoch"}); err == nil || !strings.Contains(err.Error(), "unknown flag -epoch") {
 		t.Errorf("a flag after an operand: %v", err)
+	}
+}
+
+func TestCommitOfABuild(t *testing.T) {
+	revision := debug.BuildSetting{Key: "vcs.revision", Value: "0123abc"}
+	modified := func(value string) debug.BuildSetting { return debug.BuildSetting{Key: "vcs.modified", Value: value} }
+	for want, settings := range map[string][]debug.BuildSetting{
+		"":               {modified("true")},
+		" 0123abc":       {revision, modified("false")},
+		" 0123abc-dirty": {modified("true"), revision},
+	} {
+		if got := commitOf(settings); got != want {
+			t.Errorf("%v: %q, want %q", settings, got, want)
+		}
 	}
 }

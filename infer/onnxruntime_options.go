@@ -1,0 +1,15 @@
+package infer
+
+// ONNXRuntimeOptions are the choices for OpenONNXRuntime.
+type ONNXRuntimeOptions struct {
+	// Device to run on; DeviceAuto when empty.
+	Device Device
+	// Threads that compute one batch on the CPU; 0 for as many as Go would use.
+	Threads int
+	// Library is the file to load instead of searching as FindLibrary does.
+	Library string
+	// Output names the score output of a model with several.
+	Output string
+	// TF32 lets products on CUDA round their factors to 10 bits of mantissa.
+	TF32 bool
+}
