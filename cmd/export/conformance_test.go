@@ -125,3 +125,23 @@ func TestVerifyList(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestScriptsOwnTests runs what tests the script's parts, in Python.
+func TestScriptsOwnTests(t *testing.T) {
+	interpreter := python(t)
+	script, err := export.FindConformance()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := filepath.Glob(filepath.Join(filepath.Dir(script), "*_test.py"))
+	if err != nil || len(tests) == 0 {
+		t.Fatalf("no *_test.py beside %s: %v", script, err)
+	}
+	for _, path := range tests {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			if out, err := exec.Command(interpreter, path).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
