@@ -18,6 +18,10 @@ type golden struct {
 		Permutation       goldenPermutation
 		PairedPermutation *goldenPermutation `json:"paired_permutation"`
 	}
+	Predictions []struct {
+		Values   []float64
+		Interval Interval
+	}
 	Bootstraps []struct {
 		Statistic            string
 		Values, Distribution []float64
@@ -67,7 +71,7 @@ func readGolden(t *testing.T) golden {
 	if err := json.Unmarshal(raw, &g); err != nil {
 		t.Fatal(err)
 	}
-	if len(g.Comparisons) == 0 || len(g.Bootstraps) == 0 || len(g.Proportions) == 0 || len(g.McNemar) == 0 || len(g.Holm) == 0 || len(g.Calibration) == 0 {
+	if len(g.Comparisons) == 0 || len(g.Predictions) == 0 || len(g.Bootstraps) == 0 || len(g.Proportions) == 0 || len(g.McNemar) == 0 || len(g.Holm) == 0 || len(g.Calibration) == 0 {
 		t.Fatal("testdata/golden.json lacks cases; make it again: scripts/golden/make-golden statistics")
 	}
 	return g
@@ -106,6 +110,17 @@ func TestComparisonsAgreeWithSciPy(t *testing.T) {
 			permutation, err = PairedPermutationTest(c.A, c.B, 0)
 			checkPermutation(t, "paired permutation test", permutation, err, *c.PairedPermutation)
 		})
+	}
+}
+
+func TestPredictionIntervalsAgreeWithSciPy(t *testing.T) {
+	g := readGolden(t)
+	for _, c := range g.Predictions {
+		interval, err := PredictionInterval(c.Values, g.Level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nearInterval(t, fmt.Sprint("prediction from ", c.Values), interval, c.Interval)
 	}
 }
 

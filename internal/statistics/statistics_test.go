@@ -157,6 +157,8 @@ func TestArgumentsOutOfRange(t *testing.T) {
 		"level NaN":                   func() error { _, err := PairedT(good, good, nan); return err },
 		"unequal pairs":               func() error { _, err := PairedT(good, good[:1], 0.95); return err },
 		"interval of one":             func() error { _, err := MeanInterval(good[:1], 0.95); return err },
+		"prediction from one":         func() error { _, err := PredictionInterval(good[:1], 0.95); return err },
+		"prediction at level 0":       func() error { _, err := PredictionInterval(good, 0); return err },
 		"permutation of none":         func() error { _, err := PermutationTest(nil, good, 0); return err },
 		"no pairs":                    func() error { _, err := PairedPermutationTest(nil, nil, 0); return err },
 		"pairs that are none":         func() error { _, err := PairedPermutationTest(good, nil, 0); return err },

@@ -53,6 +53,22 @@ func MeanInterval(values []float64, level float64) (Interval, error) {
 	return test.Interval, err
 }
 
+// PredictionInterval returns the interval that holds one more value as often as the
+// level says, if the values, two or more, are normally distributed: mean ± t·s·√(1+1/n).
+func PredictionInterval(values []float64, level float64) (Interval, error) {
+	if len(values) < 2 {
+		return Interval{}, fmt.Errorf("%w: prediction from %d values, at least 2 are needed", ErrArgument, len(values))
+	}
+	if err := checkLevel(level); err != nil {
+		return Interval{}, err
+	}
+	n := float64(len(values))
+	student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}
+	half := student.Quantile(1-(1-level)/2) * StandardDeviation(values) * math.Sqrt(1+1/n)
+	mean := Mean(values)
+	return Interval{mean - half, mean + half}, nil
+}
+
 func tTest(difference, standardError, degrees, level float64) (TTest, error) {
 	if err := checkLevel(level); err != nil {
 		return TTest{}, err

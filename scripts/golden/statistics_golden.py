@@ -61,6 +61,13 @@ def comparisons():
         yield case
 
 
+def predictions():
+    for values in [A, B, C, [3.0, 9.0]]:
+        n = len(values)
+        scale = np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
+        yield {"values": values, "interval": interval(*scipy.stats.t.interval(LEVEL, n - 1, loc=np.mean(values), scale=scale))}
+
+
 def bootstraps():
     """The resamples' statistics are in the file: from them the intervals follow exactly."""
     generator = np.random.default_rng(6)
@@ -134,6 +141,7 @@ def main():
         "numpy": np.__version__,
         "level": LEVEL,
         "comparisons": list(comparisons()),
+        "predictions": list(predictions()),
         "bootstraps": list(bootstraps()),
         "proportions": list(proportions()),
         "mcnemar": list(mcnemars()),

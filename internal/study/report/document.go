@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
+	"errors"
 	"strconv"
 )
 
@@ -40,6 +42,24 @@ type attachment struct{ of []fileData }
 type tableBlock struct {
 	head []string
 	rows [][]string
+}
+
+// MarshalJSON writes the table as a list of rows, the head first.
+func (t tableBlock) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([][]string{t.head}, t.rows...))
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (t *tableBlock) UnmarshalJSON(raw []byte) error {
+	var rows [][]string
+	if err := json.Unmarshal(raw, &rows); err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return errors.New("a table without a head")
+	}
+	t.head, t.rows = rows[0], rows[1:]
+	return nil
 }
 
 // figure is a picture with its caption and the table it was drawn from.

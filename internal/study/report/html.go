@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html"
+	"strings"
 )
 
 const style = `body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:72rem;margin:2rem auto;padding:0 1rem}
@@ -73,8 +74,12 @@ func writeHTMLTable(out *bytes.Buffer, t tableBlock) {
 
 // dataLink has the file in the link itself.
 func dataLink(file fileData) string {
-	return fmt.Sprintf("<a download=\"%s\" href=\"data:text/csv;base64,%s\">%s</a>",
-		html.EscapeString(file.name), base64.StdEncoding.EncodeToString(file.content), html.EscapeString(file.name))
+	kind := "text/csv"
+	if strings.HasSuffix(file.name, ".json") {
+		kind = "application/json"
+	}
+	return fmt.Sprintf("<a download=\"%s\" href=\"data:%s;base64,%s\">%s</a>",
+		html.EscapeString(file.name), kind, base64.StdEncoding.EncodeToString(file.content), html.EscapeString(file.name))
 }
 
 // inline returns the svg element without what precedes it in a file of its own, with

@@ -47,6 +47,7 @@ type Run struct {
 	Bins                    []statistics.Bin
 	CalibrationError, Brier float64
 	Weights                 Weights
+	unseen                  []unseen
 }
 
 // ErrNoRuns is wrapped by Load where a study has no finished run.

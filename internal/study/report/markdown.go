@@ -56,6 +56,13 @@ func writeMarkdownTable(out *bytes.Buffer, t tableBlock) {
 	}
 }
 
+// writeLeftTable writes a table of texts, all columns aligned left.
+func writeLeftTable(out *bytes.Buffer, t tableBlock) {
+	var aligned bytes.Buffer
+	writeMarkdownTable(&aligned, t)
+	out.WriteString(strings.Replace(aligned.String(), " ---:", " ---", len(t.head)-1))
+}
+
 // escapeMarkdown keeps names of settings, which people choose, from being markup.
 func escapeMarkdown(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`", "[", `\[`).Replace(text)

@@ -43,6 +43,10 @@ func metrics() []metric {
 			value: always(func(r Run) float64 { return r.CalibrationError })},
 		{key: "robust_accuracy", name: "accuracy on corrupted images", share: true, higher: "higher", lower: "lower",
 			value: robustAccuracy},
+		{key: "noise_accuracy", name: "accuracy under noise", share: true, higher: "higher", lower: "lower",
+			value: noiseAccuracy},
+		{key: "unseen_accuracy", name: "accuracy on the UCI digits", share: true, higher: "higher", lower: "lower",
+			value: func(r Run) (float64, bool) { return unseenAccuracy(r, digitsName) }},
 	}
 }
 
@@ -51,6 +55,17 @@ func robustAccuracy(r Run) (float64, bool) {
 	var all []float64
 	for _, name := range corruptions(r) {
 		all = append(all, r.Robustness[name]...)
+	}
+	return statistics.Mean(all), len(all) > 0
+}
+
+// noiseAccuracy is the mean over the corruptions that are noise, and their strengths.
+func noiseAccuracy(r Run) (float64, bool) {
+	var all []float64
+	for _, name := range corruptions(r) {
+		if strings.HasSuffix(name, "noise") {
+			all = append(all, r.Robustness[name]...)
+		}
 	}
 	return statistics.Mean(all), len(all) > 0
 }

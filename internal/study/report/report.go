@@ -8,7 +8,7 @@ func figureNames() []string {
 	for _, name := range []string{"curves", "accuracy", "gap", "comparisons", "weights", "calibration", "confusion", robustnessName, "time", searchName} {
 		names = append(names, name+".svg", name+".csv")
 	}
-	return append(names, "hardest.png", "hardest.csv", mcnemarFile)
+	return append(names, "hardest.png", "hardest.csv", mcnemarFile, unseenFile)
 }
 
 // document builds the report.
@@ -31,7 +31,7 @@ func (s *Study) document() (*document, error) {
 	for _, part := range []func(*document) error{
 		s.addAccuracy,
 		func(d *document) error { return s.addComparisons(d, comparisons) },
-		s.addSearch, s.addCurves, s.addGap, s.addRobustness, s.addCalibration, s.addWeights, s.addConfusion, s.addHardest, s.addTime, s.addRuns,
+		s.addSearch, s.addCurves, s.addGap, s.addRobustness, s.addUnseen, s.addCalibration, s.addWeights, s.addConfusion, s.addHardest, s.addTime, s.addRuns, s.addHistories,
 	} {
 		if err := part(d); err != nil {
 			return nil, err

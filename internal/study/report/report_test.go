@@ -99,7 +99,7 @@ func trainRun(t *testing.T, dir, id string, dropout, rate float64, seed uint64, 
 		History: history, TrainAccuracy: own.Accuracy, TrainLoss: own.Loss, TestAccuracy: tested.Accuracy, TestLoss: tested.Loss,
 		// No image is corrupted here: the accuracies stand in for those of two
 		// corruptions, so that the figure has something to draw.
-		Robustness: map[string][]float64{"shot_noise": {tested.Accuracy, own.Accuracy}, "blur": {own.Accuracy, tested.Accuracy}},
+		Robustness: map[string][]float64{"shot-noise": {tested.Accuracy, own.Accuracy}, "blur": {own.Accuracy, tested.Accuracy}},
 		CPU:        "the test's", Go: "go",
 	}
 	for _, epoch := range history {
@@ -156,7 +156,7 @@ func TestReport(t *testing.T) {
 			}
 		}
 		for name := range files {
-			known := slices.Contains(figureNames(), name) || slices.Contains([]string{MarkdownFile, HTMLFile, RunsFile, SettingsFile}, name)
+			known := slices.Contains(figureNames(), name) || slices.Contains([]string{MarkdownFile, HTMLFile, RunsFile, SettingsFile, SummaryFile, historiesFile}, name)
 			if !known {
 				t.Errorf("%s is in no list: a later report would not remove it", name)
 			}
@@ -219,6 +219,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("the folder holds %v, want %v", left, want)
 		}
 	})
+	t.Run("insights", func(t *testing.T) { checkInsights(t, s) })
 	t.Run("what is wrong with the runs", func(t *testing.T) { checkLoadErrors(t, dir, test) })
 }
 

@@ -84,3 +84,28 @@ func runRow(run Run, keys []string) ([]string, error) {
 	return append(row, exact(run.TrainAccuracy), exact(run.TrainLoss), exact(run.TestAccuracy), exact(run.TestLoss),
 		exact(run.CalibrationError), exact(run.Brier), exact(run.Weights.sparsity()), robust, strconv.Itoa(run.Threads), run.CPU, run.Go), nil
 }
+
+const historiesFile = "histories.csv"
+
+// addHistories attaches every run's mean loss and test accuracy by epoch.
+func (s *Study) addHistories(d *document) error {
+	t := newTable("id", "setting", "seed", "epoch", "mean_loss", "test_accuracy")
+	for _, setting := range s.compared() {
+		for _, run := range setting.Runs {
+			for _, epoch := range run.History {
+				accuracy := ""
+				if epoch.TestAccuracy != nil {
+					accuracy = number(*epoch.TestAccuracy)
+				}
+				t.row(run.ID, run.Setting, strconv.FormatUint(run.Seed, 10), strconv.Itoa(epoch.Epoch), number(epoch.MeanLoss), accuracy)
+			}
+		}
+	}
+	content, err := t.bytes()
+	if err != nil {
+		return err
+	}
+	d.say("Every run by epoch:")
+	d.attach(fileData{historiesFile, content})
+	return nil
+}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -51,10 +52,52 @@ func (s *Study) addSummary(d *document, comparisons []comparison) error {
 	}
 	d.add(t)
 	d.say("Mean ± standard deviation over seeds. The gap is training accuracy less test accuracy, in points; losses are mean cross-entropies without penalties.")
-	d.say(s.headline(comparisons))
-	d.attach(fileData{SettingsFile, content})
+	headline := s.headline(comparisons)
+	d.say(headline)
+	raw, err := json.MarshalIndent(Summary{
+		Study: s.Plan.Study, Question: s.Plan.Question, Quick: s.Plan.Quick, Missing: s.Missing, Extent: s.extent(), Headline: headline,
+		Findings: findings(comparisons), Table: t,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	d.attach(fileData{SettingsFile, content}, fileData{SummaryFile, append(raw, '\n')})
 	return nil
 }
+
+// findings are the sentences on test accuracy, of settings with as many seeds as the
+// one with the most.
+func findings(comparisons []comparison) []string {
+	most, of := 0, 0
+	for _, c := range comparisons {
+		if c.metric.key == "test_accuracy" {
+			most, of = max(most, c.pairs), of+1
+		}
+	}
+	var sentences []string
+	for _, c := range comparisons {
+		if c.metric.key == "test_accuracy" && c.pairs == most {
+			sentences = append(sentences, c.sentence(of))
+		}
+	}
+	return sentences
+}
+
+// Summary is what insights read of a report beside its tables.
+type Summary struct {
+	Study    string `json:"study"`
+	Question string `json:"question"`
+	Quick    bool   `json:"quick,omitempty"`
+	// Missing runs are planned and not finished.
+	Missing  int        `json:"missing,omitempty"`
+	Extent   string     `json:"extent"`
+	Headline string     `json:"headline"`
+	Findings []string   `json:"findings,omitempty"`
+	Table    tableBlock `json:"table"`
+}
+
+// SummaryFile holds a Summary.
+const SummaryFile = "summary.json"
 
 // highest keeps the rows of the settings with the highest accuracy, best first.
 func (s *Study) highest(rows [][]string) [][]string {
