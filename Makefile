@@ -10,15 +10,17 @@ EPOCHS ?=
 TRAIN_FLAGS ?=
 # BENCH_FLAGS are handed to the benchmarks: make bench-peers BENCH_FLAGS='--network e1'
 BENCH_FLAGS ?=
+# QUICK=1 runs the studies in their short form, in a folder of its own.
+QUICK ?=
 # CONFORMANCE_FLAGS are handed to scripts/conformance/conformance: make conformance CONFORMANCE_FLAGS='--only tract'
 CONFORMANCE_FLAGS ?=
 
-COMMANDS := train export infer dataset doctor
+COMMANDS := train export infer dataset doctor experiment
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean
+.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,11 @@ train-e1: build ## train the first experiment into runs/e1
 
 train-e2: build ## train the second experiment into runs/e2, until its loss is below 0.38
 	bin/train -experiment e2 -until-loss 0.38 $(epochs) $(TRAIN_FLAGS)
+
+experiments: build ## run all studies of experiments/ (QUICK=1: their short form), going on where they stopped; print the time
+	@began=$$SECONDS; \
+	bin/experiment run $(if $(QUICK),-quick) experiments/*.yaml && \
+	echo "all studies took $$((SECONDS - began)) s"
 
 export: build setup ## export the runs to graphs/ and cross-validate them
 	bin/export

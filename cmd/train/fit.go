@@ -47,6 +47,11 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, test.Name)
 	}
 
+	curves, err := o.openCurves(trainer)
+	if err != nil {
+		return err
+	}
+	defer curves.close()
 	reporter := train.NewReporter(out, terminal, trainer.Config().Epochs)
 	err = trainer.Fit(ctx, train.Callbacks{
 		Step: reporter.Step,
@@ -57,6 +62,9 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 					return err
 				}
 				epoch.TestAccuracy = &evaluation.Accuracy
+			}
+			if err := curves.epoch(*epoch); err != nil {
+				return err
 			}
 			return reporter.Epoch(*epoch)
 		},

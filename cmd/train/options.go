@@ -46,6 +46,7 @@ type options struct {
 	from        string
 	output      string
 	resume      bool
+	tensorBoard string
 	version     bool
 	given       map[string]bool
 	activations activationFlags
@@ -153,6 +154,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.resume, "resume", false, "go on with the run of that name")
 	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")
 	flags.IntVar(&c.KeepCheckpoints, "keep", 3, "checkpoints kept")
+	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files into this `folder`, one inside for each run name")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err
@@ -203,7 +205,7 @@ func (o *options) check() error {
 	if o.resume {
 		// A resumed run keeps its settings; these alone say when to stop and
 		// where things are.
-		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "data", "data-dir", "test", "threads", "device", "checkpoint-every", "keep", "version"}
+		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "data", "data-dir", "test", "threads", "device", "checkpoint-every", "keep", "tensorboard", "version"}
 		for name := range o.given {
 			if !slices.Contains(free, name) {
 				return fmt.Errorf("-%s does not apply to -resume: a run keeps its settings; start a new one with -init instead", name)

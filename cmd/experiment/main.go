@@ -1,0 +1,78 @@
+// Command experiment answers a question by many training runs. Run it with -h for
+// its subcommands and their flags.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"slipway/internal/cli"
+	"slipway/internal/nearest"
+)
+
+const usage = `experiment answers a question by many training runs.
+
+  experiment run experiments/dropout.yaml    # train every setting from every seed, and go on where it stopped
+
+Each subcommand has -h.
+`
+
+// console is where a subcommand prints.
+type console struct {
+	out, err io.Writer
+	// terminal says that out can be redrawn in place; rows and columns are its size.
+	terminal      bool
+	rows, columns int
+}
+
+// subcommand is run with the arguments behind its name and returns the exit code.
+type subcommand func(ctx context.Context, args []string, to console) int
+
+// subcommands is the list of all.
+func subcommands() map[string]subcommand {
+	return map[string]subcommand{"run": runStudies}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if os.Getenv("GOGC") == "" {
+		// A step allocates next to nothing: a small heap costs no time, and keeps
+		// the process near the size of its data.
+		debug.SetGCPercent(25)
+	}
+	to := console{out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stdout.Fd()))}
+	if columns, rows, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		to.rows, to.columns = rows, columns
+	}
+	os.Exit(run(ctx, os.Args[1:], to))
+}
+
+// run is main without the process: it returns the exit code, 0 for success, 1
+// for failure and 2 for wrong usage.
+func run(ctx context.Context, args []string, to console) int {
+	if len(args) == 0 {
+		return cli.Usage(to.err, "experiment", fmt.Errorf("a subcommand is missing; there is %v", names()))
+	}
+	switch name := args[0]; name {
+	case "-h", "-help", "--help":
+		fmt.Fprint(to.err, usage)
+		return cli.ExitOK
+	case "-version", "--version":
+		fmt.Fprintln(to.out, cli.Version("experiment"))
+		return cli.ExitOK
+	default:
+		command, ok := subcommands()[name]
+		if !ok {
+			return cli.Usage(to.err, "experiment", fmt.Errorf("there is no subcommand %q%s; there is %v", name, nearest.Hint(name, names()), names()))
+		}
+		return command(ctx, args[1:], to)
+	}
+}

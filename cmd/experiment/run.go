@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"slipway/internal/cli"
+	"slipway/internal/study"
+)
+
+const runUsage = `experiment run trains every setting of a study from every seed. What is finished
+is not run again, what was under way goes on: run it again after a crash or Ctrl-C.
+
+  experiment run experiments/dropout.yaml
+  experiment run -quick experiments/*.yaml     # a short form, in a folder of its own
+
+A study FILE is YAML; docs/tutorial-study.md explains it by an example.
+
+Flags:
+`
+
+// names lists the subcommands.
+func names() []string { return slices.Sorted(maps.Keys(subcommands())) }
+
+// runOptions is what the command line of run asks for.
+type runOptions struct {
+	files             []string
+	runs              string
+	quick             bool
+	parallel, threads int
+	dataDir           string
+	tensorBoard       string
+	version           bool
+}
+
+func parseRun(args []string, stderr io.Writer) (*runOptions, error) {
+	o := new(runOptions)
+	flags := cli.NewFlagSet("experiment run", runUsage, stderr)
+	flags.StringVar(&o.runs, "runs", "", "`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
+	flags.BoolVar(&o.quick, "quick", false, "the study's short form: fewer images, epochs and seeds")
+	flags.IntVar(&o.parallel, "parallel", 0, "runs at a time; 0 for what the file says, or one for each core")
+	flags.IntVar(&o.threads, "threads", 0, "threads of each run; 0 for what the file says, or 1")
+	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
+	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files below this `folder`")
+	flags.BoolVar(&o.version, "version", false, "print the version")
+	files, err := cli.ParseOperands(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	o.files = files
+	if o.runs == "" {
+		o.runs = filepath.Join("runs", "studies")
+		if o.quick {
+			o.runs += "-quick"
+		}
+	}
+	switch {
+	case o.version:
+		return o, nil
+	case len(o.files) == 0:
+		return nil, errors.New("a study file is missing, such as experiments/dropout.yaml")
+	case o.parallel < 0:
+		return nil, fmt.Errorf("-parallel %d is negative", o.parallel)
+	case o.threads < 0:
+		return nil, fmt.Errorf("-threads %d is negative", o.threads)
+	}
+	return o, nil
+}
+
+// runStudies is the subcommand run.
+func runStudies(ctx context.Context, args []string, to console) int {
+	o, err := parseRun(args, to.err)
+	if code, done := cli.Parsed("experiment run", err, err == nil && o.version, to.out, to.err); done {
+		return code
+	}
+	// All files are checked before the first run of the first one starts.
+	var files []*study.File
+	for _, path := range o.files {
+		file, err := study.ReadFile(path)
+		if err != nil {
+			return cli.Fail(to.err, "experiment run", err)
+		}
+		if o.quick {
+			file.Shorten()
+		}
+		files = append(files, file)
+	}
+	for _, file := range files {
+		if err := o.runStudy(ctx, file, to); err != nil {
+			return cli.Fail(to.err, "experiment run", err)
+		}
+	}
+	return cli.ExitOK
+}
+
+func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console) error {
+	form := ""
+	if o.quick {
+		form = ", the short form"
+	}
+	fmt.Fprintf(to.out, "study %s%s, into %s\n", file.Name, form, filepath.Join(o.runs, file.Name))
+	reporter := study.NewReporter(to.out, to.terminal, to.rows, to.columns)
+	results, err := study.Execute(ctx, file, study.Options{
+		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, Progress: reporter,
+		Messages: func(line string) { fmt.Fprint(to.out, line) },
+	})
+	reporter.Close()
+	if errors.Is(err, study.ErrInterrupted) {
+		return fmt.Errorf("%w; what was under way is saved.\nGo on with the same command", err)
+	}
+	if err != nil {
+		return err
+	}
+	return study.WriteTable(to.out, study.Summarize(results))
+}

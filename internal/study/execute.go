@@ -1,0 +1,271 @@
+package study
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/internal/atomicfile"
+	"slipway/onnx"
+	"slipway/train"
+)
+
+// Why a run ended, beside the stop rules.
+const (
+	stoppedPruned   = "pruned"
+	stoppedDiverged = "diverged: " // and where
+)
+
+// errPruned ends a run that its study has no more use for.
+var errPruned = errors.New("pruned")
+
+// task is a run on its way.
+type task struct {
+	Run
+	id    string
+	index int // of the run in its study
+	// keepOn, if not nil, is asked after each epoch whether the run goes on.
+	keepOn func(train.Epoch) (bool, error)
+}
+
+// data is what all runs of a study are trained and tested on.
+type data struct{ training, test *dataset.Set }
+
+// observer is told how a run goes, from the run's goroutine. An error stops the run.
+type observer struct {
+	began func(epochs int) error
+	step  func(report train.StepReport)
+	epoch func(epoch train.Epoch) error
+}
+
+// execute trains the run in its folder, from its newest checkpoint if there is one,
+// and writes its files, the result last.
+func (t *task) execute(ctx context.Context, pool string, sets data, threads int, observe observer) (Result, error) {
+	path := filepath.Join(pool, t.id)
+	if err := os.MkdirAll(filepath.Join(path, "checkpoints"), 0o777); err != nil {
+		return Result{}, fmt.Errorf("create run: %w", err)
+	}
+	dir, err := train.OpenRun(path)
+	if err != nil {
+		return Result{}, err
+	}
+	trainer, err := t.begin(dir, sets, threads)
+	if err != nil {
+		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
+	}
+	defer trainer.Close()
+	if err := observe.began(trainer.Progress().Epochs); err != nil {
+		return Result{}, err
+	}
+	stopped, err := t.fit(ctx, dir, trainer, sets, observe)
+	if err != nil {
+		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
+	}
+	result, err := t.finish(ctx, dir, trainer, sets, stopped)
+	if err != nil {
+		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
+	}
+	return result, nil
+}
+
+// begin returns a trainer at the run's start, or at its newest whole checkpoint.
+func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, error) {
+	config := t.Spec.Config
+	config.Threads = threads
+	paths, err := dir.Checkpoints()
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) > 0 {
+		checkpoint, _, _, err := dir.Latest()
+		if err == nil {
+			return train.Resume(checkpoint, sets.training, config)
+		}
+		// None is whole: the run starts again.
+	}
+	if err := dir.WriteConfig(t.Spec.Network, config); err != nil {
+		return nil, err
+	}
+	return train.New(t.Spec.Network, sets.training, config, nil)
+}
+
+// fit trains to the end and says why it ended.
+func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data, observe observer) (string, error) {
+	judged := 0
+	judge := func() error {
+		progress := trainer.Progress()
+		if t.keepOn == nil || progress.EpochStep > 0 || progress.Epochs == judged {
+			return nil
+		}
+		judged = progress.Epochs
+		on, err := t.keepOn(progress.History[len(progress.History)-1])
+		if err == nil && !on {
+			return errPruned
+		}
+		return err
+	}
+	// A run that goes on may have been stopped before its last epoch was judged.
+	err := judge()
+	if err == nil {
+		err = trainer.Fit(ctx, train.Callbacks{
+			Step: func(report train.StepReport) error {
+				observe.step(report)
+				return nil
+			},
+			Epoch: func(epoch *train.Epoch) error {
+				evaluation, err := trainer.Evaluate(ctx, sets.test)
+				if err != nil {
+					return err
+				}
+				epoch.TestAccuracy = &evaluation.Accuracy
+				return observe.epoch(*epoch)
+			},
+			Save: func() error {
+				if _, err := dir.WriteCheckpoint(trainer.Checkpoint()); err != nil {
+					return err
+				}
+				return judge()
+			},
+		})
+	}
+	var diverged *train.DivergedError
+	switch {
+	case errors.Is(err, errPruned):
+		return stoppedPruned, nil
+	case errors.As(err, &diverged):
+		return fmt.Sprintf(stoppedDiverged+"the loss is %v at epoch %d, step %d", diverged.Loss, diverged.Epoch, diverged.Step), nil
+	case err != nil:
+		return "", err
+	}
+	return stopReason(trainer), nil
+}
+
+// stopReason says in a few words which rule ended the run.
+func stopReason(trainer *train.Trainer) string {
+	config, history := trainer.Config(), trainer.Progress().History
+	last := history[len(history)-1]
+	switch {
+	case config.UntilLoss > 0 && last.MeanLoss < config.UntilLoss:
+		return fmt.Sprintf("loss below %v", config.UntilLoss)
+	case len(history) >= config.Epochs:
+		return "epochs"
+	}
+	return trainer.Progress().Finished
+}
+
+// finish evaluates the final weights, and writes the files of a finished run.
+func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data, stopped string) (Result, error) {
+	progress, config := trainer.Progress(), trainer.Config()
+	learned := sets.training
+	if config.ValidationFraction > 0 {
+		var err error
+		if learned, _, err = learned.SplitFraction(config.ValidationFraction, config.Seed); err != nil {
+			return Result{}, err
+		}
+	}
+	training, err := trainer.Evaluate(ctx, learned)
+	if err != nil {
+		return Result{}, err
+	}
+	test, err := trainer.Evaluate(ctx, sets.test)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{
+		ID: t.id, Study: t.Spec.Scope, Setting: t.Setting, Values: t.Values, Seed: t.Seed,
+		Network: t.Spec.Network.Name(), Parameters: t.Spec.Network.ParameterCount(),
+		Config: config, Threads: config.Threads, Stopped: stopped, History: progress.History,
+		TrainAccuracy: training.Accuracy, TrainLoss: training.Loss, TestAccuracy: test.Accuracy, TestLoss: test.Loss,
+		CPU: cpuModel(), Go: runtime.Version(), Dir: dir.Path(),
+	}
+	for _, epoch := range progress.History {
+		result.TrainSeconds += epoch.Seconds
+	}
+	if err := writeFiles(dir, trainer, result, test); err != nil {
+		return Result{}, err
+	}
+	if err := result.Write(dir.Path()); err != nil {
+		return Result{}, err
+	}
+	// What is left of the checkpoints would only take space.
+	if err := os.RemoveAll(filepath.Join(dir.Path(), "checkpoints")); err != nil {
+		return Result{}, fmt.Errorf("remove the checkpoints of a finished run: %w", err)
+	}
+	return result, nil
+}
+
+// writeFiles writes what lies beside a result.
+func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *train.Evaluation) error {
+	weights := trainer.Weights()
+	if err := train.WriteWeights(dir.WeightsPath(), weights); err != nil {
+		return err
+	}
+	table, err := result.History.CSV()
+	if err != nil {
+		return err
+	}
+	model, err := encode(trainer.Network(), weights, result, test)
+	if err != nil {
+		return err
+	}
+	logits := make([]byte, 0, 4*len(test.Logits))
+	if logits, err = binary.Append(logits, binary.LittleEndian, test.Logits); err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{HistoryFile: table, ModelFile: model, LogitsFile: logits} {
+		if err := atomicfile.WriteBytes(filepath.Join(dir.Path(), name), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encode makes the ONNX file of a finished run.
+func encode(network *builder.Network, weights builder.Weights, result Result, test *train.Evaluation) ([]byte, error) {
+	record := onnx.TrainingRecord{
+		DataSet: result.Config.Data, TestAccuracy: test.Accuracy, TestImages: len(test.Logits) / test.Classes,
+		Epochs: len(result.History), Seed: result.Seed,
+	}
+	for class := range test.Classes {
+		record.ClassLabels = append(record.ClassLabels, strconv.Itoa(class))
+	}
+	if n := len(result.History); n > 0 {
+		record.TrainingLoss = result.History[n-1].MeanLoss
+	}
+	var err error
+	if record.PixelScale, record.PixelOffset, err = result.Config.PixelTransform(); err != nil {
+		return nil, err
+	}
+	model, err := onnx.FromNetwork(network, weights, record, onnx.Options{
+		Description: fmt.Sprintf("%s (%s, seed %d), trained by Slipway in a study", network.Name(), result.Setting, result.Seed),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := model.Check(); err != nil {
+		return nil, fmt.Errorf("the exported model: %w", err)
+	}
+	return onnx.Encode(model)
+}
+
+// cpuModel is the processor's name on Linux, and its architecture elsewhere.
+func cpuModel() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}

@@ -1,0 +1,216 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"slipway/train"
+)
+
+// small is the head of studies that train within a second: a network of a few
+// parameters on the first images of the test set.
+const small = `
+data: t10k
+images: 200
+test_images: 100
+networks:
+  tiny:
+  - conv2d: {filters: 2, kernel: 5, stride: 3}
+  - relu
+  - flatten
+  - dropout: {p: 0.1}
+  - dense: {units: 10}
+base: tiny
+`
+
+func readStudy(t *testing.T, name, text string) *File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name+".yaml")
+	if err := os.WriteFile(path, []byte(small+text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// counter notes which runs were trained.
+type counter struct {
+	began, finished, reused int
+	evaluated               []string
+	onEpoch                 func()
+}
+
+func (c *counter) Planned(_ []Run, finished map[int]Result, _ int) { c.reused = len(finished) }
+func (c *counter) Began(int, int)                                  { c.began++ }
+func (c *counter) Step(int, train.StepReport)                      {}
+func (c *counter) Finished(int, Result)                            { c.finished++ }
+func (c *counter) Evaluating(name string, runs int) {
+	c.evaluated = append(c.evaluated, fmt.Sprint(name, runs))
+}
+func (c *counter) Epoch(int, train.Epoch) {
+	if c.onEpoch != nil {
+		c.onEpoch()
+	}
+}
+
+// table is all of the results that must come out the same however they came to be.
+func table(results []Result) string {
+	var text strings.Builder
+	for _, r := range results {
+		fmt.Fprintf(&text, "%s %s %q %d %s %v %v %v %v %v", r.ID, r.Study, r.Setting, r.Seed, r.Stopped, r.TrainAccuracy, r.TrainLoss, r.TestAccuracy, r.TestLoss, r.Values)
+		for _, epoch := range r.History {
+			fmt.Fprintf(&text, " %v", epoch.MeanLoss)
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.Robustness)) {
+			fmt.Fprintf(&text, " %s %v", name, r.Robustness[name])
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
+func execute(t *testing.T, file *File, root string, parallel int) ([]Result, *counter) {
+	t.Helper()
+	count := new(counter)
+	results, err := Execute(t.Context(), file, Options{Root: root, Parallel: parallel, Progress: count})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return results, count
+}
+
+// Several trainers in one process compute what one after the other does, to the
+// last bit of the weights.
+func TestParallelRunsAreThoseOneByOne(t *testing.T) {
+	const text = "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 2}\nseeds: 3\n"
+	one, several := t.TempDir(), t.TempDir()
+	first, _ := execute(t, readStudy(t, "s", text), one, 1)
+	second, count := execute(t, readStudy(t, "s", text), several, 4)
+	if table(first) != table(second) || len(first) != 6 || count.finished != 6 {
+		t.Errorf("one by one:\n%s\nfour at a time:\n%s", table(first), table(second))
+	}
+	for _, result := range first {
+		for _, name := range []string{WeightsFile, ModelFile, LogitsFile} {
+			a, errA := os.ReadFile(filepath.Join(result.Dir, name))
+			b, errB := os.ReadFile(filepath.Join(several, poolFolder, result.ID, name))
+			if err := errors.Join(errA, errB); err != nil {
+				t.Fatal(err)
+			}
+			if string(a) != string(b) {
+				t.Errorf("%s of %s, seed %d, differs", name, result.Setting, result.Seed)
+			}
+		}
+	}
+}
+
+// A run that another study has finished is not trained again, and bears the name of
+// the study that asks.
+func TestStudiesShareRuns(t *testing.T) {
+	root := t.TempDir()
+	execute(t, readStudy(t, "first", "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"), root, 2)
+	results, count := execute(t, readStudy(t, "second", "list:\n- name: plain\n- name: long\n  set: {epochs: 2}\nfixed: {epochs: 1}\nseeds: 3\n"), root, 2)
+	// Seeds 0 and 1 of "plain" are the first study's dropout=0.1.
+	if count.reused != 2 || count.began != 4 || len(results) != 6 {
+		t.Errorf("%d runs were there, %d trained, %d results", count.reused, count.began, len(results))
+	}
+	for i, result := range results {
+		if want := []string{"plain", "long"}[i/3]; result.Setting != want || result.Seed != uint64(i%3) || result.Study != "second" {
+			t.Errorf("result %d is %s of %s, seed %d", i, result.Setting, result.Study, result.Seed)
+		}
+	}
+	_, count = execute(t, readStudy(t, "first", "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"), root, 2)
+	if count.began != 0 || count.reused != 4 {
+		t.Errorf("again: %d runs were there, %d trained", count.reused, count.began)
+	}
+}
+
+// What a study asks to evaluate later is made up for without training.
+func TestRobustnessIsMadeUpFor(t *testing.T) {
+	root := t.TempDir()
+	const text = "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 1}\nseeds: 2\n"
+	before, _ := execute(t, readStudy(t, "s", text), root, 2)
+	after, count := execute(t, readStudy(t, "s", text+"evaluate: {robustness: [contrast, shift]}\n"), root, 2)
+	if count.began != 0 || !slices.Equal(count.evaluated, []string{"contrast4", "shift4"}) {
+		t.Errorf("%d runs trained, evaluated %v", count.began, count.evaluated)
+	}
+	for i, result := range after {
+		if before[i].ID != result.ID || len(result.Robustness) != 2 || len(result.Robustness["shift"]) != 5 {
+			t.Errorf("run %s has %v", result.ID, result.Robustness)
+		}
+	}
+	again, count := execute(t, readStudy(t, "s", text+"evaluate: {robustness: [shift]}\n"), root, 1)
+	if table(again) != table(after) || count.evaluated != nil {
+		t.Errorf("evaluated again: %v", count.evaluated)
+	}
+}
+
+// An interrupted study goes on where it was and comes to the same.
+func TestAnInterruptedStudyGoesOn(t *testing.T) {
+	const text = "grid: {dropout: [0.1, 0.5]}\nfixed: {epochs: 3}\nseeds: 2\n"
+	unbroken, _ := execute(t, readStudy(t, "s", text), t.TempDir(), 2)
+	root := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	epochs := 0
+	_, err := Execute(ctx, readStudy(t, "s", text), Options{Root: root, Parallel: 2, Progress: &counter{onEpoch: func() {
+		if epochs++; epochs == 5 {
+			stop()
+		}
+	}}})
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("the error is %v", err)
+	}
+	resumed, count := execute(t, readStudy(t, "s", text), root, 2)
+	if table(resumed) != table(unbroken) {
+		t.Errorf("after an interruption:\n%s\nunbroken:\n%s", table(resumed), table(unbroken))
+	}
+	if count.began == 4 && count.reused == 0 {
+		t.Log("nothing was finished before the interruption")
+	}
+}
+
+// A run that diverges is a finding, not a failure.
+func TestARunThatDiverges(t *testing.T) {
+	results, _ := execute(t, readStudy(t, "s", "grid: {learning_rate: [1e30]}\nfixed: {optimizer: sgd, epochs: 2}\n"), t.TempDir(), 1)
+	if len(results) != 1 || !strings.HasPrefix(results[0].Stopped, "diverged: the loss is ") {
+		t.Fatalf("%+v", results)
+	}
+}
+
+// A threshold ends a run, and is the reason given.
+func TestUntilLoss(t *testing.T) {
+	results, _ := execute(t, readStudy(t, "s", "grid: {until_loss: [100]}\n"), t.TempDir(), 1)
+	if len(results) != 1 || results[0].Stopped != "loss below 100" || len(results[0].History) != 1 {
+		t.Fatalf("%+v", results)
+	}
+}
+
+func TestTwoSettingsThatAreOneRun(t *testing.T) {
+	file := readStudy(t, "s", "list: [{name: a}, {name: b, set: {l1: 0}}]\n")
+	_, err := Execute(t.Context(), file, Options{Root: t.TempDir(), Progress: new(counter)})
+	if err == nil || !strings.Contains(err.Error(), `"a" and "b" are one and the same`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Only one process works in a folder of studies.
+func TestTheFolderIsLocked(t *testing.T) {
+	root := t.TempDir()
+	file := readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 1}\n")
+	var inner error
+	_, err := Execute(t.Context(), file, Options{Root: root, Progress: &counter{onEpoch: func() {
+		_, inner = Execute(t.Context(), file, Options{Root: root, Progress: new(counter)})
+	}}})
+	if err != nil || inner == nil || !strings.Contains(inner.Error(), "another experiment run is at work") {
+		t.Errorf("%v; meanwhile %v", err, inner)
+	}
+}

@@ -1,0 +1,96 @@
+package study
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"slipway/dataset"
+)
+
+// idLength is the number of hexadecimal digits of a run's ID: 64 bits, which no
+// two of a billion runs share by chance more often than once in thirty.
+const idLength = 16
+
+// dataKey is the sha256 of a set's shape, images and labels.
+func dataKey(set *dataset.Set) string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", set.Len(), set.Channels, set.Height, set.Width, set.Classes)
+	sum.Write(set.Images)
+	sum.Write(set.Labels)
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// id returns the run's content address. A setting that is zero counts as absent, so
+// that a configuration keeps its address when others become possible.
+//
+// What a finished run is evaluated on beside the test set is no part of it: that can
+// be made up for.
+func (s Spec) id(training, test string) (string, error) {
+	config := s.Config
+	// Names of sets and what is kept on the way do not change what comes out.
+	config.Data, config.CheckpointEvery, config.KeepCheckpoints = "", 0, 0
+	sum := sha256.New()
+	for _, part := range []any{s.Network, config, training, test, s.Scope} {
+		raw, err := json.Marshal(part)
+		if err != nil {
+			return "", fmt.Errorf("run's address: %w", err)
+		}
+		var tree any
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.UseNumber() // a seed may have more digits than a float64
+		if err := decoder.Decode(&tree); err != nil {
+			return "", fmt.Errorf("run's address: %w", err)
+		}
+		// Go writes the keys of maps in order.
+		if raw, err = json.Marshal(withoutZeros(tree)); err != nil {
+			return "", fmt.Errorf("run's address: %w", err)
+		}
+		_, _ = io.WriteString(sum, string(raw)+"\n")
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:idLength], nil
+}
+
+// withoutZeros drops members of objects that are zero or empty.
+func withoutZeros(tree any) any {
+	object, ok := tree.(map[string]any)
+	if !ok {
+		if items, ok := tree.([]any); ok {
+			for i := range items {
+				items[i] = withoutZeros(items[i])
+			}
+		}
+		return tree
+	}
+	for key, member := range object {
+		object[key] = withoutZeros(member)
+		switch m := object[key].(type) {
+		case nil:
+			delete(object, key)
+		case bool:
+			if !m {
+				delete(object, key)
+			}
+		case json.Number:
+			if m == "0" {
+				delete(object, key)
+			}
+		case string:
+			if m == "" {
+				delete(object, key)
+			}
+		case []any:
+			if len(m) == 0 {
+				delete(object, key)
+			}
+		case map[string]any:
+			if len(m) == 0 {
+				delete(object, key)
+			}
+		}
+	}
+	return object
+}

@@ -1,0 +1,352 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/gofrs/flock"
+
+	"slipway/dataset"
+	"slipway/train"
+)
+
+// poolFolder is the folder of all runs, beside those of the studies.
+const poolFolder = "pool"
+
+// Options are what a study's execution may be told.
+type Options struct {
+	// Root is the folder of all studies. The short form of a study needs another
+	// one than the full form.
+	Root string
+	// Parallel and Threads are used instead of the file's if they are not 0.
+	Parallel, Threads int
+	// DataDir is a folder with MNIST's training files.
+	DataDir string
+	// TensorBoard is a folder for event files, one folder a run; none if empty.
+	TensorBoard string
+	// Progress is told how it goes.
+	Progress Progress
+	// Messages takes a line when data is brought.
+	Messages func(string)
+}
+
+// Progress is told how a study goes. Its methods are called from several
+// goroutines, one at a time.
+type Progress interface {
+	// Planned says which runs there are so far, which of them are finished already,
+	// and how many there will be: a search plans on the way.
+	Planned(runs []Run, finished map[int]Result, total int)
+	// Began says that a run starts, with so many epochs done before.
+	Began(index int, epochs int)
+	// Step and Epoch report what each step and epoch came to.
+	Step(index int, report train.StepReport)
+	Epoch(index int, epoch train.Epoch)
+	// Finished gives the result of a run.
+	Finished(index int, result Result)
+	// Evaluating says that so many finished runs are evaluated on images that are
+	// damaged in some way.
+	Evaluating(corruption string, runs int)
+}
+
+// ErrInterrupted is returned by Execute when its context ended. Every run under
+// way is saved.
+var ErrInterrupted = errors.New("the study was interrupted")
+
+// Execute trains what the study has not trained yet and returns all its results,
+// in the order of settings and seeds. A run that any study of the folder has
+// finished is not run again; one that was under way goes on.
+func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
+	e, err := newExecution(ctx, f, options)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	if f.Search != nil {
+		err = e.search(ctx)
+	} else {
+		err = e.all(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := e.robustness(ctx); err != nil {
+		return nil, err
+	}
+	return Read(e.dir)
+}
+
+// all trains the runs that the file lists.
+func (e *execution) all(ctx context.Context) error {
+	runs, err := e.file.Runs()
+	if err != nil {
+		return err
+	}
+	if err := e.plan(runs); err != nil {
+		return err
+	}
+	return e.runAll(ctx, e.tasks)
+}
+
+// execution is a study at work.
+type execution struct {
+	file     *File
+	options  Options
+	dir      string // of the study
+	poolDir  string
+	sets     data
+	keys     struct{ training, test string }
+	parallel int
+	threads  int
+	lock     *flock.Flock
+	planned  Plan
+	tasks    []*task
+	results  map[string]Result // of finished runs, by ID
+
+	mutex sync.Mutex // guards options.Progress and results
+}
+
+func newExecution(ctx context.Context, f *File, options Options) (*execution, error) {
+	e := &execution{
+		file: f, options: options, dir: filepath.Join(options.Root, f.Name), poolDir: filepath.Join(options.Root, poolFolder),
+		threads: f.Threads, parallel: f.Parallel, results: make(map[string]Result),
+	}
+	if f.Name == poolFolder {
+		return nil, fmt.Errorf("%s: a study may not be called %q; the runs' folder is", f.Path, poolFolder)
+	}
+	if options.Threads > 0 {
+		e.threads = options.Threads
+	}
+	if options.Parallel > 0 {
+		e.parallel = options.Parallel
+	}
+	if e.parallel == 0 {
+		e.parallel = max(1, runtime.GOMAXPROCS(0)/e.threads)
+	}
+	if err := e.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{e.dir, e.poolDir} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return nil, fmt.Errorf("create study: %w", err)
+		}
+	}
+	// Figures of the short form answer nothing, and must not pass for those that do.
+	if plan, err := ReadPlan(e.dir); err == nil && plan.Quick != f.quick {
+		return nil, fmt.Errorf("%s holds the %s of the study; give another folder with -runs for the %s", e.dir, formName(plan.Quick), formName(f.quick))
+	}
+	e.lock = flock.New(filepath.Join(options.Root, ".lock"))
+	locked, err := e.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the studies of %s: %w", options.Root, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("another experiment run is at work in %s; wait for it, or give another folder with -runs", options.Root)
+	}
+	return e, nil
+}
+
+func formName(quick bool) string {
+	if quick {
+		return "short form"
+	}
+	return "full form"
+}
+
+func (e *execution) close() {
+	// The lock ends with the process in any case.
+	_ = e.lock.Unlock()
+}
+
+// open opens the data sets, once for all runs.
+func (e *execution) open(ctx context.Context) error {
+	training, err := e.openSet(ctx, e.file.Data, dataset.Options{DataDir: e.options.DataDir, Part: dataset.Train}, e.file.Images)
+	if err != nil {
+		return err
+	}
+	test, err := e.openSet(ctx, e.file.Test, dataset.Options{Part: dataset.Test}, e.file.TestImages)
+	if err != nil {
+		return err
+	}
+	e.sets = data{training, test}
+	e.keys.training, e.keys.test = dataKey(training), dataKey(test)
+	return nil
+}
+
+func (e *execution) openSet(ctx context.Context, name string, options dataset.Options, images int) (*dataset.Set, error) {
+	if e.options.Messages != nil {
+		options.Messages = lineWriter(e.options.Messages)
+	}
+	set, err := dataset.Open(ctx, name, options)
+	if err != nil {
+		return nil, err
+	}
+	if images == 0 || images >= set.Len() {
+		return set, nil
+	}
+	first := make([]int, images)
+	for i := range first {
+		first[i] = i
+	}
+	return set.Subset(first)
+}
+
+// lineWriter hands what is written to a function.
+type lineWriter func(string)
+
+func (w lineWriter) Write(text []byte) (int, error) {
+	w(string(text))
+	return len(text), nil
+}
+
+// add gives a run its address, and a place in the plan.
+func (e *execution) add(run Run) (*task, error) {
+	id, err := run.Spec.id(e.keys.training, e.keys.test)
+	if err != nil {
+		return nil, err
+	}
+	t := &task{Run: run, id: id, index: len(e.tasks)}
+	e.tasks = append(e.tasks, t)
+	e.planned.Runs = append(e.planned.Runs, PlannedRun{ID: id, Setting: run.Setting, Values: run.Values, Seed: run.Seed})
+	return t, nil
+}
+
+// plan writes which runs the study has, and finds those that are finished.
+func (e *execution) plan(runs []Run) error {
+	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick}
+	settings := make(map[string]string)
+	for _, run := range runs {
+		t, err := e.add(run)
+		if err != nil {
+			return err
+		}
+		if other, twice := settings[t.id]; twice {
+			return fmt.Errorf("%s: the settings %q and %q are one and the same run; remove one of them", e.file.Path, other, run.Setting)
+		}
+		settings[t.id] = run.Setting
+		if err := e.find(t); err != nil {
+			return err
+		}
+	}
+	e.announce()
+	return e.planned.Write(e.dir)
+}
+
+// find looks whether the run is finished.
+func (e *execution) find(t *task) error {
+	result, err := ReadResult(filepath.Join(e.poolDir, t.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.results[t.id] = result
+	return nil
+}
+
+// announce tells which runs there are by now.
+func (e *execution) announce() {
+	var runs []Run
+	finished := make(map[int]Result)
+	for i, t := range e.tasks {
+		runs = append(runs, t.Run)
+		if result, ok := e.results[t.id]; ok {
+			finished[i] = result
+		}
+	}
+	total := len(runs)
+	if e.file.Search != nil {
+		total = e.file.Search.Trials
+	}
+	e.options.Progress.Planned(runs, finished, total)
+}
+
+// runAll executes the tasks that are not finished, several at a time. On the first
+// error the others are stopped, and saved.
+func (e *execution) runAll(ctx context.Context, tasks []*task) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var pending []*task
+	for _, t := range tasks {
+		if _, done := e.results[t.id]; !done {
+			pending = append(pending, t)
+		}
+	}
+	queue := make(chan *task)
+	failures := make(chan error, e.parallel)
+	var workers sync.WaitGroup
+	for range e.parallel {
+		workers.Go(func() {
+			for t := range queue {
+				if err := e.run(ctx, t); err != nil {
+					failures <- err
+					stop()
+					return
+				}
+			}
+		})
+	}
+dealing:
+	for _, t := range pending {
+		select {
+		case queue <- t:
+		case <-ctx.Done():
+			break dealing
+		}
+	}
+	close(queue)
+	workers.Wait()
+	close(failures)
+	var failed error
+	interrupted := ctx.Err() != nil
+	for err := range failures {
+		if errors.Is(err, train.ErrInterrupted) || errors.Is(err, context.Canceled) {
+			interrupted = true
+			continue
+		}
+		failed = errors.Join(failed, err)
+	}
+	if failed == nil && interrupted {
+		return ErrInterrupted
+	}
+	return failed
+}
+
+// run executes one task and records its result.
+func (e *execution) run(ctx context.Context, t *task) (err error) {
+	report := func(tell func(Progress)) {
+		e.mutex.Lock()
+		defer e.mutex.Unlock()
+		tell(e.options.Progress)
+	}
+	curves := new(curves)
+	defer func() { err = errors.Join(err, curves.close()) }()
+	result, err := t.execute(ctx, e.poolDir, e.sets, e.threads, observer{
+		began: func(epochs int) error {
+			report(func(p Progress) { p.Began(t.index, epochs) })
+			if e.options.TensorBoard == "" {
+				return nil
+			}
+			return curves.open(filepath.Join(e.options.TensorBoard, e.file.Name), t, epochs)
+		},
+		step: func(step train.StepReport) { report(func(p Progress) { p.Step(t.index, step) }) },
+		epoch: func(epoch train.Epoch) error {
+			report(func(p Progress) { p.Epoch(t.index, epoch) })
+			return curves.epoch(epoch)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	report(func(p Progress) {
+		e.results[t.id] = result
+		p.Finished(t.index, result)
+	})
+	return nil
+}

@@ -1,0 +1,113 @@
+package study
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const searchText = `
+fixed: {validation_fraction: 0.25}
+search:
+  trials: 12
+  together: 2
+  space:
+    learning_rate: {log: [0.00001, 0.1]}
+    dropout: {uniform: [0, 0.8]}
+    epochs: {int: [1, 3]}
+    optimizer: {choice: [adam, sgd]}
+`
+
+// A search comes to the same trials whenever it is run, on any number of threads,
+// and after it was stopped at any place.
+func TestASearchIsReproducible(t *testing.T) {
+	first, count := execute(t, readStudy(t, "s", searchText), t.TempDir(), 1)
+	if len(first) != 12 || count.finished != 12 {
+		t.Fatalf("%d results of %d runs", len(first), count.finished)
+	}
+	pruned := 0
+	for _, r := range first {
+		if r.Stopped == stoppedPruned {
+			pruned++
+		}
+	}
+	if pruned == 0 {
+		t.Error("no trial was pruned")
+	}
+	second, _ := execute(t, readStudy(t, "s", searchText), t.TempDir(), 3)
+	if table(first) != table(second) {
+		t.Errorf("once:\n%s\nthe other time:\n%s", table(first), table(second))
+	}
+
+	root := t.TempDir()
+	for _, stopAfter := range []int{3, 7, 4} {
+		ctx, stop := context.WithCancel(t.Context())
+		epochs := 0
+		_, err := Execute(ctx, readStudy(t, "s", searchText), Options{Root: root, Progress: &counter{onEpoch: func() {
+			if epochs++; epochs == stopAfter {
+				stop()
+			}
+		}}})
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("stopped after %d epochs: %v", stopAfter, err)
+		}
+	}
+	third, count := execute(t, readStudy(t, "s", searchText), root, 2)
+	if table(first) != table(third) {
+		t.Errorf("unbroken:\n%s\nstopped three times:\n%s", table(first), table(third))
+	}
+	if count.began == 12 {
+		t.Error("the trials before the stop were trained again")
+	}
+
+	// More trials go on from those that there are.
+	more, count := execute(t, readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 14", 1)), root, 2)
+	if len(more) != 14 || count.began != 2 || table(more[:12]) != table(first) {
+		t.Errorf("14 trials: %d results, %d trained", len(more), count.began)
+	}
+}
+
+// The test set has no say: what the search proposes is the same whatever the test
+// images are.
+func TestTheTestSetHasNoSay(t *testing.T) {
+	settings := func(text string) (names []string) {
+		results, _ := execute(t, readStudy(t, "s", text), t.TempDir(), 2)
+		for _, r := range results {
+			names = append(names, r.Setting+" "+r.Stopped)
+		}
+		return names
+	}
+	a := settings(searchText)
+	path := filepath.Join(t.TempDir(), "s.yaml")
+	if err := os.WriteFile(path, []byte(strings.Replace(small, "test_images: 100", "test_images: 10", 1)+searchText), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, _ := execute(t, file, t.TempDir(), 2)
+	for i, r := range results {
+		if got := r.Setting + " " + r.Stopped; got != a[i] {
+			t.Errorf("trial %d is %s with one test set and %s with another", i, a[i], got)
+		}
+	}
+}
+
+func TestADamagedSearchStorage(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "s"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, "s", StorageFile)
+	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Execute(t.Context(), readStudy(t, "s", searchText), Options{Root: root, Progress: new(counter)})
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("%v", err)
+	}
+}

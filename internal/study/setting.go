@@ -1,0 +1,216 @@
+package study
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"slipway/builder"
+	"slipway/internal/nearest"
+	"slipway/train"
+)
+
+// Keys of a setting that are no field of train.Config.
+const (
+	keyBase    = "base"
+	keyDropout = "dropout"
+)
+
+// settings lists what a run's configuration may be given, each by its path in
+// train.Config's JSON, and by the short names of that which is often varied.
+func settings() map[string]string {
+	paths := make(map[string]string)
+	collect(reflect.TypeFor[train.Config](), "", paths)
+	// The study decides on these.
+	for _, path := range []string{"data", "seed", "checkpoint_every", "keep_checkpoints"} {
+		delete(paths, path)
+	}
+	for path := range maps.Clone(paths) {
+		if short, ok := strings.CutPrefix(path, "optimizer."); ok && short != "name" {
+			paths[short] = path
+		}
+		if short, ok := strings.CutPrefix(path, "parameter_penalty."); ok {
+			paths[short] = path
+		}
+	}
+	paths["optimizer"] = "optimizer.name"
+	return paths
+}
+
+// collect adds the paths of a struct's fields. That of a map ends in a dot: a key
+// of its own follows.
+func collect(t reflect.Type, prefix string, paths map[string]string) {
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if name == "-" || name == "" {
+			continue
+		}
+		field := t.Field(i).Type
+		if field.Kind() == reflect.Pointer {
+			field = field.Elem()
+		}
+		switch path := prefix + name; field.Kind() {
+		case reflect.Struct:
+			collect(field, path+".", paths)
+		case reflect.Map:
+			paths[path+"."] = path + "."
+		default:
+			paths[path] = path
+		}
+	}
+}
+
+// settingPath returns the path of a key in train.Config's JSON.
+func settingPath(key string) (string, error) {
+	known := settings()
+	if path, ok := known[key]; ok && !strings.HasSuffix(path, ".") {
+		return path, nil
+	}
+	for path := range known {
+		if strings.HasSuffix(path, ".") && strings.HasPrefix(key, path) {
+			return key, nil
+		}
+	}
+	names := append(slices.Collect(maps.Keys(known)), keyBase, keyDropout)
+	slices.Sort(names)
+	return "", fmt.Errorf("there is no setting %q%s; there are %s", key, nearest.Hint(key, names), strings.Join(names, ", "))
+}
+
+// Spec is everything that decides a run, but for the data.
+type Spec struct {
+	Network *builder.Network
+	Config  train.Config
+	// Scope is the study whose other runs have a say in when this one ends, as in a
+	// search with pruning; empty for a run that any study may share.
+	Scope string
+}
+
+// spec makes a run of the file's fixed settings and those given, the later before
+// the earlier. Its error is a *PlaceError.
+func (f *File) spec(seed uint64, given ...value) (Spec, error) {
+	base := value{keyBase, f.Base, 0}
+	var dropout *value
+	var rest []value
+	for _, v := range append(slices.Clone(f.Fixed), given...) {
+		switch v.key {
+		case keyBase:
+			base = v
+		case keyDropout:
+			dropout = &v
+		default:
+			rest = append(rest, v)
+		}
+	}
+	network, err := f.baseNetwork(base, dropout)
+	if err != nil {
+		return Spec{}, err
+	}
+	if base.value == baseE2 {
+		rest = append([]value{{"l1", 0.001, 0}, {"l2", 0.001, 0}}, rest...)
+	}
+	config, err := f.config(rest, seed)
+	if err != nil {
+		return Spec{}, err
+	}
+	if config.UntilLoss > 0 && config.Epochs == 0 {
+		config.Epochs = 100
+	}
+	config, err = config.WithDefaults(network)
+	if err != nil {
+		line := 0
+		if len(given) > 0 {
+			line = given[len(given)-1].line
+		}
+		return Spec{}, &PlaceError{Line: line, Err: err}
+	}
+	if f.quick {
+		config.Epochs = min(config.Epochs, f.Quick.Epochs)
+	}
+	return Spec{Network: network, Config: config}, nil
+}
+
+func (f *File) baseNetwork(base value, dropout *value) (*builder.Network, error) {
+	name, ok := base.value.(string)
+	if !ok {
+		return nil, &PlaceError{Line: base.line, Err: fmt.Errorf("base %v is not a name", base.value)}
+	}
+	var p *float64
+	line := base.line
+	if dropout != nil {
+		number, ok := dropout.value.(float64)
+		if !ok {
+			return nil, &PlaceError{Line: dropout.line, Err: fmt.Errorf("dropout %v is not a number", dropout.value)}
+		}
+		p, line = &number, dropout.line
+	}
+	network, err := f.network(name, p)
+	if err != nil {
+		return nil, &PlaceError{Line: line, Err: err}
+	}
+	return network, nil
+}
+
+// config sets each value in train.Config by its path.
+func (f *File) config(values []value, seed uint64) (train.Config, error) {
+	config := train.Config{}
+	for _, v := range values {
+		path, err := settingPath(v.key)
+		if err != nil {
+			return config, &PlaceError{Line: v.line, Err: err}
+		}
+		if err := setPath(&config, path, v.value); err != nil {
+			return config, &PlaceError{Line: v.line, Err: fmt.Errorf("%s: %w", v.key, err)}
+		}
+	}
+	config.Data, config.Seed = f.Data, seed
+	if f.Images > 0 {
+		config.Data = fmt.Sprintf("the first %d of %s", f.Images, f.Data)
+	}
+	// A run under way loses at most an epoch; the one before is kept in case that
+	// the newest is damaged.
+	config.CheckpointEvery, config.KeepCheckpoints = 1, 2
+	return config, nil
+}
+
+// setPath sets one field of the configuration, by way of its JSON.
+func setPath(config *train.Config, path string, v any) error {
+	raw, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		return err
+	}
+	parts := strings.Split(path, ".")
+	inner := tree
+	for _, part := range parts[:len(parts)-1] {
+		next, ok := inner[part].(map[string]any)
+		if !ok {
+			next = make(map[string]any)
+			inner[part] = next
+		}
+		inner = next
+	}
+	inner[parts[len(parts)-1]] = v
+	if raw, err = json.Marshal(tree); err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	var set train.Config
+	if err := decoder.Decode(&set); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return fmt.Errorf("%v is a %s; it needs to be of type %s", v, kind.Value, kind.Type)
+		}
+		return err
+	}
+	*config = set
+	return nil
+}
