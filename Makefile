@@ -42,9 +42,11 @@ train-e1: build ## train the first experiment into runs/e1
 train-e2: build ## train the second experiment into runs/e2, until its loss is below 0.38
 	bin/train -experiment e2 -until-loss 0.38 $(epochs) $(TRAIN_FLAGS)
 
-experiments: build ## run all studies of experiments/ (QUICK=1: their short form), going on where they stopped; print the time
+experiments: build ## run all studies of experiments/ (QUICK=1: their short form), going on where they stopped, and report; print the time
 	@began=$$SECONDS; \
 	bin/experiment run $(if $(QUICK),-quick) experiments/*.yaml && \
+	bin/experiment report $(if $(QUICK),-quick) experiments/*.yaml && \
+	$(if $(QUICK),,bin/experiment insights &&) \
 	echo "all studies took $$((SECONDS - began)) s"
 
 export: build setup ## export the runs to graphs/ and cross-validate them

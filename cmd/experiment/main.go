@@ -20,6 +20,8 @@ import (
 const usage = `experiment answers a question by many training runs.
 
   experiment run experiments/dropout.yaml    # train every setting from every seed, and go on where it stopped
+  experiment report experiments/dropout.yaml # say what it came to: experiments/dropout/report.html
+  experiment insights                        # say what all of them came to: docs/insights.md
 
 Each subcommand has -h.
 `
@@ -37,7 +39,7 @@ type subcommand func(ctx context.Context, args []string, to console) int
 
 // subcommands is the list of all.
 func subcommands() map[string]subcommand {
-	return map[string]subcommand{"run": runStudies}
+	return map[string]subcommand{"run": runStudies, "report": reportStudies, "insights": writeInsights}
 }
 
 func main() {

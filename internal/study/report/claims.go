@@ -12,6 +12,7 @@ import (
 
 // The studies and settings that the claims are about.
 const (
+	dropoutStudy   = "dropout"
 	untilLossStudy = "until-loss"
 	e1e2Study      = "e1-e2"
 	settingE1      = "E1"
@@ -56,12 +57,17 @@ func notebookClaims(studies []committed) ([]claim, error) {
 		return nil
 	}
 	e1e2, until := find(e1e2Study), find(untilLossStudy)
+	// E1 is also the study of dropout's first setting; E2 less its penalties the last.
+	e1, with, without := e1e2, settingE1, settingE2
+	if e1 == nil {
+		e1, with, without = find(dropoutStudy), "dropout=0", "dropout=0.5"
+	}
 	var claims []claim
 	for _, make := range []func() (claim, error){
 		func() (claim, error) {
-			return claimRun("E1 reaches 98.58 % in 10 epochs", notebookE1Accuracy, e1e2, settingE1)
+			return claimRun("E1 reaches 98.58 % in 10 epochs", notebookE1Accuracy, e1, with)
 		},
-		func() (claim, error) { return claimOverfit(e1e2) },
+		func() (claim, error) { return claimOverfit(e1, with, without) },
 		func() (claim, error) {
 			return claimDifference("E2 generalises better than E1", "E2's test accuracy is higher than E1's", "test_accuracy", e1e2), nil
 		},
@@ -149,25 +155,25 @@ func claimRun(text string, accuracy float64, s *committed, setting string) (clai
 
 // claimOverfit: a gap alone every network has that learns; that it shrinks when the
 // network is held back makes it overfitting.
-func claimOverfit(s *committed) (claim, error) {
+func claimOverfit(s *committed, e1, heldBack string) (claim, error) {
 	text := "E1 overfits"
-	rule := "E1's gap between training and test accuracy is above 0 (its 95 % interval over seeds), and E2's is smaller"
+	rule := "E1's gap between training and test accuracy is above 0 (its 95 % interval over seeds), and that of E2, or of E1 with dropout 0.5, is smaller"
 	if s == nil {
 		return notRun(text, rule, e1e2Study), nil
 	}
-	e1 := s.settings.where("setting", settingE1)
-	mean, ok := e1.one("gap_mean")
-	low, okLow := e1.one("gap_low")
-	high, okHigh := e1.one("gap_high")
+	row := s.settings.where("setting", e1)
+	mean, ok := row.one("gap_mean")
+	low, okLow := row.one("gap_low")
+	high, okHigh := row.one("gap_high")
 	if !ok || !okLow || !okHigh {
 		return claim{text, rule, undecided, "study " + s.Study + " has no gap of E1"}, nil
 	}
-	numbers := fmt.Sprintf("E1's gap %.2f points (%.2f … %.2f)", 100*mean, 100*low, 100*high)
-	difference, ok := readDifference(s, "gap")
+	numbers := fmt.Sprintf("study %s, gap of %s: %.2f points (%.2f … %.2f)", s.Study, e1, 100*mean, 100*low, 100*high)
+	difference, ok := readDifference(s, "gap", heldBack, e1)
 	if !ok {
-		return claim{text, rule, undecided, numbers + "; not compared with E2's"}, nil
+		return claim{text, rule, undecided, numbers + "; not compared with that of " + heldBack}, nil
 	}
-	c := claim{text, rule, undecided, numbers + "; E2's less E1's " + difference.text(metrics()[1])}
+	c := claim{text, rule, undecided, numbers + fmt.Sprintf("; that of %s less it: ", heldBack) + difference.text(metrics()[1])}
 	switch {
 	case high <= 0 || difference.significant && difference.value > 0:
 		c.verdict = refuted
@@ -177,7 +183,7 @@ func claimOverfit(s *committed) (claim, error) {
 	return c, nil
 }
 
-// difference is a row of a report's comparisons: E2 less E1.
+// difference is a row of a report's comparisons: a setting less the reference.
 type difference struct {
 	value, low, high, p float64
 	pairs               string
@@ -185,8 +191,8 @@ type difference struct {
 	images              *statistics.Interval
 }
 
-func readDifference(s *committed, key string) (difference, bool) {
-	row := s.comparisons.where("metric", key).where("setting", settingE2).where("reference", settingE1)
+func readDifference(s *committed, key, setting, reference string) (difference, bool) {
+	row := s.comparisons.where("metric", key).where("setting", setting).where("reference", reference)
 	var d difference
 	for name, into := range map[string]*float64{"difference": &d.value, "low": &d.low, "high": &d.high, "p_holm": &d.p} {
 		x, ok := row.one(name)
@@ -223,7 +229,7 @@ func claimDifference(text, rule, key string, s *committed) claim {
 			m = candidate
 		}
 	}
-	d, ok := readDifference(s, key)
+	d, ok := readDifference(s, key, settingE2, settingE1)
 	if !ok {
 		return claim{text, rule, undecided, "not measured in study " + s.Study}
 	}

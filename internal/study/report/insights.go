@@ -23,20 +23,16 @@ type committed struct {
 }
 
 // Insights reads the reports in the folder of the studies and says, in Markdown, what
-// was asked, what was found, and what became of the notebook's claims. peer is the
-// history of the same experiment in PyTorch, docs/e2/pytorch.csv. link is the path from
-// the document to the folder.
-func Insights(folder, peer, link string) ([]byte, error) {
+// what was asked, what was found, and what became of the notebook's claims. histories is the
+// folder with E2's histories of one seed in PyTorch and in Slipway, docs/e2. link is the
+// path from the document to the folder of the studies.
+func Insights(folder, histories, link string) ([]byte, error) {
 	studies, err := readCommitted(folder)
 	if err != nil {
 		return nil, err
 	}
 	if len(studies) == 0 {
 		return nil, fmt.Errorf("%s has no report; experiment report writes them", folder)
-	}
-	pytorch, err := readTable(peer)
-	if err != nil {
-		return nil, err
 	}
 	claims, err := notebookClaims(studies)
 	if err != nil {
@@ -53,7 +49,7 @@ a difference is called one if its p-value, two-sided and corrected by Holm withi
 
 `)
 	writeClaims(&out, claims)
-	if err := writeEpochs(&out, studies, pytorch); err != nil {
+	if err := writeEpochs(&out, studies, histories); err != nil {
 		return nil, err
 	}
 	for _, s := range studies {
@@ -88,7 +84,7 @@ func readCommitted(folder string) ([]committed, error) {
 		studies = append(studies, s)
 	}
 	rank := func(s committed) int {
-		order := []string{"dropout", "penalties", untilLossStudy, e1e2Study, "pixels", "search"}
+		order := []string{dropoutStudy, "penalties", untilLossStudy, e1e2Study, "pixels", "search"}
 		if i := slices.Index(order, s.Study); i >= 0 {
 			return i
 		}

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// notebookPeer is E2's history in PyTorch, committed.
-var notebookPeer = filepath.Join("..", "..", "..", "docs", "e2", "pytorch.csv")
+// e2Histories is the folder with E2's histories in PyTorch and in Slipway, committed.
+var e2Histories = filepath.Join("..", "..", "..", "docs", "e2")
 
 // checkInsights reads the report of really trained runs as if they were E1 and E2.
 func checkInsights(t *testing.T, s *Study) {
 	folder := t.TempDir()
-	if _, err := Insights(folder, notebookPeer, "x"); err == nil {
+	if _, err := Insights(folder, e2Histories, "x"); err == nil {
 		t.Error("insights without any report")
 	}
 	renamed := *s
@@ -31,11 +31,11 @@ func checkInsights(t *testing.T, s *Study) {
 	if err := renamed.Write(filepath.Join(folder, e1e2Study)); err != nil {
 		t.Fatal(err)
 	}
-	text, err := Insights(folder, notebookPeer, "../experiments")
+	text, err := Insights(folder, e2Histories, "../experiments")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Insights(folder, notebookPeer, "../experiments")
+	again, err := Insights(folder, e2Histories, "../experiments")
 	if err != nil || !bytes.Equal(text, again) {
 		t.Errorf("the same reports give other bytes (%v)", err)
 	}
@@ -64,7 +64,7 @@ func checkInsights(t *testing.T, s *Study) {
 	if err := renamed.Write(filepath.Join(folder, e1e2Study)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Insights(folder, notebookPeer, "x"); err == nil || !strings.Contains(err.Error(), "short form") {
+	if _, err := Insights(folder, e2Histories, "x"); err == nil || !strings.Contains(err.Error(), "short form") {
 		t.Errorf("a report of the short form: %v", err)
 	}
 	if err := os.Remove(filepath.Join(folder, e1e2Study, SummaryFile)); err != nil {
@@ -73,7 +73,7 @@ func checkInsights(t *testing.T, s *Study) {
 	if err := os.WriteFile(filepath.Join(folder, e1e2Study, SummaryFile), []byte("{"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Insights(folder, notebookPeer, "x"); err == nil || !strings.Contains(err.Error(), SummaryFile) {
+	if _, err := Insights(folder, e2Histories, "x"); err == nil || !strings.Contains(err.Error(), SummaryFile) {
 		t.Errorf("a damaged summary: %v", err)
 	}
 }
@@ -146,9 +146,9 @@ func TestRulesOfTheClaims(t *testing.T) {
 		{"worse", claimDifference("", "", "test_accuracy", comparison("test_accuracy", "-0.002", "0.01")).verdict, refuted},
 		{"not distinguishable", claimDifference("", "", "test_accuracy", comparison("test_accuracy", "0.002", "0.06")).verdict, undecided},
 		{"not measured", claimDifference("", "", "test_accuracy", comparison("gap", "0.002", "0.06")).verdict, undecided},
-		{"a gap that E2 closes", verdictOf(claimOverfit(comparison("gap", "-0.004", "0.001"))), confirmed},
-		{"a gap that E2 widens", verdictOf(claimOverfit(comparison("gap", "0.004", "0.001"))), refuted},
-		{"a gap that E2 has too", verdictOf(claimOverfit(comparison("gap", "-0.001", "0.2"))), undecided},
+		{"a gap that E2 closes", verdictOf(claimOverfit(comparison("gap", "-0.004", "0.001"), settingE1, settingE2)), confirmed},
+		{"a gap that E2 widens", verdictOf(claimOverfit(comparison("gap", "0.004", "0.001"), settingE1, settingE2)), refuted},
+		{"a gap that E2 has too", verdictOf(claimOverfit(comparison("gap", "-0.001", "0.2"), settingE1, settingE2)), undecided},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %s, want %s", c.what, c.got, c.want)
@@ -156,8 +156,24 @@ func TestRulesOfTheClaims(t *testing.T) {
 	}
 }
 
+// The insights in the repository are those of the reports beside them.
+func TestCommittedInsights(t *testing.T) {
+	root := filepath.Join("..", "..", "..")
+	want, err := Insights(filepath.Join(root, "experiments"), e2Histories, "../experiments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(root, "docs", "insights.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("docs/insights.md is not what experiments/ gives; run: experiment insights")
+	}
+}
+
 func TestPyTorchCrossesWhereItsHistorySays(t *testing.T) {
-	pytorch, err := readTable(notebookPeer)
+	pytorch, err := readTable(filepath.Join(e2Histories, "pytorch.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/dataset"
+	"slipway/internal/cli"
+	"slipway/internal/study"
+	"slipway/internal/study/report"
+)
+
+const reportUsage = `experiment report says what a study came to: report.html, which needs no other file,
+report.md, and beside every figure the CSV file that it was drawn from.
+
+  experiment report experiments/dropout.yaml            # into experiments/dropout/
+  experiment report -quick experiments/dropout.yaml     # of the short form, into its own folder
+  experiment report runs/studies/dropout -o /tmp/dropout
+
+STUDY is a study's file, or the folder that experiment run made of it. Runs that are
+not finished are left out, and the report says so.
+
+Flags:
+`
+
+// reportOptions is what the command line of report asks for.
+type reportOptions struct {
+	studies []string
+	runs    string
+	output  string
+	test    string
+	unseen  string
+	quick   bool
+	version bool
+}
+
+func parseReport(args []string, to console) (*reportOptions, error) {
+	o := new(reportOptions)
+	flags := cli.NewFlagSet("experiment report", reportUsage, to.err)
+	flags.StringVar(&o.runs, "runs", "", "`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
+	flags.StringVar(&o.output, "o", "", "`folder` of the report (beside the study's file and named like it; report/ in a study's folder)")
+	flags.StringVar(&o.test, "test", "", "the test set of the study, where its folder is given (t10k)")
+	flags.StringVar(&o.unseen, "unseen", "", "`sets` that the networks were not trained for, such as optdigits,fashion: how right and how sure they are on them")
+	flags.BoolVar(&o.quick, "quick", false, "report on the study's short form")
+	flags.BoolVar(&o.version, "version", false, "print the version")
+	studies, err := cli.ParseOperands(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	o.studies = studies
+	if o.runs == "" {
+		o.runs = filepath.Join("runs", "studies")
+		if o.quick {
+			o.runs += "-quick"
+		}
+	}
+	switch {
+	case o.version:
+		return o, nil
+	case len(studies) == 0:
+		return nil, errors.New("a study is missing, such as experiments/dropout.yaml")
+	case len(studies) > 1 && o.output != "":
+		return nil, errors.New("-o names the folder of one report; give one study")
+	}
+	return o, nil
+}
+
+// reportStudies is the subcommand report.
+func reportStudies(ctx context.Context, args []string, to console) int {
+	o, err := parseReport(args, to)
+	if code, done := cli.Parsed("experiment report", err, err == nil && o.version, to.out, to.err); done {
+		return code
+	}
+	for _, name := range o.studies {
+		if err := o.reportStudy(ctx, name, to); err != nil {
+			return cli.Fail(to.err, "experiment report", err)
+		}
+	}
+	return cli.ExitOK
+}
+
+func (o *reportOptions) reportStudy(ctx context.Context, name string, to console) error {
+	dir, output, test, err := o.place(name)
+	if err != nil {
+		return err
+	}
+	set, err := dataset.Open(ctx, test, dataset.Options{})
+	if err != nil {
+		return fmt.Errorf("test set: %w", err)
+	}
+	s, err := report.Load(dir, set)
+	if err != nil {
+		return err
+	}
+	if o.unseen != "" {
+		var sets []*dataset.Set
+		for name := range strings.SplitSeq(o.unseen, ",") {
+			set, err := dataset.Open(ctx, name, dataset.Options{})
+			if err != nil {
+				return fmt.Errorf("-unseen: %w", err)
+			}
+			sets = append(sets, set)
+		}
+		if err := s.MeasureUnseen(ctx, sets); err != nil {
+			return err
+		}
+	}
+	if err := s.Write(output); err != nil {
+		return err
+	}
+	fmt.Fprintf(to.out, "study %s: %s\n", s.Plan.Study, filepath.Join(output, report.HTMLFile))
+	return nil
+}
+
+// place returns the folder of the study's runs, that of its report, and its test set.
+func (o *reportOptions) place(name string) (dir, output, test string, err error) {
+	output, test = o.output, o.test
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if output == "" {
+			output = filepath.Join(name, "report")
+		}
+		if test == "" {
+			test = string(dataset.Test)
+		}
+		return name, output, test, nil
+	}
+	file, err := study.ReadFile(name)
+	if err != nil {
+		return "", "", "", err
+	}
+	dir = filepath.Join(o.runs, file.Name)
+	if output == "" {
+		output = strings.TrimSuffix(name, filepath.Ext(name))
+		if o.quick {
+			output = filepath.Join(dir, "report")
+		}
+	}
+	if test == "" {
+		test = file.Test
+	}
+	return dir, output, test, nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/internal/cli"
+	"slipway/internal/study/report"
+)
+
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	runs, path := filepath.Join(dir, "runs"), filepath.Join(dir, "tiny.yaml")
+	if err := os.WriteFile(path, []byte(tiny), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runExperiment(t, "report", "-runs", runs, path); code != cli.ExitFailure || !strings.Contains(stderr, "experiment run makes one") {
+		t.Errorf("a report before any run: exit code %d, %s", code, stderr)
+	}
+	if code, _, stderr := runExperiment(t, "run", "-runs", runs, path); code != cli.ExitOK {
+		t.Fatalf("run: exit code %d, %s", code, stderr)
+	}
+	code, stdout, stderr := runExperiment(t, "report", "-runs", runs, path)
+	if page := filepath.Join(dir, "tiny", report.HTMLFile); code != cli.ExitOK || !strings.Contains(stdout, page) {
+		t.Fatalf("exit code %d, %q, %s", code, stdout, stderr)
+	}
+	// The same of the folder of the runs.
+	folder, output := filepath.Join(runs, "tiny"), filepath.Join(dir, "other")
+	if code, _, stderr := runExperiment(t, "report", folder, "-o", output); code != cli.ExitOK {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	for _, name := range []string{report.MarkdownFile, report.HTMLFile, report.RunsFile} {
+		one, other := readFile(t, filepath.Join(dir, "tiny", name)), readFile(t, filepath.Join(output, name))
+		if !bytes.Equal(one, other) {
+			t.Errorf("%s differs between the study's file and its folder", name)
+		}
+	}
+	if text := readFile(t, filepath.Join(output, report.MarkdownFile)); !bytes.Contains(text, []byte("Does dropout help a tiny network?")) {
+		t.Error("the report does not have the question")
+	}
+	// The networks can be asked about any other set; here one that brings itself.
+	if code, _, stderr := runExperiment(t, "report", folder, "-o", output, "-unseen", "t10k"); code != cli.ExitOK {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	if text := readFile(t, filepath.Join(output, report.MarkdownFile)); !bytes.Contains(text, []byte("| dropout=0.1 | t10k | 10000 |")) {
+		t.Error("the report does not have the unseen set")
+	}
+
+	insights := filepath.Join(dir, "insights.md")
+	histories := filepath.Join("..", "..", "docs", "e2")
+	if code, _, stderr := runExperiment(t, "insights", "-experiments", dir, "-histories", histories, "-o", insights); code != cli.ExitOK {
+		t.Fatalf("insights: exit code %d, %s", code, stderr)
+	}
+	if text := readFile(t, insights); !bytes.Contains(text, []byte("](./tiny/report.md)")) {
+		t.Errorf("the insights do not link to the report:\n%s", text)
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func TestReportUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"report"}, cli.ExitUsage, "a study is missing"},
+		{[]string{"report", "-o", "x", "a", "b"}, cli.ExitUsage, "give one study"},
+		{[]string{"report", "-unsene", "x", "a"}, cli.ExitUsage, `did you mean "unseen"`},
+		{[]string{"report", "-h"}, cli.ExitOK, "report.html"},
+		{[]string{"report", "none.yaml"}, cli.ExitFailure, "none.yaml"},
+		{[]string{"report", "-test", "none", t.TempDir()}, cli.ExitFailure, "test set"},
+		{[]string{"insights", "x"}, cli.ExitUsage, "unexpected argument"},
+		{[]string{"insights", "-experiments", t.TempDir(), "-o", filepath.Join(t.TempDir(), "x.md")}, cli.ExitFailure, "has no report"},
+	} {
+		if code, _, stderr := runExperiment(t, c.args...); code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("%v: exit code %d, %q; want %d and %q", c.args, code, stderr, c.code, c.says)
+		}
+	}
+}
