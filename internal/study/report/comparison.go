@@ -14,6 +14,9 @@ const (
 
 func (s *Study) addComparisons(d *document, comparisons []comparison) error {
 	settings := s.compared()
+	if len(settings) == 1 {
+		return nil // nothing to compare with
+	}
 	d.heading("Comparison with the first setting")
 	if len(comparisons) == 0 {
 		d.say("Nothing is compared: it takes two settings with two runs each.")

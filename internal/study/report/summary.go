@@ -147,6 +147,10 @@ func (s *Study) headline(comparisons []comparison) string {
 		}
 	}
 	total := len(higher) + len(lower) + len(same)
+	if len(settings) == 1 {
+		only := settings[0]
+		return fmt.Sprintf("%s, %s: test accuracy %s, after %s epochs.", only.Name, count(len(only.Runs), "seed"), metrics()[0].summary(metrics()[0].values(only.Runs)), epochs(only.Runs))
+	}
 	if total == 0 {
 		best := bestSetting(settings)
 		return fmt.Sprintf("Highest test accuracy: %s (%s). With one run a setting, no difference can be told from chance.", best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
