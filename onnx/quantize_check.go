@@ -36,10 +36,10 @@ func inferQuantizeLinear(c *call) ([]Value, error) {
 	if len(scale.Dims) > 1 {
 		return nil, fmt.Errorf("its scale is %v; it must be one number, or a vector for an axis", scale)
 	}
-	if zeroPoint.HasShape && (len(zeroPoint.Dims) != len(scale.Dims) || len(scale.Dims) == 1 && differ(zeroPoint.Dims[0], scale.Dims[0])) {
+	if zeroPoint.HasShape && (len(zeroPoint.Dims) > 1 || differ(vectorLength(zeroPoint), vectorLength(scale))) {
 		return nil, fmt.Errorf("its scale is %v, its zero point %v; they must be of one shape", scale, zeroPoint)
 	}
-	if len(scale.Dims) == 0 || scale.Dims[0].Size == 1 || !input.HasShape {
+	if vectorLength(scale).Size == 1 || !input.HasShape {
 		return []Value{output}, nil
 	}
 	if c.opset < 13 {
@@ -53,4 +53,13 @@ func inferQuantizeLinear(c *call) ([]Value, error) {
 		return nil, fmt.Errorf("its input is %v; along axis %d its scale %v must have as many numbers", input, axis, scale)
 	}
 	return []Value{output}, nil
+}
+
+// vectorLength is that of a vector. A scalar counts as a vector of one, which ONNX's
+// own tests take for the same here.
+func vectorLength(value Value) Dim {
+	if len(value.Dims) == 0 {
+		return fixed(1)
+	}
+	return value.Dims[0]
 }

@@ -324,6 +324,8 @@ func (r *run) compare(a, b *Tensor, o comparison) (*Tensor, error) {
 			return nil, fmt.Errorf("its inputs are %v and %v; bools have no order", a, b)
 		}
 		err = broadcastRows(r, y, a, b, logicalRow(func(a, b bool) bool { return a == b }))
+	default:
+		err = errElementType(a)
 	}
 	return y, err
 }

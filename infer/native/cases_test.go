@@ -5,6 +5,7 @@ import (
 
 	"slipway/infer/native"
 	"slipway/internal/graphmaker"
+	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
 
@@ -102,6 +103,7 @@ func operatorCases(r random) []operatorCase {
 		}
 		r.moves(shape, add)
 		r.elements(shape, add)
+		r.quantized(shape, add)
 	}
 	return cases
 }
@@ -349,13 +351,51 @@ func (r random) elements(shape []int, add func(operatorCase)) {
 		add(operatorCase{operator: name, inputs: tensors{x}})
 	}
 	for _, name := range []string{"Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual"} {
-		add(operatorCase{operator: name, inputs: tensors{r.few(shape...), r.few(shape[3])}, boolOut: true})
-		add(operatorCase{operator: name, inputs: tensors{whole(0, 3), whole(0, 3)}, boolOut: true})
+		add(operatorCase{operator: name, inputs: tensors{r.few(shape...), r.few(shape[3])}, castOut: true})
+		add(operatorCase{operator: name, inputs: tensors{whole(0, 3), whole(0, 3)}, castOut: true})
 	}
 	for _, name := range []string{"And", "Or", "Xor"} {
-		add(operatorCase{operator: name, inputs: tensors{r.few(shape...), r.few(shape[3])}, bools: []int{0, 1}, boolOut: true})
+		add(operatorCase{operator: name, inputs: tensors{r.few(shape...), r.few(shape[3])}, bools: []int{0, 1}, castOut: true})
 	}
-	add(operatorCase{operator: "Not", inputs: tensors{r.few(shape...)}, bools: []int{0}, boolOut: true})
+	add(operatorCase{operator: "Not", inputs: tensors{r.few(shape...)}, bools: []int{0}, castOut: true})
+}
+
+// quantized has QuantizeLinear and DequantizeLinear, with one scale and with one for
+// each index of an axis; halves and what is beyond the integers' range are among the
+// values. What is dequantized is a constant: the binding feeds no small integers.
+func (r random) quantized(shape []int, add func(operatorCase)) {
+	x := r.tensor(shape...)
+	values := x.Data.([]float32)
+	for i := range values {
+		if values[i] *= 100; r.IntN(3) == 0 {
+			values[i] = 0.5 * float32(r.IntN(1000)-500)
+		}
+	}
+	axis := r.IntN(4)
+	axes := attrs{graphmaker.Int("axis", int64(axis-4*r.IntN(2)))}
+	perAxis := r.positive(shape[axis])
+	bytes, signed := make([]uint8, shape[axis]), make([]int8, shape[axis])
+	for i := range bytes {
+		bytes[i], signed[i] = uint8(r.IntN(256)), int8(r.IntN(256)-128)
+	}
+	unsigned := &native.Tensor{Shape: []int{shape[axis]}, Data: bytes}
+	integers := &native.Tensor{Shape: []int{shape[axis]}, Data: signed}
+	one := &native.Tensor{Shape: []int{}, Data: []uint8{uint8(r.IntN(256))}}
+	add(operatorCase{operator: "QuantizeLinear", opset: 10, inputs: tensors{x}, constants: tensors{scalar(1), one}, castOut: true})
+	add(operatorCase{operator: "QuantizeLinear", inputs: tensors{x}, constants: tensors{scalar(0.7)}, castOut: true})
+	add(operatorCase{operator: "QuantizeLinear", inputs: tensors{x}, constants: tensors{perAxis, unsigned}, attributes: axes, castOut: true})
+	add(operatorCase{operator: "QuantizeLinear", inputs: tensors{x}, constants: tensors{perAxis, integers}, attributes: axes, castOut: true})
+	whole := &native.Tensor{Shape: shape, Data: make([]int8, len(values))}
+	wide := &native.Tensor{Shape: shape, Data: make([]int32, len(values))}
+	for i := range values {
+		whole.Data.([]int8)[i], wide.Data.([]int32)[i] = int8(r.IntN(256)-128), int32(r.Uint32())
+	}
+	add(operatorCase{operator: "DequantizeLinear", inputs: tensors{x}, unused: true, constants: tensors{whole, perAxis, integers}, attributes: axes})
+	add(operatorCase{operator: "DequantizeLinear", inputs: tensors{x}, unused: true, constants: tensors{wide, perAxis}, attributes: axes})
+	add(operatorCase{operator: "DequantizeLinear", opset: 10, inputs: tensors{x}, unused: true, constants: tensors{whole, scalar(0.3)}})
+	half := &native.Tensor{Shape: []int{5}, Data: []onnx.Float16{0x3555, 0x7bff, 1, 0x8000, 0xfc00}}
+	add(operatorCase{operator: "Cast", inputs: tensors{x}, unused: true, constants: tensors{half}, attributes: attrs{graphmaker.Int("to", int64(onnxpb.TensorProto_FLOAT))}})
+	add(operatorCase{operator: "Cast", inputs: tensors{x}, attributes: attrs{graphmaker.Int("to", int64(onnxpb.TensorProto_FLOAT16))}, castOut: true})
 }
 
 func newSource(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }

@@ -3,6 +3,7 @@ package native
 import (
 	"math"
 
+	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
 
@@ -44,6 +45,12 @@ func (r *run) cast(t *Tensor, to onnxpb.TensorProto_DataType) (*Tensor, error) {
 			}
 		}
 		err = castIntegers(r, y, bytes)
+	case []onnx.Float16:
+		wide := make([]float32, len(d))
+		for i, h := range d {
+			wide[i] = h.Float32()
+		}
+		err = castFloats(r, y, wide)
 	default:
 		err = errElementType(t)
 	}
@@ -101,8 +108,25 @@ func castFloats[S float](r *run, y *Tensor, src []S) error {
 		return apply(r, y, src, func(v S) uint32 { return uint32(toUnsigned(v, 32)) })
 	case []uint64:
 		return apply(r, y, src, func(v S) uint64 { return toUnsigned(v, 64) })
+	case []onnx.Float16:
+		return apply(r, y, src, func(v S) onnx.Float16 { return toFloat16(float64(v)) })
 	}
 	return apply(r, y, src, func(v S) bool { return v != 0 })
+}
+
+// toFloat16 rounds once. Float32 in between is rounded to odd, which keeps what the
+// second rounding must know (Boldo and Melquiond, IEEE Transactions on Computers
+// 57(4), 2008).
+func toFloat16(v float64) onnx.Float16 {
+	single := float32(v)
+	if wide := float64(single); wide != v && v == v && !math.IsInf(wide, 0) {
+		bits := math.Float32bits(single)
+		if math.Abs(wide) > math.Abs(v) {
+			bits--
+		}
+		single = math.Float32frombits(bits | 1)
+	}
+	return onnx.NewFloat16(single)
 }
 
 func castIntegers[S integer](r *run, y *Tensor, src []S) error {
@@ -127,6 +151,8 @@ func castIntegers[S integer](r *run, y *Tensor, src []S) error {
 		return apply(r, y, src, func(v S) uint32 { return uint32(v) })
 	case []uint64:
 		return apply(r, y, src, func(v S) uint64 { return uint64(v) })
+	case []onnx.Float16:
+		return apply(r, y, src, func(v S) onnx.Float16 { return toFloat16(float64(v)) })
 	}
 	return apply(r, y, src, func(v S) bool { return v != 0 })
 }

@@ -11,14 +11,14 @@
 // this project, PyTorch's exporters, tf2onnx and skl2onnx write them. Each follows
 // its definition in the model's opset; an attribute, a type or an opset that is
 // not implemented is an error, which names the node. Subgraphs (If, Loop),
-// functions of the model, sparse tensors, strings and 16-bit floats are not
-// supported. docs/backend-tests.md says which of ONNX's own tests pass.
+// functions of the model, sparse tensors, strings and bfloat16 are not supported;
+// float16 is stored and cast, not computed with. docs/backend-tests.md says which of ONNX's own tests pass.
 //
 // # How
 //
 // New checks the model, drops what the outputs do not need, computes once what
-// depends on no input, and joins Conv, Relu and MaxPool, and MatMul or Gemm, Add
-// and Relu, where nothing else uses what is between. Run walks the steps. Each
+// depends on no input, and joins Conv, Relu and MaxPool, MatMul or Gemm, Add
+// and Relu, and QuantizeLinear and DequantizeLinear, where nothing else uses what is between. Run walks the steps. Each
 // keeps plans of internal/kernel for the shapes last seen, so that a second batch
 // allocates next to nothing and finds the weights packed; a plan that does not exist, such as that of a dilated
 // convolution, is replaced by plain loops. Between operators that allow it, images

@@ -6,9 +6,9 @@ import "slipway/onnx/onnxpb"
 // before it, too.
 type fusion struct {
 	absorbed bool
-	// Of the last node of a group, the group: Conv [Relu] [MaxPool], or Gemm or
-	// MatMul [Add] [Relu].
-	head, add, relu, pool *onnxpb.NodeProto
+	// Of the last node of a group, the group: Conv [Relu] [MaxPool], Gemm or MatMul
+	// [Add] [Relu], or QuantizeLinear DequantizeLinear.
+	head, add, relu, pool, dequantize *onnxpb.NodeProto
 }
 
 // fuse finds groups of nodes that are computed as one: each one's output is used
@@ -68,6 +68,11 @@ func (c *compiler) fuse() []fusion {
 				absorb(j)
 				group.relu = c.nodes[j]
 			}
+		case "QuantizeLinear":
+			if j, ok := next(last, "DequantizeLinear"); ok && c.oneScale(proto) && c.oneScale(c.nodes[j]) {
+				absorb(j)
+				group.dequantize = c.nodes[j]
+			}
 		}
 		if last != i {
 			fusions[last] = group
@@ -85,6 +90,17 @@ func standard(proto *onnxpb.NodeProto) bool {
 func (c *compiler) addsVector(add, product *onnxpb.NodeProto) bool {
 	matrix, bias := c.initial(product.GetInput()[1]), c.initial(biasOf(add, product.GetOutput()[0]))
 	return matrix != nil && bias != nil && len(matrix.Shape) == 2 && len(bias.Shape) == 1 && matrix.Shape[1] == bias.Shape[0]
+}
+
+// oneScale reports whether a QuantizeLinear or DequantizeLinear has a single scale and
+// a zero point, both initializers.
+func (c *compiler) oneScale(proto *onnxpb.NodeProto) bool {
+	inputs := proto.GetInput()
+	if len(inputs) != 3 || inputs[0] == "" {
+		return false
+	}
+	scale, zeroPoint := c.initial(inputs[1]), c.initial(inputs[2])
+	return scale != nil && zeroPoint != nil && scale.elements() == 1 && zeroPoint.elements() == 1
 }
 
 func (c *compiler) initial(name string) *Tensor {
@@ -115,7 +131,7 @@ func (c *compiler) fused(group fusion) (*node, operator, error) {
 	for _, follower := range []struct {
 		proto *onnxpb.NodeProto
 		to    **node
-	}{{group.relu, &n.relu}, {group.pool, &n.pool}} {
+	}{{group.relu, &n.relu}, {group.pool, &n.pool}, {group.dequantize, &n.dequantize}} {
 		if follower.proto == nil {
 			continue
 		}
@@ -127,6 +143,9 @@ func (c *compiler) fused(group fusion) (*node, operator, error) {
 			return nil, operator, err
 		}
 		*follower.to = &node{proto: follower.proto, opset: c.opset}
+		for _, name := range follower.proto.GetInput() {
+			(*follower.to).constants = append((*follower.to).constants, c.initial(name))
+		}
 	}
 	return n, known, nil
 }

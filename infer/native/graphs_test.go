@@ -48,6 +48,14 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 	dense := map[string]*native.Tensor{"w": r.tensor(12, 5), "b": r.tensor(5), "one": r.tensor(1), "column": r.tensor(4, 1)}
 	normal := map[string]*native.Tensor{"w": filters["w"], "b": filters["b"], "scale": r.tensor(7), "shift": r.tensor(7), "mean": r.tensor(7), "variance": r.positive(7)}
 	image := r.tensor(2, 3, 11, 10)
+	quantized := map[string]*native.Tensor{"w": filters["w"], "b": filters["b"], "scale": scalar(0.05), "coarse": scalar(0.1), "zero": {Shape: []int{}, Data: []uint8{100}},
+		"one": {Shape: []int{}, Data: []uint8{1}}, "scales": r.positive(7), "zeros": {Shape: []int{7}, Data: []uint8{0, 1, 2, 3, 128, 254, 255}}}
+	quantize := func(input, output, scale, zero string) *onnxpb.NodeProto {
+		return nodeOf("QuantizeLinear", in(input, scale, zero), in(output))
+	}
+	dequantize := func(input, output, scale, zero string) *onnxpb.NodeProto {
+		return nodeOf("DequantizeLinear", in(input, scale, zero), in(output))
+	}
 	for name, test := range map[string]struct {
 		x       *native.Tensor
 		weights map[string]*native.Tensor
@@ -66,6 +74,14 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 		"channels last outside": {r.tensor(2, 11, 10, 3), filters, []*onnxpb.NodeProto{
 			nodeOf("Transpose", in("x"), in("t"), graphmaker.Ints("perm", 0, 3, 1, 2)), nodeOf("Conv", in("t", "w", "b"), in("c")), relu("c", "r"), pool("r", "p"),
 			nodeOf("Transpose", in("p"), in("y"), graphmaker.Ints("perm", 0, 2, 3, 1))}},
+		"quantize, dequantize":       {image, quantized, []*onnxpb.NodeProto{quantize("x", "q", "scale", "zero"), dequantize("q", "y", "scale", "zero")}},
+		"two scales and zero points": {image, quantized, []*onnxpb.NodeProto{quantize("x", "q", "scale", "zero"), dequantize("q", "y", "coarse", "one")}},
+		"conv, relu, quantized, pool": {image, quantized, []*onnxpb.NodeProto{conv(), relu("c", "r"), quantize("r", "q", "scale", "one"), dequantize("q", "d", "scale", "one"),
+			pool("d", "y")}},
+		"integers used twice": {image, quantized, []*onnxpb.NodeProto{conv(), quantize("c", "q", "scale", "zero"), dequantize("q", "d", "scale", "zero"),
+			dequantize("q", "e", "coarse", "zero"), nodeOf("Add", in("d", "e"), in("y"))}},
+		"a scale for each channel":     {image, quantized, []*onnxpb.NodeProto{conv(), quantize("c", "q", "scales", "zeros"), dequantize("q", "y", "scales", "zeros")}},
+		"a pool of integers":           {image, quantized, []*onnxpb.NodeProto{quantize("x", "q", "scale", "zero"), pool("q", "p"), dequantize("p", "y", "scale", "zero")}},
 		"matmul, add, relu":            {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("m", "b"), in("a")), relu("a", "y")}},
 		"matmul, add from the left":    {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("b", "m"), in("y"))}},
 		"matmul, add one":              {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("m", "one"), in("y"))}},

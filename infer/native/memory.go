@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
 
@@ -96,6 +97,8 @@ func makeData(elementType onnxpb.TensorProto_DataType, n int) any {
 		return make([]uint32, n)
 	case onnxpb.TensorProto_UINT64:
 		return make([]uint64, n)
+	case onnxpb.TensorProto_FLOAT16:
+		return make([]onnx.Float16, n)
 	}
 	return make([]bool, n)
 }

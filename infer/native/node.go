@@ -17,6 +17,9 @@ type node struct {
 	// relu and pool are nodes that follow this one and nothing else, and so may be
 	// computed with it; nil where there are none.
 	relu, pool *node
+	// dequantize is the DequantizeLinear that follows a QuantizeLinear and is computed
+	// with it, nil where there is none. Its constants are those of its own inputs.
+	dequantize *node
 	// bias is, where an Add is computed with a MatMul, what it adds.
 	bias *Tensor
 }

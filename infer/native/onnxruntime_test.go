@@ -21,10 +21,10 @@ type operatorCase struct {
 	attributes []*onnxpb.AttributeProto
 	inputs     []*native.Tensor // fed
 	constants  []*native.Tensor // initializers, the inputs after those
-	// bools says which inputs are made bools, and boolOut that the output is one:
-	// both go through Cast.
+	// bools says which inputs are made bools, and castOut that the output is of bools
+	// or small integers: both go through Cast.
 	bools   []int
-	boolOut bool
+	castOut bool
 	// flat makes the output a vector: the binding knows no scalars. For the same
 	// reason no scalar is fed.
 	flat bool
@@ -71,10 +71,26 @@ func protoOf(t testing.TB, name string, tensor *native.Tensor) *onnxpb.TensorPro
 		p.FloatData = data
 	case []int64:
 		p.Int64Data = data
+	case []int8:
+		p.Int32Data = widened(data)
+	case []uint8:
+		p.Int32Data = widened(data)
+	case []int32:
+		p.Int32Data = data
+	case []onnx.Float16:
+		p.Int32Data = widened(data)
 	default:
 		t.Fatalf("%T is not for initializers here", data)
 	}
 	return p
+}
+
+func widened[T ~int8 | ~uint8 | ~uint16](values []T) []int32 {
+	wide := make([]int32, len(values))
+	for i, v := range values {
+		wide[i] = int32(v)
+	}
+	return wide
 }
 
 func (c operatorCase) model(t testing.TB) *onnx.Model {
@@ -104,7 +120,7 @@ func (c operatorCase) model(t testing.TB) *onnx.Model {
 		outputs = append(outputs, fmt.Sprintf("out%d", i))
 	}
 	graph.Node = append(graph.Node, nodeOf(c.operator, names, slices.Clone(outputs), c.attributes...))
-	if c.boolOut {
+	if c.castOut {
 		graph.Node = append(graph.Node, nodeOf("Cast", []string{outputs[0]}, []string{"number"}, graphmaker.Int("to", int64(onnxpb.TensorProto_FLOAT))))
 		outputs[0] = "number"
 	}

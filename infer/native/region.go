@@ -1,5 +1,7 @@
 package native
 
+import "slipway/onnx"
+
 // region is a part of a tensor that is copied to a part of another: shape
 // elements, each operand from an offset on and with its own strides, which may be
 // 0 or, of the source, negative.
@@ -34,6 +36,8 @@ func copyStrided(dst, src *Tensor, g region) {
 		copyRegion(dst.Data.([]uint64), s, g)
 	case []bool:
 		copyRegion(dst.Data.([]bool), s, g)
+	case []onnx.Float16:
+		copyRegion(dst.Data.([]onnx.Float16), s, g)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
 
@@ -14,7 +15,7 @@ type Tensor struct {
 	// Shape has one size for each dimension; a scalar has none.
 	Shape []int
 	// Data is []float32, []float64, []int8, []int16, []int32, []int64, []uint8,
-	// []uint16, []uint32, []uint64 or []bool, and as long as Shape says.
+	// []uint16, []uint32, []uint64, []bool or []onnx.Float16, and as long as Shape says.
 	Data any
 
 	// channelsLast says that Data is in the order N, spatial dimensions, C, though
@@ -39,7 +40,7 @@ func elementTypes() []onnxpb.TensorProto_DataType {
 	return []onnxpb.TensorProto_DataType{
 		onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT8, onnxpb.TensorProto_INT16,
 		onnxpb.TensorProto_INT32, onnxpb.TensorProto_INT64, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_UINT16,
-		onnxpb.TensorProto_UINT32, onnxpb.TensorProto_UINT64, onnxpb.TensorProto_BOOL,
+		onnxpb.TensorProto_UINT32, onnxpb.TensorProto_UINT64, onnxpb.TensorProto_BOOL, onnxpb.TensorProto_FLOAT16,
 	}
 }
 
@@ -68,6 +69,8 @@ func (t *Tensor) Type() onnxpb.TensorProto_DataType {
 		return onnxpb.TensorProto_UINT64
 	case []bool:
 		return onnxpb.TensorProto_BOOL
+	case []onnx.Float16:
+		return onnxpb.TensorProto_FLOAT16
 	}
 	return onnxpb.TensorProto_UNDEFINED
 }
@@ -114,6 +117,8 @@ func (t *Tensor) elements() int {
 	case []uint64:
 		return len(d)
 	case []bool:
+		return len(d)
+	case []onnx.Float16:
 		return len(d)
 	}
 	return 0
@@ -163,7 +168,7 @@ func widthOf(t onnxpb.TensorProto_DataType) int {
 	switch t {
 	case onnxpb.TensorProto_BOOL, onnxpb.TensorProto_INT8, onnxpb.TensorProto_UINT8:
 		return 1
-	case onnxpb.TensorProto_INT16, onnxpb.TensorProto_UINT16:
+	case onnxpb.TensorProto_INT16, onnxpb.TensorProto_UINT16, onnxpb.TensorProto_FLOAT16:
 		return 2
 	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32, onnxpb.TensorProto_UINT32:
 		return 4
@@ -228,6 +233,8 @@ func dataOf(proto *onnxpb.TensorProto, elementType onnxpb.TensorProto_DataType, 
 		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) int16 { return int16(v) }, func(b []byte) int16 { return int16(le.Uint16(b)) })
 	case onnxpb.TensorProto_UINT16:
 		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) uint16 { return uint16(v) }, le.Uint16)
+	case onnxpb.TensorProto_FLOAT16:
+		return decodeData(raw, 2, proto.GetInt32Data(), func(v int32) onnx.Float16 { return onnx.Float16(v) }, func(b []byte) onnx.Float16 { return onnx.Float16(le.Uint16(b)) })
 	case onnxpb.TensorProto_INT8:
 		return decodeData(raw, 1, proto.GetInt32Data(), func(v int32) int8 { return int8(v) }, func(b []byte) int8 { return int8(b[0]) })
 	case onnxpb.TensorProto_UINT8:
