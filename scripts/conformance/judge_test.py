@@ -58,6 +58,43 @@ class Judge(unittest.TestCase):
         self.assertEqual(judged(TRAINED[:3])["status"], "disagrees")
 
 
+class Variants(unittest.TestCase):
+    trained = judge.Reference(array.array("f", TRAINED), 3, 200.0, "reference")
+
+    def judged(self, reference, values, tolerance=judge.TOLERANCE):
+        row = {"logits": array.array("f", values).tobytes()}
+        judge.judge(row, reference, mnist.Data(2, LABELS), tolerance)
+        return row
+
+    def test_another_answer(self):
+        """Another runtime's answer with the variant is what is compared with; labels are counted against the trainer's."""
+        answer = [90.0, 0.0, -100.0, 0.0, 50.0, 49.0]
+        reference = self.trained.answered(array.array("f", answer), "onnxruntime")
+        row = self.judged(reference, answer)
+        self.assertEqual((row["status"], row["labels_differ"], row["reference"], row["max_abs_diff"]), ("agrees", 1, "onnxruntime", 0.0))
+        row = self.judged(reference, [90.0, 0.0, -100.0, 0.0, 50.0, 50.5])
+        self.assertEqual((row["status"], row["labels_differ"]), ("disagrees", 0))
+        self.assertEqual(self.judged(reference, [90.0, 0.0, -100.0, 0.0, 50.0, 50.5], 1e-2)["status"], "agrees")
+
+    def test_limits(self):
+        within = judge.dataclasses.replace(self.trained, limits=judge.Limits(difference=0.1, labels=0.5, loss=0.5))
+        row = self.judged(within, [110.0, 0.0, -100.0, 0.0, 50.0, 49.0])
+        self.assertEqual((row["status"], row["labels_differ"]), ("agrees", 1))
+        strict = judge.dataclasses.replace(self.trained, limits=judge.Limits(difference=0.04, labels=0.0, loss=0.0))
+        reasons = self.judged(strict, [110.0, 0.0, -100.0, 0.0, 50.0, 49.0])["reasons"]
+        self.assertEqual([reason.split()[0] for reason in reasons], ["largest", "1", "1"])
+
+    def test_probabilities(self):
+        soft = self.trained.softmaxed()
+        self.assertAlmostEqual(sum(soft.logits[3:]), 1, places=6)
+        self.assertEqual(soft.labels(), self.trained.labels())
+        self.assertEqual(self.judged(soft, soft.logits)["status"], "agrees")
+
+    def test_some_images(self):
+        self.assertEqual(len(self.trained.first_of(1).logits), 3)
+        self.assertEqual(self.trained.first_of(1).trained, [0])
+
+
 class Reference(unittest.TestCase):
     def write(self, folder, digest=None, values=TRAINED):
         model = pathlib.Path(folder) / "m.onnx"

@@ -10,7 +10,7 @@ import pathlib
 import struct
 import sys
 
-from pixels import Pixels
+from pixels import Input, Pixels
 from places import CACHE, ROOT
 
 IMAGES = 10000
@@ -24,9 +24,13 @@ class Data:
     labels: bytes
     folder: str = ""  # what infer's -data takes
     first: str = ""  # the same for the first FIRST images
-    inputs: pathlib.Path = None  # IMAGES × 28×28 float32, little-endian, by the formula
+    inputs: pathlib.Path = None  # IMAGES × 28×28 by the formula: float32, little-endian (.f32), or the pixels themselves (.u8)
     pixels: Pixels = None  # the formula
-    shape: tuple = ()  # of an image as the graph takes it
+    taken: Input = None  # how the graph takes images
+
+    def first_of(self, count):
+        """The first count images of these."""
+        return dataclasses.replace(self, count=count, labels=self.labels[:count], folder="")
 
 
 def unpack(name, magic, header):
@@ -61,13 +65,18 @@ def floats(values):
     return data.tobytes()
 
 
-def prepare(count, pixels, shape):
-    """The first count images, fed by the formula in an image's shape."""
+def prepare(count, pixels, taken):
+    """The first count images, fed by the formula as the graph takes them."""
     images = unpack("t10k-images-idx3-ubyte.gz", 2051, 16)
     labels = unpack("t10k-labels-idx1-ubyte.gz", 2049, 8)
     first = idx_folder(images, labels, min(FIRST, count))
     folder = "t10k" if count == IMAGES else idx_folder(images, labels, count)
-    inputs = CACHE / "data" / f"inputs-{hashlib.sha256(floats(pixels.table)).hexdigest()[:16]}.f32"
-    if not inputs.is_file() or inputs.stat().st_size != IMAGES * PIXELS * 4:
-        replace(inputs, floats(map(pixels.table.__getitem__, images)))
-    return Data(count, labels[:count], folder, first, inputs, pixels, shape)
+    if taken.type == "uint8":
+        if pixels.table != tuple(range(256)):
+            raise ValueError(f"a graph that takes uint8 is fed the pixels as they are, not {pixels.name}")
+        inputs, width = CACHE / "data" / "inputs.u8", 1
+    else:
+        inputs, width = CACHE / "data" / f"inputs-{hashlib.sha256(floats(pixels.table)).hexdigest()[:16]}.f32", 4
+    if not inputs.is_file() or inputs.stat().st_size != IMAGES * PIXELS * width:
+        replace(inputs, images if width == 1 else floats(map(pixels.table.__getitem__, images)))
+    return Data(count, labels[:count], folder, first, inputs, pixels, taken)

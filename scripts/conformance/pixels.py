@@ -7,6 +7,9 @@ import struct
 SIZES = {(1, 28, 28), (28, 28, 1), (28, 28), (784,)}  # of an image; one channel, so that the same values lie in each in one order
 
 
+TYPES = {1: "float32", 2: "uint8"}  # of ONNX's element types
+
+
 @dataclasses.dataclass(frozen=True)
 class Pixels:
     """name is the formula, x being a pixel of 0…255; table has its float32 value for each x; flags make `infer` use it, too."""
@@ -49,14 +52,17 @@ def normalized(text):
     return standard(mean, deviation, ("-normalize", text))
 
 
+def metadata(model):
+    """The graph's metadata."""
+    pairs = (dict(fields(entry)) for entry in of(fields(model.read_bytes()), 14))
+    return {text(pair.get(1, b"")): text(pair.get(2, b"")) for pair in pairs}
+
+
 def recorded(model):
     """The formula that the graph's metadata records: pixel·slipway.pixel_scale + slipway.pixel_offset, x as it is without them."""
-    metadata = {}
-    for entry in of(fields(model.read_bytes()), 14):
-        pair = dict(fields(entry))
-        metadata[text(pair.get(1, b""))] = text(pair.get(2, b""))
+    said = metadata(model)
     try:
-        scale, offset = float(metadata.get("slipway.pixel_scale", 1)), float(metadata.get("slipway.pixel_offset", 0))
+        scale, offset = float(said.get("slipway.pixel_scale", 1)), float(said.get("slipway.pixel_offset", 0))
         if (scale, offset) == (1, 0):
             return RAW
         if (scale, offset) == (1 / 255, 0):
@@ -67,8 +73,17 @@ def recorded(model):
         raise ValueError(f"{model}: its metadata scales pixels in no way that is known: {error}") from None
 
 
-def shape(model):
-    """The shape of an image as the graph takes it, such as (1, 28, 28)."""
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """How a graph takes images: shape is one's, such as (1, 28, 28); batch is 0 where it is free."""
+
+    shape: tuple
+    type: str = "float32"
+    batch: int = 0
+
+
+def taken(model):
+    """The graph's Input."""
     graph = dict(fields(model.read_bytes())).get(7, b"")
     constants = {text(dict(fields(tensor)).get(8, b"")) for tensor in of(fields(graph), 5)}
     inputs = [dict(fields(value)) for value in of(fields(graph), 11)]
@@ -77,10 +92,10 @@ def shape(model):
         raise ValueError(f"{model}: it takes {len(inputs)} inputs; one of images is needed")
     tensor = dict(fields(dict(fields(inputs[0].get(2, b""))).get(1, b"")))
     sizes = tuple(dict(fields(dim)).get(1, 0) for dim in of(fields(tensor.get(2, b"")), 1))
-    if tensor.get(1) != 1 or sizes[1:] not in SIZES:
+    if tensor.get(1) not in TYPES or sizes[1:] not in SIZES:
         known = ", ".join("N×" + "×".join(map(str, size)) for size in sorted(SIZES, key=len, reverse=True))
-        raise ValueError(f"{model}: its input has element type {tensor.get(1)} and shape {sizes}; MNIST's images are fed as float32 (1), {known}")
-    return sizes[1:]
+        raise ValueError(f"{model}: its input has element type {tensor.get(1)} and shape {sizes}; MNIST's images are fed as float32 (1) or uint8 (2), {known}")
+    return Input(sizes[1:], TYPES[tensor.get(1)], sizes[0])
 
 
 def of(pairs, number):

@@ -54,26 +54,27 @@ class Graph(unittest.TestCase):
                 self.read(graph(b"", pixel_scale=bad, pixel_offset="1"), pixels.recorded)
 
     def test_shape(self):
-        self.assertEqual(self.read(graph(image("x", ["N", 1, 28, 28])), pixels.shape), (1, 28, 28))
-        self.assertEqual(self.read(graph(image("x", [4, 784])), pixels.shape), (784,))
+        self.assertEqual(self.read(graph(image("x", ["N", 1, 28, 28])), pixels.taken), pixels.Input((1, 28, 28)))
+        self.assertEqual(self.read(graph(image("x", [4, 784])), pixels.taken), pixels.Input((784,), batch=4))
+        self.assertEqual(self.read(graph(image("x", [1, 28, 28, 1], element=2)), pixels.taken), pixels.Input((28, 28, 1), "uint8", 1))
         # Before IR 4 initializers are inputs, too.
-        self.assertEqual(self.read(graph(field(5, field(8, "w")) + image("w", [3, 3]) + image("x", ["N", 28, 28, 1])), pixels.shape), (28, 28, 1))
-        for bad in (b"", image("x", ["N", 3, 32, 32]), image("x", ["N", 784], element=2), image("x", ["N", 784]) + image("y", ["N", 784])):
+        self.assertEqual(self.read(graph(field(5, field(8, "w")) + image("w", [3, 3]) + image("x", ["N", 28, 28, 1])), pixels.taken), pixels.Input((28, 28, 1)))
+        for bad in (b"", image("x", ["N", 3, 32, 32]), image("x", ["N", 784], element=7), image("x", ["N", 784]) + image("y", ["N", 784])):
             with self.assertRaisesRegex(ValueError, "takes . inputs|MNIST's images"):
-                self.read(graph(bad), pixels.shape)
+                self.read(graph(bad), pixels.taken)
 
     def test_damaged(self):
         whole = graph(image("x", ["N", 784]), pixel_scale="1", pixel_offset="0")
         for length in range(1, len(whole)):
             try:
                 self.read(whole[:length], pixels.recorded)
-                self.read(whole[:length], pixels.shape)
+                self.read(whole[:length], pixels.taken)
             except ValueError:
                 pass
 
     def test_exports(self):
         for model in sorted((ROOT / "graphs").glob("*.onnx")):
-            self.assertEqual(pixels.shape(model), (1, 28, 28))
+            self.assertEqual(pixels.taken(model).shape, (1, 28, 28))
             self.assertEqual(len(pixels.recorded(model).table), 256)
 
 

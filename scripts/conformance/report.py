@@ -9,8 +9,8 @@ import subprocess
 
 from runner import cores
 
-FIELDS = ("model", "runtime", "title", "version", "precision", "pixels", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
-          "cold_start_s", "install_mb", "batch", "threads", "host", "status", "reasons", "changed_labels", "tolerance", "reference_range", "measured", "load_before")
+FIELDS = ("model", "model_sha256", "variant", "runtime", "title", "version", "precision", "pixels", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
+          "cold_start_s", "install_mb", "batch", "threads", "host", "status", "reasons", "changed_labels", "tolerance", "reference", "reference_range", "measured", "load_before")
 
 
 def line(row):
@@ -48,6 +48,15 @@ def header(command, count, tolerance):
     }
 
 
+def added(rows, target, runtimes):
+    """The rows and those of the table that are not of the same model and runtime, in the table's order."""
+    new = {(row["model"], row["runtime"]) for row in rows}
+    file = target.with_suffix(".json")
+    kept = json.loads(file.read_text())["rows"] if file.is_file() else []
+    kept = [row for row in kept if (row["model"], row["runtime"]) not in new and row["runtime"] in runtimes]
+    return sorted(kept + rows, key=lambda row: (pathlib.PurePath(row["model"]).stem, runtimes.index(row["runtime"])))
+
+
 def write(rows, target, count, command, tolerance):
     target.parent.mkdir(parents=True, exist_ok=True)
     head = header(command, count, tolerance)
@@ -72,18 +81,22 @@ def markdown(rows, head):
         f"the trainer's logits. A runtime agrees when no logit differs by more than {head['tolerance']:.0e} of the range (max−min) of the trainer's, and",
         "each label that differs has a top-2 margin below that in the trainer's logits.",
         "",
+        "So are their variants, which `export` makes: labels that differ are always counted against the trainer's. float16 and int8 have weights of their own:",
+        "onnxruntime (Python) is held against the graph, within `export`'s limits, and the other runtimes against its answer, by the tolerance that is named.",
+        "A runtime that does not know a variant's operators refuses; its message is below the table.",
+        "",
         f"- command: `{head['command']}`",
         f"- {head['date']}; CPU: {head['cpu']}; {head['system']}",
         f"- {versions}",
     ]
     for model in dict.fromkeys(row["model"] for row in rows):
         formula = next(row["pixels"] for row in rows if row["model"] == model)
-        lines += ["", f"## {model}", "", f"A pixel x of 0…255 is fed as {formula}.", "",
+        lines += ["", f"## {model}", "", f"A pixel x of 0…255 is fed as {formula}." + said_of([row for row in rows if row["model"] == model]), "",
                   "| runtime | version | precision | images | accuracy | labels that differ | largest difference | of the range | images/s | cold start | size | |",
                   "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
         lines += [table_row(row) for row in rows if row["model"] == model]
         notes = [f"- {row['title']}: {reason}" for row in rows if row["model"] == model for reason in row["reasons"]]
-        notes += [f"- {row['title']}: image {c['image']} is {c['runtime']}, the trainer's {c['trainer']}; the trainer's top-2 margin is {c['margin']:.1e} of the range"
+        notes += [f"- {row['title']}: image {c['image']} is {c['runtime']}, the {row.get('reference', 'trainer')}'s {c['trainer']}; its top-2 margin there is {c['margin']:.1e} of the range"
                   for row in rows if row["model"] == model for c in row.get("changed_labels", []) if c["explained"]]
         lines += ["", *notes] if notes else []
     loads = [row["load_before"] for row in rows if "load_before" in row]
@@ -99,9 +112,22 @@ def markdown(rows, head):
     return "\n".join(lines) + "\n"
 
 
+def said_of(rows):
+    """What a variant's rows are held against."""
+    variant = next((row["variant"] for row in rows if "variant" in row), None)
+    if not variant:
+        return ""
+    text = f" This is {rows[0]['model'].split('-')[0]}.onnx as {variant}."
+    for row in rows:
+        if row.get("reference", "trainer") != "trainer":
+            return text + f" Others differ from onnxruntime (Python) by at most {row['tolerance']:.0e} of the range."
+    return text
+
+
 def table_row(row):
     if "accuracy" not in row:
-        return f"| {row['title']} | {row['version']} | {row['precision']} | | | | | | | | | **{row['status']}** |"
+        status = row["status"] if row["status"] == "refuses" else f"**{row['status']}**"
+        return f"| {row['title']} | {row['version']} | {row['precision']} | | | | | | | | | {status} |"
     title = row["title"] + (f" ({row['host']})" if "host" in row else "")
     return (f"| {title} | {row['version']} | {row['precision']} | {row['images']:,} | {row['accuracy']:.2%} | {row['labels_differ']} | {row['max_abs_diff']:.2e} | "
             f"{row['max_rel_diff']:.1e} | {row['images_per_s']:,.0f} | {row['cold_start_s']:.2f} s | {row['install_mb']:,.0f} MB | "

@@ -15,7 +15,7 @@ import time
 
 import install
 import mnist
-from places import CACHE
+from places import CACHE, ROOT
 
 RESULTS = CACHE / "results"
 
@@ -37,11 +37,12 @@ def digest(*parts):
 
 def row(runtime, model, data, threads, again, say):
     """Returns the row of a runtime that ran, with its logits as bytes, or of one that failed, with the reason."""
-    base = {"model": model.name, "runtime": runtime.name, "title": runtime.title, "version": runtime.version, "precision": "float32", "pixels": data.pixels.name}
+    base = {"model": model.name, "runtime": runtime.name, "title": runtime.title, "version": runtime.version, "precision": "float32", "pixels": data.pixels.name,
+            "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
     try:
         with install.alone():
             megabytes = runtime.install()
-        key = digest(model.read_bytes(), runtime.version, data.count, threads, mnist.floats(data.pixels.table), data.shape,
+        key = digest(model.read_bytes(), runtime.version, data.count, threads, mnist.floats(data.pixels.table), data.taken,
                      *(file.read_bytes() for file in runtime.sources if file.is_file()))
         kept = RESULTS / f"{model.stem}-{runtime.name}-{key[:16]}"
         if again or not kept.with_suffix(".json").is_file():
@@ -53,7 +54,7 @@ def row(runtime, model, data, threads, again, say):
             raise Failed(f"version {said['version']} ran, {runtime.version} is pinned")
         return {**base, **said, "install_mb": round(megabytes, 1), "images_per_s": round(data.count / said["seconds"], 1), "status": "ran", "logits": logits}
     except (Failed, install.Failed, OSError) as error:
-        return {**base, "status": "failed", "reasons": [str(error)]}
+        return {**base, "status": "failed", "reasons": [str(error).replace(f"{ROOT}/", "")]}
 
 
 def measure(runtime, model, data, threads, kept):
@@ -75,12 +76,13 @@ def measure(runtime, model, data, threads, kept):
 
 
 def shape_text(data):
-    return ",".join(map(str, data.shape))
+    return ",".join(map(str, data.taken.shape))
 
 
 def worker(runtime, model, data, threads, target):
     started = time.time()
-    output = process(runtime.command(model, data.inputs, data.count, target, threads, shape_text(data)), runtime.limit, target.parent)
+    output = process(runtime.command(model, data.inputs, data.count, target, threads, shape_text(data)), runtime.limit, target.parent,
+                     {"CONFORMANCE_BATCH": str(data.taken.batch)} if data.taken.batch else {})
     try:
         said = json.loads(output.strip().splitlines()[-1])
     except (ValueError, IndexError):
@@ -110,13 +112,13 @@ def infer(runtime, model, data, threads, target):
             "seconds": data.count / said["images_per_second"], "cold_start_s": round(cold, 3)}
 
 
-def process(command, limit, folder):
+def process(command, limit, folder, environment={}):
     """Runs a command in a process group of its own, so that none of its children outlives it; returns its standard output."""
     command = [str(part) for part in command]
     errors = pathlib.Path(folder) / "stderr"
     with open(errors, "w+") as stderr:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, text=True, start_new_session=True,
-                                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+                                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment})
         try:
             output, _ = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:

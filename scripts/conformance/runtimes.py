@@ -7,6 +7,7 @@ import install
 from places import CACHE, HERE, ROOT
 
 WORKERS = HERE / "workers"
+SOME = 1000  # images of a variant that a slow runtime is given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,13 @@ class Runtime:
     convert: Callable = None  # (model, shape) -> argv: a conversion before the run, not part of the cold start
     optional: bool = False
     through_infer: bool = False  # the product's own command, which writes its logits as CSV
+    variant_images: int = 0  # of a variant, only so many images; 0 for all
+    lacks: tuple = ()  # what it does not know, of "float16", "int8" and "uint8 input"
     limit: int = 3600  # seconds
+
+    def takes_not(self, variant):
+        """Whether it is known not to take a variant."""
+        return any(part in self.lacks for part in variant.name.split(", "))
 
 
 def folder(name):
@@ -57,7 +64,7 @@ def web(name, title, script, chromium=False):
         name, title, install.pinned_npm(pins, "onnxruntime-web"), lambda: install.npm(name, pins, chromium),
         lambda *arguments: [
             "node", HERE / "web" / script, *arguments, modules, *([install.chromium()] if chromium else [])],
-        (HERE / "web" / script, HERE / "web" / "classify.mjs", pins / "package-lock.json"))
+        (HERE / "web" / script, HERE / "web" / "classify.mjs", pins / "package-lock.json"), variant_images=SOME)
 
 
 def tract():
@@ -78,22 +85,25 @@ def java():
         lambda *arguments: ["java", "-cp", f"{jars}/*:{jars.parent / 'classes'}", "Conformance", *arguments], (source,), optional=True)
 
 
-def go(name, title, runtime, version, library=False):
+def go(name, title, runtime, version, library=False, **more):
     """The product's own command."""
     return Runtime(name, title, version, lambda: install.slipway(library), lambda: [ROOT / "bin" / "infer", "-runtime", runtime, "-device", "cpu"],
-                   (ROOT / "bin" / "infer",), through_infer=True)
+                   (ROOT / "bin" / "infer",), through_infer=True, **more)
 
 
 ALL = [
     go("onnxruntime-go", "onnxruntime (Go, `infer`)", "onnxruntime", install.pinned_onnxruntime(), library=True),
     python("onnxruntime-python", "onnxruntime", "onnxruntime (Python)", "onnxruntime_python.py"),
-    python("onnx-reference", "onnx", "onnx reference evaluator", "onnx_reference.py"),
+    python("onnx-reference", "onnx", "onnx reference evaluator", "onnx_reference.py", variant_images=SOME,
+           lacks=("int8",)),  # it implements DequantizeLinear as of opset 19; the variants are of 13
     go("native-go", "native (Go, `infer`)", "native", install.slipway_version()),
-    go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go")),
+    go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go"), variant_images=SOME,
+       lacks=("float16", "int8", "uint8 input")),
     python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
     python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
     tract(),
-    converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py"),
+    converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py", variant_images=SOME,
+               lacks=("int8", "uint8 input")),  # pnnx leaves QuantizeLinear as it is, and takes float32 alone
     web("onnxruntime-web-node", "onnxruntime-web in Node", "node.mjs"),
     web("onnxruntime-web-chromium", "onnxruntime-web in Chromium", "chromium.mjs", chromium=True),
     java(),

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const [model, inputs, count, target, threads, shape, modules, executablePath] = process.argv.slice(2);
+const type = inputs.endsWith('.u8') ? 'uint8' : 'float32';
 const here = dirname(fileURLToPath(import.meta.url));
 const { chromium } = createRequire(`${modules}/`)('playwright-core');
 const types = { '.mjs': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' };
@@ -35,7 +36,7 @@ const server = createServer((request, response) => {
   else if (pathname === '/classify.mjs') file = join(here, 'classify.mjs');
   else if (pathname.startsWith('/ort/')) file = join(modules, 'onnxruntime-web', 'dist', basename(pathname));
   if (pathname === '/inputs') {
-    response.end(readFileSync(inputs).subarray(0, count * 784 * 4));
+    response.end(readFileSync(inputs).subarray(0, count * 784 * (type === 'uint8' ? 1 : 4)));
     return;
   }
   if (!file) {
@@ -59,15 +60,15 @@ try {
   const page = await browser.newPage();
   page.setDefaultTimeout(0);
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  const said = await page.evaluate(async ({ wanted, shape }) => {
+  const said = await page.evaluate(async ({ wanted, shape, type, batch }) => {
     const ort = await import('/ort/ort.wasm.min.mjs');
     const { classify } = await import('/classify.mjs');
     const read = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
-    const { logits, said } = await classify(ort, '/ort/', await read('/model'), await read('/inputs'), wanted, shape);
+    const { logits, said } = await classify(ort, '/ort/', await read('/model'), await read('/inputs'), wanted, shape, type, batch);
     const answer = await fetch('/logits', { method: 'POST', body: logits });
     if (!answer.ok) throw new Error(`the logits were not taken: ${answer.status}`);
     return said;
-  }, { wanted: Number(threads), shape: shape.split(',').map(Number) });
+  }, { wanted: Number(threads), shape: shape.split(',').map(Number), type, batch: Number(process.env.CONFORMANCE_BATCH ?? 0) });
   console.log(JSON.stringify({ ...said, host: `Chromium ${browser.version()}` }));
 } finally {
   await browser.close();

@@ -1,12 +1,13 @@
-// What Node and the browser share: runs a model on inputs, the bytes of 28×28
-// little-endian float32 an image, in an image's shape, with onnxruntime-web's WebAssembly provider.
-export async function classify(ort, wasmPaths, model, inputs, threads, shape) {
-  const batch = 100;
+// What Node and the browser share: runs a model on inputs, 28×28 little-endian
+// float32 or uint8 an image, in an image's shape, with onnxruntime-web's WebAssembly
+// provider; in batches of the only size that it takes, or of 100.
+export async function classify(ort, wasmPaths, model, inputs, threads, shape, type, fixed) {
+  const batch = fixed || 100;
   if (wasmPaths) ort.env.wasm.wasmPaths = wasmPaths;
   ort.env.wasm.numThreads = threads;
   const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
   const [input, output] = [session.inputNames[0], session.outputNames[0]];
-  const values = new Float32Array(inputs.buffer, inputs.byteOffset, inputs.length / 4);
+  const values = type === 'uint8' ? inputs : new Float32Array(inputs.buffer, inputs.byteOffset, inputs.length / 4);
   const count = values.length / 784;
   const parts = [];
   let milliseconds = 0;
@@ -15,7 +16,7 @@ export async function classify(ort, wasmPaths, model, inputs, threads, shape) {
     const n = Math.min(batch, count - start);
     const images = values.slice(start * 784, (start + n) * 784);
     const begin = performance.now();
-    const result = await session.run({ [input]: new ort.Tensor('float32', images, [n, ...shape]) });
+    const result = await session.run({ [input]: new ort.Tensor(type, images, [n, ...shape]) });
     milliseconds += performance.now() - begin;
     firstAnswer ||= Date.now() / 1000;
     parts.push(result[output].data);

@@ -1,4 +1,5 @@
 //! The worker for tract: MODEL INPUTS COUNT LOGITS THREADS SHAPE, as in workers/harness.py. tract computes on one thread.
+//! INPUTS are float32 or, where it ends in .u8, uint8; CONFORMANCE_BATCH is the batch of a model that takes no other.
 
 use std::time::{Instant, SystemTime};
 use tract_onnx::prelude::*;
@@ -14,38 +15,48 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: MODEL INPUTS COUNT LOGITS THREADS SHAPE".into());
     };
     let count: usize = count.parse()?;
+    let bytes = inputs.ends_with(".u8");
+    let width = if bytes { 1 } else { 4 };
+    let batch_size = std::env::var("CONFORMANCE_BATCH").map_or(Ok(BATCH), |text| text.parse())?;
     let inputs = std::fs::read(inputs)?;
-    let inputs = inputs.get(..count * PIXELS * 4).ok_or("too few images")?;
+    let inputs = inputs.get(..count * PIXELS * width).ok_or("too few images")?;
     let mut shape = shape.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
-    shape.insert(0, BATCH);
+    shape.insert(0, batch_size);
+    let fact = if bytes { u8::fact(&shape) } else { f32::fact(&shape) };
 
     let model = tract_onnx::onnx()
         .model_for_path(model)?
-        .with_input_fact(0, f32::fact(&shape).into())?
+        .with_input_fact(0, fact.into())?
         .into_optimized()?
         .into_runnable()?;
 
     let mut logits: Vec<u8> = Vec::new();
     let mut seconds = 0.0;
     let mut first_answer = None;
-    for chunk in inputs.chunks(BATCH * PIXELS * 4) {
-        let images = chunk.len() / (PIXELS * 4);
+    for chunk in inputs.chunks(batch_size * PIXELS * width) {
+        let images = chunk.len() / (PIXELS * width);
         // The model is optimised for whole batches: the last one is filled with images of zeros.
-        let mut batch = vec![0f32; BATCH * PIXELS];
-        for (value, bytes) in batch.iter_mut().zip(chunk.chunks_exact(4)) {
-            *value = f32::from_le_bytes(bytes.try_into()?);
-        }
-        let input = Tensor::from_shape(&shape, &batch)?;
+        let input = if bytes {
+            let mut batch = chunk.to_vec();
+            batch.resize(batch_size * PIXELS, 0);
+            Tensor::from_shape(&shape, &batch)?
+        } else {
+            let mut batch = vec![0f32; batch_size * PIXELS];
+            for (value, bytes) in batch.iter_mut().zip(chunk.chunks_exact(4)) {
+                *value = f32::from_le_bytes(bytes.try_into()?);
+            }
+            Tensor::from_shape(&shape, &batch)?
+        };
         let begin = Instant::now();
         let output = model.run(tvec!(input.into()))?;
         seconds += begin.elapsed().as_secs_f64();
         first_answer.get_or_insert(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64());
         let scores = output[0].as_bytes();
-        logits.extend_from_slice(&scores[..scores.len() / BATCH * images]);
+        logits.extend_from_slice(&scores[..scores.len() / batch_size * images]);
     }
     std::fs::write(target, logits)?;
     println!(
-        "{{\"version\": \"{VERSION}\", \"precision\": \"float32\", \"batch\": {BATCH}, \"threads\": 1, \"seconds\": {seconds}, \"first_answer\": {}}}",
+        "{{\"version\": \"{VERSION}\", \"precision\": \"float32\", \"batch\": {batch_size}, \"threads\": 1, \"seconds\": {seconds}, \"first_answer\": {}}}",
         first_answer.unwrap_or_default()
     );
     Ok(())
