@@ -48,18 +48,29 @@ def header(command, count, tolerance):
     }
 
 
-def added(rows, target, runtimes):
-    """The rows and those of the table that are not of the same model and runtime, in the table's order."""
-    new = {(row["model"], row["runtime"]) for row in rows}
+def add(rows, target, runtimes, count, command, tolerance):
+    """Writes the table again with the rows in place of their like; its head says which run the others are of, and that these were added."""
     file = target.with_suffix(".json")
-    kept = json.loads(file.read_text())["rows"] if file.is_file() else []
-    kept = [row for row in kept if (row["model"], row["runtime"]) not in new and row["runtime"] in runtimes]
-    return sorted(kept + rows, key=lambda row: (pathlib.PurePath(row["model"]).stem, runtimes.index(row["runtime"])))
+    if not file.is_file():
+        write(rows, target, count, command, tolerance)
+        return
+    document = json.loads(file.read_text())
+    new = {(row["model"], row["runtime"]) for row in rows}
+    kept = [row for row in document.pop("rows") if (row["model"], row["runtime"]) not in new and row["runtime"] in runtimes]
+    document.pop("generated_by")
+    this = header(command, count, tolerance)
+    document["added"] = [entry for entry in document.get("added", []) if entry["command"] != command] + [{key: this[key] for key in ("command", "date", "cpu", "load_average")}]
+    both = sorted(kept + rows, key=lambda row: (pathlib.PurePath(row["model"]).stem, runtimes.index(row["runtime"])))
+    written(both, target, document)
 
 
 def write(rows, target, count, command, tolerance):
+    written(rows, target, header(command, count, tolerance))
+
+
+def written(rows, target, head):
     target.parent.mkdir(parents=True, exist_ok=True)
-    head = header(command, count, tolerance)
+    command = head["command"]
     document = {"generated_by": command, **head, "rows": [{field: row[field] for field in FIELDS if field in row} for row in rows]}
     replace(target.with_suffix(".json"), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     replace(target.with_suffix(".md"), markdown(rows, head))
@@ -88,6 +99,7 @@ def markdown(rows, head):
         f"- command: `{head['command']}`",
         f"- {head['date']}; CPU: {head['cpu']}; {head['system']}",
         f"- {versions}",
+        *(f"- added by `{entry['command']}`, {entry['date']}; CPU: {entry['cpu']}" for entry in head.get("added", [])),
     ]
     for model in dict.fromkeys(row["model"] for row in rows):
         formula = next(row["pixels"] for row in rows if row["model"] == model)

@@ -7,7 +7,7 @@ import install
 from places import CACHE, HERE, ROOT
 
 WORKERS = HERE / "workers"
-SOME = 1000  # images of a variant that a slow runtime is given
+SOME = 200  # images of a variant that a slow runtime is given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ ALL = [
     go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go"), variant_images=SOME,
        lacks=("float16", "int8", "uint8 input")),
     python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
-    python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
+    python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py", variant_images=SOME),
     tract(),
     converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py", variant_images=SOME,
                lacks=("int8", "uint8 input")),  # pnnx leaves QuantizeLinear as it is, and takes float32 alone
