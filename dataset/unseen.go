@@ -1,0 +1,95 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Sets that no model of MNIST has seen, by the names that Open takes. They are
+// brought by FetchUnseen alone.
+const (
+	// Optdigits is the test part of UCI's Optical Recognition of Handwritten Digits
+	// (Alpaydin and Kaynak, 1998), 1,797 digits of other writers, as scikit-learn's
+	// wheel carries it: 8×8 pixels, scaled up to 28×28.
+	Optdigits = "optdigits"
+	// Fashion is the test part of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017,
+	// arXiv:1708.07747), 10,000 clothes and shoes, as Debian's package
+	// dataset-fashion-mnist carries it. Its labels 0…9 are no digits.
+	Fashion = "fashion"
+)
+
+// UnseenNames lists the sets that FetchUnseen brings.
+func UnseenNames() []string { return []string{Optdigits, Fashion} }
+
+// FetchUnseen makes sure that the set of that name, one of UnseenNames, is in the
+// cache, and returns its folder. What is there already is verified only.
+func FetchUnseen(ctx context.Context, name string, opts Options) (dir string, err error) {
+	if opts.DataDir != "" {
+		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache", ErrArgument)
+	}
+	if dir, err = opts.unseenDir(name); err != nil {
+		return "", fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
+	}
+	switch name {
+	case Optdigits:
+		return dir, fetchOptdigits(ctx, dir, opts)
+	case Fashion:
+		return dir, fetchFashion(ctx, dir, opts)
+	}
+	return "", unknown(name)
+}
+
+// openUnseen reads a set that is on this machine, and brings nothing.
+func openUnseen(name string, opts Options) (*Set, error) {
+	dir, err := opts.unseenDir(name)
+	if err != nil {
+		return nil, fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
+	}
+	if name == Optdigits {
+		return openOptdigits(dir)
+	}
+	return openFashion(dir)
+}
+
+func (o Options) unseenDir(name string) (string, error) {
+	if o.CacheDir != "" {
+		return o.CacheDir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "slipway", name), nil
+}
+
+// notBrought is the error of a set that is not there, or not as it should be.
+func notBrought(name string, cause error) error {
+	return fmt.Errorf("%w: %s (%w); run `dataset fetch %s` once, where a network is", ErrNotBrought, name, cause, name)
+}
+
+// runTool runs a program that downloads, in a folder of its own choice, and puts
+// what it says on standard error into the error.
+func runTool(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.WaitDelay = 5 * time.Second // for what it has started itself
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" && !errors.Is(err, exec.ErrNotFound) {
+			return fmt.Errorf("%s: %w: %s", name, err, text)
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
