@@ -82,7 +82,7 @@ func parseCompare(args []string, stderr io.Writer) (*compareOptions, error) {
 	var scale bool
 	flags := cli.NewFlagSet("infer compare", compareUsage, stderr)
 	flags.StringVar(&runtimes, "runtimes", infer.RuntimeONNXRuntime, "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
-	flags.StringVar(&o.data, "data", "t10k", "t10k, train, a folder, or an images file")
+	flags.StringVar(&o.data, "data", "t10k", dataUsage)
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda, for onnxruntime")

@@ -1,7 +1,8 @@
 // Command infer runs an ONNX image classifier on a data set, in ONNX Runtime, in
 // the native runtime or in onnx-go, and compares what several runtimes and the
-// trainer answer. infer compare says where two models, or two runtimes, differ.
-// Run either with -h for its flags and the form of -json.
+// trainer answer. infer compare says where two models, or two runtimes, differ, and
+// infer robustness how models do on damaged and on unseen images.
+// Run any of them with -h for its flags and the form of -json.
 package main
 
 import (
@@ -53,6 +54,9 @@ func work() int {
 func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
 	if len(args) > 0 && args[0] == compareCommand {
 		return runCompare(ctx, args[1:], stdout, stderr, progress)
+	}
+	if len(args) > 0 && args[0] == robustnessCommand {
+		return runRobustness(ctx, args[1:], stdout, stderr, progress)
 	}
 	options, err := parse(args, stderr)
 	if code, done := cli.Parsed("infer", err, err == nil && options.version, stdout, stderr); done {

@@ -114,6 +114,10 @@ func TestBadUse(t *testing.T) {
 		"native on cuda":      {[]string{"-model", small, "-runtime", "native", "-device", "cuda"}, 2, []string{"-device cuda", "native"}},
 		"native, a library":   {[]string{"-model", small, "-runtime", "native", "-library", text}, 2, []string{"-library", "native"}},
 		"onnx-go one by one":  {[]string{"-model", small, "-runtime", "onnx-go", "-batch", "1"}, 2, []string{"-batch 1", "onnx-go"}},
+		"unknown corruption":  {[]string{"-model", small, "-corrupt", "rotat:3"}, 2, []string{"-corrupt", `did you mean "rotate"?`}},
+		"no strength":         {[]string{"-model", small, "-corrupt", "rotate"}, 2, []string{"-corrupt", "rotate:3"}},
+		"strength 6":          {[]string{"-model", small, "-corrupt", "rotate:6"}, 2, []string{"-corrupt", "1 to 5"}},
+		"corrupt-seed alone":  {[]string{"-model", small, "-corrupt-seed", "1"}, 2, []string{"-corrupt alone"}},
 		"unknown data":        {[]string{"-model", small, "-data", "t10"}, 2, []string{"t10", "t10k"}},
 
 		"no such model":      {[]string{"-model", "nonsense.onnx"}, 1, []string{"nonsense.onnx", "graphs"}},

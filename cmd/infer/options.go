@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"slipway/dataset"
+	"slipway/dataset/corrupt"
 	"slipway/infer"
 	"slipway/internal/cli"
 	"slipway/internal/nearest"
@@ -21,7 +22,10 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data t10k -runtime native    # in Go alone, without any library
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
   infer -model other.onnx -data t10k -normalize 0.1307,0.3081
+  infer -model e1.onnx -data t10k -corrupt rotate:3  # on rotated images; infer robustness -h lists the corruptions
+  infer -model e1.onnx -data optdigits               # on other writers' digits: dataset fetch optdigits brings them
   infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
+  infer robustness -model e1.onnx -model e2.onnx     # accuracy on all corruptions
 
 Without -runtime, -library, -device cuda and ` + infer.LibraryVariable + `, a missing onnxruntime library is no failure: the native
 runtime runs instead, and says so on standard error and in the notes.
@@ -32,7 +36,8 @@ N×H×W×C or N×features; float32 or uint8) and one score output (N×K, float32
 Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usage.
 
 -json prints one object:
-  model, data                        file and data set
+  model, data                        file and data set, the latter with the corruption: t10k+rotate:3
+  corruption                         name, strength and seed of -corrupt, or null
   images, correct, unanswered        counts; unanswered have a NaN among their scores
   accuracy, recorded_accuracy        0…1; recorded by the trainer in the model, or null
   runtime, version, provider, device, threads, library    what ran; library is null for others than onnxruntime
@@ -50,11 +55,15 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
 Flags:
 `
 
+// dataUsage explains -data.
+const dataUsage = "t10k, train, optdigits, fashion, a folder, or an images file"
+
 // options is what the command line asks for.
 type options struct {
 	model         string
 	data          string
 	dataDir       string
+	corruption    *corrupt.Corruption // nil: the data as it is
 	batch         int
 	device        infer.Device
 	runtime       string
@@ -75,12 +84,15 @@ type options struct {
 // parse reads the command line. Its error is wrong usage.
 func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
-	var device, normalize string
+	var device, normalize, corruption string
+	var corruptSeed uint64
 	var scale bool
 	flags := cli.NewFlagSet("infer", usage, stderr)
 	flags.StringVar(&o.model, "model", "", "ONNX `file`, or the bare name of one in graphs/")
-	flags.StringVar(&o.data, "data", "t10k", "t10k, train, a folder, or an images file")
+	flags.StringVar(&o.data, "data", "t10k", dataUsage)
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
+	flags.StringVar(&corruption, "corrupt", "", "damage the images first: `NAME:STRENGTH`, such as rotate:3")
+	flags.Uint64Var(&corruptSeed, "corrupt-seed", 0, "`seed` of -corrupt")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
 	flags.BoolVar(&o.tf32, "tf32", false, "on CUDA, let products round their factors to 10 bits of mantissa, which is faster")
@@ -106,6 +118,17 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
 		return nil, err
+	}
+	switch {
+	case given["corrupt"]:
+		c, err := corrupt.Parse(corruption)
+		if err != nil {
+			return nil, fmt.Errorf("-corrupt: %w", err)
+		}
+		c.Seed = corruptSeed
+		o.corruption = &c
+	case given["corrupt-seed"]:
+		return nil, errors.New("-corrupt-seed applies to -corrupt alone")
 	}
 	o.mayFallBack = !given["runtime"] && !o.ownLibrary() && o.device != infer.DeviceCUDA
 	return o, o.check(given)

@@ -17,28 +17,35 @@ const maxMatrix = 20
 
 // document is what -json prints; the usage text describes it.
 type document struct {
-	Model            string          `json:"model"`
-	Data             string          `json:"data"`
-	Images           int             `json:"images"`
-	Correct          int             `json:"correct"`
-	Unanswered       int             `json:"unanswered"`
-	Accuracy         float64         `json:"accuracy"`
-	RecordedAccuracy *float64        `json:"recorded_accuracy"`
-	Runtime          string          `json:"runtime"`
-	Version          string          `json:"version"`
-	Provider         string          `json:"provider"`
-	Device           string          `json:"device"`
-	Threads          int             `json:"threads"`
-	Library          *string         `json:"library"`
-	Batch            int             `json:"batch"`
-	Pixels           string          `json:"pixels"`
-	ImagesPerSecond  float64         `json:"images_per_second"`
-	Notes            []string        `json:"notes"`
-	Confusion        [][]int         `json:"confusion"`
-	Classes          []classDocument `json:"classes"`
-	Agree            bool            `json:"agree"`
-	Reasons          []string        `json:"reasons"`
-	Compared         []otherDocument `json:"compared"`
+	Model            string              `json:"model"`
+	Data             string              `json:"data"`
+	Corruption       *corruptionDocument `json:"corruption"`
+	Images           int                 `json:"images"`
+	Correct          int                 `json:"correct"`
+	Unanswered       int                 `json:"unanswered"`
+	Accuracy         float64             `json:"accuracy"`
+	RecordedAccuracy *float64            `json:"recorded_accuracy"`
+	Runtime          string              `json:"runtime"`
+	Version          string              `json:"version"`
+	Provider         string              `json:"provider"`
+	Device           string              `json:"device"`
+	Threads          int                 `json:"threads"`
+	Library          *string             `json:"library"`
+	Batch            int                 `json:"batch"`
+	Pixels           string              `json:"pixels"`
+	ImagesPerSecond  float64             `json:"images_per_second"`
+	Notes            []string            `json:"notes"`
+	Confusion        [][]int             `json:"confusion"`
+	Classes          []classDocument     `json:"classes"`
+	Agree            bool                `json:"agree"`
+	Reasons          []string            `json:"reasons"`
+	Compared         []otherDocument     `json:"compared"`
+}
+
+type corruptionDocument struct {
+	Name     string `json:"name"`
+	Strength int    `json:"strength"`
+	Seed     uint64 `json:"seed"`
 }
 
 type classDocument struct {
@@ -87,6 +94,9 @@ func (r *report) writeJSON(w io.Writer) error {
 	}
 	if r.session.record != nil && r.session.record.TestImages > 0 {
 		d.RecordedAccuracy = &r.session.record.TestAccuracy
+	}
+	if c := r.session.corruption; c != nil {
+		d.Corruption = &corruptionDocument{c.Name, c.Strength, c.Seed}
 	}
 	if info.Library != "" {
 		d.Library = &info.Library

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/atomicfile"
+	"slipway/internal/cli"
+)
+
+// robustness is everything that infer robustness prints.
+type robustness struct {
+	options *robustnessOptions
+	set     *dataset.Set
+	models  []*robustnessModel
+	notes   []string
+}
+
+// robustnessModel is one model with what was measured of it.
+type robustnessModel struct {
+	*loaded
+	measured infer.Robustness
+	unseen   []infer.Confidence // of each set of -unseen
+}
+
+// runRobustness is run for infer robustness.
+func runRobustness(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
+	const command = "infer robustness"
+	options, err := parseRobustness(args, stderr)
+	if code, done := cli.Parsed(command, err, err == nil && options.version, stdout, stderr); done {
+		return code
+	}
+	return exitCode(command, measureRobustness(ctx, options, stdout, stderr, progress), stderr)
+}
+
+func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr, progress io.Writer) (err error) {
+	r := &robustness{options: o}
+	for _, name := range o.models {
+		model, err := loadModel(name, o.pixels)
+		if err != nil {
+			return err
+		}
+		r.models = append(r.models, &robustnessModel{loaded: model})
+	}
+	if r.set, err = openData(ctx, o.data, o.dataDir); err != nil {
+		return err
+	}
+	var unseen []*dataset.Set
+	for _, name := range o.unseen {
+		set, err := openData(ctx, name, "")
+		if err != nil {
+			return fmt.Errorf("-unseen: %w", err)
+		}
+		unseen = append(unseen, set)
+		if name == dataset.Fashion {
+			r.notes = append(r.notes, fashionNote)
+		}
+	}
+	subjects, err := r.open(ctx, stderr)
+	defer func() {
+		for _, s := range subjects {
+			err = errors.Join(err, s.Runtime.Close())
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if err := r.measure(ctx, subjects, unseen, progress); err != nil {
+		return err
+	}
+	return r.write(stdout)
+}
+
+// open opens every model, all in the same runtime: the one asked for, or, where
+// none was and onnxruntime has no library, native. What it returns is the caller's
+// to close, also beside an error.
+func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subject, error) {
+	o := r.options
+	worker, err := workerCommand(o.runtime)
+	if err != nil {
+		return nil, err
+	}
+	var subjects []infer.Subject
+	for i := 0; i < len(r.models); i++ {
+		model := r.models[i]
+		runtime, err := infer.OpenRuntime(ctx, o.runtime, model.model, infer.RuntimeOptions{
+			Device: o.device, Threads: o.threads, Library: o.library, Output: o.output, Worker: worker, Batch: o.batch,
+		})
+		var library *infer.LibraryError
+		switch {
+		case err != nil && o.mayFallBack && i == 0 && o.runtime == infer.RuntimeONNXRuntime && errors.As(err, &library):
+			o.runtime = infer.RuntimeNative
+			note := fmt.Sprintf("the native runtime is used instead of onnxruntime: %v", err)
+			r.notes = append(r.notes, note)
+			fmt.Fprintf(stderr, "infer robustness: %s\n", note)
+			i-- // the same model again
+			continue
+		case err != nil:
+			return subjects, err
+		}
+		subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels})
+		if i == 0 {
+			r.notes = append(r.notes, runtime.Info().Notes...)
+		}
+	}
+	return subjects, nil
+}
+
+func (r *robustness) measure(ctx context.Context, subjects []infer.Subject, unseen []*dataset.Set, progress io.Writer) error {
+	options := infer.RobustnessOptions{Corruptions: r.options.corruptions, Seed: r.options.seed, Batch: r.options.batch}
+	if progress != nil {
+		options.Progress = func(name string, done, total int) {
+			fmt.Fprintf(progress, "\r%-40s %d of %d", name, done, total)
+		}
+		// Over what was printed, back to the line's beginning.
+		defer fmt.Fprintf(progress, "\r%60s\r", "")
+	}
+	if len(options.Corruptions) > 0 {
+		measured, err := infer.MeasureRobustness(ctx, subjects, r.set, options)
+		if err != nil {
+			return err
+		}
+		for i, model := range r.models {
+			model.measured = measured[i]
+		}
+	} else {
+		clean, err := infer.MeasureUnseen(ctx, subjects, []*dataset.Set{r.set}, options)
+		if err != nil {
+			return err
+		}
+		for i, model := range r.models {
+			model.measured = infer.Robustness{Info: subjects[i].Runtime.Info(), Clean: clean[i][0]}
+		}
+	}
+	measured, err := infer.MeasureUnseen(ctx, subjects, unseen, options)
+	if err != nil {
+		return err
+	}
+	for i, model := range r.models {
+		model.unseen = measured[i]
+	}
+	return nil
+}
+
+// write writes the files asked for, then prints.
+func (r *robustness) write(stdout io.Writer) error {
+	if r.options.csv != "" {
+		if err := atomicfile.Write(r.options.csv, r.writeCSV); err != nil {
+			return err
+		}
+	}
+	if r.options.plot != "" {
+		if err := r.draw(r.options.plot); err != nil {
+			return fmt.Errorf("-plot: %w", err)
+		}
+	}
+	print := r.writeText
+	if r.options.json {
+		print = r.writeJSON
+	}
+	if err := print(stdout); err != nil {
+		return fmt.Errorf("print the result: %w", err)
+	}
+	return nil
+}
