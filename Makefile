@@ -20,7 +20,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean
+.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for ea
 
 bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md
 	scripts/bench/bench-accuracy $(BENCH_FLAGS)
+
+robustness: build setup ## evaluate graphs/ on damaged and on unseen images into docs/robustness.md
+	scripts/robustness/make-robustness
 
 doctor: build ## say what is installed, what will be used, and what is missing
 	bin/doctor
