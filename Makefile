@@ -20,7 +20,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy recipe doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
