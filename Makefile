@@ -15,12 +15,15 @@ QUICK ?=
 # CONFORMANCE_FLAGS are handed to scripts/conformance/conformance: make conformance CONFORMANCE_FLAGS='--only tract'
 CONFORMANCE_FLAGS ?=
 
+# DIST_FLAGS are handed to scripts/dist/dist: make dist DIST_FLAGS=--once
+DIST_FLAGS ?=
+
 COMMANDS := train export infer dataset doctor experiment
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy recipe doctor demo demo-test gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +116,9 @@ demo: ## build the page that reads drawn digits, and serve it on loopback (needs
 
 demo-test: ## test that page in Node and headless Chromium
 	@scripts/demo/test
+
+dist: ## the release check: build what ships for linux twice, try it on a bare machine, test it on arm64, into docs/dist.md
+	@scripts/dist/dist --arm64-tests --report docs/dist.md $(DIST_FLAGS)
 
 # gpu_environment has go find the headers and the shim: CGO_CFLAGS and CGO_LDFLAGS.
 gpu_environment = eval "$$(scripts/build-cuda-shim)" && export CGO_CFLAGS CGO_LDFLAGS
