@@ -77,7 +77,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestApplyDependsOnNothingElse(t *testing.T) {
-	set := datasettest.Digits(t, 40)
+	set := datasettest.Digits(t, 12)
 	before := slices.Clone(set.Images)
 	first, err := set.Subset([]int{0, 1, 2})
 	if err != nil {

@@ -165,9 +165,9 @@ func TestNoiseHasTheStatistics(t *testing.T) {
 	for _, fact := range facts {
 		c := Corruption{Name: fact.Name, Strength: fact.Strength, Seed: 3}
 		t.Run(fmt.Sprintf("%v of %d", c, fact.Grey), func(t *testing.T) {
-			n := 200
+			n := 100
 			if c.Name == "spatter" {
-				n = 500
+				n = 300
 			}
 			set, err := dataset.NewSet("grey", bytes.Repeat([]uint8{fact.Grey}, n*784), make([]uint8, n), 1, 28, 28, 1)
 			if err != nil {
@@ -196,11 +196,11 @@ func TestNoiseHasTheStatistics(t *testing.T) {
 			if off := math.Abs(mean - fact.Mean); off > 5*math.Hypot(ours, theirs)+1e-9 {
 				t.Errorf("mean %.4f, theirs %.4f: %.1f standard errors apart", mean, fact.Mean, off/math.Hypot(ours, theirs))
 			}
-			// The error of a standard deviation depends on the fourth moment; 4 % is more than five of
+			// The error of a standard deviation depends on the fourth moment; 5 % is more than five of
 			// them, but for spatter's few images.
-			tolerance := 0.04
+			tolerance := 0.05
 			if c.Name == "spatter" {
-				tolerance = 0.25
+				tolerance = 0.3
 			}
 			if math.Abs(std-fact.Std) > tolerance*fact.Std+1e-9 {
 				t.Errorf("standard deviation %.4f, theirs %.4f", std, fact.Std)
