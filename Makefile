@@ -18,6 +18,7 @@ CONFORMANCE_FLAGS ?=
 # DIST_FLAGS are handed to scripts/dist/dist: make dist DIST_FLAGS=--once
 DIST_FLAGS ?=
 
+comma := ,
 COMMANDS := train export infer dataset doctor experiment
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -49,7 +50,8 @@ experiments: build ## run all studies of experiments/ (QUICK=1: their short form
 	@began=$$SECONDS; \
 	bin/experiment run $(if $(QUICK),-quick) experiments/*.yaml && \
 	bin/experiment report $(if $(QUICK),-quick) experiments/*.yaml && \
-	$(if $(QUICK),,bin/experiment insights &&) \
+	$(if $(QUICK),,bin/dataset fetch optdigits && bin/dataset fetch fashion && \
+	bin/experiment report -unseen optdigits$(comma)fashion experiments/e1-e2.yaml && bin/experiment insights &&) \
 	echo "all studies took $$((SECONDS - began)) s"
 
 export: build setup ## export the runs to graphs/ and cross-validate them

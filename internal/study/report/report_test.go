@@ -219,6 +219,23 @@ func TestReport(t *testing.T) {
 			t.Errorf("the folder holds %v, want %v", left, want)
 		}
 	})
+	t.Run("one setting is compared with nothing", func(t *testing.T) {
+		one := *s
+		one.Settings = s.Settings[:1]
+		files, err := one.Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(files[MarkdownFile])
+		if strings.Contains(text, "## Comparison") || files[ComparisonsFile] != nil {
+			t.Error("the report compares a setting with nothing")
+		}
+		values := []float64{}
+		for _, run := range one.Settings[0].Runs {
+			values = append(values, run.TestAccuracy)
+		}
+		findLine(t, text, "dropout=0, 3 seeds: test accuracy "+plusMinus(values, 100, 2, " %")+", after 4 epochs.")
+	})
 	t.Run("insights", func(t *testing.T) { checkInsights(t, s) })
 	t.Run("what is wrong with the runs", func(t *testing.T) { checkLoadErrors(t, dir, test) })
 }
