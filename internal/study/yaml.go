@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -73,13 +74,22 @@ func readFields(node *yaml.Node, what string, known fields) error {
 		read, ok := known[entry.key]
 		if !ok {
 			names := slices.Sorted(maps.Keys(known))
-			return at(entry.node, "%s has no key %q%s; there are %v", what, entry.key, nearest.Hint(entry.key, names), names)
+			return at(entry.node, "%s has no key %q%s", what, entry.key, suggest(entry.key, names))
 		}
 		if err := read(entry.value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// suggest ends an error about a name: with those that it may have meant, or else with
+// all there are.
+func suggest(name string, names []string) string {
+	if hint := nearest.Hint(name, names); hint != "" {
+		return hint
+	}
+	return "; there are " + strings.Join(names, ", ")
 }
 
 // into reads a scalar or a list of scalars.
