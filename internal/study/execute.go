@@ -31,6 +31,7 @@ var errPruned = errors.New("pruned")
 type task struct {
 	Run
 	id    string
+	study string
 	index int // of the run in its study
 	// keepOn, if not nil, is asked after each epoch whether the run goes on.
 	keepOn func(train.Epoch) (bool, error)
@@ -180,7 +181,7 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 		return Result{}, err
 	}
 	result := Result{
-		ID: t.id, Study: t.Spec.Scope, Setting: t.Setting, Values: t.Values, Seed: t.Seed,
+		ID: t.id, Study: t.study, Setting: t.Setting, Values: t.Values, Seed: t.Seed,
 		Network: t.Spec.Network.Name(), Parameters: t.Spec.Network.ParameterCount(),
 		Config: config, Threads: config.Threads, Stopped: stopped, History: progress.History,
 		TrainAccuracy: training.Accuracy, TrainLoss: training.Loss, TestAccuracy: test.Accuracy, TestLoss: test.Loss,

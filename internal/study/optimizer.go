@@ -27,6 +27,7 @@ const StorageFile = "goptuna.db"
 type optimizer struct {
 	search *Search
 	path   string
+	name   string // of the search in its storage
 	store  *rdb.Storage
 	study  *goptuna.Study
 	pruner goptuna.Pruner
@@ -36,7 +37,7 @@ type optimizer struct {
 // search in it.
 func openOptimizer(dir string, f *File) (*optimizer, error) {
 	s := f.Search
-	o := &optimizer{search: s, path: filepath.Join(dir, StorageFile)}
+	o := &optimizer{search: s, path: filepath.Join(dir, StorageFile), name: studyName(f)}
 	// Each transaction is on the disk before it returns, so that a crash forgets no
 	// proposal.
 	db, err := gorm.Open(sqlite.Open(o.path+"?_synchronous=FULL"), &gorm.Config{Logger: logger.Discard})
@@ -59,7 +60,7 @@ func openOptimizer(dir string, f *File) (*optimizer, error) {
 	pruner := medianstopping.NewMedianPruner()
 	pruner.NWarmUpSteps = s.Warmup
 	o.pruner = pruner
-	o.study, err = goptuna.CreateStudy(studyName(f),
+	o.study, err = goptuna.CreateStudy(o.name,
 		goptuna.StudyOptionStorage(o.store), goptuna.StudyOptionDirection(direction),
 		goptuna.StudyOptionLoadIfExists(true), goptuna.StudyOptionLogger(silent{}))
 	if err != nil {

@@ -210,7 +210,7 @@ func (e *execution) add(run Run) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &task{Run: run, id: id, index: len(e.tasks)}
+	t := &task{Run: run, id: id, study: e.file.Name, index: len(e.tasks)}
 	e.tasks = append(e.tasks, t)
 	e.planned.Runs = append(e.planned.Runs, PlannedRun{ID: id, Setting: run.Setting, Values: run.Values, Seed: run.Seed})
 	return t, nil

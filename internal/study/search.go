@@ -156,7 +156,7 @@ func (e *execution) addTrial(t *trial, optimizer *optimizer) error {
 		return fmt.Errorf("%s: trial %d: %w", e.file.Path, t.number, err)
 	}
 	if e.file.Search.Pruning {
-		spec.Scope = e.file.Name
+		spec.Scope = optimizer.name
 	}
 	name := settingName(fmt.Sprintf("trial %d", t.number), values)
 	if t.task, err = e.add(Run{Setting: name, Values: byKey(values), Seed: seed, Spec: spec}); err != nil {

@@ -84,8 +84,8 @@ func settingPath(key string) (string, error) {
 type Spec struct {
 	Network *builder.Network
 	Config  train.Config
-	// Scope is the study whose other runs have a say in when this one ends, as in a
-	// search with pruning; empty for a run that any study may share.
+	// Scope names the search whose other runs have a say in when this one ends, by
+	// pruning; empty for a run that any study may share.
 	Scope string
 }
 
