@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -97,7 +98,27 @@ func Load(dir string, test *dataset.Set) (*Study, error) {
 	if s.Test == nil {
 		return nil, fmt.Errorf("%s: %w: all %d diverged or were pruned", dir, ErrNoRuns, len(results))
 	}
+	s.keepCommonCorruptions()
 	return s, nil
+}
+
+// keepCommonCorruptions drops what not every run was evaluated under: means over
+// different corruptions compare nothing.
+func (s *Study) keepCommonCorruptions() {
+	evaluated, runs := make(map[string]int), 0
+	for _, setting := range s.Settings {
+		for _, run := range setting.Runs {
+			runs++
+			for name := range run.Robustness {
+				evaluated[name]++
+			}
+		}
+	}
+	for _, setting := range s.Settings {
+		for _, run := range setting.Runs {
+			maps.DeleteFunc(run.Robustness, func(name string, _ []float64) bool { return evaluated[name] < runs })
+		}
+	}
 }
 
 func trainedToTheEnd(result study.Result) bool {
