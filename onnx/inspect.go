@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"cmp"
+	"slices"
 	"sort"
 
 	"google.golang.org/protobuf/proto"
@@ -11,6 +13,7 @@ import (
 // Report describes a model.
 type Report struct {
 	Path            string
+	DocString       string
 	IRVersion       int64
 	Opsets          []Opset
 	Producer        string
@@ -21,14 +24,26 @@ type Report struct {
 	Outputs         []Value
 	Nodes           []NodeReport
 	Functions       int // model-local functions
-	// Parameters is the number of values in the main graph's initializers, and
-	// ParameterBytes what they take in the file.
+	// Initializers are the main graph's, by element type, the type with the most
+	// bytes first.
+	Initializers []InitializerReport
+	// Parameters is the number of numbers in the main graph's initializers and in
+	// the tensors of its Constant nodes, and ParameterBytes what they take in the
+	// file. Tensors of int64, bool and string are left out: they are shapes, axes
+	// and labels.
 	Parameters     int64
 	ParameterBytes int64
+	// Batch is the first dimension of the first input, -1 where it is free or
+	// there is none.
+	Batch int64
 	// MultiplyAdds is the number of multiplications with an addition in
-	// convolutions and matrix products, for one example (free dimensions count
-	// as 1). MultiplyAddsPartial is true if a shape was not known, so that it is
-	// a lower bound.
+	// convolutions and matrix products, for one example where the batch is free,
+	// else for one run. A convolution has output elements × channels of a group ×
+	// kernel elements of them, a product output elements × inner dimension.
+	// Products with the zeros of a padding count; biases, activations, pooling
+	// and normalisation do not. MultiplyAddsPartial is true where a shape was not
+	// known, or an operator that is not counted here has multiplications of its
+	// own, so that it is a lower bound.
 	MultiplyAdds        int64
 	MultiplyAddsPartial bool
 	Metadata            []MetadataEntry // sorted by key
@@ -49,14 +64,23 @@ type Opset struct {
 // MetadataEntry is one of a model's metadata_props.
 type MetadataEntry struct{ Key, Value string }
 
+// InitializerReport sums up the initializers of one element type.
+type InitializerReport struct {
+	Type     string // as ONNX calls it: float, int8
+	Tensors  int
+	Elements int64
+	Bytes    int64 // 0 for strings
+}
+
 // NodeReport describes a node of the main graph.
 type NodeReport struct {
 	Name         string
 	Operator     string // with its domain in front, unless it is ONNX's own
+	Attributes   []AttributeReport
 	Inputs       []Value
 	Outputs      []Value
-	Parameters   int64 // values in those initializers that no node before it uses
-	MultiplyAdds int64
+	Parameters   int64 // of its Constant or those initializers that no node before it uses; counted as in Report
+	MultiplyAdds int64 // counted as in Report
 	// Checked is false where Check holds the node only against the rules for
 	// every operator.
 	Checked bool
@@ -70,6 +94,8 @@ func Inspect(m *Model) Report {
 	graph := m.Proto.GetGraph()
 	report := Report{
 		Path:            m.path,
+		DocString:       m.Proto.GetDocString(),
+		Batch:           -1,
 		IRVersion:       m.Proto.GetIrVersion(),
 		Producer:        m.Proto.GetProducerName(),
 		ProducerVersion: m.Proto.GetProducerVersion(),
@@ -80,6 +106,9 @@ func Inspect(m *Model) Report {
 		Functions:       len(m.Proto.GetFunctions()),
 		Bytes:           m.fileBytes,
 		ExternalBytes:   m.externalBytes,
+	}
+	if inputs := report.Inputs; len(inputs) > 0 && inputs[0].HasShape && len(inputs[0].Dims) > 0 {
+		report.Batch = inputs[0].Dims[0].Size
 	}
 	if report.Bytes == 0 {
 		report.Bytes = int64(proto.Size(m.Proto))
@@ -104,25 +133,68 @@ func Inspect(m *Model) Report {
 	return report
 }
 
-func (r *Report) addNodes(graph *onnxpb.GraphProto, found *analysis) {
-	unused := make(map[string]int64)
-	for _, tensor := range graph.GetInitializer() {
-		elements, err := elementsOf(tensor.GetDims())
-		if err != nil {
-			continue // Problem says so
-		}
-		bytes, err := byteLength(tensor)
-		if err != nil {
-			bytes = 0
-		}
-		r.Parameters += elements
-		r.ParameterBytes += bytes
-		unused[tensor.GetName()] = elements
+// isParameter tells numbers that a network may have learned from shapes, axes
+// and labels. int32 is what biases are quantised to.
+func isParameter(elementType int32) bool {
+	switch onnxpb.TensorProto_DataType(elementType) {
+	case onnxpb.TensorProto_INT64, onnxpb.TensorProto_BOOL, onnxpb.TensorProto_STRING:
+		return false
 	}
+	return true
+}
+
+// addParameters counts a tensor and returns its number of parameters.
+func (r *Report) addParameters(tensor *onnxpb.TensorProto) int64 {
+	elements, err := elementsOf(tensor.GetDims())
+	if err != nil || !isParameter(tensor.GetDataType()) {
+		return 0 // Problem says so
+	}
+	if bytes, err := byteLength(tensor); err == nil {
+		r.ParameterBytes += bytes
+	}
+	r.Parameters += elements
+	return elements
+}
+
+// addInitializers counts the main graph's initializers and returns the parameters
+// of each, by name.
+func (r *Report) addInitializers(graph *onnxpb.GraphProto) map[string]int64 {
+	parameters := make(map[string]int64)
+	types := make(map[string]*InitializerReport)
+	for _, tensor := range graph.GetInitializer() {
+		name := typeLabel(tensor.GetDataType())
+		line := types[name]
+		if line == nil {
+			line = &InitializerReport{Type: name}
+			types[name] = line
+		}
+		line.Tensors++
+		if elements, err := elementsOf(tensor.GetDims()); err == nil {
+			line.Elements += elements
+		}
+		if bytes, err := byteLength(tensor); err == nil {
+			line.Bytes += bytes
+		}
+		parameters[tensor.GetName()] = r.addParameters(tensor)
+	}
+	for _, line := range types {
+		r.Initializers = append(r.Initializers, *line)
+	}
+	slices.SortFunc(r.Initializers, func(a, b InitializerReport) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Type, b.Type))
+	})
+	return parameters
+}
+
+func (r *Report) addNodes(graph *onnxpb.GraphProto, found *analysis) {
+	unused := r.addInitializers(graph)
 	for i, node := range graph.GetNode() {
 		line := NodeReport{Name: node.GetName(), Operator: node.GetOpType(), Checked: r.Problem == "" && !found.unchecked[i]}
 		if domain := canonicalDomain(node.GetDomain()); domain != "" {
 			line.Operator = domain + "." + line.Operator
+		}
+		for _, attribute := range node.GetAttribute() {
+			line.Attributes = append(line.Attributes, AttributeReport{attribute.GetName(), attributeText(attribute)})
 		}
 		for _, name := range node.GetInput() {
 			value := found.values[name]
@@ -136,56 +208,15 @@ func (r *Report) addNodes(graph *onnxpb.GraphProto, found *analysis) {
 			value.Name = name
 			line.Outputs = append(line.Outputs, value)
 		}
+		if line.Operator == "Constant" {
+			if tensor := constantOf(node); tensor != nil {
+				line.Parameters = r.addParameters(tensor)
+			}
+		}
 		adds, known := multiplyAdds(node, line)
 		line.MultiplyAdds = adds
 		r.MultiplyAdds = saturatingAdd(r.MultiplyAdds, adds)
 		r.MultiplyAddsPartial = r.MultiplyAddsPartial || !known
 		r.Nodes = append(r.Nodes, line)
 	}
-}
-
-// multiplyAdds counts for one example. known is false where a shape that is
-// needed is not.
-func multiplyAdds(node *onnxpb.NodeProto, line NodeReport) (count int64, known bool) {
-	var perOutput []Dim
-	switch line.Operator {
-	case "Conv":
-		if len(line.Inputs) < 2 || !line.Inputs[1].HasShape || len(line.Inputs[1].Dims) < 2 {
-			return 0, false
-		}
-		perOutput = line.Inputs[1].Dims[1:]
-	case "Gemm", "MatMul":
-		if len(line.Inputs) < 2 || !line.Inputs[0].HasShape || len(line.Inputs[0].Dims) == 0 {
-			return 0, false
-		}
-		dims := line.Inputs[0].Dims
-		inner := dims[len(dims)-1]
-		if attribute := findAttribute(node, "transA"); attribute.GetI() != 0 {
-			inner = dims[0]
-		}
-		perOutput = []Dim{inner}
-	default:
-		return 0, true
-	}
-	if len(line.Outputs) == 0 || !line.Outputs[0].HasShape {
-		return 0, false
-	}
-	count = 1
-	for _, dim := range append(append([]Dim(nil), line.Outputs[0].Dims...), perOutput...) {
-		if dim.Known() {
-			count = saturatingMultiply(count, dim.Size)
-		}
-	}
-	return count, true
-}
-
-const saturated = int64(1) << 62
-
-func saturatingAdd(a, b int64) int64 { return min(saturated, a+b) }
-
-func saturatingMultiply(a, b int64) int64 {
-	if b > 0 && a > saturated/b {
-		return saturated
-	}
-	return a * b
 }

@@ -6,52 +6,29 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"slipway/onnx/onnxpb"
 )
 
-// String writes the report as a table of the graph, with what is known about the
-// model above it and the metadata below. What a terminal would obey is replaced.
+// String writes the report as text: what is known about the model, its graph as a
+// table, and its metadata. What a terminal would obey is replaced.
 func (r Report) String() string {
 	var text strings.Builder
 	if r.Path != "" {
-		fmt.Fprintf(&text, "%s\n", printable(r.Path))
+		fmt.Fprintf(&text, "%s\n\n", printable(r.Path))
 	}
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	row := func(name, format string, arguments ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, arguments...))
-	}
-	row("graph", "%s", field(r.GraphName))
-	row("producer", "%s %s", field(r.Producer), field(r.ProducerVersion))
-	row("format", "IR version %d, %s", r.IRVersion, r.opsets())
-	size := "%s bytes"
-	if r.ExternalBytes > 0 {
-		size += fmt.Sprintf(" and %s external", thousands(r.ExternalBytes))
-	}
-	row("size", size, thousands(r.Bytes))
-	for _, input := range r.Inputs {
-		row("input", "%s", named(input))
-	}
-	for _, output := range r.Outputs {
-		row("output", "%s", named(output))
-	}
-	table.Flush()
+	r.writeHeader(&text)
 	text.WriteByte('\n')
 	r.writeNodes(&text)
-
-	bound := ""
-	if r.MultiplyAddsPartial {
-		bound = "at least "
-	}
-	fmt.Fprintf(&text, "\n%s parameters (%s bytes), %s%s multiply-adds an example\n",
-		thousands(r.Parameters), thousands(r.ParameterBytes), bound, thousands(r.MultiplyAdds))
 	if r.Functions > 0 {
-		fmt.Fprintf(&text, "%d functions of the model's own\n", r.Functions)
+		fmt.Fprintf(&text, "\n%d functions of the model's own\n", r.Functions)
 	}
 	if operators := r.Unchecked(); r.Problem == "" && len(operators) > 0 {
-		fmt.Fprintf(&text, "not checked (held only against the general rules): %s\n", field(strings.Join(operators, ", ")))
+		fmt.Fprintf(&text, "\nnot checked (held only against the general rules): %s\n", field(strings.Join(operators, ", ")))
 	}
 	if len(r.Metadata) > 0 {
 		fmt.Fprintln(&text, "\nmetadata")
-		table = tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+		table := newTable(&text)
 		for _, entry := range r.Metadata {
 			fmt.Fprintf(table, "  %s\t%s\n", field(entry.Key), field(entry.Value))
 		}
@@ -63,23 +40,77 @@ func (r Report) String() string {
 	return text.String()
 }
 
-func (r Report) writeNodes(w io.Writer) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "node\toperator\tinputs\toutput\tshape\tparameters\tmultiply-adds\t")
-	for _, node := range r.Nodes {
-		var inputs, outputs, shapes []string
-		for _, input := range node.Inputs {
-			inputs = append(inputs, input.Name)
-		}
-		for _, output := range node.Outputs {
-			outputs = append(outputs, output.Name)
-			shapes = append(shapes, output.shapeString())
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", field(node.Name), field(node.Operator),
-			field(strings.Join(inputs, ", ")), field(strings.Join(outputs, ", ")), field(strings.Join(shapes, ", ")),
-			thousands(node.Parameters), thousands(node.MultiplyAdds))
+func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+func (r Report) writeHeader(w io.Writer) {
+	table := newTable(w)
+	row := func(name, format string, arguments ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, arguments...))
+	}
+	size := thousands(r.Bytes) + " bytes"
+	if r.ExternalBytes > 0 {
+		size += fmt.Sprintf(" and %s external", thousands(r.ExternalBytes))
+	}
+	row("size", "%s", size)
+	row("format", "IR version %d, %s", r.IRVersion, r.opsets())
+	row("producer", "%s", strings.TrimSpace(field(r.Producer)+" "+shorten(printable(r.ProducerVersion))))
+	row("graph", "%s", field(r.GraphName))
+	if r.DocString != "" {
+		row("says", "%s", field(r.DocString))
+	}
+	for _, input := range r.Inputs {
+		row("input", "%s", named(input))
+	}
+	for _, output := range r.Outputs {
+		row("output", "%s", named(output))
+	}
+	for _, line := range r.Initializers {
+		row("initializers", "%d of %s: %s values, %s bytes", line.Tensors, line.Type, thousands(line.Elements), thousands(line.Bytes))
 	}
 	table.Flush()
+}
+
+func (r Report) writeNodes(w io.Writer) {
+	bound := ""
+	if r.MultiplyAddsPartial {
+		bound = "at least "
+	}
+	rows := [][]string{{"node", "operator", "output", "parameters", "multiply-adds"}}
+	for _, node := range r.Nodes {
+		var shapes []string
+		for _, output := range node.Outputs {
+			if output.Name != "" {
+				shapes = append(shapes, output.shape())
+			}
+		}
+		rows = append(rows, []string{field(node.Name), node.Title(), field(strings.Join(shapes, ", ")),
+			thousands(node.Parameters), thousands(node.MultiplyAdds)})
+	}
+	rows = append(rows, []string{"total", fmt.Sprintf("%d nodes", len(r.Nodes)), "", thousands(r.Parameters), bound + thousands(r.MultiplyAdds)})
+	var widest [2]int // of the numbers, which end at the right
+	for _, row := range rows {
+		for i := range widest {
+			widest[i] = max(widest[i], len(row[3+i]))
+		}
+	}
+	table := newTable(w)
+	for _, row := range rows {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%*s\t%*s\n", row[0], row[1], row[2], widest[0], row[3], widest[1], row[4])
+	}
+	table.Flush()
+	per := "an example"
+	if r.Batch >= 0 {
+		per = fmt.Sprintf("a run of %d", r.Batch)
+	}
+	fmt.Fprintf(w, "Parameters take %s bytes; multiply-adds are those of convolutions and matrix products for %s.\n", thousands(r.ParameterBytes), per)
+}
+
+// shape leaves out the type of the usual float.
+func (v Value) shape() string {
+	if v.Type == onnxpb.TensorProto_FLOAT || v.Type == onnxpb.TensorProto_UNDEFINED {
+		return v.ShapeString()
+	}
+	return v.String()
 }
 
 // Unchecked returns the operators of the nodes that Check holds only against

@@ -49,10 +49,15 @@ type Value struct {
 
 // String writes the value as float[N×1×28×28].
 func (v Value) String() string {
-	return typeName(v.Type) + "[" + v.shapeString() + "]"
+	return typeName(v.Type) + "[" + v.ShapeString() + "]"
 }
 
-func (v Value) shapeString() string {
+// TypeString writes the element type as ONNX calls it, float for float32; ? where it
+// is not known.
+func (v Value) TypeString() string { return typeName(v.Type) }
+
+// ShapeString writes the shape as N×1×28×28, … where it is not known.
+func (v Value) ShapeString() string {
 	if !v.HasShape {
 		return "…"
 	}
