@@ -19,7 +19,7 @@ CONFORMANCE_FLAGS ?=
 DIST_FLAGS ?=
 
 comma := ,
-COMMANDS := train export infer dataset doctor experiment
+COMMANDS := train export infer inspect dataset doctor experiment
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))

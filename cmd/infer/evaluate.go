@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/atomicfile"
+	"slipway/internal/cli"
 	"slipway/onnx"
 )
 
@@ -117,7 +116,7 @@ type loaded struct {
 func loadModel(name string, pixels *dataset.Pixels) (*loaded, error) {
 	l := &loaded{}
 	var err error
-	if l.modelPath, err = findModel(name); err != nil {
+	if l.modelPath, err = cli.FindModel(name); err != nil {
 		return nil, err
 	}
 	if l.model, err = infer.LoadModel(l.modelPath); err != nil {
@@ -148,29 +147,6 @@ func openData(ctx context.Context, data, dataDir string) (*dataset.Set, error) {
 		return nil, &usageError{fmt.Errorf("-data: %w", err)}
 	}
 	return set, err
-}
-
-// findModel looks a bare name up in the working folder, in graphs/, and in
-// graphs/ beside the folder of this program.
-func findModel(name string) (string, error) {
-	candidates := []string{name}
-	if filepath.Base(name) == name {
-		candidates = append(candidates, filepath.Join("graphs", name))
-		if executable, err := os.Executable(); err == nil {
-			if real, err := filepath.EvalSymlinks(executable); err == nil {
-				executable = real
-			}
-			candidates = append(candidates, filepath.Join(filepath.Dir(executable), "..", "graphs", name))
-		}
-	}
-	for _, candidate := range candidates {
-		if _, err := os.Stat(candidate); err == nil {
-			return candidate, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("the model: %w", err)
-		}
-	}
-	return "", fmt.Errorf("there is no model %s: looked for %s; `make export` makes those of graphs/", name, strings.Join(candidates, ", "))
 }
 
 // openFirst opens the runtime that answers: the one asked for, or, where none was

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,11 +92,11 @@ func TestBadUse(t *testing.T) {
 		code int
 		want []string
 	}{
-		"no arguments":        {nil, 2, []string{"-model is missing"}},
-		"unknown flag":        {[]string{"-modle", small}, 2, []string{"unknown flag -modle", "model"}},
-		"left over":           {[]string{"-model", small, "t10k"}, 2, []string{`"t10k"`}},
-		"unknown device":      {[]string{"-model", small, "-device", "cdua"}, 2, []string{"unknown device", "cuda"}},
-		"unknown runtime":     {[]string{"-model", small, "-runtime", "onnx-og"}, 2, []string{"unknown runtime", "onnx-go"}},
+		"no arguments":              {nil, 2, []string{"-model is missing"}},
+		"unknown flag":              {[]string{"-modle", small}, 2, []string{"unknown flag -modle", "model"}},
+		"left over":                 {[]string{"-model", small, "t10k"}, 2, []string{`"t10k"`}},
+		"there are auto, cpu, cuda": {[]string{"-model", small, "-device", "cdua"}, 2, []string{"there are auto, cpu, cuda", "cuda"}},
+		"for flag -runtime: there are onnxruntime, native": {[]string{"-model", small, "-runtime", "onnx-og"}, 2, []string{"unknown runtime", "onnx-go"}},
 		"batch 0":             {[]string{"-model", small, "-batch", "0"}, 2, []string{"-batch 0"}},
 		"batch no number":     {[]string{"-model", small, "-batch", "many"}, 2, []string{"many", "batch"}},
 		"threads":             {[]string{"-model", small, "-threads", "-1"}, 2, []string{"-threads -1"}},
@@ -154,10 +153,15 @@ func TestBadUse(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
-	code, _, stderr := runCommand(t, "-h")
-	for _, want := range []string{"recorded_accuracy", "max_rel_diff", "-cross-validate", "Exit status"} {
-		if code != 0 || !strings.Contains(stderr, want) {
-			t.Errorf("-h: exit %d, without %q", code, want)
+	for command, wants := range map[string][]string{
+		"":        {"recorded_accuracy", "max_rel_diff", "-cross-validate", "Exit status"},
+		"compare": {"decided_labels_differ", "-sheet", "Exit status"},
+	} {
+		code, stdout, _ := runCommand(t, append(strings.Fields(command), "-h")...)
+		for _, want := range wants {
+			if code != 0 || !strings.Contains(stdout, want) {
+				t.Errorf("%s -h: exit %d, without %q", command, code, want)
+			}
 		}
 	}
 	if code, stdout, _ := runCommand(t, "-version"); code != 0 || !strings.HasPrefix(stdout, "infer ") {
@@ -401,24 +405,4 @@ func interrupt(t *testing.T, wait time.Duration, args ...string) (state *os.Proc
 		t.Fatal(err)
 	}
 	return child.ProcessState, out.String(), err.String()
-}
-
-func TestFindModel(t *testing.T) {
-	t.Chdir(t.TempDir())
-	if err := os.Mkdir("graphs", 0o777); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"graphs/a.onnx", "graphs/b.onnx", "a.onnx"} {
-		if err := os.WriteFile(name, nil, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, want := range map[string]string{"a.onnx": "a.onnx", "b.onnx": filepath.Join("graphs", "b.onnx")} {
-		if got, err := findModel(name); err != nil || got != want {
-			t.Errorf("%s: %s, %v", name, got, err)
-		}
-	}
-	if _, err := findModel("./b.onnx"); err == nil || errors.Is(err, fs.ErrPermission) {
-		t.Errorf("a path is looked up in graphs/: %v", err)
-	}
 }
