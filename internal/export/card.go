@@ -1,70 +1,176 @@
 package export
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
-	"math"
+	"os"
+	"path/filepath"
+	"sort"
 	"strings"
 
 	"slipway/infer"
+	"slipway/internal/inspect"
+	"slipway/onnx"
 	"slipway/train"
 )
 
-// card is the model card, README.md in Markdown. Every figure in it comes from
-// the checkpoint, the file or the comparison.
-func (g *graph) card() string {
-	c := g.checkpoint
+// Files beside a graph NAME.onnx, in the folder NAME, that Beside makes.
+const (
+	cardFile    = "README.md"
+	inspectFile = "inspect.txt"
+	pictureFile = "graph.svg"
+	recordFile  = "run.json"
+	curveFile   = "curve.svg"
+)
+
+// Beside makes what lies beside the graph at path and tells of it, by file name: the
+// card, what inspect says, and the picture of the graph. All of it comes from the
+// file and from run.json, which the export left beside it.
+func Beside(ctx context.Context, path string) (map[string][]byte, error) {
+	encoded, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(folder(path), recordFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s: what its run was is not known: %w", path, err)
+	}
+	record := new(runRecord)
+	if err := json.Unmarshal(raw, record); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(folder(path), recordFile), err)
+	}
+	return describe(ctx, path, encoded, record)
+}
+
+// describe makes what Beside makes of the file's content and the record.
+func describe(ctx context.Context, path string, encoded []byte, record *runRecord) (map[string][]byte, error) {
+	inspection, err := inspect.Bytes(ctx, path, encoded)
+	if err != nil {
+		return nil, err
+	}
+	svg, err := inspection.Picture()
+	if err != nil {
+		return nil, err
+	}
+	model, err := onnx.Decode(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	training, ok, err := model.TrainingRecord()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if !ok || len(inspection.Report.Inputs) != 1 || len(inspection.Report.Outputs) != 1 || record.Network == nil {
+		return nil, fmt.Errorf("%s with its %s is no graph of export's", path, recordFile)
+	}
+	c := &card{file: inspection, training: training, run: record}
+	return map[string][]byte{cardFile: []byte(c.markdown()), inspectFile: []byte(inspection.Text()), pictureFile: svg}, nil
+}
+
+// card is a model card: what of the file, of its training record, which is in it,
+// and of the run it tells.
+type card struct {
+	file     *inspect.Inspection
+	training onnx.TrainingRecord
+	run      *runRecord
+}
+
+// markdown is README.md.
+func (c *card) markdown() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	input := c.Network.Input()
+	report, config := c.file.Report, c.run.Config
+	input, output := report.Inputs[0], report.Outputs[0]
+	image := c.run.Network.Input()
 
-	line("# %s.onnx", g.name)
+	line("# %s", c.file.File)
 	line("")
-	line("Written by `export`; every figure comes from the run and the file. A classifier of %v images, trained in Go by", input)
-	line("Slipway on Gorgonia.")
+	line("Written by `export`; every figure comes from the file, and from the run as `%s` records it. A classifier of %v images,", recordFile, image)
+	line("trained in Go by Slipway on Gorgonia.")
 	line("")
 	line("| | |")
 	line("| --- | --- |")
-	line("| file | `%s.onnx`, %d bytes, sha256 `%s` |", g.name, len(g.bytes), g.digest())
-	line("| format | ONNX IR %d, opset %d |", g.model.IRVersion(), g.model.Opset(""))
-	line("| input | `%s`, float32 [N, %s], pixels %s |", g.model.Inputs()[0].Name, strings.ReplaceAll(input.String(), "×", ", "), fedAs(c.Config.Pixels))
-	line("| output | `%s`, float32 [N, %d], a score for each of the classes %s |", g.model.Outputs()[0].Name, g.answer.Classes, strings.Join(classLabels(g.answer.Classes), ", "))
-	line("| training data | MNIST `%s`: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0 |", c.Config.Data)
-	line("| protocol | %s |", protocol(c.Config))
-	line("| seed, engine | %d, %s |", c.Config.Seed, c.Config.Engine)
-	line("| trained | %s |", g.trained())
+	line("| file | `%s`, %d bytes, sha256 `%s` |", c.file.File, report.Bytes, c.file.SHA256)
+	line("| format | ONNX IR %d, opset %d |", report.IRVersion, opsetOf(report))
+	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), fedAs(config.Pixels))
+	line("| output | `%s`, float32 [%s], a score for each of the classes %s |", output.Name, listDims(output), strings.Join(c.training.ClassLabels, ", "))
+	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters, report.ParameterBytes, report.MultiplyAdds)
+	line("| training data | MNIST `%s`: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0 |", c.training.DataSet)
+	line("| protocol | %s |", protocol(config))
+	line("| seed, engine | %d, %s |", c.training.Seed, config.Engine)
+	line("| trained | %s |", c.trained())
 	line("")
 	line("```")
-	text.WriteString(c.Network.String())
+	text.WriteString(c.run.Network.String())
 	line("```")
 	line("")
 	line("![loss and accuracy by epoch](curve.svg)")
 	line("")
-	line("## Accuracy on the %d test images", g.test.Len())
+	line("## Accuracy on the %d test images", c.training.TestImages)
 	line("")
 	line("| runtime | accuracy | labels that differ from the trainer's | largest logit difference | of the logits' range |")
 	line("| --- | --- | --- | --- | --- |")
-	line("| trainer (%s engine) | %.2f %% | | | |", c.Config.Engine, 100*g.answer.Accuracy)
-	for _, a := range g.answers {
-		line("| %s %s, %s | %.2f %% | %d | %.3g | %.2g |", a.info.Runtime, a.info.Version, a.info.Provider,
-			100*float64(a.correct)/float64(g.test.Len()), a.comparison.LabelsDiffer, a.comparison.MaxAbsDiff, a.comparison.MaxRelDiff)
+	line("| trainer (%s engine) | %.2f %% | | | |", config.Engine, 100*c.training.TestAccuracy)
+	for _, a := range c.run.Answers {
+		line("| %s %s, %s | %.2f %% | %d | %.3g | %.2g |", a.Runtime, a.Version, a.Provider,
+			100*float64(a.Correct)/float64(c.training.TestImages), a.LabelsDiffer, a.MaxAbsDiff, a.MaxRelDiff)
 	}
 	line("")
 	line("`trainer_logits.safetensors` holds the trainer's own answers, `test_data_set_0` the first %d images and their", testImages)
 	line("answers in the form of ONNX's own tests.")
 	line("")
-	g.usage(line)
+	c.graph(line)
+	c.usage(line)
 	return text.String()
 }
 
-// trained says how far the run came.
-func (g *graph) trained() string {
-	progress := g.checkpoint.Progress
-	text := fmt.Sprintf("%d epochs, %d steps", progress.Epochs, progress.Step)
-	if history := progress.History; len(history) > 0 {
-		text += fmt.Sprintf("; mean loss %.4f → %.4f", history[0].MeanLoss, history[len(history)-1].MeanLoss)
+// graph tells of the file's graph, and of those who will not run it.
+func (c *card) graph(line func(string, ...any)) {
+	line("## The graph")
+	line("")
+	line("Each node with its shapes, parameters and multiply-adds, and what is known of %d runtimes, is in [%s](%s), which", len(c.file.Runtimes), inspectFile, inspectFile)
+	var refusing []string
+	for _, v := range c.file.Runtimes {
+		if v.Expectation == infer.ExpectRefuses {
+			refusing = append(refusing, v.Runtime)
+		}
 	}
-	if g.finished {
-		return text + "; stopped because " + progress.Finished
+	if len(refusing) == 0 {
+		line("`inspect %s` prints. None of them is known to refuse the file.", c.file.File)
+	} else {
+		line("`inspect %s` prints. These refuse the file: %s.", c.file.File, strings.Join(refusing, ", "))
+	}
+	line("")
+	line("![the graph](%s)", pictureFile)
+	line("")
+}
+
+func opsetOf(report onnx.Report) int64 {
+	for _, set := range report.Opsets {
+		if set.Domain == "ai.onnx" {
+			return set.Version
+		}
+	}
+	return 0
+}
+
+func listDims(value onnx.Value) string {
+	dims := make([]string, len(value.Dims))
+	for i, dim := range value.Dims {
+		dims[i] = dim.String()
+	}
+	return strings.Join(dims, ", ")
+}
+
+// trained says how far the run came.
+func (c *card) trained() string {
+	text := fmt.Sprintf("%d epochs, %d steps", c.training.Epochs, c.run.Steps)
+	if c.run.FirstMeanLoss != nil {
+		text += fmt.Sprintf("; mean loss %.4f → %.4f", *c.run.FirstMeanLoss, c.training.TrainingLoss)
+	}
+	if c.run.Finished != "" {
+		return text + "; stopped because " + c.run.Finished
 	}
 	return text + "; **not finished**"
 }
@@ -80,7 +186,13 @@ func protocol(c train.Config) string {
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
 	}
-	for layer, penalty := range c.ActivationPenalties {
+	layers := make([]string, 0, len(c.ActivationPenalties))
+	for layer := range c.ActivationPenalties {
+		layers = append(layers, layer)
+	}
+	sort.Strings(layers)
+	for _, layer := range layers {
+		penalty := c.ActivationPenalties[layer]
 		text += fmt.Sprintf(" + %v·Σ|a| + %v·Σa² of %s", penalty.L1, penalty.L2, layer)
 	}
 	if c.UntilLoss > 0 {
@@ -90,25 +202,30 @@ func protocol(c train.Config) string {
 }
 
 // usage says how to run the file from Go, Python and a browser.
-func (g *graph) usage(line func(string, ...any)) {
-	input, output := g.model.Inputs()[0].Name, g.model.Outputs()[0].Name
-	shape := strings.ReplaceAll(g.checkpoint.Network.Input().String(), "×", ", ")
+func (c *card) usage(line func(string, ...any)) {
+	input, output := c.file.Report.Inputs[0].Name, c.file.Report.Outputs[0].Name
+	image := c.run.Network.Input()
+	shape := strings.ReplaceAll(image.String(), "×", ", ")
+	image3 := []int{1, 1, image.Elements()} // features are an image of one row
+	if len(image) == 3 {
+		image3 = image
+	}
 	line("## Use")
 	line("")
-	line("On the command line: `infer -model %s.onnx -data t10k`. In Go:", g.name)
+	line("On the command line: `infer -model %s -data t10k`. In Go:", c.file.File)
 	line("")
 	line("```go")
-	line("model, err := infer.LoadModel(%q)", g.name+".onnx")
+	line("model, err := infer.LoadModel(%q)", c.file.File)
 	line("runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{})")
-	line("logits, err := runtime.Run(ctx, infer.Batch{N: 1, C: %d, H: %d, W: %d, Pixels: pixels})", g.test.Channels, g.test.Height, g.test.Width)
+	line("logits, err := runtime.Run(ctx, infer.Batch{N: 1, C: %d, H: %d, W: %d, Pixels: pixels})", image3[0], image3[1], image3[2])
 	line("```")
 	line("")
 	line("In Python:")
 	line("")
 	line("```python")
 	line("import numpy, onnxruntime")
-	line("session = onnxruntime.InferenceSession(%q)", g.name+".onnx")
-	line("images = numpy.zeros((1, %s), numpy.float32)  # pixels %s", shape, fedAs(g.checkpoint.Config.Pixels))
+	line("session = onnxruntime.InferenceSession(%q)", c.file.File)
+	line("images = numpy.zeros((1, %s), numpy.float32)  # pixels %s", shape, fedAs(c.run.Config.Pixels))
 	line("(%s,) = session.run(None, {%q: images})", output, input)
 	line("```")
 	line("")
@@ -116,30 +233,10 @@ func (g *graph) usage(line func(string, ...any)) {
 	line("")
 	line("```js")
 	line("import * as ort from 'onnxruntime-web';")
-	line("const session = await ort.InferenceSession.create('%s.onnx');", g.name)
+	line("const session = await ort.InferenceSession.create('%s');", c.file.File)
 	line("const image = new ort.Tensor('float32', pixels, [1, %s]); // Float32Array", shape)
 	line("const { %s } = await session.run({ %s: image });", output, input)
 	line("```")
-}
-
-// softmax turns rows of logits into probabilities, for a graph that ends in
-// Softmax.
-func softmax(logits infer.Logits) []float32 {
-	probabilities := make([]float32, len(logits.Values))
-	for n := range logits.N {
-		row := logits.Row(n)
-		largest, sum := row[0], 0.0
-		for _, x := range row {
-			largest = max(largest, x)
-		}
-		for _, x := range row {
-			sum += math.Exp(float64(x - largest))
-		}
-		for k, x := range row {
-			probabilities[n*logits.K+k] = float32(math.Exp(float64(x-largest)) / sum)
-		}
-	}
-	return probabilities
 }
 
 // fedAs says how the pixels x of 0…255 are fed.

@@ -55,7 +55,6 @@ func Runtimes() []string { return infer.RuntimeNames() }
 type graph struct {
 	name       string
 	checkpoint *train.Checkpoint
-	finished   bool
 	test       *dataset.Set
 	answer     *train.Evaluation
 	model      *onnx.Model
@@ -85,11 +84,8 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 	if err != nil {
 		return err
 	}
-	g := &graph{
-		name: strings.TrimSuffix(filepath.Base(options.Output), ".onnx"), checkpoint: checkpoint,
-		finished: checkpoint.Progress.Finished != "",
-	}
-	if !g.finished {
+	g := &graph{name: strings.TrimSuffix(filepath.Base(options.Output), ".onnx"), checkpoint: checkpoint}
+	if checkpoint.Progress.Finished == "" {
 		say("note: the run of %s is not finished; exporting it as far as it is trained", path)
 	}
 	if g.test, err = dataset.Open(ctx, "t10k", dataset.Options{}); err != nil {
@@ -104,7 +100,7 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 	if err := g.verify(ctx, options, say); err != nil {
 		return err
 	}
-	if err := g.write(options.Output); err != nil {
+	if err := g.write(ctx, options.Output); err != nil {
 		return err
 	}
 	say("wrote %s (%d bytes), %s/", options.Output, len(g.bytes), folder(options.Output))
@@ -254,8 +250,19 @@ func (g *graph) trainerLogits() infer.Logits {
 }
 
 // write puts the model and what goes beside it in place, the model last.
-func (g *graph) write(output string) error {
+func (g *graph) write(ctx context.Context, output string) error {
 	dir := folder(output)
+	record := g.record()
+	files, err := describe(ctx, output, g.bytes, record)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if files[recordFile], err = record.encode(); err != nil {
+		return fmt.Errorf("export: %s: %w", recordFile, err)
+	}
+	if files[curveFile], err = g.checkpoint.Progress.History.SVG(g.name); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
@@ -265,15 +272,10 @@ func (g *graph) write(output string) error {
 	if err := g.writeTestData(dir, g.trainerLogits()); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, "README.md"), []byte(g.card())); err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	curve, err := g.checkpoint.Progress.History.SVG(g.name)
-	if err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, "curve.svg"), curve); err != nil {
-		return fmt.Errorf("export: %w", err)
+	for name, content := range files {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, name), content); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
 	}
 	return g.model.Write(output)
 }

@@ -1,0 +1,119 @@
+package export
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/atomicfile"
+	"slipway/internal/inspect"
+)
+
+var update = flag.Bool("update", false, "write the cards, inspect.txt and pictures beside the graphs again, from the files")
+
+const graphs = "../../graphs"
+
+// committed returns the graphs that have a card.
+func committed(t *testing.T) []string {
+	t.Helper()
+	cards, err := filepath.Glob(filepath.Join(graphs, "*", cardFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, card := range cards {
+		paths = append(paths, filepath.Dir(card)+".onnx")
+	}
+	if len(paths) == 0 {
+		t.Fatalf("there are no cards in %s", graphs)
+	}
+	return paths
+}
+
+// The card, what inspect says and the picture beside each graph are what its file
+// and run.json give, to the last byte.
+func TestCardsComeFromTheFiles(t *testing.T) {
+	for _, path := range committed(t) {
+		files, err := Beside(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(files) != 3 {
+			t.Errorf("%s: %d files are made", path, len(files))
+		}
+		for name, want := range files {
+			beside := filepath.Join(folder(path), name)
+			if *update {
+				if err := atomicfile.WriteBytes(beside, want); err != nil {
+					t.Fatal(err)
+				}
+			}
+			have, err := os.ReadFile(beside)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(have) != string(want) {
+				t.Errorf("%s is not what the file gives (go test ./internal/export -run Cards -update writes it again); first difference: %s",
+					beside, firstDifference(string(have), string(want)))
+			}
+		}
+	}
+}
+
+func firstDifference(have, want string) string {
+	a, b := strings.Split(have, "\n"), strings.Split(want, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return "have " + a[i] + "\nwant " + b[i]
+		}
+	}
+	return "one is longer"
+}
+
+// The accuracy that file and card tell is that of the trainer's own answers, which
+// lie beside them and are of this very file; a recorded runtime that agrees in all
+// labels has as many right.
+func TestFiguresOfTheCards(t *testing.T) {
+	test, err := dataset.Open(t.Context(), "t10k", dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range committed(t) {
+		reference, err := infer.ReadReference(filepath.Join(folder(path), "trainer_logits.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inspection, err := inspect.File(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reference.ModelSHA256 != inspection.SHA256 {
+			t.Errorf("the trainer's answers beside %s are of the file %s, not of %s", path, reference.ModelSHA256, inspection.SHA256)
+		}
+		counted, err := reference.Count(test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		right := fmt.Sprintf("%.2f", 100*float64(counted.Correct)/float64(test.Len()))
+		files, err := Beside(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		card := string(files[cardFile])
+		accuracy := regexp.MustCompile(`\| trainer \(\w+ engine\) \| ([\d.]+) % \|`).FindStringSubmatch(card)
+		if accuracy == nil || accuracy[1] != right {
+			t.Errorf("%s: the trainer's answers are right in %s %%, the card says %v", path, right, accuracy)
+		}
+		for _, row := range regexp.MustCompile(`\| onnx\S+ \S+, \w+ \| ([\d.]+) % \| 0 \|`).FindAllStringSubmatch(card, -1) {
+			if row[1] != right {
+				t.Errorf("%s: %s has no other label, but another accuracy than %s %%", path, row[0], right)
+			}
+		}
+	}
+}
