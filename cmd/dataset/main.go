@@ -32,6 +32,8 @@ Examples:
   dataset show -data ~/fashion-mnist:train -n 36 -columns 6
 
 'dataset show -h' lists the flags.
+
+Flags:
 `
 
 const showUsage = `dataset show prints a data set's shapes and statistics and draws its first
@@ -65,22 +67,16 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	name := ""
 	if len(args) > 0 {
-		name, args = args[0], args[1:]
+		name = args[0]
 	}
 	var err error
 	switch name {
 	case "show":
-		err = show(ctx, args, stdout, stderr)
+		err = show(ctx, args[1:], stdout, stderr)
 	case "fetch":
-		err = fetch(ctx, args, stdout, stderr)
-	case "-h", "-help", "--help", "help":
-		_, err = io.WriteString(stdout, usage)
-	case "-version", "--version":
-		_, err = fmt.Fprintln(stdout, cli.Version("dataset"))
-	case "":
-		return cli.Usage(stderr, "dataset", errors.New("say what to do: show or fetch"))
+		err = fetch(ctx, args[1:], stdout, stderr)
 	default:
-		return cli.Usage(stderr, "dataset", fmt.Errorf("unknown command %q%s", name, nearest.Hint(name, []string{"show", "fetch"})))
+		return runAlone(args, stdout, stderr)
 	}
 	var wrong usageError
 	switch {
@@ -90,6 +86,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return cli.Usage(stderr, "dataset "+name, wrong.error)
 	}
 	return cli.Fail(stderr, "dataset", err)
+}
+
+// runAlone is run where no subcommand is named.
+func runAlone(args []string, stdout, stderr io.Writer) int {
+	commands := cli.Words{"show", "fetch"}
+	flags := cli.NewFlagSet("dataset", usage, stdout)
+	version := flags.Bool("version", false, "print the version")
+	if len(args) > 0 && args[0] == "help" {
+		args = []string{"-h"}
+	}
+	operands, err := cli.ParseOperands(flags, args, commands)
+	switch {
+	case err == nil && len(operands) > 0:
+		err = fmt.Errorf("unknown command %q%s", operands[0], nearest.Hint(operands[0], commands))
+	case err == nil && !*version:
+		err = errors.New("say what to do: show or fetch")
+	}
+	code, _ := cli.Parsed("dataset", err, *version, stdout, stderr)
+	return code
 }
 
 // usageError is an error for which the command line is to blame.
@@ -134,49 +149,63 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
-func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// showOptions is what the command line of dataset show asks for.
+type showOptions struct {
+	data, dataDir, output   string
+	classes, count, columns int // classes is 0 where they are not given
+}
+
+func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
+	o := &showOptions{}
 	flags := cli.NewFlagSet("dataset show", showUsage, stdout)
-	data := flags.String("data", "t10k", "`set`: t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
-	dataDir := flags.String("data-dir", "", "`folder` with MNIST's training files, for -data train")
-	classes := flags.Int("classes", 10, "`number` of classes of a set from files")
-	out := flags.String("o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
-	count := flags.Int("n", 100, "`number` of images on the contact sheet, from the first")
-	columns := flags.Int("columns", 10, "`number` of images in a row")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
+	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
+	flags.IntVar(&o.classes, "classes", 10, "`number` of classes of a set from files")
+	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
+	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet, from the first")
+	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
 	if err := parse(flags, args); err != nil {
-		return err
+		return nil, err
 	}
 	given := cli.Given(flags)
 	switch {
-	case *classes < 1 || *classes > 256:
-		return usageError{fmt.Errorf("-classes %d: 1 to 256 are possible", *classes)}
-	case *count < 1:
-		return usageError{fmt.Errorf("-n %d: at least 1 image is needed; -o \"\" draws no sheet", *count)}
-	case *columns < 1:
-		return usageError{fmt.Errorf("-columns %d: at least 1 is needed", *columns)}
-	case *out == "" && (given["n"] || given["columns"]):
-		return usageError{errors.New("-n and -columns apply to a contact sheet, and -o \"\" draws none")}
-	case *dataDir != "" && *data != string(dataset.Train):
-		return usageError{fmt.Errorf("-data-dir applies to -data train alone, not to %q", *data)}
-	case given["data-dir"] && *dataDir == "":
-		return usageError{errors.New("-data-dir is empty")}
-	case *out != "" && !strings.EqualFold(filepath.Ext(*out), ".png"):
-		return usageError{fmt.Errorf("-o %s: the contact sheet is a PNG, give a name that ends in .png", *out)}
+	case o.classes < 1 || o.classes > 256:
+		return nil, usageError{fmt.Errorf("-classes %d: 1 to 256 are possible", o.classes)}
+	case o.count < 1:
+		return nil, usageError{fmt.Errorf("-n %d: at least 1 image is needed; -o \"\" draws no sheet", o.count)}
+	case o.columns < 1:
+		return nil, usageError{fmt.Errorf("-columns %d: at least 1 is needed", o.columns)}
+	case o.output == "" && (given["n"] || given["columns"]):
+		return nil, usageError{errors.New("-n and -columns apply to a contact sheet, and -o \"\" draws none")}
+	case o.dataDir != "" && o.data != string(dataset.Train):
+		return nil, usageError{fmt.Errorf("-data-dir applies to -data train alone, not to %q", o.data)}
+	case given["data-dir"] && o.dataDir == "":
+		return nil, usageError{errors.New("-data-dir is empty")}
+	case o.output != "" && !strings.EqualFold(filepath.Ext(o.output), ".png"):
+		return nil, usageError{fmt.Errorf("-o %s: the contact sheet is a PNG, give a name that ends in .png", o.output)}
 	}
-	opts := dataset.Options{DataDir: *dataDir, Messages: stderr}
-	if given["classes"] {
-		opts.Classes = *classes
+	if !given["classes"] {
+		o.classes = 0
 	}
-	set, err := dataset.Open(ctx, *data, opts)
+	return o, nil
+}
+
+func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseShow(args, stdout)
+	if err != nil {
+		return err
+	}
+	set, err := dataset.Open(ctx, o.data, dataset.Options{DataDir: o.dataDir, Classes: o.classes, Messages: stderr})
 	if err != nil {
 		return err
 	}
 	if err := printSet(stdout, set); err != nil {
 		return err
 	}
-	if *out == "" {
+	if o.output == "" {
 		return nil
 	}
-	return drawSheet(ctx, stdout, set, *out, min(*count, set.Len()), *columns)
+	return drawSheet(ctx, stdout, set, o.output, min(o.count, set.Len()), o.columns)
 }
 
 // printSet prints what a PyTorch experiment prints of its data, and statistics.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"slipway/dataset"
+	"slipway/internal/cli/clitest"
 )
 
 func TestBadInput(t *testing.T) {
@@ -38,7 +40,7 @@ func TestBadInput(t *testing.T) {
 		{"", 2, "show or fetch"},
 		{"sohw", 2, `did you mean "show"?`},
 		{"show extra", 2, `unexpected argument "extra"`},
-		{"show -dta t10k", 2, `did you mean "data"?`},
+		{"show -dta t10k", 2, `did you mean -data`},
 		{"show -n many", 2, "-n"},
 		{"show -n 0", 2, "at least 1 image"},
 		{"show -columns 0", 2, "at least 1"},
@@ -157,4 +159,12 @@ func writeFolder(t *testing.T, dir, part string, n int) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// The examples of the help are command lines that the command takes.
+func TestExamples(t *testing.T) {
+	clitest.CheckExamples(t, "dataset show", func(args []string, stdout io.Writer) error {
+		_, err := parseShow(args, stdout)
+		return err
+	})
 }

@@ -45,7 +45,7 @@ func main() {
 // run is main without the process: it returns the exit code, 0 when all that is
 // needed is there, 1 when it is not and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := cli.NewFlagSet("doctor", usage, stderr)
+	flags := cli.NewFlagSet("doctor", usage, stdout)
 	asJSON := flags.Bool("json", false, "print JSON instead of text")
 	version := flags.Bool("version", false, "print the version")
 	err := cli.Parse(flags, args)

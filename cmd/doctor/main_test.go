@@ -106,8 +106,8 @@ func TestUsage(t *testing.T) {
 	if code, _, stderr := runCommand(t, "-jsno"); code != 2 || !strings.Contains(stderr, "json") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
-	if code, _, stderr := runCommand(t, "-h"); code != 0 || !strings.Contains(stderr, "remedy") {
-		t.Errorf("exit %d: %s", code, stderr)
+	if code, stdout, _ := runCommand(t, "-h"); code != 0 || !strings.Contains(stdout, "remedy") {
+		t.Errorf("exit %d: %s", code, stdout)
 	}
 	if code, stdout, _ := runCommand(t, "-version"); code != 0 || !strings.HasPrefix(stdout, "doctor ") {
 		t.Errorf("exit %d: %s", code, stdout)

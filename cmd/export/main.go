@@ -73,7 +73,7 @@ type options struct {
 // run is main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
+	o, err := parse(args, stdout)
 	if code, done := cli.Parsed("export", err, err == nil && o.version, stdout, stderr); done {
 		return code
 	}
@@ -88,15 +88,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.ExitOK
 }
 
-func parse(args []string, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{}
 	flags := cli.NewFlagSet("export", fmt.Sprintf(usage, strings.Join(export.Runtimes(), ", "),
-		strings.Join(export.ForeignRuntimes(), ", "), strings.Join(export.OptionalRuntimes(), ", ")), stderr)
+		strings.Join(export.ForeignRuntimes(), ", "), strings.Join(export.OptionalRuntimes(), ", ")), stdout)
 	flags.StringVar(&o.run, "run", "", "`folder` of the run; every e1 and e2 in -runs if empty")
 	flags.StringVar(&o.output, "o", "", "the ONNX `file` of -run; the run's name in -graphs if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
-	verify := flags.String("verify", "onnxruntime,onnx-go", "`runtimes` that must agree: names, all, or none")
+	var verify string
+	cli.Suggest(flags, &verify, "verify", "onnxruntime,onnx-go", cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(), []string{"all", "none"})), "`runtimes` that must agree: names, all, or none")
 	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
 	readVariants := o.variants.define(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version")
@@ -122,7 +123,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return nil, err
 	}
 	var err error
-	o.verify, err = runtimes(*verify)
+	o.verify, err = runtimes(verify)
 	return o, err
 }
 

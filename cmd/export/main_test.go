@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"slipway/builder"
 	"slipway/infer"
 	"slipway/internal/cli"
+	"slipway/internal/cli/clitest"
 	"slipway/internal/datasettest"
 	"slipway/onnx"
 	"slipway/train"
@@ -195,4 +197,12 @@ func TestBadInput(t *testing.T) {
 	if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
 		t.Errorf("bad input left %v behind (%v)", entries, err)
 	}
+}
+
+// The examples of the help are command lines that the command takes.
+func TestExamples(t *testing.T) {
+	clitest.CheckExamples(t, "export", func(args []string, stdout io.Writer) error {
+		_, err := parse(args, stdout)
+		return err
+	})
 }

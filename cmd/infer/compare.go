@@ -46,7 +46,7 @@ type comparison struct {
 // runCompare is run for infer compare.
 func runCompare(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
 	const command = "infer compare"
-	options, err := parseCompare(args, stderr)
+	options, err := parseCompare(args, stdout)
 	if code, done := cli.Parsed(command, err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}

@@ -10,7 +10,6 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
-	"slipway/internal/nearest"
 )
 
 // compareCommand is the word that makes infer compare.
@@ -76,16 +75,16 @@ type compareOptions struct {
 }
 
 // parseCompare reads the command line. Its error is wrong usage.
-func parseCompare(args []string, stderr io.Writer) (*compareOptions, error) {
+func parseCompare(args []string, stdout io.Writer) (*compareOptions, error) {
 	o := &compareOptions{}
 	var device, normalize, runtimes string
 	var scale bool
-	flags := cli.NewFlagSet("infer compare", compareUsage, stderr)
-	flags.StringVar(&runtimes, "runtimes", infer.RuntimeONNXRuntime, "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
-	flags.StringVar(&o.data, "data", "t10k", dataUsage)
+	flags := cli.NewFlagSet("infer compare", compareUsage, stdout)
+	cli.Suggest(flags, &runtimes, "runtimes", infer.RuntimeONNXRuntime, cli.Words(infer.RuntimeNames()), "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, dataUsage)
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
-	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda, for onnxruntime")
+	cli.Choice(flags, &device, "device", string(infer.DeviceAuto), deviceNames(), "auto, cpu or cuda, for onnxruntime")
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of models with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
@@ -97,12 +96,12 @@ func parseCompare(args []string, stderr io.Writer) (*compareOptions, error) {
 	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	var err error
-	if o.models, err = cli.ParseOperands(flags, args); err != nil || o.version {
+	if o.models, err = cli.ParseOperands(flags, args, cli.Models{}); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)
 	if o.device, err = infer.ParseDevice(device); err != nil {
-		return nil, fmt.Errorf("-device: %w%s", err, nearest.Hint(device, []string{"auto", "cpu", "cuda"}))
+		return nil, fmt.Errorf("-device: %w", err)
 	}
 	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
 		return nil, err

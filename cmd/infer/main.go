@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer)
 	if len(args) > 0 && args[0] == robustnessCommand {
 		return runRobustness(ctx, args[1:], stdout, stderr, progress)
 	}
-	options, err := parse(args, stderr)
+	options, err := parse(args, stdout)
 	if code, done := cli.Parsed("infer", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}

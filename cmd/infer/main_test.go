@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/internal/cli/clitest"
 	"slipway/internal/safetensors"
 	"slipway/onnx"
 )
@@ -405,4 +407,16 @@ func interrupt(t *testing.T, wait time.Duration, args ...string) (state *os.Proc
 		t.Fatal(err)
 	}
 	return child.ProcessState, out.String(), err.String()
+}
+
+// The examples of the help are command lines that the command takes.
+func TestExamples(t *testing.T) {
+	clitest.CheckExamples(t, "infer", func(args []string, stdout io.Writer) error {
+		_, err := parse(args, stdout)
+		return err
+	})
+	clitest.CheckExamples(t, "infer compare", func(args []string, stdout io.Writer) error {
+		_, err := parseCompare(args, stdout)
+		return err
+	})
 }

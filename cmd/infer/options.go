@@ -12,7 +12,6 @@ import (
 	"slipway/dataset/corrupt"
 	"slipway/infer"
 	"slipway/internal/cli"
-	"slipway/internal/nearest"
 )
 
 const usage = `infer runs an ONNX image classifier on a labelled data set and counts the right answers.
@@ -81,22 +80,26 @@ type options struct {
 	version       bool
 }
 
+func deviceNames() []string {
+	return []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
+}
+
 // parse reads the command line. Its error is wrong usage.
-func parse(args []string, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{}
 	var device, normalize, corruption string
 	var corruptSeed uint64
 	var scale bool
-	flags := cli.NewFlagSet("infer", usage, stderr)
-	flags.StringVar(&o.model, "model", "", "ONNX `file`, or the bare name of one in graphs/")
-	flags.StringVar(&o.data, "data", "t10k", dataUsage)
+	flags := cli.NewFlagSet("infer", usage, stdout)
+	cli.Suggest(flags, &o.model, "model", "", cli.Models{}, "ONNX `file`, or the bare name of one in graphs/")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, dataUsage)
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.StringVar(&corruption, "corrupt", "", "damage the images first: `NAME:STRENGTH`, such as rotate:3")
 	flags.Uint64Var(&corruptSeed, "corrupt-seed", 0, "`seed` of -corrupt")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
-	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda")
+	cli.Choice(flags, &device, "device", string(infer.DeviceAuto), deviceNames(), "auto, cpu or cuda")
 	flags.BoolVar(&o.tf32, "tf32", false, "on CUDA, let products round their factors to 10 bits of mantissa, which is faster")
-	flags.StringVar(&o.runtime, "runtime", infer.RuntimeONNXRuntime, strings.Join(infer.RuntimeNames(), " or "))
+	cli.Choice(flags, &o.runtime, "runtime", infer.RuntimeONNXRuntime, infer.RuntimeNames(), strings.Join(infer.RuntimeNames(), " or "))
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of a model with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
@@ -108,13 +111,13 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&scale, "scale", false, "feed pixels as x/255 instead of as the model says, or else 0…255")
 	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
 	flags.BoolVar(&o.version, "version", false, "print the version")
-	if err := cli.Parse(flags, args); err != nil || o.version {
+	if err := cli.Parse(flags, args, cli.Words{compareCommand}); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)
 	var err error
 	if o.device, err = infer.ParseDevice(device); err != nil {
-		return nil, fmt.Errorf("-device: %w%s", err, nearest.Hint(device, []string{"auto", "cpu", "cuda"}))
+		return nil, fmt.Errorf("-device: %w", err)
 	}
 	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
 		return nil, err
@@ -163,12 +166,9 @@ func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.
 }
 
 func (o *options) check(given map[string]bool) error {
-	runtimeErr := infer.CheckRuntimeName(o.runtime)
 	switch {
 	case o.model == "":
 		return errors.New("-model is missing: the ONNX file to run")
-	case runtimeErr != nil:
-		return fmt.Errorf("-runtime: %w", runtimeErr)
 	case given["batch"] && o.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
 	case o.threads < 0:

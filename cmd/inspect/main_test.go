@@ -14,6 +14,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/cli"
+	"slipway/internal/cli/clitest"
 	"slipway/onnx"
 )
 
@@ -259,4 +260,12 @@ func fuzzInput(t *testing.T, file []byte) []byte {
 		t.Fatalf("%q: %v", quoted, err)
 	}
 	return []byte(text)
+}
+
+// The examples of the help are command lines that the command takes.
+func TestExamples(t *testing.T) {
+	clitest.CheckExamples(t, "inspect", func(args []string, stdout io.Writer) error {
+		_, err := parse(args, stdout)
+		return err
+	})
 }

@@ -30,7 +30,7 @@ func main() {
 // run is main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal bool) int {
-	options, err := parse(args, stderr)
+	options, err := parse(args, stdout)
 	if code, done := cli.Parsed("train", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}

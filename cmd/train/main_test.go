@@ -16,6 +16,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/cli"
+	"slipway/internal/cli/clitest"
 	"slipway/train"
 )
 
@@ -137,9 +138,9 @@ func TestBadInput(t *testing.T) {
 		code int
 		want string
 	}{
-		{"unknown flag", []string{"-epoch", "1"}, 2, `unknown flag -epoch; did you mean "epochs"`},
+		{"unknown flag", []string{"-epoch", "1"}, 2, `unknown flag -epoch; did you mean -epochs`},
 		{"argument", []string{"e1"}, 2, `unexpected argument "e1"`},
-		{"experiment", []string{"-experiment", "e3"}, 2, `unknown experiment "e3"`},
+		{"experiment", []string{"-experiment", "e3"}, 2, `invalid value "e3" for flag -experiment: there are e1, e2; did you mean "e1"`},
 		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
 		{"augmentation", []string{"-augment", "flip=1"}, 2, `"flip=1" is not shift=PIXELS or rotation=DEGREES`},
 		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": "1.5" is no number that fits`},
@@ -149,8 +150,8 @@ func TestBadInput(t *testing.T) {
 		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
 		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2, "-device cuda: augmentation is computed on the CPU alone"},
 		{"resume with a schedule", []string{"-resume", "-name", "e1", "-schedule", "linear"}, 2, "-schedule does not apply to -resume"},
-		{"engine", []string{"-engine", "tpu"}, 2, `unknown engine "tpu"`},
-		{"device", []string{"-device", "tpu"}, 2, `unknown device "tpu"`},
+		{"engine", []string{"-engine", "tpu"}, 2, `for flag -engine: there are native, gorgonia`},
+		{"device", []string{"-device", "tpu"}, 2, `for flag -device: there are auto, cpu, cuda; did you mean "cpu"`},
 		{"threads", []string{"-threads", "-1"}, 2, "-threads -1 is negative"},
 		{"epochs", []string{"-epochs", "0"}, 2, "-epochs 0; at least 1"},
 		{"batch", []string{"-batch", "0"}, 2, "-batch 0; at least 1"},
@@ -313,4 +314,12 @@ func (c cancelAfterEpoch) Write(line []byte) (int, error) {
 		c.cancel()
 	}
 	return len(line), nil
+}
+
+// The examples of the help are command lines that the command takes.
+func TestExamples(t *testing.T) {
+	clitest.CheckExamples(t, "train", func(args []string, stdout io.Writer) error {
+		_, err := parse(args, stdout)
+		return err
+	})
 }

@@ -11,7 +11,6 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/cli"
-	"slipway/internal/nearest"
 	"slipway/onnx"
 	"slipway/ops"
 	"slipway/train"
@@ -106,25 +105,27 @@ func augmentation(into *train.Augmentation) func(string) error {
 	}
 }
 
+func experimentNames() []string { return []string{"e1", "e2"} }
+
 // parse reads the command line. Its error is wrong usage.
-func parse(args []string, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{activations: activationFlags{map[string]float64{}, map[string]float64{}}}
 	c := &o.config
-	flags := cli.NewFlagSet("train", usage, stderr)
-	flags.StringVar(&o.experiment, "experiment", "e1", "the network and its protocol: e1 or e2")
+	flags := cli.NewFlagSet("train", usage, stdout)
+	cli.Choice(flags, &o.experiment, "experiment", "e1", experimentNames(), "the network and its protocol: e1 or e2")
 	flags.StringVar(&o.network, "network", "", "a network in a JSON `file` (as in a run's config.json) instead of an experiment's")
 	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
-	flags.StringVar(&o.data, "data", "train", "training set: train, a folder, or an images file")
+	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, a folder, or an images file")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
-	flags.StringVar(&o.test, "test", "t10k", "test set evaluated after each epoch, or none")
+	cli.Suggest(flags, &o.test, "test", "t10k", cli.Words{"t10k", "none", cli.FileNames}, "test set evaluated after each epoch, or none")
 	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")
 	flags.IntVar(&c.Epochs, "epochs", 0, "passes over the training set; the cap of the other stop rules (10; 100 with -until-loss)")
 	flags.IntVar(&c.BatchSize, "batch", 32, "images in a step")
 	flags.Float64Var(&c.UntilLoss, "until-loss", 0, "stop after the first epoch whose mean loss is below this")
 	flags.Float64Var(&c.ValidationFraction, "validation", 0, "fraction of the training set held out")
 	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, and keep the best weights")
-	flags.StringVar(&c.Optimizer.Name, "optimizer", "adam", strings.Join(train.OptimizerNames(), ", "))
+	cli.Choice(flags, &c.Optimizer.Name, "optimizer", "adam", train.OptimizerNames(), strings.Join(train.OptimizerNames(), ", "))
 	flags.Float64Var(&c.Optimizer.LearningRate, "lr", 0, "learning rate (1e-3; rmsprop 1e-2)")
 	flags.Float64Var(&c.Optimizer.Momentum, "momentum", 0, "momentum of sgd and rmsprop")
 	flags.BoolVar(&c.Optimizer.Nesterov, "nesterov", false, "Nesterov momentum of sgd")
@@ -143,11 +144,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
 	flags.Func("activation-l2", "`LAYER=λ`: the same with λ·Σa²", layerFactor(o.activations.l2))
-	flags.StringVar(&c.Pixels, "pixels", "", fmt.Sprintf("how pixels are fed: %s, %s, or MEAN,STD for (x/255-MEAN)/STD (%s; with -from what the model records)", train.PixelsRaw, train.PixelsUnit, train.PixelsRaw))
+	cli.Suggest(flags, &c.Pixels, "pixels", "", cli.Words{train.PixelsRaw, train.PixelsUnit}, fmt.Sprintf("how pixels are fed: %s, %s, or MEAN,STD for (x/255-MEAN)/STD (%s; with -from what the model records)", train.PixelsRaw, train.PixelsUnit, train.PixelsRaw))
 	flags.Uint64Var(&c.Seed, "seed", 0, "decides weights, shuffles, dropout and the validation split")
-	flags.StringVar(&c.Engine, "engine", builder.DefaultEngine, strings.Join(builder.EngineNames(), " or "))
+	cli.Choice(flags, &c.Engine, "engine", builder.DefaultEngine, builder.EngineNames(), strings.Join(builder.EngineNames(), " or "))
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
-	flags.StringVar(&o.device, "device", deviceAuto, "auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
+	cli.Choice(flags, &o.device, "device", deviceAuto, []string{deviceAuto, deviceCPU, deviceCUDA}, "auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
 	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
 	flags.StringVar(&o.from, "from", "", "start from the network and the weights in this ONNX `file`; the experiment's training settings stay")
 	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several, or of a value inside")
@@ -165,10 +166,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 
 // check rejects what is unknown or does not go together.
 func (o *options) check() error {
-	experiments := []string{"e1", "e2"}
 	switch {
-	case !slices.Contains(experiments, o.experiment):
-		return fmt.Errorf("unknown experiment %q%s; there are e1 and e2", o.experiment, nearest.Hint(o.experiment, experiments))
 	case o.given["network"] && o.given["experiment"]:
 		return errors.New("-network and -experiment each name a network; give one of them")
 	case o.from != "" && o.network != "":
@@ -183,8 +181,6 @@ func (o *options) check() error {
 		return errors.New("-output applies to -from alone")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
 		return errors.New("-dropout applies to -experiment e2 alone")
-	case !slices.Contains([]string{deviceAuto, deviceCPU, deviceCUDA}, o.device):
-		return fmt.Errorf("unknown device %q; there are auto, cpu and cuda", o.device)
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":
@@ -195,8 +191,6 @@ func (o *options) check() error {
 		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
 	case o.given["batch"] && o.config.BatchSize < 1:
 		return fmt.Errorf("-batch %d; at least 1 is needed", o.config.BatchSize)
-	case !slices.Contains(builder.EngineNames(), o.config.Engine):
-		return fmt.Errorf("unknown engine %q; there are %s", o.config.Engine, strings.Join(builder.EngineNames(), ", "))
 	case o.resume && o.init != "":
 		return errors.New("-resume goes on from the run's checkpoint, -init starts from other weights; give one of them")
 	case o.resume && o.name == "" && !o.given["experiment"]:

@@ -1,5 +1,5 @@
 // Package cli is what Slipway's commands share: exit codes, flag errors that
-// name the nearest flag, and the version.
+// name the nearest flag or value, completion in shells, and the version.
 package cli
 
 import (
@@ -21,24 +21,34 @@ const (
 	ExitUsage   = 2
 )
 
-// NewFlagSet returns a flag set whose -h prints the usage text and the flags.
+// NewFlagSet returns a flag set whose -h prints the usage text and the flags to
+// output, the command's standard output.
 func NewFlagSet(command, usage string, output io.Writer) *flag.FlagSet {
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.Usage = func() {
 		fmt.Fprint(output, usage)
 		flags.SetOutput(output)
 		flags.PrintDefaults()
-		flags.SetOutput(io.Discard)
+		flags.SetOutput(&quiet{output})
 	}
-	// Errors are printed once, by Usage.
-	flags.SetOutput(io.Discard)
+	flags.SetOutput(&quiet{output})
 	return flags
 }
 
-// Parse reads the arguments and rejects what is left over. For -h it returns
-// flag.ErrHelp after the usage was printed; for an unknown flag its error names
-// the nearest one.
-func Parse(flags *flag.FlagSet, args []string) error {
+// quiet swallows the errors that package flag prints, which Usage prints once, and
+// remembers where help goes.
+type quiet struct{ help io.Writer }
+
+func (q *quiet) Write(p []byte) (int, error) { return len(p), nil }
+
+// Parse reads the arguments and rejects what is left over. For -h, and for what
+// shells ask (see Completer), it returns flag.ErrHelp after that was printed; for an
+// unknown flag its error names the nearest one. words are what may stand first
+// instead of flags, the subcommands.
+func Parse(flags *flag.FlagSet, args []string, words ...Completer) error {
+	if done, err := completion(flags, args, words); done {
+		return err
+	}
 	if err := parseFlags(flags, args); err != nil {
 		return err
 	}
@@ -49,8 +59,12 @@ func Parse(flags *flag.FlagSet, args []string) error {
 }
 
 // ParseOperands does as Parse, but returns the arguments that are no flags, which
-// may stand before, between and after these. All after -- are operands.
-func ParseOperands(flags *flag.FlagSet, args []string) (operands []string, err error) {
+// may stand before, between and after these. All after -- are operands. words are
+// what shells offer for them.
+func ParseOperands(flags *flag.FlagSet, args []string, words ...Completer) (operands []string, err error) {
+	if done, err := completion(flags, args, words); done {
+		return nil, err
+	}
 	for {
 		if err := parseFlags(flags, args); err != nil {
 			return nil, err
@@ -84,9 +98,17 @@ func parseFlags(flags *flag.FlagSet, args []string) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 		var names []string
 		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-		return fmt.Errorf("unknown flag -%s%s", name, nearest.Hint(name, names))
+		return fmt.Errorf("unknown flag -%s%s", name, nearestFlags(name, names))
 	}
 	return err
+}
+
+func nearestFlags(name string, names []string) string {
+	near := nearest.Names(name, names)
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean -" + strings.Join(near, ", -") + "?"
 }
 
 // Given returns the names of the flags that were set on the command line.

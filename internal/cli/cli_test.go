@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 		help             bool
 	}{
 		{name: "good", args: "-epochs 3"},
-		{name: "unknown flag", args: "-epoch 3", want: "unknown flag -epoch; did you mean \"epochs\"?"},
+		{name: "unknown flag", args: "-epoch 3", want: "unknown flag -epoch; did you mean -epochs?"},
 		{name: "far flag", args: "-zzzzzz 3", want: "unknown flag -zzzzzz"},
 		{name: "not a number", args: "-epochs three", want: `invalid value "three" for flag -epochs`},
 		{name: "left over", args: "-epochs 3 e1", want: `unexpected argument "e1"`},

@@ -1,5 +1,6 @@
 """FOLDER SUITE E1: writes what the runtimes are asked, each case a folder of FOLDER with model.onnx, inputs.npz and outputs.npz, and
-FOLDER/cases.json: name, kind ("opset", "ir" or "operator"), value. Run with a Python that has onnx."""
+FOLDER/cases.json: name, kind ("opset", "ir" or "operator"), value, and constant, the name of the same case with all inputs but the first as
+initializers, as weights, shapes and axes are in real graphs, or null. Run with a Python that has onnx."""
 
 import json
 import pathlib
@@ -77,7 +78,13 @@ for file in sorted(suite.glob("node/*/model.onnx")):
     arrays = data(file.parent / "test_data_set_0", len(model.graph.input))
     if domain not in ("", "ai.onnx") or not arrays:
         continue
-    name = file.parent.name.removeprefix("test_")
+    name, constant = file.parent.name.removeprefix("test_"), None
     write(name, model, arrays)
-    cases.append({"name": name, "kind": "operator", "value": operator})
+    if len(arrays[0]) > 1:
+        constant = name + ".constant"
+        for value, array in zip(list(model.graph.input)[1:], arrays[0][1:]):
+            model.graph.initializer.append(numpy_helper.from_array(array, value.name))
+            model.graph.input.remove(value)
+        write(constant, model, (arrays[0][:1], arrays[1]))
+    cases.append({"name": name, "kind": "operator", "value": operator, "constant": constant})
 (folder / "cases.json").write_text(json.dumps(cases))

@@ -26,8 +26,15 @@ def interpreter(name, pins):
 
 
 def answers(python, runtime, cases, results):
-    """Asks a worker all cases; one that dies is started again behind the case that killed it."""
-    left = [case["name"] for case in cases if case["name"] not in results]
+    """Asks all cases, and those that were not answered rightly once more with constants."""
+    ask(python, runtime, [case["name"] for case in cases], results)
+    ask(python, runtime, [case["constant"] for case in cases if case.get("constant") and results[case["name"]]["state"] != "right"], results)
+    return results
+
+
+def ask(python, runtime, names, results):
+    """Asks a worker; one that dies is started again behind the case that killed it."""
+    left = [name for name in names if name not in results]
     while left:
         worker = subprocess.Popen([python, HERE / "worker.py", runtime, FOLDER / "cases"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL, text=True)
@@ -51,7 +58,6 @@ def answers(python, runtime, cases, results):
             worker.stdin.close()
             worker.kill()
             worker.wait()
-    return results
 
 
 def read(worker):
@@ -86,8 +92,16 @@ def accepted(cases, results, kind):
 def clean(message):
     """A message without paths of this machine, which a reader has no use for."""
     message = re.sub(r"\S*/cases/\S*?model\.onnx", "the model", message)
-    message = re.sub(r"/\S+/(\w+\.(?:cc|cpp|hpp|h|rs|py)\b)", r"\1", message)
-    return message[:200]
+    message = re.sub(r"Exception from \S+?: ", "", message)
+    message = re.sub(r"\S*/(\w+\.(?:cc|cpp|hpp|h|rs|py)\b)", r"\1", message)
+    message = message.split(" Stack backtrace")[0]
+    return message if len(message) <= 160 else message[:160] + "…"
+
+
+def better(a, b):
+    """The better of two results; refused is better than crashed."""
+    order = ["crashed", "refused", "failed", "wrong", "unread", "right"]
+    return b if b and order.index(b["state"]) > order.index(a["state"]) else a
 
 
 def operators(cases, results):
@@ -95,10 +109,10 @@ def operators(cases, results):
     for case in cases:
         if case["kind"] != "operator":
             continue
-        row, result = counts[case["value"]], results[case["name"]]
+        row, result = counts[case["value"]], better(results[case["name"]], results.get(case["constant"]))
         row["cases"] += 1
-        row["loaded"] += result["state"] in ("failed", "wrong", "right")
-        row["right"] += result["state"] == "right"
+        row["loaded"] += result["state"] in ("failed", "wrong", "unread", "right")
+        row["right"] += result["state"] in ("unread", "right")
         if not row["message"] and result["state"] != "right":
             row["message"] = clean(result["message"])
     for row in counts.values():
