@@ -24,7 +24,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install train-e1 train-e2 experiments export infer test test-race lint check golden conformance variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ build: ## build the commands into bin/
 install: ## install the commands into Go's bin folder, and the library where they find it
 	go install $(COMMANDS:%=./cmd/%)
 	@scripts/setup-onnxruntime --user
+	@echo 'Completion: add to ~/.bashrc   for c in $(filter-out export,$(COMMANDS)); do source <($$c completion bash); done'
+	@echo '            or to ~/.zshrc    the same with zsh, after compinit; to config.fish   COMMAND completion fish | source'
+	@echo "            (export is a word of the shells' own: give its path, \$$(go env GOPATH)/bin/export)"
+
+cards: setup ## write cards, inspect.txt and pictures beside the graphs again, from the files
+	go test ./internal/export -run Cards -update
 
 train-e1: build ## train the first experiment into runs/e1
 	bin/train -experiment e1 $(epochs) $(TRAIN_FLAGS)
@@ -124,6 +130,9 @@ dist: ## the release check: build what ships for linux twice, try it on a bare m
 
 # gpu_environment has go find the headers and the shim: CGO_CFLAGS and CGO_LDFLAGS.
 gpu_environment = eval "$$(scripts/build-cuda-shim)" && export CGO_CFLAGS CGO_LDFLAGS
+
+support: ## ask runtimes which opsets, IR versions and operators they take, into infer/support.json (1.5 GB to download)
+	scripts/support/probe-runtimes
 
 gpu: ## build the commands into bin/ with training on CUDA in them (Linux x86-64; no CUDA is needed, here or to start them)
 	@scripts/setup-cuda

@@ -116,10 +116,13 @@ type features struct {
 	// valueless describes the first node with a number among its attributes that
 	// has no value, empty if there is none.
 	valueless string
+	// computedShape describes the first Reshape whose shape a node computes, empty if
+	// there is none.
+	computedShape string
 }
 
 func featuresOf(model *onnx.Model) features {
-	f := features{opset: model.Opset(""), ir: model.IRVersion(), valueless: valuelessNode(model)}
+	f := features{opset: model.Opset(""), ir: model.IRVersion(), valueless: valuelessNode(model), computedShape: computedShape(model)}
 	for _, node := range onnx.Inspect(model).Nodes {
 		if strings.Contains(node.Operator, ".") {
 			f.foreign = append(f.foreign, node.Operator)
@@ -142,6 +145,19 @@ func valuelessNode(model *onnx.Model) string {
 			if number && a.GetRefAttrName() == "" {
 				return fmt.Sprintf("node %d (%q)", i, node.GetOpType())
 			}
+		}
+	}
+	return ""
+}
+
+func computedShape(model *onnx.Model) string {
+	computed := make(map[string]bool)
+	for i, node := range model.Proto.GetGraph().GetNode() {
+		if inputs := node.GetInput(); node.GetOpType() == "Reshape" && len(inputs) > 1 && computed[inputs[1]] {
+			return fmt.Sprintf("node %d (%q)", i, node.GetOpType())
+		}
+		for _, output := range node.GetOutput() {
+			computed[output] = node.GetOpType() != "Constant"
 		}
 	}
 	return ""

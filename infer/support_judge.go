@@ -40,6 +40,10 @@ func (f *facts) judge(r runtimeFacts, model features) Verdict {
 		}
 		v.Reasons = append(v.Reasons, Reason{"not tried: " + strings.Join(untried, ", "), "no case of one operator in " + f.Suite})
 	}
+	if r.Runtime == "tract" && model.computedShape != "" && v.Expectation == ExpectRuns {
+		v.Expectation = ExpectUnknown
+		v.Reasons = append(v.Reasons, Reason{model.computedShape + " computes its shape, which it follows in some graphs (PyTorch's) and not in others (tf2onnx's)", seen})
+	}
 	if isONNXRuntime && v.Expectation != ExpectRefuses {
 		v.Version, v.Reasons = f.oldestRelease(model, v)
 	}

@@ -169,3 +169,21 @@ func TestDocumented(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+func TestComputedShape(t *testing.T) {
+	for path, want := range map[string]bool{
+		"testdata/foreign/keras_cnn_tf2onnx.onnx": true, "testdata/foreign/torch_cnn_torchscript.onnx": true, "testdata/foreign/torch_cnn_dynamo.onnx": false,
+	} {
+		model, err := LoadModel(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		verdicts, err := Support(t.Context(), model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := verdictOf(t, verdicts, "tract"); (v.Expectation == ExpectUnknown) != want {
+			t.Errorf("%s: %+v", path, v)
+		}
+	}
+}

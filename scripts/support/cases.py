@@ -11,6 +11,8 @@ import onnx
 from onnx import numpy_helper
 
 folder, suite, e1 = map(pathlib.Path, sys.argv[1:])
+# What these are given is a size, which real graphs have as a constant; without another input there is nothing left to feed.
+OF_SIZES = {"ConstantOfShape", "BlackmanWindow", "HammingWindow", "HannWindow"}
 NEWEST_OPSET, NEWEST_IR = onnx.defs.onnx_opset_version(), onnx.IR_VERSION
 
 
@@ -76,7 +78,7 @@ for file in sorted(suite.glob("node/*/model.onnx")):
         continue
     (domain, operator), = operators
     arrays = data(file.parent / "test_data_set_0", len(model.graph.input))
-    if domain not in ("", "ai.onnx") or not arrays:
+    if domain not in ("", "ai.onnx") or not arrays or operator in OF_SIZES:
         continue
     name, constant = file.parent.name.removeprefix("test_"), None
     write(name, model, arrays)

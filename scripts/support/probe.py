@@ -94,6 +94,8 @@ def clean(message):
     message = re.sub(r"\S*/cases/\S*?model\.onnx", "the model", message)
     message = re.sub(r"Exception from \S+?: ", "", message)
     message = re.sub(r"\S*/(\w+\.(?:cc|cpp|hpp|h|rs|py)\b)", r"\1", message)
+    message = re.sub(r"^Check .*? failed at \S+ (FrontEnd API failed with OpConversionFailure: )?", "", message)
+    message = re.sub(r"OpenCV\(\S+\) \S+: error: \(\S+ error\) in function '\w+' >? ?", "", message)
     message = message.split(" Stack backtrace")[0]
     return message if len(message) <= 160 else message[:160] + "…"
 
