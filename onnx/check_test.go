@@ -299,7 +299,7 @@ func TestInspect(t *testing.T) {
 	}
 	text := report.String()
 	for _, want := range []string{"slipway 0.1.0", "IR version 7, ai.onnx opset 13", "image float[N×1×28×28]", "logits float[N×10]",
-		"N×32×24×24", "N×64×4×4", "N×1024", "Conv 5×5", "MaxPool 2×2 stride 2", "8 of float: 184,586 values, 738,344 bytes", "184,586     3,869,952", "for an example", "slipway.test_accuracy", "0.9858"} {
+		"N×32×24×24", "N×64×4×4", "N×1024", "Conv 5×5", "MaxPool 2×2 stride 2", "8 of float: 184,586 values, 738,344 bytes", "184,586      3,869,952", "for an example", "slipway.test_accuracy", "0.9858"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}

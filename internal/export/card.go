@@ -195,6 +195,12 @@ func protocol(c train.Config) string {
 		penalty := c.ActivationPenalties[layer]
 		text += fmt.Sprintf(" + %v·Σ|a| + %v·Σa² of %s", penalty.L1, penalty.L2, layer)
 	}
+	if !c.Schedule.IsZero() {
+		text += fmt.Sprintf(", schedule %v", c.Schedule)
+	}
+	if !c.Augmentation.IsZero() {
+		text += fmt.Sprintf(", images augmented: %v", c.Augmentation)
+	}
 	if c.UntilLoss > 0 {
 		text += fmt.Sprintf(", until the mean loss is below %v", c.UntilLoss)
 	}
