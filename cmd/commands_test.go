@@ -21,12 +21,13 @@ import (
 // subcommands lists, for each command that has any, its subcommands. That it lists
 // every command is tested.
 var subcommands = map[string][]string{
-	"dataset": {"show", "fetch"},
-	"doctor":  nil,
-	"export":  nil,
-	"infer":   {"compare"},
-	"inspect": nil,
-	"train":   nil,
+	"dataset":    {"show", "fetch"},
+	"doctor":     nil,
+	"experiment": {"run"},
+	"export":     nil,
+	"infer":      {"compare"},
+	"inspect":    nil,
+	"train":      nil,
 }
 
 // calls are all commands and subcommands.

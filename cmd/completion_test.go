@@ -28,6 +28,8 @@ var completions = []struct {
 	{"inspect ", []string{"e1.onnx", "e2.onnx"}, nil},
 	{"dataset ", []string{"show", "fetch"}, nil},
 	{"dataset show -col", []string{"-columns"}, nil},
+	{"experiment ru", []string{"run"}, []string{"completion"}},
+	{"experiment run -quick gr", []string{"graphs"}, nil},
 	{"doctor completion ", []string{"bash", "zsh", "fish"}, nil},
 	// The path: export alone is a word of the shells.
 	{"bin/export -run ", []string{"graphs"}, []string{"-run"}},
@@ -142,7 +144,7 @@ zpty -b z zsh -f -i
 say() { zpty -w z "$1" }
 say "PS1=; autoload -Uz compinit; compinit -u -D"
 say "compadd() { builtin compadd -O found \"\$@\"; print -l -- '<'\$^found'>' >> offered; builtin compadd \"\$@\" }"
-for command in bin/export dataset doctor infer inspect train; do say "source <($command completion zsh)"; done
+for command in bin/export dataset doctor experiment infer inspect train; do say "source <($command completion zsh)"; done
 say "print rea''dy > begun"
 for i in {1..600}; do [[ -s begun ]] && break; sleep 0.1; done
 `

@@ -18,7 +18,6 @@ import (
 
 	"slipway/dataset"
 	"slipway/internal/cli"
-	"slipway/internal/nearest"
 	"slipway/internal/pngfile"
 )
 
@@ -76,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "fetch":
 		err = fetch(ctx, args[1:], stdout, stderr)
 	default:
-		return runAlone(args, stdout, stderr)
+		return cli.NoSubcommand("dataset", usage, cli.Words{"show", "fetch"}, args, stdout, stderr)
 	}
 	var wrong usageError
 	switch {
@@ -86,25 +85,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return cli.Usage(stderr, "dataset "+name, wrong.error)
 	}
 	return cli.Fail(stderr, "dataset", err)
-}
-
-// runAlone is run where no subcommand is named.
-func runAlone(args []string, stdout, stderr io.Writer) int {
-	commands := cli.Words{"show", "fetch"}
-	flags := cli.NewFlagSet("dataset", usage, stdout)
-	version := flags.Bool("version", false, "print the version")
-	if len(args) > 0 && args[0] == "help" {
-		args = []string{"-h"}
-	}
-	operands, err := cli.ParseOperands(flags, args, commands)
-	switch {
-	case err == nil && len(operands) > 0:
-		err = fmt.Errorf("unknown command %q%s", operands[0], nearest.Hint(operands[0], commands))
-	case err == nil && !*version:
-		err = errors.New("say what to do: show or fetch")
-	}
-	code, _ := cli.Parsed("dataset", err, *version, stdout, stderr)
-	return code
 }
 
 // usageError is an error for which the command line is to blame.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"slipway/internal/cli"
-	"slipway/internal/nearest"
 )
 
 const usage = `experiment answers a question by many training runs.
@@ -22,8 +20,11 @@ const usage = `experiment answers a question by many training runs.
   experiment run experiments/dropout.yaml    # train every setting from every seed, and go on where it stopped
   experiment report experiments/dropout.yaml # say what it came to: experiments/dropout/report.html
   experiment insights                        # say what all of them came to: docs/insights.md
+  experiment run -quick experiments/*.yaml   # short forms of all studies
 
 Each subcommand has -h.
+
+Flags:
 `
 
 // console is where a subcommand prints.
@@ -60,21 +61,10 @@ func main() {
 // run is main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, to console) int {
-	if len(args) == 0 {
-		return cli.Usage(to.err, "experiment", fmt.Errorf("a subcommand is missing; there is %v", names()))
-	}
-	switch name := args[0]; name {
-	case "-h", "-help", "--help":
-		fmt.Fprint(to.err, usage)
-		return cli.ExitOK
-	case "-version", "--version":
-		fmt.Fprintln(to.out, cli.Version("experiment"))
-		return cli.ExitOK
-	default:
-		command, ok := subcommands()[name]
-		if !ok {
-			return cli.Usage(to.err, "experiment", fmt.Errorf("there is no subcommand %q%s; there is %v", name, nearest.Hint(name, names()), names()))
+	if len(args) > 0 {
+		if command, ok := subcommands()[args[0]]; ok {
+			return command(ctx, args[1:], to)
 		}
-		return command(ctx, args[1:], to)
 	}
+	return cli.NoSubcommand("experiment", usage, names(), args, to.out, to.err)
 }

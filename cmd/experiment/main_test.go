@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"slipway/internal/cli"
+	"slipway/internal/cli/clitest"
 	"slipway/internal/study"
 )
 
@@ -284,10 +286,10 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, cli.ExitUsage, "a subcommand is missing"},
+		{nil, cli.ExitUsage, "say what to do: run"},
 		{[]string{"rnu"}, cli.ExitUsage, `did you mean "run"`},
 		{[]string{"run"}, cli.ExitUsage, "a study file is missing"},
-		{[]string{"run", "-quik", good}, cli.ExitUsage, `did you mean "quick"`},
+		{[]string{"run", "-quik", good}, cli.ExitUsage, "did you mean -quick"},
 		{[]string{"run", "-parallel", "-1", good}, cli.ExitUsage, "negative"},
 		{[]string{"run", "-threads", "many", good}, cli.ExitUsage, "many"},
 		{[]string{"run", "nothing.yaml"}, cli.ExitFailure, "no such file"},
@@ -303,9 +305,13 @@ func TestUsage(t *testing.T) {
 		if len(args) > 1 && args[0] == "run" {
 			args = append([]string{"run", "-runs", runs}, args[1:]...)
 		}
-		code, _, errs := runExperiment(t, args...)
-		if code != test.code || !strings.Contains(errs, test.want) {
-			t.Errorf("%q: exit %d, want %d with %q: %s", args, code, test.code, test.want, errs)
+		code, out, errs := runExperiment(t, args...)
+		told := errs
+		if code == cli.ExitOK {
+			told = out
+		}
+		if code != test.code || !strings.Contains(told, test.want) {
+			t.Errorf("%q: exit %d, want %d with %q: %s", args, code, test.code, test.want, told)
 		}
 		if _, err := os.Stat(runs); err == nil {
 			t.Errorf("%q left something in %s", args, runs)
@@ -341,4 +347,12 @@ func TestTheTableOnATerminal(t *testing.T) {
 	if strings.Contains(screen, "runs, ") || finalTable(screen) == "" {
 		t.Errorf("the screen ends in %q", screen)
 	}
+}
+
+// The examples of the help are command lines that the command takes.
+func TestExamples(t *testing.T) {
+	clitest.CheckExamples(t, "experiment run", func(args []string, stdout io.Writer) error {
+		_, err := parseRun(args, stdout)
+		return err
+	})
 }

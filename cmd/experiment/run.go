@@ -38,9 +38,9 @@ type runOptions struct {
 	version           bool
 }
 
-func parseRun(args []string, stderr io.Writer) (*runOptions, error) {
+func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 	o := new(runOptions)
-	flags := cli.NewFlagSet("experiment run", runUsage, stderr)
+	flags := cli.NewFlagSet("experiment run", runUsage, stdout)
 	flags.StringVar(&o.runs, "runs", "", "`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
 	flags.BoolVar(&o.quick, "quick", false, "the study's short form: fewer images, epochs and seeds")
 	flags.IntVar(&o.parallel, "parallel", 0, "runs at a time; 0 for what the file says, or one for each core")
@@ -48,7 +48,7 @@ func parseRun(args []string, stderr io.Writer) (*runOptions, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
 	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files below this `folder`")
 	flags.BoolVar(&o.version, "version", false, "print the version")
-	files, err := cli.ParseOperands(flags, args)
+	files, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func parseRun(args []string, stderr io.Writer) (*runOptions, error) {
 
 // runStudies is the subcommand run.
 func runStudies(ctx context.Context, args []string, to console) int {
-	o, err := parseRun(args, to.err)
+	o, err := parseRun(args, to.out)
 	if code, done := cli.Parsed("experiment run", err, err == nil && o.version, to.out, to.err); done {
 		return code
 	}
