@@ -23,9 +23,9 @@ import (
 var subcommands = map[string][]string{
 	"dataset":    {"show", "fetch"},
 	"doctor":     nil,
-	"experiment": {"run"},
+	"experiment": {"insights", "report", "run"},
 	"export":     nil,
-	"infer":      {"compare"},
+	"infer":      {"compare", "robustness"},
 	"inspect":    nil,
 	"train":      nil,
 }

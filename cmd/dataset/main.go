@@ -18,6 +18,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/internal/cli"
+	"slipway/internal/nearest"
 	"slipway/internal/pngfile"
 )
 

@@ -14,6 +14,7 @@ const insightsUsage = `experiment insights reads the reports of all studies and 
 found, what became of the notebook's claims, and what remains open.
 
   experiment insights                # experiments/*/ into docs/insights.md
+  experiment insights -o /tmp/all.md
 
 It needs the reports alone, not the runs.
 
@@ -23,7 +24,7 @@ Flags:
 // writeInsights is the subcommand insights.
 func writeInsights(_ context.Context, args []string, to console) int {
 	const command = "experiment insights"
-	flags := cli.NewFlagSet(command, insightsUsage, to.err)
+	flags := cli.NewFlagSet(command, insightsUsage, to.out)
 	folder := flags.String("experiments", "experiments", "`folder` with the reports, each in a folder of its own")
 	histories := flags.String("histories", filepath.Join("docs", "e2"), "`folder` with E2's histories of one seed, pytorch.csv and slipway.csv")
 	output := flags.String("o", filepath.Join("docs", "insights.md"), "`file` to write")

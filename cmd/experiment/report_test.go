@@ -76,15 +76,15 @@ func TestReportUsage(t *testing.T) {
 	}{
 		{[]string{"report"}, cli.ExitUsage, "a study is missing"},
 		{[]string{"report", "-o", "x", "a", "b"}, cli.ExitUsage, "give one study"},
-		{[]string{"report", "-unsene", "x", "a"}, cli.ExitUsage, `did you mean "unseen"`},
+		{[]string{"report", "-unsene", "x", "a"}, cli.ExitUsage, "did you mean -unseen"},
 		{[]string{"report", "-h"}, cli.ExitOK, "report.html"},
 		{[]string{"report", "none.yaml"}, cli.ExitFailure, "none.yaml"},
 		{[]string{"report", "-test", "none", t.TempDir()}, cli.ExitFailure, "test set"},
 		{[]string{"insights", "x"}, cli.ExitUsage, "unexpected argument"},
 		{[]string{"insights", "-experiments", t.TempDir(), "-o", filepath.Join(t.TempDir(), "x.md")}, cli.ExitFailure, "has no report"},
 	} {
-		if code, _, stderr := runExperiment(t, c.args...); code != c.code || !strings.Contains(stderr, c.says) {
-			t.Errorf("%v: exit code %d, %q; want %d and %q", c.args, code, stderr, c.code, c.says)
+		if code, stdout, stderr := runExperiment(t, c.args...); code != c.code || !strings.Contains(stdout+stderr, c.says) {
+			t.Errorf("%v: exit code %d, %q, %q; want %d and %q", c.args, code, stdout, stderr, c.code, c.says)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.BoolVar(&scale, "scale", false, "feed pixels as x/255 instead of as the model says, or else 0…255")
 	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
 	flags.BoolVar(&o.version, "version", false, "print the version")
-	if err := cli.Parse(flags, args, cli.Words{compareCommand}); err != nil || o.version {
+	if err := cli.Parse(flags, args, cli.Words{compareCommand, robustnessCommand}); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)

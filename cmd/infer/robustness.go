@@ -30,7 +30,7 @@ type robustnessModel struct {
 // runRobustness is run for infer robustness.
 func runRobustness(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {
 	const command = "infer robustness"
-	options, err := parseRobustness(args, stderr)
+	options, err := parseRobustness(args, stdout)
 	if code, done := cli.Parsed(command, err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}

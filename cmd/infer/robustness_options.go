@@ -78,23 +78,23 @@ type robustnessOptions struct {
 }
 
 // parseRobustness reads the command line. Its error is wrong usage.
-func parseRobustness(args []string, stderr io.Writer) (*robustnessOptions, error) {
+func parseRobustness(args []string, stdout io.Writer) (*robustnessOptions, error) {
 	o := &robustnessOptions{}
 	var device, normalize, corruptions, unseen string
 	var scale bool
-	flags := cli.NewFlagSet("infer robustness", fmt.Sprintf(robustnessUsage, corruptionList()), stderr)
+	flags := cli.NewFlagSet("infer robustness", fmt.Sprintf(robustnessUsage, corruptionList()), stdout)
 	flags.Func("model", "ONNX `file`, or the bare name of one in graphs/; again for more models", func(name string) error {
 		o.models = append(o.models, name)
 		return nil
 	})
-	flags.StringVar(&o.data, "data", "t10k", dataUsage)
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, dataUsage)
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.StringVar(&corruptions, "corruptions", "all", "`NAME,…`: the corruptions to evaluate; none to leave them out")
 	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the corruptions")
 	flags.StringVar(&unseen, "unseen", "", "`SET,…`: data that the models never saw, as for -data, such as optdigits,fashion")
 	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
-	flags.StringVar(&device, "device", string(infer.DeviceAuto), "auto, cpu or cuda, for onnxruntime")
-	flags.StringVar(&o.runtime, "runtime", infer.RuntimeONNXRuntime, strings.Join(infer.RuntimeNames(), " or "))
+	cli.Choice(flags, &device, "device", string(infer.DeviceAuto), deviceNames(), "auto, cpu or cuda, for onnxruntime")
+	cli.Choice(flags, &o.runtime, "runtime", infer.RuntimeONNXRuntime, infer.RuntimeNames(), strings.Join(infer.RuntimeNames(), " or "))
 	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&o.output, "output", "", "`name` of the score output of models with several")
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")

@@ -169,7 +169,7 @@ func TestBadInput(t *testing.T) {
 		{"pixels", arguments(dir, "-pixels", "0.1307"), 1, `pixels "0.1307"; there are 0-255, 0-1 and MEAN,STD`},
 		{"deviation", arguments(dir, "-pixels", "0.1,0"), 1, "the deviation must be over 0"},
 		{"resume with settings", []string{"-resume", "-name", "e1", "-lr", "1"}, 2, "-lr does not apply to -resume"},
-		{"unknown data", []string{"-data", "fashion"}, 1, `unknown data set "fashion"`},
+		{"unknown data", []string{"-data", "fashoin"}, 1, `unknown data set "fashoin"`},
 		{"no network file", []string{"-network", dir + "/none.json"}, 1, "none.json: no such file"},
 		{"network is text", []string{"-network", dir + "/text.json"}, 1, "text.json: not JSON"},
 		{"network kind", []string{"-network", dir + "/kind.json"}, 1, `unknown kind "LSTM"`},

@@ -36,7 +36,9 @@ func (Models) Complete(string) []string { return append(GraphNames(), FileNames)
 type DataSets struct{}
 
 // Complete returns the names.
-func (DataSets) Complete(string) []string { return []string{"t10k", "train", FileNames} }
+func (DataSets) Complete(string) []string {
+	return []string{"t10k", "train", "optdigits", "fashion", FileNames}
+}
 
 const (
 	// completeMarker is the last argument of a call by a script of completion: the
