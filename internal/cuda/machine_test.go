@@ -77,7 +77,7 @@ func plainGraph(t testing.TB, network *builder.Network, config train.Config, bat
 	for i := range labels {
 		labels[i] = int32(source.IntN(classes))
 	}
-	graph.SetStep(1<<33 + 5, 0)
+	graph.SetStep(1<<33+5, 0)
 	return graph
 }
 
