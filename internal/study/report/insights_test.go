@@ -107,7 +107,7 @@ func TestRulesOfTheClaims(t *testing.T) {
 		return runs("setting,stopped,test_accuracy,epochs", rows...)
 	}
 	heavy := func(loss, accuracy string) *committed {
-		return runs("setting,l1,l2,first_mean_loss,last_mean_loss,test_accuracy", "x,0.5,0.1,"+loss+",2.5,"+accuracy)
+		return runs("setting,l1,l2,first_mean_loss,loss_after_first_epoch,last_mean_loss,test_accuracy", "x,0.5,0.1,28,"+loss+",2.5,"+accuracy)
 	}
 	missed := until("60", "90", "75", "82", "70")
 	missed.runs.rows = append(missed.runs.rows, []string{"E2", "epochs", "0.98", "120"})

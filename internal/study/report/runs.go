@@ -26,7 +26,7 @@ func (s *Study) addRuns(d *document) error {
 	for _, name := range names {
 		head = append(head, "value:"+name)
 	}
-	head = append(head, "first_mean_loss", "last_mean_loss", "train_seconds", "train_accuracy", "train_loss", "test_accuracy", "test_loss",
+	head = append(head, "first_mean_loss", "loss_after_first_epoch", "last_mean_loss", "train_seconds", "train_accuracy", "train_loss", "test_accuracy", "test_loss",
 		"calibration_error", "brier", "sparsity", "robust_accuracy", "threads", "cpu", "go")
 	table := newTable(head...)
 	for _, setting := range s.Settings {
@@ -69,11 +69,13 @@ func runRow(run Run, keys []string) ([]string, error) {
 		}
 		row = append(row, string(raw))
 	}
-	firstLoss, lastLoss := "", ""
+	losses := make([]string, 3)
 	if len(run.History) > 0 {
-		firstLoss, lastLoss = exact(run.History[0].MeanLoss), exact(run.History[len(run.History)-1].MeanLoss)
+		first, last := run.History[0], run.History[len(run.History)-1]
+		losses = []string{exact(first.MeanLoss), exact(first.LastLoss), exact(last.MeanLoss)}
 	}
-	row = append(row, firstLoss, lastLoss, number(run.TrainSeconds))
+	row = append(row, losses...)
+	row = append(row, number(run.TrainSeconds))
 	if run.Correct == nil {
 		return append(row, "", "", "", "", "", "", "", "", strconv.Itoa(run.Threads), run.CPU, run.Go), nil
 	}
