@@ -103,7 +103,7 @@ func TestRefusals(t *testing.T) {
 		"no page":           {[]string{"-folder", t.TempDir()}, cli.ExitFailure, "make demo"},
 		"a port in use":     {[]string{"-folder", page(t), "-port", port}, cli.ExitFailure, "-port 0"},
 		"no port":           {[]string{"-port", "65536"}, cli.ExitUsage, "-port 65536"},
-		"a flag misspelled": {[]string{"-prot", "1"}, cli.ExitUsage, `did you mean "port"`},
+		"a flag misspelled": {[]string{"-prot", "1"}, cli.ExitUsage, `did you mean -port?`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
