@@ -244,6 +244,22 @@ func TestReport(t *testing.T) {
 		}
 		findLine(t, text, "dropout=0, 3 seeds: test accuracy "+plusMinus(values, 100, 2, " %")+", after 4 epochs.")
 	})
+	t.Run("a search is headed by what it went by", func(t *testing.T) {
+		single := *s
+		single.Settings = nil
+		losses := []float64{0.3, 0.1, 0.2}
+		for i, setting := range s.Settings[:3] {
+			run := setting.Runs[0]
+			run.History = slices.Clone(run.History)
+			run.History[len(run.History)-1].ValidationLoss = &losses[i]
+			setting.Runs = []Run{run}
+			single.Settings = append(single.Settings, setting)
+		}
+		want := "Lowest validation loss after training: " + s.Settings[1].Name + " (0.1000); its test accuracy, which chose nothing, is "
+		if got := single.headline(nil); !strings.HasPrefix(got, want) {
+			t.Errorf("headline %q, want %q …", got, want)
+		}
+	})
 	t.Run("insights", func(t *testing.T) { checkInsights(t, s) })
 	t.Run("what is wrong with the runs", func(t *testing.T) { checkLoadErrors(t, dir, test) })
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -152,6 +153,10 @@ func (s *Study) headline(comparisons []comparison) string {
 		return fmt.Sprintf("%s, %s: test accuracy %s, after %s epochs.", only.Name, count(len(only.Runs), "seed"), metrics()[0].summary(metrics()[0].values(only.Runs)), epochs(only.Runs))
 	}
 	if total == 0 {
+		if best, loss, ok := lowestValidationLoss(settings); ok {
+			return fmt.Sprintf("Lowest validation loss after training: %s (%.4f); its test accuracy, which chose nothing, is %s. With one run a setting, no difference can be told from chance.",
+				best.Name, loss, percent(statistics.Mean(metrics()[0].values(best.Runs))))
+		}
 		best := bestSetting(settings)
 		return fmt.Sprintf("Highest test accuracy: %s (%s). With one run a setting, no difference can be told from chance.", best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
 	}
@@ -167,4 +172,23 @@ func (s *Study) headline(comparisons []comparison) string {
 		return text + ")"
 	}
 	return text + name(higher) + fmt.Sprintf(", %d lower", len(lower)) + name(lower) + fmt.Sprintf(", %d not distinguishable", len(same)) + name(same) + "."
+}
+
+// lowestValidationLoss returns the setting with the lowest mean validation loss after the last epoch, if all runs held images
+// out to measure it on: what was chosen from is not what is reported.
+func lowestValidationLoss(settings []Setting) (best Setting, loss float64, ok bool) {
+	loss = math.Inf(1)
+	for _, setting := range settings {
+		sum := 0.0
+		for _, run := range setting.Runs {
+			if len(run.History) == 0 || run.History[len(run.History)-1].ValidationLoss == nil {
+				return best, loss, false
+			}
+			sum += *run.History[len(run.History)-1].ValidationLoss
+		}
+		if mean := sum / float64(len(setting.Runs)); mean < loss {
+			best, loss, ok = setting, mean, true
+		}
+	}
+	return best, loss, ok
 }
