@@ -93,15 +93,8 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, progress io.Wr
 	return nil
 }
 
-func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set, progress io.Writer) error {
-	worker, err := workerCommand(s.name)
-	if err != nil {
-		return err
-	}
-	s.runtime, err = infer.OpenRuntime(ctx, s.name, s.model, infer.RuntimeOptions{
-		Device: o.device, Threads: o.threads, Library: o.library, Output: o.output, Worker: worker,
-	})
-	if err != nil {
+func (s *side) run(ctx context.Context, o *compareOptions, set *dataset.Set, progress io.Writer) (err error) {
+	if s.runtime, err = o.open(ctx, s.name, s.model, 0, false); err != nil {
 		return err
 	}
 	s.result, err = runOn(ctx, s.runtime, set, s.pixels, o.batch, progress)

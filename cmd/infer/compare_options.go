@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
 )
@@ -57,53 +56,30 @@ Flags:
 
 // compareOptions is what the command line of compare asks for.
 type compareOptions struct {
+	runFlags
 	models    []string // one or two
 	runtimes  []string // of A and of B
-	data      string
-	dataDir   string
-	batch     int
-	device    infer.Device
-	library   string
-	output    string
-	threads   int
 	tolerance float64
 	bisect    bool
 	sheet     string
-	json      bool
-	pixels    *dataset.Pixels // nil: as each model's record says
-	version   bool
 }
 
 // parseCompare reads the command line. Its error is wrong usage.
 func parseCompare(args []string, stdout io.Writer) (*compareOptions, error) {
 	o := &compareOptions{}
-	var device, normalize, runtimes string
-	var scale bool
+	var runtimes string
 	flags := cli.NewFlagSet("infer compare", compareUsage, stdout)
+	o.define(flags, true)
 	cli.Suggest(flags, &runtimes, "runtimes", infer.RuntimeONNXRuntime, cli.Words(infer.RuntimeNames()), "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
-	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, dataUsage)
-	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
-	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
-	cli.Choice(flags, &device, "device", string(infer.DeviceAuto), deviceNames(), "auto, cpu or cuda, for onnxruntime")
-	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
-	flags.StringVar(&o.output, "output", "", "`name` of the score output of models with several")
-	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest difference, as a fraction of the range: what rounding explains")
 	flags.BoolVar(&o.bisect, "bisect", true, "name the node where the difference arises")
 	flags.StringVar(&o.sheet, "sheet", "", "draw the images whose label changed to a PNG `file`, captioned label: A>B")
-	flags.BoolVar(&o.json, "json", false, "print JSON instead of text")
-	flags.BoolVar(&scale, "scale", false, "feed pixels as x/255 instead of as the models say, or else 0…255")
-	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
-	flags.BoolVar(&o.version, "version", false, "print the version")
 	var err error
 	if o.models, err = cli.ParseOperands(flags, args, cli.Models{}); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)
-	if o.device, err = infer.ParseDevice(device); err != nil {
-		return nil, fmt.Errorf("-device: %w", err)
-	}
-	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
+	if err := o.take(given); err != nil {
 		return nil, err
 	}
 	if o.runtimes, err = parseRuntimes(runtimes); err != nil {
@@ -138,16 +114,10 @@ func (o *compareOptions) check(given map[string]bool) error {
 	case len(o.models) == 1 && o.runtimes[0] == o.runtimes[1]:
 		return fmt.Errorf("one model in %s alone has nothing to be compared with: name a second model, or two runtimes (-runtimes %s)",
 			o.runtimes[0], strings.Join(infer.RuntimeNames()[:2], ","))
-	case given["batch"] && o.batch < 1:
-		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
-	case o.threads < 0:
-		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", o.threads)
 	case !(o.tolerance > 0 && o.tolerance < 1):
 		return fmt.Errorf("-tolerance %v: it is a fraction of the logits' range, larger than 0 and smaller than 1", o.tolerance)
-	case o.dataDir != "" && o.data != "train":
-		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
 	case given["sheet"] && !strings.EqualFold(filepath.Ext(o.sheet), ".png"):
 		return fmt.Errorf("-sheet %s: the contact sheet is a PNG, give a name that ends in .png", o.sheet)
 	}
-	return nil
+	return o.runFlags.check(given)
 }

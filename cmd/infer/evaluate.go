@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"slipway/dataset"
@@ -48,9 +47,12 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		return err
 	}
 	r := &report{session: s}
-	runtime, err := s.openFirst(ctx, r, stderr)
+	runtime, note, err := s.openFirst("infer", stderr, func(name string) (infer.Runtime, error) { return s.open(ctx, name, s.batch) })
 	if err != nil {
 		return err
+	}
+	if note != "" {
+		r.notes = append(r.notes, note)
 	}
 	r.result, err = s.run(ctx, runtime, o.batch)
 	if err := errors.Join(err, runtime.Close()); err != nil {
@@ -149,46 +151,9 @@ func openData(ctx context.Context, data, dataDir string) (*dataset.Set, error) {
 	return set, err
 }
 
-// openFirst opens the runtime that answers: the one asked for, or, where none was
-// and onnxruntime has no library, native. That is told at once and in the report.
-func (s *session) openFirst(ctx context.Context, r *report, stderr io.Writer) (infer.Runtime, error) {
-	runtime, err := s.open(ctx, s.runtime, s.batch)
-	var library *infer.LibraryError
-	if err == nil || !s.mayFallBack || !errors.As(err, &library) {
-		return runtime, err
-	}
-	note := fmt.Sprintf("the native runtime is used instead of onnxruntime: %v", err)
-	s.runtime = infer.RuntimeNative
-	runtime, nativeErr := s.open(ctx, s.runtime, s.batch)
-	if nativeErr != nil {
-		return nil, fmt.Errorf("%w; and without onnxruntime: %w", err, nativeErr)
-	}
-	r.notes = append(r.notes, note)
-	fmt.Fprintf(stderr, "infer: %s\n", note)
-	return runtime, nil
-}
-
+// open opens the model in the runtime of that name.
 func (s *session) open(ctx context.Context, name string, batch int) (infer.Runtime, error) {
-	worker, err := workerCommand(name)
-	if err != nil {
-		return nil, err
-	}
-	return infer.OpenRuntime(ctx, name, s.loaded.model, infer.RuntimeOptions{
-		Device: s.device, Threads: s.threads, Library: s.library, Output: s.output, Worker: worker, Batch: batch, TF32: s.tf32,
-	})
-}
-
-// workerCommand makes this program the worker of onnx-go. Other runtimes need none,
-// nor the /proc that it is found through.
-func workerCommand(runtime string) ([]string, error) {
-	if runtime != infer.RuntimeONNXGo {
-		return nil, nil
-	}
-	executable, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("onnx-go runs in a process of its own, from this program's file: %w", err)
-	}
-	return []string{executable, workerArgument}, nil
+	return s.runFlags.open(ctx, name, s.loaded.model, batch, s.tf32)
 }
 
 func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result, error) {

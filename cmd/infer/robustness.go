@@ -75,37 +75,30 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 	return r.write(stdout)
 }
 
-// open opens every model, all in the same runtime: the one asked for, or, where
-// none was and onnxruntime has no library, native. What it returns is the caller's
+// open opens every model, all in the same runtime. What it returns is the caller's
 // to close, also beside an error.
 func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subject, error) {
 	o := r.options
-	worker, err := workerCommand(o.runtime)
-	if err != nil {
-		return nil, err
-	}
 	var subjects []infer.Subject
-	for i := 0; i < len(r.models); i++ {
-		model := r.models[i]
-		runtime, err := infer.OpenRuntime(ctx, o.runtime, model.model, infer.RuntimeOptions{
-			Device: o.device, Threads: o.threads, Library: o.library, Output: o.output, Worker: worker, Batch: o.batch,
-		})
-		var library *infer.LibraryError
-		switch {
-		case err != nil && o.mayFallBack && i == 0 && o.runtime == infer.RuntimeONNXRuntime && errors.As(err, &library):
-			o.runtime = infer.RuntimeNative
-			note := fmt.Sprintf("the native runtime is used instead of onnxruntime: %v", err)
-			r.notes = append(r.notes, note)
-			fmt.Fprintf(stderr, "infer robustness: %s\n", note)
-			i-- // the same model again
+	for i, model := range r.models {
+		open := func(name string) (infer.Runtime, error) { return o.open(ctx, name, model.model, o.batch, false) }
+		if i > 0 {
+			runtime, err := open(o.runtime)
+			if err != nil {
+				return subjects, err
+			}
+			subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels})
 			continue
-		case err != nil:
-			return subjects, err
+		}
+		runtime, note, err := o.openFirst("infer robustness", stderr, open)
+		if err != nil {
+			return nil, err
 		}
 		subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels})
-		if i == 0 {
-			r.notes = append(r.notes, runtime.Info().Notes...)
+		if note != "" {
+			r.notes = append(r.notes, note)
 		}
+		r.notes = append(r.notes, runtime.Info().Notes...)
 	}
 	return subjects, nil
 }

@@ -4,17 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"slipway/dataset"
 	"slipway/dataset/corrupt"
 	"slipway/infer"
 	"slipway/internal/cli"
-	"slipway/internal/nearest"
 )
 
 // robustnessCommand is the word that makes infer robustness.
@@ -57,62 +54,38 @@ Flags:
 
 // robustnessOptions is what the command line of robustness asks for.
 type robustnessOptions struct {
+	runFlags
+	oneRuntime
 	models      []string
-	data        string
-	dataDir     string
 	corruptions []string
 	seed        uint64
 	unseen      []string
-	batch       int
-	device      infer.Device
-	runtime     string
-	library     string
-	mayFallBack bool // onnxruntime is the default and nobody's wish
-	output      string
-	threads     int
-	json        bool
 	csv         string
 	plot        string
-	pixels      *dataset.Pixels // nil: as each model's record says
-	version     bool
 }
 
 // parseRobustness reads the command line. Its error is wrong usage.
 func parseRobustness(args []string, stdout io.Writer) (*robustnessOptions, error) {
 	o := &robustnessOptions{}
-	var device, normalize, corruptions, unseen string
-	var scale bool
+	var corruptions, unseen string
 	flags := cli.NewFlagSet("infer robustness", fmt.Sprintf(robustnessUsage, corruptionList()), stdout)
+	o.runFlags.define(flags, true)
+	o.oneRuntime.define(flags)
 	flags.Func("model", "ONNX `file`, or the bare name of one in graphs/; again for more models", func(name string) error {
 		o.models = append(o.models, name)
 		return nil
 	})
-	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, dataUsage)
-	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.StringVar(&corruptions, "corruptions", "all", "`NAME,…`: the corruptions to evaluate; none to leave them out")
 	flags.Uint64Var(&o.seed, "seed", 0, "`seed` of the corruptions")
 	flags.StringVar(&unseen, "unseen", "", "`SET,…`: data that the models never saw, as for -data, such as optdigits,fashion")
-	flags.IntVar(&o.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
-	cli.Choice(flags, &device, "device", string(infer.DeviceAuto), deviceNames(), "auto, cpu or cuda, for onnxruntime")
-	cli.Choice(flags, &o.runtime, "runtime", infer.RuntimeONNXRuntime, infer.RuntimeNames(), strings.Join(infer.RuntimeNames(), " or "))
-	flags.StringVar(&o.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
-	flags.StringVar(&o.output, "output", "", "`name` of the score output of models with several")
-	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
-	flags.BoolVar(&o.json, "json", false, "print JSON instead of text")
 	flags.StringVar(&o.csv, "csv", "", "write all figures to a CSV `file`")
 	flags.StringVar(&o.plot, "plot", "", "draw accuracy by strength, a panel a corruption, to an SVG `file`")
-	flags.BoolVar(&scale, "scale", false, "feed pixels as x/255 instead of as the models say, or else 0…255")
-	flags.StringVar(&normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
-	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)
-	var err error
-	if o.device, err = infer.ParseDevice(device); err != nil {
-		return nil, fmt.Errorf("-device: %w%s", err, nearest.Hint(device, []string{"auto", "cpu", "cuda"}))
-	}
-	if o.pixels, err = parsePixels(given, scale, normalize); err != nil {
+	err := o.take(given)
+	if err != nil {
 		return nil, err
 	}
 	if o.corruptions, err = parseCorruptions(corruptions); err != nil {
@@ -121,7 +94,6 @@ func parseRobustness(args []string, stdout io.Writer) (*robustnessOptions, error
 	if unseen != "" {
 		o.unseen = strings.Split(unseen, ",")
 	}
-	o.mayFallBack = !given["runtime"] && o.library == "" && os.Getenv(infer.LibraryVariable) == "" && o.device != infer.DeviceCUDA
 	return o, o.check(given)
 }
 
@@ -160,30 +132,19 @@ func parseCorruptions(text string) ([]string, error) {
 }
 
 func (o *robustnessOptions) check(given map[string]bool) error {
-	runtimeErr := infer.CheckRuntimeName(o.runtime)
-	switch {
-	case len(o.models) == 0:
+	if len(o.models) == 0 {
 		return errors.New("-model is missing: the ONNX file to run")
-	case runtimeErr != nil:
-		return fmt.Errorf("-runtime: %w", runtimeErr)
-	case given["batch"] && o.batch < 1:
-		return fmt.Errorf("-batch %d: at least 1 is needed", o.batch)
-	case o.threads < 0:
-		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", o.threads)
-	case o.dataDir != "" && o.data != "train":
-		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", o.data)
+	}
+	if err := o.runFlags.check(given); err != nil {
+		return err
+	}
+	switch {
 	case given["seed"] && len(o.corruptions) == 0:
 		return errors.New("-seed is that of corruptions, and -corruptions none leaves them out")
 	case given["plot"] && !strings.EqualFold(filepath.Ext(o.plot), ".svg"):
 		return fmt.Errorf("-plot %s: the plot is an SVG, give a name that ends in .svg", o.plot)
 	case o.plot != "" && len(o.corruptions) == 0:
 		return errors.New("-plot draws corruptions, and -corruptions none leaves them out")
-	case o.runtime != infer.RuntimeONNXRuntime && o.device == infer.DeviceCUDA:
-		return fmt.Errorf("-device cuda does not go with -runtime %s, which runs on the CPU", o.runtime)
-	case o.runtime != infer.RuntimeONNXRuntime && given["library"]:
-		return fmt.Errorf("-library is onnxruntime's and does not go with -runtime %s", o.runtime)
-	case o.runtime == infer.RuntimeONNXGo && o.batch == 1:
-		return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
 	}
-	return nil
+	return o.oneRuntime.check(&o.runFlags, given, true)
 }

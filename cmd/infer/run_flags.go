@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/internal/cli"
+	"slipway/onnx"
+)
+
+// dataUsage explains -data.
+const dataUsage = "t10k, train, optdigits, fashion, a folder, or an images file"
+
+// runFlags are the flags of all that run models on a data set.
+type runFlags struct {
+	data    string
+	dataDir string
+	batch   int
+	device  infer.Device
+	library string
+	output  string
+	threads int
+	json    bool
+	pixels  *dataset.Pixels // nil: as each model's record says
+	version bool
+
+	deviceName, normalize string
+	scale                 bool
+}
+
+// define defines the flags. several says whether they are of more than one model.
+func (f *runFlags) define(flags *flag.FlagSet, several bool) {
+	model, says := "a model", "the model says"
+	if several {
+		model, says = "models", "the models say"
+	}
+	devices := []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
+	cli.Suggest(flags, &f.data, "data", "t10k", cli.DataSets{}, dataUsage)
+	flags.StringVar(&f.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
+	flags.IntVar(&f.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
+	cli.Choice(flags, &f.deviceName, "device", string(infer.DeviceAuto), devices, "auto, cpu or cuda, for onnxruntime")
+	flags.StringVar(&f.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
+	flags.StringVar(&f.output, "output", "", "`name` of the score output of "+model+" with several")
+	flags.IntVar(&f.threads, "threads", 0, "threads to compute with; 0 for one each core")
+	flags.BoolVar(&f.json, "json", false, "print JSON instead of text")
+	flags.BoolVar(&f.scale, "scale", false, "feed pixels as x/255 instead of as "+says+", or else 0…255")
+	flags.StringVar(&f.normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
+	flags.BoolVar(&f.version, "version", false, "print the version")
+}
+
+// take turns what was given into what it means.
+func (f *runFlags) take(given map[string]bool) error {
+	var err error
+	if f.device, err = infer.ParseDevice(f.deviceName); err != nil {
+		return fmt.Errorf("-device: %w", err)
+	}
+	f.pixels, err = parsePixels(given, f.scale, f.normalize)
+	return err
+}
+
+func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.Pixels, error) {
+	switch {
+	case given["scale"] && given["normalize"]:
+		return nil, errors.New("-scale and -normalize do not go together; -normalize scales, too")
+	case given["scale"] && scale:
+		pixels := dataset.UnitPixels()
+		return &pixels, nil
+	case given["scale"]:
+		return &dataset.Pixels{}, nil
+	case given["normalize"]:
+		mean, std, _ := strings.Cut(normalize, ",")
+		m, meanErr := strconv.ParseFloat(mean, 64)
+		s, stdErr := strconv.ParseFloat(std, 64)
+		if meanErr != nil || stdErr != nil {
+			return nil, fmt.Errorf("-normalize %q: MEAN,STD is wanted, such as 0.1307,0.3081", normalize)
+		}
+		pixels, err := dataset.StandardPixels(m, s)
+		if err != nil {
+			return nil, fmt.Errorf("-normalize %q: %w", normalize, err)
+		}
+		return &pixels, nil
+	}
+	return nil, nil
+}
+
+func (f *runFlags) check(given map[string]bool) error {
+	switch {
+	case given["batch"] && f.batch < 1:
+		return fmt.Errorf("-batch %d: at least 1 is needed", f.batch)
+	case f.threads < 0:
+		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", f.threads)
+	case f.dataDir != "" && f.data != "train":
+		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", f.data)
+	}
+	return nil
+}
+
+// ownLibrary reports whether the user named an onnxruntime library.
+func (f *runFlags) ownLibrary() bool {
+	return f.library != "" || os.Getenv(infer.LibraryVariable) != ""
+}
+
+// open opens a model in the runtime of that name, for batches of that size at most.
+func (f *runFlags) open(ctx context.Context, runtime string, model *onnx.Model, batch int, tf32 bool) (infer.Runtime, error) {
+	worker, err := workerCommand(runtime)
+	if err != nil {
+		return nil, err
+	}
+	return infer.OpenRuntime(ctx, runtime, model, infer.RuntimeOptions{
+		Device: f.device, Threads: f.threads, Library: f.library, Output: f.output, Worker: worker, Batch: batch, TF32: tf32,
+	})
+}
+
+// workerCommand makes this program the worker of onnx-go. Other runtimes need none,
+// nor the /proc that it is found through.
+func workerCommand(runtime string) ([]string, error) {
+	if runtime != infer.RuntimeONNXGo {
+		return nil, nil
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("onnx-go runs in a process of its own, from this program's file: %w", err)
+	}
+	return []string{executable, workerArgument}, nil
+}
+
+// oneRuntime is the flag of what answers in one runtime.
+type oneRuntime struct {
+	runtime     string
+	mayFallBack bool // onnxruntime is the default and nobody's wish
+}
+
+func (r *oneRuntime) define(flags *flag.FlagSet) {
+	cli.Choice(flags, &r.runtime, "runtime", infer.RuntimeONNXRuntime, infer.RuntimeNames(), strings.Join(infer.RuntimeNames(), " or "))
+}
+
+// check reports what does not go with the runtime. alone says that no other runs beside it.
+func (r *oneRuntime) check(f *runFlags, given map[string]bool, alone bool) error {
+	r.mayFallBack = !given["runtime"] && !f.ownLibrary() && f.device != infer.DeviceCUDA
+	switch {
+	case r.runtime != infer.RuntimeONNXRuntime && f.device == infer.DeviceCUDA:
+		return fmt.Errorf("-device cuda does not go with -runtime %s, which runs on the CPU", r.runtime)
+	case r.runtime != infer.RuntimeONNXRuntime && given["library"] && alone:
+		return fmt.Errorf("-library is onnxruntime's and does not go with -runtime %s", r.runtime)
+	case r.runtime == infer.RuntimeONNXGo && f.batch == 1:
+		return errors.New("-batch 1 does not go with -runtime onnx-go: its Gemm is wrong for a single image; 2 or more are needed")
+	}
+	return nil
+}
+
+// openFirst opens the runtime that was asked for, or, where none was and onnxruntime
+// has no library, native, and keeps to it. The note says so, and is told at once.
+func (r *oneRuntime) openFirst(command string, stderr io.Writer, open func(runtime string) (infer.Runtime, error)) (runtime infer.Runtime, note string, err error) {
+	runtime, err = open(r.runtime)
+	var library *infer.LibraryError
+	if err == nil || !r.mayFallBack || !errors.As(err, &library) {
+		return runtime, "", err
+	}
+	note = fmt.Sprintf("the native runtime is used instead of onnxruntime: %v", err)
+	r.runtime = infer.RuntimeNative
+	runtime, nativeErr := open(r.runtime)
+	if nativeErr != nil {
+		return nil, "", fmt.Errorf("%w; and without onnxruntime: %w", err, nativeErr)
+	}
+	fmt.Fprintf(stderr, "%s: %s\n", command, note)
+	return runtime, note, nil
+}
