@@ -51,31 +51,17 @@ func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, 
 			sum += loss * float64(len(indices))
 			continue
 		}
-		p, err := t.program(len(indices), false)
+		p, result, err := t.pass(false, set, indices, 0)
 		if err != nil {
-			return nil, err
-		}
-		if err := t.feeder.fill(p.graph.Images(), p.labels, set, indices); err != nil {
-			return nil, err
-		}
-		if err := p.run(); err != nil {
 			return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
-		}
-		_, data, err := p.losses()
-		if err != nil {
-			return nil, err
-		}
-		correct, err := p.correct()
-		if err != nil {
-			return nil, err
 		}
 		logits, err := p.logits()
 		if err != nil {
 			return nil, err
 		}
 		evaluation.Logits = append(evaluation.Logits, logits...)
-		evaluation.Correct += correct
-		sum += data * float64(len(indices))
+		evaluation.Correct += result.correct
+		sum += result.data * float64(len(indices))
 	}
 	evaluation.Loss = sum / float64(set.Len())
 	evaluation.Accuracy = float64(evaluation.Correct) / float64(set.Len())

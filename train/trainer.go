@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"time"
-
-	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -175,17 +171,6 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 	}
 }
 
-// StepReport is what one step came to.
-type StepReport struct {
-	// Epoch and Step count from 1; Steps is the number of steps in the epoch.
-	Epoch, Step, Steps int
-	// Loss is that of the batch, penalties included. On a Device it is that of
-	// the last step that was looked at, one in 16.
-	Loss float64
-	// Images is the number of images in the batch.
-	Images int
-}
-
 // Callbacks are called by Fit, each if it is not nil. An error from one stops
 // the run.
 type Callbacks struct {
@@ -281,114 +266,6 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 	}
 	return t.finishEpoch(ctx, callbacks)
-}
-
-// step trains on one batch.
-func (t *Trainer) step(indices []int) error {
-	if t.config.Device != nil {
-		return t.deviceStep(len(indices))
-	}
-	began := time.Now()
-	set, places := t.training, indices
-	if t.augmenter != nil {
-		var err error
-		if set, places, err = t.augmenter.change(t.progress.Epochs, indices); err != nil {
-			return err
-		}
-	}
-	result, err := t.gradients(set, places)
-	if err != nil {
-		return err
-	}
-	if math.IsNaN(result.total) || math.IsInf(result.total, 0) {
-		return &DivergedError{t.progress.Epochs + 1, t.progress.EpochStep + 1, result.total, indices}
-	}
-	t.optimizer.config.LearningRate = t.learningRate()
-	if err := t.optimizer.Step(result.model); err != nil {
-		return err
-	}
-	images := len(indices)
-	t.progress.Step++
-	t.progress.EpochStep++
-	t.progress.Images += images
-	t.progress.LossSum += result.total * float64(images)
-	t.progress.CrossEntropy += result.data * float64(images)
-	t.progress.Correct += result.correct
-	t.progress.LastLoss = result.total
-	t.progress.Seconds += time.Since(began).Seconds()
-	return nil
-}
-
-// batchResult is what a batch came to, before the optimizer's step.
-type batchResult struct {
-	total, data float64 // mean loss with and without penalties
-	correct     int
-	// model pairs each parameter with its gradient.
-	model []gorgonia.ValueGrad
-}
-
-// gradients runs a batch forward and back, in parts where partSize says so.
-func (t *Trainer) gradients(set *dataset.Set, places []int) (batchResult, error) {
-	batch := len(places)
-	count := 1
-	if t.sum != nil {
-		count = (batch-1)/t.sum.size + 1
-	}
-	var result batchResult
-	for i := range count {
-		first, end := i*batch/count, (i+1)*batch/count
-		p, err := t.program(end-first, true)
-		if err != nil {
-			return result, err
-		}
-		if err := t.feeder.fill(p.graph.Images(), p.labels, set, places[first:end]); err != nil {
-			return result, err
-		}
-		p.graph.SetStep(uint64(t.progress.Step), first)
-		if err := p.run(); err != nil {
-			return result, err
-		}
-		total, data, err := p.losses()
-		if err != nil {
-			return result, err
-		}
-		correct, err := p.correct()
-		if err != nil {
-			return result, err
-		}
-		if count == 1 {
-			return batchResult{total, data, correct, p.model}, nil
-		}
-		share := float64(end-first) / float64(batch)
-		result.total += share * total
-		result.data += share * data
-		result.correct += correct
-		if err := t.sum.take(p, i == 0, float32(share)); err != nil {
-			return result, err
-		}
-	}
-	result.model = t.sum.model
-	return result, nil
-}
-
-// learningRate is that of the next step.
-func (t *Trainer) learningRate() float64 {
-	schedule := t.config.Schedule
-	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, schedule.Epochs*t.batches.Steps())
-}
-
-// program returns the compiled graph for a batch size, making it once.
-func (t *Trainer) program(batch int, training bool) (*program, error) {
-	key := programKey{batch, training}
-	if p, ok := t.programs[key]; ok {
-		return p, nil
-	}
-	p, err := compile(t.network, t.engine, t.variables, t.config, batch, training)
-	if err != nil {
-		return nil, err
-	}
-	t.programs[key] = p
-	return p, nil
 }
 
 // finishEpoch records the epoch and begins the next.
