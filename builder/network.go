@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"text/tabwriter"
+
+	"slipway/internal/display"
 )
 
 // Network is a checked, immutable sequence of layers. Make one with New.
@@ -168,10 +170,10 @@ func (n *Network) String() string {
 		for _, parameter := range node.Parameters {
 			count += parameter.Shape.Elements()
 		}
-		fmt.Fprintf(table, "%s\t%s\t%v\t%s\n", node.Name, describe(node.Layer), node.Output, thousands(count))
+		fmt.Fprintf(table, "%s\t%s\t%v\t%s\n", node.Name, describe(node.Layer), node.Output, display.Thousands(count))
 	}
 	table.Flush()
-	fmt.Fprintf(&text, "%s parameters\n", thousands(n.ParameterCount()))
+	fmt.Fprintf(&text, "%s parameters\n", display.Thousands(n.ParameterCount()))
 	return text.String()
 }
 
@@ -197,12 +199,4 @@ func describe(layer Layer) string {
 		return fmt.Sprintf("Dropout p=%v", l.P)
 	}
 	return layer.Kind()
-}
-
-func thousands(n int) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
 )
 
@@ -15,7 +16,7 @@ type AttributeReport struct{ Name, Value string }
 // and graphs by their shape.
 func attributeText(a *onnxpb.AttributeProto) string {
 	if a.GetRefAttrName() != "" {
-		return "the function's " + shorten(printable(a.GetRefAttrName()))
+		return "the function's " + shorten(display.Printable(a.GetRefAttrName()))
 	}
 	switch a.GetType() {
 	case onnxpb.AttributeProto_INT:
@@ -27,9 +28,9 @@ func attributeText(a *onnxpb.AttributeProto) string {
 	case onnxpb.AttributeProto_FLOATS:
 		return list(a.GetFloats(), float32Text)
 	case onnxpb.AttributeProto_STRING:
-		return strconv.Quote(shorten(printable(string(a.GetS()))))
+		return strconv.Quote(shorten(display.Printable(string(a.GetS()))))
 	case onnxpb.AttributeProto_STRINGS:
-		return list(a.GetStrings(), func(v []byte) string { return strconv.Quote(shorten(printable(string(v)))) })
+		return list(a.GetStrings(), func(v []byte) string { return strconv.Quote(shorten(display.Printable(string(v)))) })
 	case onnxpb.AttributeProto_TENSOR:
 		return tensorValue(a.GetT()).String()
 	case onnxpb.AttributeProto_GRAPH:
@@ -60,7 +61,7 @@ func (n NodeReport) Title() string {
 	for _, a := range n.Attributes {
 		values[a.Name] = a.Value
 	}
-	title := shorten(printable(n.Operator))
+	title := shorten(display.Printable(n.Operator))
 	if kernel := times(values["kernel_shape"]); kernel != "" {
 		title += " " + kernel
 	}

@@ -3,10 +3,10 @@ package onnx
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
 )
 
@@ -15,7 +15,7 @@ import (
 func (r Report) String() string {
 	var text strings.Builder
 	if r.Path != "" {
-		fmt.Fprintf(&text, "%s\n\n", printable(r.Path))
+		fmt.Fprintf(&text, "%s\n\n", display.Printable(r.Path))
 	}
 	r.writeHeader(&text)
 	text.WriteByte('\n')
@@ -47,13 +47,13 @@ func (r Report) writeHeader(w io.Writer) {
 	row := func(name, format string, arguments ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, arguments...))
 	}
-	size := thousands(r.Bytes) + " bytes"
+	size := display.Thousands(r.Bytes) + " bytes"
 	if r.ExternalBytes > 0 {
-		size += fmt.Sprintf(" and %s external", thousands(r.ExternalBytes))
+		size += fmt.Sprintf(" and %s external", display.Thousands(r.ExternalBytes))
 	}
 	row("size", "%s", size)
 	row("format", "IR version %d, %s", r.IRVersion, r.opsets())
-	row("producer", "%s", strings.TrimSpace(field(r.Producer)+" "+shorten(printable(r.ProducerVersion))))
+	row("producer", "%s", strings.TrimSpace(field(r.Producer)+" "+shorten(display.Printable(r.ProducerVersion))))
 	row("graph", "%s", field(r.GraphName))
 	if r.DocString != "" {
 		row("says", "%s", field(r.DocString))
@@ -65,7 +65,7 @@ func (r Report) writeHeader(w io.Writer) {
 		row("output", "%s", named(output))
 	}
 	for _, line := range r.Initializers {
-		row("initializers", "%d of %s: %s values, %s bytes", line.Tensors, line.Type, thousands(line.Elements), thousands(line.Bytes))
+		row("initializers", "%d of %s: %s values, %s bytes", line.Tensors, line.Type, display.Thousands(line.Elements), display.Thousands(line.Bytes))
 	}
 	table.Flush()
 }
@@ -84,9 +84,9 @@ func (r Report) writeNodes(w io.Writer) {
 			}
 		}
 		rows = append(rows, []string{field(node.Name), node.Title(), field(strings.Join(shapes, ", ")),
-			thousands(node.Parameters), thousands(node.MultiplyAdds)})
+			display.Thousands(node.Parameters), display.Thousands(node.MultiplyAdds)})
 	}
-	rows = append(rows, []string{"total", fmt.Sprintf("%d nodes", len(r.Nodes)), "", thousands(r.Parameters), bound + thousands(r.MultiplyAdds)})
+	rows = append(rows, []string{"total", fmt.Sprintf("%d nodes", len(r.Nodes)), "", display.Thousands(r.Parameters), bound + display.Thousands(r.MultiplyAdds)})
 	var widest [2]int // of the numbers, which end at the right
 	for _, row := range rows {
 		for i := range widest {
@@ -102,7 +102,7 @@ func (r Report) writeNodes(w io.Writer) {
 	if r.Batch >= 0 {
 		per = fmt.Sprintf("a run of %d", r.Batch)
 	}
-	fmt.Fprintf(w, "Parameters take %s bytes; multiply-adds are those of convolutions and matrix products for %s.\n", thousands(r.ParameterBytes), per)
+	fmt.Fprintf(w, "Parameters take %s bytes; multiply-adds are those of convolutions and matrix products for %s.\n", display.Thousands(r.ParameterBytes), per)
 }
 
 // shape leaves out the type of the usual float.
@@ -142,13 +142,5 @@ func field(text string) string {
 	if text == "" {
 		return "-"
 	}
-	return shorten(printable(text))
-}
-
-func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
+	return shorten(display.Printable(text))
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 
+	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
 )
 
@@ -104,7 +105,7 @@ func describeNode(index int, node *onnxpb.NodeProto) string {
 		operator = domain + "." + operator
 	}
 	if node.GetName() == "" {
-		return fmt.Sprintf("node %d (%s)", index, printable(operator))
+		return fmt.Sprintf("node %d (%s)", index, display.Printable(operator))
 	}
-	return fmt.Sprintf("node %d (%s %q)", index, printable(operator), shorten(node.GetName()))
+	return fmt.Sprintf("node %d (%s %q)", index, display.Printable(operator), shorten(node.GetName()))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
 )
 
@@ -105,7 +106,7 @@ func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outp
 			graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
 		}
 		for _, graph := range graphs {
-			where := fmt.Sprintf("%s, %s, ", place, printable(shorten(attribute.GetName())))
+			where := fmt.Sprintf("%s, %s, ", place, display.Printable(shorten(attribute.GetName())))
 			if err := c.graph(where, graph, names); err != nil {
 				return nil, false, err
 			}

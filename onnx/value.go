@@ -3,8 +3,8 @@ package onnx
 import (
 	"strconv"
 	"strings"
-	"unicode"
 
+	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
 )
 
@@ -24,7 +24,7 @@ func (d Dim) String() string {
 	case d.Known():
 		return strconv.FormatInt(d.Size, 10)
 	case d.Name != "":
-		return shorten(printable(d.Name))
+		return shorten(display.Printable(d.Name))
 	}
 	return "?"
 }
@@ -102,17 +102,6 @@ func valueOf(info *onnxpb.ValueInfoProto) Value {
 		}
 	}
 	return value
-}
-
-// printable replaces what would move a terminal's cursor; names in a file are
-// anybody's.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '�'
-		}
-		return r
-	}, text)
 }
 
 // shorten keeps an error readable when a name is a megabyte long.

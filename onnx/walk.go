@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 
+	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
 )
 
@@ -14,7 +15,7 @@ func eachTensor(model *onnxpb.ModelProto, visit func(place string, tensor *onnxp
 		return err
 	}
 	for i, function := range model.GetFunctions() {
-		place := fmt.Sprintf("function %d (%s)", i, printable(shorten(function.GetName())))
+		place := fmt.Sprintf("function %d (%s)", i, display.Printable(shorten(function.GetName())))
 		if err := w.nodes(place+", ", function.GetNode()); err != nil {
 			return err
 		}
@@ -82,7 +83,7 @@ func (w tensorWalk) nodes(prefix string, nodes []*onnxpb.NodeProto) error {
 
 func (w tensorWalk) attributes(place string, attributes []*onnxpb.AttributeProto) error {
 	for _, attribute := range attributes {
-		at := place + ", attribute " + printable(shorten(attribute.GetName()))
+		at := place + ", attribute " + display.Printable(shorten(attribute.GetName()))
 		tensors := attribute.GetTensors()
 		if attribute.T != nil {
 			tensors = append([]*onnxpb.TensorProto{attribute.T}, tensors...)

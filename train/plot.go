@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"image/color"
 
+	"slipway/internal/palette"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -17,17 +19,18 @@ func (h History) SVG(title string) ([]byte, error) {
 	loss := newPlot(title, "mean loss")
 	loss.Legend.Top, loss.Legend.YOffs = true, -vg.Points(4)
 	accuracy := newPlot("", "accuracy (%)")
-	for i, curve := range []struct {
-		on    *plot.Plot
-		label string
-		scale float64
-		value func(Epoch) *float64
+	for _, curve := range []struct {
+		on     *plot.Plot
+		colour int
+		label  string
+		scale  float64
+		value  func(Epoch) *float64
 	}{
-		{loss, "training", 1, func(e Epoch) *float64 { return &e.MeanLoss }},
-		{loss, "validation", 1, func(e Epoch) *float64 { return e.ValidationLoss }},
-		{accuracy, "training", 100, func(e Epoch) *float64 { return &e.TrainAccuracy }},
-		{accuracy, "validation", 100, func(e Epoch) *float64 { return e.ValidationAccuracy }},
-		{accuracy, "test", 100, func(e Epoch) *float64 { return e.TestAccuracy }},
+		{loss, 0, "training", 1, func(e Epoch) *float64 { return &e.MeanLoss }},
+		{loss, 1, "validation", 1, func(e Epoch) *float64 { return e.ValidationLoss }},
+		{accuracy, 0, "training", 100, func(e Epoch) *float64 { return &e.TrainAccuracy }},
+		{accuracy, 1, "validation", 100, func(e Epoch) *float64 { return e.ValidationAccuracy }},
+		{accuracy, 2, "test", 100, func(e Epoch) *float64 { return e.TestAccuracy }},
 	} {
 		var points plotter.XYs
 		for _, epoch := range h {
@@ -42,7 +45,7 @@ func (h History) SVG(title string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plot of %s: %w", curve.label, err)
 		}
-		line.Color, marks.Color = palette(i), palette(i)
+		line.Color, marks.Color = palette.Colour(curve.colour), palette.Colour(curve.colour)
 		marks.Shape, marks.Radius = draw.CircleGlyph{}, vg.Points(1.5)
 		curve.on.Add(line, marks)
 		curve.on.Legend.Add(curve.label+"  ", line)
@@ -68,13 +71,4 @@ func newPlot(title, quantity string) *plot.Plot {
 	p.BackgroundColor = color.White
 	p.Add(plotter.NewGrid())
 	return p
-}
-
-// palette is Okabe and Ito's, which is told apart with any kind of colour
-// vision.
-func palette(i int) color.Color {
-	colours := []color.RGBA{
-		{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255},
-	}
-	return colours[i%len(colours)]
 }

@@ -16,6 +16,7 @@ import (
 
 	"slipway/dataset/corrupt"
 	"slipway/internal/atomicfile"
+	"slipway/internal/palette"
 )
 
 // plotColumns is the number of panels in a row.
@@ -92,7 +93,7 @@ func (r *robustness) panel(title string, accuracy func(model *robustnessModel, s
 		if err != nil {
 			return nil, fmt.Errorf("curve of %s: %w", model.modelPath, err)
 		}
-		line.Color, marks.Color = curveColor(i), curveColor(i)
+		line.Color, marks.Color = palette.Colour(i), palette.Colour(i)
 		marks.Shape, marks.Radius = draw.CircleGlyph{}, vg.Points(1.5)
 		p.Add(line, marks)
 	}
@@ -107,18 +108,9 @@ func (r *robustness) addLegend(p *plot.Plot) error {
 		if err != nil {
 			return err
 		}
-		line.Color = curveColor(i)
+		line.Color = palette.Colour(i)
 		p.Legend.Add(strings.TrimSuffix(filepath.Base(model.modelPath), ".onnx")+"  ", line)
 	}
 	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(4), vg.Points(2)
 	return nil
-}
-
-// curveColor is of Okabe and Ito's palette, which is told apart with any kind of
-// colour vision.
-func curveColor(i int) color.Color {
-	colours := []color.RGBA{
-		{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {86, 180, 233, 255}, {230, 159, 0, 255},
-	}
-	return colours[i%len(colours)]
 }

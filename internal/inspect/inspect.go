@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"slipway/infer"
+	"slipway/internal/display"
 	"slipway/onnx"
 	"slipway/onnx/picture"
 )
@@ -76,7 +77,7 @@ func describe(ctx context.Context, path, sum string, model *onnx.Model) (*Inspec
 // Text is what inspect prints.
 func (i *Inspection) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nsha256 %s\n\n%s", printable(i.File), i.SHA256, i.Report)
+	fmt.Fprintf(&b, "%s\nsha256 %s\n\n%s", display.Printable(i.File), i.SHA256, i.Report)
 	if len(i.Runtimes) == 0 {
 		return b.String()
 	}
@@ -88,7 +89,7 @@ func (i *Inspection) Text() string {
 			fmt.Fprintln(table, first)
 		}
 		for _, reason := range v.Reasons {
-			fmt.Fprintf(table, "%s%s [%s]\n", first, printable(reason.Text), reason.Source)
+			fmt.Fprintf(table, "%s%s [%s]\n", first, display.Printable(reason.Text), reason.Source)
 			first = "  \t\t\t"
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/palette"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -22,18 +24,9 @@ const (
 	sans      = "Sans"
 )
 
-// colour is Okabe and Ito's palette, which is told apart with any kind of colour
-// vision; yellow is left out, which a white page swallows.
-func colour(i int) color.RGBA {
-	colours := []color.RGBA{
-		{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}, {204, 121, 167, 255}, {230, 159, 0, 255}, {86, 180, 233, 255}, {0, 0, 0, 255},
-	}
-	return colours[i%len(colours)]
-}
-
 // dashes tells apart what has the same colour.
 func dashes(i int) []vg.Length {
-	return [][]vg.Length{nil, {vg.Points(5), vg.Points(2)}, {vg.Points(1.5), vg.Points(1.5)}, {vg.Points(7), vg.Points(2), vg.Points(1.5), vg.Points(2)}}[i/7%4]
+	return [][]vg.Length{nil, {vg.Points(5), vg.Points(2)}, {vg.Points(1.5), vg.Points(1.5)}, {vg.Points(7), vg.Points(2), vg.Points(1.5), vg.Points(2)}}[i/palette.Colours%4]
 }
 
 func translucent(c color.RGBA, alpha float64) color.Color {
@@ -88,14 +81,14 @@ func addLine(p *plot.Plot, s series) (plot.Thumbnailer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("band of %s: %w", s.name, err)
 		}
-		polygon.Color, polygon.LineStyle.Width = translucent(colour(s.style), 0.15), 0
+		polygon.Color, polygon.LineStyle.Width = translucent(palette.Colour(s.style), 0.15), 0
 		p.Add(polygon)
 	}
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return nil, fmt.Errorf("line of %s: %w", s.name, err)
 	}
-	line.Color, line.Width, line.Dashes = colour(s.style), vg.Points(1.3), dashes(s.style)
+	line.Color, line.Width, line.Dashes = palette.Colour(s.style), vg.Points(1.3), dashes(s.style)
 	if s.stepShaped {
 		line.StepStyle = plotter.MidStep
 	}
@@ -105,7 +98,7 @@ func addLine(p *plot.Plot, s series) (plot.Thumbnailer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("points of %s: %w", s.name, err)
 		}
-		scatter.GlyphStyle = draw.GlyphStyle{Color: colour(s.style), Radius: vg.Points(1.8), Shape: draw.CircleGlyph{}}
+		scatter.GlyphStyle = draw.GlyphStyle{Color: palette.Colour(s.style), Radius: vg.Points(1.8), Shape: draw.CircleGlyph{}}
 		p.Add(scatter)
 	}
 	return line, nil
@@ -231,7 +224,7 @@ func addDots(p *plot.Plot, row dotRow, y float64) error {
 		if err != nil {
 			return fmt.Errorf("dots of %s: %w", row.name, err)
 		}
-		dots.GlyphStyle = draw.GlyphStyle{Color: translucent(colour(0), 0.45), Radius: vg.Points(2.2), Shape: draw.CircleGlyph{}}
+		dots.GlyphStyle = draw.GlyphStyle{Color: translucent(palette.Colour(0), 0.45), Radius: vg.Points(2.2), Shape: draw.CircleGlyph{}}
 		p.Add(dots)
 	}
 	bar := func(interval *[2]float64, width vg.Length, c color.Color) error {
@@ -249,14 +242,14 @@ func addDots(p *plot.Plot, row dotRow, y float64) error {
 	if err := bar(row.wide, vg.Points(1), color.Gray{90}); err != nil {
 		return err
 	}
-	if err := bar(row.interval, vg.Points(3), colour(1)); err != nil {
+	if err := bar(row.interval, vg.Points(3), palette.Colour(1)); err != nil {
 		return err
 	}
 	mean, err := plotter.NewScatter(plotter.XYs{{X: row.mean, Y: y + 0.12}})
 	if err != nil {
 		return fmt.Errorf("mean of %s: %w", row.name, err)
 	}
-	mean.GlyphStyle = draw.GlyphStyle{Color: colour(1), Radius: vg.Points(3.4), Shape: draw.CircleGlyph{}}
+	mean.GlyphStyle = draw.GlyphStyle{Color: palette.Colour(1), Radius: vg.Points(3.4), Shape: draw.CircleGlyph{}}
 	p.Add(mean)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/palette"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -95,7 +97,7 @@ func scatterPlot(key string, points plotter.XYs) (*plot.Plot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search over %s: %w", key, err)
 	}
-	scatter.GlyphStyle = draw.GlyphStyle{Color: translucent(colour(0), 0.6), Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
+	scatter.GlyphStyle = draw.GlyphStyle{Color: translucent(palette.Colour(0), 0.6), Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
 	p.Add(scatter)
 	slices.Sort(heights)
 	p.Y.Min = heights[len(heights)/10]

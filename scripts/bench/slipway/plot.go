@@ -17,6 +17,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"slipway/internal/atomicfile"
+	"slipway/internal/palette"
 )
 
 // plotBatches draws bench-batch's table: above the images a second, below the
@@ -117,9 +118,7 @@ func add(p *plot.Plot, i int, label string, points plotter.XYs) error {
 	if err != nil {
 		return fmt.Errorf("curve %s: %w", label, err)
 	}
-	// Okabe and Ito's colours are told apart with any kind of colour vision.
-	colours := []color.RGBA{{0, 114, 178, 255}, {213, 94, 0, 255}, {0, 158, 115, 255}}
-	line.Color, marks.Color = colours[i%len(colours)], colours[i%len(colours)]
+	line.Color, marks.Color = palette.Colour(i), palette.Colour(i)
 	marks.Shape, marks.Radius = draw.CircleGlyph{}, vg.Points(2)
 	p.Add(line, marks)
 	p.Legend.Add(label, line)

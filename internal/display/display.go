@@ -1,0 +1,28 @@
+// Package display makes text and numbers fit to be shown: names in a file are
+// anybody's.
+package display
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Printable replaces what would move a terminal's cursor.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+// Thousands writes a number of at least 0 with commas: 1,234,567.
+func Thousands[N int | int64](n N) string {
+	digits := strconv.FormatInt(int64(n), 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
