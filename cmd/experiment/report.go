@@ -29,35 +29,28 @@ Flags:
 
 // reportOptions is what the command line of report asks for.
 type reportOptions struct {
+	where
 	studies []string
-	runs    string
 	output  string
 	test    string
 	unseen  string
-	quick   bool
 	version bool
 }
 
 func parseReport(args []string, to console) (*reportOptions, error) {
 	o := new(reportOptions)
 	flags := cli.NewFlagSet("experiment report", reportUsage, to.out)
-	flags.StringVar(&o.runs, "runs", "", "`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
+	o.define(flags, "report on the study's short form")
 	flags.StringVar(&o.output, "o", "", "`folder` of the report (beside the study's file and named like it; report/ in a study's folder)")
 	flags.StringVar(&o.test, "test", "", "the test set of the study, where its folder is given (t10k)")
 	flags.StringVar(&o.unseen, "unseen", "", "`sets` that the networks were not trained for, such as optdigits,fashion: how right and how sure they are on them")
-	flags.BoolVar(&o.quick, "quick", false, "report on the study's short form")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	studies, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
 	if err != nil {
 		return nil, err
 	}
 	o.studies = studies
-	if o.runs == "" {
-		o.runs = filepath.Join("runs", "studies")
-		if o.quick {
-			o.runs += "-quick"
-		}
-	}
+	o.take()
 	switch {
 	case o.version:
 		return o, nil

@@ -29,9 +29,8 @@ func names() []string { return slices.Sorted(maps.Keys(subcommands())) }
 
 // runOptions is what the command line of run asks for.
 type runOptions struct {
+	where
 	files             []string
-	runs              string
-	quick             bool
 	parallel, threads int
 	dataDir           string
 	tensorBoard       string
@@ -41,8 +40,7 @@ type runOptions struct {
 func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 	o := new(runOptions)
 	flags := cli.NewFlagSet("experiment run", runUsage, stdout)
-	flags.StringVar(&o.runs, "runs", "", "`folder` of the studies' runs (runs/studies; with -quick runs/studies-quick)")
-	flags.BoolVar(&o.quick, "quick", false, "the study's short form: fewer images, epochs and seeds")
+	o.define(flags, "the study's short form: fewer images, epochs and seeds")
 	flags.IntVar(&o.parallel, "parallel", 0, "runs at a time; 0 for what the file says, or one for each core")
 	flags.IntVar(&o.threads, "threads", 0, "threads of each run; 0 for what the file says, or 1")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
@@ -53,12 +51,7 @@ func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 		return nil, err
 	}
 	o.files = files
-	if o.runs == "" {
-		o.runs = filepath.Join("runs", "studies")
-		if o.quick {
-			o.runs += "-quick"
-		}
-	}
+	o.take()
 	switch {
 	case o.version:
 		return o, nil
