@@ -29,6 +29,16 @@ func PixelsOf(record onnx.TrainingRecord) (dataset.Pixels, error) {
 	return pixels, nil
 }
 
+// PixelsOfModel returns how the model wants its pixels, as its record says; 0…255
+// where it has none.
+func PixelsOfModel(model *onnx.Model) (dataset.Pixels, error) {
+	record, _, err := model.TrainingRecord()
+	if err != nil {
+		return dataset.Pixels{}, err
+	}
+	return PixelsOf(record)
+}
+
 // CheckRecorded compares the result with the accuracy that the trainer wrote
 // into the model. The numbers of right answers may differ by the images whose
 // two best logits are no further apart than the tolerance, a fraction of the

@@ -221,11 +221,7 @@ func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, worker 
 	if err != nil {
 		return answer{}, err
 	}
-	record, _, err := model.TrainingRecord()
-	if err != nil {
-		return answer{}, errors.Join(err, runtime.Close())
-	}
-	pixels, err := infer.PixelsOf(record)
+	pixels, err := infer.PixelsOfModel(model)
 	if err != nil {
 		return answer{}, errors.Join(err, runtime.Close())
 	}
@@ -304,11 +300,7 @@ func (g *graph) writeTestData(dir string, logits infer.Logits) error {
 	for i := range indices {
 		indices[i] = i
 	}
-	record, _, err := g.model.TrainingRecord()
-	if err != nil {
-		return err
-	}
-	pixels, err := infer.PixelsOf(record)
+	pixels, err := infer.PixelsOfModel(g.model)
 	if err != nil {
 		return err
 	}

@@ -99,11 +99,7 @@ func (l limits) hold(expected, got *infer.Result, c infer.Comparison) error {
 
 // askONNXRuntime evaluates a model, fed as its record says.
 func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set) (result *infer.Result, err error) {
-	record, _, err := model.TrainingRecord()
-	if err != nil {
-		return nil, err
-	}
-	pixels, err := infer.PixelsOf(record)
+	pixels, err := infer.PixelsOfModel(model)
 	if err != nil {
 		return nil, err
 	}

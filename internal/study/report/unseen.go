@@ -11,7 +11,6 @@ import (
 	"slipway/infer"
 	"slipway/internal/statistics"
 	"slipway/internal/study"
-	"slipway/onnx"
 )
 
 const unseenFile = "unseen.csv"
@@ -40,11 +39,8 @@ func (s *Study) MeasureUnseen(ctx context.Context, sets []*dataset.Set) error {
 }
 
 func (r *Run) measureUnseen(ctx context.Context, sets []*dataset.Set) (err error) {
-	model, err := onnx.Read(filepath.Join(r.Dir, study.ModelFile))
+	model, err := infer.LoadModel(filepath.Join(r.Dir, study.ModelFile))
 	if err != nil {
-		return err
-	}
-	if err := model.Check(); err != nil {
 		return err
 	}
 	record, ok, err := model.TrainingRecord()

@@ -132,15 +132,9 @@ func open(path string) (infer.Subject, error) {
 	if err != nil {
 		return infer.Subject{}, err
 	}
-	record, ok, err := model.TrainingRecord()
-	if err != nil {
-		return infer.Subject{}, err
-	}
 	var subject infer.Subject
-	if ok {
-		if subject.Pixels, err = infer.PixelsOf(record); err != nil {
-			return infer.Subject{}, fmt.Errorf("%s: %w", path, err)
-		}
+	if subject.Pixels, err = infer.PixelsOfModel(model); err != nil {
+		return infer.Subject{}, fmt.Errorf("%s: %w", path, err)
 	}
 	subject.Runtime, err = infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	return subject, err
