@@ -229,19 +229,7 @@ func TestResumeWithScheduleAndAugmentationIsBitForBit(t *testing.T) {
 		if !errors.Is(err, ErrInterrupted) {
 			t.Fatalf("Fit returned %v, want ErrInterrupted", err)
 		}
-		path := t.TempDir() + "/checkpoint.safetensors"
-		if err := WriteCheckpoint(path, broken.Checkpoint()); err != nil {
-			t.Fatal(err)
-		}
-		checkpoint, err := ReadCheckpoint(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resumed, err := Resume(checkpoint, datasettest.Bars(t, 60), checkpoint.Config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resumed.Close()
+		checkpoint, resumed := savedAndResumed(t, broken, datasettest.Bars(t, 60))
 		if err := resumed.Fit(context.Background(), Callbacks{}); err != nil {
 			t.Fatal(err)
 		}

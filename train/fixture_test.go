@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/dataset"
 	"slipway/internal/datasettest"
 )
 
@@ -48,4 +49,24 @@ func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
 	for _, engine := range builder.EngineNames() {
 		t.Run(engine, func(t *testing.T) { test(t, engine) })
 	}
+}
+
+// savedAndResumed writes the trainer's checkpoint and returns what was read back, and
+// a trainer that goes on from it.
+func savedAndResumed(t *testing.T, broken *Trainer, set *dataset.Set) (*Checkpoint, *Trainer) {
+	t.Helper()
+	path := t.TempDir() + "/checkpoint.safetensors"
+	if err := WriteCheckpoint(path, broken.Checkpoint()); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := ReadCheckpoint(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resumed, err := Resume(checkpoint, set, checkpoint.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(resumed.Close)
+	return checkpoint, resumed
 }

@@ -74,18 +74,7 @@ func TestResumeIsBitForBit(t *testing.T) {
 				if done := broken.Progress(); done.Step != 9 || done.EpochStep != 3 {
 					t.Fatalf("interrupted at step %d, step %d of the epoch; want 9 and 3", done.Step, done.EpochStep)
 				}
-				path := t.TempDir() + "/checkpoint.safetensors"
-				if err := WriteCheckpoint(path, broken.Checkpoint()); err != nil {
-					t.Fatal(err)
-				}
-				checkpoint, err := ReadCheckpoint(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				resumed, err := Resume(checkpoint, datasettest.Bars(t, 60), checkpoint.Config)
-				if err != nil {
-					t.Fatal(err)
-				}
+				_, resumed := savedAndResumed(t, broken, datasettest.Bars(t, 60))
 				if err := resumed.Fit(context.Background(), Callbacks{}); err != nil {
 					t.Fatal(err)
 				}
