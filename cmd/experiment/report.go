@@ -19,7 +19,7 @@ report.md, and beside every figure the CSV file that it was drawn from.
 
   experiment report experiments/dropout.yaml            # into experiments/dropout/
   experiment report -quick experiments/dropout.yaml     # of the short form, into its own folder
-  experiment report runs/studies/dropout -o /tmp/dropout
+  experiment report runs/studies/dropout -o dropout-report
 
 STUDY is a study's file, or the folder that experiment run made of it. Runs that are
 not finished are left out, and the report says so.

@@ -14,7 +14,7 @@ const insightsUsage = `experiment insights reads the reports of all studies and 
 found, what became of the notebook's claims, and what remains open.
 
   experiment insights                # experiments/*/ into docs/insights.md
-  experiment insights -o /tmp/all.md
+  experiment insights -o all.md
 
 It needs the reports alone, not the runs.
 
