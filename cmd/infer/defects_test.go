@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/dataset"
 	"slipway/infer"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -61,8 +63,9 @@ func setAttribute(node *onnxpb.NodeProto, name string, values ...int64) {
 	node.Attribute = append(node.Attribute, attribute)
 }
 
-// changeFloats changes the values of an initializer, which is stored raw.
-func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, change func(values []float32)) {
+// changeFloats changes the values of an initializer, which is stored raw: all of
+// them, or the one at a position.
+func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, position []int, change func(values []float32)) {
 	t.Helper()
 	for _, tensor := range graph.Initializer {
 		if tensor.GetName() != name {
@@ -72,7 +75,15 @@ func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, change fu
 		if err != nil {
 			t.Fatal(err)
 		}
-		change(values)
+		if position == nil {
+			change(values)
+		} else {
+			index := 0
+			for i, at := range position {
+				index = index*int(tensor.Dims[i]) + at
+			}
+			change(values[index : index+1])
+		}
 		changed, err := onnx.FloatTensor(name, tensor.Dims, values)
 		if err != nil {
 			t.Fatal(err)
@@ -83,6 +94,48 @@ func changeFloats(t *testing.T, graph *onnxpb.GraphProto, name string, change fu
 	t.Fatalf("there is no initializer %s", name)
 }
 
+// strongestUnits names, for each of E1's values, the channel or unit whose outputs
+// sum to most over the images. A unit that answers 0 to every image, as a trained
+// network has some, would hide what is wrong with its weights.
+func strongestUnits(t *testing.T, data string, names ...string) []int {
+	t.Helper()
+	model, err := infer.LoadModel(e1Graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := dataset.Open(t.Context(), data+":t10k", dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := make([]float32, len(set.Images))
+	for i, value := range set.Images {
+		pixels[i] = float32(value)
+	}
+	runtime, err := infer.OpenRuntime(t.Context(), "native", model, infer.RuntimeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.Close()
+	tensors, err := runtime.(infer.Tracer).Trace(t.Context(), infer.Batch{N: len(set.Labels), C: 1, H: 28, W: 28, Pixels: pixels}, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strongest := make([]int, len(names))
+	for i, tensor := range tensors {
+		sums := make([]float32, tensor.Shape[1])
+		each := len(tensor.Values) / tensor.Shape[0] / len(sums)
+		for j, value := range tensor.Values {
+			sums[j/each%len(sums)] += value
+		}
+		most := slices.Max(sums)
+		if most <= 0 {
+			t.Fatalf("%s is 0 for every image", names[i])
+		}
+		strongest[i] = slices.Index(sums, most)
+	}
+	return strongest
+}
+
 // TestPlantedDefects plants defects that a converter or a slip of the hand makes
 // into E1, and wants each found three times: by -cross-validate, which holds the
 // graph against the trainer's logits, by compare, and by the bisection, which must
@@ -91,17 +144,22 @@ func TestPlantedDefects(t *testing.T) {
 	needLibrary(t)
 	const images = 64
 	data, reference := smallData(t, images), smallReference(t, images)
-	// A filter or unit that answers 0 to every image, as E1 has some, hides what is
-	// wrong with its weights: these are of others. Half a unit is some ten standard
-	// deviations of a weight, what a bit that flips in an exponent makes.
-	oneWeight := func(name string, index int) func(*testing.T, *onnxpb.GraphProto) {
+	strongest := strongestUnits(t, data, "pool1.output", "pool2.output", "flatten.output", "relu3.output")
+	filter1, filter2, feature, hidden := strongest[0], strongest[1], strongest[2], strongest[3]
+	// Half a unit is some ten standard deviations of a weight, what a bit that flips in
+	// an exponent makes.
+	oneWeight := func(name string, position ...int) (defect func(*testing.T, *onnxpb.GraphProto), different string) {
 		return func(t *testing.T, graph *onnxpb.GraphProto) {
-			changeFloats(t, graph, name, func(values []float32) { values[index] += 0.5 })
-		}
+			changeFloats(t, graph, name, position, func(value []float32) { value[0] += 0.5 })
+		}, fmt.Sprintf(" values differ, most at %d", position)
 	}
+	conv1Weight, conv1Differs := oneWeight("conv1.weight", filter1, 0, 4, 1)
+	conv2Weight, conv2Differs := oneWeight("conv2.weight", filter2, filter1, 3, 4)
+	fc1Weight, fc1Differs := oneWeight("fc1.weight", hidden, feature)
+	fc2Weight, fc2Differs := oneWeight("fc2.weight", 1, hidden)
 	zeroed := func(name string) func(*testing.T, *onnxpb.GraphProto) {
 		return func(t *testing.T, graph *onnxpb.GraphProto) {
-			changeFloats(t, graph, name, func(values []float32) { clear(values) })
+			changeFloats(t, graph, name, nil, func(values []float32) { clear(values) })
 		}
 	}
 	window := func(node int, attributes map[string][]int64) func(*testing.T, *onnxpb.GraphProto) {
@@ -116,10 +174,10 @@ func TestPlantedDefects(t *testing.T) {
 		node      string
 		different string // what the report must say of the node itself
 	}{
-		"one weight of conv1": {oneWeight("conv1.weight", 421), "conv1", "conv1.weight FLOAT [32 1 5 5]: 1 of 800 values differ, most at [16 0 4 1]"},
-		"one weight of conv2": {oneWeight("conv2.weight", 13669), "conv2", "1 of 51200 values differ, most at [17 2 3 4]"},
-		"one weight of fc1":   {oneWeight("fc1.weight", 5*1024+77), "fc1", "1 of 131072 values differ, most at [5 77]"},
-		"one weight of fc2":   {oneWeight("fc2.weight", 128+45), "fc2", "1 of 1280 values differ, most at [1 45]"},
+		"one weight of conv1": {conv1Weight, "conv1", "conv1.weight FLOAT [32 1 5 5]: 1 of 800" + conv1Differs},
+		"one weight of conv2": {conv2Weight, "conv2", "1 of 51200" + conv2Differs},
+		"one weight of fc1":   {fc1Weight, "fc1", "1 of 131072" + fc1Differs},
+		"one weight of fc2":   {fc2Weight, "fc2", "1 of 1280" + fc2Differs},
 		"bias of conv1 zero":  {zeroed("conv1.bias"), "conv1", "conv1.bias FLOAT [32]: 32 of 32 values differ"},
 		"bias of conv2 zero":  {zeroed("conv2.bias"), "conv2", "conv2.bias FLOAT [64]: 64 of 64 values differ"},
 		"bias of fc1 zero":    {zeroed("fc1.bias"), "fc1", "fc1.bias FLOAT [128]: 128 of 128 values differ"},
