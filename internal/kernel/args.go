@@ -63,6 +63,27 @@ type item struct {
 	src   int32 // bytes
 }
 
+// sparseRowArgs describes rows of a product, C[r] = start + Σ value·B[src] over the items of the row's list. The kernel's
+// name says how many vectors a row has.
+type sparseRowArgs struct {
+	C     unsafe.Pointer
+	CStep int // bytes from row to row
+	B     unsafe.Pointer
+	Lists *list
+	Items *item
+	Rows  int
+	Start unsafe.Pointer // a row that each row of C starts from; nil: C is added to
+	Mask  unsafe.Pointer // a vector of int32, −1 for the lanes that exist of each row's last vector; nil: all do
+	Floor float32        // C = max(C, Floor), NaN kept; a NaN floor changes nothing
+	_     float32
+}
+
+// list is a row's items.
+type list struct {
+	start int32 // bytes from sparseRowArgs.Items
+	count int32
+}
+
 // gatherArgs describes the lists of the non-zero gradients of eight channels that lie side by side: of each window, the
 // gradient, unless its index is positionNone, and Base plus the window's Positions[index], which has eight elements or
 // fewer. Entries go to Items at the channel's cursor, which moves on; room for one more than are kept is needed. Sums

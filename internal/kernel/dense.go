@@ -37,6 +37,8 @@ type Dense struct {
 	outputs         int // of an item of work
 	work            []productArgs
 
+	sparseForward, sparseInput, sparseParameters sparsePass
+
 	x, y, w, b, dy, dx, dw []float32
 
 	packTask, forwardTask, packWeightsTask, maskTask, inputTask, packInputTask, gradientTask, parametersTask func(worker, item int)
@@ -77,6 +79,9 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	d.packTask, d.forwardTask, d.packWeightsTask = d.packItem, d.forwardItem, d.packWeightsItem
 	d.maskTask, d.inputTask, d.packInputTask = d.maskItem, d.inputItem, d.packInputItem
 	d.gradientTask, d.parametersTask = d.gradientItem, d.parametersItem
+	d.sparseForward = newSparsePass(engine, f.Batch, f.In, f.Out, d.transposedWeights, transposedBlock)
+	d.sparseInput = newSparsePass(engine, f.Batch, f.Out, f.In, d.weightRows, copiedBlock)
+	d.sparseParameters = newSparsePass(engine, f.Out, f.Batch, f.In, d.inputRows, copiedBlock)
 	return d, nil
 }
 
@@ -97,6 +102,9 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 	}
 	d.x, d.y, d.w, d.b = x, y, w, b
 	defer d.release()
+	if d.sparseForward.run(y, x, b, f.ReLU) {
+		return nil
+	}
 	d.engine.Pool.Run(d.images.count(), d.packTask)
 	d.engine.Pool.Run(ceil(f.Out, d.outputs), d.forwardTask)
 	return nil
@@ -148,13 +156,16 @@ func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	d.x, d.dw = x, dw
 	defer d.release()
-	d.prepare()
 	if d.gradientColumns == nil {
 		d.gradientColumns = aligned(f.Out * f.Batch)
 		d.biasSums = aligned(f.Out)
 	}
 	d.engine.Pool.Run(ceil(f.Out, gradientOutputs), d.gradientTask)
 	copy(db, d.biasSums)
+	if d.sparseParameters.run(dw, d.gradientColumns, nil, false) {
+		return nil
+	}
+	d.prepare()
 	d.engine.Pool.Run(d.inputs.count(), d.packInputTask)
 	d.engine.Pool.Run(ceil(f.Out, d.outputs), d.parametersTask)
 	return nil
@@ -256,11 +267,14 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 	}
 	d.dx, d.w = dx, w
 	defer d.release()
-	d.prepare()
 	if f.ReLU {
 		d.engine.Pool.Run(ceil(f.Batch, denseRows), d.maskTask)
 		d.dy = d.gradient
 	}
+	if d.sparseInput.run(dx, d.dy, nil, false) {
+		return nil
+	}
+	d.prepare()
 	if !d.whole() {
 		d.engine.Pool.Run(d.inputs.count(), d.packWeightsTask)
 	}

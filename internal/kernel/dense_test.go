@@ -13,6 +13,13 @@ type denseTensors struct{ y, dx, dw, db []float32 }
 
 func runDense(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []float32) denseTensors {
 	t.Helper()
+	_, r := runDensePlan(t, engine, f, x, w, b, dy)
+	return r
+}
+
+// runDensePlan runs each pass twice, as what the first leaves behind must not be seen by the second.
+func runDensePlan(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []float32) (*Dense, denseTensors) {
+	t.Helper()
 	d, err := NewDense(engine, f)
 	must(t, err)
 	r := denseTensors{make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, len(b))}
@@ -21,7 +28,7 @@ func runDense(t testing.TB, engine Engine, f DenseConfig, x, w, b, dy []float32)
 		must(t, d.BackwardParameters(r.dw, r.db, dy, r.y, x))
 		must(t, d.BackwardInput(r.dx, dy, r.y, w))
 	}
-	return r
+	return d, r
 }
 
 func compareDense(t *testing.T, engine Engine, f DenseConfig, spoil func(x []float32)) {
@@ -29,7 +36,13 @@ func compareDense(t *testing.T, engine Engine, f DenseConfig, spoil func(x []flo
 	r := rand.New(rand.NewPCG(uint64(f.In), uint64(f.Out)))
 	x, w, b, dy := random(r, f.Batch*f.In), random(r, f.Out*f.In), random(r, f.Out), random(r, f.Batch*f.Out)
 	spoil(x)
-	got := runDense(t, engine, f, x, w, b, dy)
+	compareDensePasses(t, engine, f, x, w, b, dy)
+}
+
+// compareDensePasses holds every pass against the reference, and returns the plan.
+func compareDensePasses(t *testing.T, engine Engine, f DenseConfig, x, w, b, dy []float32) *Dense {
+	t.Helper()
+	plan, got := runDensePlan(t, engine, f, x, w, b, dy)
 	d := reference.Dense{Batch: f.Batch, In: f.In, Out: f.Out}
 	y := reference.DenseForward(d, x, w, b)
 	if f.ReLU {
@@ -41,6 +54,7 @@ func compareDense(t *testing.T, engine Engine, f DenseConfig, spoil func(x []flo
 	near(t, "dx", got.dx, dx, f.Out)
 	near(t, "dw", got.dw, dw, f.Batch)
 	near(t, "db", got.db, db, f.Batch)
+	return plan
 }
 
 var denses = []DenseConfig{

@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // The loops of a Set take whole vectors; these take slices of any length and give the rest to the portable loops.
 
 func (s *Set) whole(n int) int { return n &^ (s.lanes - 1) }
@@ -12,6 +14,31 @@ func (s *Set) reluGradients(dx, dy, y []float32) {
 	if n < len(y) {
 		portableReLUGradient(&dx[n], &dy[n], &y[n], len(y)-n)
 	}
+}
+
+// reluSlice computes y = max(y, 0); NaN stays.
+func (s *Set) reluSlice(y []float32) {
+	n := s.whole(len(y))
+	if n > 0 {
+		s.relu(&y[0], &y[0], n)
+	}
+	if n < len(y) {
+		portableReLU(&y[n], &y[n], len(y)-n)
+	}
+}
+
+// listSlice lists the elements of x that are not zero, each with step times its index, and returns how many there are.
+// Items past them are overwritten, up to a vector more than x has elements.
+func (s *Set) listSlice(items []item, x []float32, step int) int {
+	n, count := s.whole(len(x)), 0
+	if n > 0 {
+		count = s.list((*byte)(unsafe.Pointer(&items[0])), &x[0], n, step)
+	}
+	for i, v := range x[n:] {
+		items[count] = item{v, int32((n + i) * step)}
+		count += nonZero(v)
+	}
+	return count
 }
 
 func (s *Set) addScaledSlice(y, x []float32, scale float32) {

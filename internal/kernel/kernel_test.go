@@ -99,6 +99,7 @@ func TestArgumentLayout(t *testing.T) {
 	var a averageArgs
 	var g gatherArgs
 	var w winogradArgs
+	var sr sparseRowArgs
 	for _, test := range []struct {
 		name      string
 		got, want uintptr
@@ -116,6 +117,9 @@ func TestArgumentLayout(t *testing.T) {
 		{"sparse.Count", unsafe.Offsetof(s.Count), 24}, {"sparse.Items", unsafe.Offsetof(s.Items), 32},
 		{"sparse.DstRow", unsafe.Offsetof(s.DstRow), 40}, {"sparse.SrcRow", unsafe.Offsetof(s.SrcRow), 48},
 		{"sparse.Mask", unsafe.Offsetof(s.Mask), 56}, {"sparse.Shifts", unsafe.Offsetof(s.Shifts), 64}, {"sparse.Pieces", unsafe.Offsetof(s.Pieces), 72}, {"bucket", unsafe.Sizeof(bucket{}), 16}, {"item", unsafe.Sizeof(item{}), 8},
+		{"sparseRow.CStep", unsafe.Offsetof(sr.CStep), 8}, {"sparseRow.B", unsafe.Offsetof(sr.B), 16}, {"sparseRow.Lists", unsafe.Offsetof(sr.Lists), 24},
+		{"sparseRow.Items", unsafe.Offsetof(sr.Items), 32}, {"sparseRow.Rows", unsafe.Offsetof(sr.Rows), 40}, {"sparseRow.Start", unsafe.Offsetof(sr.Start), 48},
+		{"sparseRow.Mask", unsafe.Offsetof(sr.Mask), 56}, {"sparseRow.Floor", unsafe.Offsetof(sr.Floor), 64}, {"list", unsafe.Sizeof(list{}), 8},
 		{"pool.Entries", unsafe.Offsetof(o.Entries), 8}, {"pool.Y", unsafe.Offsetof(o.Y), 16}, {"pool.YStep", unsafe.Offsetof(o.YStep), 24},
 		{"pool.Index", unsafe.Offsetof(o.Index), 32}, {"pool.IndexStep", unsafe.Offsetof(o.IndexStep), 40},
 		{"pool.Windows", unsafe.Offsetof(o.Windows), 48}, {"pool.Elements", unsafe.Offsetof(o.Elements), 56},

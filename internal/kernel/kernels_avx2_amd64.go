@@ -149,6 +149,46 @@ func sparse5x1AVX2(args *byte)
 //go:noescape
 func sparse5x2AVX2(args *byte)
 
+// sparseRow1AVX2 computes rows of 1 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow1AVX2(args *byte)
+
+// sparseRow2AVX2 computes rows of 2 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow2AVX2(args *byte)
+
+// sparseRow3AVX2 computes rows of 3 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow3AVX2(args *byte)
+
+// sparseRow4AVX2 computes rows of 4 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow4AVX2(args *byte)
+
+// sparseRow5AVX2 computes rows of 5 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow5AVX2(args *byte)
+
+// sparseRow6AVX2 computes rows of 6 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow6AVX2(args *byte)
+
+// sparseRow7AVX2 computes rows of 7 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow7AVX2(args *byte)
+
+// sparseRow8AVX2 computes rows of 8 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow8AVX2(args *byte)
+
 // poolMaxAVX2 computes maxima over windows and where they are; see poolArgs.
 //
 //go:noescape
@@ -218,6 +258,11 @@ func rmspropAVX2(p *float32, dp *float32, s *float32, a *float32, b *float32, n 
 //
 //go:noescape
 func copyRowsAVX2(dst *float32, src *float32, srcStep int, rows int)
+
+// listAVX2 lists the elements of x that are not zero, each with step times its index, and returns how many; n is a positive multiple of a vector.
+//
+//go:noescape
+func listAVX2(items *byte, x *float32, n int, step int) int
 
 // winogradInputAVX2 transforms tiles of 6×6 into 6×6; see winogradArgs.
 //

@@ -7540,6 +7540,1200 @@ end:
 	VZEROUPPER
 	RET
 
+// func sparseRow1AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow1AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y2
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (R8), Y0
+	VMASKMOVPS (CX), Y0, Y0
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y1, Y1, Y1
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  (DX)(R9*1), Y3, Y0
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y3
+	VFMADD231PS  (DX)(R9*1), Y3, Y1
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y3
+	VFMADD231PS  (DX)(R9*1), Y3, Y0
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y3
+	VFMADD231PS  (DX)(R9*1), Y3, Y1
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y1, Y0, Y0
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y1
+	VFMADD231PS  (DX)(R9*1), Y1, Y0
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y2, Y0
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   (R8), Y1
+	VMOVMSKPS Y1, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y0, (CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X0, (CX)(R8*1)
+	VEXTRACTF128 $0x01, Y0, X0
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X0, (CX)(R8*1)
+	VPERMILPS $0x0e, X0, X0
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X0, (CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow2AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow2AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y4
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    (R8), Y1
+	VMASKMOVPS 32(CX), Y1, Y1
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  (DX)(R9*1), Y5, Y0
+	VFMADD231PS  32(DX)(R9*1), Y5, Y1
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  (DX)(R9*1), Y5, Y2
+	VFMADD231PS  32(DX)(R9*1), Y5, Y3
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y5
+	VFMADD231PS  (DX)(R9*1), Y5, Y0
+	VFMADD231PS  32(DX)(R9*1), Y5, Y1
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y5
+	VFMADD231PS  (DX)(R9*1), Y5, Y2
+	VFMADD231PS  32(DX)(R9*1), Y5, Y3
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  (DX)(R9*1), Y2, Y0
+	VFMADD231PS  32(DX)(R9*1), Y2, Y1
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y4, Y0
+	VMAXPS  Y1, Y4, Y1
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y1, 32(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X1, 32(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X1, 32(CX)(R8*1)
+	VPERMILPS $0x0e, X1, X1
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X1, 32(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow3AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow3AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y6
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    (R8), Y2
+	VMASKMOVPS 64(CX), Y2, Y2
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  (DX)(R9*1), Y7, Y0
+	VFMADD231PS  32(DX)(R9*1), Y7, Y1
+	VFMADD231PS  64(DX)(R9*1), Y7, Y2
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  (DX)(R9*1), Y7, Y3
+	VFMADD231PS  32(DX)(R9*1), Y7, Y4
+	VFMADD231PS  64(DX)(R9*1), Y7, Y5
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  (DX)(R9*1), Y7, Y0
+	VFMADD231PS  32(DX)(R9*1), Y7, Y1
+	VFMADD231PS  64(DX)(R9*1), Y7, Y2
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y7
+	VFMADD231PS  (DX)(R9*1), Y7, Y3
+	VFMADD231PS  32(DX)(R9*1), Y7, Y4
+	VFMADD231PS  64(DX)(R9*1), Y7, Y5
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y3, Y0, Y0
+	VADDPS       Y4, Y1, Y1
+	VADDPS       Y5, Y2, Y2
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  (DX)(R9*1), Y3, Y0
+	VFMADD231PS  32(DX)(R9*1), Y3, Y1
+	VFMADD231PS  64(DX)(R9*1), Y3, Y2
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y6, Y0
+	VMAXPS  Y1, Y6, Y1
+	VMAXPS  Y2, Y6, Y2
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y2, 64(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X2, 64(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X2, 64(CX)(R8*1)
+	VPERMILPS $0x0e, X2, X2
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X2, 64(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow4AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow4AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y8
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    64(CX), Y2
+	VMOVUPS    (R8), Y3
+	VMASKMOVPS 96(CX), Y3, Y3
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y4
+	VFMADD231PS  32(DX)(R9*1), Y9, Y5
+	VFMADD231PS  64(DX)(R9*1), Y9, Y6
+	VFMADD231PS  96(DX)(R9*1), Y9, Y7
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y4
+	VFMADD231PS  32(DX)(R9*1), Y9, Y5
+	VFMADD231PS  64(DX)(R9*1), Y9, Y6
+	VFMADD231PS  96(DX)(R9*1), Y9, Y7
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  (DX)(R9*1), Y4, Y0
+	VFMADD231PS  32(DX)(R9*1), Y4, Y1
+	VFMADD231PS  64(DX)(R9*1), Y4, Y2
+	VFMADD231PS  96(DX)(R9*1), Y4, Y3
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y8, Y0
+	VMAXPS  Y1, Y8, Y1
+	VMAXPS  Y2, Y8, Y2
+	VMAXPS  Y3, Y8, Y3
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   Y2, 64(CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y3, 96(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X3, 96(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X3, 96(CX)(R8*1)
+	VPERMILPS $0x0e, X3, X3
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X3, 96(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow5AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow5AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y10
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    64(CX), Y2
+	VMOVUPS    96(CX), Y3
+	VMOVUPS    (R8), Y4
+	VMASKMOVPS 128(CX), Y4, Y4
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y11
+	VFMADD231PS  (DX)(R9*1), Y11, Y0
+	VFMADD231PS  32(DX)(R9*1), Y11, Y1
+	VFMADD231PS  64(DX)(R9*1), Y11, Y2
+	VFMADD231PS  96(DX)(R9*1), Y11, Y3
+	VFMADD231PS  128(DX)(R9*1), Y11, Y4
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y11
+	VFMADD231PS  (DX)(R9*1), Y11, Y5
+	VFMADD231PS  32(DX)(R9*1), Y11, Y6
+	VFMADD231PS  64(DX)(R9*1), Y11, Y7
+	VFMADD231PS  96(DX)(R9*1), Y11, Y8
+	VFMADD231PS  128(DX)(R9*1), Y11, Y9
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y11
+	VFMADD231PS  (DX)(R9*1), Y11, Y0
+	VFMADD231PS  32(DX)(R9*1), Y11, Y1
+	VFMADD231PS  64(DX)(R9*1), Y11, Y2
+	VFMADD231PS  96(DX)(R9*1), Y11, Y3
+	VFMADD231PS  128(DX)(R9*1), Y11, Y4
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y11
+	VFMADD231PS  (DX)(R9*1), Y11, Y5
+	VFMADD231PS  32(DX)(R9*1), Y11, Y6
+	VFMADD231PS  64(DX)(R9*1), Y11, Y7
+	VFMADD231PS  96(DX)(R9*1), Y11, Y8
+	VFMADD231PS  128(DX)(R9*1), Y11, Y9
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y5, Y0, Y0
+	VADDPS       Y6, Y1, Y1
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y9, Y4, Y4
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  (DX)(R9*1), Y5, Y0
+	VFMADD231PS  32(DX)(R9*1), Y5, Y1
+	VFMADD231PS  64(DX)(R9*1), Y5, Y2
+	VFMADD231PS  96(DX)(R9*1), Y5, Y3
+	VFMADD231PS  128(DX)(R9*1), Y5, Y4
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y10, Y0
+	VMAXPS  Y1, Y10, Y1
+	VMAXPS  Y2, Y10, Y2
+	VMAXPS  Y3, Y10, Y3
+	VMAXPS  Y4, Y10, Y4
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   Y2, 64(CX)
+	VMOVUPS   Y3, 96(CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y4, 128(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X4, 128(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X4, 128(CX)(R8*1)
+	VPERMILPS $0x0e, X4, X4
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X4, 128(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow6AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow6AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y12
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    64(CX), Y2
+	VMOVUPS    96(CX), Y3
+	VMOVUPS    128(CX), Y4
+	VMOVUPS    (R8), Y5
+	VMASKMOVPS 160(CX), Y5, Y5
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y13
+	VFMADD231PS  (DX)(R9*1), Y13, Y0
+	VFMADD231PS  32(DX)(R9*1), Y13, Y1
+	VFMADD231PS  64(DX)(R9*1), Y13, Y2
+	VFMADD231PS  96(DX)(R9*1), Y13, Y3
+	VFMADD231PS  128(DX)(R9*1), Y13, Y4
+	VFMADD231PS  160(DX)(R9*1), Y13, Y5
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y13
+	VFMADD231PS  (DX)(R9*1), Y13, Y6
+	VFMADD231PS  32(DX)(R9*1), Y13, Y7
+	VFMADD231PS  64(DX)(R9*1), Y13, Y8
+	VFMADD231PS  96(DX)(R9*1), Y13, Y9
+	VFMADD231PS  128(DX)(R9*1), Y13, Y10
+	VFMADD231PS  160(DX)(R9*1), Y13, Y11
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y13
+	VFMADD231PS  (DX)(R9*1), Y13, Y0
+	VFMADD231PS  32(DX)(R9*1), Y13, Y1
+	VFMADD231PS  64(DX)(R9*1), Y13, Y2
+	VFMADD231PS  96(DX)(R9*1), Y13, Y3
+	VFMADD231PS  128(DX)(R9*1), Y13, Y4
+	VFMADD231PS  160(DX)(R9*1), Y13, Y5
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y13
+	VFMADD231PS  (DX)(R9*1), Y13, Y6
+	VFMADD231PS  32(DX)(R9*1), Y13, Y7
+	VFMADD231PS  64(DX)(R9*1), Y13, Y8
+	VFMADD231PS  96(DX)(R9*1), Y13, Y9
+	VFMADD231PS  128(DX)(R9*1), Y13, Y10
+	VFMADD231PS  160(DX)(R9*1), Y13, Y11
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  (DX)(R9*1), Y6, Y0
+	VFMADD231PS  32(DX)(R9*1), Y6, Y1
+	VFMADD231PS  64(DX)(R9*1), Y6, Y2
+	VFMADD231PS  96(DX)(R9*1), Y6, Y3
+	VFMADD231PS  128(DX)(R9*1), Y6, Y4
+	VFMADD231PS  160(DX)(R9*1), Y6, Y5
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y12, Y0
+	VMAXPS  Y1, Y12, Y1
+	VMAXPS  Y2, Y12, Y2
+	VMAXPS  Y3, Y12, Y3
+	VMAXPS  Y4, Y12, Y4
+	VMAXPS  Y5, Y12, Y5
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   Y2, 64(CX)
+	VMOVUPS   Y3, 96(CX)
+	VMOVUPS   Y4, 128(CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y5, 160(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X5, 160(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X5, 160(CX)(R8*1)
+	VPERMILPS $0x0e, X5, X5
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X5, 160(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow7AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow7AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y7
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    64(CX), Y2
+	VMOVUPS    96(CX), Y3
+	VMOVUPS    128(CX), Y4
+	VMOVUPS    160(CX), Y5
+	VMOVUPS    (R8), Y6
+	VMASKMOVPS 192(CX), Y6, Y6
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  (DX)(R9*1), Y8, Y0
+	VFMADD231PS  32(DX)(R9*1), Y8, Y1
+	VFMADD231PS  64(DX)(R9*1), Y8, Y2
+	VFMADD231PS  96(DX)(R9*1), Y8, Y3
+	VFMADD231PS  128(DX)(R9*1), Y8, Y4
+	VFMADD231PS  160(DX)(R9*1), Y8, Y5
+	VFMADD231PS  192(DX)(R9*1), Y8, Y6
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  (DX)(R9*1), Y8, Y0
+	VFMADD231PS  32(DX)(R9*1), Y8, Y1
+	VFMADD231PS  64(DX)(R9*1), Y8, Y2
+	VFMADD231PS  96(DX)(R9*1), Y8, Y3
+	VFMADD231PS  128(DX)(R9*1), Y8, Y4
+	VFMADD231PS  160(DX)(R9*1), Y8, Y5
+	VFMADD231PS  192(DX)(R9*1), Y8, Y6
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y8
+	VFMADD231PS  (DX)(R9*1), Y8, Y0
+	VFMADD231PS  32(DX)(R9*1), Y8, Y1
+	VFMADD231PS  64(DX)(R9*1), Y8, Y2
+	VFMADD231PS  96(DX)(R9*1), Y8, Y3
+	VFMADD231PS  128(DX)(R9*1), Y8, Y4
+	VFMADD231PS  160(DX)(R9*1), Y8, Y5
+	VFMADD231PS  192(DX)(R9*1), Y8, Y6
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y8
+	VFMADD231PS  (DX)(R9*1), Y8, Y0
+	VFMADD231PS  32(DX)(R9*1), Y8, Y1
+	VFMADD231PS  64(DX)(R9*1), Y8, Y2
+	VFMADD231PS  96(DX)(R9*1), Y8, Y3
+	VFMADD231PS  128(DX)(R9*1), Y8, Y4
+	VFMADD231PS  160(DX)(R9*1), Y8, Y5
+	VFMADD231PS  192(DX)(R9*1), Y8, Y6
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  (DX)(R9*1), Y8, Y0
+	VFMADD231PS  32(DX)(R9*1), Y8, Y1
+	VFMADD231PS  64(DX)(R9*1), Y8, Y2
+	VFMADD231PS  96(DX)(R9*1), Y8, Y3
+	VFMADD231PS  128(DX)(R9*1), Y8, Y4
+	VFMADD231PS  160(DX)(R9*1), Y8, Y5
+	VFMADD231PS  192(DX)(R9*1), Y8, Y6
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y7, Y0
+	VMAXPS  Y1, Y7, Y1
+	VMAXPS  Y2, Y7, Y2
+	VMAXPS  Y3, Y7, Y3
+	VMAXPS  Y4, Y7, Y4
+	VMAXPS  Y5, Y7, Y5
+	VMAXPS  Y6, Y7, Y6
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   Y2, 64(CX)
+	VMOVUPS   Y3, 96(CX)
+	VMOVUPS   Y4, 128(CX)
+	VMOVUPS   Y5, 160(CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y6, 192(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X6, 192(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X6, 192(CX)(R8*1)
+	VPERMILPS $0x0e, X6, X6
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X6, 192(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func sparseRow8AVX2(args *byte)
+// Requires: AVX, FMA3, POPCNT
+TEXT ·sparseRow8AVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         16(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         40(AX), SI
+	VBROADCASTSS 64(AX), Y8
+
+row:
+	MOVQ  48(AX), DI
+	TESTQ DI, DI
+	JNZ   load
+	MOVQ  CX, DI
+	MOVQ  56(AX), R8
+	TESTQ R8, R8
+	JNZ   partialLoad
+
+load:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VMOVUPS 128(DI), Y4
+	VMOVUPS 160(DI), Y5
+	VMOVUPS 192(DI), Y6
+	VMOVUPS 224(DI), Y7
+	JMP     begin
+
+partialLoad:
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    64(CX), Y2
+	VMOVUPS    96(CX), Y3
+	VMOVUPS    128(CX), Y4
+	VMOVUPS    160(CX), Y5
+	VMOVUPS    192(CX), Y6
+	VMOVUPS    (R8), Y7
+	VMASKMOVPS 224(CX), Y7, Y7
+
+begin:
+	MOVLQSX (BX), DI
+	ADDQ    32(AX), DI
+	MOVLQSX 4(BX), R8
+	SUBQ    $0x04, R8
+	JLT     rest
+
+items:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	VFMADD231PS  128(DX)(R9*1), Y9, Y4
+	VFMADD231PS  160(DX)(R9*1), Y9, Y5
+	VFMADD231PS  192(DX)(R9*1), Y9, Y6
+	VFMADD231PS  224(DX)(R9*1), Y9, Y7
+	MOVLQSX      12(DI), R9
+	VBROADCASTSS 8(DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	VFMADD231PS  128(DX)(R9*1), Y9, Y4
+	VFMADD231PS  160(DX)(R9*1), Y9, Y5
+	VFMADD231PS  192(DX)(R9*1), Y9, Y6
+	VFMADD231PS  224(DX)(R9*1), Y9, Y7
+	MOVLQSX      20(DI), R9
+	VBROADCASTSS 16(DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	VFMADD231PS  128(DX)(R9*1), Y9, Y4
+	VFMADD231PS  160(DX)(R9*1), Y9, Y5
+	VFMADD231PS  192(DX)(R9*1), Y9, Y6
+	VFMADD231PS  224(DX)(R9*1), Y9, Y7
+	MOVLQSX      28(DI), R9
+	VBROADCASTSS 24(DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	VFMADD231PS  128(DX)(R9*1), Y9, Y4
+	VFMADD231PS  160(DX)(R9*1), Y9, Y5
+	VFMADD231PS  192(DX)(R9*1), Y9, Y6
+	VFMADD231PS  224(DX)(R9*1), Y9, Y7
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, R8
+	JGE          items
+
+rest:
+	ADDQ $0x04, R8
+	JZ   store
+
+item:
+	MOVLQSX      4(DI), R9
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  (DX)(R9*1), Y9, Y0
+	VFMADD231PS  32(DX)(R9*1), Y9, Y1
+	VFMADD231PS  64(DX)(R9*1), Y9, Y2
+	VFMADD231PS  96(DX)(R9*1), Y9, Y3
+	VFMADD231PS  128(DX)(R9*1), Y9, Y4
+	VFMADD231PS  160(DX)(R9*1), Y9, Y5
+	VFMADD231PS  192(DX)(R9*1), Y9, Y6
+	VFMADD231PS  224(DX)(R9*1), Y9, Y7
+	ADDQ         $0x08, DI
+	DECQ         R8
+	JNZ          item
+
+store:
+	VMAXPS  Y0, Y8, Y0
+	VMAXPS  Y1, Y8, Y1
+	VMAXPS  Y2, Y8, Y2
+	VMAXPS  Y3, Y8, Y3
+	VMAXPS  Y4, Y8, Y4
+	VMAXPS  Y5, Y8, Y5
+	VMAXPS  Y6, Y8, Y6
+	VMAXPS  Y7, Y8, Y7
+	MOVQ    56(AX), R8
+	TESTQ   R8, R8
+	JNZ     partialStore
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	JMP     next
+
+partialStore:
+	VMOVUPS   Y0, (CX)
+	VMOVUPS   Y1, 32(CX)
+	VMOVUPS   Y2, 64(CX)
+	VMOVUPS   Y3, 96(CX)
+	VMOVUPS   Y4, 128(CX)
+	VMOVUPS   Y5, 160(CX)
+	VMOVUPS   Y6, 192(CX)
+	VMOVUPS   (R8), Y0
+	VMOVMSKPS Y0, DI
+	POPCNTL   DI, DI
+	CMPL      DI, $0x08
+	JNE       partial001
+	VMOVUPS   Y7, 224(CX)
+	JMP       done004
+
+partial001:
+	XORQ         R8, R8
+	TESTL        $0x00000004, DI
+	JZ           twos002
+	VMOVUPS      X7, 224(CX)(R8*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	ADDQ         $0x10, R8
+
+twos002:
+	TESTL     $0x00000002, DI
+	JZ        one003
+	VMOVLPS   X7, 224(CX)(R8*1)
+	VPERMILPS $0x0e, X7, X7
+	ADDQ      $0x08, R8
+
+one003:
+	TESTL  $0x00000001, DI
+	JZ     done004
+	VMOVSS X7, 224(CX)(R8*1)
+
+done004:
+next:
+	ADDQ 8(AX), CX
+	ADDQ $0x08, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func poolMaxAVX2(args *byte)
 // Requires: AVX, AVX2
 TEXT ·poolMaxAVX2(SB), NOSPLIT, $0-8
@@ -8144,6 +9338,87 @@ row:
 	ADDQ    $0x00000040, AX
 	DECQ    BX
 	JNZ     row
+	VZEROUPPER
+	RET
+
+DATA listIndexAVX2<>+0(SB)/4, $0x00000000
+DATA listIndexAVX2<>+4(SB)/4, $0x00000001
+DATA listIndexAVX2<>+8(SB)/4, $0x00000002
+DATA listIndexAVX2<>+12(SB)/4, $0x00000003
+DATA listIndexAVX2<>+16(SB)/4, $0x00000004
+DATA listIndexAVX2<>+20(SB)/4, $0x00000005
+DATA listIndexAVX2<>+24(SB)/4, $0x00000006
+DATA listIndexAVX2<>+28(SB)/4, $0x00000007
+GLOBL listIndexAVX2<>(SB), RODATA|NOPTR, $32
+
+// func listAVX2(items *byte, x *float32, n int, step int) int
+// Requires: AVX, AVX2
+TEXT ·listAVX2(SB), NOSPLIT, $0-40
+	MOVQ         items+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         step+24(FP), BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	VPSLLD       $0x03, Y0, Y1
+	VPMULLD      listIndexAVX2<>+0(SB), Y0, Y0
+	VXORPS       Y2, Y2, Y2
+	MOVQ         AX, BX
+
+vector:
+	VMOVUPS      (CX), Y3
+	VCMPPS       $0x04, Y2, Y3, Y4
+	VMOVMSKPS    Y4, SI
+	VUNPCKLPS    Y0, Y3, Y4
+	VUNPCKHPS    Y0, Y3, Y3
+	VMOVLPS      X4, (BX)
+	MOVL         SI, DI
+	SHRL         $0x00, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VMOVHPS      X4, (BX)
+	MOVL         SI, DI
+	SHRL         $0x01, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VMOVLPS      X3, (BX)
+	MOVL         SI, DI
+	SHRL         $0x02, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VMOVHPS      X3, (BX)
+	MOVL         SI, DI
+	SHRL         $0x03, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VEXTRACTF128 $0x01, Y4, X4
+	VMOVLPS      X4, (BX)
+	MOVL         SI, DI
+	SHRL         $0x04, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VMOVHPS      X4, (BX)
+	MOVL         SI, DI
+	SHRL         $0x05, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VEXTRACTF128 $0x01, Y3, X3
+	VMOVLPS      X3, (BX)
+	MOVL         SI, DI
+	SHRL         $0x06, DI
+	ANDL         $0x01, DI
+	LEAQ         (BX)(DI*8), BX
+	VMOVHPS      X3, (BX)
+	SHRL         $0x07, SI
+	ANDL         $0x01, SI
+	LEAQ         (BX)(SI*8), BX
+	VPADDD       Y1, Y0, Y0
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JNZ          vector
+	SUBQ         AX, BX
+	SHRQ         $0x03, BX
+	MOVQ         BX, ret+32(FP)
 	VZEROUPPER
 	RET
 

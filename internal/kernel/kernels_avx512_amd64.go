@@ -149,6 +149,46 @@ func sparse5x1AVX512(args *byte)
 //go:noescape
 func sparse5x2AVX512(args *byte)
 
+// sparseRow1AVX512 computes rows of 1 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow1AVX512(args *byte)
+
+// sparseRow2AVX512 computes rows of 2 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow2AVX512(args *byte)
+
+// sparseRow3AVX512 computes rows of 3 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow3AVX512(args *byte)
+
+// sparseRow4AVX512 computes rows of 4 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow4AVX512(args *byte)
+
+// sparseRow5AVX512 computes rows of 5 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow5AVX512(args *byte)
+
+// sparseRow6AVX512 computes rows of 6 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow6AVX512(args *byte)
+
+// sparseRow7AVX512 computes rows of 7 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow7AVX512(args *byte)
+
+// sparseRow8AVX512 computes rows of 8 vectors of a product by the left side's items; see sparseRowArgs.
+//
+//go:noescape
+func sparseRow8AVX512(args *byte)
+
 // poolMaxAVX512 computes maxima over windows and where they are; see poolArgs.
 //
 //go:noescape
@@ -218,6 +258,11 @@ func rmspropAVX512(p *float32, dp *float32, s *float32, a *float32, b *float32, 
 //
 //go:noescape
 func copyRowsAVX512(dst *float32, src *float32, srcStep int, rows int)
+
+// listAVX512 lists the elements of x that are not zero, each with step times its index, and returns how many; n is a positive multiple of a vector.
+//
+//go:noescape
+func listAVX512(items *byte, x *float32, n int, step int) int
 
 // winogradInputAVX512 transforms tiles of 6×6 into 6×6; see winogradArgs.
 //

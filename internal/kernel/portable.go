@@ -15,7 +15,7 @@ func portableSet() *Set {
 	s := &Set{
 		name: "portable", lanes: portableLanes,
 		productWide: portableProduct, productNarrow: portableProductNarrow,
-		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread, gather8: portableGather8, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
+		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread, gather8: portableGather8, list: portableList, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
 		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
 		winograd: portableWinograd(),
@@ -25,6 +25,9 @@ func portableSet() *Set {
 		for vectors := 1; rows*vectors <= 12; vectors++ {
 			s.sparseBlocks[rows][vectors] = func(args *byte) { portableSparse(rows, vectors, args) }
 		}
+	}
+	for vectors := 1; vectors <= stripVectors; vectors++ {
+		s.sparseRows[vectors] = func(args *byte) { portableSparseRow(vectors, args) }
 	}
 	return s
 }
@@ -130,6 +133,37 @@ func portableSparse(rows, vectors int, args *byte) {
 			}
 		}
 	}
+}
+
+func portableSparseRow(vectors int, args *byte) {
+	a := (*sparseRowArgs)(unsafe.Pointer(args))
+	n := (vectors-1)*portableLanes + portableColumns(a.Mask, portableLanes)
+	for r, l := range unsafe.Slice(a.Lists, a.Rows) {
+		c := floats(floatAt(a.C, r*a.CStep), n)
+		if a.Start != nil {
+			copy(c, floats((*float32)(a.Start), n))
+		}
+		for _, it := range unsafe.Slice((*item)(unsafe.Add(unsafe.Pointer(a.Items), l.start)), l.count) {
+			b := floats(floatAt(a.B, int(it.src)), n)[:len(c)]
+			for j := range c {
+				c[j] += it.value * b[j]
+			}
+		}
+		for j, v := range c {
+			if v < a.Floor {
+				c[j] = a.Floor
+			}
+		}
+	}
+}
+
+func portableList(items *byte, x *float32, n, step int) int {
+	list, count := unsafe.Slice((*item)(unsafe.Pointer(items)), n), 0
+	for i, v := range floats(x, n) {
+		list[count] = item{v, int32(i * step)}
+		count += nonZero(v)
+	}
+	return count
 }
 
 func portablePoolMax(args *byte) {

@@ -17,10 +17,12 @@ type Set struct {
 	half  *Set // of vectors half as wide, for few channels; nil if there is none
 
 	productWide, productNarrow func(args *byte)
-	sparseBlocks               [6][13]func(args *byte) // by rows and vectors of a block
+	sparseBlocks               [6][13]func(args *byte)            // by rows and vectors of a block
+	sparseRows                 [stripVectors + 1]func(args *byte) // by vectors
 	poolMaximum                func(args *byte)
 	poolAverage, poolSpread    func(args *byte)
 	gather8                    func(args *byte)
+	list                       func(items *byte, x *float32, n, step int) int
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)
 	winograd                   winogradTransforms
@@ -95,6 +97,10 @@ func (s *Set) productPanel(a *productArgs, width int) {
 
 func (s *Set) sparse(rows, vectors int, a *sparseArgs) {
 	s.sparseBlocks[rows][vectors]((*byte)(unsafe.Pointer(a)))
+}
+
+func (s *Set) sparseRow(vectors int, a *sparseRowArgs) {
+	s.sparseRows[vectors]((*byte)(unsafe.Pointer(a)))
 }
 
 func (s *Set) poolMax(a *poolArgs) { s.poolMaximum((*byte)(unsafe.Pointer(a))) }

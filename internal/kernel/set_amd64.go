@@ -29,8 +29,9 @@ func avx2Set() *Set {
 			4: {1: sparse4x1AVX2, sparse4x2AVX2, sparse4x3AVX2},
 			5: {1: sparse5x1AVX2, sparse5x2AVX2},
 		},
+		sparseRows:  [...]func(args *byte){1: sparseRow1AVX2, sparseRow2AVX2, sparseRow3AVX2, sparseRow4AVX2, sparseRow5AVX2, sparseRow6AVX2, sparseRow7AVX2, sparseRow8AVX2},
 		poolMaximum: poolMaxAVX2, poolAverage: poolAverageAVX2, poolSpread: poolSpreadAVX2,
-		transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX2,
+		transpose8: transpose8AVX2, gather8: gather8AVX2, list: listAVX2, copyPanel: copyRowsAVX2,
 		relu: reluAVX2, reluGradient: reluGradientAVX2, multiply: multiplyAVX2, addScaled: addScaledAVX2,
 		bytes: bytesAVX2, sums: sumsAVX2, penalty: penaltyAVX2,
 		winograd: winogradTransforms{
@@ -53,8 +54,9 @@ func avx512Set() *Set {
 			4: {1: sparse4x1AVX512, sparse4x2AVX512, sparse4x3AVX512},
 			5: {1: sparse5x1AVX512, sparse5x2AVX512},
 		},
+		sparseRows:  [...]func(args *byte){1: sparseRow1AVX512, sparseRow2AVX512, sparseRow3AVX512, sparseRow4AVX512, sparseRow5AVX512, sparseRow6AVX512, sparseRow7AVX512, sparseRow8AVX512},
 		poolMaximum: poolMaxAVX512, poolAverage: poolAverageAVX512, poolSpread: poolSpreadAVX512,
-		transpose8: transpose8AVX2, gather8: gather8AVX2, copyPanel: copyRowsAVX512,
+		transpose8: transpose8AVX2, gather8: gather8AVX2, list: listAVX512, copyPanel: copyRowsAVX512,
 		relu: reluAVX512, reluGradient: reluGradientAVX512, multiply: multiplyAVX512, addScaled: addScaledAVX512,
 		bytes: bytesAVX512, sums: sumsAVX512, penalty: penaltyAVX512,
 		winograd: winogradTransforms{

@@ -31,12 +31,16 @@ func main() {
 			v.sparse(rows, columns)
 		}
 	}
+	for columns := 1; columns <= 8; columns++ {
+		v.sparseRow(columns)
+	}
 	v.poolMax()
 	v.poolMean("poolAverage", "computes means over windows; see averageArgs.", false)
 	v.poolMean("poolSpread", "adds each window's gradient in equal parts to its elements; see averageArgs.", true)
 	v.elementwise()
 	v.optimisers()
 	v.copyRows()
+	v.list()
 	v.winograd()
 	if !v.wide {
 		transpose()
