@@ -249,6 +249,37 @@ func TestWrongInputs(t *testing.T) {
 	}
 }
 
+// TestWindowsBeyondTheInput: a pooling looks at what lies inside the input, however
+// long the kernel is said to be.
+func TestWindowsBeyondTheInput(t *testing.T) {
+	x := &native.Tensor{Shape: []int{1, 1, 2, 3}, Data: []float32{1, 2, 3, 4, 5, 9}}
+	for operator, want := range map[string]float32{"MaxPool": 9, "AveragePool": 4} {
+		t.Run(operator, func(t *testing.T) {
+			model := graphOf(t, 13, x, nil, nodeOf(operator, in("x"), in("y"), graphmaker.Ints("kernel_shape", math.MaxInt32, math.MaxInt32), graphmaker.Text("auto_pad", "SAME_UPPER")))
+			got, err := inNative(t, model, tensors{x})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range got[0].Data.([]float32) {
+				if v != want {
+					t.Errorf("output %d is %g, want %g: every window holds the whole input", i, v, want)
+				}
+			}
+		})
+	}
+}
+
+// TestLongPoolingsEndWithTheirContext: here 7·10¹⁰ elements are in windows.
+func TestLongPoolingsEndWithTheirContext(t *testing.T) {
+	x := random{newSource(8)}.tensor(1, 1, 512, 512)
+	for _, operator := range []string{"MaxPool", "AveragePool"} {
+		t.Run(operator, func(t *testing.T) {
+			model := graphOf(t, 13, x, nil, nodeOf(operator, in("x"), in("y"), graphmaker.Ints("kernel_shape", math.MaxInt32, math.MaxInt32), graphmaker.Text("auto_pad", "SAME_UPPER")))
+			requireEndsWithContext(t, model, x)
+		})
+	}
+}
+
 // A run ends soon after its context, also inside of a long node: here a dilated
 // convolution of 6·10¹⁰ products, which would take a minute.
 func TestRunEndsWithItsContext(t *testing.T) {
@@ -256,6 +287,11 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	x := r.tensor(1, 64, 160, 160)
 	weights := map[string]*native.Tensor{"w": r.tensor(512, 64, 9, 9)}
 	model := graphOf(t, 13, x, weights, nodeOf("Conv", in("x", "w"), in("y"), graphmaker.Ints("dilations", 2, 2), graphmaker.Ints("pads", 8, 8, 8, 8)))
+	requireEndsWithContext(t, model, x)
+}
+
+func requireEndsWithContext(t *testing.T, model *onnx.Model, x *native.Tensor) {
+	t.Helper()
 	e, err := native.New(t.Context(), model, native.Options{})
 	if err != nil {
 		t.Fatal(err)

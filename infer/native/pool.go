@@ -163,11 +163,15 @@ func maxLoops[T number](r *run, p *maxPool, x *Tensor, f frame) ([]*Tensor, erro
 		}
 		return at
 	}
-	err = r.split(planes, outArea*product(f.kernel), func(first, last int) {
+	err = r.split(planes, f.planeCost(), func(first, last int) {
 		for plane := first; plane < last; plane++ {
 			position := make([]int, len(f.out))
 			in := src[plane*inArea : (plane+1)*inArea]
 			for i := range outArea {
+				// Each window may hold the whole input.
+				if r.ctx.Err() != nil {
+					return
+				}
 				best, at := T(0), -1
 				f.taps(position, func(_, index int) {
 					if v := in[index]; at < 0 || v > best || v != v && best == best {
@@ -279,12 +283,16 @@ func (p *averagePool) loops(r *run, x *Tensor, f frame) ([]*Tensor, error) {
 	if outArea == 0 || inArea == 0 || planes == 0 {
 		return []*Tensor{y}, nil
 	}
-	err = r.split(planes, outArea*product(f.kernel), func(first, last int) {
+	err = r.split(planes, f.planeCost(), func(first, last int) {
 		for plane := first; plane < last; plane++ {
 			position := make([]int, len(f.out))
 			in := src[plane*inArea : (plane+1)*inArea]
 			for i := range outArea {
-				sum, count := float32(0), 0
+				// Each window may hold the whole input.
+				if r.ctx.Err() != nil {
+					return
+				}
+				sum, count := float32(0), 0.0
 				f.taps(position, func(_, index int) {
 					sum += in[index]
 					count++
@@ -312,12 +320,13 @@ func (f frame) whole() bool {
 }
 
 // covered counts the taps of an output position inside the input or its padding;
-// with ceil_mode a window can reach over both.
-func (f frame) covered(position []int) int {
-	count := 1
+// with ceil_mode a window can reach over both. It is a float64 because three dimensions
+// of a hostile file's are beyond an int.
+func (f frame) covered(position []int) float64 {
+	count := 1.0
 	for i, p := range position {
 		room := f.in[i] + f.begin[i] + f.end[i] - p*f.strides[i]
-		count *= min(f.kernel[i], (room+f.dilations[i]-1)/f.dilations[i])
+		count *= float64(min(f.kernel[i], (room+f.dilations[i]-1)/f.dilations[i]))
 	}
 	return count
 }

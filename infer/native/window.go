@@ -142,12 +142,29 @@ func (f frame) tap(dimension, tap, index int, position []int, visit func(tap, in
 		visit(tap, index)
 		return
 	}
-	at := position[dimension]*f.strides[dimension] - f.begin[dimension]
-	for k := range f.kernel[dimension] {
-		if i := at + k*f.dilations[dimension]; i >= 0 && i < f.in[dimension] {
-			f.tap(dimension+1, tap*f.kernel[dimension]+k, index*f.in[dimension]+i, position, visit)
-		}
+	at, dilation := position[dimension]*f.strides[dimension]-f.begin[dimension], f.dilations[dimension]
+	// From the first tap inside to the last: a file may say that a kernel is 2^31 long.
+	first := 0
+	if at < 0 {
+		first = (-at + dilation - 1) / dilation
 	}
+	for k := first; k < f.kernel[dimension]; k++ {
+		i := at + k*dilation
+		if i >= f.in[dimension] {
+			return
+		}
+		f.tap(dimension+1, tap*f.kernel[dimension]+k, index*f.in[dimension]+i, position, visit)
+	}
+}
+
+// planeCost is how many taps a plane's windows have at most inside the input. Neither
+// factor is more than maxElements: no overflow.
+func (f frame) planeCost() int {
+	taps := 1
+	for i, k := range f.kernel {
+		taps *= min(k, f.in[i])
+	}
+	return product(f.out) * taps
 }
 
 // next moves a position on in row-major order; false after the last.
