@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,7 @@ func TestHostileModels(t *testing.T) {
 		"division by zero": {graphOf(t, 13, small, map[string]*native.Tensor{"a": int64s(1), "b": int64s(0)}, nodeOf("Div", in("a", "b"), in("y"))), "by zero"},
 		"a step of 0": {graphOf(t, 13, small, map[string]*native.Tensor{"a": int64s(0), "b": int64s(1)}, nodeOf("Slice", in("x", "a", "b", "a", "a"), in("y"))),
 			"step is 0"},
+		"pads left out": {graphOf(t, 10, small, nil, nodeOf("Pad", in("x", ""), in("y"), graphmaker.Ints("pads", 0, 0, 1, 1, 0, 0, -9, 0))), "crop more"},
 		"shapes that do not broadcast": {graphOf(t, 13, small, map[string]*native.Tensor{"s": int64s(16, 1), "w": {Shape: []int{3}, Data: make([]float32, 3)}},
 			nodeOf("Identity", in("s"), in("t")), nodeOf("Reshape", in("x", "t"), in("a")), nodeOf("Transpose", in("a"), in("b")), nodeOf("Add", in("b", "w"), in("y"))), "broadcast"},
 		"an unknown operator":  {graphOf(t, 13, small, nil, nodeOf("Hardmax", in("x"), in("y"))), "node 0 (Hardmax)"},
@@ -266,6 +268,25 @@ func TestWindowsBeyondTheInput(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSliceByTheLeastStep: the least integer has no opposite.
+func TestSliceByTheLeastStep(t *testing.T) {
+	x := &native.Tensor{Shape: []int{5}, Data: []float32{1, 2, 3, 4, 5}}
+	for _, step := range []int64{math.MinInt64, math.MinInt64 + 1, math.MinInt32, -5, -4, -2} {
+		weights := map[string]*native.Tensor{"from": int64s(-1), "to": int64s(math.MinInt64), "axis": int64s(0), "step": int64s(step)}
+		got, err := inNative(t, graphOf(t, 13, x, weights, nodeOf("Slice", in("x", "from", "to", "axis", "step"), in("y"))), tensors{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[int64][]float32{-4: {5, 1}, -2: {5, 3, 1}}[step]
+		if want == nil {
+			want = []float32{5}
+		}
+		if values := got[0].Data.([]float32); !slices.Equal(values, want) {
+			t.Errorf("step %d gives %v, want %v", step, values, want)
+		}
 	}
 }
 

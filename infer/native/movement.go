@@ -195,8 +195,8 @@ func sliced(start, end, step, size int64) (first, count int64) {
 	if end >= first {
 		return first, 0
 	}
-	// Not -step, which the least integer has none of.
-	return first, (first-end-1)/max(-step, 1) + 1
+	// No negation of the step, which the least integer has none of.
+	return first, (end+1-first)/step + 1
 }
 
 func makeGather(n *node) (operation, error) {

@@ -92,7 +92,7 @@ func (p *padding) run(r *run, in []*Tensor) ([]*Tensor, error) {
 // sizes returns the padding of each dimension.
 func (p *padding) sizes(in []*Tensor, rank int) (begin, end []int, err error) {
 	pads := p.pads
-	if len(in) > 1 {
+	if len(in) > 1 && in[1] != nil {
 		if pads, err = in[1].integers(); err != nil {
 			return nil, nil, err
 		}
