@@ -179,7 +179,9 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*T
 			config.MaxPool, out, together = &window, pooled.out, true
 		}
 	}
-	plan, err := c.plans.get(r, planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth}, convPlanBytes(config, out), func() (*kernel.Conv2D, error) {
+	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth,
+		config.PaddingHeight, config.PaddingWidth}
+	plan, err := c.plans.get(r, key, convPlanBytes(config, out), func() (*kernel.Conv2D, error) {
 		return kernel.NewConv2D(r.engine, config)
 	})
 	if err != nil {

@@ -290,6 +290,32 @@ func TestSliceByTheLeastStep(t *testing.T) {
 	}
 }
 
+// TestPlansOfPaddedInputs runs one model on two sizes. Padded unevenly, the shorter is
+// as long as the longer, whose plan pads by itself: each has a plan of its own.
+func TestPlansOfPaddedInputs(t *testing.T) {
+	r := random{newSource(12)}
+	short, long := r.tensor(1, 2, 4), r.tensor(1, 2, 7)
+	weights := map[string]*native.Tensor{"w": r.tensor(3, 2, 3), "b": r.tensor(3)}
+	model := graphOf(t, 13, short, weights, nodeOf("Conv", in("x", "w", "b"), in("y"), graphmaker.Ints("strides", 4), graphmaker.Ints("pads", 1, 2)))
+	model.Proto.Graph.Input = []*onnxpb.ValueInfoProto{value("x", onnxpb.TensorProto_FLOAT, nil)}
+	e, err := native.New(t.Context(), model, native.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, x := range []*native.Tensor{short, long, short} {
+		want, err := inNative(t, model, tensors{x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := e.Run(t.Context(), map[string]*native.Tensor{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		requireSame(t, got[0], want[0], 0)
+	}
+}
+
 // TestLongPoolingsEndWithTheirContext: here 7·10¹⁰ elements are in windows.
 func TestLongPoolingsEndWithTheirContext(t *testing.T) {
 	x := random{newSource(8)}.tensor(1, 1, 512, 512)

@@ -1,7 +1,8 @@
 package native
 
-// planKey is what of a shape changes from run to run.
-type planKey [7]int
+// planKey is what of a shape changes from run to run, and the padding, which is the
+// plan's own for some shapes and in the image already for others.
+type planKey [9]int
 
 // planCache keeps the plans of a node for the shapes last seen: that of a whole
 // batch and that of a data set's short last one.
