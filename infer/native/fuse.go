@@ -86,10 +86,11 @@ func standard(proto *onnxpb.NodeProto) bool {
 }
 
 // addsVector reports whether an Add adds to a product by a matrix of the model an
-// initializer with one value for each column.
+// initializer with one value for each column, both float32: only that product adds.
 func (c *compiler) addsVector(add, product *onnxpb.NodeProto) bool {
 	matrix, bias := c.initial(product.GetInput()[1]), c.initial(biasOf(add, product.GetOutput()[0]))
-	return matrix != nil && bias != nil && len(matrix.Shape) == 2 && len(bias.Shape) == 1 && matrix.Shape[1] == bias.Shape[0]
+	return matrix != nil && bias != nil && matrix.Type() == onnxpb.TensorProto_FLOAT && bias.Type() == onnxpb.TensorProto_FLOAT &&
+		len(matrix.Shape) == 2 && len(bias.Shape) == 1 && matrix.Shape[1] == bias.Shape[0]
 }
 
 // oneScale reports whether a QuantizeLinear or DequantizeLinear has a single scale and

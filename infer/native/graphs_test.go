@@ -51,6 +51,15 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 	image := r.tensor(2, 3, 11, 10)
 	quantized := map[string]*native.Tensor{"w": filters["w"], "b": filters["b"], "scale": scalar(0.05), "coarse": scalar(0.1), "zero": {Shape: []int{}, Data: []uint8{100}},
 		"one": {Shape: []int{}, Data: []uint8{1}}, "scales": r.positive(7), "zeros": {Shape: []int{7}, Data: []uint8{0, 1, 2, 3, 128, 254, 255}}}
+	cast := func(input, output string, to onnxpb.TensorProto_DataType) *onnxpb.NodeProto {
+		return nodeOf("Cast", in(input), in(output), graphmaker.Int("to", int64(to)))
+	}
+	doubles := map[string]*native.Tensor{"w": {Shape: []int{3, 2}, Data: []float64{1, -2, 3, 0.5, -1, 4}}, "b": {Shape: []int{2}, Data: []float64{0.25, -3}}}
+	wholes := map[string]*native.Tensor{"w": {Shape: []int{5, 2}, Data: []int64{1, -2, 3, 4, -5, 6, 7, -8, 9, 10}}, "b": int64s(11, -12)}
+	integers := r.tensor(3, 5)
+	for i := range integers.Data.([]float32) {
+		integers.Data.([]float32)[i] *= 100
+	}
 	quantize := func(input, output, scale, zero string) *onnxpb.NodeProto {
 		return nodeOf("QuantizeLinear", in(input, scale, zero), in(output))
 	}
@@ -81,6 +90,10 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 			pool("d", "y")}},
 		"integers used twice": {image, quantized, []*onnxpb.NodeProto{conv(), quantize("c", "q", "scale", "zero"), dequantize("q", "d", "scale", "zero"),
 			dequantize("q", "e", "coarse", "zero"), nodeOf("Add", in("d", "e"), in("y"))}},
+		"matmul, add, relu of float64": {r.tensor(4, 3), doubles, []*onnxpb.NodeProto{cast("x", "d", onnxpb.TensorProto_DOUBLE), nodeOf("MatMul", in("d", "w"), in("m")),
+			nodeOf("Add", in("m", "b"), in("a")), relu("a", "r"), cast("r", "y", onnxpb.TensorProto_FLOAT)}},
+		"matmul, add of int64": {integers, wholes, []*onnxpb.NodeProto{cast("x", "i", onnxpb.TensorProto_INT64), nodeOf("MatMul", in("i", "w"), in("m")),
+			nodeOf("Add", in("m", "b"), in("a")), cast("a", "y", onnxpb.TensorProto_FLOAT)}},
 		"a scale for each channel":     {image, quantized, []*onnxpb.NodeProto{conv(), quantize("c", "q", "scales", "zeros"), dequantize("q", "y", "scales", "zeros")}},
 		"a pool of integers":           {image, quantized, []*onnxpb.NodeProto{quantize("x", "q", "scale", "zero"), pool("q", "p"), dequantize("p", "y", "scale", "zero")}},
 		"matmul, add, relu":            {r.tensor(4, 12), dense, []*onnxpb.NodeProto{nodeOf("MatMul", in("x", "w"), in("m")), nodeOf("Add", in("m", "b"), in("a")), relu("a", "y")}},

@@ -69,6 +69,8 @@ func protoOf(t testing.TB, name string, tensor *native.Tensor) *onnxpb.TensorPro
 	switch data := tensor.Data.(type) {
 	case []float32:
 		p.FloatData = data
+	case []float64:
+		p.DoubleData = data
 	case []int64:
 		p.Int64Data = data
 	case []int8:
