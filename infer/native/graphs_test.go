@@ -127,6 +127,30 @@ func TestGraphsAgreeWithONNXRuntime(t *testing.T) {
 	}
 }
 
+// TestIntegersQuantizedAgain: QuantizeLinear takes int32, which onnxruntime does not,
+// also where it is computed with the DequantizeLinear behind it.
+func TestIntegersQuantizedAgain(t *testing.T) {
+	x := &native.Tensor{Shape: []int{5}, Data: []int32{-70, -1, 0, 3, 500}}
+	weights := map[string]*native.Tensor{"scale": scalar(0.5), "zero": {Shape: []int{}, Data: []uint8{100}}}
+	quantize := nodeOf("QuantizeLinear", in("x", "scale", "zero"), in("q"))
+	dequantize := func(input string) *onnxpb.NodeProto {
+		return nodeOf("DequantizeLinear", in(input, "scale", "zero"), in("y"))
+	}
+	for name, nodes := range map[string][]*onnxpb.NodeProto{
+		"as one": {quantize, dequantize("q")},
+		"apart":  {quantize, nodeOf("Identity", in("q"), in("same")), dequantize("same")},
+	} {
+		got, err := inNative(t, graphOf(t, 13, x, weights, nodes...), tensors{x})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if values, want := got[0].Data.([]float32), []float32{-50, -1, 0, 3, 77.5}; !slices.Equal(values, want) {
+			t.Errorf("%s: %v, want %v", name, values, want)
+		}
+	}
+}
+
 // NaN and infinities come out where they do in onnxruntime, but for MaxPool: there
 // NaN wins here, and onnxruntime's answer depends on its place in the window.
 func TestNonFiniteNumbers(t *testing.T) {
@@ -205,6 +229,11 @@ func TestHostileModels(t *testing.T) {
 		"division by zero": {graphOf(t, 13, small, map[string]*native.Tensor{"a": int64s(1), "b": int64s(0)}, nodeOf("Div", in("a", "b"), in("y"))), "by zero"},
 		"a step of 0": {graphOf(t, 13, small, map[string]*native.Tensor{"a": int64s(0), "b": int64s(1)}, nodeOf("Slice", in("x", "a", "b", "a", "a"), in("y"))),
 			"step is 0"},
+		"dequantized to float16": {graphOf(t, 23, small, map[string]*native.Tensor{"s": scalar(1)}, nodeOf("QuantizeLinear", in("x", "s"), in("q")), nodeOf("Identity", in("q"), in("i")),
+			nodeOf("DequantizeLinear", in("i", "s"), in("y"), graphmaker.Int("output_dtype", int64(onnxpb.TensorProto_FLOAT16)))), "output_dtype = 10"},
+		"quantized and dequantized to float16": {graphOf(t, 23, small, map[string]*native.Tensor{"s": scalar(1), "z": {Shape: []int{}, Data: []uint8{1}}},
+			nodeOf("QuantizeLinear", in("x", "s", "z"), in("q")), nodeOf("DequantizeLinear", in("q", "s", "z"), in("y"), graphmaker.Int("output_dtype", int64(onnxpb.TensorProto_FLOAT16)))),
+			"output_dtype = 10"},
 		"pads left out": {graphOf(t, 10, small, nil, nodeOf("Pad", in("x", ""), in("y"), graphmaker.Ints("pads", 0, 0, 1, 1, 0, 0, -9, 0))), "crop more"},
 		"shapes that do not broadcast": {graphOf(t, 13, small, map[string]*native.Tensor{"s": int64s(16, 1), "w": {Shape: []int{3}, Data: make([]float32, 3)}},
 			nodeOf("Identity", in("s"), in("t")), nodeOf("Reshape", in("x", "t"), in("a")), nodeOf("Transpose", in("a"), in("b")), nodeOf("Add", in("b", "w"), in("y"))), "broadcast"},

@@ -198,9 +198,17 @@ func quantized(x, scale float32, zero, least, most float64) float64 {
 	return min(v, most)
 }
 
+// dequantizationOf is quantizationOf of a DequantizeLinear, whose result is float32.
+func dequantizationOf(n *node) (quantization, error) {
+	if err := n.only("output_dtype", 0, 0, int64(onnxpb.TensorProto_FLOAT)); err != nil {
+		return quantization{}, err
+	}
+	return quantizationOf(n)
+}
+
 // makeDequantizeLinear makes (x − zero point)·scale, float32.
 func makeDequantizeLinear(n *node) (operation, error) {
-	q, err := quantizationOf(n)
+	q, err := dequantizationOf(n)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +262,9 @@ func dequantized(v float64, scale float32, zero float64) float32 { return float3
 // over float32: what is left of each value once it was an integer. It keeps the
 // order that images are in.
 func makeRequantize(n *node) (operation, error) {
+	if _, err := dequantizationOf(n.dequantize); err != nil {
+		return nil, err
+	}
 	to, from := n.constant(2), n.dequantize.constant(2)
 	if to == nil || from == nil || to.Type() != from.Type() {
 		return nil, errors.New("its zero point and that of the DequantizeLinear behind it are not of one type")
@@ -272,11 +283,20 @@ func makeRequantize(n *node) (operation, error) {
 		return nil, err
 	}
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
-		src, err := floats32(in[0], "input")
+		x := in[0]
+		if x.Type() == onnxpb.TensorProto_INT32 {
+			wide, err := r.cast(x, onnxpb.TensorProto_FLOAT)
+			if err != nil {
+				return nil, err
+			}
+			defer r.release(wide)
+			x = wide
+		}
+		src, err := floats32(x, "input")
 		if err != nil {
 			return nil, err
 		}
-		y, err := r.like(in[0])
+		y, err := r.like(x)
 		if err != nil {
 			return nil, err
 		}
