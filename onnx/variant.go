@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -105,17 +106,26 @@ func imageInput(m *Model) (*onnxpb.ValueInfoProto, error) {
 func addSoftmax(m *Model) error {
 	graph := m.Proto.GetGraph()
 	output := graph.GetOutput()[0]
-	last := graph.GetNode()[len(graph.GetNode())-1]
 	if len(output.GetType().GetTensorType().GetShape().GetDim()) != 2 {
 		return fmt.Errorf("its output %q is not N×classes; Softmax is over classes", shorten(output.GetName()))
 	}
-	if operator := last.GetOpType(); operator == "Softmax" || operator == "LogSoftmax" {
+	if operator := makerOf(graph, output.GetName()).GetOpType(); operator == "Softmax" || operator == "LogSoftmax" {
 		return fmt.Errorf("it ends in %s already", operator)
 	}
 	names := namesOf(graph)
 	scores, probabilities := output.GetName(), names.fresh(probabilitiesName)
 	graph.Node = append(graph.Node, newNode(names.fresh("softmax"), "Softmax", []string{scores}, probabilities, integer("axis", 1)))
 	output.Name = proto.String(probabilities)
+	return nil
+}
+
+// makerOf returns the node that makes a value, nil where none does.
+func makerOf(graph *onnxpb.GraphProto, value string) *onnxpb.NodeProto {
+	for _, node := range graph.GetNode() {
+		if slices.Contains(node.GetOutput(), value) {
+			return node
+		}
+	}
 	return nil
 }
 

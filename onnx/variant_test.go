@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/onnx/onnxpb"
 )
 
@@ -100,6 +102,48 @@ func TestReformRefuses(t *testing.T) {
 		if _, err := Reform(test.m, test.form); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", test.name, err)
 		}
+	}
+}
+
+// TestReformOfTheOutputsNode: what a model ends in is the node that makes its output,
+// which need not stand last, nor be there.
+func TestReformOfTheOutputsNode(t *testing.T) {
+	scores := func(nodes ...*onnxpb.NodeProto) *Model {
+		m := withRecord(t, 1, 0)
+		graph := m.Proto.GetGraph()
+		output := graph.GetOutput()[0].GetName()
+		for _, n := range nodes {
+			n.Input, n.Output = []string{output}, []string{"aside"}
+		}
+		graph.Node = append(graph.Node, nodes...)
+		return m
+	}
+	aside, err := Reform(scores(newNode("n", "Softmax", nil, "")), Form{Softmax: true})
+	if err != nil {
+		t.Errorf("a Softmax that is not the output: %v", err)
+	} else if got := operatorsOf(aside); !strings.HasSuffix(got, "Gemm Softmax Softmax") {
+		t.Errorf("a Softmax that is not the output: %s", got)
+	}
+	twice, err := Reform(scores(), Form{Softmax: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := twice.Proto.GetGraph()
+	graph.Node = append(graph.Node, newNode("n", "Relu", []string{graph.Output[0].GetName()}, "aside"))
+	if _, err := Reform(twice, Form{Softmax: true}); err == nil || !strings.Contains(err.Error(), "it ends in Softmax already") {
+		t.Errorf("a Softmax that does not stand last: %v", err)
+	}
+
+	empty := withRecord(t, 1, 0)
+	graph = empty.Proto.GetGraph()
+	graph.Node, graph.Initializer, graph.ValueInfo = nil, nil, nil
+	graph.Input[0] = proto.CloneOf(graph.Output[0])
+	got, err := Reform(empty, Form{Softmax: true})
+	if err != nil {
+		t.Fatalf("no node: %v", err)
+	}
+	if operators := operatorsOf(got); operators != "Softmax" {
+		t.Errorf("no node: %s", operators)
 	}
 }
 
