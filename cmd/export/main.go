@@ -116,7 +116,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, errors.New("-model is there already; -run, -runs and -graphs are for making one")
 	case o.variants.model != "" && (given["verify"] || given["tolerance"]):
 		return nil, errors.New("-verify and -tolerance are of a run's graph; a variant of -model is held against it in onnxruntime")
-	case o.tolerance < 0 || o.tolerance >= 1:
+	case given["tolerance"] && !(o.tolerance > 0 && o.tolerance < 1):
 		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
 	}
 	if err := readVariants(given, o.output); err != nil {

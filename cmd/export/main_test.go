@@ -183,6 +183,8 @@ func TestBadInput(t *testing.T) {
 		{"run and runs", []string{"-run", "x", "-runs", "y"}, cli.ExitUsage, "give one of them"},
 		{"runtime", []string{"-verify", "onnxrunime"}, cli.ExitUsage, `did you mean "onnxruntime"`},
 		{"tolerance", []string{"-tolerance", "1"}, cli.ExitUsage, "outside 0 < t < 1"},
+		{"tolerance of 0", []string{"-tolerance", "0"}, cli.ExitUsage, "outside 0 < t < 1"},
+		{"tolerance that is no number", []string{"-tolerance", "NaN"}, cli.ExitUsage, "outside 0 < t < 1"},
 		{"no runs", []string{"-runs", empty}, cli.ExitFailure, "has no run e1 or e2; train one with: make train-e1"},
 		{"no run", []string{"-run", empty, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure, "is not the folder of a run"},
 		{"damaged", []string{"-run", damaged, "-o", filepath.Join(empty, "x.onnx")}, cli.ExitFailure, "checkpoints is whole"},
