@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"slipway/infer"
+	"slipway/internal/display"
 )
 
 // maxMatrix is the most classes whose confusion matrix is printed as text.
@@ -137,6 +138,9 @@ func (r *report) className(class int) string {
 	return strconv.Itoa(class)
 }
 
+// printableName is the name as text shows it: it is out of the model's file.
+func (r *report) printableName(class int) string { return display.Printable(r.className(class)) }
+
 func (r *report) writeText(out io.Writer) error {
 	var b bytes.Buffer
 	s, result := r.session, r.result
@@ -171,7 +175,7 @@ func (r *report) writeClasses(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "\nclass\timages\tprecision\trecall\tF1\t\n")
 	for class, f := range r.result.PerClass() {
-		fmt.Fprintf(t, "%s\t%d\t%.4f\t%.4f\t%.4f\t\n", r.className(class), f.Images, f.Precision, f.Recall, f.F1)
+		fmt.Fprintf(t, "%s\t%d\t%.4f\t%.4f\t%.4f\t\n", r.printableName(class), f.Images, f.Precision, f.Recall, f.F1)
 	}
 	t.Flush()
 }
@@ -180,11 +184,11 @@ func (r *report) writeConfusion(w io.Writer) {
 	fmt.Fprint(w, "\nconfusion: a row is a label, a column an answer\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for class := range r.result.Confusion {
-		fmt.Fprintf(t, "\t%s", r.className(class))
+		fmt.Fprintf(t, "\t%s", r.printableName(class))
 	}
 	fmt.Fprint(t, "\t\n")
 	for label, row := range r.result.Confusion {
-		fmt.Fprint(t, r.className(label))
+		fmt.Fprint(t, r.printableName(label))
 		for _, n := range row {
 			fmt.Fprintf(t, "\t%d", n)
 		}
