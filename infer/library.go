@@ -57,7 +57,8 @@ func (e *LibraryError) Unwrap() []error { return e.Reasons }
 // file that ONNXRUNTIME_LIB names; .cache/onnxruntime of the project that holds
 // the executable or the working folder; the user's cache folder
 // (slipway/onnxruntime); the system's loader. The first two are used or are an
-// error, never passed over. preferCUDA puts builds with the CUDA provider first.
+// error, never passed over. Cache folders of other users than this one and root are
+// passed over. preferCUDA puts builds with the CUDA provider first.
 //
 // The error is a *LibraryError.
 func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
@@ -82,10 +83,9 @@ func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
 		return library, nil
 	}
 
-	failure := &LibraryError{}
-	folders, searched := cacheFolders()
-	failure.Searched = searched
-	for _, folder := range folders {
+	places := cacheFolders()
+	failure := &LibraryError{Reasons: places.refused, Searched: places.searched}
+	for _, folder := range places.folders {
 		for _, path := range librariesIn(folder.path, preferCUDA) {
 			library, err := probeCandidate(path, folder.origin)
 			if err == nil {
@@ -124,21 +124,36 @@ func hasCUDAProvider(path string) bool {
 
 type cacheFolder struct{ path, origin string }
 
-// cacheFolders lists the places that exist of those where setup-onnxruntime puts
-// libraries, and in words all that were looked at.
-func cacheFolders() (folders []cacheFolder, searched []string) {
-	add := func(path, origin string) {
-		if slices.ContainsFunc(folders, func(f cacheFolder) bool { return f.path == path }) {
-			return
-		}
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			folders = append(folders, cacheFolder{path, origin})
-		}
+// cachePlaces are the folders where setup-onnxruntime puts libraries.
+type cachePlaces struct {
+	folders  []cacheFolder // those that exist
+	refused  []error       // one for each that exists and is another user's
+	searched []string      // in words all that were looked at
+}
+
+// add takes a folder if it exists, is new, and nobody else's: what is loaded runs as
+// this program does, and a folder above may be open to anybody. Who owns the folder
+// around it could put another in its place.
+func (p *cachePlaces) add(path, origin string) {
+	if slices.ContainsFunc(p.folders, func(f cacheFolder) bool { return f.path == path }) {
+		return
 	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return
+	}
+	if !ownedByUs(path) || !ownedByUs(filepath.Dir(path)) {
+		p.refused = append(p.refused, fmt.Errorf("%s is another user's: nothing is loaded from there unless %s names the file", path, LibraryVariable))
+		return
+	}
+	p.folders = append(p.folders, cacheFolder{path, origin})
+}
+
+func cacheFolders() *cachePlaces {
+	p := &cachePlaces{}
 	walkUp := func(start, origin string) {
-		searched = append(searched, fmt.Sprintf(".cache/onnxruntime of %s and the folders above it", start))
+		p.searched = append(p.searched, fmt.Sprintf(".cache/onnxruntime of %s and the folders above it", start))
 		for dir := start; ; dir = filepath.Dir(dir) {
-			add(filepath.Join(dir, ".cache", "onnxruntime"), origin)
+			p.add(filepath.Join(dir, ".cache", "onnxruntime"), origin)
 			if dir == filepath.Dir(dir) {
 				return
 			}
@@ -155,10 +170,10 @@ func cacheFolders() (folders []cacheFolder, searched []string) {
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		folder := filepath.Join(cache, "slipway", "onnxruntime")
-		searched = append(searched, folder)
-		add(folder, "user's cache")
+		p.searched = append(p.searched, folder)
+		p.add(folder, "user's cache")
 	}
-	return folders, searched
+	return p
 }
 
 // librariesIn lists <folder>/<version>/<os>-<arch>[-cuda]/lib/libonnxruntime.*,
