@@ -4,7 +4,8 @@ For every network, batch size and number of threads, each configuration of each 
 to as many CPUs as it has threads. First a gate: all begin with the same weights and batches, and the losses of six steps must
 agree with PyTorch's in float64, or nothing is timed. Then the processes train a block of steps in turn, round after round,
 while the others wait. The results of each group stay in .cache/bench/, so that a run can be broken off and completed with
---resume, or one network measured again by itself; the table is made of all that is there.
+--resume, or one network measured again by itself; the table is made of all that is there. A table that lacks groups of
+the one in docs/bench/, or of a machine that was not quiet, stays in .cache/bench/ too.
 """
 
 import argparse
@@ -192,6 +193,22 @@ def say(text):
     print(f"bench-peers: {text}", file=sys.stderr, flush=True)
 
 
+def unfit(docs, groups):
+    """Why the table must not take the place of the one in docs; empty where it may. That one is hours of a quiet machine."""
+    if (busy := report.busy(groups)) > report.QUIET:
+        return f"the machine was not quiet: others used {busy:.2f} cores"
+    path = docs / "peers.json"
+    if not path.exists():
+        return ""
+    def names(rows):
+        return dict.fromkeys(f"{row['network']}, batch {row['batch']}, {report.threads(row['threads'])}" for row in rows)
+    here = names(row for group in groups for row in group["rows"])
+    if lost := [name for name in names(json.loads(path.read_text())) if name not in here]:
+        return (f"{path} has groups that this table lacks: {'; '.join(lost)}. Measure them too, or remove that file to begin "
+                "a new table")
+    return ""
+
+
 def main():
     parser, options = arguments()
     machine.take_children_along()
@@ -228,6 +245,9 @@ def main():
     if not here:
         sys.exit("bench-peers: there are no results")
     docs.mkdir(parents=True, exist_ok=True)
+    if not options.quick and (reason := unfit(docs, here)):
+        docs = folder
+        say(f"{machine.DOCS} stays as it is: {reason}")
     write(docs / "peers.json", report.as_json(here))
     text = report.as_markdown(here)
     write(docs / "peers.md", text)

@@ -82,11 +82,16 @@ def head(groups):
     lines.append("- " + "; ".join(f"rounds: {rounds}, of blocks of {seconds:g} s" for rounds, seconds in settings))
     loads = [group["others"] for group in groups if group["others"]]
     if loads:
-        lines.append(f"- other processes used {max(load[0] for load in loads):.2f} cores in the median block of the worst "
+        lines.append(f"- other processes used {busy(groups):.2f} cores in the median block of the worst "
                      f"group, {max(load[1] for load in loads):.2f} in the worst block")
-        if max(load[0] for load in loads) > QUIET:
+        if busy(groups) > QUIET:
             lines.append("- **The machine was not quiet: these figures are not for publication.**")
     return lines
+
+
+def busy(groups):
+    """The cores that others used in the median block of the worst group."""
+    return max((group["others"][0] for group in groups if group["others"]), default=0.0)
 
 
 def imported(groups):
