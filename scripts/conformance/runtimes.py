@@ -1,6 +1,7 @@
 """The runtimes: how each is installed, and the command that runs it."""
 
 import dataclasses
+import hashlib
 from typing import Callable
 
 import install
@@ -48,7 +49,8 @@ def python(name, package, title, worker, **more):
 def converting(name, package, title, worker, converter, **more):
     """A package of PyPI that runs a form of its own, which the converter makes of the graph before the run."""
     def converted(model):
-        return folder(name) / "models" / model.stem
+        # Files of one name, in two folders or one after the other, must not get each other's.
+        return folder(name) / "models" / f"{model.stem}-{hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"
 
     def convert(model, shape):
         return [folder(name) / "venv" / "bin" / "python", WORKERS / converter, model, converted(model), shape]
