@@ -50,17 +50,23 @@ export class Drawing {
   }
 
   undo() {
-    this.#setPen(false);
+    this.#lift();
     this.#strokes.pop();
     this.#redraw();
     this.#onChange();
   }
 
   clear() {
-    this.#setPen(false);
+    this.#lift();
     this.#strokes = [];
     this.#redraw();
     this.#onChange();
+  }
+
+  // #lift ends the stroke that is being drawn: what is taken away must not go on.
+  #lift() {
+    this.#pointer = null;
+    this.#setPen(false);
   }
 
   #begin(event) {
@@ -89,14 +95,17 @@ export class Drawing {
   }
 
   #press(event) {
+    const drawing = this.#pointer !== null; // the keyboard's pen waits for the pointer: strokes are one at a time
     if (event.ctrlKey || event.metaKey || event.altKey) {
       if (event.key !== 'z' || event.altKey) return;
       this.undo();
     } else if (event.key in DIRECTIONS) {
-      this.#arrows.add(event.key);
-      this.#step(event.shiftKey ? SMALL_STEP : STEP);
+      if (!drawing) {
+        this.#arrows.add(event.key);
+        this.#step(event.shiftKey ? SMALL_STEP : STEP);
+      }
     } else if (event.key === ' ') {
-      if (!event.repeat) this.#setPen(!this.#penDown);
+      if (!drawing && !event.repeat) this.#setPen(!this.#penDown);
     } else if (event.key === 'Backspace') {
       this.undo();
     } else if (event.key === 'Delete' || event.key === 'Escape') {

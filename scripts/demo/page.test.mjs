@@ -160,6 +160,53 @@ test('the keyboard draws, undoes and clears', async (t) => {
   assert.equal(await page.evaluate(() => document.activeElement.id), 'undo');
 });
 
+test('keys do not break a stroke that the pointer draws', async (t) => {
+  const visited = await visit(t, `${origin}/`, DESKTOP);
+  const { page } = visited;
+  const box = await page.locator('#drawing').boundingBox();
+  const move = (x, y) => page.mouse.move(box.x + x * box.width, box.y + y * box.height);
+  const ink = () => page.evaluate(() => {
+    const { data } = document.getElementById('drawing').getContext('2d').getImageData(0, 0, 280, 280);
+    return [56, 140, 224].map((x) => [56, 140, 224].map((y) => (data[4 * (y * 280 + x) + 3] ? '#' : '.')).join('')).join(' ');
+  });
+  const start = async () => {
+    await page.focus('#drawing');
+    await move(0.2, 0.2);
+    await page.mouse.down();
+    await move(0.2, 0.5);
+  };
+
+  // Space and the arrows wait for the pointer: the stroke goes on, and stays one.
+  await start();
+  await page.keyboard.press('Space');
+  for (let i = 0; i < 8; i++) await page.keyboard.press('ArrowRight');
+  await move(0.2, 0.8);
+  await page.mouse.up();
+  await settled(page);
+  assert.equal(await ink(), '### ... ...');
+  await page.keyboard.press('Backspace');
+  assert.equal(await ink(), '... ... ...');
+
+  // What is undone or cleared does not go on: neither alone nor as part of the stroke before it.
+  for (const key of ['Backspace', 'Delete', 'Control+z']) {
+    await start();
+    await page.keyboard.press(key);
+    await move(0.2, 0.8);
+    await page.mouse.up();
+    assert.equal(await ink(), '... ... ...', key);
+  }
+  await start();
+  await page.mouse.up();
+  await move(0.8, 0.2);
+  await page.mouse.down();
+  await move(0.8, 0.5);
+  await page.keyboard.press('Backspace');
+  await move(0.8, 0.8);
+  await page.mouse.up();
+  assert.equal(await ink(), '##. ... ...');
+  assertQuiet(visited, origin);
+});
+
 test('on a phone a finger draws, without scrolling, and nothing is too wide', async (t) => {
   const visited = await visit(t, `${origin}/`, PHONE);
   const { page } = visited;
