@@ -31,7 +31,13 @@ const drawing = new Drawing(element('drawing'), element('pen'), changed);
 element('undo').addEventListener('click', () => drawing.undo());
 element('clear').addEventListener('click', () => drawing.clear());
 
-await load();
+try {
+  await load();
+} catch (error) {
+  fail(error);
+  announce();
+  element('page').setAttribute('aria-busy', 'false');
+}
 
 async function load() {
   const ort = await import('./vendor/ort.wasm.min.mjs');
@@ -56,8 +62,8 @@ async function load() {
 // changed has the networks answer to the newest drawing. What changes while they answer is answered afterwards.
 async function changed() {
   state.changed = true;
-  element('page').setAttribute('aria-busy', 'true');
   if (!state.loaded || state.answering) return;
+  element('page').setAttribute('aria-busy', 'true');
   state.answering = true;
   try {
     while (state.changed) {

@@ -267,6 +267,12 @@ test('what fails is shown, and what can go on does', async (t) => {
       await page.route(path, (route) => route.fulfill({ status: 404 }));
       await page.goto(`${origin}/`);
       await page.waitForFunction(() => /module/.test(document.getElementById('failure').textContent) && !document.getElementById('failure').hidden);
+      if (what !== 'no runtime') return;
+      // The page is done, though nothing answers; a drawing changes nothing of that.
+      await page.waitForSelector('#page[aria-busy=false]', { state: 'attached', timeout: 10_000 });
+      await draw(page, one);
+      assert.equal(await page.textContent('#status'), 'No network could be loaded.');
+      assert.equal(await page.getAttribute('#page', 'aria-busy'), 'false');
     });
   }
 });
