@@ -39,6 +39,10 @@ type mcnemar struct {
 	p, adjusted                float64
 }
 
+// fewestSeeds is how many seeds a setting needs to be compared: two show a range, and
+// say next to nothing about how far other seeds are from it.
+const fewestSeeds = 3
+
 // significant reports whether the difference is one, by the rule of the reports.
 func (c comparison) significant() bool { return c.adjusted < significance }
 
@@ -81,9 +85,9 @@ func compareOne(setting, reference Setting, m metric) (c comparison, ok bool, er
 	c = comparison{setting: setting.Name, reference: reference.Name, metric: m}
 	pairs := samePairs(setting.Runs, reference.Runs)
 	c.pairs = len(pairs)
-	if c.paired = len(pairs) >= 2; !c.paired {
+	if c.paired = len(pairs) >= fewestSeeds; !c.paired {
 		a, b := m.values(setting.Runs), m.values(reference.Runs)
-		if len(a) < 2 || len(b) < 2 {
+		if len(a) < fewestSeeds || len(b) < fewestSeeds {
 			return c, false, nil
 		}
 		if c.test, err = statistics.Welch(a, b, level); err != nil {

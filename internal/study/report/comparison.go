@@ -19,15 +19,15 @@ func (s *Study) addComparisons(d *document, comparisons []comparison) error {
 	}
 	d.heading("Comparison with the first setting")
 	if len(comparisons) == 0 {
-		d.say("Nothing is compared: it takes two settings with two runs each.")
+		d.say(fmt.Sprintf("Nothing is compared: it takes two settings with %d runs each.", fewestSeeds))
 		return nil
 	}
 	of := make(map[string][]comparison)
 	for _, c := range comparisons {
 		of[c.metric.key] = append(of[c.metric.key], c)
 	}
-	d.say(fmt.Sprintf("Every setting is compared with %s. Runs of the same seed are pairs; a difference is called one if its two-sided p-value, corrected by Holm for the comparisons by the same figure, is below %v.",
-		settings[0].Name, significance))
+	d.say(fmt.Sprintf("Every setting with at least %d seeds is compared with %s. Runs of the same seed are pairs; a difference is called one if its two-sided p-value, corrected by Holm for the comparisons by the same figure, is below %v.",
+		fewestSeeds, settings[0].Name, significance))
 	var findings []string
 	for _, c := range of["test_accuracy"] {
 		text := c.sentence(len(of["test_accuracy"]))

@@ -166,12 +166,12 @@ func writeOpen(out *bytes.Buffer, studies []committed, claims []claim) {
 		}
 		few := 0
 		for _, setting := range s.settings.column("setting") {
-			if n := s.settings.where("setting", setting).number("runs"); len(n) > 0 && n[0] < 10 {
+			if n := s.settings.where("setting", setting).number("runs"); len(n) > 0 && n[0] < fewestSeeds {
 				few++
 			}
 		}
 		if few > 0 && s.Study != "search" {
-			open = append(open, fmt.Sprintf("In study %s %d of %d settings have fewer than ten seeds: they show a range, and compare nothing.", s.Study, few, len(s.settings.rows)))
+			open = append(open, fmt.Sprintf("In study %s %d of %d settings have fewer than %d seeds: they show a range, and compare nothing.", s.Study, few, len(s.settings.rows), fewestSeeds))
 		}
 	}
 	for _, text := range open {

@@ -409,6 +409,41 @@ func TestEqualSettingsAreNotDistinguishable(t *testing.T) {
 	}
 }
 
+// Settings of two seeds are not tested, and take no part in the correction of the
+// others' p-values; the headline says so.
+func TestTwoSeedsCompareNothing(t *testing.T) {
+	setting := func(name string, accuracies ...float64) Setting {
+		s := Setting{Name: name}
+		for seed, accuracy := range accuracies {
+			run := Run{Correct: []bool{true, false}}
+			run.Seed, run.TestAccuracy = uint64(seed), accuracy
+			s.Runs = append(s.Runs, run)
+		}
+		return s
+	}
+	settings := []Setting{setting("reference", 0.9, 0.91, 0.92, 0.9), setting("two", 0.5, 0.52), setting("three", 0.6, 0.6, 0.63)}
+	comparisons, err := compare(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range comparisons {
+		if c.setting != "three" || c.adjusted != c.test.P {
+			t.Errorf("%s of %q is compared, with p = %v corrected to %v", c.metric.key, c.setting, c.test.P, c.adjusted)
+		}
+	}
+	s := &Study{Settings: settings}
+	if text := s.headline(comparisons); !strings.HasSuffix(text, "1 lower (three), 0 not distinguishable; 1 setting with fewer than 3 seeds not compared.") {
+		t.Error(text)
+	}
+	s.Settings = settings[:2]
+	if comparisons, err = compare(s.Settings); err != nil || len(comparisons) != 0 {
+		t.Errorf("%d comparisons, %v", len(comparisons), err)
+	}
+	if text := s.headline(nil); !strings.Contains(text, "With so few runs a setting") {
+		t.Error(text)
+	}
+}
+
 func TestNumbersAsText(t *testing.T) {
 	for got, want := range map[string]string{
 		percent(0.98575): "98.58 %", signed(-0.004, 2): "±0.00", signed(-0.126, 2): "−0.13", signed(0.5, 1): "+0.5",

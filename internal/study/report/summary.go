@@ -154,11 +154,11 @@ func (s *Study) headline(comparisons []comparison) string {
 	}
 	if total == 0 {
 		if best, loss, ok := lowestValidationLoss(settings); ok {
-			return fmt.Sprintf("Lowest validation loss after training: %s (%.4f); its test accuracy, which chose nothing, is %s. With one run a setting, no difference can be told from chance.",
+			return fmt.Sprintf("Lowest validation loss after training: %s (%.4f); its test accuracy, which chose nothing, is %s. With so few runs a setting, no difference can be told from chance.",
 				best.Name, loss, percent(statistics.Mean(metrics()[0].values(best.Runs))))
 		}
 		best := bestSetting(settings)
-		return fmt.Sprintf("Highest test accuracy: %s (%s). With one run a setting, no difference can be told from chance.", best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
+		return fmt.Sprintf("Highest test accuracy: %s (%s). With so few runs a setting, no difference can be told from chance.", best.Name, percent(statistics.Mean(metrics()[0].values(best.Runs))))
 	}
 	text := fmt.Sprintf("In test accuracy, of %s compared with %s: %d higher", count(total, "setting"), settings[0].Name, len(higher))
 	name := func(names []string) string {
@@ -171,7 +171,11 @@ func (s *Study) headline(comparisons []comparison) string {
 		}
 		return text + ")"
 	}
-	return text + name(higher) + fmt.Sprintf(", %d lower", len(lower)) + name(lower) + fmt.Sprintf(", %d not distinguishable", len(same)) + name(same) + "."
+	text += name(higher) + fmt.Sprintf(", %d lower", len(lower)) + name(lower) + fmt.Sprintf(", %d not distinguishable", len(same)) + name(same)
+	if few := len(settings) - 1 - total; few > 0 {
+		text += fmt.Sprintf("; %s with fewer than %d seeds not compared", count(few, "setting"), fewestSeeds)
+	}
+	return text + "."
 }
 
 // lowestValidationLoss returns the setting with the lowest mean validation loss after the last epoch, if all runs held images
