@@ -90,7 +90,13 @@ func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, 
 		if err == nil {
 			return train.Resume(checkpoint, sets.training, config)
 		}
-		// None is whole: the run starts again.
+		// None is whole: the run starts again, without files whose names would pass for
+		// newer than those it writes.
+		for _, path := range paths {
+			if err := os.Remove(path); err != nil {
+				return nil, fmt.Errorf("remove a damaged checkpoint: %w", err)
+			}
+		}
 	}
 	if err := dir.WriteConfig(t.Spec.Network, config); err != nil {
 		return nil, err

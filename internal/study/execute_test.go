@@ -46,14 +46,18 @@ func readStudy(t *testing.T, name, text string) *File {
 // counter notes which runs were trained.
 type counter struct {
 	began, finished, reused int
+	goneOn                  []int // epochs that runs had done when they began
 	evaluated               []string
 	onEpoch                 func()
 }
 
 func (c *counter) Planned(_ []Run, finished map[int]Result, _ int) { c.reused = len(finished) }
-func (c *counter) Began(int, int)                                  { c.began++ }
 func (c *counter) Step(int, train.StepReport)                      {}
 func (c *counter) Finished(int, Result)                            { c.finished++ }
+func (c *counter) Began(_ int, epochs int) {
+	c.began++
+	c.goneOn = append(c.goneOn, epochs)
+}
 func (c *counter) Evaluating(name string, runs int) {
 	c.evaluated = append(c.evaluated, fmt.Sprint(name, runs))
 }
@@ -175,6 +179,45 @@ func TestAnInterruptedStudyGoesOn(t *testing.T) {
 	}
 	if count.began == 4 && count.reused == 0 {
 		t.Log("nothing was finished before the interruption")
+	}
+}
+
+// interrupt executes the study until so many epochs are done.
+func interrupt(t *testing.T, file *File, root string, after int) *counter {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	count := new(counter)
+	count.onEpoch = func() {
+		if after--; after == 0 {
+			stop()
+		}
+	}
+	if _, err := Execute(ctx, file, Options{Root: root, Parallel: 1, Progress: count}); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("the error is %v", err)
+	}
+	return count
+}
+
+// A run of which no checkpoint is whole starts again, and what it writes from then on
+// is not taken for older than what is damaged.
+func TestDamagedCheckpointsAreNoLongerInTheWay(t *testing.T) {
+	root := t.TempDir()
+	file := readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 4}\n")
+	interrupt(t, file, root, 3)
+	paths, err := filepath.Glob(filepath.Join(root, poolFolder, "*", "checkpoints", "*"))
+	if err != nil || len(paths) != 2 {
+		t.Fatalf("%v, %v", paths, err)
+	}
+	for _, path := range paths {
+		if err := os.Truncate(path, 20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := interrupt(t, file, root, 1)
+	results, last := execute(t, file, root, 1)
+	if !slices.Equal(again.goneOn, []int{0}) || !slices.Equal(last.goneOn, []int{1}) || len(results) != 1 {
+		t.Errorf("the run went on after %v epochs, then after %v", again.goneOn, last.goneOn)
 	}
 }
 
