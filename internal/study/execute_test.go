@@ -48,12 +48,17 @@ type counter struct {
 	began, finished, reused int
 	goneOn                  []int // epochs that runs had done when they began
 	evaluated               []string
-	onEpoch                 func()
+	onPlanned, onEpoch      func()
 }
 
-func (c *counter) Planned(_ []Run, finished map[int]Result, _ int) { c.reused = len(finished) }
-func (c *counter) Step(int, train.StepReport)                      {}
-func (c *counter) Finished(int, Result)                            { c.finished++ }
+func (c *counter) Step(int, train.StepReport) {}
+func (c *counter) Finished(int, Result)       { c.finished++ }
+func (c *counter) Planned(_ []Run, finished map[int]Result, _ int) {
+	c.reused = len(finished)
+	if c.onPlanned != nil {
+		c.onPlanned()
+	}
+}
 func (c *counter) Began(_ int, epochs int) {
 	c.began++
 	c.goneOn = append(c.goneOn, epochs)

@@ -22,6 +22,9 @@ type Plan struct {
 	// Quick says that this is the short form of the study, whose figures answer
 	// nothing.
 	Quick bool `json:"quick,omitempty"`
+	// Total is how many runs there will be where they are planned on the way, as by a
+	// search; 0 where Runs are all.
+	Total int `json:"total,omitempty"`
 	// Runs are in the order of settings, and of seeds within a setting.
 	Runs []PlannedRun `json:"runs"`
 }
@@ -33,6 +36,9 @@ type PlannedRun struct {
 	Values  map[string]any `json:"values"`
 	Seed    uint64         `json:"seed"`
 }
+
+// Size is how many runs the study has when it is finished.
+func (p Plan) Size() int { return max(p.Total, len(p.Runs)) }
 
 // ReadPlan reads the plan of the study in the folder.
 func ReadPlan(dir string) (Plan, error) {
@@ -46,6 +52,19 @@ func ReadPlan(dir string) (Plan, error) {
 		return Plan{}, fmt.Errorf("%s: %w; run the study again, which keeps its finished runs", path, err)
 	}
 	return plan, nil
+}
+
+// begins reports whether the plan lists the first of the other's runs, and fewer.
+func (p Plan) begins(other Plan) bool {
+	if len(p.Runs) >= len(other.Runs) {
+		return false
+	}
+	for i, run := range p.Runs {
+		if run.ID != other.Runs[i].ID {
+			return false
+		}
+	}
+	return true
 }
 
 // Write writes the plan into the study's folder.

@@ -103,7 +103,7 @@ type trial struct {
 // as many as the file says.
 func (e *execution) search(ctx context.Context) error {
 	s := e.file.Search
-	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick}
+	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick, Total: s.Trials}
 	optimizer, err := openOptimizer(e.dir, e.file)
 	if err != nil {
 		return err
@@ -183,8 +183,20 @@ func (e *execution) runTrials(ctx context.Context, trials []*trial) error {
 		}
 	}
 	e.announce()
-	if err := e.planned.Write(e.dir); err != nil {
+	if err := e.writePlan(); err != nil {
 		return err
 	}
 	return e.runAll(ctx, tasks)
+}
+
+// writePlan writes the plan so far, unless the folder's is this search's and knows more:
+// a search that goes on plans its first trials again, and a report meanwhile is to have
+// all of them.
+func (e *execution) writePlan() error {
+	if len(e.planned.Runs) < e.planned.Total {
+		if known, err := ReadPlan(e.dir); err == nil && e.planned.begins(known) {
+			return nil
+		}
+	}
+	return e.planned.Write(e.dir)
 }

@@ -65,6 +65,36 @@ func TestASearchIsReproducible(t *testing.T) {
 	}
 }
 
+// The plan of a search that is under way says how many trials there will be, and keeps
+// those that it knows when the search goes on.
+func TestThePlanOfAnUnfinishedSearch(t *testing.T) {
+	root := t.TempDir()
+	file := readStudy(t, "s", searchText)
+	interrupt(t, file, root, 9)
+	before, err := ReadPlan(filepath.Join(root, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Size() != 12 || len(before.Runs) <= 2 || len(before.Runs) >= 12 {
+		t.Fatalf("%d runs of %d", len(before.Runs), before.Size())
+	}
+	// Stopped at once, the search has come to its first trials only.
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	if _, err := Execute(ctx, file, Options{Root: root, Progress: &counter{onPlanned: stop}}); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	after, err := ReadPlan(filepath.Join(root, "s"))
+	if err != nil || len(after.Runs) != len(before.Runs) {
+		t.Errorf("%d runs, %d before (%v)", len(after.Runs), len(before.Runs), err)
+	}
+	// Fewer trials are what the study has then.
+	results, _ := execute(t, readStudy(t, "s", strings.Replace(searchText, "trials: 12", "trials: 2", 1)), root, 2)
+	if len(results) != 2 {
+		t.Errorf("%d results of 2 trials", len(results))
+	}
+}
+
 // The test set has no say: what the search proposes is the same whatever the test
 // images are.
 func TestTheTestSetHasNoSay(t *testing.T) {

@@ -26,7 +26,7 @@ type Study struct {
 	// Settings are in the order of the plan. The first is what the others are
 	// compared with.
 	Settings []Setting
-	// Missing is the number of planned runs that are not finished.
+	// Missing is the number of runs, planned by now or to be planned, that are not finished.
 	Missing int
 }
 
@@ -69,7 +69,7 @@ func Load(dir string, test *dataset.Set) (*Study, error) {
 	if len(results) == 0 {
 		return nil, fmt.Errorf("%s: %w; experiment run trains them", dir, ErrNoRuns)
 	}
-	s := &Study{Plan: plan, Missing: len(plan.Runs) - len(results)}
+	s := &Study{Plan: plan, Missing: plan.Size() - len(results)}
 	for _, result := range results {
 		i := slices.IndexFunc(s.Settings, func(setting Setting) bool { return setting.Name == result.Setting })
 		if i < 0 {

@@ -56,7 +56,7 @@ func (s *Study) extent() string {
 		text += fmt.Sprintf(" %s more diverged or were pruned and are in no mean.", count(failed, "run"))
 	}
 	if s.Missing > 0 {
-		text += fmt.Sprintf(" The study is not finished: of the %d runs of its plan %d are missing.", len(s.Plan.Runs), s.Missing)
+		text += fmt.Sprintf(" The study is not finished: of the %d runs of its plan %d are missing.", s.Plan.Size(), s.Missing)
 	}
 	return text
 }
