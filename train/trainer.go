@@ -208,11 +208,11 @@ func (e *DivergedError) Error() string {
 // Fit trains until a stop rule says so, and says in Progress.Finished which. It
 // can be called again after a Resume only.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
-	for t.progress.Finished = t.stopRule(); t.progress.Finished == ""; t.progress.Finished = t.stopRule() {
+	for t.progress.Finished = t.StopRule(); t.progress.Finished == ""; t.progress.Finished = t.StopRule() {
 		if err := t.epoch(ctx, callbacks); err != nil {
 			return err
 		}
-		if t.progress.Epochs%t.config.CheckpointEvery == 0 && t.stopRule() == "" {
+		if t.progress.Epochs%t.config.CheckpointEvery == 0 && t.StopRule() == "" {
 			if err := save(callbacks); err != nil {
 				return err
 			}
@@ -305,8 +305,9 @@ func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
 	return nil
 }
 
-// stopRule says why training should end now, or nothing.
-func (t *Trainer) stopRule() string {
+// StopRule says which stop rule ends the training where it stands, or nothing if none
+// does.
+func (t *Trainer) StopRule() string {
 	if t.progress.EpochStep > 0 || len(t.progress.History) == 0 {
 		return ""
 	}

@@ -114,7 +114,8 @@ func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer
 		}
 		judged = progress.Epochs
 		on, err := t.keepOn(progress.History[len(progress.History)-1])
-		if err == nil && !on {
+		// A run that has come to its end is whole: there is nothing left to prune.
+		if err == nil && !on && trainer.StopRule() == "" {
 			return errPruned
 		}
 		return err

@@ -32,6 +32,10 @@ func TestASearchIsReproducible(t *testing.T) {
 	for _, r := range first {
 		if r.Stopped == stoppedPruned {
 			pruned++
+			// One that trained to its end has nothing left to be spared.
+			if len(r.History) == r.Config.Epochs {
+				t.Errorf("%s was pruned after the last of its %d epochs", r.Setting, r.Config.Epochs)
+			}
 		}
 	}
 	if pruned == 0 {
