@@ -282,7 +282,8 @@ func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
 		Seconds:       now.Seconds, ImagesPerSecond: images / now.Seconds,
 	}
 	if t.validation != nil {
-		evaluation, err := t.Evaluate(ctx, t.validation)
+		// The epoch is trained: an interruption waits until it is recorded.
+		evaluation, err := t.Evaluate(context.WithoutCancel(ctx), t.validation)
 		if err != nil {
 			return err
 		}

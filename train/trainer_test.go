@@ -156,6 +156,30 @@ func TestPatienceKeepsTheBestWeights(t *testing.T) {
 	})
 }
 
+// A context that ends while an epoch is evaluated does not cost the epoch.
+func TestAnInterruptedEvaluationKeepsTheEpoch(t *testing.T) {
+	config := smallConfig(builder.DefaultEngine)
+	config.ValidationFraction = 0.2
+	trainer := newSmallTrainer(t, config)
+	ctx, cancel := context.WithCancel(t.Context())
+	var saved Progress
+	err := trainer.Fit(ctx, Callbacks{
+		Step: func(report StepReport) error {
+			if report.Step == report.Steps {
+				cancel()
+			}
+			return nil
+		},
+		Save: func() error {
+			saved = trainer.Progress()
+			return nil
+		},
+	})
+	if !errors.Is(err, ErrInterrupted) || saved.Epochs != 1 || len(saved.History) != 1 || saved.History[0].ValidationLoss == nil {
+		t.Errorf("%v; saved after %d epochs", err, saved.Epochs)
+	}
+}
+
 func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		config := smallConfig(engine)

@@ -57,7 +57,8 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 		Step: reporter.Step,
 		Epoch: func(epoch *train.Epoch) error {
 			if test != nil {
-				evaluation, err := trainer.Evaluate(ctx, test)
+				// The epoch is trained: an interruption waits until it is recorded.
+				evaluation, err := trainer.Evaluate(context.WithoutCancel(ctx), test)
 				if err != nil {
 					return err
 				}

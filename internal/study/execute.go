@@ -129,7 +129,8 @@ func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer
 				return nil
 			},
 			Epoch: func(epoch *train.Epoch) error {
-				evaluation, err := trainer.Evaluate(ctx, sets.test)
+				// The epoch is trained: an interruption waits until it is recorded.
+				evaluation, err := trainer.Evaluate(context.WithoutCancel(ctx), sets.test)
 				if err != nil {
 					return err
 				}

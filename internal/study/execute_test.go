@@ -49,10 +49,10 @@ type counter struct {
 	goneOn                  []int // epochs that runs had done when they began
 	evaluated               []string
 	onPlanned, onEpoch      func()
+	onStep                  func(train.StepReport)
 }
 
-func (c *counter) Step(int, train.StepReport) {}
-func (c *counter) Finished(int, Result)       { c.finished++ }
+func (c *counter) Finished(int, Result) { c.finished++ }
 func (c *counter) Planned(_ []Run, finished map[int]Result, _ int) {
 	c.reused = len(finished)
 	if c.onPlanned != nil {
@@ -65,6 +65,11 @@ func (c *counter) Began(_ int, epochs int) {
 }
 func (c *counter) Evaluating(name string, runs int) {
 	c.evaluated = append(c.evaluated, fmt.Sprint(name, runs))
+}
+func (c *counter) Step(_ int, report train.StepReport) {
+	if c.onStep != nil {
+		c.onStep(report)
+	}
 }
 func (c *counter) Epoch(int, train.Epoch) {
 	if c.onEpoch != nil {
@@ -202,6 +207,25 @@ func interrupt(t *testing.T, file *File, root string, after int) *counter {
 		t.Fatalf("the error is %v", err)
 	}
 	return count
+}
+
+// A study interrupted while an epoch is evaluated goes on after that epoch.
+func TestAnInterruptedEvaluationKeepsTheEpoch(t *testing.T) {
+	root := t.TempDir()
+	file := readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 3, validation_fraction: 0.25}\n")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	_, err := Execute(ctx, file, Options{Root: root, Progress: &counter{onStep: func(report train.StepReport) {
+		if report.Epoch == 2 && report.Step == report.Steps {
+			stop()
+		}
+	}}})
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("the error is %v", err)
+	}
+	if _, count := execute(t, file, root, 1); !slices.Equal(count.goneOn, []int{2}) {
+		t.Errorf("the run went on after %v epochs, not after 2", count.goneOn)
+	}
 }
 
 // A run of which no checkpoint is whole starts again, and what it writes from then on
