@@ -178,7 +178,7 @@ func (t *Trainer) account() error {
 	if account.Diverged {
 		first := now.EpochStep * t.batches.Size()
 		indices := t.device.order[first:min(first+t.batches.Size(), len(t.device.order))]
-		return &DivergedError{now.Epochs + 1, now.EpochStep + 1, account.DivergedLoss, indices}
+		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1, Loss: account.DivergedLoss, Indices: indices}
 	}
 	return nil
 }

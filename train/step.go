@@ -38,7 +38,7 @@ func (t *Trainer) step(indices []int) error {
 		return err
 	}
 	if math.IsNaN(result.total) || math.IsInf(result.total, 0) {
-		return &DivergedError{t.progress.Epochs + 1, t.progress.EpochStep + 1, result.total, indices}
+		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices}
 	}
 	t.optimizer.config.LearningRate = t.learningRate()
 	if err := t.optimizer.Step(result.model); err != nil {

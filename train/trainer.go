@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -194,9 +195,15 @@ type DivergedError struct {
 	Loss        float64
 	// Indices are the images of the batch.
 	Indices []int
+	// Validation says that the loss is that of the images held out, after the epoch:
+	// its last step, which is Step, made the weights overflow.
+	Validation bool
 }
 
 func (e *DivergedError) Error() string {
+	if e.Validation {
+		return fmt.Sprintf("the validation loss is %v after epoch %d; try a lower learning rate", e.Loss, e.Epoch)
+	}
 	shown := e.Indices
 	more := ""
 	if len(shown) > 8 {
@@ -286,6 +293,9 @@ func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
 		evaluation, err := t.Evaluate(context.WithoutCancel(ctx), t.validation)
 		if err != nil {
 			return err
+		}
+		if math.IsNaN(evaluation.Loss) || math.IsInf(evaluation.Loss, 0) {
+			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
 	}

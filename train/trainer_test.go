@@ -197,6 +197,26 @@ func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {
 	})
 }
 
+// Weights that overflow in the last step of an epoch show in the loss of the images held
+// out.
+func TestDivergenceAtTheEndOfAnEpoch(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 1e30}
+		config.Pixels = PixelsRaw
+		config.BatchSize = 48 // all that is left to train on
+		config.ValidationFraction = 0.2
+		err := newSmallTrainer(t, config).Fit(t.Context(), Callbacks{})
+		var diverged *DivergedError
+		if !errors.As(err, &diverged) || !diverged.Validation || diverged.Epoch != 1 || diverged.Step != 1 {
+			t.Fatalf("error %v (%+v), want a DivergedError after epoch 1", err, diverged)
+		}
+		if text := err.Error(); !strings.Contains(text, "the validation loss is NaN after epoch 1") {
+			t.Error(text)
+		}
+	})
+}
+
 func TestConfigRejects(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -149,6 +149,8 @@ func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer
 	switch {
 	case errors.Is(err, errPruned):
 		return stoppedPruned, nil
+	case errors.As(err, &diverged) && diverged.Validation:
+		return fmt.Sprintf(stoppedDiverged+"the validation loss is %v after epoch %d", diverged.Loss, diverged.Epoch), nil
 	case errors.As(err, &diverged):
 		return fmt.Sprintf(stoppedDiverged+"the loss is %v at epoch %d, step %d", diverged.Loss, diverged.Epoch, diverged.Step), nil
 	case err != nil:
@@ -187,6 +189,10 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 	test, err := trainer.Evaluate(ctx, sets.test)
 	if err != nil {
 		return Result{}, err
+	}
+	if finite(test.Loss) == nil && !strings.HasPrefix(stopped, stoppedDiverged) {
+		// The last step made the weights overflow, and no later one has shown it.
+		stopped = stoppedDiverged + "the final weights give no number"
 	}
 	result := Result{
 		ID: t.id, Study: t.study, Setting: t.Setting, Values: t.Values, Seed: t.Seed,

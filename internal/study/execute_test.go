@@ -258,6 +258,20 @@ func TestARunThatDiverges(t *testing.T) {
 	}
 }
 
+// One that diverges in the last step of an epoch is found by what is evaluated after it,
+// and does not keep the study from its end.
+func TestARunThatDivergesAtTheEndOfAnEpoch(t *testing.T) {
+	for fixed, stopped := range map[string]string{
+		"":                            "diverged: the final weights give no number",
+		", validation_fraction: 0.25": "diverged: the validation loss is NaN after epoch 1",
+	} {
+		results, _ := execute(t, readStudy(t, "s", "grid: {learning_rate: [1e30]}\nfixed: {optimizer: sgd, epochs: 1, batch_size: 200"+fixed+"}\n"), t.TempDir(), 1)
+		if len(results) != 1 || results[0].Stopped != stopped {
+			t.Errorf("%q: %+v, want %q", fixed, results, stopped)
+		}
+	}
+}
+
 // A threshold ends a run, and is the reason given.
 func TestUntilLoss(t *testing.T) {
 	results, _ := execute(t, readStudy(t, "s", "grid: {until_loss: [100]}\n"), t.TempDir(), 1)

@@ -121,8 +121,10 @@ func (s *Study) keepCommonCorruptions() {
 	}
 }
 
+// trainedToTheEnd is false of a run that diverged, by its record or because its final
+// weights give no number, and of one that was pruned.
 func trainedToTheEnd(result study.Result) bool {
-	return !strings.HasPrefix(result.Stopped, "diverged") && !strings.HasPrefix(result.Stopped, "pruned")
+	return !math.IsNaN(result.TestLoss) && !strings.HasPrefix(result.Stopped, "diverged") && !strings.HasPrefix(result.Stopped, "pruned")
 }
 
 func first(set *dataset.Set, n int) (*dataset.Set, error) {
