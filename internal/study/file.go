@@ -50,6 +50,9 @@ type Quick struct {
 	Images, TestImages, Epochs, Seeds, Trials int
 }
 
+// quickEpochs is how many epochs the short form has if the file does not say.
+const quickEpochs = 1
+
 // value is a setting's key with its value, as written on a line.
 type value struct {
 	key   string
@@ -99,7 +102,7 @@ func parse(path string, raw []byte) (*File, error) {
 	f := &File{
 		Path: path, Name: strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".yaml"), ".yml"),
 		Base: "e1", Seeds: []uint64{0}, Data: "train", Test: "t10k", Threads: 1,
-		Quick: Quick{Images: 600, TestImages: 500, Epochs: 1, Seeds: 2, Trials: 4},
+		Quick: Quick{Images: 600, TestImages: 500, Epochs: quickEpochs, Seeds: 2, Trials: 4},
 	}
 	if !namePattern.MatchString(f.Name) {
 		return nil, fmt.Errorf("the study is named after its file, %q: use small letters, digits, - and _", f.Name)

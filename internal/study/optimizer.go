@@ -2,6 +2,7 @@ package study
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand"
@@ -37,7 +38,11 @@ type optimizer struct {
 // search in it.
 func openOptimizer(dir string, f *File) (*optimizer, error) {
 	s := f.Search
-	o := &optimizer{search: s, path: filepath.Join(dir, StorageFile), name: studyName(f)}
+	name, err := studyName(f)
+	if err != nil {
+		return nil, err
+	}
+	o := &optimizer{search: s, path: filepath.Join(dir, StorageFile), name: name}
 	// Each transaction is on the disk before it returns, so that a crash forgets no
 	// proposal.
 	db, err := gorm.Open(sqlite.Open(o.path+"?_synchronous=FULL"), &gorm.Config{Logger: logger.Discard})
@@ -71,8 +76,9 @@ func openOptimizer(dir string, f *File) (*optimizer, error) {
 }
 
 // studyName is the search's name in its storage: what it depends on, but for the
-// number of trials, which may grow.
-func studyName(f *File) string {
+// number of trials, which may grow. What most searches do not have is left out where it
+// is absent: a name that changes begins a search anew.
+func studyName(f *File) (string, error) {
 	s := *f.Search
 	s.Trials, s.line = 0, 0
 	s.space = slices.Clone(s.space)
@@ -83,8 +89,20 @@ func studyName(f *File) string {
 	for _, v := range f.Fixed {
 		fixed = append(fixed, fmt.Sprintf("%s=%v", v.key, v.value))
 	}
-	digest := sha256.Sum256(fmt.Appendf(nil, "%+v %v %v %v %v %v %v", s, f.Base, fixed, f.Seeds, f.Images, f.Data, f.quick))
-	return fmt.Sprintf("%s-%x", f.Name, digest[:4])
+	content := fmt.Appendf(nil, "%+v %v %v %v %v %v %v", s, f.Base, fixed, f.Seeds, f.Images, f.Data, f.quick)
+	if len(f.Networks) > 0 {
+		// Go writes the keys of maps in order.
+		networks, err := json.Marshal(f.Networks)
+		if err != nil {
+			return "", fmt.Errorf("%s: name of the search: %w", f.Path, err)
+		}
+		content = append(content, networks...)
+	}
+	if f.quick && f.Quick.Epochs != quickEpochs {
+		content = fmt.Appendf(content, " %d epochs", f.Quick.Epochs)
+	}
+	digest := sha256.Sum256(content)
+	return fmt.Sprintf("%s-%x", f.Name, digest[:4]), nil
 }
 
 func (o *optimizer) close() {

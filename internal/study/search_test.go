@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -123,6 +124,43 @@ func TestTheTestSetHasNoSay(t *testing.T) {
 		if got := r.Setting + " " + r.Stopped; got != a[i] {
 			t.Errorf("trial %d is %s with one test set and %s with another", i, a[i], got)
 		}
+	}
+}
+
+// A search whose network or short form was changed is another one; the names of those
+// that are there stay.
+func TestNamesOfSearches(t *testing.T) {
+	const space = "fixed: {validation_fraction: 0.1}\nsearch: {trials: 2, space: {l1: {log: [0.1, 1]}}}\n"
+	name := func(text string, quick bool) string {
+		t.Helper()
+		file, err := ReadFile(writeStudy(t, text+space))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if quick {
+			file.Shorten()
+		}
+		id, err := studyName(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	// Of storages that exist: their trials are part of the addresses of runs.
+	if got := []string{name("", false), name("", true)}; !slices.Equal(got, []string{"mine-fb4986df", "mine-c426b156"}) {
+		t.Errorf("the names are %q", got)
+	}
+	network := func(units string) string {
+		return "base: n\nnetworks:\n  n:\n  - flatten\n  - dense: {units: " + units + "}\n  - relu\n  - dense: {units: 10}\n"
+	}
+	if name(network("20"), false) == name(network("21"), false) {
+		t.Error("another network has the same search")
+	}
+	if name("quick: {epochs: 1}\n", true) != name("", true) || name("quick: {epochs: 2}\n", true) == name("", true) {
+		t.Error("the short form's epochs do not tell it apart, or its default does")
+	}
+	if name("quick: {epochs: 2}\n", false) != name("", false) {
+		t.Error("the short form's epochs tell the full form apart")
 	}
 }
 
