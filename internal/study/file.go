@@ -279,12 +279,14 @@ func plain(node *yaml.Node) (any, error) {
 }
 
 func readSeeds(node *yaml.Node, seeds *[]uint64) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
 	if node.Kind == yaml.SequenceNode {
-		*seeds = nil
-		return into(seeds)(node)
+		return listSeeds(node, seeds)
 	}
 	n := 0
-	if err := positive(&n)(node); err != nil {
+	if err := counted(&n)(node); err != nil {
 		return err
 	}
 	*seeds = make([]uint64, n)
@@ -292,6 +294,44 @@ func readSeeds(node *yaml.Node, seeds *[]uint64) error {
 		(*seeds)[i] = uint64(i)
 	}
 	return nil
+}
+
+func listSeeds(node *yaml.Node, seeds *[]uint64) error {
+	nodes, err := list(node, "seeds")
+	if err != nil {
+		return err
+	}
+	*seeds = nil
+	lines := make(map[uint64]int)
+	for _, node := range nodes {
+		var seed uint64
+		if err := into(&seed)(node); err != nil {
+			return err
+		}
+		if line, twice := lines[seed]; twice {
+			return at(node, "the seed %d is already on line %d", seed, line)
+		}
+		lines[seed] = node.Line
+		*seeds = append(*seeds, seed)
+	}
+	return nil
+}
+
+// mostCounted bounds what a file asks for by a number alone: each is kept in memory
+// before the first run starts.
+const mostCounted = 1_000_000
+
+// counted reads a number of seeds or settings.
+func counted(target *int) func(*yaml.Node) error {
+	return func(node *yaml.Node) error {
+		if err := positive(target)(node); err != nil {
+			return err
+		}
+		if *target > mostCounted {
+			return at(node, "%d; at most %d are possible", *target, mostCounted)
+		}
+		return nil
+	}
 }
 
 // positive reads a whole number of at least 1.

@@ -27,6 +27,9 @@ type parameter struct {
 	line      int
 }
 
+// furthest bounds a space: no setting is as large, and whole numbers are drawn as int.
+const furthest = 1e9
+
 func readSpace(node *yaml.Node) ([]parameter, error) {
 	entries, err := pairs(node, "space")
 	if err != nil {
@@ -44,6 +47,8 @@ func readSpace(node *yaml.Node) ([]parameter, error) {
 				}
 				p.low, p.high = ends[0], ends[1]
 				switch {
+				case p.low < -furthest || p.high > furthest:
+					return at(node, "%s: the ends are beyond ±%g", entry.key, furthest)
 				case kind == kindLog && p.low <= 0:
 					return at(node, "%s: the logarithm needs numbers above 0", entry.key)
 				case kind == kindInt && (p.low != math.Trunc(p.low) || p.high != math.Trunc(p.high)):
@@ -91,7 +96,7 @@ type draw struct {
 func readDraw(node *yaml.Node) (*draw, error) {
 	d := new(draw)
 	err := readFields(node, "random", fields{
-		"settings": positive(&d.count),
+		"settings": counted(&d.count),
 		"seed":     into(&d.seed),
 		"space": func(node *yaml.Node) (err error) {
 			d.space, err = readSpace(node)
