@@ -21,7 +21,8 @@ type File struct {
 	// Question is what the study answers, in words.
 	Question string
 	// Base is the experiment or the network that settings start from.
-	Base string
+	Base     string
+	baseLine int
 	// Networks are those that the file describes, by name.
 	Networks map[string]*builder.Network
 	// Fixed are the settings that every run has.
@@ -141,7 +142,10 @@ func parse(path string, raw []byte) (*File, error) {
 func (f *File) fields() fields {
 	return fields{
 		"question": into(&f.Question),
-		"base":     into(&f.Base),
+		"base": func(node *yaml.Node) error {
+			f.baseLine = node.Line
+			return into(&f.Base)(node)
+		},
 		"networks": f.readNetworks,
 		"fixed": func(node *yaml.Node) (err error) {
 			f.Fixed, err = readValues(node, "fixed")

@@ -92,7 +92,7 @@ type Spec struct {
 // spec makes a run of the file's fixed settings and those given, the later before
 // the earlier. Its error is a *PlaceError.
 func (f *File) spec(seed uint64, given ...value) (Spec, error) {
-	base := value{keyBase, f.Base, 0}
+	base := value{keyBase, f.Base, f.baseLine}
 	var dropout *value
 	var rest []value
 	for _, v := range append(slices.Clone(f.Fixed), given...) {
@@ -116,13 +116,10 @@ func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	if config.UntilLoss > 0 && config.Epochs == 0 {
-		config.Epochs = 100
-	}
-	config, err = config.WithDefaults(network)
+	config, err = completed(config, network)
 	if err != nil {
-		line := 0
-		if len(given) > 0 {
+		line := f.culprit(rest, seed, network)
+		if line == 0 && len(given) > 0 {
 			line = given[len(given)-1].line
 		}
 		return Spec{}, &PlaceError{Line: line, Err: err}
@@ -133,23 +130,50 @@ func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 	return Spec{Network: network, Config: config}, nil
 }
 
+// completed fills in what the file does not say, and checks it all.
+func completed(config train.Config, network *builder.Network) (train.Config, error) {
+	if config.UntilLoss > 0 && config.Epochs == 0 {
+		config.Epochs = 100
+	}
+	return config.WithDefaults(network)
+}
+
+// culprit returns the line of the value without which the others would do, of the last
+// such value; 0 if there is none.
+func (f *File) culprit(values []value, seed uint64, network *builder.Network) int {
+	for i, v := range slices.Backward(values) {
+		if v.line == 0 {
+			continue // the experiment's own
+		}
+		config, err := f.config(slices.Concat(values[:i], values[i+1:]), seed)
+		if err == nil {
+			_, err = completed(config, network)
+		}
+		if err == nil {
+			return v.line
+		}
+	}
+	return 0
+}
+
 func (f *File) baseNetwork(base value, dropout *value) (*builder.Network, error) {
 	name, ok := base.value.(string)
 	if !ok {
 		return nil, &PlaceError{Line: base.line, Err: fmt.Errorf("base %v is not a name", base.value)}
 	}
-	var p *float64
-	line := base.line
-	if dropout != nil {
-		number, ok := dropout.value.(float64)
-		if !ok {
-			return nil, &PlaceError{Line: dropout.line, Err: fmt.Errorf("dropout %v is not a number", dropout.value)}
-		}
-		p, line = &number, dropout.line
-	}
-	network, err := f.network(name, p)
+	network, err := f.network(name, nil)
 	if err != nil {
-		return nil, &PlaceError{Line: line, Err: err}
+		return nil, &PlaceError{Line: base.line, Err: err}
+	}
+	if dropout == nil {
+		return network, nil
+	}
+	p, ok := dropout.value.(float64)
+	if !ok {
+		return nil, &PlaceError{Line: dropout.line, Err: fmt.Errorf("dropout %v is not a number", dropout.value)}
+	}
+	if network, err = f.network(name, &p); err != nil {
+		return nil, &PlaceError{Line: dropout.line, Err: err}
 	}
 	return network, nil
 }
