@@ -26,7 +26,7 @@ func (s *Study) addComparisons(d *document, comparisons []comparison) error {
 	for _, c := range comparisons {
 		of[c.metric.key] = append(of[c.metric.key], c)
 	}
-	d.say(fmt.Sprintf("Every setting with at least %d seeds is compared with %s. Runs of the same seed are pairs; a difference is called one if its two-sided p-value, corrected by Holm for the comparisons by the same figure, is below %v.",
+	d.say(fmt.Sprintf("Every setting with at least %d seeds is compared with %s. Runs of the same seed are pairs; a difference is called one if its two-sided p-value, corrected by Holm for the comparisons by the same figure, is below %v. Intervals are not corrected, so one may leave 0 out where no difference is called.",
 		fewestSeeds, settings[0].Name, significance))
 	var findings []string
 	for _, c := range of["test_accuracy"] {

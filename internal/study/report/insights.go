@@ -44,8 +44,9 @@ func Insights(folder, histories, link string) ([]byte, error) {
 <!-- made by experiment insights from the reports in experiments/; not by hand -->
 
 What was asked of the two experiments, what was found, and what remains open. Every verdict is given by a rule in code
-(internal/study/report) that reads the tables beside the reports; the rule stands beside the verdict. Intervals are at 95 %,
-a difference is called one if its p-value, two-sided and corrected by Holm within its study, is below 0.05.
+(internal/study/report) that reads the tables beside the reports; the rule stands beside the verdict. Intervals are at 95 %, each
+by itself; a difference is called one if its p-value, two-sided and corrected by Holm over the comparisons of its study by the same
+figure, is below 0.05. Nothing is corrected over the different figures, nor over the claims.
 
 `)
 	writeClaims(&out, claims)
