@@ -9,12 +9,14 @@ import (
 //
 // gaussian-blur: convolution with exp(−r²/2σ²) up to r = 4σ, normalised, the
 // image's edge pixels continuing outside; σ = 0.5, 1, 1.5, 2, 2.5 pixels. The
-// formula is CIFAR-10-C's, where strengths end at 1; MNIST-C has glass blur and motion blur.
+// formula is ImageNet-C's, as CIFAR-10-C has it, where strengths end at 1; of blurs
+// MNIST-C has glass blur and motion blur.
 //
 // motion-blur: the mean of 2n+1 copies of the image, moved by −n/2, …, −½, 0, ½, …, n/2
 // pixels in one of 64 directions, drawn; n = 3, 5, 7, 9, 11. ImageNet-C and
-// MNIST-C weigh the copies by half a Gaussian (ImageMagick's motion blur); equal
-// weights are a camera that moves steadily while the shutter is open.
+// MNIST-C weigh the copies by half a Gaussian (ImageMagick's motion blur), and draw
+// directions within 45° of the horizontal; equal weights are a camera that moves
+// steadily while the shutter is open, and it moves any way.
 
 func newGaussianBlur(strength int, s size) damage {
 	b := newBlur(s.length(float64(strength)/2), s)

@@ -5,13 +5,15 @@
 //	c, err := corrupt.Parse("gaussian-noise:3")
 //	damaged, err := c.Apply(set)
 //
-// The corruptions are those of MNIST-C (Mu and Gilmer, "MNIST-C: A Robustness
-// Benchmark for Computer Vision", 2019, arXiv:1906.02337), which took most of them
-// from ImageNet-C (Hendrycks and Dietterich, "Benchmarking Neural Network
-// Robustness to Common Corruptions and Perturbations", ICLR 2019,
-// arXiv:1903.12261), with occlusion and stroke thickness added. Each file of
-// this package gives a corruption's formula, what its strengths mean, and where
-// it departs from its source. The images are not those of the published data set
+// Nine of the corruptions are among the fifteen of MNIST-C (Mu and Gilmer, "MNIST-C: A
+// Robustness Benchmark for Computer Vision", 2019, arXiv:1906.02337): shot-noise,
+// impulse-noise, motion-blur, rotate, shift (its translate), scale, shear, brightness
+// and spatter. Its glass blur, stripe, fog, dotted line, zigzag and Canny edges are not
+// here. Gaussian-noise, gaussian-blur and contrast are of ImageNet-C (Hendrycks and
+// Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+// Perturbations", ICLR 2019, arXiv:1903.12261). Occlusion, thicken and thin are added.
+// Each file of this package gives a corruption's formula, what its strengths mean, and
+// where it departs from its source. The images are not those of the published data set
 // MNIST-C, which has one unnamed strength and one draw of each: figures of the two
 // are not to be compared.
 //
@@ -33,5 +35,6 @@
 // Lengths, such as a shift or a blur's σ, are given for images of 28 pixels, and
 // grow with the shorter side of larger ones. Sets of any number of channels
 // are taken: the channels of an image are moved together, and get noise of their own.
-// What comes in from outside of an image is black, 0.
+// What comes in from outside of an image that is moved is black, 0. A Gaussian blur
+// continues the image's edge instead, and strokes thicken and thin by what is inside.
 package corrupt

@@ -9,7 +9,7 @@ import "math/rand/v2"
 // (hue, saturation, value); here it is added to each channel.
 //
 // contrast: mean + c·(x − mean), rounded, c = 0.4, 0.3, 0.2, 0.1, 0.05, with the mean
-// of the image's channel. ImageNet-C's and MNIST-C's.
+// of the image's channel. ImageNet-C's; MNIST-C leaves it out of its final choice.
 
 func newBrightness(strength int, _ size) damage {
 	added := (255*strength + 5) / 10

@@ -147,8 +147,9 @@ shows the tool, and what the two graphs of the repository do.
 		fmt.Fprintf(&b, "| %s | %s |\n", name, corrupt.Describe(name))
 	}
 	fmt.Fprintf(&b, `
-They are those of MNIST-C ([Mu and Gilmer, 2019](https://arxiv.org/abs/1906.02337)) and ImageNet-C ([Hendrycks and Dietterich,
-2019](https://arxiv.org/abs/1903.12261)) as far as the files of `+"`dataset/corrupt`"+` do not say otherwise, with occlusion and stroke thickness added. An image
+Nine are among the fifteen of MNIST-C ([Mu and Gilmer, 2019](https://arxiv.org/abs/1906.02337)): shot and impulse noise, motion blur, rotate, shift,
+scale, shear, brightness and spatter. Gaussian noise, Gaussian blur and contrast are of ImageNet-C ([Hendrycks and Dietterich,
+2019](https://arxiv.org/abs/1903.12261)). Occlusion, thicken and thin are added. The files of `+"`dataset/corrupt`"+` say where each departs from its source. An image
 is a function of the corruption, its strength, the seed, and the image's index: it has the same bits on every machine. What has no chance in it is compared with SciPy and scikit-image, to a grey
 level; noise by its mean and deviation (`+"`scripts/golden/make-golden corruptions`"+`).
 
