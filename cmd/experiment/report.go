@@ -81,7 +81,7 @@ func (o *reportOptions) reportStudy(ctx context.Context, name string, to console
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, test, dataset.Options{})
+	set, err := dataset.Open(ctx, test, dataset.Options{Part: dataset.Test})
 	if err != nil {
 		return fmt.Errorf("test set: %w", err)
 	}

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/dataset"
 	"slipway/internal/cli"
+	"slipway/internal/datasettest"
 	"slipway/internal/study/report"
 )
 
@@ -56,6 +58,39 @@ func TestReport(t *testing.T) {
 	}
 	if text := readFile(t, insights); !bytes.Contains(text, []byte("](./tiny/report.md)")) {
 		t.Errorf("the insights do not link to the report:\n%s", text)
+	}
+}
+
+// A test set that is a folder with both pairs of files is the same to report as to run.
+func TestReportOnAFolderWithBothPairs(t *testing.T) {
+	dir := t.TempDir()
+	both := filepath.Join(dir, "both")
+	if err := os.Mkdir(both, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	set := datasettest.Digits(t, 200)
+	for i, part := range []dataset.Part{dataset.Train, dataset.Test} {
+		for name, content := range map[string]*dataset.IDX{
+			"images-idx3": {Type: dataset.Uint8, Shape: []int{100, 28, 28}, Data: set.Images[i*100*28*28:][:100*28*28]},
+			"labels-idx1": {Type: dataset.Uint8, Shape: []int{100}, Data: set.Labels[i*100:][:100]},
+		} {
+			var out bytes.Buffer
+			if err := dataset.WriteIDX(&out, content); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(both, string(part)+"-"+name+"-ubyte"), out.Bytes(), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	runs, path := filepath.Join(dir, "runs"), filepath.Join(dir, "tiny.yaml")
+	if err := os.WriteFile(path, []byte("test: "+both+"\n"+strings.Replace(tiny, "test_images: 100\n", "", 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"run", "report"} {
+		if code, _, stderr := runExperiment(t, command, "-runs", runs, path); code != cli.ExitOK {
+			t.Fatalf("%s: exit code %d, %s", command, code, stderr)
+		}
 	}
 }
 
