@@ -54,7 +54,8 @@ type Writer struct {
 
 // Create begins an event file in the folder, which is a run's: TensorBoard shows one
 // curve a folder. A run that goes on after so many steps gets another file, and what
-// earlier files have of later steps is no longer shown.
+// earlier files have of later steps is no longer shown: of a run that starts again, after
+// 0 steps, nothing.
 func Create(dir string, steps int) (*Writer, error) {
 	return create(dir, steps, time.Now)
 }
@@ -76,7 +77,7 @@ func create(dir string, steps int, now func() time.Time) (*Writer, error) {
 		event = protowire.AppendTag(event, eventFileVersion, protowire.BytesType)
 		return protowire.AppendString(event, fileVersion)
 	})
-	if err == nil && steps > 0 {
+	if err == nil {
 		err = w.write(steps+1, func(event []byte) []byte {
 			start := protowire.AppendTag(nil, sessionLogStatus, protowire.VarintType)
 			start = protowire.AppendVarint(start, statusStart)

@@ -31,7 +31,8 @@ type point struct {
 }
 
 // golden writes a run that goes on: two epochs, then, after a crash that lost the
-// second's checkpoint, the second and the third.
+// second's checkpoint, the second and the third. Before them the folder has another run
+// of the same name, with more epochs.
 func golden(t *testing.T, dir string) {
 	t.Helper()
 	clock := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
@@ -44,6 +45,7 @@ func golden(t *testing.T, dir string) {
 		done   int
 		epochs []train.Epoch
 	}{
+		{0, []train.Epoch{{Epoch: 1, MeanLoss: 7}, {Epoch: 2, MeanLoss: 7}, {Epoch: 4, MeanLoss: 7, TestAccuracy: &half}}},
 		{0, []train.Epoch{{Epoch: 1, MeanLoss: 1.5, MeanCrossEntropy: 1.25, TrainAccuracy: 0.5, ImagesPerSecond: 1e4}, {Epoch: 2, MeanLoss: 9, TestAccuracy: &quarter}}},
 		{1, []train.Epoch{{Epoch: 2, MeanLoss: 0.75, ValidationLoss: &half, ValidationAccuracy: &quarter, TestAccuracy: &half}, {Epoch: 3, MeanLoss: math.NaN()}}},
 	} {
@@ -68,7 +70,7 @@ func TestFilesAreThoseThatTensorBoardRead(t *testing.T) {
 	dir := t.TempDir()
 	golden(t, dir)
 	files, err := filepath.Glob(filepath.Join(dir, "*tfevents*"))
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) != 3 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	var written []point
