@@ -1,6 +1,7 @@
 // Command study evaluates the exported graph of every finished run of a study on
 // the corruptions of the test set and on unseen data, in onnxruntime, into a CSV: a
-// row a run, data set, corruption and strength. What the CSV has already is kept.
+// row a run, data set, corruption and strength. What the CSV has of the
+// study's runs already is kept.
 //
 //	go run ./scripts/robustness/study -study runs/studies/e1-e2 -o experiments/e1-e2/robustness-runs.csv
 //
@@ -81,7 +82,7 @@ func run(ctx context.Context) error {
 		if err := t.measure(ctx, group, test, sets); err != nil {
 			return err
 		}
-		if err := t.write(*path, results); err != nil {
+		if err := t.write(*path, results, sets); err != nil {
 			return err
 		}
 		fmt.Printf("%d of %d runs are in %s\n", len(results)-len(todo)+begin+len(group), len(results), *path)

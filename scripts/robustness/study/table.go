@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -95,13 +96,17 @@ func keysOf(result study.Result, sets []string) []key {
 	return keys
 }
 
-// has reports whether all of a run's rows are there.
-func (t *table) has(result study.Result, sets []*dataset.Set) bool {
+func namesOf(sets []*dataset.Set) []string {
 	var names []string
 	for _, set := range sets {
 		names = append(names, set.Name)
 	}
-	for _, k := range keysOf(result, names) {
+	return names
+}
+
+// has reports whether all of a run's rows are there.
+func (t *table) has(result study.Result, sets []*dataset.Set) bool {
+	for _, k := range keysOf(result, namesOf(sets)) {
 		if _, ok := t.rows[k]; !ok {
 			return false
 		}
@@ -109,15 +114,29 @@ func (t *table) has(result study.Result, sets []*dataset.Set) bool {
 	return true
 }
 
+// unseen lists the sets asked for, and behind them, by name, others that the table has
+// already.
+func (t *table) unseen(sets []*dataset.Set) []string {
+	names := namesOf(sets)
+	others := make(map[string]bool)
+	for k := range t.rows {
+		if k.data != string(dataset.Test) && !slices.Contains(names, k.data) {
+			others[k.data] = true
+		}
+	}
+	return append(names, slices.Sorted(maps.Keys(others))...)
+}
+
 // write writes the rows of the study's runs, in the order of settings and seeds.
-func (t *table) write(path string, results []study.Result) error {
+func (t *table) write(path string, results []study.Result, sets []*dataset.Set) error {
+	names := t.unseen(sets)
 	return atomicfile.Write(path, func(w io.Writer) error {
 		out := csv.NewWriter(w)
 		if err := out.Write(columns()); err != nil {
 			return err
 		}
 		for _, result := range results {
-			for _, k := range keysOf(result, dataset.UnseenNames()) {
+			for _, k := range keysOf(result, names) {
 				if row, ok := t.rows[k]; ok {
 					if err := out.Write(row.text); err != nil {
 						return err

@@ -14,18 +14,19 @@ import (
 
 func TestTableGoesOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.csv")
-	fashion, err := dataset.NewSet(dataset.Fashion, []uint8{1}, []uint8{0}, 1, 1, 1, 1)
+	// Any set may be named, not only those that can be fetched.
+	mine, err := dataset.NewSet("mine", []uint8{1}, []uint8{0}, 1, 1, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sets := []*dataset.Set{fashion}
+	sets := []*dataset.Set{mine}
 	results := []study.Result{{ID: "aa", Study: "e1-e2", Setting: "E1", Seed: 3}, {ID: "bb", Study: "e1-e2", Setting: "E2"}}
 	table, err := readTable(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill := func(result study.Result) {
-		for _, k := range keysOf(result, []string{dataset.Fashion}) {
+		for _, k := range keysOf(result, []string{"mine"}) {
 			table.add(result, k.data, k.corruption, k.strength, infer.Confidence{Accuracy: 0.25, Mean: 0.5})
 		}
 	}
@@ -33,7 +34,7 @@ func TestTableGoesOn(t *testing.T) {
 	if table.has(results[0], sets) || !table.has(results[1], sets) {
 		t.Error("one run of two is there")
 	}
-	if err := table.write(path, results); err != nil {
+	if err := table.write(path, results, sets); err != nil {
 		t.Fatal(err)
 	}
 	if table, err = readTable(path); err != nil {
@@ -43,7 +44,7 @@ func TestTableGoesOn(t *testing.T) {
 		t.Error("what was written is not what is read, or another run is taken for it")
 	}
 	fill(results[0])
-	if err := table.write(path, results); err != nil {
+	if err := table.write(path, results, sets); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
@@ -54,6 +55,13 @@ func TestTableGoesOn(t *testing.T) {
 	each := 1 + len(corrupt.Names())*corrupt.Strengths + 1
 	if len(lines) != 1+2*each || lines[2] != "e1-e2,E1,3,t10k,gaussian-noise,1,0.25,0.5,0,0,aa" || !strings.HasSuffix(lines[1+each], ",bb") {
 		t.Errorf("%d lines: %q, %q", len(lines), lines[2], lines[1+each])
+	}
+	// What was measured on other data before is kept.
+	if err := table.write(path, results, nil); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(path); err != nil || string(again) != string(data) {
+		t.Errorf("without the set the file has %d bytes, not %d (%v)", len(again), len(data), err)
 	}
 	row, ok := table.find(results[0], "t10k", "thin", 5)
 	if !ok || row.accuracy != 0.25 {
