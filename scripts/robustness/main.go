@@ -18,9 +18,15 @@ import (
 // thick nor thin.
 const sheetImage = 18
 
+// errUsage is of a wrong command line, which the exit status tells from a failure.
+var errUsage = errors.New("-csv, -o and -sheet are needed, and nothing else")
+
 func main() {
 	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "robustness:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
@@ -31,7 +37,7 @@ func run(ctx context.Context) error {
 	sheet := flag.String("sheet", "", "PNG `file` of the contact sheet to write")
 	flag.Parse()
 	if *measured == "" || *report == "" || *sheet == "" || flag.NArg() > 0 {
-		return errors.New("-csv, -o and -sheet are needed, and nothing else")
+		return errUsage
 	}
 	f, err := os.Open(*measured)
 	if err != nil {

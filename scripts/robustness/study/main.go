@@ -29,11 +29,17 @@ import (
 // damaged set is made once for all of them. The CSV is written after each group.
 const together = 5
 
+// errUsage is of a wrong command line, which the exit status tells from a failure.
+var errUsage = errors.New("-study and -o are needed, and -unseen is possible")
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "robustness study:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
@@ -44,7 +50,7 @@ func run(ctx context.Context) error {
 	unseen := flag.String("unseen", "optdigits,fashion", "`SET,…`: data that the runs never saw; empty for none")
 	flag.Parse()
 	if *dir == "" || *path == "" || flag.NArg() > 0 {
-		return errors.New("-study and -o are needed, and -unseen is possible")
+		return errUsage
 	}
 	results, err := study.Read(*dir)
 	if err != nil {
