@@ -59,7 +59,17 @@ func parseReport(args []string, to console) (*reportOptions, error) {
 	case len(studies) > 1 && o.output != "":
 		return nil, errors.New("-o names the folder of one report; give one study")
 	}
+	for _, name := range studies {
+		if given := cli.Given(flags); isFolder(name) && (given["quick"] || given["runs"]) {
+			return nil, fmt.Errorf("%s is a folder of runs itself: -quick and -runs say where those of a study's FILE lie", name)
+		}
+	}
 	return o, nil
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // reportStudies is the subcommand report.
@@ -112,7 +122,7 @@ func (o *reportOptions) reportStudy(ctx context.Context, name string, to console
 // place returns the folder of the study's runs, that of its report, and its test set.
 func (o *reportOptions) place(name string) (dir, output, test string, err error) {
 	output, test = o.output, o.test
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
+	if isFolder(name) {
 		if output == "" {
 			output = filepath.Join(name, "report")
 		}

@@ -104,6 +104,7 @@ func readFile(t *testing.T, path string) []byte {
 }
 
 func TestReportUsage(t *testing.T) {
+	folder := t.TempDir()
 	for _, c := range []struct {
 		args []string
 		code int
@@ -111,6 +112,8 @@ func TestReportUsage(t *testing.T) {
 	}{
 		{[]string{"report"}, cli.ExitUsage, "a study is missing"},
 		{[]string{"report", "-o", "x", "a", "b"}, cli.ExitUsage, "give one study"},
+		{[]string{"report", "-quick", folder}, cli.ExitUsage, folder + " is a folder"},
+		{[]string{"report", "-runs", "runs", "a.yaml", folder}, cli.ExitUsage, "-runs"},
 		{[]string{"report", "-unsene", "x", "a"}, cli.ExitUsage, "did you mean -unseen"},
 		{[]string{"report", "-h"}, cli.ExitOK, "report.html"},
 		{[]string{"report", "none.yaml"}, cli.ExitFailure, "none.yaml"},
