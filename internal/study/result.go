@@ -51,7 +51,7 @@ type Result struct {
 	TrainSeconds float64 `json:"train_seconds"`
 	// TrainAccuracy and TestAccuracy (0…1), TrainLoss and TestLoss (the mean
 	// cross-entropy, without penalties) are those of the final weights, with
-	// dropout off, over all training images and over the test set. A loss that is
+	// dropout off, over the images trained on and over the test set. A loss that is
 	// no number, as of a run that diverged, is NaN, and null in JSON.
 	TrainAccuracy float64 `json:"train_accuracy"`
 	TrainLoss     float64 `json:"train_loss"`

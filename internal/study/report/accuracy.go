@@ -58,7 +58,7 @@ func (s *Study) addAccuracy(d *document) error {
 	if err != nil {
 		return err
 	}
-	d.say(fmt.Sprintf("An interval over seeds says what other seeds would give on these %d images. That the images are a sample too is another matter: the best single run, %s of %s (seed %d), has a Wilson interval of %.2f … %.2f %%.",
+	d.say(fmt.Sprintf("An interval over seeds says what other seeds would give on these %d images. That the images are a sample too is another matter: the best single run, %s of %s (seed %d), has a Wilson interval of %.2f … %.2f %%, which lies too high, as the run was picked for being the best on them.",
 		s.Test.Len(), percent(best.TestAccuracy), best.Setting, best.Seed, 100*wilson.Low, 100*wilson.High))
 	return nil
 }
@@ -114,7 +114,7 @@ func (s *Study) addGap(d *document) error {
 		return err
 	}
 	d.add(figure{name: "gap", svg: svg, data: table,
-		caption: "Accuracy on all training images less that on the test images, both with the final weights and dropout off: each run (blue), mean and 95 % interval (orange)."})
+		caption: "Accuracy on the images trained on less that on the test images, both with the final weights and dropout off: each run (blue), mean and 95 % interval (orange)."})
 	return nil
 }
 

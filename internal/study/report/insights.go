@@ -22,9 +22,9 @@ type committed struct {
 	hasComparisons, hasRobustness, hasUnseen bool
 }
 
-// Insights reads the reports in the folder of the studies and says, in Markdown, what
-// what was asked, what was found, and what became of the notebook's claims. histories is the
-// folder with E2's histories of one seed in PyTorch and in Slipway, docs/e2. link is the
+// Insights reads the reports in the folder of the studies and says, in Markdown, what was
+// asked, what was found, and what became of the notebook's claims. histories is the folder
+// with E2's histories of one seed in PyTorch and in Slipway, docs/e2. link is the
 // path from the document to the folder of the studies.
 func Insights(folder, histories, link string) ([]byte, error) {
 	studies, err := readCommitted(folder)

@@ -53,7 +53,11 @@ func (s *Study) extent() string {
 	}
 	text := fmt.Sprintf("%s, %s, %s, tested on %s.", count(len(s.Settings), "setting"), count(len(seeds), "seed"), count(runs, "finished run"), count(s.Test.Len(), "image"))
 	if failed > 0 {
-		text += fmt.Sprintf(" %s more diverged or were pruned and are in no mean.", count(failed, "run"))
+		was := "were"
+		if failed == 1 {
+			was = "was"
+		}
+		text += fmt.Sprintf(" Beside them %s diverged or %s pruned, in no mean.", count(failed, "run"), was)
 	}
 	if s.Missing > 0 {
 		text += fmt.Sprintf(" The study is not finished: of the %d runs of its plan %d are missing.", s.Plan.Size(), s.Missing)

@@ -380,7 +380,7 @@ func checkLoadErrors(t *testing.T, dir string, test *dataset.Set) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(files[MarkdownFile]); !strings.Contains(text, "1 run more diverged or were pruned") {
+	if text := string(files[MarkdownFile]); !strings.Contains(text, "Beside them 1 run diverged or was pruned, in no mean.") {
 		t.Error("the report does not say that a run diverged")
 	}
 	empty := t.TempDir()
