@@ -2,9 +2,11 @@
 // difference, intervals of a figure, and how well scores are calibrated.
 //
 // All functions are pure: what draws random numbers takes a seed, and the same
-// seed gives the same answer. Distributions are Gonum's. Every function is checked
-// against SciPy or statsmodels on the same numbers (testdata/golden.json, made by
-// scripts/golden/make-golden statistics).
+// seed gives the same answer. Distributions are Gonum's. Tests, Holm's correction, the
+// bootstrap of one sample, intervals of shares and of one more value, and calibration are
+// checked against SciPy or statsmodels on the same numbers (testdata/golden.json, made by
+// scripts/golden/make-golden statistics). Quantile, MeanInterval and CrossedBootstrap are
+// checked by cases whose answer is known.
 package statistics
 
 import (
