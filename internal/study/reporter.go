@@ -21,8 +21,11 @@ type Reporter struct {
 	runs     []Run
 	total    int // that there will be
 	finished map[int]Result
-	active   map[int]*activity
-	order    []int // of the active runs, as they began
+	// found counts the finished runs that were there before.
+	found     int
+	foundSaid bool
+	active    map[int]*activity
+	order     []int // of the active runs, as they began
 	// worked is the time since the first run began; epochs counts those done since.
 	began  time.Time
 	epochs float64
@@ -46,16 +49,27 @@ func NewReporter(out io.Writer, terminal bool, height, width int) *Reporter {
 
 // Planned implements Progress.
 func (r *Reporter) Planned(runs []Run, finished map[int]Result, total int) {
-	if len(finished) > len(r.finished) {
-		r.line("%d of %d runs are finished already", len(finished), total)
-	}
+	r.found += len(finished) - len(r.finished)
 	r.runs, r.finished, r.total = runs, finished, total
+	if len(runs) == total && r.began.IsZero() {
+		r.sayFound()
+	}
+}
+
+// sayFound says how many runs were finished before, once: when all are planned, or at
+// the first run that begins.
+func (r *Reporter) sayFound() {
+	if r.found > 0 && !r.foundSaid {
+		r.line("%d of %d runs are finished already", r.found, r.total)
+		r.foundSaid = true
+	}
 }
 
 // Began implements Progress.
 func (r *Reporter) Began(index, done int) {
 	if r.began.IsZero() {
 		r.began = r.now()
+		r.sayFound()
 	}
 	r.active[index] = &activity{epochs: done}
 	r.order = append(r.order, index)
