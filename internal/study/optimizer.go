@@ -123,8 +123,8 @@ func (o *optimizer) trials() ([]goptuna.FrozenTrial, error) {
 }
 
 // again takes up a trial that was proposed before.
-func (o *optimizer) again(known goptuna.FrozenTrial) (*trial, error) {
-	return &trial{handle: goptuna.Trial{Study: o.study, ID: known.ID}, number: known.Number}, nil
+func (o *optimizer) again(known goptuna.FrozenTrial) *trial {
+	return &trial{handle: goptuna.Trial{Study: o.study, ID: known.ID}, number: known.Number}
 }
 
 // ask makes a new trial. Its values are drawn by values.

@@ -118,11 +118,8 @@ func (e *execution) search(ctx context.Context) error {
 		for number := first; number < min(first+s.Together, s.Trials); number++ {
 			var t *trial
 			if number < len(known) {
-				t, err = optimizer.again(known[number])
-			} else {
-				t, err = optimizer.ask(number)
-			}
-			if err != nil {
+				t = optimizer.again(known[number])
+			} else if t, err = optimizer.ask(number); err != nil {
 				return err
 			}
 			if err := e.addTrial(t, optimizer); err != nil {

@@ -25,12 +25,7 @@ func (s *Study) addAccuracy(d *document) error {
 			rows[i].interval = &[2]float64{100 * spread.interval.Low, 100 * spread.interval.High}
 		}
 		for _, run := range setting.Runs {
-			right := 0
-			for _, correct := range run.Correct {
-				if correct {
-					right++
-				}
-			}
+			right := rightOf(run)
 			wilson, err := statistics.Wilson(right, len(run.Correct), level)
 			if err != nil {
 				return err

@@ -157,13 +157,7 @@ func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 		return run, fmt.Errorf("run %s: %w", result.Dir, err)
 	}
 	run.Correct = run.Scores.Correct()
-	right := 0
-	for _, correct := range run.Correct {
-		if correct {
-			right++
-		}
-	}
-	if accuracy := float64(right) / float64(images); math.Abs(accuracy-result.TestAccuracy) > 1e-9 {
+	if accuracy := float64(rightOf(run)) / float64(images); math.Abs(accuracy-result.TestAccuracy) > 1e-9 {
 		return run, fmt.Errorf("run %s says that its test accuracy is %v, its answers on the first %d images of %s give %v; name the study's test set with -test",
 			result.Dir, result.TestAccuracy, images, test.Name, accuracy)
 	}

@@ -3,7 +3,6 @@ package report
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -11,7 +10,7 @@ import (
 	"slipway/internal/statistics"
 )
 
-// RobustnessFile has the accuracy on corrupted images.
+// robustnessName names the figure of the accuracy on corrupted images, and its data.
 const robustnessName = "robustness"
 
 func (s *Study) addRobustness(d *document) error {
@@ -30,7 +29,7 @@ func (s *Study) addRobustness(d *document) error {
 	var legend plot.Legend
 	lowest := 1.0
 	for _, name := range names {
-		p := newPlot(strings.ReplaceAll(name, "_", " "), "strength", "accuracy (%)")
+		p := newPlot(name, "strength", "accuracy (%)")
 		p.X.Tick.Marker = wholeTicks{}
 		var all []series
 		for _, setting := range settings {
