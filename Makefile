@@ -144,7 +144,7 @@ gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
 		go test -tags gpu ./internal/cuda/... && go test -tags gpu ./cmd/train -run CUDA
 
-gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (0.9 GB to download) and look every entry point up
+gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (1.0 GB to download) and look every entry point up
 	@scripts/setup-cuda --libraries
 	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
 		go test -count=1 -tags gpu ./internal/cuda -run 'Real|Handles|PTX' -v

@@ -44,7 +44,7 @@ func (i *Inspection) look() *MissingError {
 	}
 	path, reason := libraryCUDNN.load()
 	if path == "" {
-		return missing(PieceCUDNN, reason, fmt.Sprintf(libraryRemedy, "cuDNN 9", "SLIPWAY_CUDNN"))
+		return missing(PieceCUDNN, reason, fmt.Sprintf(libraryRemedy, "cuDNN 9 (and zlib, libz.so.1, which it needs)", "SLIPWAY_CUDNN"))
 	}
 	i.CUDNN = fmt.Sprintf("%s (%s)", dnnVersion(), path)
 	if path, reason = libraryCUBLAS.load(); path == "" {
