@@ -71,7 +71,7 @@ func (g *gpu) start() error {
 	}
 	if err := g.loadKernels(); err != nil {
 		return &MissingError{Piece: PieceKernels, Reason: err.Error(),
-			Remedy: "the GPU must be of compute capability 7.5 or newer, and the driver of CUDA 11 or newer"}
+			Remedy: fmt.Sprintf("the GPU must be of compute capability 7.5 or newer, and the driver of CUDA %d or newer", release())}
 	}
 	if err := guarded(func() error { g.dnn = cudnn.NewContext(); return nil }); err != nil {
 		return fmt.Errorf("cudnnCreate: %w; cuDNN needs a driver as new as its own release", err)

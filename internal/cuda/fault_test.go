@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -147,6 +148,42 @@ func TestFaultsWhileOpening(t *testing.T) {
 				t.Errorf("%v, want the piece %s", err, test.piece)
 			}
 			checkSimulator(t)
+		})
+	}
+}
+
+// A driver or a library of an older CUDA release is a piece that is missing: the error
+// has both releases, and what to install.
+func TestOtherReleasesAreMissingPieces(t *testing.T) {
+	needSimulator(t)
+	built := 1000 * release()
+	for _, test := range []struct {
+		name  string
+		set   func()
+		piece Piece
+		want  string
+	}{
+		{"the driver", func() { simulated.Driver(built - 910) }, PieceDriver,
+			fmt.Sprintf("it serves CUDA %d.9, this build needs CUDA %d; install a newer NVIDIA driver", release()-1, release())},
+		{"a newer driver", func() { simulated.Driver(built + 1000) }, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			simulated.Reset()
+			defer simulated.Reset()
+			test.set()
+			found := Inspect().Missing
+			if test.piece == "" {
+				if found != nil {
+					t.Errorf("%v, want nothing to be missing", found)
+				}
+				return
+			}
+			if found == nil || found.Piece != test.piece || !strings.Contains(found.Error(), test.want) {
+				t.Errorf("%v, want the piece %s and %q", found, test.piece, test.want)
+			}
+			if _, err := Open(); err == nil {
+				t.Error("it opened")
+			}
 		})
 	}
 }

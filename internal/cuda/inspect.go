@@ -16,6 +16,16 @@ const (
 	withoutRemedy = "; -device cpu trains without"
 )
 
+// newerDriverRemedy names the oldest driver of the CUDA release built for, where it is
+// one of those that the build is known with.
+func newerDriverRemedy() string {
+	oldest, known := map[int]int{12: 525, 13: 580}[release()]
+	if !known {
+		return "install a newer NVIDIA driver"
+	}
+	return fmt.Sprintf("install a newer NVIDIA driver (%d or newer for CUDA %d)", oldest, release())
+}
+
 func inspect() Inspection {
 	i := Inspection{Built: true}
 	i.Missing = i.look()
@@ -30,12 +40,16 @@ func (i *Inspection) look() *MissingError {
 	if path, reason := libraryDriver.load(); path == "" {
 		return missing(PieceDriver, reason, driverRemedy)
 	}
+	version := cu.Version()
+	i.Driver = fmt.Sprintf("%d.%d", version/1000, version%1000/10)
+	// The libraries of a release need a driver of that release, of any minor version.
+	if version/1000 < release() {
+		return missing(PieceDriver, fmt.Sprintf("it serves CUDA %s, this build needs CUDA %d", i.Driver, release()), newerDriverRemedy())
+	}
 	// A driver without a GPU, or behind one that does not answer, fails here.
 	if err := initialise(); err != nil {
 		return missing(PieceDevice, err.Error(), deviceRemedy)
 	}
-	version := cu.Version()
-	i.Driver = fmt.Sprintf("%d.%d", version/1000, version%1000/10)
 	if err := i.devices(); err != nil {
 		return missing(PieceDevice, err.Error(), deviceRemedy)
 	}

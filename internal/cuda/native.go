@@ -218,6 +218,9 @@ func (l library) load() (path, reason string) {
 	return C.GoString(file), ""
 }
 
+// release is the CUDA release whose headers this program was built with: 13.
+func release() int { return C.CUDA_VERSION / 1000 }
+
 // initialise starts the driver.
 func initialise() error { return driverCall("cuInit", C.cuda_shim_init()) }
 

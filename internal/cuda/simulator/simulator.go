@@ -13,6 +13,7 @@ package simulator
 //
 // static void call_void(void *f) { ((void (*)(void))f)(); }
 // static void call_fill(void *f, unsigned pattern) { ((void (*)(unsigned))f)(pattern); }
+// static void call_version(void *f, int version) { ((void (*)(int))f)(version); }
 // static void call_memory(void *f, size_t bytes) { ((void (*)(size_t))f)(bytes); }
 // static void call_fail(void *f, const char *call, long after, int code, int loss) { ((void (*)(const char *, long, int, int))f)(call, after, code, loss); }
 // static long call_calls(void *f, const char *call) { return ((long (*)(const char *))f)(call); }
@@ -58,8 +59,8 @@ func (s *Simulator) function(name string) unsafe.Pointer {
 	return C.dlsym(s.handle, text)
 }
 
-// Reset forgets calls, violations, faults and the loss of the device; what is live
-// stays.
+// Reset forgets calls, violations, faults, the loss of the device and other versions;
+// what is live stays.
 func (s *Simulator) Reset() { C.call_void(s.function("simulator_reset")) }
 
 // Fill chooses the pattern of memory that is allocated from now on.
@@ -70,6 +71,11 @@ func (s *Simulator) Fill(pattern uint32) {
 // Memory sets the size of the device's memory.
 func (s *Simulator) Memory(bytes int64) {
 	C.call_memory(s.function("simulator_memory"), C.size_t(bytes))
+}
+
+// Driver sets the CUDA release that the driver serves: 12090 is 12.9.
+func (s *Simulator) Driver(version int) {
+	C.call_version(s.function("simulator_driver"), C.int(version))
 }
 
 // Fail has the call of that name fail with the code the after-th time from now on, 1

@@ -110,7 +110,7 @@ CUresult cuInit(unsigned flags) {
     return flags ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 CUresult cuDriverGetVersion(int *version) {
-    *version = CUDA_VERSION;
+    *version = state().driver_version;
     return CUDA_SUCCESS;
 }
 CUresult cuGetErrorName(CUresult error, const char **name) {
@@ -369,9 +369,11 @@ void simulator_reset(void) {
     s.violations.clear();
     s.fault_call.clear();
     s.lost = 0;
+    s.driver_version = CUDA_VERSION;
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }
+void simulator_driver(int version) { state().driver_version = version; }
 void simulator_fail(const char *call, long after, int code, int loses_device) {
     State &s = state();
     s.fault_call = call;

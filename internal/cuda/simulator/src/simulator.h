@@ -26,6 +26,7 @@ struct State {
     std::map<CUdeviceptr, Allocation> live;
     size_t live_bytes = 0, memory = 8ul << 30;
     unsigned fill = 0xffffffffu;
+    int driver_version = CUDA_VERSION; /* what the driver serves */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
     std::string violations;
