@@ -165,6 +165,10 @@ func TestOtherReleasesAreMissingPieces(t *testing.T) {
 	}{
 		{"the driver", func() { simulated.Driver(built - 910) }, PieceDriver,
 			fmt.Sprintf("it serves CUDA %d.9, this build needs CUDA %d; install a newer NVIDIA driver", release()-1, release())},
+		{"cuDNN", func() { simulated.CUDNN(built - 910) }, PieceCUDNN,
+			fmt.Sprintf(") is built with CUDA %d, this build needs CUDA %d; install cuDNN 9 for CUDA %d", release()-1, release(), release())},
+		{"cuDNN of a newer release", func() { simulated.CUDNN(built + 1000) }, PieceCUDNN, fmt.Sprintf("is built with CUDA %d", release()+1)},
+		{"cuDNN of another minor release", func() { simulated.CUDNN(built + 10) }, "", ""},
 		{"a newer driver", func() { simulated.Driver(built + 1000) }, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -56,11 +56,16 @@ func (i *Inspection) look() *MissingError {
 	if len(i.Devices) == 0 {
 		return missing(PieceDevice, "the driver sees no GPU", deviceRemedy)
 	}
+	dnnRemedy := fmt.Sprintf(libraryRemedy, fmt.Sprintf("cuDNN 9 for CUDA %d (and zlib, libz.so.1, which it needs)", release()), "SLIPWAY_CUDNN")
 	path, reason := libraryCUDNN.load()
 	if path == "" {
-		return missing(PieceCUDNN, reason, fmt.Sprintf(libraryRemedy, "cuDNN 9 (and zlib, libz.so.1, which it needs)", "SLIPWAY_CUDNN"))
+		return missing(PieceCUDNN, reason, dnnRemedy)
 	}
 	i.CUDNN = fmt.Sprintf("%s (%s)", dnnVersion(), path)
+	// The file has one name in all releases; inside, it loads the cuBLAS of its own.
+	if dnnRelease() != release() {
+		return missing(PieceCUDNN, fmt.Sprintf("%s is built with CUDA %d, this build needs CUDA %d", i.CUDNN, dnnRelease(), release()), dnnRemedy)
+	}
 	if path, reason = libraryCUBLAS.load(); path == "" {
 		return missing(PieceCUBLAS, reason, fmt.Sprintf(libraryRemedy, "cuBLAS", "SLIPWAY_CUBLAS"))
 	}

@@ -33,6 +33,7 @@ const char *slipway_driver_error(int result) {
 
 const char *slipway_dnn_error(int status) { return cudnnGetErrorString(status); }
 int slipway_dnn_version(void) { return (int)cudnnGetVersion(); }
+int slipway_dnn_runtime(void) { return (int)cudnnGetCudartVersion(); }
 int slipway_dnn_set_stream(void *handle, CUstream stream) { return cudnnSetStream(handle, (cudaStream_t)stream); }
 
 int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes) {

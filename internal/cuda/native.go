@@ -150,6 +150,9 @@ func dnnVersion() string {
 	return fmt.Sprintf("%d.%d.%d", version/10000, version/100%100, version%100)
 }
 
+// dnnRelease is the CUDA release that the loaded cuDNN is built with.
+func dnnRelease() int { return int(C.slipway_dnn_runtime()) / 1000 } // 13000 is 13.0
+
 func blasVersion(blas *cublas.Standard) (string, error) {
 	var version C.int // 130001 is 13.0.1
 	if err := blasCall("cublasGetVersion", C.slipway_blas_version(blasHandle(blas), &version)); err != nil {

@@ -18,6 +18,7 @@ int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream);
 const char *slipway_driver_error(int result);
 const char *slipway_dnn_error(int status);
 int slipway_dnn_version(void);
+int slipway_dnn_runtime(void);
 int slipway_dnn_set_stream(void *handle, CUstream stream);
 int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolution, void *y, int algorithm, size_t *bytes);
 int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes);

@@ -69,6 +69,9 @@ func TestRealLibrariesHaveEverySymbol(t *testing.T) {
 			t.Errorf("library %d: only %d entry points", l, found[l])
 		}
 	}
+	if dnnRelease() != release() {
+		t.Errorf("cuDNN is built with CUDA %d, want %d", dnnRelease(), release())
+	}
 	t.Logf("%d entry points of the driver were not looked for: there is none", driver)
 }
 

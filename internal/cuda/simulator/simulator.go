@@ -78,6 +78,11 @@ func (s *Simulator) Driver(version int) {
 	C.call_version(s.function("simulator_driver"), C.int(version))
 }
 
+// CUDNN sets the CUDA release that cuDNN is built with.
+func (s *Simulator) CUDNN(version int) {
+	C.call_version(s.function("simulator_cudnn"), C.int(version))
+}
+
 // Fail has the call of that name fail with the code the after-th time from now on, 1
 // being the next. A kernel's launch is "cuLaunchKernel NAME" or any "cuLaunchKernel",
 // and its run, whose failure shows at a later call, "running NAME".

@@ -184,6 +184,8 @@ static bool is_max(cudnnPoolingStruct p) { return p.mode == CUDNN_POOLING_MAX ||
 extern "C" {
 
 size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
+/* "the CUDA Toolkit version that the currently used cuDNN library has been compiled against" */
+size_t cudnnGetCudartVersion(void) { return state().cudnn_release; }
 const char *cudnnGetErrorString(cudnnStatus_t status) {
     switch ((int)status) {
     case CUDNN_STATUS_SUCCESS: return "CUDNN_STATUS_SUCCESS";

@@ -369,11 +369,12 @@ void simulator_reset(void) {
     s.violations.clear();
     s.fault_call.clear();
     s.lost = 0;
-    s.driver_version = CUDA_VERSION;
+    s.driver_version = s.cudnn_release = CUDA_VERSION;
 }
 void simulator_fill(unsigned pattern) { state().fill = pattern; }
 void simulator_memory(size_t bytes) { state().memory = bytes; }
 void simulator_driver(int version) { state().driver_version = version; }
+void simulator_cudnn(int release) { state().cudnn_release = release; }
 void simulator_fail(const char *call, long after, int code, int loses_device) {
     State &s = state();
     s.fault_call = call;

@@ -27,6 +27,7 @@ struct State {
     size_t live_bytes = 0, memory = 8ul << 30;
     unsigned fill = 0xffffffffu;
     int driver_version = CUDA_VERSION; /* what the driver serves */
+    int cudnn_release = CUDA_VERSION;  /* what cuDNN is built with */
     std::map<std::string, long> calls;   /* by name */
     std::map<std::string, long> objects; /* live ones, by kind */
     std::string violations;
