@@ -40,8 +40,9 @@ func (b *bundle) run(ctx context.Context, limit time.Duration, name string, argu
 	process.WaitDelay = 5 * time.Second
 	process.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(b.scratch, "cache"), "HOME="+b.scratch)
 	if len(b.libraries) > 0 {
-		path := strings.Join(append(b.libraries, os.Getenv("LD_LIBRARY_PATH")), string(os.PathListSeparator))
-		process.Env = append(process.Env, "LD_LIBRARY_PATH="+strings.TrimSuffix(path, ":"))
+		// What the caller chose comes first.
+		path := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), b.libraries...)
+		process.Env = append(process.Env, "LD_LIBRARY_PATH="+strings.Join(path, string(os.PathListSeparator)))
 	}
 	var text bytes.Buffer
 	process.Stdout, process.Stderr = &text, &text
@@ -55,23 +56,35 @@ func (b *bundle) run(ctx context.Context, limit time.Duration, name string, argu
 }
 
 // findLibraries looks for the folders in which Python packages keep NVIDIA's
-// libraries; the loader does not look there by itself.
+// libraries; the loader does not look there by itself. A cuDNN for another CUDA release
+// has the same name: it is told by the cuBLAS beside it.
 func (b *bundle) findLibraries(ctx context.Context) {
 	found := b.run(ctx, time.Minute, "python3", "-c", "import sys; print('\\n'.join(sys.path))")
 	if found.err != nil {
 		return
 	}
 	for line := range strings.Lines(found.text) {
-		for _, pattern := range []string{"libcudnn.so.9", "libcublas.so.13"} {
-			matches, err := filepath.Glob(filepath.Join(strings.TrimSpace(line), "nvidia", "*", "lib", pattern))
-			if err != nil {
-				continue
-			}
-			for _, match := range matches {
-				b.libraries = append(b.libraries, filepath.Dir(match))
-			}
+		line = strings.TrimSpace(line)
+		if len(packaged(line, "libcublasLt.so.13")) == 0 {
+			continue
+		}
+		for _, file := range []string{"libcudnn.so.9", "libcublas.so.13"} {
+			b.libraries = append(b.libraries, packaged(line, file)...)
 		}
 	}
+}
+
+// packaged lists the folders of NVIDIA's packages, in a folder of Python packages, that
+// have the library.
+func packaged(folder, file string) (folders []string) {
+	matches, err := filepath.Glob(filepath.Join(folder, "nvidia", "*", "lib", file))
+	if err != nil {
+		return nil
+	}
+	for _, match := range matches {
+		folders = append(folders, filepath.Dir(match))
+	}
+	return folders
 }
 
 // has reports whether the system has the program.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fakeBundle is a bundle whose programs are shell scripts that print what the real
@@ -121,6 +122,32 @@ func TestFailuresAreVerdicts(t *testing.T) {
 		"| time of a step | FAILED |", "| PyTorch's step of E1 | not measured | not measured: no PyTorch with CUDA |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// Libraries of a Python environment are taken where they are of CUDA 13, behind those
+// that the caller chose.
+func TestLibrariesAreThoseOfTheRelease(t *testing.T) {
+	older, newer := t.TempDir(), t.TempDir()
+	for _, file := range []string{older + "/nvidia/cudnn/lib/libcudnn.so.9", older + "/nvidia/cublas/lib/libcublasLt.so.12",
+		newer + "/nvidia/cudnn/lib/libcudnn.so.9", newer + "/nvidia/cu13/lib/libcublas.so.13", newer + "/nvidia/cu13/lib/libcublasLt.so.13"} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder := fakeBundle(t, map[string]string{"doctor": `echo "$LD_LIBRARY_PATH"`},
+		map[string]string{"python3": `printf '%s\n' ` + older + " " + newer})
+	b := &bundle{folder: folder, scratch: t.TempDir()}
+	b.findLibraries(t.Context())
+	found := newer + "/nvidia/cudnn/lib:" + newer + "/nvidia/cu13/lib"
+	for own, want := range map[string]string{"": found, "/own": "/own:" + found} {
+		t.Setenv("LD_LIBRARY_PATH", own)
+		if got := strings.TrimSpace(b.run(t.Context(), time.Minute, "bin/doctor").text); got != want {
+			t.Errorf("with LD_LIBRARY_PATH %q the programs have %q, want %q", own, got, want)
 		}
 	}
 }
