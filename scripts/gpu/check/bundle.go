@@ -39,6 +39,10 @@ func (b *bundle) run(ctx context.Context, limit time.Duration, name string, argu
 	process.Dir = b.scratch
 	process.WaitDelay = 5 * time.Second
 	process.Env = append(os.Environ(), "XDG_CACHE_HOME="+filepath.Join(b.scratch, "cache"), "HOME="+b.scratch)
+	// Python looks for the packages that a user installed below the home.
+	if home, err := os.UserHomeDir(); err == nil && os.Getenv("PYTHONUSERBASE") == "" {
+		process.Env = append(process.Env, "PYTHONUSERBASE="+filepath.Join(home, ".local"))
+	}
 	if len(b.libraries) > 0 {
 		// What the caller chose comes first.
 		path := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), b.libraries...)

@@ -151,3 +151,17 @@ func TestLibrariesAreThoseOfTheRelease(t *testing.T) {
 		}
 	}
 }
+
+// The programs write into the scratch folder as their home, and Python still finds the
+// caller's own packages.
+func TestPythonFindsTheCallersPackages(t *testing.T) {
+	folder := fakeBundle(t, nil, map[string]string{"python3": `echo "$HOME $PYTHONUSERBASE"`})
+	b := &bundle{folder: folder, scratch: t.TempDir()}
+	t.Setenv("HOME", "/home/caller")
+	for own, want := range map[string]string{"": "/home/caller/.local", "/packages": "/packages"} {
+		t.Setenv("PYTHONUSERBASE", own)
+		if got := strings.TrimSpace(b.run(t.Context(), time.Minute, "python3").text); got != b.scratch+" "+want {
+			t.Errorf("with PYTHONUSERBASE %q Python has %q, want %q and %q", own, got, b.scratch, want)
+		}
+	}
+}
