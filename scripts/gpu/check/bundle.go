@@ -23,7 +23,10 @@ type bundle struct {
 
 // output is what a program printed, and how it ended.
 type output struct {
-	text    string
+	// answer is its standard output, which is read; text has its standard error
+	// behind that, in which libraries warn.
+	answer, text string
+
 	seconds float64
 	err     error
 }
@@ -48,15 +51,15 @@ func (b *bundle) run(ctx context.Context, limit time.Duration, name string, argu
 		path := append(filepath.SplitList(os.Getenv("LD_LIBRARY_PATH")), b.libraries...)
 		process.Env = append(process.Env, "LD_LIBRARY_PATH="+strings.Join(path, string(os.PathListSeparator)))
 	}
-	var text bytes.Buffer
-	process.Stdout, process.Stderr = &text, &text
+	var answer, warnings bytes.Buffer
+	process.Stdout, process.Stderr = &answer, &warnings
 	fmt.Println("running", strings.Join(append([]string{filepath.Base(name)}, arguments...), " "))
 	began := time.Now()
 	err := process.Run()
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("stopped after %v: %w", limit, ctx.Err())
 	}
-	return output{text.String(), time.Since(began).Seconds(), err}
+	return output{answer.String(), answer.String() + warnings.String(), time.Since(began).Seconds(), err}
 }
 
 // findLibraries looks for the folders in which Python packages keep NVIDIA's
@@ -67,7 +70,7 @@ func (b *bundle) findLibraries(ctx context.Context) {
 	if found.err != nil {
 		return
 	}
-	for line := range strings.Lines(found.text) {
+	for line := range strings.Lines(found.answer) {
 		line = strings.TrimSpace(line)
 		if len(packaged(line, "libcublasLt.so.13")) == 0 {
 			continue

@@ -75,16 +75,25 @@ echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":
 
 // On a GPU every row has its figures, read from what the programs print.
 func TestWithAGPUEveryRowHasFigures(t *testing.T) {
+	onnxruntime := t.TempDir()
+	for _, file := range []string{"libonnxruntime_providers_cuda.so", "libonnxruntime.so.1.31.1"} {
+		if err := os.MkdirAll(onnxruntime+"/capi", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(onnxruntime, "capi", file), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	folder := fakeBundle(t, map[string]string{
-		"doctor": `echo '{"ok":true,"checks":[{"name":"CUDA training","state":"ok","found":"driver of CUDA 13.0; cuda:0 NVIDIA X"}]}'`,
+		"doctor": `echo warning >&2; echo '{"ok":true,"checks":[{"name":"CUDA training","state":"ok","found":"driver of CUDA 13.0; cuda:0 NVIDIA X"}]}'; echo done >&2`,
 		"train":  fakeTrain,
-		"infer":  `echo "onnxruntime 1.31.1 (CUDAExecutionProvider): Accuracy = 98.63 %"`,
+		"infer":  `echo "onnxruntime 1.31.1 (CUDAExecutionProvider): Accuracy = 98.63 %"; echo warning >&2`,
 		"cuda.test": `case "$*" in *bench*) for i in 1 2 3; do echo "BenchmarkStep/e1/batch=32-16   2000   ${i}1500 ns/op   1 images/s"; done;;
 *) printf -- '--- PASS: TestA\n    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- SKIP: TestB\nPASS\n';; esac`,
 	}, map[string]string{
 		"python3": `case "$*" in *sys.path*) echo /nowhere;; *torch_steps*) echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"mode":"torch.compile","batch":32,"error":"no compiler"}';;
-*find_spec*) echo "` + t.TempDir() + `";; *) exit 0;; esac`,
-		"compute-sanitizer": `echo "========= ERROR SUMMARY: 0 errors"`,
+*find_spec*) echo warning >&2; echo "` + onnxruntime + `";; *) exit 0;; esac`,
+		"compute-sanitizer": `echo "========= ERROR SUMMARY: 0 errors"; echo warning >&2`,
 	})
 	text, ok := reportOf(t, folder)
 	if !ok {
@@ -97,7 +106,7 @@ func TestWithAGPUEveryRowHasFigures(t *testing.T) {
 		"| E1 trained for 2 epochs | passed | GPU: mean loss 0.0312, test accuracy 98.61 %, 1.50 s the last epoch; CPU: 0.0310",
 		"| time of a step | passed | e1 batch 32: 21.5 µs (medians",
 		"eager batch 32: 700.5 µs; torch.compile batch 32: no compiler",
-		"| e1.onnx through onnxruntime's CUDA provider | not measured | not measured: no CUDA build of onnxruntime",
+		"| e1.onnx through onnxruntime's CUDA provider | passed | onnxruntime 1.31.1 (CUDAExecutionProvider): Accuracy = 98.63 % |",
 		"| compute-sanitizer memcheck | passed | ========= ERROR SUMMARY: 0 errors |",
 	} {
 		if !strings.Contains(text, want) {
@@ -113,13 +122,14 @@ func TestFailuresAreVerdicts(t *testing.T) {
 		"train":     `echo "train: device cuda:0: cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2)"; exit 1`,
 		"infer":     `exit 1`,
 		"cuda.test": `echo "--- FAIL: TestA"; exit 1`,
-	}, map[string]string{"python3": "exit 1"})
+	}, map[string]string{"python3": `case "$*" in *find_spec*) echo /nowhere;; *) exit 1;; esac`})
 	text, ok := reportOf(t, folder)
 	if ok {
 		t.Error("it passed")
 	}
 	for _, want := range []string{"| executor's tests | FAILED | 0 passed, 1 failed", "| E1 trained for 2 epochs | FAILED | train -device cuda: exit status 1: train: device cuda:0: cuMemAlloc",
-		"| time of a step | FAILED |", "| PyTorch's step of E1 | not measured | not measured: no PyTorch with CUDA |"} {
+		"| time of a step | FAILED |", "| PyTorch's step of E1 | not measured | not measured: no PyTorch with CUDA |",
+		"| e1.onnx through onnxruntime's CUDA provider | not measured | not measured: no CUDA build of onnxruntime"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}

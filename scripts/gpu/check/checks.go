@@ -21,7 +21,7 @@ func checkMachine(ctx context.Context, b *bundle, r *report, _ int) {
 	var found struct {
 		Checks []struct{ Name, State, Found, Remedy string }
 	}
-	if err := json.Unmarshal([]byte(doctor.text), &found); err != nil {
+	if err := json.Unmarshal([]byte(doctor.answer), &found); err != nil {
 		r.add("machine", failed, fmt.Sprintf("doctor -json: %v: %s", err, lastLines(doctor.text, 3)))
 		b.why = "doctor failed"
 		return
@@ -178,7 +178,7 @@ func checkPyTorch(ctx context.Context, b *bundle, r *report, _ int) {
 	}
 	steps := b.run(ctx, 15*time.Minute, "python3", filepath.Join(b.folder, "torch_steps.py"), "32", "128", "512")
 	var figures []string
-	for line := range strings.Lines(steps.text) {
+	for line := range strings.Lines(steps.answer) {
 		var one struct {
 			Mode, Torch, Error string
 			Batch              int
@@ -218,7 +218,7 @@ func checkInference(ctx context.Context, b *bundle, r *report, _ int) {
 			r.add(what, failed, fmt.Sprintf("%v: %s", done.err, lastLines(done.text, 3)))
 			continue
 		}
-		r.add(what, passed, lastLines(done.text, 2))
+		r.add(what, passed, lastLines(done.answer, 2))
 	}
 }
 
@@ -231,7 +231,7 @@ func onnxruntimeLibrary(ctx context.Context, b *bundle) string {
 	if found.err != nil {
 		return ""
 	}
-	folder := filepath.Join(strings.TrimSpace(found.text), "capi")
+	folder := filepath.Join(strings.TrimSpace(found.answer), "capi")
 	if _, err := os.Stat(filepath.Join(folder, "libonnxruntime_providers_cuda.so")); err != nil {
 		return ""
 	}
@@ -260,7 +260,7 @@ func checkSanitizer(ctx context.Context, b *bundle, r *report, _ int) {
 			r.add(what, failed, fmt.Sprintf("%v: %s", done.err, lastLines(done.text, 3)))
 			continue
 		}
-		r.add(what, passed, lastLines(done.text, 1))
+		r.add(what, passed, lastLines(done.answer, 1))
 	}
 }
 
