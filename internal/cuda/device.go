@@ -20,10 +20,11 @@ type counters struct {
 	Allocations, Copies, Launches, Graphs int
 }
 
-// gpu is the first GPU, with a context, a stream and the two libraries.
+// gpu is the first GPU, with its context, a stream and the two libraries.
 type gpu struct {
 	thread    *thread
-	context   cu.CUContext
+	device    cu.Device
+	retained  bool // the device's primary context
 	stream    cu.Stream
 	dnn       *cudnn.Context
 	blas      *cublas.Standard
@@ -58,12 +59,19 @@ func open() (Device, error) {
 // start makes all that the device works with. What has been made when it fails,
 // Close frees.
 func (g *gpu) start() error {
-	device, err := cu.GetDevice(0)
-	if err != nil {
+	var err error
+	if g.device, err = cu.GetDevice(0); err != nil {
 		return called("cuDeviceGet", err)
 	}
-	if g.context, err = device.MakeContext(cu.SchedAuto); err != nil {
-		return called("cuCtxCreate", err)
+	// cuDNN and cuBLAS use the runtime API, whose context is the primary one: one of
+	// our own would be a second beside it wherever they look for theirs.
+	context, err := g.device.RetainPrimaryCtx()
+	if err != nil {
+		return called("cuDevicePrimaryCtxRetain", err)
+	}
+	g.retained = true
+	if err := cu.SetCurrentContext(context); err != nil {
+		return called("cuCtxSetCurrent", err)
 	}
 	// A stream of our own: the default one cannot be captured.
 	if g.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
@@ -117,8 +125,8 @@ func (g *gpu) Close() error {
 		if g.stream != (cu.Stream{}) {
 			all = append(all, called("cuStreamDestroy", g.stream.Destroy()))
 		}
-		if g.context != (cu.CUContext{}) {
-			all = append(all, called("cuCtxDestroy", g.context.Destroy()))
+		if g.retained {
+			all = append(all, called("cuDevicePrimaryCtxRelease", g.device.ReleasePrimaryCtx()))
 		}
 		return errors.Join(all...)
 	})

@@ -123,7 +123,8 @@ func TestFaultsWhileOpening(t *testing.T) {
 	}{
 		{"cuInit", PieceDevice, "cuInit: CUDA_ERROR_NO_DEVICE (100)"},
 		{"cuDeviceGetCount", PieceDevice, "cuDeviceGetCount: CUDA_ERROR_NO_DEVICE (100)"},
-		{"cuCtxCreate_v2", "", "cuCtxCreate: CUDA_ERROR_NO_DEVICE (100)"},
+		{"cuDevicePrimaryCtxRetain", "", "cuDevicePrimaryCtxRetain: CUDA_ERROR_NO_DEVICE (100)"},
+		{"cuCtxSetCurrent", "", "cuCtxSetCurrent: CUDA_ERROR_NO_DEVICE (100)"},
 		{"cuStreamCreate", "", "cuStreamCreate"},
 		{"cuModuleLoadData", PieceKernels, "cuModuleLoadData"},
 		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction account"},

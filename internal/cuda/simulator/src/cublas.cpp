@@ -17,6 +17,7 @@ extern "C" {
 
 cublasStatus_t cublasCreate_v2(cublasHandle_t *handle) {
     ENTER;
+    needs_primary(__func__);
     *handle = new cublasContext;
     state().objects["cuBLAS handle"]++;
     return CUBLAS_STATUS_SUCCESS;

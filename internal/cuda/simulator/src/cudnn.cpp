@@ -198,6 +198,7 @@ const char *cudnnGetErrorString(cudnnStatus_t status) {
 }
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
     ENTER;
+    needs_primary(__func__);
     *handle = new cudnnContext;
     state().objects["cuDNN handle"]++;
     return CUDNN_STATUS_SUCCESS;

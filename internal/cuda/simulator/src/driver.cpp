@@ -84,18 +84,24 @@ int submit(std::function<int()> work) {
     return 0;
 }
 
+static thread_local CUcontext current;
+static CUctx_st primary; /* one, made for the first that retains it and gone with the last that releases it */
+
+void needs_primary(const char *call) {
+    if (current != &primary) violate("%s: the current context is not the device's primary one, which the runtime API has", call);
+}
+
 } // namespace simulator
 
 using namespace simulator;
-
-static thread_local CUcontext current;
 
 /* ENTER: a fault on demand, or a device that was lost; IN_CONTEXT: also CUDA_ERROR_INVALID_CONTEXT without a context. */
 #define ENTER                                       \
     if (int fault = enter(__func__)) return (CUresult)fault
 #define IN_CONTEXT \
     ENTER;         \
-    if (!current) return violate("%s: no context is current on this thread", __func__), CUDA_ERROR_INVALID_CONTEXT
+    if (!current) return violate("%s: no context is current on this thread", __func__), CUDA_ERROR_INVALID_CONTEXT; \
+    if (current == &primary && !state().objects["primary context"]) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
 /* "Potentially unsafe API calls" may not be made by a thread that captures (cuStreamBeginCapture, thread-local mode). */
 #define NOT_CAPTURING                                                                             \
     if (state().capturing) {                                                                      \
@@ -162,6 +168,22 @@ CUresult cuCtxDestroy_v2(CUcontext context) {
     if (current == context) current = nullptr;
     delete context;
     state().objects["context"]--;
+    return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
+    ENTER;
+    *context = &primary;
+    state().objects["primary context"]++;
+    return CUDA_SUCCESS;
+}
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
+    if (!state().objects["primary context"]) return violate("cuDevicePrimaryCtxRelease: it is not retained"), CUDA_ERROR_INVALID_CONTEXT;
+    state().objects["primary context"]--;
+    return CUDA_SUCCESS;
+}
+CUresult cuCtxSetCurrent(CUcontext context) {
+    ENTER;
+    current = context;
     return CUDA_SUCCESS;
 }
 CUresult cuStreamCreate(CUstream *stream, unsigned) {

@@ -55,6 +55,9 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
 /* reachable, and none of the floats still has the pattern that fresh memory is filled with. */
 bool readable(const char *call, const char *what, const float *values, size_t count);
 
+/* What a library that is made of the runtime API expects: it works in the context that cuDevicePrimaryCtxRetain answers. */
+void needs_primary(const char *call);
+
 /* Does the work now, or keeps it for the graph that is being captured. */
 int submit(std::function<int()> work);
 
