@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -190,6 +191,34 @@ func TestOtherReleasesAreMissingPieces(t *testing.T) {
 				t.Error("it opened")
 			}
 		})
+	}
+}
+
+// A product that failed leaves no mark on the next: cu/blas would answer with its first
+// error for good.
+func TestAProductFailsByItself(t *testing.T) {
+	needSimulator(t)
+	g := openDevice(t)
+	memory := pool{gpu: g}
+	var failed, next error
+	if err := g.thread.do(func() error {
+		a, err := memory.allocateFloats("a matrix", alignment)
+		if err != nil {
+			return err
+		}
+		if err := upload(g, a, []float32{2}); err != nil {
+			return err
+		}
+		c := a.part(4, 4)
+		simulated.Fail("cublasSgemm_v2", 1, errorBLASExecution, false)
+		failed = product(g.blas, plain, plain, 1, 1, 1, a, 1, a, 1, c, 1)
+		next = product(g.blas, plain, plain, 1, 1, 1, a, 1, a, 1, c, 1)
+		return errors.Join(waitFor(g.stream), memory.free())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if failed == nil || next != nil {
+		t.Errorf("the product that fails: %v, the next: %v", failed, next)
 	}
 }
 

@@ -5,12 +5,9 @@ package cuda
 import (
 	"fmt"
 
-	cublas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
-
-	"gonum.org/v1/gonum/blas"
 
 	"slipway/ops"
 )
@@ -174,7 +171,7 @@ func (m *Machine) addDense(nodes gorgonia.Nodes, inputs []*buffer, output *buffe
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
 		batch, in, out := first[0], first[1], second[0]
-		m.appendProduct(blas.Trans, blas.NoTrans, out, batch, in, inputs[1], in, inputs[0], in, output, out)
+		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
 		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})
 		if err != nil {
 			return err
@@ -182,25 +179,20 @@ func (m *Machine) addDense(nodes gorgonia.Nodes, inputs []*buffer, output *buffe
 		m.appendBias(descriptors[0], inputs[2], descriptors[1], output)
 	case ops.DenseWeightGradient: // dwᵀ = xᵀ·dy
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(blas.NoTrans, blas.Trans, in, out, batch, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(plain, transposed, in, out, batch, inputs[1], in, inputs[0], out, output, in)
 	default: // dxᵀ = wᵀ·dyᵀ
 		batch, out, in := first[0], first[1], second[1]
-		m.appendProduct(blas.NoTrans, blas.NoTrans, in, batch, out, inputs[1], in, inputs[0], out, output, in)
+		m.appendProduct(plain, plain, in, batch, out, inputs[1], in, inputs[0], out, output, in)
 	}
 	return nil
 }
 
 // appendProduct appends C = op(A)·op(B), columns first, C rows×columns and inner the
 // length of the sums.
-func (m *Machine) appendProduct(ta, tb blas.Transpose, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
+func (m *Machine) appendProduct(ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) {
 	m.append("cublasSgemm", func() error {
 		return product(m.gpu.blas, ta, tb, rows, columns, inner, a, lda, b, ldb, c, ldc)
 	})
-}
-
-func product(handle *cublas.Standard, ta, tb blas.Transpose, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) error {
-	handle.Sgemm(ta, tb, rows, columns, inner, 1, a.floats(), lda, b.floats(), ldb, 0, c.floats(), ldc)
-	return called("cublasSgemm", handle.Err())
 }
 
 // addReLU appends the rectifier or its gradient. cuDNN's gradient is dy where x > 0;

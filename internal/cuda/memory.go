@@ -29,12 +29,6 @@ func (b *buffer) part(offset, bytes int64) *buffer {
 	return &buffer{b.address + cu.DevicePtr(offset), bytes}
 }
 
-// floats is the buffer as package cu/blas takes it: it reads the slice's address
-// alone. Nothing may index it: the memory is the device's.
-func (b *buffer) floats() []float32 {
-	return unsafe.Slice((*float32)(*(*unsafe.Pointer)(unsafe.Pointer(&b.address))), 1)
-}
-
 // alignment is that of every part of a buffer, in float32 values: cuDNN reads
 // whole vectors.
 const alignment = 64

@@ -62,6 +62,14 @@ int slipway_dnn_destroy_filter(void *filter) { return cudnnDestroyFilterDescript
 int slipway_blas_version(void *handle, int *version) { return cublasGetVersion(handle, version); }
 int slipway_blas_set_stream(void *handle, CUstream stream) { return cublasSetStream(handle, (cudaStream_t)stream); }
 
+/* cublasSgemm with alpha 1 and beta 0. */
+int slipway_blas_product(void *handle, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda, CUdeviceptr b,
+                         int ldb, CUdeviceptr c, int ldc) {
+    const float one = 1, zero = 0;
+    return cublasSgemm(handle, transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, rows, columns, inner, &one,
+                       (const float *)a, lda, (const float *)b, ldb, &zero, (float *)c, ldc);
+}
+
 int slipway_blas_set_workspace(void *handle, CUdeviceptr workspace, size_t bytes) {
     return cublasSetWorkspace(handle, (void *)workspace, bytes);
 }

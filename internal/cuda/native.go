@@ -145,6 +145,21 @@ func setBLASWorkspace(blas *cublas.Standard, b *buffer) error {
 	return blasCall("cublasSetWorkspace", C.slipway_blas_set_workspace(blasHandle(blas), C.CUdeviceptr(b.address), C.size_t(b.bytes)))
 }
 
+// form is how a product takes a matrix.
+type form C.int
+
+const (
+	plain form = iota
+	transposed
+)
+
+// product computes C = op(A)·op(B), columns first, C rows×columns and inner the length
+// of the sums. Sgemm of package cu/blas would answer with its first error for good.
+func product(blas *cublas.Standard, ta, tb form, rows, columns, inner int, a *buffer, lda int, b *buffer, ldb int, c *buffer, ldc int) error {
+	return blasCall("cublasSgemm", C.slipway_blas_product(blasHandle(blas), C.int(ta), C.int(tb), C.int(rows), C.int(columns), C.int(inner),
+		C.CUdeviceptr(a.address), C.int(lda), C.CUdeviceptr(b.address), C.int(ldb), C.CUdeviceptr(c.address), C.int(ldc)))
+}
+
 func dnnVersion() string {
 	version := int(C.slipway_dnn_version()) // 91002 is 9.10.2
 	return fmt.Sprintf("%d.%d.%d", version/10000, version/100%100, version%100)

@@ -1,5 +1,5 @@
-/* What gorgonia.org/cu does not have, and this package needs: stream capture, streams of the two libraries' handles,
- * workspaces, and the names of errors. Handles and descriptors come as the pointers that they are. */
+/* What gorgonia.org/cu does not have, or not soundly, and this package needs: stream capture, streams of the two libraries'
+ * handles, workspaces, products, and the names of errors. Handles and descriptors come as the pointers that they are. */
 #ifndef SLIPWAY_CUDA_NATIVE_H
 #define SLIPWAY_CUDA_NATIVE_H
 
@@ -29,6 +29,8 @@ int slipway_dnn_destroy_filter(void *filter);
 
 int slipway_blas_version(void *handle, int *version);
 int slipway_blas_set_stream(void *handle, CUstream stream);
+int slipway_blas_product(void *handle, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda, CUdeviceptr b,
+                         int ldb, CUdeviceptr c, int ldc);
 int slipway_blas_set_workspace(void *handle, CUdeviceptr workspace, size_t bytes);
 
 #endif
