@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"slipway/internal/datasettest"
@@ -78,6 +79,21 @@ func TestASteadyStepAllocatesAndCopiesNothing(t *testing.T) {
 			t.Logf("%s: a steady step is 1 graph of %d launches, 0 allocations, %.3f copies (%d in %d steps)", test.name, len(launched), float64(copies)/45, copies, 45)
 			t.Logf("%s: %v", test.name, launched)
 		})
+	}
+}
+
+// The arguments of a launch have room of a fixed size.
+func TestALaunchHasNoMoreArgumentsThanItHasRoomFor(t *testing.T) {
+	g := openDevice(t)
+	arguments := make([]any, maxArguments+1)
+	for i := range arguments {
+		arguments[i] = i
+	}
+	if _, err := g.kernel("adam", 1, 1, arguments[1:]...); err != nil {
+		t.Error(err)
+	}
+	if _, err := g.kernel("adam", 1, 1, arguments...); err == nil || !strings.Contains(err.Error(), "kernel adam: 17 arguments, a launch takes 16") {
+		t.Errorf("%d arguments: %v", len(arguments), err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"unsafe"
 
 	"gorgonia.org/cu"
 )
@@ -61,9 +60,10 @@ func (g *gpu) kernel(name string, threads, rows int, arguments ...any) (launch, 
 	if !ok {
 		return launch{}, fmt.Errorf("there is no kernel %q", name)
 	}
-	// Package cu reads 8 bytes of each argument.
+	if len(arguments) > maxArguments {
+		return launch{}, fmt.Errorf("kernel %s: %d arguments, a launch takes %d", name, len(arguments), maxArguments)
+	}
 	slots := make([]uint64, len(arguments))
-	pointers := make([]unsafe.Pointer, len(arguments))
 	for i, argument := range arguments {
 		switch value := argument.(type) {
 		case *buffer:
@@ -83,15 +83,14 @@ func (g *gpu) kernel(name string, threads, rows int, arguments ...any) (launch, 
 		default:
 			return launch{}, fmt.Errorf("kernel %s: argument %d is a %T", name, i, argument)
 		}
-		pointers[i] = unsafe.Pointer(&slots[i])
 	}
 	blocks := (threads + threadsPerBlock - 1) / threadsPerBlock
 	if blocks < 1 || blocks > math.MaxInt32 || rows < 1 || rows > 65535 {
 		return launch{}, fmt.Errorf("kernel %s: %d threads by %d rows are more than one launch has, or none", name, threads, rows)
 	}
+	call := "cuLaunchKernel " + name
 	return launch{name: name, run: func() error {
-		err := function.Launch(blocks, rows, 1, threadsPerBlock, 1, 1, 0, g.stream, pointers)
-		return called("cuLaunchKernel "+name, err)
+		return launchKernel(call, function, blocks, rows, g.stream, slots)
 	}}, nil
 }
 

@@ -18,6 +18,13 @@ int slipway_capture_end(CUstream stream, CUgraphExec *executable) {
 
 int slipway_graph_launch(CUgraphExec graph, CUstream stream) { return cuGraphLaunch(graph, stream); }
 int slipway_graph_destroy(CUgraphExec graph) { return cuGraphExecDestroy(graph); }
+int slipway_launch(CUfunction function, unsigned blocks, unsigned rows, unsigned threads, CUstream stream, unsigned long long *values, int count) {
+    void *arguments[SLIPWAY_ARGUMENTS];
+    if (count > SLIPWAY_ARGUMENTS) return CUDA_ERROR_INVALID_VALUE;
+    for (int i = 0; i < count; i++) arguments[i] = values + i;
+    return cuLaunchKernel(function, blocks, rows, 1, threads, 1, 1, 0, stream, arguments, 0);
+}
+
 int slipway_stream_wait(CUstream stream) { return cuStreamSynchronize(stream); }
 
 int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream) {

@@ -16,7 +16,7 @@ import (
 	cudnn "gorgonia.org/cu/dnn"
 )
 
-// Packages cu/dnn and cu/blas keep their C handles to themselves, and have no call
+// Packages cu, cu/dnn and cu/blas keep their C handles to themselves, and have no call
 // for a stream or a workspace. Each of these types has its handle as its first
 // field; TestHandlesAreTheFirstFields fails should another version not.
 
@@ -117,6 +117,16 @@ func (e executable) launch(s cu.Stream) error {
 
 func (e executable) destroy() error {
 	return driverCall("cuGraphExecDestroy", C.slipway_graph_destroy(e.graph))
+}
+
+const maxArguments = C.SLIPWAY_ARGUMENTS
+
+// launchKernel launches a kernel, whose arguments are the first bytes of the values. Launch
+// of package cu keeps pointers in C memory that it has not set: Go's collector, at
+// work, reads what was there before as a pointer of Go's.
+func launchKernel(call string, function cu.Function, blocks, rows int, s cu.Stream, values []uint64) error {
+	return driverCall(call, C.slipway_launch(*(*C.CUfunction)(unsafe.Pointer(&function)), C.uint(blocks), C.uint(rows), threadsPerBlock,
+		stream(s), (*C.ulonglong)(unsafe.SliceData(values)), C.int(len(values))))
 }
 
 func waitFor(s cu.Stream) error {

@@ -1,4 +1,4 @@
-/* What gorgonia.org/cu does not have, or not soundly, and this package needs: stream capture, streams of the two libraries'
+/* What gorgonia.org/cu does not have, or not soundly, and this package needs: launches, stream capture, streams of the two libraries'
  * handles, workspaces, products, and the names of errors. Handles and descriptors come as the pointers that they are. */
 #ifndef SLIPWAY_CUDA_NATIVE_H
 #define SLIPWAY_CUDA_NATIVE_H
@@ -11,6 +11,9 @@ int slipway_capture_begin(CUstream stream);
 int slipway_capture_end(CUstream stream, CUgraphExec *graph);
 int slipway_graph_launch(CUgraphExec graph, CUstream stream);
 int slipway_graph_destroy(CUgraphExec graph);
+/* Launches a kernel of at most that many arguments, each the first bytes of its value. */
+enum { SLIPWAY_ARGUMENTS = 16 };
+int slipway_launch(CUfunction function, unsigned blocks, unsigned rows, unsigned threads, CUstream stream, unsigned long long *values, int count);
 int slipway_stream_wait(CUstream stream);
 int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream);
 int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream);

@@ -23,7 +23,7 @@ func TestHandlesAreTheFirstFields(t *testing.T) {
 		field string
 	}{
 		{cudnn.Context{}, "internal"}, {cudnn.TensorDescriptor{}, "internal"}, {cudnn.Filter{}, "internal"},
-		{cudnn.Convolution{}, "internal"}, {cublas.Standard{}, "h"}, {cu.Stream{}, "s"},
+		{cudnn.Convolution{}, "internal"}, {cublas.Standard{}, "h"}, {cu.Stream{}, "s"}, {cu.Function{}, "fn"},
 	} {
 		first := reflect.TypeOf(test.of).Field(0)
 		if first.Name != test.field || first.Offset != 0 || first.Type.Size() != reflect.TypeOf(uintptr(0)).Size() {
