@@ -35,8 +35,7 @@ func openDevice(t testing.TB) *gpu {
 		simulated.Reset()
 	}
 	device, err := Open()
-	var missing *MissingError
-	if errors.As(err, &missing) && simulated == nil {
+	if simulated == nil && nothingThere(err) {
 		t.Skipf("neither a GPU nor the simulator (%s): %v", simulator.Variable, err)
 	}
 	if err != nil {
@@ -50,6 +49,21 @@ func openDevice(t testing.TB) *gpu {
 		checkSimulator(t)
 	})
 	return g
+}
+
+// nothingThere reports whether what opening ended in says that the tests have nothing
+// to run on. Kernels of ours that a GPU does not take are a failure.
+func nothingThere(err error) bool {
+	var missing *MissingError
+	return errors.As(err, &missing) && missing.Piece != PieceKernels
+}
+
+func TestKernelsThatDoNotLoadAreAFailure(t *testing.T) {
+	for piece, skips := range map[Piece]bool{PieceDriver: true, PieceDevice: true, PieceCUDNN: true, PieceCUBLAS: true, PieceKernels: false} {
+		if nothingThere(&MissingError{Piece: piece}) != skips {
+			t.Errorf("without %s the tests are skipped: %t, want %t", piece, !skips, skips)
+		}
+	}
 }
 
 // checkSimulator fails if a rule was broken or memory leaks. Descriptors are freed
