@@ -222,6 +222,24 @@ func TestAProductFailsByItself(t *testing.T) {
 	}
 }
 
+// What a device's program could not free is not freed again.
+func TestFaultAProgramIsClosedTwice(t *testing.T) {
+	needSimulator(t)
+	g := openDevice(t)
+	var s *session
+	config := smallConfig()
+	config.Device = recorder{g, func(own *session, _ int) error { s = own; return nil }}
+	trainer := fit(t, config)
+	defer trainer.Close()
+	simulated.Fail("cuGraphExecDestroy", 1, errorLaunchFailed, false)
+	if err := g.thread.do(s.programs[8].close); err == nil || !strings.Contains(err.Error(), "cuGraphExecDestroy") {
+		t.Errorf("error %v, want that of cuGraphExecDestroy", err)
+	}
+	if err := g.thread.do(s.programs[8].close); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+}
+
 // A session needs no more memory than the device has, and says which tensor did not
 // fit.
 func TestFaultTooLittleMemory(t *testing.T) {

@@ -71,6 +71,7 @@ func (p *program) close() error {
 	var all []error
 	if p.captured != nil {
 		all = append(all, p.captured.destroy())
+		p.captured = nil // gone, also where that failed
 	}
 	if p.machine != nil {
 		all = append(all, p.machine.close())

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <sys/mman.h>
 
 #include "kernels.h"
@@ -339,6 +340,8 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     });
 }
 
+static std::set<CUgraphExec> executables;
+
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode) {
     IN_CONTEXT;
     if (!stream || state().capturing) return CUDA_ERROR_INVALID_VALUE;
@@ -359,17 +362,22 @@ CUresult cuStreamEndCapture(CUstream, CUgraph *graph) {
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long) {
     IN_CONTEXT;
     *executable = new CUgraphExec_st{graph->work};
+    executables.insert(*executable);
     state().objects["graph executable"]++;
     return CUDA_SUCCESS;
 }
+/* Both "may also return error codes from previous, asynchronous launches": what they destroy is gone all the same. */
 CUresult cuGraphDestroy(CUgraph graph) {
     delete graph;
     state().objects["graph"]--;
+    ENTER;
     return CUDA_SUCCESS;
 }
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
+    if (!executables.erase(executable)) return violate("cuGraphExecDestroy: %p is not live", (void *)executable), CUDA_ERROR_INVALID_VALUE;
     delete executable;
     state().objects["graph executable"]--;
+    ENTER;
     return CUDA_SUCCESS;
 }
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
