@@ -47,6 +47,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 		{"a descriptor", "cudnnSetTensor4dDescriptor", 1, 2000, false, "cudnnSetTensor4dDescriptor: CUDNN_STATUS_BAD_PARAM (2000)"},
 		{"the beginning of a capture", "cuStreamBeginCapture_v2", 1, errorLaunchFailed, false, "cuStreamBeginCapture: CUDA_ERROR_LAUNCH_FAILED (719); SLIPWAY_CUDA_GRAPHS=0 runs without CUDA graphs"},
 		{"a graph", "cuGraphInstantiateWithFlags", 1, errorOutOfMemory, false, "cuGraphInstantiate: CUDA_ERROR_OUT_OF_MEMORY (2); SLIPWAY_CUDA_GRAPHS=0"},
+		{"the end of a graph that was instantiated", "cuGraphDestroy", 1, errorLaunchFailed, false, "cuGraphInstantiate: CUDA_ERROR_LAUNCH_FAILED (719); SLIPWAY_CUDA_GRAPHS=0"},
 		{"a graph's launch", "cuGraphLaunch", 4, errorLaunchFailed, false, "cuGraphLaunch: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"a kernel that fails while it runs", "running adam", 5, errorLaunchFailed, false, "cuGraphLaunch: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"the device lost in a wait", "cuStreamSynchronize", 9, errorECC, true, "cuStreamSynchronize: CUDA_ERROR_ECC_UNCORRECTABLE (214)"},

@@ -13,6 +13,7 @@ int slipway_capture_end(CUstream stream, CUgraphExec *executable) {
     if (result != CUDA_SUCCESS) return result;
     result = cuGraphInstantiateWithFlags(executable, graph, 0);
     int destroyed = cuGraphDestroy(graph);
+    if (result == CUDA_SUCCESS && destroyed != CUDA_SUCCESS) cuGraphExecDestroy(*executable);
     return result != CUDA_SUCCESS ? result : destroyed;
 }
 
