@@ -270,10 +270,7 @@ func (m *Machine) RunAll() error {
 		if err := m.uploadInputs(); err != nil {
 			return err
 		}
-		if err := runAll(m.gpu, m.launches); err != nil {
-			return err
-		}
-		return waitFor(m.gpu.stream)
+		return errors.Join(runAll(m.gpu, m.launches), waitFor(m.gpu.stream))
 	})
 }
 

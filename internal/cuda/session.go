@@ -302,7 +302,8 @@ func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32)
 func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 
 func (s *session) close() error {
-	var all []error
+	// A run may end in the middle of an epoch, with steps under way in what is freed.
+	all := []error{waitFor(s.gpu.stream)}
 	for _, programs := range []map[int]*program{s.programs, s.evaluations} {
 		for batch, p := range programs {
 			all = append(all, p.close())

@@ -344,6 +344,23 @@ func TestARunHasTheSameBits(t *testing.T) {
 	})
 }
 
+// A session that is closed in the middle of an epoch waits for its steps before it frees
+// what they work on.
+func TestClosingWaitsForTheSteps(t *testing.T) {
+	g := openDevice(t)
+	stop := errors.New("enough")
+	config := smallConfig()
+	config.Device = recorder{g, func(*session, int) error { return stop }}
+	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trainer.Fit(t.Context(), train.Callbacks{}); !errors.Is(err, stop) {
+		t.Errorf("%v, want %v", err, stop)
+	}
+	trainer.Close()
+}
+
 // A loss that is not finite stops the run at its step, although the host looks at it
 // later, and nothing was learned from it.
 func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {

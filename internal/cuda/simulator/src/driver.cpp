@@ -60,7 +60,10 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
     auto after = live.upper_bound(begin);
     if (after != live.begin()) {
         auto found = std::prev(after);
-        if (begin - found->first <= found->second.bytes && bytes <= found->second.bytes - (begin - found->first)) return true;
+        if (begin - found->first <= found->second.bytes && bytes <= found->second.bytes - (begin - found->first)) {
+            found->second.busy |= state().working;
+            return true;
+        }
     }
     violate("%s: %s: %zu bytes at %p are not device memory that is live", call, what, bytes, address);
     return false;
@@ -79,8 +82,15 @@ bool readable(const char *call, const char *what, const float *values, size_t co
     return true;
 }
 
+static int do_work(const std::function<int()> &work) {
+    state().working = true;
+    int failed = work();
+    state().working = false;
+    return failed;
+}
+
 int submit(std::function<int()> work) {
-    if (!state().capturing) return work();
+    if (!state().capturing) return do_work(work);
     state().captured.push_back(work);
     return 0;
 }
@@ -202,6 +212,7 @@ CUresult cuStreamSynchronize(CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
     if (!stream) violate("cuStreamSynchronize: the default stream, where nothing was launched");
+    for (auto &allocation : state().live) allocation.second.busy = false;
     return CUDA_SUCCESS;
 }
 
@@ -220,7 +231,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     mprotect(mapped + page + pages, page, PROT_NONE);
     for (size_t i = 0; i < pages; i += 4) memcpy(mapped + page + i, &s.fill, 4);
     *address = (CUdeviceptr)(mapped + page + pages - room);
-    s.live[*address] = {bytes, mapped, pages + 2 * page};
+    s.live[*address] = {bytes, mapped, pages + 2 * page, false};
     s.live_bytes += bytes;
     return CUDA_SUCCESS;
 }
@@ -230,6 +241,7 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
     State &s = state();
     auto found = s.live.find(address);
     if (found == s.live.end()) return violate("cuMemFree: %p is not live", (void *)address), CUDA_ERROR_INVALID_VALUE;
+    if (found->second.busy) violate("cuMemFree: work that no one waited for uses the %zu bytes at %p", found->second.bytes, (void *)address);
     for (size_t i = (found->second.bytes + 3) / 4 * 4; i + 4 <= (found->second.bytes + 255) / 256 * 256; i += 4)
         if (memcmp((char *)address + i, &s.fill, 4)) {
             violate("cuMemFree: something wrote behind the %zu bytes at %p", found->second.bytes, (void *)address);
@@ -385,7 +397,7 @@ CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     if (!stream) return CUDA_ERROR_INVALID_VALUE;
     /* What fails inside shows at a later call, as on a device. */
     for (auto &work : executable->work)
-        if (int failed = work()) {
+        if (int failed = do_work(work)) {
             state().lost = failed;
             break;
         }

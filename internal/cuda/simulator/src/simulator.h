@@ -3,7 +3,7 @@
  * Device memory is host memory between two pages that may not be touched, and is filled with a pattern that is a NaN and
  * an index out of range. Every address is looked up among the live allocations. A call whose documentation forbids what it
  * was given answers with the documented error, and leaves a sentence in the list of violations. Streams do their work at
- * once, except while they are captured. */
+ * once, except while they are captured; but what it used may not be freed before someone has waited for the stream. */
 #ifndef SLIPWAY_SIMULATOR_H
 #define SLIPWAY_SIMULATOR_H
 
@@ -20,6 +20,7 @@ struct Allocation {
     size_t bytes;
     void *pages;
     size_t page_bytes;
+    bool busy = false; /* work uses it that no one has waited for */
 };
 
 struct State {
@@ -37,6 +38,7 @@ struct State {
     int fault_code = 0;
     bool fault_is_loss = false; /* from then on every driver call answers code */
     int lost = 0;
+    bool working = false; /* what a stream was given is at work */
     /* While a stream is captured its work is kept here. */
     bool capturing = false, capture_broken = false;
     std::vector<std::function<int()>> captured;
