@@ -40,10 +40,10 @@ func (i *Inspection) look() *MissingError {
 	if path, reason := libraryDriver.load(); path == "" {
 		return missing(PieceDriver, reason, driverRemedy)
 	}
-	version := cu.Version()
-	i.Driver = fmt.Sprintf("%d.%d", version/1000, version%1000/10)
+	served := cu.Version()
+	i.Driver = fmt.Sprintf("%d.%d", served/1000, served%1000/10)
 	// The libraries of a release need a driver of that release, of any minor version.
-	if version/1000 < release() {
+	if served/1000 < release() {
 		return missing(PieceDriver, fmt.Sprintf("it serves CUDA %s, this build needs CUDA %d", i.Driver, release()), newerDriverRemedy())
 	}
 	// A driver without a GPU, or behind one that does not answer, fails here.
@@ -63,8 +63,12 @@ func (i *Inspection) look() *MissingError {
 	}
 	i.CUDNN = fmt.Sprintf("%s (%s)", dnnVersion(), path)
 	// The file has one name in all releases; inside, it loads the cuBLAS of its own.
-	if dnnRelease() != release() {
-		return missing(PieceCUDNN, fmt.Sprintf("%s is built with CUDA %d, this build needs CUDA %d", i.CUDNN, dnnRelease(), release()), dnnRemedy)
+	if own := dnnRelease(); own != release() {
+		reason := fmt.Sprintf("%s is built with CUDA %d, this build needs CUDA %d", i.CUDNN, own, release())
+		if lacks := libraryCUDNN.lacks(); lacks != "" { // then it answered neither question
+			i.CUDNN, reason = "", path+" lacks "+lacks
+		}
+		return missing(PieceCUDNN, reason, dnnRemedy)
 	}
 	if path, reason = libraryCUBLAS.load(); path == "" {
 		return missing(PieceCUBLAS, reason, fmt.Sprintf(libraryRemedy, "cuBLAS", "SLIPWAY_CUBLAS"))

@@ -42,23 +42,40 @@ type callError struct {
 	// code is the library's own number, name its name for it.
 	code int
 	name string
+	// lacking names the entry points that the library lacks, if that may be why.
+	lacking string
 }
 
-func (e *callError) Error() string { return fmt.Sprintf("%s: %s (%d)", e.call, e.name, e.code) }
+func (e *callError) Error() string {
+	text := fmt.Sprintf("%s: %s (%d)", e.call, e.name, e.code)
+	if e.lacking != "" {
+		text += "; its library lacks " + e.lacking
+	}
+	return text
+}
 
 // outOfMemory reports whether the device had no memory left.
 func (e *callError) outOfMemory() bool { return e.name == "CUDA_ERROR_OUT_OF_MEMORY" }
+
+// newCallError is the error of a call that failed. An entry point that the library
+// lacks answers absent.
+func newCallError(call string, code, absent C.int, name string, l library) error {
+	if name == "" {
+		name = "unknown error"
+	}
+	e := &callError{call: call, code: int(code), name: name}
+	if code == absent {
+		e.lacking = l.lacks()
+	}
+	return e
+}
 
 // driverCall is the error of a driver call's result, nil if it succeeded.
 func driverCall(call string, result C.int) error {
 	if result == 0 {
 		return nil
 	}
-	name := C.GoString(C.slipway_driver_error(result))
-	if name == "" {
-		name = "unknown error"
-	}
-	return &callError{call, int(result), name}
+	return newCallError(call, result, C.CUDA_SHIM_NO_DRIVER, C.GoString(C.slipway_driver_error(result)), libraryDriver)
 }
 
 // dnnCall and blasCall are driverCall for the two libraries.
@@ -66,14 +83,14 @@ func dnnCall(call string, status C.int) error {
 	if status == 0 {
 		return nil
 	}
-	return &callError{call, int(status), C.GoString(C.slipway_dnn_error(status))}
+	return newCallError(call, status, C.CUDA_SHIM_NO_CUDNN, C.GoString(C.slipway_dnn_error(status)), libraryCUDNN)
 }
 
 func blasCall(call string, status C.int) error {
 	if status == 0 {
 		return nil
 	}
-	return &callError{call, int(status), "CUBLAS_STATUS of that number"}
+	return newCallError(call, status, C.CUDA_SHIM_NO_CUBLAS, "CUBLAS_STATUS of that number", libraryCUBLAS)
 }
 
 // called names the call of an error of package cu, cu/dnn or cu/blas, whose
@@ -244,6 +261,14 @@ func (l library) load() (path, reason string) {
 		return "", C.GoString(&text[0])
 	}
 	return C.GoString(file), ""
+}
+
+// lacks names the entry points that were called and that the library, although loaded,
+// does not have.
+func (l library) lacks() string {
+	var names [1024]C.char
+	C.cuda_shim_missing(C.int(l), &names[0], C.int(len(names)))
+	return C.GoString(&names[0])
 }
 
 // release is the CUDA release whose headers this program was built with: 13.

@@ -3,7 +3,9 @@
 package cuda
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"reflect"
 	"regexp"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"gorgonia.org/cu"
 	cublas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
+
+	"slipway/internal/cuda/simulator"
 )
 
 var entryPattern = regexp.MustCompile(`\.entry (\w+)\(`)
@@ -124,6 +128,57 @@ func TestRealLibrariesWithoutADriver(t *testing.T) {
 		t.Errorf("Open: %v, want the driver to be missing, with the file's name and a remedy", err)
 	} else {
 		t.Log(err)
+	}
+}
+
+// An entry point that the loaded library lacks is named: what it answers in its place
+// only says that something was not initialised.
+func TestAnEntryPointThatIsLackingIsNamed(t *testing.T) {
+	needSimulator(t)
+	g := openDevice(t)
+	for _, test := range []struct {
+		call func() error
+		want string
+	}{
+		{func() error { _, _, err := cu.MemInfo(); return called("cuMemGetInfo", err) }, "(3); its library lacks cuMemGetInfo_v2"},
+		{func() error {
+			_, err := cudnn.NewOp(cudnn.TensorAdd, cudnn.Float, cudnn.PropagateNan)
+			return called("cudnnCreateOpTensorDescriptor", err)
+		}, "CUDNN_STATUS_NOT_INITIALIZED (1001); its library lacks cudnnCreateOpTensorDescriptor"},
+		{func() error {
+			blas := *g.blas // keeps its first error
+			blas.Sscal(1, 1, []float32{1}, 1)
+			return called("cublasSscal", blas.Err())
+		}, "(1); its library lacks cublasSscal_v2"},
+	} {
+		if err := g.thread.do(test.call); err == nil || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("%v, want %q at the end", err, test.want)
+		}
+	}
+}
+
+// opensChild has the test binary open the device, and nothing more, in a process whose
+// libraries are others.
+const opensChild = "SLIPWAY_TEST_OPENS"
+
+// A file that is no cuDNN, although it was named as one, is the piece that is missing.
+func TestAFileThatIsNotCUDNNIsNamed(t *testing.T) {
+	if os.Getenv(opensChild) != "" {
+		_, err := Open()
+		fmt.Println(err)
+		return
+	}
+	needSimulator(t)
+	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	process.Env = append(os.Environ(), simulator.Variable+"=", "SLIPWAY_CUDNN=libm.so.6", opensChild+"=1")
+	out, err := process.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{"CUDA is not usable: cuDNN: ", "libm.so.6 lacks cudnnGetVersion cudnnGetCudartVersion; install cuDNN 9"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("it lacks %q: %s", want, out)
+		}
 	}
 }
 

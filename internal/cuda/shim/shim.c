@@ -44,14 +44,17 @@ static struct {
     int tried;
     void *handle;
     char path[4096], reason[1024];
+    char missing[1024]; /* names of entry points */
 } loaded[CUDA_SHIM_LIBRARIES];
-static char missing[1024];
 
 /* What an entry point answers when it cannot be had: the library's own "not initialized". */
-static int no_driver(void) { return 3; }    /* CUDA_ERROR_NOT_INITIALIZED */
-static int no_cudnn(void) { return 1001; }  /* CUDNN_STATUS_NOT_INITIALIZED */
-static int no_cublas(void) { return 1; }    /* CUBLAS_STATUS_NOT_INITIALIZED */
+static int no_driver(void) { return CUDA_SHIM_NO_DRIVER; }
+static int no_cudnn(void) { return CUDA_SHIM_NO_CUDNN; }
+static int no_cublas(void) { return CUDA_SHIM_NO_CUBLAS; }
 static int (*const absent[CUDA_SHIM_LIBRARIES])(void) = {[driver] = no_driver, [cudnn] = no_cudnn, [cublas] = no_cublas};
+/* Those that answer a text. */
+static const char *no_text(void) { return ""; }
+static int is_text(const char *name) { return strstr(name, "GetErrorString") || strstr(name, "GetStatusName"); }
 
 /* try_file loads one file; the first failure's reason is kept, which is that of the place looked at first. */
 static int try_file(int library, const char *file) {
@@ -91,11 +94,12 @@ __attribute__((visibility("hidden"))) void *cuda_shim_resolve(unsigned long plac
     void *handle = open_library(library);
     void *function = handle ? dlsym(handle, symbols[place].name) : 0;
     if (handle && !function) {
+        char *missing = loaded[library].missing;
         size_t used = strlen(missing);
-        snprintf(missing + used, sizeof missing - used, "%s%s", used ? " " : "", symbols[place].name);
+        snprintf(missing + used, sizeof loaded[library].missing - used, "%s%s", used ? " " : "", symbols[place].name);
     }
     pthread_mutex_unlock(&mutex);
-    if (!function) function = (void *)absent[library];
+    if (!function) function = is_text(symbols[place].name) ? (void *)no_text : (void *)absent[library];
     __atomic_store_n(&cuda_shim_slots[place], function, __ATOMIC_RELEASE);
     return function;
 }
@@ -137,4 +141,8 @@ int cuda_shim_has(int place) {
     return has;
 }
 
-const char *cuda_shim_missing(void) { return missing; }
+void cuda_shim_missing(int library, char *names, int size) {
+    pthread_mutex_lock(&mutex);
+    snprintf(names, size, "%s", loaded[library].missing);
+    pthread_mutex_unlock(&mutex);
+}
