@@ -43,7 +43,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 		{"a launch inside of the network", "cuLaunchKernel dropout", 2, errorOutOfResource, false, "cuLaunchKernel dropout"},
 		{"a convolution", "cudnnConvolutionForward", 1, errorDNNExecution, false, "cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (5000)"},
 		{"a convolution's gradient", "cudnnConvolutionBackwardFilter", 2, errorDNNExecution, false, "cudnnConvolutionBackwardFilter"},
-		{"a product", "cublasSgemm_v2", 2, errorBLASExecution, false, "cublasSgemm: CUBLAS_STATUS of that number (13)"},
+		{"a product", "cublasSgemm_v2", 2, errorBLASExecution, false, "cublasSgemm: CUBLAS_STATUS_EXECUTION_FAILED (13)"},
 		{"a descriptor", "cudnnSetTensor4dDescriptor", 1, 2000, false, "cudnnSetTensor4dDescriptor: CUDNN_STATUS_BAD_PARAM (2000)"},
 		{"the beginning of a capture", "cuStreamBeginCapture_v2", 1, errorLaunchFailed, false, "cuStreamBeginCapture: CUDA_ERROR_LAUNCH_FAILED (719); SLIPWAY_CUDA_GRAPHS=0 runs without CUDA graphs"},
 		{"a graph", "cuGraphInstantiateWithFlags", 1, errorOutOfMemory, false, "cuGraphInstantiate: CUDA_ERROR_OUT_OF_MEMORY (2); SLIPWAY_CUDA_GRAPHS=0"},

@@ -67,6 +67,7 @@ int slipway_dnn_is_fma(void *convolution, int *fma) {
 
 int slipway_dnn_destroy_filter(void *filter) { return cudnnDestroyFilterDescriptor(filter); }
 
+const char *slipway_blas_error(int status) { return cublasGetStatusName(status); }
 int slipway_blas_version(void *handle, int *version) { return cublasGetVersion(handle, version); }
 int slipway_blas_set_stream(void *handle, CUstream stream) { return cublasSetStream(handle, (cudaStream_t)stream); }
 

@@ -90,7 +90,7 @@ func blasCall(call string, status C.int) error {
 	if status == 0 {
 		return nil
 	}
-	return newCallError(call, status, C.CUDA_SHIM_NO_CUBLAS, "CUBLAS_STATUS of that number", libraryCUBLAS)
+	return newCallError(call, status, C.CUDA_SHIM_NO_CUBLAS, C.GoString(C.slipway_blas_error(status)), libraryCUBLAS)
 }
 
 // called names the call of an error of package cu, cu/dnn or cu/blas, whose

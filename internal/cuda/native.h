@@ -30,6 +30,7 @@ int slipway_dnn_set_fma(void *convolution);
 int slipway_dnn_is_fma(void *convolution, int *fma);
 int slipway_dnn_destroy_filter(void *filter);
 
+const char *slipway_blas_error(int status);
 int slipway_blas_version(void *handle, int *version);
 int slipway_blas_set_stream(void *handle, CUstream stream);
 int slipway_blas_product(void *handle, int transpose_a, int transpose_b, int rows, int columns, int inner, CUdeviceptr a, int lda, CUdeviceptr b,

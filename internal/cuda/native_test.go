@@ -191,7 +191,7 @@ func TestPackageErrorsHaveNamesAndNumbers(t *testing.T) {
 	}{
 		{cu.OutOfMemory, "call: CUDA_ERROR_OUT_OF_MEMORY (2)"},
 		{cudnn.NotSupported, "call: CUDNN_STATUS_NOT_SUPPORTED (3000)"},
-		{cublas.ExecFailed, "call: CUBLAS_STATUS of that number (13)"},
+		{cublas.ExecFailed, "call: CUBLAS_STATUS_EXECUTION_FAILED (13)"},
 	} {
 		if got := called("call", test.err); got == nil || got.Error() != test.want {
 			t.Errorf("%v, want %s", got, test.want)

@@ -27,6 +27,14 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
     state().objects["cuBLAS handle"]--;
     return CUBLAS_STATUS_SUCCESS;
 }
+const char *cublasGetStatusName(cublasStatus_t status) {
+    switch (status) {
+    case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
+    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_EXECUTION_FAILED: return "CUBLAS_STATUS_EXECUTION_FAILED";
+    default: return "a cuBLAS status that the simulator has no name for";
+    }
+}
 cublasStatus_t cublasGetVersion_v2(cublasHandle_t, int *version) {
     *version = CUBLAS_VERSION;
     return CUBLAS_STATUS_SUCCESS;
