@@ -41,7 +41,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 		{"a copy from the device", "cuMemcpyDtoHAsync_v2", 1, errorLaunchFailed, false, "cuMemcpyDtoHAsync: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"a launch that is refused", "cuLaunchKernel adam", 1, errorOutOfResource, false, "cuLaunchKernel adam: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701)"},
 		{"a launch inside of the network", "cuLaunchKernel dropout", 2, errorOutOfResource, false, "cuLaunchKernel dropout"},
-		{"a convolution", "cudnnConvolutionForward", 1, errorDNNExecution, false, "cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (5000)"},
+		{"a convolution", "cudnnConvolutionForward", 1, errorDNNExecution, false, "cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (5000): cudnnConvolutionForward was to fail"},
 		{"a convolution's gradient", "cudnnConvolutionBackwardFilter", 2, errorDNNExecution, false, "cudnnConvolutionBackwardFilter"},
 		{"a product", "cublasSgemm_v2", 2, errorBLASExecution, false, "cublasSgemm: CUBLAS_STATUS_EXECUTION_FAILED (13)"},
 		{"a descriptor", "cudnnSetTensor4dDescriptor", 1, 2000, false, "cudnnSetTensor4dDescriptor: CUDNN_STATUS_BAD_PARAM (2000)"},

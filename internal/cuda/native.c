@@ -40,6 +40,13 @@ const char *slipway_driver_error(int result) {
 }
 
 const char *slipway_dnn_error(int status) { return cudnnGetErrorString(status); }
+
+void slipway_dnn_last_error(char *message, size_t size) {
+    message[0] = 0;
+    cudnnGetLastErrorString(message, size);
+    message[size - 1] = 0;
+}
+
 int slipway_dnn_version(void) { return (int)cudnnGetVersion(); }
 int slipway_dnn_runtime(void) { return (int)cudnnGetCudartVersion(); }
 int slipway_dnn_set_stream(void *handle, CUstream stream) { return cudnnSetStream(handle, (cudaStream_t)stream); }

@@ -9,6 +9,7 @@ import "C"
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -42,12 +43,17 @@ type callError struct {
 	// code is the library's own number, name its name for it.
 	code int
 	name string
+	// detail is what the library says beside it, "" if nothing.
+	detail string
 	// lacking names the entry points that the library lacks, if that may be why.
 	lacking string
 }
 
 func (e *callError) Error() string {
 	text := fmt.Sprintf("%s: %s (%d)", e.call, e.name, e.code)
+	if e.detail != "" {
+		text += ": " + e.detail
+	}
 	if e.lacking != "" {
 		text += "; its library lacks " + e.lacking
 	}
@@ -59,7 +65,7 @@ func (e *callError) outOfMemory() bool { return e.name == "CUDA_ERROR_OUT_OF_MEM
 
 // newCallError is the error of a call that failed. An entry point that the library
 // lacks answers absent.
-func newCallError(call string, code, absent C.int, name string, l library) error {
+func newCallError(call string, code, absent C.int, name string, l library) *callError {
 	if name == "" {
 		name = "unknown error"
 	}
@@ -83,7 +89,12 @@ func dnnCall(call string, status C.int) error {
 	if status == 0 {
 		return nil
 	}
-	return newCallError(call, status, C.CUDA_SHIM_NO_CUDNN, C.GoString(C.slipway_dnn_error(status)), libraryCUDNN)
+	e := newCallError(call, status, C.CUDA_SHIM_NO_CUDNN, C.GoString(C.slipway_dnn_error(status)), libraryCUDNN)
+	// Of the thread's last error: that of the call, on the device's thread.
+	var message [512]C.char
+	C.slipway_dnn_last_error(&message[0], C.size_t(len(message)))
+	e.detail = strings.TrimSpace(C.GoString(&message[0]))
+	return e
 }
 
 func blasCall(call string, status C.int) error {

@@ -20,6 +20,7 @@ int slipway_zero_async(CUdeviceptr destination, size_t words, CUstream stream);
 
 const char *slipway_driver_error(int result);
 const char *slipway_dnn_error(int status);
+void slipway_dnn_last_error(char *message, size_t size);
 int slipway_dnn_version(void);
 int slipway_dnn_runtime(void);
 int slipway_dnn_set_stream(void *handle, CUstream stream);

@@ -33,8 +33,17 @@ struct cudnnActivationStruct {
 
 using namespace simulator;
 
+/* What cudnnGetLastErrorString says: of the thread's last error. */
+static thread_local std::string last_error;
+
+static int fails(const char *call) {
+    int fault = enter(call);
+    if (fault) last_error = std::string(call) + " was to fail";
+    return fault;
+}
+
 #define ENTER \
-    if (int fault = enter(__func__)) return (cudnnStatus_t)fault
+    if (int fault = fails(__func__)) return (cudnnStatus_t)fault
 #define NEEDS(condition) \
     if (!(condition)) return violate("%s: it is not so that %s", __func__, #condition), CUDNN_STATUS_BAD_PARAM
 
@@ -196,6 +205,7 @@ const char *cudnnGetErrorString(cudnnStatus_t status) {
     }
     return "a cuDNN status that the simulator has no name for";
 }
+void cudnnGetLastErrorString(char *message, size_t size) { snprintf(message, size, "%s", last_error.c_str()); }
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
     ENTER;
     needs_primary(__func__);
