@@ -400,7 +400,8 @@ cudnnStatus_t cudnnPoolingForward(cudnnHandle_t, const cudnnPoolingDescriptor_t 
         return 0;
     });
 }
-/* Which of several equal maxima the gradient goes to is not documented; here it is the first, as on the CPU engines. */
+/* Which of several equal maxima the gradient goes to is not documented; here it is the last, which is not that of the CPU
+ * engines, so that nothing relies on it. */
 cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
                                    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnTensorDescriptor_t xd, const void *x,
                                    const void *beta, const cudnnTensorDescriptor_t dxd, void *dx) {
@@ -414,7 +415,7 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t, const cudnnPoolingDescriptor_t
         if (!reads(call, "y", y, ys.size()) || !reads(call, "dy", dy, ys.size()) || !reads(call, "x", x, xs.size()) || !writes(call, "dx", dx, xs.size(), b))
             return CUDNN_STATUS_EXECUTION_FAILED;
         std::vector<double> out(xs.size());
-        std::vector<bool> given(ys.size());
+        std::vector<size_t> last(ys.size(), SIZE_MAX);
         windows(p, xs, ys, [&](size_t o, size_t i) {
             double gradient = ((const float *)dy)[o];
             if (!is_max(p)) {
@@ -422,8 +423,10 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t, const cudnnPoolingDescriptor_t
                 return;
             }
             float v = ((const float *)x)[i], top = ((const float *)y)[o];
-            if (!given[o] && (v == top || (v != v && top != top))) out[i] += gradient, given[o] = true;
+            if (v == top || (v != v && top != top)) last[o] = i;
         });
+        for (size_t o = 0; o < ys.size(); o++)
+            if (last[o] != SIZE_MAX) out[last[o]] += ((const float *)dy)[o];
         for (size_t i = 0; i < xs.size(); i++) blend((float *)dx + i, a, out[i], b);
         return 0;
     });
