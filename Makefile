@@ -142,7 +142,7 @@ gpu: ## build the commands into bin/ with training on CUDA in them (Linux x86-64
 gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
 	@scripts/setup-cuda
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
-		go test -tags gpu ./internal/cuda/... && go test -tags gpu ./cmd/train -run CUDA
+		go test -count=1 -tags gpu ./internal/cuda/... && go test -count=1 -tags gpu ./cmd/train -run CUDA
 
 gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (1.0 GB to download) and look every entry point up
 	@scripts/setup-cuda --libraries
