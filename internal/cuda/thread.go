@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 )
 
 // thread is an operating system thread of its own: a CUDA context belongs to the
@@ -38,14 +39,23 @@ func (t *thread) do(f func() error) error {
 
 // end ends the thread, and with it what is current on it.
 func (t *thread) end() {
+	if t.work == nil {
+		return
+	}
 	close(t.work)
 	t.work = nil
 }
 
-// guarded turns the panics of packages cu/dnn and cu/blas into errors.
+// guarded turns the panics of packages cu/dnn and cu/blas into errors. A defect of the
+// program, such as an index out of range, ends the run in an error too, so that what the
+// device has is given back; the error has the stack.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
+			if defect, ok := reason.(runtime.Error); ok {
+				err = fmt.Errorf("a defect of this program: %w\n%s", defect, debug.Stack())
+				return
+			}
 			if cause, ok := reason.(error); ok {
 				err = called("CUDA library", cause)
 				return
