@@ -47,7 +47,7 @@ type session struct {
 	evaluations      map[int]*program // by batch
 }
 
-// images is a data set on the device, or one batch's worth of a set's places.
+// images is a data set on the device.
 type images struct {
 	set            *dataset.Set
 	memory         pool
