@@ -19,12 +19,12 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t *handle) {
     ENTER;
     needs_primary(__func__);
     *handle = new cublasContext;
-    state().objects["cuBLAS handle"]++;
+    live("cuBLAS handle", 1);
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
     delete handle;
-    state().objects["cuBLAS handle"]--;
+    live("cuBLAS handle", -1);
     return CUBLAS_STATUS_SUCCESS;
 }
 const char *cublasGetStatusName(cublasStatus_t status) {

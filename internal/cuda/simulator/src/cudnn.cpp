@@ -52,12 +52,12 @@ static int fails(const char *call) {
     cudnnStatus_t cudnnCreate##Kind##Descriptor(cudnn##Kind##Descriptor_t *descriptor) {   \
         ENTER;                                                                             \
         *descriptor = new cudnn##Kind##Struct();                                           \
-        state().objects[kind]++;                                                           \
+        live(kind, 1);                                                                     \
         return CUDNN_STATUS_SUCCESS;                                                       \
     }                                                                                      \
     cudnnStatus_t cudnnDestroy##Kind##Descriptor(cudnn##Kind##Descriptor_t descriptor) {   \
         delete descriptor;                                                                 \
-        state().objects[kind]--;                                                           \
+        live(kind, -1);                                                                    \
         return CUDNN_STATUS_SUCCESS;                                                       \
     }
 
@@ -210,12 +210,12 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
     ENTER;
     needs_primary(__func__);
     *handle = new cudnnContext;
-    state().objects["cuDNN handle"]++;
+    live("cuDNN handle", 1);
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
     delete handle;
-    state().objects["cuDNN handle"]--;
+    live("cuDNN handle", -1);
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <set>
 #include <sys/mman.h>
 
@@ -52,6 +53,13 @@ int enter(const char *call) {
         return s.fault_code;
     }
     return 0;
+}
+
+static std::mutex objects_mutex;
+
+long live(const char *kind, long change) {
+    std::lock_guard<std::mutex> guard(objects_mutex);
+    return state().objects[kind] += change;
 }
 
 bool reachable(const char *call, const char *what, const void *address, size_t bytes) {
@@ -112,7 +120,7 @@ using namespace simulator;
 #define IN_CONTEXT \
     ENTER;         \
     if (!current) return violate("%s: no context is current on this thread", __func__), CUDA_ERROR_INVALID_CONTEXT; \
-    if (current == &primary && !state().objects["primary context"]) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
+    if (current == &primary && !live("primary context", 0)) return violate("%s: the context was released", __func__), CUDA_ERROR_CONTEXT_IS_DESTROYED
 /* "Potentially unsafe API calls" may not be made by a thread that captures (cuStreamBeginCapture, thread-local mode). */
 #define NOT_CAPTURING                                                                             \
     if (state().capturing) {                                                                      \
@@ -172,24 +180,24 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
 CUresult cuCtxCreate_v2(CUcontext *context, unsigned, CUdevice) {
     ENTER;
     current = *context = new CUctx_st;
-    state().objects["context"]++;
+    live("context", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuCtxDestroy_v2(CUcontext context) {
     if (current == context) current = nullptr;
     delete context;
-    state().objects["context"]--;
+    live("context", -1);
     return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
     ENTER;
     *context = &primary;
-    state().objects["primary context"]++;
+    live("primary context", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
-    if (!state().objects["primary context"]) return violate("cuDevicePrimaryCtxRelease: it is not retained"), CUDA_ERROR_INVALID_CONTEXT;
-    state().objects["primary context"]--;
+    if (!live("primary context", 0)) return violate("cuDevicePrimaryCtxRelease: it is not retained"), CUDA_ERROR_INVALID_CONTEXT;
+    live("primary context", -1);
     return CUDA_SUCCESS;
 }
 CUresult cuCtxSetCurrent(CUcontext context) {
@@ -200,12 +208,12 @@ CUresult cuCtxSetCurrent(CUcontext context) {
 CUresult cuStreamCreate(CUstream *stream, unsigned) {
     IN_CONTEXT;
     *stream = new CUstream_st;
-    state().objects["stream"]++;
+    live("stream", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuStreamDestroy_v2(CUstream stream) {
     delete stream;
-    state().objects["stream"]--;
+    live("stream", -1);
     return CUDA_SUCCESS;
 }
 CUresult cuStreamSynchronize(CUstream stream) {
@@ -293,12 +301,12 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image) {
     const char *text = (const char *)image;
     if (!strstr(text, ".version") || !strstr(text, ".target sm_") || !strstr(text, ".address_size 64")) return CUDA_ERROR_INVALID_PTX;
     *module = new CUmod_st{text};
-    state().objects["module"]++;
+    live("module", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuModuleUnload(CUmodule module) {
     delete module;
-    state().objects["module"]--;
+    live("module", -1);
     return CUDA_SUCCESS;
 }
 
@@ -368,27 +376,27 @@ CUresult cuStreamEndCapture(CUstream, CUgraph *graph) {
     if (state().capture_broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     *graph = new CUgraph_st{state().captured};
     state().captured.clear();
-    state().objects["graph"]++;
+    live("graph", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph, unsigned long long) {
     IN_CONTEXT;
     *executable = new CUgraphExec_st{graph->work};
     executables.insert(*executable);
-    state().objects["graph executable"]++;
+    live("graph executable", 1);
     return CUDA_SUCCESS;
 }
 /* Both "may also return error codes from previous, asynchronous launches": what they destroy is gone all the same. */
 CUresult cuGraphDestroy(CUgraph graph) {
     delete graph;
-    state().objects["graph"]--;
+    live("graph", -1);
     ENTER;
     return CUDA_SUCCESS;
 }
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
     if (!executables.erase(executable)) return violate("cuGraphExecDestroy: %p is not live", (void *)executable), CUDA_ERROR_INVALID_VALUE;
     delete executable;
-    state().objects["graph executable"]--;
+    live("graph executable", -1);
     ENTER;
     return CUDA_SUCCESS;
 }
@@ -431,6 +439,7 @@ const char *simulator_live(void) {
     static std::string text;
     text.clear();
     if (!state().live.empty()) text += "allocations: " + std::to_string(state().live.size()) + "\n";
+    std::lock_guard<std::mutex> guard(objects_mutex);
     for (auto &object : state().objects)
         if (object.second) text += object.first + ": " + std::to_string(object.second) + "\n";
     return text.c_str();

@@ -51,6 +51,10 @@ void violate(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Counts a call and returns the fault that it was to have, or 0. */
 int enter(const char *call);
 
+/* Counts the objects of a kind that are live, one more or less, and returns their number. Descriptors go when Go's collector
+ * finds them, on a thread of its own. */
+long live(const char *kind, long change);
+
 /* Whether bytes from address on lie in one live allocation. what names the argument in a violation. */
 bool reachable(const char *call, const char *what, const void *address, size_t bytes);
 
