@@ -5,6 +5,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
@@ -84,7 +85,7 @@ func (s *session) trainingProgram(batch int) (*program, error) {
 	if p, ok := s.programs[batch]; ok {
 		return p, nil
 	}
-	p, err := s.newProgram(batch, true)
+	p, err := s.newProgram(batch, nil)
 	if err != nil {
 		return nil, fmt.Errorf("compile a step of %d images: %w", batch, err)
 	}
@@ -92,51 +93,63 @@ func (s *session) trainingProgram(batch int) (*program, error) {
 	return p, nil
 }
 
-// evaluationProgram returns the program of a batch of the set, which it brings to
-// the device in the place of another.
+// evaluationProgram returns the program of a batch of the set, making it once.
 func (s *session) evaluationProgram(set *dataset.Set, batch int) (*program, error) {
-	if s.evaluation == nil || s.evaluation.set != set {
-		for size, p := range s.evaluations {
-			if err := p.close(); err != nil {
-				return nil, err
-			}
-			delete(s.evaluations, size)
-		}
-		if s.evaluation != nil {
-			if err := s.evaluation.memory.free(); err != nil {
-				return nil, err
-			}
-			s.evaluation = nil
-		}
-		var err error
-		if s.evaluation, err = s.bring(set, true); err != nil {
-			return nil, err
-		}
+	e, err := s.evaluationOf(set)
+	if err != nil {
+		return nil, err
 	}
-	if p, ok := s.evaluations[batch]; ok {
+	if p, ok := e.programs[batch]; ok {
 		return p, nil
 	}
-	p, err := s.newProgram(batch, false)
+	p, err := s.newProgram(batch, e)
 	if err != nil {
 		return nil, fmt.Errorf("compile an evaluation of %d images: %w", batch, err)
 	}
-	s.evaluations[batch] = p
+	e.programs[batch] = p
 	return p, nil
 }
 
-func (s *session) newProgram(batch int, training bool) (*program, error) {
-	graph, err := s.job.Lower(batch, training)
+// evaluationOf returns the set's evaluation. It brings a set that is not on the device,
+// in the place of the one that was used least lately where there are enough.
+func (s *session) evaluationOf(set *dataset.Set) (*evaluation, error) {
+	for place, e := range s.evaluations {
+		if e.set == set {
+			s.evaluations = append(slices.Delete(s.evaluations, place, place+1), e)
+			return e, nil
+		}
+	}
+	if len(s.evaluations) == keptSets {
+		oldest := s.evaluations[0]
+		s.evaluations = slices.Delete(s.evaluations, 0, 1)
+		if err := oldest.close(); err != nil {
+			return nil, err
+		}
+	}
+	i, err := s.bring(set, true)
+	if err != nil {
+		return nil, err
+	}
+	e := &evaluation{i, make(map[int]*program)}
+	s.evaluations = append(s.evaluations, e)
+	return e, nil
+}
+
+// newProgram makes the program of a batch of the set that is evaluated, or of a training
+// step if that is nil.
+func (s *session) newProgram(batch int, evaluated *evaluation) (*program, error) {
+	graph, err := s.job.Lower(batch, evaluated == nil)
 	if err != nil {
 		return nil, err
 	}
 	p := &program{gpu: s.gpu, memory: pool{gpu: s.gpu}, capture: s.graphs}
-	if err := s.compile(p, graph, batch, training); err != nil {
+	if err := s.compile(p, graph, batch, evaluated); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (s *session) compile(p *program, graph *train.LossGraph, batch int, training bool) error {
+func (s *session) compile(p *program, graph *train.LossGraph, batch int, evaluated *evaluation) error {
 	resident := s.resident(graph)
 	size := s.job.Set.ImageSize()
 	pixels, err := p.memory.allocateFloats("a batch of images", batch*size)
@@ -151,8 +164,8 @@ func (s *session) compile(p *program, graph *train.LossGraph, batch int, trainin
 
 	set, order, at := s.training, s.order, s.ledger
 	wanted := append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...)
-	if !training {
-		set, order, at = s.evaluation, s.evaluation.order, s.evaluationLedger
+	if evaluated != nil {
+		set, order, at = evaluated.images, evaluated.order, s.evaluationLedger
 		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
 	}
 	if p.machine, err = newMachine(s.gpu, machineOptions{Wanted: wanted, Resident: resident, Ledger: at}); err != nil {
@@ -170,7 +183,7 @@ func (s *session) compile(p *program, graph *train.LossGraph, batch int, trainin
 	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, batch*size)
 	add("gather_labels", batch, set.labels, order, at, labels, batch)
 	p.launches = append(p.launches, p.machine.launches...)
-	if training {
+	if evaluated == nil {
 		o := s.job.Optimizer
 		add("account", 1, at, p.machine.values[graph.Total], p.loss, p.machine.correctSums, p.machine.sums, batch,
 			o.LearningRate, o.Beta1, o.Beta2)

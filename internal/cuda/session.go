@@ -42,9 +42,26 @@ type session struct {
 	ledger   *buffer
 	programs map[int]*program // training, by batch
 
-	evaluation       *images
 	evaluationLedger *buffer
-	evaluations      map[int]*program // by batch
+	evaluations      []*evaluation // the one that was used last is the last
+}
+
+// keptSets is how many evaluated sets stay on the device: a validation and a test set
+// are evaluated in turn, after each epoch.
+const keptSets = 2
+
+// evaluation is a set that was evaluated, with what was compiled for it.
+type evaluation struct {
+	*images
+	programs map[int]*program // by batch
+}
+
+func (e *evaluation) close() error {
+	var all []error
+	for _, p := range e.programs {
+		all = append(all, p.close())
+	}
+	return errors.Join(append(all, e.memory.free())...)
 }
 
 // images is a data set on the device.
@@ -58,7 +75,7 @@ type images struct {
 func newSession(g *gpu, job train.Job) (*session, error) {
 	s := &session{
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
-		programs: make(map[int]*program), evaluations: make(map[int]*program),
+		programs: make(map[int]*program),
 	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -304,18 +321,17 @@ func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 func (s *session) close() error {
 	// A run may end in the middle of an epoch, with steps under way in what is freed.
 	all := []error{waitFor(s.gpu.stream)}
-	for _, programs := range []map[int]*program{s.programs, s.evaluations} {
-		for batch, p := range programs {
-			all = append(all, p.close())
-			delete(programs, batch)
-		}
+	for batch, p := range s.programs {
+		all = append(all, p.close())
+		delete(s.programs, batch)
 	}
-	for _, i := range []*images{s.training, s.evaluation} {
-		if i != nil {
-			all = append(all, i.memory.free())
-		}
+	for _, e := range s.evaluations {
+		all = append(all, e.close())
 	}
-	s.training, s.evaluation = nil, nil
+	if s.training != nil {
+		all = append(all, s.training.memory.free())
+	}
+	s.training, s.evaluations = nil, nil
 	return errors.Join(append(all, s.memory.free())...)
 }
 

@@ -344,6 +344,42 @@ func TestARunHasTheSameBits(t *testing.T) {
 	})
 }
 
+// A validation and a test set that are evaluated in turn stay on the device, with what
+// was compiled for them; a third takes the place of the one that was used least lately.
+func TestTwoSetsStayOnTheDevice(t *testing.T) {
+	g := openDevice(t)
+	config := smallConfig()
+	config.Device = g
+	trainer := fit(t, config)
+	defer trainer.Close()
+	var sets []*dataset.Set
+	for _, size := range []int{60, 30, 10} {
+		sets = append(sets, datasettest.Bars(t, size))
+	}
+	var losses [3]float64
+	evaluate := func(which int) (allocations int) {
+		t.Helper()
+		before := g.count.Allocations
+		evaluation, err := trainer.Evaluate(t.Context(), sets[which])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if losses[which] != 0 && evaluation.Loss != losses[which] {
+			t.Errorf("set %d: loss %v, before %v", which, evaluation.Loss, losses[which])
+		}
+		losses[which] = evaluation.Loss
+		return g.count.Allocations - before
+	}
+	for i, step := range []struct {
+		set    int
+		brings bool
+	}{{0, true}, {1, true}, {0, false}, {1, false}, {0, false}, {2, true}, {0, false}, {1, true}, {0, false}} {
+		if allocations := evaluate(step.set); (allocations > 0) != step.brings {
+			t.Errorf("evaluation %d, of set %d: %d allocations, want some: %t", i+1, step.set, allocations, step.brings)
+		}
+	}
+}
+
 // A session that is closed in the middle of an epoch waits for its steps before it frees
 // what they work on.
 func TestClosingWaitsForTheSteps(t *testing.T) {
