@@ -89,7 +89,7 @@ func (g *gpu) start() error {
 	}
 	blas := new(cublas.Standard)
 	if err := blas.Init(); err != nil {
-		return fmt.Errorf("cublasCreate: %w; cuBLAS needs a driver as new as its own release", err)
+		return fmt.Errorf("%w; cuBLAS needs a driver as new as its own release", called("cublasCreate", err))
 	}
 	g.blas = blas
 	if err := setBLASStream(g.blas, g.stream); err != nil {

@@ -132,7 +132,7 @@ func TestFaultsWhileOpening(t *testing.T) {
 		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction account"},
 		{"cudnnCreate", "", "cudnnCreate"},
 		{"cudnnSetStream", "", "cudnnSetStream"},
-		{"cublasCreate_v2", "", "cublasCreate"},
+		{"cublasCreate_v2", "", "cublasCreate: a cuBLAS status that the simulator has no name for (15); cuBLAS needs a driver"},
 		{"cuMemAlloc_v2", "", "cuBLAS's workspace"},
 		{"cublasSetWorkspace_v2", "", "cublasSetWorkspace"},
 	} {

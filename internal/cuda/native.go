@@ -7,6 +7,7 @@ package cuda
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -105,14 +106,18 @@ func blasCall(call string, status C.int) error {
 }
 
 // called names the call of an error of package cu, cu/dnn or cu/blas, whose
-// errors are the libraries' numbers under types of their own.
+// errors are the libraries' numbers under types of their own, some with words around.
 func called(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if value := reflect.ValueOf(err); value.Kind() == reflect.Int {
+	cause := err
+	for next := errors.Unwrap(cause); next != nil; next = errors.Unwrap(cause) {
+		cause = next
+	}
+	if value := reflect.ValueOf(cause); value.Kind() == reflect.Int {
 		code := C.int(value.Int())
-		switch err.(type) {
+		switch cause.(type) {
 		case cudnn.Status:
 			return dnnCall(call, code)
 		case cublas.Status:

@@ -146,7 +146,7 @@ func TestAnEntryPointThatIsLackingIsNamed(t *testing.T) {
 			return called("cudnnCreateOpTensorDescriptor", err)
 		}, "CUDNN_STATUS_NOT_INITIALIZED (1001); its library lacks cudnnCreateOpTensorDescriptor"},
 		{func() error {
-			blas := *g.blas // keeps its first error
+			blas := new(cublas.Standard) // keeps its first error
 			blas.Sscal(1, 1, []float32{1}, 1)
 			return called("cublasSscal", blas.Err())
 		}, "(1); its library lacks cublasSscal_v2"},
@@ -161,23 +161,27 @@ func TestAnEntryPointThatIsLackingIsNamed(t *testing.T) {
 // libraries are others.
 const opensChild = "SLIPWAY_TEST_OPENS"
 
-// A file that is no cuDNN, although it was named as one, is the piece that is missing.
-func TestAFileThatIsNotCUDNNIsNamed(t *testing.T) {
+// A file that is not the library that it was named as is said to lack what was asked
+// of it.
+func TestAFileThatIsNotTheLibraryIsNamed(t *testing.T) {
 	if os.Getenv(opensChild) != "" {
 		_, err := Open()
 		fmt.Println(err)
 		return
 	}
 	needSimulator(t)
-	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	process.Env = append(os.Environ(), simulator.Variable+"=", "SLIPWAY_CUDNN=libm.so.6", opensChild+"=1")
-	out, err := process.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, want := range []string{"CUDA is not usable: cuDNN: ", "libm.so.6 lacks cudnnGetVersion cudnnGetCudartVersion; install cuDNN 9"} {
+	for variable, want := range map[string]string{
+		"SLIPWAY_CUDNN":  "libm.so.6 lacks cudnnGetVersion cudnnGetCudartVersion; install cuDNN 9",
+		"SLIPWAY_CUBLAS": "cublasCreate: unknown error (1); its library lacks cublasCreate_v2",
+	} {
+		process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+		process.Env = append(os.Environ(), simulator.Variable+"=", variable+"=libm.so.6", opensChild+"=1")
+		out, err := process.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 		if !strings.Contains(string(out), want) {
-			t.Errorf("it lacks %q: %s", want, out)
+			t.Errorf("%s: it lacks %q: %s", variable, want, out)
 		}
 	}
 }
