@@ -4,7 +4,7 @@
 // that package builder makes for builder.EnginePlain, with its loss and its
 // gradients, into a list of launches whose values all stay on the device.
 // Convolution, pooling and activation are cuDNN's, through gorgonia.org/cu/dnn;
-// the products of dense layers are cuBLAS's, through gorgonia.org/cu/blas; what
+// the products of dense layers are cuBLAS's, by a call of our own (native.c); what
 // neither has, or not as the CPU engines define it, is in kernels/kernels.cu.
 //
 // A session keeps the training set, the weights, the optimizer's state and a
