@@ -122,7 +122,7 @@ func (s *session) evaluationOf(set *dataset.Set) (*evaluation, error) {
 	if len(s.evaluations) == keptSets {
 		oldest := s.evaluations[0]
 		s.evaluations = slices.Delete(s.evaluations, 0, 1)
-		if err := oldest.close(); err != nil {
+		if err := errors.Join(waitFor(s.gpu.stream), oldest.close()); err != nil {
 			return nil, err
 		}
 	}
