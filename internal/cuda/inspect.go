@@ -37,10 +37,14 @@ func (i *Inspection) look() *MissingError {
 	missing := func(piece Piece, reason, remedy string) *MissingError {
 		return &MissingError{Piece: piece, Reason: reason, Remedy: remedy + withoutRemedy}
 	}
-	if path, reason := libraryDriver.load(); path == "" {
+	path, reason := libraryDriver.load()
+	if path == "" {
 		return missing(PieceDriver, reason, driverRemedy)
 	}
 	served := cu.Version()
+	if served < 0 {
+		return missing(PieceDriver, fmt.Sprintf("its library (%s) does not say which CUDA release it serves", path), driverRemedy)
+	}
 	i.Driver = fmt.Sprintf("%d.%d", served/1000, served%1000/10)
 	// The libraries of a release need a driver of that release, of any minor version.
 	if served/1000 < release() {
@@ -57,8 +61,7 @@ func (i *Inspection) look() *MissingError {
 		return missing(PieceDevice, "the driver sees no GPU", deviceRemedy)
 	}
 	dnnRemedy := fmt.Sprintf(libraryRemedy, fmt.Sprintf("cuDNN 9 for CUDA %d (and zlib, libz.so.1, which it needs)", release()), "SLIPWAY_CUDNN")
-	path, reason := libraryCUDNN.load()
-	if path == "" {
+	if path, reason = libraryCUDNN.load(); path == "" {
 		return missing(PieceCUDNN, reason, dnnRemedy)
 	}
 	i.CUDNN = fmt.Sprintf("%s (%s)", dnnVersion(), path)

@@ -1,5 +1,6 @@
-/* What gorgonia.org/cu does not have, or not soundly, and this package needs: launches, stream capture, streams of the two libraries'
- * handles, workspaces, products, and the names of errors. Handles and descriptors come as the pointers that they are. */
+/* What gorgonia.org/cu does not have, or not soundly, and this package needs: launches, stream capture, streams of the two
+ * libraries' handles, workspaces, products, and the names of errors. Handles and descriptors come as the pointers that they
+ * are. */
 #ifndef SLIPWAY_CUDA_NATIVE_H
 #define SLIPWAY_CUDA_NATIVE_H
 

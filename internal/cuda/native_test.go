@@ -171,8 +171,9 @@ func TestAFileThatIsNotTheLibraryIsNamed(t *testing.T) {
 	}
 	needSimulator(t)
 	for variable, want := range map[string]string{
-		"SLIPWAY_CUDNN":  "libm.so.6 lacks cudnnGetVersion cudnnGetCudartVersion; install cuDNN 9",
-		"SLIPWAY_CUBLAS": "cublasCreate: unknown error (1); its library lacks cublasCreate_v2",
+		"SLIPWAY_CUDA_DRIVER": "libm.so.6) does not say which CUDA release it serves; install NVIDIA's driver",
+		"SLIPWAY_CUDNN":       "libm.so.6 lacks cudnnGetVersion cudnnGetCudartVersion; install cuDNN 9",
+		"SLIPWAY_CUBLAS":      "cublasCreate: unknown error (1); its library lacks cublasCreate_v2",
 	} {
 		process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 		process.Env = append(os.Environ(), simulator.Variable+"=", variable+"=libm.so.6", opensChild+"=1")
