@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"strings"
 
 	"gorgonia.org/cu"
 )
@@ -68,7 +69,7 @@ func (i *Inspection) look() *MissingError {
 	// The file has one name in all releases; inside, it loads the cuBLAS of its own.
 	if own := dnnRelease(); own != release() {
 		reason := fmt.Sprintf("%s is built with CUDA %d, this build needs CUDA %d", i.CUDNN, own, release())
-		if lacks := libraryCUDNN.lacks(); lacks != "" { // then it answered neither question
+		if lacks := libraryCUDNN.lacks(); strings.Contains(lacks, "cudnnGetCudartVersion") { // it answered nothing
 			i.CUDNN, reason = "", path+" lacks "+lacks
 		}
 		return missing(PieceCUDNN, reason, dnnRemedy)
