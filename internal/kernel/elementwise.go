@@ -16,17 +16,6 @@ func (s *Set) reluGradients(dx, dy, y []float32) {
 	}
 }
 
-// reluSlice computes y = max(y, 0); NaN stays.
-func (s *Set) reluSlice(y []float32) {
-	n := s.whole(len(y))
-	if n > 0 {
-		s.relu(&y[0], &y[0], n)
-	}
-	if n < len(y) {
-		portableReLU(&y[n], &y[n], len(y)-n)
-	}
-}
-
 // listSlice lists the elements of x that are not zero, each with step times its index, and returns how many there are.
 // Items past them are overwritten, up to a vector more than x has elements.
 func (s *Set) listSlice(items []item, x []float32, step int) int {
