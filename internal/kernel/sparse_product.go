@@ -159,6 +159,7 @@ func (p *sparseProduct) productItem(worker, at int) {
 	for k, block := 0, row; k < p.depth; k, block = k+p.blockDepth, block+p.rows {
 		depth := min(p.blockDepth, p.depth-k)
 		p.fill(thread.block, p.pitch, k, depth, s)
+		p.clearRest(thread.block, depth, s)
 		args := &thread.args
 		*args = sparseRowArgs{
 			C: pointer(p.c[row*p.columns+s.first:]), CStep: 4 * p.columns, B: pointer(thread.block), Lists: &p.lists[block], Items: &p.items[0],
@@ -178,13 +179,28 @@ func (p *sparseProduct) productItem(worker, at int) {
 	}
 }
 
+// clearRest clears what finite reads of a block beyond its elements. What an earlier block has left there depends on which
+// thread computed which.
+func (p *sparseProduct) clearRest(block []float32, depth int, s *strip) {
+	if s.columns < p.pitch {
+		for r := range depth {
+			clear(block[r*p.pitch+s.columns : (r+1)*p.pitch])
+		}
+	}
+	clear(block[depth*p.pitch : p.summed(depth)])
+}
+
+// summed is how many elements finite reads: as many as the sums take at a time.
+func (p *sparseProduct) summed(depth int) int {
+	step := 4 * p.engine.Set.lanes
+	return ceil(depth*p.pitch, step) * step
+}
+
 // finite reports whether a block has neither infinities nor NaN, with which the sum of magnitudes would not be finite. A sum
-// that overflows, or what an earlier block left beyond this one's end, may raise a false alarm, which only takes time.
+// of finite numbers that overflows is taken for one with them.
 func (p *sparseProduct) finite(thread *sparseThread, depth int) bool {
-	lanes := p.engine.Set.lanes
-	n := ceil(depth*p.pitch, 4*lanes) * 4 * lanes
-	p.engine.Set.sums(&thread.sums[0], &thread.block[0], n)
-	for _, sum := range thread.sums[:lanes] {
+	p.engine.Set.sums(&thread.sums[0], &thread.block[0], p.summed(depth))
+	for _, sum := range thread.sums[:p.engine.Set.lanes] {
 		if !(sum <= math.MaxFloat32) {
 			return false
 		}

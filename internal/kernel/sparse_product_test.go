@@ -156,18 +156,25 @@ func TestDenseZeroTimesInfinity(t *testing.T) {
 	})
 }
 
+// TestSparseDenseSameBitsOnAnyThreads: nor do the bits depend on what a thread computed before, where some blocks have
+// numbers that are none, or too large to be summed.
 func TestSparseDenseSameBitsOnAnyThreads(t *testing.T) {
 	for _, name := range Available() {
 		for _, f := range sparseDenses {
-			r := rand.New(rand.NewPCG(1, 1))
-			x, w, b, dy := sparsely(r, f.Batch*f.In, 0.2), random(r, f.Out*f.In), random(r, f.Out), sparsely(r, f.Batch*f.Out, 0.2)
-			want := runDense(t, newEngine(t, name, 1), f, x, w, b, dy)
-			for _, threads := range []int{2, 3, 7, 64} {
-				got := runDense(t, newEngine(t, name, threads), f, x, w, b, dy)
-				same(t, fmt.Sprint(f, "y"), got.y, want.y)
-				same(t, fmt.Sprint(f, "dx"), got.dx, want.dx)
-				same(t, fmt.Sprint(f, "dw"), got.dw, want.dw)
-				same(t, fmt.Sprint(f, "db"), got.db, want.db)
+			for _, bad := range []float32{0, float32(math.Inf(1)), math.MaxFloat32} {
+				r := rand.New(rand.NewPCG(1, 1))
+				x, w, b, dy := sparsely(r, f.Batch*f.In, 0.2), random(r, f.Out*f.In), random(r, f.Out), sparsely(r, f.Batch*f.Out, 0.2)
+				for range 4 {
+					w[r.IntN(len(w))] = bad
+				}
+				want := runDense(t, newEngine(t, name, 1), f, x, w, b, dy)
+				for _, threads := range []int{2, 3, 7, 64} {
+					got := runDense(t, newEngine(t, name, threads), f, x, w, b, dy)
+					same(t, fmt.Sprint(f, "y"), got.y, want.y)
+					same(t, fmt.Sprint(f, "dx"), got.dx, want.dx)
+					same(t, fmt.Sprint(f, "dw"), got.dw, want.dw)
+					same(t, fmt.Sprint(f, "db"), got.db, want.db)
+				}
 			}
 		}
 	}
