@@ -188,6 +188,16 @@ type Callbacks struct {
 // was finished and saved.
 var ErrInterrupted = errors.New("training was interrupted")
 
+// UnsavedError is returned by Fit when its context ended, but what was learned since
+// the last checkpoint could not be saved. It is no ErrInterrupted.
+type UnsavedError struct{ Err error }
+
+func (e *UnsavedError) Error() string {
+	return fmt.Sprintf("%v, and its state could not be saved: %v", ErrInterrupted, e.Err)
+}
+
+func (e *UnsavedError) Unwrap() error { return e.Err }
+
 // DivergedError says that the loss was no longer a number.
 type DivergedError struct {
 	// Epoch and Step count from 1; Step is that within the epoch.
@@ -254,13 +264,7 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 	}
 	for step, indices := range t.batches.Epoch(t.progress.Epochs, t.progress.EpochStep) {
 		if ctx.Err() != nil {
-			if err := t.settle(); err != nil {
-				return errors.Join(ErrInterrupted, err)
-			}
-			if err := save(callbacks); err != nil {
-				return errors.Join(ErrInterrupted, err)
-			}
-			return ErrInterrupted
+			return t.interrupted(callbacks)
 		}
 		if err := t.step(indices); err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
@@ -273,6 +277,18 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 	}
 	return t.finishEpoch(ctx, callbacks)
+}
+
+// interrupted saves what is learned, and returns ErrInterrupted once it is.
+func (t *Trainer) interrupted(callbacks Callbacks) error {
+	err := t.settle()
+	if err == nil {
+		err = save(callbacks)
+	}
+	if err != nil {
+		return &UnsavedError{err}
+	}
+	return ErrInterrupted
 }
 
 // finishEpoch records the epoch and begins the next.

@@ -105,6 +105,25 @@ func encoded(t *testing.T, c *Checkpoint) []byte {
 	return raw
 }
 
+// An interruption whose state could not be saved is no ErrInterrupted, which says that
+// it was.
+func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
+	trainer := newSmallTrainer(t, smallConfig(builder.DefaultEngine))
+	ctx, cancel := context.WithCancel(t.Context())
+	full := errors.New("the disk is full")
+	err := trainer.Fit(ctx, Callbacks{
+		Step: func(StepReport) error {
+			cancel()
+			return nil
+		},
+		Save: func() error { return full },
+	})
+	var unsaved *UnsavedError
+	if !errors.As(err, &unsaved) || !errors.Is(err, full) || errors.Is(err, ErrInterrupted) {
+		t.Errorf("error %v, want an UnsavedError", err)
+	}
+}
+
 func TestStopRules(t *testing.T) {
 	for _, test := range []struct {
 		name   string

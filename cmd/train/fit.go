@@ -72,10 +72,11 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 		Save: session.save,
 	})
 	var diverged *train.DivergedError
+	var unsaved *train.UnsavedError
 	switch {
-	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
+	case errors.Is(err, train.ErrInterrupted):
 		return fmt.Errorf("%w; its state is in %s\nGo on with: train -resume -name %s -runs %s", train.ErrInterrupted, session.saved, o.runName(trainer.Network()), o.runs)
-	case errors.As(err, &diverged):
+	case errors.As(err, &diverged), errors.As(err, &unsaved):
 		return fmt.Errorf("%w; the last good checkpoint is %s", err, session.lastGood())
 	case err != nil:
 		return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -296,7 +297,7 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	dir := fixture(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var out, errs bytes.Buffer
-	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, cancelAfterEpoch{cancel}), &errs, false)
+	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, false)
 	if code != cli.ExitFailure || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(errs.String(), "Go on with: train -resume -name tiny -runs "+dir+"/runs") {
 		t.Fatalf("exit %d, %q", code, errs.String())
 	}
@@ -306,12 +307,40 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	}
 }
 
-// cancelAfterEpoch cancels when the first epoch's line is written.
-type cancelAfterEpoch struct{ cancel context.CancelFunc }
+// A state that could not be saved is not said to be: the message says why, and which
+// checkpoint there is.
+func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
+	dir := fixture(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	checkpoints := filepath.Join(dir, "runs", "tiny", "checkpoints")
+	var out, errs bytes.Buffer
+	// A folder is in the way of the checkpoint after the third epoch of twelve steps.
+	code := run(ctx, arguments(dir, "-epochs", "1000000", "-checkpoint-every", "2"), io.MultiWriter(&out, onEpochLine{3, func() {
+		if err := os.Mkdir(filepath.Join(checkpoints, "step-00000036.safetensors"), 0o777); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}}), &errs, false)
+	for _, want := range []string{"interrupted", "could not be saved", "step-00000036.safetensors is a folder",
+		"the last good checkpoint is " + filepath.Join(checkpoints, "step-00000024.safetensors")} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("the message lacks %q: %s", want, errs.String())
+		}
+	}
+	if code != cli.ExitFailure || strings.Contains(errs.String(), "its state is in") {
+		t.Errorf("exit %d, %q", code, errs.String())
+	}
+}
 
-func (c cancelAfterEpoch) Write(line []byte) (int, error) {
-	if bytes.Contains(line, []byte("mean loss")) {
-		c.cancel()
+// onEpochLine calls act when the line of that epoch is written.
+type onEpochLine struct {
+	epoch int
+	act   func()
+}
+
+func (o onEpochLine) Write(line []byte) (int, error) {
+	if bytes.Contains(line, fmt.Appendf(nil, "Epoch [%d/", o.epoch)) && bytes.Contains(line, []byte("mean loss")) {
+		o.act()
 	}
 	return len(line), nil
 }

@@ -228,6 +228,30 @@ func TestAnInterruptedEvaluationKeepsTheEpoch(t *testing.T) {
 	}
 }
 
+// A run that could not be saved when the study was interrupted is a failure.
+func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
+	root := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	_, err := Execute(ctx, readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 3}\n"), Options{Root: root, Progress: &counter{onStep: func(report train.StepReport) {
+		if report.Step != 2 {
+			return
+		}
+		dirs, err := filepath.Glob(filepath.Join(root, poolFolder, "*", "checkpoints"))
+		if err != nil || len(dirs) != 1 {
+			t.Errorf("%v, %v", dirs, err)
+			return
+		}
+		if err := os.Mkdir(filepath.Join(dirs[0], "step-00000002.safetensors"), 0o777); err != nil {
+			t.Error(err)
+		}
+		stop()
+	}}})
+	if errors.Is(err, ErrInterrupted) || err == nil || !strings.Contains(err.Error(), "step-00000002.safetensors is a folder") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // A run of which no checkpoint is whole starts again, and what it writes from then on
 // is not taken for older than what is damaged.
 func TestDamagedCheckpointsAreNoLongerInTheWay(t *testing.T) {

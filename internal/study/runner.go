@@ -304,18 +304,23 @@ dealing:
 	workers.Wait()
 	close(failures)
 	var failed error
-	interrupted := ctx.Err() != nil
+	ended := ctx.Err() != nil
 	for err := range failures {
-		if errors.Is(err, train.ErrInterrupted) || errors.Is(err, context.Canceled) {
-			interrupted = true
+		if interrupted(err) {
+			ended = true
 			continue
 		}
 		failed = errors.Join(failed, err)
 	}
-	if failed == nil && interrupted {
+	if failed == nil && ended {
 		return ErrInterrupted
 	}
 	return failed
+}
+
+// interrupted reports whether a run ended with its context, and has lost nothing.
+func interrupted(err error) bool {
+	return errors.Is(err, train.ErrInterrupted) || errors.Is(err, context.Canceled)
 }
 
 // run executes one task and records its result.
@@ -326,7 +331,13 @@ func (e *execution) run(ctx context.Context, t *task) (err error) {
 		tell(e.options.Progress)
 	}
 	curves := new(curves)
-	defer func() { err = errors.Join(err, curves.close()) }()
+	defer func() {
+		failed := curves.close()
+		if failed != nil && interrupted(err) {
+			err = nil // it would hide the failure
+		}
+		err = errors.Join(err, failed)
+	}()
 	result, err := t.execute(ctx, e.poolDir, e.sets, e.threads, observer{
 		began: func(epochs int) error {
 			report(func(p Progress) { p.Began(t.index, epochs) })
