@@ -21,6 +21,7 @@ import (
 type Checkpoint struct {
 	Network *builder.Network
 	Config  Config
+	// Weights are those after the last step, from which the run goes on.
 	Weights builder.Weights
 	// OptimizerState holds the tensors of each of the optimizer's slots, in the
 	// order of Network.Parameters.
@@ -29,6 +30,19 @@ type Checkpoint struct {
 	// if there is none.
 	Best     builder.Weights
 	Progress Progress
+}
+
+// Result returns the weights that the run came to: the best ones where it has ended
+// with early stopping on, the last ones elsewhere.
+func (c *Checkpoint) Result() builder.Weights {
+	if resultIsBest(c.Config, c.Progress) && len(c.Best) > 0 {
+		return c.Best
+	}
+	return c.Weights
+}
+
+func resultIsBest(config Config, progress Progress) bool {
+	return progress.Finished != "" && config.Patience > 0 && progress.BestEpoch > 0
 }
 
 // Progress is where a run stands. With the seed it is also the whole random
@@ -68,6 +82,8 @@ const (
 	checkpointVersion = 1
 	stateKey          = "slipway.state"
 	digestKey         = "slipway.sha256"
+	// bestPrefix is that of the best weights' tensors.
+	bestPrefix = "best."
 )
 
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
@@ -87,7 +103,7 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 	for _, slot := range c.Config.Optimizer.Slots() {
 		add("optimizer."+slot+".", c.OptimizerState[slot])
 	}
-	add("best.", c.Best)
+	add(bestPrefix, c.Best)
 	file.Metadata[digestKey] = digest(file)
 	if err := safetensors.Write(path, file); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
@@ -150,7 +166,7 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 		}
 	}
 	if c.Progress.BestEpoch > 0 {
-		if c.Best, err = takeWeights(file, "best.", c.Network); err != nil {
+		if c.Best, err = takeWeights(file, bestPrefix, c.Network); err != nil {
 			return nil, err
 		}
 	}
@@ -179,19 +195,28 @@ func takeWeights(file *safetensors.File, prefix string, network *builder.Network
 }
 
 // ReadWeights reads the network's weights from any safetensors file that has
-// them under their PyTorch names: a checkpoint, or a state dict saved from
-// Python. Other tensors in the file are an error unless the file is a
-// checkpoint of ours.
+// them under their PyTorch names: a checkpoint, of which it takes the Result, or a
+// state dict saved from Python. Other tensors in the file are an error unless the
+// file is a checkpoint of ours.
 func ReadWeights(path string, network *builder.Network) (builder.Weights, error) {
 	file, err := safetensors.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read weights: %w", err)
 	}
-	weights, err := takeWeights(file, "", network)
+	raw, ours := file.Metadata[stateKey]
+	prefix := ""
+	if ours {
+		// Of another program's state the weights are all that is asked for.
+		var state checkpointState
+		if err := json.Unmarshal([]byte(raw), &state); err == nil && resultIsBest(state.Config, state.Progress) {
+			prefix = bestPrefix
+		}
+	}
+	weights, err := takeWeights(file, prefix, network)
 	if err != nil {
 		return nil, fmt.Errorf("weights %s: %w", path, err)
 	}
-	if _, ours := file.Metadata[stateKey]; !ours && len(file.Tensors) != len(weights) {
+	if !ours && len(file.Tensors) != len(weights) {
 		var unknown []string
 		for _, tensor := range file.Tensors {
 			if _, ok := weights.Get(tensor.Name); !ok {

@@ -28,6 +28,8 @@ type Trainer struct {
 	device     onDevice // used if config.Device is not nil
 	progress   Progress
 	best       builder.Weights
+	// last holds the weights of the last step once the variables hold the best ones.
+	last builder.Weights
 }
 
 type programKey struct {
@@ -157,16 +159,21 @@ func (t *Trainer) Progress() Progress { return t.progress }
 // StepsPerEpoch returns the number of batches in an epoch.
 func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
 
-// Weights returns a copy of the weights as they are now; on a Device, as they
-// were when they were last saved or the last epoch ended.
+// Weights returns a copy of the weights as they are now: after a Fit with patience
+// the best ones; on a Device, as they were when they were last saved or the last
+// epoch ended.
 func (t *Trainer) Weights() builder.Weights { return t.variables.Weights() }
 
 // Checkpoint returns a copy of the whole state.
 func (t *Trainer) Checkpoint() *Checkpoint {
 	progress := t.progress
 	progress.History = append(History(nil), progress.History...)
+	weights := t.Weights()
+	if t.last != nil {
+		weights = t.last.Clone()
+	}
 	return &Checkpoint{
-		Network: t.network, Config: t.config, Weights: t.Weights(),
+		Network: t.network, Config: t.config, Weights: weights,
 		OptimizerState: t.optimizer.State(t.variables, t.network.Parameters()),
 		Best:           t.best.Clone(), Progress: progress,
 	}
@@ -222,8 +229,9 @@ func (e *DivergedError) Error() string {
 	return fmt.Sprintf("the loss is %v at epoch %d, step %d (images %v%s); try a lower learning rate", e.Loss, e.Epoch, e.Step, shown, more)
 }
 
-// Fit trains until a stop rule says so, and says in Progress.Finished which. It
-// can be called again after a Resume only.
+// Fit trains until a stop rule says so, and says in Progress.Finished which. With
+// patience the trainer has the best epoch's weights then. It can be called again
+// after a Resume only.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	for t.progress.Finished = t.StopRule(); t.progress.Finished == ""; t.progress.Finished = t.StopRule() {
 		if err := t.epoch(ctx, callbacks); err != nil {
@@ -235,17 +243,26 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 			}
 		}
 	}
-	if t.config.Patience > 0 && t.best != nil {
-		for i, tensor := range t.best {
-			t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
-		}
-		if t.device.session != nil {
-			if err := t.load(); err != nil {
-				return err
-			}
-		}
+	// A run that goes on later goes on from the last weights, not from the best.
+	if err := save(callbacks); err != nil {
+		return err
 	}
-	return save(callbacks)
+	return t.takeBest()
+}
+
+// takeBest gives the variables the weights of early stopping, where it is on.
+func (t *Trainer) takeBest() error {
+	if t.config.Patience == 0 || t.best == nil {
+		return nil
+	}
+	t.last = t.Weights()
+	for i, tensor := range t.best {
+		t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
+	}
+	if t.device.session == nil {
+		return nil
+	}
+	return t.load()
 }
 
 func save(callbacks Callbacks) error {

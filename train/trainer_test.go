@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,6 +155,56 @@ func TestStopRules(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A run that early stopping ended goes on with the bits of one that it did not end,
+// while its result is the best epoch's weights, also as they are read for another run.
+func TestAFinishedRunWithPatienceResumesBitForBit(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Epochs, config.ValidationFraction, config.Patience = 30, 0.2, 20
+		config.Optimizer.LearningRate = 0.3 // soon overshoots
+		whole := newSmallTrainer(t, config)
+		if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		config.Patience = 2
+		first := newSmallTrainer(t, config)
+		path := filepath.Join(t.TempDir(), "checkpoint.safetensors")
+		if err := first.Fit(t.Context(), Callbacks{Save: func() error { return WriteCheckpoint(path, first.Checkpoint()) }}); err != nil {
+			t.Fatal(err)
+		}
+		if done := first.Progress(); done.BestEpoch == done.Epochs || done.Epochs >= whole.Progress().Epochs {
+			t.Fatalf("%q after %d epochs, %q after %d: nothing is tested", done.Finished, done.Epochs, whole.Progress().Finished, whole.Progress().Epochs)
+		}
+		checkpoint, err := ReadCheckpoint(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := ReadWeights(path, smallNetwork(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, best := range first.Weights() {
+			if !slices.Equal(checkpoint.Result()[i].Data, best.Data) || !slices.Equal(read[i].Data, best.Data) {
+				t.Errorf("%s of the result is not that of the best epoch", best.Name)
+			}
+			if !slices.Equal(first.Checkpoint().Weights[i].Data, checkpoint.Weights[i].Data) || slices.Equal(checkpoint.Weights[i].Data, best.Data) {
+				t.Errorf("%s of the checkpoint is not that of the last epoch", best.Name)
+			}
+		}
+		config.Patience = 20
+		resumed, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resumed.Fit(t.Context(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint())) {
+			t.Error("the resumed run differs from the unbroken one")
+		}
+	})
 }
 
 func TestPatienceKeepsTheBestWeights(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,41 @@ func floatBytes(values []float32) []byte {
 		return nil
 	}
 	return tensor.RawData
+}
+
+// What early stopping ended is exported with the best epoch's weights, not the last.
+func TestTheBestWeightsAreExported(t *testing.T) {
+	path := smallRun(t, "")
+	dir, err := train.OpenRun(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, _, _, err := dir.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint.Config.ValidationFraction, checkpoint.Config.Patience = 0.1, 1
+	checkpoint.Progress.BestEpoch, checkpoint.Best = 1, checkpoint.Network.InitialWeights(99)
+	if _, err := dir.WriteCheckpoint(checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	output := filepath.Join(t.TempDir(), "small.onnx")
+	if code, _, errs := runExport("-run", path, "-o", output, "-verify", "none"); code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	model, err := onnx.Read(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, weights, err := onnx.ToNetwork(model, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, best := range checkpoint.Best {
+		if !slices.Equal(weights[i].Data, best.Data) {
+			t.Errorf("%s is not the best epoch's", best.Name)
+		}
+	}
 }
 
 // A runtime that answers further apart than the tolerance stops the export

@@ -113,7 +113,7 @@ func folder(output string) string { return strings.TrimSuffix(output, ".onnx") }
 // evaluate asks the trainer itself.
 func (g *graph) evaluate(ctx context.Context) error {
 	c := g.checkpoint
-	trainer, err := train.New(c.Network, g.test, c.Config, c.Weights)
+	trainer, err := train.New(c.Network, g.test, c.Config, c.Result())
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (g *graph) encode(version string) error {
 	if record.PixelScale, record.PixelOffset, err = c.Config.PixelTransform(); err != nil {
 		return err
 	}
-	g.model, err = onnx.FromNetwork(c.Network, c.Weights, record, onnx.Options{
+	g.model, err = onnx.FromNetwork(c.Network, c.Result(), record, onnx.Options{
 		ProducerVersion: version,
 		Description:     fmt.Sprintf("%s, trained by Slipway on %s", c.Network.Name(), c.Config.Data),
 	})
