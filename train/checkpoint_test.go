@@ -47,6 +47,37 @@ func TestLastCheckpointsAreKept(t *testing.T) {
 	}
 }
 
+// Damaged checkpoints of later steps do not crowd out the one just written.
+func TestDamagedNewerCheckpointsDoNotCount(t *testing.T) {
+	dir, _ := trainedRun(t)
+	paths, err := dir.Checkpoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths[:2] {
+		if err := os.Truncate(path, 20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkpoint, _, _, err := dir.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint.Config.KeepCheckpoints = 2
+	for step := 27; step < 30; step++ {
+		checkpoint.Progress.Step = step
+		if _, err := dir.WriteCheckpoint(checkpoint); err != nil {
+			t.Fatal(err)
+		}
+		if latest, path, _, err := dir.Latest(); err != nil || latest.Progress.Step != step {
+			t.Fatalf("the latest after step %d is %s (%v)", step, path, err)
+		}
+	}
+	if paths, err = dir.Checkpoints(); err != nil || len(paths) != 4 {
+		t.Errorf("kept %v (%v), want the last two and those that are damaged", paths, err)
+	}
+}
+
 // Whatever happens to the newest file, the one before it loads and the message
 // says what was wrong.
 func TestDamagedCheckpointFallsBack(t *testing.T) {

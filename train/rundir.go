@@ -99,8 +99,11 @@ func (d RunDir) write(name string, data []byte) error {
 	return nil
 }
 
-// WriteCheckpoint saves a checkpoint and removes all but the newest
-// Config.KeepCheckpoints. It returns the file.
+// WriteCheckpoint saves a checkpoint and removes older ones, so that
+// Config.KeepCheckpoints stay. It returns the file.
+//
+// Those that are newer by name stay: the run went on from before them, so that they
+// are damaged, and must not count as kept.
 func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
 	path := filepath.Join(d.path, "checkpoints", fmt.Sprintf("step-%08d.safetensors", c.Progress.Step))
 	if err := WriteCheckpoint(path, c); err != nil {
@@ -110,6 +113,7 @@ func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	paths = slices.DeleteFunc(paths, func(other string) bool { return filepath.Base(other) > filepath.Base(path) })
 	for len(paths) > c.Config.KeepCheckpoints {
 		last := len(paths) - 1
 		if err := os.Remove(paths[last]); err != nil {
