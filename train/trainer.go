@@ -68,7 +68,12 @@ func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, 
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
 	t.progress.Finished = ""
-	t.best = checkpoint.Best
+	if checkpoint.Config.Patience > 0 {
+		t.best = checkpoint.Best
+	} else {
+		// Early stopping was off: a best epoch from before that is not the best of all.
+		t.progress.BestEpoch, t.progress.BestLoss = 0, 0
+	}
 	return t, nil
 }
 
@@ -359,7 +364,7 @@ func (t *Trainer) StopRule() string {
 	switch {
 	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
 		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch, t.config.UntilLoss)
-	case t.config.Patience > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
+	case t.config.Patience > 0 && t.progress.BestEpoch > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
 		return fmt.Sprintf("the validation loss was lowest in epoch %d, %d epochs ago", t.progress.BestEpoch, last.Epoch-t.progress.BestEpoch)
 	case t.progress.Epochs >= t.config.Epochs:
 		return fmt.Sprintf("%d epochs are done", t.progress.Epochs)

@@ -157,6 +157,36 @@ func TestStopRules(t *testing.T) {
 	}
 }
 
+// Early stopping that is switched on for a run that goes on watches from there: neither
+// does it stop at once, nor by what was best before it was switched off.
+func TestPatienceOfARunThatGoesOn(t *testing.T) {
+	for name, parts := range map[string][]int{"never on before": {0, 2}, "switched off before": {9, 0, 2}} {
+		t.Run(name, func(t *testing.T) {
+			config := smallConfig(builder.DefaultEngine)
+			config.ValidationFraction = 0.2
+			var trainer *Trainer
+			for i, patience := range parts { // three epochs each
+				config.Epochs, config.Patience = 3*(i+1), patience
+				if i == 0 {
+					trainer = newSmallTrainer(t, config)
+				} else {
+					var err error
+					if trainer, err = Resume(trainer.Checkpoint(), datasettest.Bars(t, 60), config); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := 3 * (len(parts) - 1)
+			if done := trainer.Progress(); done.Epochs <= before || done.BestEpoch <= before {
+				t.Errorf("ended after %d epochs, the best being %d: %s", done.Epochs, done.BestEpoch, done.Finished)
+			}
+		})
+	}
+}
+
 // A run that early stopping ended goes on with the bits of one that it did not end,
 // while its result is the best epoch's weights, also as they are read for another run.
 func TestAFinishedRunWithPatienceResumesBitForBit(t *testing.T) {
