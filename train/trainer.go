@@ -210,7 +210,7 @@ func (e *UnsavedError) Error() string {
 
 func (e *UnsavedError) Unwrap() error { return e.Err }
 
-// DivergedError says that the loss was no longer a number.
+// DivergedError says that the loss or the weights were no longer finite.
 type DivergedError struct {
 	// Epoch and Step count from 1; Step is that within the epoch.
 	Epoch, Step int
@@ -220,18 +220,34 @@ type DivergedError struct {
 	// Validation says that the loss is that of the images held out, after the epoch:
 	// its last step, which is Step, made the weights overflow.
 	Validation bool
+	// Weights says that Step, before an epoch's end or an interruption, made the
+	// weights overflow. Loss is that before the step.
+	Weights bool
 }
 
+// Brief says what happened where.
+func (e *DivergedError) Brief() string {
+	switch {
+	case e.Weights:
+		return fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", e.Epoch, e.Step)
+	case e.Validation:
+		return fmt.Sprintf("the validation loss is %v after epoch %d", e.Loss, e.Epoch)
+	}
+	return fmt.Sprintf("the loss is %v at epoch %d, step %d", e.Loss, e.Epoch, e.Step)
+}
+
+// Error adds the images of the batch, where it is their loss, and a remedy.
 func (e *DivergedError) Error() string {
-	if e.Validation {
-		return fmt.Sprintf("the validation loss is %v after epoch %d; try a lower learning rate", e.Loss, e.Epoch)
+	const remedy = "; try a lower learning rate"
+	if e.Weights || e.Validation {
+		return e.Brief() + remedy
 	}
 	shown := e.Indices
 	more := ""
 	if len(shown) > 8 {
 		shown, more = shown[:8], fmt.Sprintf(" and %d more", len(e.Indices)-8)
 	}
-	return fmt.Sprintf("the loss is %v at epoch %d, step %d (images %v%s); try a lower learning rate", e.Loss, e.Epoch, e.Step, shown, more)
+	return fmt.Sprintf("%s (images %v%s)%s", e.Brief(), shown, more, remedy)
 }
 
 // Fit trains until a stop rule says so, and says in Progress.Finished which. With
@@ -305,6 +321,9 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 func (t *Trainer) interrupted(callbacks Callbacks) error {
 	err := t.settle()
 	if err == nil {
+		err = t.checkWeights()
+	}
+	if err == nil {
 		err = save(callbacks)
 	}
 	if err != nil {
@@ -313,9 +332,25 @@ func (t *Trainer) interrupted(callbacks Callbacks) error {
 	return ErrInterrupted
 }
 
+// checkWeights reports weights that the last step made overflow: no loss has shown it
+// yet, and they must not be saved for good ones.
+func (t *Trainer) checkWeights() error {
+	for _, value := range t.variables.Values() {
+		for _, weight := range value.Float32s() {
+			if !(math.Abs(float64(weight)) <= math.MaxFloat32) { // NaN, too
+				return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep, Loss: t.progress.LastLoss, Weights: true}
+			}
+		}
+	}
+	return nil
+}
+
 // finishEpoch records the epoch and begins the next.
 func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
 	if err := t.settle(); err != nil {
+		return err
+	}
+	if err := t.checkWeights(); err != nil {
 		return err
 	}
 	now := &t.progress

@@ -318,6 +318,45 @@ func TestDivergenceAtTheEndOfAnEpoch(t *testing.T) {
 	})
 }
 
+// Weights that overflow in the last step are not saved, whether it ends an epoch or an
+// interruption follows.
+func TestOverflowInTheLastStepIsNotSaved(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		for name, interrupt := range map[string]bool{"epoch": false, "interruption": true} {
+			t.Run(name, func(t *testing.T) {
+				config := smallConfig(engine)
+				config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 1e39} // infinite as a float32
+				config.Epochs, config.BatchSize = 1, 60
+				if interrupt {
+					config.BatchSize = 30
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				err := newSmallTrainer(t, config).Fit(ctx, Callbacks{
+					Step: func(StepReport) error {
+						if interrupt {
+							cancel()
+						}
+						return nil
+					},
+					Save: func() error {
+						t.Error("saved")
+						return nil
+					},
+				})
+				var diverged *DivergedError
+				var unsaved *UnsavedError
+				if !errors.As(err, &diverged) || !diverged.Weights || diverged.Epoch != 1 || diverged.Step != 1 || errors.As(err, &unsaved) != interrupt {
+					t.Fatalf("error %v (%+v), want a DivergedError of the weights", err, diverged)
+				}
+				if text := err.Error(); !strings.Contains(text, "the weights are no longer finite after epoch 1, step 1; try a lower learning rate") {
+					t.Error(text)
+				}
+			})
+		}
+	})
+}
+
 func TestConfigRejects(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -228,6 +228,15 @@ func TestDivergenceNamesTheLastGoodCheckpoint(t *testing.T) {
 	}
 }
 
+// Weights that overflow in the very last step, which no loss shows, are a failure.
+func TestOverflowInTheLastStepIsAFailure(t *testing.T) {
+	dir := fixture(t)
+	code, _, errs := runTrain(t, arguments(dir, "-optimizer", "sgd", "-lr", "1e39", "-batch", "96", "-epochs", "1")...)
+	if code != cli.ExitFailure || !strings.Contains(errs, "the weights are no longer finite after epoch 1, step 1") || !strings.Contains(errs, "last good checkpoint is none") {
+		t.Errorf("exit %d, %q", code, errs)
+	}
+}
+
 // A run that is killed again and again, wherever it happens to be, and resumed
 // each time must end with the bits of one that never was.
 func TestKilledRunsResumeBitForBit(t *testing.T) {

@@ -149,10 +149,8 @@ func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer
 	switch {
 	case errors.Is(err, errPruned):
 		return stoppedPruned, nil
-	case errors.As(err, &diverged) && diverged.Validation:
-		return fmt.Sprintf(stoppedDiverged+"the validation loss is %v after epoch %d", diverged.Loss, diverged.Epoch), nil
 	case errors.As(err, &diverged):
-		return fmt.Sprintf(stoppedDiverged+"the loss is %v at epoch %d, step %d", diverged.Loss, diverged.Epoch, diverged.Step), nil
+		return stoppedDiverged + diverged.Brief(), nil
 	case err != nil:
 		return "", err
 	}

@@ -285,13 +285,15 @@ func TestARunThatDiverges(t *testing.T) {
 // One that diverges in the last step of an epoch is found by what is evaluated after it,
 // and does not keep the study from its end.
 func TestARunThatDivergesAtTheEndOfAnEpoch(t *testing.T) {
-	for fixed, stopped := range map[string]string{
-		"":                            "diverged: the final weights give no number",
-		", validation_fraction: 0.25": "diverged: the validation loss is NaN after epoch 1",
+	for _, test := range []struct{ rate, fixed, stopped string }{
+		{"1e30", "", "diverged: the final weights give no number"},
+		{"1e30", ", validation_fraction: 0.25", "diverged: the validation loss is NaN after epoch 1"},
+		{"1e39", "", "diverged: the weights are no longer finite after epoch 1, step 1"}, // infinite as a float32
 	} {
-		results, _ := execute(t, readStudy(t, "s", "grid: {learning_rate: [1e30]}\nfixed: {optimizer: sgd, epochs: 1, batch_size: 200"+fixed+"}\n"), t.TempDir(), 1)
-		if len(results) != 1 || results[0].Stopped != stopped {
-			t.Errorf("%q: %+v, want %q", fixed, results, stopped)
+		text := fmt.Sprintf("grid: {learning_rate: [%s]}\nfixed: {optimizer: sgd, epochs: 1, batch_size: 200%s}\n", test.rate, test.fixed)
+		results, _ := execute(t, readStudy(t, "s", text), t.TempDir(), 1)
+		if len(results) != 1 || results[0].Stopped != test.stopped {
+			t.Errorf("%+v: %+v", test, results)
 		}
 	}
 }
