@@ -25,13 +25,20 @@ type chosenDevice struct {
 }
 
 // chooseDevice opens the device that -device asks for. auto takes the GPU where one
-// can be used and does all that is asked for.
-func (o *options) chooseDevice() (chosenDevice, error) {
+// can be used and does all that the run's configuration asks for.
+func (o *options) chooseDevice(config train.Config) (chosenDevice, error) {
 	cpu := chosenDevice{close: func() {}}
-	if o.device == deviceCPU || o.device == deviceAuto && o.config.Engine != builder.EngineNative {
+	what := config.CPUOnly()
+	switch {
+	case o.device == deviceCPU:
 		return cpu, nil
-	}
-	if what := o.config.CPUOnly(); what != "" {
+	case o.device == deviceCUDA && config.Engine != builder.EngineNative:
+		return cpu, fmt.Errorf("-device cuda does not go with engine %s, which runs on the CPU; resume with -device cpu", config.Engine)
+	case o.device == deviceCUDA && what != "":
+		return cpu, fmt.Errorf("-device cuda: %s computed on the CPU alone; resume with -device cpu", what)
+	case config.Engine != builder.EngineNative:
+		return cpu, nil
+	case what != "":
 		if cuda.Inspect().Missing == nil {
 			cpu.why = what + " computed on the CPU alone"
 		}

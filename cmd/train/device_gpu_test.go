@@ -3,38 +3,54 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"math"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"slipway/internal/cli"
 	"slipway/internal/cuda/simulator"
 	"slipway/train"
 )
 
-// The command trains on the device from beginning to end, and a CPU goes on from its
-// checkpoint. On the simulator the process finds it in the place of CUDA's libraries.
-func TestTrainOnCUDA(t *testing.T) {
+// simulated returns a function that runs the command as a process which finds the
+// simulator in the place of CUDA's libraries, and returns its exit code and output.
+func simulated(t *testing.T) func(args ...string) (code int, output string) {
+	t.Helper()
 	library := os.Getenv(simulator.Variable)
 	if library == "" {
 		t.Skipf("needs the simulator: make gpu-test sets %s", simulator.Variable)
 	}
+	return func(args ...string) (int, string) {
+		t.Helper()
+		process := exec.CommandContext(t.Context(), os.Args[0], args...)
+		process.Env = append(os.Environ(), actAsTrain+"=1", "SLIPWAY_CUDA_DRIVER="+library, "SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library)
+		output, err := process.CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return process.ProcessState.ExitCode(), string(output)
+	}
+}
+
+// The command trains on the device from beginning to end, and a CPU goes on from its
+// checkpoint.
+func TestTrainOnCUDA(t *testing.T) {
+	execute := simulated(t)
 	dir := fixture(t)
 	command := func(args ...string) string {
 		t.Helper()
-		process := exec.CommandContext(t.Context(), os.Args[0], arguments(dir, args...)...)
-		if args[0] == "-resume" {
-			process.Args = append([]string{os.Args[0]}, args...)
+		if args[0] != "-resume" {
+			args = arguments(dir, args...)
 		}
-		process.Env = append(os.Environ(), actAsTrain+"=1", "SLIPWAY_CUDA_DRIVER="+library, "SLIPWAY_CUDNN="+library, "SLIPWAY_CUBLAS="+library)
-		var out, errs bytes.Buffer
-		process.Stdout, process.Stderr = &out, &errs
-		if err := process.Run(); err != nil {
-			t.Fatalf("%v: %s%s", err, out.String(), errs.String())
+		code, output := execute(args...)
+		if code != cli.ExitOK {
+			t.Fatalf("exit %d: %s", code, output)
 		}
-		return out.String()
+		return output
 	}
 	out := command("-device", "cuda", "-epochs", "2", "-name", "gpu")
 	for _, want := range []string{"engine cuda, device cuda:0 (simulated, compute capability 7.5, cuDNN 9.", "Epoch [2/2], Step [12/12], Loss: ", "test accuracy ", "Accuracy = "} {
@@ -65,5 +81,34 @@ func TestTrainOnCUDA(t *testing.T) {
 	}
 	if checkpoint, _, _, err := run.Latest(); err != nil || checkpoint.Progress.Epochs != 4 {
 		t.Errorf("%v", err)
+	}
+}
+
+// A run that a GPU cannot compute goes on on the CPU where -device auto is left to
+// choose, and -device cuda is refused.
+func TestResumeWhatCUDADoesNotDo(t *testing.T) {
+	execute := simulated(t)
+	for _, test := range []struct {
+		name            string
+		settings        []string
+		line, complaint string
+	}{
+		{"schedule", []string{"-schedule", "linear"}, "device cpu (a learning-rate schedule is computed on the CPU alone)", "a learning-rate schedule is computed on the CPU alone"},
+		{"augmentation", []string{"-augment", "shift=1"}, "device cpu (augmentation is computed on the CPU alone)", "augmentation is computed on the CPU alone"},
+		{"engine", []string{"-engine", "gorgonia"}, "engine gorgonia, device cpu", "-device cuda does not go with engine gorgonia"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := fixture(t)
+			if code, output := execute(arguments(dir, append(test.settings, "-epochs", "1")...)...); code != cli.ExitOK {
+				t.Fatalf("exit %d: %s", code, output)
+			}
+			resume := []string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", "none"}
+			if code, output := execute(append(resume, "-device", "cuda")...); code != cli.ExitFailure || !strings.Contains(output, test.complaint) {
+				t.Errorf("with -device cuda exit %d: %s", code, output)
+			}
+			if code, output := execute(resume...); code != cli.ExitOK || !strings.Contains(output, test.line) {
+				t.Errorf("exit %d: %s", code, output)
+			}
+		})
 	}
 }

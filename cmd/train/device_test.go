@@ -5,9 +5,30 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/builder"
 	"slipway/internal/cli"
 	"slipway/internal/cuda"
+	"slipway/train"
 )
+
+// The run's own settings decide, not the flags: a run that is resumed has them from its
+// checkpoint.
+func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
+	for what, config := range map[string]train.Config{
+		"a learning-rate schedule is": {Engine: builder.EngineNative, Schedule: train.Schedule{Name: train.ScheduleLinear}},
+		"augmentation is":             {Engine: builder.EngineNative, Augmentation: train.Augmentation{Shift: 1}},
+		"engine gorgonia":             {Engine: builder.EngineGorgonia},
+	} {
+		flags := train.Config{Engine: builder.EngineNative}
+		chosen, err := (&options{device: deviceAuto, config: flags}).chooseDevice(config)
+		if err != nil || chosen.device != nil {
+			t.Errorf("%s: auto takes %v, %v", what, chosen.device, err)
+		}
+		if _, err := (&options{device: deviceCUDA, config: flags}).chooseDevice(config); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("cuda: %v, want %q", err, what)
+		}
+	}
+}
 
 // Where CUDA cannot be used, asking for it is a failure that names the piece and the
 // remedy, and auto says what it took instead.

@@ -23,20 +23,14 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := o.chooseDevice()
-	if err != nil {
-		return err
-	}
-	defer chosen.close()
-	o.config.Device = chosen.device
 	session, err := begin(ctx, o, out)
 	if err != nil {
 		return err
 	}
+	defer session.close()
 	trainer := session.trainer
-	defer trainer.Close()
 	fmt.Fprint(out, trainer.Network())
-	fmt.Fprintf(out, "%s, seed %d, run %s\n", chosen.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
+	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && test != nil {
 		// Pixels fed in another way than the model was trained with show here.
 		evaluation, err := trainer.Evaluate(ctx, test)
@@ -87,6 +81,7 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 // session is one run of the command on one run folder.
 type session struct {
 	dir     train.RunDir
+	device  chosenDevice
 	trainer *train.Trainer
 	// saved is the checkpoint written last.
 	saved string
@@ -108,53 +103,96 @@ func openTest(ctx context.Context, o *options) (*dataset.Set, error) {
 
 // begin starts a new run, or opens the one to resume.
 func begin(ctx context.Context, o *options, out io.Writer) (*session, error) {
+	s := new(session)
+	open := s.start
 	if o.resume {
-		return resume(ctx, o, out)
+		open = s.resume
 	}
+	if err := open(ctx, o, out); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// close frees what the session holds, as far as it has come.
+func (s *session) close() {
+	if s.trainer != nil {
+		s.trainer.Close()
+	}
+	if s.device.close != nil {
+		s.device.close()
+	}
+}
+
+func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	network, initial, err := o.buildNetwork()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	config, err := o.settings().WithDefaults(network)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	if s.device, err = o.chooseDevice(config); err != nil {
+		return err
+	}
+	config.Device = s.device.device
 	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	trainer, err := train.New(network, set, config, initial)
-	if err != nil {
-		return nil, err
+	if s.trainer, err = train.New(network, set, config, initial); err != nil {
+		return err
 	}
-	dir, movedTo, err := train.CreateRun(filepath.Join(o.runs, o.runName(network)))
-	if err != nil {
-		return nil, err
+	var movedTo string
+	if s.dir, movedTo, err = train.CreateRun(filepath.Join(o.runs, o.runName(network))); err != nil {
+		return err
 	}
 	if movedTo != "" {
 		fmt.Fprintf(out, "the earlier run is kept as %s\n", movedTo)
 	}
-	return &session{dir: dir, trainer: trainer}, dir.WriteConfig(network, trainer.Config())
+	return s.dir.WriteConfig(network, s.trainer.Config())
 }
 
-func resume(ctx context.Context, o *options, out io.Writer) (*session, error) {
+func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	name := o.name
 	if name == "" {
 		name = o.experiment
 	}
-	dir, err := train.OpenRun(filepath.Join(o.runs, name))
-	if err != nil {
-		return nil, err
+	var err error
+	if s.dir, err = train.OpenRun(filepath.Join(o.runs, name)); err != nil {
+		return err
 	}
-	checkpoint, path, damaged, err := dir.Latest()
+	checkpoint, path, damaged, err := s.dir.Latest()
 	for _, problem := range damaged {
 		fmt.Fprintf(out, "warning: %v\n", problem)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
+	s.saved = path
+	config := o.resumedConfig(checkpoint)
+	// The run's own settings say what can compute it.
+	if s.device, err = o.chooseDevice(config); err != nil {
+		return err
+	}
+	config.Device = s.device.device
+	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
+	if err != nil {
+		return err
+	}
+	if s.trainer, err = train.Resume(checkpoint, set, config); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "going on from %s: %d epochs and %d steps are done\n", path, checkpoint.Progress.Epochs, checkpoint.Progress.EpochStep)
+	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config())
+}
+
+// resumedConfig is the checkpoint's configuration with what the flags change.
+func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 	config := checkpoint.Config
-	config.Threads, config.Device = o.threads, o.config.Device
+	config.Threads = o.threads
 	for flag, set := range map[string]func(){
 		"epochs":           func() { config.Epochs = o.config.Epochs },
 		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },
@@ -167,16 +205,7 @@ func resume(ctx context.Context, o *options, out io.Writer) (*session, error) {
 			set()
 		}
 	}
-	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
-	if err != nil {
-		return nil, err
-	}
-	trainer, err := train.Resume(checkpoint, set, config)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(out, "going on from %s: %d epochs and %d steps are done\n", path, checkpoint.Progress.Epochs, checkpoint.Progress.EpochStep)
-	return &session{dir: dir, trainer: trainer, saved: path}, dir.WriteConfig(trainer.Network(), trainer.Config())
+	return config
 }
 
 // save writes a checkpoint and the history so far.
