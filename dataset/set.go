@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -59,6 +61,16 @@ func (s *Set) Image(i int) []uint8 {
 
 // Label returns the label of image i, 0 ≤ i < Len.
 func (s *Set) Label(i int) int { return int(s.Labels[i]) }
+
+// Digest returns the sha256 of the set's shape, images and labels, in hexadecimal:
+// sets of the same digest are the same, whatever their names.
+func (s *Set) Digest() string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", s.Len(), s.Channels, s.Height, s.Width, s.Classes)
+	sum.Write(s.Images)
+	sum.Write(s.Labels)
+	return hex.EncodeToString(sum.Sum(nil))
+}
 
 // Subset returns a set of copies of the images of those indices, in their order.
 func (s *Set) Subset(indices []int) (*Set, error) {

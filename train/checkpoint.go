@@ -30,6 +30,9 @@ type Checkpoint struct {
 	// if there is none.
 	Best     builder.Weights
 	Progress Progress
+	// Data is the dataset.Set.Digest of the training set, validation included; empty
+	// in a checkpoint of before it was kept.
+	Data string
 }
 
 // Result returns the weights that the run came to: the best ones where it has ended
@@ -76,6 +79,7 @@ type checkpointState struct {
 	Network  *builder.Network `json:"network"`
 	Config   Config           `json:"config"`
 	Progress Progress         `json:"progress"`
+	Data     string           `json:"data_sha256,omitempty"`
 }
 
 const (
@@ -89,7 +93,7 @@ const (
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
 // the new one, whole, whatever happens.
 func WriteCheckpoint(path string, c *Checkpoint) error {
-	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress})
+	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress, c.Data})
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
@@ -155,7 +159,10 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 	if state.Version != checkpointVersion || state.Network == nil {
 		return nil, fmt.Errorf("is of version %d; this program reads version %d", state.Version, checkpointVersion)
 	}
-	c := &Checkpoint{Network: state.Network, Config: state.Config, Progress: state.Progress, OptimizerState: make(map[string]builder.Weights)}
+	c := &Checkpoint{
+		Network: state.Network, Config: state.Config, Progress: state.Progress, Data: state.Data,
+		OptimizerState: make(map[string]builder.Weights),
+	}
 	var err error
 	if c.Weights, err = takeWeights(file, "", c.Network); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,6 +201,29 @@ func TestResumeRejectsOtherSettings(t *testing.T) {
 	_, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
 	if err == nil || !strings.Contains(err.Error(), "batch_size was 8 and is now 16") || !strings.Contains(err.Error(), "optimizer was") {
 		t.Errorf("error %v, want both settings named", err)
+	}
+}
+
+// A run goes on with its own data, wherever that is now, and with no other; a
+// checkpoint of before the digest was kept goes on with what it is given.
+func TestResumeKnowsItsData(t *testing.T) {
+	_, trainer := trainedRun(t)
+	config := trainer.Config()
+	config.Data = "elsewhere/small"
+	checkpoint, _ := savedAndResumed(t, trainer, datasettest.Bars(t, 60))
+	moved, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
+	if err != nil || moved.Config().Data != "elsewhere/small" {
+		t.Errorf("a set that was moved: %v", err)
+	}
+	other := *datasettest.Bars(t, 60)
+	other.Images = slices.Clone(other.Images)
+	other.Images[5] ^= 1
+	if _, err := Resume(checkpoint, &other, config); err == nil || !strings.Contains(err.Error(), "cannot resume with other data") || !strings.Contains(err.Error(), other.Digest()) {
+		t.Errorf("another pixel: %v", err)
+	}
+	checkpoint.Data = ""
+	if _, err := Resume(checkpoint, &other, config); err != nil {
+		t.Errorf("an older checkpoint: %v", err)
 	}
 }
 

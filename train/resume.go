@@ -8,8 +8,9 @@ import (
 )
 
 // resumable reports the settings that differ between the checkpoint's
-// configuration and the one asked for, beyond those that say when to stop and
-// what to keep: with others the run would not go on, it would be another one.
+// configuration and the one asked for, beyond those that say when to stop, what to
+// keep and where the data is: with others the run would not go on, it would be
+// another one.
 func resumable(saved, asked Config) error {
 	savedFields, err := fixedFields(saved)
 	if err != nil {
@@ -44,8 +45,10 @@ func orNone(value string) string {
 	return value
 }
 
-// fixedFields returns the settings that a resumed run may not change.
+// fixedFields returns the settings that a resumed run may not change. Data only names
+// where the set is; that it is the same one is looked at elsewhere.
 func fixedFields(c Config) (map[string]string, error) {
+	c.Data = ""
 	c.Epochs, c.UntilLoss, c.Patience, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0, 0, 0
 	raw, err := json.Marshal(c)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -14,6 +15,7 @@ import (
 type Trainer struct {
 	network    *builder.Network
 	config     Config
+	digest     func() string // of all the data, computed once
 	training   *dataset.Set
 	validation *dataset.Set
 	pixels     dataset.Pixels
@@ -51,8 +53,9 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 }
 
 // Resume returns a trainer that goes on from the checkpoint as if it had never
-// stopped. Only Epochs, UntilLoss, Patience and the keeping of checkpoints may
-// differ between the checkpoint's Config and config.
+// stopped. Only Data, Epochs, UntilLoss, Patience and the keeping of checkpoints may
+// differ between the checkpoint's Config and config; the set must have the same
+// content.
 func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, error) {
 	config, err := config.WithDefaults(checkpoint.Network)
 	if err != nil {
@@ -64,6 +67,11 @@ func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, 
 	t, err := newTrainer(checkpoint.Network, set, config, checkpoint.Weights)
 	if err != nil {
 		return nil, err
+	}
+	if checkpoint.Data != "" && checkpoint.Data != t.digest() {
+		t.Close()
+		return nil, fmt.Errorf("cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
+			checkpoint.Data, set.Name, t.digest())
 	}
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
@@ -82,6 +90,7 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 		return nil, err
 	}
 	t := &Trainer{network: network, config: config, training: set, programs: make(map[programKey]*program)}
+	t.digest = sync.OnceValue(set.Digest)
 	var err error
 	if t.pixels, _, _, err = parsePixels(config.Pixels); err != nil {
 		return nil, err
@@ -180,7 +189,7 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 	return &Checkpoint{
 		Network: t.network, Config: t.config, Weights: weights,
 		OptimizerState: t.optimizer.State(t.variables, t.network.Parameters()),
-		Best:           t.best.Clone(), Progress: progress,
+		Best:           t.best.Clone(), Progress: progress, Data: t.digest(),
 	}
 }
 

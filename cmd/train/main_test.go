@@ -316,6 +316,37 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	}
 }
 
+// A run goes on with a set that was moved, and with no other in its place.
+func TestResumeWithMovedData(t *testing.T) {
+	dir := fixture(t)
+	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1")...); code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	moved := t.TempDir()
+	for _, part := range []string{"images-idx3", "labels-idx1"} {
+		name := "train-" + part + "-ubyte"
+		if err := os.Rename(filepath.Join(dir, name), filepath.Join(moved, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume := func(more ...string) (int, string, string) {
+		return runTrain(t, append([]string{"-resume", "-name", "tiny", "-runs", dir + "/runs", "-test", "none", "-epochs", "2"}, more...)...)
+	}
+	if code, _, errs := resume(); code != cli.ExitFailure || !strings.Contains(errs, dir) {
+		t.Errorf("without the set: exit %d, %q", code, errs)
+	}
+	if code, _, errs := resume("-data", dir+":t10k"); code != cli.ExitFailure || !strings.Contains(errs, "cannot resume with other data") {
+		t.Errorf("with another set: exit %d, %q", code, errs)
+	}
+	if code, out, errs := resume("-data", moved+":train"); code != cli.ExitOK || !strings.Contains(out, "going on from") {
+		t.Errorf("with the moved set: exit %d, %q", code, errs)
+	}
+	// It is where it was moved to from then on.
+	if code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-epochs", "3"); code != cli.ExitOK {
+		t.Errorf("afterwards: exit %d, %q", code, errs)
+	}
+}
+
 // A state that could not be saved is not said to be: the message says why, and which
 // checkpoint there is.
 func TestAnInterruptionThatCannotBeSaved(t *testing.T) {

@@ -116,7 +116,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.network, "network", "", "a network in a JSON `file` (as in a run's config.json) instead of an experiment's")
 	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
-	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, a folder, or an images file")
+	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, a folder, or an images file; with -resume where the run's set is now")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
 	cli.Suggest(flags, &o.test, "test", "t10k", cli.Words{"t10k", "none", cli.FileNames}, "test set evaluated after each epoch, or none")
 	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")

@@ -7,25 +7,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"slipway/dataset"
 )
 
 // idLength is the number of hexadecimal digits of a run's ID: 64 bits, which no
 // two of a billion runs share by chance more often than once in thirty.
 const idLength = 16
 
-// dataKey is the sha256 of a set's shape, images and labels.
-func dataKey(set *dataset.Set) string {
-	sum := sha256.New()
-	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", set.Len(), set.Channels, set.Height, set.Width, set.Classes)
-	sum.Write(set.Images)
-	sum.Write(set.Labels)
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// id returns the run's content address. A setting that is zero counts as absent, so
-// that a configuration keeps its address when others become possible.
+// id returns the run's content address, with sets of those digests. A setting that is
+// zero counts as absent, so that a configuration keeps its address when others become
+// possible.
 //
 // What a finished run is evaluated on beside the test set is no part of it: that can
 // be made up for.

@@ -174,7 +174,7 @@ func (e *execution) open(ctx context.Context) error {
 		return err
 	}
 	e.sets = data{training, test}
-	e.keys.training, e.keys.test = dataKey(training), dataKey(test)
+	e.keys.training, e.keys.test = training.Digest(), test.Digest()
 	return nil
 }
 
