@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -94,6 +95,8 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, fmt.Errorf("%d epochs; at least 1 is needed", c.Epochs)
 	case c.UntilLoss < 0:
 		return c, fmt.Errorf("loss threshold %v is negative; no loss is ever below it", c.UntilLoss)
+	case !finite(c.UntilLoss):
+		return c, fmt.Errorf("loss threshold %v is no finite number", c.UntilLoss)
 	case !(c.ValidationFraction >= 0 && c.ValidationFraction < 1):
 		return c, fmt.Errorf("validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
 	case c.Patience < 0:
@@ -146,8 +149,13 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
 func checkPenalty(of string, penalty ops.Penalty) error {
-	if !(penalty.L1 >= 0 && penalty.L2 >= 0) {
+	if !finite(penalty.L1) || !finite(penalty.L2) {
+		return fmt.Errorf("penalty of %s: λ1 = %v, λ2 = %v; both must be finite numbers", of, penalty.L1, penalty.L2)
+	}
+	if penalty.L1 < 0 || penalty.L2 < 0 {
 		return fmt.Errorf("penalty of %s: λ1 = %v, λ2 = %v; neither may be negative", of, penalty.L1, penalty.L2)
 	}
 	return nil

@@ -205,6 +205,9 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 			set()
 		}
 	}
+	if config.UntilLoss > 0 && o.given["until-loss"] && !o.given["epochs"] {
+		config.Epochs = max(config.Epochs, untilLossEpochs)
+	}
 	return config
 }
 

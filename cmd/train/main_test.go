@@ -156,6 +156,17 @@ func TestBadInput(t *testing.T) {
 		{"threads", []string{"-threads", "-1"}, 2, "-threads -1 is negative"},
 		{"epochs", []string{"-epochs", "0"}, 2, "-epochs 0; at least 1"},
 		{"batch", []string{"-batch", "0"}, 2, "-batch 0; at least 1"},
+		{"rate of 0", []string{"-lr", "0"}, 2, "-lr 0; more than 0 is needed"},
+		{"beta1 of 0", []string{"-beta1", "0"}, 2, "-beta1 0; more than 0"},
+		{"beta2 of 0", []string{"-beta2", "0"}, 2, "-beta2 0; more than 0"},
+		{"alpha of 0", []string{"-optimizer", "rmsprop", "-alpha", "0"}, 2, "-alpha 0; more than 0"},
+		{"epsilon of 0", []string{"-epsilon", "0"}, 2, "-epsilon 0; more than 0"},
+		{"warm-up of 0", []string{"-schedule", "one-cycle", "-warmup", "0"}, 2, "-warmup 0; more than 0"},
+		{"final factor of 0", []string{"-schedule", "one-cycle", "-final-factor", "0"}, 2, "-final-factor 0; more than 0"},
+		{"no checkpoints", []string{"-checkpoint-every", "0"}, 2, "-checkpoint-every 0; more than 0"},
+		{"no checkpoints to resume", []string{"-resume", "-name", "e1", "-keep", "0"}, 2, "-keep 0; more than 0"},
+		{"loss NaN", arguments(dir, "-until-loss", "NaN"), 1, "loss threshold NaN is no finite number"},
+		{"infinite penalty", arguments(dir, "-l1", "Inf"), 1, "both must be finite"},
 		{"activation", []string{"-activation-l1", "relu3"}, 2, "is not LAYER=λ"},
 		{"resume and init", []string{"-resume", "-name", "e1", "-init", "x"}, 2, "give one of them"},
 		{"from and network", []string{"-from", "m.onnx", "-network", "n.json"}, 2, "-from and -network each name a network"},
@@ -313,6 +324,20 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	code, resumed, failure := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "3", "-test", "none")
 	if code != cli.ExitOK || !strings.Contains(resumed, "going on from") {
 		t.Errorf("resume: exit %d, %q %q", code, resumed, failure)
+	}
+}
+
+// -until-loss gives a finished run, too, the epochs that it has by default.
+func TestUntilLossGoesOnWithAFinishedRun(t *testing.T) {
+	dir := fixture(t)
+	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	history := readHistory(t, filepath.Join(dir, "runs", "tiny"))
+	threshold := fmt.Sprint(0.9 * history[0].MeanLoss)
+	code, out, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-until-loss", threshold)
+	if code != cli.ExitOK || !strings.Contains(out, "Epoch [2/100]") || !strings.Contains(out, "is below "+threshold) {
+		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
 

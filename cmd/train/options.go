@@ -105,6 +105,9 @@ func augmentation(into *train.Augmentation) func(string) error {
 	}
 }
 
+// untilLossEpochs is the cap of -until-loss where -epochs gives none.
+const untilLossEpochs = 100
+
 func experimentNames() []string { return []string{"e1", "e2"} }
 
 // parse reads the command line. Its error is wrong usage.
@@ -191,6 +194,8 @@ func (o *options) check() error {
 		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
 	case o.given["batch"] && o.config.BatchSize < 1:
 		return fmt.Errorf("-batch %d; at least 1 is needed", o.config.BatchSize)
+	case o.givenZero() != "":
+		return fmt.Errorf("-%s 0; more than 0 is needed, and without the flag it has its default", o.givenZero())
 	case o.resume && o.init != "":
 		return errors.New("-resume goes on from the run's checkpoint, -init starts from other weights; give one of them")
 	case o.resume && o.name == "" && !o.given["experiment"]:
@@ -207,6 +212,34 @@ func (o *options) check() error {
 		}
 	}
 	return nil
+}
+
+// givenZero names a flag that was given as 0 where a configuration's 0 stands for the
+// default, empty if none was.
+func (o *options) givenZero() string {
+	c := &o.config
+	zeros := []struct {
+		name string
+		zero bool
+	}{
+		{"lr", c.Optimizer.LearningRate == 0},
+		{"beta1", c.Optimizer.Beta1 == 0},
+		{"beta2", c.Optimizer.Beta2 == 0},
+		{"alpha", c.Optimizer.Alpha == 0},
+		{"epsilon", c.Optimizer.Epsilon == 0},
+		{"warmup", c.Schedule.Warmup == 0},
+		{"first-factor", c.Schedule.First == 0},
+		{"final-factor", c.Schedule.Final == 0 && c.Schedule.Name == train.ScheduleOneCycle},
+		{"schedule-epochs", c.Schedule.Epochs == 0},
+		{"checkpoint-every", c.CheckpointEvery == 0},
+		{"keep", c.KeepCheckpoints == 0},
+	}
+	for _, flag := range zeros {
+		if flag.zero && o.given[flag.name] {
+			return flag.name
+		}
+	}
+	return ""
 }
 
 // buildNetwork returns the network asked for, and the weights that it starts from,
@@ -273,7 +306,7 @@ func (o *options) settings() train.Config {
 		}
 	}
 	if c.UntilLoss > 0 && c.Epochs == 0 {
-		c.Epochs = 100
+		c.Epochs = untilLossEpochs
 	}
 	c.Data = o.data
 	c.Threads = o.threads
