@@ -19,16 +19,12 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
 	}
-	test, err := openTest(ctx, o)
-	if err != nil {
-		return err
-	}
 	session, err := begin(ctx, o, out)
 	if err != nil {
 		return err
 	}
 	defer session.close()
-	trainer := session.trainer
+	trainer, test := session.trainer, session.test
 	fmt.Fprint(out, trainer.Network())
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && test != nil {
@@ -75,13 +71,14 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 	case err != nil:
 		return err
 	}
-	return session.finish(ctx, out, test)
+	return session.finish(ctx, out)
 }
 
 // session is one run of the command on one run folder.
 type session struct {
 	dir     train.RunDir
 	device  chosenDevice
+	test    *dataset.Set // nil if there is none
 	trainer *train.Trainer
 	// saved is the checkpoint written last.
 	saved string
@@ -94,11 +91,35 @@ func (o *options) runName(network *builder.Network) string {
 	return network.Name()
 }
 
-func openTest(ctx context.Context, o *options) (*dataset.Set, error) {
-	if o.test == "none" {
-		return nil, nil
+// openSets opens the test set, if there is one, and the training set, and says how many
+// classes they have.
+func (s *session) openSets(ctx context.Context, o *options, data string, network *builder.Network, out io.Writer) (training *dataset.Set, err error) {
+	if o.test != "none" {
+		if s.test, err = openSet(ctx, o.test, dataset.Options{Part: dataset.Test}, network); err != nil {
+			return nil, err
+		}
 	}
-	return dataset.Open(ctx, o.test, dataset.Options{Part: dataset.Test})
+	return openSet(ctx, data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out}, network)
+}
+
+// openSet opens a set, which has as many classes as the network has logits where ten
+// are too few for its labels.
+func openSet(ctx context.Context, name string, options dataset.Options, network *builder.Network) (*dataset.Set, error) {
+	set, err := dataset.Open(ctx, name, options)
+	if !errors.Is(err, dataset.ErrLabel) {
+		return set, err
+	}
+	logits, classesErr := network.Classes()
+	if classesErr != nil {
+		return nil, classesErr
+	}
+	if logits > 10 {
+		options.Classes = min(logits, 256) // a label is a byte
+		if set, err = dataset.Open(ctx, name, options); err == nil {
+			return set, nil
+		}
+	}
+	return nil, fmt.Errorf("%w; train takes it from the network, and %s has %d logits: give another one with -network", err, network.Name(), logits)
 }
 
 // begin starts a new run, or opens the one to resume.
@@ -138,7 +159,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	config.Device = s.device.device
-	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
+	set, err := s.openSets(ctx, o, config.Data, network, out)
 	if err != nil {
 		return err
 	}
@@ -178,7 +199,7 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	config.Device = s.device.device
-	set, err := dataset.Open(ctx, config.Data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out})
+	set, err := s.openSets(ctx, o, config.Data, checkpoint.Network, out)
 	if err != nil {
 		return err
 	}
@@ -233,7 +254,7 @@ func (s *session) lastGood() string {
 
 // finish writes the final weights and the trainer's own answer on the test set,
 // and prints the experiment's closing lines.
-func (s *session) finish(ctx context.Context, out io.Writer, test *dataset.Set) error {
+func (s *session) finish(ctx context.Context, out io.Writer) error {
 	progress := s.trainer.Progress()
 	last := progress.History[len(progress.History)-1]
 	fmt.Fprintf(out, "Stopped: %s.\n", progress.Finished)
@@ -241,13 +262,13 @@ func (s *session) finish(ctx context.Context, out io.Writer, test *dataset.Set) 
 	if err := train.WriteWeights(s.dir.WeightsPath(), s.trainer.Weights()); err != nil {
 		return err
 	}
-	if test == nil {
+	if s.test == nil {
 		return nil
 	}
-	evaluation, err := s.trainer.Evaluate(ctx, test)
+	evaluation, err := s.trainer.Evaluate(ctx, s.test)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "Accuracy = %.2f %%\n", 100*evaluation.Accuracy)
-	return s.dir.WriteLogits(test.Name, evaluation)
+	return s.dir.WriteLogits(s.test.Name, evaluation)
 }

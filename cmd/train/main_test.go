@@ -341,6 +341,33 @@ func TestUntilLossGoesOnWithAFinishedRun(t *testing.T) {
 	}
 }
 
+// A set of more than ten classes is taken where the network has as many logits.
+func TestMoreThanTenClasses(t *testing.T) {
+	dir := fixture(t)
+	const n, classes = 48, 12
+	labels := make([]byte, n)
+	for i := range labels {
+		labels[i] = byte(i % classes)
+	}
+	for _, part := range []string{"train", "t10k"} {
+		writeIDX(t, filepath.Join(dir, part+"-images-idx3-ubyte"), []int{n, 8, 8}, make([]byte, n*64))
+		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, labels)
+	}
+	code, _, errs := runTrain(t, arguments(dir, "-epochs", "1")...)
+	if code != cli.ExitFailure || !strings.Contains(errs, "tiny has 10 logits: give another one with -network") {
+		t.Errorf("ten logits: exit %d, %q", code, errs)
+	}
+	twelve := strings.Replace(string(read(t, dir+"/tiny.json")), `"units":10`, `"units":12`, 1)
+	if err := os.WriteFile(filepath.Join(dir, "tiny.json"), []byte(twelve), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{arguments(dir, "-epochs", "1"), {"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", dir + ":t10k"}} {
+		if code, out, errs := runTrain(t, args...); code != cli.ExitOK || !strings.Contains(out, "Accuracy = ") {
+			t.Errorf("%v: exit %d, %q", args, code, errs)
+		}
+	}
+}
+
 // A run goes on with a set that was moved, and with no other in its place.
 func TestResumeWithMovedData(t *testing.T) {
 	dir := fixture(t)
