@@ -33,6 +33,8 @@ type Checkpoint struct {
 	// Data is the dataset.Set.Digest of the training set, validation included; empty
 	// in a checkpoint of before it was kept.
 	Data string
+	// KernelSet is the Trainer.KernelSet of the last step, empty likewise.
+	KernelSet string
 }
 
 // Result returns the weights that the run came to: the best ones where it has ended
@@ -80,6 +82,7 @@ type checkpointState struct {
 	Config   Config           `json:"config"`
 	Progress Progress         `json:"progress"`
 	Data     string           `json:"data_sha256,omitempty"`
+	Kernels  string           `json:"kernel_set,omitempty"`
 }
 
 const (
@@ -93,7 +96,7 @@ const (
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
 // the new one, whole, whatever happens.
 func WriteCheckpoint(path string, c *Checkpoint) error {
-	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress, c.Data})
+	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress, c.Data, c.KernelSet})
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
@@ -160,7 +163,7 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 		return nil, fmt.Errorf("is of version %d; this program reads version %d", state.Version, checkpointVersion)
 	}
 	c := &Checkpoint{
-		Network: state.Network, Config: state.Config, Progress: state.Progress, Data: state.Data,
+		Network: state.Network, Config: state.Config, Progress: state.Progress, Data: state.Data, KernelSet: state.Kernels,
 		OptimizerState: make(map[string]builder.Weights),
 	}
 	var err error

@@ -12,7 +12,7 @@ import (
 )
 
 // Config is everything that a training run depends on beside the network and
-// the data. The same Config, network, data and engine give the same bits.
+// the data. The same Config, network, data, engine and kernel set give the same bits.
 type Config struct {
 	// Data names the training set, for the record.
 	Data string `json:"data"`

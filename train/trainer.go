@@ -164,6 +164,16 @@ func (t *Trainer) Network() *builder.Network { return t.network }
 // Engine returns the engine that the trainer computes with.
 func (t *Trainer) Engine() *builder.Engine { return t.engine }
 
+// KernelSet names the kernels that the native engine computes the steps with, empty
+// where another engine or a device does. Other kernels round in another order.
+func (t *Trainer) KernelSet() string {
+	kernels, native := t.engine.Kernels()
+	if !native || t.config.Device != nil {
+		return ""
+	}
+	return kernels.Set.Name()
+}
+
 // Config returns the configuration with its defaults filled in.
 func (t *Trainer) Config() Config { return t.config }
 
@@ -189,7 +199,7 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 	return &Checkpoint{
 		Network: t.network, Config: t.config, Weights: weights,
 		OptimizerState: t.optimizer.State(t.variables, t.network.Parameters()),
-		Best:           t.best.Clone(), Progress: progress, Data: t.digest(),
+		Best:           t.best.Clone(), Progress: progress, Data: t.digest(), KernelSet: t.KernelSet(),
 	}
 }
 

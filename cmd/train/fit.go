@@ -10,6 +10,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/kernel"
 	"slipway/train"
 )
 
@@ -207,6 +208,10 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "going on from %s: %d epochs and %d steps are done\n", path, checkpoint.Progress.Epochs, checkpoint.Progress.EpochStep)
+	if was, is := checkpoint.KernelSet, s.trainer.KernelSet(); was != "" && is != "" && was != is {
+		fmt.Fprintf(out, "note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
+			was, is, kernel.EnvironmentVariable, was)
+	}
 	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config())
 }
 

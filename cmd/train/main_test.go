@@ -18,6 +18,7 @@ import (
 	"slipway/dataset"
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
+	"slipway/internal/kernel"
 	"slipway/train"
 )
 
@@ -364,6 +365,28 @@ func TestMoreThanTenClasses(t *testing.T) {
 	for _, args := range [][]string{arguments(dir, "-epochs", "1"), {"-resume", "-name", "tiny", "-runs", dir + "/runs", "-epochs", "2", "-test", dir + ":t10k"}} {
 		if code, out, errs := runTrain(t, args...); code != cli.ExitOK || !strings.Contains(out, "Accuracy = ") {
 			t.Errorf("%v: exit %d, %q", args, code, errs)
+		}
+	}
+}
+
+// Other kernels round in another order: a run that goes on with them says so.
+func TestResumeWithOtherKernels(t *testing.T) {
+	dir := fixture(t)
+	t.Setenv(kernel.EnvironmentVariable, "")
+	best, err := kernel.Select("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := runTrain(t, arguments(dir, "-epochs", "1", "-test", "none")...); code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	for i, set := range []string{"portable", "portable", best.Name()} {
+		before := []string{best.Name(), "portable", "portable"}[i]
+		t.Setenv(kernel.EnvironmentVariable, set)
+		code, out, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-epochs", fmt.Sprint(2+i))
+		note := fmt.Sprintf("computed with the kernels %s, and goes on with %s", before, set)
+		if code != cli.ExitOK || strings.Contains(out, note) != (before != set) || strings.Contains(out, "note: ") != (before != set) {
+			t.Errorf("from %s to %s: exit %d: %s%s", before, set, code, out, errs)
 		}
 	}
 }
