@@ -188,6 +188,25 @@ func TestEarlierRunIsKept(t *testing.T) {
 	}
 }
 
+// Where no other name is possible, the earlier run stays and the new one fails.
+func TestEarlierRunThatCannotBeMoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("n", 255)) // the longest name of most file systems
+	if err := os.Mkdir(path, 0o777); err != nil {
+		t.Skip("this file system takes no such name:", err)
+	}
+	if _, movedTo, err := CreateRun(path); err == nil || !strings.Contains(err.Error(), "move the earlier run aside") {
+		t.Errorf("moved to %q, %v", movedTo, err)
+	}
+}
+
+func TestRunNames(t *testing.T) {
+	for name, valid := range map[string]bool{"e1": true, "a/b": true, "..e1": true, ".": false, "..": false, "../e1": false, "a/../..": false, "/e1": false, "": false} {
+		if err := CheckRunName(name); (err == nil) != valid {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestResumeRejectsOtherSettings(t *testing.T) {
 	_, trainer := trainedRun(t)
 	checkpoint := trainer.Checkpoint()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,20 +34,39 @@ const checkpointPattern = "step-*.safetensors"
 // was none.
 func CreateRun(path string) (dir RunDir, movedTo string, err error) {
 	if _, err := os.Lstat(path); err == nil {
-		for i := 1; ; i++ {
-			movedTo = fmt.Sprintf("%s.%d", path, i)
-			if _, err := os.Lstat(movedTo); errors.Is(err, os.ErrNotExist) {
-				break
-			}
+		if movedTo, err = freeName(path); err != nil {
+			return RunDir{}, "", fmt.Errorf("move the earlier run aside: %w", err)
 		}
 		if err := os.Rename(path, movedTo); err != nil {
 			return RunDir{}, "", fmt.Errorf("move the earlier run aside: %w", err)
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(path, "checkpoints"), 0o777); err != nil {
+	// The first folder that is made is path, so that the move is flushed with it.
+	if err := atomicfile.MkdirAll(filepath.Join(path, "checkpoints")); err != nil {
 		return RunDir{}, movedTo, fmt.Errorf("create run: %w", err)
 	}
 	return RunDir{path}, movedTo, nil
+}
+
+// freeName returns the first of path.1, path.2, … that is not there.
+func freeName(path string) (string, error) {
+	for i := 1; ; i++ {
+		name := fmt.Sprintf("%s.%d", path, i)
+		switch _, err := os.Lstat(name); {
+		case errors.Is(err, os.ErrNotExist):
+			return name, nil
+		case err != nil:
+			return "", err
+		}
+	}
+}
+
+// CheckRunName reports a name that does not lead to a folder inside that of the runs.
+func CheckRunName(name string) error {
+	if !fs.ValidPath(name) || name == "." {
+		return fmt.Errorf("%q names no folder inside that of the runs; give a name such as e1, or e1/again", name)
+	}
+	return nil
 }
 
 // OpenRun opens the folder of a run that is there.

@@ -168,6 +168,8 @@ func TestBadInput(t *testing.T) {
 		{"no checkpoints to resume", []string{"-resume", "-name", "e1", "-keep", "0"}, 2, "-keep 0; more than 0"},
 		{"loss NaN", arguments(dir, "-until-loss", "NaN"), 1, "loss threshold NaN is no finite number"},
 		{"infinite penalty", arguments(dir, "-l1", "Inf"), 1, "both must be finite"},
+		{"name of the runs' folder", []string{"-name", "."}, 2, `-name: "." names no folder inside`},
+		{"name outside", []string{"-resume", "-name", "../e1"}, 2, `-name: "../e1" names no folder inside`},
 		{"activation", []string{"-activation-l1", "relu3"}, 2, "is not LAYER=λ"},
 		{"resume and init", []string{"-resume", "-name", "e1", "-init", "x"}, 2, "give one of them"},
 		{"from and network", []string{"-from", "m.onnx", "-network", "n.json"}, 2, "-from and -network each name a network"},

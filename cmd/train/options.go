@@ -201,6 +201,11 @@ func (o *options) check() error {
 	case o.resume && o.name == "" && !o.given["experiment"]:
 		return errors.New("-resume needs the run's -name")
 	}
+	if o.name != "" {
+		if err := train.CheckRunName(o.name); err != nil {
+			return fmt.Errorf("-name: %w", err)
+		}
+	}
 	if o.resume {
 		// A resumed run keeps its settings; these alone say when to stop and
 		// where things are.

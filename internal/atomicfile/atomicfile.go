@@ -94,6 +94,27 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
+// MkdirAll makes a folder and those above it that are missing, as os.MkdirAll does, and
+// flushes the folders in which it made one, so that they survive a power cut.
+func MkdirAll(path string) error {
+	var changed []string
+	for dir := filepath.Clean(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break // os.MkdirAll says what else is wrong
+		}
+		changed = append(changed, filepath.Dir(dir))
+	}
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return err
+	}
+	for _, dir := range changed {
+		if err := syncDir(dir); err != nil {
+			return fmt.Errorf("%s is made, but the folder that it is in could not be flushed and a power cut may undo it: %w", path, err)
+		}
+	}
+	return nil
+}
+
 // RemoveStale removes the temporaries of path that have not been modified for
 // at least age, and says how many it removed.
 func RemoveStale(path string, age time.Duration) (int, error) {

@@ -20,6 +20,29 @@ func TestWriteReplacesAsAWhole(t *testing.T) {
 	}
 }
 
+func TestMkdirAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b", "c")
+	for range 2 { // the second time they are there
+		if err := MkdirAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		t.Errorf("no folder: %v", err)
+	}
+	file := filepath.Join(path, "file")
+	if err := WriteBytes(file, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := MkdirAll(filepath.Join(file, "d")); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("below a file: %v", err)
+	}
+	t.Chdir(path)
+	if err := MkdirAll("d/e"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWriteErrorsKeepThePreviousFile(t *testing.T) {
 	errFails := errors.New("the source ran dry")
 	for name, write := range map[string]func(io.Writer) error{

@@ -51,7 +51,7 @@ type observer struct {
 // and writes its files, the result last.
 func (t *task) execute(ctx context.Context, pool string, sets data, threads int, observe observer) (Result, error) {
 	path := filepath.Join(pool, t.id)
-	if err := os.MkdirAll(filepath.Join(path, "checkpoints"), 0o777); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Join(path, "checkpoints")); err != nil {
 		return Result{}, fmt.Errorf("create run: %w", err)
 	}
 	dir, err := train.OpenRun(path)
