@@ -129,6 +129,21 @@ func Fetch(ctx context.Context, opts Options) (dir string, err error) {
 	return dir, fillCache(dir, raw, opts)
 }
 
+// CachedTrain opens the training set that is in the cache, verified, and brings
+// nothing. Its error is fs.ErrNotExist where it is not there. dir is the set's folder,
+// empty where there can be no cache.
+func CachedTrain(opts Options) (set *Set, dir string, err error) {
+	if dir, err = opts.cacheDir(); err != nil {
+		return nil, "", fmt.Errorf("no cache folder: %w", err)
+	}
+	raw, err := readTrain(dir)
+	if err != nil {
+		return nil, dir, err
+	}
+	set, err = raw.set(string(Train))
+	return set, dir, err
+}
+
 // openTrain looks in the data folder if one is given, and nowhere else then;
 // otherwise in the cache, then in the module.
 func openTrain(ctx context.Context, opts Options) (*Set, error) {

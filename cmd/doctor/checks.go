@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/version"
+	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -51,7 +52,7 @@ func examine(ctx context.Context) report {
 	r := report{OK: true, Checks: []check{
 		checkCPU(),
 		checkKernels(),
-		tool(ctx, "Go", true, "install Go 1.26 or newer from your system or from the Go project", []string{"go", "version"}),
+		checkGo(ctx),
 		checkCompiler(ctx),
 		tool(ctx, "make", false, "install make from your system, or run the commands of the Makefile yourself", []string{"make", "--version"}),
 		checkBringer(ctx, libraryErr != nil),
@@ -59,7 +60,7 @@ func examine(ctx context.Context) report {
 		checkCUDA(library),
 		checkTraining(cuda.Inspect()),
 		checkTestSet(ctx),
-		checkTrainingSet(ctx),
+		checkTrainingSet(),
 	}}
 	for _, c := range r.Checks {
 		if c.Needed && c.State != stateOK {
@@ -89,6 +90,23 @@ func tool(ctx context.Context, name string, needed bool, remedy string, commands
 		return check{Name: name, State: stateOK, Needed: needed, Found: fmt.Sprintf("%s (%s)", line, path)}
 	}
 	return check{Name: name, State: stateMissing, Needed: needed, Found: "not found", Remedy: remedy}
+}
+
+// goNeeded is the version that go.mod asks for.
+const goNeeded = "go1.26.0"
+
+// goVersion finds the version in what the go command says of itself.
+var goVersion = regexp.MustCompile(`^go version (?:devel )?(go1\.\S+)`)
+
+// checkGo looks for the go command, and whether it is new enough.
+func checkGo(ctx context.Context) check {
+	const remedy = "install Go 1.26 or newer from your system or from the Go project"
+	c := tool(ctx, "Go", true, remedy, []string{"go", "version"})
+	if found := goVersion.FindStringSubmatch(c.Found); found != nil && version.Compare(found[1], goNeeded) < 0 {
+		c.State, c.Remedy = stateMissing, remedy
+		c.Found += ", older than " + goNeeded
+	}
+	return c
 }
 
 func checkCompiler(ctx context.Context) check {
@@ -196,26 +214,22 @@ func checkTestSet(ctx context.Context) check {
 	return c
 }
 
-// checkTrainingSet looks into the cache alone; training brings the set there.
-func checkTrainingSet(ctx context.Context) check {
+// checkTrainingSet looks into the cache alone, as train does first; training brings the
+// set there.
+func checkTrainingSet() check {
 	const remedy = "bin/dataset fetch; train brings it, too, from the Go module " + dataset.Module
 	c := check{Name: "MNIST training set", State: stateOK}
-	cache, err := os.UserCacheDir()
-	if err != nil {
+	set, folder, err := dataset.CachedTrain(dataset.Options{})
+	switch {
+	case folder == "":
 		c.State, c.Found, c.Remedy = stateMissing, err.Error(), "set HOME or XDG_CACHE_HOME, or give train -data-dir"
-		return c
-	}
-	folder := filepath.Join(cache, "slipway", "mnist")
-	if _, err := os.Stat(folder); err != nil {
+	case errors.Is(err, fs.ErrNotExist):
 		c.State, c.Found, c.Remedy = stateMissing, "not in "+folder, remedy
-		return c
-	}
-	set, err := dataset.Open(ctx, folder+":"+string(dataset.Train), dataset.Options{})
-	if err != nil {
+	case err != nil:
 		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), remedy
-		return c
+	default:
+		c.Found = fmt.Sprintf("%d images in %s, sha256 verified", set.Len(), folder)
 	}
-	c.Found = fmt.Sprintf("%d images in %s", set.Len(), folder)
 	return c
 }
 

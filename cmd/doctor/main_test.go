@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"slipway/dataset"
 	"slipway/internal/cuda"
+	"slipway/internal/datasettest"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -99,6 +103,67 @@ func TestMissingThingsAreNamedWithTheirRemedy(t *testing.T) {
 	}
 	if _, stdout, _ := runCommand(t); !strings.Contains(stdout, "MISSING  onnxruntime") || !strings.Contains(stdout, "→ make setup") {
 		t.Errorf("%s", stdout)
+	}
+}
+
+// What train would refuse and bring anew is not called well, and a folder without the
+// set is not called damaged.
+func TestTrainingSet(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("HOME", cache)
+	c := checkTrainingSet()
+	if c.State != stateMissing || !strings.Contains(c.Found, cache) || !strings.Contains(c.Remedy, "dataset fetch") {
+		t.Errorf("no folder: %+v", c)
+	}
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder = filepath.Join(folder, "slipway", "mnist")
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if c := checkTrainingSet(); c.State != stateMissing || !strings.Contains(c.Found, folder) {
+		t.Errorf("an empty folder: %+v", c)
+	}
+	// Another set under the names of this one.
+	set := datasettest.Digits(t, 10)
+	for name, x := range map[string]*dataset.IDX{
+		"train-images-idx3-ubyte.gz": {Type: dataset.Uint8, Shape: []int{10, 28, 28}, Data: set.Images},
+		"train-labels-idx1-ubyte.gz": {Type: dataset.Uint8, Shape: []int{10}, Data: set.Labels},
+	} {
+		var packed bytes.Buffer
+		zip := gzip.NewWriter(&packed)
+		if err := errors.Join(dataset.WriteIDX(zip, x), zip.Close(), os.WriteFile(filepath.Join(folder, name), packed.Bytes(), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := checkTrainingSet(); c.State != stateDamaged || !strings.Contains(c.Found, "sha256") || !strings.Contains(c.Remedy, "dataset fetch") {
+		t.Errorf("another set: %+v", c)
+	}
+}
+
+// A go command that is there, but older than go.mod asks for, is named.
+func TestGoVersion(t *testing.T) {
+	for said, want := range map[string]state{
+		"go version go1.25.9 linux/amd64": stateMissing, "go version go1.9 linux/amd64": stateMissing,
+		"go version go1.26.0 linux/amd64": stateOK, "go version go1.26rc1 linux/amd64": stateMissing, "go version go1.30 X:nocoverageredesign linux/amd64": stateOK,
+		"go version devel +abc": stateOK, "go version devel go1.27-abc linux/amd64": stateOK,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\necho '"+said+"'\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir)
+		c := checkGo(t.Context())
+		if c.State != want || !c.Needed || !strings.Contains(c.Found, said) || (c.Remedy == "") != (want == stateOK) {
+			t.Errorf("%q: %+v", said, c)
+		}
+	}
+	module, err := os.ReadFile("../../go.mod")
+	if err != nil || !strings.Contains(string(module), "\ngo "+strings.TrimPrefix(goNeeded, "go")+"\n") {
+		t.Errorf("go.mod does not ask for %s (%v)", goNeeded, err)
 	}
 }
 
