@@ -369,10 +369,9 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	c.dx, c.dy, c.y, c.w = dx, dy, y, w
 	defer c.release()
 	if c.sparse != nil {
-		c.sparse.backwardInput()
-	} else {
-		c.dense.backwardInput()
+		return c.sparse.backwardInput()
 	}
+	c.dense.backwardInput()
 	return nil
 }
 

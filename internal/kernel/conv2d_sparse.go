@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"unsafe"
 )
@@ -98,12 +100,22 @@ func newSparseConv2D(c *Conv2D) *sparseConv2D {
 	}
 	// Small images are taken together, as far as they fit the first-level cache: that keeps the sums' traffic low.
 	s.images = min(max(1, (5<<10)/c.imageSize), c.config.Batch)
+	s.images = max(1, min(s.images, maxListed/s.listed()))
 	s.capacity = s.images*windows + 1
 	perImage := 4*c.imageSize + 6*windows*c.config.Filters
 	s.cached = min(max(1, cachedBytes/perImage/s.images)*s.images, c.config.Batch)
 	s.splits = min(ceil(c.config.Filters, channelBlock), 2*c.engine.Pool.Threads())
 	s.parametersTask, s.inputTask = s.parametersItem, s.inputItem
 	return s
+}
+
+// maxListed is how many items a thread's list may have: kernels find them by an offset in bytes of 32 bits.
+const maxListed = math.MaxInt32 / 8
+
+// listed is how many items the list for the input's gradient has of an image: for each position of each window, room for
+// all filters.
+func (s *sparseConv2D) listed() int {
+	return len(s.positions) * s.conv.config.Filters
 }
 
 func (s *sparseConv2D) backwardParameters() {
@@ -212,9 +224,13 @@ func (s *sparseConv2D) listChannels(ws *convWork, image, images, first, channels
 	}
 }
 
-func (s *sparseConv2D) backwardInput() {
+func (s *sparseConv2D) backwardInput() error {
 	c := s.conv
 	windows := c.outHeight * c.outWidth
+	if s.listed() > maxListed {
+		return fmt.Errorf("kernel: gradient of convolution input: %d windows of %d elements times %d filters are more than %d; pool less, or with a larger stride",
+			windows, s.elements, c.config.Filters, maxListed)
+	}
 	if s.padded == nil {
 		s.padded = c.paddedGradients(s.images)
 	}
@@ -229,6 +245,7 @@ func (s *sparseConv2D) backwardInput() {
 		s.grow(&c.work[i].lists, buckets*c.config.Filters, buckets)
 	}
 	c.engine.Pool.Run(ceil(c.config.Batch, s.images), s.inputTask)
+	return nil
 }
 
 // inputItem computes the gradient of some images. The channels of a window that have a gradient are sorted by the

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"slipway/internal/reference"
@@ -273,6 +274,18 @@ func TestConv2DRejects(t *testing.T) {
 	if err := c.Forward(make([]float32, 4), make([]float32, 15), make([]float32, 9), make([]float32, 1)); err == nil {
 		t.Error("a short x is no error")
 	}
+}
+
+// Lists that kernels would look for at wrong places are refused where they are needed: 4 windows of 65,025 elements and 1,040
+// filters are 2³¹ bytes and more. That is for the gradient of the input alone.
+func TestConv2DRejectsListsTooLong(t *testing.T) {
+	c, err := NewConv2D(newEngine(t, "portable", 1), Conv2DConfig{1, 256, 256, 1, 1040, 1, 1, 1, 1, 0, 0, false, window(255, 255, 1, 1, 0, 0), false, false})
+	must(t, err)
+	dx, dy, w := make([]float32, 256*256), make([]float32, 4*1040), make([]float32, 1040)
+	if err := c.BackwardInput(dx, dy, nil, w); err == nil || !strings.Contains(err.Error(), "4 windows of 65025 elements times 1040 filters are more than") {
+		t.Errorf("%v", err)
+	}
+	must(t, c.BackwardParameters(make([]float32, 1040), make([]float32, 1040), dy, nil, make([]float32, 256*256)))
 }
 
 func FuzzConv2D(f *testing.F) {
