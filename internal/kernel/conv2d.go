@@ -21,10 +21,21 @@ func (w Window) output(height, width int) (oh, ow int, err error) {
 	if w.Height < 1 || w.Width < 1 || w.StrideHeight < 1 || w.StrideWidth < 1 || w.PaddingHeight < 0 || w.PaddingWidth < 0 {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: sizes and strides must be positive, padding not negative", w)
 	}
+	for _, side := range []struct {
+		name string
+		size int
+	}{
+		{"height", w.Height}, {"width", w.Width}, {"vertical stride", w.StrideHeight}, {"horizontal stride", w.StrideWidth},
+		{"vertical padding", w.PaddingHeight}, {"horizontal padding", w.PaddingWidth}, {"input's height", height}, {"input's width", width},
+	} {
+		if tooLarge(side.size) {
+			return 0, 0, fmt.Errorf("kernel: pooling window %+v: the %s %d is more than %d", w, side.name, side.size, maxSize)
+		}
+	}
 	if 2*w.PaddingHeight > w.Height || 2*w.PaddingWidth > w.Width {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: padding is more than half of the window", w)
 	}
-	if tooLarge(w.Height, w.Width, w.StrideHeight, w.StrideWidth, height, width) || w.Height*w.Width >= positionNone {
+	if w.Height*w.Width >= positionNone {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: more than %d elements", w, positionNone-1)
 	}
 	if height+2*w.PaddingHeight < w.Height || width+2*w.PaddingWidth < w.Width {

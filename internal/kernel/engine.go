@@ -44,8 +44,11 @@ func aligned(n int) []float32 {
 
 func pointer(s []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
 
-// tooLarge reports whether a size is beyond what products of three sizes may be computed of without overflow.
-func tooLarge(sizes ...int) bool { return slices.Max(sizes) > 1<<20 }
+// maxSize is the largest size of which products of three may be computed without overflow.
+const maxSize = 1 << 20
+
+// tooLarge reports whether one of the sizes is beyond maxSize.
+func tooLarge(sizes ...int) bool { return slices.Max(sizes) > maxSize }
 
 // maxElements bounds the elements of a plan's tensors.
 const maxElements = 1 << 33

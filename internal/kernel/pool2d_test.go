@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"slipway/internal/reference"
@@ -72,6 +73,20 @@ func TestPool2D(t *testing.T) {
 			comparePools(t, engine, f, x)
 		}
 	})
+}
+
+// A side that is too large is named.
+func TestPool2DNamesTheSide(t *testing.T) {
+	engine := newEngine(t, "portable", 1)
+	for side, w := range map[string]Window{
+		"height 2097152": {1 << 21, 2, 1, 1, 0, 0}, "width 2097152": {2, 1 << 21, 1, 1, 0, 0}, "vertical stride 2097152": {2, 2, 1 << 21, 1, 0, 0},
+		"horizontal stride 2097152": {2, 2, 1, 1 << 21, 0, 0}, "vertical padding 9223372036854775807": {2, 2, 1, 1, math.MaxInt, 0},
+		"65534 elements": {300, 300, 1, 1, 0, 0},
+	} {
+		if _, err := NewMaxPool2D(engine, Pool2DConfig{1, 400, 400, 1, w}); err == nil || !strings.Contains(err.Error(), side) {
+			t.Errorf("%+v: %v, want %q", w, err, side)
+		}
+	}
 }
 
 func TestPool2DRejects(t *testing.T) {
