@@ -51,8 +51,11 @@ func (c Config) PixelTransform() (scale, offset float64, err error) {
 // PixelsFor is PixelTransform backwards: it returns the Config.Pixels of a factor
 // and a summand, a factor of 0 standing for 1.
 func PixelsFor(scale, offset float64) string {
+	if scale == 0 {
+		scale = 1
+	}
 	switch {
-	case offset == 0 && (scale == 1 || scale == 0):
+	case offset == 0 && scale == 1:
 		return PixelsRaw
 	case offset == 0 && scale == 1.0/255:
 		return PixelsUnit

@@ -1,6 +1,9 @@
 package train
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // A model's record has the factor and the summand of Config.Pixels, and leads
 // back to it.
@@ -12,6 +15,11 @@ func TestPixelsAndTheirRecord(t *testing.T) {
 		}
 		if got := PixelsFor(scale, offset); got != pixels {
 			t.Errorf("%s is recorded as x·%v + %v, which is read as %s", pixels, scale, offset, got)
+		}
+	}
+	for _, offset := range []float64{0, -127.5} {
+		if got, want := PixelsFor(0, offset), PixelsFor(1, offset); got != want || strings.Contains(got, "Inf") {
+			t.Errorf("a factor of 0 and %v are read as %s, a factor of 1 as %s", offset, got, want)
 		}
 	}
 	if scale, offset, err := (Config{}).PixelTransform(); scale != 1 || offset != 0 || err != nil {
