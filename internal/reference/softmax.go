@@ -19,21 +19,6 @@ func SoftmaxForward[T Float](batch, classes int, logits []T) []T {
 	return p
 }
 
-// SoftmaxBackward returns dz[n,k] = p[n,k] · (dp[n,k] − Σ_j dp[n,j]·p[n,j]) from the forward function's output p.
-func SoftmaxBackward[T Float](batch, classes int, dp, p []T) []T {
-	dz := make([]T, len(p))
-	for n := range batch {
-		dot := 0.0
-		for k := range classes {
-			dot += float64(dp[n*classes+k]) * float64(p[n*classes+k])
-		}
-		for k := range classes {
-			dz[n*classes+k] = T(float64(p[n*classes+k]) * (float64(dp[n*classes+k]) - dot))
-		}
-	}
-	return dz
-}
-
 func maximum[T Float](row []T) float64 {
 	top := math.Inf(-1)
 	for _, z := range row {
