@@ -57,7 +57,7 @@ func NewEngine(name string, threads int) (*Engine, error) {
 	return engine, nil
 }
 
-// Name returns EngineNative or EngineGorgonia.
+// Name returns EngineNative, EngineGorgonia or EnginePlain.
 func (e *Engine) Name() string { return e.name }
 
 // Kernels returns what the native engine's operators compute with.
