@@ -30,7 +30,8 @@ class Data:
 
     def first_of(self, count):
         """The first count images of these."""
-        return dataclasses.replace(self, count=count, labels=self.labels[:count], folder="")
+        images = unpack("t10k-images-idx3-ubyte.gz", 2051, 16)
+        return dataclasses.replace(self, count=count, labels=self.labels[:count], folder=idx_folder(images, self.labels, count))
 
 
 def unpack(name, magic, header):

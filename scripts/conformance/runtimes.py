@@ -8,7 +8,7 @@ import install
 from places import CACHE, HERE, ROOT
 
 WORKERS = HERE / "workers"
-SOME = 200  # images of a variant that a slow runtime is given
+SOME = 200  # images of a variant that the reference evaluator, a hundred times slower than the others, is given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ def web(name, title, script, chromium=False):
         name, title, install.pinned_npm(pins, "onnxruntime-web"), lambda: install.npm(name, pins, chromium),
         lambda *arguments: [
             "node", HERE / "web" / script, *arguments, modules, *([install.chromium()] if chromium else [])],
-        (HERE / "web" / script, HERE / "web" / "classify.mjs", pins / "package-lock.json"), variant_images=SOME)
+        (HERE / "web" / script, HERE / "web" / "classify.mjs", pins / "package-lock.json"))
 
 
 def tract():
@@ -99,12 +99,12 @@ ALL = [
     python("onnx-reference", "onnx", "onnx reference evaluator", "onnx_reference.py", variant_images=SOME,
            lacks=("int8",)),  # it implements DequantizeLinear as of opset 19; the variants are of 13
     go("native-go", "native (Go, `infer`)", "native", install.slipway_version()),
-    go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go"), variant_images=SOME,
+    go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go"),
        lacks=("float16", "int8", "uint8 input")),
     python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
-    python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py", variant_images=SOME),
+    python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
     tract(),
-    converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py", variant_images=SOME,
+    converting("ncnn", "ncnn", "ncnn (via pnnx)", "ncnn_net.py", "ncnn_convert.py",
                lacks=("int8", "uint8 input")),  # pnnx leaves QuantizeLinear as it is, and takes float32 alone
     web("onnxruntime-web-node", "onnxruntime-web in Node", "node.mjs"),
     web("onnxruntime-web-chromium", "onnxruntime-web in Chromium", "chromium.mjs", chromium=True),
