@@ -3,7 +3,6 @@ package onnx
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 )
 
@@ -85,7 +84,6 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 }
 
 func (r TrainingRecord) check() error {
-	finite := func(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }
 	switch {
 	case !(r.TestAccuracy >= 0 && r.TestAccuracy <= 1):
 		return fmt.Errorf("the test accuracy is %v; it is a share, 0…1", r.TestAccuracy)

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"math"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -37,7 +36,7 @@ func (t *Trainer) step(indices []int) error {
 	if err != nil {
 		return err
 	}
-	if math.IsNaN(result.total) || math.IsInf(result.total, 0) {
+	if !finite(result.total) {
 		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices}
 	}
 	t.optimizer.config.LearningRate = t.learningRate()

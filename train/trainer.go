@@ -2,9 +2,7 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"sync"
 
 	"slipway/builder"
@@ -215,60 +213,6 @@ type Callbacks struct {
 	Save func() error
 }
 
-// ErrInterrupted is returned by Fit when its context ended. The step under way
-// was finished and saved.
-var ErrInterrupted = errors.New("training was interrupted")
-
-// UnsavedError is returned by Fit when its context ended, but what was learned since
-// the last checkpoint could not be saved. It is no ErrInterrupted.
-type UnsavedError struct{ Err error }
-
-func (e *UnsavedError) Error() string {
-	return fmt.Sprintf("%v, and its state could not be saved: %v", ErrInterrupted, e.Err)
-}
-
-func (e *UnsavedError) Unwrap() error { return e.Err }
-
-// DivergedError says that the loss or the weights were no longer finite.
-type DivergedError struct {
-	// Epoch and Step count from 1; Step is that within the epoch.
-	Epoch, Step int
-	Loss        float64
-	// Indices are the images of the batch.
-	Indices []int
-	// Validation says that the loss is that of the images held out, after the epoch:
-	// its last step, which is Step, made the weights overflow.
-	Validation bool
-	// Weights says that Step, before an epoch's end or an interruption, made the
-	// weights overflow. Loss is that before the step.
-	Weights bool
-}
-
-// Brief says what happened where.
-func (e *DivergedError) Brief() string {
-	switch {
-	case e.Weights:
-		return fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", e.Epoch, e.Step)
-	case e.Validation:
-		return fmt.Sprintf("the validation loss is %v after epoch %d", e.Loss, e.Epoch)
-	}
-	return fmt.Sprintf("the loss is %v at epoch %d, step %d", e.Loss, e.Epoch, e.Step)
-}
-
-// Error adds the images of the batch, where it is their loss, and a remedy.
-func (e *DivergedError) Error() string {
-	const remedy = "; try a lower learning rate"
-	if e.Weights || e.Validation {
-		return e.Brief() + remedy
-	}
-	shown := e.Indices
-	more := ""
-	if len(shown) > 8 {
-		shown, more = shown[:8], fmt.Sprintf(" and %d more", len(e.Indices)-8)
-	}
-	return fmt.Sprintf("%s (images %v%s)%s", e.Brief(), shown, more, remedy)
-}
-
 // Fit trains until a stop rule says so, and says in Progress.Finished which. With
 // patience the trainer has the best epoch's weights then. It can be called again
 // after a Resume only.
@@ -356,7 +300,7 @@ func (t *Trainer) interrupted(callbacks Callbacks) error {
 func (t *Trainer) checkWeights() error {
 	for _, value := range t.variables.Values() {
 		for _, weight := range value.Float32s() {
-			if !(math.Abs(float64(weight)) <= math.MaxFloat32) { // NaN, too
+			if !finite(float64(weight)) {
 				return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep, Loss: t.progress.LastLoss, Weights: true}
 			}
 		}
@@ -386,7 +330,7 @@ func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
 		if err != nil {
 			return err
 		}
-		if math.IsNaN(evaluation.Loss) || math.IsInf(evaluation.Loss, 0) {
+		if !finite(evaluation.Loss) {
 			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
