@@ -65,6 +65,10 @@ type Config struct {
 	KeepCheckpoints int `json:"keep_checkpoints"`
 }
 
+// UntilLossEpochs is how many epochs there are at most, in the command and in studies, where UntilLoss is given and no
+// number of epochs.
+const UntilLossEpochs = 100
+
 // WithDefaults fills in what is zero and reports what is out of range or does
 // not fit the network.
 func (c Config) WithDefaults(network *builder.Network) (Config, error) {

@@ -232,7 +232,7 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 		}
 	}
 	if config.UntilLoss > 0 && o.given["until-loss"] && !o.given["epochs"] {
-		config.Epochs = max(config.Epochs, untilLossEpochs)
+		config.Epochs = max(config.Epochs, train.UntilLossEpochs)
 	}
 	return config
 }

@@ -105,9 +105,6 @@ func augmentation(into *train.Augmentation) func(string) error {
 	}
 }
 
-// untilLossEpochs is the cap of -until-loss where -epochs gives none.
-const untilLossEpochs = 100
-
 func experimentNames() []string { return []string{"e1", "e2"} }
 
 // parse reads the command line. Its error is wrong usage.
@@ -311,7 +308,7 @@ func (o *options) settings() train.Config {
 		}
 	}
 	if c.UntilLoss > 0 && c.Epochs == 0 {
-		c.Epochs = untilLossEpochs
+		c.Epochs = train.UntilLossEpochs
 	}
 	c.Data = o.data
 	c.Threads = o.threads

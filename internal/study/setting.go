@@ -133,7 +133,7 @@ func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 // completed fills in what the file does not say, and checks it all.
 func completed(config train.Config, network *builder.Network) (train.Config, error) {
 	if config.UntilLoss > 0 && config.Epochs == 0 {
-		config.Epochs = 100
+		config.Epochs = train.UntilLossEpochs
 	}
 	return config.WithDefaults(network)
 }
