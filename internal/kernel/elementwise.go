@@ -21,7 +21,7 @@ func (s *Set) reluGradients(dx, dy, y []float32) {
 func (s *Set) listSlice(items []item, x []float32, step int) int {
 	n, count := s.whole(len(x)), 0
 	if n > 0 {
-		count = s.list((*byte)(unsafe.Pointer(&items[0])), &x[0], n, step)
+		count = s.list((*byte)(unsafe.Pointer(&items[0])), &x[0], n, int32(step))
 	}
 	for i, v := range x[n:] {
 		items[count] = item{v, int32((n + i) * step)}

@@ -9351,15 +9351,13 @@ DATA listIndexAVX2<>+24(SB)/4, $0x00000006
 DATA listIndexAVX2<>+28(SB)/4, $0x00000007
 GLOBL listIndexAVX2<>(SB), RODATA|NOPTR, $32
 
-// func listAVX2(items *byte, x *float32, n int, step int) int
+// func listAVX2(items *byte, x *float32, n int, step int32) int
 // Requires: AVX, AVX2
 TEXT ·listAVX2(SB), NOSPLIT, $0-40
 	MOVQ         items+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVQ         step+24(FP), BX
-	VMOVD        BX, X0
-	VPBROADCASTD X0, Y0
+	VBROADCASTSS step+24(FP), Y0
 	VPSLLD       $0x03, Y0, Y1
 	VPMULLD      listIndexAVX2<>+0(SB), Y0, Y0
 	VXORPS       Y2, Y2, Y2

@@ -262,7 +262,7 @@ func copyRowsAVX512(dst *float32, src *float32, srcStep int, rows int)
 // listAVX512 lists the elements of x that are not zero, each with step times its index, and returns how many; n is a positive multiple of a vector.
 //
 //go:noescape
-func listAVX512(items *byte, x *float32, n int, step int) int
+func listAVX512(items *byte, x *float32, n int, step int32) int
 
 // winogradInputAVX512 transforms tiles of 6×6 into 6×6; see winogradArgs.
 //

@@ -9520,14 +9520,13 @@ DATA listIndexAVX512<>+56(SB)/4, $0x0000000e
 DATA listIndexAVX512<>+60(SB)/4, $0x0000000f
 GLOBL listIndexAVX512<>(SB), RODATA|NOPTR, $64
 
-// func listAVX512(items *byte, x *float32, n int, step int) int
+// func listAVX512(items *byte, x *float32, n int, step int32) int
 // Requires: AVX, AVX512F, POPCNT
 TEXT ·listAVX512(SB), NOSPLIT, $0-40
 	MOVQ         items+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVQ         step+24(FP), BX
-	VPBROADCASTD BX, Z0
+	VBROADCASTSS step+24(FP), Z0
 	VPSLLD       $0x04, Z0, Z1
 	VPMULLD      listIndexAVX512<>+0(SB), Z0, Z0
 	VPXORD       Z2, Z2, Z2

@@ -157,10 +157,10 @@ func portableSparseRow(vectors int, args *byte) {
 	}
 }
 
-func portableList(items *byte, x *float32, n, step int) int {
+func portableList(items *byte, x *float32, n int, step int32) int {
 	list, count := unsafe.Slice((*item)(unsafe.Pointer(items)), n), 0
 	for i, v := range floats(x, n) {
-		list[count] = item{v, int32(i * step)}
+		list[count] = item{v, int32(i) * step}
 		count += nonZero(v)
 	}
 	return count

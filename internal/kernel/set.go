@@ -22,7 +22,7 @@ type Set struct {
 	poolMaximum                func(args *byte)
 	poolAverage, poolSpread    func(args *byte)
 	gather8                    func(args *byte)
-	list                       func(items *byte, x *float32, n, step int) int
+	list                       func(items *byte, x *float32, n int, step int32) int
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)
 	winograd                   winogradTransforms

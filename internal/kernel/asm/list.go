@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math/bits"
+
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -15,18 +17,11 @@ func (v *vector) list() {
 	for i := range lanes {
 		DATA(4*i, U32(i))
 	}
-	v.text("list", "func(items *byte, x *float32, n, step int) int",
+	v.text("list", "func(items *byte, x *float32, n int, step int32) int",
 		"lists the elements of x that are not zero, each with step times its index, and returns how many; n is a positive multiple of a vector.")
-	begin, x, n, step := v.pointer("items"), v.pointer("x"), v.pointer("n"), v.pointer("step")
-	places, advance, zero := v.register(), v.register(), v.register()
-	if v.wide {
-		VPBROADCASTD(step.(reg.GP).As32(), places)
-	} else {
-		t := XMM()
-		VMOVD(step.(reg.GP).As32(), t)
-		VPBROADCASTD(t, places)
-	}
-	VPSLLD(Imm(uint64(shiftOf(lanes))), places, advance)
+	begin, x, n := v.pointer("items"), v.pointer("x"), v.pointer("n")
+	places, advance, zero := v.broadcast("step"), v.register(), v.register()
+	VPSLLD(Imm(uint64(bits.TrailingZeros(uint(lanes)))), places, advance)
 	VPMULLD(index, places, places)
 	v.zero(zero)
 	end := GP64()
@@ -47,14 +42,6 @@ func (v *vector) list() {
 	SHRQ(Imm(3), end)
 	Store(end, ReturnIndex(0))
 	leave()
-}
-
-func shiftOf(lanes int) int {
-	shift := 0
-	for 1<<shift < lanes {
-		shift++
-	}
-	return shift
 }
 
 // appendCompressed moves what is kept together before it makes pairs of it.
@@ -85,9 +72,9 @@ func (v *vector) appendCompressed(value, places, zero reg.VecVirtual, end reg.GP
 
 // appendPairs stores one pair after the other.
 func appendPairs(value, places, zero reg.VecVirtual, end reg.GPVirtual) {
-	kept, bits := YMM(), GP32()
+	kept, mask := YMM(), GP32()
 	VCMPPS(Imm(notEqual), zero, value, kept)
-	VMOVMSKPS(kept, bits)
+	VMOVMSKPS(kept, mask)
 	low, high := YMM(), YMM()
 	VUNPCKLPS(places, value, low)
 	VUNPCKHPS(places, value, high)
@@ -106,7 +93,7 @@ func appendPairs(value, places, zero reg.VecVirtual, end reg.GPVirtual) {
 					VMOVHPS(x, Mem{Base: end})
 				}
 				bit := GP64()
-				MOVL(bits, bit.As32())
+				MOVL(mask, bit.As32())
 				SHRL(Imm(uint64(4*half+2*i+j)), bit.As32())
 				ANDL(Imm(1), bit.As32())
 				LEAQ(Mem{Base: end, Index: bit, Scale: 8}, end)

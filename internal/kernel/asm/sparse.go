@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -32,15 +33,9 @@ func (v *vector) sparse(rows, columns int) {
 	for r := range acc {
 		acc[r] = v.registers(columns)
 	}
-	// A block of few vectors has a second set of sums for every other item: one set alone would wait for its own results.
-	sets := [][][]reg.VecVirtual{acc, acc}
-	double := rows*columns <= 6
-	if double {
-		sets[1] = make([][]reg.VecVirtual, rows)
-		for r := range sets[1] {
-			sets[1][r] = v.registers(columns)
-		}
-	}
+	sums := slices.Concat(acc...)
+	second := v.secondSums(sums)
+	sets := [][]reg.VecVirtual{sums, second}
 	bucket, buckets, shift, pieces := GP64(), GP64(), GP64(), GP64()
 	MOVQ(field(args, sparseBuckets), bucket)
 	MOVQ(field(args, sparseCount), buckets)
@@ -128,41 +123,11 @@ func (v *vector) sparse(rows, columns int) {
 		ADDQ(source, src)
 		for r := range rows {
 			for j := range columns {
-				VFMADD231PS(at(src, stride, stride3, r, j), value, sets[k%2][r][j])
+				VFMADD231PS(at(src, stride, stride3, r, j), value, sets[k%2][r*columns+j])
 			}
 		}
 	}
-	SUBQ(Imm(4), count)
-	JLT(LabelRef("rest"))
-	if double {
-		for r := range rows {
-			for j := range columns {
-				v.zero(sets[1][r][j])
-			}
-		}
-	}
-	Label("items")
-	for k := range 4 {
-		add(k)
-	}
-	ADDQ(Imm(32), item)
-	SUBQ(Imm(4), count)
-	JGE(LabelRef("items"))
-	if double {
-		for r := range rows {
-			for j := range columns {
-				VADDPS(sets[1][r][j], acc[r][j], acc[r][j])
-			}
-		}
-	}
-	Label("rest")
-	ADDQ(Imm(4), count)
-	JZ(LabelRef("store"))
-	Label("item")
-	add(0)
-	ADDQ(Imm(8), item)
-	DECQ(count)
-	JNZ(LabelRef("item"))
+	v.overItems(item, count, sums, second, add)
 	Label("store")
 	partial("partialStore")
 	destination(func(m Mem, r, j int) { VMOVUPS(acc[r][j], m) })
@@ -185,4 +150,46 @@ func (v *vector) sparse(rows, columns int) {
 	JNZ(LabelRef("bucket"))
 	Label("end")
 	leave()
+}
+
+// secondSums returns a second set of sums for every other item where there are few: one set alone would wait for its own
+// results. Where there are many it returns the sums.
+func (v *vector) secondSums(sums []reg.VecVirtual) []reg.VecVirtual {
+	if len(sums) > 6 {
+		return sums
+	}
+	return v.registers(len(sums))
+}
+
+// overItems emits add for each of count items, four in a row, the k-th from item on, and goes on to the label store. Odd
+// ones of four go to the second sums, which are added to the sums at the end.
+func (v *vector) overItems(item, count reg.GPVirtual, sums, second []reg.VecVirtual, add func(k int)) {
+	double := second[0] != sums[0]
+	SUBQ(Imm(4), count)
+	JLT(LabelRef("rest"))
+	if double {
+		for _, sum := range second {
+			v.zero(sum)
+		}
+	}
+	Label("items")
+	for k := range 4 {
+		add(k)
+	}
+	ADDQ(Imm(32), item)
+	SUBQ(Imm(4), count)
+	JGE(LabelRef("items"))
+	if double {
+		for i, sum := range sums {
+			VADDPS(second[i], sum, sum)
+		}
+	}
+	Label("rest")
+	ADDQ(Imm(4), count)
+	JZ(LabelRef("store"))
+	Label("item")
+	add(0)
+	ADDQ(Imm(8), item)
+	DECQ(count)
+	JNZ(LabelRef("item"))
 }

@@ -28,12 +28,8 @@ func (v *vector) sparseRow(columns int) {
 		fmt.Sprintf("computes rows of %d vectors of a product by the left side's items; see sparseRowArgs.", columns))
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	sums := v.registers(columns)
-	// Few sums have a second set for every other item: one set alone would wait for its own results.
-	sets := [][]reg.VecVirtual{sums, sums}
-	double := columns <= 6
-	if double {
-		sets[1] = v.registers(columns)
-	}
+	second := v.secondSums(sums)
+	sets := [][]reg.VecVirtual{sums, second}
 	c, b, list, rows := GP64(), GP64(), GP64(), GP64()
 	MOVQ(field(args, sparseRowC), c)
 	MOVQ(field(args, sparseRowB), b)
@@ -75,33 +71,7 @@ func (v *vector) sparseRow(columns int) {
 			VFMADD231PS(Mem{Base: b, Index: src, Scale: 1, Disp: j * v.bytes}, value, sets[at%2][j])
 		}
 	}
-	SUBQ(Imm(4), count)
-	JLT(LabelRef("rest"))
-	if double {
-		for _, r := range sets[1] {
-			v.zero(r)
-		}
-	}
-	Label("items")
-	for at := range 4 {
-		add(at)
-	}
-	ADDQ(Imm(32), item)
-	SUBQ(Imm(4), count)
-	JGE(LabelRef("items"))
-	if double {
-		for j := range columns {
-			VADDPS(sets[1][j], sums[j], sums[j])
-		}
-	}
-	Label("rest")
-	ADDQ(Imm(4), count)
-	JZ(LabelRef("store"))
-	Label("item")
-	add(0)
-	ADDQ(Imm(8), item)
-	DECQ(count)
-	JNZ(LabelRef("item"))
+	v.overItems(item, count, sums, second, add)
 	Label("store")
 	for j := range columns {
 		VMAXPS(sums[j], floor, sums[j])
