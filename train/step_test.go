@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"os/exec"
 	"testing"
 
 	"slipway/builder"
@@ -67,31 +68,55 @@ func BenchmarkStep(b *testing.B) {
 		for _, batch := range []int{32, 256} {
 			for _, threads := range []int{1, 2} {
 				b.Run(fmt.Sprintf("%s/batch=%d/threads=%d", engine, batch, threads), func(b *testing.B) {
-					trainer, _ := experimentTrainer(b, engine, batch, threads)
-					order, next := trainer.batches.Order(0), 0
-					step := func() {
-						if next+batch > len(order) {
-							next = 0
-						}
-						if err := trainer.step(order[next : next+batch]); err != nil {
-							b.Fatal(err)
-						}
-						next += batch
-					}
-					// Trained for a while, most gradients of a convolution are zero, and these are
-					// left out: so are the first steps.
-					if engine == builder.EngineNative {
-						for range len(order) / batch {
-							step()
-						}
-					}
-					b.ReportAllocs()
-					for b.Loop() {
-						step()
-					}
-					b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+					benchmarkStep(b, engine, batch, threads)
 				})
 			}
 		}
 	}
+}
+
+// BenchmarkStepBesideBusyProcess is BenchmarkStep on a machine of which another
+// process keeps one core busy. Two threads should lose no more to it than the
+// time that it takes from them.
+func BenchmarkStepBesideBusyProcess(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("native/batch=32/threads=%d", threads), func(b *testing.B) {
+			busy := exec.CommandContext(b.Context(), "sh", "-c", "while :; do :; done")
+			if err := busy.Start(); err != nil {
+				b.Fatal(err)
+			}
+			defer func() {
+				_ = busy.Process.Kill()
+				_ = busy.Wait() // says that it was killed
+			}()
+			benchmarkStep(b, builder.EngineNative, 32, threads)
+		})
+	}
+}
+
+func benchmarkStep(b *testing.B, engine string, batch, threads int) {
+	b.Helper()
+	trainer, _ := experimentTrainer(b, engine, batch, threads)
+	order, next := trainer.batches.Order(0), 0
+	step := func() {
+		if next+batch > len(order) {
+			next = 0
+		}
+		if err := trainer.step(order[next : next+batch]); err != nil {
+			b.Fatal(err)
+		}
+		next += batch
+	}
+	// Trained for a while, most gradients of a convolution are zero, and these are
+	// left out: so are the first steps.
+	if engine == builder.EngineNative {
+		for range len(order) / batch {
+			step()
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		step()
+	}
+	b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
 }

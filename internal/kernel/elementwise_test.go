@@ -208,28 +208,3 @@ func TestCrossEntropy(t *testing.T) {
 		}
 	})
 }
-
-func TestPoolRunsEveryItemOnce(t *testing.T) {
-	for _, threads := range []int{1, 2, 5} {
-		p := NewPool(threads)
-		if p.Threads() != threads {
-			t.Errorf("%d threads, want %d", p.Threads(), threads)
-		}
-		for run := range 2000 {
-			counts := make([]int32, run%20)
-			p.Run(len(counts), func(_, item int) { counts[item]++ })
-			for i, n := range counts {
-				if n != 1 {
-					t.Fatalf("run %d: item %d was run %d times", run, i, n)
-				}
-			}
-		}
-		p.Close()
-		p.Close()
-		ran := 0
-		p.Run(3, func(_, _ int) { ran++ })
-		if ran != 3 {
-			t.Errorf("a closed pool ran %d of 3 items", ran)
-		}
-	}
-}

@@ -18,19 +18,29 @@ const spinTime = 500 * time.Microsecond
 type Pool struct {
 	mutex   sync.Mutex
 	task    func(worker, item int)
-	shares  []share // of the run's items, by worker
-	active  int     // workers of the run
-	pending atomic.Int32
+	shares  []apart[share] // of the run's items, by worker
+	active  int            // workers of the run
+	joined  atomic.Int32   // helpers at the run, or runClosed
+	pending atomic.Int32   // helpers that have joined and not finished; below 0 until the caller has added those that joined
 	caller  parker
 	helpers []*parker
 	closed  bool
 }
 
+// runClosed is the value of Pool.joined when no helper may begin to work.
+const runClosed = -1
+
 // share is a range of items that are a worker's first.
 type share struct {
 	next atomic.Int64
 	end  int64
-	_    [48]byte // threads do not share cache lines
+}
+
+// apart is an element of a slice whose elements, one a thread, share no cache line: of the 128 bytes behind it, one line at
+// least is nobody's, and the processor that fetches lines in pairs fetches no other thread's.
+type apart[T any] struct {
+	own T
+	_   [128]byte
 }
 
 // spinBatch is how often a waiting thread looks before it asks for the time.
@@ -87,7 +97,8 @@ func NewPool(threads int) *Pool {
 	if threads > runtime.GOMAXPROCS(0) {
 		spin = 0 // a thread that looks for work would keep another from doing it
 	}
-	p := &Pool{caller: parker{wake: make(chan struct{}, 1), spin: spin}, shares: make([]share, threads)}
+	p := &Pool{caller: parker{wake: make(chan struct{}, 1), spin: spin}, shares: make([]apart[share], threads)}
+	p.joined.Store(runClosed)
 	for range threads - 1 {
 		h := &parker{wake: make(chan struct{}, 1), spin: spin}
 		p.helpers = append(p.helpers, h)
@@ -128,23 +139,27 @@ func (p *Pool) Run(items int, task func(worker, item int)) {
 	}
 	p.task, p.active = task, helpers+1
 	for w := range p.active {
-		p.shares[w].next.Store(int64(w * items / p.active))
-		p.shares[w].end = int64((w + 1) * items / p.active)
+		p.shares[w].own.next.Store(int64(w * items / p.active))
+		p.shares[w].own.end = int64((w + 1) * items / p.active)
 	}
-	p.pending.Store(int32(helpers))
 	ticket := p.caller.value.Load()
+	p.joined.Store(0)
 	for _, h := range p.helpers[:helpers] {
 		h.set((h.value.Load() + 1) &^ (1 << 31))
 	}
 	p.work(0)
-	p.caller.await(ticket)
+	// Every item has been begun. A helper that has not looked up yet, because the operating system runs another process on
+	// its core, say, is not waited for: it would be for that process's whole time slice.
+	if p.pending.Add(p.joined.Swap(runClosed)) != 0 {
+		p.caller.await(ticket)
+	}
 	p.task = nil
 }
 
 // work does the worker's own share, then what the others have left of theirs.
 func (p *Pool) work(worker int) {
 	for k := range p.active {
-		s := &p.shares[(worker+k)%p.active]
+		s := &p.shares[(worker+k)%p.active].own
 		for {
 			i := s.next.Add(1) - 1
 			if i >= s.end {
@@ -162,9 +177,26 @@ func (p *Pool) help(worker int, h *parker) {
 		if last == closeHelper {
 			return
 		}
+		if !p.join() {
+			continue
+		}
 		p.work(worker)
 		if p.pending.Add(-1) == 0 {
 			p.caller.set(p.caller.value.Load() + 1)
+		}
+	}
+}
+
+// join counts a helper in, or reports that the run it was called to is over. It may be a later run that it finds and joins,
+// one with fewer items than workers included: any worker can do any item.
+func (p *Pool) join() bool {
+	for {
+		n := p.joined.Load()
+		if n == runClosed {
+			return false
+		}
+		if p.joined.CompareAndSwap(n, n+1) {
+			return true
 		}
 	}
 }
