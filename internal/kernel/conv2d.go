@@ -89,7 +89,7 @@ type Conv2D struct {
 	images  int      // a forward item's images
 	blocks  []convBlock
 	parts   []part
-	work    []convWork
+	work    []apart[convWork]
 
 	winograd *winogradConv2D // nil where it does not apply
 	sparse   *sparseConv2D
@@ -119,7 +119,6 @@ type convWork struct {
 	gradients []float32 // and of their gradients, where ReLU let them through
 	scratch   []float32
 	lists     sparseLists
-	_         [64]byte // threads do not share cache lines
 }
 
 // blockPositions is how many positions a product call aims at: enough that a panel of weights, read from the second-level
@@ -191,9 +190,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	if c.winograd != nil && f.MaxPool != nil {
 		scratch = max(scratch, c.winograd.scratch())
 	}
-	c.work = make([]convWork, engine.Pool.Threads())
+	c.work = make([]apart[convWork], engine.Pool.Threads())
 	for i := range c.work {
-		c.work[i].scratch = aligned(scratch)
+		c.work[i].own.scratch = aligned(scratch)
 	}
 	c.copyTask, c.packTask, c.blockTask, c.groupTask = c.copyImage, c.packPanel, c.forwardItem, c.forwardGroup
 	return c, nil
@@ -289,7 +288,7 @@ func floor(relu bool) float32 {
 
 // forwardBlock computes a block of some images, which start at source.
 func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images int) {
-	ws := &c.work[worker]
+	ws := &c.work[worker].own
 	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
 	windows := 0
 	if pooled {

@@ -91,7 +91,7 @@ func (d *denseConv2D) blocks() int { return d.conv.columns.count() * ceil(d.conv
 // reserve makes room for the gradients of as many images in every thread's memory, the first time.
 func (d *denseConv2D) reserve(images int) {
 	for i := range d.conv.work {
-		if ws := &d.conv.work[i]; len(ws.gradients) < images*d.imageSize {
+		if ws := &d.conv.work[i].own; len(ws.gradients) < images*d.imageSize {
 			ws.gradients = aligned(images * d.imageSize)
 		}
 	}
@@ -100,7 +100,7 @@ func (d *denseConv2D) reserve(images int) {
 // gradients returns padded copies of some images' gradients, where ReLU let them through. As the copies of the images,
 // they are made anew for each use.
 func (d *denseConv2D) gradients(worker, image, images int) []float32 {
-	copies := d.conv.work[worker].gradients
+	copies := d.conv.work[worker].own.gradients
 	for i := range images {
 		d.mask(copies[i*d.imageSize:], image+i)
 	}
@@ -158,7 +158,7 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 func (d *denseConv2D) parametersBlock(worker, part, block, images int, source unsafe.Pointer, gradient []float32, first bool) {
 	c, f := d.conv, &d.conv.config
 	tap, panel := block/c.columns.count()*tapBlock, block%c.columns.count()
-	a, width, column := &c.work[worker].product, c.columns.width(panel), c.columns.first(panel)
+	a, width, column := &c.work[worker].own.product, c.columns.width(panel), c.columns.first(panel)
 	// The gradient's rows and images are apart by the padding that is for the input's gradient.
 	b := productArgs{
 		B:      pointer(gradient[d.top*d.rowSize+d.left*f.Filters+column:]),

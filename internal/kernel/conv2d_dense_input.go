@@ -122,7 +122,7 @@ func (d *denseConv2D) inputBlock(worker int, p *phase, block *convBlock, gradien
 	if d.images > 1 {
 		positions = positions / d.images * images
 	}
-	a := &c.work[worker].product
+	a := &c.work[worker].own.product
 	depth := len(p.rowTaps) * len(p.columnTaps) * f.Filters
 	for panel := range d.columns.count() {
 		width, first := d.columns.width(panel), d.columns.first(panel)

@@ -76,7 +76,7 @@ func (s *scatterConv2D) item(worker, item int) {
 		sums = s.sums[worker]
 	}
 	clear(sums[:images*c.imageSize])
-	a := &c.work[worker].product
+	a := &c.work[worker].own.product
 	for u := range f.KernelHeight {
 		for j := range c.convWidth {
 			for panel := range s.runs.count() {

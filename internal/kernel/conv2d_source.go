@@ -5,7 +5,7 @@ import "unsafe"
 // reserve makes room for the copies of as many images in every thread's memory, the first time.
 func (c *Conv2D) reserve(images int) {
 	for i := range c.work {
-		if ws := &c.work[i]; c.copied && len(ws.images) < images*c.imageSize {
+		if ws := &c.work[i].own; c.copied && len(ws.images) < images*c.imageSize {
 			ws.images = aligned(images * c.imageSize)
 		}
 	}
@@ -17,7 +17,7 @@ func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
 	if !c.copied {
 		return pointer(c.x[image*c.imageSize:])
 	}
-	copies := c.work[worker].images
+	copies := c.work[worker].own.images
 	for i := range images {
 		c.pad(copies[i*c.imageSize:], image+i)
 	}

@@ -121,7 +121,7 @@ func (s *sparseConv2D) listed() int {
 func (s *sparseConv2D) backwardParameters() {
 	c := s.conv
 	for i := range c.work {
-		l := &c.work[i].lists
+		l := &c.work[i].own.lists
 		s.grow(l, channelBlock*s.capacity, channelBlock)
 	}
 	c.reserve(s.cached)
@@ -136,8 +136,8 @@ func (s *sparseConv2D) grow(l *sparseLists, items, buckets int) {
 	if len(l.buckets) < buckets {
 		l.buckets = make([]bucket, buckets)
 	}
-	if len(l.counts) < max(channelBlock, s.elements) {
-		l.counts = make([]int32, max(channelBlock, s.elements))
+	if n := max(channelBlock, s.elements); len(l.counts) < n {
+		l.counts = make([]int32, n, n+32) // no other thread's in the same cache line
 	}
 }
 
@@ -164,7 +164,7 @@ func (s *sparseConv2D) parametersItem(worker, item int) {
 // parametersBlock adds the part of some images, which start at source, to the gradients of a block of output channels.
 func (s *sparseConv2D) parametersBlock(worker, block int, source unsafe.Pointer, image, images int) {
 	c := s.conv
-	ws, first := &c.work[worker], block*channelBlock
+	ws, first := &c.work[worker].own, block*channelBlock
 	channels := min(channelBlock, c.config.Filters-first)
 	s.listChannels(ws, image, images, first, channels)
 	for k := range channels {
@@ -242,7 +242,7 @@ func (s *sparseConv2D) backwardInput() error {
 	}
 	buckets := s.images * windows * s.elements
 	for i := range c.work {
-		s.grow(&c.work[i].lists, buckets*c.config.Filters, buckets)
+		s.grow(&c.work[i].own.lists, buckets*c.config.Filters, buckets)
 	}
 	c.engine.Pool.Run(ceil(c.config.Batch, s.images), s.inputTask)
 	return nil
@@ -252,7 +252,7 @@ func (s *sparseConv2D) backwardInput() error {
 // position that it goes to, so that the sum over them is taken in registers.
 func (s *sparseConv2D) inputItem(worker, item int) {
 	c := s.conv
-	ws := &c.work[worker]
+	ws := &c.work[worker].own
 	image := item * s.images
 	images := min(s.images, c.config.Batch-image)
 	size := c.config.Height * c.config.Width * c.config.Channels

@@ -28,7 +28,7 @@ type winogradConv2D struct {
 	filters         []int64 // where filters start in weights, and in transformed
 	transformed     []int64
 	weights, packed []float32
-	work            []winogradWork
+	work            []apart[winogradWork]
 
 	weightsTask, packTask, forwardTask func(worker, item int)
 }
@@ -38,7 +38,6 @@ type winogradWork struct {
 	args            winogradArgs
 	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
 	tile, check     []float32
-	_               [64]byte
 }
 
 const (
@@ -72,10 +71,10 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	w.plan(down, across)
 	w.weights = aligned(winogradElements * (f.Filters*f.Channels + winogradGap))
 	w.packed = aligned(winogradElements * c.columns.padded() * f.Channels)
-	w.work = make([]winogradWork, c.engine.Pool.Threads())
+	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
 	tiles := w.images * w.tiles
 	for i := range w.work {
-		w.work[i] = winogradWork{
+		w.work[i].own = winogradWork{
 			input:    aligned(winogradElements * (tiles*f.Channels + winogradGap)),
 			products: aligned(winogradElements * (tiles*set.panel() + winogradGap)),
 			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes),
@@ -137,11 +136,11 @@ func (w *winogradConv2D) forward() (finite bool) {
 	pool.Run(winogradElements*c.columns.count(), w.packTask)
 	c.reserve(w.images)
 	for i := range w.work {
-		clear(w.work[i].check)
+		clear(w.work[i].own.check)
 	}
 	pool.Run(ceil(c.config.Batch, w.images), w.forwardTask)
 	for i := range w.work {
-		if slices.ContainsFunc(w.work[i].check, func(v float32) bool { return v != v }) {
+		if slices.ContainsFunc(w.work[i].own.check, func(v float32) bool { return v != v }) {
 			return false
 		}
 	}
@@ -150,7 +149,7 @@ func (w *winogradConv2D) forward() (finite bool) {
 
 // transformFilter transforms the weights of a block of filters.
 func (w *winogradConv2D) transformFilter(worker, block int) {
-	c, f, ws := w.conv, &w.conv.config, &w.work[worker]
+	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
 	first := block * channelBlock
 	plane := 4 * (f.Filters*f.Channels + winogradGap)
 	ws.args = winogradArgs{
@@ -176,7 +175,7 @@ func (w *winogradConv2D) panel(element, panel int) []float32 {
 
 func (w *winogradConv2D) forwardItem(worker, item int) {
 	c, f, set := w.conv, &w.conv.config, w.conv.engine.Set
-	ws, image := &w.work[worker], item*w.images
+	ws, image := &w.work[worker].own, item*w.images
 	images := min(w.images, f.Batch-image)
 	all, tiles := w.images*w.tiles, images*w.tiles
 	plane := 4 * (all*f.Channels + winogradGap)
@@ -200,13 +199,13 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
 			ws.args.Floor = floor(f.ReLU)
 		} else {
-			ws.args.Dst = pointer(c.work[worker].scratch)
+			ws.args.Dst = pointer(c.work[worker].own.scratch)
 			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
 		}
 		w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 		if f.MaxPool != nil {
 			windows := c.outHeight * c.outWidth
-			c.poolPanel(&c.work[worker], w.entries, image*windows, images*windows, panel)
+			c.poolPanel(&c.work[worker].own, w.entries, image*windows, images*windows, panel)
 		}
 	}
 }
@@ -222,7 +221,7 @@ func (w *winogradConv2D) productRows(width int) []int64 {
 // multiply computes the products of transformed tiles and a panel of filters, one for each element of a tile.
 func (w *winogradConv2D) multiply(worker, panel, tiles int) {
 	c, channels := w.conv, w.conv.config.Channels
-	ws, a, width := &w.work[worker], &c.work[worker].product, c.columns.width(panel)
+	ws, a, width := &w.work[worker].own, &c.work[worker].own.product, c.columns.width(panel)
 	all := w.images * w.tiles
 	for element := range winogradElements {
 		*a = productArgs{

@@ -35,7 +35,7 @@ type Dense struct {
 	parameterParts  []part
 	biasSums        []float32
 	outputs         int // of an item of work
-	work            []productArgs
+	work            []apart[productArgs]
 
 	sparseForward, sparseInput, sparseParameters sparsePass
 
@@ -75,7 +75,7 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	d.inputParts, d.parameterParts = splitDepth(set, 1, f.Out, 0), splitDepth(set, 1, f.Batch, 0)
 	threads := engine.Pool.Threads()
 	d.outputs = min(max(outputStep, f.Out/(2*threads)/outputStep*outputStep), maxOutputs)
-	d.work = make([]productArgs, threads)
+	d.work = make([]apart[productArgs], threads)
 	d.packTask, d.forwardTask, d.packWeightsTask = d.packItem, d.forwardItem, d.packWeightsItem
 	d.maskTask, d.inputTask, d.packInputTask = d.maskItem, d.inputItem, d.packInputItem
 	d.gradientTask, d.parametersTask = d.gradientItem, d.parametersItem
@@ -118,7 +118,7 @@ func (d *Dense) packItem(_, panel int) {
 
 // forwardItem computes some rows of yᵀ, and y's columns of them while they are in the cache.
 func (d *Dense) forwardItem(worker, item int) {
-	f, p := &d.config, &d.work[worker]
+	f, p := &d.config, &d.work[worker].own
 	output := item * d.outputs
 	outputs := min(d.outputs, f.Out-output)
 	for o, bias := range d.b[output : output+outputs] {
@@ -238,7 +238,7 @@ func (d *Dense) packInputItem(_, panel int) {
 func (d *Dense) parametersItem(worker, item int) {
 	f := &d.config
 	output := item * d.outputs
-	p := &d.work[worker]
+	p := &d.work[worker].own
 	for panel := range d.inputs.count() {
 		width, first := d.inputs.width(panel), d.inputs.first(panel)
 		for k, part := range d.parameterParts {
@@ -292,7 +292,7 @@ func (d *Dense) whole() bool { return d.config.In%d.engine.Set.panel() == 0 }
 
 // inputItem computes some rows of one panel of dx.
 func (d *Dense) inputItem(worker, item int) {
-	f, p := &d.config, &d.work[worker]
+	f, p := &d.config, &d.work[worker].own
 	panel, row := item%d.inputs.count(), item/d.inputs.count()*denseRows
 	width, first := d.inputs.width(panel), d.inputs.first(panel)
 	b, bRow := d.w[first:], f.In

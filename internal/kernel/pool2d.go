@@ -21,8 +21,8 @@ type pool2D struct {
 	divisor       float32
 	index         []uint16
 	padded        bool // a window has elements outside
-	work          []poolArgs
-	averageWork   []averageArgs
+	work          []apart[poolArgs]
+	averageWork   []apart[averageArgs]
 	mask          []int32 // of the last vector of channels
 
 	x, y []float32 // or their gradients
@@ -96,7 +96,7 @@ func NewMaxPool2D(engine Engine, config Pool2DConfig) (*MaxPool2D, error) {
 		return nil, err
 	}
 	p.index = make([]uint16, config.Batch*p.imageY())
-	p.work = make([]poolArgs, engine.Pool.Threads())
+	p.work = make([]apart[poolArgs], engine.Pool.Threads())
 	p.forwardTask, p.backwardTask = p.maxImage, p.maxGradientImage
 	return &MaxPool2D{p}, nil
 }
@@ -113,7 +113,7 @@ func (p *pool2D) maxImage(worker, image int) {
 	channels, lanes, windows := p.config.Channels, p.engine.Set.lanes, p.height*p.width
 	x, y, index := p.x[image*p.imageX():], p.y[image*p.imageY():], p.index[image*p.imageY():]
 	if vectors := channels / lanes; vectors > 0 {
-		a := &p.work[worker]
+		a := &p.work[worker].own
 		*a = poolArgs{
 			Src: pointer(x), Entries: &p.entries[0], Y: pointer(y), YStep: 4 * channels,
 			Index: unsafe.Pointer(&index[0]), IndexStep: 2 * channels,
@@ -153,7 +153,7 @@ func NewAvgPool2D(engine Engine, config Pool2DConfig) (*AvgPool2D, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.averageWork = make([]averageArgs, engine.Pool.Threads())
+	p.averageWork = make([]apart[averageArgs], engine.Pool.Threads())
 	p.mask = make([]int32, p.engine.Set.lanes)
 	for i := range config.Channels - (ceil(config.Channels, len(p.mask))-1)*len(p.mask) {
 		p.mask[i] = -1
@@ -191,7 +191,7 @@ func (p *pool2D) averageGradientImage(worker, image int) {
 
 // averages runs a loop over the windows of an image, none of which has padding.
 func (p *pool2D) averages(worker, image int, loop func(args *byte)) {
-	a := &p.averageWork[worker]
+	a := &p.averageWork[worker].own
 	*a = averageArgs{
 		X: pointer(p.x[image*p.imageX():]), Entries: &p.entries[0], Y: pointer(p.y[image*p.imageY():]), YStep: 4 * p.config.Channels,
 		Windows: p.height * p.width, Elements: p.elements, Vectors: ceil(p.config.Channels, p.engine.Set.lanes),

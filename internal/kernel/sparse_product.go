@@ -26,7 +26,7 @@ type sparseProduct struct {
 	lists   []list    // by block and row
 	zeros   []float32 // a row of C to start from
 	bias    []float32 // another
-	threads []sparseThread
+	threads []apart[sparseThread]
 
 	fill fillBlock
 
@@ -97,9 +97,9 @@ func newSparseProduct(engine Engine, rows, depth, columns int, fill fillBlock) *
 	p.items = make([]item, rows*(depth+listSlack))
 	p.lists = make([]list, ceil(depth, p.blockDepth)*rows)
 	p.zeros, p.bias = aligned(columns), aligned(columns)
-	p.threads = make([]sparseThread, threads)
+	p.threads = make([]apart[sparseThread], threads)
 	for i := range p.threads {
-		p.threads[i].block, p.threads[i].sums = aligned(p.blockDepth*p.pitch+4*lanes), aligned(2*lanes)
+		p.threads[i].own.block, p.threads[i].own.sums = aligned(p.blockDepth*p.pitch+4*lanes), aligned(2*lanes)
 	}
 	p.listTask, p.productTask = p.listItem, p.productItem
 	return p
@@ -155,7 +155,7 @@ func (p *sparseProduct) listItem(_, at int) {
 func (p *sparseProduct) productItem(worker, at int) {
 	s, row := &p.strips[at%len(p.strips)], at/len(p.strips)*p.tileRows
 	rows := min(p.tileRows, p.rows-row)
-	thread := &p.threads[worker]
+	thread := &p.threads[worker].own
 	for k, block := 0, row; k < p.depth; k, block = k+p.blockDepth, block+p.rows {
 		depth := min(p.blockDepth, p.depth-k)
 		p.fill(thread.block, p.pitch, k, depth, s)
