@@ -1,7 +1,8 @@
 """Times Slipway's training step of E1 over the batch size, 8 to 1024, on 1 and on all threads, and writes
 docs/bench/batch.csv, batch.svg and batch.md. It fails if images a second fall as the batch grows.
 
-Each batch size and number of threads is a process of its own; all take turns, round after round.
+Each batch size and number of threads is a process of its own; all take turns, round after round. Where there is more than one
+thread, a block counts that ran while its CPUs were next to each other (placement.py), if there is one.
 """
 
 import argparse
@@ -15,11 +16,14 @@ import sys
 import time
 
 import machine
+import placement
 import report
 import worker
 
 # What images/s may fall from one batch size to the next before it counts: the noise of a shared machine.
 TOLERANCE = 0.05
+# How long the run waits in all for the CPUs of several threads to be next to each other, in seconds.
+PATIENCE = 300
 
 
 def arguments():
@@ -58,6 +62,7 @@ def choose(name):
 
 def measure(options, config):
     rows = []
+    places = {threads: placement.Placement(machine.all_cpus()[:threads], 0 if options.quick else PATIENCE) for threads in options.threads}
     with contextlib.ExitStack() as stack:
         workers = []
         for threads in options.threads:
@@ -65,15 +70,18 @@ def measure(options, config):
                 one = stack.enter_context(worker.slipway("e1", batch, threads, config["engine"], config.get("kernel")))
                 one.run(3)  # warms up
                 ms = one.milliseconds(2)
-                rows.append({"batch": batch, "threads": threads, "ms": [], "steps": max(1, round(1000 * options.seconds / ms))})
+                rows.append({"batch": batch, "threads": threads, "blocks": [], "steps": max(1, round(1000 * options.seconds / ms))})
                 workers.append(one)
         for number in range(options.rounds):
             print(f"bench-batch: round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
             for row, one in zip(rows, workers, strict=True):
                 time.sleep(0.05 if options.quick else 0.2)
-                row["ms"].append(one.milliseconds(row["steps"]))
+                row["blocks"] += places[row["threads"]].blocks(lambda row=row, one=one: one.milliseconds(row["steps"]))
         for row, one in zip(rows, workers, strict=True):
             row["peak_mb"] = one.peak()
+            near, row["apart"] = places[row["threads"]].split(row["blocks"])
+            row["ms"] = near or row["apart"]
+            row["counted"] = len(near)
     return rows
 
 
@@ -111,6 +119,10 @@ def markdown(rows, config, fallen):
         peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"
         body.append(f"| {row['batch']} | {row['threads']} | {report.figure(min(row['ms']))} | {report.figure(median)} | "
                     f"{1000 * row['batch'] / median:,.0f} | {peak} |")
+    if distant := [row for row in rows if row["apart"]]:
+        body.append("\nBlocks that ran with the CPUs apart, which count only where there are no others: " + "; ".join(
+            f"batch {row['batch']}: {len(row['apart'])} of {len(row['blocks'])}, median {report.figure(statistics.median(row['apart']))} ms"
+            for row in distant) + ".")
     lines += ["\n".join(body), "\n".join(f"- {fall}" for fall in fallen) if fallen else
               f"Images a second, by the minima, nowhere fall by more than {100 * TOLERANCE:.0f} % as the batch grows."]
     return "\n\n".join(lines) + "\n"

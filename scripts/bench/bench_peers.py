@@ -3,7 +3,8 @@
 For every network, batch size and number of threads, each configuration of each system runs in a process of its own, pinned
 to as many CPUs as it has threads. First a gate: all begin with the same weights and batches, and the losses of six steps must
 agree with PyTorch's in float64, or nothing is timed. Then the processes train a block of steps in turn, round after round,
-while the others wait. The results of each group stay in .cache/bench/, so that a run can be broken off and completed with
+while the others wait. Where there is more than one thread, a block counts that ran while its CPUs were next to each other
+(placement.py); others are listed apart. The results of each group stay in .cache/bench/, so that a run can be broken off and completed with
 --resume, or one network measured again by itself; the table is made of all that is there. A table that lacks groups of
 the one in docs/bench/, or of a machine that was not quiet, stays in .cache/bench/ too.
 """
@@ -19,10 +20,13 @@ import sys
 import time
 
 import machine
+import placement
 import report
 import worker
 
 STEPS_IN_GATE = 6
+# How long a group waits in all for its CPUs to be next to each other, in seconds.
+PATIENCE = 180
 # Relative differences of the losses that float32 explains: of the first step, and after steps of Adam.
 GATE_FIRST, GATE_LATER = 2e-5, 2e-3
 # A configuration that needs longer for a step, in ms, takes part in fewer rounds.
@@ -72,8 +76,8 @@ def arguments():
 class Group:
     """The configurations of one network, batch size and number of threads."""
 
-    def __init__(self, network, batch, threads, options):
-        self.network, self.batch, self.threads, self.options = network, batch, threads, options
+    def __init__(self, network, batch, threads, options, place):
+        self.network, self.batch, self.threads, self.options, self.place = network, batch, threads, options, place
         self.inputs = machine.CACHE / "inputs" / f"{network}.safetensors"
         self.workers, self.rows, self.missing, self.others = {}, {}, [], []
 
@@ -158,31 +162,40 @@ class Group:
             "images": one.introduction["images"], "shuffle_s": one.introduction["shuffle_seconds"],
             "imported_mb": one.introduction.get("imported_mb"), "slow": ms > SLOW,
             "steps": max(1, round(length / ms)), "fed_steps": 0 if system == "Slipway" else max(1, round(length / ms / 2)),
-            "ms": [], "fed_ms": [],
+            "blocks": [],
         }
 
     def block(self, number, row, one):
         if row["slow"] and number >= SLOW_ROUNDS:
             return
         time.sleep(0.05 if self.options.quick else 0.3)  # the worker before this one goes to sleep
+        row["blocks"] += self.place.blocks(lambda: self.time(row, one))
+
+    def time(self, row, one):
+        """The milliseconds of a step, and of one with feeding."""
         load = machine.Load(one.process.pid)
-        row["ms"].append(one.milliseconds(row["steps"]))
+        ms = fed = one.milliseconds(row["steps"])
         if row["fed_steps"]:
-            row["fed_ms"].append(one.milliseconds(row["fed_steps"], fed=True))
+            fed = one.milliseconds(row["fed_steps"], fed=True)
         if (others := load.others()) is not None:
             self.others.append(others)
+        return ms, fed
 
     def result(self):
         rows = []
         for row in self.rows.values():
-            fed = statistics.median(row["fed_ms"] or row["ms"]) / 1000
+            near, apart = self.place.split(row["blocks"])
+            ms, fed_ms = zip(*(near or apart))
+            fed = statistics.median(fed_ms) / 1000
             rows.append({
                 "network": self.network, "batch": self.batch, "threads": self.threads,
                 "system": row["system"], "config": row["config"],
-                "ms_min": min(row["ms"]), "ms_median": statistics.median(row["ms"]),
+                "ms_min": min(ms), "ms_median": statistics.median(ms),
+                "ms_apart": statistics.median(ms for ms, _ in apart) if apart else None,
+                "blocks_near": len(near), "blocks_apart": len(apart), "distances": [max(distances) for distances, _ in row["blocks"]],
                 "epoch_s": row["shuffle_s"] + fed * report.EPOCH_IMAGES / self.batch,
                 "peak_mb": row["peak_mb"], "float32": not row["config"].startswith("bf16"),
-                "blocks": len(row["ms"]), "steps": row["steps"], "version": row["version"], "imported_mb": row["imported_mb"],
+                "steps": row["steps"], "version": row["version"], "imported_mb": row["imported_mb"],
             })
         return {"rows": rows, "missing": self.missing, "header": machine.header(), "cpu": machine.cpu()[0],
                 "others": [statistics.median(self.others), max(self.others)] if self.others else None,
@@ -224,6 +237,7 @@ def main():
         options.network = options.network or slipway["networks"]
         if unknown := set(options.network) - set(slipway["networks"]):
             parser.error(f"unknown network {', '.join(unknown)}; there are {', '.join(slipway['networks'])}")
+        seen = {}
         for network in options.network:
             inputs = machine.CACHE / "inputs" / f"{network}.safetensors"
             inputs.parent.mkdir(exist_ok=True)
@@ -234,7 +248,9 @@ def main():
                     path = folder / f"{network}-batch{batch}-threads{threads}.json"
                     if options.resume and path.exists():
                         continue
-                    result = Group(network, batch, threads, options).measure(slipway)
+                    place = placement.Placement(machine.all_cpus()[:threads], 0 if options.quick else PATIENCE, seen.get(threads, ()))
+                    result = Group(network, batch, threads, options, place).measure(slipway)
+                    seen[threads] = place.seen
                     if not result["rows"]:
                         sys.exit("bench-peers: no configuration is left by the filters, or none can run here")
                     write(path, json.dumps(result, indent=1))

@@ -59,12 +59,16 @@ def all_cpus():
     return list(range(os.cpu_count()))
 
 
-def pinned_to(threads):
-    """A preexec_fn that keeps a process on as many CPUs as it has threads."""
+def on_cpus(cpus):
+    """A preexec_fn that keeps a process on those CPUs."""
     if not hasattr(os, "sched_setaffinity"):
         return None
-    cpus = all_cpus()[:threads]
     return lambda: os.sched_setaffinity(0, cpus)
+
+
+def pinned_to(threads):
+    """A preexec_fn that keeps a process on as many CPUs as it has threads."""
+    return on_cpus(all_cpus()[:threads])
 
 
 def cpu():

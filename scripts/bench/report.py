@@ -24,6 +24,9 @@ How to read it:
 - An epoch is 60,000 images, shuffled, and fed from bytes: the time of a step with feeding times the steps, and the shuffle.
   The peers index arrays in memory; no loader stands between.
 - Minimum and median are over the blocks of a configuration; all sides take turns. A side with n threads is pinned to n CPUs.
+- A virtual machine's CPUs are at times next to each other and at times on cores without a common cache. A block counts if a cache
+  line took 0.7 to 1.5 times its usual short time from one to the other and back, before and after it; "apart" is the
+  median of the other blocks, and "0 counted" that there are only such.
 - Peak is the resident set's high-water mark of the process, data set included. PyTorch's wheel holds CUDA, which costs
   memory at import: {imported}.
 - bf16 computes in lower precision: it is listed and not counted. "Best peer" is the best float32 one.
@@ -49,8 +52,11 @@ def as_json(groups):
         for row in group["rows"]:
             kept = {name: row[name] for name in ("network", "batch", "threads", "system", "config", "ms_min", "ms_median",
                                                  "epoch_s", "peak_mb", "float32", "version")}
-            for name, digits in (("ms_min", 4), ("ms_median", 4), ("epoch_s", 3), ("peak_mb", 1)):
-                kept[name] = None if kept[name] is None else round(kept[name], digits)
+            if row.get("ms_apart") is not None:
+                kept["ms_apart"] = row["ms_apart"]
+            for name, digits in (("ms_min", 4), ("ms_median", 4), ("ms_apart", 4), ("epoch_s", 3), ("peak_mb", 1)):
+                if name in kept:
+                    kept[name] = None if kept[name] is None else round(kept[name], digits)
             lines.append(json.dumps(kept | {"cpu": group["cpu"]}, ensure_ascii=False))
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
@@ -80,6 +86,11 @@ def head(groups):
     lines.append(f"- {', '.join(versions) or 'no peers'}")
     settings = list(dict.fromkeys((g["settings"]["rounds"], g["settings"]["seconds"]) for g in groups))
     lines.append("- " + "; ".join(f"rounds: {rounds}, of blocks of {seconds:g} s" for rounds, seconds in settings))
+    distances = [seen for group in groups for row in group["rows"] if row["threads"] > 1 for seen in row.get("distances", [])]
+    if distances:
+        distant = sum(row["blocks_apart"] for group in groups for row in group["rows"] if row["threads"] > 1 and "distances" in row)
+        lines.append(f"- a cache line from CPU to CPU and back: {min(distances):.0f} ns at best, {max(distances):.0f} at worst; "
+                     f"{distant} of {len(distances)} blocks of several threads ran with the CPUs apart")
     loads = [group["others"] for group in groups if group["others"]]
     if loads:
         lines.append(f"- other processes used {busy(groups):.2f} cores in the median block of the worst "
@@ -104,15 +115,23 @@ def imported(groups):
 
 
 def table(group):
-    lines = ["| system | configuration | ms a step, min | median | images/s | epoch, s | peak, MB |",
-             "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]
+    distant = any(row.get("ms_apart") is not None for row in group["rows"])
+    lines = ["| system | configuration | ms a step, min | median | images/s | epoch, s | peak, MB |" + " apart, median |" * distant,
+             "| --- | --- | ---: | ---: | ---: | ---: | ---: |" + " ---: |" * distant]
     for row in group["rows"]:
         name = row["config"] if row["float32"] else f"*{row['config']}* (not float32)"
         rate = row["batch"] / row["ms_median"] * 1000
         peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"
         lines.append(f"| {row['system']} | {name} | {figure(row['ms_min'])} | {figure(row['ms_median'])} | {rate:,.0f} | "
-                     f"{row['epoch_s']:.2f} | {peak} |")
+                     f"{row['epoch_s']:.2f} | {peak} |" + f" {apart(row)} |" * distant)
     return "\n".join(lines)
+
+
+def apart(row):
+    """The median of the blocks that ran with the CPUs apart, of how many."""
+    if row.get("ms_apart") is None:
+        return ""
+    return f"{figure(row['ms_apart'])} ({row['blocks_apart']} blocks{', 0 counted' if not row['blocks_near'] else ''})"
 
 
 def ratios(groups):

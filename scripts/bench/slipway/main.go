@@ -19,7 +19,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | inputs | worker | accuracy | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -53,6 +53,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "describe":
 		return describe(os.Stdout)
+	case "distance":
+		return distance(os.Stdout)
 	case "inputs":
 		return writeInputs(ctx, o)
 	case "worker":

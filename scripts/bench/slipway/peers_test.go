@@ -11,7 +11,9 @@ func TestPeersOwnTests(t *testing.T) {
 	if err != nil {
 		t.Skipf("scripts/bench needs Python 3: %v", err)
 	}
-	if out, err := exec.Command(interpreter, "-B", "../bench_peers_test.py").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, script := range []string{"../bench_peers_test.py", "../placement_test.py"} {
+		if out, err := exec.Command(interpreter, "-B", script).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
 	}
 }
