@@ -138,8 +138,9 @@ def main():
     folder = machine.CACHE / "quick" if options.quick else machine.DOCS
     folder.mkdir(parents=True, exist_ok=True)
     fallen = falls(rows)
+    text = markdown(rows, config, fallen)  # before a file is changed, of which the header would tell
     (folder / "batch.csv").write_text(table(rows, config))
-    (folder / "batch.md").write_text(markdown(rows, config, fallen))
+    (folder / "batch.md").write_text(text)
     subprocess.run([machine.SLIPWAY, "plot", "-csv", folder / "batch.csv", "-o", folder / "batch.svg"], check=True)
     print((folder / "batch.md").read_text())
     print(f"bench-batch: written: batch.csv, batch.svg and batch.md in {folder}", file=sys.stderr)
