@@ -131,7 +131,8 @@ def apart(row):
     """The median of the blocks that ran with the CPUs apart, of how many."""
     if row.get("ms_apart") is None:
         return ""
-    return f"{figure(row['ms_apart'])} ({row['blocks_apart']} blocks{', 0 counted' if not row['blocks_near'] else ''})"
+    count = "1 block" if row["blocks_apart"] == 1 else f"{row['blocks_apart']} blocks"
+    return f"{figure(row['ms_apart'])} ({count}{', 0 counted' if not row['blocks_near'] else ''})"
 
 
 def ratios(groups):
