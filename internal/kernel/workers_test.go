@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,11 +81,19 @@ func TestPoolDoesNotWaitForHelpersThatHaveNotBegun(t *testing.T) {
 func TestPoolWaitsForHelpersAtWork(t *testing.T) {
 	p := NewPool(2)
 	defer p.Close()
-	for range 200 {
+	for range 50 {
 		var done atomic.Int32
+		begun, once := make(chan struct{}), sync.Once{} // the helper may get both items
 		p.Run(2, func(worker, _ int) {
 			if worker == 1 {
-				time.Sleep(100 * time.Microsecond)
+				once.Do(func() { close(begun) })
+				time.Sleep(time.Millisecond)
+			} else {
+				select {
+				case <-begun:
+				case <-time.After(20 * time.Second):
+					t.Error("the helper has not begun")
+				}
 			}
 			done.Add(1)
 		})

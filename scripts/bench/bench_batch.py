@@ -81,7 +81,6 @@ def measure(options, config):
             row["peak_mb"] = one.peak()
             near, row["apart"] = places[row["threads"]].split(row["blocks"])
             row["ms"] = near or row["apart"]
-            row["counted"] = len(near)
     return rows
 
 
