@@ -62,7 +62,7 @@ def choose(name):
 
 def measure(options, config):
     rows = []
-    places = {threads: placement.Placement(machine.all_cpus()[:threads], 0 if options.quick else PATIENCE) for threads in options.threads}
+    places = {threads: placement.Placement(machine.cpus_of(threads), 0 if options.quick else PATIENCE) for threads in options.threads}
     with contextlib.ExitStack() as stack:
         workers = []
         for threads in options.threads:

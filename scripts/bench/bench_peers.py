@@ -248,7 +248,7 @@ def main():
                     path = folder / f"{network}-batch{batch}-threads{threads}.json"
                     if options.resume and path.exists():
                         continue
-                    place = placement.Placement(machine.all_cpus()[:threads], 0 if options.quick else PATIENCE, seen.get(threads, ()))
+                    place = placement.Placement(machine.cpus_of(threads), 0 if options.quick else PATIENCE, seen.get(threads, ()))
                     result = Group(network, batch, threads, options, place).measure(slipway)
                     seen[threads] = place.seen
                     if not result["rows"]:

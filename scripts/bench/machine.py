@@ -59,6 +59,11 @@ def all_cpus():
     return list(range(os.cpu_count()))
 
 
+def cpus_of(threads):
+    """The CPUs that a process of so many threads is kept on."""
+    return all_cpus()[:threads]
+
+
 def on_cpus(cpus):
     """A preexec_fn that keeps a process on those CPUs."""
     if not hasattr(os, "sched_setaffinity"):
@@ -68,7 +73,7 @@ def on_cpus(cpus):
 
 def pinned_to(threads):
     """A preexec_fn that keeps a process on as many CPUs as it has threads."""
-    return on_cpus(all_cpus()[:threads])
+    return on_cpus(cpus_of(threads))
 
 
 def cpu():
