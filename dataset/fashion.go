@@ -21,29 +21,36 @@ const (
 	fashionFolder  = "usr/share/datasets/fashion-mnist"
 )
 
-// fashionFiles are the test part's, by the sha256 of what is in them: packed again,
-// as by Debian, it is the same data in another gzip file.
-func fashionFiles() (images, labels known) {
+// fashionFiles are a part's, by the sha256 of what is in them: packed again, as by
+// Debian, it is the same data in another gzip file.
+func fashionFiles(part Part) (images, labels known) {
+	if part == Train {
+		return known{name: "train-images-idx3-ubyte.gz", plain: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
+			known{name: "train-labels-idx1-ubyte.gz", plain: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"}
+	}
 	return known{name: "t10k-images-idx3-ubyte.gz", plain: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
 		known{name: "t10k-labels-idx1-ubyte.gz", plain: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"}
 }
 
 // openFashion looks in the cache, then where Debian's package is installed.
-func openFashion(cache string) (*Set, error) {
-	raw, err := readFashion(cache)
+func openFashion(cache string, part Part) (*Set, error) {
+	raw, err := readFashion(cache, part)
 	if err != nil && missing(err) {
-		if installed, installedErr := readFashion("/" + fashionFolder); installedErr == nil {
+		if installed, installedErr := readFashion("/"+fashionFolder, part); installedErr == nil {
 			raw, err = installed, nil
 		}
 	}
 	if err != nil {
 		return nil, notBrought(Fashion, err)
 	}
+	if part == Train {
+		return raw.set(fashionTrain)
+	}
 	return raw.set(Fashion)
 }
 
-func readFashion(dir string) (raw rawPair, err error) {
-	images, labels := fashionFiles()
+func readFashion(dir string, part Part) (raw rawPair, err error) {
+	images, labels := fashionFiles(part)
 	if raw.images, err = images.readUnpacked(filepath.Join(dir, images.name)); err != nil {
 		return rawPair{}, err
 	}
@@ -78,32 +85,52 @@ func verifySum(name string, data []byte, want string) error {
 	return nil
 }
 
+// fashionParts are both parts' files, in the order of parts.
+type fashionParts [2]rawPair
+
+// parts of Fashion-MNIST, the training part first.
+func parts() [2]Part { return [2]Part{Train, Test} }
+
+func readFashionParts(dir string) (all fashionParts, err error) {
+	for i, part := range parts() {
+		if all[i], err = readFashion(dir, part); err != nil {
+			return fashionParts{}, err
+		}
+	}
+	return all, nil
+}
+
 // fetchFashion has apt-get download Debian's package, unpacks it without installing
-// it, and keeps the two files. That needs no root.
+// it, and keeps the four files. That needs no root.
 func fetchFashion(ctx context.Context, dir string, opts Options) error {
-	if _, err := readFashion(dir); err == nil {
+	if _, err := readFashionParts(dir); err == nil {
 		return nil
 	}
-	raw, err := readFashion("/" + fashionFolder)
+	all, err := readFashionParts("/" + fashionFolder)
 	if err != nil {
 		opts.say("bringing Debian's package %s with apt-get", fashionPackage)
-		if raw, err = downloadFashion(ctx); err != nil {
+		if all, err = downloadFashion(ctx); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			images, labels := fashionFiles()
+			images, labels := fashionFiles(Test)
 			return fmt.Errorf("%s could not be brought: %w; apt-get and dpkg-deb are Debian's and Ubuntu's (apt-get update first), "+
-				"elsewhere put Fashion-MNIST's %s and %s into %s", Fashion, err, images.name, labels.name, dir)
+				"elsewhere put Fashion-MNIST's %s, %s and the two files train-… into %s", Fashion, err, images.name, labels.name, dir)
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	images, labels := fashionFiles()
-	if err := writePacked(filepath.Join(dir, images.name), raw.images); err != nil {
-		return err
+	for i, part := range parts() {
+		images, labels := fashionFiles(part)
+		if err := writePacked(filepath.Join(dir, images.name), all[i].images); err != nil {
+			return err
+		}
+		if err := writePacked(filepath.Join(dir, labels.name), all[i].labels); err != nil {
+			return err
+		}
 	}
-	return writePacked(filepath.Join(dir, labels.name), raw.labels)
+	return nil
 }
 
 func writePacked(path string, data []byte) error {
@@ -116,21 +143,21 @@ func writePacked(path string, data []byte) error {
 	})
 }
 
-func downloadFashion(ctx context.Context) (rawPair, error) {
+func downloadFashion(ctx context.Context) (fashionParts, error) {
 	temp, err := os.MkdirTemp("", "slipway-fashion-")
 	if err != nil {
-		return rawPair{}, err
+		return fashionParts{}, err
 	}
 	defer os.RemoveAll(temp)
 	if err := runTool(ctx, temp, "apt-get", "download", fashionPackage); err != nil {
-		return rawPair{}, err
+		return fashionParts{}, err
 	}
 	packages, err := filepath.Glob(filepath.Join(temp, "*.deb"))
 	if err != nil || len(packages) != 1 {
-		return rawPair{}, errors.Join(fmt.Errorf("apt-get left %d packages", len(packages)), err)
+		return fashionParts{}, errors.Join(fmt.Errorf("apt-get left %d packages", len(packages)), err)
 	}
 	if err := runTool(ctx, temp, "dpkg-deb", "-x", packages[0], temp); err != nil {
-		return rawPair{}, err
+		return fashionParts{}, err
 	}
-	return readFashion(filepath.Join(temp, fashionFolder))
+	return readFashionParts(filepath.Join(temp, fashionFolder))
 }

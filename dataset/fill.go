@@ -79,7 +79,7 @@ func (s *Set) Fill(dst []float32, labels []int32, indices []int, pixels Pixels) 
 			out[j] = table[x]
 		}
 		if labels != nil {
-			labels[k] = int32(s.Labels[i])
+			labels[k] = s.Labels[i]
 		}
 	}
 	return nil

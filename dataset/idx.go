@@ -101,6 +101,32 @@ func (x *IDX) Float64s() ([]float64, error) {
 	return out, nil
 }
 
+// Labels returns the elements as labels. They are integers of any type of the format,
+// as EMNIST and its like store them: uint8, int8, int16 or int32.
+func (x *IDX) Labels() ([]int32, error) {
+	if err := x.check(); err != nil {
+		return nil, err
+	}
+	if x.Type == Float32 || x.Type == Float64 {
+		return nil, fmt.Errorf("%w: %s, labels are integers", ErrElementType, x.Type)
+	}
+	size := x.Type.Size()
+	labels := make([]int32, len(x.Data)/size)
+	for i := range labels {
+		switch b := x.Data[i*size:]; x.Type {
+		case Int8:
+			labels[i] = int32(int8(b[0]))
+		case Int16:
+			labels[i] = int32(int16(binary.BigEndian.Uint16(b)))
+		case Int32:
+			labels[i] = int32(binary.BigEndian.Uint32(b))
+		default:
+			labels[i] = int32(b[0])
+		}
+	}
+	return labels, nil
+}
+
 // check tells whether the array can be written as an IDX file.
 func (x *IDX) check() error {
 	if x.Type.Size() == 0 {

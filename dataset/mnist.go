@@ -87,10 +87,16 @@ func (k known) readVerified(path string) ([]byte, error) {
 // rawPair is the verified content of two files.
 type rawPair struct{ images, labels []byte }
 
+// set makes a set of ten classes that is found again by its name.
 func (p rawPair) set(name string) (*Set, error) {
-	return readSet(name, mnistClasses, 0,
+	set, err := readSet(name, mnistClasses, 0,
 		func(limit int64) (*IDX, error) { return ReadIDX(bytes.NewReader(p.images), limit) },
 		func(limit int64) (*IDX, error) { return ReadIDX(bytes.NewReader(p.labels), limit) })
+	if err != nil {
+		return nil, err
+	}
+	set.Place = name
+	return set, nil
 }
 
 // openT10k reads the embedded test set.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"slipway/internal/nearest"
@@ -58,14 +59,20 @@ func firstFile(dir string, names []string) (string, bool) {
 }
 
 // names lists the words that name a set.
-func names() []string { return append([]string{string(Test), string(Train)}, UnseenNames()...) }
+func names() []string {
+	return append([]string{string(Test), string(Train), fashionTrain, fashionTest}, FetchedNames()...)
+}
+
+// IsWord reports whether Open takes the name for a set of its own, before any file or
+// folder that is called so.
+func IsWord(name string) bool { return slices.Contains(names(), name) }
 
 func unknown(spec string) error {
 	files := entries(filepath.Dir(spec))
 	if filepath.Dir(spec) == "." {
 		files = append(files, names()...)
 	}
-	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
+	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion (or fashion:train), a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
 		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
 }
 

@@ -30,9 +30,11 @@ type Options struct {
 	// CacheDir is used instead of the user's cache folder, os.UserCacheDir
 	// with slipway/mnist, slipway/optdigits or slipway/fashion.
 	CacheDir string
-	// Part is the pair to take when a folder holds both and the name does not say.
+	// Part is the pair to take when a folder holds both and the name does not say, and
+	// the part of fashion, whose test set is taken where Part is empty.
 	Part Part
-	// Classes is the number of classes of a set from files, 1 to 256; 0 means 10.
+	// Classes is the number of classes of a set from files, 1 to MaxClasses; 0 means as
+	// many as its labels or its class names ask for.
 	Classes int
 	// Limit is the most bytes of data that one file may declare; 0 means DefaultLimit.
 	Limit int64
@@ -63,8 +65,8 @@ func (o Options) check(spec string) error {
 		return fmt.Errorf("%w: part %q, there are %q and %q", ErrArgument, o.Part, Train, Test)
 	case o.DataDir != "" && spec != string(Train):
 		return fmt.Errorf("%w: a data folder applies to the data set %q alone, not to %q", ErrArgument, Train, spec)
-	case o.Classes < 0 || o.Classes > 256:
-		return fmt.Errorf("%w: %d classes, 1 to 256 are possible", ErrArgument, o.Classes)
+	case o.Classes < 0 || o.Classes > MaxClasses:
+		return fmt.Errorf("%w: %d classes, 1 to %d are possible", ErrArgument, o.Classes, MaxClasses)
 	case o.Classes != 0 && o.Classes != mnistClasses && slices.Contains(names(), spec):
 		return fmt.Errorf("%w: %d classes, %s has %d", ErrArgument, o.Classes, spec, mnistClasses)
 	}
@@ -86,8 +88,14 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 		return openT10k()
 	case string(Train):
 		return openTrain(ctx, opts)
-	case Optdigits, Fashion:
-		return openUnseen(spec, opts)
+	case Optdigits:
+		return openCached(spec, Test, opts)
+	case Fashion:
+		return openCached(Fashion, opts.Part, opts)
+	case fashionTrain:
+		return openCached(Fashion, Train, opts)
+	case fashionTest:
+		return openCached(Fashion, Test, opts)
 	case "":
 		return nil, unknown(spec)
 	}
@@ -138,7 +146,12 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openPair(dir+":"+string(part), images, labels, opts)
+	suffix := ":" + string(part)
+	set, err := openPair(dir+suffix, images, labels, opts)
+	if err != nil {
+		return nil, err
+	}
+	return set.placed(dir, suffix).withNotes(dir)
 }
 
 func openFile(images string, opts Options) (*Set, error) {
@@ -156,15 +169,15 @@ func openFile(images string, opts Options) (*Set, error) {
 		}
 		return nil, fmt.Errorf("%s: %w: put %s beside it", images, ErrNoLabels, candidates[0])
 	}
-	return openPair(images, images, labels, opts)
+	set, err := openPair(images, images, labels, opts)
+	if err != nil {
+		return nil, err
+	}
+	return set.placed(images, ""), nil
 }
 
 func openPair(name, images, labels string, opts Options) (*Set, error) {
-	classes := opts.Classes
-	if classes == 0 {
-		classes = mnistClasses
-	}
-	return readSet(name, classes, opts.Limit,
+	return readSet(name, opts.Classes, opts.Limit,
 		func(limit int64) (*IDX, error) { return ReadIDXFile(images, limit) },
 		func(limit int64) (*IDX, error) { return ReadIDXFile(labels, limit) })
 }
@@ -182,9 +195,6 @@ func readSet(name string, classes int, limit int64, readImages, readLabels func(
 	if err != nil {
 		return nil, err
 	}
-	if labels.Type != Uint8 {
-		return nil, fmt.Errorf("%s: labels: %w: %s, labels are uint8", name, ErrElementType, labels.Type)
-	}
 	if len(labels.Shape) != 1 {
 		return nil, fmt.Errorf("%s: labels: %w: shape %v, labels have 1", name, ErrRank, labels.Shape)
 	}
@@ -192,11 +202,15 @@ func readSet(name string, classes int, limit int64, readImages, readLabels func(
 	if shape[0] != labels.Shape[0] {
 		return nil, fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set", name, ErrCount, shape[0], labels.Shape[0])
 	}
+	numbers, err := labels.Labels()
+	if err != nil {
+		return nil, fmt.Errorf("%s: labels: %w", name, err)
+	}
 	channels := 1
 	if len(shape) == 4 {
 		channels = shape[1]
 	}
-	return NewSet(name, images.Data, labels.Data, channels, shape[len(shape)-2], shape[len(shape)-1], classes)
+	return NewSet(name, images.Data, numbers, channels, shape[len(shape)-2], shape[len(shape)-1], classes)
 }
 
 func checkImages(x *IDX) error {

@@ -26,7 +26,7 @@ func TestOpenT10k(t *testing.T) {
 	if got, want := s.Stats().Counts, []int{980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009}; !slices.Equal(got, want) {
 		t.Errorf("class counts %v, want %v", got, want)
 	}
-	if got, want := s.Labels[:10], []uint8{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}; !slices.Equal(got, want) {
+	if got, want := s.Labels[:10], []int32{7, 2, 1, 0, 4, 1, 4, 9, 5, 9}; !slices.Equal(got, want) {
 		t.Errorf("the labels begin %v, want %v", got, want)
 	}
 }
@@ -209,7 +209,7 @@ func TestOpenRefuses(t *testing.T) {
 	put(filepath.Join(loose, "float-images"), &IDX{Float32, []int{1, 1, 1}, make([]byte, 4)})
 	put(filepath.Join(loose, "float-labels"), &IDX{Uint8, []int{1}, []byte{1}})
 	put(filepath.Join(loose, "wide-images"), &IDX{Uint8, []int{1, 1, 1}, []byte{1}})
-	put(filepath.Join(loose, "wide-labels"), &IDX{Int32, []int{1}, make([]byte, 4)})
+	put(filepath.Join(loose, "wide-labels"), &IDX{Float32, []int{1}, make([]byte, 4)})
 	put(filepath.Join(loose, "square-images"), &IDX{Uint8, []int{1, 1, 1}, []byte{1}})
 	put(filepath.Join(loose, "square-labels"), &IDX{Uint8, []int{1, 1}, []byte{1}})
 	put(filepath.Join(loose, "none-images"), &IDX{Uint8, []int{0, 28, 28}, nil})
@@ -236,19 +236,18 @@ func TestOpenRefuses(t *testing.T) {
 		{filepath.Join(loose, "alone-images"), Options{}, ErrNoLabels, "put alone-labels"},
 		{filepath.Join(loose, "pictures"), Options{}, ErrNoLabels, "…images…"},
 		{filepath.Join(loose, "many-labels"), Options{}, ErrRank, "give the images file"},
-		{filepath.Join(loose, "many-images"), Options{}, ErrLabel, "label 10 is 10"},
-		{filepath.Join(loose, "many-images"), Options{Classes: 11}, ErrLabel, "label 11 is 11"},
+		{filepath.Join(loose, "many-images"), Options{Classes: 11}, ErrLabel, "labels are 0 to 11, 11 classes end at 10"},
 		{filepath.Join(loose, "many-images"), Options{Limit: 47}, ErrTooLarge, "the limit is 47"},
 		{filepath.Join(loose, "three-images"), Options{}, ErrCount, "3 images, 2 labels"},
 		{filepath.Join(loose, "float-images"), Options{}, ErrElementType, "float32"},
-		{filepath.Join(loose, "wide-images"), Options{}, ErrElementType, "int32"},
+		{filepath.Join(loose, "wide-images"), Options{}, ErrElementType, "float32, labels are integers"},
 		{filepath.Join(loose, "square-images"), Options{}, ErrRank, "[1 1]"},
 		{filepath.Join(loose, "none-images"), Options{}, ErrEmpty, "none-images"},
 		{"open_test.go", Options{}, ErrMagic, "open_test.go"},
 		{"t10k", Options{DataDir: both}, ErrArgument, `"train" alone`},
 		{"t10k", Options{Classes: 5}, ErrArgument, "t10k has 10"},
 		{both, Options{Part: "test"}, ErrArgument, `"test"`},
-		{both + ":t10k", Options{Classes: 257}, ErrArgument, "257"},
+		{both + ":t10k", Options{Classes: MaxClasses + 1}, ErrArgument, "65537"},
 		{"train", Options{DataDir: empty}, ErrUnknown, "no train-images-idx3-ubyte"},
 		{"train", Options{DataDir: both}, ErrChecksum, "name its folder as the data set"},
 	} {

@@ -44,7 +44,12 @@ func openOptdigits(dir string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, optdigitsFile), err)
 	}
-	return NewSet(Optdigits, images, labels, 1, mnistSide, mnistSide, mnistClasses)
+	set, err := NewSet(Optdigits, images, labels, 1, mnistSide, mnistSide, mnistClasses)
+	if err != nil {
+		return nil, err
+	}
+	set.Place = Optdigits
+	return set, nil
 }
 
 // readOptdigits reads and verifies the compressed table.
@@ -61,7 +66,7 @@ func readOptdigits(dir string) ([]byte, error) {
 }
 
 // parseOptdigits reads rows of 64 values 0…16 and a label.
-func parseOptdigits(data []byte) (images, labels []uint8, err error) {
+func parseOptdigits(data []byte) (images []uint8, labels []int32, err error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, nil, readError(err, "gzip header")
@@ -88,7 +93,7 @@ func parseOptdigits(data []byte) (images, labels []uint8, err error) {
 			return nil, nil, fmt.Errorf("line %d: label %q", len(labels)+1, row[len(digit)])
 		}
 		images = append(images, enlarge(digit)...)
-		labels = append(labels, uint8(label))
+		labels = append(labels, int32(label))
 	}
 }
 

@@ -2,30 +2,42 @@ package dataset
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
 )
 
+// MaxClasses is the most classes that a set may have.
+const MaxClasses = 1 << 16
+
 // Set is a labelled set of images, kept as the bytes of its files.
 // It is not changed after it is made, and safe for concurrent use.
 type Set struct {
-	Name                    string // as Open would find it again
+	Name string // as Open would find it again from the same working folder
+	// Place is Name as Open finds it from any working folder. It equals Name for sets
+	// that have a word of their own, and is empty for those that no file holds.
+	Place                   string
 	Channels, Height, Width int
 	Classes                 int     // labels are 0…Classes−1
 	Images                  []uint8 // N×C×H×W
-	Labels                  []uint8 // N
+	Labels                  []int32 // N
+	// ClassNames has a name for each class, and is empty where they are not known.
+	ClassNames []string
+	// Licence is what the set's own files say of its licence, empty if nothing.
+	Licence string
 }
 
 // NewSet checks the parts against each other and makes a set of them, without copying.
-// Images is N×C×H×W, labels N, classes 1 to 256.
-func NewSet(name string, images, labels []uint8, channels, height, width, classes int) (*Set, error) {
+// Images is N×C×H×W, labels N, each 0…classes−1. Classes is 1 to MaxClasses; 0 means as
+// many as the largest label asks for.
+func NewSet(name string, images []uint8, labels []int32, channels, height, width, classes int) (*Set, error) {
 	if channels < 1 || height < 1 || width < 1 || channels > math.MaxInt32/height/width {
 		return nil, fmt.Errorf("%s: %w: images of %d×%d×%d", name, ErrSize, channels, height, width)
 	}
-	if classes < 1 || classes > 256 {
-		return nil, fmt.Errorf("%s: %w: %d classes, 1 to 256 are possible", name, ErrArgument, classes)
+	if classes < 0 || classes > MaxClasses {
+		return nil, fmt.Errorf("%s: %w: %d classes, 1 to %d are possible", name, ErrArgument, classes, MaxClasses)
 	}
 	size := channels * height * width
 	switch {
@@ -38,13 +50,22 @@ func NewSet(name string, images, labels []uint8, channels, height, width, classe
 		return nil, fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set",
 			name, ErrCount, len(images)/size, len(labels))
 	}
-	for i, label := range labels {
-		if int(label) >= classes {
-			return nil, fmt.Errorf("%s: %w: label %d is %d, %d classes end at %d; give the right number of classes",
-				name, ErrLabel, i, label, classes, classes-1)
-		}
+	lowest, highest := slices.Min(labels), slices.Max(labels)
+	switch most := int32(max(classes, 1) - 1); {
+	case lowest < 0 || highest >= MaxClasses:
+		return nil, fmt.Errorf("%s: %w: labels are %d to %d, 0 to %d are possible", name, ErrLabel, lowest, highest, MaxClasses-1)
+	case classes != 0 && highest > most:
+		return nil, fmt.Errorf("%s: %w: labels are %d to %d, %d classes end at %d", name, ErrLabel, lowest, highest, classes, most)
+	}
+	if classes == 0 {
+		classes = int(highest) + 1
 	}
 	return &Set{Name: name, Channels: channels, Height: height, Width: width, Classes: classes, Images: images, Labels: labels}, nil
+}
+
+// LabelRange says which labels there are, as "labels are 1 to 26".
+func (s *Set) LabelRange() string {
+	return fmt.Sprintf("labels are %d to %d", slices.Min(s.Labels), slices.Max(s.Labels))
 }
 
 // Len returns the number of images.
@@ -63,13 +84,32 @@ func (s *Set) Image(i int) []uint8 {
 func (s *Set) Label(i int) int { return int(s.Labels[i]) }
 
 // Digest returns the sha256 of the set's shape, images and labels, in hexadecimal:
-// sets of the same digest are the same, whatever their names.
-func (s *Set) Digest() string {
+// sets of the same digest are the same, whatever their names. Labels count as LabelBytes.
+func (s *Set) Digest() string { return s.DigestOf(s.Classes) }
+
+// DigestOf is the Digest of the same images and labels in a set of that many classes.
+func (s *Set) DigestOf(classes int) string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", s.Len(), s.Channels, s.Height, s.Width, s.Classes)
+	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", s.Len(), s.Channels, s.Height, s.Width, classes)
 	sum.Write(s.Images)
-	sum.Write(s.Labels)
+	sum.Write(s.LabelBytes())
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// LabelBytes returns the labels as bytes: one each, as MNIST's files have them, where
+// that holds every label; four each, the lowest first, elsewhere.
+func (s *Set) LabelBytes() []byte {
+	var encoded []byte
+	if slices.Max(s.Labels) > math.MaxUint8 {
+		for _, label := range s.Labels {
+			encoded = binary.LittleEndian.AppendUint32(encoded, uint32(label))
+		}
+		return encoded
+	}
+	for _, label := range s.Labels {
+		encoded = append(encoded, uint8(label))
+	}
+	return encoded
 }
 
 // Subset returns a set of copies of the images of those indices, in their order.
@@ -79,7 +119,7 @@ func (s *Set) Subset(indices []int) (*Set, error) {
 	}
 	sub := *s
 	sub.Images = make([]uint8, 0, len(indices)*s.ImageSize())
-	sub.Labels = make([]uint8, 0, len(indices))
+	sub.Labels = make([]int32, 0, len(indices))
 	for _, i := range indices {
 		if err := s.checkIndex(i); err != nil {
 			return nil, err

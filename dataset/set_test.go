@@ -15,11 +15,11 @@ import (
 // labels that cycle through 4 classes.
 func numbered(t testing.TB, n int) *Set {
 	t.Helper()
-	images, labels := make([]uint8, 6*n), make([]uint8, n)
+	images, labels := make([]uint8, 6*n), make([]int32, n)
 	for i := range n {
 		images[6*i] = uint8(i)
 		images[6*i+5] = 255
-		labels[i] = uint8(i % 4)
+		labels[i] = int32(i % 4)
 	}
 	s, err := NewSet("numbered", images, labels, 2, 1, 3, 4)
 	if err != nil {
@@ -33,7 +33,7 @@ func numbered(t testing.TB, n int) *Set {
 func TestDigest(t *testing.T) {
 	set := func(name string, images []byte, height, width int) *Set {
 		t.Helper()
-		s, err := NewSet(name, images, []byte{1, 0}, 1, height, width, 3)
+		s, err := NewSet(name, images, []int32{1, 0}, 1, height, width, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,21 +51,25 @@ func TestDigest(t *testing.T) {
 
 func TestNewSetRefuses(t *testing.T) {
 	b := func(n int) []uint8 { return make([]uint8, n) }
+	l := func(labels ...int32) []int32 { return labels }
 	for _, test := range []struct {
-		name           string
-		images, labels []uint8
-		c, h, w, k     int
-		want           error
+		name       string
+		images     []uint8
+		labels     []int32
+		c, h, w, k int
+		want       error
 	}{
 		{"no images", nil, nil, 1, 2, 2, 10, ErrEmpty},
-		{"part of an image", b(7), b(2), 1, 2, 2, 10, ErrSize},
-		{"a label too few", b(8), b(1), 1, 2, 2, 10, ErrCount},
-		{"a label too many", b(8), b(3), 1, 2, 2, 10, ErrCount},
-		{"label out of range", b(4), []uint8{3}, 1, 2, 2, 3, ErrLabel},
-		{"no width", b(4), b(1), 1, 2, 0, 10, ErrSize},
-		{"size overflows", b(4), b(1), math.MaxInt, math.MaxInt, 2, 10, ErrSize},
-		{"no classes", b(4), b(1), 1, 2, 2, 0, ErrArgument},
-		{"too many classes", b(4), b(1), 1, 2, 2, 257, ErrArgument},
+		{"part of an image", b(7), l(0, 0), 1, 2, 2, 10, ErrSize},
+		{"a label too few", b(8), l(0), 1, 2, 2, 10, ErrCount},
+		{"a label too many", b(8), l(0, 0, 0), 1, 2, 2, 10, ErrCount},
+		{"label out of range", b(4), l(3), 1, 2, 2, 3, ErrLabel},
+		{"no width", b(4), l(0), 1, 2, 0, 10, ErrSize},
+		{"size overflows", b(4), l(0), math.MaxInt, math.MaxInt, 2, 10, ErrSize},
+		{"a label below 0", b(4), l(-1), 1, 2, 2, 3, ErrLabel},
+		{"a label above all", b(4), l(MaxClasses), 1, 2, 2, 0, ErrLabel},
+		{"fewer than no classes", b(4), l(0), 1, 2, 2, -1, ErrArgument},
+		{"too many classes", b(4), l(0), 1, 2, 2, MaxClasses + 1, ErrArgument},
 	} {
 		if s, err := NewSet("x", test.images, test.labels, test.c, test.h, test.w, test.k); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, %v; want %q", test.name, s, err, test.want)
@@ -136,7 +140,7 @@ func TestSplitIsDisjointCompleteAndDeterministic(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	s, err := NewSet("x", []uint8{0, 10, 20, 30}, []uint8{2, 2}, 1, 1, 2, 3)
+	s, err := NewSet("x", []uint8{0, 10, 20, 30}, []int32{2, 2}, 1, 1, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +258,7 @@ func TestPermutationIsUniform(t *testing.T) {
 }
 
 func TestFill(t *testing.T) {
-	s, err := NewSet("x", []uint8{0, 51, 255, 102}, []uint8{1, 0}, 1, 1, 2, 2)
+	s, err := NewSet("x", []uint8{0, 51, 255, 102}, []int32{1, 0}, 1, 1, 2, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +343,7 @@ func TestContactSheet(t *testing.T) {
 	for _, channels := range []int{1, 3} {
 		// One black and one white image, so that each corner is known.
 		images := append(make([]uint8, channels*16), bytes.Repeat([]uint8{255}, channels*16)...)
-		s, err := NewSet("x", images, []uint8{0, 1}, channels, 4, 4, 2)
+		s, err := NewSet("x", images, []int32{0, 1}, channels, 4, 4, 2)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -375,7 +379,7 @@ func TestContactSheet(t *testing.T) {
 	if _, err := ContactSheet(s, []int{0}, 1); !errors.Is(err, ErrArgument) {
 		t.Errorf("2 channels: %v, want %q", err, ErrArgument)
 	}
-	grey, err := NewSet("x", make([]uint8, 8), make([]uint8, 2), 1, 2, 2, 1)
+	grey, err := NewSet("x", make([]uint8, 8), make([]int32, 2), 1, 2, 2, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +398,7 @@ func TestContactSheet(t *testing.T) {
 }
 
 func BenchmarkFill(b *testing.B) {
-	s, err := NewSet("x", make([]uint8, 784*64), make([]uint8, 64), 1, 28, 28, 10)
+	s, err := NewSet("x", make([]uint8, 784*64), make([]int32, 64), 1, 28, 28, 10)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,13 +16,13 @@ import (
 // randomImages are N images of C×H×W bytes with four classes.
 func randomImages(n, c, h, w int) *dataset.Set {
 	set := &dataset.Set{Name: "random", Channels: c, Height: h, Width: w, Classes: 4,
-		Images: make([]byte, n*c*h*w), Labels: make([]byte, n)}
+		Images: make([]byte, n*c*h*w), Labels: make([]int32, n)}
 	source := rand.New(rand.NewPCG(5, 6))
 	for i := range set.Images {
 		set.Images[i] = byte(source.IntN(256))
 	}
 	for i := range set.Labels {
-		set.Labels[i] = byte(source.IntN(4))
+		set.Labels[i] = int32(source.IntN(4))
 	}
 	return set
 }

@@ -37,7 +37,7 @@ func (b *brightest) Run(ctx context.Context, batch Batch) (Logits, error) {
 
 func halves(t *testing.T) *dataset.Set {
 	t.Helper()
-	images, labels := make([]uint8, 6*784), []uint8{0, 1, 0, 1, 0, 1}
+	images, labels := make([]uint8, 6*784), []int32{0, 1, 0, 1, 0, 1}
 	for i, label := range labels {
 		half := images[i*784+int(label)*392:][:392]
 		for p := range half {

@@ -170,7 +170,7 @@ func TestAugmentationOfChannels(t *testing.T) {
 	for i := range images {
 		images[i] = uint8(1 + i%25) // the same in every channel
 	}
-	set, err := dataset.NewSet("colours", images, []uint8{0, 1}, 3, 5, 5, 2)
+	set, err := dataset.NewSet("colours", images, []int32{0, 1}, 3, 5, 5, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func checkInputs(t *testing.T, golden *goldentest.File, network *builder.Network
 		t.Fatal(err)
 	}
 	sum.Write(chosen.Images)
-	sum.Write(chosen.Labels)
+	sum.Write(chosen.LabelBytes())
 	if got := hex.EncodeToString(sum.Sum(nil)); got != golden.InputsSHA256 {
 		t.Fatalf("%s: the weights and batches of seed %d have the sha256 %s, the golden file was made from %s; if that is meant to be, run scripts/golden/make-golden",
 			network.Name(), golden.Seed, got, golden.InputsSHA256)

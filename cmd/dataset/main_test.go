@@ -27,6 +27,10 @@ func TestBadInput(t *testing.T) {
 	writeFolder(t, fakeMNIST, "t10k", 3)
 	many := filepath.Join(dir, "many")
 	writeFolder(t, many, "t10k", 12)
+	names := filepath.Join(dir, "names.txt")
+	if err := os.WriteFile(names, []byte("ant\nbee\nwasp\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	sheet := filepath.Join(dir, "sheet.png")
 	t.Setenv("PATH", "") // no go command
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
@@ -44,21 +48,23 @@ func TestBadInput(t *testing.T) {
 		{"show -n many", 2, "-n"},
 		{"show -n 0", 2, "at least 1 image"},
 		{"show -columns 0", 2, "at least 1"},
-		{"show -classes 257", 2, "1 to 256"},
+		{"show -classes 65537", 2, "1 to 65536"},
 		{"show -o= -n 5", 2, "draws none"},
 		{"show -o sheet.jpg", 2, "ends in .png"},
 		{"show -data-dir " + fakeMNIST, 2, "-data train alone"},
 		{"show -data train -data-dir=", 2, "-data-dir is empty"},
 		{"show -o " + sheet + " -data t1ok", 1, `did you mean "t10k"`},
 		{"show -o " + sheet + " -data " + fakeMNIST, 1, fakeMNIST + ":train or " + fakeMNIST + ":t10k"},
-		{"show -o " + sheet + " -data " + many, 1, "label 10 is 10"},
+		{"show -o " + sheet + " -data " + many + " -classes 10", 1, "labels are 0 to 11, 10 classes end at 9"},
+		{"show -o " + sheet + " -data " + many + " -labels " + names, 1, "3 class names, but labels are 0 to 11"},
+		{"show -o " + sheet + " -data " + many + " -labels " + names + " -classes 3", 2, "give one of them"},
 		{"show -o " + sheet + " -data " + precious, 1, "not an IDX file"},
 		{"show -o " + sheet + " -data t10k -classes 5", 1, "t10k has 10"},
 		{"show -o " + sheet + " -data train -data-dir " + fakeMNIST, 1, "sha256 differs"},
 		{"show -o " + sheet + " -data train", 1, "training set was not found"},
 		{"show -o " + precious, 1, "is no PNG"},
 		{"show -o " + filepath.Join(dir, "missing", "sheet.png"), 1, "cannot write into the folder"},
-		{"show -o " + sheet + " -data " + many + " -classes 12 -n 1000 -columns 5", 0, ""},
+		{"show -o " + sheet + " -data " + many + " -n 1000 -columns 5", 0, ""},
 		{"show -o " + sheet + " -data optdigits", 1, "dataset fetch optdigits"},
 		{"show -o " + sheet + " -data optdigit", 1, `did you mean "optdigits"`},
 		{"fetch now", 2, `unknown set "now"`},
@@ -97,7 +103,8 @@ func TestShow(t *testing.T) {
 			t.Fatalf("exit code %d, stderr %q", code, stderr.String())
 		}
 		for _, want := range []string{
-			"images: [10000, 1, 28, 28] uint8\n", "labels: [10000] uint8, 10 classes\n",
+			"images: [10000, 1, 28, 28] uint8\n", "labels: [10000] int32, 10 classes, labels are 0 to 9\n",
+			"known:  MNIST: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0\n",
 			"min 0, max 255, mean 33.7912, std 79.1725; of 1: mean 0.1325, std 0.3105\n",
 			"    0     980   9.80 %\n", "    9    1009  10.09 %\n", "contact sheet of 20 images: " + sheet,
 		} {
@@ -134,6 +141,29 @@ func TestCancelled(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(ctx, []string{"show", "-o="}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), context.Canceled.Error()) {
 		t.Errorf("exit code %d, stderr %q", code, stderr.String())
+	}
+}
+
+// Classes are as many as there are labels, and are called what their file says.
+func TestShowNamesClasses(t *testing.T) {
+	dir := t.TempDir()
+	writeFolder(t, dir, "train", 3)
+	for name, text := range map[string]string{dataset.ClassNamesFile: "ant\nbee\nwasp\n", "LICENSE": "CC0 1.0"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"show", "-o", "", "-data", dir}, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
+	}
+	for _, want := range []string{"3 classes, labels are 0 to 2\n", "    2       1  33.33 %  wasp\n", "terms:  CC0 1.0 (the set's file LICENSE)\n"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("%q is not in\n%s", want, stdout.String())
+		}
+	}
+	if strings.Contains(stdout.String(), "MNIST") {
+		t.Errorf("of a set of one's own is told:\n%s", stdout.String())
 	}
 }
 

@@ -131,7 +131,7 @@ func TestTrainingSet(t *testing.T) {
 	set := datasettest.Digits(t, 10)
 	for name, x := range map[string]*dataset.IDX{
 		"train-images-idx3-ubyte.gz": {Type: dataset.Uint8, Shape: []int{10, 28, 28}, Data: set.Images},
-		"train-labels-idx1-ubyte.gz": {Type: dataset.Uint8, Shape: []int{10}, Data: set.Labels},
+		"train-labels-idx1-ubyte.gz": {Type: dataset.Uint8, Shape: []int{10}, Data: set.LabelBytes()},
 	} {
 		var packed bytes.Buffer
 		zip := gzip.NewWriter(&packed)

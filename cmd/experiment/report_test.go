@@ -72,7 +72,7 @@ func TestReportOnAFolderWithBothPairs(t *testing.T) {
 	for i, part := range []dataset.Part{dataset.Train, dataset.Test} {
 		for name, content := range map[string]*dataset.IDX{
 			"images-idx3": {Type: dataset.Uint8, Shape: []int{100, 28, 28}, Data: set.Images[i*100*28*28:][:100*28*28]},
-			"labels-idx1": {Type: dataset.Uint8, Shape: []int{100}, Data: set.Labels[i*100:][:100]},
+			"labels-idx1": {Type: dataset.Uint8, Shape: []int{100}, Data: set.LabelBytes()[i*100:][:100]},
 		} {
 			var out bytes.Buffer
 			if err := dataset.WriteIDX(&out, content); err != nil {

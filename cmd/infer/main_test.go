@@ -67,7 +67,7 @@ func smallData(t *testing.T, n int) string {
 	folder := t.TempDir()
 	for name, x := range map[string]*dataset.IDX{
 		"t10k-images-idx3-ubyte": {Type: dataset.Uint8, Shape: []int{n, 28, 28}, Data: set.Images[:n*784]},
-		"t10k-labels-idx1-ubyte": {Type: dataset.Uint8, Shape: []int{n}, Data: set.Labels[:n]},
+		"t10k-labels-idx1-ubyte": {Type: dataset.Uint8, Shape: []int{n}, Data: set.LabelBytes()[:n]},
 	} {
 		var b bytes.Buffer
 		if err := dataset.WriteIDX(&b, x); err != nil {

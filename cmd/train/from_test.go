@@ -26,7 +26,7 @@ func someDigits(t *testing.T, n int) (dir string, set *dataset.Set) {
 	dir = t.TempDir()
 	for _, part := range []string{"train", "t10k"} {
 		writeIDX(t, filepath.Join(dir, part+"-images-idx3-ubyte"), []int{n, 28, 28}, set.Images)
-		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, set.Labels)
+		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, set.LabelBytes())
 	}
 	return dir, set
 }

@@ -149,7 +149,7 @@ func TestDamageGrows(t *testing.T) {
 
 func TestOcclusionIsASquare(t *testing.T) {
 	const n = 500
-	white, err := dataset.NewSet("white", bytes.Repeat([]uint8{255}, n*2*784), make([]uint8, n), 2, 28, 28, 1)
+	white, err := dataset.NewSet("white", bytes.Repeat([]uint8{255}, n*2*784), make([]int32, n), 2, 28, 28, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestAnySize(t *testing.T) {
 		for i := range images {
 			images[i] = uint8(i * 37)
 		}
-		set, err := dataset.NewSet("x", images, []uint8{0, 0}, shape[0], shape[1], shape[2], 1)
+		set, err := dataset.NewSet("x", images, []int32{0, 0}, shape[0], shape[1], shape[2], 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func goldenSet(t *testing.T, file *safetensors.File, name string) *dataset.Set {
 		t.Fatalf("there is no %q", name)
 	}
 	s := tensor.Shape
-	set, err := dataset.NewSet(name, tensor.Data, make([]uint8, s[0]), s[1], s[2], s[3], 1)
+	set, err := dataset.NewSet(name, tensor.Data, make([]int32, s[0]), s[1], s[2], s[3], 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestNoiseHasTheStatistics(t *testing.T) {
 			if c.Name == "spatter" {
 				n = 300
 			}
-			set, err := dataset.NewSet("grey", bytes.Repeat([]uint8{fact.Grey}, n*784), make([]uint8, n), 1, 28, 28, 1)
+			set, err := dataset.NewSet("grey", bytes.Repeat([]uint8{fact.Grey}, n*784), make([]int32, n), 1, 28, 28, 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -148,7 +148,7 @@ func (i *images) upload(g *gpu, inOrder bool) (err error) {
 	if err := upload(g, i.pixels, i.set.Images); err != nil {
 		return err
 	}
-	if i.labels, err = i.memory.allocate("labels", int64(len(i.set.Labels))); err != nil {
+	if i.labels, err = i.memory.allocate("labels", 4*int64(i.set.Len())); err != nil {
 		return err
 	}
 	if err := upload(g, i.labels, i.set.Labels); err != nil {

@@ -33,9 +33,9 @@ func Bars(t testing.TB, n int) *dataset.Set {
 	t.Helper()
 	source := rand.New(rand.NewPCG(1, 2))
 	images := make([]uint8, 0, n*36)
-	labels := make([]uint8, n)
+	labels := make([]int32, n)
 	for i := range labels {
-		labels[i] = uint8(source.IntN(3))
+		labels[i] = int32(source.IntN(3))
 		for row := range 6 {
 			for range 6 {
 				pixel := source.IntN(80)

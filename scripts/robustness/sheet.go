@@ -30,7 +30,7 @@ func drawSheet(path string, set *dataset.Set, image int) error {
 			captions = append(captions, fmt.Sprint(strength))
 		}
 	}
-	labels := make([]uint8, len(captions))
+	labels := make([]int32, len(captions))
 	sheet, err := dataset.NewSet("sheet", images, labels, set.Channels, set.Height, set.Width, set.Classes)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ extern "C" __global__ void gather_images(const byte *images, const int *order, c
     x[i] = table[images[image * size + i % size]];
 }
 
-extern "C" __global__ void gather_labels(const byte *labels, const int *order, const Ledger *ledger, int *batch_labels, count batch) {
+extern "C" __global__ void gather_labels(const int *labels, const int *order, const Ledger *ledger, int *batch_labels, count batch) {
     count i = thread_index();
     if (i < batch) batch_labels[i] = labels[order[ledger->position + i]];
 }

@@ -78,7 +78,7 @@ func writeInputs(ctx context.Context, o options) error {
 	}
 	file := &safetensors.File{Metadata: map[string]string{"network": string(raw)}, Tensors: []safetensors.Tensor{
 		safetensors.NewUint8("data.images", []int{set.Len(), set.Channels, set.Height, set.Width}, set.Images),
-		safetensors.NewUint8("data.labels", []int{set.Len()}, set.Labels),
+		safetensors.NewUint8("data.labels", []int{set.Len()}, set.LabelBytes()),
 		safetensors.NewInt32("data.order", []int{set.Len()}, order),
 	}}
 	if set.Channels == 1 {
@@ -88,7 +88,7 @@ func writeInputs(ctx context.Context, o options) error {
 		}
 		file.Tensors = append(file.Tensors,
 			safetensors.NewUint8("test.images", []int{test.Len(), test.Channels, test.Height, test.Width}, test.Images),
-			safetensors.NewUint8("test.labels", []int{test.Len()}, test.Labels))
+			safetensors.NewUint8("test.labels", []int{test.Len()}, test.LabelBytes()))
 	}
 	for _, weight := range network.InitialWeights(o.seed) {
 		file.Tensors = append(file.Tensors, safetensors.NewFloat32("weights."+weight.Name, weight.Shape, weight.Data))

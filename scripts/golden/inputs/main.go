@@ -68,6 +68,6 @@ func writeBatches(path string, seed uint64, count int) error {
 	shape := []int{chosen.Len(), chosen.Channels, chosen.Height, chosen.Width}
 	return safetensors.Write(path, &safetensors.File{Tensors: []safetensors.Tensor{
 		safetensors.NewUint8("images", shape, chosen.Images),
-		safetensors.NewUint8("labels", shape[:1], chosen.Labels),
+		safetensors.NewUint8("labels", shape[:1], chosen.LabelBytes()),
 	}})
 }

@@ -15,7 +15,7 @@ import (
 func TestTableGoesOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.csv")
 	// Any set may be named, not only those that can be fetched.
-	mine, err := dataset.NewSet("mine", []uint8{1}, []uint8{0}, 1, 1, 1, 1)
+	mine, err := dataset.NewSet("mine", []uint8{1}, []int32{0}, 1, 1, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

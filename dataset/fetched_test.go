@@ -14,7 +14,7 @@ import (
 )
 
 func TestUnseenIsNotBroughtByItself(t *testing.T) {
-	for _, name := range UnseenNames() {
+	for _, name := range FetchedNames() {
 		cache := filepath.Join(t.TempDir(), "cache")
 		_, err := Open(t.Context(), name, Options{CacheDir: cache})
 		if err == nil && name == Fashion {
@@ -33,11 +33,11 @@ func TestUnseenIsNotBroughtByItself(t *testing.T) {
 		if _, err := Open(t.Context(), name, Options{DataDir: cache}); !errors.Is(err, ErrArgument) {
 			t.Errorf("%s of a data folder: %v", name, err)
 		}
-		if _, err := FetchUnseen(t.Context(), name, Options{DataDir: cache}); !errors.Is(err, ErrArgument) {
+		if _, err := FetchNamed(t.Context(), name, Options{DataDir: cache}); !errors.Is(err, ErrArgument) {
 			t.Errorf("%s fetched into a data folder: %v", name, err)
 		}
 	}
-	if _, err := FetchUnseen(t.Context(), "optdigit", Options{CacheDir: t.TempDir()}); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), `"optdigits"`) {
+	if _, err := FetchNamed(t.Context(), "optdigit", Options{CacheDir: t.TempDir()}); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), `"optdigits"`) {
 		t.Errorf("an unknown set: %v", err)
 	}
 }
@@ -46,7 +46,7 @@ func TestFetchWithoutTools(t *testing.T) {
 	t.Setenv("PATH", "")
 	for name, says := range map[string]string{Optdigits: "pip is not installed", Fashion: "apt-get"} {
 		cache := filepath.Join(t.TempDir(), "cache")
-		_, err := FetchUnseen(t.Context(), name, Options{CacheDir: cache})
+		_, err := FetchNamed(t.Context(), name, Options{CacheDir: cache})
 		if err == nil && name == Fashion {
 			continue // installed
 		}
@@ -59,7 +59,7 @@ func TestFetchWithoutTools(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := FetchUnseen(ctx, Optdigits, Options{CacheDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
+	if _, err := FetchNamed(ctx, Optdigits, Options{CacheDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -69,7 +69,7 @@ func fetched(t *testing.T, name string) (cache string) {
 	t.Helper()
 	cache = filepath.Join(t.TempDir(), "cache")
 	var messages bytes.Buffer
-	dir, err := FetchUnseen(t.Context(), name, Options{CacheDir: cache, Messages: &messages})
+	dir, err := FetchNamed(t.Context(), name, Options{CacheDir: cache, Messages: &messages})
 	if errors.Is(err, ErrChecksum) {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestOptdigits(t *testing.T) {
 		t.Errorf("class counts %v, want %v", got, want)
 	}
 	t.Setenv("PATH", "") // what is there needs no pip
-	if _, err := FetchUnseen(t.Context(), Optdigits, Options{CacheDir: cache}); err != nil {
+	if _, err := FetchNamed(t.Context(), Optdigits, Options{CacheDir: cache}); err != nil {
 		t.Error("fetched again:", err)
 	}
 	spoil(t, filepath.Join(cache, optdigitsFile))
@@ -115,11 +115,11 @@ func TestFashion(t *testing.T) {
 		t.Errorf("%q: %d images of %d×%d", s.Name, s.Len(), s.Height, s.Width)
 	}
 	// The first labels of the test set: a boot, a pullover, two trousers, a shirt, ….
-	if got, want := s.Labels[:10], []uint8{9, 2, 1, 1, 6, 1, 4, 6, 5, 7}; !slices.Equal(got, want) {
+	if got, want := s.Labels[:10], []int32{9, 2, 1, 1, 6, 1, 4, 6, 5, 7}; !slices.Equal(got, want) {
 		t.Errorf("the labels begin %v, want %v", got, want)
 	}
 	t.Setenv("PATH", "")
-	if _, err := FetchUnseen(t.Context(), Fashion, Options{CacheDir: cache}); err != nil {
+	if _, err := FetchNamed(t.Context(), Fashion, Options{CacheDir: cache}); err != nil {
 		t.Error("fetched again:", err)
 	}
 	spoil(t, filepath.Join(cache, "t10k-labels-idx1-ubyte.gz"))

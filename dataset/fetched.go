@@ -11,29 +11,32 @@ import (
 	"time"
 )
 
-// Sets that no model of MNIST has seen, by the names that Open takes. They are
-// brought by FetchUnseen alone.
+// Sets beside MNIST, by the names that Open takes. They are brought by FetchNamed alone.
 const (
 	// Optdigits is the test part of UCI's Optical Recognition of Handwritten Digits
 	// (Alpaydin and Kaynak, 1998), 1,797 digits of other writers, as scikit-learn's
 	// wheel carries it: 8×8 pixels, scaled up to 28×28.
 	Optdigits = "optdigits"
-	// Fashion is the test part of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017,
-	// arXiv:1708.07747), 10,000 clothes and shoes, as Debian's package
-	// dataset-fashion-mnist carries it. Its labels 0…9 are no digits.
+	// Fashion is Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017, arXiv:1708.07747), clothes
+	// and shoes, as Debian's package dataset-fashion-mnist carries it: 60,000 images to
+	// train on, and 10,000 to test on, which are taken where Options.Part is not Train.
+	// fashion:train and fashion:t10k say which. Its labels 0…9 are no digits.
 	Fashion = "fashion"
+
+	fashionTrain = Fashion + ":" + string(Train)
+	fashionTest  = Fashion + ":" + string(Test)
 )
 
-// UnseenNames lists the sets that FetchUnseen brings.
-func UnseenNames() []string { return []string{Optdigits, Fashion} }
+// FetchedNames lists the sets that FetchNamed brings.
+func FetchedNames() []string { return []string{Optdigits, Fashion} }
 
-// FetchUnseen makes sure that the set of that name, one of UnseenNames, is in the
+// FetchNamed makes sure that the set of that name, one of FetchedNames, is in the
 // cache, and returns its folder. What is there already is verified only.
-func FetchUnseen(ctx context.Context, name string, opts Options) (dir string, err error) {
+func FetchNamed(ctx context.Context, name string, opts Options) (dir string, err error) {
 	if opts.DataDir != "" {
 		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache", ErrArgument)
 	}
-	if dir, err = opts.unseenDir(name); err != nil {
+	if dir, err = opts.cachedDir(name); err != nil {
 		return "", fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
 	}
 	switch name {
@@ -45,19 +48,19 @@ func FetchUnseen(ctx context.Context, name string, opts Options) (dir string, er
 	return "", unknown(name)
 }
 
-// openUnseen reads a set that is on this machine, and brings nothing.
-func openUnseen(name string, opts Options) (*Set, error) {
-	dir, err := opts.unseenDir(name)
+// openCached reads a set that is on this machine, and brings nothing.
+func openCached(name string, part Part, opts Options) (*Set, error) {
+	dir, err := opts.cachedDir(name)
 	if err != nil {
 		return nil, fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
 	}
 	if name == Optdigits {
 		return openOptdigits(dir)
 	}
-	return openFashion(dir)
+	return openFashion(dir, part)
 }
 
-func (o Options) unseenDir(name string) (string, error) {
+func (o Options) cachedDir(name string) (string, error) {
 	if o.CacheDir != "" {
 		return o.CacheDir, nil
 	}
