@@ -57,12 +57,7 @@ func (r *nativeRuntime) traceTogether(ctx context.Context, batch Batch, names []
 		}
 		tensors := make([]Tensor, len(outputs))
 		for i, output := range outputs {
-			values, ok := output.Data.([]float32)
-			if !ok {
-				tensors[i] = Tensor{Missing: errors.New("it is no float32 tensor")}
-				continue
-			}
-			tensors[i] = Tensor{Shape: slices.Clone(output.Shape), Values: values}
+			tensors[i] = tensorFrom(slices.Clone(output.Shape), output.Data)
 		}
 		return tensors, nil
 	})

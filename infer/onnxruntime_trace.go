@@ -65,17 +65,35 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	return tensors, errors.Join(err, session.Destroy())
 }
 
-// tensorOf copies a float32 output.
+// tensorOf copies an output of numbers.
 func tensorOf(output ort.Value) Tensor {
-	values, ok := output.(*ort.Tensor[float32])
-	if !ok {
-		return Tensor{Missing: errors.New("it is no float32 tensor")}
-	}
-	shape := make([]int, len(values.GetShape()))
-	for i, size := range values.GetShape() {
+	shape := make([]int, len(output.GetShape()))
+	for i, size := range output.GetShape() {
 		shape[i] = int(size)
 	}
-	return Tensor{Shape: shape, Values: append([]float32(nil), values.GetData()...)}
+	switch values := output.(type) {
+	case *ort.Tensor[float32]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[int8]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[uint8]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[int16]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[uint16]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[int32]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[uint32]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[int64]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[uint64]:
+		return tensorFrom(shape, values.GetData())
+	case *ort.Tensor[bool]:
+		return tensorFrom(shape, values.GetData())
+	}
+	return Tensor{Missing: fmt.Errorf("onnxruntime's values of %T are not shown", output)}
 }
 
 func destroyAll(values []ort.Value) {

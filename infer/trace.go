@@ -2,9 +2,11 @@ package infer
 
 import "context"
 
-// A Tensor is a float32 value inside a graph, row-major.
+// A Tensor is a value inside a graph, row-major.
 type Tensor struct {
-	Shape  []int
+	Shape []int
+	// Values are the numbers, which float32 holds exactly whatever the value's own
+	// type is: integers are shown as they are, true is 1.
 	Values []float32
 	// Missing says why the runtime cannot show the value; the others are empty then.
 	Missing error
