@@ -14,14 +14,16 @@ import (
 )
 
 // A ContentDifference is one thing in a node itself that the two models say
-// differently: an attribute's value, or the contents of a constant input.
+// differently: an attribute's value, the contents of a constant input, its operator,
+// where an input comes from, or that it is there at all.
 type ContentDifference struct {
-	// Kind is "attribute" or "initializer".
+	// Kind is "attribute", "initializer", "operator", "wiring", or, of a node in one
+	// graph alone, "inserted" (in B) or "removed" (from B).
 	Kind string
-	// Name of the attribute, or of the initializer in A.
+	// Name of the attribute, of the initializer in A, or of the input.
 	Name string
-	// A and B are the values of an attribute, or the type and shape of an
-	// initializer; "absent" where there is none.
+	// A and B are the values of an attribute, the type and shape of an
+	// initializer, the operators, or what makes the input; "absent" where there is none.
 	A, B string
 	// Changed counts the values of an initializer that differ, of Values in all.
 	Changed, Values int
@@ -33,8 +35,17 @@ type ContentDifference struct {
 
 // String says the difference for a reader.
 func (d ContentDifference) String() string {
-	if d.Kind == "attribute" {
+	switch d.Kind {
+	case "attribute":
 		return fmt.Sprintf("attribute %s: %s in A, %s in B", d.Name, d.A, d.B)
+	case "operator":
+		return fmt.Sprintf("operator: %s in A, %s in B", d.A, d.B)
+	case "wiring":
+		return fmt.Sprintf("%s comes from %s in A, from %s in B", d.Name, d.A, d.B)
+	case "inserted":
+		return "it is in B alone"
+	case "removed":
+		return "it is in A alone"
 	}
 	text := fmt.Sprintf("initializer %s", d.Name)
 	if d.A != d.B {
@@ -130,8 +141,8 @@ func shapeText(t *onnxpb.TensorProto) string {
 // tensors compares two tensors by what they hold, however it is stored.
 func tensors(a, b *onnxpb.TensorProto) (d ContentDifference, differ bool) {
 	d.A, d.B = shapeText(a), shapeText(b)
-	valuesA, okA := values(a)
-	valuesB, okB := values(b)
+	valuesA, okA := values64(a)
+	valuesB, okB := values64(b)
 	if !okA || !okB || len(valuesA) != len(valuesB) {
 		if d.A != d.B {
 			return d, true
@@ -168,9 +179,9 @@ func withoutName(t *onnxpb.TensorProto) *onnxpb.TensorProto {
 	return c
 }
 
-// values returns a tensor's numbers as float64, of the types that weights and
-// shapes have.
-func values(t *onnxpb.TensorProto) ([]float64, bool) {
+// values64 returns a tensor's numbers as float64, of the types that weights, shapes
+// and quantized weights have.
+func values64(t *onnxpb.TensorProto) ([]float64, bool) {
 	switch onnxpb.TensorProto_DataType(t.GetDataType()) {
 	case onnxpb.TensorProto_FLOAT:
 		floats, err := onnx.Floats(t)
@@ -178,6 +189,10 @@ func values(t *onnxpb.TensorProto) ([]float64, bool) {
 	case onnxpb.TensorProto_INT64:
 		integers, err := onnx.Int64s(t)
 		return convert(integers), err == nil
+	case onnxpb.TensorProto_INT8:
+		return convertBytes(t, func(b byte) float64 { return float64(int8(b)) })
+	case onnxpb.TensorProto_UINT8:
+		return convertBytes(t, func(b byte) float64 { return float64(b) })
 	}
 	return nil, false
 }
@@ -188,6 +203,22 @@ func convert[T float32 | int64](in []T) []float64 {
 		out[i] = float64(v)
 	}
 	return out
+}
+
+// convertBytes converts a tensor of 8-bit integers, in whichever field they are.
+func convertBytes(t *onnxpb.TensorProto, number func(byte) float64) ([]float64, bool) {
+	var out []float64
+	for _, b := range t.GetRawData() {
+		out = append(out, number(b))
+	}
+	for _, v := range t.GetInt32Data() {
+		out = append(out, number(byte(v)))
+	}
+	elements := int64(1)
+	for _, dim := range t.GetDims() {
+		elements *= dim
+	}
+	return out, int64(len(out)) == elements
 }
 
 // indexOf turns a position in row-major order into an index of each dimension.
