@@ -174,7 +174,7 @@ func (c *comparison) bisect(ctx context.Context) error {
 		if err := c.set.Fill(pixels, nil, worst, s.pixels); err != nil {
 			return err
 		}
-		sides[i] = bisect.Side{Model: s.model, Tracer: tracer, Images: infer.Batch{
+		sides[i] = bisect.Side{Model: s.model, Tracer: tracer, Output: c.options.output, Images: infer.Batch{
 			N: len(worst), C: c.set.Channels, H: c.set.Height, W: c.set.Width, Pixels: pixels,
 		}}
 	}

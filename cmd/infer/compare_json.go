@@ -85,8 +85,9 @@ type nodeDocument struct {
 	Name        string            `json:"name"`
 	Operator    string            `json:"operator"`
 	Output      string            `json:"output"`
-	IndexA      int               `json:"index_a"`
-	IndexB      int               `json:"index_b"`
+	IndexA      *int              `json:"index_a"`
+	IndexB      *int              `json:"index_b"`
+	Against     string            `json:"against,omitempty"`
 	ShapeA      []int             `json:"shape_a"`
 	ShapeB      []int             `json:"shape_b"`
 	Missing     string            `json:"missing,omitempty"`
@@ -95,6 +96,7 @@ type nodeDocument struct {
 	Index       []int             `json:"index"`
 	InputsAgree bool              `json:"inputs_agree"`
 	InputsEqual bool              `json:"inputs_equal"`
+	NotCompared []string          `json:"inputs_not_compared"`
 	Contents    []contentDocument `json:"contents"`
 }
 
@@ -166,9 +168,10 @@ func bisectionOf(f *bisect.Finding) *bisectionDocument {
 
 func nodeOf(n *bisect.Node) nodeDocument {
 	d := nodeDocument{
-		Name: n.Name, Operator: n.Operator, Output: n.Output, IndexA: n.IndexA, IndexB: n.IndexB,
+		Name: n.Name, Operator: n.Operator, Output: n.Output, IndexA: atLeast0(n.IndexA), IndexB: atLeast0(n.IndexB), Against: n.Against,
 		ShapeA: n.ShapeA, ShapeB: n.ShapeB, Missing: n.Missing, Index: n.Index,
-		InputsAgree: n.InputsAgree, InputsEqual: n.InputsEqual, Contents: []contentDocument{},
+		InputsAgree: n.InputsAgree, InputsEqual: n.InputsEqual,
+		NotCompared: append([]string{}, n.InputsNotCompared...), Contents: []contentDocument{},
 	}
 	if n.Compared {
 		d.MaxAbsDiff, d.MaxRelDiff = finite(n.MaxAbsDiff), finite(n.MaxRelDiff)

@@ -42,10 +42,11 @@ Exit status: 0 they agree; 1 they differ beyond the tolerance, or a failure; 2 w
   sheet                              the contact sheet's file, or null
   bisection                          null where the sides agree or it was not asked for, else:
     structure                        kind (inserted, removed, operator, wiring), node_a, node_b (or null), text
-    node                             where the difference arises, or null: name, operator, output, index_a, index_b,
-                                     shape_a, shape_b, max_abs_diff, max_rel_diff, index, inputs_agree, inputs_equal,
-                                     contents (kind, name, a, b; of an initializer also changed, values, index,
-                                     value_a, value_b)
+    node                             where the difference arises, or null: name, operator, output, index_a, index_b (null in
+                                     a graph that has it not; then against: the other graph's value), shape_a, shape_b,
+                                     max_abs_diff, max_rel_diff, index, inputs_agree, inputs_equal (both false unless all
+                                     inputs were compared), inputs_not_compared (which, and why), contents (kind, name, a,
+                                     b; of an initializer also changed, values, index, value_a, value_b)
     exceeds_at                       the first node beyond the tolerance: node's name, or that of one after it
     nodes                            all that were compared, in order: as node
     notes                            what must be heard

@@ -127,27 +127,58 @@ func writeFinding(w io.Writer, f *bisect.Finding, tolerance float64) {
 }
 
 func writeNode(w io.Writer, node *bisect.Node, tolerance float64) {
-	fmt.Fprintf(w, "\nthe difference arises in %s %q (node %d), output %q\n", node.Operator, node.Name, node.IndexA, node.Output)
+	where := fmt.Sprintf("node %d", node.IndexA)
+	switch {
+	case node.IndexA < 0:
+		where = fmt.Sprintf("node %d of B; A has no such node", node.IndexB)
+	case node.IndexB < 0:
+		where = fmt.Sprintf("node %d of A; B has no such node", node.IndexA)
+	}
+	fmt.Fprintf(w, "\nthe difference arises in %s %q (%s), output %q\n", node.Operator, node.Name, where, node.Output)
+	if node.Against != "" {
+		fmt.Fprintf(w, "  set against %q, which the other graph has in its place\n", node.Against)
+	}
 	if fmt.Sprint(node.ShapeA) != fmt.Sprint(node.ShapeB) {
 		fmt.Fprintf(w, "  shape %v in A, %v in B\n", node.ShapeA, node.ShapeB)
 	} else {
 		fmt.Fprintf(w, "  shape %v\n", node.ShapeA)
 	}
-	if !math.IsInf(node.MaxAbsDiff, 0) {
+	switch {
+	case !node.Compared:
+		fmt.Fprintf(w, "  its output was not compared: %s\n", node.Missing)
+	case !math.IsInf(node.MaxAbsDiff, 0):
 		fmt.Fprintf(w, "  differs by %.3g, %.3g of its range, most at %v: %g in A, %g in B\n", node.MaxAbsDiff, node.MaxRelDiff, node.Index, node.ValueA, node.ValueB)
 	}
-	switch {
-	case node.InputsEqual:
-		fmt.Fprintln(w, "  its inputs are equal to the last bit")
-	case node.InputsAgree:
-		fmt.Fprintf(w, "  its inputs agree, within %.3g of their range\n", node.InputsDiffer)
-	default:
-		fmt.Fprintf(w, "  its inputs differ by %.3g of their range; the tolerance is %.3g\n", node.InputsDiffer, tolerance)
-	}
+	writeInputs(w, node, tolerance)
 	for _, content := range node.Contents {
 		fmt.Fprintf(w, "  %v\n", content)
 	}
 	if len(node.Contents) == 0 {
 		fmt.Fprintln(w, "  nothing differs in the node itself")
+	}
+}
+
+// writeInputs says how far a node's inputs are apart, of those alone that were compared.
+func writeInputs(w io.Writer, node *bisect.Node, tolerance float64) {
+	for _, input := range node.InputsNotCompared {
+		fmt.Fprintf(w, "  not compared: %s\n", input)
+	}
+	which := "its inputs"
+	switch compared := node.Inputs - len(node.InputsNotCompared); {
+	case node.Inputs == 0:
+		fmt.Fprintln(w, "  it takes constants alone")
+		return
+	case compared == 0:
+		return
+	case compared < node.Inputs:
+		which = "its other inputs"
+	}
+	switch {
+	case node.InputsDiffer == 0:
+		fmt.Fprintf(w, "  %s are equal to the last bit\n", which)
+	case node.InputsDiffer <= tolerance:
+		fmt.Fprintf(w, "  %s agree, within %.3g of their range\n", which, node.InputsDiffer)
+	default:
+		fmt.Fprintf(w, "  %s differ by %.3g of their range; the tolerance is %.3g\n", which, node.InputsDiffer, tolerance)
 	}
 }
