@@ -15,3 +15,12 @@ func LoadModel(path string) (*onnx.Model, error) {
 	}
 	return model, nil
 }
+
+// notesOf are the model's notes with its file's name, as Info has them.
+func notesOf(model *onnx.Model) []string {
+	notes := model.Notes()
+	for i, note := range notes {
+		notes[i] = model.Path() + ": " + note
+	}
+	return notes
+}

@@ -38,11 +38,12 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 		return nil, nativeError(err)
 	}
 	return &nativeRuntime{model: model.Path(), source: model, ports: ports, evaluator: evaluator, info: Info{
-		Runtime:  "native",
+		Runtime:  RuntimeNative,
 		Version:  cli.ModuleVersion,
 		Provider: evaluator.Kernels(),
 		Device:   "cpu",
 		Threads:  evaluator.Threads(),
+		Notes:    notesOf(model),
 	}}, nil
 }
 

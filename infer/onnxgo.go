@@ -68,7 +68,7 @@ func startOnnxGo(ctx context.Context, model *onnx.Model, ports ports, options ON
 	if err := r.grow(ctx, 1); err != nil {
 		return nil, err
 	}
-	r.info = Info{Runtime: RuntimeONNXGo, Version: r.workers[0].version, Provider: "Gorgonia", Device: "cpu", Threads: options.Threads}
+	r.info = Info{Runtime: RuntimeONNXGo, Version: r.workers[0].version, Provider: "Gorgonia", Device: "cpu", Threads: options.Threads, Notes: notesOf(model)}
 	return r, nil
 }
 

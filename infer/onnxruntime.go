@@ -60,6 +60,7 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 		Version: library.Version,
 		Threads: options.Threads,
 		Library: library.Path,
+		Notes:   notesOf(model),
 	}}
 	if err := r.open(encoded, device, tryCUDA); err != nil {
 		return nil, errors.Join(err, releaseEnvironment())

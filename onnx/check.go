@@ -103,13 +103,16 @@ func checkHeader(model *onnxpb.ModelProto) error {
 	return nil
 }
 
-// importsOf returns the version of each domain.
+// importsOf returns the version of each domain. A domain may be named twice where the
+// version is the same.
 func importsOf(imports []*onnxpb.OperatorSetIdProto) (map[string]int64, error) {
 	opsets := make(map[string]int64)
 	for _, set := range imports {
 		domain := canonicalDomain(set.GetDomain())
-		if _, twice := opsets[domain]; twice {
-			return nil, fmt.Errorf("opset_import names the domain %q twice", shorten(domain))
+		// The same line twice says nothing new: some converters write it so.
+		if before, twice := opsets[domain]; twice && before != set.GetVersion() {
+			return nil, fmt.Errorf("opset_import names the domain %q twice, with the versions %d and %d; keep the one that the nodes are of",
+				shorten(domain), before, set.GetVersion())
 		}
 		if set.GetVersion() < 1 {
 			return nil, fmt.Errorf("opset_import: version %d of the domain %q; versions begin at 1", set.GetVersion(), shorten(domain))

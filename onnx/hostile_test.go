@@ -151,8 +151,8 @@ func TestHostileFiles(t *testing.T) {
 		}), `MODEL: graph input "image": its dimension 1 is -9223372036854775808; use a number from 0 to 2^40, or a name where it is free`},
 		{"thousand dimensions", weight(func(w *onnxpb.TensorProto) { w.Dims = make([]int64, 1000) }), `MODEL: graph, initializer 0, tensor "conv1.weight": it has 1000 dimensions; at most 64 are allowed`},
 
-		{"cycle of one node", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) { g.Node[1].Input[0] = g.Node[1].Output[0] }), `MODEL: node 1 (Relu "relu1"): its input "relu1.output" depends on its own output: the graph has a cycle`},
-		{"cycle of three nodes", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) { g.Node[0].Input[0] = g.Node[2].Output[0] }), `MODEL: node 0 (Conv "conv1"): its input "pool1.output" depends on its own output: the graph has a cycle`},
+		{"cycle of one node", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) { g.Node[1].Input[0] = g.Node[1].Output[0] }), `MODEL: node 1 (Relu "relu1"): its input "relu1.output" depends on its own output: the graph has a cycle (node 1 (Relu "relu1"))`},
+		{"cycle of three nodes", changed(func(_ *onnxpb.ModelProto, g *onnxpb.GraphProto) { g.Node[0].Input[0] = g.Node[2].Output[0] }), `MODEL: node 0 (Conv "conv1"): its input "pool1.output" depends on its own output: the graph has a cycle (node 0 (Conv "conv1"), node 2 (MaxPool "pool1"), node 1 (Relu "relu1"))`},
 		{"cycle of functions", changed(func(m *onnxpb.ModelProto, g *onnxpb.GraphProto) {
 			importDomain(m, "local")
 			m.Functions = []*onnxpb.FunctionProto{functionOf("F", local("G", "x", "y")), functionOf("G", local("F", "x", "y"))}

@@ -51,6 +51,8 @@ type Report struct {
 	// beside it.
 	Bytes         int64
 	ExternalBytes int64
+	// Notes are the model's: what was changed while it was read.
+	Notes []string
 	// Problem is what Check says, empty if the model passes.
 	Problem string
 }
@@ -106,6 +108,7 @@ func Inspect(m *Model) Report {
 		Functions:       len(m.Proto.GetFunctions()),
 		Bytes:           m.fileBytes,
 		ExternalBytes:   m.externalBytes,
+		Notes:           m.Notes(),
 	}
 	if inputs := report.Inputs; len(inputs) > 0 && inputs[0].HasShape && len(inputs[0].Dims) > 0 {
 		report.Batch = inputs[0].Dims[0].Size
@@ -113,12 +116,16 @@ func Inspect(m *Model) Report {
 	if report.Bytes == 0 {
 		report.Bytes = int64(proto.Size(m.Proto))
 	}
+	opsets := make(map[Opset]bool)
 	for _, set := range m.Proto.GetOpsetImport() {
 		domain := set.GetDomain()
 		if domain == "" {
 			domain = "ai.onnx"
 		}
-		report.Opsets = append(report.Opsets, Opset{domain, set.GetVersion()})
+		if opset := (Opset{domain, set.GetVersion()}); !opsets[opset] {
+			opsets[opset] = true
+			report.Opsets = append(report.Opsets, opset)
+		}
 	}
 	for _, entry := range m.Proto.GetMetadataProps() {
 		report.Metadata = append(report.Metadata, MetadataEntry{entry.GetKey(), entry.GetValue()})

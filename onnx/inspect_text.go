@@ -67,6 +67,9 @@ func (r Report) writeHeader(w io.Writer) {
 	for _, line := range r.Initializers {
 		row("initializers", "%d of %s: %s values, %s bytes", line.Tensors, line.Type, display.Thousands(line.Elements), display.Thousands(line.Bytes))
 	}
+	for _, note := range r.Notes {
+		row("note", "%s", display.Printable(note))
+	}
 	table.Flush()
 }
 

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 
 	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
@@ -16,7 +17,12 @@ type Model struct {
 	path          string // the file it was read from, empty if none
 	fileBytes     int64
 	externalBytes int64
+	notes         []string
 }
+
+// Notes says what Read or Decode changed to make the model what its file means, such
+// as the order of its nodes; none as a rule.
+func (m *Model) Notes() []string { return slices.Clone(m.notes) }
 
 // Path returns the file that the model was read from, empty if it was not.
 func (m *Model) Path() string { return m.path }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"slipway/internal/display"
 	"slipway/onnx/onnxpb"
@@ -54,34 +55,18 @@ func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, d
 }
 
 // undefinedInput tells why a name is not known: nothing makes it, a later node
-// does, or the node itself does by way of others.
+// does, or the graph has a cycle.
 func undefinedInput(nodes []*onnxpb.NodeProto, user int, name string) error {
-	maker := make(map[string]int)
-	for i, node := range nodes {
-		for _, output := range node.GetOutput() {
-			if _, taken := maker[output]; output != "" && !taken {
-				maker[output] = i
-			}
-		}
-	}
-	first, ok := maker[name]
+	makers := makersOf(nodes)
+	first, ok := makers[name]
 	if !ok {
 		return fmt.Errorf("its input %q is made by no node and is no input or initializer; correct the name or add what makes it", shorten(name))
 	}
-	// Does what makes the input depend on this node?
-	seen := map[int]bool{first: true}
-	for queue := []int{first}; len(queue) > 0; {
-		at := queue[0]
-		queue = queue[1:]
-		if at == user {
-			return fmt.Errorf("its input %q depends on its own output: the graph has a cycle", shorten(name))
-		}
-		for _, input := range nodes[at].GetInput() {
-			if next, ok := maker[input]; ok && input != "" && !seen[next] {
-				seen[next] = true
-				queue = append(queue, next)
-			}
-		}
+	switch ring := cycleOf(nodes, makers, user); {
+	case slices.Contains(ring, user):
+		return fmt.Errorf("its input %q depends on its own output: the graph has a cycle (%s)", shorten(name), describeRing(nodes, ring))
+	case ring != nil:
+		return fmt.Errorf("its input %q depends on nodes that depend on each other: the graph has a cycle (%s)", shorten(name), describeRing(nodes, ring))
 	}
 	return fmt.Errorf("its input %q is only made by %s, which comes later: sort the nodes topologically", shorten(name), describeNode(first, nodes[first]))
 }

@@ -20,7 +20,8 @@ const maxBytes = math.MaxInt32
 
 // Read reads a model from a file and loads its external data, which must lie in
 // the file's folder or below it. At most 2 GiB are read. It verifies the
-// encoding; what the model says is for Check.
+// encoding and sorts nodes that are in no topological order, which Notes tells; what
+// the model says is for Check.
 func Read(path string) (*Model, error) {
 	data, err := readRegular(path)
 	if err != nil {
@@ -37,8 +38,8 @@ func Read(path string) (*Model, error) {
 	return model, nil
 }
 
-// Decode reads a model from memory. It verifies the encoding; what the model
-// says is for Check, which refuses external data in a model of no folder.
+// Decode reads a model from memory, as Read does from a file; what the model says is
+// for Check, which refuses external data in a model of no folder.
 func Decode(data []byte) (*Model, error) {
 	model, err := decode(data)
 	if err != nil {
@@ -61,7 +62,7 @@ func decode(data []byte) (*Model, error) {
 	if message.Graph == nil {
 		return nil, errors.New("it holds no graph; it is not an ONNX model, or an empty one")
 	}
-	return &Model{Proto: message, fileBytes: int64(len(data))}, nil
+	return &Model{Proto: message, fileBytes: int64(len(data)), notes: sortNodes(message)}, nil
 }
 
 // looksLikeModel names the usual things that are mistaken for a model.

@@ -36,7 +36,7 @@ func (r *report) crossValidate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.notes = append(r.notes, result.Info.Notes...)
+		r.note(result.Info.Notes...)
 		if err := r.compare(result); err != nil {
 			return err
 		}

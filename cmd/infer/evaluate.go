@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"slipway/dataset"
@@ -52,15 +53,15 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		return err
 	}
 	if note != "" {
-		r.notes = append(r.notes, note)
+		r.note(note)
 	}
 	r.result, err = s.run(ctx, runtime, o.batch)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return err
 	}
-	r.notes = append(r.notes, r.result.Info.Notes...)
+	r.note(r.result.Info.Notes...)
 	if o.data == dataset.Fashion {
-		r.notes = append(r.notes, fashionNote)
+		r.note(fashionNote)
 	}
 	if err := r.checkRecord(); err != nil {
 		return err
@@ -88,6 +89,15 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		return fmt.Errorf("%w: %s", errDisagree, strings.Join(r.reasons, "; "))
 	}
 	return nil
+}
+
+// note adds what must be heard, once: two runtimes may say the same of the model.
+func (r *report) note(notes ...string) {
+	for _, note := range notes {
+		if !slices.Contains(r.notes, note) {
+			r.notes = append(r.notes, note)
+		}
+	}
 }
 
 // fashionNote is told with every accuracy on that set.

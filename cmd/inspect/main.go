@@ -50,6 +50,7 @@ failure; 2 wrong usage.
   functions                              model-local functions
   not_checked                            operators held only against the general rules
   metadata                               the model's metadata_props
+  notes                                  what was changed in reading it, such as nodes that were sorted
   problem                                what is invalid, or null
   runtimes                               runtime, version, expectation (runs, refuses, unknown), reasons: text, source
 

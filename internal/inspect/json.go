@@ -33,6 +33,7 @@ type document struct {
 	Functions           int                   `json:"functions"`
 	NotChecked          []string              `json:"not_checked"`
 	Metadata            map[string]string     `json:"metadata"`
+	Notes               []string              `json:"notes"`
 	Problem             *string               `json:"problem"`
 	Runtimes            []runtimeDocument     `json:"runtimes"`
 }
@@ -87,7 +88,7 @@ func (i *Inspection) JSON() ([]byte, error) {
 		Producer: r.Producer, ProducerVersion: r.ProducerVersion, Graph: r.GraphName, Description: r.DocString,
 		Inputs: valuesOf(r.Inputs), Outputs: valuesOf(r.Outputs),
 		Parameters: r.Parameters, ParameterBytes: r.ParameterBytes, MultiplyAdds: r.MultiplyAdds, MultiplyAddsPartial: r.MultiplyAddsPartial,
-		Functions: r.Functions, NotChecked: []string{}, Metadata: map[string]string{}, Opsets: []opsetDocument{},
+		Functions: r.Functions, NotChecked: []string{}, Metadata: map[string]string{}, Notes: append([]string{}, r.Notes...), Opsets: []opsetDocument{},
 		Initializers: []initializerDocument{}, Nodes: []nodeDocument{}, Runtimes: []runtimeDocument{},
 	}
 	for _, set := range r.Opsets {
