@@ -99,14 +99,14 @@ func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
 		}
 		if device == DeviceCUDA {
 			return fmt.Errorf("CUDA was asked for and cannot be used; it needs an NVIDIA GPU with its driver and the CUDA build of "+
-				"onnxruntime (scripts/setup-onnxruntime --cuda), -device cpu runs without: %w", err)
+				"onnxruntime (scripts/setup-onnxruntime --cuda), -device cpu runs without: %w", plainError(err))
 		}
-		r.info.Notes = append(r.info.Notes, fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(), err))
+		r.info.Notes = append(r.info.Notes, fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(), plainError(err)))
 	}
 	var err error
 	r.session, err = r.newSession(model, outputs, nil)
 	if err != nil {
-		return fmt.Errorf("%s: onnxruntime refuses the model: %w", r.model, err)
+		return fmt.Errorf("%s: onnxruntime refuses the model: %w", r.model, plainError(err))
 	}
 	r.info.Provider, r.info.Device = cpuProvider, "cpu"
 	return nil
@@ -227,7 +227,7 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvanc
 		return outputs, ended(ctx)
 	}
 	if err != nil {
-		return outputs, fmt.Errorf("%s: onnxruntime: %w", r.model, err)
+		return outputs, fmt.Errorf("%s: onnxruntime: %w", r.model, plainError(err))
 	}
 	return outputs, nil
 }

@@ -43,7 +43,7 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, err)
+		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, plainError(err))
 	}
 	tensors, err := traceInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) ([]Tensor, error) {
 		input, err := r.newInput(chunk, layout)
