@@ -44,7 +44,7 @@ install: ## install the commands into Go's bin folder, and the library where the
 	@echo "            (export is a word of the shells' own: give its path, \$$(go env GOPATH)/bin/export)"
 
 cards: setup ## write cards, inspect.txt and pictures beside the graphs again, from the files
-	go test ./internal/export -run Cards -update
+	go test ./export -run Cards -update
 
 train-e1: build ## train the first experiment into runs/e1
 	bin/train -experiment e1 $(epochs) $(TRAIN_FLAGS)

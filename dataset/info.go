@@ -39,10 +39,10 @@ func (s *Set) Info() Info {
 		Channels: s.Channels, Height: s.Height, Width: s.Width, Classes: s.Classes,
 		ClassNames: slices.Clone(s.ClassNames), Licence: s.Licence,
 	}
-	if known, ok := publishedAs(info.SHA256); ok {
-		info.Title, info.Authors, info.Licence = known.title, known.authors, known.licence
+	if known := InfoOf(s.Name, info.SHA256); known.Title != "" {
+		info.Title, info.Authors, info.Licence = known.Title, known.Authors, known.Licence
 		if len(info.ClassNames) == 0 {
-			info.ClassNames = known.classNames()
+			info.ClassNames = known.ClassNames
 		}
 	}
 	return info
@@ -54,6 +54,9 @@ func (i Info) String() string {
 	title := ""
 	if i.Title != "" {
 		title = " (" + i.Title + ")"
+	}
+	if i.Images == 0 { // a record of before sets were described
+		return i.Name + title
 	}
 	return fmt.Sprintf("%s%s, %s %d×%d×%d, %s", i.Name, title,
 		counted(i.Images, "image", "images"), i.Channels, i.Height, i.Width, counted(i.Classes, "class", "classes"))
@@ -67,8 +70,19 @@ func counted(n int, one, many string) string {
 	return display.Thousands(n) + " " + many
 }
 
+// IsDefault reports whether it is a set that commands take where none is named, train
+// or t10k. Records leave out what follows from that.
+func (i Info) IsDefault() bool {
+	return i.Title != "" && (i.Name == string(Train) || i.Name == string(Test))
+}
+
 // ShortName is the name without the folders before it: what may be told to others.
-func (i Info) ShortName() string { return filepath.Base(i.Name) }
+func (i Info) ShortName() string {
+	if i.Name == "" {
+		return ""
+	}
+	return filepath.Base(i.Name)
+}
 
 // Labels returns a name for each of that many classes: ClassNames as far as they go,
 // and the class's number elsewhere.

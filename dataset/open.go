@@ -83,6 +83,9 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if err := opts.check(spec); err != nil {
 		return nil, err
 	}
+	if folder := FolderBeside(spec); folder != "" {
+		opts.say("note: %s is a set that this program knows by that word; the folder of the name is %s", spec, folder)
+	}
 	switch spec {
 	case string(Test):
 		return openT10k()

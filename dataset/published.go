@@ -30,6 +30,16 @@ func publishedSets() []published {
 	}
 }
 
+// InfoOf is what is known of a set of that name by its digest alone, which may be empty.
+func InfoOf(name, digest string) Info {
+	info := Info{Name: name, SHA256: digest}
+	if known, ok := publishedAs(digest); ok {
+		info.Title, info.Authors, info.Licence = known.title, known.authors, known.licence
+		info.Classes, info.ClassNames = known.classes, known.classNames()
+	}
+	return info
+}
+
 func publishedAs(digest string) (published, bool) {
 	for _, set := range publishedSets() {
 		if digest != "" && (digest == set.training || digest == set.test) {

@@ -84,10 +84,12 @@ func (s *Set) Image(i int) []uint8 {
 func (s *Set) Label(i int) int { return int(s.Labels[i]) }
 
 // Digest returns the sha256 of the set's shape, images and labels, in hexadecimal:
-// sets of the same digest are the same, whatever their names. Labels count as LabelBytes.
-func (s *Set) Digest() string { return s.DigestOf(s.Classes) }
+// sets of the same digest are the same, whatever they and their classes are called.
+// Labels count as LabelBytes.
+func (s *Set) Digest() string { return s.DigestOf(int(slices.Max(s.Labels)) + 1) }
 
-// DigestOf is the Digest of the same images and labels in a set of that many classes.
+// DigestOf is the digest that records of before labels said how many classes there are
+// have of the set, taken for one of that many classes.
 func (s *Set) DigestOf(classes int) string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", s.Len(), s.Channels, s.Height, s.Width, classes)
@@ -118,6 +120,7 @@ func (s *Set) Subset(indices []int) (*Set, error) {
 		return nil, fmt.Errorf("subset of %s: %w", s.Name, ErrEmpty)
 	}
 	sub := *s
+	sub.Place = "" // there lies the whole
 	sub.Images = make([]uint8, 0, len(indices)*s.ImageSize())
 	sub.Labels = make([]int32, 0, len(indices))
 	for _, i := range indices {

@@ -12,7 +12,7 @@ import (
 const (
 	exportedOpset     = 13
 	exportedIRVersion = 7
-	producerName      = "slipway"
+	ProducerName      = "slipway" // of every model that FromNetwork makes
 )
 
 // Options are what FromNetwork may be told beside the network. The zero value is
@@ -31,8 +31,9 @@ type Options struct {
 }
 
 // FromNetwork makes the model of a network and its weights. The training record
-// is written into its metadata; the zero record says only that pixels are fed
-// unscaled. ClassLabels, where given, must be as many as the network has
+// is written into its metadata; the zero record says nothing, and none is written: who
+// runs the model must know how its pixels are fed. What a trainer holds is exported
+// with its record by export.FromTrainer. ClassLabels, where given, must be as many as the network has
 // classes. The package's comment says which operators and names it chooses.
 func FromNetwork(network *builder.Network, weights builder.Weights, record TrainingRecord, options Options) (*Model, error) {
 	if network == nil {
@@ -62,7 +63,7 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record Train
 	}
 	model := &Model{Proto: &onnxpb.ModelProto{
 		IrVersion:    proto.Int64(exportedIRVersion),
-		ProducerName: proto.String(producerName),
+		ProducerName: proto.String(ProducerName),
 		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(exportedOpset)}},
 		Graph:        graph,
 	}}
@@ -80,8 +81,10 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record Train
 	if err := model.SetMetadata(options.Metadata); err != nil {
 		return fail(err)
 	}
-	if err := model.SetTrainingRecord(record); err != nil {
-		return fail(err)
+	if !record.IsZero() {
+		if err := model.SetTrainingRecord(record); err != nil {
+			return fail(err)
+		}
 	}
 	if err := model.Check(); err != nil {
 		return fail(err)

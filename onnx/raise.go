@@ -46,7 +46,7 @@ func ToNetwork(m *Model, output string) (*builder.Network, builder.Weights, erro
 	r := &raising{
 		graph:  m.Proto.GetGraph(),
 		opset:  m.Opset(""),
-		own:    m.Proto.GetProducerName() == producerName,
+		own:    m.Proto.GetProducerName() == ProducerName,
 		values: make(map[string]operand),
 		taken:  make(map[string]bool),
 		name:   networkName(m.GraphName()),

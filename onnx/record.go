@@ -3,6 +3,7 @@ package onnx
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 )
 
@@ -10,9 +11,16 @@ import (
 // the model's metadata under the keys slipway.*, one value each, so that any
 // viewer shows it.
 type TrainingRecord struct {
-	// DataSet is the data that the model was trained on, by the name that -data
-	// takes: "train" is MNIST's training set.
+	// DataSet is the data that the model was trained on, by its name: "train" is
+	// MNIST's training set.
 	DataSet string
+	// DataSHA256 is the digest of that set, Attribution says which published set it is
+	// and by whom, Licence what may be done with it. Each is empty where it is not
+	// known, and where DataSet is train.
+	DataSHA256, Attribution, Licence string
+	// TestSet is the set that TestAccuracy was measured on, by its name, and TestSHA256
+	// its digest. Both are empty for MNIST's test set, t10k, where DataSet is train.
+	TestSet, TestSHA256 string
 	// TestAccuracy is the share of test images labelled correctly by the
 	// trainer, 0…1.
 	TestAccuracy float64
@@ -25,7 +33,7 @@ type TrainingRecord struct {
 	Epochs int
 	// Seed is the seed of the run.
 	Seed uint64
-	// ClassLabels names the classes in the order of the logits.
+	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string
 	// PixelScale and PixelOffset turn a pixel of 0…255 into an input:
 	// pixel·PixelScale + PixelOffset. A scale of 0 stands for 1: with both zero
@@ -50,6 +58,11 @@ const (
 	keyClassLabels  = "slipway.class_labels"
 	keyPixelScale   = "slipway.pixel_scale"
 	keyPixelOffset  = "slipway.pixel_offset"
+	keyDataSHA256   = "slipway.data_sha256"
+	keyAttribution  = "slipway.attribution"
+	keyLicence      = "slipway.licence"
+	keyTestSet      = "slipway.test_set"
+	keyTestSHA256   = "slipway.test_sha256"
 )
 
 // entries returns the record as metadata. Floats have the fewest digits that read
@@ -73,6 +86,11 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 		keyPixelScale:   number(r.PixelScale),
 		keyPixelOffset:  number(r.PixelOffset),
 	}
+	for key, target := range r.provenance() {
+		if *target != "" {
+			entries[key] = *target
+		}
+	}
 	if len(r.ClassLabels) > 0 {
 		labels, err := json.Marshal(r.ClassLabels)
 		if err != nil {
@@ -82,6 +100,17 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 	}
 	return entries, nil
 }
+
+// provenance are the texts that a record may lack, by their keys.
+func (r *TrainingRecord) provenance() map[string]*string {
+	return map[string]*string{
+		keyDataSHA256: &r.DataSHA256, keyAttribution: &r.Attribution, keyLicence: &r.Licence,
+		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256,
+	}
+}
+
+// IsZero reports whether the record says nothing.
+func (r TrainingRecord) IsZero() bool { return reflect.ValueOf(r).IsZero() }
 
 func (r TrainingRecord) check() error {
 	switch {
@@ -119,6 +148,9 @@ func (m *Model) TrainingRecord() (record TrainingRecord, ok bool, err error) {
 
 func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 	record := TrainingRecord{DataSet: metadata[keyDataSet]}
+	for key, target := range record.provenance() {
+		*target = metadata[key]
+	}
 	var first error
 	parse := func(key string, into func(text string) error) {
 		text, ok := metadata[key]
@@ -163,6 +195,9 @@ func (m *Model) SetTrainingRecord(record TrainingRecord) error {
 	}
 	metadata := m.Metadata()
 	delete(metadata, keyClassLabels)
+	for key := range record.provenance() {
+		delete(metadata, key)
+	}
 	for key, value := range entries {
 		metadata[key] = value
 	}

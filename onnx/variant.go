@@ -21,6 +21,9 @@ type Form struct {
 	// Bytes has the model take pixels as uint8 0…255, N×H×W×C, and scale them itself
 	// as its training record says.
 	Bytes bool
+	// PixelScale and PixelOffset are the pixel rule of a model without a training record,
+	// as TrainingRecord has it. A scale of 0 stands for pixels that are fed as they are.
+	PixelScale, PixelOffset float64
 }
 
 // OpenBatch is the Form.Batch of a model that takes any number of images.
@@ -32,8 +35,8 @@ const (
 	probabilitiesName = "probabilities"
 )
 
-// Reform returns the model in another form. It has one input, images N×C×H×W or
-// features N×F of float32, and one output, scores N×K. The model is one that passes
+// Reform returns the model in another form. It has one input, images N×C×H×W or N×H×W×C
+// or features N×F of float32, and one output, scores N×K. The model is one that passes
 // Check; it shares nothing with the new one that either may change.
 func Reform(m *Model, form Form) (*Model, error) {
 	result := &Model{Proto: proto.CloneOf(m.Proto), path: m.path}
@@ -54,7 +57,7 @@ func Reform(m *Model, form Form) (*Model, error) {
 		}
 	}
 	if form.Bytes {
-		if err := takeBytes(result); err != nil {
+		if err := takeBytes(result, form); err != nil {
 			return fail(err)
 		}
 	}
@@ -132,7 +135,7 @@ func makerOf(graph *onnxpb.GraphProto, value string) *onnxpb.NodeProto {
 // takeBytes puts before the graph what makes of bytes what it took so far: Cast, the
 // pixel formula, Transpose. The formula is computed as the data set's reader does,
 // so that the same bytes give the same bits.
-func takeBytes(m *Model) error {
+func takeBytes(m *Model, form Form) error {
 	graph := m.Proto.GetGraph()
 	input, err := imageInput(m)
 	if err != nil {
@@ -142,25 +145,29 @@ func takeBytes(m *Model) error {
 	tensor := input.GetType().GetTensorType()
 	dims := tensor.GetShape().GetDim()
 	if onnxpb.TensorProto_DataType(tensor.GetElemType()) != onnxpb.TensorProto_FLOAT || len(dims) != 4 && len(dims) != 2 {
-		return fmt.Errorf("its input is %v; images N×C×H×W or features N×F of float32 can be replaced by bytes", m.Inputs()[0])
+		return fmt.Errorf("its input is %v; images N×C×H×W or N×H×W×C or features N×F of float32 can be replaced by bytes", m.Inputs()[0])
 	}
 	record, recorded, err := m.TrainingRecord()
 	if err != nil {
 		return err
 	}
+	if !recorded {
+		record.PixelScale, record.PixelOffset = form.PixelScale, form.PixelOffset
+	}
+	transposed := len(dims) == 4 && !channelsLast(dims)
 	names := namesOf(graph)
 	current := names.fresh(bytesName)
 	b := prefix{graph: graph, names: names, current: current, last: image, wanted: 1}
 	formula := pixelFormula(record)
 	b.wanted += len(formula)
-	if len(dims) == 4 {
+	if transposed {
 		b.wanted++
 	}
 	b.add("Cast", "", 0, integer("to", int64(onnxpb.TensorProto_FLOAT)))
 	for _, step := range formula {
 		b.add(step.operator, step.name, step.value)
 	}
-	if len(dims) == 4 {
+	if transposed {
 		b.add("Transpose", "", 0, ints("perm", 0, 3, 1, 2))
 		tensor.Shape.Dim = []*onnxpb.TensorShapeProto_Dimension{dims[0], dims[2], dims[3], dims[1]}
 	}
@@ -173,6 +180,13 @@ func takeBytes(m *Model) error {
 	// What is fed now are the pixels as they are.
 	record.PixelScale, record.PixelOffset = 1, 0
 	return m.SetTrainingRecord(record)
+}
+
+// channelsLast reports whether the dimensions of an input are N×H×W×C: its last one is a
+// number of channels that images have, and its second is none.
+func channelsLast(dims []*onnxpb.TensorShapeProto_Dimension) bool {
+	channels := func(i int) bool { c := dims[i].GetDimValue(); return c >= 1 && c <= 4 }
+	return channels(3) && !channels(1)
 }
 
 // step is one operation of the pixel formula.

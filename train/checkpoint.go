@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway/builder"
+	"slipway/dataset"
 	"slipway/internal/safetensors"
 )
 
@@ -33,6 +34,8 @@ type Checkpoint struct {
 	// Data is the dataset.Set.Digest of the training set, validation included; empty
 	// in a checkpoint of before it was kept.
 	Data string
+	// Sets is what is known of the run's data.
+	Sets Sets
 	// KernelSet is the Trainer.KernelSet of the last step, empty likewise.
 	KernelSet string
 }
@@ -82,6 +85,7 @@ type checkpointState struct {
 	Config   Config           `json:"config"`
 	Progress Progress         `json:"progress"`
 	Data     string           `json:"data_sha256,omitempty"`
+	Sets     *Sets            `json:"sets,omitempty"`
 	Kernels  string           `json:"kernel_set,omitempty"`
 }
 
@@ -96,7 +100,7 @@ const (
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
 // the new one, whole, whatever happens.
 func WriteCheckpoint(path string, c *Checkpoint) error {
-	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress, c.Data, c.KernelSet})
+	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress, c.Data, &c.Sets, c.KernelSet})
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
@@ -165,6 +169,11 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 	c := &Checkpoint{
 		Network: state.Network, Config: state.Config, Progress: state.Progress, Data: state.Data, KernelSet: state.Kernels,
 		OptimizerState: make(map[string]builder.Weights),
+	}
+	if state.Sets != nil {
+		c.Sets = *state.Sets
+	} else {
+		c.Sets.Training = dataset.InfoOf(c.Config.Data, c.Data)
 	}
 	var err error
 	if c.Weights, err = takeWeights(file, "", c.Network); err != nil {

@@ -58,3 +58,9 @@ func (e *DivergedError) Error() string {
 	}
 	return fmt.Sprintf("%s (images %v%s)%s", e.Brief(), shown, more, remedy)
 }
+
+// UnfitError says that a network cannot classify the images of a set, since their shape
+// or the number of classes is another one.
+type UnfitError struct{ reason string }
+
+func (e *UnfitError) Error() string { return e.reason }

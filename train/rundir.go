@@ -83,12 +83,13 @@ func (d RunDir) Path() string { return d.path }
 // WeightsPath returns the file of the final weights.
 func (d RunDir) WeightsPath() string { return filepath.Join(d.path, "weights.safetensors") }
 
-// WriteConfig records the network and the configuration.
-func (d RunDir) WriteConfig(network *builder.Network, config Config) error {
+// WriteConfig records the network, the configuration and the sets.
+func (d RunDir) WriteConfig(network *builder.Network, config Config, sets Sets) error {
 	raw, err := json.MarshalIndent(struct {
 		Network *builder.Network `json:"network"`
 		Config  Config           `json:"config"`
-	}{network, config}, "", "  ")
+		Sets    Sets             `json:"sets"`
+	}{network, config, sets}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("config of run %s: %w", d.path, err)
 	}

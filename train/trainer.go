@@ -13,7 +13,7 @@ import (
 type Trainer struct {
 	network    *builder.Network
 	config     Config
-	digest     func() string // of all the data, computed once
+	sets       func() Sets // computed once
 	training   *dataset.Set
 	validation *dataset.Set
 	pixels     dataset.Pixels
@@ -66,10 +66,10 @@ func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, 
 	if err != nil {
 		return nil, err
 	}
-	if checkpoint.Data != "" && checkpoint.Data != t.digest() {
+	if digest := t.sets().Training.SHA256; !checkpoint.holds(set, digest) {
 		t.Close()
 		return nil, fmt.Errorf("cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
-			checkpoint.Data, set.Name, t.digest())
+			checkpoint.Data, set.Name, digest)
 	}
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
@@ -88,7 +88,6 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 		return nil, err
 	}
 	t := &Trainer{network: network, config: config, training: set, programs: make(map[programKey]*program)}
-	t.digest = sync.OnceValue(set.Digest)
 	var err error
 	if t.pixels, _, _, err = parsePixels(config.Pixels); err != nil {
 		return nil, err
@@ -98,6 +97,7 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 			return nil, err
 		}
 	}
+	t.sets = sync.OnceValue(func() Sets { return describeSets(set, t.validation) })
 	if t.batches, err = dataset.NewBatches(t.training, config.BatchSize, config.Seed); err != nil {
 		return nil, err
 	}
@@ -148,10 +148,10 @@ func fits(network *builder.Network, set *dataset.Set) error {
 	}
 	image := builder.Shape{set.Channels, set.Height, set.Width}
 	if input := network.Input(); input.String() != image.String() && (len(input) != 1 || input[0] != image.Elements()) {
-		return fmt.Errorf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)
+		return &UnfitError{fmt.Sprintf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)}
 	}
 	if classes < set.Classes {
-		return fmt.Errorf("network %s has %d logits, %s has %d classes", network.Name(), classes, set.Name, set.Classes)
+		return &UnfitError{fmt.Sprintf("network %s has %d logits, %s has %d classes: %s", network.Name(), classes, set.Name, set.Classes, set.LabelRange())}
 	}
 	return nil
 }
@@ -197,7 +197,8 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 	return &Checkpoint{
 		Network: t.network, Config: t.config, Weights: weights,
 		OptimizerState: t.optimizer.State(t.variables, t.network.Parameters()),
-		Best:           t.best.Clone(), Progress: progress, Data: t.digest(), KernelSet: t.KernelSet(),
+		Best:           t.best.Clone(), Progress: progress,
+		Data: t.sets().Training.SHA256, Sets: t.sets(), KernelSet: t.KernelSet(),
 	}
 }
 

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 // set.
 const tiny = `question: Does dropout help a tiny network?
 data: t10k
+test: t10k
 images: 300
 test_images: 100
 networks:

@@ -42,7 +42,7 @@ func parseReport(args []string, to console) (*reportOptions, error) {
 	flags := cli.NewFlagSet("experiment report", reportUsage, to.out)
 	o.define(flags, "report on the study's short form")
 	flags.StringVar(&o.output, "o", "", "`folder` of the report (beside the study's file and named like it; report/ in a study's folder)")
-	flags.StringVar(&o.test, "test", "", "the test set of the study, where its folder is given (t10k)")
+	flags.StringVar(&o.test, "test", "", "the study's test `set`, where it is not at the place that the study records")
 	flags.StringVar(&o.unseen, "unseen", "", "`sets` that the networks were not trained for, such as optdigits,fashion: how right and how sure they are on them")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	studies, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
@@ -121,15 +121,12 @@ func (o *reportOptions) reportStudy(ctx context.Context, name string, to console
 
 // place returns the folder of the study's runs, that of its report, and its test set.
 func (o *reportOptions) place(name string) (dir, output, test string, err error) {
-	output, test = o.output, o.test
+	output = o.output
 	if isFolder(name) {
 		if output == "" {
 			output = filepath.Join(name, "report")
 		}
-		if test == "" {
-			test = string(dataset.Test)
-		}
-		return name, output, test, nil
+		return name, output, o.testSet(name, string(dataset.Test)), nil
 	}
 	file, err := study.ReadFile(name)
 	if err != nil {
@@ -142,8 +139,21 @@ func (o *reportOptions) place(name string) (dir, output, test string, err error)
 			output = filepath.Join(dir, "report")
 		}
 	}
-	if test == "" {
-		test = file.Test
+	before := file.Test
+	if before == "" {
+		before = string(dataset.Test)
 	}
-	return dir, output, test, nil
+	return dir, output, o.testSet(dir, before), nil
+}
+
+// testSet names the test set of the study in the folder: the one of -test, or the one
+// that its plan records. Plans of before they recorded it are of the set before.
+func (o *reportOptions) testSet(dir, before string) string {
+	if o.test != "" {
+		return o.test
+	}
+	if plan, err := study.ReadPlan(dir); err == nil && plan.Test.Place != "" {
+		return plan.Test.Place
+	}
+	return before
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/export"
 	"slipway/internal/cli"
-	"slipway/internal/export"
 )
 
 // python returns the Python that runs the conformance script.

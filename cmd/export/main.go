@@ -14,28 +14,35 @@ import (
 	"strings"
 	"syscall"
 
+	"slipway/dataset"
+	"slipway/export"
 	"slipway/infer/onnxgo"
 	"slipway/internal/cli"
-	"slipway/internal/export"
 	"slipway/internal/nearest"
 	"slipway/train"
 )
 
 const usage = `export writes a run's network as ONNX, after other runtimes have answered as the
-trainer does on the 10,000 test images. Beside NAME.onnx it writes a folder
+trainer does on all images of the run's test set. Beside NAME.onnx it writes a folder
 NAME/ with the card, ONNX test data and the trainer's answers.
 
   export                                   # every run of runs/ named e1 or e2
   export -run runs/mine -o mine.onnx -verify onnxruntime
   export -run runs/mine -o mine.onnx -verify all         # in every runtime there is
   export -run runs/mine -o mine.onnx -variant float16,int8   # and smaller ones beside it
+  export -run runs/mine -o mine.onnx -data other         # judged on another set than the run's
+  export -run runs/mine -o mine.onnx -verify none        # unverified: needs no data
   export -model graphs/e1.onnx -variant int8 -o e1-int8.onnx
+  export -model resnet.onnx -variant int8 -pixels 0.5,0.5 -data birds:t10k -calibration-data birds:train
   export -model graphs/e1.onnx -input uint8 -softmax -batch 1
 
 -variant, -batch, -softmax and -input ask for variants of the graph, each in a file
 of its own; the graph itself stays what it is. A variant is written once onnxruntime
 has answered with it on the test images as with the graph: exactly alike where only
-the form is another one; float16 within 5 of 10,000 labels; int8 at -max-loss.
+the form is another one; float16 within 5 of 10,000 labels; int8 at -max-loss. The
+test images, and those that int8's ranges are measured on, are of the sets that the
+graph records, where this program knows them by that word, or of -data and
+-calibration-data.
 
 -verify takes names, separated by commas. %s run in this program;
 %s
@@ -65,6 +72,7 @@ func main() {
 type options struct {
 	run, output, runs, graphs string
 	verify                    []string
+	data                      string
 	tolerance                 float64
 	variants                  variants
 	version                   bool
@@ -77,15 +85,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if code, done := cli.Parsed("export", err, err == nil && o.version, stdout, stderr); done {
 		return code
 	}
-	if o.variants.model != "" {
-		err = o.variants.make(ctx, o.variants.model, o.output, stdout)
-	} else {
-		err = exportAll(ctx, o, stdout, stderr)
-	}
+	err = o.work(ctx, stdout, stderr)
 	if err != nil {
 		return cli.Fail(stderr, "export", err)
 	}
 	return cli.ExitOK
+}
+
+// work exports runs, or makes variants of a model.
+func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
+	test, err := openSet(ctx, o.data, dataset.Test, stdout)
+	if err != nil {
+		return fmt.Errorf("-data: %w", err)
+	}
+	if o.variants.model != "" {
+		return o.variants.make(ctx, o.variants.model, o.output, variantSets{test: test}, stdout)
+	}
+	return exportAll(ctx, o, test, stdout, stderr)
+}
+
+// openSet opens a set, nil where no name is given.
+func openSet(ctx context.Context, name string, part dataset.Part, messages io.Writer) (*dataset.Set, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return dataset.Open(ctx, name, dataset.Options{Part: part, Messages: messages})
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
@@ -99,6 +123,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	var verify string
 	cli.Suggest(flags, &verify, "verify", "onnxruntime,onnx-go", cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(), []string{"all", "none"})), "`runtimes` that must agree: names, all, or none")
 	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
+	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{}, "`set` to verify on, instead of the one that the run, or the model, was tested on")
 	readVariants := o.variants.define(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
@@ -152,7 +177,7 @@ func runtimes(list string) ([]string, error) {
 }
 
 // exportAll exports the run asked for, or every run of an experiment.
-func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+func exportAll(ctx context.Context, o *options, test *dataset.Set, stdout, stderr io.Writer) error {
 	runs := []string{o.run}
 	if o.run == "" {
 		runs = nil
@@ -187,13 +212,13 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		}
 		fmt.Fprintf(stdout, "%s → %s\n", path, output)
 		err = export.Run(ctx, dir, export.Options{
-			Output: output, Verify: o.verify, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
+			Output: output, Test: test, Verify: o.verify, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
 			Conformance: script, ProducerVersion: cli.ModuleVersion, Messages: stdout, Progress: stderr,
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if err := o.variants.make(ctx, output, "", stdout); err != nil {
+		if err := o.variants.makeOfRun(ctx, dir, output, test, stdout); err != nil {
 			return err
 		}
 	}

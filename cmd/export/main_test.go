@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
@@ -38,6 +39,13 @@ func smallRun(t *testing.T, pixels string) (path string) {
 		t.Fatal(err)
 	}
 	defer trainer.Close()
+	test, err := dataset.Open(ctx, string(dataset.Test), dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trainer.TestOn(test); err != nil {
+		t.Fatal(err)
+	}
 	path = filepath.Join(t.TempDir(), "small")
 	dir, _, err := train.CreateRun(path)
 	if err != nil {

@@ -10,16 +10,24 @@ import (
 	"strconv"
 	"strings"
 
-	"slipway/internal/export"
+	"slipway/dataset"
+	"slipway/export"
+	"slipway/internal/cli"
 	"slipway/internal/nearest"
 	"slipway/onnx"
+	"slipway/train"
 )
 
 // variants are the flags that ask for variants of a graph, and what they ask for.
 type variants struct {
-	model  string
-	wanted []export.VariantOptions
+	model       string
+	calibration string // the set of -calibration-data
+	wanted      []export.VariantOptions
 }
+
+// variantSets are what variants are judged and calibrated on; nil are those that the
+// model's record leads to.
+type variantSets struct{ test, calibration *dataset.Set }
 
 // define adds the flags. What it returns reads them once they are parsed; given are
 // the names of those on the command line, and output is -o.
@@ -30,6 +38,8 @@ func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool,
 	softmax := flags.Bool("softmax", false, "have a variant give probabilities")
 	input := flags.String("input", "float32", "`type` of a variant's input: float32, or uint8 for the pixels 0…255, N×H×W×C, scaled in the graph")
 	calibration := flags.Int("calibration", export.DefaultCalibration, "`images` of the training set to measure int8's ranges on")
+	cli.Suggest(flags, &v.calibration, "calibration-data", "", cli.DataSets{}, "`set` that these images are drawn from, instead of the one that was trained on")
+	pixels := flags.String("pixels", "", "how pixels are fed to a -model that does not record it: 0-1, or `MEAN,STD` for (x/255-MEAN)/STD (0-255)")
 	seed := flags.Uint64("seed", 0, "`seed` that draws them")
 	maxLoss := flags.Float64("max-loss", 100*export.DefaultMaxLoss, "`points` of accuracy that float16 and int8 may lose")
 	return func(given map[string]bool, output string) error {
@@ -37,8 +47,10 @@ func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool,
 		switch {
 		case v.model != "" && !asked:
 			return errors.New("-model asks for a variant; say which with -variant, -batch, -softmax or -input")
-		case !asked && (given["calibration"] || given["seed"] || given["max-loss"]):
-			return errors.New("-calibration, -seed and -max-loss are for variants; ask for one with -variant")
+		case !asked && (given["calibration"] || given["calibration-data"] || given["seed"] || given["max-loss"]):
+			return errors.New("-calibration, -calibration-data, -seed and -max-loss are for variants; ask for one with -variant")
+		case *pixels != "" && v.model == "":
+			return errors.New("-pixels is for a -model that does not record how its pixels are fed; a run does")
 		case *calibration < 1:
 			return fmt.Errorf("-calibration %d: at least 1 image is needed", *calibration)
 		case !(*maxLoss > 0 && *maxLoss < 100):
@@ -59,7 +71,7 @@ func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool,
 			return err
 		}
 		for _, precision := range chosen {
-			o := export.VariantOptions{Precision: precision, Form: form, Calibration: *calibration, Seed: *seed, MaxLoss: *maxLoss / 100}
+			o := export.VariantOptions{Precision: precision, Form: form, Calibration: *calibration, Seed: *seed, Pixels: *pixels, MaxLoss: *maxLoss / 100}
 			if o.Name() == "" {
 				return errors.New("float32 in the form that the graph has is the graph itself; ask for another -variant, -batch, -softmax or -input")
 			}
@@ -116,9 +128,14 @@ func precisionsOf(list string) ([]export.Precision, error) {
 
 // make makes the variants of a model. output is the only one's file; each is called
 // after the model if it is empty.
-func (v *variants) make(ctx context.Context, model, output string, stdout io.Writer) error {
+func (v *variants) make(ctx context.Context, model, output string, sets variantSets, stdout io.Writer) (err error) {
+	if v.calibration != "" {
+		if sets.calibration, err = openSet(ctx, v.calibration, dataset.Train, stdout); err != nil {
+			return fmt.Errorf("-calibration-data: %w", err)
+		}
+	}
 	for _, options := range v.wanted {
-		options.Messages = stdout
+		options.Messages, options.Test, options.Images = stdout, sets.test, sets.calibration
 		file := output
 		if file == "" {
 			file = options.File(model)
@@ -128,4 +145,29 @@ func (v *variants) make(ctx context.Context, model, output string, stdout io.Wri
 		}
 	}
 	return nil
+}
+
+// makeOfRun makes the variants of a run's graph, on the run's own sets where no others
+// are given.
+func (v *variants) makeOfRun(ctx context.Context, run train.RunDir, model string, test *dataset.Set, stdout io.Writer) error {
+	if len(v.wanted) == 0 {
+		return nil
+	}
+	sets := variantSets{test: test}
+	checkpoint, _, _, err := run.Latest()
+	if err != nil {
+		return err
+	}
+	recorded := checkpoint.Sets
+	if sets.test == nil && recorded.Test != nil {
+		if sets.test, err = openSet(ctx, recorded.Test.Place, dataset.Test, stdout); err != nil {
+			return fmt.Errorf("the run's test set: %w; name one with -data", err)
+		}
+	}
+	if v.calibration == "" {
+		if sets.calibration, err = openSet(ctx, recorded.Training.Place, dataset.Train, stdout); err != nil {
+			return fmt.Errorf("the run's training set: %w; name one with -calibration-data", err)
+		}
+	}
+	return v.make(ctx, model, "", sets, stdout)
 }

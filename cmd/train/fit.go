@@ -27,6 +27,7 @@ func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
 	defer session.close()
 	trainer, test := session.trainer, session.test
 	fmt.Fprint(out, trainer.Network())
+	fmt.Fprintln(out, trainer.Sets())
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && test != nil {
 		// Pixels fed in another way than the model was trained with show here.
@@ -92,37 +93,6 @@ func (o *options) runName(network *builder.Network) string {
 	return network.Name()
 }
 
-// openSets opens the test set, if there is one, and the training set, and says how many
-// classes they have.
-func (s *session) openSets(ctx context.Context, o *options, data string, network *builder.Network, out io.Writer) (training *dataset.Set, err error) {
-	if o.test != "none" {
-		if s.test, err = openSet(ctx, o.test, dataset.Options{Part: dataset.Test}, network); err != nil {
-			return nil, err
-		}
-	}
-	return openSet(ctx, data, dataset.Options{DataDir: o.dataDir, Part: dataset.Train, Messages: out}, network)
-}
-
-// openSet opens a set, which has as many classes as the network has logits where ten
-// are too few for its labels.
-func openSet(ctx context.Context, name string, options dataset.Options, network *builder.Network) (*dataset.Set, error) {
-	set, err := dataset.Open(ctx, name, options)
-	if !errors.Is(err, dataset.ErrLabel) {
-		return set, err
-	}
-	logits, classesErr := network.Classes()
-	if classesErr != nil {
-		return nil, classesErr
-	}
-	if logits > 10 {
-		options.Classes = min(logits, 256) // a label is a byte
-		if set, err = dataset.Open(ctx, name, options); err == nil {
-			return set, nil
-		}
-	}
-	return nil, fmt.Errorf("%w; train takes it from the network, and %s has %d logits: give another one with -network", err, network.Name(), logits)
-}
-
 // begin starts a new run, or opens the one to resume.
 func begin(ctx context.Context, o *options, out io.Writer) (*session, error) {
 	s := new(session)
@@ -148,7 +118,11 @@ func (s *session) close() {
 }
 
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
-	network, initial, err := o.buildNetwork()
+	sets, err := o.openSets(ctx, out)
+	if err != nil {
+		return err
+	}
+	network, initial, err := o.buildNetwork(sets.classes())
 	if err != nil {
 		return err
 	}
@@ -160,11 +134,10 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	config.Device = s.device.device
-	set, err := s.openSets(ctx, o, config.Data, network, out)
-	if err != nil {
-		return err
+	if s.trainer, err = train.New(network, sets.training, config, initial); err != nil {
+		return remedied(err)
 	}
-	if s.trainer, err = train.New(network, set, config, initial); err != nil {
+	if err := s.testOn(sets.test); err != nil {
 		return err
 	}
 	var movedTo string
@@ -174,7 +147,28 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if movedTo != "" {
 		fmt.Fprintf(out, "the earlier run is kept as %s\n", movedTo)
 	}
-	return s.dir.WriteConfig(network, s.trainer.Config())
+	return s.dir.WriteConfig(network, s.trainer.Config(), s.trainer.Sets())
+}
+
+// testOn has the run tested on the set after each epoch, on none if it is nil.
+func (s *session) testOn(set *dataset.Set) error {
+	if set == nil {
+		return nil
+	}
+	s.test = set
+	if err := s.trainer.TestOn(set); err != nil {
+		return fmt.Errorf("the test set does not go with the run: %w; -test names another one, or %s", err, noTest)
+	}
+	return nil
+}
+
+// remedied adds what to do where the images do not fit the network.
+func remedied(err error) error {
+	var unfit *train.UnfitError
+	if errors.As(err, &unfit) {
+		return fmt.Errorf("%w; -network names a file with a network for these images", err)
+	}
+	return err
 }
 
 func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
@@ -200,11 +194,14 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	config.Device = s.device.device
-	set, err := s.openSets(ctx, o, config.Data, checkpoint.Network, out)
+	sets, err := o.reopenSets(ctx, checkpoint, out)
 	if err != nil {
 		return err
 	}
-	if s.trainer, err = train.Resume(checkpoint, set, config); err != nil {
+	if s.trainer, err = train.Resume(checkpoint, sets.training, config); err != nil {
+		return err
+	}
+	if err := s.testOn(sets.test); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "going on from %s: %d epochs and %d steps are done\n", path, checkpoint.Progress.Epochs, checkpoint.Progress.EpochStep)
@@ -212,7 +209,10 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 		fmt.Fprintf(out, "note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
 			was, is, kernel.EnvironmentVariable, was)
 	}
-	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config())
+	if note := testedOnAnother(checkpoint.Sets, s.trainer.Sets()); note != "" {
+		fmt.Fprintln(out, note)
+	}
+	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())
 }
 
 // resumedConfig is the checkpoint's configuration with what the flags change.

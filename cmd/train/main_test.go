@@ -260,7 +260,7 @@ func TestMoreThanTenClasses(t *testing.T) {
 		writeIDX(t, filepath.Join(dir, part+"-labels-idx1-ubyte"), []int{n}, labels)
 	}
 	code, _, errs := runTrain(t, arguments(dir, "-epochs", "1")...)
-	if code != cli.ExitFailure || !strings.Contains(errs, "tiny has 10 logits: give another one with -network") {
+	if code != cli.ExitFailure || !strings.Contains(errs, "12 classes: labels are 0 to 11; -network names a file") {
 		t.Errorf("ten logits: exit %d, %q", code, errs)
 	}
 	twelve := strings.Replace(string(read(t, dir+"/tiny.json")), `"units":10`, `"units":12`, 1)

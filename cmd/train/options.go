@@ -16,12 +16,14 @@ import (
 	"slipway/train"
 )
 
-const usage = `train fits a network to MNIST, or to a set of the same form, and writes runs/NAME/.
+const usage = `train fits a network to labelled images and writes runs/NAME/.
 
   train -experiment e1                         # the first experiment, 10 epochs
   train -experiment e2 -until-loss 0.38        # the second, until its loss is below 0.38
   train -experiment e2 -l1 0 -l2 0 -name dropout-alone
   train -resume -name e1 -epochs 20            # go on with a run, bit for bit
+  train -data fashion -epochs 2 -name fashion  # another set; dataset fetch fashion brings it
+  train -data ~/birds -network birds.json      # a folder of IDX files: its test part is tested on
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
@@ -37,6 +39,8 @@ type options struct {
 	data        string
 	dataDir     string
 	test        string
+	labels      string
+	licence     string
 	dropout     float64
 	config      train.Config
 	device      string
@@ -116,9 +120,11 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.network, "network", "", "a network in a JSON `file` (as in a run's config.json) instead of an experiment's")
 	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
-	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, a folder, or an images file; with -resume where the run's set is now")
+	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, fashion, a folder, or an images file; with -resume where the run's set is now")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
-	cli.Suggest(flags, &o.test, "test", "t10k", cli.Words{"t10k", "none", cli.FileNames}, "test set evaluated after each epoch, or none")
+	cli.Suggest(flags, &o.test, "test", "", cli.Words{"t10k", noTest, "fashion", cli.FileNames}, "test `set` evaluated after each epoch, or none; if empty, the test part beside the training set, or the one published with it")
+	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
+	flags.StringVar(&o.licence, "licence", "", "what may be done with the training set, a `text` for the exported graph's card")
 	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")
 	flags.IntVar(&c.Epochs, "epochs", 0, "passes over the training set; the cap of the other stop rules (10; 100 with -until-loss)")
 	flags.IntVar(&c.BatchSize, "batch", 32, "images in a step")
@@ -206,7 +212,7 @@ func (o *options) check() error {
 	if o.resume {
 		// A resumed run keeps its settings; these alone say when to stop and
 		// where things are.
-		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "data", "data-dir", "test", "threads", "device", "checkpoint-every", "keep", "tensorboard", "version"}
+		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "data", "data-dir", "test", "labels", "licence", "threads", "device", "checkpoint-every", "keep", "tensorboard", "version"}
 		for name := range o.given {
 			if !slices.Contains(free, name) {
 				return fmt.Errorf("-%s does not apply to -resume: a run keeps its settings; start a new one with -init instead", name)
@@ -246,16 +252,17 @@ func (o *options) givenZero() string {
 
 // buildNetwork returns the network asked for, and the weights that it starts from,
 // nil where they are drawn from the seed.
-func (o *options) buildNetwork() (network *builder.Network, initial builder.Weights, err error) {
+// An experiment's network has a logit for each of the classes.
+func (o *options) buildNetwork(classes int) (network *builder.Network, initial builder.Weights, err error) {
 	switch {
 	case o.from != "":
 		return o.readModel()
 	case o.network != "":
 		network, err = readNetwork(o.network)
 	case o.experiment == "e2":
-		network, err = builder.E2(10, o.dropout)
+		network, err = builder.E2(classes, o.dropout)
 	default:
-		network, err = builder.E1(10)
+		network, err = builder.E1(classes)
 	}
 	if err == nil && o.init != "" {
 		initial, err = train.ReadWeights(o.init, network)

@@ -8,11 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/export"
 	"slipway/internal/atomicfile"
 	"slipway/onnx"
 	"slipway/train"
@@ -79,6 +79,21 @@ func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
 
 // begin returns a trainer at the run's start, or at its newest whole checkpoint.
 func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, error) {
+	trainer, err := t.trainer(dir, sets.training, threads)
+	if err != nil {
+		return nil, err
+	}
+	if err = trainer.TestOn(sets.test); err == nil {
+		err = dir.WriteConfig(trainer.Network(), trainer.Config(), trainer.Sets())
+	}
+	if err != nil {
+		trainer.Close()
+		return nil, err
+	}
+	return trainer, nil
+}
+
+func (t *task) trainer(dir train.RunDir, training *dataset.Set, threads int) (*train.Trainer, error) {
 	config := t.Spec.Config
 	config.Threads = threads
 	paths, err := dir.Checkpoints()
@@ -88,7 +103,7 @@ func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, 
 	if len(paths) > 0 {
 		checkpoint, _, _, err := dir.Latest()
 		if err == nil {
-			return train.Resume(checkpoint, sets.training, config)
+			return train.Resume(checkpoint, training, config)
 		}
 		// None is whole: the run starts again, without files whose names would pass for
 		// newer than those it writes.
@@ -98,10 +113,7 @@ func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, 
 			}
 		}
 	}
-	if err := dir.WriteConfig(t.Spec.Network, config); err != nil {
-		return nil, err
-	}
-	return train.New(t.Spec.Network, sets.training, config, nil)
+	return train.New(t.Spec.Network, training, config, nil)
 }
 
 // fit trains to the end and says why it ended.
@@ -195,6 +207,7 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 	result := Result{
 		ID: t.id, Study: t.study, Setting: t.Setting, Values: t.Values, Seed: t.Seed,
 		Network: t.Spec.Network.Name(), Parameters: t.Spec.Network.ParameterCount(),
+		Classes: test.Classes, Sets: trainer.Sets().WithoutPlaces(),
 		Config: config, Threads: config.Threads, Stopped: stopped, History: progress.History,
 		TrainAccuracy: training.Accuracy, TrainLoss: training.Loss, TestAccuracy: test.Accuracy, TestLoss: test.Loss,
 		CPU: cpuModel(), Go: runtime.Version(), Dir: dir.Path(),
@@ -225,7 +238,7 @@ func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *t
 	if err != nil {
 		return err
 	}
-	model, err := encode(trainer.Network(), weights, result, test)
+	model, err := encode(trainer, weights, result, test)
 	if err != nil {
 		return err
 	}
@@ -242,23 +255,13 @@ func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *t
 }
 
 // encode makes the ONNX file of a finished run.
-func encode(network *builder.Network, weights builder.Weights, result Result, test *train.Evaluation) ([]byte, error) {
-	record := onnx.TrainingRecord{
-		DataSet: result.Config.Data, TestAccuracy: test.Accuracy, TestImages: len(test.Logits) / test.Classes,
-		Epochs: len(result.History), Seed: result.Seed,
-	}
-	for class := range test.Classes {
-		record.ClassLabels = append(record.ClassLabels, strconv.Itoa(class))
-	}
-	if n := len(result.History); n > 0 {
-		record.TrainingLoss = result.History[n-1].MeanLoss
-	}
-	var err error
-	if record.PixelScale, record.PixelOffset, err = result.Config.PixelTransform(); err != nil {
+func encode(trainer *train.Trainer, weights builder.Weights, result Result, test *train.Evaluation) ([]byte, error) {
+	record, err := export.Record(trainer.Network(), result.Config, trainer.Sets(), trainer.Progress(), test)
+	if err != nil {
 		return nil, err
 	}
-	model, err := onnx.FromNetwork(network, weights, record, onnx.Options{
-		Description: fmt.Sprintf("%s (%s, seed %d), trained by Slipway in a study", network.Name(), result.Setting, result.Seed),
+	model, err := onnx.FromNetwork(trainer.Network(), weights, record, onnx.Options{
+		Description: fmt.Sprintf("%s (%s, seed %d), trained by Slipway in a study", trainer.Network().Name(), result.Setting, result.Seed),
 	})
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 // parameters on the first images of the test set.
 const small = `
 data: t10k
+test: t10k
 images: 200
 test_images: 100
 networks:

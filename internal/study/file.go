@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"slipway/builder"
+	"slipway/dataset"
 )
 
 // File is a study as its file says it.
@@ -32,8 +33,9 @@ type File struct {
 	Search  *Search
 	// Seeds are those of every entry that has none of its own.
 	Seeds []uint64
-	// Data and Test name the sets as dataset.Open does; Images and TestImages are
-	// how many of their first images are used, all if 0.
+	// Data and Test name the sets as dataset.Open does; Test is empty for the one that
+	// belongs to Data. Images and TestImages are how many of their first images are
+	// used, all if 0.
 	Data, Test         string
 	Images, TestImages int
 	// Robustness names the corruptions that finished runs are evaluated under.
@@ -44,6 +46,9 @@ type File struct {
 	// Quick is the study's short form.
 	Quick Quick
 	quick bool
+	// classes is how many the sets have; until they are open, as many as the
+	// experiments' own.
+	classes int
 }
 
 // Quick says how the short form of a study differs: at most that many of each.
@@ -102,7 +107,7 @@ func ReadFile(path string) (*File, error) {
 func parse(path string, raw []byte) (*File, error) {
 	f := &File{
 		Path: path, Name: strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".yaml"), ".yml"),
-		Base: "e1", Seeds: []uint64{0}, Data: "train", Test: "t10k", Threads: 1,
+		Base: "e1", Seeds: []uint64{0}, Data: string(dataset.Train), Threads: 1, classes: builder.ExperimentClasses,
 		Quick: Quick{Images: 600, TestImages: 500, Epochs: quickEpochs, Seeds: 2, Trials: 4},
 	}
 	if !namePattern.MatchString(f.Name) {

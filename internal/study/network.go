@@ -40,7 +40,7 @@ func (f *File) readNetworks(node *yaml.Node) error {
 }
 
 func readNetwork(entry pair) (*builder.Network, error) {
-	input, layers := []int{1, 28, 28}, entry.value
+	input, layers := []int(builder.ExperimentInput()), entry.value
 	if entry.value.Kind == yaml.MappingNode {
 		layers = nil
 		err := readFields(entry.value, "network "+entry.key, fields{
@@ -161,9 +161,9 @@ func (f *File) network(base string, dropout *float64) (*builder.Network, error) 
 		}
 		if p == 0 {
 			// Without dropout the two experiments have one network.
-			return builder.E1(10)
+			return builder.E1(f.classes)
 		}
-		return builder.E2(10, p)
+		return builder.E2(f.classes, p)
 	}
 	network, ok := f.Networks[base]
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/dataset"
 	"slipway/internal/atomicfile"
 )
 
@@ -25,6 +26,9 @@ type Plan struct {
 	// Total is how many runs there will be where they are planned on the way, as by a
 	// search; 0 where Runs are all.
 	Total int `json:"total,omitempty"`
+	// Test is the set that the runs are tested on, all of it, zero in plans of before it
+	// was kept.
+	Test dataset.Info `json:"test,omitzero"`
 	// Runs are in the order of settings, and of seeds within a setting.
 	Runs []PlannedRun `json:"runs"`
 }

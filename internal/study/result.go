@@ -37,9 +37,13 @@ type Result struct {
 	Values map[string]any `json:"values"`
 	Seed   uint64         `json:"seed"`
 	// Network is the network's name, Parameters the number of values it learns.
-	Network    string       `json:"network"`
-	Parameters int          `json:"parameters"`
-	Config     train.Config `json:"config"`
+	Network    string `json:"network"`
+	Parameters int    `json:"parameters"`
+	// Classes is the number of logits, 0 in results of before it was kept.
+	Classes int          `json:"classes,omitempty"`
+	Config  train.Config `json:"config"`
+	// Sets is what the run was trained and tested on, zero in such results.
+	Sets train.Sets `json:"sets,omitzero"`
 	// Threads is the number of threads that the run computed on. It changes no
 	// figure but the seconds.
 	Threads int `json:"threads"`

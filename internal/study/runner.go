@@ -100,6 +100,7 @@ type execution struct {
 	dir      string // of the study
 	poolDir  string
 	sets     data
+	test     dataset.Info // of the whole test set
 	keys     struct{ training, test string }
 	parallel int
 	threads  int
@@ -131,6 +132,9 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 	if err := e.open(ctx); err != nil {
 		return nil, err
 	}
+	known := *f
+	known.classes = max(e.sets.training.Classes, e.sets.test.Classes)
+	e.file = &known
 	for _, dir := range []string{e.dir, e.poolDir} {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, fmt.Errorf("create study: %w", err)
@@ -165,12 +169,19 @@ func (e *execution) close() {
 
 // open opens the data sets, once for all runs.
 func (e *execution) open(ctx context.Context) error {
-	training, err := e.openSet(ctx, e.file.Data, dataset.Options{DataDir: e.options.DataDir, Part: dataset.Train}, e.file.Images)
+	training, err := dataset.Open(ctx, e.file.Data, e.reading(dataset.Train))
 	if err != nil {
 		return err
 	}
-	test, err := e.openSet(ctx, e.file.Test, dataset.Options{Part: dataset.Test}, e.file.TestImages)
+	test, err := e.openTest(ctx, training)
 	if err != nil {
+		return err
+	}
+	e.test = test.Info()
+	if test, err = firstOf(test, e.file.TestImages); err != nil {
+		return err
+	}
+	if training, err = firstOf(training, e.file.Images); err != nil {
 		return err
 	}
 	e.sets = data{training, test}
@@ -178,18 +189,36 @@ func (e *execution) open(ctx context.Context) error {
 	return nil
 }
 
-func (e *execution) openSet(ctx context.Context, name string, options dataset.Options, images int) (*dataset.Set, error) {
+// openTest opens the test set that the file names, or the one that belongs to the
+// training set.
+func (e *execution) openTest(ctx context.Context, training *dataset.Set) (*dataset.Set, error) {
+	if e.file.Test != "" {
+		return dataset.Open(ctx, e.file.Test, e.reading(dataset.Test))
+	}
+	test, err := dataset.OpenTest(ctx, training, e.reading(dataset.Test))
+	if err == nil && test == nil {
+		err = fmt.Errorf("%s: %s has no test set beside it; name one with test: SET", e.file.Path, training.Name)
+	}
+	return test, err
+}
+
+func (e *execution) reading(part dataset.Part) dataset.Options {
+	options := dataset.Options{Part: part}
+	if part == dataset.Train {
+		options.DataDir = e.options.DataDir
+	}
 	if e.options.Messages != nil {
 		options.Messages = lineWriter(e.options.Messages)
 	}
-	set, err := dataset.Open(ctx, name, options)
-	if err != nil {
-		return nil, err
-	}
-	if images == 0 || images >= set.Len() {
+	return options
+}
+
+// firstOf returns the first n images of the set, all if n is 0.
+func firstOf(set *dataset.Set, n int) (*dataset.Set, error) {
+	if n == 0 || n >= set.Len() {
 		return set, nil
 	}
-	first := make([]int, images)
+	first := make([]int, n)
 	for i := range first {
 		first[i] = i
 	}
@@ -218,7 +247,7 @@ func (e *execution) add(run Run) (*task, error) {
 
 // plan writes which runs the study has, and finds those that are finished.
 func (e *execution) plan(runs []Run) error {
-	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick}
+	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick, Test: e.test}
 	settings := make(map[string]string)
 	for _, run := range runs {
 		t, err := e.add(run)

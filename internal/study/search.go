@@ -103,7 +103,7 @@ type trial struct {
 // as many as the file says.
 func (e *execution) search(ctx context.Context) error {
 	s := e.file.Search
-	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick, Total: s.Trials}
+	e.planned = Plan{Study: e.file.Name, Question: e.file.Question, Pool: "../" + poolFolder, Quick: e.file.quick, Test: e.test, Total: s.Trials}
 	optimizer, err := openOptimizer(e.dir, e.file)
 	if err != nil {
 		return err

@@ -21,8 +21,10 @@ const mostClasses = 20
 
 func (s *Study) addConfusion(d *document) error {
 	settings := s.compared()
-	if s.Test.Classes > mostClasses {
-		return nil
+	for _, setting := range settings {
+		if mostScores(setting.Runs) > mostClasses {
+			return nil
+		}
 	}
 	data := newTable("setting", "label", "answer", "images_per_run")
 	matrices := make(map[string][][]float64)

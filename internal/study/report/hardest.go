@@ -46,18 +46,43 @@ func (s *Study) addHardest(d *document) error {
 		indices[i] = h.index
 		captions[i] = fmt.Sprintf("%d>%d %d%%", h.label, h.answer, (100*h.wrong+runs/2)/runs)
 	}
-	picture, err := dataset.CaptionedSheet(s.Test, indices, captions, hardestColumns)
+	encoded, err := sheetOf(s.Test, indices, captions)
 	if err != nil {
 		return err
 	}
-	var encoded bytes.Buffer
-	if err := png.Encode(&encoded, picture); err != nil {
-		return err
-	}
-	d.add(figure{name: "hardest", png: encoded.Bytes(), data: table,
+	d.add(figure{name: "hardest", png: encoded, data: table,
 		caption: fmt.Sprintf("The %s that most of the %s get wrong: label > most frequent wrong answer, and the share of the runs that are wrong. The data have every image that a run gets wrong.", count(len(sheet), "test image"), count(runs, "run"))})
 	d.say(fmt.Sprintf("%s of %d are wrong in at least one run, %d in all %d.", count(len(images), "image"), s.Test.Len(), always, runs))
 	return nil
+}
+
+// sheetOf draws the images as a PNG. Of those that are neither grey nor coloured it
+// shows the first channel.
+func sheetOf(set *dataset.Set, indices []int, captions []string) ([]byte, error) {
+	if set.Channels != 1 && set.Channels != 3 {
+		grey := *set
+		grey.Channels, grey.Images = 1, make([]uint8, 0, set.Len()*set.Height*set.Width)
+		for i := range set.Len() {
+			grey.Images = append(grey.Images, set.Image(i)[:set.Height*set.Width]...)
+		}
+		set = &grey
+	}
+	picture, err := dataset.CaptionedSheet(set, indices, captions, hardestColumns)
+	if err != nil {
+		return nil, err
+	}
+	var encoded bytes.Buffer
+	err = png.Encode(&encoded, picture)
+	return encoded.Bytes(), err
+}
+
+// mostScores is the largest number of scores that a run gives an image.
+func mostScores(runs []Run) int {
+	most := 0
+	for _, run := range runs {
+		most = max(most, run.Scores.Classes)
+	}
+	return most
 }
 
 // hardest returns the images that a run got wrong, hardest first.
@@ -66,9 +91,10 @@ func (s *Study) hardest() (images []hard, runs int) {
 	for _, setting := range s.compared() {
 		all = append(all, setting.Runs...)
 	}
+	classes := mostScores(all)
 	for i := range s.Test.Len() {
 		h := hard{index: i, label: s.Test.Label(i)}
-		answers := make([]int, s.Test.Classes)
+		answers := make([]int, classes)
 		for _, run := range all {
 			h.probability += run.Scores.Row(i)[h.label] / float64(len(all))
 			if !run.Correct[i] {

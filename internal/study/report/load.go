@@ -69,6 +69,10 @@ func Load(dir string, test *dataset.Set) (*Study, error) {
 	if len(results) == 0 {
 		return nil, fmt.Errorf("%s: %w; experiment run trains them", dir, ErrNoRuns)
 	}
+	if known := plan.Test.SHA256; known != "" && test.Digest() != known {
+		return nil, fmt.Errorf("the study was tested on %s with the sha256 %s, %s has %s; name the place of the former with -test",
+			plan.Test.Name, known, test.Name, test.Digest())
+	}
 	s := &Study{Plan: plan, Missing: plan.Size() - len(results)}
 	for _, result := range results {
 		i := slices.IndexFunc(s.Settings, func(setting Setting) bool { return setting.Name == result.Setting })
@@ -144,16 +148,20 @@ func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	if err != nil {
 		return run, err
 	}
-	images := len(logits) / test.Classes
-	if images == 0 || len(logits)%test.Classes != 0 || images > test.Len() {
+	classes := result.Classes
+	if classes == 0 { // a result of before it was kept
+		classes = test.Classes
+	}
+	images := len(logits) / classes
+	if images == 0 || len(logits)%classes != 0 || images > test.Len() || classes < test.Classes {
 		return run, fmt.Errorf("%s holds %d logits, which are no answers of %d classes on %s (%d images); name the study's test set with -test",
-			filepath.Join(result.Dir, study.LogitsFile), len(logits), test.Classes, test.Name, test.Len())
+			filepath.Join(result.Dir, study.LogitsFile), len(logits), classes, test.Name, test.Len())
 	}
 	labels := make([]int, images)
 	for i := range labels {
 		labels[i] = test.Label(i)
 	}
-	if run.Scores, err = statistics.NewScores(logits, test.Classes, labels); err != nil {
+	if run.Scores, err = statistics.NewScores(logits, classes, labels); err != nil {
 		return run, fmt.Errorf("run %s: %w", result.Dir, err)
 	}
 	run.Correct = run.Scores.Correct()

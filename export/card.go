@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway/infer"
+	"slipway/internal/display"
 	"slipway/internal/inspect"
 	"slipway/onnx"
 	"slipway/train"
@@ -94,9 +95,9 @@ func (c *card) markdown() string {
 	line("| file | `%s`, %d bytes, sha256 `%s` |", c.file.File, report.Bytes, c.file.SHA256)
 	line("| format | ONNX IR %d, opset %d |", report.IRVersion, opsetOf(report))
 	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), fedAs(config.Pixels))
-	line("| output | `%s`, float32 [%s], a score for each of the classes %s |", output.Name, listDims(output), strings.Join(c.training.ClassLabels, ", "))
+	line("| output | `%s`, float32 [%s], a score for each of the classes %s |", output.Name, listDims(output), classList(c.training.ClassLabels))
 	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters, report.ParameterBytes, report.MultiplyAdds)
-	line("| training data | MNIST `%s`: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0 |", c.training.DataSet)
+	line("| training data | %s |", c.trainingData())
 	line("| protocol | %s |", protocol(config))
 	line("| seed, engine | %d, %s |", c.training.Seed, config.Engine)
 	line("| trained | %s |", c.trained())
@@ -107,22 +108,52 @@ func (c *card) markdown() string {
 	line("")
 	line("![loss and accuracy by epoch](curve.svg)")
 	line("")
-	line("## Accuracy on the %d test images", c.training.TestImages)
-	line("")
-	line("| runtime | accuracy | labels that differ from the trainer's | largest logit difference | of the logits' range |")
-	line("| --- | --- | --- | --- | --- |")
-	line("| trainer (%s engine) | %.2f %% | | | |", config.Engine, 100*c.training.TestAccuracy)
-	for _, a := range c.run.Answers {
-		line("| %s %s, %s | %.2f %% | %d | %.3g | %.2g |", a.Runtime, a.Version, a.Provider,
-			100*float64(a.Correct)/float64(c.training.TestImages), a.LabelsDiffer, a.MaxAbsDiff, a.MaxRelDiff)
-	}
-	line("")
-	line("`trainer_logits.safetensors` holds the trainer's own answers, `test_data_set_0` the first %d images and their", testImages)
-	line("answers in the form of ONNX's own tests.")
-	line("")
+	c.accuracy(line)
 	c.graph(line)
 	c.usage(line)
 	return text.String()
+}
+
+// trainingData says what the run learned from, and of whom that is known.
+func (c *card) trainingData() string {
+	name := fmt.Sprintf("`%s`", cell(c.training.DataSet))
+	known := c.run.Sets.Training
+	switch {
+	case known.Title != "":
+		return fmt.Sprintf("%s %s: %s; %s", known.Title, name, known.Authors, known.Licence)
+	case known.Licence != "":
+		return fmt.Sprintf("%s; licence: %s", name, cell(known.Licence))
+	}
+	return name
+}
+
+// accuracy says what the trainer and the other runtimes answered.
+func (c *card) accuracy(line func(string, ...any)) {
+	images := c.training.TestImages
+	if images == 0 {
+		line("## Accuracy")
+		line("")
+		line("Not measured: the graph was exported without a test set, and no other runtime has confirmed it.")
+		line("")
+		return
+	}
+	heading := fmt.Sprintf("## Accuracy on the %d test images", images)
+	if c.training.TestSet != "" {
+		heading += fmt.Sprintf(" of `%s`", cell(c.training.TestSet))
+	}
+	line("%s", heading)
+	line("")
+	line("| runtime | accuracy | labels that differ from the trainer's | largest logit difference | of the logits' range |")
+	line("| --- | --- | --- | --- | --- |")
+	line("| trainer (%s engine) | %.2f %% | | | |", c.run.Config.Engine, 100*c.training.TestAccuracy)
+	for _, a := range c.run.Answers {
+		line("| %s %s, %s | %.2f %% | %d | %.3g | %.2g |", a.Runtime, a.Version, a.Provider,
+			100*float64(a.Correct)/float64(images), a.LabelsDiffer, a.MaxAbsDiff, a.MaxRelDiff)
+	}
+	line("")
+	line("`trainer_logits.safetensors` holds the trainer's own answers, `test_data_set_0` the first %d images and their", min(testImages, images))
+	line("answers in the form of ONNX's own tests.")
+	line("")
 }
 
 // graph tells of the file's graph, and of those who will not run it.
@@ -207,6 +238,28 @@ func protocol(c train.Config) string {
 	return text
 }
 
+// cell makes a name of anybody's fit for a cell of a table in Markdown.
+func cell(text string) string { return strings.ReplaceAll(display.Printable(text), "|", `\|`) }
+
+// mostListed is the most classes that are listed by name.
+const mostListed = 100
+
+func classList(labels []string) string {
+	if len(labels) > mostListed {
+		return fmt.Sprintf("%s, … (%d, in the file's metadata)", cell(strings.Join(labels[:3], ", ")), len(labels))
+	}
+	return cell(strings.Join(labels, ", "))
+}
+
+// testSet is what -data takes to ask the file again.
+func (c *card) testSet() string {
+	test := c.run.Sets.Test
+	if test == nil {
+		return "SET"
+	}
+	return test.Name
+}
+
 // usage says how to run the file from Go, Python and a browser.
 func (c *card) usage(line func(string, ...any)) {
 	input, output := c.file.Report.Inputs[0].Name, c.file.Report.Outputs[0].Name
@@ -218,7 +271,7 @@ func (c *card) usage(line func(string, ...any)) {
 	}
 	line("## Use")
 	line("")
-	line("On the command line: `infer -model %s -data t10k`. In Go:", c.file.File)
+	line("On the command line: `infer -model %s -data %s`. In Go:", c.file.File, c.testSet())
 	line("")
 	line("```go")
 	line("model, err := infer.LoadModel(%q)", c.file.File)

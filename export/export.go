@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"slipway/builder"
@@ -30,6 +29,9 @@ import (
 type Options struct {
 	// Output is the ONNX file; a folder of its name without .onnx goes beside it.
 	Output string
+	// Test is the set that the run is judged on, instead of the one that it was tested
+	// on. It may be nil.
+	Test *dataset.Set
 	// Verify names the runtimes that must agree, of Runtimes, ForeignRuntimes and
 	// OptionalRuntimes. None skips the comparison.
 	Verify []string
@@ -55,8 +57,9 @@ func Runtimes() []string { return infer.RuntimeNames() }
 type graph struct {
 	name       string
 	checkpoint *train.Checkpoint
-	test       *dataset.Set
-	answer     *train.Evaluation
+	sets       train.Sets
+	test       *dataset.Set      // nil where nothing is verified and the run has none
+	answer     *train.Evaluation // nil likewise
 	model      *onnx.Model
 	bytes      []byte
 	answers    []answer
@@ -84,11 +87,14 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 	if err != nil {
 		return err
 	}
+	if err := mayWrite(options.Output); err != nil {
+		return err
+	}
 	g := &graph{name: strings.TrimSuffix(filepath.Base(options.Output), ".onnx"), checkpoint: checkpoint}
 	if checkpoint.Progress.Finished == "" {
 		say("note: the run of %s is not finished; exporting it as far as it is trained", path)
 	}
-	if g.test, err = dataset.Open(ctx, "t10k", dataset.Options{}); err != nil {
+	if err := g.openTest(ctx, options, say); err != nil {
 		return err
 	}
 	if err := g.evaluate(ctx); err != nil {
@@ -110,8 +116,61 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 // folder is the folder of a graph's card, test data and logits.
 func folder(output string) string { return strings.TrimSuffix(output, ".onnx") }
 
+// openTest finds the set that the run is judged on: the one asked for, that of the run,
+// or, for a run of before that was recorded, the one that belongs to its training set.
+func (g *graph) openTest(ctx context.Context, options Options, say func(string, ...any)) (err error) {
+	g.sets = g.checkpoint.Sets
+	g.test = options.Test
+	if g.test == nil {
+		g.test, err = recordedTest(ctx, g.sets)
+	}
+	if g.test == nil || err != nil {
+		if len(options.Verify) > 0 {
+			return noTest(err)
+		}
+		if err != nil {
+			say("note: %v; no accuracy is recorded", err)
+		}
+		g.test, g.sets.Test = nil, nil
+		return nil
+	}
+	info := g.test.Info()
+	g.sets.Test = &info
+	return nil
+}
+
+// recordedTest opens the test set that the record leads to, nil where it leads to none.
+func recordedTest(ctx context.Context, sets train.Sets) (*dataset.Set, error) {
+	if sets.Test == nil {
+		word, ok := dataset.TestSetOf(sets.Training.SHA256)
+		if !ok {
+			return nil, nil
+		}
+		return dataset.Open(ctx, word, dataset.Options{Part: dataset.Test})
+	}
+	test, err := dataset.Open(ctx, sets.Test.Place, dataset.Options{Part: dataset.Test})
+	if err != nil {
+		return nil, fmt.Errorf("the run's test set: %w", err)
+	}
+	if digest := test.Digest(); digest != sets.Test.SHA256 {
+		return nil, fmt.Errorf("the run's test set has changed: it had the sha256 %s, %s has %s", sets.Test.SHA256, sets.Test.Place, digest)
+	}
+	return test, nil
+}
+
+// noTest says what to do where there is nothing to verify on.
+func noTest(err error) error {
+	if err == nil {
+		err = errors.New("the run was tested on no set")
+	}
+	return fmt.Errorf("%w; name one with -data, or export unverified with -verify none", err)
+}
+
 // evaluate asks the trainer itself.
 func (g *graph) evaluate(ctx context.Context) error {
+	if g.test == nil {
+		return nil
+	}
 	c := g.checkpoint
 	trainer, err := train.New(c.Network, g.test, c.Config, c.Result())
 	if err != nil {
@@ -125,20 +184,13 @@ func (g *graph) evaluate(ctx context.Context) error {
 // encode makes the model.
 func (g *graph) encode(version string) error {
 	c := g.checkpoint
-	record := onnx.TrainingRecord{
-		DataSet: c.Config.Data, TestAccuracy: g.answer.Accuracy, TestImages: g.test.Len(),
-		Epochs: c.Progress.Epochs, Seed: c.Config.Seed, ClassLabels: classLabels(g.answer.Classes),
-	}
-	if history := c.Progress.History; len(history) > 0 {
-		record.TrainingLoss = history[len(history)-1].MeanLoss
-	}
-	var err error
-	if record.PixelScale, record.PixelOffset, err = c.Config.PixelTransform(); err != nil {
+	record, err := Record(c.Network, c.Config, g.sets, c.Progress, g.answer)
+	if err != nil {
 		return err
 	}
 	g.model, err = onnx.FromNetwork(c.Network, c.Result(), record, onnx.Options{
 		ProducerVersion: version,
-		Description:     fmt.Sprintf("%s, trained by Slipway on %s", c.Network.Name(), c.Config.Data),
+		Description:     fmt.Sprintf("%s, trained by Slipway on %s", c.Network.Name(), record.DataSet),
 	})
 	if err != nil {
 		return err
@@ -148,14 +200,6 @@ func (g *graph) encode(version string) error {
 	}
 	g.bytes, err = onnx.Encode(g.model)
 	return err
-}
-
-func classLabels(classes int) []string {
-	labels := make([]string, classes)
-	for i := range labels {
-		labels[i] = strconv.Itoa(i)
-	}
-	return labels
 }
 
 // verify compares every runtime with the trainer, on a copy of the file.
@@ -262,11 +306,13 @@ func (g *graph) write(ctx context.Context, output string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	if err := g.writeLogits(dir); err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	if err := g.writeTestData(dir, g.trainerLogits()); err != nil {
-		return fmt.Errorf("export: %w", err)
+	if g.test != nil {
+		if err := g.writeLogits(dir); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+		if err := g.writeTestData(dir, g.trainerLogits()); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
 	}
 	for name, content := range files {
 		if err := atomicfile.WriteBytes(filepath.Join(dir, name), content); err != nil {
@@ -280,7 +326,7 @@ func (g *graph) write(ctx context.Context, output string) error {
 func (g *graph) writeLogits(dir string) error {
 	logits := g.trainerLogits()
 	return safetensors.Write(filepath.Join(dir, "trainer_logits.safetensors"), &safetensors.File{
-		Metadata: map[string]string{"data": g.test.Name, "model_sha256": g.digest()},
+		Metadata: map[string]string{"data": g.sets.Test.ShortName(), "model_sha256": g.digest()},
 		Tensors:  []safetensors.Tensor{safetensors.NewFloat32("logits", []int{logits.N, logits.K}, logits.Values)},
 	})
 }
@@ -290,13 +336,14 @@ func (g *graph) digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// testImages is the number of images in the ONNX test data.
+// testImages is the most images in the ONNX test data.
 const testImages = 4
 
 // writeTestData writes the first images and the trainer's answers to them.
 func (g *graph) writeTestData(dir string, logits infer.Logits) error {
 	shape := g.checkpoint.Network.Input()
-	indices := make([]int, testImages)
+	images := min(testImages, g.test.Len())
+	indices := make([]int, images)
 	for i := range indices {
 		indices[i] = i
 	}
@@ -304,15 +351,15 @@ func (g *graph) writeTestData(dir string, logits infer.Logits) error {
 	if err != nil {
 		return err
 	}
-	images := make([]float32, testImages*shape.Elements())
-	if err := g.test.Fill(images, nil, indices, pixels); err != nil {
+	filled := make([]float32, images*shape.Elements())
+	if err := g.test.Fill(filled, nil, indices, pixels); err != nil {
 		return err
 	}
-	input, err := onnx.FloatTensor(g.model.Inputs()[0].Name, dims(testImages, shape), images)
+	input, err := onnx.FloatTensor(g.model.Inputs()[0].Name, dims(images, shape), filled)
 	if err != nil {
 		return err
 	}
-	output, err := onnx.FloatTensor(g.model.Outputs()[0].Name, dims(testImages, builder.Shape{logits.K}), logits.Values[:testImages*logits.K])
+	output, err := onnx.FloatTensor(g.model.Outputs()[0].Name, dims(images, builder.Shape{logits.K}), logits.Values[:images*logits.K])
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 type runRecord struct {
 	Network *builder.Network `json:"network"` // with the dropout that the file leaves out
 	Config  train.Config     `json:"config"`
+	Sets    train.Sets       `json:"sets,omitzero"` // without places of the machine
 	Steps   int              `json:"steps"`
 	// FirstMeanLoss is the mean loss of the first epoch, nil where none is finished.
 	FirstMeanLoss *float64 `json:"first_mean_loss"`
@@ -35,7 +36,9 @@ type answerRecord struct {
 
 func (g *graph) record() *runRecord {
 	c := g.checkpoint
-	r := &runRecord{Network: c.Network, Config: c.Config, Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{}}
+	config := c.Config
+	config.Data = g.sets.Training.ShortName()
+	r := &runRecord{Network: c.Network, Config: config, Sets: g.sets.WithoutPlaces(), Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{}}
 	if history := c.Progress.History; len(history) > 0 {
 		r.FirstMeanLoss = &history[0].MeanLoss
 	}

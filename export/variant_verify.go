@@ -45,15 +45,22 @@ func limitsOf(options VariantOptions) limits {
 // verifyVariant runs the source and the variant in onnxruntime on the test images,
 // and refuses a variant that is beyond its limits.
 func verifyVariant(ctx context.Context, from source, variant *onnx.Model, options VariantOptions) error {
-	test, err := dataset.Open(ctx, string(dataset.Test), dataset.Options{})
+	test, err := variantTest(ctx, from.record, options)
 	if err != nil {
 		return err
 	}
-	expected, err := askONNXRuntime(ctx, from.model, test)
+	pixels, err := infer.PixelsOf(from.record)
+	if err != nil {
+		return err
+	}
+	expected, err := askONNXRuntime(ctx, from.model, test, pixels)
 	if err != nil {
 		return fmt.Errorf("the source: %w", err)
 	}
-	got, err := askONNXRuntime(ctx, variant, test)
+	if options.Form.Bytes {
+		pixels = dataset.Pixels{} // the graph scales them itself
+	}
+	got, err := askONNXRuntime(ctx, variant, test, pixels)
 	if err != nil {
 		return err
 	}
@@ -78,6 +85,30 @@ func verifyVariant(ctx context.Context, from source, variant *onnx.Model, option
 	return limit.hold(expected, got, comparison)
 }
 
+// variantTest is the set that the variant is judged on.
+func variantTest(ctx context.Context, record onnx.TrainingRecord, options VariantOptions) (*dataset.Set, error) {
+	if options.Test != nil {
+		return options.Test, nil
+	}
+	word := record.TestSet
+	if word == "" && record.DataSet == string(dataset.Train) {
+		word = string(dataset.Test)
+	}
+	return openRecorded(ctx, word, dataset.Test, "-data", options)
+}
+
+// openRecorded opens a set that a training record names, if it is one that the program
+// knows by that word.
+func openRecorded(ctx context.Context, word string, part dataset.Part, flag string, options VariantOptions) (*dataset.Set, error) {
+	switch {
+	case word == "":
+		return nil, fmt.Errorf("the model does not say what it learned from and was tested on; name a set with %s", flag)
+	case !dataset.IsWord(word):
+		return nil, fmt.Errorf("the model names the set %s, which may be anywhere; say where with %s", word, flag)
+	}
+	return dataset.Open(ctx, word, dataset.Options{Part: part, Messages: options.Messages})
+}
+
 // hold says which limit is passed, nil if none is.
 func (l limits) hold(expected, got *infer.Result, c infer.Comparison) error {
 	loss := expected.Correct - got.Correct
@@ -97,12 +128,8 @@ func (l limits) hold(expected, got *infer.Result, c infer.Comparison) error {
 	return nil
 }
 
-// askONNXRuntime evaluates a model, fed as its record says.
-func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set) (result *infer.Result, err error) {
-	pixels, err := infer.PixelsOfModel(model)
-	if err != nil {
-		return nil, err
-	}
+// askONNXRuntime evaluates a model, fed with those pixels.
+func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set, pixels dataset.Pixels) (result *infer.Result, err error) {
 	runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		return nil, err

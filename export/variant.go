@@ -9,8 +9,10 @@ import (
 	"os"
 	"strings"
 
+	"slipway/dataset"
 	"slipway/internal/atomicfile"
 	"slipway/onnx"
+	"slipway/train"
 )
 
 // A Precision is what a variant's weights are stored in.
@@ -43,6 +45,13 @@ type VariantOptions struct {
 	// zero, and Seed draws them.
 	Calibration int
 	Seed        uint64
+	// Test is the set that the variant is held against its source on, and Images the one
+	// that Calibration images are drawn from. Where they are nil, the model's training
+	// record must lead to sets that Open has a word for.
+	Test, Images *dataset.Set
+	// Pixels says how pixels are fed to a model without a training record, as
+	// train.Config.Pixels does; as they are if empty.
+	Pixels string
 	// MaxLoss is the accuracy that Float16 and Int8 may lose, 0…1; DefaultMaxLoss if
 	// zero.
 	MaxLoss float64
@@ -116,10 +125,14 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 	if sameFile(source, output) {
 		return fmt.Errorf("%s would be written in place of the model that it is made of; name another file", output)
 	}
-	from, err := loadSource(source)
+	if err := mayReplace(output); err != nil {
+		return err
+	}
+	from, err := loadSource(source, options.Pixels)
 	if err != nil {
 		return err
 	}
+	options.Form.PixelScale, options.Form.PixelOffset = from.record.PixelScale, from.record.PixelOffset
 	variant, err := makeVariant(ctx, from, options)
 	if err != nil {
 		return err
@@ -152,12 +165,12 @@ func sameFile(a, b string) bool {
 // source is what a variant is made of.
 type source struct {
 	model  *onnx.Model
-	record onnx.TrainingRecord // of raw pixels where the model has none
+	record onnx.TrainingRecord // of the pixel rule alone where the model has none
 	bytes  int
 	digest string
 }
 
-func loadSource(path string) (source, error) {
+func loadSource(path, pixels string) (source, error) {
 	model, err := onnx.Read(path)
 	if err != nil {
 		return source{}, err
@@ -168,9 +181,16 @@ func loadSource(path string) (source, error) {
 	if variant, ok := model.VariantRecord(); ok {
 		return source{}, fmt.Errorf("%s is a variant itself (%s); give the model that it was made of", path, variant.Variant)
 	}
-	record, _, err := model.TrainingRecord()
-	if err != nil {
+	record, recorded, err := model.TrainingRecord()
+	switch {
+	case err != nil:
 		return source{}, err
+	case recorded && pixels != "":
+		return source{}, fmt.Errorf("%s records how its pixels are fed; leave -pixels out", path)
+	case pixels != "":
+		if record.PixelScale, record.PixelOffset, err = (train.Config{Pixels: pixels}).PixelTransform(); err != nil {
+			return source{}, err
+		}
 	}
 	file, err := os.ReadFile(path)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // graphE1 is the first experiment's graph as it lies in the repository, which a
 // shorter training may have replaced.
-const graphE1 = "../../graphs/e1.onnx"
+const graphE1 = "../graphs/e1.onnx"
 
 // TestPrecisionsOfE1 makes float16 and int8 of graphs/e1.onnx and holds them against
 // what they promise: at most 5 labels changed by float16; at most 0.1 point of
@@ -26,7 +26,7 @@ func TestPrecisionsOfE1(t *testing.T) {
 	if testing.Short() {
 		t.Skip("evaluates 10,000 images four times")
 	}
-	from, err := loadSource(graphE1)
+	from, err := loadSource(graphE1, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestPrecisionsOfE1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expected, err := askONNXRuntime(t.Context(), from.model, test)
+	expected, err := askAsRecorded(t, from.model, test)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestPrecisionsOfE1(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := askONNXRuntime(t.Context(), model, test)
+			got, err := askAsRecorded(t, model, test)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +106,7 @@ func smallNetwork(t *testing.T, scale, offset float64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(5), onnx.TrainingRecord{DataSet: "t10k", PixelScale: scale, PixelOffset: offset}, onnx.Options{})
+	model, err := onnx.FromNetwork(network, network.InitialWeights(5), onnx.TrainingRecord{DataSet: "t10k", TestSet: "t10k", PixelScale: scale, PixelOffset: offset}, onnx.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestVariantFiles(t *testing.T) {
 // on the wrong images would, and asks for nothing and for a variant of a variant.
 func TestVariantBeyondItsLimitsIsNotWritten(t *testing.T) {
 	source := smallNetwork(t, 1, 0)
-	from, err := loadSource(source)
+	from, err := loadSource(source, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,4 +244,14 @@ func TestLimitsHold(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
+}
+
+// askAsRecorded evaluates a model, fed as its record says.
+func askAsRecorded(t *testing.T, model *onnx.Model, test *dataset.Set) (*infer.Result, error) {
+	t.Helper()
+	pixels, err := infer.PixelsOfModel(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return askONNXRuntime(t.Context(), model, test, pixels)
 }

@@ -47,15 +47,15 @@ func calibrate(ctx context.Context, from source, options VariantOptions) (ranges
 	return ranges, fmt.Sprintf("%d images of %s, seed %d; the least and the largest value of each", images.Len(), images.Name, options.Seed), err
 }
 
-// calibrationImages draws images of the set that the model was trained on, MNIST's if
-// it does not say.
+// calibrationImages draws images of the set that the model was trained on, or of the one
+// given instead.
 func calibrationImages(ctx context.Context, name string, options VariantOptions) (*dataset.Set, error) {
-	if name == "" {
-		name = string(dataset.Train)
-	}
-	set, err := dataset.Open(ctx, name, dataset.Options{Messages: options.Messages})
-	if err != nil {
-		return nil, err
+	set := options.Images
+	if set == nil {
+		var err error
+		if set, err = openRecorded(ctx, name, dataset.Train, "-calibration-data", options); err != nil {
+			return nil, err
+		}
 	}
 	if options.Calibration >= set.Len() {
 		return set, nil
@@ -95,11 +95,7 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 		if err := images.Fill(buffer, nil, indices, pixels); err != nil {
 			return err
 		}
-		shape := []int{batch, images.Channels, images.Height, images.Width}
-		if len(port.Shape) == 2 {
-			shape = []int{batch, size}
-		}
-		outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{port.Name: {Shape: shape, Data: buffer}})
+		outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{port.Name: arrange(port.Shape, images, batch, buffer)})
 		if err != nil {
 			return err
 		}
@@ -114,4 +110,27 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 		}
 	}
 	return nil
+}
+
+// arrange gives the images B×C×H×W the form of an input: as they are, N×H×W×C, N×H×W or
+// N×F.
+func arrange(input []int, images *dataset.Set, batch int, pixels []float32) *native.Tensor {
+	c, h, w := images.Channels, images.Height, images.Width
+	switch {
+	case len(input) == 2:
+		return &native.Tensor{Shape: []int{batch, c * h * w}, Data: pixels}
+	case len(input) == 3:
+		return &native.Tensor{Shape: []int{batch, h, w}, Data: pixels}
+	case len(input) == 4 && input[3] == c && input[1] != c:
+		last := make([]float32, 0, len(pixels))
+		for n := range batch {
+			for place := range h * w {
+				for channel := range c {
+					last = append(last, pixels[(n*c+channel)*h*w+place])
+				}
+			}
+		}
+		return &native.Tensor{Shape: []int{batch, h, w, c}, Data: last}
+	}
+	return &native.Tensor{Shape: []int{batch, c, h, w}, Data: pixels}
 }

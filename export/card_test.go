@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the cards, inspect.txt and pictures beside the graphs again, from the files")
 
-const graphs = "../../graphs"
+const graphs = "../graphs"
 
 // committed returns the graphs of the two experiments, and any other that has a card.
 func committed(t *testing.T) []string {
@@ -62,7 +62,7 @@ func TestCardsComeFromTheFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if string(have) != string(want) {
-				t.Errorf("%s is not what the file gives (go test ./internal/export -run Cards -update writes it again); first difference: %s",
+				t.Errorf("%s is not what the file gives (go test ./export -run Cards -update writes it again); first difference: %s",
 					beside, firstDifference(string(have), string(want)))
 			}
 		}

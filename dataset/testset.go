@@ -1,0 +1,36 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+)
+
+// OpenTest opens the test set that belongs to a training set: the test part of its
+// folder, where that is the training part's, or the one that was published with it.
+// It returns nil where there is none.
+func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
+	opts.Part, opts.DataDir = Test, ""
+	if dir, ok := strings.CutSuffix(training.Place, ":"+string(Train)); ok && !IsWord(training.Place) {
+		if _, _, err := findPair(dir, Test); err == nil || errors.Is(err, ErrNoLabels) {
+			return Open(ctx, strings.TrimSuffix(training.Name, ":"+string(Train))+":"+string(Test), opts)
+		}
+	}
+	if word, ok := TestSetOf(training.Digest()); ok {
+		return Open(ctx, word, opts)
+	}
+	return nil, nil
+}
+
+// FolderBeside returns the folder of the working folder that is called as one of Open's
+// words, which goes before it; it is empty where there is none.
+func FolderBeside(word string) string {
+	if !IsWord(word) {
+		return ""
+	}
+	if info, err := os.Stat(word); err != nil || !info.IsDir() {
+		return ""
+	}
+	return "./" + word
+}

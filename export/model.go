@@ -1,0 +1,56 @@
+package export
+
+import (
+	"fmt"
+
+	"slipway/builder"
+	"slipway/onnx"
+	"slipway/train"
+)
+
+// ModelOptions are what FromTrainer may be told. The zero value is good.
+type ModelOptions struct {
+	onnx.Options
+	// Test is the trainer's own answer on its test set with the weights as they are, as
+	// Trainer.Evaluate gives it. Without it no accuracy is recorded.
+	Test *train.Evaluation
+}
+
+// FromTrainer makes the ONNX model of what the trainer holds now. Its training record
+// says how pixels are fed, what the classes are called, and what the weights were
+// learned from, so that whoever runs the model feeds it as the trainer does.
+func FromTrainer(trainer *train.Trainer, options ModelOptions) (*onnx.Model, error) {
+	record, err := Record(trainer.Network(), trainer.Config(), trainer.Sets(), trainer.Progress(), options.Test)
+	if err != nil {
+		return nil, err
+	}
+	return onnx.FromNetwork(trainer.Network(), trainer.Weights(), record, options.Options)
+}
+
+// Record is what a graph tells of the run that it comes from. test is the answer on the
+// test set of the sets, nil where there is none.
+func Record(network *builder.Network, config train.Config, sets train.Sets, progress train.Progress, test *train.Evaluation) (onnx.TrainingRecord, error) {
+	classes, err := network.Classes()
+	if err != nil {
+		return onnx.TrainingRecord{}, fmt.Errorf("export: %w", err)
+	}
+	training := sets.Training
+	record := onnx.TrainingRecord{
+		DataSet: training.ShortName(), Epochs: progress.Epochs, Seed: config.Seed, ClassLabels: training.Labels(classes),
+	}
+	if history := progress.History; len(history) > 0 {
+		record.TrainingLoss = history[len(history)-1].MeanLoss
+	}
+	if test != nil {
+		record.TestAccuracy, record.TestImages = test.Accuracy, len(test.Logits)/test.Classes
+	}
+	// Of the sets that every command takes where none is named, the name says it all.
+	if !training.IsDefault() {
+		record.DataSHA256, record.Attribution, record.Licence = training.SHA256, sets.Attribution(), training.Licence
+	}
+	if test != nil && sets.Test != nil && !(training.IsDefault() && sets.Test.IsDefault()) {
+		record.TestSet, record.TestSHA256 = sets.Test.ShortName(), sets.Test.SHA256
+	}
+	record.PixelScale, record.PixelOffset, err = config.PixelTransform()
+	return record, err
+}

@@ -1,0 +1,104 @@
+package train
+
+import (
+	"fmt"
+
+	"slipway/dataset"
+)
+
+// Sets is what a run records of its data. What is unknown is zero, as in checkpoints of
+// before there was this record.
+type Sets struct {
+	// Training is the training set, what is held out of it included.
+	Training dataset.Info `json:"training"`
+	// Validation is what Config.ValidationFraction holds out, nil where that is nothing.
+	Validation *dataset.Info `json:"validation,omitempty"`
+	// Test is the set on which accuracy was measured after each epoch, nil without one.
+	Test *dataset.Info `json:"test,omitempty"`
+}
+
+// String says in a line what a run is trained and tested on.
+func (s Sets) String() string {
+	if s.Test == nil {
+		return fmt.Sprintf("trained on %v; tested on nothing", s.Training)
+	}
+	return fmt.Sprintf("trained on %v; tested on %v", s.Training, *s.Test)
+}
+
+// Attribution names the published set that the run learned from, and its authors, empty
+// where it is no known one.
+func (s Sets) Attribution() string {
+	if s.Training.Title == "" {
+		return ""
+	}
+	return s.Training.Title + ": " + s.Training.Authors
+}
+
+// WithoutPlaces is the record as others may see it: without folders of this machine.
+func (s Sets) WithoutPlaces() Sets {
+	hide := func(info dataset.Info) dataset.Info {
+		info.Name, info.Place = info.ShortName(), ""
+		return info
+	}
+	hidden := Sets{Training: hide(s.Training)}
+	if s.Validation != nil {
+		validation := hide(*s.Validation)
+		hidden.Validation = &validation
+	}
+	if s.Test != nil {
+		test := hide(*s.Test)
+		hidden.Test = &test
+	}
+	return hidden
+}
+
+// Sets returns what is recorded of the trainer's data.
+func (t *Trainer) Sets() Sets { return t.sets() }
+
+// TestOn has the trainer record the set as the one that its run is tested on. The error
+// says why the network cannot classify its images, or what its classes are called that
+// the training set calls otherwise.
+func (t *Trainer) TestOn(set *dataset.Set) error {
+	if err := fits(t.network, set); err != nil {
+		return err
+	}
+	test := set.Info()
+	before := t.sets()
+	for class := range min(len(before.Training.ClassNames), len(test.ClassNames)) {
+		if learned, tested := before.Training.ClassNames[class], test.ClassNames[class]; learned != tested {
+			return fmt.Errorf("class %d is %q in %s and %q in %s: test on a set of the same classes in the same order",
+				class, learned, before.Training.Name, tested, test.Name)
+		}
+	}
+	before.Test = &test
+	t.sets = func() Sets { return before }
+	return nil
+}
+
+// describeSets returns the record of a trainer's sets, made when it is first asked for:
+// it reads all of them.
+func describeSets(whole, validation *dataset.Set) Sets {
+	sets := Sets{Training: whole.Info()}
+	if validation != nil {
+		held := validation.Info()
+		sets.Validation = &held
+	}
+	return sets
+}
+
+// classesAssumed is what sets from files were taken to have before labels said it.
+const classesAssumed = 10
+
+// holds reports whether a set is the one that a checkpoint was made with. Checkpoints of
+// before sets were recorded took every set for one of classesAssumed classes, or of as
+// many as the network has logits.
+func (c *Checkpoint) holds(set *dataset.Set, digest string) bool {
+	if c.Data == "" || c.Data == digest {
+		return true
+	}
+	if c.Sets.Training.Images != 0 {
+		return false
+	}
+	logits, err := c.Network.Classes()
+	return c.Data == set.DigestOf(classesAssumed) || err == nil && c.Data == set.DigestOf(min(logits, 256))
+}
