@@ -70,9 +70,20 @@ type Progress struct {
 	// BestEpoch and BestLoss are those of early stopping, 0 if it is off.
 	BestEpoch int     `json:"best_epoch,omitempty"`
 	BestLoss  float64 `json:"best_loss,omitempty"`
+	// Unreported says that the last epoch is trained, but Callbacks.Epoch has not come
+	// to its end: what it measures is missing in the History.
+	Unreported bool `json:"unreported,omitempty"`
 	// Finished says why the run ended, empty while it has not.
 	Finished string  `json:"finished,omitempty"`
 	History  History `json:"history"`
+}
+
+// Reported returns the number of epochs that were reported to their end.
+func (p Progress) Reported() int {
+	if p.Unreported {
+		return p.Epochs - 1
+	}
+	return p.Epochs
 }
 
 // checkpointState is the JSON in the metadata.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"slipway/internal/display"
 )
 
 // Names of schedules. Constant is what a schedule without a name is.
@@ -130,7 +132,8 @@ func (s Schedule) String() string {
 	case s.IsZero() || s.Name == ScheduleConstant:
 		return ScheduleConstant
 	case s.Name == ScheduleOneCycle:
-		return fmt.Sprintf("%s over %d epochs, from %.3g of the rate up over %.3g of the steps and down to %.3g", s.Name, s.Epochs, s.First, s.Warmup, s.Final)
+		return fmt.Sprintf("%s over %s, from %.3g of the rate up over %.3g of the steps and down to %.3g",
+			s.Name, display.Count(s.Epochs, "epoch"), s.First, s.Warmup, s.Final)
 	}
-	return fmt.Sprintf("%s over %d epochs, down to %.3g of the rate", s.Name, s.Epochs, s.Final)
+	return fmt.Sprintf("%s over %s, down to %.3g of the rate", s.Name, display.Count(s.Epochs, "epoch"), s.Final)
 }

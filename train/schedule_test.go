@@ -124,7 +124,7 @@ func TestScheduleReachesTheOptimizer(t *testing.T) {
 				t.Errorf("rate %v at step %d, want %v", got, step, want)
 			}
 			before := trainer.Weights()
-			if err := trainer.step(trainer.batches.Order(0)[:8]); err != nil {
+			if err := trainer.step(t.Context(), trainer.batches.Order(0)[:8]); err != nil {
 				t.Fatal(err)
 			}
 			p, err := trainer.program(8, true)

@@ -100,7 +100,10 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 	reporter := study.NewReporter(to.out, to.terminal, to.rows, to.columns)
 	results, err := study.Execute(ctx, file, study.Options{
 		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, Progress: reporter,
-		Messages: func(line string) { fmt.Fprint(to.out, line) },
+		Messages: func(line string) {
+			reporter.Close() // takes the table away
+			fmt.Fprint(to.out, line)
+		},
 	})
 	reporter.Close()
 	if errors.Is(err, study.ErrInterrupted) {

@@ -108,7 +108,8 @@ type execution struct {
 	tasks    []*task
 	results  map[string]Result // of finished runs, by ID
 
-	mutex sync.Mutex // guards options.Progress and results
+	mutex  sync.Mutex // guards options.Progress, results and warned
+	warned bool       // of curves that could not be written
 }
 
 func newExecution(ctx context.Context, f *File, options Options) (*execution, error) {
@@ -324,32 +325,25 @@ func interrupted(err error) bool {
 }
 
 // run executes one task and records its result.
-func (e *execution) run(ctx context.Context, t *task) (err error) {
+func (e *execution) run(ctx context.Context, t *task) error {
 	report := func(tell func(Progress)) {
 		e.mutex.Lock()
 		defer e.mutex.Unlock()
 		tell(e.options.Progress)
 	}
 	curves := new(curves)
-	defer func() {
-		failed := curves.close()
-		if failed != nil && interrupted(err) {
-			err = nil // it would hide the failure
-		}
-		err = errors.Join(err, failed)
-	}()
+	defer func() { e.tell(curves.close()) }()
 	result, err := t.execute(ctx, e.poolDir, e.sets, e.threads, observer{
-		began: func(epochs int) error {
-			report(func(p Progress) { p.Began(t.index, epochs) })
-			if e.options.TensorBoard == "" {
-				return nil
+		began: func(progress train.Progress) {
+			report(func(p Progress) { p.Began(t.index, progress.Epochs) })
+			if e.options.TensorBoard != "" {
+				e.tell(curves.open(filepath.Join(e.options.TensorBoard, e.file.Name), t, progress.Reported()))
 			}
-			return curves.open(filepath.Join(e.options.TensorBoard, e.file.Name), t, epochs)
 		},
 		step: func(step train.StepReport) { report(func(p Progress) { p.Step(t.index, step) }) },
-		epoch: func(epoch train.Epoch) error {
+		epoch: func(epoch train.Epoch) {
 			report(func(p Progress) { p.Epoch(t.index, epoch) })
-			return curves.epoch(epoch)
+			e.tell(curves.epoch(epoch))
 		},
 	})
 	if err != nil {
@@ -360,4 +354,18 @@ func (e *execution) run(ctx context.Context, t *task) (err error) {
 		p.Finished(t.index, result)
 	})
 	return nil
+}
+
+// tell warns of curves that could not be written, once: what is learned does not depend
+// on them.
+func (e *execution) tell(failed error) {
+	if failed == nil {
+		return
+	}
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if e.options.Messages != nil && !e.warned {
+		e.options.Messages(fmt.Sprintf("warning: the runs go on, but TensorBoard's curves are not complete: %v\n", failed))
+	}
+	e.warned = true
 }
