@@ -133,7 +133,15 @@ func (d RunDir) WriteConfig(network *builder.Network, config Config) error {
 	return d.write("config.json", append(raw, '\n'))
 }
 
-// WriteHistory writes history.csv, history.json and the plot.
+// PictureError says that a picture could not be drawn or written. All else was.
+type PictureError struct{ Err error }
+
+func (e *PictureError) Error() string { return fmt.Sprintf("the picture curve.svg: %v", e.Err) }
+
+func (e *PictureError) Unwrap() error { return e.Err }
+
+// WriteHistory writes history.csv, history.json and the plot. A plot that cannot be drawn
+// or written is a PictureError.
 func (d RunDir) WriteHistory(title string, history History) error {
 	table, err := history.CSV()
 	if err != nil {
@@ -143,11 +151,17 @@ func (d RunDir) WriteHistory(title string, history History) error {
 	if err != nil {
 		return err
 	}
-	curve, err := history.SVG(title)
-	if err != nil {
+	if err := errors.Join(d.write("history.csv", table), d.write("history.json", list)); err != nil {
 		return err
 	}
-	return errors.Join(d.write("history.csv", table), d.write("history.json", list), d.write("curve.svg", curve))
+	curve, err := history.SVG(title)
+	if err == nil {
+		err = d.write("curve.svg", curve)
+	}
+	if err != nil {
+		return &PictureError{err}
+	}
+	return nil
 }
 
 func (d RunDir) write(name string, data []byte) error {
