@@ -10,9 +10,8 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/gofrs/flock"
-
 	"slipway/dataset"
+	"slipway/internal/lockfile"
 	"slipway/train"
 )
 
@@ -103,7 +102,7 @@ type execution struct {
 	keys     struct{ training, test string }
 	parallel int
 	threads  int
-	lock     *flock.Flock
+	lock     *lockfile.Lock
 	planned  Plan
 	tasks    []*task
 	results  map[string]Result // of finished runs, by ID
@@ -141,13 +140,14 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 	if plan, err := ReadPlan(e.dir); err == nil && plan.Quick != f.quick {
 		return nil, fmt.Errorf("%s holds the %s of the study; give another folder with -runs for the %s", e.dir, formName(plan.Quick), formName(f.quick))
 	}
-	e.lock = flock.New(filepath.Join(options.Root, ".lock"))
-	locked, err := e.lock.TryLock()
+	var err error
+	e.lock, err = lockfile.Acquire(filepath.Join(options.Root, ".lock"))
+	var held *lockfile.HeldError
+	if errors.As(err, &held) {
+		return nil, fmt.Errorf("another experiment run is at work in %s: %v; wait for it, or give another folder with -runs", options.Root, held.Owner)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the studies of %s: %w", options.Root, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("another experiment run is at work in %s; wait for it, or give another folder with -runs", options.Root)
 	}
 	return e, nil
 }
@@ -161,7 +161,7 @@ func formName(quick bool) string {
 
 func (e *execution) close() {
 	// The lock ends with the process in any case.
-	_ = e.lock.Unlock()
+	_ = e.lock.Release()
 }
 
 // open opens the data sets, once for all runs.
