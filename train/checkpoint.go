@@ -86,6 +86,22 @@ func (p Progress) Reported() int {
 	return p.Epochs
 }
 
+// Result returns the epoch of which a run that has ended has the weights: the best one with
+// early stopping on, the last one elsewhere. It is zero before the first epoch's end.
+func (p Progress) Result(config Config) Epoch {
+	if len(p.History) == 0 {
+		return Epoch{}
+	}
+	if resultIsBest(config, p) {
+		for _, epoch := range p.History {
+			if epoch.Epoch == p.BestEpoch {
+				return epoch
+			}
+		}
+	}
+	return p.History[len(p.History)-1]
+}
+
 // checkpointState is the JSON in the metadata.
 type checkpointState struct {
 	Version  int              `json:"version"`

@@ -115,6 +115,12 @@ func OpenRun(path string) (RunDir, error) {
 	return RunDir{path}, nil
 }
 
+// Exists reports whether the folder is there, with that of its checkpoints.
+func (d RunDir) Exists() bool {
+	_, err := os.Stat(filepath.Join(d.path, "checkpoints"))
+	return err == nil
+}
+
 // Path returns the folder.
 func (d RunDir) Path() string { return d.path }
 

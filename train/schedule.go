@@ -31,8 +31,8 @@ type Schedule struct {
 	// Final is the factor that linear and cosine fall to, 0 unless given, and
 	// one-cycle, 4e-6 if zero.
 	Final float64 `json:"final,omitempty"`
-	// Epochs is the schedule's length, Config.Epochs if zero. A run that goes on
-	// after it keeps the final factor.
+	// Epochs is the schedule's length, Config.Epochs if zero. A run of more epochs
+	// keeps the final factor after it, which must not be 0 then.
 	Epochs int `json:"epochs,omitempty"`
 }
 

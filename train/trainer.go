@@ -47,6 +47,9 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 	if err != nil {
 		return nil, err
 	}
+	if err := config.restsAtZero(); err != nil {
+		return nil, err
+	}
 	if initial == nil {
 		initial = network.InitialWeights(config.Seed)
 	}
@@ -55,8 +58,8 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 
 // Resume returns a trainer that goes on from the checkpoint as if it had never
 // stopped. Only Data, Epochs, UntilLoss, Patience and the keeping of checkpoints may
-// differ between the checkpoint's Config and config; the set must have the same
-// content.
+// differ between the checkpoint's Config and config, and the length of a schedule that is
+// shorter than Epochs; the set must have the same content.
 func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, error) {
 	config, err := config.WithDefaults(checkpoint.Network)
 	if err != nil {
@@ -308,6 +311,10 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		err := t.step(ctx, indices)
 		if errors.Is(err, errStepInterrupted) {
 			return t.interrupted(callbacks)
+		}
+		var diverged *DivergedError
+		if errors.As(err, &diverged) {
+			return err // it says where
 		}
 		if err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)

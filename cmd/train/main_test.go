@@ -85,7 +85,7 @@ func arguments(dir string, more ...string) []string {
 func runTrain(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs, false)
+	code = run(context.Background(), args, &out, &errs, nil)
 	return code, out.String(), errs.String()
 }
 

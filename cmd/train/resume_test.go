@@ -85,7 +85,7 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	dir := fixture(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var out, errs bytes.Buffer
-	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, false)
+	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, nil)
 	if code != cli.ExitFailure || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(errs.String(), "Go on with: train -resume -name tiny -runs "+dir+"/runs") {
 		t.Fatalf("exit %d, %q", code, errs.String())
 	}
@@ -175,7 +175,7 @@ func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
 			t.Error(err)
 		}
 		cancel()
-	}}), &errs, false)
+	}}), &errs, nil)
 	for _, want := range []string{"interrupted", "could not be saved", "step-00000036.safetensors is a folder",
 		"the last good checkpoint is " + filepath.Join(checkpoints, "step-00000024.safetensors")} {
 		if !strings.Contains(errs.String(), want) {

@@ -82,9 +82,11 @@ func Acquire(path string) (*Lock, error) {
 
 // Release gives the lock up and removes its file.
 func (l *Lock) Release() error {
-	// Before the lock ends, so that it is not another one's file. Where a file that
-	// is open cannot be removed it stays, and is no harm.
-	_ = os.Remove(l.file.Path())
+	// Before the lock ends, so that it is not another one's file, unless somebody has
+	// removed it. Where a file that is open cannot be removed it stays, and is no harm.
+	if current(l.file, l.file.Path()) {
+		_ = os.Remove(l.file.Path())
+	}
 	return l.file.Close()
 }
 
