@@ -182,7 +182,7 @@ func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
 			t.Errorf("the message lacks %q: %s", want, errs.String())
 		}
 	}
-	if code != cli.ExitFailure || strings.Contains(errs.String(), "its state is in") {
+	if code != cli.ExitFailure || strings.Contains(errs.String(), "its state is saved") {
 		t.Errorf("exit %d, %q", code, errs.String())
 	}
 }
@@ -198,4 +198,45 @@ func (o onEpochLine) Write(line []byte) (int, error) {
 		o.act()
 	}
 	return len(line), nil
+}
+
+// The command that a run proposes to go on with has the flags that it was given, as a shell
+// reads them: the run goes on as it would have.
+func TestTheProposedCommandGoesOn(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	dir := fixture(t)
+	runs, logs := filepath.Join(dir, "my runs"), filepath.Join(dir, "Tom's logs")
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs bytes.Buffer
+	args := []string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k", "-runs", runs, "-name", "a run $1", "-tensorboard", logs,
+		"-threads", "1", "-device", "cpu", "-batch", "8", "-pixels", "0-1", "-epochs", "4"}
+	if code := run(ctx, args, io.MultiWriter(&out, onEpochLine{2, cancel}), &errs, nil); code != cli.ExitFailure {
+		t.Fatalf("exit %d: %s", code, errs.String())
+	}
+	_, line, found := strings.Cut(errs.String(), "Go on with: ")
+	if !found {
+		t.Fatalf("no command is proposed: %s", errs.String())
+	}
+	// The command is this test's program.
+	if err := os.Symlink(os.Args[0], filepath.Join(dir, "train")); err != nil {
+		t.Skip("this system makes no symbolic links:", err)
+	}
+	command := exec.CommandContext(t.Context(), shell, "-c", line)
+	command.Env = append(os.Environ(), actAsTrain+"=1", "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	if output, err := command.CombinedOutput(); err != nil || !strings.Contains(string(output), "Epoch [4/4]") || strings.Contains(string(output), "Epoch [1/4]") {
+		t.Fatalf("%s: %v: %s", line, err, output)
+	}
+	history := readHistory(t, filepath.Join(runs, "a run $1"))
+	for _, epoch := range history {
+		if epoch.TestAccuracy == nil {
+			t.Errorf("epoch %d was not tested", epoch.Epoch)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(logs, "a run $1", "*tfevents*"))
+	if len(history) != 4 || err != nil || len(files) != 2 {
+		t.Errorf("%d epochs; event files %v, %v", len(history), files, err)
+	}
 }
