@@ -251,29 +251,6 @@ func TestResumeWithScheduleAndAugmentationIsBitForBit(t *testing.T) {
 	})
 }
 
-// A run that goes on past its schedule's end does not stretch the schedule.
-func TestResumeKeepsTheSchedulesLength(t *testing.T) {
-	config := varyingConfig(builder.EngineNative)
-	trainer := newSmallTrainer(t, config)
-	defer trainer.Close()
-	if err := trainer.Fit(context.Background(), Callbacks{}); err != nil {
-		t.Fatal(err)
-	}
-	longer := trainer.Config()
-	longer.Epochs = 5
-	resumed, err := Resume(trainer.Checkpoint(), datasettest.Bars(t, 60), longer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resumed.Close()
-	if got := resumed.Config().Schedule.Epochs; got != 3 {
-		t.Errorf("the schedule is %d epochs long, was 3", got)
-	}
-	if got, want := resumed.learningRate(), resumed.Config().Schedule.Final*0.01; got != want {
-		t.Errorf("rate %v after the schedule's end, want %v", got, want)
-	}
-}
-
 func TestEnginesAgreeWithScheduleAndAugmentation(t *testing.T) {
 	var losses [][]float64
 	for _, engine := range builder.EngineNames() {

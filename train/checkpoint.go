@@ -73,9 +73,36 @@ type Progress struct {
 	// BestEpoch and BestLoss are those of early stopping, 0 if it is off.
 	BestEpoch int     `json:"best_epoch,omitempty"`
 	BestLoss  float64 `json:"best_loss,omitempty"`
+	// Unreported says that the last epoch is trained, but Callbacks.Epoch has not come
+	// to its end: what it measures is missing in the History.
+	Unreported bool `json:"unreported,omitempty"`
 	// Finished says why the run ended, empty while it has not.
 	Finished string  `json:"finished,omitempty"`
 	History  History `json:"history"`
+}
+
+// Reported returns the number of epochs that were reported to their end.
+func (p Progress) Reported() int {
+	if p.Unreported {
+		return p.Epochs - 1
+	}
+	return p.Epochs
+}
+
+// Result returns the epoch of which a run that has ended has the weights: the best one with
+// early stopping on, the last one elsewhere. It is zero before the first epoch's end.
+func (p Progress) Result(config Config) Epoch {
+	if len(p.History) == 0 {
+		return Epoch{}
+	}
+	if resultIsBest(config, p) {
+		for _, epoch := range p.History {
+			if epoch.Epoch == p.BestEpoch {
+				return epoch
+			}
+		}
+	}
+	return p.History[len(p.History)-1]
 }
 
 // checkpointState is the JSON in the metadata.

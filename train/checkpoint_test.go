@@ -199,14 +199,6 @@ func TestEarlierRunThatCannotBeMoved(t *testing.T) {
 	}
 }
 
-func TestRunNames(t *testing.T) {
-	for name, valid := range map[string]bool{"e1": true, "a/b": true, "..e1": true, ".": false, "..": false, "../e1": false, "a/../..": false, "/e1": false, "": false} {
-		if err := CheckRunName(name); (err == nil) != valid {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
-}
-
 func TestResumeRejectsOtherSettings(t *testing.T) {
 	_, trainer := trainedRun(t)
 	checkpoint := trainer.Checkpoint()

@@ -180,6 +180,10 @@ func (t *Trainer) account() error {
 		indices := t.device.order[first:min(first+t.batches.Size(), len(t.device.order))]
 		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep + 1, Loss: account.DivergedLoss, Indices: indices}
 	}
+	// A loss that is absurd but finite has not stopped the device.
+	if account.Steps > 0 && diverged(now.LastLoss) {
+		return &DivergedError{Epoch: now.Epochs + 1, Step: now.EpochStep, Loss: now.LastLoss}
+	}
 	return nil
 }
 

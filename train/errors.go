@@ -3,10 +3,11 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
-// ErrInterrupted is returned by Fit when its context ended. The step under way
-// was finished and saved.
+// ErrInterrupted is returned by Fit when its context ended. All steps that were
+// finished are saved.
 var ErrInterrupted = errors.New("training was interrupted")
 
 // UnsavedError is returned by Fit when its context ended, but what was learned since
@@ -19,7 +20,15 @@ func (e *UnsavedError) Error() string {
 
 func (e *UnsavedError) Unwrap() error { return e.Err }
 
-// DivergedError says that the loss or the weights were no longer finite.
+// absurdLoss is a loss that no run comes back from: that of a network of which the
+// answers are off by as much has gradients beyond what float32 adds to its weights.
+const absurdLoss = 1e16
+
+// diverged reports a loss that is not finite, or absurd.
+func diverged(loss float64) bool { return !(math.Abs(loss) <= absurdLoss) }
+
+// DivergedError says that the loss was no longer finite, or absurdly high, or the
+// weights no longer finite.
 type DivergedError struct {
 	// Epoch and Step count from 1; Step is that within the epoch.
 	Epoch, Step int
@@ -40,9 +49,9 @@ func (e *DivergedError) Brief() string {
 	case e.Weights:
 		return fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", e.Epoch, e.Step)
 	case e.Validation:
-		return fmt.Sprintf("the validation loss is %v after epoch %d", e.Loss, e.Epoch)
+		return fmt.Sprintf("the validation loss is %.6g after epoch %d", e.Loss, e.Epoch)
 	}
-	return fmt.Sprintf("the loss is %v at epoch %d, step %d", e.Loss, e.Epoch, e.Step)
+	return fmt.Sprintf("the loss is %.6g at epoch %d, step %d", e.Loss, e.Epoch, e.Step)
 }
 
 // Error adds the images of the batch, where it is their loss, and a remedy.

@@ -95,7 +95,7 @@ func checkParity(t *testing.T, trainer *Trainer, golden goldentest.Case) {
 		if step == len(losses) {
 			break
 		}
-		if err := trainer.step(indices); err != nil {
+		if err := trainer.step(t.Context(), indices); err != nil {
 			t.Fatal(err)
 		}
 		p, err := trainer.program(len(indices), true)

@@ -1,8 +1,6 @@
 package train
 
 import (
-	"math"
-
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -17,10 +15,14 @@ const partBytes = 3584 << 10
 // partStep divides the size of a part, which is at least one step: with fewer images a product's operands are read more often than used.
 const partStep = 32
 
+// partMost is how many images there are at most in a part of any network: enough that going through the parameters once more costs
+// nothing, and so few that a run that is asked to end between two parts answers within a second.
+const partMost = 1024
+
 // partSize returns how many images of a batch are trained on at a time, at most. The values between the layers of a large batch leave the
 // caches and have to be read back from memory. In parts, each of which goes forward and back through the whole network, they do
 // not; the gradients are added up, and the optimizer's step is the whole batch's. What it costs is that the parameters and their gradients
-// are gone through once a part: where these are much of what a part reads, as in an MLP, a batch stays whole.
+// are gone through once a part: where these are much of what a part reads, as in an MLP, a batch stays whole, up to partMost images.
 //
 // Gradients are sums over the images either way, taken in another order.
 func partSize(network *builder.Network) int {
@@ -33,9 +35,9 @@ func partSize(network *builder.Network) int {
 	imageBytes := 2 * 4 * values
 	size := max(partBytes/max(imageBytes, 1)/partStep, 1) * partStep
 	if size*imageBytes < 3*4*network.ParameterCount() {
-		return math.MaxInt
+		return partMost
 	}
-	return size
+	return min(size, partMost)
 }
 
 // sum holds the gradients of a batch that is trained on in parts.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
+	"math"
 
 	"slipway/internal/palette"
 
@@ -14,8 +15,19 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// SVG draws the history: above the mean loss by epoch, below the accuracies.
-func (h History) SVG(title string) ([]byte, error) {
+// drawnMost is the largest value that is drawn: the plot's arithmetic overflows with those
+// near the ends of float64.
+const drawnMost = 1e30
+
+// SVG draws the history: above the mean loss by epoch, below the accuracies. What is not
+// finite, or above 1e30, is left out.
+func (h History) SVG(title string) (svg []byte, err error) {
+	defer func() {
+		// The plot's packages panic where they cannot draw. A picture is worth no run.
+		if reason := recover(); reason != nil {
+			svg, err = nil, fmt.Errorf("plot: %v", reason)
+		}
+	}()
 	loss := newPlot(title, "mean loss")
 	loss.Legend.Top, loss.Legend.YOffs = true, -vg.Points(4)
 	accuracy := newPlot("", "accuracy (%)")
@@ -34,7 +46,7 @@ func (h History) SVG(title string) ([]byte, error) {
 	} {
 		var points plotter.XYs
 		for _, epoch := range h {
-			if value := curve.value(epoch); value != nil {
+			if value := curve.value(epoch); value != nil && math.Abs(*value) <= drawnMost {
 				points = append(points, plotter.XY{X: float64(epoch.Epoch), Y: *value * curve.scale})
 			}
 		}
@@ -50,17 +62,39 @@ func (h History) SVG(title string) ([]byte, error) {
 		curve.on.Add(line, marks)
 		curve.on.Legend.Add(curve.label+"  ", line)
 	}
+	for _, p := range []*plot.Plot{loss, accuracy} {
+		widen(&p.Y)
+	}
 	canvas := vgsvg.New(16*vg.Centimeter, 18*vg.Centimeter)
 	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: 4 * vg.Millimeter, PadX: 4 * vg.Millimeter, PadRight: 4 * vg.Millimeter}
 	canvases := plot.Align([][]*plot.Plot{{loss}, {accuracy}}, tiles, draw.New(canvas))
 	loss.Draw(canvases[0][0])
 	accuracy.Draw(canvases[1][0])
-	var svg bytes.Buffer
-	if _, err := canvas.WriteTo(&svg); err != nil {
+	var file bytes.Buffer
+	if _, err := canvas.WriteTo(&file); err != nil {
 		return nil, fmt.Errorf("plot: %w", err)
 	}
-	return svg.Bytes(), nil
+	return file.Bytes(), nil
 }
+
+// widen gives an axis of values that are all but equal a range that has ticks. Package
+// plot goes from one below a single value to one above it, which is no range where the
+// value is so large that adding one does not change it.
+func widen(axis *plot.Axis) {
+	const distinct = 1e-9
+	largest := max(math.Abs(axis.Min), math.Abs(axis.Max))
+	if math.IsInf(largest, 0) || axis.Max-axis.Min > distinct*largest {
+		return // no points, or a range
+	}
+	if axis.Max == axis.Min && largest < distinct/epsilon64 {
+		return
+	}
+	axis.Min -= largest / 2
+	axis.Max += largest / 2
+}
+
+// epsilon64 is the distance from 1 to the next float64.
+const epsilon64 = 0x1p-52
 
 func newPlot(title, quantity string) *plot.Plot {
 	p := plot.New()

@@ -12,19 +12,20 @@ import (
 // then.
 type Reporter struct {
 	out io.Writer
-	// terminal says that out can redraw a line.
-	terminal bool
-	epochs   int
-	now      func() time.Time
+	// width tells the columns of a terminal, nil if out cannot redraw a line.
+	width  func() int
+	epochs int
+	now    func() time.Time
 
 	began, drawn time.Time
 	sinceBegan   int
-	width        int
 }
 
-// NewReporter returns a reporter for a run of at most that many epochs.
-func NewReporter(out io.Writer, terminal bool, epochs int) *Reporter {
-	return &Reporter{out: out, terminal: terminal, epochs: epochs, now: time.Now}
+// NewReporter returns a reporter for a run of at most that many epochs. width, if it is not
+// nil, says that out is a terminal on which a line can be redrawn, and tells how many
+// columns it has at the moment.
+func NewReporter(out io.Writer, width func() int, epochs int) *Reporter {
+	return &Reporter{out: out, width: width, epochs: epochs, now: time.Now}
 }
 
 const (
@@ -42,7 +43,7 @@ func (r *Reporter) Step(report StepReport) error {
 	}
 	r.sinceBegan += report.Images
 	interval := plainInterval
-	if r.terminal {
+	if r.width != nil {
 		interval = barInterval
 	}
 	if now.Sub(r.drawn) < interval || report.Step == report.Steps {
@@ -55,12 +56,32 @@ func (r *Reporter) Step(report StepReport) error {
 	left := time.Duration(float64(stepsLeft) * perStep * float64(time.Second)).Round(time.Second)
 	figures := fmt.Sprintf("Epoch [%d/%d], Step [%d/%d], Loss: %.4f, %.0f images/s, %v left",
 		report.Epoch, r.epochs, report.Step, report.Steps, report.Loss, rate, left)
-	if !r.terminal {
+	if r.width == nil {
 		_, err := fmt.Fprintln(r.out, figures)
 		return err
 	}
-	full := barWidth * report.Step / report.Steps
-	return r.redraw("[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] " + figures)
+	// The last column stays free: a terminal may go to the next line with it.
+	_, err := fmt.Fprintf(r.out, "\r%s%s", fitting(figures, float64(report.Step)/float64(report.Steps), r.width()-1), eraseRest)
+	return err
+}
+
+// eraseRest erases what a longer line has left behind the cursor.
+const eraseRest = "\x1b[K"
+
+// fitting puts a bar before the figures, as long as there is room for, and cuts what does
+// not fit into so many columns.
+func fitting(figures string, share float64, columns int) string {
+	const frame, shortest = 3, 4 // brackets and a blank; a shorter bar shows nothing
+	runes := []rune(figures)
+	width := min(barWidth, columns-len(runes)-frame)
+	switch {
+	case width >= shortest:
+		full := int(float64(width) * share)
+		return "[" + strings.Repeat("=", full) + strings.Repeat(" ", width-full) + "] " + figures
+	case len(runes) > columns:
+		return string(runes[:max(columns, 0)])
+	}
+	return figures
 }
 
 // Epoch reports one epoch in the experiment's form, with what else is known.
@@ -76,22 +97,9 @@ func (r *Reporter) Epoch(epoch Epoch) error {
 	line += fmt.Sprintf(", %.1f s, %.0f images/s)", epoch.Seconds, epoch.ImagesPerSecond)
 	// What is not training (evaluation, saving) must not count in the next rate.
 	r.began, r.sinceBegan = time.Time{}, 0
-	if r.terminal {
-		if err := r.redraw(line); err != nil {
-			return err
-		}
-		r.width = 0
-		line = ""
+	if r.width != nil {
+		line = "\r" + line + eraseRest
 	}
 	_, err := fmt.Fprintln(r.out, line)
-	return err
-}
-
-// redraw writes over the line drawn before.
-func (r *Reporter) redraw(line string) error {
-	width := len([]rune(line))
-	padding := max(r.width-width, 0)
-	r.width = width
-	_, err := fmt.Fprintf(r.out, "\r%s%s", line, strings.Repeat(" ", padding))
 	return err
 }

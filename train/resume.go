@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"slipway/internal/display"
 )
 
 // resumable reports the settings that differ between the checkpoint's
@@ -12,6 +14,9 @@ import (
 // keep and where the data is: with others the run would not go on, it would be
 // another one.
 func resumable(saved, asked Config) error {
+	if err := scheduleGoesOn(saved, asked); err != nil {
+		return err
+	}
 	savedFields, err := fixedFields(saved)
 	if err != nil {
 		return err
@@ -49,6 +54,7 @@ func orNone(value string) string {
 // where the set is; that it is the same one is looked at elsewhere.
 func fixedFields(c Config) (map[string]string, error) {
 	c.Data = ""
+	c.Schedule.Epochs = 0 // scheduleGoesOn's matter
 	c.Epochs, c.UntilLoss, c.Patience, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0, 0, 0
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -63,4 +69,36 @@ func fixedFields(c Config) (map[string]string, error) {
 		fields[name] = string(value)
 	}
 	return fields, nil
+}
+
+// scheduleGoesOn reports epochs beyond the end of the checkpoint's schedule, unless they
+// were asked for from the start or a longer schedule is, and a change of its length where
+// there are none.
+func scheduleGoesOn(saved, asked Config) error {
+	was, is := saved.Schedule.Epochs, asked.Schedule.Epochs
+	if was == 0 || asked.Schedule.Name != saved.Schedule.Name {
+		return nil // a constant rate, or another fault
+	}
+	beyond := asked.Epochs > was
+	switch {
+	case is == was && beyond && asked.Epochs > saved.Epochs:
+		return fmt.Errorf("the %s schedule ends after %s, and with it the learning rate at %.3g of its height; for %d epochs lengthen it with -schedule-epochs %d",
+			saved.Schedule.Name, display.Count(was, "epoch"), saved.Schedule.Final, asked.Epochs, asked.Epochs)
+	case is != was && !beyond:
+		return fmt.Errorf("the %s schedule takes %s, and %s are asked for: it keeps its length; -schedule-epochs is for more epochs than it has",
+			saved.Schedule.Name, display.Count(was, "epoch"), display.Count(asked.Epochs, "epoch"))
+	case is < was:
+		return fmt.Errorf("the %s schedule takes %s, and cannot be cut to %s", saved.Schedule.Name, display.Count(was, "epoch"), display.Count(is, "epoch"))
+	}
+	return asked.restsAtZero()
+}
+
+// restsAtZero reports epochs after the end of a schedule that falls to a rate of 0: no
+// weight would change in them.
+func (c Config) restsAtZero() error {
+	if s := c.Schedule; s.Epochs > 0 && s.Final == 0 && c.Epochs > s.Epochs {
+		return fmt.Errorf("the %s schedule is at a learning rate of 0 after %s, and %s are asked for; lengthen it with -schedule-epochs %d, or give a -final-factor",
+			s.Name, display.Count(s.Epochs, "epoch"), display.Count(c.Epochs, "epoch"), c.Epochs)
+	}
+	return nil
 }

@@ -61,12 +61,50 @@ func freeName(path string) (string, error) {
 	}
 }
 
-// CheckRunName reports a name that does not lead to a folder inside that of the runs.
-func CheckRunName(name string) error {
+// CheckRunPath reports a name that does not lead to a folder inside that of the runs.
+func CheckRunPath(name string) error {
 	if !fs.ValidPath(name) || name == "." {
 		return fmt.Errorf("%q names no folder inside that of the runs; give a name such as e1, or e1/again", name)
 	}
 	return nil
+}
+
+// CheckRunName reports a name that a new run may not have: one that CheckRunPath
+// reports, or of which a part is no name of a folder on every system.
+func CheckRunName(name string) error {
+	if err := CheckRunPath(name); err != nil {
+		return err
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if plain := PlainName(part); plain != part {
+			return fmt.Errorf("%q is no name of a folder on every system; give one such as %q", part, plain)
+		}
+	}
+	return nil
+}
+
+// PlainName replaces by _ what a file's name may not have on some system: a slash, the
+// characters that Windows keeps for itself, control characters, and a blank or
+// point at the end. A name that is a device's there gets a _ before it.
+func PlainName(name string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < ' ' || strings.ContainsRune(`<>:"/\|?*`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	if trimmed := strings.TrimRight(plain, " ."); trimmed != plain {
+		plain = trimmed + strings.Repeat("_", len(plain)-len(trimmed))
+	}
+	stem, _, _ := strings.Cut(strings.ToUpper(plain), ".")
+	device := slices.Contains([]string{"CON", "PRN", "AUX", "NUL"}, stem)
+	if len(stem) == 4 && (stem[:3] == "COM" || stem[:3] == "LPT") && stem[3] >= '1' && stem[3] <= '9' {
+		device = true
+	}
+	if device {
+		plain = "_" + plain
+	}
+	return plain
 }
 
 // OpenRun opens the folder of a run that is there.
@@ -75,6 +113,12 @@ func OpenRun(path string) (RunDir, error) {
 		return RunDir{}, fmt.Errorf("%s is not the folder of a run: %w", path, err)
 	}
 	return RunDir{path}, nil
+}
+
+// Exists reports whether the folder is there, with that of its checkpoints.
+func (d RunDir) Exists() bool {
+	_, err := os.Stat(filepath.Join(d.path, "checkpoints"))
+	return err == nil
 }
 
 // Path returns the folder.
@@ -96,7 +140,15 @@ func (d RunDir) WriteConfig(network *builder.Network, config Config, sets Sets) 
 	return d.write("config.json", append(raw, '\n'))
 }
 
-// WriteHistory writes history.csv, history.json and the plot.
+// PictureError says that a picture could not be drawn or written. All else was.
+type PictureError struct{ Err error }
+
+func (e *PictureError) Error() string { return fmt.Sprintf("the picture curve.svg: %v", e.Err) }
+
+func (e *PictureError) Unwrap() error { return e.Err }
+
+// WriteHistory writes history.csv, history.json and the plot. A plot that cannot be drawn
+// or written is a PictureError.
 func (d RunDir) WriteHistory(title string, history History) error {
 	table, err := history.CSV()
 	if err != nil {
@@ -106,11 +158,17 @@ func (d RunDir) WriteHistory(title string, history History) error {
 	if err != nil {
 		return err
 	}
-	curve, err := history.SVG(title)
-	if err != nil {
+	if err := errors.Join(d.write("history.csv", table), d.write("history.json", list)); err != nil {
 		return err
 	}
-	return errors.Join(d.write("history.csv", table), d.write("history.json", list), d.write("curve.svg", curve))
+	curve, err := history.SVG(title)
+	if err == nil {
+		err = d.write("curve.svg", curve)
+	}
+	if err != nil {
+		return &PictureError{err}
+	}
+	return nil
 }
 
 func (d RunDir) write(name string, data []byte) error {
@@ -182,7 +240,7 @@ func (d RunDir) Latest() (checkpoint *Checkpoint, path string, damaged []error, 
 
 // LogitsPath returns the file of the trainer's own answer on a data set.
 func (d RunDir) LogitsPath(data string) string {
-	return filepath.Join(d.path, filepath.Base(data)+"_logits.safetensors")
+	return filepath.Join(d.path, PlainName(filepath.Base(data))+"_logits.safetensors")
 }
 
 // WriteLogits records the trainer's own answer on a data set: the tensor

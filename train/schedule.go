@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"slipway/internal/display"
 )
 
 // Names of schedules. Constant is what a schedule without a name is.
@@ -29,8 +31,8 @@ type Schedule struct {
 	// Final is the factor that linear and cosine fall to, 0 unless given, and
 	// one-cycle, 4e-6 if zero.
 	Final float64 `json:"final,omitempty"`
-	// Epochs is the schedule's length, Config.Epochs if zero. A run that goes on
-	// after it keeps the final factor.
+	// Epochs is the schedule's length, Config.Epochs if zero. A run of more epochs
+	// keeps the final factor after it, which must not be 0 then.
 	Epochs int `json:"epochs,omitempty"`
 }
 
@@ -130,7 +132,8 @@ func (s Schedule) String() string {
 	case s.IsZero() || s.Name == ScheduleConstant:
 		return ScheduleConstant
 	case s.Name == ScheduleOneCycle:
-		return fmt.Sprintf("%s over %d epochs, from %.3g of the rate up over %.3g of the steps and down to %.3g", s.Name, s.Epochs, s.First, s.Warmup, s.Final)
+		return fmt.Sprintf("%s over %s, from %.3g of the rate up over %.3g of the steps and down to %.3g",
+			s.Name, display.Count(s.Epochs, "epoch"), s.First, s.Warmup, s.Final)
 	}
-	return fmt.Sprintf("%s over %d epochs, down to %.3g of the rate", s.Name, s.Epochs, s.Final)
+	return fmt.Sprintf("%s over %s, down to %.3g of the rate", s.Name, display.Count(s.Epochs, "epoch"), s.Final)
 }

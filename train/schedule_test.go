@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/internal/datasettest"
 	"slipway/scripts/golden/goldentest"
 )
 
@@ -124,7 +125,7 @@ func TestScheduleReachesTheOptimizer(t *testing.T) {
 				t.Errorf("rate %v at step %d, want %v", got, step, want)
 			}
 			before := trainer.Weights()
-			if err := trainer.step(trainer.batches.Order(0)[:8]); err != nil {
+			if err := trainer.step(t.Context(), trainer.batches.Order(0)[:8]); err != nil {
 				t.Fatal(err)
 			}
 			p, err := trainer.program(8, true)
@@ -142,4 +143,68 @@ func TestScheduleReachesTheOptimizer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// More epochs than a schedule has are trained at a rate that was asked for, or not at all:
+// never at that of the schedule's end because nobody thought of it.
+func TestMoreEpochsThanTheSchedule(t *testing.T) {
+	for _, schedule := range []Schedule{{Name: ScheduleCosine}, {Name: ScheduleOneCycle}, {Name: ScheduleLinear, Final: 0.1}} {
+		config := smallConfig(builder.EngineNative)
+		config.Schedule = schedule
+		trainer := newSmallTrainer(t, config)
+		if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		checkpoint := trainer.Checkpoint()
+		resume := func(epochs, length int) (*Trainer, error) {
+			asked := checkpoint.Config
+			asked.Epochs, asked.Schedule.Epochs = epochs, length
+			return Resume(checkpoint, datasettest.Bars(t, 60), asked)
+		}
+		for _, test := range []struct {
+			epochs, length int
+			want           string
+		}{
+			{5, 3, "schedule ends after 3 epochs, and with it the learning rate at"},
+			{5, 3, "lengthen it with -schedule-epochs 5"},
+			{3, 5, "-schedule-epochs is for more epochs than it has"},
+			{5, 2, "cannot be cut to 2 epochs"},
+		} {
+			if _, err := resume(test.epochs, test.length); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, %d epochs and a schedule of %d: %v, want %q", schedule.Name, test.epochs, test.length, err, test.want)
+			}
+		}
+		longer, err := resume(5, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rate, want := longer.learningRate(), 0.01*checkpoint.Config.Schedule.Factor(3*8, 5*8); rate != want || rate == 0 {
+			t.Errorf("%s: rate %v in a longer schedule, want %v", schedule.Name, rate, want)
+		}
+		if err := longer.Fit(t.Context(), Callbacks{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := longer.Checkpoint(); got.Config.Schedule.Epochs != 5 || got.Progress.Epochs != 5 {
+			t.Errorf("%s: ended after %d epochs of a schedule of %d", schedule.Name, got.Progress.Epochs, got.Config.Schedule.Epochs)
+		}
+	}
+}
+
+// A new run is not trained at a rate of 0 either; at another it may be.
+func TestARateOfZeroBehindTheSchedule(t *testing.T) {
+	config := smallConfig(builder.EngineNative)
+	config.Schedule = Schedule{Name: ScheduleCosine, Epochs: 2}
+	if _, err := New(smallNetwork(t), datasettest.Bars(t, 60), config, nil); err == nil ||
+		!strings.Contains(err.Error(), "at a learning rate of 0 after 2 epochs, and 3 epochs are asked for; lengthen it with -schedule-epochs 3") {
+		t.Error(err)
+	}
+	config.Schedule.Final = 0.1
+	trainer := newSmallTrainer(t, config)
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	// It goes on as it was planned, also where it was broken off behind the schedule.
+	if _, err := Resume(trainer.Checkpoint(), datasettest.Bars(t, 60), trainer.Config()); err != nil {
+		t.Error(err)
+	}
 }

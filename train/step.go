@@ -1,6 +1,8 @@
 package train
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -19,8 +21,12 @@ type StepReport struct {
 	Images int
 }
 
-// step trains on one batch.
-func (t *Trainer) step(indices []int) error {
+// errStepInterrupted says that the context ended between two parts of a step, which has
+// changed neither weights nor the optimizer's state.
+var errStepInterrupted = errors.New("the step was interrupted")
+
+// step trains on one batch, unless the context ends before its last part.
+func (t *Trainer) step(ctx context.Context, indices []int) error {
 	if t.config.Device != nil {
 		return t.deviceStep(len(indices))
 	}
@@ -32,11 +38,11 @@ func (t *Trainer) step(indices []int) error {
 			return err
 		}
 	}
-	result, err := t.gradients(set, places)
+	result, err := t.gradients(ctx, set, places)
 	if err != nil {
 		return err
 	}
-	if !finite(result.total) {
+	if diverged(result.total) {
 		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices}
 	}
 	t.optimizer.config.LearningRate = t.learningRate()
@@ -63,8 +69,9 @@ type batchResult struct {
 	model []gorgonia.ValueGrad
 }
 
-// gradients runs a batch forward and back, in parts where partSize says so.
-func (t *Trainer) gradients(set *dataset.Set, places []int) (batchResult, error) {
+// gradients runs a batch forward and back, in parts where partSize says so. A context
+// that ends makes it return errStepInterrupted before the next part.
+func (t *Trainer) gradients(ctx context.Context, set *dataset.Set, places []int) (batchResult, error) {
 	batch := len(places)
 	count := 1
 	if t.sum != nil {
@@ -72,6 +79,9 @@ func (t *Trainer) gradients(set *dataset.Set, places []int) (batchResult, error)
 	}
 	var result batchResult
 	for i := range count {
+		if i > 0 && ctx.Err() != nil {
+			return result, errStepInterrupted
+		}
 		first, end := i*batch/count, (i+1)*batch/count
 		p, part, err := t.pass(true, set, places[first:end], first)
 		if err != nil {

@@ -35,7 +35,7 @@ func experimentTrainer(t testing.TB, engine string, batch, threads int) (*Traine
 func TestSteadyStepAllocatesNothingOfOurs(t *testing.T) {
 	trainer, indices := experimentTrainer(t, builder.EngineNative, 32, 1)
 	step := func() {
-		if err := trainer.step(indices); err != nil {
+		if err := trainer.step(t.Context(), indices); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,7 +102,7 @@ func benchmarkStep(b *testing.B, engine string, batch, threads int) {
 		if next+batch > len(order) {
 			next = 0
 		}
-		if err := trainer.step(order[next : next+batch]); err != nil {
+		if err := trainer.step(b.Context(), order[next:next+batch]); err != nil {
 			b.Fatal(err)
 		}
 		next += batch

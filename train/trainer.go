@@ -2,11 +2,14 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/display"
 )
 
 // Trainer fits one network to one training set.
@@ -44,6 +47,9 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 	if err != nil {
 		return nil, err
 	}
+	if err := config.restsAtZero(); err != nil {
+		return nil, err
+	}
 	if initial == nil {
 		initial = network.InitialWeights(config.Seed)
 	}
@@ -52,8 +58,8 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 
 // Resume returns a trainer that goes on from the checkpoint as if it had never
 // stopped. Only Data, Epochs, UntilLoss, Patience and the keeping of checkpoints may
-// differ between the checkpoint's Config and config; the set must have the same
-// content.
+// differ between the checkpoint's Config and config, and the length of a schedule that is
+// shorter than Epochs; the set must have the same content.
 func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, error) {
 	config, err := config.WithDefaults(checkpoint.Network)
 	if err != nil {
@@ -189,7 +195,7 @@ func (t *Trainer) Weights() builder.Weights { return t.variables.Weights() }
 // Checkpoint returns a copy of the whole state.
 func (t *Trainer) Checkpoint() *Checkpoint {
 	progress := t.progress
-	progress.History = append(History(nil), progress.History...)
+	progress.History = slices.Clone(progress.History)
 	weights := t.Weights()
 	if t.last != nil {
 		weights = t.last.Clone()
@@ -207,32 +213,67 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 type Callbacks struct {
 	// Step is called after every step.
 	Step func(StepReport) error
-	// Epoch is called after every epoch, before its record is kept: it may fill
-	// in what it measures, such as the test accuracy.
-	Epoch func(*Epoch) error
-	// Save is called whenever the state should be saved.
+	// Save is called whenever the state should be saved, before anything is told of
+	// it: what an epoch learned is not lost because it could not be reported.
 	Save func() error
+	// Epoch is called after every epoch, once it is recorded and saved. It may fill in
+	// what it measures, such as the test accuracy, which the next Save keeps. An
+	// epoch that was saved, but not reported to its end, is when the run goes on.
+	// If it returns an error because Fit's context ended, the run was interrupted.
+	Epoch func(*Epoch) error
 }
 
 // Fit trains until a stop rule says so, and says in Progress.Finished which. With
 // patience the trainer has the best epoch's weights then. It can be called again
 // after a Resume only.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
-	for t.progress.Finished = t.StopRule(); t.progress.Finished == ""; t.progress.Finished = t.StopRule() {
+	for {
+		if err := t.report(ctx, callbacks); err != nil {
+			return err
+		}
+		if t.progress.Finished = t.StopRule(); t.progress.Finished != "" {
+			break
+		}
 		if err := t.epoch(ctx, callbacks); err != nil {
 			return err
 		}
-		if t.progress.Epochs%t.config.CheckpointEvery == 0 && t.StopRule() == "" {
+		t.progress.Unreported = callbacks.Epoch != nil
+		due := t.progress.Epochs%t.config.CheckpointEvery == 0
+		if t.StopRule() != "" {
+			due = t.progress.Unreported // without a report it is saved below
+		}
+		if due {
 			if err := save(callbacks); err != nil {
 				return err
 			}
 		}
 	}
-	// A run that goes on later goes on from the last weights, not from the best.
+	// The last epoch is saved with what was measured of it. A run that goes on later
+	// goes on from the last weights, not from the best.
 	if err := save(callbacks); err != nil {
 		return err
 	}
 	return t.takeBest()
+}
+
+// report has the last epoch measured and told, if it is not yet.
+func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
+	now := &t.progress
+	if !now.Unreported || callbacks.Epoch == nil {
+		now.Unreported = false
+		return nil
+	}
+	if ctx.Err() != nil {
+		return t.interrupted(callbacks)
+	}
+	err := callbacks.Epoch(&now.History[len(now.History)-1])
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return t.interrupted(callbacks)
+	}
+	if err == nil {
+		now.Unreported = false
+	}
+	return err
 }
 
 // takeBest gives the variables the weights of early stopping, where it is on.
@@ -268,7 +309,15 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		if ctx.Err() != nil {
 			return t.interrupted(callbacks)
 		}
-		if err := t.step(indices); err != nil {
+		err := t.step(ctx, indices)
+		if errors.Is(err, errStepInterrupted) {
+			return t.interrupted(callbacks)
+		}
+		var diverged *DivergedError
+		if errors.As(err, &diverged) {
+			return err // it says where
+		}
+		if err != nil {
 			return fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
 		}
 		if callbacks.Step != nil {
@@ -278,7 +327,7 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 			}
 		}
 	}
-	return t.finishEpoch(ctx, callbacks)
+	return t.finishEpoch(ctx)
 }
 
 // interrupted saves what is learned, and returns ErrInterrupted once it is.
@@ -310,7 +359,7 @@ func (t *Trainer) checkWeights() error {
 }
 
 // finishEpoch records the epoch and begins the next.
-func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
+func (t *Trainer) finishEpoch(ctx context.Context) error {
 	if err := t.settle(); err != nil {
 		return err
 	}
@@ -331,15 +380,10 @@ func (t *Trainer) finishEpoch(ctx context.Context, callbacks Callbacks) error {
 		if err != nil {
 			return err
 		}
-		if !finite(evaluation.Loss) {
+		if diverged(evaluation.Loss) {
 			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
-	}
-	if callbacks.Epoch != nil {
-		if err := callbacks.Epoch(&epoch); err != nil {
-			return err
-		}
 	}
 	if t.config.Patience > 0 && (now.BestEpoch == 0 || *epoch.ValidationLoss < now.BestLoss) {
 		now.BestEpoch, now.BestLoss = epoch.Epoch, *epoch.ValidationLoss
@@ -364,9 +408,14 @@ func (t *Trainer) StopRule() string {
 	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
 		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch, t.config.UntilLoss)
 	case t.config.Patience > 0 && t.progress.BestEpoch > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
-		return fmt.Sprintf("the validation loss was lowest in epoch %d, %d epochs ago", t.progress.BestEpoch, last.Epoch-t.progress.BestEpoch)
+		return fmt.Sprintf("the validation loss was lowest in epoch %d, %s ago", t.progress.BestEpoch,
+			display.Count(last.Epoch-t.progress.BestEpoch, "epoch"))
 	case t.progress.Epochs >= t.config.Epochs:
-		return fmt.Sprintf("%d epochs are done", t.progress.Epochs)
+		verb := "are"
+		if t.progress.Epochs == 1 {
+			verb = "is"
+		}
+		return fmt.Sprintf("%s %s done", display.Count(t.progress.Epochs, "epoch"), verb)
 	}
 	return ""
 }

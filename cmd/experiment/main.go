@@ -6,9 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"golang.org/x/term"
 
@@ -44,8 +42,6 @@ func subcommands() map[string]subcommand {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if os.Getenv("GOGC") == "" {
 		// A step allocates next to nothing: a small heap costs no time, and keeps
 		// the process near the size of its data.
@@ -55,7 +51,10 @@ func main() {
 	if columns, rows, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 		to.rows, to.columns = rows, columns
 	}
-	os.Exit(run(ctx, os.Args[1:], to))
+	cli.KeepOnBrokenPipe()
+	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, os.Args[1:], to)
+	}))
 }
 
 // run is main without the process: it returns the exit code, 0 for success, 1

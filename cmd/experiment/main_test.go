@@ -241,7 +241,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ended
-	if code := process.ProcessState.ExitCode(); code != cli.ExitFailure {
+	if code := process.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("exit %d", code)
 	}
 	for _, want := range []string{"interrupted", "saved", "Go on with the same command"} {

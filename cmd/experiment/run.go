@@ -59,10 +59,8 @@ func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 		return nil, errors.New("a study file is missing, such as experiments/dropout.yaml")
 	case o.parallel < 0:
 		return nil, fmt.Errorf("-parallel %d is negative", o.parallel)
-	case o.threads < 0:
-		return nil, fmt.Errorf("-threads %d is negative", o.threads)
 	}
-	return o, nil
+	return o, cli.CheckThreads(o.threads)
 }
 
 // runStudies is the subcommand run.
@@ -83,6 +81,8 @@ func runStudies(ctx context.Context, args []string, to console) int {
 		}
 		files = append(files, file)
 	}
+	// What is learned is in files: a study does not end with who reads its progress.
+	to.out = cli.NewDispensable("experiment run", to.out, to.err, "the study goes on")
 	for _, file := range files {
 		if err := o.runStudy(ctx, file, to); err != nil {
 			return cli.Fail(to.err, "experiment run", err)
@@ -100,7 +100,10 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 	reporter := study.NewReporter(to.out, to.terminal, to.rows, to.columns)
 	results, err := study.Execute(ctx, file, study.Options{
 		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, Progress: reporter,
-		Messages: func(line string) { fmt.Fprint(to.out, line) },
+		Messages: func(line string) {
+			reporter.Close() // takes the table away
+			fmt.Fprint(to.out, line)
+		},
 	})
 	reporter.Close()
 	if errors.Is(err, study.ErrInterrupted) {

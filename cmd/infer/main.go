@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"golang.org/x/term"
 
@@ -26,13 +25,13 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == workerArgument {
 		os.Exit(work())
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var progress io.Writer
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		progress = os.Stderr
 	}
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, progress))
+	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, os.Args[1:], os.Stdout, os.Stderr, progress)
+	}))
 }
 
 func work() int {
@@ -73,8 +72,6 @@ func exitCode(command string, err error, stderr io.Writer) int {
 		return cli.ExitOK
 	case errors.As(err, &usage):
 		return cli.Usage(stderr, command, err)
-	case errors.Is(err, context.Canceled):
-		return cli.Fail(stderr, command, errors.New("interrupted"))
 	}
 	return cli.Fail(stderr, command, err)
 }

@@ -377,8 +377,8 @@ func TestInterruptStops(t *testing.T) {
 			if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGINT && wait < 10*time.Second {
 				continue
 			}
-			if state.ExitCode() != 1 || stderr != "infer: interrupted\n" || stdout != "" {
-				t.Errorf("%s: %v, want exit status 1\n%s%s", runtime, state, stdout, stderr)
+			if state.ExitCode() != 130 || stderr != "infer: interrupted\n" || stdout != "" {
+				t.Errorf("%s: %v, want exit status 130\n%s%s", runtime, state, stdout, stderr)
 			}
 			break
 		}

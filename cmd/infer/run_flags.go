@@ -95,12 +95,10 @@ func (f *runFlags) check(given map[string]bool) error {
 	switch {
 	case given["batch"] && f.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", f.batch)
-	case f.threads < 0:
-		return fmt.Errorf("-threads %d: at least 1 is needed, or 0 for one each core", f.threads)
 	case f.dataDir != "" && f.data != "train":
 		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", f.data)
 	}
-	return nil
+	return cli.CheckThreads(f.threads)
 }
 
 // ownLibrary reports whether the user named an onnxruntime library.

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"slipway/internal/atomicfile"
 	"slipway/internal/cli"
@@ -58,9 +56,9 @@ Flags:
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}))
 }
 
 type options struct {
@@ -77,11 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if code, done := cli.Parsed("inspect", err, err == nil && o.version, stdout, stderr); done {
 		return code
 	}
-	err = show(ctx, o, stdout)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return cli.Fail(stderr, "inspect", errors.New("interrupted"))
-	case err != nil:
+	if err := show(ctx, o, stdout); err != nil {
 		return cli.Fail(stderr, "inspect", err)
 	}
 	return cli.ExitOK

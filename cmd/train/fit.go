@@ -10,70 +10,70 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/display"
 	"slipway/internal/kernel"
 	"slipway/train"
 )
 
 // fit trains as asked, and writes the run's folder.
-func fit(ctx context.Context, o *options, out io.Writer, terminal bool) error {
+func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) error {
 	if o.threads > 0 {
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
 	}
-	session, err := begin(ctx, o, out)
+	session, err := begin(ctx, o, out, warnings)
 	if err != nil {
-		return err
+		return untrained(err)
 	}
 	defer session.close()
-	trainer, test := session.trainer, session.test
+	trainer := session.trainer
 	fmt.Fprint(out, trainer.Network())
 	fmt.Fprintln(out, trainer.Sets())
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
-	if o.from != "" && test != nil {
+	if o.from != "" && session.test != nil {
 		// Pixels fed in another way than the model was trained with show here.
-		evaluation, err := trainer.Evaluate(ctx, test)
+		evaluation, err := trainer.Evaluate(ctx, session.test)
 		if err != nil {
-			return err
+			return untrained(err)
 		}
 		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, accuracy %.2f %% on %s\n",
-			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, test.Name)
+			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Name)
 	}
 
-	curves, err := o.openCurves(trainer)
-	if err != nil {
-		return err
-	}
+	curves := o.openCurves(trainer, warnings)
 	defer curves.close()
-	reporter := train.NewReporter(out, terminal, trainer.Config().Epochs)
+	reporter := train.NewReporter(out, width, trainer.Config().Epochs)
 	err = trainer.Fit(ctx, train.Callbacks{
 		Step: reporter.Step,
+		Save: session.save,
 		Epoch: func(epoch *train.Epoch) error {
-			if test != nil {
-				// The epoch is trained: an interruption waits until it is recorded.
-				evaluation, err := trainer.Evaluate(context.WithoutCancel(ctx), test)
-				if err != nil {
-					return err
-				}
-				epoch.TestAccuracy = &evaluation.Accuracy
-			}
-			if err := curves.epoch(*epoch); err != nil {
+			if err := session.measure(ctx, epoch); err != nil {
 				return err
 			}
+			session.writeHistory()
+			curves.epoch(*epoch)
 			return reporter.Epoch(*epoch)
 		},
-		Save: session.save,
 	})
-	var diverged *train.DivergedError
-	var unsaved *train.UnsavedError
-	switch {
-	case errors.Is(err, train.ErrInterrupted):
-		return fmt.Errorf("%w; its state is in %s\nGo on with: train -resume -name %s -runs %s", train.ErrInterrupted, session.saved, o.runName(trainer.Network()), o.runs)
-	case errors.As(err, &diverged), errors.As(err, &unsaved):
-		return fmt.Errorf("%w; the last good checkpoint is %s", err, session.lastGood())
-	case err != nil:
-		return err
+	if err != nil {
+		return session.failed(err, o)
 	}
-	return session.finish(ctx, out)
+	if err := session.finish(ctx, out); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return fmt.Errorf("interrupted after the training's end: its state is saved in %s, its last evaluation is missing\n%s",
+				session.saved, o.goOnLine(trainer.Network()))
+		}
+		return fmt.Errorf("%w; the run's state is saved in %s\n%s", err, session.saved, o.goOnLine(trainer.Network()))
+	}
+	return nil
+}
+
+// untrained says what an interruption before the first step comes to.
+func untrained(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before anything was trained: there is nothing to save")
+	}
+	return err
 }
 
 // session is one run of the command on one run folder.
@@ -83,7 +83,24 @@ type session struct {
 	test    *dataset.Set // nil if there is none
 	trainer *train.Trainer
 	// saved is the checkpoint written last.
-	saved string
+	saved    string
+	warnings *warnings
+	release  func() error // the lock of the run's folder
+}
+
+// failed says where an ended run stands, and how to go on.
+func (s *session) failed(err error, o *options) error {
+	if errors.Is(err, train.ErrInterrupted) {
+		return fmt.Errorf("%w; its state is saved in %s\n%s", train.ErrInterrupted, s.saved, o.goOnLine(s.trainer.Network()))
+	}
+	var diverged *train.DivergedError
+	switch {
+	case s.saved == "":
+		return fmt.Errorf("%w; the last good checkpoint is none: the run had not saved one yet", err)
+	case errors.As(err, &diverged):
+		return fmt.Errorf("%w; the last good checkpoint is %s, which -init takes", err, s.saved)
+	}
+	return fmt.Errorf("%w; the last good checkpoint is %s\n%s", err, s.saved, o.goOnLine(s.trainer.Network()))
 }
 
 func (o *options) runName(network *builder.Network) string {
@@ -94,8 +111,8 @@ func (o *options) runName(network *builder.Network) string {
 }
 
 // begin starts a new run, or opens the one to resume.
-func begin(ctx context.Context, o *options, out io.Writer) (*session, error) {
-	s := new(session)
+func begin(ctx context.Context, o *options, out io.Writer, warnings *warnings) (*session, error) {
+	s := &session{warnings: warnings}
 	open := s.start
 	if o.resume {
 		open = s.resume
@@ -115,6 +132,20 @@ func (s *session) close() {
 	if s.device.close != nil {
 		s.device.close()
 	}
+	if s.release != nil {
+		// The lock ends with the process in any case.
+		_ = s.release()
+	}
+}
+
+// lock makes this process the owner of the run's folder.
+func (s *session) lock(path string) (err error) {
+	s.release, err = train.LockRun(path)
+	if errors.Is(err, train.ErrNoLocks) {
+		s.warnings.about("the run's lock", err, "training goes on without it")
+		return nil
+	}
+	return err
 }
 
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
@@ -140,8 +171,12 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err := s.testOn(sets.test); err != nil {
 		return err
 	}
+	path := filepath.Join(o.runs, o.runName(network))
+	if err := s.lock(path); err != nil {
+		return err
+	}
 	var movedTo string
-	if s.dir, movedTo, err = train.CreateRun(filepath.Join(o.runs, o.runName(network))); err != nil {
+	if s.dir, movedTo, err = train.CreateRun(path); err != nil {
 		return err
 	}
 	if movedTo != "" {
@@ -180,6 +215,9 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	if s.dir, err = train.OpenRun(filepath.Join(o.runs, name)); err != nil {
 		return err
 	}
+	if err := s.lock(s.dir.Path()); err != nil {
+		return err
+	}
 	checkpoint, path, damaged, err := s.dir.Latest()
 	for _, problem := range damaged {
 		fmt.Fprintf(out, "warning: %v\n", problem)
@@ -204,7 +242,8 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	if err := s.testOn(sets.test); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "going on from %s: %d epochs and %d steps are done\n", path, checkpoint.Progress.Epochs, checkpoint.Progress.EpochStep)
+	fmt.Fprintf(out, "going on from %s: %s and %s are done\n", path,
+		display.Count(checkpoint.Progress.Epochs, "epoch"), display.Count(checkpoint.Progress.EpochStep, "step"))
 	if was, is := checkpoint.KernelSet, s.trainer.KernelSet(); was != "" && is != "" && was != is {
 		fmt.Fprintf(out, "note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
 			was, is, kernel.EnvironmentVariable, was)
@@ -226,6 +265,7 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 		"data":             func() { config.Data = o.data },
 		"checkpoint-every": func() { config.CheckpointEvery = o.config.CheckpointEvery },
 		"keep":             func() { config.KeepCheckpoints = o.config.KeepCheckpoints },
+		"schedule-epochs":  func() { config.Schedule.Epochs = o.config.Schedule.Epochs },
 	} {
 		if o.given[flag] {
 			set()
@@ -237,33 +277,78 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 	return config
 }
 
-// save writes a checkpoint and the history so far.
+// save writes a checkpoint, and then the history so far.
 func (s *session) save() error {
-	path, err := s.dir.WriteCheckpoint(s.trainer.Checkpoint())
+	path, err := s.writeCheckpoint()
 	if err != nil {
 		return err
 	}
 	s.saved = path
-	if history := s.trainer.Progress().History; len(history) > 0 {
-		return s.dir.WriteHistory(s.trainer.Network().Name(), history)
-	}
+	s.writeHistory()
 	return nil
 }
 
-func (s *session) lastGood() string {
-	if s.saved == "" {
-		return "none: the run had not saved one yet"
+// writeCheckpoint writes a checkpoint. If somebody has removed the run's folder, it is made
+// again.
+func (s *session) writeCheckpoint() (string, error) {
+	checkpoint := s.trainer.Checkpoint()
+	path, err := s.dir.WriteCheckpoint(checkpoint)
+	if err == nil || s.dir.Exists() {
+		return path, err
 	}
-	return s.saved
+	s.warnings.about("the run's folder", err, "it was removed, and is made again with the run's state")
+	if s.dir, _, err = train.CreateRun(s.dir.Path()); err != nil {
+		return "", err
+	}
+	if path, err = s.dir.WriteCheckpoint(checkpoint); err != nil {
+		return "", err
+	}
+	return path, s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())
+}
+
+// writeHistory writes what can be told of the epochs so far, which the checkpoint has too.
+func (s *session) writeHistory() {
+	history := s.trainer.Progress().History
+	if len(history) == 0 {
+		return
+	}
+	err := s.dir.WriteHistory(s.trainer.Network().Name(), history)
+	var picture *train.PictureError
+	if errors.As(err, &picture) {
+		s.warnings.about("the run's picture", err, "training goes on without it")
+		return
+	}
+	s.warnings.about("the run's history", err, "training goes on, and the checkpoints have it")
+}
+
+// measure evaluates the test set after an epoch. Its error is an interruption.
+func (s *session) measure(ctx context.Context, epoch *train.Epoch) error {
+	if s.test == nil {
+		return nil
+	}
+	evaluation, err := s.trainer.Evaluate(ctx, s.test)
+	switch {
+	case err == nil:
+		epoch.TestAccuracy = &evaluation.Accuracy
+	case ctx.Err() != nil:
+		return err
+	default:
+		s.warnings.about("the test set", err, "training goes on without it")
+		s.test = nil
+	}
+	return nil
 }
 
 // finish writes the final weights and the trainer's own answer on the test set,
 // and prints the experiment's closing lines.
 func (s *session) finish(ctx context.Context, out io.Writer) error {
 	progress := s.trainer.Progress()
-	last := progress.History[len(progress.History)-1]
+	result, kept := progress.Result(s.trainer.Config()), ""
+	if result.Epoch != progress.Epochs {
+		kept = fmt.Sprintf(" (of epoch %d, whose weights are kept)", result.Epoch)
+	}
 	fmt.Fprintf(out, "Stopped: %s.\n", progress.Finished)
-	fmt.Fprintf(out, "Final training loss: %.4f\n", last.MeanLoss)
+	fmt.Fprintf(out, "Final training loss: %.4f%s\n", result.MeanLoss, kept)
 	if err := train.WriteWeights(s.dir.WeightsPath(), s.trainer.Weights()); err != nil {
 		return err
 	}

@@ -6,35 +6,36 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
-
-	"golang.org/x/term"
 
 	"slipway/internal/cli"
 )
 
+// savingNotice is what somebody reads who has pressed Ctrl-C.
+const savingNotice = "train: saving after this step; again to quit at once"
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	cli.KeepOnBrokenPipe()
 	if os.Getenv("GOGC") == "" {
 		// A step allocates next to nothing: a small heap costs no time, and keeps
 		// the process near the size of its data.
 		debug.SetGCPercent(25)
 	}
-	terminal := term.IsTerminal(int(os.Stdout.Fd()))
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, terminal))
+	os.Exit(cli.Run(os.Stderr, savingNotice, func(ctx context.Context) int {
+		return run(ctx, os.Args[1:], os.Stdout, os.Stderr, cli.TerminalWidth(os.Stdout))
+	}))
 }
 
 // run is main without the process: it returns the exit code, 0 for success, 1
-// for failure and 2 for wrong usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, terminal bool) int {
+// for failure and 2 for wrong usage. width is nil where the progress is not redrawn.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, width func() int) int {
 	options, err := parse(args, stdout)
 	if code, done := cli.Parsed("train", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}
-	if err := fit(ctx, options, stdout, terminal); err != nil {
+	// A run is not ended by what reads its progress, or does not.
+	out := cli.NewDispensable("train", stdout, stderr, "training goes on")
+	if err := fit(ctx, options, out, &warnings{out: stderr}, width); err != nil {
 		return cli.Fail(stderr, "train", err)
 	}
 	return cli.ExitOK

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -85,7 +86,7 @@ func arguments(dir string, more ...string) []string {
 func runTrain(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs, false)
+	code = run(context.Background(), args, &out, &errs, nil)
 	return code, out.String(), errs.String()
 }
 
@@ -147,6 +148,8 @@ func TestBadInput(t *testing.T) {
 		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
 		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
 		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2, "-device cuda: augmentation is computed on the CPU alone"},
+		{"name with a colon", []string{"-name", "a:b"}, 2, `-name: "a:b" is no name of a folder on every system; give one such as "a_b"`},
+		{"very many threads", []string{"-threads", "100000"}, 2, "-threads 100000 is more than "},
 		{"resume with a schedule", []string{"-resume", "-name", "e1", "-schedule", "linear"}, 2, "-schedule does not apply to -resume"},
 		{"engine", []string{"-engine", "tpu"}, 2, `for flag -engine: there are native, gorgonia`},
 		{"device", []string{"-device", "tpu"}, 2, `for flag -device: there are auto, cpu, cuda; did you mean "cpu"`},
@@ -271,6 +274,38 @@ func TestMoreThanTenClasses(t *testing.T) {
 		if code, out, errs := runTrain(t, args...); code != cli.ExitOK || !strings.Contains(out, "Accuracy = ") {
 			t.Errorf("%v: exit %d, %q", args, code, errs)
 		}
+	}
+}
+
+// The loss that is printed at the end is that of the weights that are kept.
+func TestTheLossOfEarlyStoppingIsTheBestEpochs(t *testing.T) {
+	dir := fixture(t)
+	code, out, errs := runTrain(t, arguments(dir, "-validation", "0.3", "-patience", "2", "-epochs", "60", "-lr", "0.1")...)
+	if code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	history := readHistory(t, filepath.Join(dir, "runs", "tiny"))
+	best := 0
+	for i, epoch := range history {
+		if *epoch.ValidationLoss < *history[best].ValidationLoss {
+			best = i
+		}
+	}
+	if best == len(history)-1 || len(history) == 60 {
+		t.Fatalf("the best epoch is %d of %d: nothing is tested", best+1, len(history))
+	}
+	if want := fmt.Sprintf("Final training loss: %.4f (of epoch %d, whose weights are kept)\n", history[best].MeanLoss, best+1); !strings.Contains(out, want) {
+		t.Errorf("the output lacks %q:\n%s", want, out)
+	}
+}
+
+// One epoch is one epoch.
+func TestOneIsSingular(t *testing.T) {
+	dir := fixture(t)
+	_, first, _ := runTrain(t, arguments(dir, "-epochs", "1")...)
+	_, second, _ := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-test", "none", "-epochs", "2")
+	if text := first + second; strings.Contains(text, "1 epochs") || !strings.Contains(text, "Stopped: 1 epoch is done.") || !strings.Contains(text, ": 1 epoch and 0 steps are done") {
+		t.Error(text)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -52,6 +53,7 @@ type options struct {
 	tensorBoard string
 	version     bool
 	given       map[string]bool
+	values      map[string]string // of the flags given
 	activations activationFlags
 }
 
@@ -144,7 +146,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Schedule.Warmup, "warmup", 0, "share of the steps over which one-cycle's rate rises (0.3)")
 	flags.Float64Var(&c.Schedule.First, "first-factor", 0, "one-cycle's rate at the first step, as a factor of -lr (0.04)")
 	flags.Float64Var(&c.Schedule.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
-	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs)")
+	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
 	flags.Func("augment", "`HOW`: change the training images anew each epoch: shift=2 by up to 2 whole pixels, rotation=10 by up to 10 degrees, or shift=2,rotation=10", augmentation(&c.Augmentation))
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
@@ -166,7 +168,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err
 	}
-	o.given = cli.Given(flags)
+	o.given, o.values = cli.Given(flags), make(map[string]string)
+	flags.Visit(func(f *flag.Flag) { o.values[f.Name] = f.Value.String() })
 	return o, o.check()
 }
 
@@ -191,8 +194,6 @@ func (o *options) check() error {
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":
 		return fmt.Errorf("-device cuda: %s computed on the CPU alone", o.config.CPUOnly())
-	case o.threads < 0:
-		return fmt.Errorf("-threads %d is negative", o.threads)
 	case o.given["epochs"] && o.config.Epochs < 1:
 		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
 	case o.given["batch"] && o.config.BatchSize < 1:
@@ -204,15 +205,24 @@ func (o *options) check() error {
 	case o.resume && o.name == "" && !o.given["experiment"]:
 		return errors.New("-resume needs the run's -name")
 	}
+	if err := cli.CheckThreads(o.threads); err != nil {
+		return err
+	}
 	if o.name != "" {
-		if err := train.CheckRunName(o.name); err != nil {
+		check := train.CheckRunName
+		if o.resume {
+			check = train.CheckRunPath // a run of before names were checked
+		}
+		if err := check(o.name); err != nil {
 			return fmt.Errorf("-name: %w", err)
 		}
 	}
 	if o.resume {
 		// A resumed run keeps its settings; these alone say when to stop and
-		// where things are.
-		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "data", "data-dir", "test", "labels", "licence", "threads", "device", "checkpoint-every", "keep", "tensorboard", "version"}
+		// where things are, and lengthen a schedule.
+		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience",
+			"data", "data-dir", "test", "labels", "licence", "threads", "device", "checkpoint-every", "keep",
+			"schedule-epochs", "tensorboard", "version"}
 		for name := range o.given {
 			if !slices.Contains(free, name) {
 				return fmt.Errorf("-%s does not apply to -resume: a run keeps its settings; start a new one with -init instead", name)

@@ -85,7 +85,7 @@ func TestInterruptSavesAndSaysHowToGoOn(t *testing.T) {
 	dir := fixture(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var out, errs bytes.Buffer
-	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, false)
+	code := run(ctx, arguments(dir, "-epochs", "1000000"), io.MultiWriter(&out, onEpochLine{1, cancel}), &errs, nil)
 	if code != cli.ExitFailure || !strings.Contains(errs.String(), "interrupted") || !strings.Contains(errs.String(), "Go on with: train -resume -name tiny -runs "+dir+"/runs") {
 		t.Fatalf("exit %d, %q", code, errs.String())
 	}
@@ -175,14 +175,14 @@ func TestAnInterruptionThatCannotBeSaved(t *testing.T) {
 			t.Error(err)
 		}
 		cancel()
-	}}), &errs, false)
+	}}), &errs, nil)
 	for _, want := range []string{"interrupted", "could not be saved", "step-00000036.safetensors is a folder",
 		"the last good checkpoint is " + filepath.Join(checkpoints, "step-00000024.safetensors")} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("the message lacks %q: %s", want, errs.String())
 		}
 	}
-	if code != cli.ExitFailure || strings.Contains(errs.String(), "its state is in") {
+	if code != cli.ExitFailure || strings.Contains(errs.String(), "its state is saved") {
 		t.Errorf("exit %d, %q", code, errs.String())
 	}
 }
@@ -198,4 +198,45 @@ func (o onEpochLine) Write(line []byte) (int, error) {
 		o.act()
 	}
 	return len(line), nil
+}
+
+// The command that a run proposes to go on with has the flags that it was given, as a shell
+// reads them: the run goes on as it would have.
+func TestTheProposedCommandGoesOn(t *testing.T) {
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	dir := fixture(t)
+	runs, logs := filepath.Join(dir, "my runs"), filepath.Join(dir, "Tom's logs")
+	ctx, cancel := context.WithCancel(t.Context())
+	var out, errs bytes.Buffer
+	args := []string{"-network", dir + "/tiny.json", "-data", dir + ":train", "-test", dir + ":t10k", "-runs", runs, "-name", "a run $1", "-tensorboard", logs,
+		"-threads", "1", "-device", "cpu", "-batch", "8", "-pixels", "0-1", "-epochs", "4"}
+	if code := run(ctx, args, io.MultiWriter(&out, onEpochLine{2, cancel}), &errs, nil); code != cli.ExitFailure {
+		t.Fatalf("exit %d: %s", code, errs.String())
+	}
+	_, line, found := strings.Cut(errs.String(), "Go on with: ")
+	if !found {
+		t.Fatalf("no command is proposed: %s", errs.String())
+	}
+	// The command is this test's program.
+	if err := os.Symlink(os.Args[0], filepath.Join(dir, "train")); err != nil {
+		t.Skip("this system makes no symbolic links:", err)
+	}
+	command := exec.CommandContext(t.Context(), shell, "-c", line)
+	command.Env = append(os.Environ(), actAsTrain+"=1", "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	if output, err := command.CombinedOutput(); err != nil || !strings.Contains(string(output), "Epoch [4/4]") || strings.Contains(string(output), "Epoch [1/4]") {
+		t.Fatalf("%s: %v: %s", line, err, output)
+	}
+	history := readHistory(t, filepath.Join(runs, "a run $1"))
+	for _, epoch := range history {
+		if epoch.TestAccuracy == nil {
+			t.Errorf("epoch %d was not tested", epoch.Epoch)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(logs, "a run $1", "*tfevents*"))
+	if len(history) != 4 || err != nil || len(files) != 2 {
+		t.Errorf("%d epochs; event files %v, %v", len(history), files, err)
+	}
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"slipway/internal/cli"
+	"slipway/internal/tensorboard"
+	"slipway/train"
 )
 
 // A run that goes on adds a file to those that there are; without the flag there are
@@ -43,5 +46,24 @@ func TestTensorBoard(t *testing.T) {
 	both := sizes()
 	if len(first) != 1 || len(both) != 2 || both[0] != first[0] || both[1] >= first[0] {
 		t.Errorf("files of %v bytes after two epochs, of %v after one more", first, both)
+	}
+}
+
+// Curves that cannot be written are told of once, and are off from then on.
+func TestCurvesThatCannotBeWritten(t *testing.T) {
+	writer, err := tensorboard.Create(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil { // every later write fails
+		t.Fatal(err)
+	}
+	var told strings.Builder
+	c := &curves{writer: writer, warnings: &warnings{out: &told}}
+	for i := range 3 {
+		c.epoch(train.Epoch{Epoch: i + 1})
+	}
+	if got := told.String(); c.writer != nil || strings.Count(got, "\n") != 1 || !strings.Contains(got, "warning: TensorBoard's curves: ") {
+		t.Errorf("%q", got)
 	}
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 	"slipway/internal/nearest"
 )
 
-// Exit codes of every command.
+// Exit codes of every command; one that a signal ended has another, see Run.
 const (
 	ExitOK      = 0
 	ExitFailure = 1
@@ -139,8 +140,12 @@ func Usage(stderr io.Writer, command string, err error) int {
 	return ExitUsage
 }
 
-// Fail prints an error and returns ExitFailure.
+// Fail prints an error and returns ExitFailure. What ended with its context was
+// interrupted.
 func Fail(stderr io.Writer, command string, err error) int {
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	fmt.Fprintf(stderr, "%s: %v\n", command, err)
 	return ExitFailure
 }

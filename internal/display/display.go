@@ -26,3 +26,11 @@ func Thousands[N int | int64](n N) string {
 	}
 	return digits
 }
+
+// Count writes a number of things, of which noun is the name of one: 1 epoch, 2 epochs.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}

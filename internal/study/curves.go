@@ -3,32 +3,43 @@ package study
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"slipway/internal/tensorboard"
 	"slipway/train"
 )
 
-// curves are a run's event files for TensorBoard, none until they are opened.
+// curves are a run's event files for TensorBoard, none until they are opened, and none
+// after an error.
 type curves struct{ writer *tensorboard.Writer }
 
 // open begins the file of a run with so many epochs done.
 func (c *curves) open(dir string, t *task, epochs int) (err error) {
-	name := fmt.Sprintf("%s, seed %d", strings.ReplaceAll(t.Setting, string(filepath.Separator), "_"), t.Seed)
-	c.writer, err = tensorboard.Create(filepath.Join(dir, name), epochs)
+	c.writer, err = tensorboard.Create(filepath.Join(dir, curveName(t.Setting, t.Seed)), epochs)
 	return err
+}
+
+// curveName is the name of a run's folder. Characters that some system has no file names
+// with are replaced.
+func curveName(setting string, seed uint64) string {
+	return fmt.Sprintf("%s, seed %d", train.PlainName(setting), seed)
 }
 
 func (c *curves) epoch(epoch train.Epoch) error {
 	if c.writer == nil {
 		return nil
 	}
-	return c.writer.Epoch(epoch)
+	err := c.writer.Epoch(epoch)
+	if err != nil {
+		_ = c.close() // the first error is told
+	}
+	return err
 }
 
 func (c *curves) close() error {
 	if c.writer == nil {
 		return nil
 	}
-	return c.writer.Close()
+	writer := c.writer
+	c.writer = nil
+	return writer.Close()
 }

@@ -40,11 +40,11 @@ type task struct {
 // data is what all runs of a study are trained and tested on.
 type data struct{ training, test *dataset.Set }
 
-// observer is told how a run goes, from the run's goroutine. An error stops the run.
+// observer is told how a run goes, from the run's goroutine.
 type observer struct {
-	began func(epochs int) error
+	began func(progress train.Progress)
 	step  func(report train.StepReport)
-	epoch func(epoch train.Epoch) error
+	epoch func(epoch train.Epoch)
 }
 
 // execute trains the run in its folder, from its newest checkpoint if there is one,
@@ -63,9 +63,7 @@ func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
 		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
 	}
 	defer trainer.Close()
-	if err := observe.began(trainer.Progress().Epochs); err != nil {
-		return Result{}, err
-	}
+	observe.began(trainer.Progress())
 	stopped, err := t.fit(ctx, dir, trainer, sets, observe)
 	if err != nil {
 		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
@@ -118,45 +116,33 @@ func (t *task) trainer(dir train.RunDir, training *dataset.Set, threads int) (*t
 
 // fit trains to the end and says why it ended.
 func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer, sets data, observe observer) (string, error) {
-	judged := 0
-	judge := func() error {
-		progress := trainer.Progress()
-		if t.keepOn == nil || progress.EpochStep > 0 || progress.Epochs == judged {
+	err := trainer.Fit(ctx, train.Callbacks{
+		Step: func(report train.StepReport) error {
+			observe.step(report)
 			return nil
-		}
-		judged = progress.Epochs
-		on, err := t.keepOn(progress.History[len(progress.History)-1])
-		// A run that has come to its end is whole: there is nothing left to prune.
-		if err == nil && !on && trainer.StopRule() == "" {
-			return errPruned
-		}
-		return err
-	}
-	// A run that goes on may have been stopped before its last epoch was judged.
-	err := judge()
-	if err == nil {
-		err = trainer.Fit(ctx, train.Callbacks{
-			Step: func(report train.StepReport) error {
-				observe.step(report)
+		},
+		Save: func() error {
+			_, err := dir.WriteCheckpoint(trainer.Checkpoint())
+			return err
+		},
+		Epoch: func(epoch *train.Epoch) error {
+			evaluation, err := trainer.Evaluate(ctx, sets.test)
+			if err != nil {
+				return err
+			}
+			epoch.TestAccuracy = &evaluation.Accuracy
+			observe.epoch(*epoch)
+			// A run that has come to its end is whole: there is nothing left to prune.
+			if t.keepOn == nil || trainer.StopRule() != "" {
 				return nil
-			},
-			Epoch: func(epoch *train.Epoch) error {
-				// The epoch is trained: an interruption waits until it is recorded.
-				evaluation, err := trainer.Evaluate(context.WithoutCancel(ctx), sets.test)
-				if err != nil {
-					return err
-				}
-				epoch.TestAccuracy = &evaluation.Accuracy
-				return observe.epoch(*epoch)
-			},
-			Save: func() error {
-				if _, err := dir.WriteCheckpoint(trainer.Checkpoint()); err != nil {
-					return err
-				}
-				return judge()
-			},
-		})
-	}
+			}
+			on, err := t.keepOn(*epoch)
+			if err == nil && !on {
+				return errPruned
+			}
+			return err
+		},
+	})
 	var diverged *train.DivergedError
 	switch {
 	case errors.Is(err, errPruned):

@@ -10,9 +10,8 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/gofrs/flock"
-
 	"slipway/dataset"
+	"slipway/internal/lockfile"
 	"slipway/train"
 )
 
@@ -104,12 +103,13 @@ type execution struct {
 	keys     struct{ training, test string }
 	parallel int
 	threads  int
-	lock     *flock.Flock
+	lock     *lockfile.Lock
 	planned  Plan
 	tasks    []*task
 	results  map[string]Result // of finished runs, by ID
 
-	mutex sync.Mutex // guards options.Progress and results
+	mutex  sync.Mutex // guards options.Progress, results and warned
+	warned bool       // of curves that could not be written
 }
 
 func newExecution(ctx context.Context, f *File, options Options) (*execution, error) {
@@ -144,13 +144,14 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 	if plan, err := ReadPlan(e.dir); err == nil && plan.Quick != f.quick {
 		return nil, fmt.Errorf("%s holds the %s of the study; give another folder with -runs for the %s", e.dir, formName(plan.Quick), formName(f.quick))
 	}
-	e.lock = flock.New(filepath.Join(options.Root, ".lock"))
-	locked, err := e.lock.TryLock()
+	var err error
+	e.lock, err = lockfile.Acquire(filepath.Join(options.Root, ".lock"))
+	var held *lockfile.HeldError
+	if errors.As(err, &held) {
+		return nil, fmt.Errorf("another experiment run is at work in %s: %v; wait for it, or give another folder with -runs", options.Root, held.Owner)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the studies of %s: %w", options.Root, err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("another experiment run is at work in %s; wait for it, or give another folder with -runs", options.Root)
 	}
 	return e, nil
 }
@@ -164,7 +165,7 @@ func formName(quick bool) string {
 
 func (e *execution) close() {
 	// The lock ends with the process in any case.
-	_ = e.lock.Unlock()
+	_ = e.lock.Release()
 }
 
 // open opens the data sets, once for all runs.
@@ -353,32 +354,25 @@ func interrupted(err error) bool {
 }
 
 // run executes one task and records its result.
-func (e *execution) run(ctx context.Context, t *task) (err error) {
+func (e *execution) run(ctx context.Context, t *task) error {
 	report := func(tell func(Progress)) {
 		e.mutex.Lock()
 		defer e.mutex.Unlock()
 		tell(e.options.Progress)
 	}
 	curves := new(curves)
-	defer func() {
-		failed := curves.close()
-		if failed != nil && interrupted(err) {
-			err = nil // it would hide the failure
-		}
-		err = errors.Join(err, failed)
-	}()
+	defer func() { e.tell(curves.close()) }()
 	result, err := t.execute(ctx, e.poolDir, e.sets, e.threads, observer{
-		began: func(epochs int) error {
-			report(func(p Progress) { p.Began(t.index, epochs) })
-			if e.options.TensorBoard == "" {
-				return nil
+		began: func(progress train.Progress) {
+			report(func(p Progress) { p.Began(t.index, progress.Epochs) })
+			if e.options.TensorBoard != "" {
+				e.tell(curves.open(filepath.Join(e.options.TensorBoard, e.file.Name), t, progress.Reported()))
 			}
-			return curves.open(filepath.Join(e.options.TensorBoard, e.file.Name), t, epochs)
 		},
 		step: func(step train.StepReport) { report(func(p Progress) { p.Step(t.index, step) }) },
-		epoch: func(epoch train.Epoch) error {
+		epoch: func(epoch train.Epoch) {
 			report(func(p Progress) { p.Epoch(t.index, epoch) })
-			return curves.epoch(epoch)
+			e.tell(curves.epoch(epoch))
 		},
 	})
 	if err != nil {
@@ -389,4 +383,18 @@ func (e *execution) run(ctx context.Context, t *task) (err error) {
 		p.Finished(t.index, result)
 	})
 	return nil
+}
+
+// tell warns of curves that could not be written, once: what is learned does not depend
+// on them.
+func (e *execution) tell(failed error) {
+	if failed == nil {
+		return
+	}
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if e.options.Messages != nil && !e.warned {
+		e.options.Messages(fmt.Sprintf("warning: the runs go on, but TensorBoard's curves are not complete: %v\n", failed))
+	}
+	e.warned = true
 }

@@ -1,0 +1,18 @@
+package main
+
+import (
+	"slipway/builder"
+	"slipway/internal/cli"
+)
+
+// goOnLine is the command that goes on with the run: what its checkpoint does not say is
+// repeated from this command line.
+func (o *options) goOnLine(network *builder.Network) string {
+	words := []string{"train", "-resume", "-name", o.runName(network), "-runs", o.runs}
+	for _, flag := range []string{"data", "data-dir", "test", "device", "threads", "tensorboard"} {
+		if value, given := o.values[flag]; given {
+			words = append(words, "-"+flag, value)
+		}
+	}
+	return "Go on with: " + cli.ShellLine(words...)
+}

@@ -1,0 +1,69 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// reported runs an epoch of a hundred steps through a reporter and returns what it printed.
+func reported(t *testing.T, width func() int) string {
+	t.Helper()
+	var out strings.Builder
+	r := NewReporter(&out, width, 10)
+	now := time.Unix(0, 0)
+	r.now = func() time.Time {
+		now = now.Add(11 * time.Second) // past any interval
+		return now
+	}
+	for step := range 100 {
+		if err := r.Step(StepReport{Epoch: 1, Step: step + 1, Steps: 100, Loss: 2.302585, Images: 32}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Epoch(Epoch{Epoch: 1, Steps: 100, MeanLoss: 1, LastLoss: 2, TrainAccuracy: 0.5, Seconds: 1, ImagesPerSecond: 3200}); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// What is redrawn fits into the terminal as wide as it is at that moment, and leaves its
+// last column free.
+func TestTheProgressFitsTheTerminal(t *testing.T) {
+	for _, columns := range []int{200, 100, 80, 60, 30, 1} {
+		narrowed := 0
+		width := func() int { // a window that is made narrower
+			narrowed++
+			return max(columns-narrowed/10, 1)
+		}
+		lines := strings.Split(reported(t, width), "\r")
+		if len(lines) < 90 {
+			t.Fatalf("%d lines are drawn", len(lines))
+		}
+		for i, line := range lines[1 : len(lines)-1] {
+			text, erased := strings.CutSuffix(line, eraseRest)
+			room := max(columns-(i+1)/10, 1) - 1
+			if n := len([]rune(text)); !erased || n > room || n < min(room, 30) || strings.Contains(text, "\n") {
+				t.Errorf("%d columns, %d of them free: %q", columns, room-n, line)
+			}
+		}
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "Epoch [1/10], Step [100/100], Loss: 2.0000  (mean loss 1.0000") || !strings.HasSuffix(last, "\n") {
+			t.Errorf("the epoch's line is %q", last)
+		}
+	}
+	if wide := reported(t, func() int { return 120 }); !strings.Contains(wide, fmt.Sprintf("\r[%s%s] Epoch [1/10], Step [50/100]", strings.Repeat("=", 12), strings.Repeat(" ", 12))) {
+		t.Error("a wide terminal shows no bar")
+	}
+	if narrow := reported(t, func() int { return 80 }); !strings.Contains(narrow, "Epoch [1/10], Step [50/100], Loss: 2.3026") {
+		t.Error("80 columns have no room for the figures")
+	}
+}
+
+// What is no terminal gets whole lines and nothing that moves a cursor.
+func TestPlainProgress(t *testing.T) {
+	text := reported(t, nil)
+	if strings.ContainsAny(text, "\r\x1b") || strings.Count(text, "\n") < 90 {
+		t.Errorf("%d lines: %q", strings.Count(text, "\n"), text[:200])
+	}
+}
