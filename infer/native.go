@@ -29,7 +29,7 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	if options.Threads < 0 {
 		return nil, fmt.Errorf("threads %d: at least 1 is needed, or 0 for the default", options.Threads)
 	}
-	ports, err := findPorts(model.Proto.GetGraph(), options.Output)
+	ports, err := findPorts(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
@@ -55,7 +55,7 @@ type nativeRuntime struct {
 	info      Info
 }
 
-func (r *nativeRuntime) Info() Info { return r.info }
+func (r *nativeRuntime) Info() Info { return r.ports.tell(r.info) }
 
 func (r *nativeRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 	layout, err := r.ports.layoutOf(batch, r.model)
@@ -73,32 +73,40 @@ func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Log
 	if err != nil {
 		return Logits{}, err
 	}
-	scores, ok := outputs[0].Data.([]float32)
-	if !ok {
-		return Logits{}, fmt.Errorf("%s: output %q is no float32 tensor", r.model, r.ports.output)
+	scores, err := scoresFrom(outputs[0].Data)
+	if err != nil {
+		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.output, err)
 	}
-	shape := outputs[0].Shape
-	if len(shape) < 2 || shape[0] != batch.N || len(scores) != shape[0]*shape[1] {
-		return Logits{}, fmt.Errorf("%s: output %q has shape %v for %d images: N×K is wanted", r.model, r.ports.output, shape, batch.N)
+	logits, err := r.ports.logits(scores, outputs[0].Shape, batch.N)
+	if err != nil {
+		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 	}
-	return Logits{N: batch.N, K: shape[1], Values: scores}, nil
+	return logits, nil
 }
 
 // runOn gives a batch to the model, or a part of it, and returns all outputs.
 func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, batch Batch, l layout) ([]*native.Tensor, error) {
-	input := &native.Tensor{Data: batch.Pixels}
+	input := &native.Tensor{}
 	for _, size := range r.ports.shape(l, batch.N, batch.C, batch.H, batch.W) {
 		input.Shape = append(input.Shape, int(size))
 	}
+	pixels := batch.Pixels
 	if l == channelsLast && batch.C > 1 {
-		input.Data = toChannelsLast(batch)
+		pixels = toChannelsLast(batch)
 	}
-	if onnxpb.TensorProto_DataType(r.ports.inputType) == onnxpb.TensorProto_UINT8 {
-		bytes, err := toBytes(input.Data.([]float32))
+	switch r.ports.inputType {
+	case onnxpb.TensorProto_UINT8:
+		bytes, err := toBytes(pixels)
 		if err != nil {
 			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, err)
 		}
 		input.Data = bytes
+	case onnxpb.TensorProto_FLOAT16:
+		input.Data = toFloat16(pixels)
+	case onnxpb.TensorProto_DOUBLE:
+		input.Data = toFloat64(pixels)
+	default:
+		input.Data = pixels
 	}
 	outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{r.ports.input: input})
 	if ctx.Err() != nil {

@@ -50,16 +50,20 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 	if options.Batch == 0 {
 		options.Batch = onnxGoBatch
 	}
-	ports, err := findPorts(model.Proto.GetGraph(), options.Output)
+	ports, err := findPorts(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
-	return startOnnxGo(ctx, model, ports, options)
+	r, err := startOnnxGo(ctx, model, ports, options)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // startOnnxGo starts a worker on the model, whose ports are known and whose
 // options are filled in.
-func startOnnxGo(ctx context.Context, model *onnx.Model, ports ports, options ONNXGoOptions) (Runtime, error) {
+func startOnnxGo(ctx context.Context, model *onnx.Model, ports ports, options ONNXGoOptions) (*onnxGo, error) {
 	encoded, input, err := onnxGoModel(model, ports, options.Batch)
 	if err != nil {
 		return nil, unsupportedError{fmt.Errorf("%s: onnx-go does not support the model: %w", model.Path(), err)}
@@ -84,7 +88,7 @@ type onnxGo struct {
 	workers []*onnxGoWorker
 }
 
-func (r *onnxGo) Info() Info { return r.info }
+func (r *onnxGo) Info() Info { return r.ports.tell(r.info) }
 
 // grow starts workers until there are n.
 func (r *onnxGo) grow(ctx context.Context, n int) error {
@@ -99,6 +103,15 @@ func (r *onnxGo) grow(ctx context.Context, n int) error {
 }
 
 func (r *onnxGo) Run(ctx context.Context, batch Batch) (Logits, error) {
+	answer, err := r.values(ctx, batch)
+	if err != nil {
+		return Logits{}, err
+	}
+	return r.ports.logits(answer.Values, []int{answer.N, answer.K}, answer.N)
+}
+
+// values returns the output of a batch, N×K, K being all that follows the batch.
+func (r *onnxGo) values(ctx context.Context, batch Batch) (Logits, error) {
 	layout, err := r.ports.layoutOf(batch, r.source.Path())
 	if err != nil {
 		return Logits{}, err

@@ -20,8 +20,11 @@ import (
 func onnxGoModel(model *onnx.Model, p ports, batch int) (encoded []byte, input []int, err error) {
 	m := proto.Clone(model.Proto).(*onnxpb.ModelProto)
 	graph := m.GetGraph()
-	if onnxpb.TensorProto_DataType(p.inputType) != onnxpb.TensorProto_FLOAT {
-		return nil, nil, fmt.Errorf("float32 images are wanted, input %q is uint8", p.input)
+	if p.inputType != onnxpb.TensorProto_FLOAT {
+		return nil, nil, fmt.Errorf("float32 images are wanted, input %q is %s", p.input, elementName(p.inputType))
+	}
+	if p.outputType != onnxpb.TensorProto_FLOAT {
+		return nil, nil, fmt.Errorf("float32 scores are wanted, output %q is %s", p.output, elementName(p.outputType))
 	}
 	input = slices.Clone(p.inputDims)
 	if input[0] < 2 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"slipway/onnx"
+	"slipway/onnx/onnxpb"
 )
 
 // Trace runs, for each value, the graph cut where the value is made, in a worker
@@ -39,12 +40,13 @@ func (r *onnxGo) traceOne(ctx context.Context, batch Batch, value onnx.Value, na
 	if err != nil {
 		return Tensor{}, err
 	}
-	cut, err := startOnnxGo(ctx, part, ports{input: r.ports.input, inputType: r.ports.inputType, inputDims: r.ports.inputDims, output: name}, r.options)
+	cut, err := startOnnxGo(ctx, part, ports{
+		input: r.ports.input, inputType: r.ports.inputType, inputDims: r.ports.inputDims, scorePort: scorePort{output: name, outputType: onnxpb.TensorProto_FLOAT},
+	}, r.options)
 	if err != nil {
 		return Tensor{}, err
 	}
-	// The worker answers N×K, K being all that follows the batch.
-	answer, err := cut.Run(ctx, batch)
+	answer, err := cut.values(ctx, batch)
 	if err := errors.Join(err, cut.Close()); err != nil {
 		return Tensor{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -36,7 +37,7 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if options.Threads == 0 {
 		options.Threads = runtime.GOMAXPROCS(0)
 	}
-	ports, err := findPorts(model.Proto.GetGraph(), options.Output)
+	ports, err := findPorts(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
@@ -85,7 +86,7 @@ type onnxRuntime struct {
 	session *ort.DynamicAdvancedSession // nil after Close
 }
 
-func (r *onnxRuntime) Info() Info { return r.info }
+func (r *onnxRuntime) Info() Info { return r.ports.tell(r.info) }
 
 // open makes the session, on CUDA first where that is wanted.
 func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
@@ -186,29 +187,70 @@ func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logit
 	}
 	defer input.Destroy()
 
-	outputs, err := r.runSession(ctx, r.session, input, 1)
+	outputs := make([]ort.Value, 1)
+	if r.ports.outputType == onnxpb.TensorProto_FLOAT16 {
+		if outputs[0], err = r.newFloat16Output(batch.N); err != nil {
+			return Logits{}, err
+		}
+	}
+	err = r.runSession(ctx, r.session, input, outputs)
 	defer destroyAll(outputs)
 	if err != nil {
 		return Logits{}, err
 	}
-	scores, ok := outputs[0].(*ort.Tensor[float32])
-	if !ok {
-		return Logits{}, fmt.Errorf("%s: output %q is no float32 tensor", r.model, r.ports.output)
-	}
-	shape := scores.GetShape()
-	if len(shape) < 2 || shape[0] != int64(batch.N) || shape.FlattenedSize() != shape[0]*shape[1] {
-		return Logits{}, fmt.Errorf("%s: output %q has shape %v for %d images: N×K is wanted", r.model, r.ports.output, shape, batch.N)
-	}
 	// GetData is Go memory of the tensor's own, which nothing else refers to.
-	return Logits{N: batch.N, K: int(shape[1]), Values: scores.GetData()}, nil
+	var scores []float32
+	switch output := outputs[0].(type) {
+	case *ort.Tensor[float32]:
+		scores = output.GetData()
+	case *ort.Tensor[float64]:
+		scores, err = scoresFrom(output.GetData())
+	case *ort.CustomDataTensor:
+		scores, err = scoresFrom(float16From(output.GetData()))
+	default:
+		err = fmt.Errorf("it is %T, not floats", output)
+	}
+	if err != nil {
+		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.output, err)
+	}
+	shape := make([]int, len(outputs[0].GetShape()))
+	for i, size := range outputs[0].GetShape() {
+		shape[i] = int(size)
+	}
+	logits, err := r.ports.logits(scores, shape, batch.N)
+	if err != nil {
+		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
+	}
+	return logits, nil
 }
 
-// runSession runs a session on one input. The outputs are the caller's to
-// destroy, also those beside an error.
-func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvancedSession, input ort.Value, count int) ([]ort.Value, error) {
-	options, err := ort.NewRunOptions()
+// newFloat16Output allocates the scores of n images, which the binding of onnxruntime
+// does not do for this type.
+func (r *onnxRuntime) newFloat16Output(n int) (ort.Value, error) {
+	shape := make(ort.Shape, len(r.ports.outputDims))
+	for i, size := range r.ports.outputDims {
+		shape[i] = int64(size)
+	}
+	if len(shape) > 0 {
+		shape[0] = int64(n)
+	}
+	if len(shape) == 0 || slices.Contains(shape[1:], unknown) {
+		return nil, fmt.Errorf("%s: output %q is float16 of no known number of scores: give it its shape, or export the model with float32 scores",
+			r.model, r.ports.output)
+	}
+	output, err := ort.NewCustomDataTensor(shape, make([]byte, 2*shape.FlattenedSize()), ort.TensorElementDataTypeFloat16)
 	if err != nil {
 		return nil, fmt.Errorf("onnxruntime: %w", err)
+	}
+	return output, nil
+}
+
+// runSession runs a session on one input. Outputs that are nil are allocated; all are
+// the caller's to destroy, also beside an error.
+func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvancedSession, input ort.Value, outputs []ort.Value) error {
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return fmt.Errorf("onnxruntime: %w", err)
 	}
 	defer options.Destroy()
 	// Terminate fails only on destroyed options, and stop's answer says when
@@ -218,18 +260,17 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvanc
 		defer close(terminated)
 		_ = options.Terminate()
 	})
-	outputs := make([]ort.Value, count)
 	err = session.RunWithOptions([]ort.Value{input}, outputs, options)
 	if !stop() {
 		<-terminated
 	}
 	if ctx.Err() != nil {
-		return outputs, ended(ctx)
+		return ended(ctx)
 	}
 	if err != nil {
-		return outputs, fmt.Errorf("%s: onnxruntime: %w", r.model, plainError(err))
+		return fmt.Errorf("%s: onnxruntime: %w", r.model, plainError(err))
 	}
-	return outputs, nil
+	return nil
 }
 
 func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
@@ -238,18 +279,22 @@ func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
 		pixels = toChannelsLast(batch)
 	}
 	shape := ort.Shape(r.ports.shape(l, batch.N, batch.C, batch.H, batch.W))
-	if onnxpb.TensorProto_DataType(r.ports.inputType) == onnxpb.TensorProto_FLOAT {
-		input, err := ort.NewTensor(shape, pixels)
-		if err != nil {
-			return nil, fmt.Errorf("onnxruntime: %w", err)
+	var input ort.Value
+	var err error
+	switch r.ports.inputType {
+	case onnxpb.TensorProto_UINT8:
+		bytes, convertErr := toBytes(pixels)
+		if convertErr != nil {
+			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, convertErr)
 		}
-		return input, nil
+		input, err = ort.NewTensor(shape, bytes)
+	case onnxpb.TensorProto_FLOAT16:
+		input, err = ort.NewCustomDataTensor(shape, float16Bytes(toFloat16(pixels)), ort.TensorElementDataTypeFloat16)
+	case onnxpb.TensorProto_DOUBLE:
+		input, err = ort.NewTensor(shape, toFloat64(pixels))
+	default:
+		input, err = ort.NewTensor(shape, pixels)
 	}
-	bytes, err := toBytes(pixels)
-	if err != nil {
-		return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, err)
-	}
-	input, err := ort.NewTensor(shape, bytes)
 	if err != nil {
 		return nil, fmt.Errorf("onnxruntime: %w", err)
 	}

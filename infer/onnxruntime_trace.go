@@ -29,11 +29,12 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	if err != nil {
 		return nil, err
 	}
+	outputs := widenOutputs(part.Proto.GetGraph())
 	encoded, err := onnx.Encode(part)
 	if err != nil {
 		return nil, err
 	}
-	session, err := r.newSession(encoded, names, func(options *ort.SessionOptions) error {
+	session, err := r.newSession(encoded, outputs, func(options *ort.SessionOptions) error {
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 			return fmt.Errorf("graph optimization: %w", err)
 		}
@@ -51,7 +52,8 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 			return nil, err
 		}
 		defer input.Destroy()
-		outputs, err := r.runSession(ctx, session, input, len(names))
+		outputs := make([]ort.Value, len(names))
+		err = r.runSession(ctx, session, input, outputs)
 		defer destroyAll(outputs)
 		if err != nil {
 			return nil, err

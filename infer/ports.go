@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
 
@@ -20,30 +21,38 @@ const (
 // ports are a model's image input and score output.
 type ports struct {
 	input     string
-	inputType int32 // an onnxpb.TensorProto_DataType: FLOAT or UINT8
-	inputDims []int // N first; unknown (-1) where the model leaves it open
-	output    string
+	inputType onnxpb.TensorProto_DataType // one of inputTypes
+	inputDims []int                       // N first; unknown (-1) where the model leaves it open
+	scorePort
 }
 
 // unknown is a dimension that the model leaves open or names by a parameter.
 const unknown = -1
 
+// inputTypes are the element types that pixels are fed as. Float16 rounds them to the
+// nearest number, to the even one of two equally near.
+func inputTypes() []onnxpb.TensorProto_DataType {
+	return []onnxpb.TensorProto_DataType{
+		onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_DOUBLE,
+	}
+}
+
 // batch is the model's fixed batch size, unknown when it takes any.
 func (p ports) batch() int { return p.inputDims[0] }
 
-// findPorts chooses the input and the output of a graph. output names the score
+// findPorts chooses the input and the output of a model. output names the score
 // output and may be empty when only one output can be it.
-func findPorts(graph *onnxpb.GraphProto, output string) (ports, error) {
-	input, err := imageInput(graph)
+func findPorts(model *onnx.Model, output string) (ports, error) {
+	input, err := imageInput(model.Proto.GetGraph())
 	if err != nil {
 		return ports{}, err
 	}
 	p := ports{
 		input:     input.GetName(),
-		inputType: input.GetType().GetTensorType().GetElemType(),
+		inputType: onnxpb.TensorProto_DataType(input.GetType().GetTensorType().GetElemType()),
 		inputDims: dims(input),
 	}
-	p.output, err = scoreOutput(graph, output)
+	p.scorePort, err = findScores(model, output)
 	return p, err
 }
 
@@ -70,10 +79,8 @@ func imageInput(graph *onnxpb.GraphProto) (*onnxpb.ValueInfoProto, error) {
 	if tensor == nil {
 		return nil, fmt.Errorf("input %s is no tensor: export the model with one float32 tensor as its input", describe(input))
 	}
-	switch onnxpb.TensorProto_DataType(tensor.GetElemType()) {
-	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_UINT8:
-	default:
-		return nil, fmt.Errorf("input %s: images are fed as float32 or uint8, export the model with one of these", describe(input))
+	if !slices.Contains(inputTypes(), onnxpb.TensorProto_DataType(tensor.GetElemType())) {
+		return nil, fmt.Errorf("input %s: images are fed as float32, float16, float64 or uint8, export the model with one of these", describe(input))
 	}
 	if tensor.GetShape() == nil {
 		return nil, fmt.Errorf("input %s has no shape: give it one, N×C×H×W, N×H×W×C or N×features", describe(input))
@@ -81,63 +88,11 @@ func imageInput(graph *onnxpb.GraphProto) (*onnxpb.ValueInfoProto, error) {
 	if rank := len(tensor.GetShape().GetDim()); rank < 2 || rank > 4 {
 		return nil, fmt.Errorf("input %s is no batch of images: N×C×H×W, N×H×W×C, N×H×W or N×features is wanted", describe(input))
 	}
+	if batch, ok := tensor.GetShape().GetDim()[0].GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && batch.DimValue == 0 {
+		return nil, fmt.Errorf("input %q takes batches of 0 images, which is none: export the model with an open batch dimension, or one of 1 or more",
+			input.GetName())
+	}
 	return input, nil
-}
-
-func scoreOutput(graph *onnxpb.GraphProto, name string) (string, error) {
-	outputs := graph.GetOutput()
-	if name != "" {
-		i := slices.IndexFunc(outputs, func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name })
-		if i < 0 {
-			return "", fmt.Errorf("the model has no output %q, its outputs are%s", name, describeAll(outputs))
-		}
-		if !isScores(outputs[i]) {
-			return "", fmt.Errorf("output %s cannot be the scores: a float32 tensor N×K is wanted", describe(outputs[i]))
-		}
-		return name, nil
-	}
-	var scores []*onnxpb.ValueInfoProto
-	for _, output := range outputs {
-		if isScores(output) {
-			scores = append(scores, output)
-		}
-	}
-	switch len(scores) {
-	case 1:
-		return scores[0].GetName(), nil
-	case 0:
-		for _, output := range outputs {
-			if output.GetType().GetSequenceType() != nil || output.GetType().GetMapType() != nil {
-				return "", fmt.Errorf("output %s is not a tensor and is not supported: export a scikit-learn model with "+
-					"convert_sklearn(…, options={id(model): {'zipmap': False}}), which gives the probabilities as a tensor", describe(output))
-			}
-		}
-		return "", fmt.Errorf("the model has no score output, a float32 tensor N×K; its outputs are%s", describeAll(outputs))
-	default:
-		return "", fmt.Errorf("the model has %d outputs that could be the scores: choose one with -output:%s", len(scores), describeAll(scores))
-	}
-}
-
-// isScores says whether a value can be N×K scores: K may be followed by 1s, and
-// the shape may be missing.
-func isScores(value *onnxpb.ValueInfoProto) bool {
-	tensor := value.GetType().GetTensorType()
-	if tensor == nil || onnxpb.TensorProto_DataType(tensor.GetElemType()) != onnxpb.TensorProto_FLOAT {
-		return false
-	}
-	if tensor.GetShape() == nil {
-		return true
-	}
-	shape := dims(value)
-	if len(shape) < 2 || shape[1] == 1 {
-		return false
-	}
-	for _, d := range shape[2:] {
-		if d != 1 && d != unknown {
-			return false
-		}
-	}
-	return true
 }
 
 // layoutOf checks a batch and decides how its images go into the input of a model,
@@ -236,7 +191,7 @@ func dims(value *onnxpb.ValueInfoProto) []int {
 func describe(value *onnxpb.ValueInfoProto) string {
 	switch t := value.GetType(); {
 	case t.GetTensorType() != nil:
-		element := strings.ToLower(onnxpb.TensorProto_DataType(t.GetTensorType().GetElemType()).String())
+		element := elementName(onnxpb.TensorProto_DataType(t.GetTensorType().GetElemType()))
 		if t.GetTensorType().GetShape() == nil {
 			return fmt.Sprintf("%q (%s)", value.GetName(), element)
 		}
@@ -248,6 +203,8 @@ func describe(value *onnxpb.ValueInfoProto) string {
 	}
 	return fmt.Sprintf("%q", value.GetName())
 }
+
+func elementName(t onnxpb.TensorProto_DataType) string { return strings.ToLower(t.String()) }
 
 func describeAll(values []*onnxpb.ValueInfoProto) string {
 	var b strings.Builder

@@ -79,7 +79,7 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 		}
 		return v
 	}
-	ports, portsErr := findPorts(model.Proto.GetGraph(), "")
+	ports, portsErr := findPorts(model, "")
 	nativeErr := func() error {
 		evaluator, err := native.New(ctx, model, native.Options{Threads: 1})
 		if err != nil {

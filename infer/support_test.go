@@ -45,7 +45,7 @@ func TestSupportAsksOwnRuntimes(t *testing.T) {
 		for name, open := range map[string]func() error{
 			"train -from": func() error { _, _, err := onnx.ToNetwork(model, ""); return err },
 			"onnx-go": func() error {
-				p, err := findPorts(model.Proto.GetGraph(), "")
+				p, err := findPorts(model, "")
 				if err == nil {
 					_, _, err = onnxGoModel(model, p, onnxGoBatch)
 				}

@@ -26,7 +26,8 @@ Without -runtime, -library, -device cuda and ` + infer.LibraryVariable + `, a mi
 runtime runs instead, and says so on standard error and in the notes.
 
 A bare model name is looked up in the working folder, then in graphs/. The model has one image input (N×C×H×W,
-N×H×W×C or N×features; float32 or uint8) and one score output (N×K, float32).
+N×H×W×C or N×features; float32, float16, float64 or uint8) and one score output: N×K, or one score an
+image for two classes, which is a probability where a sigmoid makes it, and else a logit.
 
 Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usage.
 

@@ -181,10 +181,9 @@ func (p Port) accepts(t *Tensor) error {
 	if p.Shape == nil {
 		return nil
 	}
-	// Some exporters write 0 for a size that is open.
 	fits := len(p.Shape) == len(t.Shape)
 	for i := 0; fits && i < len(p.Shape); i++ {
-		fits = p.Shape[i] <= 0 || p.Shape[i] == t.Shape[i]
+		fits = p.Shape[i] < 0 || p.Shape[i] == t.Shape[i]
 	}
 	if !fits {
 		return fmt.Errorf("wrong input shape: it takes %s, not %s", strings.ReplaceAll(formatShape(p.Shape), "-1", "?"), formatShape(t.Shape))
