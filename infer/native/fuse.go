@@ -143,7 +143,7 @@ func (c *compiler) fused(group fusion) (*node, operator, error) {
 		if err := operator.check(follower.proto); err != nil {
 			return nil, operator, err
 		}
-		*follower.to = &node{proto: follower.proto, opset: c.opset}
+		*follower.to = &node{proto: follower.proto, opset: c.opset, uses: c.uses}
 		for _, name := range follower.proto.GetInput() {
 			(*follower.to).constants = append((*follower.to).constants, c.initial(name))
 		}

@@ -12,6 +12,8 @@ import (
 type node struct {
 	proto *onnxpb.NodeProto
 	opset int64
+	// uses counts, by name, who takes a value.
+	uses map[string]int
 	// constants has the inputs that are the same in every run, nil for the others.
 	constants []*Tensor
 	// relu and pool are nodes that follow this one and nothing else, and so may be
@@ -27,9 +29,10 @@ type node struct {
 // has reports whether input i is given.
 func (n *node) has(i int) bool { return i < len(n.proto.GetInput()) && n.proto.GetInput()[i] != "" }
 
-// gives reports whether output i is wanted.
+// gives reports whether output i is wanted: exporters also name outputs that no node
+// and no output of the graph takes.
 func (n *node) gives(i int) bool {
-	return i < len(n.proto.GetOutput()) && n.proto.GetOutput()[i] != ""
+	return i < len(n.proto.GetOutput()) && n.proto.GetOutput()[i] != "" && n.uses[n.proto.GetOutput()[i]] > 0
 }
 
 // constant returns input i if it is given and the same in every run.

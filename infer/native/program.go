@@ -175,7 +175,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 	if err := known.check(proto); err != nil {
 		return nil, operator{}, err
 	}
-	n := &node{proto: proto, opset: c.opset}
+	n := &node{proto: proto, opset: c.opset, uses: c.uses}
 	for _, name := range proto.GetInput() {
 		var constant *Tensor
 		if name != "" {

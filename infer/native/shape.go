@@ -12,7 +12,8 @@ func makeIdentity(*node) (operation, error) {
 }
 
 // makeDropout makes the identity, which Dropout is where nothing is trained; its
-// mask is true everywhere.
+// mask is true everywhere. Before opset 10 the mask is of the input's own type and
+// runtimes fill it differently; exporters named it all the same, and no one read it.
 func makeDropout(n *node) (operation, error) {
 	mask := n.gives(1)
 	if mask && n.opset < 10 {
