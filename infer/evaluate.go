@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"slipway/dataset"
@@ -18,6 +19,9 @@ type EvaluateOptions struct {
 	Batch int
 	// Pixels says how bytes become the model's input; the zero value keeps 0…255.
 	Pixels dataset.Pixels
+	// Probe asks about a few images of the first batch alone, too: that the answers
+	// depend on how images are batched is a note in the Result's Info then.
+	Probe bool
 	// KeepLogits keeps all logits in the Result.
 	KeepLogits bool
 	// Progress, if not nil, is called after each batch with the images done.
@@ -54,20 +58,27 @@ func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options Ev
 	}
 	result := &Result{Info: runtime.Info(), Images: set.Len()}
 	size := set.ImageSize()
+	var batchingNote string
 	pixels := make([]float32, min(options.Batch, set.Len())*size)
 	for _, indices := range batches.Epoch(0, 0) {
 		if err := set.Fill(pixels, nil, indices, options.Pixels); err != nil {
 			return nil, err
 		}
-		start := time.Now()
-		logits, err := runtime.Run(ctx, Batch{
+		batch := Batch{
 			N: len(indices), C: set.Channels, H: set.Height, W: set.Width,
 			Pixels: pixels[:len(indices)*size],
-		})
+		}
+		start := time.Now()
+		logits, err := runtime.Run(ctx, batch)
 		if err != nil {
-			return nil, err
+			return nil, explainBatch(ctx, runtime, batch, min(len(result.Labels), options.Batch), err)
 		}
 		result.Elapsed += time.Since(start)
+		if options.Probe && len(result.Labels) == 0 {
+			if batchingNote, err = probeBatching(ctx, runtime, batch, logits); err != nil {
+				return nil, err
+			}
+		}
 		if err := result.count(set, indices, logits); err != nil {
 			return nil, err
 		}
@@ -77,6 +88,11 @@ func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options Ev
 		if options.Progress != nil {
 			options.Progress(len(result.Predictions), result.Images)
 		}
+	}
+	// A runtime may have learned of its model what must be heard.
+	result.Info = runtime.Info()
+	if batchingNote != "" {
+		result.Info.Notes = append(slices.Clip(result.Info.Notes), batchingNote)
 	}
 	return result, nil
 }

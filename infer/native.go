@@ -55,6 +55,8 @@ type nativeRuntime struct {
 	info      Info
 }
 
+func (r *nativeRuntime) graph() *onnx.Model { return r.source }
+
 func (r *nativeRuntime) Info() Info { return r.ports.tell(r.info) }
 
 func (r *nativeRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {

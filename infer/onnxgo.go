@@ -88,6 +88,8 @@ type onnxGo struct {
 	workers []*onnxGoWorker
 }
 
+func (r *onnxGo) graph() *onnx.Model { return r.source }
+
 func (r *onnxGo) Info() Info { return r.ports.tell(r.info) }
 
 // grow starts workers until there are n.

@@ -86,6 +86,8 @@ type onnxRuntime struct {
 	session *ort.DynamicAdvancedSession // nil after Close
 }
 
+func (r *onnxRuntime) graph() *onnx.Model { return r.source }
+
 func (r *onnxRuntime) Info() Info { return r.ports.tell(r.info) }
 
 // open makes the session, on CUDA first where that is wanted.

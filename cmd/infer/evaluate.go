@@ -172,7 +172,7 @@ func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*i
 
 // runOn evaluates a runtime and shows how far it is.
 func runOn(ctx context.Context, runtime infer.Runtime, set *dataset.Set, pixels dataset.Pixels, batch int, progress io.Writer) (*infer.Result, error) {
-	options := infer.EvaluateOptions{Batch: batch, Pixels: pixels, KeepLogits: true}
+	options := infer.EvaluateOptions{Batch: batch, Pixels: pixels, Probe: true, KeepLogits: true}
 	if progress != nil {
 		name := runtime.Info().Runtime
 		options.Progress = func(done, total int) { fmt.Fprintf(progress, "\r%s: %d of %d images", name, done, total) }
