@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"slipway/infer/native"
 	"slipway/internal/cli"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -44,12 +43,13 @@ type Reason struct{ Text, Source string }
 // Sources of reasons.
 const (
 	sourceAsked = "asked just now"
+	sourceTried = "tried just now on a black image"
 	sourceDocs  = "onnxruntime's docs/Versioning.md"
 )
 
 // Support says of each known runtime whether it will refuse a model, which is of
 // LoadModel or checked. Slipway's own commands and its runtimes native and onnx-go
-// are asked, without running anything; of the others it is told what
+// are asked, native about a black image; of the others it is told what
 // scripts/support/probe-runtimes saw of opsets, IR versions and operators, and what
 // their makers say. It is no proof: attributes, element types and shapes decide,
 // too.
@@ -80,15 +80,10 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 		return v
 	}
 	ports, portsErr := findPorts(model, "")
-	nativeErr := func() error {
-		evaluator, err := native.New(ctx, model, native.Options{Threads: 1})
-		if err != nil {
-			return err
-		}
-		return evaluator.Close()
-	}()
+	nativeVerdict := own(RuntimeNative, nil)
+	nativeVerdict.Expectation, nativeVerdict.Reasons = tryNative(ctx, model, ports, portsErr)
 	_, _, networkErr := onnx.ToNetwork(model, "")
-	verdicts := []Verdict{own("infer, as a classifier", portsErr), own("native", nativeErr), own("train -from", networkErr)}
+	verdicts := []Verdict{own("infer, as a classifier", portsErr), nativeVerdict, own("train -from", networkErr)}
 
 	onnxGo := Verdict{Runtime: RuntimeONNXGo, Version: onnxGoVersion, Expectation: ExpectRuns}
 	err := portsErr

@@ -29,7 +29,8 @@ output elements × inner dimension. Zeros of a padding count; biases, activation
 Parameters are the numbers in initializers and Constant nodes, without int64, bool and string: shapes, axes and labels.
 
 A runtime "runs" the file where nothing is known against it, "refuses" it where something is, in load or in answer, and
-is "unknown" where the file has something that was not tried. Slipway's own runtimes are asked; the source of every other
+is "unknown" where the file has something that was not tried. Slipway's own runtimes are asked, the native one about a
+black image; the source of every other
 reason stands in brackets. It is no proof: infer -cross-validate runs the file.
 
 Exit status: 0 the file is a valid model, whoever refuses it; 1 it is invalid (what can be told of it is printed), or a

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"slipway/onnx"
@@ -293,3 +294,21 @@ func (t *Tensor) integers() ([]int64, error) {
 	}
 	return nil, fmt.Errorf("%v is not a tensor of int64 or int32", t)
 }
+
+// Zeros returns a tensor of zeros. Its element type must be one that Tensor has.
+func Zeros(elementType onnxpb.TensorProto_DataType, shape []int) (*Tensor, error) {
+	if widthOf(elementType) == 0 {
+		return nil, fmt.Errorf("the element type %s is not supported; those that are: %s", typeName(elementType), supportedTypes())
+	}
+	n, err := countElements(shape)
+	if err != nil {
+		return nil, err
+	}
+	if n*widthOf(elementType) > maxZeros {
+		return nil, fmt.Errorf("%s%s takes more than %d MiB", typeName(elementType), formatShape(shape), maxZeros>>20)
+	}
+	return &Tensor{Shape: slices.Clone(shape), Data: makeData(elementType, n)}, nil
+}
+
+// maxZeros bounds the bytes of Zeros.
+const maxZeros = 1 << 30
