@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 
-	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
 	"slipway/onnx"
@@ -29,11 +27,11 @@ type runFlags struct {
 	output  string
 	threads int
 	json    bool
-	pixels  *dataset.Pixels // nil: as each model's record says
+	pixels  *feeding // nil: as each model's record says
 	version bool
 
-	deviceName, normalize string
-	scale                 bool
+	deviceName, normalize, channels string
+	scale                           bool
 }
 
 // define defines the flags. several says whether they are of more than one model.
@@ -52,7 +50,8 @@ func (f *runFlags) define(flags *flag.FlagSet, several bool) {
 	flags.IntVar(&f.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	flags.BoolVar(&f.json, "json", false, "print JSON instead of text")
 	flags.BoolVar(&f.scale, "scale", false, "feed pixels as x/255 instead of as "+says+", or else 0…255")
-	flags.StringVar(&f.normalize, "normalize", "", "feed pixels as (x/255 - `MEAN,STD`)")
+	flags.StringVar(&f.normalize, "normalize", "", "feed pixels as (x/255 - MEAN)/STD: `MEAN,STD`, or the means of all channels and then their deviations")
+	cli.Choice(flags, &f.channels, "channels", channelsRGB, []string{channelsRGB, channelsBGR}, "feed red, green, blue as they are, or bgr; -normalize is in this order")
 	flags.BoolVar(&f.version, "version", false, "print the version")
 }
 
@@ -62,33 +61,8 @@ func (f *runFlags) take(given map[string]bool) error {
 	if f.device, err = infer.ParseDevice(f.deviceName); err != nil {
 		return fmt.Errorf("-device: %w", err)
 	}
-	f.pixels, err = parsePixels(given, f.scale, f.normalize)
+	f.pixels, err = f.parsePixels(given)
 	return err
-}
-
-func parsePixels(given map[string]bool, scale bool, normalize string) (*dataset.Pixels, error) {
-	switch {
-	case given["scale"] && given["normalize"]:
-		return nil, errors.New("-scale and -normalize do not go together; -normalize scales, too")
-	case given["scale"] && scale:
-		pixels := dataset.UnitPixels()
-		return &pixels, nil
-	case given["scale"]:
-		return &dataset.Pixels{}, nil
-	case given["normalize"]:
-		mean, std, _ := strings.Cut(normalize, ",")
-		m, meanErr := strconv.ParseFloat(mean, 64)
-		s, stdErr := strconv.ParseFloat(std, 64)
-		if meanErr != nil || stdErr != nil {
-			return nil, fmt.Errorf("-normalize %q: MEAN,STD is wanted, such as 0.1307,0.3081", normalize)
-		}
-		pixels, err := dataset.StandardPixels(m, s)
-		if err != nil {
-			return nil, fmt.Errorf("-normalize %q: %w", normalize, err)
-		}
-		return &pixels, nil
-	}
-	return nil, nil
 }
 
 func (f *runFlags) check(given map[string]bool) error {

@@ -30,8 +30,7 @@ Parameters are the numbers in initializers and Constant nodes, without int64, bo
 
 A runtime "runs" the file where nothing is known against it, "refuses" it where something is, in load or in answer, and
 is "unknown" where the file has something that was not tried. Slipway's own runtimes are asked, the native one about a
-black image; the source of every other
-reason stands in brackets. It is no proof: infer -cross-validate runs the file.
+black image; the source of every other reason stands in brackets. It is no proof: infer -cross-validate runs the file.
 
 Exit status: 0 the file is a valid model, whoever refuses it; 1 it is invalid (what can be told of it is printed), or a
 failure; 2 wrong usage.
