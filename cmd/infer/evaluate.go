@@ -31,6 +31,7 @@ type report struct {
 	compared   []compared
 	notes      []string
 	reasons    []string // why something disagrees
+	uncompared bool     // a comparison was asked for, and there was nothing to compare with
 }
 
 // compared is another side's answer beside the first one's.
@@ -85,7 +86,10 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 	if err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
-	if len(r.reasons) > 0 {
+	switch {
+	case r.uncompared && len(r.reasons) == 1:
+		return errors.New(r.reasons[0])
+	case len(r.reasons) > 0:
 		return fmt.Errorf("%w: %s", errDisagree, strings.Join(r.reasons, "; "))
 	}
 	return nil
@@ -124,8 +128,8 @@ type loaded struct {
 	pixels    dataset.Pixels
 }
 
-// loadModel reads a model. Pixels, if not nil, go before those of its record.
-func loadModel(name string, pixels *dataset.Pixels) (*loaded, error) {
+// loadModel reads a model. What the flags say of pixels goes before its record.
+func loadModel(name string, pixels *feeding) (*loaded, error) {
 	l := &loaded{}
 	var err error
 	if l.modelPath, err = cli.FindModel(name); err != nil {
@@ -141,13 +145,8 @@ func loadModel(name string, pixels *dataset.Pixels) (*loaded, error) {
 	if ok {
 		l.record = &record
 	}
-	switch {
-	case pixels != nil:
-		l.pixels = *pixels
-	case ok:
-		if l.pixels, err = infer.PixelsOf(record); err != nil {
-			return nil, fmt.Errorf("%s: %w", l.modelPath, err)
-		}
+	if l.pixels, err = pixels.pixelsFor(l.record); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.modelPath, err)
 	}
 	return l, nil
 }

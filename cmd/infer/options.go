@@ -17,6 +17,7 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data t10k -runtime native    # in Go alone, without any library
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
   infer -model other.onnx -data t10k -normalize 0.1307,0.3081
+  infer -model other.onnx -data photos -normalize 0.485,0.456,0.406,0.229,0.224,0.225   # by channel; -channels bgr
   infer -model e1.onnx -data t10k -corrupt rotate:3  # on rotated images; infer robustness -h lists the corruptions
   infer -model e1.onnx -data optdigits               # on other writers' digits: dataset fetch optdigits brings them
   infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
@@ -41,7 +42,8 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
   notes                              what must be heard, such as a fallback to the CPU
   confusion                          [label][prediction], counts
   classes                            of each class: name, images, precision, recall, f1
-  agree                              false if something disagrees: exit status 1; reasons has why
+  agree                              false if something disagrees, or nothing could be compared: exit status 1; reasons
+                                     has why
   reasons                            one text each
   compared                           with -cross-validate, of each other runtime and the trainer: runtime, version,
                                      provider, images, correct, accuracy, images_per_second (null for the trainer),
