@@ -132,6 +132,9 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 	if err != nil {
 		return err
 	}
+	for _, note := range from.model.Notes() {
+		options.say("note: %s: %s", source, note)
+	}
 	options.Form.PixelScale, options.Form.PixelOffset = from.record.PixelScale, from.record.PixelOffset
 	variant, err := makeVariant(ctx, from, options)
 	if err != nil {
