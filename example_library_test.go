@@ -7,7 +7,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
-	"slipway/onnx"
+	"slipway/export"
 	"slipway/train"
 )
 
@@ -25,7 +25,7 @@ func Example() {
 	check(err)
 	defer trainer.Close()
 	check(trainer.Fit(ctx, train.Callbacks{}))
-	model, err := onnx.FromNetwork(net, trainer.Weights(), onnx.TrainingRecord{}, onnx.Options{})
+	model, err := export.FromTrainer(trainer, export.ModelOptions{})
 	check(err)
 	check(model.Check())
 	history := trainer.Progress().History

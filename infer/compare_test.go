@@ -78,8 +78,9 @@ func TestLabel(t *testing.T) {
 func TestPerClass(t *testing.T) {
 	// Labels 0,0,0,1,1,2; answers 0,0,1,1,none,1: class 2 is never answered.
 	r := &Result{
-		Confusion: [][]int{{2, 1, 0}, {0, 1, 0}, {0, 1, 0}},
-		Labels:    []int{0, 0, 0, 1, 1, 2},
+		Classes:     3,
+		Labels:      []int{0, 0, 0, 1, 1, 2},
+		Predictions: []int{0, 0, 1, 1, -1, 1},
 	}
 	want := []ClassFigures{
 		{Images: 3, Precision: 1, Recall: 2. / 3, F1: 0.8},

@@ -13,6 +13,9 @@ import (
 // images a second (BenchmarkBatch).
 const DefaultBatch = 64
 
+// MostConfused is the most classes of a Result.Confusion, whose size is their square.
+const MostConfused = 4096
+
 // EvaluateOptions are the choices for Evaluate.
 type EvaluateOptions struct {
 	// Batch is the images of one Run; DefaultBatch when 0.
@@ -36,7 +39,10 @@ type Result struct {
 	Correct int
 	// Unanswered counts the images with a NaN among their logits.
 	Unanswered int
-	// Confusion counts images by [label][prediction].
+	// Classes is the number of scores of an image.
+	Classes int
+	// Confusion counts images by [label][prediction]. It is nil where there are more than
+	// MostConfused classes.
 	Confusion [][]int
 	// Labels has the true label of each image, Predictions the answer, -1 for none.
 	Labels, Predictions []int
@@ -101,13 +107,16 @@ func (r *Result) count(set *dataset.Set, indices []int, logits Logits) error {
 	if logits.N != len(indices) {
 		return fmt.Errorf("%s answered %d images out of %d", r.Info.Runtime, logits.N, len(indices))
 	}
-	if r.Confusion == nil {
-		if logits.K < set.Classes {
-			return fmt.Errorf("the model tells %d classes apart, data %s has %d", logits.K, set.Name, set.Classes)
+	if r.Classes == 0 {
+		if err := checkClasses(set, logits.K); err != nil {
+			return err
 		}
-		r.Confusion = make([][]int, logits.K)
+		r.Classes = logits.K
+		if r.Classes <= MostConfused {
+			r.Confusion = make([][]int, r.Classes)
+		}
 		for i := range r.Confusion {
-			r.Confusion[i] = make([]int, logits.K)
+			r.Confusion[i] = make([]int, r.Classes)
 		}
 	}
 	for row, i := range indices {
@@ -121,7 +130,18 @@ func (r *Result) count(set *dataset.Set, indices []int, logits Logits) error {
 		case prediction == label:
 			r.Correct++
 		}
-		r.Confusion[label][prediction]++
+		if r.Confusion != nil {
+			r.Confusion[label][prediction]++
+		}
+	}
+	return nil
+}
+
+// checkClasses reports labels for which a model of so many scores has none.
+func checkClasses(set *dataset.Set, scores int) error {
+	if largest := int(slices.Max(set.Labels)); largest >= scores {
+		return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s %s",
+			scores, scores-1, set.Name, set.LabelRange())
 	}
 	return nil
 }
@@ -154,21 +174,22 @@ type ClassFigures struct {
 
 // PerClass returns the figures of each class.
 func (r *Result) PerClass() []ClassFigures {
-	figures := make([]ClassFigures, len(r.Confusion))
-	answered := make([]int, len(r.Confusion))
-	for _, row := range r.Confusion {
-		for prediction, n := range row {
-			answered[prediction] += n
-		}
-	}
-	for _, label := range r.Labels {
+	figures := make([]ClassFigures, r.Classes)
+	answered, right := make([]int, r.Classes), make([]int, r.Classes)
+	for i, label := range r.Labels {
 		figures[label].Images++
+		prediction := r.Predictions[i]
+		if prediction >= 0 {
+			answered[prediction]++
+		}
+		if prediction == label {
+			right[label]++
+		}
 	}
 	for class := range figures {
 		f := &figures[class]
-		right := float64(r.Confusion[class][class])
-		f.Precision = ratio(right, float64(answered[class]))
-		f.Recall = ratio(right, float64(f.Images))
+		f.Precision = ratio(float64(right[class]), float64(answered[class]))
+		f.Recall = ratio(float64(right[class]), float64(f.Images))
 		f.F1 = ratio(2*f.Precision*f.Recall, f.Precision+f.Recall)
 	}
 	return figures

@@ -67,3 +67,28 @@ func CheckRecorded(result *Result, record onnx.TrainingRecord, tolerance float64
 	}
 	return nil
 }
+
+// IsRecordedTest reports whether the set is the one that the record's accuracy was
+// measured on. A record that names none is of MNIST's test set, if it is of MNIST.
+func IsRecordedTest(record onnx.TrainingRecord, set *dataset.Set) bool {
+	if record.TestImages != set.Len() {
+		return false
+	}
+	if record.TestSHA256 != "" {
+		return set.Digest() == record.TestSHA256
+	}
+	ofDefault := record.DataSet == string(dataset.Train) || record.DataSet == "mnist"
+	return ofDefault && set.Name == string(dataset.Test) && set.Info().IsDefault()
+}
+
+// OtherClasses says that the classes of a model and those of a set are called by
+// different names, empty where they are not, or where either's names are not known.
+func OtherClasses(model []string, set dataset.Info) string {
+	for class := range min(len(model), len(set.ClassNames)) {
+		if model[class] != set.ClassNames[class] {
+			return fmt.Sprintf("class %d is %q in the model and %q in %s: accuracy says something only where they mean the same",
+				class, model[class], set.ClassNames[class], set.Name)
+		}
+	}
+	return ""
+}

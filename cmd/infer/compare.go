@@ -50,10 +50,10 @@ func runCompare(ctx context.Context, args []string, stdout, stderr, progress io.
 	if code, done := cli.Parsed(command, err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}
-	return exitCode(command, compareSides(ctx, options, stdout, progress), stderr)
+	return exitCode(command, compareSides(ctx, options, stdout, stderr, progress), stderr)
 }
 
-func compareSides(ctx context.Context, o *compareOptions, stdout, progress io.Writer) (err error) {
+func compareSides(ctx context.Context, o *compareOptions, stdout, stderr, progress io.Writer) (err error) {
 	c := &comparison{options: o, a: &side{name: o.runtimes[0]}, b: &side{name: o.runtimes[1]}}
 	if c.a.loaded, err = loadModel(o.models[0], o.pixels); err != nil {
 		return err
@@ -61,7 +61,7 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, progress io.Wr
 	if c.b.loaded, err = loadModel(o.models[len(o.models)-1], o.pixels); err != nil {
 		return err
 	}
-	if c.set, err = openData(ctx, o.data, o.dataDir); err != nil {
+	if c.set, err = openData(ctx, o.data, o.dataDir, stderr); err != nil {
 		return err
 	}
 	if o.sheet != "" {

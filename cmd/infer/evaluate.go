@@ -27,7 +27,8 @@ type session struct {
 type report struct {
 	session    *session
 	result     *infer.Result
-	comparable bool // the record's accuracy is of this data
+	names      []string // of the classes
+	comparable bool     // the record's accuracy is of this data
 	compared   []compared
 	notes      []string
 	reasons    []string // why something disagrees
@@ -44,7 +45,7 @@ type compared struct {
 var errDisagree = errors.New("the answers disagree")
 
 func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Writer) error {
-	s, err := newSession(ctx, o, progress)
+	s, err := newSession(ctx, o, stderr, progress)
 	if err != nil {
 		return err
 	}
@@ -61,8 +62,8 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		return err
 	}
 	r.note(r.result.Info.Notes...)
-	if o.data == dataset.Fashion {
-		r.note(fashionNote)
+	if err := r.nameClasses(); err != nil {
+		return err
 	}
 	if err := r.checkRecord(); err != nil {
 		return err
@@ -104,16 +105,42 @@ func (r *report) note(notes ...string) {
 	}
 }
 
-// fashionNote is told with every accuracy on that set.
-const fashionNote = "fashion's labels are clothes and shoes: accuracy says something of a model of these alone"
+// nameClasses decides what the classes are called: as -labels says, as the model's
+// record does, or as the set does.
+func (r *report) nameClasses() error {
+	info := r.session.set.Info()
+	var recorded []string
+	if record := r.session.record; record != nil {
+		recorded = record.ClassLabels
+	}
+	names := recorded
+	switch {
+	case r.session.labels != "":
+		var err error
+		if names, err = dataset.ReadClassNames(r.session.labels); err != nil {
+			return fmt.Errorf("-labels: %w", err)
+		}
+		if len(names) != r.result.Classes {
+			return fmt.Errorf("-labels: %s has %d names, the model gives %d scores", r.session.labels, len(names), r.result.Classes)
+		}
+	case len(recorded) == 0:
+		names = info.ClassNames
+	default:
+		if note := infer.OtherClasses(recorded, info); note != "" {
+			r.note(note)
+		}
+	}
+	r.names = dataset.LabelsOf(names, r.result.Classes)
+	return nil
+}
 
-func newSession(ctx context.Context, o *options, progress io.Writer) (*session, error) {
+func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*session, error) {
 	loaded, err := loadModel(o.model, o.pixels)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{options: o, loaded: loaded, progress: progress}
-	if s.set, err = openData(ctx, o.data, o.dataDir); err != nil || o.corruption == nil {
+	if s.set, err = openData(ctx, o.data, o.dataDir, stderr); err != nil || o.corruption == nil {
 		return s, err
 	}
 	s.set, err = o.corruption.Apply(s.set)
@@ -151,9 +178,9 @@ func loadModel(name string, pixels *feeding) (*loaded, error) {
 	return l, nil
 }
 
-// openData opens the data set; that there is none of the name is wrong usage.
-func openData(ctx context.Context, data, dataDir string) (*dataset.Set, error) {
-	set, err := dataset.Open(ctx, data, dataset.Options{DataDir: dataDir})
+// openData opens the data set, the test part of a folder that has two; that there is none of the name is wrong usage.
+func openData(ctx context.Context, data, dataDir string, messages io.Writer) (*dataset.Set, error) {
+	set, err := dataset.Open(ctx, data, dataset.Options{DataDir: dataDir, Part: dataset.Test, Messages: messages})
 	if errors.Is(err, dataset.ErrUnknown) || errors.Is(err, dataset.ErrAmbiguous) || errors.Is(err, dataset.ErrArgument) {
 		return nil, &usageError{fmt.Errorf("-data: %w", err)}
 	}
@@ -185,8 +212,7 @@ func runOn(ctx context.Context, runtime infer.Runtime, set *dataset.Set, pixels 
 // same images, fed in the same way.
 func (r *report) checkRecord() error {
 	s := r.session
-	r.comparable = s.record != nil && s.options.pixels == nil && s.set.Name == string(dataset.Test) &&
-		(s.record.DataSet == string(dataset.Train) || s.record.DataSet == "mnist") && s.record.TestImages == r.result.Images
+	r.comparable = s.record != nil && s.options.pixels == nil && infer.IsRecordedTest(*s.record, s.set)
 	if !r.comparable {
 		return nil
 	}

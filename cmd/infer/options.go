@@ -20,6 +20,7 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model other.onnx -data photos -normalize 0.485,0.456,0.406,0.229,0.224,0.225   # by channel; -channels bgr
   infer -model e1.onnx -data t10k -corrupt rotate:3  # on rotated images; infer robustness -h lists the corruptions
   infer -model e1.onnx -data optdigits               # on other writers' digits: dataset fetch optdigits brings them
+  infer -model birds.onnx -data birds:t10k -labels birds.txt   # a set of your own, and its classes' names
   infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
   infer robustness -model e1.onnx -model e2.onnx     # accuracy on all corruptions
 
@@ -40,7 +41,7 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
   runtime, version, provider, device, threads, library    what ran; library is null for others than onnxruntime
   batch, pixels, images_per_second   images of one run; formula of the input, x being 0…255; time in the runtime alone
   notes                              what must be heard, such as a fallback to the CPU
-  confusion                          [label][prediction], counts
+  confusion                          [label][prediction], counts; null where there are more than 4,096 classes
   classes                            of each class: name, images, precision, recall, f1
   agree                              false if something disagrees, or nothing could be compared: exit status 1; reasons
                                      has why
@@ -64,6 +65,7 @@ type options struct {
 	reference     string
 	tolerance     float64
 	predictions   string
+	labels        string
 }
 
 // parse reads the command line. Its error is wrong usage.
@@ -81,6 +83,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.BoolVar(&o.crossValidate, "cross-validate", false, "compare all runtimes' answers, and the trainer's when there are any")
 	flags.StringVar(&o.reference, "reference", "", "the trainer's logits, a safetensors `file` (MODEL/trainer_logits.safetensors beside MODEL.onnx, if it is there)")
 	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range")
+	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line, instead of the model's own")
 	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
 	if err := cli.Parse(flags, args, cli.Words{compareCommand, robustnessCommand}); err != nil || o.version {
 		return o, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strconv"
 	"text/tabwriter"
 
 	"slipway/infer"
@@ -103,7 +102,7 @@ func (r *report) writeJSON(w io.Writer) error {
 		d.Library = &info.Library
 	}
 	for class, f := range result.PerClass() {
-		d.Classes = append(d.Classes, classDocument{r.className(class), f.Images, f.Precision, f.Recall, f.F1})
+		d.Classes = append(d.Classes, classDocument{r.names[class], f.Images, f.Precision, f.Recall, f.F1})
 	}
 	for _, c := range r.compared {
 		other := otherDocument{
@@ -131,15 +130,8 @@ func (r *report) batch() int {
 	return r.session.batch
 }
 
-func (r *report) className(class int) string {
-	if record := r.session.record; record != nil && class < len(record.ClassLabels) {
-		return record.ClassLabels[class]
-	}
-	return strconv.Itoa(class)
-}
-
 // printableName is the name as text shows it: it is out of the model's file.
-func (r *report) printableName(class int) string { return display.Printable(r.className(class)) }
+func (r *report) printableName(class int) string { return display.Printable(r.names[class]) }
 
 func (r *report) writeText(out io.Writer) error {
 	var b bytes.Buffer
@@ -163,7 +155,7 @@ func (r *report) writeText(out io.Writer) error {
 		fmt.Fprintln(&b)
 	}
 	r.writeClasses(&b)
-	if len(result.Confusion) <= maxMatrix {
+	if result.Classes <= maxMatrix {
 		r.writeConfusion(&b)
 	}
 	r.writeCompared(&b)

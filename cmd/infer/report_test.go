@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"slipway/infer"
-	"slipway/onnx"
 )
 
 // TestClassNamesDoNotMoveTheCursor: they are out of the model's file.
 func TestClassNamesDoNotMoveTheCursor(t *testing.T) {
 	r := &report{
-		session: &session{loaded: &loaded{record: &onnx.TrainingRecord{ClassLabels: []string{"\x1b[2Jzero", "o\tn\re"}}}},
-		result:  &infer.Result{Confusion: [][]int{{3, 1}, {0, 2}}},
+		names:  []string{"\x1b[2Jzero", "o\tn\re"},
+		result: &infer.Result{Classes: 2, Confusion: [][]int{{3, 1}, {0, 2}}},
 	}
 	for name, write := range map[string]func(*bytes.Buffer){
 		"classes":   func(b *bytes.Buffer) { r.writeClasses(b) },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"slipway/dataset"
 	"slipway/infer"
@@ -46,19 +47,17 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 		}
 		r.models = append(r.models, &robustnessModel{loaded: model})
 	}
-	if r.set, err = openData(ctx, o.data, o.dataDir); err != nil {
+	if r.set, err = openData(ctx, o.data, o.dataDir, stderr); err != nil {
 		return err
 	}
 	var unseen []*dataset.Set
 	for _, name := range o.unseen {
-		set, err := openData(ctx, name, "")
+		set, err := openData(ctx, name, "", stderr)
 		if err != nil {
 			return fmt.Errorf("-unseen: %w", err)
 		}
 		unseen = append(unseen, set)
-		if name == dataset.Fashion {
-			r.notes = append(r.notes, fashionNote)
-		}
+		r.noteOtherClasses(set)
 	}
 	subjects, err := r.open(ctx, stderr)
 	defer func() {
@@ -73,6 +72,19 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 		return err
 	}
 	return r.write(stdout)
+}
+
+// noteOtherClasses notes a set whose classes are called otherwise than a model's.
+func (r *robustness) noteOtherClasses(set *dataset.Set) {
+	info := set.Info()
+	for _, model := range r.models {
+		if model.record == nil {
+			continue
+		}
+		if note := infer.OtherClasses(model.record.ClassLabels, info); note != "" && !slices.Contains(r.notes, note) {
+			r.notes = append(r.notes, note)
+		}
+	}
 }
 
 // open opens every model, all in the same runtime. What it returns is the caller's

@@ -27,8 +27,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	defer session.close()
 	trainer := session.trainer
-	fmt.Fprint(out, trainer.Network())
 	fmt.Fprintln(out, trainer.Sets())
+	fmt.Fprint(out, trainer.Network())
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && session.test != nil {
 		// Pixels fed in another way than the model was trained with show here.

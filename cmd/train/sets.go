@@ -46,17 +46,26 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	if s.training, err = dataset.Open(ctx, place, training); err != nil {
 		return s, fmt.Errorf("the run's training set: %w; -data names the place where it is now", err)
 	}
+	s.training = asRecorded(s.training, recorded.Training)
 	if names := recorded.Training.ClassNames; len(names) >= s.training.Classes {
 		if s.training, err = s.training.WithClassNames(names); err != nil {
 			return s, err
 		}
 	}
-	if s.training.Licence == "" {
-		licensed := *s.training
-		licensed.Licence = recorded.Training.Licence
-		s.training = &licensed
-	}
 	return s, o.finishSets(ctx, &s, reading, &recorded)
+}
+
+// asRecorded gives a set that was opened at its place the name and the licence that the
+// run knows it by.
+func asRecorded(set *dataset.Set, recorded dataset.Info) *dataset.Set {
+	known := *set
+	if set.Place == recorded.Place && recorded.Place != "" {
+		known.Name = recorded.Name
+	}
+	if known.Licence == "" {
+		known.Licence = recorded.Licence
+	}
+	return &known
 }
 
 // finishSets opens the test set and gives the training set what the flags say of it.
@@ -104,6 +113,7 @@ func (s *sets) reopenTest(ctx context.Context, recorded dataset.Info, reading da
 		return fmt.Errorf("the run's test set has changed: it had the sha256 %s, %s has %s; -test names the place of the former, or another set to test on",
 			recorded.SHA256, recorded.Place, digest)
 	}
+	s.test = asRecorded(s.test, recorded)
 	return nil
 }
 

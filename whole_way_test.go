@@ -1,0 +1,186 @@
+package slipway_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/infer"
+)
+
+// commands builds the commands, and returns a function that runs one in a folder.
+func commands(t *testing.T) func(folder, name string, args ...string) (output string, code int) {
+	t.Helper()
+	library, err := infer.FindLibrary("", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Abs(library.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin, "./cmd/train", "./cmd/export", "./cmd/infer", "./cmd/experiment")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, output)
+	}
+	return func(folder, name string, args ...string) (string, int) {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
+		command.Dir = folder
+		command.Env = append(os.Environ(), infer.LibraryVariable+"="+path)
+		output, _ := command.CombinedOutput() // the exit code says it
+		return string(output), command.ProcessState.ExitCode()
+	}
+}
+
+// stripes writes a pair of files of n images with as many classes, that of an image
+// being where it is bright. Labels are bytes where they fit, and int32 elsewhere.
+func stripes(t *testing.T, dir string, part dataset.Part, n, classes, channels, side int) {
+	t.Helper()
+	source := rand.New(rand.NewPCG(uint64(len(part)), uint64(classes)))
+	size := channels * side * side
+	images, labels := make([]byte, n*size), make([]byte, 0, 4*n)
+	kind := dataset.Uint8
+	if classes > 256 {
+		kind = dataset.Int32
+	}
+	for i := range n {
+		label := source.IntN(classes)
+		if kind == dataset.Int32 {
+			labels = binary.BigEndian.AppendUint32(labels, uint32(label))
+		} else {
+			labels = append(labels, byte(label))
+		}
+		image := images[i*size:][:size]
+		for p := range image {
+			image[p] = byte(source.IntN(40))
+			if p%side*classes/side == label || classes > side && p*classes/size == label {
+				image[p] += 200
+			}
+		}
+	}
+	shape := []int{n, side, side}
+	if channels > 1 {
+		shape = []int{n, channels, side, side}
+	}
+	for name, x := range map[string]*dataset.IDX{
+		fmt.Sprintf("images-idx%d", len(shape)): {Type: dataset.Uint8, Shape: shape, Data: images},
+		"labels-idx1":                           {Type: kind, Shape: []int{n}, Data: labels},
+	} {
+		var file bytes.Buffer
+		if err := dataset.WriteIDX(&file, x); err != nil {
+			t.Fatal(err)
+		}
+		name = strings.Replace(name, "idx4", "idx3", 1) // the usual name, whatever the rank
+		if err := os.WriteFile(filepath.Join(dir, string(part)+"-"+name+"-ubyte"), file.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// writeNetwork writes a small network for such images.
+func writeNetwork(t *testing.T, path string, classes, channels, side int) {
+	t.Helper()
+	network, err := builder.New("small", builder.Shape{channels, side, side},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(5), Stride: builder.Square(2)}, builder.ReLU{},
+		builder.Flatten{}, builder.Dense{Units: classes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Sets of any number of classes and any image shape are trained on, gone on with,
+// exported, varied, evaluated and studied, and every step tells the same accuracy of
+// the same set.
+func TestAnySetGoesTheWholeWay(t *testing.T) {
+	run := commands(t)
+	for _, test := range []struct{ classes, channels, side int }{
+		{2, 1, 16}, {3, 3, 32}, {27, 1, 28}, {200, 3, 64}, {1000, 1, 40},
+	} {
+		t.Run(fmt.Sprintf("%d classes of %d×%d×%d", test.classes, test.channels, test.side, test.side), func(t *testing.T) {
+			dir := t.TempDir()
+			own := filepath.Join(dir, "own")
+			if err := os.Mkdir(own, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			images := max(120, test.classes)
+			stripes(t, own, dataset.Train, images, test.classes, test.channels, test.side)
+			stripes(t, own, dataset.Test, images/2, test.classes, test.channels, test.side)
+			writeNetwork(t, filepath.Join(dir, "small.json"), test.classes, test.channels, test.side)
+			must := func(name string, args ...string) string {
+				t.Helper()
+				output, code := run(dir, name, args...)
+				if code != 0 {
+					t.Fatalf("%s %s: exit %d: %s", name, strings.Join(args, " "), code, output)
+				}
+				if strings.Contains(output, "MNIST") {
+					t.Errorf("%s takes the set for MNIST:\n%s", name, output)
+				}
+				return output
+			}
+			output := must("train", "-data", "own", "-network", "small.json", "-pixels", "0-1", "-epochs", "1")
+			if first, _, _ := strings.Cut(output, "\n"); !strings.HasPrefix(first, fmt.Sprintf("trained on own:train, %s", counted(images))) ||
+				!strings.Contains(first, fmt.Sprintf("; tested on own:t10k, %s", counted(images/2))) {
+				t.Errorf("the run begins with %q", first)
+			}
+			output = must("train", "-resume", "-name", "small", "-epochs", "2")
+			trained := output[strings.LastIndex(output, "Accuracy = "):]
+			trained, _, _ = strings.Cut(trained, "\n")
+			output = must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native", "-variant", "float16,int8", "-max-loss", "50")
+			if !strings.Contains(output, "trainer: "+trained) || !strings.Contains(output, "): "+trained+", 0 labels differ") {
+				t.Errorf("the trainer said %q, export %s", trained, output)
+			}
+			output = must("infer", "-model", "small.onnx", "-data", "own", "-runtime", "native", "-json")
+			var said struct {
+				Accuracy, Recorded float64
+				Correct, Images    int
+				Classes            []struct{ Name string }
+			}
+			if err := json.Unmarshal([]byte(output), &said); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprintf("Accuracy = %.2f %%", 100*said.Accuracy); got != trained || len(said.Classes) != test.classes || said.Images != images/2 {
+				t.Errorf("infer says %s of %d images and %d classes, the trainer %s", got, said.Images, len(said.Classes), trained)
+			}
+			must("infer", "compare", "small.onnx", "-runtimes", "native,onnxruntime", "-data", "own")
+			card, err := os.ReadFile(filepath.Join(dir, "small", "README.md"))
+			if err != nil || bytes.Contains(card, []byte("MNIST")) || !bytes.Contains(card, []byte("test images of `own:t10k`")) {
+				t.Errorf("%v, the card says\n%s", err, card)
+			}
+			if bytes.Contains(card, []byte(dir)) {
+				t.Errorf("the card tells of this machine:\n%s", card)
+			}
+			study := fmt.Sprintf("data: own\nnetworks:\n  n:\n    input: [%d, %d, %d]\n    layers: [conv2d: {filters: 2, kernel: 5, stride: 3}, relu, flatten, dense: {units: %d}]\n"+
+				"base: n\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001, 0.01]}\nseeds: 2\n", test.channels, test.side, test.side, test.classes)
+			if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte(study), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			must("experiment", "run", "mine.yaml")
+			must("experiment", "report", "mine.yaml")
+		})
+	}
+}
+
+func counted(n int) string {
+	if n >= 1000 {
+		return fmt.Sprintf("%d,%03d images", n/1000, n%1000)
+	}
+	return fmt.Sprintf("%d images", n)
+}
