@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// triedMultiplyAdds and triedTime bound what is computed to see whether the native
-	// runtime runs a model.
+	// triedMultiplyAdds, triedTime and the bytes of triedMemory bound what is computed to
+	// see whether the native runtime runs a model.
 	triedMultiplyAdds = 1e11
 	triedTime         = 10 * time.Second
+	triedMemory       = 1 << 30
 )
 
 // triedSizes are tried, one after the other, for the sizes that a model leaves open, but
@@ -31,15 +32,21 @@ func tryNative(ctx context.Context, model *onnx.Model, p ports, portsErr error) 
 	unknown := func(format string, args ...any) (Expectation, []Reason) {
 		return ExpectUnknown, []Reason{{fmt.Sprintf(format, args...), sourceTried}}
 	}
-	options := native.Options{Threads: 1}
+	options := native.Options{Threads: 1, MemoryLimit: triedMemory}
 	if portsErr == nil {
 		options.Outputs = []string{p.output} // as OpenNative has it
 	}
 	refused := func(err error) (Expectation, []Reason) {
 		return ExpectRefuses, []Reason{{withoutPath(err, model), sourceTried}}
 	}
+	tooLarge := func() (Expectation, []Reason) {
+		return unknown("it was not run to the end, since that takes more than %d MiB", triedMemory>>20)
+	}
 	evaluator, err := native.New(ctx, model, options)
-	if err != nil {
+	switch {
+	case errors.Is(err, native.ErrMemory):
+		return tooLarge()
+	case err != nil:
 		return refused(err)
 	}
 	defer evaluator.Close()
@@ -64,6 +71,8 @@ func tryNative(ctx context.Context, model *onnx.Model, p ports, portsErr error) 
 		return unknown("%v", ctx.Err()) // Support returns the error
 	case errors.Is(err, context.DeadlineExceeded):
 		return unknown("its nodes are supported one by one; a run took more than %v and was ended", triedTime)
+	case errors.Is(err, native.ErrMemory):
+		return tooLarge()
 	case err != nil && guessed:
 		return unknown("its image size is open; of the sizes tried, %v, the last gives: %s", triedSizes(), withoutPath(err, model))
 	case err != nil:

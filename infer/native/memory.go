@@ -1,6 +1,7 @@
 package native
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,14 +27,17 @@ type arena struct {
 	free  []*memory
 }
 
+// ErrMemory says that a model needs more than Options.MemoryLimit.
+var ErrMemory = errors.New("more than the limit")
+
 // reserve counts bytes that something else allocates.
 func (a *arena) reserve(bytes int, what string) error {
 	if bytes > a.limit-a.used {
 		a.dropFree()
 	}
 	if bytes < 0 || bytes > a.limit-a.used {
-		return fmt.Errorf("%s needs %d MiB, which together with the %d MiB in use is more than the limit of %d MiB",
-			what, bytes>>20, a.used>>20, a.limit>>20)
+		return fmt.Errorf("%s needs %d MiB, which together with the %d MiB in use is %w of %d MiB",
+			what, bytes>>20, a.used>>20, ErrMemory, a.limit>>20)
 	}
 	a.used += bytes
 	return nil
