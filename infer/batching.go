@@ -56,7 +56,8 @@ func probeBatching(ctx context.Context, runtime Runtime, batch Batch, together L
 		return "", err
 	}
 	if apart(again.Values, together.Values) > limit {
-		return "the model answers the same images otherwise when it is asked again: it has nodes of chance, such as Dropout in training mode; export it for inference", nil
+		return "THE MODEL ANSWERS THE SAME IMAGES OTHERWISE WHEN IT IS ASKED AGAIN: it has nodes of chance, or that change with each run, such as Dropout " +
+			"and BatchNormalization in training mode; export it for inference", nil
 	}
 	note = fmt.Sprintf("THE ANSWERS DEPEND ON HOW IMAGES ARE BATCHED: of the first %d images, %d have other scores alone than in a batch of %d, up to %.3g apart "+
 		"(the scores' range is %.3g); -batch 1 asks about each image alone", probed, parted, batch.N, farthest, valueRange(together.Values))
@@ -118,7 +119,7 @@ func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bo
 	}
 	switch operator := report.Operator; {
 	case operator == "BatchNormalization":
-		return slices.Equal(ints(node, "training_mode"), []int64{1}) || len(node.GetOutput()) > 1
+		return trains(node, model)
 	case operator == "LpNormalization", operator == "Softmax", operator == "LogSoftmax", operator == "Hardmax":
 		axis := ints(node, "axis")
 		return len(axis) == 1 && (axis[0] == 0 || len(report.Inputs) > 0 && report.Inputs[0].HasShape && axis[0] == -int64(len(report.Inputs[0].Dims)))
@@ -145,6 +146,37 @@ func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bo
 				return ok && len(shape) > 0 && shape[0] > 0
 			}
 		}
+	}
+	return false
+}
+
+// trainingNotes tell of the nodes of the main graph that are in training mode: they
+// compute with the images that happen to be beside one, with chance, or, in
+// onnxruntime's BatchNormalization, with what the runs before left.
+func trainingNotes(model *onnx.Model) []string {
+	for i, node := range model.Proto.GetGraph().GetNode() {
+		if trains(node, model) {
+			return []string{fmt.Sprintf("node %d (%s %q) is in training mode: what the model answers depends on the images beside one and on earlier runs; export it for inference",
+				i, node.GetOpType(), node.GetName())}
+		}
+	}
+	return nil
+}
+
+func trains(node *onnxpb.NodeProto, model *onnx.Model) bool {
+	switch node.GetOpType() {
+	case "BatchNormalization":
+		if model.Opset("") >= 14 {
+			return slices.Equal(ints(node, "training_mode"), []int64{1})
+		}
+		// Before, whoever asks for the batch's statistics trains.
+		return slices.ContainsFunc(node.GetOutput()[min(1, len(node.GetOutput())):], func(name string) bool { return name != "" })
+	case "Dropout":
+		if len(node.GetInput()) < 3 {
+			return false
+		}
+		tensor, ok := model.Initializer(node.GetInput()[2])
+		return ok && (slices.Equal(tensor.GetRawData(), []byte{1}) || slices.Equal(tensor.GetInt32Data(), []int32{1}))
 	}
 	return false
 }

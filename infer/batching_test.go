@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -94,7 +95,37 @@ func TestChanceIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if notes := strings.Join(result.Info.Notes, "\n"); !strings.Contains(notes, "nodes of chance") {
+	if notes := strings.Join(result.Info.Notes, "\n"); !strings.Contains(notes, "nodes of chance, or that change with each run") {
 		t.Errorf("notes %q", notes)
+	}
+}
+
+// onnxruntime computes BatchNormalization in training mode, and keeps what it learned
+// from the runs before: said at any batch size.
+func TestTrainingModeIsTold(t *testing.T) {
+	needLibrary(t)
+	model := g.New(g.Free, 1, 2, 2).Weight("scale", 1, 1, 1).Weight("bias", 0, 0, 1).Weight("mean", 0, 0, 1).Weight("variance", 1, 1, 1).
+		Node("n = BatchNormalization x scale bias mean variance", g.Int("training_mode", 1)).Node("f = Flatten n").Dense("f", 4).Model()
+	model.Proto.Graph.Node[0].Output = []string{"n", "running_mean", "running_variance"}
+	r, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, batch := range []int{1, 5} {
+		result, err := Evaluate(t.Context(), r, noisy(12), EvaluateOptions{Batch: batch, Pixels: dataset.UnitPixels(), Probe: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(result.Info.Notes, "\n")
+		if !strings.Contains(notes, `node 0 (BatchNormalization "the_n") is in training mode`) {
+			t.Errorf("batches of %d: notes %q", batch, notes)
+		}
+		if batch > 1 && !strings.Contains(notes, "ASKED AGAIN") && !strings.Contains(notes, "BATCHED") {
+			t.Errorf("batches of %d: it was not seen: %q", batch, notes)
+		}
+	}
+	if _, err := OpenNative(t.Context(), model, NativeOptions{}); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "export the model for inference") {
+		t.Errorf("native: %v", err)
 	}
 }

@@ -75,7 +75,7 @@ func softmax[T float](r *run, dst, src []T, count, inner int, logarithm bool) er
 // the given mean and variance of each channel; training is not supported.
 func makeBatchNormalization(n *node) (operation, error) {
 	if err := n.only("training_mode", 0, 0); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; export the model for inference", err)
 	}
 	if err := n.only("spatial", 1, 1); err != nil {
 		return nil, err
