@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 
 	"slipway/internal/cli"
 	"slipway/onnx"
@@ -109,5 +112,32 @@ func TestDamagedModelsDoNotPanic(t *testing.T) {
 	t.Logf("exit codes of %d damaged models: %v", count, exits)
 	if exits[cli.ExitFailure] == 0 {
 		t.Error("nothing was damaged")
+	}
+}
+
+// -from says that it sorted a model's nodes, and trains it as the sorted one.
+func TestTrainingFromAnUnsortedModel(t *testing.T) {
+	dir := fixture(t)
+	model := tinyGraph(t, dir)
+	unsorted := &onnx.Model{Proto: proto.CloneOf(model.Proto)}
+	slices.Reverse(unsorted.Proto.Graph.Node)
+	var histories [][]byte
+	for name, m := range map[string]*onnx.Model{"sorted": model, "unsorted": unsorted} {
+		path := filepath.Join(dir, name+".onnx")
+		if err := os.WriteFile(path, encodeModel(t, m), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := runTrain(t, "-from", path, "-data", dir+":train", "-test", "none", "-runs", filepath.Join(dir, "runs"), "-name", name, "-epochs", "2", "-batch", "8")
+		if code != cli.ExitOK {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		if strings.Contains(out, "they were sorted") != (name == "unsorted") {
+			t.Errorf("%s:\n%s", name, out)
+		}
+		history := readHistory(t, filepath.Join(dir, "runs", name))
+		histories = append(histories, fmt.Append(nil, history[0].MeanLoss, history[1].MeanLoss))
+	}
+	if !bytes.Equal(histories[0], histories[1]) {
+		t.Errorf("the losses are %s and %s", histories[0], histories[1])
 	}
 }

@@ -153,7 +153,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	network, initial, err := o.buildNetwork(sets.classes())
+	network, initial, err := o.buildNetwork(sets.classes(), out)
 	if err != nil {
 		return err
 	}

@@ -262,11 +262,12 @@ func (o *options) givenZero() string {
 
 // buildNetwork returns the network asked for, and the weights that it starts from,
 // nil where they are drawn from the seed.
-// An experiment's network has a logit for each of the classes.
-func (o *options) buildNetwork(classes int) (network *builder.Network, initial builder.Weights, err error) {
+// An experiment's network has a logit for each of the classes. What must be heard of
+// a model is written to out.
+func (o *options) buildNetwork(classes int, out io.Writer) (network *builder.Network, initial builder.Weights, err error) {
 	switch {
 	case o.from != "":
-		return o.readModel()
+		return o.readModel(out)
 	case o.network != "":
 		network, err = readNetwork(o.network)
 	case o.experiment == "e2":
@@ -282,10 +283,13 @@ func (o *options) buildNetwork(classes int) (network *builder.Network, initial b
 
 // readModel reads -from's network and weights. Pixels are fed as its record says,
 // unless -pixels does.
-func (o *options) readModel() (*builder.Network, builder.Weights, error) {
+func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, error) {
 	model, err := onnx.Read(o.from)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, note := range model.Notes() {
+		fmt.Fprintf(out, "note: %s: %s\n", o.from, note)
 	}
 	network, weights, err := onnx.ToNetwork(model, o.output)
 	if err != nil {
