@@ -127,7 +127,7 @@ func TestBadUse(t *testing.T) {
 		"data outside":       {[]string{"-model", testModel("external_outside.onnx")}, 1, []string{"external_outside.onnx", "leads out of the model's folder"}},
 		"stride 0":           {[]string{"-model", testModel("stride0.onnx")}, 1, []string{"stride0.onnx", "strides"}},
 		"wrong input shape":  {[]string{"-model", testModel("color32.onnx")}, 1, []string{"N×3×32×32", "1×28×28"}},
-		"too few classes":    {[]string{"-model", testModel("five.onnx")}, 1, []string{"5 classes", "has 10"}},
+		"too few classes":    {[]string{"-model", testModel("five.onnx")}, 1, []string{"5 classes", "labels are 0 to 9"}},
 		"two outputs":        {[]string{"-model", testModel("two_scores.onnx")}, 1, []string{"-output", "probabilities"}},
 		"a folder":           {[]string{"-model", testModels}, 1, []string{"folder"}},
 		"missing library":    {[]string{"-model", small, "-library", "/nonexistent/libonnxruntime.so"}, 1, []string{"/nonexistent/libonnxruntime.so", "no such file", "make setup"}},
