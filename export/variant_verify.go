@@ -90,11 +90,7 @@ func variantTest(ctx context.Context, record onnx.TrainingRecord, options Varian
 	if options.Test != nil {
 		return options.Test, nil
 	}
-	word := record.TestSet
-	if word == "" && record.DataSet == string(dataset.Train) {
-		word = string(dataset.Test)
-	}
-	return openRecorded(ctx, word, dataset.Test, "-data", options)
+	return openRecorded(ctx, infer.RecordedTestSet(record), dataset.Test, "-data", options)
 }
 
 // openRecorded opens a set that a training record names, if it is one that the program

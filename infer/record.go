@@ -68,6 +68,21 @@ func CheckRecorded(result *Result, record onnx.TrainingRecord, tolerance float64
 	return nil
 }
 
+// isDefault reports whether a model was trained on MNIST's training set, the one that
+// train takes where none is named.
+func isDefault(record onnx.TrainingRecord) bool {
+	return record.DataSet == string(dataset.Train) || record.DataSet == "mnist"
+}
+
+// RecordedTestSet is the name of the set that the record's accuracy was measured on,
+// empty where it does not say.
+func RecordedTestSet(record onnx.TrainingRecord) string {
+	if record.TestSet == "" && isDefault(record) {
+		return string(dataset.Test)
+	}
+	return record.TestSet
+}
+
 // IsRecordedTest reports whether the set is the one that the record's accuracy was
 // measured on. A record that names none is of MNIST's test set, if it is of MNIST.
 func IsRecordedTest(record onnx.TrainingRecord, set *dataset.Set) bool {
@@ -77,8 +92,7 @@ func IsRecordedTest(record onnx.TrainingRecord, set *dataset.Set) bool {
 	if record.TestSHA256 != "" {
 		return set.Digest() == record.TestSHA256
 	}
-	ofDefault := record.DataSet == string(dataset.Train) || record.DataSet == "mnist"
-	return ofDefault && set.Name == string(dataset.Test) && set.Info().IsDefault()
+	return isDefault(record) && set.Name == string(dataset.Test) && set.Info().IsDefault()
 }
 
 // OtherClasses says that the classes of a model and those of a set are called by

@@ -135,12 +135,12 @@ func (r *report) nameClasses() error {
 }
 
 func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*session, error) {
-	loaded, err := loadModel(o.model, o.pixels)
+	model, err := loadModel(o.model, o.pixels)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{options: o, loaded: loaded, progress: progress}
-	if s.set, err = openData(ctx, o.data, o.dataDir, stderr); err != nil || o.corruption == nil {
+	s := &session{options: o, loaded: model, progress: progress}
+	if s.set, err = o.openData(ctx, []*loaded{model}, stderr); err != nil || o.corruption == nil {
 		return s, err
 	}
 	s.set, err = o.corruption.Apply(s.set)

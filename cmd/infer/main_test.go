@@ -359,7 +359,7 @@ func TestFailedWriteKeepsTheOldPredictions(t *testing.T) {
 	if err := os.WriteFile(csv, []byte("old"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, _ := runCommand(t, "-model", testModel("five.onnx"), "-o", csv); code != 1 {
+	if code, _, _ := runCommand(t, "-model", testModel("five.onnx"), "-data", "t10k", "-o", csv); code != 1 {
 		t.Errorf("exit %d", code)
 	}
 	if got, err := os.ReadFile(csv); err != nil || string(got) != "old" {
@@ -373,7 +373,7 @@ func TestInterruptStops(t *testing.T) {
 		// Long enough to have begun, also on a busy machine: a command that has not
 		// yet asked for the signal dies of it and is started again.
 		for wait := 300 * time.Millisecond; ; wait *= 2 {
-			state, stdout, stderr := interrupt(t, wait, "-model", testModel("small.onnx"), "-batch", "2", "-cross-validate", "-runtime", runtime)
+			state, stdout, stderr := interrupt(t, wait, "-model", testModel("small.onnx"), "-data", "t10k", "-batch", "2", "-cross-validate", "-runtime", runtime)
 			if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGINT && wait < 10*time.Second {
 				continue
 			}

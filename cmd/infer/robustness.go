@@ -40,14 +40,15 @@ func runRobustness(ctx context.Context, args []string, stdout, stderr, progress 
 
 func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr, progress io.Writer) (err error) {
 	r := &robustness{options: o}
+	var models []*loaded
 	for _, name := range o.models {
 		model, err := loadModel(name, o.pixels)
 		if err != nil {
 			return err
 		}
-		r.models = append(r.models, &robustnessModel{loaded: model})
+		r.models, models = append(r.models, &robustnessModel{loaded: model}), append(models, model)
 	}
-	if r.set, err = openData(ctx, o.data, o.dataDir, stderr); err != nil {
+	if r.set, err = o.openData(ctx, models, stderr); err != nil {
 		return err
 	}
 	var unseen []*dataset.Set

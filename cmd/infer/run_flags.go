@@ -9,13 +9,14 @@ import (
 	"os"
 	"strings"
 
+	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
 	"slipway/onnx"
 )
 
 // dataUsage explains -data.
-const dataUsage = "t10k, train, optdigits, fashion, a folder, or an images file"
+const dataUsage = "`set`: t10k, train, optdigits, fashion, a folder, or an images file; if empty, the one that the model records"
 
 // runFlags are the flags of all that run models on a data set.
 type runFlags struct {
@@ -41,7 +42,7 @@ func (f *runFlags) define(flags *flag.FlagSet, several bool) {
 		model, says = "models", "the models say"
 	}
 	devices := []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
-	cli.Suggest(flags, &f.data, "data", "t10k", cli.DataSets{}, dataUsage)
+	cli.Suggest(flags, &f.data, "data", "", cli.DataSets{}, dataUsage)
 	flags.StringVar(&f.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&f.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
 	cli.Choice(flags, &f.deviceName, "device", string(infer.DeviceAuto), devices, "auto, cpu or cuda, for onnxruntime")
@@ -69,10 +70,30 @@ func (f *runFlags) check(given map[string]bool) error {
 	switch {
 	case given["batch"] && f.batch < 1:
 		return fmt.Errorf("-batch %d: at least 1 is needed", f.batch)
-	case f.dataDir != "" && f.data != "train":
-		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %s", f.data)
+	case f.dataDir != "" && f.data != string(dataset.Train):
+		return fmt.Errorf("-data-dir applies to -data train alone, not to -data %q", f.data)
 	}
 	return cli.CheckThreads(f.threads)
+}
+
+// openData opens the set of -data, or else the one that the first of the models with a
+// record was tested on.
+func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.Writer) (*dataset.Set, error) {
+	if f.data != "" {
+		return openData(ctx, f.data, f.dataDir, messages)
+	}
+	for _, model := range models {
+		if model.record == nil {
+			continue
+		}
+		switch name := infer.RecordedTestSet(*model.record); {
+		case dataset.IsWord(name):
+			return openData(ctx, name, "", messages)
+		case name != "":
+			return nil, &usageError{fmt.Errorf("-data is missing: the model was tested on %s, which may be anywhere; say where", name)}
+		}
+	}
+	return nil, &usageError{errors.New("-data is missing: the set to run on, since the model does not say which it was tested on")}
 }
 
 // ownLibrary reports whether the user named an onnxruntime library.
