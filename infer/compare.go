@@ -14,10 +14,24 @@ import (
 // defects: conv2's bias set to zero moves E1's logits by less than 1e-3.
 const DefaultTolerance = 1e-5
 
+// An Allowance is what two runtimes' answers may differ by.
+type Allowance struct {
+	// Tolerance is the largest difference, as a fraction of the range, in (0, 1).
+	Tolerance float64
+	// Share is the fraction of the images that may differ by more than
+	// DefaultTolerance; 0 for all of them.
+	Share float64
+}
+
 // A Comparison says how far two runtimes' answers to the same images are apart.
 type Comparison struct {
 	// Images compared.
 	Images int
+	// Of says what was compared: "logits", or, of models that end in a Head, those
+	// before it or the scores.
+	Of string
+	// Head is what the models end in, none if their scores were compared as they are.
+	Head Head
 	// LabelsDiffer counts the images whose largest logit is another one, or
 	// that have no answer because of a NaN.
 	LabelsDiffer int
@@ -37,8 +51,18 @@ type Comparison struct {
 	// MaxRelDiff is MaxAbsDiff/Range. It is relative to the range of all logits
 	// and not to the single logit, which may be near 0.
 	MaxRelDiff float64
-	// Tolerance is what MaxRelDiff may be.
+	// ScoresRelDiff says, of models with a Head whose logits were compared, what the
+	// scores differ by: the smallest difference of logits that explains it, by Range.
+	// ScoresImage and ScoresClass say where.
+	ScoresRelDiff            float64
+	ScoresImage, ScoresClass int
+	// Tolerance is what MaxRelDiff and ScoresRelDiff may be.
 	Tolerance float64
+	// Beyond is how many images differ by more than DefaultTolerance, of which
+	// MayBeBeyond may; all may where Share of the Allowance is 0.
+	Beyond, MayBeBeyond int
+	// scoresAlone says that the scores of a Head were compared, without its logits.
+	scoresAlone bool
 }
 
 // Compare compares the answers b with the reference a. They have the same N and
@@ -50,7 +74,7 @@ func Compare(a, b Logits, tolerance float64) (Comparison, error) {
 	if err := checkTolerance(tolerance); err != nil {
 		return Comparison{}, err
 	}
-	c := Comparison{Images: a.N, Tolerance: tolerance, Range: valueRange(a.Values)}
+	c := Comparison{Images: a.N, MayBeBeyond: a.N, Of: "logits", Tolerance: tolerance, Range: valueRange(a.Values)}
 	for i, va := range a.Values {
 		diff := difference(va, b.Values[i])
 		if math.IsInf(diff, 0) {
@@ -76,24 +100,42 @@ func Compare(a, b Logits, tolerance float64) (Comparison, error) {
 	return c, nil
 }
 
-// Agree is the verdict: no logit differs by more than the tolerance, and no
-// label differs where the answer is clear.
+// Agree is the verdict: no logit differs by more than the tolerance, no score by
+// more than such logits explain, no more images than may by more than
+// DefaultTolerance, and no label differs where the answer is clear.
 func (c Comparison) Agree() bool {
-	return c.NotFinite == 0 && c.DecidedLabelsDiffer == 0 && (c.MaxAbsDiff == 0 || c.MaxRelDiff <= c.Tolerance)
+	return c.NotFinite == 0 && c.DecidedLabelsDiffer == 0 && (c.MaxAbsDiff == 0 || c.MaxRelDiff <= c.Tolerance) &&
+		c.ScoresRelDiff <= c.Tolerance && c.Beyond <= c.MayBeBeyond
 }
 
 // Reason says why the two do not agree, "" when they do.
 func (c Comparison) Reason() string {
 	switch {
 	case c.NotFinite > 0:
-		return fmt.Sprintf("%d logits are NaN or infinite on one side, the first at image %d, class %d", c.NotFinite, c.WorstImage, c.WorstClass)
+		return fmt.Sprintf("%d %s are NaN or infinite on one side, the first at image %d, class %d", c.NotFinite, c.what(), c.WorstImage, c.WorstClass)
+	case c.MaxAbsDiff > 0 && c.MaxRelDiff > c.Tolerance && c.scoresAlone:
+		return fmt.Sprintf("the scores of image %d, class %d differ by %.3g, which takes a difference of logits of %.3g of their range; the tolerance is %.3g",
+			c.WorstImage, c.WorstClass, c.MaxAbsDiff, c.MaxRelDiff, c.Tolerance)
 	case c.MaxAbsDiff > 0 && c.MaxRelDiff > c.Tolerance:
 		return fmt.Sprintf("the largest logit difference is %.3g (image %d, class %d), %.3g of the logits' range; the tolerance is %.3g",
 			c.MaxAbsDiff, c.WorstImage, c.WorstClass, c.MaxRelDiff, c.Tolerance)
+	case c.ScoresRelDiff > c.Tolerance:
+		return fmt.Sprintf("the logits agree, but not what %v makes of them: the score of image %d, class %d takes a difference of logits of %.3g of their range; the tolerance is %.3g",
+			c.Head, c.ScoresImage, c.ScoresClass, c.ScoresRelDiff, c.Tolerance)
+	case c.Beyond > c.MayBeBeyond:
+		return fmt.Sprintf("%d of %d images differ by more than %.3g of the range; rounding to integers explains %d", c.Beyond, c.Images, DefaultTolerance, c.MayBeBeyond)
 	case c.DecidedLabelsDiffer > 0:
 		return fmt.Sprintf("%d labels differ where the two best logits are further apart than the tolerance", c.DecidedLabelsDiffer)
 	}
 	return ""
+}
+
+// what is the word for what was compared.
+func (c Comparison) what() string {
+	if c.scoresAlone {
+		return "scores"
+	}
+	return "logits"
 }
 
 func checkTolerance(tolerance float64) error {

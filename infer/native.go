@@ -18,6 +18,8 @@ type NativeOptions struct {
 	// Output names the score output of a model with several. Only what it needs is
 	// computed, and need be supported.
 	Output string
+	// Kernels names the kernel set, as native.Options do; empty for the preferred one.
+	Kernels string
 }
 
 // OpenNative opens a model, which is of LoadModel or checked, in the native
@@ -33,7 +35,7 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
-	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.output}, Threads: options.Threads})
+	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.output}, Threads: options.Threads, Kernels: options.Kernels})
 	if err != nil {
 		return nil, nativeError(err)
 	}

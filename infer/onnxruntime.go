@@ -56,7 +56,7 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if err := acquireEnvironment(library); err != nil {
 		return nil, err
 	}
-	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, tf32: options.TF32, info: Info{
+	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, tf32: options.TF32, unoptimized: options.Unoptimized, info: Info{
 		Runtime: RuntimeONNXRuntime,
 		Version: library.Version,
 		Threads: options.Threads,
@@ -80,6 +80,8 @@ type onnxRuntime struct {
 	ports  ports
 	tf32   bool
 	info   Info
+	// unoptimized is as in ONNXRuntimeOptions.
+	unoptimized bool
 
 	// mu keeps Close from destroying a session that runs.
 	mu      sync.RWMutex
@@ -136,6 +138,11 @@ func (r *onnxRuntime) newSession(model []byte, outputs []string, more func(*ort.
 	if more != nil {
 		if err := more(options); err != nil {
 			return nil, err
+		}
+	}
+	if r.unoptimized {
+		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
+			return nil, fmt.Errorf("graph optimization: %w", err)
 		}
 	}
 	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.input}, outputs, options)

@@ -12,4 +12,7 @@ type ONNXRuntimeOptions struct {
 	Output string
 	// TF32 lets products on CUDA round their factors to 10 bits of mantissa.
 	TF32 bool
+	// Unoptimized runs the nodes one by one as the file has them, without the graph
+	// optimizations that merge them and choose other kernels: the same function, rounded otherwise.
+	Unoptimized bool
 }

@@ -60,7 +60,7 @@ func (r *Reference) Count(set *dataset.Set) (*Result, error) {
 	if err := r.Matches(set); err != nil {
 		return nil, err
 	}
-	result := &Result{Info: Info{Runtime: "trainer"}, Images: set.Len(), Logits: r.Logits}
+	result := &Result{Info: Info{Runtime: RuntimeTrainer}, Images: set.Len(), Logits: r.Logits}
 	indices := make([]int, set.Len())
 	for i := range indices {
 		indices[i] = i

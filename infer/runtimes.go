@@ -2,6 +2,7 @@ package infer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ const (
 	RuntimeONNXRuntime = "onnxruntime"
 	RuntimeNative      = "native"
 	RuntimeONNXGo      = "onnx-go"
+	// RuntimeTrainer is that of a Reference, which no OpenRuntime opens.
+	RuntimeTrainer = "trainer"
 )
 
 // RuntimeOptions are the choices for OpenRuntime; a runtime passes over those
@@ -31,6 +34,9 @@ type RuntimeOptions struct {
 	Worker []string
 	// Batch is onnx-go's graph's batch size for a model that leaves it open, 0 for the default.
 	Batch int
+	// Plain asks for the same function rounded otherwise: onnxruntime without its graph
+	// optimizations, native on the portable kernels. onnx-go has one way alone and is refused.
+	Plain bool
 }
 
 // RuntimeNames lists the runtimes that OpenRuntime opens, in the order of comparison.
@@ -50,11 +56,18 @@ func OpenRuntime(ctx context.Context, name string, model *onnx.Model, options Ru
 	switch name {
 	case RuntimeONNXRuntime:
 		return OpenONNXRuntime(model, ONNXRuntimeOptions{
-			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output, TF32: options.TF32,
+			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output, TF32: options.TF32, Unoptimized: options.Plain,
 		})
 	case RuntimeNative:
-		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output})
+		kernels := ""
+		if options.Plain {
+			kernels = "portable"
+		}
+		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output, Kernels: kernels})
 	case RuntimeONNXGo:
+		if options.Plain {
+			return nil, unsupportedError{errors.New("onnx-go computes a graph in one way alone")}
+		}
 		return OpenONNXGo(ctx, model, ONNXGoOptions{
 			Command: options.Worker, Batch: options.Batch, Threads: options.Threads, Output: options.Output,
 		})

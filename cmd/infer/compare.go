@@ -28,6 +28,8 @@ type side struct {
 	name    string // runtime
 	runtime infer.Runtime
 	result  *infer.Result
+	answers infer.Answers
+	source  *source
 }
 
 // comparison is everything that compare prints.
@@ -35,7 +37,7 @@ type comparison struct {
 	options   *compareOptions
 	set       *dataset.Set
 	a, b      *side
-	logits    infer.Comparison
+	logits    verdict
 	histogram infer.Histogram
 	changed   []infer.LabelChange
 	sheet     string // the file drawn, "" for none
@@ -131,15 +133,19 @@ func (c *comparison) explain(failed *side, err error) error {
 }
 
 func (c *comparison) compare(ctx context.Context) error {
-	a, b := c.a.result.Logits, c.b.result.Logits
-	var err error
-	if c.logits, err = infer.Compare(a, b, c.options.tolerance); err != nil {
+	head, err := c.findAnswers(ctx)
+	if err != nil {
 		return err
 	}
+	measure := func() (*infer.Rounding, error) { return c.measureRounding(ctx) }
+	if c.logits, err = settle(c.a.answers, c.b.answers, head, c.options.tolerance, c.options.toleranceGiven, measure); err != nil {
+		return err
+	}
+	a, b := infer.Compared(c.a.answers, c.b.answers, head)
 	if c.histogram, err = infer.NewHistogram(a, b); err != nil {
 		return err
 	}
-	if c.changed, err = infer.ChangedLabels(a, b); err != nil {
+	if c.changed, err = infer.ChangedLabels(c.a.answers.Scores, c.b.answers.Scores); err != nil {
 		return err
 	}
 	if c.options.sheet != "" {
@@ -153,9 +159,66 @@ func (c *comparison) compare(ctx context.Context) error {
 	return c.bisect(ctx)
 }
 
+// findAnswers adds to both sides what lies before their last Softmax, where both
+// end in one, and returns it: none where the outputs are compared as they are.
+func (c *comparison) findAnswers(ctx context.Context) (infer.Head, error) {
+	o := c.options
+	for _, s := range []*side{c.a, c.b} {
+		s.source = &source{flags: &o.runFlags, model: s.model, set: c.set, pixels: s.pixels, head: infer.FindHead(s.model, o.output)}
+		s.answers = infer.Answers{Scores: s.result.Logits}
+	}
+	if first, second := c.a.source.head, c.b.source.head; first.Operator != second.Operator {
+		c.notes = append(c.notes, fmt.Sprintf("A ends in %v, B in %v: their outputs are compared as they are", first, second))
+		c.a.source.head, c.b.source.head = infer.Head{}, infer.Head{}
+	}
+	for _, s := range []*side{c.a, c.b} {
+		answers, note, err := s.source.answers(ctx, s.name, s.result)
+		if err != nil {
+			return infer.Head{}, err
+		}
+		if s.answers = answers; note != "" {
+			c.notes = append(c.notes, note)
+		}
+	}
+	return c.a.source.head, nil
+}
+
+// measureRounding measures the rounding of both sides. Of one model in two runtimes
+// the larger counts, since each is a sound computation of it; of two models the
+// smaller, since what one of them rounds off says nothing of the other.
+func (c *comparison) measureRounding(ctx context.Context) (*infer.Rounding, error) {
+	oneModel := len(c.options.models) == 1
+	var chosen *infer.Rounding
+	for _, s := range []*side{c.a, c.b} {
+		rounding, err := s.source.rounding(ctx, s.name, s.answers)
+		switch {
+		case ctx.Err() != nil:
+			return nil, err
+		case err != nil:
+			c.notes = append(c.notes, fmt.Sprintf("the rounding of %s in %s was not measured: %v", s.modelPath, s.name, err))
+			if !oneModel {
+				return nil, nil
+			}
+		case chosen == nil || (rounding.Measured > chosen.Measured) == oneModel:
+			chosen = &rounding
+		}
+	}
+	return chosen, nil
+}
+
+// nodeTolerance is the one for values inside: that of the logits, or the default
+// where the logits are within it and something else is not.
+func (c *comparison) nodeTolerance() float64 {
+	if c.logits.MaxRelDiff <= c.logits.Tolerance {
+		return min(infer.DefaultTolerance, c.logits.Tolerance)
+	}
+	return c.logits.Tolerance
+}
+
 // bisect looks for the node where the two part, on the images that differ most.
 func (c *comparison) bisect(ctx context.Context) error {
-	worst, err := infer.WorstImages(c.a.result.Logits, c.b.result.Logits, bisectImages)
+	a, b := infer.Compared(c.a.answers, c.b.answers, c.logits.Head)
+	worst, err := infer.WorstImages(a, b, bisectImages)
 	if err != nil {
 		return err
 	}
@@ -178,7 +241,7 @@ func (c *comparison) bisect(ctx context.Context) error {
 			N: len(worst), C: c.set.Channels, H: c.set.Height, W: c.set.Width, Pixels: pixels,
 		}}
 	}
-	c.bisected, err = bisect.Run(ctx, sides[0], sides[1], c.options.tolerance)
+	c.bisected, err = bisect.Run(ctx, sides[0], sides[1], c.nodeTolerance())
 	return err
 }
 

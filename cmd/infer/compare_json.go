@@ -12,6 +12,8 @@ type compareDocument struct {
 	Data                string             `json:"data"`
 	Images              int                `json:"images"`
 	Tolerance           float64            `json:"tolerance"`
+	ToleranceFrom       string             `json:"tolerance_from"`
+	Of                  string             `json:"of"`
 	A                   sideDocument       `json:"a"`
 	B                   sideDocument       `json:"b"`
 	Agree               bool               `json:"agree"`
@@ -20,6 +22,7 @@ type compareDocument struct {
 	DecidedLabelsDiffer int                `json:"decided_labels_differ"`
 	MaxAbsDiff          *float64           `json:"max_abs_diff"`
 	MaxRelDiff          *float64           `json:"max_rel_diff"`
+	ScoresRelDiff       *float64           `json:"scores_rel_diff"`
 	WorstImage          int                `json:"worst_image"`
 	WorstClass          int                `json:"worst_class"`
 	Range               float64            `json:"range"`
@@ -115,7 +118,7 @@ type contentDocument struct {
 func (c *comparison) writeJSON(w io.Writer) error {
 	l := c.logits
 	d := compareDocument{
-		Data: c.set.Name, Images: l.Images, Tolerance: l.Tolerance, A: c.a.document(), B: c.b.document(),
+		Data: c.set.Name, Images: l.Images, Tolerance: l.Tolerance, ToleranceFrom: l.from(), Of: l.Of, ScoresRelDiff: finite(l.ScoresRelDiff), A: c.a.document(), B: c.b.document(),
 		Agree: l.Agree(), Reason: l.Reason(), LabelsDiffer: l.LabelsDiffer, DecidedLabelsDiffer: l.DecidedLabelsDiffer,
 		MaxAbsDiff: finite(l.MaxAbsDiff), MaxRelDiff: finite(l.MaxRelDiff), WorstImage: l.WorstImage, WorstClass: l.WorstClass,
 		Range: l.Range, NotFinite: l.NotFinite,

@@ -21,6 +21,10 @@ in accuracy, labels and logits, and in which node of the graph the difference ar
   infer compare e1.onnx -runtimes onnxruntime,onnx-go
   infer compare e1.onnx other.onnx -sheet changed.png    # draw the images whose label changed
 
+Of models that both end in Softmax, LogSoftmax or Sigmoid the logits before it are compared, and its scores are held to
+what the tolerance makes of them. Where the default tolerance is passed, the rounding of this graph is measured: in
+onnxruntime with and without graph optimizations, in native with its two kernel sets; the tolerance is 4 times that.
+
 When the logits differ beyond the tolerance, both graphs are run node by node on the images that differ most. Named are
 where the graphs are not made of the same nodes, and the first node whose output differs: whether its inputs agree, and
 what differs in the node itself, attributes and weights.
@@ -31,10 +35,14 @@ Exit status: 0 they agree; 1 they differ beyond the tolerance, or a failure; 2 w
   data, images, tolerance            data set, its size, largest difference allowed as a fraction of the logits' range
   a, b                               each side: model, runtime, version, provider, device, threads, pixels, correct,
                                      unanswered, accuracy, images_per_second
+  tolerance_from                     the default, given, or how it was measured
+  of                                 what was compared: logits, those before the last Softmax, or its scores alone
   agree, reason                      the verdict, and why if it is false
   labels_differ, decided_labels_differ    images; decided ones are not explained by rounding
   max_abs_diff, max_rel_diff         of all logits, and by their range in a; null with not_finite > 0
   worst_image, worst_class           where that is
+  scores_rel_diff                    the difference of logits, by their range, that explains what the scores after a
+                                     Softmax differ by; 0 where there is none
   range, not_finite                  of the logits of a; logits that are NaN or infinite on one side
   histogram                          equal, not_finite: logits; buckets: from, to (fractions of the range), count
   changed                            images with another label: image, label, a, b, margin_a, margin_b (between the two
@@ -61,8 +69,10 @@ type compareOptions struct {
 	models    []string // one or two
 	runtimes  []string // of A and of B
 	tolerance float64
-	bisect    bool
-	sheet     string
+	// toleranceGiven says that the tolerance is the user's wish, which no measurement changes.
+	toleranceGiven bool
+	bisect         bool
+	sheet          string
 }
 
 // parseCompare reads the command line. Its error is wrong usage.
@@ -72,7 +82,7 @@ func parseCompare(args []string, stdout io.Writer) (*compareOptions, error) {
 	flags := cli.NewFlagSet("infer compare", compareUsage, stdout)
 	o.define(flags, true)
 	cli.Suggest(flags, &runtimes, "runtimes", infer.RuntimeONNXRuntime, cli.Words(infer.RuntimeNames()), "`A,B`: the runtimes of the two sides, of "+strings.Join(infer.RuntimeNames(), ", ")+"; one name is for both")
-	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest difference, as a fraction of the range: what rounding explains")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest difference, as a fraction of the range: what rounding explains; not given, it is raised to what rounding is measured to do to the graph")
 	flags.BoolVar(&o.bisect, "bisect", true, "name the node where the difference arises")
 	flags.StringVar(&o.sheet, "sheet", "", "draw the images whose label changed to a PNG `file`, captioned label: A>B")
 	var err error
@@ -80,6 +90,7 @@ func parseCompare(args []string, stdout io.Writer) (*compareOptions, error) {
 		return o, err
 	}
 	given := cli.Given(flags)
+	o.toleranceGiven = given["tolerance"]
 	if err := o.take(given); err != nil {
 		return nil, err
 	}

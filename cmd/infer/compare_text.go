@@ -37,13 +37,16 @@ func (c *comparison) writeText(out io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nlargest difference        %.3g, at image %d, class %d\n", l.MaxAbsDiff, l.WorstImage, l.WorstClass)
 	fmt.Fprintf(&b, "by the logits' range      %.3g; range %.4g, tolerance %.3g\n", l.MaxRelDiff, l.Range, l.Tolerance)
+	for _, remark := range l.remarks() {
+		fmt.Fprintln(&b, remark)
+	}
 	c.writeHistogram(&b)
 	c.writeChanged(&b)
 	if c.sheet != "" {
 		fmt.Fprintf(&b, "contact sheet: %s\n", c.sheet)
 	}
 	if c.bisected != nil {
-		writeFinding(&b, c.bisected, c.options.tolerance)
+		writeFinding(&b, c.bisected, c.nodeTolerance())
 	}
 	verdict := "they agree"
 	if !l.Agree() {
@@ -65,7 +68,7 @@ func (c *comparison) writeHistogram(w io.Writer) {
 	rows := []row{{"equal", h.Equal}}
 	for _, bucket := range h.Buckets {
 		mark := ""
-		if bucket.From >= c.options.tolerance {
+		if bucket.From >= c.logits.Tolerance {
 			mark = " *"
 		}
 		rows = append(rows, row{fmt.Sprintf("%.1e … %.1e%s", bucket.From, bucket.To, mark), bucket.Count})
@@ -88,7 +91,7 @@ func (c *comparison) writeChanged(w io.Writer) {
 	if len(c.changed) == 0 {
 		return
 	}
-	fmt.Fprint(w, "\nimages whose label changed; the margin is between the two largest logits\n")
+	fmt.Fprint(w, "\nimages whose label changed; the margin is between the two largest scores\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "image\tlabel\tA\tB\tmargin of A\tmargin of B\t\n")
 	for _, change := range c.changed[:min(len(c.changed), maxChanged)] {

@@ -23,6 +23,13 @@ const referenceName = "trainer_logits.safetensors"
 // library and nobody named one, is noted. That nothing at all could be compared is no
 // agreement: it is a reason, and the result that there is is printed all the same.
 func (r *report) crossValidate(ctx context.Context) error {
+	s := r.session
+	r.source = &source{flags: &s.runFlags, model: s.loaded.model, set: s.set, pixels: s.loaded.pixels, tf32: s.tf32, progress: s.progress,
+		head: infer.FindHead(s.loaded.model, s.output)}
+	var err error
+	if r.answers, err = r.answersOf(ctx, s.runtime, r.result); err != nil {
+		return err
+	}
 	for _, name := range infer.RuntimeNames() {
 		if name == r.session.runtime {
 			continue
@@ -42,11 +49,15 @@ func (r *report) crossValidate(ctx context.Context) error {
 			continue
 		}
 		r.note(result.Info.Notes...)
-		if err := r.compare(result); err != nil {
+		answers, err := r.answersOf(ctx, name, result)
+		if err == nil {
+			err = r.compare(ctx, result, answers)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := r.compareWithTrainer(); err != nil {
+	if err := r.compareWithTrainer(ctx); err != nil {
 		return err
 	}
 	if len(r.compared) == 0 {
@@ -65,7 +76,16 @@ func (r *report) otherRuntime(ctx context.Context, name string) (*infer.Result, 
 	return result, errors.Join(err, runtime.Close())
 }
 
-func (r *report) compareWithTrainer() error {
+// answersOf adds to a result what lies before the model's head, and notes where that is not shown.
+func (r *report) answersOf(ctx context.Context, name string, result *infer.Result) (infer.Answers, error) {
+	answers, note, err := r.source.answers(ctx, name, result)
+	if note != "" {
+		r.note(note)
+	}
+	return answers, err
+}
+
+func (r *report) compareWithTrainer(ctx context.Context) error {
 	s := r.session
 	path, asked := s.reference, s.reference != ""
 	if !asked {
@@ -95,17 +115,43 @@ func (r *report) compareWithTrainer() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return r.compare(result)
+	answers := infer.Answers{Scores: result.Logits}
+	if head := r.source.head; !head.None() && !head.MadeBy(result.Logits) {
+		answers = infer.Answers{Scores: head.Apply(result.Logits), Logits: result.Logits}
+	}
+	return r.compare(ctx, result, answers)
 }
 
-func (r *report) compare(other *infer.Result) error {
-	c, err := infer.Compare(r.result.Logits, other.Logits, r.session.tolerance)
-	if err != nil {
-		return fmt.Errorf("%s and %s: %w", r.result.Info.Runtime, other.Info.Runtime, err)
+func (r *report) compare(ctx context.Context, other *infer.Result, answers infer.Answers) error {
+	first := r.result.Info.Runtime
+	measure := func() (*infer.Rounding, error) {
+		var largest *infer.Rounding
+		for _, side := range []struct {
+			name    string
+			answers infer.Answers
+		}{{first, r.answers}, {other.Info.Runtime, answers}} {
+			if side.name == infer.RuntimeTrainer {
+				continue
+			}
+			rounding, err := r.source.rounding(ctx, side.name, side.answers)
+			switch {
+			case ctx.Err() != nil:
+				return nil, err
+			case err != nil:
+				r.note(fmt.Sprintf("the rounding of %s was not measured: %v", side.name, err))
+			case largest == nil || rounding.Measured > largest.Measured:
+				largest = &rounding
+			}
+		}
+		return largest, nil
 	}
-	r.compared = append(r.compared, compared{other, c})
-	if !c.Agree() {
-		r.reasons = append(r.reasons, fmt.Sprintf("%s and %s: %s", r.result.Info.Runtime, other.Info.Runtime, c.Reason()))
+	v, err := settle(r.answers, answers, r.source.head, r.session.tolerance, r.session.toleranceGiven, measure)
+	if err != nil {
+		return fmt.Errorf("%s and %s: %w", first, other.Info.Runtime, err)
+	}
+	r.compared = append(r.compared, compared{other, v})
+	if !v.Agree() {
+		r.reasons = append(r.reasons, fmt.Sprintf("%s and %s: %s", first, other.Info.Runtime, v.Reason()))
 	}
 	return nil
 }

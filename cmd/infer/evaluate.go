@@ -27,8 +27,10 @@ type session struct {
 type report struct {
 	session    *session
 	result     *infer.Result
-	names      []string // of the classes
-	comparable bool     // the record's accuracy is of this data
+	names      []string      // of the classes
+	comparable bool          // the record's accuracy is of this data
+	source     *source       // of the model's answers, with -cross-validate
+	answers    infer.Answers // of the first runtime, with -cross-validate
 	compared   []compared
 	notes      []string
 	reasons    []string // why something disagrees
@@ -38,7 +40,7 @@ type report struct {
 // compared is another side's answer beside the first one's.
 type compared struct {
 	result     *infer.Result
-	comparison infer.Comparison
+	comparison verdict
 }
 
 // disagreement is printed in the report already; the error is for the exit code.

@@ -49,7 +49,11 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
   compared                           with -cross-validate, of each other runtime and the trainer: runtime, version,
                                      provider, images, correct, accuracy, images_per_second (null for the trainer),
                                      labels_differ, max_abs_diff, max_rel_diff (max_abs_diff by the range of all logits of
-                                     runtime), not_finite (then max_abs_diff and max_rel_diff are null), tolerance, agree
+                                     runtime), not_finite (then max_abs_diff and max_rel_diff are null), of (what was
+                                     compared: logits, those before a last Softmax, LogSoftmax or Sigmoid, or its scores
+                                     alone), scores_rel_diff (the difference of logits, by their range, that explains what
+                                     the scores after it differ by), tolerance, tolerance_from (the default, given, or how
+                                     it was measured), agree
 
 Flags:
 `
@@ -66,6 +70,8 @@ type options struct {
 	tolerance     float64
 	predictions   string
 	labels        string
+	// toleranceGiven says that the tolerance is the user's wish, which no measurement changes.
+	toleranceGiven bool
 }
 
 // parse reads the command line. Its error is wrong usage.
@@ -82,13 +88,14 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.BoolVar(&o.tf32, "tf32", false, "on CUDA, let products round their factors to 10 bits of mantissa, which is faster")
 	flags.BoolVar(&o.crossValidate, "cross-validate", false, "compare all runtimes' answers, and the trainer's when there are any")
 	flags.StringVar(&o.reference, "reference", "", "the trainer's logits, a safetensors `file` (MODEL/trainer_logits.safetensors beside MODEL.onnx, if it is there)")
-	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range")
+	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range; not given, it is raised to what rounding is measured to do to the graph")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line, instead of the model's own")
 	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
 	if err := cli.Parse(flags, args, cli.Words{compareCommand, robustnessCommand}); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)
+	o.toleranceGiven = given["tolerance"]
 	if err := o.take(given); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,10 @@ type otherDocument struct {
 	MaxAbsDiff      *float64 `json:"max_abs_diff"`
 	MaxRelDiff      *float64 `json:"max_rel_diff"`
 	NotFinite       int      `json:"not_finite"`
+	Of              string   `json:"of"`
+	ScoresRelDiff   *float64 `json:"scores_rel_diff"`
 	Tolerance       float64  `json:"tolerance"`
+	ToleranceFrom   string   `json:"tolerance_from"`
 	Agree           bool     `json:"agree"`
 }
 
@@ -110,7 +113,8 @@ func (r *report) writeJSON(w io.Writer) error {
 			Images: c.result.Images, Correct: c.result.Correct, Accuracy: c.result.Accuracy(),
 			LabelsDiffer: c.comparison.LabelsDiffer, NotFinite: c.comparison.NotFinite,
 			MaxAbsDiff: finite(c.comparison.MaxAbsDiff), MaxRelDiff: finite(c.comparison.MaxRelDiff),
-			Tolerance: c.comparison.Tolerance, Agree: c.comparison.Agree(),
+			Of: c.comparison.Of, ScoresRelDiff: finite(c.comparison.ScoresRelDiff),
+			Tolerance: c.comparison.Tolerance, ToleranceFrom: c.comparison.from(), Agree: c.comparison.Agree(),
 		}
 		if c.result.Elapsed > 0 {
 			other.ImagesPerSecond = finite(c.result.ImagesPerSecond())
@@ -205,4 +209,21 @@ func (r *report) writeCompared(w io.Writer) {
 			c.comparison.LabelsDiffer, c.comparison.Images, c.comparison.MaxAbsDiff, c.comparison.MaxRelDiff, verdict)
 	}
 	t.Flush()
+	for _, c := range r.compared {
+		for _, remark := range c.comparison.remarks() {
+			fmt.Fprintf(w, "%s: %s\n", c.result.Info.Runtime, remark)
+		}
+	}
+}
+
+// remarks say what was compared, where it is not a model's own logits, and where
+// the tolerance comes from if it is not the default.
+func (v verdict) remarks() (remarks []string) {
+	if !v.Head.None() {
+		remarks = append(remarks, "compared are the "+display.Printable(v.Of))
+	}
+	if v.rounding != nil {
+		remarks = append(remarks, fmt.Sprintf("the tolerance is %.2g of the range: %v", v.Tolerance, v.rounding))
+	}
+	return remarks
 }

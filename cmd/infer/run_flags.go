@@ -103,13 +103,19 @@ func (f *runFlags) ownLibrary() bool {
 
 // open opens a model in the runtime of that name, for batches of that size at most.
 func (f *runFlags) open(ctx context.Context, runtime string, model *onnx.Model, batch int, tf32 bool) (infer.Runtime, error) {
-	worker, err := workerCommand(runtime)
+	options, err := f.runtimeOptions(runtime, batch, tf32)
 	if err != nil {
 		return nil, err
 	}
-	return infer.OpenRuntime(ctx, runtime, model, infer.RuntimeOptions{
+	return infer.OpenRuntime(ctx, runtime, model, options)
+}
+
+// runtimeOptions are what the flags say of the runtime of that name.
+func (f *runFlags) runtimeOptions(runtime string, batch int, tf32 bool) (infer.RuntimeOptions, error) {
+	worker, err := workerCommand(runtime)
+	return infer.RuntimeOptions{
 		Device: f.device, Threads: f.threads, Library: f.library, Output: f.output, Worker: worker, Batch: batch, TF32: tf32,
-	})
+	}, err
 }
 
 // workerCommand makes this program the worker of onnx-go. Other runtimes need none,
