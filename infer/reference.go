@@ -10,15 +10,16 @@ import (
 // Reference is a set's logits as a file holds them, the trainer's own as a rule.
 type Reference struct {
 	Logits Logits
-	// Data is the data set's name, empty if the file does not say.
-	Data string
+	// Data is the data set's name and DataSHA256 its digest, empty if the file does not
+	// say.
+	Data, DataSHA256 string
 	// ModelSHA256 is that of the ONNX file that it lies beside, in hex, empty if
 	// the file does not say.
 	ModelSHA256 string
 }
 
-// ReadReference reads the tensor "logits", N×K float32, and the metadata "data"
-// and "model_sha256", if they are there, of a safetensors file.
+// ReadReference reads the tensor "logits", N×K float32, and the metadata "data",
+// "data_sha256" and "model_sha256", if they are there, of a safetensors file.
 func ReadReference(path string) (*Reference, error) {
 	file, err := safetensors.Read(path)
 	if err != nil {
@@ -39,18 +40,23 @@ func ReadReference(path string) (*Reference, error) {
 		Logits: Logits{N: tensor.Shape[0], K: tensor.Shape[1], Values: values},
 		Data:   file.Metadata["data"],
 
-		ModelSHA256: file.Metadata["model_sha256"],
+		DataSHA256: file.Metadata["data_sha256"], ModelSHA256: file.Metadata["model_sha256"],
 	}, nil
 }
 
 // Matches says why the reference's logits cannot be those of the set's images,
 // nil if they can.
 func (r *Reference) Matches(set *dataset.Set) error {
-	if r.Data != "" && r.Data != set.Name {
-		return fmt.Errorf("its logits are of data %s, not of %s", r.Data, set.Name)
-	}
 	if r.Logits.N != set.Len() {
 		return fmt.Errorf("it has the logits of %d images, data %s has %d", r.Logits.N, set.Name, set.Len())
+	}
+	switch {
+	case r.DataSHA256 != "":
+		if digest := set.Digest(); digest != r.DataSHA256 {
+			return fmt.Errorf("its logits are of data %s with the sha256 %s, %s has %s", r.Data, r.DataSHA256, set.Name, digest)
+		}
+	case r.Data != "" && r.Data != set.Name:
+		return fmt.Errorf("its logits are of data %s, not of %s", r.Data, set.Name)
 	}
 	return nil
 }
