@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -217,72 +216,4 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 		}
 	}
 	return c, nil
-}
-
-// takeWeights collects the network's tensors from those whose names begin with
-// the prefix.
-func takeWeights(file *safetensors.File, prefix string, network *builder.Network) (builder.Weights, error) {
-	var weights builder.Weights
-	for _, parameter := range network.Parameters() {
-		tensor, ok := file.Tensor(prefix + parameter.Name)
-		if !ok {
-			return nil, fmt.Errorf("tensor %q is missing", prefix+parameter.Name)
-		}
-		if !slices.Equal(tensor.Shape, parameter.Shape) {
-			return nil, fmt.Errorf("tensor %q is %v, network %s needs %v", tensor.Name, builder.Shape(tensor.Shape), network.Name(), parameter.Shape)
-		}
-		data, err := tensor.Float32s()
-		if err != nil {
-			return nil, err
-		}
-		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
-	}
-	return weights, nil
-}
-
-// ReadWeights reads the network's weights from any safetensors file that has
-// them under their PyTorch names: a checkpoint, of which it takes the Result, or a
-// state dict saved from Python. Other tensors in the file are an error unless the
-// file is a checkpoint of ours.
-func ReadWeights(path string, network *builder.Network) (builder.Weights, error) {
-	file, err := safetensors.Read(path)
-	if err != nil {
-		return nil, fmt.Errorf("read weights: %w", err)
-	}
-	raw, ours := file.Metadata[stateKey]
-	prefix := ""
-	if ours {
-		// Of another program's state the weights are all that is asked for.
-		var state checkpointState
-		if err := json.Unmarshal([]byte(raw), &state); err == nil && resultIsBest(state.Config, state.Progress) {
-			prefix = bestPrefix
-		}
-	}
-	weights, err := takeWeights(file, prefix, network)
-	if err != nil {
-		return nil, fmt.Errorf("weights %s: %w", path, err)
-	}
-	if !ours && len(file.Tensors) != len(weights) {
-		var unknown []string
-		for _, tensor := range file.Tensors {
-			if _, ok := weights.Get(tensor.Name); !ok {
-				unknown = append(unknown, tensor.Name)
-			}
-		}
-		return nil, fmt.Errorf("weights %s: network %s has no parameters %s", path, network.Name(), strings.Join(unknown, ", "))
-	}
-	return weights, nil
-}
-
-// WriteWeights writes the weights alone, as a state dict that PyTorch loads
-// with safetensors.torch.load_file.
-func WriteWeights(path string, weights builder.Weights) error {
-	file := &safetensors.File{Metadata: map[string]string{"format": "pt"}}
-	for _, tensor := range weights {
-		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape, tensor.Data))
-	}
-	if err := safetensors.Write(path, file); err != nil {
-		return fmt.Errorf("write weights: %w", err)
-	}
-	return nil
 }

@@ -97,7 +97,7 @@ func TestAFinishedRunWithPatienceResumesBitForBit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := ReadWeights(path, smallNetwork(t))
+		read, _, err := ReadWeights(path, smallNetwork(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,6 +53,9 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 	if initial == nil {
 		initial = network.InitialWeights(config.Seed)
 	}
+	if err := checkFinite(initial); err != nil {
+		return nil, fmt.Errorf("the weights to start from: %w", err)
+	}
 	return newTrainer(network, set, config, initial)
 }
 

@@ -29,6 +29,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	trainer := session.trainer
 	fmt.Fprintln(out, trainer.Sets())
 	fmt.Fprint(out, trainer.Network())
+	if o.initPrefix != "" {
+		fmt.Fprintf(out, "note: the names in %s begin with %q, which is left out\n", o.init, o.initPrefix)
+	}
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && session.test != nil {
 		// Pixels fed in another way than the model was trained with show here.

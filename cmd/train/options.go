@@ -47,6 +47,7 @@ type options struct {
 	device      string
 	threads     int
 	init        string
+	initPrefix  string // that the names in it have
 	from        string
 	output      string
 	resume      bool
@@ -276,7 +277,7 @@ func (o *options) buildNetwork(classes int, out io.Writer) (network *builder.Net
 		network, err = builder.E1(classes)
 	}
 	if err == nil && o.init != "" {
-		initial, err = train.ReadWeights(o.init, network)
+		initial, o.initPrefix, err = train.ReadWeights(o.init, network)
 	}
 	return network, initial, err
 }

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -39,6 +41,9 @@ func Read(path string) (*File, error) {
 		return nil, err
 	}
 	if _, err := headerLength(prefix[:n], uint64(info.Size())); err != nil {
+		if isPyTorch(prefix[:n]) {
+			err = &Error{Err: ErrPyTorch, Detail: "convert it with Python:\n" + conversion(path)}
+		}
 		return nil, inFile(err, path)
 	}
 	data := make([]byte, info.Size())
@@ -51,6 +56,25 @@ func Read(path string) (*File, error) {
 		return nil, inFile(err, path)
 	}
 	return file, nil
+}
+
+// isPyTorch tells a file of torch.save by its beginning: a ZIP archive, or before PyTorch
+// 1.6 a pickle.
+func isPyTorch(begin []byte) bool {
+	if bytes.HasPrefix(begin, []byte("PK\x03\x04")) {
+		return true
+	}
+	const pickle, first, last = 0x80, 2, 5 // and its protocol
+	return len(begin) > 1 && begin[0] == pickle && begin[1] >= first && begin[1] <= last
+}
+
+// conversion is the Python that makes a safetensors file of a state dict in PyTorch's own
+// format.
+func conversion(path string) string {
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	return fmt.Sprintf("  import torch, safetensors.torch\n"+
+		"  safetensors.torch.save_file(torch.load(%s, map_location=\"cpu\", weights_only=True), %s)",
+		strconv.Quote(filepath.Base(path)), strconv.Quote(name+".safetensors"))
 }
 
 func inFile(err error, path string) error {

@@ -137,7 +137,7 @@ func (e *execution) evaluator(id, dir string, result Result) (*train.Trainer, er
 			spec = t.Spec
 		}
 	}
-	weights, err := train.ReadWeights(filepath.Join(dir, WeightsFile), spec.Network)
+	weights, _, err := train.ReadWeights(filepath.Join(dir, WeightsFile), spec.Network)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,184 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"slipway/builder"
+	"slipway/internal/safetensors"
+)
+
+// wrappers are what PyTorch puts before the names of a module's tensors where that is a part
+// of another one: DataParallel, torch.compile, and many a class of people's own.
+func wrappers() []string { return []string{"module.", "_orig_mod.", "model."} }
+
+// ReadWeights reads the network's weights from any safetensors file that has
+// them under their PyTorch names: a checkpoint, of which it takes the Result, or a
+// state dict saved from Python. Other tensors in the file are an error unless the
+// file is a checkpoint of ours.
+//
+// The names of a state dict may all have a prefix that PyTorch gives them, such as
+// "module."; it is returned, and left out.
+func ReadWeights(path string, network *builder.Network) (weights builder.Weights, prefix string, err error) {
+	file, err := safetensors.Read(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("read weights: %w", err)
+	}
+	if raw, ours := file.Metadata[stateKey]; ours {
+		// Of another program's state the weights are all that is asked for.
+		best := ""
+		var state checkpointState
+		if err := json.Unmarshal([]byte(raw), &state); err == nil && resultIsBest(state.Config, state.Progress) {
+			best = bestPrefix
+		}
+		weights, err = takeWeights(file, best, network)
+	} else {
+		prefix = wrapperOf(file, network)
+		if err = compare(file, prefix, network).wrong(network, true); err == nil {
+			weights, err = takeWeights(file, prefix, network)
+		}
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("weights %s: %w", path, err)
+	}
+	return weights, prefix, nil
+}
+
+// wrapperOf returns the prefix with which the file has most of the network's parameters,
+// none where it has as many without.
+func wrapperOf(file *safetensors.File, network *builder.Network) string {
+	best, missing := "", len(compare(file, "", network).missing)
+	tried := map[string]bool{"": true}
+	for _, tensor := range file.Tensors {
+		prefix := leadingWrappers(tensor.Name)
+		if tried[prefix] {
+			continue
+		}
+		tried[prefix] = true
+		if m := len(compare(file, prefix, network).missing); m < missing {
+			best, missing = prefix, m
+		}
+	}
+	return best
+}
+
+func leadingWrappers(name string) string {
+	rest := name
+	for found := true; found; {
+		found = false
+		for _, wrapper := range wrappers() {
+			if shorter, ok := strings.CutPrefix(rest, wrapper); ok {
+				rest, found = shorter, true
+			}
+		}
+	}
+	return name[:len(name)-len(rest)]
+}
+
+// misfit is what of a file's tensors and a network's parameters does not go together.
+type misfit struct{ missing, unexpected, reshaped []string }
+
+// compare compares the tensors with the network's parameters, before the names of which the
+// file has a prefix.
+func compare(file *safetensors.File, prefix string, network *builder.Network) misfit {
+	var m misfit
+	shapes := make(map[string]builder.Shape)
+	for _, tensor := range file.Tensors {
+		shapes[tensor.Name] = tensor.Shape
+	}
+	known := make(map[string]bool)
+	for _, parameter := range network.Parameters() {
+		name := prefix + parameter.Name
+		known[name] = true
+		switch shape, ok := shapes[name]; {
+		case !ok:
+			m.missing = append(m.missing, fmt.Sprintf("%s (%v)", name, parameter.Shape))
+		case !slices.Equal(shape, parameter.Shape):
+			m.reshaped = append(m.reshaped, fmt.Sprintf("%s (%v, needed is %v)", name, shape, parameter.Shape))
+		}
+	}
+	for _, tensor := range file.Tensors {
+		if !known[tensor.Name] {
+			m.unexpected = append(m.unexpected, fmt.Sprintf("%s (%v)", tensor.Name, builder.Shape(tensor.Shape)))
+		}
+	}
+	return m
+}
+
+// wrong reports all that does not fit, what is unexpected if the file is to have nothing
+// else.
+func (m misfit) wrong(network *builder.Network, alone bool) error {
+	if !alone {
+		m.unexpected = nil
+	}
+	var faults []string
+	for _, kind := range []struct {
+		what  string
+		names []string
+	}{{"missing: ", m.missing}, {"unexpected: ", m.unexpected}, {"of another shape: ", m.reshaped}} {
+		if len(kind.names) > 0 {
+			faults = append(faults, kind.what+firstNames(kind.names))
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the tensors are not those of network %s; %s", network.Name(), strings.Join(faults, "; "))
+}
+
+// firstNames lists as many names as a message has room for.
+func firstNames(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// checkFinite reports a weight that is no finite number: nothing is learned from it.
+func checkFinite(weights builder.Weights) error {
+	for _, tensor := range weights {
+		for i, weight := range tensor.Data {
+			if !finite(float64(weight)) {
+				return fmt.Errorf("tensor %q holds %v at element %d; the file is damaged, or of a run that diverged", tensor.Name, weight, i)
+			}
+		}
+	}
+	return nil
+}
+
+// takeWeights collects the network's tensors from those whose names begin with
+// the prefix.
+func takeWeights(file *safetensors.File, prefix string, network *builder.Network) (builder.Weights, error) {
+	if err := compare(file, prefix, network).wrong(network, false); err != nil {
+		return nil, err
+	}
+	var weights builder.Weights
+	for _, parameter := range network.Parameters() {
+		tensor, ok := file.Tensor(prefix + parameter.Name)
+		if !ok {
+			return nil, fmt.Errorf("tensor %q is missing", prefix+parameter.Name)
+		}
+		data, err := tensor.Float32s()
+		if err != nil {
+			return nil, err
+		}
+		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
+	}
+	return weights, nil
+}
+
+// WriteWeights writes the weights alone, as a state dict that PyTorch loads
+// with safetensors.torch.load_file.
+func WriteWeights(path string, weights builder.Weights) error {
+	file := &safetensors.File{Metadata: map[string]string{"format": "pt"}}
+	for _, tensor := range weights {
+		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape, tensor.Data))
+	}
+	if err := safetensors.Write(path, file); err != nil {
+		return fmt.Errorf("write weights: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package train
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"slipway/internal/datasettest"
+	"slipway/internal/safetensors"
+)
+
+// stateDict writes the network's initial weights with other names.
+func stateDict(t *testing.T, rename func(string) string, more ...safetensors.Tensor) string {
+	t.Helper()
+	file := &safetensors.File{Tensors: more}
+	for _, tensor := range smallNetwork(t).InitialWeights(3) {
+		if name := rename(tensor.Name); name != "" {
+			file.Tensors = append(file.Tensors, safetensors.NewFloat32(name, tensor.Shape, tensor.Data))
+		}
+	}
+	path := filepath.Join(t.TempDir(), "weights.safetensors")
+	if err := safetensors.Write(path, file); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// What PyTorch's wrappers put before the names is taken off.
+func TestWeightsOfWrappedModules(t *testing.T) {
+	network := smallNetwork(t)
+	want := network.InitialWeights(3)
+	for _, prefix := range []string{"", "module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module.model."} {
+		path := stateDict(t, func(name string) string { return prefix + name })
+		weights, found, err := ReadWeights(path, network)
+		if err != nil || found != prefix {
+			t.Errorf("%q: found %q, %v", prefix, found, err)
+			continue
+		}
+		for i := range want {
+			if weights[i].Name != want[i].Name || !slices.Equal(weights[i].Data, want[i].Data) {
+				t.Errorf("%q: %s differs", prefix, want[i].Name)
+			}
+		}
+	}
+}
+
+// What does not fit is named, whatever it is.
+func TestWeightsThatDoNotFit(t *testing.T) {
+	network := smallNetwork(t)
+	path := stateDict(t, func(name string) string {
+		if name == "fc1.bias" {
+			return ""
+		}
+		return "module." + strings.Replace(name, "conv1", "features.0", 1)
+	}, safetensors.NewFloat32("module.head.weight", []int{2, 3}, make([]float32, 6)))
+	_, _, err := ReadWeights(path, network)
+	for _, want := range []string{path, "the tensors are not those of network small", "missing: module.conv1.weight (3×1×3×3), module.conv1.bias (3), module.fc1.bias (8);",
+		"module.features.0.weight (3×1×3×3)", "module.head.weight (2×3)"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
+	}
+	path = stateDict(t, func(name string) string { return strings.ReplaceAll(name, "fc2", "other") },
+		safetensors.NewFloat32("fc2.weight", []int{2, 8}, make([]float32, 16)))
+	if _, _, err = ReadWeights(path, network); err == nil || !strings.Contains(err.Error(), "of another shape: fc2.weight (2×8, needed is 3×8)") {
+		t.Error(err)
+	}
+}
+
+// PyTorch's own files are known, and what makes weights of them is said.
+func TestPyTorchsOwnFiles(t *testing.T) {
+	for name, begin := range map[string]string{"model.pt": "PK\x03\x04\x00\x00\x08\x08\x00\x00", "old.pth": "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9", "new.bin": "\x80\x04\x95\x1a\x00\x00\x00\x00\x00"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(begin+"more of it"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := ReadWeights(path, smallNetwork(t))
+		stem, _, _ := strings.Cut(name, ".")
+		for _, want := range []string{"PyTorch's own format", "\n  import torch, safetensors.torch\n",
+			`safetensors.torch.save_file(torch.load("` + name + `", map_location="cpu", weights_only=True), "` + stem + `.safetensors")`} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the error lacks %q: %v", name, want, err)
+			}
+		}
+	}
+}
+
+// A weight that is no number is not started from.
+func TestWeightsThatAreNoNumbers(t *testing.T) {
+	weights := smallNetwork(t).InitialWeights(3)
+	weights[2].Data[5] = float32(math.NaN())
+	if _, err := New(smallNetwork(t), datasettest.Bars(t, 8), Config{}, weights); err == nil || !strings.Contains(err.Error(), `"fc1.weight" holds NaN at element 5`) {
+		t.Error(err)
+	}
+}
+
+// Damaged weights and checkpoints are errors, or train, or diverge: none panics, and what
+// came of them has a picture. DAMAGED in the environment makes it more files.
+func TestDamagedFilesDoNotPanic(t *testing.T) {
+	count := 60
+	if os.Getenv("DAMAGED") != "" {
+		count = 1000
+	}
+	network := smallNetwork(t)
+	trainer := newSmallTrainer(t, smallConfig("native"))
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	weights, checkpoint := filepath.Join(dir, "weights"), filepath.Join(dir, "checkpoint")
+	if err := WriteWeights(weights, trainer.Weights()); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteCheckpoint(checkpoint, trainer.Checkpoint()); err != nil {
+		t.Fatal(err)
+	}
+	source := rand.New(rand.NewPCG(5, 6))
+	read, trained, diverged := 0, 0, 0
+	for _, path := range []string{weights, checkpoint} {
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range count {
+			damaged := bytes.Clone(whole)
+			switch source.IntN(3) {
+			case 0: // anywhere
+				for range 1 + source.IntN(8) {
+					damaged[source.IntN(len(damaged))] = byte(source.IntN(256))
+				}
+			case 1: // in the data, which a state dict has no sum of
+				for range 1 + source.IntN(64) {
+					damaged[len(damaged)-1-source.IntN(len(damaged)/8)] ^= 1 << source.IntN(8)
+				}
+			case 2:
+				damaged = damaged[:source.IntN(len(damaged))]
+			}
+			file := filepath.Join(dir, "damaged")
+			if err := os.WriteFile(file, damaged, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ReadCheckpoint(file); err != nil && path == checkpoint && !strings.Contains(err.Error(), file) {
+				t.Errorf("the error does not name the file: %v", err)
+			}
+			initial, _, err := ReadWeights(file, network)
+			if err != nil {
+				continue
+			}
+			read++
+			config := smallConfig("native")
+			config.Epochs = 1
+			from, err := New(network, datasettest.Bars(t, 60), config, initial)
+			if err != nil {
+				continue
+			}
+			if err := from.Fit(t.Context(), Callbacks{}); err != nil {
+				diverged++
+			} else {
+				trained++
+			}
+			if _, err := from.Progress().History.SVG("damaged"); err != nil {
+				t.Error(err)
+			}
+			from.Close()
+		}
+	}
+	t.Logf("%d of %d were read, %d trained, %d diverged", read, 2*count, trained, diverged)
+	if trained == 0 || read == 2*count {
+		t.Errorf("%d of %d were read, %d trained: nothing is tested", read, 2*count, trained)
+	}
+}
