@@ -39,6 +39,21 @@ const (
 // is not a regular file (a folder, a device) is refused. Temporaries of the
 // same path older than StaleAfter are removed.
 func Write(path string, write func(io.Writer) error) error {
+	return system().write(path, write)
+}
+
+// disk is what makes a change last, and in which order: a test looks at it, since only a
+// power cut would show what is missing.
+type disk struct {
+	sync    func(file *os.File) error
+	rename  func(from, to string) error
+	syncDir func(dir string) error
+}
+
+// system is the operating system's disk.
+func system() disk { return disk{(*os.File).Sync, os.Rename, syncDir} }
+
+func (d disk) write(path string, write func(io.Writer) error) error {
 	target, perm, err := resolve(path)
 	if err != nil {
 		return err
@@ -70,17 +85,17 @@ func Write(path string, write func(io.Writer) error) error {
 			return fmt.Errorf("write %s: %w", path, withoutTempName(err))
 		}
 	}
-	if err := temp.Sync(); err != nil {
+	if err := d.sync(temp); err != nil {
 		return fmt.Errorf("flush %s to the disk: %w", path, withoutTempName(err))
 	}
 	if err := temp.Close(); err != nil {
 		return fmt.Errorf("close %s: %w", path, withoutTempName(err))
 	}
-	if err := os.Rename(temp.Name(), target); err != nil {
+	if err := d.rename(temp.Name(), target); err != nil {
 		return fmt.Errorf("replace %s: %w", path, err)
 	}
 	renamed = true
-	if err := syncDir(filepath.Dir(target)); err != nil {
+	if err := d.syncDir(filepath.Dir(target)); err != nil {
 		return fmt.Errorf("%s is written, but its folder could not be flushed and a power cut may undo it: %w", path, err)
 	}
 	return nil
@@ -96,7 +111,9 @@ func WriteBytes(path string, data []byte) error {
 
 // MkdirAll makes a folder and those above it that are missing, as os.MkdirAll does, and
 // flushes the folders in which it made one, so that they survive a power cut.
-func MkdirAll(path string) error {
+func MkdirAll(path string) error { return system().mkdirAll(path) }
+
+func (d disk) mkdirAll(path string) error {
 	var changed []string
 	for dir := filepath.Clean(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +125,7 @@ func MkdirAll(path string) error {
 		return err
 	}
 	for _, dir := range changed {
-		if err := syncDir(dir); err != nil {
+		if err := d.syncDir(dir); err != nil {
 			return fmt.Errorf("%s is made, but the folder that it is in could not be flushed and a power cut may undo it: %w", path, err)
 		}
 	}
