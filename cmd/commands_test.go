@@ -80,9 +80,11 @@ type result struct {
 
 func runIn(t *testing.T, dir string, command string, args ...string) result {
 	t.Helper()
+	// Built before the time begins to run: on a busy machine that takes minutes.
+	program := filepath.Join(commands(t), command)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, filepath.Join(commands(t), command), args...)
+	c := exec.CommandContext(ctx, program, args...)
 	c.Dir = dir
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr

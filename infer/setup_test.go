@@ -96,7 +96,8 @@ func (p *setupProject) write(name, text string, mode os.FileMode) {
 
 func (p *setupProject) run(env []string, args ...string) (code int, output string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	// Only to end a script that hangs: a busy machine may take its time for -h.
+	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, filepath.Join(p.folder, "scripts", "setup-onnxruntime"), args...)
 	command.Env = append(p.env, env...)
