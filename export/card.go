@@ -196,7 +196,7 @@ func listDims(value onnx.Value) string {
 
 // trained says how far the run came.
 func (c *card) trained() string {
-	text := fmt.Sprintf("%d epochs, %d steps", c.training.Epochs, c.run.Steps)
+	text := display.Count(c.training.Epochs, "epoch") + ", " + display.Count(c.run.Steps, "step")
 	if c.run.FirstMeanLoss != nil {
 		text += fmt.Sprintf("; mean loss %.4f → %.4f", *c.run.FirstMeanLoss, c.training.TrainingLoss)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -238,5 +239,30 @@ func TestTheProposedCommandGoesOn(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(logs, "a run $1", "*tfevents*"))
 	if len(history) != 4 || err != nil || len(files) != 2 {
 		t.Errorf("%d epochs; event files %v, %v", len(history), files, err)
+	}
+}
+
+// Tables and a picture that cannot be written are told of once, and are no reason to stop:
+// the checkpoints have what they show.
+func TestAHistoryThatCannotBeWritten(t *testing.T) {
+	for file, warning := range map[string]string{
+		"history.csv": "train: warning: the run's history: ",
+		"curve.svg":   "train: warning: the run's picture: ",
+	} {
+		dir := fixture(t)
+		var errs bytes.Buffer
+		out := onEpochLine{1, func() {
+			path := filepath.Join(dir, "runs", "tiny", file)
+			if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o777)); err != nil {
+				t.Error(err)
+			}
+		}}
+		code := run(t.Context(), arguments(dir, "-epochs", "4"), out, &errs, nil)
+		if code != cli.ExitOK || strings.Count(errs.String(), warning) != 1 || !strings.Contains(errs.String(), file+" is a folder") {
+			t.Errorf("%s: exit %d: %s", file, code, errs.String())
+		}
+		if epochs := len(readHistory(t, filepath.Join(dir, "runs", "tiny"))); epochs != 4 {
+			t.Errorf("%s: history.json has %d epochs", file, epochs)
+		}
 	}
 }
