@@ -139,7 +139,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	if code := run(ctx, []string{"show", "-o="}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), context.Canceled.Error()) {
+	if code := run(ctx, []string{"show", "-o="}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "dataset: interrupted") {
 		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
 }
