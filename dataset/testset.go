@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 )
 
@@ -23,14 +22,16 @@ func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
 	return nil, nil
 }
 
-// FolderBeside returns the folder of the working folder that is called as one of Open's
-// words, which goes before it; it is empty where there is none.
+// FolderBeside returns the folder of IDX files in the working folder that is called as
+// one of Open's words, which goes before it; it is empty where there is none.
 func FolderBeside(word string) string {
 	if !IsWord(word) {
 		return ""
 	}
-	if info, err := os.Stat(word); err != nil || !info.IsDir() {
-		return ""
+	for _, part := range []Part{Train, Test} {
+		if _, ok := firstFile(word, imageNames(part)); ok {
+			return "./" + word
+		}
 	}
-	return "./" + word
+	return ""
 }

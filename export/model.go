@@ -38,8 +38,8 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 	record := onnx.TrainingRecord{
 		DataSet: training.ShortName(), Epochs: progress.Epochs, Seed: config.Seed, ClassLabels: training.Labels(classes),
 	}
-	if history := progress.History; len(history) > 0 {
-		record.TrainingLoss = history[len(history)-1].MeanLoss
+	if len(progress.History) > 0 {
+		record.TrainingLoss = progress.Result(config).MeanLoss
 	}
 	if test != nil {
 		record.TestAccuracy, record.TestImages = test.Accuracy, len(test.Logits)/test.Classes

@@ -27,7 +27,8 @@ type TrainingRecord struct {
 	// TestImages is the number of images that TestAccuracy was measured on; 0 if
 	// it was not.
 	TestImages int
-	// TrainingLoss is the mean loss of the last epoch.
+	// TrainingLoss is the mean loss of the epoch that the weights are of, the last one
+	// unless early stopping went back to a better one.
 	TrainingLoss float64
 	// Epochs is the number of epochs trained.
 	Epochs int

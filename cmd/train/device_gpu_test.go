@@ -93,7 +93,7 @@ func TestResumeWhatCUDADoesNotDo(t *testing.T) {
 		settings        []string
 		line, complaint string
 	}{
-		{"schedule", []string{"-schedule", "linear"}, "device cpu (a learning-rate schedule is computed on the CPU alone)", "a learning-rate schedule is computed on the CPU alone"},
+		{"schedule", []string{"-schedule", "linear", "-schedule-epochs", "2"}, "device cpu (a learning-rate schedule is computed on the CPU alone)", "a learning-rate schedule is computed on the CPU alone"},
 		{"augmentation", []string{"-augment", "shift=1"}, "device cpu (augmentation is computed on the CPU alone)", "augmentation is computed on the CPU alone"},
 		{"engine", []string{"-engine", "gorgonia"}, "engine gorgonia, device cpu", "-device cuda does not go with engine gorgonia"},
 	} {
