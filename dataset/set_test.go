@@ -28,23 +28,23 @@ func numbered(t testing.TB, n int) *Set {
 	return s
 }
 
-// The digest is of the content and the shape alone. Runs of studies are addressed by
-// it: it may never change.
+// The digest is of the content and the shape alone, and not of how many classes there
+// could be. Runs of studies are addressed by it: it may never change.
 func TestDigest(t *testing.T) {
-	set := func(name string, images []byte, height, width int) *Set {
+	set := func(name string, images []byte, height, width, classes int) *Set {
 		t.Helper()
-		s, err := NewSet(name, images, []int32{1, 0}, 1, height, width, 3)
+		s, err := NewSet(name, images, []int32{1, 0}, 1, height, width, classes)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
 	images := []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
-	digest := set("a", images, 2, 3).Digest()
-	if want := fmt.Sprintf("%x", sha256.Sum256([]byte("2×1×2×3, 3 classes\n\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x01\x00"))); digest != want {
+	digest := set("a", images, 2, 3, 3).Digest()
+	if want := fmt.Sprintf("%x", sha256.Sum256([]byte("2×1×2×3, 2 classes\n\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x01\x00"))); digest != want {
 		t.Errorf("digest %s, want %s", digest, want)
 	}
-	if set("b", images, 2, 3).Digest() != digest || set("a", images, 3, 2).Digest() == digest {
+	if set("b", images, 2, 3, 10).Digest() != digest || set("a", images, 3, 2, 3).Digest() == digest {
 		t.Error("the digest is of something else than shape and content")
 	}
 }
