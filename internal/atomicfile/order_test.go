@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -84,4 +85,26 @@ func TestAFailedFlush(t *testing.T) {
 		t.Error(err)
 	}
 	wantOnly(t, path, "previous")
+}
+
+// The system's disk is asked, and its refusals come back: a file that is closed and a folder
+// that is not there cannot be flushed.
+func TestTheSystemIsAsked(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d := system()
+	if err := d.sync(file); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("flushing a closed file: %v", err)
+	}
+	if err := d.rename(file.Name()+"-none", file.Name()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("renaming no file: %v", err)
+	}
+	if err := d.syncDir(file.Name() + "-none"); runtime.GOOS == "linux" && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("flushing no folder: %v", err)
+	}
 }
