@@ -118,3 +118,15 @@ func TestCloneSharesNothing(t *testing.T) {
 		t.Error("writing to the clone changed the original")
 	}
 }
+
+func TestWeightsByName(t *testing.T) {
+	weights := mustNew(t, "small", builder.Shape{2}, builder.Dense{Units: 1}).InitialWeights(1)
+	for _, want := range weights {
+		if got, ok := weights.Get(want.Name); !ok || got.Name != want.Name {
+			t.Errorf("%s: %q, %t", want.Name, got.Name, ok)
+		}
+	}
+	if got, ok := weights.Get("fc2.bias"); ok {
+		t.Errorf("a tensor that is not there: %q", got.Name)
+	}
+}
