@@ -18,13 +18,18 @@ CONFORMANCE_FLAGS ?=
 # DIST_FLAGS are handed to scripts/dist/dist: make dist DIST_FLAGS=--once
 DIST_FLAGS ?=
 
+# PACKAGE is what is mutated, all if empty: make mutation PACKAGE='builder infer/compare.go' MUTATION_FLAGS='--workers 2'
+PACKAGE ?=
+# MUTATION_FLAGS are handed to scripts/mutation/mutation.
+MUTATION_FLAGS ?=
+
 comma := ,
 COMMANDS := train export infer inspect dataset doctor experiment
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer fuzz bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +112,9 @@ bench-infer: ## time infer as a whole process beside Python's onnxruntime into d
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
+
+mutation: setup ## mutate builder, dataset, train, onnx and infer (hours; again: only what changed) into docs/mutation.md
+	scripts/mutation/mutation $(MUTATION_FLAGS) $(PACKAGE)
 
 bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md
 	scripts/bench/bench-accuracy $(BENCH_FLAGS)
