@@ -54,7 +54,7 @@ func examine(ctx context.Context) report {
 		checkKernels(),
 		checkGo(ctx),
 		checkCompiler(ctx),
-		tool(ctx, "make", false, "install make from your system, or run the commands of the Makefile yourself", []string{"make", "--version"}),
+		tool(ctx, toolTimeout, "make", false, "install make from your system, or run the commands of the Makefile yourself", []string{"make", "--version"}),
 		checkBringer(ctx, libraryErr != nil),
 		checkLibrary(library, libraryErr),
 		checkCUDA(library),
@@ -71,25 +71,41 @@ func examine(ctx context.Context) report {
 }
 
 // tool runs the first of the commands that works and takes the first line that
-// it prints.
-func tool(ctx context.Context, name string, needed bool, remedy string, commands ...[]string) check {
-	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
-	defer cancel()
+// it prints. One that is there and has not answered in time is slow, not missing.
+func tool(ctx context.Context, timeout time.Duration, name string, needed bool, remedy string, commands ...[]string) check {
+	slow := ""
 	for _, command := range commands {
 		path, err := exec.LookPath(command[0])
 		if err != nil {
 			continue
 		}
-		process := exec.CommandContext(ctx, path, command[1:]...)
-		process.WaitDelay = time.Second
-		output, err := process.Output()
-		if err != nil {
-			continue // a shim with nothing behind it
-		}
-		line, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
-		return check{Name: name, State: stateOK, Needed: needed, Found: fmt.Sprintf("%s (%s)", line, path)}
+		line, err := firstLine(ctx, timeout, path, command[1:])
+		switch {
+		case err == nil:
+			return check{Name: name, State: stateOK, Needed: needed, Found: fmt.Sprintf("%s (%s)", line, path)}
+		case errors.Is(err, context.DeadlineExceeded) && slow == "":
+			slow = path
+		} // any other failure is a shim with nothing behind it
+	}
+	if slow != "" {
+		found := fmt.Sprintf("%s, which did not say its version within %v", slow, timeout)
+		return check{Name: name, State: stateOK, Needed: needed, Found: found}
 	}
 	return check{Name: name, State: stateMissing, Needed: needed, Found: "not found", Remedy: remedy}
+}
+
+// firstLine is the first line that a program prints.
+func firstLine(ctx context.Context, timeout time.Duration, path string, args []string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	process := exec.CommandContext(ctx, path, args...)
+	process.WaitDelay = time.Second
+	output, err := process.Output()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	return line, err
 }
 
 // goNeeded is the version that go.mod asks for.
@@ -101,7 +117,7 @@ var goVersion = regexp.MustCompile(`^go version (?:devel )?(go1\.\S+)`)
 // checkGo looks for the go command, and whether it is new enough.
 func checkGo(ctx context.Context) check {
 	const remedy = "install Go 1.26 or newer from your system or from the Go project"
-	c := tool(ctx, "Go", true, remedy, []string{"go", "version"})
+	c := tool(ctx, toolTimeout, "Go", true, remedy, []string{"go", "version"})
 	if found := goVersion.FindStringSubmatch(c.Found); found != nil && version.Compare(found[1], goNeeded) < 0 {
 		c.State, c.Remedy = stateMissing, remedy
 		c.Found += ", older than " + goNeeded
@@ -117,13 +133,13 @@ func checkCompiler(ctx context.Context) check {
 	for _, name := range []string{"cc", "gcc", "clang"} {
 		commands = append(commands, []string{name, "--version"})
 	}
-	return tool(ctx, "C compiler", true, "install gcc or clang from your system: cgo, which loads onnxruntime, needs it", commands...)
+	return tool(ctx, toolTimeout, "C compiler", true, "install gcc or clang from your system: cgo, which loads onnxruntime, needs it", commands...)
 }
 
 // checkBringer looks for what setup-onnxruntime downloads with; it is needed as
 // long as there is no library.
 func checkBringer(ctx context.Context, needed bool) check {
-	return tool(ctx, "pip or npm", needed, "install one of them, or onnxruntime itself and set "+infer.LibraryVariable,
+	return tool(ctx, toolTimeout, "pip or npm", needed, "install one of them, or onnxruntime itself and set "+infer.LibraryVariable,
 		[]string{"python3", "-m", "pip", "--version"}, []string{"pip3", "--version"}, []string{"pip", "--version"}, []string{"npm", "--version"})
 }
 

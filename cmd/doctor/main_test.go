@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/dataset"
 	"slipway/internal/cuda"
@@ -176,5 +177,31 @@ func TestUsage(t *testing.T) {
 	}
 	if code, stdout, _ := runCommand(t, "-version"); code != 0 || !strings.HasPrefix(stdout, "doctor ") {
 		t.Errorf("exit %d: %s", code, stdout)
+	}
+}
+
+// A program that is slow to answer is there all the same; one that fails is not.
+func TestASlowToolIsNotMissing(t *testing.T) {
+	dir := t.TempDir()
+	for name, script := range map[string]string{"slow": "exec sleep 60", "shim": "exit 1", "quick": "echo quick 1.0; echo more"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for _, test := range []struct {
+		commands [][]string
+		state    state
+		found    string
+	}{
+		{[][]string{{"slow"}}, stateOK, "slow, which did not say its version within 200ms"},
+		{[][]string{{"slow"}, {"quick"}}, stateOK, "quick 1.0 ("},
+		{[][]string{{"shim"}}, stateMissing, "not found"},
+		{[][]string{{"absent-tool"}}, stateMissing, "not found"},
+	} {
+		got := tool(t.Context(), 200*time.Millisecond, "tool", true, "install it", test.commands...)
+		if got.State != test.state || !strings.Contains(got.Found, test.found) {
+			t.Errorf("%v: %+v", test.commands, got)
+		}
 	}
 }

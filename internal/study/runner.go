@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"slipway/dataset"
+	"slipway/internal/cli"
 	"slipway/internal/lockfile"
 	"slipway/train"
 )
@@ -128,6 +129,10 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 	}
 	if e.parallel == 0 {
 		e.parallel = max(1, runtime.GOMAXPROCS(0)/e.threads)
+	}
+	if most := cli.MostThreads(); e.threads > most || e.parallel > most {
+		return nil, fmt.Errorf("%s: %d runs at a time of %d threads each; of either %d is the most for this machine",
+			f.Path, e.parallel, e.threads, most)
 	}
 	if err := e.open(ctx); err != nil {
 		return nil, err
