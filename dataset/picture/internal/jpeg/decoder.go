@@ -77,6 +77,7 @@ type decoder struct {
 	adobeTransform  uint8
 
 	bits      bitReader
+	scans     int   // how many have begun
 	endOfBand int32 // how many blocks more a progressive scan skips
 }
 

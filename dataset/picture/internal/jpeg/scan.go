@@ -16,8 +16,14 @@ type scanRange struct {
 	high, low   int
 }
 
+// maxScans is far above the ten passes that encoders make. Each costs time, and next to no bytes.
+const maxScans = 200
+
 // scan reads one pass over the picture (B.2.3).
 func (d *decoder) scan(header []byte) error {
+	if d.scans++; d.scans > maxScans {
+		return invalid("more than %d passes over the picture", maxScans)
+	}
 	if d.components == nil {
 		return invalid("its pixels begin before its size is told")
 	}
