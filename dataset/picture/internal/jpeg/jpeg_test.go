@@ -142,7 +142,8 @@ func TestDecodeIsLenientWhereNothingIsLost(t *testing.T) {
 func TestDecodeBoundsThePasses(t *testing.T) {
 	data := file(t, "jpeg-grey-progressive")
 	body := data[:len(data)-2]
-	pass := body[bytes.LastIndex(body, []byte{0xFF, 0xDA}):]
+	pass := body[bytes.Index(body, []byte{0xFF, markerSOS}):]
+	pass = pass[:bytes.Index(pass, []byte{0xFF, markerDHT})]
 	for n, right := range map[int]bool{3: true, maxScans: false} {
 		long := append(append(bytes.Clone(body), bytes.Repeat(pass, n)...), 0xFF, markerEOI)
 		if _, err := Decode(long); (err == nil) != right {
