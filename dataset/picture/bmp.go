@@ -16,7 +16,8 @@ func configBMP(data []byte) (Config, error) {
 }
 
 func decodeBMP(data []byte, config Config) (*raster, error) {
-	if err := holds(data, 1, config.Width, config.Height, int(binary.LittleEndian.Uint16(data[28:]))); err != nil {
+	bits := int(binary.LittleEndian.Uint16(data[28:]))
+	if err := holds(data, 1, config.Width, config.Height, bits); err != nil {
 		return nil, err
 	}
 	decoded, err := bmp.Decode(bytes.NewReader(data))

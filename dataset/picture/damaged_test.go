@@ -35,7 +35,8 @@ func TestDecodeOfFilesThatAreCutOff(t *testing.T) {
 				case err == nil && (got.Height != want.Height || !bytes.Equal(got.Pixels, want.Pixels)):
 					t.Fatalf("%d of %d bytes are taken for a picture that is another", n, len(whole))
 				case err != nil && n >= 32 && !errors.Is(err, picture.ErrTruncated):
-					t.Fatalf("%d of %d bytes: the error does not say that the file is cut off: %v", n, len(whole), err)
+					t.Fatalf("%d of %d bytes: the error does not say that the file is cut off: %v",
+						n, len(whole), err)
 				}
 			}
 		})
@@ -68,7 +69,8 @@ func TestDecodeOfDamagedFilesEndsWithAPictureOrAnError(t *testing.T) {
 					t.Errorf("%v", err)
 				}
 				if err == nil && len(got.Pixels) != got.Channels*got.Height*got.Width {
-					t.Errorf("%d×%d×%d with %d pixels' values", got.Channels, got.Height, got.Width, len(got.Pixels))
+					t.Errorf("%d×%d×%d with %d pixels' values",
+						got.Channels, got.Height, got.Width, len(got.Pixels))
 				}
 			}
 		})
@@ -171,7 +173,8 @@ func refusedAtOnce(t *testing.T, name string, data []byte, right func(error) boo
 	if !right(err) {
 		t.Errorf("%s: %v", name, err)
 	}
-	// Ten milliseconds are a thousand times what it takes; the least of some tries keeps other work on the machine out.
+	// Ten milliseconds are a thousand times what it takes; the least of some tries keeps other work
+	// on the machine out.
 	for range 5 {
 		start := time.Now()
 		_, _ = picture.Decode(data, picture.Options{})
@@ -277,7 +280,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		if configError != nil || got.Channels != config.Channels || got.Height != config.Height || got.Width != config.Width ||
 			len(got.Pixels) != got.Channels*got.Height*got.Width {
-			t.Fatalf("%d×%d×%d with %d values, after %+v, %v", got.Channels, got.Height, got.Width, len(got.Pixels), config, configError)
+			t.Fatalf("%d×%d×%d with %d values, after %+v, %v",
+				got.Channels, got.Height, got.Width, len(got.Pixels), config, configError)
 		}
 	})
 }

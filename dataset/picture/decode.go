@@ -17,10 +17,10 @@ import (
 // Config is what a file's header says of its picture.
 type Config struct {
 	Format      string // PNG, JPEG, …
-	Channels    int    // 1 for grey, 3 for colour: what Decode makes of it unless Options ask for another number
+	Channels    int    // 1 for grey, 3 for colour: what Decode makes of it unless Options ask for others
 	Height      int    // in pixels, upright
 	Width       int    // in pixels, upright
-	Orientation int    // 1 to 8, as in EXIF: how the stored pixels are turned and mirrored until they are upright
+	Orientation int    // 1 to 8, as in EXIF: how the stored pixels are turned and mirrored
 }
 
 // Stored is the size of the pixels in the file, before they are turned upright.
@@ -31,7 +31,8 @@ func (c Config) Stored() (height, width int) {
 	return c.Height, c.Width
 }
 
-// codec is how one format is read. config tells the size as it is stored; decode is called for what config took, and within the limits.
+// codec is how one format is read. config tells the size as it is stored; decode is called for what
+// config took, and within the limits.
 type codec struct {
 	config func(data []byte) (Config, error)
 	decode func(data []byte, config Config) (*raster, error)
@@ -55,7 +56,8 @@ func codecOf(format string) (codec, bool) {
 	return codec{}, false
 }
 
-// ReadConfig tells a picture's format, size and channels from its header, without decoding it. It allocates little, whatever the size, and knows no limit.
+// ReadConfig tells a picture's format, size and channels from its header, without decoding it. It
+// allocates little, whatever the size, and knows no limit.
 func ReadConfig(data []byte) (Config, error) {
 	_, config, err := readConfig(data)
 	if err != nil {
@@ -81,14 +83,17 @@ func readConfig(data []byte) (reader codec, config Config, err error) {
 	}
 	config.Format = format
 	if config.Height < 1 || config.Width < 1 {
-		return reader, config, fmt.Errorf("%s: the picture is %d pixels wide and %d high: %w", format, config.Width, config.Height, ErrDamaged)
+		return reader, config, fmt.Errorf("%s: the picture is %d pixels wide and %d high: %w",
+			format, config.Width, config.Height, ErrDamaged)
 	}
 	return reader, config, nil
 }
 
-// Decode decodes a whole file: upright, opaque, in 8 bits. What follows the picture in data is passed over.
+// Decode decodes a whole file: upright, opaque, in 8 bits. What follows the picture in data is
+// passed over.
 //
-// Errors wrap ErrFormat, ErrUnsupported, ErrTooLarge, ErrTruncated or ErrDamaged, and say what to do; the caller adds the file's name.
+// Errors wrap ErrFormat, ErrUnsupported, ErrTooLarge, ErrTruncated or ErrDamaged, and say what to
+// do; the caller adds the file's name.
 func Decode(data []byte, options Options) (picture *Image, err error) {
 	options, err = options.complete()
 	if err != nil {
@@ -102,7 +107,7 @@ func Decode(data []byte, options Options) (picture *Image, err error) {
 		return nil, err
 	}
 	if config.Width > options.MaxPixels/config.Height {
-		return nil, fmt.Errorf("%s: %d×%d pixels (width × height), and %d at most are read; make it smaller, or raise the limit: %w",
+		return nil, fmt.Errorf("%s: %d×%d pixels, and %d at most are read; make it smaller, or raise the limit: %w",
 			config.Format, config.Width, config.Height, options.MaxPixels, ErrTooLarge)
 	}
 	defer recovered(config.Format, &err)
@@ -134,7 +139,8 @@ func Read(r io.Reader, options Options) (*Image, error) {
 	return Decode(data, options)
 }
 
-// Load is Decode for a file. Errors name it. What is no ordinary file, a folder, a pipe or a device, is not opened.
+// Load is Decode for a file. Errors name it. What is no ordinary file, a folder, a pipe or a
+// device, is not opened.
 func Load(path string, options Options) (*Image, error) {
 	options, err := options.complete()
 	if err != nil {
@@ -163,11 +169,13 @@ func Load(path string, options Options) (*Image, error) {
 }
 
 func tooManyBytes(n int64, options Options) error {
-	return fmt.Errorf("the file has %d bytes, and %d at most are read; make it smaller, or raise the limit: %w", n, options.MaxBytes, ErrTooLarge)
+	return fmt.Errorf("%d bytes, and %d at most are read; make the file smaller, or raise the limit: %w",
+		n, options.MaxBytes, ErrTooLarge)
 }
 
-// recovered makes an error of a panic. The checks of this package keep from the decoders what is known to make them panic; but
-// they are other people's, they have panicked on damaged files before, and one bad file of a million must not end a training.
+// recovered makes an error of a panic. The checks of this package keep from the decoders what is
+// known to make them panic; but they are other people's, they have panicked on damaged files
+// before, and one bad file of a million must not end a training.
 func recovered(format string, err *error) {
 	if cause := recover(); cause != nil {
 		*err = fmt.Errorf("%s: its decoder failed (%v): %w", format, cause, ErrDamaged)
@@ -184,8 +192,10 @@ func explain(format string, data []byte, err error) error {
 	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrTruncated), errors.Is(err, ErrDamaged):
 		return fmt.Errorf("%s: %w", format, err)
 	// Package gif repeats the text of what it met, and wraps nothing.
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "EOF"):
-		return fmt.Errorf("%s: its %d bytes end before the picture does: %w", format, len(data), ErrTruncated)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+		strings.HasSuffix(err.Error(), "EOF"):
+		return fmt.Errorf("%s: its %d bytes end before the picture does: %w",
+			format, len(data), ErrTruncated)
 	case errors.Is(err, jpeg.ErrTruncated):
 		return fmt.Errorf("%s: its %d bytes: %w: %w", format, len(data), err, ErrTruncated)
 	case errors.Is(err, jpeg.ErrUnsupported), errors.Is(err, bmp.ErrUnsupported),
@@ -195,8 +205,8 @@ func explain(format string, data []byte, err error) error {
 	return fmt.Errorf("%s: %w: %w", format, err, ErrDamaged)
 }
 
-// holds says whether n bytes can hold a picture of so many bits, where a byte of the format tells of ratio bytes at most. It keeps
-// a header without a picture behind it from being allocated for.
+// holds says whether n bytes can hold a picture of so many bits, where a byte of the format tells
+// of ratio bytes at most. It keeps a header without a picture behind it from being allocated for.
 func holds(data []byte, ratio int, width, height, bits int) error {
 	if int64(width)*int64(height)/8*int64(bits) > int64(ratio)*int64(len(data)) {
 		return fmt.Errorf("%d bytes cannot hold %d×%d pixels: %w", len(data), width, height, ErrTruncated)

@@ -16,8 +16,8 @@ const (
 	WebP = "WebP"
 )
 
-// Format tells a picture's format by its first bytes, never by a name: PNG, JPEG, GIF, BMP, TIFF or WebP, and "" for what is none of these. The first 32
-// bytes are enough.
+// Format tells a picture's format by its first bytes, never by a name: PNG, JPEG, GIF, BMP, TIFF or
+// WebP, and "" for what is none of these. The first 32 bytes are enough.
 func Format(data []byte) string {
 	starts := func(prefix string) bool { return bytes.HasPrefix(data, []byte(prefix)) }
 	switch {
@@ -104,14 +104,17 @@ func beginning(data []byte) string {
 			return known.name
 		}
 	}
-	if len(data) > 2 && data[0] == 'P' && data[1] >= '1' && data[1] <= '7' && strings.ContainsRune(" \t\r\n", rune(data[2])) {
+	if len(data) > 2 && data[0] == 'P' && data[1] >= '1' && data[1] <= '7' &&
+		strings.ContainsRune(" \t\r\n", rune(data[2])) {
 		return "a Netpbm picture (PBM, PGM or PPM)"
 	}
 	text := strings.ToLower(string(bytes.TrimLeft(data[:min(len(data), 512)], "\xef\xbb\xbf \t\r\n")))
 	switch {
-	case strings.HasPrefix(text, "<svg"), strings.HasPrefix(text, "<?xml") && strings.Contains(text, "<svg"):
+	case strings.HasPrefix(text, "<svg"),
+		strings.HasPrefix(text, "<?xml") && strings.Contains(text, "<svg"):
 		return "an SVG drawing"
-	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"), strings.HasPrefix(text, "<head"):
+	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"),
+		strings.HasPrefix(text, "<head"):
 		return "HTML, a page in place of a picture"
 	case strings.HasPrefix(text, "<?xml"):
 		return "XML"

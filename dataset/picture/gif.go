@@ -16,8 +16,8 @@ func configGIF(data []byte) (Config, error) {
 	return Config{Channels: 3, Height: header.Height, Width: header.Width, Orientation: 1}, nil
 }
 
-// decodeGIF decodes the first frame, and lays it on its canvas. What the frame does not cover is as in Pillow: transparent if the
-// frame knows transparency, else of the first colour.
+// decodeGIF decodes the first frame, and lays it on its canvas. What the frame does not cover is as
+// in Pillow: transparent if the frame knows transparency, else of the first colour.
 func decodeGIF(data []byte, config Config) (*raster, error) {
 	decoded, err := gif.Decode(bytes.NewReader(data))
 	if err != nil {

@@ -69,7 +69,8 @@ func pictureFile(t testing.TB, name string) []byte {
 	return data
 }
 
-// same fails unless two images are equal in every pixel, and tells how often they differ by how much.
+// same fails unless two images are equal in every pixel, and tells how often they differ by how
+// much.
 func same(t *testing.T, got, want *picture.Image) {
 	t.Helper()
 	if got.Channels != want.Channels || got.Height != want.Height || got.Width != want.Width {

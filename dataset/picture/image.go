@@ -28,7 +28,7 @@ func (m *Image) check() error {
 	}
 	if m.Height < 1 || m.Width < 1 || len(m.Pixels)/m.Channels/m.Height != m.Width ||
 		len(m.Pixels) != m.Channels*m.Height*m.Width {
-		return fmt.Errorf("picture: an image of %d×%d×%d (channels, height, width) with %d pixels' values",
+		return fmt.Errorf("picture: an image of %d×%d×%d (channels, height, width) with %d values",
 			m.Channels, m.Height, m.Width, len(m.Pixels))
 	}
 	return nil
@@ -40,8 +40,9 @@ func (m *Image) plane(channel int) []uint8 {
 	return m.Pixels[channel*size : (channel+1)*size]
 }
 
-// ToChannels is the image in grey (1) or in colour (3); the same image where it is so already. Grey is the luma of ITU-R 601-2,
-// 0.299 red + 0.587 green + 0.114 blue, in the integers of Pillow's convert("L"); colour of grey has three equal planes.
+// ToChannels is the image in grey (1) or in colour (3); the same image where it is so already. Grey
+// is the luma of ITU-R 601-2, 0.299 red + 0.587 green + 0.114 blue, in the integers of Pillow's
+// convert("L"); colour of grey has three equal planes.
 func (m *Image) ToChannels(channels int) (*Image, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -64,7 +65,8 @@ func (m *Image) ToChannels(channels int) (*Image, error) {
 		}
 		return out, nil
 	}
-	return nil, fmt.Errorf("picture: an image cannot have %d channels; 1 is grey, 3 is colour", channels)
+	return nil, fmt.Errorf("picture: an image cannot have %d channels; 1 is grey, 3 is colour",
+		channels)
 }
 
 func luma(red, green, blue uint8) uint8 {
@@ -87,7 +89,8 @@ func ParseColour(text string) (Colour, error) {
 			return Colour{uint8(v >> 16), uint8(v >> 8), uint8(v)}, nil
 		}
 	}
-	return Colour{}, fmt.Errorf("%q is no colour; write red, green and blue as #rrggbb, like #ffffff for white", text)
+	return Colour{}, fmt.Errorf("%q is no colour; write it as #rrggbb, like #ffffff for white",
+		text)
 }
 
 func (c Colour) grey() bool { return c.Red == c.Green && c.Green == c.Blue }

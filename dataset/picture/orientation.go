@@ -2,8 +2,8 @@ package picture
 
 import "encoding/binary"
 
-// upright turns and mirrors an image as a camera's note of how it was held asks for, the values 1 to 8 of EXIF's tag
-// Orientation; others are 1, as it is.
+// upright turns and mirrors an image as a camera's note of how it was held asks for, the values 1
+// to 8 of EXIF's tag Orientation; others are 1, as it is.
 func upright(m *Image, orientation int) *Image {
 	if orientation < 2 || orientation > 8 {
 		return m
@@ -45,8 +45,8 @@ func upright(m *Image, orientation int) *Image {
 	return out
 }
 
-// orientationOf reads the tag from an EXIF block, which is a TIFF structure; 1 where there is none, or none that can be read:
-// a picture is not refused for its camera's notes.
+// orientationOf reads the tag from an EXIF block, which is a TIFF structure; 1 where there is none,
+// or none that can be read: a picture is not refused for its camera's notes.
 func orientationOf(exif []byte) int {
 	directory, err := readDirectory(exif)
 	if err != nil {
@@ -58,7 +58,8 @@ func orientationOf(exif []byte) int {
 	return 1
 }
 
-// directory is the first image file directory of a TIFF structure, with its entries of whole numbers.
+// directory is the first image file directory of a TIFF structure, with its entries of whole
+// numbers.
 type directory struct {
 	data    []byte
 	order   binary.ByteOrder
@@ -110,12 +111,16 @@ func readDirectory(data []byte) (*directory, error) {
 	d.entries = make([]directoryEntry, n)
 	for i := range d.entries {
 		p := at + 2 + 12*i
-		d.entries[i] = directoryEntry{d.order.Uint16(data[p:]), d.order.Uint16(data[p+2:]), d.order.Uint32(data[p+4:]), p + 8}
+		d.entries[i] = directoryEntry{
+			tag: d.order.Uint16(data[p:]), kind: d.order.Uint16(data[p+2:]),
+			count: d.order.Uint32(data[p+4:]), value: p + 8,
+		}
 	}
 	return d, nil
 }
 
-// numbers calls f with each value of a tag, as far as they are in the data, and says whether the tag is there.
+// numbers calls f with each value of a tag, as far as they are in the data, and says whether the
+// tag is there.
 func (d *directory) numbers(tag uint16, f func(v uint32)) bool {
 	for _, entry := range d.entries {
 		if entry.tag != tag {

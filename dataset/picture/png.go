@@ -16,7 +16,8 @@ const (
 	pngHeaderEnd  = 33
 )
 
-// pngSamples is how many samples a pixel has in each colour type: grey, RGB, palette, grey and opacity, RGB and opacity; 0 in none.
+// pngSamples is how many samples a pixel has in each colour type: grey, RGB, palette, grey and
+// opacity, RGB and opacity; 0 in none.
 func pngSamples(colourType byte) int {
 	switch colourType {
 	case 0, 3:
@@ -48,7 +49,8 @@ func configPNG(data []byte) (Config, error) {
 	if colourType == 0 || colourType == 4 {
 		config.Channels = 1
 	}
-	// The chunk eXIf may come before the pixels or after them. A file that is cut off is for decodePNG to refuse.
+	// The chunk eXIf may come before the pixels or after them. A file that is cut off is for
+	// decodePNG to refuse.
 	_ = eachPNGChunk(data, func(name string, body []byte) {
 		if name == "eXIf" {
 			config.Orientation = orientationOf(body)

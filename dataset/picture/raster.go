@@ -20,7 +20,8 @@ func newRaster(channels int, size image.Rectangle, transparent bool) *raster {
 	return r
 }
 
-// fromStandard takes over what the decoders of the standard library and of x/image return. Of 16 bits the upper 8 are taken.
+// fromStandard takes over what the decoders of the standard library and of x/image return. Of 16
+// bits the upper 8 are taken.
 func fromStandard(m image.Image) (*raster, error) {
 	bounds := m.Bounds()
 	if bounds.Empty() {
@@ -49,8 +50,10 @@ func fromStandard(m image.Image) (*raster, error) {
 	return fromColours(m), nil
 }
 
-// interleaved takes pixels of some samples each, whose upper bytes are sampleBytes apart; a fourth sample is the opacity.
-func interleaved(channels int, size image.Rectangle, pixels []uint8, stride, pixelBytes, sampleBytes int, transparent bool) *raster {
+// interleaved takes pixels of some samples each, whose upper bytes are sampleBytes apart; a fourth
+// sample is the opacity.
+func interleaved(channels int, size image.Rectangle, pixels []uint8,
+	stride, pixelBytes, sampleBytes int, transparent bool) *raster {
 	r := newRaster(channels, size, transparent)
 	for y := range r.Height {
 		row := pixels[y*stride:][:r.Width*pixelBytes]
@@ -109,7 +112,8 @@ func fromColours(m image.Image) *raster {
 	return r
 }
 
-// unmultiplied is the colour before it was weakened by its opacity, without a detour where it is stored so.
+// unmultiplied is the colour before it was weakened by its opacity, without a detour where it is
+// stored so.
 func unmultiplied(c color.Color) color.NRGBA {
 	return color.NRGBAModel.Convert(c).(color.NRGBA)
 }

@@ -5,11 +5,12 @@ import (
 	"math"
 )
 
-// Filter is how the pixels of another size are made. Both are antialiased: made smaller, each pixel is a mean over all that it covers.
+// Filter is how the pixels of another size are made. Both are antialiased: made smaller, each pixel
+// is a mean over all that it covers.
 type Filter int
 
 const (
-	Bilinear Filter = iota // a triangle of one source pixel (or, made smaller, one pixel of the result) to each side
+	Bilinear Filter = iota // a triangle of one pixel to each side, of the larger image's pixels
 	Bicubic                // Keys' cubic with a = −0.5, of two pixels to each side
 )
 
@@ -48,7 +49,8 @@ func (f Filter) support() float64 {
 	return 1
 }
 
-// weight is the filter's value at the distance x. The conversions forbid fused multiplications, so that every processor has the same.
+// weight is the filter's value at the distance x. The conversions forbid fused multiplications, so
+// that every processor has the same.
 func (f Filter) weight(x float64) float64 {
 	x = math.Abs(x)
 	if f == Bilinear {
@@ -64,11 +66,12 @@ func (f Filter) weight(x float64) float64 {
 	return 0
 }
 
-// Box is a part of an image, in pixels from its upper left corner; parts of pixels count in part. Its numbers are float32, as
-// they are in Pillow.
+// Box is a part of an image, in pixels from its upper left corner; parts of pixels count in part.
+// Its numbers are float32, as they are in Pillow.
 type Box struct{ Left, Top, Right, Bottom float32 }
 
-// Resize makes an image of another size, byte for byte as Pillow's Image.resize. A Resizer does the same without allocating.
+// Resize makes an image of another size, byte for byte as Pillow's Image.resize. A Resizer does the
+// same without allocating.
 func Resize(m *Image, height, width int, filter Filter) (*Image, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -83,7 +86,8 @@ func (m *Image) Bounds() Box { return Box{0, 0, float32(m.Width), float32(m.Heig
 // MaxSide is the largest height and width that images are resized to.
 const MaxSide = 1 << 16
 
-// Resizer resizes images and keeps the memory that this takes for the next one. The zero value is ready. It is for one goroutine at a time.
+// Resizer resizes images and keeps the memory that this takes for the next one. The zero value is
+// ready. It is for one goroutine at a time.
 type Resizer struct {
 	horizontal, vertical taps
 	between              []uint8 // the image after the horizontal pass, a plane
@@ -91,15 +95,16 @@ type Resizer struct {
 	padded               Image   // what lies within the background
 }
 
-// Resize makes the box of the image m, scaled to height×width, in out, whose Pixels are used again if they are large enough. Out
-// must not be m.
+// Resize makes the box of the image m, scaled to height×width, in out, whose Pixels are used again
+// if they are large enough. Out must not be m.
 func (r *Resizer) Resize(out, m *Image, box Box, height, width int, filter Filter) error {
 	return r.window(out, m, box, height, width, window{0, 0, height, width}, filter)
 }
 
 func checkSize(height, width int) error {
 	if height < 1 || width < 1 || height > MaxSide || width > MaxSide {
-		return fmt.Errorf("picture: a size of %d×%d pixels (height × width) is asked for; each is 1 to %d", height, width, MaxSide)
+		return fmt.Errorf("picture: a size of %d×%d pixels is asked for; each is 1 to %d",
+			height, width, MaxSide)
 	}
 	return nil
 }
@@ -119,9 +124,9 @@ func (r *Resizer) window(out, m *Image, box Box, height, width int, w window, fi
 		return err
 	}
 	// Written so that NaN is refused.
-	if !(box.Left >= 0 && box.Top >= 0 && box.Right <= float32(m.Width) && box.Bottom <= float32(m.Height) &&
-		box.Left < box.Right && box.Top < box.Bottom) {
-		return fmt.Errorf("picture: the box from (%g, %g) to (%g, %g) is not inside an image %d pixels wide and %d high, or empty",
+	if !(box.Left >= 0 && box.Right <= float32(m.Width) && box.Left < box.Right &&
+		box.Top >= 0 && box.Bottom <= float32(m.Height) && box.Top < box.Bottom) {
+		return fmt.Errorf("picture: the box from (%g, %g) to (%g, %g) is empty or not inside %d×%d pixels",
 			box.Left, box.Top, box.Right, box.Bottom, m.Width, m.Height)
 	}
 	out.Channels, out.Height, out.Width = m.Channels, w.height, w.width
@@ -151,8 +156,9 @@ func (r *Resizer) window(out, m *Image, box Box, height, width int, w window, fi
 	return nil
 }
 
-// verticalFirst makes the vertical pass before the horizontal one, as Pillow does where the height shrinks by more than twice as
-// many pixels as the width: what lies between is rounded to bytes, so that the order shows.
+// verticalFirst makes the vertical pass before the horizontal one, as Pillow 13 does where the height
+// shrinks by more than twice as many pixels as the width. What lies between is rounded to bytes, so
+// that the order shows.
 func (r *Resizer) verticalFirst(out, m *Image, w window, across bool) {
 	first, last := w.left, w.left+w.width
 	if across {
@@ -166,8 +172,10 @@ func (r *Resizer) verticalFirst(out, m *Image, w window, across bool) {
 	}
 }
 
-// rows is the horizontal pass over some rows, or where the width stays a copy of what begins at left.
-func (r *Resizer) rows(out []uint8, width int, from []uint8, stride, rows int, across bool, left int) {
+// rows is the horizontal pass over some rows, or where the width stays a copy of what begins at
+// left.
+func (r *Resizer) rows(out []uint8, width int, from []uint8, stride, rows int,
+	across bool, left int) {
 	if across {
 		r.horizontal.apply(out, width, from, stride, rows)
 		return
@@ -177,7 +185,8 @@ func (r *Resizer) rows(out []uint8, width int, from []uint8, stride, rows int, a
 	}
 }
 
-// columns is the vertical pass over some columns of the rows in from, the first of which is the source's row first.
+// columns is the vertical pass over some columns of the rows in from, the first of which is the
+// source's row first.
 func (r *Resizer) columns(out []uint8, outStride int, from []uint8, stride, first, width int) {
 	sums := r.sums[:width]
 	for y, start := range r.vertical.starts {
@@ -185,7 +194,7 @@ func (r *Resizer) columns(out []uint8, outStride int, from []uint8, stride, firs
 		above := from[(start-first)*stride:]
 		i := 0
 		for ; i+3 <= len(weights); i += 3 {
-			accumulateThree(sums, above[i*stride:], above[(i+1)*stride:], above[(i+2)*stride:], weights[i:], i == 0)
+			accumulateThree(sums, above[i*stride:], stride, weights[i:], i == 0)
 		}
 		for ; i < len(weights); i++ {
 			accumulate(sums, above[i*stride:], weights[i], i == 0)

@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -38,10 +39,11 @@ func ParseFit(text string) (Fit, error) {
 	return 0, fmt.Errorf("the fit %q is unknown; crop, pad and squash are known", text)
 }
 
-// Sizing is how images of any size become images of one. It is a value: equal sizings make equal images.
+// Sizing is how images of any size become images of one. It is a value: equal sizings make equal
+// images.
 //
-// Crop is torchvision's Resize and CenterCrop, with their rounding, where height and width are equal; Pad is Pillow's ImageOps.pad; Squash is its
-// Image.resize.
+// Crop is torchvision's Resize and CenterCrop, with their rounding, where height and width are
+// equal; Pad is Pillow's ImageOps.pad; Squash is its Image.resize.
 type Sizing struct {
 	Height, Width int
 	Fit           Fit
@@ -49,8 +51,8 @@ type Sizing struct {
 	Background    Colour // around padded images
 }
 
-// String writes the sizing as models record it, height before width: "resize 224×224 crop bilinear", and for a background
-// other than black "resize 64×96 pad bicubic on #ffffff".
+// String writes the sizing as models record it, height before width: "resize 224×224 crop
+// bilinear", and for a background other than black "resize 64×96 pad bicubic on #ffffff".
 func (s Sizing) String() string {
 	text := fmt.Sprintf("resize %d×%d %v %v", s.Height, s.Width, s.Fit, s.Filter)
 	if s.Fit == Pad && s.Background != (Colour{}) {
@@ -71,10 +73,11 @@ func ParseSizing(text string) (Sizing, error) {
 func parseSizing(words []string) (s Sizing, err error) {
 	on := len(words) == 6 && words[4] == "on"
 	if len(words) != 4 && !on || words[0] != "resize" {
-		return s, fmt.Errorf("write it like \"resize 224×224 crop bilinear\" or \"resize 64×96 pad bicubic on #ffffff\"")
+		return s, errors.New("write it like \"resize 64×96 pad bicubic on #ffffff\"; the colour is for pad alone")
 	}
 	size := strings.Replace(words[1], "x", "×", 1)
-	if _, err := fmt.Sscanf(size, "%d×%d", &s.Height, &s.Width); err != nil || fmt.Sprintf("%d×%d", s.Height, s.Width) != size {
+	_, err = fmt.Sscanf(size, "%d×%d", &s.Height, &s.Width)
+	if err != nil || fmt.Sprintf("%d×%d", s.Height, s.Width) != size {
 		return s, fmt.Errorf("the size %q is none; write height×width, like 224×224", words[1])
 	}
 	if s.Fit, err = ParseFit(words[2]); err != nil {
@@ -85,7 +88,7 @@ func parseSizing(words []string) (s Sizing, err error) {
 	}
 	if on {
 		if s.Fit != Pad {
-			return s, fmt.Errorf("a background is for pad alone")
+			return s, errors.New("a background is for pad alone")
 		}
 		if s.Background, err = ParseColour(words[5]); err != nil {
 			return s, err
@@ -111,7 +114,8 @@ func (s Sizing) Apply(m *Image) (*Image, error) {
 	return out, new(Resizer).Fit(out, m, s)
 }
 
-// Fit makes of the image m one of the sizing's size, in out, whose Pixels are used again if they are large enough. Out must not be m.
+// Fit makes of the image m one of the sizing's size, in out, whose Pixels are used again if they
+// are large enough. Out must not be m.
 func (r *Resizer) Fit(out, m *Image, s Sizing) error {
 	if err := m.check(); err != nil {
 		return err
@@ -154,7 +158,8 @@ func (r *Resizer) pad(out, m *Image, s Sizing) error {
 	return nil
 }
 
-// covering is the size in an image's proportion that covers the sizing's: one side is the same, the other is rounded down.
+// covering is the size in an image's proportion that covers the sizing's: one side is the same, the
+// other is rounded down.
 func (s Sizing) covering(height, width int) (scaledHeight, scaledWidth int) {
 	if width*s.Height >= height*s.Width {
 		return s.Height, width * s.Height / height
@@ -162,7 +167,8 @@ func (s Sizing) covering(height, width int) (scaledHeight, scaledWidth int) {
 	return height * s.Width / width, s.Width
 }
 
-// within is the size in an image's proportion that lies within the sizing's: one side is the same, the other is rounded.
+// within is the size in an image's proportion that lies within the sizing's: one side is the same,
+// the other is rounded.
 func (s Sizing) within(height, width int) (scaledHeight, scaledWidth int) {
 	ratio, wanted := float64(width)/float64(height), float64(s.Width)/float64(s.Height)
 	switch {

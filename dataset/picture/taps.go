@@ -2,14 +2,15 @@ package picture
 
 import "math"
 
-// The weights of a resized pixel are integers with as many binary places as leave room for the sums: 8 bits of a pixel, 2 for what a
-// filter adds to both sides of it.
+// The weights of a resized pixel are integers with as many binary places as leave room for the
+// sums: 8 bits of a pixel, 2 for what a filter adds to both sides of it.
 const (
 	places = 32 - 8 - 2
 	half   = 1 << (places - 1)
 )
 
-// taps are, for each pixel of a resized row or column, the source pixels that it is made of and their weights.
+// taps are, for each pixel of a resized row or column, the source pixels that it is made of and
+// their weights.
 type taps struct {
 	starts  []int   // the first source pixel
 	counts  []int   // how many
@@ -18,8 +19,8 @@ type taps struct {
 	exact   []float64 // one pixel's weights before they are rounded
 }
 
-// compute follows Pillow's precompute_coeffs and normalize_coeffs_8bpc, for the pixels first to first+n−1 of the
-// result: the source's part from low to high becomes result pixels.
+// compute follows Pillow's precompute_coeffs and normalize_coeffs_8bpc, for the pixels first to
+// first+n−1 of the result: the source's part from low to high becomes result pixels.
 func (t *taps) compute(source int, low, high float32, result, first, n int, filter Filter) {
 	scale := float64(high-low) / float64(result)
 	stretch := max(scale, 1)
@@ -83,12 +84,15 @@ func (t *taps) applyOne(out, from []uint8) {
 
 // applyFour is applyOne for four rows, which share the loads of the weights.
 func (t *taps) applyFour(out []uint8, width int, from []uint8, stride int) {
-	from0, from1, from2, from3 := from[:stride], from[stride:2*stride], from[2*stride:3*stride], from[3*stride:4*stride]
-	out0, out1, out2, out3 := out[:width], out[width:2*width], out[2*width:3*width], out[3*width:4*width]
+	from0, from1 := from[:stride], from[stride:2*stride]
+	from2, from3 := from[2*stride:3*stride], from[3*stride:4*stride]
+	out0, out1 := out[:width], out[width:2*width]
+	out2, out3 := out[2*width:3*width], out[3*width:4*width]
 	for x, start := range t.starts {
 		weights := t.weights[x*t.size:][:t.counts[x]]
 		n := len(weights)
-		row0, row1, row2, row3 := from0[start:][:n], from1[start:][:n], from2[start:][:n], from3[start:][:n]
+		row0, row1 := from0[start:][:n], from1[start:][:n]
+		row2, row3 := from2[start:][:n], from3[start:][:n]
 		sum0, sum1, sum2, sum3 := int32(half), int32(half), int32(half), int32(half)
 		for i, weight := range weights {
 			sum0 += int32(row0[i]) * weight
@@ -114,9 +118,9 @@ func accumulate(sums []int32, row []uint8, weight int32, begin bool) {
 	}
 }
 
-// accumulateThree is accumulate for three rows.
-func accumulateThree(sums []int32, row0, row1, row2 []uint8, weights []int32, begin bool) {
-	row0, row1, row2 = row0[:len(sums)], row1[:len(sums)], row2[:len(sums)]
+// accumulateThree is accumulate for three rows, stride apart.
+func accumulateThree(sums []int32, rows []uint8, stride int, weights []int32, begin bool) {
+	row0, row1, row2 := rows[:len(sums)], rows[stride:][:len(sums)], rows[2*stride:][:len(sums)]
 	weight0, weight1, weight2 := weights[0], weights[1], weights[2]
 	if begin {
 		for x, v := range row0 {

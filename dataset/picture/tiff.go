@@ -7,8 +7,8 @@ import (
 	"golang.org/x/image/tiff"
 )
 
-// configTIFF reads the directory itself: golang.org/x/image/tiff makes a slice as long as each tag says, and does not
-// ask whether the samples lie pixel by pixel.
+// configTIFF reads the directory itself: golang.org/x/image/tiff makes a slice as long as each tag
+// says, and does not ask whether the samples lie pixel by pixel.
 func configTIFF(data []byte) (Config, error) {
 	d, err := readDirectory(data)
 	if err != nil {
@@ -25,7 +25,12 @@ func configTIFF(data []byte) (Config, error) {
 			return Config{}, fmt.Errorf("its colours lie in planes of their own: %w", ErrUnsupported)
 		}
 	}
-	config := Config{Channels: 3, Height: int(min(height, 1<<30)), Width: int(min(width, 1<<30)), Orientation: orientationOf(data)}
+	config := Config{
+		Channels:    3,
+		Height:      int(min(height, 1<<30)), // what an int of 32 bits holds, and far above any limit
+		Width:       int(min(width, 1<<30)),
+		Orientation: orientationOf(data),
+	}
 	if photometric <= 1 {
 		config.Channels = 1
 	}
@@ -44,8 +49,9 @@ func decodeTIFF(data []byte, config Config) (*raster, error) {
 	return fromStandard(decoded)
 }
 
-// boundTIFF keeps the decoder's work within what the picture's size asks for: it decompresses each strip or tile up to the size
-// that the tags tell, and follows strips that lie on each other. The bytes that it returns have a sensible number of rows a strip.
+// boundTIFF keeps the decoder's work within what the picture's size asks for: it decompresses each
+// strip or tile up to the size that the tags tell, and follows strips that lie on each other. The
+// bytes that it returns have a sensible number of rows a strip.
 func boundTIFF(data []byte, config Config) ([]byte, error) {
 	d, err := readDirectory(data)
 	if err != nil {
@@ -54,18 +60,21 @@ func boundTIFF(data []byte, config Config) ([]byte, error) {
 	if tileWidth, tiled := d.number(tagTileWidth); tiled && tileWidth > 0 {
 		tileHeight, _ := d.number(tagTileHeight)
 		if int64(tileWidth) > int64(config.Width)+1024 || int64(tileHeight) > int64(config.Height)+1024 {
-			return nil, fmt.Errorf("tiles of %d×%d pixels in a picture of %d×%d: %w", tileWidth, tileHeight, config.Width, config.Height, ErrDamaged)
+			return nil, fmt.Errorf("tiles of %d×%d pixels in a picture of %d×%d: %w",
+				tileWidth, tileHeight, config.Width, config.Height, ErrDamaged)
 		}
 	}
 	for _, tag := range []uint16{tagStripByteCounts, tagTileByteCounts} {
 		total := int64(0)
 		d.numbers(tag, func(v uint32) { total += int64(v) })
 		if total > 2*int64(len(data)) {
-			return nil, fmt.Errorf("its parts of %d bytes in all are in a file of %d: %w", total, len(data), ErrTruncated)
+			return nil, fmt.Errorf("its parts of %d bytes in all are in a file of %d: %w",
+				total, len(data), ErrTruncated)
 		}
 	}
 	for _, entry := range d.entries {
-		// The tags that tell of pixels have a value a strip at most; the decoder keeps 8 bytes for each.
+		// The tags that tell of pixels have a value a strip at most; the decoder keeps 8 bytes for
+		// each.
 		if text := uint16(2); entry.tag < 340 && entry.kind != text && entry.count > 1<<20 {
 			return nil, fmt.Errorf("its tag %d has %d values: %w", entry.tag, entry.count, ErrDamaged)
 		}
@@ -78,6 +87,7 @@ func boundTIFF(data []byte, config Config) ([]byte, error) {
 			d.order.PutUint32(data[entry.value:], uint32(config.Height))
 		}
 	}
-	// The weakest compression that is read makes 64 bytes of one, the strongest 1032; of one-bit faxes it is more.
+	// The weakest compression that is read makes 64 bytes of one, the strongest 1032; of one-bit
+	// faxes it is more.
 	return data, holds(data, 16*1032, config.Width, config.Height, 1)
 }

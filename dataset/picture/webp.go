@@ -33,15 +33,17 @@ func configWebP(data []byte) (Config, error) {
 	return config, nil
 }
 
-// decodeWebP decodes the picture, or an animation's first frame on its canvas. The frame is handed over in a file of its own:
-// golang.org/x/image/webp knows no animations, refuses lossless pictures that come with metadata and transparency, and believes an
-// extended header whose size is not the picture's.
+// decodeWebP decodes the picture, or an animation's first frame on its canvas. The frame is handed
+// over in a file of its own: golang.org/x/image/webp knows no animations, refuses lossless pictures
+// that come with metadata and transparency, and believes an extended header whose size is not the
+// picture's.
 func decodeWebP(data []byte, config Config) (*raster, error) {
 	frame, err := readWebP(data)
 	if err != nil {
 		return nil, err
 	}
-	// A lossless picture of one colour takes no bits for its pixels, and 16,384×16,384 at most: its size is held against MaxPixels alone.
+	// A lossless picture of one colour takes no bits for its pixels, and 16,384×16,384 at most: its
+	// size is held against MaxPixels alone.
 	decoded, err := webp.Decode(bytes.NewReader(frame.file()))
 	if err != nil {
 		return nil, err
@@ -86,7 +88,8 @@ func uint24(data []byte) int { return int(data[0]) | int(data[1])<<8 | int(data[
 func readWebP(data []byte) (*webpFrame, error) {
 	f := &webpFrame{}
 	extended, found := false, false
-	// Package webp would do without what comes after the picture; but how the picture is to be turned is told there.
+	// Package webp would do without what comes after the picture; but how the picture is to be
+	// turned is told there.
 	end := int64(binary.LittleEndian.Uint32(data[4:])) + 8
 	if end > int64(len(data)) {
 		return nil, fmt.Errorf("%d of its %d bytes are there: %w", len(data), end, ErrTruncated)
@@ -137,7 +140,8 @@ func readWebP(data []byte) (*webpFrame, error) {
 	return f, nil
 }
 
-// picture takes over the chunks that make up a picture, and reads its size from the picture's own header.
+// picture takes over the chunks that make up a picture, and reads its size from the picture's own
+// header.
 func (f *webpFrame) picture(name string, whole, body []byte) error {
 	switch {
 	case f.frameWidth > 0:
@@ -167,7 +171,8 @@ func (f *webpFrame) picture(name string, whole, body []byte) error {
 	return nil
 }
 
-// eachChunk goes through RIFF chunks: a name, the length of the body, the body, and a byte more where that is odd.
+// eachChunk goes through RIFF chunks: a name, the length of the body, the body, and a byte more
+// where that is odd.
 func eachChunk(data []byte, f func(name string, whole, body []byte) error) error {
 	for len(data) >= 8 {
 		length := int64(binary.LittleEndian.Uint32(data[4:]))

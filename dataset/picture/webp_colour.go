@@ -2,8 +2,9 @@ package picture
 
 import "image"
 
-// fromVP8 converts a lossy WebP's planes as libwebp does: each chroma value is 9 parts of the nearest sample, 3 of each of its two neighbours and 1
-// of the one across ("fancy upsampling"), converted in fixed point.
+// fromVP8 converts a lossy WebP's planes as libwebp does: each chroma value is 9 parts of the
+// nearest sample, 3 of each of its two neighbours and 1 of the one across ("fancy upsampling"),
+// converted in fixed point.
 func fromVP8(m *image.YCbCr, alpha []uint8, alphaStride int) *raster {
 	r := newRaster(3, m.Rect, alpha != nil)
 	red, green, blue := r.plane(0), r.plane(1), r.plane(2)
@@ -29,13 +30,14 @@ func fromVP8(m *image.YCbCr, alpha []uint8, alphaStride int) *raster {
 	return r
 }
 
-// upsampleVP8 makes a row of twice the width, of the chroma rows nearest to it and next to that. The halves are rounded as libwebp's
-// upsampling.c rounds them: the mean of the four samples first.
+// upsampleVP8 makes a row of twice the width, of the chroma rows nearest to it and next to that.
+// The halves are rounded as libwebp's upsampling.c rounds them: the mean of the four samples first.
 func upsampleVP8(out, near, far []uint8) {
 	n := len(near)
 	out[0] = uint8((3*int32(near[0]) + int32(far[0]) + 2) >> 2)
 	for x := 1; x < n; x++ {
-		nearLeft, nearRight, farLeft, farRight := int32(near[x-1]), int32(near[x]), int32(far[x-1]), int32(far[x])
+		nearLeft, nearRight := int32(near[x-1]), int32(near[x])
+		farLeft, farRight := int32(far[x-1]), int32(far[x])
 		sum := nearLeft + nearRight + farLeft + farRight + 8
 		out[2*x-1] = uint8(((sum+2*(nearRight+farLeft))>>3 + nearLeft) >> 1)
 		out[2*x] = uint8(((sum+2*(nearLeft+farRight))>>3 + nearRight) >> 1)

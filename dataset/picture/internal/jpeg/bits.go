@@ -2,8 +2,8 @@ package jpeg
 
 import "encoding/binary"
 
-// bitReader reads entropy coded bits, most significant first (F.2.2.5). A stuffed zero after 0xFF is dropped; at a
-// marker, and at the end of the data, it goes on with zeros and counts them.
+// bitReader reads entropy coded bits, most significant first (F.2.2.5). A stuffed zero after 0xFF
+// is dropped; at a marker, and at the end of the data, it goes on with zeros and counts them.
 type bitReader struct {
 	data     []byte
 	position int    // of the first byte that is not in bits

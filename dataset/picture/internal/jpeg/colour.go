@@ -94,8 +94,8 @@ func toRGB(red, green, blue, luma, blueness, redness []uint8) {
 	}
 }
 
-// darken makes light of ink (0 to 255, after flip) under the black that key is the complement of: key·(1 − ink/255), rounded as
-// Pillow's Convert.c rounds it.
+// darken makes light of ink (0 to 255, after flip) under the black that key is the complement of:
+// key·(1 − ink/255), rounded as Pillow's Convert.c rounds it.
 func darken(ink, key []uint8, flip uint8) {
 	key = key[:len(ink)]
 	for x, v := range ink {

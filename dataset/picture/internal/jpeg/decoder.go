@@ -90,8 +90,8 @@ func DecodeHeader(data []byte) (Header, error) {
 	return Header{d.width, d.height, len(d.components), d.progressive, d.exif}, nil
 }
 
-// Decode decodes a file. How large a picture may be is for the caller to say, who knows from DecodeHeader; what is allocated is bounded
-// by the file's length, too.
+// Decode decodes a file. How large a picture may be is for the caller to say, who knows from
+// DecodeHeader; what is allocated is bounded by the file's length, too.
 func Decode(data []byte) (*Picture, error) {
 	d := decoder{data: data}
 	if err := d.read(false); err != nil {
@@ -164,7 +164,8 @@ func (d *decoder) read(headerOnly bool) error {
 	}
 }
 
-// ended is called where no marker follows. A sequential picture whose every component was read is whole, whatever follows.
+// ended is called where no marker follows. A sequential picture whose every component was read is
+// whole, whatever follows.
 func (d *decoder) ended() error {
 	whole := len(d.components) > 0 && !d.progressive
 	for _, c := range d.components {
@@ -219,8 +220,10 @@ func (d *decoder) readApplication(marker byte, segment []byte) {
 	switch {
 	case marker == markerAPP0 && bytes.HasPrefix(segment, []byte("JFIF\x00")):
 		d.jfif = true
-	case marker == markerAPP1 && bytes.HasPrefix(segment, []byte("Exif\x00")) && len(segment) > 6 && d.exif == nil:
-		d.exif = segment[6:]
+	case marker == markerAPP1 && bytes.HasPrefix(segment, []byte("Exif\x00")) && len(segment) > 6:
+		if d.exif == nil {
+			d.exif = segment[6:]
+		}
 	case marker == markerAPP14 && bytes.HasPrefix(segment, []byte("Adobe")) && len(segment) >= 12:
 		d.adobe, d.adobeTransform = true, segment[11]
 	}

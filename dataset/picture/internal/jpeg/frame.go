@@ -27,7 +27,8 @@ func (d *decoder) readFrame(marker byte, segment []byte) error {
 	if segment[0] != 8 {
 		return unsupported(fmt.Sprintf("JPEG with %d bits a sample, of 8,", segment[0]))
 	}
-	d.height, d.width = int(binary.BigEndian.Uint16(segment[1:])), int(binary.BigEndian.Uint16(segment[3:]))
+	d.height = int(binary.BigEndian.Uint16(segment[1:]))
+	d.width = int(binary.BigEndian.Uint16(segment[3:]))
 	if d.height == 0 && d.width > 0 {
 		return unsupported("JPEG that tells its height after its pixels")
 	}
@@ -43,7 +44,8 @@ func (d *decoder) readFrame(marker byte, segment []byte) error {
 		c, part := &d.components[i], segment[6+3*i:]
 		*c = component{id: part[0], h: int(part[1] >> 4), v: int(part[1] & 15), quantization: part[2]}
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.quantization > 3 {
-			return invalid("component %d has the sampling factors %d×%d and quantization table %d", i+1, c.h, c.v, c.quantization)
+			return invalid("component %d has the sampling factors %d×%d and quantization table %d",
+				i+1, c.h, c.v, c.quantization)
 		}
 		d.maxH, d.maxV = max(d.maxH, c.h), max(d.maxV, c.v)
 		for j := range i {
@@ -70,7 +72,8 @@ func (d *decoder) allocate() error {
 	}
 	// No block takes less than a bit: a header alone makes nobody allocate.
 	if blocks > 8*len(d.data) {
-		return fmt.Errorf("%d bytes cannot hold %d×%d pixels: %w", len(d.data), d.width, d.height, ErrTruncated)
+		return fmt.Errorf("%d bytes cannot hold %d×%d pixels: %w",
+			len(d.data), d.width, d.height, ErrTruncated)
 	}
 	for i := range d.components {
 		c := &d.components[i]

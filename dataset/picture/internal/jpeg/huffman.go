@@ -5,9 +5,11 @@ const lookupBits = 9
 // huffman is a table of codes of 1 to 16 bits (C.2, F.2.2.3).
 type huffman struct {
 	defined bool
-	// lookup holds, for each beginning of lookupBits bits, the code's length above the symbol's 8 bits; 0 for longer codes.
+	// lookup holds, for each beginning of lookupBits bits, the code's length above the symbol's 8
+	// bits; 0 for longer codes.
 	lookup [1 << lookupBits]uint16
-	// limit is one more than the largest code of each length, shifted to 16 bits; offset leads from a code to its symbol.
+	// limit is one more than the largest code of each length, shifted to 16 bits; offset leads from
+	// a code to its symbol.
 	limit   [17]int32
 	offset  [17]int32
 	symbols [256]uint8
@@ -63,7 +65,8 @@ func (h *huffman) build(counts, symbols []byte) error {
 	return nil
 }
 
-// symbol reads one code; ok is false where the bits are none. Afterwards 16 bits more can be taken without filling.
+// symbol reads one code; ok is false where the bits are none. Afterwards 16 bits more can be taken
+// without filling.
 func (r *bitReader) symbol(h *huffman) (symbol uint8, ok bool) {
 	if r.count < 32 {
 		r.fill()

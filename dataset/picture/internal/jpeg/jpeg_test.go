@@ -17,7 +17,8 @@ func transformed(block *[64]int32) (out [64]float64) {
 			sum := 0.0
 			for v := range 8 {
 				for u := range 8 {
-					term := float64(block[8*v+u]) * math.Cos(float64(2*x+1)*float64(u)*math.Pi/16) * math.Cos(float64(2*y+1)*float64(v)*math.Pi/16)
+					term := float64(block[8*v+u]) * math.Cos(float64((2*x+1)*u)*math.Pi/16) *
+						math.Cos(float64((2*y+1)*v)*math.Pi/16)
 					if u == 0 {
 						term /= math.Sqrt2
 					}
@@ -33,7 +34,8 @@ func transformed(block *[64]int32) (out [64]float64) {
 	return out
 }
 
-// The fixed-point method rounds three times: a sample is off by less than one level, and by less than half a level beyond rounding.
+// The fixed-point method rounds three times: a sample is off by less than one level, and by less
+// than half a level beyond rounding.
 func TestInverseFollowsTheDefinition(t *testing.T) {
 	chance := rand.New(rand.NewPCG(1, 1))
 	for round := range 400 {
@@ -119,7 +121,8 @@ func TestDecodeNoticesALostRestart(t *testing.T) {
 	}
 }
 
-// A whole baseline picture without its last marker, and one with bytes between its segments, are what libjpeg takes, too.
+// A whole baseline picture without its last marker, and one with bytes between its segments, are
+// what libjpeg takes, too.
 func TestDecodeIsLenientWhereNothingIsLost(t *testing.T) {
 	data := file(t, "jpeg-444")
 	want, err := Decode(data)

@@ -40,7 +40,8 @@ func (d *decoder) firstOfAC(table *huffman, block *[64]int16, area scanRange) er
 	return nil
 }
 
-// refineAC reads one bit more of coefficients that are not 0 yet, and the first bit of those that become so (G.1.2.3).
+// refineAC reads one bit more of coefficients that are not 0 yet, and the first bit of those that
+// become so (G.1.2.3).
 func (d *decoder) refineAC(table *huffman, block *[64]int16, area scanRange) error {
 	bit := int16(1) << area.low
 	k := area.first

@@ -9,8 +9,8 @@ type scanPart struct {
 	previous int32 // the last block's first coefficient, which the next is told as a difference from
 }
 
-// scanRange is what of each block a scan holds (G.1.1.1): the coefficients first to last, in zigzag order, and of
-// their bits those from low up, or, where high is not 0, the bit low alone.
+// scanRange is what of each block a scan holds (G.1.1.1): the coefficients first to last, in zigzag
+// order, and of their bits those from low up, or, where high is not 0, the bit low alone.
 type scanRange struct {
 	first, last int
 	high, low   int
@@ -63,9 +63,10 @@ func (d *decoder) readScanHeader(header []byte) ([]scanPart, scanRange, error) {
 	area = scanRange{0, 63, 0, 0}
 	if d.progressive {
 		area = scanRange{int(tail[0]), int(tail[1]), int(tail[2] >> 4), int(tail[2] & 15)}
-		if area.first > area.last || area.last > 63 || area.first == 0 && area.last != 0 || area.first > 0 && n > 1 ||
-			area.low > 13 || area.high != 0 && area.high != area.low+1 {
-			return nil, area, invalid("a scan of the coefficients %d to %d, bits %d to %d", area.first, area.last, area.high, area.low)
+		if area.first > area.last || area.last > 63 || area.first == 0 && area.last != 0 ||
+			area.first > 0 && n > 1 || area.low > 13 || area.high != 0 && area.high != area.low+1 {
+			return nil, area, invalid("a scan of the coefficients %d to %d, bits %d to %d",
+				area.first, area.last, area.high, area.low)
 		}
 	}
 	parts := make([]scanPart, n)
@@ -97,7 +98,8 @@ func (d *decoder) readScanHeader(header []byte) ([]scanPart, scanRange, error) {
 	return parts, area, nil
 }
 
-// scanUnits reads the minimum coded units of a scan: of one component its blocks, else some of each component (A.2).
+// scanUnits reads the minimum coded units of a scan: of one component its blocks, else some of each
+// component (A.2).
 func (d *decoder) scanUnits(parts []scanPart, area scanRange) error {
 	across, down := d.unitsAcross, d.unitsDown
 	single := len(parts) == 1
@@ -195,8 +197,8 @@ func (d *decoder) block(part *scanPart, area scanRange, x, y int, block *[64]int
 	return nil
 }
 
-// sequential reads all of a block (F.2.2) into zeros, dequantized and in natural order, and returns the place of its last
-// coefficient in zigzag order.
+// sequential reads all of a block (F.2.2) into zeros, dequantized and in natural order, and returns
+// the place of its last coefficient in zigzag order.
 func (d *decoder) sequential(part *scanPart, block *[64]int32) (last int, err error) {
 	size, ok := d.bits.symbol(part.dc)
 	if !ok || size > 15 {

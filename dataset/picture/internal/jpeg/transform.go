@@ -19,7 +19,8 @@ const (
 	fix3072711026 = 25172
 )
 
-// What the two passes shift away, and what rounds before that; the rows' also adds the 128 that samples are lowered by.
+// What the two passes shift away, and what rounds before that; the rows' also adds the 128 that
+// samples are lowered by.
 const (
 	columnShift  = constBits - pass1Bits
 	roundColumns = 1 << (columnShift - 1)
@@ -27,14 +28,16 @@ const (
 	roundRows    = 1<<(rowShift-1) + 128<<rowShift
 )
 
-// inverse transforms a block of dequantized coefficients in natural order, and writes its 8×8 samples to plane, whose
-// rows are stride bytes apart. It is libjpeg's accurate integer method ("islow"): columns, rounded to 2 binary places, then rows.
-// The one-dimensional transform stands here twice, since a function for it would not be inlined.
+// inverse transforms a block of dequantized coefficients in natural order, and writes its 8×8
+// samples to plane, whose rows are stride bytes apart. It is libjpeg's accurate integer method
+// ("islow"): columns, rounded to 2 binary places, then rows. The one-dimensional transform stands
+// here twice, since a function for it would not be inlined.
 func inverse(block *[64]int32, plane []uint8, stride int) {
 	for i := range 8 {
 		x0, x1, x2, x3 := block[i], block[8+i], block[16+i], block[24+i]
 		x4, x5, x6, x7 := block[32+i], block[40+i], block[48+i], block[56+i]
-		// Most columns of most blocks have no more than a first coefficient: the general way gives the same, slower.
+		// Most columns of most blocks have no more than a first coefficient: the general way gives
+		// the same, slower.
 		if x1|x2|x3|x4|x5|x6|x7 == 0 {
 			v := x0 << pass1Bits
 			block[i], block[8+i], block[16+i], block[24+i] = v, v, v, v

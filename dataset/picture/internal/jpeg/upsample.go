@@ -1,6 +1,7 @@
 package jpeg
 
-// upsampler brings the rows of one component to the picture's full width and height, as libjpeg's jdsample.c does.
+// upsampler brings the rows of one component to the picture's full width and height, as libjpeg's
+// jdsample.c does.
 type upsampler struct {
 	plane         []uint8
 	stride        int
@@ -20,7 +21,8 @@ func (d *decoder) newUpsampler(c *component) (*upsampler, error) {
 		plane: c.plane, stride: 8 * c.blocksAcross, width: c.width, height: c.height,
 		across: d.maxH / c.h, down: d.maxV / c.v,
 	}
-	// A triangle filter is for halves alone, and in the width not for components of two samples or fewer.
+	// A triangle filter is for halves alone, and in the width not for components of two samples or
+	// fewer.
 	switch {
 	case u.across == 2 && u.down <= 2:
 		u.fancyAcross = u.width > 2
@@ -74,8 +76,9 @@ func (u *upsampler) sampleRow(y int) []uint8 {
 	return u.plane[y*u.stride:][:u.width]
 }
 
-// triangle doubles a row: each pixel is three quarters of the nearer sample and one of the farther. The halves that rounding
-// meets are rounded down at the left of a sample and up at its right, so that there is no drift.
+// triangle doubles a row: each pixel is three quarters of the nearer sample and one of the farther.
+// The halves that rounding meets are rounded down at the left of a sample and up at its right, so
+// that there is no drift.
 func triangle(out, in []uint8) {
 	n := len(in)
 	out = out[:2*n]
