@@ -214,3 +214,37 @@ func TestDigestOfLabels(t *testing.T) {
 		digests[set.Digest()] = fmt.Sprint(labels)
 	}
 }
+
+// Only the published sets of these names are those that commands take where none is named.
+func TestDefaultSets(t *testing.T) {
+	for _, test := range []struct {
+		info Info
+		want bool
+	}{
+		{Info{Name: "train", Title: "MNIST"}, true}, {Info{Name: "t10k", Title: "MNIST"}, true},
+		{Info{Name: "train"}, false}, {Info{Name: "t10k"}, false}, {Info{Name: "mine", Title: "MNIST"}, false}, {Info{}, false},
+	} {
+		if test.info.IsDefault() != test.want {
+			t.Errorf("%+v: %t", test.info, !test.want)
+		}
+	}
+}
+
+// Names lose their folders where others read them; a record of before sets were described
+// has no sizes to tell.
+func TestNamesOfSets(t *testing.T) {
+	for name, want := range map[string]string{"": "", "t10k": "t10k", "some/where/mine:train": "mine:train"} {
+		if short := (Info{Name: name}).ShortName(); short != want {
+			t.Errorf("%q is %q for short, want %q", name, short, want)
+		}
+	}
+	for want, info := range map[string]Info{
+		"train (MNIST)":                {Name: "train", Title: "MNIST"},
+		"mine":                         {Name: "mine"},
+		"mine, 1 image 3×2×4, 1 class": {Name: "mine", Images: 1, Channels: 3, Height: 2, Width: 4, Classes: 1},
+	} {
+		if text := info.String(); text != want {
+			t.Errorf("%q, want %q", text, want)
+		}
+	}
+}
