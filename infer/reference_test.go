@@ -52,3 +52,20 @@ func TestReference(t *testing.T) {
 		}
 	}
 }
+
+// Where the digest is known it decides, whatever the sets are called.
+func TestReferenceMatchesByDigest(t *testing.T) {
+	set := datasettest.Digits(t, 1)
+	for _, test := range []struct {
+		data, digest, want string
+	}{
+		{"elsewhere", set.Digest(), ""}, {set.Name, set.Digest(), ""}, {"", "", ""}, {set.Name, "", ""},
+		{set.Name, "0123", "with the sha256 0123"}, {"elsewhere", "", "data elsewhere, not of"},
+	} {
+		reference := Reference{Logits: Logits{N: 1, K: 10, Values: make([]float32, 10)}, Data: test.data, DataSHA256: test.digest}
+		err := reference.Matches(set)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("data %q, digest %q: %v, want %q", test.data, test.digest, err, test.want)
+		}
+	}
+}
