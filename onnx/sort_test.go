@@ -161,3 +161,19 @@ func TestOpsetImportTwice(t *testing.T) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
+
+// Of a long cycle the first nodes are named, and how many more there are; of one that is
+// just short enough all are.
+func TestALongCycleIsCut(t *testing.T) {
+	for length, want := range map[int]string{8: `, node 6 (Relu))`, 9: `, and 1 more)`, 20: `, and 12 more)`} {
+		model := tinyModel(t)
+		graph := model.Proto.Graph
+		for i := range length {
+			graph.Node = append(graph.Node, nodeOf("Relu", []string{fmt.Sprintf("ring%d", (i+length-1)%length)}, []string{fmt.Sprintf("ring%d", i)}))
+		}
+		err := decoded(t, model).Check()
+		if err == nil || !strings.HasSuffix(err.Error(), want) || strings.Count(err.Error(), "(Relu)") > 10 {
+			t.Errorf("a cycle of %d: %v, want %q at the end", length, err, want)
+		}
+	}
+}
