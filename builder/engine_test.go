@@ -1,10 +1,13 @@
 package builder_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"slipway/builder"
+	"slipway/ops"
 )
 
 // An engine says what it computes with: only the native one has kernels, and threads.
@@ -36,5 +39,38 @@ func TestEngineNamesWhatItComputesWith(t *testing.T) {
 	}
 	if _, err := builder.NewEngine("tape", 1); err == nil || !strings.Contains(err.Error(), "there are native, gorgonia") {
 		t.Errorf("an engine that is none: %v", err)
+	}
+}
+
+// What a device compiles is made of operators that describe themselves alone; the engine
+// that the native one is checked against computes with Gorgonia's own where it can.
+func TestOperatorsOfTheEngines(t *testing.T) {
+	network, err := builder.E2(10, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for engine, want := range map[string][]string{
+		builder.EnginePlain:    nil,
+		builder.EngineGorgonia: {"im2col", "A × B"}, // of convolutions, and of dense layers
+	} {
+		variables := newVariables(t, network, engine, network.InitialWeights(1))
+		graph, err := network.Lower(variables, builder.LowerOptions{Batch: 2, Training: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stock []string
+		for _, node := range graph.Expr.AllNodes() {
+			if _, described := ops.Describe(node.Op()); node.Op() != nil && !described {
+				stock = append(stock, fmt.Sprint(node.Op()))
+			}
+		}
+		if want == nil && stock != nil {
+			t.Errorf("%s: operators that are not described: %q", engine, stock)
+		}
+		for _, operator := range want {
+			if !slices.ContainsFunc(stock, func(name string) bool { return name == operator || strings.HasPrefix(name, operator+"<") }) {
+				t.Errorf("%s: there is no %s among the stock operators %q", engine, operator, stock)
+			}
+		}
 	}
 }
