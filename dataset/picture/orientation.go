@@ -100,8 +100,8 @@ func readDirectory(data []byte) (*directory, error) {
 	default:
 		return nil, ErrDamaged
 	}
-	at := int(d.order.Uint32(data[4:]))
-	if at > len(data)-2 {
+	at, ok := d.offset(4)
+	if !ok || at > len(data)-2 {
 		return nil, ErrTruncated
 	}
 	n := int(d.order.Uint16(data[at:]))
@@ -117,6 +117,12 @@ func readDirectory(data []byte) (*directory, error) {
 		}
 	}
 	return d, nil
+}
+
+// offset reads a place in the data, which is at most its end.
+func (d *directory) offset(at int) (place int, ok bool) {
+	v := d.order.Uint32(d.data[at:])
+	return int(v), int64(v) <= int64(len(d.data))
 }
 
 // numbers calls f with each value of a tag, as far as they are in the data, and says whether the
@@ -137,12 +143,12 @@ func (d *directory) numbers(tag uint16, f func(v uint32)) bool {
 		default:
 			return false
 		}
-		at, count := entry.value, int(entry.count)
-		if count > 4/size {
-			at = int(d.order.Uint32(d.data[at:]))
+		at, ok := entry.value, true
+		if int64(entry.count) > int64(4/size) {
+			at, ok = d.offset(at)
 		}
-		for range count {
-			if at > len(d.data)-size {
+		for range entry.count {
+			if !ok || at > len(d.data)-size {
 				break
 			}
 			switch size {
@@ -155,7 +161,7 @@ func (d *directory) numbers(tag uint16, f func(v uint32)) bool {
 			}
 			at += size
 		}
-		return count > 0
+		return entry.count > 0
 	}
 	return false
 }

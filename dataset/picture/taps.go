@@ -24,7 +24,7 @@ type taps struct {
 func (t *taps) compute(source int, low, high float32, result, first, n int, filter Filter) {
 	scale := float64(high-low) / float64(result)
 	stretch := max(scale, 1)
-	support := filter.support() * stretch
+	support := float64(filter.support() * stretch) // by itself, not fused with what is added to it
 	// Pillow's size is larger by up to two, and never needed whole.
 	t.size = min(2*int(math.Ceil(support))+1, source)
 	t.starts, t.counts = atLeast(t.starts, n), atLeast(t.counts, n)
