@@ -109,6 +109,47 @@ def adobe(data, transform):
     return data[: at + 15] + bytes([transform]) + data[at + 16 :]
 
 
+def segments(data):
+    """A JPEG's segments up to its scan, which is the last: pairs of a marker and what begins with it."""
+    at = 2
+    while data[at + 1] != 0xDA:
+        end = at + 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+        yield data[at + 1], data[at:end]
+        at = end
+    yield 0xDA, data[at:-2]
+
+
+def wide_quantization(data):
+    """A JPEG with quantization tables of 16 bits."""
+    out = data[:2]
+    for marker, segment in segments(data):
+        if marker == 0xDB:
+            body = b""
+            for at in range(4, len(segment), 65):
+                body += bytes([0x10 | segment[at]]) + np.frombuffer(segment[at + 1 : at + 65], np.uint8).astype(">u2").tobytes()
+            segment = b"\xff\xdb" + struct.pack(">H", len(body) + 2) + body
+        elif marker == 0xC0:
+            segment = b"\xff\xc1" + segment[2:]
+        out += segment
+    return out + b"\xff\xd9"
+
+
+def scan_by_scan(planes):
+    """A JPEG with each of three components in a scan of its own, of three grey JPEGs with the same tables."""
+    out = b""
+    for number, data in enumerate(planes, 1):
+        for marker, segment in segments(data):
+            if marker == 0xC0 and number == 1:
+                size = segment[5:9]
+                segment = b"\xff\xc0\x00\x11\x08" + size + b"\x03" + b"".join(bytes([n, 0x11, 0]) for n in (1, 2, 3))
+            elif marker == 0xDA:
+                segment = segment[:5] + bytes([number]) + segment[6:]
+            elif number > 1:
+                continue
+            out += segment
+    return b"\xff\xd8" + out + b"\xff\xd9"
+
+
 def exif(orientation):
     tags = Image.Exif()
     tags[0x0112] = orientation
@@ -132,6 +173,8 @@ def jpegs():
     yield "jpeg-restarts", saved(colour, "JPEG", quality=85, restart_marker_blocks=1, optimize=True)
     yield "jpeg-grey", saved(picture(37, 41, "L"), "JPEG", quality=85)
     yield "jpeg-grey-progressive", saved(picture(37, 41, "L"), "JPEG", quality=85, progressive=True)
+    yield "jpeg-quantization-16", wide_quantization(saved(colour, "JPEG", quality=70))
+    yield "jpeg-scan-by-scan", scan_by_scan([saved(picture(37, 21, "L", seed=n), "JPEG", quality=80) for n in (1, 2, 3)])
     yield "jpeg-rgb", saved(colour, "JPEG", quality=85, keep_rgb=True)
     inks = saved(picture(33, 27, "CMYK"), "JPEG", quality=90)
     yield "jpeg-cmyk", inks
