@@ -34,11 +34,17 @@ func upright(m *Image, orientation int) *Image {
 	out := New(m.Channels, height, width)
 	for c := range m.Channels {
 		from, to := m.plane(c), out.plane(c)
-		for y := range height {
-			at := start + y*down
-			for x := range width {
-				to[y*width+x] = from[at]
-				at += across
+		// By tiles, since a quarter turn reads along columns: a photograph's do not fit into a cache.
+		const tile = 32
+		for top := 0; top < height; top += tile {
+			for left := 0; left < width; left += tile {
+				for y := top; y < min(top+tile, height); y++ {
+					row, at := to[y*width+left:y*width+min(left+tile, width)], start+y*down+left*across
+					for x := range row {
+						row[x] = from[at]
+						at += across
+					}
+				}
 			}
 		}
 	}
