@@ -14,7 +14,8 @@ func configGIF(data []byte) (Config, error) {
 	return Config{Channels: 3, Height: header.Height, Width: header.Width, Orientation: 1}, nil
 }
 
-// decodeGIF decodes the first frame, and lays it on its canvas. What the frame does not cover is transparent, as in browsers.
+// decodeGIF decodes the first frame, and lays it on its canvas. What the frame does not cover is as in Pillow: transparent if the
+// frame knows transparency, else of the first colour.
 func decodeGIF(data []byte, config Config) (*raster, error) {
 	decoded, err := gif.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -24,7 +25,13 @@ func decodeGIF(data []byte, config Config) (*raster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return frame.onCanvas(decoded.Bounds().Min, config.Height, config.Width), nil
+	canvas := frame.onCanvas(decoded.Bounds().Min, config.Height, config.Width)
+	if paletted, ok := decoded.(*image.Paletted); ok && frame.alpha == nil && canvas.alpha != nil {
+		first := unmultiplied(paletted.Palette[0])
+		canvas.flatten(Colour{first.R, first.G, first.B})
+		canvas.alpha = nil
+	}
+	return canvas, nil
 }
 
 // onCanvas puts a frame on a larger, transparent canvas that it lies within.

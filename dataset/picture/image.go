@@ -92,10 +92,10 @@ func ParseColour(text string) (Colour, error) {
 
 func (c Colour) grey() bool { return c.Red == c.Green && c.Green == c.Blue }
 
-// channels are the colour's values in an image of 1 or 3 channels.
-func (c Colour) channels(n int) []uint8 {
-	if n == 1 {
-		return []uint8{luma(c.Red, c.Green, c.Blue)}
+// channel is the colour's value in one of an image's 1 or 3 channels.
+func (c Colour) channel(i, channels int) uint8 {
+	if channels == 1 {
+		return luma(c.Red, c.Green, c.Blue)
 	}
-	return []uint8{c.Red, c.Green, c.Blue}
+	return [3]uint8{c.Red, c.Green, c.Blue}[i]
 }

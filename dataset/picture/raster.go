@@ -123,8 +123,8 @@ func (r *raster) flatten(background Colour) *Image {
 		// Grey on a colour is coloured.
 		r.Image, _ = r.ToChannels(3)
 	}
-	for c, behind := range background.channels(r.Channels) {
-		plane := r.plane(c)[:len(r.alpha)]
+	for c := range r.Channels {
+		plane, behind := r.plane(c)[:len(r.alpha)], background.channel(c, r.Channels)
 		for i, alpha := range r.alpha {
 			plane[i] = blend(plane[i], behind, alpha)
 		}
