@@ -142,14 +142,10 @@ func (r *Resizer) window(out, m *Image, box Box, height, width int, w window, fi
 	for c := range m.Channels {
 		plane, result := m.plane(c), out.plane(c)
 		if !down {
-			for y := range w.height {
-				r.row(result[y*w.width:][:w.width], plane[(w.top+y)*m.Width:][:m.Width], across, w.left)
-			}
+			r.rows(result, w.width, plane[w.top*m.Width:], m.Width, w.height, across, w.left)
 			continue
 		}
-		for y := first; y < last; y++ {
-			r.row(r.between[(y-first)*w.width:][:w.width], plane[y*m.Width:][:m.Width], across, w.left)
-		}
+		r.rows(r.between, w.width, plane[first*m.Width:], m.Width, last-first, across, w.left)
 		r.columns(result, w.width, r.between, w.width, first, w.width)
 	}
 	return nil
@@ -166,33 +162,33 @@ func (r *Resizer) verticalFirst(out, m *Image, w window, across bool) {
 	for c := range m.Channels {
 		plane, result := m.plane(c), out.plane(c)
 		r.columns(r.between[first:], m.Width, plane[first:], m.Width, 0, last-first)
-		for y := range w.height {
-			r.row(result[y*w.width:][:w.width], r.between[y*m.Width:][:m.Width], across, w.left)
-		}
+		r.rows(result, w.width, r.between, m.Width, w.height, across, w.left)
 	}
 }
 
-// row makes one row of the horizontal pass.
-func (r *Resizer) row(out, from []uint8, across bool, left int) {
+// rows is the horizontal pass over some rows, or where the width stays a copy of what begins at left.
+func (r *Resizer) rows(out []uint8, width int, from []uint8, stride, rows int, across bool, left int) {
 	if across {
-		r.horizontal.apply(out, from)
+		r.horizontal.apply(out, width, from, stride, rows)
 		return
 	}
-	copy(out, from[left:])
+	for y := range rows {
+		copy(out[y*width:][:width], from[y*stride+left:])
+	}
 }
 
 // columns is the vertical pass over some columns of the rows in from, the first of which is the source's row first.
 func (r *Resizer) columns(out []uint8, outStride int, from []uint8, stride, first, width int) {
 	sums := r.sums[:width]
 	for y, start := range r.vertical.starts {
-		for x := range sums {
-			sums[x] = half
+		weights := r.vertical.weightsOf(y)
+		above := from[(start-first)*stride:]
+		i := 0
+		for ; i+3 <= len(weights); i += 3 {
+			accumulateThree(sums, above[i*stride:], above[(i+1)*stride:], above[(i+2)*stride:], weights[i:], i == 0)
 		}
-		for i, weight := range r.vertical.weightsOf(y) {
-			row := from[(start-first+i)*stride:][:len(sums)]
-			for x, v := range row {
-				sums[x] += int32(v) * weight
-			}
+		for ; i < len(weights); i++ {
+			accumulate(sums, above[i*stride:], weights[i], i == 0)
 		}
 		row := out[y*outStride:][:len(sums)]
 		for x, sum := range sums {

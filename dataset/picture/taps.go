@@ -58,8 +58,18 @@ func (t *taps) span() (first, last int) {
 	return t.starts[0], t.starts[end] + t.counts[end]
 }
 
-// apply makes a row of the result.
-func (t *taps) apply(out, from []uint8) {
+// apply makes rows of the result of as many rows of the source.
+func (t *taps) apply(out []uint8, width int, from []uint8, stride, rows int) {
+	y := 0
+	for ; y+4 <= rows; y += 4 {
+		t.applyFour(out[y*width:][:4*width], width, from[y*stride:][:4*stride], stride)
+	}
+	for ; y < rows; y++ {
+		t.applyOne(out[y*width:][:width], from[y*stride:][:stride])
+	}
+}
+
+func (t *taps) applyOne(out, from []uint8) {
 	for x, start := range t.starts {
 		weights := t.weights[x*t.size:][:t.counts[x]]
 		pixels := from[start:][:len(weights)]
@@ -68,6 +78,54 @@ func (t *taps) apply(out, from []uint8) {
 			sum += int32(pixels[i]) * weight
 		}
 		out[x] = clipped(sum)
+	}
+}
+
+// applyFour is applyOne for four rows, which share the loads of the weights.
+func (t *taps) applyFour(out []uint8, width int, from []uint8, stride int) {
+	from0, from1, from2, from3 := from[:stride], from[stride:2*stride], from[2*stride:3*stride], from[3*stride:4*stride]
+	out0, out1, out2, out3 := out[:width], out[width:2*width], out[2*width:3*width], out[3*width:4*width]
+	for x, start := range t.starts {
+		weights := t.weights[x*t.size:][:t.counts[x]]
+		n := len(weights)
+		row0, row1, row2, row3 := from0[start:][:n], from1[start:][:n], from2[start:][:n], from3[start:][:n]
+		sum0, sum1, sum2, sum3 := int32(half), int32(half), int32(half), int32(half)
+		for i, weight := range weights {
+			sum0 += int32(row0[i]) * weight
+			sum1 += int32(row1[i]) * weight
+			sum2 += int32(row2[i]) * weight
+			sum3 += int32(row3[i]) * weight
+		}
+		out0[x], out1[x], out2[x], out3[x] = clipped(sum0), clipped(sum1), clipped(sum2), clipped(sum3)
+	}
+}
+
+// accumulate adds a weighted row to sums, which it begins where begin is true.
+func accumulate(sums []int32, row []uint8, weight int32, begin bool) {
+	row = row[:len(sums)]
+	if begin {
+		for x, v := range row {
+			sums[x] = half + int32(v)*weight
+		}
+		return
+	}
+	for x, v := range row {
+		sums[x] += int32(v) * weight
+	}
+}
+
+// accumulateThree is accumulate for three rows.
+func accumulateThree(sums []int32, row0, row1, row2 []uint8, weights []int32, begin bool) {
+	row0, row1, row2 = row0[:len(sums)], row1[:len(sums)], row2[:len(sums)]
+	weight0, weight1, weight2 := weights[0], weights[1], weights[2]
+	if begin {
+		for x, v := range row0 {
+			sums[x] = half + int32(v)*weight0 + int32(row1[x])*weight1 + int32(row2[x])*weight2
+		}
+		return
+	}
+	for x, v := range row0 {
+		sums[x] += int32(v)*weight0 + int32(row1[x])*weight1 + int32(row2[x])*weight2
 	}
 }
 

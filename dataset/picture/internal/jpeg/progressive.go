@@ -94,13 +94,13 @@ func (d *decoder) refineAC(table *huffman, block *[64]int16, area scanRange) err
 	return nil
 }
 
+// refine reads the bit of a coefficient that is not 0, away from 0.
 func (d *decoder) refine(coefficient *int16, bit int16) {
-	if d.bits.take(1) == 0 || *coefficient&bit != 0 && *coefficient > 0 || -*coefficient&bit != 0 && *coefficient < 0 {
-		return
-	}
-	if *coefficient > 0 {
+	switch {
+	case d.bits.take(1) == 0:
+	case *coefficient > 0:
 		*coefficient += bit
-	} else {
+	default:
 		*coefficient -= bit
 	}
 }
