@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -182,7 +183,8 @@ func explain(format string, data []byte, err error) error {
 	switch {
 	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrTruncated), errors.Is(err, ErrDamaged):
 		return fmt.Errorf("%s: %w", format, err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	// Package gif repeats the text of what it met, and wraps nothing.
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), strings.HasSuffix(err.Error(), "EOF"):
 		return fmt.Errorf("%s: its %d bytes end before the picture does: %w", format, len(data), ErrTruncated)
 	case errors.Is(err, jpeg.ErrTruncated):
 		return fmt.Errorf("%s: its %d bytes: %w: %w", format, len(data), err, ErrTruncated)

@@ -2,8 +2,10 @@ package picture
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/gif"
+	"strings"
 )
 
 func configGIF(data []byte) (Config, error) {
@@ -19,6 +21,9 @@ func configGIF(data []byte) (Config, error) {
 func decodeGIF(data []byte, config Config) (*raster, error) {
 	decoded, err := gif.Decode(bytes.NewReader(data))
 	if err != nil {
+		if strings.HasSuffix(err.Error(), "not enough image data") {
+			err = fmt.Errorf("its first frame ends early: %w", ErrTruncated)
+		}
 		return nil, err
 	}
 	frame, err := fromStandard(decoded)

@@ -86,7 +86,12 @@ func uint24(data []byte) int { return int(data[0]) | int(data[1])<<8 | int(data[
 func readWebP(data []byte) (*webpFrame, error) {
 	f := &webpFrame{}
 	extended, found := false, false
-	err := eachChunk(data[12:], func(name string, whole, body []byte) error {
+	// Package webp would do without what comes after the picture; but how the picture is to be turned is told there.
+	end := int64(binary.LittleEndian.Uint32(data[4:])) + 8
+	if end > int64(len(data)) {
+		return nil, fmt.Errorf("%d of its %d bytes are there: %w", len(data), end, ErrTruncated)
+	}
+	err := eachChunk(data[min(12, end):end], func(name string, whole, body []byte) error {
 		switch name {
 		case "VP8X":
 			if len(body) < 10 {
@@ -116,12 +121,11 @@ func readWebP(data []byte) (*webpFrame, error) {
 		}
 		return nil
 	})
-	if !found || f.frameWidth == 0 {
-		// A chunk after the picture that is cut off harms nobody.
-		if err == nil {
-			err = fmt.Errorf("it has no picture: %w", ErrTruncated)
-		}
+	if err != nil {
 		return nil, err
+	}
+	if !found || f.frameWidth == 0 {
+		return nil, fmt.Errorf("it has no picture: %w", ErrDamaged)
 	}
 	if !extended {
 		f.width, f.height = f.frameWidth, f.frameHeight
