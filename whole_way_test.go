@@ -5,10 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -183,4 +187,125 @@ func counted(n int) string {
 		return fmt.Sprintf("%d,%03d images", n/1000, n%1000)
 	}
 	return fmt.Sprintf("%d images", n)
+}
+
+// pictures writes a folder of pictures of several sizes for each of three classes, which
+// differ in where they are bright.
+func pictures(t *testing.T, dir string, n int, classes []string) {
+	t.Helper()
+	source := rand.New(rand.NewPCG(7, uint64(n)))
+	for label, class := range classes {
+		for i := range n {
+			height, width := 20+source.IntN(15), 20+source.IntN(15)
+			drawn := image.NewNRGBA(image.Rect(0, 0, width, height))
+			for y := range height {
+				for x := range width {
+					v := uint8(source.IntN(40))
+					if x*3/width == label {
+						v += 180
+					}
+					drawn.SetNRGBA(x, y, color.NRGBA{v, v / 2, 255 - v, 255})
+				}
+			}
+			path := filepath.Join(dir, class, fmt.Sprintf("%03d.png", i))
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			var file bytes.Buffer
+			if err := png.Encode(&file, drawn); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Folders of pictures are trained on, gone on with, exported and evaluated, and single
+// pictures get the answers that they have in the evaluation.
+func TestPicturesGoTheWholeWay(t *testing.T) {
+	run := commands(t)
+	dir := t.TempDir()
+	classes := []string{"left", "middle", "right"}
+	pictures(t, filepath.Join(dir, "own", "train"), 30, classes)
+	pictures(t, filepath.Join(dir, "own", "val"), 11, classes)
+	odd := filepath.Join(dir, "own", "val", "left", "odd.jpg")
+	if err := os.WriteFile(odd, []byte("%PDF-1.4"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	writeNetwork(t, filepath.Join(dir, "small.json"), 3, 3, 16)
+	must := func(name string, args ...string) string {
+		t.Helper()
+		output, code := run(dir, name, args...)
+		if code != 0 || strings.Contains(output, "MNIST") {
+			t.Fatalf("%s %s: exit %d: %s", name, strings.Join(args, " "), code, output)
+		}
+		return output
+	}
+	training := []string{"-data", "own", "-network", "small.json", "-resize", "16", "-fit", "squash", "-pixels", "0.5,0.25", "-epochs", "2"}
+	if output, code := run(dir, "train", training...); code != 1 || !strings.Contains(output, "odd.jpg") ||
+		!strings.Contains(output, "begins as a PDF") || !strings.Contains(output, "-skip-damaged leaves it out") {
+		t.Errorf("with a file that is no picture: exit %d: %s", code, output)
+	}
+	output := must("train", append(training, "-skip-damaged")...)
+	if !strings.Contains(output, "trained on own:train, 90 images 3×16×16, 3 classes; tested on own:t10k, 33 images 3×16×16, 3 classes") ||
+		!strings.Contains(output, "left out: ") {
+		t.Error(output)
+	}
+	must("train", "-resume", "-name", "small", "-epochs", "4")
+	must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native,onnxruntime", "-variant", "int8", "-max-loss", "20")
+	output = must("infer", "-model", "small.onnx", "-data", "own", "-skip-damaged", "-runtime", "native", "-o", "all.csv")
+	if !strings.Contains(output, "recorded by the trainer: ") || strings.Contains(output, "not comparable") {
+		t.Error(output)
+	}
+	evaluated, err := os.ReadFile(filepath.Join(dir, "all.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(map[string]string)
+	for line := range strings.Lines(string(evaluated)) {
+		if fields := strings.Split(line, ","); fields[0] != "image" {
+			label, err := strconv.Atoi(fields[3])
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers[fields[1]] = classes[label]
+		}
+	}
+	output, code := run(dir, "infer", "-model", "small.onnx", "-runtime", "native", "own/val")
+	if code != 1 || !strings.Contains(output, "1 of 34 files could not be read") {
+		t.Errorf("exit %d: %s", code, output)
+	}
+	told := 0
+	for line := range strings.Lines(output) {
+		file, answer, ok := strings.Cut(line, "\t")
+		if !ok {
+			continue
+		}
+		told++
+		name, _, _ := strings.Cut(answer, " ")
+		if file = strings.TrimPrefix(filepath.ToSlash(file), "own/val/"); answers[file] != name {
+			t.Errorf("%s is taken for %s, in the evaluation for %s", file, name, answers[file])
+		}
+	}
+	if told != 33 || len(answers) != 33 {
+		t.Errorf("%d pictures were told of, %d evaluated", told, len(answers))
+	}
+	// A folder of some of the classes has the labels of the model's.
+	output = must("infer", "-model", "small.onnx", "-data", "own/train", "-runtime", "native", "-json")
+	if err := os.RemoveAll(filepath.Join(dir, "own", "train", "left")); err != nil {
+		t.Fatal(err)
+	}
+	fewer := must("infer", "-model", "small.onnx", "-data", "own/train", "-runtime", "native", "-json")
+	var all, some struct{ Confusion [][]int }
+	if err := json.Unmarshal([]byte(output), &all); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(fewer), &some); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(some.Confusion[1:]) != fmt.Sprint(all.Confusion[1:]) || fmt.Sprint(some.Confusion[0]) != "[0 0 0]" {
+		t.Errorf("of all classes %v, of two %v", all.Confusion, some.Confusion)
+	}
 }

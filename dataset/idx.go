@@ -13,6 +13,8 @@ import (
 	"math/bits"
 	"os"
 	"slices"
+
+	"slipway/dataset/picture"
 )
 
 // DefaultLimit is the most data, in bytes, that an IDX file may declare unless
@@ -198,12 +200,12 @@ func ReadIDX(r io.Reader, limit int64) (*IDX, error) {
 		return nil, fmt.Errorf("%w: IDX limit of %d bytes", ErrArgument, limit)
 	}
 	buffered := bufio.NewReader(r)
-	start, err := buffered.Peek(2)
+	start, err := buffered.Peek(32) // as many as tell a picture
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	r = buffered
-	if bytes.Equal(start, []byte{0x1f, 0x8b}) { // RFC 1952, 2.3.1
+	if bytes.HasPrefix(start, []byte{0x1f, 0x8b}) { // RFC 1952, 2.3.1
 		z, err := gzip.NewReader(buffered)
 		if err != nil {
 			return nil, readError(err, "gzip header")
@@ -211,13 +213,16 @@ func ReadIDX(r io.Reader, limit int64) (*IDX, error) {
 		defer z.Close()
 		r = z
 	}
-	return readPlain(r, limit)
+	return readPlain(r, start, limit)
 }
 
-func readPlain(r io.Reader, limit int64) (*IDX, error) {
+func readPlain(r io.Reader, start []byte, limit int64) (*IDX, error) {
 	var magic [4]byte
 	if _, err := io.ReadFull(r, magic[:]); err != nil {
 		return nil, readError(err, "first 4 bytes")
+	}
+	if format := picture.Format(start); format != "" {
+		return nil, fmt.Errorf("%w: it is a %s picture; a set of pictures is a folder, with a folder of pictures for each class in it", ErrMagic, format)
 	}
 	if magic[0] != 0 || magic[1] != 0 {
 		return nil, fmt.Errorf("%w: it begins with % x, IDX with 00 00; give an IDX file, plain or .gz", ErrMagic, magic)

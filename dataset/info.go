@@ -23,6 +23,10 @@ type Info struct {
 	Height   int `json:"height"`
 	Width    int `json:"width"`
 	Classes  int `json:"classes"`
+	// Sizing says how pictures of a folder came to that size, as picture.Sizing writes it.
+	Sizing string `json:"sizing,omitempty"`
+	// LeftOut is how many of them could not be read and were left out.
+	LeftOut int `json:"left_out,omitempty"`
 	// ClassNames has a name for each class, or is empty.
 	ClassNames []string `json:"class_names,omitempty"`
 	// Title is the published set that this is, known by its digest alone; Authors are its.
@@ -36,7 +40,7 @@ type Info struct {
 func (s *Set) Info() Info {
 	info := Info{
 		Name: s.Name, Place: s.Place, SHA256: s.Digest(), Images: s.Len(),
-		Channels: s.Channels, Height: s.Height, Width: s.Width, Classes: s.Classes,
+		Channels: s.Channels, Height: s.Height, Width: s.Width, Classes: s.Classes, Sizing: s.Sizing, LeftOut: s.LeftOut,
 		ClassNames: slices.Clone(s.ClassNames), Licence: s.Licence,
 	}
 	if known := InfoOf(s.Name, info.SHA256); known.Title != "" {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/dataset/picture"
 	"slipway/internal/nearest"
 )
 
@@ -36,7 +37,15 @@ type Options struct {
 	// Classes is the number of classes of a set from files, 1 to MaxClasses; 0 means as
 	// many as its labels or its class names ask for.
 	Classes int
-	// Limit is the most bytes of data that one file may declare; 0 means DefaultLimit.
+	// Sizing brings the pictures of a folder to one size; nil takes them as they are,
+	// which is of one size then. Channels is 1 for grey and 3 for colour; 0 is colour if
+	// any of them has one. They apply to folders of pictures alone.
+	Sizing   *picture.Sizing
+	Channels int
+	// SkipDamaged leaves pictures out that cannot be read, and tells Messages which.
+	SkipDamaged bool
+	// Limit is the most bytes of data that one file may declare, or that the pictures of
+	// a folder take; 0 means DefaultLimit, or DefaultPictureLimit.
 	Limit int64
 	// Messages takes a line when something is brought or the cache fails. May be nil.
 	Messages io.Writer
@@ -120,7 +129,25 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 			return nil, unknown(spec)
 		}
 	}
-	return openDir(dir, part, opts)
+	set, err := openDir(dir, part, opts)
+	if !errors.Is(err, ErrUnknown) {
+		return set, err
+	}
+	folder, found, ok, pictureErr := pictureFolder(dir, part, opts)
+	switch {
+	case pictureErr != nil:
+		return nil, pictureErr
+	case !ok:
+		return nil, err
+	}
+	suffix := ""
+	if found != "" {
+		suffix = ":" + string(found)
+	}
+	if set, err = openPictures(ctx, dir+suffix, folder, opts); err != nil {
+		return nil, err
+	}
+	return set.placed(dir, suffix), nil
 }
 
 func openDir(dir string, part Part, opts Options) (*Set, error) {
@@ -141,7 +168,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		case errors.Is(testErr, ErrNoLabels):
 			return nil, testErr
 		default:
-			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz%s",
+			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class%s",
 				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)))
 		}
 	}

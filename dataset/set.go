@@ -25,6 +25,13 @@ type Set struct {
 	Labels                  []int32 // N
 	// ClassNames has a name for each class, and is empty where they are not known.
 	ClassNames []string
+	// Files has the name of each image's file within the set's folder, and is empty where
+	// images have no files of their own. Sizing says how their pictures came to one size,
+	// as picture.Sizing writes it; it is empty where they had it.
+	Files  []string
+	Sizing string
+	// LeftOut is how many pictures could not be read and were left out.
+	LeftOut int
 	// Licence is what the set's own files say of its licence, empty if nothing.
 	Licence string
 }
@@ -123,12 +130,16 @@ func (s *Set) Subset(indices []int) (*Set, error) {
 	sub.Place = "" // there lies the whole
 	sub.Images = make([]uint8, 0, len(indices)*s.ImageSize())
 	sub.Labels = make([]int32, 0, len(indices))
+	sub.Files = nil
 	for _, i := range indices {
 		if err := s.checkIndex(i); err != nil {
 			return nil, err
 		}
 		sub.Images = append(sub.Images, s.Image(i)...)
 		sub.Labels = append(sub.Labels, s.Labels[i])
+		if len(s.Files) > 0 {
+			sub.Files = append(sub.Files, s.Files[i])
+		}
 	}
 	return &sub, nil
 }

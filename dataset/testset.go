@@ -3,6 +3,8 @@ package dataset
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -12,8 +14,15 @@ import (
 func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
 	opts.Part, opts.DataDir = Test, ""
 	if dir, ok := strings.CutSuffix(training.Place, ":"+string(Train)); ok && !IsWord(training.Place) {
-		if _, _, err := findPair(dir, Test); err == nil || errors.Is(err, ErrNoLabels) {
+		_, _, idx := findPair(dir, Test)
+		_, _, pictures, err := pictureFolder(dir, Test, opts)
+		if idx == nil || errors.Is(idx, ErrNoLabels) || err == nil && pictures {
 			return Open(ctx, strings.TrimSuffix(training.Name, ":"+string(Train))+":"+string(Test), opts)
+		}
+	}
+	if parent := filepath.Dir(training.Place); len(training.Files) > 0 && slices.Contains(partFolders(Train), filepath.Base(training.Place)) {
+		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
+			return Open(ctx, filepath.Join(filepath.Dir(training.Name), filepath.Base(folder)), opts)
 		}
 	}
 	if word, ok := TestSetOf(training.Digest()); ok {

@@ -46,6 +46,8 @@ type Result struct {
 	Confusion [][]int
 	// Labels has the true label of each image, Predictions the answer, -1 for none.
 	Labels, Predictions []int
+	// Files has the name of each image's file, and is empty where they have none.
+	Files []string
 	// Logits of all images, when they are kept.
 	Logits Logits
 	// Elapsed is the time in Run alone, without converting pixels and counting.
@@ -62,7 +64,7 @@ func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options Ev
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{Info: runtime.Info(), Images: set.Len()}
+	result := &Result{Info: runtime.Info(), Images: set.Len(), Files: set.Files}
 	size := set.ImageSize()
 	var batchingNote string
 	pixels := make([]float32, min(options.Batch, set.Len())*size)

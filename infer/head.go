@@ -137,6 +137,15 @@ func (h Head) Apply(logits Logits) Logits {
 	return scores
 }
 
+// Exponentials are e to the scores, which are probabilities where a LogSoftmax made them.
+func Exponentials(scores []float32) []float32 {
+	values := make([]float32, len(scores))
+	for i, v := range scores {
+		values[i] = float32(math.Exp(float64(v)))
+	}
+	return values
+}
+
 // MadeBy reports whether scores can be what the function makes, and are not the
 // logits themselves: probabilities that sum to 1, their logarithms, or numbers
 // between 0 and 1.

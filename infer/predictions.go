@@ -5,15 +5,22 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
-// WritePredictions writes one CSV line an image: its index, label, prediction
+// WritePredictions writes one CSV line an image: its index, its file where the result
+// has it, label, prediction
 // (empty when there is none because of a NaN), whether it is right, and its
 // logits if the result has them. Floats have the fewest digits that read back
 // as the same float32.
 func WritePredictions(w io.Writer, result *Result) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprint(out, "image,label,prediction,correct")
+	withFiles := len(result.Files) == len(result.Labels) && len(result.Files) > 0
+	if withFiles {
+		fmt.Fprint(out, "image,file,label,prediction,correct")
+	} else {
+		fmt.Fprint(out, "image,label,prediction,correct")
+	}
 	withLogits := result.Logits.N == len(result.Labels)
 	if withLogits {
 		for k := range result.Logits.K {
@@ -26,7 +33,11 @@ func WritePredictions(w io.Writer, result *Result) error {
 		if result.Predictions[i] >= 0 {
 			prediction = strconv.Itoa(result.Predictions[i])
 		}
-		fmt.Fprintf(out, "%d,%d,%s,%t", i, label, prediction, label == result.Predictions[i])
+		fmt.Fprint(out, i)
+		if withFiles {
+			fmt.Fprintf(out, ",%s", csvField(result.Files[i]))
+		}
+		fmt.Fprintf(out, ",%d,%s,%t", label, prediction, label == result.Predictions[i])
 		if withLogits {
 			for _, v := range result.Logits.Row(i) {
 				out.WriteByte(',')
@@ -36,4 +47,12 @@ func WritePredictions(w io.Writer, result *Result) error {
 		out.WriteByte('\n')
 	}
 	return out.Flush()
+}
+
+// csvField is a field of a CSV line (RFC 4180).
+func csvField(field string) string {
+	if !strings.ContainsAny(field, ",\"\r\n") {
+		return field
+	}
+	return `"` + strings.ReplaceAll(field, `"`, `""`) + `"`
 }

@@ -34,6 +34,9 @@ type TrainingRecord struct {
 	Epochs int
 	// Seed is the seed of the run.
 	Seed uint64
+	// Sizing says how pictures come to the size of the input, such as
+	// "resize 224×224 crop bilinear" (picture.Sizing); empty where they had it.
+	Sizing string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string
 	// PixelScale and PixelOffset turn a pixel of 0…255 into an input:
@@ -64,6 +67,7 @@ const (
 	keyLicence      = "slipway.licence"
 	keyTestSet      = "slipway.test_set"
 	keyTestSHA256   = "slipway.test_sha256"
+	keySizing       = "slipway.sizing"
 )
 
 // entries returns the record as metadata. Floats have the fewest digits that read
@@ -106,7 +110,7 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 func (r *TrainingRecord) provenance() map[string]*string {
 	return map[string]*string{
 		keyDataSHA256: &r.DataSHA256, keyAttribution: &r.Attribution, keyLicence: &r.Licence,
-		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256,
+		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256, keySizing: &r.Sizing,
 	}
 }
 

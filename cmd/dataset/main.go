@@ -133,6 +133,7 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 type showOptions struct {
 	data, dataDir, output   string
 	labels                  string
+	pictures                cli.Pictures
 	classes, count, columns int // classes is 0 where they are not given
 }
 
@@ -143,6 +144,7 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
+	o.pictures.Define(flags)
 	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
 	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet, from the first")
 	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
@@ -150,6 +152,9 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 		return nil, err
 	}
 	given := cli.Given(flags)
+	if err := o.pictures.Take(given); err != nil {
+		return nil, usageError{err}
+	}
 	switch {
 	case given["classes"] && (o.classes < 1 || o.classes > dataset.MaxClasses):
 		return nil, usageError{fmt.Errorf("-classes %d: 1 to %d are possible", o.classes, dataset.MaxClasses)}
@@ -176,8 +181,11 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, o.data, dataset.Options{DataDir: o.dataDir, Classes: o.classes, Messages: stderr})
+	set, err := dataset.Open(ctx, o.data, o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, Messages: stderr}))
 	if err != nil {
+		return err
+	}
+	if err := o.pictures.Check(set); err != nil {
 		return err
 	}
 	if o.labels != "" {

@@ -160,12 +160,12 @@ func (v *variants) makeOfRun(ctx context.Context, run train.RunDir, model string
 	}
 	recorded := checkpoint.Sets
 	if sets.test == nil && recorded.Test != nil {
-		if sets.test, err = openSet(ctx, recorded.Test.Place, dataset.Test, stdout); err != nil {
+		if sets.test, err = dataset.Reopen(ctx, *recorded.Test, dataset.Options{Part: dataset.Test, Messages: stdout}); err != nil {
 			return fmt.Errorf("the run's test set: %w; name one with -data", err)
 		}
 	}
-	if v.calibration == "" {
-		if sets.calibration, err = openSet(ctx, recorded.Training.Place, dataset.Train, stdout); err != nil {
+	if v.calibration == "" && recorded.Training.Place != "" {
+		if sets.calibration, err = dataset.Reopen(ctx, recorded.Training, dataset.Options{Part: dataset.Train, Messages: stdout}); err != nil {
 			return fmt.Errorf("the run's training set: %w; name one with -calibration-data", err)
 		}
 	}

@@ -107,33 +107,39 @@ func (r *report) note(notes ...string) {
 	}
 }
 
-// nameClasses decides what the classes are called: as -labels says, as the model's
-// record does, or as the set does.
+// nameClasses decides what the classes are called, and notes where the set calls them
+// otherwise.
 func (r *report) nameClasses() error {
 	info := r.session.set.Info()
-	var recorded []string
-	if record := r.session.record; record != nil {
-		recorded = record.ClassLabels
+	var err error
+	if r.names, err = r.session.classNames(r.result.Classes, info.ClassNames); err != nil {
+		return err
 	}
-	names := recorded
-	switch {
-	case r.session.labels != "":
-		var err error
-		if names, err = dataset.ReadClassNames(r.session.labels); err != nil {
-			return fmt.Errorf("-labels: %w", err)
-		}
-		if len(names) != r.result.Classes {
-			return fmt.Errorf("-labels: %s has %d names, the model gives %d scores", r.session.labels, len(names), r.result.Classes)
-		}
-	case len(recorded) == 0:
-		names = info.ClassNames
-	default:
-		if note := infer.OtherClasses(recorded, info); note != "" {
+	if record := r.session.record; record != nil && r.session.labels == "" {
+		if note := infer.OtherClasses(record.ClassLabels, info); note != "" {
 			r.note(note)
 		}
 	}
-	r.names = dataset.LabelsOf(names, r.result.Classes)
 	return nil
+}
+
+// classNames are what so many classes are called: as -labels says, as the model's record
+// does, or else as those of the data are.
+func (s *session) classNames(classes int, ofData []string) ([]string, error) {
+	names := ofData
+	if s.record != nil && len(s.record.ClassLabels) > 0 {
+		names = s.record.ClassLabels
+	}
+	if s.labels != "" {
+		var err error
+		if names, err = dataset.ReadClassNames(s.labels); err != nil {
+			return nil, fmt.Errorf("-labels: %w", err)
+		}
+		if len(names) != classes {
+			return nil, fmt.Errorf("-labels: %s has %d names, the model gives %d scores", s.labels, len(names), classes)
+		}
+	}
+	return dataset.LabelsOf(names, classes), nil
 }
 
 func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*session, error) {
@@ -181,8 +187,9 @@ func loadModel(name string, pixels *feeding) (*loaded, error) {
 }
 
 // openData opens the data set, the test part of a folder that has two; that there is none of the name is wrong usage.
-func openData(ctx context.Context, data, dataDir string, messages io.Writer) (*dataset.Set, error) {
-	set, err := dataset.Open(ctx, data, dataset.Options{DataDir: dataDir, Part: dataset.Test, Messages: messages})
+func openData(ctx context.Context, data string, options dataset.Options) (*dataset.Set, error) {
+	options.Part = dataset.Test
+	set, err := dataset.Open(ctx, data, options)
 	if errors.Is(err, dataset.ErrUnknown) || errors.Is(err, dataset.ErrAmbiguous) || errors.Is(err, dataset.ErrArgument) {
 		return nil, &usageError{fmt.Errorf("-data: %w", err)}
 	}

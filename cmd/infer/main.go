@@ -61,6 +61,9 @@ func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer)
 	if code, done := cli.Parsed("infer", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}
+	if len(options.operands) > 0 {
+		return exitCode("infer", classify(ctx, options, os.Stdin, stdout, stderr), stderr)
+	}
 	return exitCode("infer", evaluate(ctx, options, stdout, stderr, progress), stderr)
 }
 

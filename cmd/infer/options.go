@@ -20,7 +20,8 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model other.onnx -data photos -normalize 0.485,0.456,0.406,0.229,0.224,0.225   # by channel; -channels bgr
   infer -model e1.onnx -data t10k -corrupt rotate:3  # on rotated images; infer robustness -h lists the corruptions
   infer -model e1.onnx -data optdigits               # on other writers' digits: dataset fetch optdigits brings them
-  infer -model birds.onnx -data birds:t10k -labels birds.txt   # a set of your own, and its classes' names
+  infer -model birds.onnx -data birds/test -labels birds.txt   # a set of your own, and its classes' names
+  infer -model birds.onnx -top 3 robin.jpg holiday/ -   # what pictures are: files, folders, and - for standard input
   infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
   infer robustness -model e1.onnx -model e2.onnx     # accuracy on all corruptions
 
@@ -70,6 +71,9 @@ type options struct {
 	tolerance     float64
 	predictions   string
 	labels        string
+	top           int
+	// operands are the pictures to classify; without them a set is evaluated.
+	operands []string
 	// toleranceGiven says that the tolerance is the user's wish, which no measurement changes.
 	toleranceGiven bool
 }
@@ -90,11 +94,16 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.reference, "reference", "", "the trainer's logits, a safetensors `file` (MODEL/trainer_logits.safetensors beside MODEL.onnx, if it is there)")
 	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range; not given, it is raised to what rounding is measured to do to the graph")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line, instead of the model's own")
+	flags.IntVar(&o.top, "top", 1, "classes that are told of each picture")
 	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
-	if err := cli.Parse(flags, args, cli.Words{compareCommand, robustnessCommand}); err != nil || o.version {
+	var err error
+	if o.operands, err = cli.ParseOperands(flags, args, cli.Words{compareCommand, robustnessCommand, cli.FileNames}); err != nil || o.version {
 		return o, err
 	}
 	given := cli.Given(flags)
+	if err := o.checkOperands(given); err != nil {
+		return nil, err
+	}
 	o.toleranceGiven = given["tolerance"]
 	if err := o.take(given); err != nil {
 		return nil, err
@@ -111,6 +120,25 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, errors.New("-corrupt-seed applies to -corrupt alone")
 	}
 	return o, o.check(given)
+}
+
+// checkOperands reports what does not go with pictures, or without them.
+func (o *options) checkOperands(given map[string]bool) error {
+	if len(o.operands) == 0 {
+		if given["top"] {
+			return errors.New("-top is of pictures: name some, a folder of them, or - for standard input")
+		}
+		return nil
+	}
+	for _, name := range []string{"data", "data-dir", "corrupt", "cross-validate", "reference"} {
+		if given[name] {
+			return fmt.Errorf("-%s is of a set with labels; it does not go with single pictures such as %s", name, o.operands[0])
+		}
+	}
+	if o.top < 1 {
+		return fmt.Errorf("-top %d: at least 1 is needed", o.top)
+	}
+	return nil
 }
 
 func (o *options) check(given map[string]bool) error {

@@ -53,7 +53,7 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 	}
 	var unseen []*dataset.Set
 	for _, name := range o.unseen {
-		set, err := openData(ctx, name, "", stderr)
+		set, err := openData(ctx, name, dataset.Options{Messages: stderr})
 		if err != nil {
 			return fmt.Errorf("-unseen: %w", err)
 		}

@@ -30,6 +30,8 @@ type runFlags struct {
 	json    bool
 	pixels  *feeding // nil: as each model's record says
 	version bool
+	// pictures is how those of a folder are read.
+	pictures cli.Pictures
 
 	deviceName, normalize, channels string
 	scale                           bool
@@ -53,6 +55,7 @@ func (f *runFlags) define(flags *flag.FlagSet, several bool) {
 	flags.BoolVar(&f.scale, "scale", false, "feed pixels as x/255 instead of as "+says+", or else 0…255")
 	flags.StringVar(&f.normalize, "normalize", "", "feed pixels as (x/255 - MEAN)/STD: `MEAN,STD`, or the means of all channels and then their deviations")
 	cli.Choice(flags, &f.channels, "channels", channelsRGB, []string{channelsRGB, channelsBGR}, "feed red, green, blue as they are, or bgr; -normalize is in this order")
+	f.pictures.Define(flags)
 	flags.BoolVar(&f.version, "version", false, "print the version")
 }
 
@@ -62,8 +65,10 @@ func (f *runFlags) take(given map[string]bool) error {
 	if f.device, err = infer.ParseDevice(f.deviceName); err != nil {
 		return fmt.Errorf("-device: %w", err)
 	}
-	f.pixels, err = f.parsePixels(given)
-	return err
+	if f.pixels, err = f.parsePixels(given); err != nil {
+		return err
+	}
+	return f.pictures.Take(given)
 }
 
 func (f *runFlags) check(given map[string]bool) error {
@@ -80,7 +85,7 @@ func (f *runFlags) check(given map[string]bool) error {
 // record was tested on.
 func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.Writer) (*dataset.Set, error) {
 	if f.data != "" {
-		return openData(ctx, f.data, f.dataDir, messages)
+		return f.openFor(ctx, models[0], messages)
 	}
 	for _, model := range models {
 		if model.record == nil {
@@ -88,12 +93,29 @@ func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.W
 		}
 		switch name := infer.RecordedTestSet(*model.record); {
 		case dataset.IsWord(name):
-			return openData(ctx, name, "", messages)
+			return openData(ctx, name, dataset.Options{Messages: messages})
 		case name != "":
 			return nil, &usageError{fmt.Errorf("-data is missing: the model was tested on %s, which may be anywhere; say where", name)}
 		}
 	}
 	return nil, &usageError{errors.New("-data is missing: the set to run on, since the model does not say which it was tested on")}
+}
+
+// openFor opens the set of -data as the model takes its images.
+func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Writer) (*dataset.Set, error) {
+	options, err := model.pictureOptions(&f.pictures)
+	if err != nil {
+		return nil, err
+	}
+	options.DataDir, options.Messages = f.dataDir, messages
+	set, err := openData(ctx, f.data, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.pictures.Check(set); err != nil {
+		return nil, &usageError{err}
+	}
+	return model.named(set), nil
 }
 
 // ownLibrary reports whether the user named an onnxruntime library.

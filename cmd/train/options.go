@@ -24,7 +24,7 @@ const usage = `train fits a network to labelled images and writes runs/NAME/.
   train -experiment e2 -l1 0 -l2 0 -name dropout-alone
   train -resume -name e1 -epochs 20            # go on with a run, bit for bit
   train -data fashion -epochs 2 -name fashion  # another set; dataset fetch fashion brings it
-  train -data ~/birds -network birds.json      # a folder of IDX files: its test part is tested on
+  train -data ~/birds -network birds.json -resize 64   # train/ and test/ with a folder of pictures for each class
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
@@ -42,6 +42,7 @@ type options struct {
 	test        string
 	labels      string
 	licence     string
+	pictures    cli.Pictures
 	dropout     float64
 	config      train.Config
 	device      string
@@ -127,6 +128,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
 	cli.Suggest(flags, &o.test, "test", "", cli.Words{"t10k", noTest, "fashion", cli.FileNames}, "test `set` evaluated after each epoch, or none; if empty, the test part beside the training set, or the one published with it")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
+	o.pictures.Define(flags)
 	flags.StringVar(&o.licence, "licence", "", "what may be done with the training set, a `text` for the exported graph's card")
 	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")
 	flags.IntVar(&c.Epochs, "epochs", 0, "passes over the training set; the cap of the other stop rules (10; 100 with -until-loss)")
@@ -171,6 +173,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	}
 	o.given, o.values = cli.Given(flags), make(map[string]string)
 	flags.Visit(func(f *flag.Flag) { o.values[f.Name] = f.Value.String() })
+	if err := o.pictures.Take(o.given); err != nil {
+		return nil, err
+	}
 	return o, o.check()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"slipway/dataset"
 	"slipway/train"
@@ -20,11 +21,17 @@ type sets struct {
 
 // openSets opens the sets of a new run.
 func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err error) {
-	reading := dataset.Options{Messages: out}
+	reading := o.pictures.Apply(dataset.Options{Messages: out})
 	training := reading
 	training.DataDir, training.Part = o.dataDir, dataset.Train
 	if s.training, err = dataset.Open(ctx, o.data, training); err != nil {
 		return s, fmt.Errorf("-data: %w", err)
+	}
+	if err := o.pictures.Check(s.training); err != nil {
+		return s, err
+	}
+	if len(s.training.Files) > 0 {
+		reading.Channels = s.training.Channels
 	}
 	return s, o.finishSets(ctx, &s, reading, nil)
 }
@@ -32,10 +39,13 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 // reopenSets opens the sets of the run that the checkpoint is of, where they were or
 // where the flags say that they are now.
 func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, out io.Writer) (s sets, err error) {
-	reading := dataset.Options{Messages: out}
+	recorded := checkpoint.Sets
+	reading, err := o.pictures.Apply(dataset.Options{Messages: out}).AsRecorded(recorded.Training)
+	if err != nil {
+		return s, err
+	}
 	training := reading
 	training.DataDir, training.Part = o.dataDir, dataset.Train
-	recorded := checkpoint.Sets
 	place := recorded.Training.Place
 	if place == "" {
 		place = checkpoint.Config.Data
@@ -98,22 +108,23 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s", s.training.Name, err, noTest)
 		}
 	case recorded.Test != nil:
-		return s.reopenTest(ctx, *recorded.Test, reading)
+		s.test, err = dataset.Reopen(ctx, *recorded.Test, reading)
+		if err != nil {
+			return fmt.Errorf("the run's test set: %w; -test names the place where it is now, another set to test on, or %s", err, noTest)
+		}
 	}
-	return nil
+	return s.matchClasses()
 }
 
-// reopenTest opens the test set of the run, which must be what it was: accuracies of
-// one run are of one set.
-func (s *sets) reopenTest(ctx context.Context, recorded dataset.Info, reading dataset.Options) (err error) {
-	if s.test, err = dataset.Open(ctx, recorded.Place, reading); err != nil {
-		return fmt.Errorf("the run's test set: %w; -test names the place where it is now, or %s", err, noTest)
+// matchClasses gives the test set's labels the order of the training set's, where both
+// are folders of pictures, whose order is that of the folders there are.
+func (s *sets) matchClasses() (err error) {
+	if s.test == nil || len(s.test.Files) == 0 || len(s.training.ClassNames) == 0 || slices.Equal(s.test.ClassNames, s.training.ClassNames) {
+		return nil
 	}
-	if digest := s.test.Digest(); digest != recorded.SHA256 {
-		return fmt.Errorf("the run's test set has changed: it had the sha256 %s, %s has %s; -test names the place of the former, or another set to test on",
-			recorded.SHA256, recorded.Place, digest)
+	if s.test, err = s.test.Relabelled(s.training.ClassNames); err != nil {
+		return fmt.Errorf("the test set's classes are not those of %s: %w", s.training.Name, err)
 	}
-	s.test = asRecorded(s.test, recorded)
 	return nil
 }
 

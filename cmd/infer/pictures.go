@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"slipway/dataset"
+	"slipway/dataset/picture"
+	"slipway/internal/cli"
+)
+
+// pictureOptions is how pictures are read for a model: to the size that the flags say,
+// or that its record does, and in as many channels as its input has.
+func (l *loaded) pictureOptions(flags *cli.Pictures) (dataset.Options, error) {
+	options := flags.Apply(dataset.Options{Part: dataset.Test, Channels: l.inputChannels()})
+	if options.Sizing != nil || l.record == nil || l.record.Sizing == "" {
+		return options, nil
+	}
+	sizing, err := picture.ParseSizing(l.record.Sizing)
+	if err != nil {
+		return options, fmt.Errorf("%s: its training record: %w", l.modelPath, err)
+	}
+	options.Sizing = &sizing
+	return options, nil
+}
+
+// inputChannels are those of the model's input, 0 where it does not say whether it takes
+// grey or coloured images.
+func (l *loaded) inputChannels() int {
+	inputs := l.model.Inputs()
+	if len(inputs) != 1 || len(inputs[0].Dims) != 4 {
+		return 0
+	}
+	for _, dim := range []int{1, 3} {
+		if size := inputs[0].Dims[dim].Size; size == 1 || size == 3 {
+			return int(size)
+		}
+	}
+	return 0
+}
+
+// named gives the labels of a folder of pictures, which are in the order of its folders,
+// the order of the model's classes, where it has them by name.
+func (l *loaded) named(set *dataset.Set) *dataset.Set {
+	if l.record == nil || len(set.Files) == 0 || slices.Equal(set.ClassNames, l.record.ClassLabels) {
+		return set
+	}
+	if relabelled, err := set.Relabelled(l.record.ClassLabels); err == nil {
+		return relabelled
+	}
+	return set // the report notes that classes are called otherwise
+}

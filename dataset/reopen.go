@@ -1,0 +1,52 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"slipway/dataset/picture"
+)
+
+// ErrChanged is of a set that is no longer what a record says.
+var ErrChanged = errors.New("the set has changed since")
+
+// AsRecorded adds to the options how the recorded set's pictures were read.
+func (o Options) AsRecorded(recorded Info) (Options, error) {
+	o.SkipDamaged = o.SkipDamaged || recorded.LeftOut > 0
+	if recorded.Sizing == "" {
+		return o, nil
+	}
+	sizing, err := picture.ParseSizing(recorded.Sizing)
+	if err != nil {
+		return o, fmt.Errorf("the record of %s: %w", recorded.Name, err)
+	}
+	o.Sizing, o.Channels = &sizing, recorded.Channels
+	return o, nil
+}
+
+// Reopen opens the set that a record is of, where it was and as it was read then. A set
+// with another content is ErrChanged. Its name is the recorded one.
+func Reopen(ctx context.Context, recorded Info, opts Options) (*Set, error) {
+	opts, err := opts.AsRecorded(recorded)
+	if err != nil {
+		return nil, err
+	}
+	set, err := Open(ctx, recorded.Place, opts)
+	if err != nil {
+		return nil, err
+	}
+	known := *set
+	known.Name = recorded.Name
+	set = &known
+	if names := recorded.ClassNames; len(set.Files) > 0 && len(names) > len(set.ClassNames) {
+		// It was read in the order of a larger set's classes.
+		if set, err = set.Relabelled(names); err != nil {
+			return nil, err
+		}
+	}
+	if digest := set.Digest(); digest != recorded.SHA256 {
+		return nil, fmt.Errorf("%w: it had the sha256 %s, %s has %s", ErrChanged, recorded.SHA256, recorded.Place, digest)
+	}
+	return set, nil
+}

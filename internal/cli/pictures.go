@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"slipway/dataset"
+	"slipway/dataset/picture"
+)
+
+// Pictures are the flags that say how pictures of folders are read.
+type Pictures struct {
+	resize, fit, filter string
+	skipDamaged         bool
+	// Sizing is what -resize asks for, nil without it.
+	Sizing *picture.Sizing
+}
+
+// Define defines the flags. Those of a size are left out where the model says it.
+func (p *Pictures) Define(flags *flag.FlagSet) {
+	flags.StringVar(&p.resize, "resize", "", "bring pictures to this `size`: 224, or HEIGHTxWIDTH")
+	Choice(flags, &p.fit, "fit", picture.Crop.String(), []string{picture.Crop.String(), picture.Pad.String(), picture.Squash.String()},
+		"how -resize keeps the proportion: crop the middle, pad with black, or squash")
+	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(), picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
+	flags.BoolVar(&p.skipDamaged, "skip-damaged", false, "leave out pictures that cannot be read, and list them")
+}
+
+// Take turns what was given into what it means.
+func (p *Pictures) Take(given map[string]bool) error {
+	if p.resize == "" {
+		for _, name := range []string{"fit", "filter"} {
+			if given[name] {
+				return fmt.Errorf("-%s says how -resize goes; give a -resize", name)
+			}
+		}
+		if given["resize"] {
+			return fmt.Errorf("-resize is empty; give 224, or HEIGHTxWIDTH")
+		}
+		return nil
+	}
+	sizing := &picture.Sizing{}
+	height, width, two := strings.Cut(p.resize, "x")
+	if !two {
+		width = height
+	}
+	var heightErr, widthErr error
+	sizing.Height, heightErr = strconv.Atoi(height)
+	sizing.Width, widthErr = strconv.Atoi(width)
+	if heightErr != nil || widthErr != nil {
+		return fmt.Errorf("-resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", p.resize)
+	}
+	var err error
+	if sizing.Fit, err = picture.ParseFit(p.fit); err != nil {
+		return fmt.Errorf("-fit: %w", err)
+	}
+	if sizing.Filter, err = picture.ParseFilter(p.filter); err != nil {
+		return fmt.Errorf("-filter: %w", err)
+	}
+	if err := sizing.Check(); err != nil {
+		return fmt.Errorf("-resize %s: %w", p.resize, err)
+	}
+	p.Sizing = sizing
+	return nil
+}
+
+// Apply has the options read pictures so.
+func (p *Pictures) Apply(options dataset.Options) dataset.Options {
+	options.Sizing, options.SkipDamaged = p.Sizing, p.skipDamaged
+	return options
+}
+
+// SkipDamaged reports whether pictures that cannot be read are left out.
+func (p *Pictures) SkipDamaged() bool { return p.skipDamaged }
+
+// Check reports -resize of a set that is no folder of pictures.
+func (p *Pictures) Check(set *dataset.Set) error {
+	if p.Sizing != nil && set != nil && len(set.Files) == 0 {
+		return fmt.Errorf("-resize is for folders of pictures; the images of %s are %d×%d as they are", set.Name, set.Height, set.Width)
+	}
+	return nil
+}
