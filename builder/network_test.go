@@ -152,6 +152,48 @@ func TestWindowSizes(t *testing.T) {
 	}
 }
 
+// Windows and shapes are refused just outside of what there can be, and taken just inside.
+func TestTheLimitsOfWindowsAndShapes(t *testing.T) {
+	size := func(height, width int) builder.Size { return builder.Size{Height: height, Width: width} }
+	const most = 1 << 31
+	pool := func(kernel, stride, padding builder.Size) builder.Layer {
+		return builder.MaxPool2D{Kernel: kernel, Stride: stride, Padding: padding}
+	}
+	conv := func(kernel, stride, padding builder.Size) builder.Layer {
+		return builder.Conv2D{Filters: 1, Kernel: kernel, Stride: stride, Padding: padding}
+	}
+	for _, test := range []struct {
+		in    builder.Shape
+		layer builder.Layer
+		want  string // of the error
+	}{
+		{builder.Shape{1, 3, 4}, conv(size(3, 4), size(1, 1), size(0, 0)), ""},
+		{builder.Shape{1, 3, 4}, conv(size(1, 1), size(1, 1), size(0, 0)), ""},
+		{builder.Shape{1, 3, 4}, conv(size(0, 1), size(1, 1), size(0, 0)), "kernel 0×1: each side"},
+		{builder.Shape{1, 3, 4}, conv(size(1, 0), size(1, 1), size(0, 0)), "kernel 1×0: each side"},
+		{builder.Shape{1, 3, 4}, conv(size(1, 1), size(0, 1), size(0, 0)), "stride 0×1: each side"},
+		{builder.Shape{1, 3, 4}, conv(size(1, 1), size(1, 0), size(0, 0)), "stride 1×0: each side"},
+		{builder.Shape{1, 3, 4}, conv(size(3, 3), size(1, 1), size(-1, 0)), "padding -1×0: neither"},
+		{builder.Shape{1, 3, 4}, conv(size(3, 3), size(1, 1), size(0, -1)), "padding 0×-1: neither"},
+		{builder.Shape{1, 3, 4}, conv(size(4, 4), size(1, 1), size(0, 0)), "kernel 4×4 is larger than the input 3×4"},
+		{builder.Shape{1, 3, 4}, conv(size(3, 5), size(1, 1), size(0, 0)), "kernel 3×5 is larger than the input 3×4"},
+		{builder.Shape{1, 3, 4}, conv(size(5, 6), size(1, 1), size(1, 1)), ""},
+		{builder.Shape{1, 3, 4}, conv(size(6, 6), size(1, 1), size(1, 1)), "kernel 6×6 is larger"},
+		{builder.Shape{1, 3, 4}, conv(size(5, 7), size(1, 1), size(1, 1)), "kernel 5×7 is larger"},
+		{builder.Shape{1, 3, 4}, pool(size(most, 1), size(1, 1), size(0, 0)), "is a slip"},
+		{builder.Shape{1, 3, 4}, pool(size(1, most), size(1, 1), size(0, 0)), "is a slip"},
+		{builder.Shape{1, 3, 4}, conv(size(3, 3), size(1, 1), size(most, 0)), "is a slip"},
+		{builder.Shape{1, 3, 4}, conv(size(3, 3), size(1, 1), size(0, most)), "is a slip"},
+		{builder.Shape{1, 1 << 15, 1 << 16}, builder.ReLU{}, ""},
+		{builder.Shape{1, 1 << 15, 1<<16 + 1}, builder.ReLU{}, "holds more than 2147483648 values"},
+	} {
+		_, err := builder.New("limits", test.in, test.layer)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v on %v: %v, want %q", test.layer, test.in, err, test.want)
+		}
+	}
+}
+
 func TestSummaryOfE1(t *testing.T) {
 	network, err := builder.E1(10)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -66,6 +67,8 @@ func TestNewSetRefuses(t *testing.T) {
 		{"label out of range", b(4), l(3), 1, 2, 2, 3, ErrLabel},
 		{"no width", b(4), l(0), 1, 2, 0, 10, ErrSize},
 		{"size overflows", b(4), l(0), math.MaxInt, math.MaxInt, 2, 10, ErrSize},
+		{"size overflows to 0", b(4), l(0), 1 << 31, 1 << 31, 4, 10, ErrSize},
+		{"size overflows to 0, wide", b(4), l(0), 1 << 32, 1, 1 << 32, 10, ErrSize},
 		{"a label below 0", b(4), l(-1), 1, 2, 2, 3, ErrLabel},
 		{"a label above all", b(4), l(MaxClasses), 1, 2, 2, 0, ErrLabel},
 		{"fewer than no classes", b(4), l(0), 1, 2, 2, -1, ErrArgument},
@@ -73,6 +76,44 @@ func TestNewSetRefuses(t *testing.T) {
 	} {
 		if s, err := NewSet("x", test.images, test.labels, test.c, test.h, test.w, test.k); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, %v; want %q", test.name, s, err, test.want)
+		}
+	}
+}
+
+// The largest label and the most classes that are possible are taken; messages say the
+// range that was left.
+func TestTheLimitsOfASet(t *testing.T) {
+	for _, test := range []struct{ label, classes, want int }{
+		{MaxClasses - 1, 0, MaxClasses}, {MaxClasses - 1, MaxClasses, MaxClasses}, {2, 3, 3}, {0, 1, 1}, {0, 0, 1},
+	} {
+		s, err := NewSet("x", make([]uint8, 1), []int32{int32(test.label)}, 1, 1, 1, test.classes)
+		if err != nil {
+			t.Errorf("label %d of %d classes: %v", test.label, test.classes, err)
+		} else if s.Classes != test.want {
+			t.Errorf("label %d of %d classes: %d, want %d", test.label, test.classes, s.Classes, test.want)
+		}
+	}
+	for label, want := range map[int32][]byte{255: {255}, 256: {0, 1, 0, 0}} {
+		s, err := NewSet("x", make([]uint8, 1), []int32{label}, 1, 1, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.LabelBytes(); !bytes.Equal(got, want) {
+			t.Errorf("label %d as bytes: %v, want %v", label, got, want)
+		}
+	}
+	s := numbered(t, 9)
+	for _, n := range []int{1, 8} {
+		if training, validation, err := s.Split(n, 1); err != nil || validation.Len() != n || training.Len() != 9-n {
+			t.Errorf("Split(%d): %v", n, err)
+		}
+	}
+	_, _, split := s.Split(9, 1)
+	_, index := s.Subset([]int{9})
+	_, count := NewSet("x", make([]uint8, 8), []int32{0}, 1, 2, 2, 0)
+	for want, err := range map[string]error{"9 out of 9 images; 1 to 8 are possible": split, "9 of 0…8": index, "2 images, 1 labels": count} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }
@@ -140,12 +181,13 @@ func TestSplitIsDisjointCompleteAndDeterministic(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	s, err := NewSet("x", []uint8{0, 10, 20, 30}, []int32{2, 2}, 1, 1, 2, 3)
+	// The mean, 15, is itself a value, and one value is there twice.
+	s, err := NewSet("x", []uint8{0, 15, 15, 30}, []int32{2, 2}, 1, 1, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := s.Stats()
-	if got.Min != 0 || got.Max != 30 || got.Mean != 15 || math.Abs(got.Std-math.Sqrt(125)) > 1e-12 || !slices.Equal(got.Counts, []int{0, 0, 2}) {
+	if got.Min != 0 || got.Max != 30 || got.Mean != 15 || !(math.Abs(got.Std-math.Sqrt(112.5)) <= 1e-12) || !slices.Equal(got.Counts, []int{0, 0, 2}) {
 		t.Errorf("Stats = %+v", got)
 	}
 }

@@ -4,7 +4,7 @@ and tries none; here they are tried, with the same operators, one after the othe
 import subprocess
 import time
 
-NOT_COVERED, TIMES = "NOT COVERED", 10
+NOT_COVERED, TIMES = "NOT COVERED", 15
 
 NEGATION = {"==": "!=", "!=": "==", "<=": ">", ">=": "<", "<": ">=", ">": "<="}
 BOUNDARY = {"<=": "<", ">=": ">", "<": "<=", ">": ">="}
