@@ -24,7 +24,8 @@ const (
 	Fashion = "fashion"
 
 	fashionTrain = Fashion + ":" + string(Train)
-	fashionTest  = Fashion + ":" + string(Test)
+	// FashionTest is the test part, whatever it is opened for.
+	FashionTest = Fashion + ":" + string(Test)
 )
 
 // FetchedNames lists the sets that FetchNamed brings.

@@ -87,17 +87,21 @@ func (s *Set) WithClassNames(names []string) (*Set, error) {
 
 // withNotes adds what the set's folder says beside the images: the names of the
 // classes, and the first line of a licence.
-func (s *Set) withNotes(dir string) (*Set, error) {
+func (s *Set) withNotes(dir string, opts Options) (*Set, error) {
 	s.Licence = licenceIn(dir)
 	path := filepath.Join(dir, ClassNamesFile)
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); err != nil || opts.OwnNames {
 		return s, nil
 	}
 	names, err := ReadClassNames(path)
 	if err != nil {
 		return nil, err
 	}
-	return s.WithClassNames(names)
+	named, err := s.WithClassNames(names)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (-labels takes another file)", path, err)
+	}
+	return named, nil
 }
 
 // licenceIn returns the first line of the folder's licence file that says anything,

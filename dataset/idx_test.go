@@ -100,7 +100,7 @@ func TestReadIDXRefuses(t *testing.T) {
 	}{
 		{"empty", nil, ErrTruncated, "first 4 bytes"},
 		{"magic cut", good[:3], ErrTruncated, "first 4 bytes"},
-		{"PNG", []byte("\x89PNG\r\n\x1a\n"), ErrMagic, "89 50 4e 47"},
+		{"PNG", []byte("\x89PNG\r\n\x1a\n"), ErrMagic, "it is a PNG picture"},
 		{"little-endian magic", []byte{3, 8, 0, 0, 0}, ErrMagic, "03 08 00 00"},
 		{"unknown element type", []byte{0, 0, 0x0A, 1, 0, 0, 0, 0}, ErrElementType, "0x0a"},
 		{"no dimensions", []byte{0, 0, 8, 0}, ErrRank, "0 in the fourth byte"},

@@ -82,10 +82,14 @@ func (i Info) IsDefault() bool {
 
 // ShortName is the name without the folders before it: what may be told to others.
 func (i Info) ShortName() string {
-	if i.Name == "" {
+	name := i.Name
+	if i.Place != "" {
+		name = i.Place // without . and .. and a slash at the end
+	}
+	if name == "" {
 		return ""
 	}
-	return filepath.Base(i.Name)
+	return filepath.Base(name)
 }
 
 // Labels returns a name for each of that many classes: ClassNames as far as they go,

@@ -161,7 +161,7 @@ func TestPublishedSetsAreKnownByTheirContent(t *testing.T) {
 func TestPublishedSets(t *testing.T) {
 	cache := fetched(t, Fashion)
 	for word, title := range map[string]string{
-		string(Test): "MNIST", fashionTrain: "Fashion-MNIST", Fashion: "Fashion-MNIST", fashionTest: "Fashion-MNIST",
+		string(Test): "MNIST", fashionTrain: "Fashion-MNIST", Fashion: "Fashion-MNIST", FashionTest: "Fashion-MNIST",
 	} {
 		options := Options{CacheDir: cache}
 		set, err := Open(t.Context(), word, options)
@@ -197,6 +197,39 @@ func TestTheTrainingSetIsKnown(t *testing.T) {
 	info := set.Info()
 	if test, ok := TestSetOf(info.SHA256); info.Title != "MNIST" || !ok || test != string(Test) {
 		t.Errorf("%s leads to %q", info, test)
+	}
+}
+
+// A set is called after its folder, however that is written, and colour images may have
+// the name that their rank gives them.
+func TestNamesOfFolders(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "col3")
+	if err := os.MkdirAll(filepath.Join(dir, "inner"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeLabelled(t, dir, Train, &IDX{Uint8, []int{2}, []byte{0, 1}})
+	if err := os.Rename(filepath.Join(dir, "train-images-idx3-ubyte"), filepath.Join(dir, "train-images-idx4-ubyte")); err != nil {
+		t.Fatal(err)
+	}
+	for from, spec := range map[string]string{filepath.Dir(dir): "col3/", dir: ".", filepath.Join(dir, "inner"): ".."} {
+		t.Chdir(from)
+		set, err := Open(t.Context(), spec, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name := set.Info().ShortName(); name != "col3:train" {
+			t.Errorf("%s is called %s", spec, name)
+		}
+	}
+	// Names that do not fit are told by their file, and may be left out.
+	if err := os.WriteFile(filepath.Join(dir, ClassNamesFile), []byte("one\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, ClassNamesFile)) {
+		t.Errorf("too few names: %v", err)
+	}
+	if _, err := Open(t.Context(), dir, Options{OwnNames: true}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,8 +12,12 @@ import (
 
 // imageNames are the usual names of a part's images file, the plain one first.
 func imageNames(part Part) []string {
-	dash, dot := string(part)+"-images-idx3-ubyte", string(part)+"-images.idx3-ubyte"
-	return []string{dash, dash + ".gz", dot, dot + ".gz"}
+	var names []string
+	for _, rank := range []string{"idx3", "idx4"} { // N×H×W, and N×C×H×W
+		dash, dot := string(part)+"-images-"+rank+"-ubyte", string(part)+"-images."+rank+"-ubyte"
+		names = append(names, dash, dash+".gz", dot, dot+".gz")
+	}
+	return names
 }
 
 // labelNames are the names of the labels that belong to an images file, none
@@ -60,7 +64,7 @@ func firstFile(dir string, names []string) (string, bool) {
 
 // names lists the words that name a set.
 func names() []string {
-	return append([]string{string(Test), string(Train), fashionTrain, fashionTest}, FetchedNames()...)
+	return append([]string{string(Test), string(Train), fashionTrain, FashionTest}, FetchedNames()...)
 }
 
 // IsWord reports whether Open takes the name for a set of its own, before any file or

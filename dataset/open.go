@@ -44,6 +44,8 @@ type Options struct {
 	Channels int
 	// SkipDamaged leaves pictures out that cannot be read, and tells Messages which.
 	SkipDamaged bool
+	// OwnNames says that the caller names the classes, so that labels.txt is not read.
+	OwnNames bool
 	// Limit is the most bytes of data that one file may declare, or that the pictures of
 	// a folder take; 0 means DefaultLimit, or DefaultPictureLimit.
 	Limit int64
@@ -106,7 +108,7 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 		return openCached(Fashion, opts.Part, opts)
 	case fashionTrain:
 		return openCached(Fashion, Train, opts)
-	case fashionTest:
+	case FashionTest:
 		return openCached(Fashion, Test, opts)
 	case "":
 		return nil, unknown(spec)
@@ -181,7 +183,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return set.placed(dir, suffix).withNotes(dir)
+	return set.placed(dir, suffix).withNotes(dir, opts)
 }
 
 func openFile(images string, opts Options) (*Set, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway/infer"
+	"slipway/internal/cli"
 	"slipway/internal/display"
 	"slipway/internal/inspect"
 	"slipway/onnx"
@@ -271,7 +272,7 @@ func (c *card) usage(line func(string, ...any)) {
 	}
 	line("## Use")
 	line("")
-	line("On the command line: `infer -model %s -data %s`. In Go:", c.file.File, c.testSet())
+	line("On the command line: `%s`. In Go:", cli.ShellLine("infer", "-model", c.file.File, "-data", c.testSet()))
 	line("")
 	line("```go")
 	line("model, err := infer.LoadModel(%q)", c.file.File)

@@ -127,7 +127,7 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 	}
 	if g.test == nil || err != nil {
 		if len(options.Verify) > 0 {
-			return noTest(err)
+			return g.noTest(err)
 		}
 		if err != nil {
 			say("note: %v; no accuracy is recorded", err)
@@ -137,6 +137,11 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 	}
 	info := g.test.Info()
 	g.sets.Test = &info
+	foreign := slices.DeleteFunc(slices.Clone(options.Verify), func(name string) bool { return slices.Contains(Runtimes(), name) })
+	if len(foreign) > 0 && !info.IsDefault() {
+		return fmt.Errorf("verify: %s are asked by scripts/conformance, which knows %s alone; the run is judged on %s: give -verify %s",
+			strings.Join(foreign, ", "), dataset.Test, info.Name, strings.Join(Runtimes(), ","))
+	}
 	return nil
 }
 
@@ -157,8 +162,11 @@ func recordedTest(ctx context.Context, sets train.Sets) (*dataset.Set, error) {
 }
 
 // noTest says what to do where there is nothing to verify on.
-func noTest(err error) error {
-	if err == nil {
+func (g *graph) noTest(err error) error {
+	switch {
+	case err == nil && g.sets.Training.Images == 0:
+		err = errors.New("the run is of before runs recorded which set they were tested on")
+	case err == nil:
 		err = errors.New("the run was tested on no set")
 	}
 	return fmt.Errorf("%w; name one with -data, or export unverified with -verify none", err)
@@ -246,10 +254,6 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 	}
 	if len(foreign) == 0 {
 		return nil
-	}
-	if !g.sets.Test.IsDefault() {
-		return fmt.Errorf("verify: %s are asked by scripts/conformance, which knows %s alone; the run is judged on %s: leave them out of -verify",
-			strings.Join(foreign, ", "), dataset.Test, g.sets.Test.Name)
 	}
 	return g.askForeign(ctx, foreign, path, options.tolerance(), options, say)
 }
@@ -343,6 +347,10 @@ func (g *graph) write(ctx context.Context, output string) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	// The record first: it tells a folder of ours, however far an export came.
+	if err := atomicfile.WriteBytes(filepath.Join(dir, recordFile), files[recordFile]); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if g.test != nil {

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"slipway/internal/atomicfile"
 	"slipway/onnx"
 )
 
@@ -30,7 +32,8 @@ func mayWrite(output string) error {
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, recordFile)); err != nil {
+	foreign := slices.ContainsFunc(entries, func(entry os.DirEntry) bool { return !atomicfile.IsTemporary(entry.Name()) })
+	if _, err := os.Stat(filepath.Join(dir, recordFile)); err != nil && foreign {
 		return fmt.Errorf("%s is a folder that export did not make: it has no %s; move it, or choose another name with -o", dir, recordFile)
 	}
 	return nil

@@ -146,7 +146,7 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 	}
 	options.say("%s → %s (%s): %d bytes, %.1f %% of %d", source, output, options.Name(), len(encoded), 100*float64(len(encoded))/float64(from.bytes), from.bytes)
 	if err := verifyVariant(ctx, from, variant, options); err != nil {
-		return fmt.Errorf("%s: %w; nothing was written", options.Name(), err)
+		return fmt.Errorf("%s: %w; %s was not written", options.Name(), err, output)
 	}
 	if err := atomicfile.WriteBytes(output, encoded); err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -228,19 +228,9 @@ func makeVariant(ctx context.Context, from source, options VariantOptions) (*onn
 		return nil, err
 	}
 	if options.Precision != Float32 {
-		if err := forgetAccuracy(variant); err != nil {
+		if err := variant.ForgetAccuracy(); err != nil {
 			return nil, err
 		}
 	}
 	return variant, variant.SetVariantRecord(record)
-}
-
-// forgetAccuracy takes the trainer's accuracy out of the record: it is the source's.
-func forgetAccuracy(m *onnx.Model) error {
-	record, ok, err := m.TrainingRecord()
-	if err != nil || !ok {
-		return err
-	}
-	record.TestAccuracy, record.TestImages = 0, 0
-	return m.SetTrainingRecord(record)
 }

@@ -28,7 +28,7 @@ func calibrate(ctx context.Context, from source, options VariantOptions) (ranges
 	if err != nil {
 		return nil, "", err
 	}
-	images, err := calibrationImages(ctx, from.record.DataSet, options)
+	images, err := calibrationImages(ctx, from.record, options)
 	if err != nil {
 		return nil, "", err
 	}
@@ -44,16 +44,16 @@ func calibrate(ctx context.Context, from source, options VariantOptions) (ranges
 	if len(names) > 0 {
 		err = measure(ctx, from, names, images, pixels, ranges)
 	}
-	return ranges, fmt.Sprintf("%d images of %s, seed %d; the least and the largest value of each", images.Len(), images.Name, options.Seed), err
+	return ranges, fmt.Sprintf("%d images of %s, seed %d; the least and the largest value of each", images.Len(), images.Info().ShortName(), options.Seed), err
 }
 
 // calibrationImages draws images of the set that the model was trained on, or of the one
 // given instead.
-func calibrationImages(ctx context.Context, name string, options VariantOptions) (*dataset.Set, error) {
+func calibrationImages(ctx context.Context, from onnx.TrainingRecord, options VariantOptions) (*dataset.Set, error) {
 	set := options.Images
 	if set == nil {
 		var err error
-		if set, err = openRecorded(ctx, name, dataset.Train, "-calibration-data", options); err != nil {
+		if set, err = openRecorded(ctx, from, from.DataSet, dataset.Train, "-calibration-data", options); err != nil {
 			return nil, err
 		}
 	}

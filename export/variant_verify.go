@@ -91,13 +91,15 @@ func variantTest(ctx context.Context, record onnx.TrainingRecord, options Varian
 	if options.Test != nil {
 		return options.Test, nil
 	}
-	return openRecorded(ctx, infer.RecordedTestSet(record), dataset.Test, "-data", options)
+	return openRecorded(ctx, record, infer.RecordedTestSet(record), dataset.Test, "-data", options)
 }
 
 // openRecorded opens a set that a training record names, if it is one that the program
 // knows by that word.
-func openRecorded(ctx context.Context, word string, part dataset.Part, flag string, options VariantOptions) (*dataset.Set, error) {
+func openRecorded(ctx context.Context, from onnx.TrainingRecord, word string, part dataset.Part, flag string, options VariantOptions) (*dataset.Set, error) {
 	switch {
+	case word == "" && !from.IsZero() && from.DataSet != "":
+		return nil, fmt.Errorf("the model was tested on no set; name one with %s", flag)
 	case word == "":
 		return nil, fmt.Errorf("the model does not say what it learned from and was tested on; name a set with %s", flag)
 	case !dataset.IsWord(word):

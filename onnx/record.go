@@ -175,8 +175,10 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 	integer := func(target *int) func(string) error {
 		return func(text string) (err error) { *target, err = strconv.Atoi(text); return err }
 	}
-	parse(keyTestAccuracy, float(&record.TestAccuracy))
-	parse(keyTestImages, integer(&record.TestImages))
+	if _, measured := metadata[keyTestImages]; measured {
+		parse(keyTestAccuracy, float(&record.TestAccuracy))
+		parse(keyTestImages, integer(&record.TestImages))
+	}
 	parse(keyTrainingLoss, float(&record.TrainingLoss))
 	parse(keyEpochs, integer(&record.Epochs))
 	parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
@@ -189,6 +191,16 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 		return TrainingRecord{}, first
 	}
 	return record, record.check()
+}
+
+// ForgetAccuracy takes what the record says of the trainer's accuracy out of the
+// metadata: of a model that answers a little otherwise it is not known.
+func (m *Model) ForgetAccuracy() error {
+	metadata := m.Metadata()
+	for _, key := range []string{keyTestAccuracy, keyTestImages, keyTestSet, keyTestSHA256} {
+		delete(metadata, key)
+	}
+	return m.SetMetadata(metadata)
 }
 
 // SetTrainingRecord writes the record into the model's metadata, in place of the

@@ -181,7 +181,7 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, o.data, o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, Messages: stderr}))
+	set, err := dataset.Open(ctx, o.data, o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, OwnNames: o.labels != "", Messages: stderr}))
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if err := o.checkOperands(given); err != nil {
 		return nil, err
 	}
-	o.toleranceGiven = given["tolerance"]
+	o.toleranceGiven, o.ownNames = given["tolerance"], given["labels"]
 	if err := o.take(given); err != nil {
 		return nil, err
 	}

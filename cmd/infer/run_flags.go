@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -32,6 +33,7 @@ type runFlags struct {
 	version bool
 	// pictures is how those of a folder are read.
 	pictures cli.Pictures
+	ownNames bool // -labels names the classes
 
 	deviceName, normalize, channels string
 	scale                           bool
@@ -87,16 +89,24 @@ func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.W
 	if f.data != "" {
 		return f.openFor(ctx, models[0], messages)
 	}
-	for _, model := range models {
-		if model.record == nil {
-			continue
+	name := ""
+	for i, model := range models {
+		tested := ""
+		if model.record != nil {
+			tested = infer.RecordedTestSet(*model.record)
 		}
-		switch name := infer.RecordedTestSet(*model.record); {
-		case dataset.IsWord(name):
-			return openData(ctx, name, dataset.Options{Messages: messages})
-		case name != "":
-			return nil, &usageError{fmt.Errorf("-data is missing: the model was tested on %s, which may be anywhere; say where", name)}
+		switch {
+		case i > 0 && tested != name && tested != "":
+			return nil, &usageError{fmt.Errorf("-data is missing: %s was tested on %s, %s on %s", models[0].modelPath, cmp.Or(name, "no set that it names"), model.modelPath, tested)}
+		case i == 0:
+			name = tested
 		}
+	}
+	switch {
+	case dataset.IsWord(name):
+		return openData(ctx, name, dataset.Options{Messages: messages})
+	case name != "":
+		return nil, &usageError{fmt.Errorf("-data is missing: the model was tested on %s, which may be anywhere; say where", name)}
 	}
 	return nil, &usageError{errors.New("-data is missing: the set to run on, since the model does not say which it was tested on")}
 }
@@ -107,7 +117,7 @@ func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Write
 	if err != nil {
 		return nil, err
 	}
-	options.DataDir, options.Messages = f.dataDir, messages
+	options.DataDir, options.Messages, options.OwnNames = f.dataDir, messages, f.ownNames
 	set, err := openData(ctx, f.data, options)
 	if err != nil {
 		return nil, err

@@ -54,6 +54,17 @@ func TestTheSetThatAModelRecords(t *testing.T) {
 	}
 }
 
+// Two models that were tested on different sets are not compared on one of them unasked.
+func TestModelsOfDifferentSetsNeedData(t *testing.T) {
+	mnist := modelThatRecords(t, onnx.TrainingRecord{DataSet: "train"})
+	other := modelThatRecords(t, onnx.TrainingRecord{DataSet: "own", TestSet: "own:t10k"})
+	for _, args := range [][]string{{"compare", mnist, other}, {"compare", other, mnist}, {"robustness", "-model", mnist, "-model", other}} {
+		if code, _, errs := runCommand(t, args...); code != 2 || !strings.Contains(errs, "-data is missing: ") {
+			t.Errorf("%v: exit %d: %s", args, code, errs)
+		}
+	}
+}
+
 // The recorded accuracy is compared where the images are those that it was measured on,
 // whatever their set is called.
 func TestTheRecordedAccuracyIsOfASet(t *testing.T) {

@@ -28,6 +28,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	defer session.close()
 	trainer := session.trainer
 	fmt.Fprintln(out, trainer.Sets())
+	if sets := trainer.Sets(); sets.Test != nil && sets.Test.SHA256 == sets.Training.SHA256 {
+		fmt.Fprintln(out, "note: the test set is the training set: its accuracy says nothing of other images")
+	}
 	fmt.Fprint(out, trainer.Network())
 	if o.initPrefix != "" {
 		fmt.Fprintf(out, "note: the names in %s begin with %q, which is left out\n", o.init, o.initPrefix)
@@ -280,14 +283,13 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 	return config
 }
 
-// save writes a checkpoint, and then the history so far.
+// save writes a checkpoint. The history is written once an epoch is reported.
 func (s *session) save() error {
 	path, err := s.writeCheckpoint()
 	if err != nil {
 		return err
 	}
 	s.saved = path
-	s.writeHistory()
 	return nil
 }
 

@@ -21,7 +21,7 @@ type sets struct {
 
 // openSets opens the sets of a new run.
 func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err error) {
-	reading := o.pictures.Apply(dataset.Options{Messages: out})
+	reading := o.pictures.Apply(dataset.Options{OwnNames: o.labels != "", Messages: out})
 	training := reading
 	training.DataDir, training.Part = o.dataDir, dataset.Train
 	if s.training, err = dataset.Open(ctx, o.data, training); err != nil {
@@ -40,7 +40,7 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 // where the flags say that they are now.
 func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, out io.Writer) (s sets, err error) {
 	recorded := checkpoint.Sets
-	reading, err := o.pictures.Apply(dataset.Options{Messages: out}).AsRecorded(recorded.Training)
+	reading, err := o.pictures.Apply(dataset.Options{OwnNames: o.labels != "", Messages: out}).AsRecorded(recorded.Training)
 	if err != nil {
 		return s, err
 	}
@@ -49,6 +49,9 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	place := recorded.Training.Place
 	if place == "" {
 		place = checkpoint.Config.Data
+	}
+	if place == dataset.Fashion && recorded.Training.Images == 0 {
+		place = dataset.FashionTest // what the word meant before there was a training part
 	}
 	if o.given["data"] {
 		place = o.data

@@ -168,7 +168,7 @@ func TestTheTestSetOfAResumedRun(t *testing.T) {
 	if err := os.WriteFile(labels, changed, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := resume(); code != cli.ExitFailure || !strings.Contains(errs, "the run's test set has changed") || !strings.Contains(errs, "-test names") {
+	if code, _, errs := resume(); code != cli.ExitFailure || !strings.Contains(errs, "the run's test set: the set has changed since") || !strings.Contains(errs, "-test names") {
 		t.Errorf("changed: exit %d, %s", code, errs)
 	}
 	if code, out, errs := resume("-test", dir); code != cli.ExitOK || !strings.Contains(out, "another set, from here on") {
@@ -177,7 +177,7 @@ func TestTheTestSetOfAResumedRun(t *testing.T) {
 	if err := os.Remove(labels); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, errs := resume("-epochs", "3"); code != cli.ExitFailure || !strings.Contains(errs, "the run's test set: ") || !strings.Contains(errs, "or none") {
+	if code, _, errs := resume("-epochs", "3"); code != cli.ExitFailure || !strings.Contains(errs, "the run's test set: ") || !strings.Contains(errs, ", or none") {
 		t.Errorf("gone: exit %d, %s", code, errs)
 	}
 	code, out, errs := resume("-epochs", "3", "-test", "none")

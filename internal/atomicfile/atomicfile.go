@@ -232,3 +232,9 @@ func withoutTempName(err error) error {
 	}
 	return err
 }
+
+// IsTemporary reports whether a file's name is that of a temporary, which a killed
+// process may have left.
+func IsTemporary(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, tempSuffix)
+}

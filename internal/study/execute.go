@@ -59,6 +59,10 @@ func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
 		return Result{}, err
 	}
 	trainer, err := t.begin(dir, sets, threads)
+	var unfit *train.UnfitError
+	if errors.As(err, &unfit) {
+		err = fmt.Errorf("%w; the study describes networks for other images as {input: [CHANNELS, HEIGHT, WIDTH], layers: [...]}", err)
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("run %s (%s, seed %d): %w", t.id, t.Setting, t.Seed, err)
 	}
