@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"slipway/builder"
 	"slipway/dataset"
 )
 
@@ -101,4 +102,20 @@ func (c *Checkpoint) holds(set *dataset.Set, digest string) bool {
 	}
 	logits, err := c.Network.Classes()
 	return c.Data == set.DigestOf(classesAssumed) || err == nil && c.Data == set.DigestOf(min(logits, 256))
+}
+
+// fits reports whether the network can classify the images of the set.
+func fits(network *builder.Network, set *dataset.Set) error {
+	classes, err := network.Classes()
+	if err != nil {
+		return err
+	}
+	image := builder.Shape{set.Channels, set.Height, set.Width}
+	if input := network.Input(); input.String() != image.String() && (len(input) != 1 || input[0] != image.Elements()) {
+		return &UnfitError{fmt.Sprintf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)}
+	}
+	if classes < set.Classes {
+		return &UnfitError{fmt.Sprintf("network %s has %d logits, %s has %d classes: %s", network.Name(), classes, set.Name, set.Classes, set.LabelRange())}
+	}
+	return nil
 }

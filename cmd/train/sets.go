@@ -33,7 +33,8 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 	if len(s.training.Files) > 0 {
 		reading.Channels = s.training.Channels
 	}
-	return s, o.finishSets(ctx, &s, reading, nil)
+	err = o.finishSets(ctx, &s, reading, nil)
+	return s, err
 }
 
 // reopenSets opens the sets of the run that the checkpoint is of, where they were or
@@ -65,7 +66,8 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 			return s, err
 		}
 	}
-	return s, o.finishSets(ctx, &s, reading, &recorded)
+	err = o.finishSets(ctx, &s, reading, &recorded)
+	return s, err
 }
 
 // asRecorded gives a set that was opened at its place the name and the licence that the

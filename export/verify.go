@@ -1,0 +1,137 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"slipway/infer"
+	"slipway/onnx"
+)
+
+// verify compares every runtime with the trainer, on a copy of the file.
+func (g *graph) verify(ctx context.Context, options Options, say func(string, ...any)) error {
+	if len(options.Verify) == 0 {
+		return nil
+	}
+	temporary, err := os.MkdirTemp("", "slipway-export")
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	defer os.RemoveAll(temporary)
+	path := filepath.Join(temporary, g.name+".onnx")
+	if err := os.WriteFile(path, g.bytes, 0o666); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	if err := os.Mkdir(folder(path), 0o777); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	if err := g.writeLogits(folder(path)); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	model, err := infer.LoadModel(path)
+	if err != nil {
+		return err
+	}
+	say("trainer: Accuracy = %.2f %%", 100*g.answer.Accuracy)
+	var foreign []string
+	for _, name := range options.Verify {
+		if !slices.Contains(Runtimes(), name) {
+			foreign = append(foreign, name)
+			continue
+		}
+		a, err := g.ask(ctx, name, model, options)
+		if err != nil {
+			return fmt.Errorf("verify with %s: %w", name, err)
+		}
+		say("%s", a.line(g.test.Len()))
+		if a.rounding != nil {
+			say("  the tolerance is %.2g of the range: %v", a.comparison.Tolerance, a.rounding)
+		}
+		if !a.comparison.Agree() {
+			return fmt.Errorf("%s does not answer as the trainer does: %s; nothing was written", name, a.comparison.Reason())
+		}
+		g.answers = append(g.answers, a)
+	}
+	if len(foreign) == 0 {
+		return nil
+	}
+	return g.askForeign(ctx, foreign, path, options.tolerance(), options, say)
+}
+
+// line says how the runtime agreed, over so many images.
+func (a answer) line(images int) string {
+	return fmt.Sprintf("%s %s (%s): Accuracy = %.2f %%, %d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
+		a.info.Runtime, a.info.Version, a.info.Provider, 100*float64(a.correct)/float64(images),
+		a.comparison.LabelsDiffer, a.comparison.MaxAbsDiff, a.comparison.MaxRelDiff, a.speed)
+}
+
+// ask compares a runtime with the trainer. The default tolerance is for graphs of a few
+// layers; where it is passed, what rounding does to this graph is measured.
+func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, options Options) (answer, error) {
+	opening := infer.RuntimeOptions{Device: infer.DeviceCPU, Worker: options.Worker}
+	runtime, err := infer.OpenRuntime(ctx, name, model, opening)
+	if err != nil {
+		return answer{}, err
+	}
+	pixels, err := infer.PixelsOfModel(model)
+	if err != nil {
+		return answer{}, errors.Join(err, runtime.Close())
+	}
+	result, err := infer.Evaluate(ctx, runtime, g.test, infer.EvaluateOptions{Pixels: pixels, KeepLogits: true})
+	a := answer{info: runtime.Info()}
+	if err := errors.Join(err, runtime.Close()); err != nil {
+		return answer{}, err
+	}
+	a.correct, a.speed = result.Correct, result.ImagesPerSecond()
+	if a.comparison, err = g.compare(model, result.Logits, infer.Allowance{Tolerance: options.tolerance()}); err != nil {
+		return answer{}, err
+	}
+	if a.comparison.Agree() || options.Tolerance != 0 || !infer.FindHead(model, "").None() {
+		return a, nil
+	}
+	rounding, err := infer.MeasureRounding(ctx, name, model, opening, g.test, pixels, result.Logits)
+	if errors.Is(err, infer.ErrUnsupported) {
+		return a, nil // it computes in one way alone
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	a.rounding = &rounding
+	a.comparison, err = g.compare(model, result.Logits, rounding.Allowance())
+	return a, err
+}
+
+// compare holds a runtime's scores against the trainer's: where the graph ends in
+// Softmax, against the logits before it.
+func (g *graph) compare(model *onnx.Model, scores infer.Logits, allowed infer.Allowance) (infer.Comparison, error) {
+	trainer := infer.Answers{Scores: g.trainerScores()}
+	head := infer.FindHead(model, "")
+	if !head.None() {
+		trainer.Logits = g.trainerLogits()
+	}
+	return infer.CompareAnswers(trainer, infer.Answers{Scores: scores}, head, allowed)
+}
+
+func (o Options) tolerance() float64 {
+	if o.Tolerance == 0 {
+		return infer.DefaultTolerance
+	}
+	return o.Tolerance
+}
+
+func (g *graph) trainerLogits() infer.Logits {
+	return infer.Logits{N: g.test.Len(), K: g.answer.Classes, Values: g.answer.Logits}
+}
+
+// trainerScores are the trainer's answers as the graph gives them.
+func (g *graph) trainerScores() infer.Logits {
+	scores := g.trainerLogits()
+	if nodes := g.checkpoint.Network.Nodes(); nodes[len(nodes)-1].Layer.Kind() == "Softmax" {
+		scores.Values = softmax(scores)
+	}
+	return scores
+}
