@@ -192,6 +192,8 @@ func (o *options) check() error {
 		return errors.New("-resume goes on from the run's checkpoint, -from starts from a model; give one of them")
 	case o.from != "" && o.given["dropout"]:
 		return errors.New("-dropout does not apply to -from: the network is the file's; start from weights with -network and -init instead")
+	case strings.ContainsAny(o.licence, "\r\n"):
+		return errors.New("-licence is one line, such as its name; put the whole text into the set's file LICENSE")
 	case o.output != "" && o.from == "":
 		return errors.New("-output applies to -from alone")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):

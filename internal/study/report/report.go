@@ -1,6 +1,10 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+
+	"slipway/internal/display"
+)
 
 // figureNames lists the files of figures that not every report has.
 func figureNames() []string {
@@ -51,7 +55,8 @@ func (s *Study) extent() string {
 			seeds[run.Seed] = true
 		}
 	}
-	text := fmt.Sprintf("%s, %s, %s, tested on %s.", count(len(s.Settings), "setting"), count(len(seeds), "seed"), count(runs, "finished run"), count(s.Test.Len(), "image"))
+	text := fmt.Sprintf("%s, %s, %s, tested on %s%s.", count(len(s.Settings), "setting"), count(len(seeds), "seed"), count(runs, "finished run"),
+		count(s.Test.Len(), "image"), s.ofSet())
 	if failed > 0 {
 		was := "were"
 		if failed == 1 {
@@ -63,4 +68,13 @@ func (s *Study) extent() string {
 		text += fmt.Sprintf(" The study is not finished: of the %d runs of its plan %d are missing.", s.Plan.Size(), s.Missing)
 	}
 	return text
+}
+
+// ofSet names the test set, where it is not the one that studies take unless told
+// otherwise.
+func (s *Study) ofSet() string {
+	if test := s.Plan.Test; test.Name != "" && !test.IsDefault() {
+		return " of " + display.Printable(test.ShortName())
+	}
+	return ""
 }
