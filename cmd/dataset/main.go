@@ -146,7 +146,7 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
 	o.pictures.Define(flags)
 	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
-	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet, from the first")
+	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet: the first, or of folders of pictures some of each")
 	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
 	if err := parse(flags, args); err != nil {
 		return nil, err
@@ -237,6 +237,9 @@ func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path str
 	indices := make([]int, n)
 	for i := range indices {
 		indices[i] = i
+		if len(set.Files) > 0 { // they lie class by class
+			indices[i] = i * set.Len() / n
+		}
 	}
 	sheet, err := dataset.ContactSheet(set, indices, columns)
 	if err != nil {
