@@ -31,16 +31,18 @@ func ReadClassNames(path string) ([]string, error) {
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	var names []string
+	lineOf := make(map[string]int)
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimRight(text, " \t\r\n")))
 	for lines.Scan() {
 		name := strings.TrimSpace(lines.Text())
-		switch before := slices.Index(names, name); {
-		case name == "":
+		if name == "" {
 			return nil, fmt.Errorf("%s: %w: line %d is blank; give every class a name", path, ErrArgument, len(names)+1)
-		case before >= 0:
-			return nil, fmt.Errorf("%s: %w: lines %d and %d are both %q", path, ErrArgument, before+1, len(names)+1, name)
+		}
+		if before, twice := lineOf[name]; twice {
+			return nil, fmt.Errorf("%s: %w: lines %d and %d are both %q", path, ErrArgument, before, len(names)+1, name)
 		}
 		names = append(names, name)
+		lineOf[name] = len(names)
 		if len(names) > MaxClasses {
 			return nil, fmt.Errorf("%s: %w: more than %d class names", path, ErrArgument, MaxClasses)
 		}

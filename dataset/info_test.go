@@ -281,3 +281,39 @@ func TestNamesOfSets(t *testing.T) {
 		}
 	}
 }
+
+// As many names as there are classes are taken, as many as there can be classes, and a
+// file as long as is read; one more is not.
+func TestTheLimitsOfClassNames(t *testing.T) {
+	set, err := NewSet("x", make([]byte, 2), []int32{0, 1}, 1, 1, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if named, err := set.WithClassNames([]string{"ant", "bee"}); err != nil || named.Classes != 2 || set.ClassNames != nil {
+		t.Errorf("two names of two classes: %v", err)
+	}
+	if _, err := set.WithClassNames([]string{"ant"}); !errors.Is(err, ErrArgument) {
+		t.Errorf("one name of two classes: %v", err)
+	}
+	var most strings.Builder
+	for class := range MaxClasses {
+		fmt.Fprintln(&most, class)
+	}
+	blank := strings.Repeat("\n", maxNotes-len("ant"))
+	path := filepath.Join(t.TempDir(), ClassNamesFile)
+	for _, test := range []struct {
+		text  string
+		names int
+		want  error
+	}{
+		{most.String(), MaxClasses, nil}, {most.String() + "more", 0, ErrArgument},
+		{"ant" + blank, 1, nil}, {"ant" + blank + "\n", 0, ErrTooLarge},
+	} {
+		if err := os.WriteFile(path, []byte(test.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := ReadClassNames(path); len(names) != test.names || !errors.Is(err, test.want) {
+			t.Errorf("%d bytes: %d names, %v; want %d, %v", len(test.text), len(names), err, test.names, test.want)
+		}
+	}
+}
