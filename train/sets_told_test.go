@@ -29,6 +29,27 @@ func TestSetsAreTold(t *testing.T) {
 	}
 }
 
+// Each set that there is loses its places, and none appears that there is not; the run's own
+// record keeps them.
+func TestEachSetLosesItsPlaces(t *testing.T) {
+	info := func() *dataset.Info {
+		return &dataset.Info{Name: "there/mine:train", Place: "/there/mine:train", SHA256: "1"}
+	}
+	whole := Sets{Training: *info(), Validation: info(), Test: info()}
+	hidden := whole.WithoutPlaces()
+	for name, set := range map[string]*dataset.Info{"training": &hidden.Training, "validation": hidden.Validation, "test": hidden.Test} {
+		if set == nil || set.Name != "mine:train" || set.Place != "" || set.SHA256 != "1" {
+			t.Errorf("the %s set is told as %+v", name, set)
+		}
+	}
+	if whole.Validation.Place == "" || whole.Test.Place == "" {
+		t.Error("the run's own record lost its places")
+	}
+	if few := (Sets{Training: *info()}).WithoutPlaces(); few.Validation != nil || few.Test != nil {
+		t.Errorf("sets that there are not: %+v", few)
+	}
+}
+
 // A run is tested on images that its network takes, of classes that mean the same.
 func TestTestOn(t *testing.T) {
 	trainer := newSmallTrainer(t, smallConfig(builder.EngineNative))
