@@ -87,7 +87,12 @@ func picturesOf(operands []string) ([]string, error) {
 			files = append(files, operand)
 			continue
 		}
-		if err != nil {
+		switch {
+		case err != nil && dataset.IsWord(operand):
+			return nil, &usageError{fmt.Errorf("unexpected argument %q: a set is named with -data, and there is no picture of that name", operand)}
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("there is no picture or folder %q", operand)
+		case err != nil:
 			return nil, err
 		}
 		before := len(files)
