@@ -111,7 +111,7 @@ func TestTheLimitsOfASet(t *testing.T) {
 	_, _, split := s.Split(9, 1)
 	_, index := s.Subset([]int{9})
 	_, count := NewSet("x", make([]uint8, 8), []int32{0}, 1, 2, 2, 0)
-	for want, err := range map[string]error{"9 out of 9 images; 1 to 8 are possible": split, "9 of 0…8": index, "2 images, 1 labels": count} {
+	for want, err := range map[string]error{"9 out of 9 images; 1 to 8 are possible": split, "9 of 0…8": index, ": 2 images, 1 labels": count} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

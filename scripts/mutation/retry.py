@@ -1,25 +1,32 @@
-"""Mutants of the conditions behind case. Go's coverage begins behind the colon, so that gremlins takes every one of them for not covered
-and tries none; here they are tried, with the same operators, one after the other."""
+"""Tries mutants that gremlins did not, or that survived, one after the other and with the same operators.
+
+Go's coverage begins behind the colon of a case, so that gremlins takes its condition for not covered and never tries it; and gremlins
+cannot be asked for single mutants, when a test was written for them."""
 
 import subprocess
 import time
 
-NOT_COVERED, TIMES = "NOT COVERED", 15
+TIMES = 15  # the time limit, by the time without a mutation
 
 NEGATION = {"==": "!=", "!=": "==", "<=": ">", ">=": "<", "<": ">=", ">": "<="}
 BOUNDARY = {"<=": "<", ">=": ">", "<": "<=", ">": ">="}
 ARITHMETIC = {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*"}
-LOGICAL = {"&&": "||", "||": "&&"}
-OPERATORS = {"CONDITIONALS_NEGATION": NEGATION, "CONDITIONALS_BOUNDARY": BOUNDARY, "ARITHMETIC_BASE": ARITHMETIC, "INVERT_LOGICAL": LOGICAL,
-             "INVERT_NEGATIVES": {"-": "+"}}
+OPERATORS = {
+    "CONDITIONALS_NEGATION": NEGATION, "CONDITIONALS_BOUNDARY": BOUNDARY, "ARITHMETIC_BASE": ARITHMETIC, "INVERT_LOGICAL": {"&&": "||", "||": "&&"},
+    "INVERT_NEGATIVES": {"-": "+"}, "INCREMENT_DECREMENT": {"++": "--", "--": "++"},
+    "INVERT_ASSIGNMENTS": {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*="},
+}
+
+
+def of_case(text, line, status):
+    """Whether gremlins did not try the mutant for the reason that it is of a case."""
+    return status == "NOT COVERED" and text.splitlines()[line - 1].lstrip().startswith("case ")
 
 
 def mutated(text, line, column, kind):
-    """The text with the operator at that place exchanged, None if it is not of a case, or none that is known. Columns are bytes."""
+    """The text with the operator at that place exchanged, None if there is none that is known. Columns are bytes."""
     lines = text.encode().split(b"\n")
     code, at = lines[line - 1], column - 1
-    if not code.lstrip().startswith(b"case "):
-        return None
     for operator, other in OPERATORS.get(kind, {}).items():  # those of two characters come first
         if code[at:].startswith(operator.encode()):
             lines[line - 1] = code[:at] + other.encode() + code[at + len(operator):]
@@ -27,8 +34,9 @@ def mutated(text, line, column, kind):
     return None
 
 
-def try_all(module, file, mutants, environment):
-    """The mutants, with what became of those of a case. The file is left as it was."""
+def retry(module, file, mutants, environment, wanted):
+    """The mutants (line, column, type, status), with what became of those for which wanted(text, line, status) holds. The file is left as it
+    was."""
     path, package = module / file, "./" + file.rpartition("/")[0]
     text, limit, tried = path.read_text(), None, []
 
@@ -42,9 +50,10 @@ def try_all(module, file, mutants, environment):
 
     try:
         for line, column, kind, was in mutants:
-            other = mutated(text, line, column, kind) if was == NOT_COVERED else None
+            other = mutated(text, line, column, kind) if wanted(text, line, was) else None
             if other is not None:
                 if limit is None:
+                    status()  # builds what the mutants share
                     began = time.monotonic()
                     if status() != "LIVED":
                         raise RuntimeError(f"{file}: the package's tests fail without a mutation")
