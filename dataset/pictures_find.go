@@ -91,7 +91,7 @@ func holdsPictures(dir string, classes []string) bool {
 		found := errors.New("found")
 		err := filepath.WalkDir(filepath.Join(dir, class), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || isJunk(entry.Name()) {
-				return nil //nolint:nilerr // what cannot be read is no picture
+				return nil // what cannot be read is no picture
 			}
 			if left--; left < 0 {
 				return fs.SkipAll

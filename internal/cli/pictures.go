@@ -18,7 +18,7 @@ type Pictures struct {
 	Sizing *picture.Sizing
 }
 
-// Define defines the flags. Those of a size are left out where the model says it.
+// Define defines the flags.
 func (p *Pictures) Define(flags *flag.FlagSet) {
 	flags.StringVar(&p.resize, "resize", "", "bring pictures to this `size`: 224, or HEIGHTxWIDTH")
 	Choice(flags, &p.fit, "fit", picture.Crop.String(), []string{picture.Crop.String(), picture.Pad.String(), picture.Squash.String()},
