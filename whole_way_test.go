@@ -19,6 +19,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/internal/display"
 )
 
 // commands builds the commands, and returns a function that runs one in a folder.
@@ -140,8 +141,8 @@ func TestAnySetGoesTheWholeWay(t *testing.T) {
 				return output
 			}
 			output := must("train", "-data", "own", "-network", "small.json", "-pixels", "0-1", "-epochs", "1")
-			if first, _, _ := strings.Cut(output, "\n"); !strings.HasPrefix(first, fmt.Sprintf("trained on own:train, %s", counted(images))) ||
-				!strings.Contains(first, fmt.Sprintf("; tested on own:t10k, %s", counted(images/2))) {
+			if first, _, _ := strings.Cut(output, "\n"); !strings.HasPrefix(first, fmt.Sprintf("trained on own:train, %s", display.Thousands(images)+" images")) ||
+				!strings.Contains(first, fmt.Sprintf("; tested on own:t10k, %s", display.Thousands(images/2)+" images")) {
 				t.Errorf("the run begins with %q", first)
 			}
 			output = must("train", "-resume", "-name", "small", "-epochs", "2")
@@ -180,13 +181,6 @@ func TestAnySetGoesTheWholeWay(t *testing.T) {
 			must("experiment", "report", "mine.yaml")
 		})
 	}
-}
-
-func counted(n int) string {
-	if n >= 1000 {
-		return fmt.Sprintf("%d,%03d images", n/1000, n%1000)
-	}
-	return fmt.Sprintf("%d images", n)
 }
 
 // pictures writes a folder of pictures of several sizes for each of three classes, which

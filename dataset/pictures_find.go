@@ -37,16 +37,20 @@ func subfolders(dir string) ([]string, error) {
 		if isJunk(entry.Name()) || entry.Name() == "__MACOSX" {
 			continue
 		}
-		folder := entry.IsDir()
-		if entry.Type()&fs.ModeSymlink != 0 {
-			info, err := os.Stat(filepath.Join(dir, entry.Name()))
-			folder = err == nil && info.IsDir()
-		}
-		if folder {
+		if leadsToFolder(filepath.Join(dir, entry.Name()), entry) {
 			names = append(names, entry.Name())
 		}
 	}
 	return names, nil
+}
+
+// leadsToFolder reports whether the entry at the path is a folder or a link to one.
+func leadsToFolder(path string, entry fs.DirEntry) bool {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return entry.IsDir()
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // pictureFolder finds the folder of class folders that a set's folder and part lead to.
@@ -191,11 +195,7 @@ func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool
 	for _, entry := range entries {
 		inner := name + "/" + entry.Name()
 		whole := filepath.Join(path, entry.Name())
-		folder := entry.IsDir()
-		if entry.Type()&fs.ModeSymlink != 0 {
-			info, err := os.Stat(whole)
-			folder = err == nil && info.IsDir()
-		}
+		folder := leadsToFolder(whole, entry)
 		switch {
 		case isJunk(entry.Name()) || !folder && isNote(entry.Name()):
 			l.passed++
