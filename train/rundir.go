@@ -115,10 +115,13 @@ func OpenRun(path string) (RunDir, error) {
 	return RunDir{path}, nil
 }
 
-// Exists reports whether the folder is there, with that of its checkpoints.
-func (d RunDir) Exists() bool {
-	_, err := os.Stat(filepath.Join(d.path, "checkpoints"))
-	return err == nil
+// Restore makes the folder again, and that of its checkpoints, where somebody has removed
+// them. What is there stays.
+func (d RunDir) Restore() error {
+	if err := atomicfile.MkdirAll(filepath.Join(d.path, "checkpoints")); err != nil {
+		return fmt.Errorf("make the run's folder again: %w", err)
+	}
+	return nil
 }
 
 // Path returns the folder.

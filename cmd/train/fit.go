@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 
@@ -293,22 +294,28 @@ func (s *session) save() error {
 	return nil
 }
 
+// restorations is how often a save makes a run's folder again: what removes a folder with
+// much in it can take the new one, too, before it is done.
+const restorations = 5
+
 // writeCheckpoint writes a checkpoint. If somebody has removed the run's folder, it is made
 // again.
 func (s *session) writeCheckpoint() (string, error) {
 	checkpoint := s.trainer.Checkpoint()
 	path, err := s.dir.WriteCheckpoint(checkpoint)
-	if err == nil || s.dir.Exists() {
-		return path, err
+	for range restorations {
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		s.warnings.about("the run's folder", err, "it was removed, and is made again with the run's state")
+		if err = s.dir.Restore(); err == nil {
+			path, err = s.dir.WriteCheckpoint(checkpoint)
+		}
+		if err == nil {
+			err = s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())
+		}
 	}
-	s.warnings.about("the run's folder", err, "it was removed, and is made again with the run's state")
-	if s.dir, _, err = train.CreateRun(s.dir.Path()); err != nil {
-		return "", err
-	}
-	if path, err = s.dir.WriteCheckpoint(checkpoint); err != nil {
-		return "", err
-	}
-	return path, s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())
+	return path, err
 }
 
 // writeHistory writes what can be told of the epochs so far, which the checkpoint has too.
