@@ -146,7 +146,11 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if found != "" {
 		suffix = ":" + string(found)
 	}
-	if set, err = openPictures(ctx, dir+suffix, folder, opts); err != nil {
+	list, err := listPictures(folder)
+	if err != nil {
+		return nil, err
+	}
+	if set, err = openPictures(ctx, dir+suffix, list, opts); err != nil {
 		return nil, err
 	}
 	return set.placed(dir, suffix), nil

@@ -148,24 +148,40 @@ func isNote(name string) bool {
 // not count as damaged: what systems leave there, hidden files, lists and licences.
 func PassedOver(name string) bool { return isJunk(name) || isNote(name) }
 
-// pictureFile is one picture of a set.
+// pictureFile is one picture of a set, still encoded.
 type pictureFile struct {
-	path  string
-	name  string // relative to the set's folder, with slashes
+	name  string // within the set, with slashes
+	where string // what errors call it by: its path, or its place in an archive
 	label int32
+	// read returns the file's bytes. It is safe for concurrent use, and its error says
+	// which file it is.
+	read func() ([]byte, error)
 }
 
-// pictureFiles are all of a set, class by class, in the order of their names, and how
-// many other files were passed over.
+// pictureFiles are all of a set, in its order.
 type pictureFiles struct {
-	files  []pictureFile
-	passed int
+	// place is what errors call the set by: its folder or its file.
+	place string
+	// classes has a name for each label, and is empty where they are not known.
+	classes []string
+	files   []pictureFile
+	// passed is how many other files were passed over.
+	passed  int
+	licence string
 }
 
-// listPictures walks the class folders. Links to folders are followed, each folder once
-// a class.
-func listPictures(dir string, classes []string) (*pictureFiles, error) {
-	list := &pictureFiles{}
+// listPictures lists a folder with a folder of pictures for each class, class by class,
+// in the order of their names. Classes are called as their folders, as torchvision's
+// ImageFolder has them. Links to folders are followed, each folder once a class.
+func listPictures(dir string) (*pictureFiles, error) {
+	classes, err := subfolders(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(classes) > MaxClasses {
+		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", dir, ErrArgument, len(classes), MaxClasses)
+	}
+	list := &pictureFiles{place: dir, classes: classes, licence: licenceIn(dir)}
 	for label, class := range classes {
 		before := len(list.files)
 		if err := list.walk(dir, class, int32(label), make(map[string]bool)); err != nil {
@@ -204,7 +220,7 @@ func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool
 				return err
 			}
 		default:
-			l.files = append(l.files, pictureFile{whole, inner, label})
+			l.files = append(l.files, pictureFile{inner, whole, label, func() ([]byte, error) { return picture.ReadFile(whole, picture.Options{}) }})
 		}
 	}
 	return nil

@@ -15,38 +15,28 @@ import (
 // one size, unless Options.Limit says otherwise.
 const DefaultPictureLimit = 8 << 30
 
-// openPictures reads a folder with a folder of pictures for each class. Classes are
-// called as their folders, in the order of the names, as torchvision's ImageFolder has
-// them.
-func openPictures(ctx context.Context, name, dir string, opts Options) (*Set, error) {
-	classes, err := subfolders(dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(classes) > MaxClasses {
-		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", dir, ErrArgument, len(classes), MaxClasses)
-	}
-	list, err := listPictures(dir, classes)
-	if err != nil {
-		return nil, err
-	}
+// openPictures reads the pictures of a list into a set of that name.
+func openPictures(ctx context.Context, name string, list *pictureFiles, opts Options) (*Set, error) {
 	reader := &pictureReader{opts: opts, images: make([]*picture.Image, len(list.files)), errs: make([]error, len(list.files))}
 	if err := reader.readAll(ctx, list.files); err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", list.place, err)
 	}
-	kept, err := reader.keep(dir, list.files)
+	kept, err := reader.keep(list)
 	if err != nil {
 		return nil, err
 	}
 	if list.passed > 0 {
-		opts.say("%s: %s passed over, which are no pictures", dir, counted(list.passed, "file", "files"))
+		opts.say("%s: %s passed over, which are no pictures", list.place, counted(list.passed, "file", "files"))
 	}
 	set, err := reader.assemble(name, kept, list.files)
 	if err != nil {
 		return nil, err
 	}
-	set.Licence = licenceIn(dir)
-	return set.WithClassNames(classes)
+	set.Licence = list.licence
+	if len(list.classes) == 0 {
+		return set, nil
+	}
+	return set.WithClassNames(list.classes)
 }
 
 // pictureReader decodes pictures on all cores. What it makes does not depend on how
@@ -73,7 +63,7 @@ func (r *pictureReader) readAll(ctx context.Context, files []pictureFile) error 
 				if i >= len(files) || ctx.Err() != nil || held.Load() > limit {
 					return
 				}
-				r.images[i], r.errs[i] = r.read(files[i].path, &resizer)
+				r.images[i], r.errs[i] = r.read(files[i], &resizer)
 				if r.errs[i] == nil {
 					held.Add(int64(len(r.images[i].Pixels)))
 				}
@@ -90,10 +80,17 @@ func (r *pictureReader) readAll(ctx context.Context, files []pictureFile) error 
 	return nil
 }
 
-func (r *pictureReader) read(path string, resizer *picture.Resizer) (*picture.Image, error) {
-	image, err := picture.Load(path, picture.Options{Channels: r.opts.Channels})
-	if err != nil || r.opts.Sizing == nil {
-		return image, err
+func (r *pictureReader) read(file pictureFile, resizer *picture.Resizer) (*picture.Image, error) {
+	data, err := file.read()
+	if err != nil {
+		return nil, err
+	}
+	image, err := picture.Decode(data, picture.Options{Channels: r.opts.Channels})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.where, err)
+	}
+	if r.opts.Sizing == nil {
+		return image, nil
 	}
 	sized := new(picture.Image)
 	return sized, resizer.Fit(sized, image, *r.opts.Sizing)
@@ -101,7 +98,7 @@ func (r *pictureReader) read(path string, resizer *picture.Resizer) (*picture.Im
 
 // keep returns the places of the pictures that were read. What was not ends it, or is
 // told and left out.
-func (r *pictureReader) keep(dir string, files []pictureFile) (kept []int, err error) {
+func (r *pictureReader) keep(list *pictureFiles) (kept []int, err error) {
 	var first error
 	damaged := 0
 	for i, err := range r.errs {
@@ -121,9 +118,9 @@ func (r *pictureReader) keep(dir string, files []pictureFile) (kept []int, err e
 	case damaged > 0 && !r.opts.SkipDamaged && damaged == 1:
 		return nil, fmt.Errorf("%w (-skip-damaged leaves it out)", first)
 	case damaged > 0 && !r.opts.SkipDamaged:
-		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first, damaged-1, len(files))
+		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first, damaged-1, len(list.files))
 	case len(kept) == 0:
-		return nil, fmt.Errorf("%s: %w", dir, ErrEmpty)
+		return nil, fmt.Errorf("%s: %w", list.place, ErrEmpty)
 	}
 	return kept, nil
 }

@@ -142,6 +142,20 @@ func Read(r io.Reader, options Options) (*Image, error) {
 // Load is Decode for a file. Errors name it. What is no ordinary file, a folder, a pipe or a
 // device, is not opened.
 func Load(path string, options Options) (*Image, error) {
+	data, err := ReadFile(path, options)
+	if err != nil {
+		return nil, err
+	}
+	picture, err := Decode(data, options)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return picture, nil
+}
+
+// ReadFile returns the bytes of a file for Decode, as Load takes them: at most
+// Options.MaxBytes.
+func ReadFile(path string, options Options) ([]byte, error) {
 	options, err := options.complete()
 	if err != nil {
 		return nil, err
@@ -161,11 +175,14 @@ func Load(path string, options Options) (*Image, error) {
 		return nil, err
 	}
 	defer file.Close()
-	picture, err := Read(file, options)
-	if err != nil {
+	data, err := io.ReadAll(io.LimitReader(file, int64(options.MaxBytes)+1))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
+	case len(data) > options.MaxBytes: // it grew
+		return nil, fmt.Errorf("%s: %w", path, tooManyBytes(int64(len(data)), options))
 	}
-	return picture, nil
+	return data, nil
 }
 
 func tooManyBytes(n int64, options Options) error {
