@@ -101,6 +101,25 @@ func (r *Resizer) Resize(out, m *Image, box Box, height, width int, filter Filte
 	return r.window(out, m, box, height, width, window{0, 0, height, width}, filter)
 }
 
+// Part is a rectangle of an image's pixels.
+type Part struct{ Left, Top, Height, Width int }
+
+// ResizePart makes the part of the image m, as if there were no pixels around it, of another size in
+// out: Pillow's crop and then resize, byte for byte, without a copy between them. A Resize of the
+// same box looks beyond its edges. Out is as in Resize.
+func (r *Resizer) ResizePart(out, m *Image, part Part, height, width int, filter Filter) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	if part.Left < 0 || part.Top < 0 || part.Height < 1 || part.Width < 1 ||
+		part.Left > m.Width-part.Width || part.Top > m.Height-part.Height {
+		return fmt.Errorf("picture: the part of %d×%d pixels from row %d and column %d on is empty or not "+
+			"inside %d×%d pixels", part.Height, part.Width, part.Top, part.Left, m.Height, m.Width)
+	}
+	box := Box{0, 0, float32(part.Width), float32(part.Height)}
+	return r.scale(out, m, part, box, height, width, window{0, 0, height, width}, filter)
+}
+
 func checkSize(height, width int) error {
 	if height < 1 || width < 1 || height > MaxSide || width > MaxSide {
 		return fmt.Errorf("picture: a size of %d×%d pixels is asked for; each is 1 to %d",
@@ -117,28 +136,39 @@ func (r *Resizer) window(out, m *Image, box Box, height, width int, w window, fi
 	if err := m.check(); err != nil {
 		return err
 	}
-	if err := checkSize(w.height, w.width); err != nil {
-		return err
-	}
-	if err := filter.check(); err != nil {
-		return err
-	}
 	// Written so that NaN is refused.
 	if !(box.Left >= 0 && box.Right <= float32(m.Width) && box.Left < box.Right &&
 		box.Top >= 0 && box.Bottom <= float32(m.Height) && box.Top < box.Bottom) {
 		return fmt.Errorf("picture: the box from (%g, %g) to (%g, %g) is empty or not inside %d×%d pixels",
 			box.Left, box.Top, box.Right, box.Bottom, m.Width, m.Height)
 	}
+	return r.scale(out, m, Part{0, 0, m.Height, m.Width}, box, height, width, w, filter)
+}
+
+// scale makes the window of a part of m that is cut to a box within the part and scaled. What it is
+// given is checked, but for sizes and filter.
+func (r *Resizer) scale(out, m *Image, part Part, box Box, height, width int, w window,
+	filter Filter) error {
+	if err := checkSize(w.height, w.width); err != nil {
+		return err
+	}
+	if err := filter.check(); err != nil {
+		return err
+	}
 	out.Channels, out.Height, out.Width = m.Channels, w.height, w.width
 	out.Pixels = atLeast(out.Pixels, m.Channels*w.height*w.width)
 
-	r.horizontal.compute(m.Width, box.Left, box.Right, width, w.left, w.width, filter)
-	r.vertical.compute(m.Height, box.Top, box.Bottom, height, w.top, w.height, filter)
-	across := width != m.Width || box.Left != 0 || box.Right != float32(m.Width)
-	down := height != m.Height || box.Top != 0 || box.Bottom != float32(m.Height)
+	r.horizontal.compute(part.Width, box.Left, box.Right, width, w.left, w.width, filter)
+	r.vertical.compute(part.Height, box.Top, box.Bottom, height, w.top, w.height, filter)
+	across := width != part.Width || box.Left != 0 || box.Right != float32(part.Width)
+	down := height != part.Height || box.Top != 0 || box.Bottom != float32(part.Height)
+	// From here on places are those in m.
+	r.horizontal.move(part.Left)
+	r.vertical.move(part.Top)
+	w.left, w.top = w.left+part.Left, w.top+part.Top
 
 	r.sums = atLeast(r.sums, max(w.width, m.Width))
-	if m.Height > height && m.Height-height > 2*(m.Width-width) {
+	if part.Height > height && part.Height-height > 2*(part.Width-width) {
 		r.verticalFirst(out, m, w, across)
 		return nil
 	}

@@ -51,6 +51,16 @@ func (t *taps) compute(source int, low, high float32, result, first, n int, filt
 	}
 }
 
+// move makes taps of a part those of the whole, where the part begins at a pixel.
+func (t *taps) move(by int) {
+	if by == 0 {
+		return
+	}
+	for i := range t.starts {
+		t.starts[i] += by
+	}
+}
+
 func (t *taps) weightsOf(i int) []int32 { return t.weights[i*t.size:][:t.counts[i]] }
 
 // span is the part of the source that is needed at all.
