@@ -6,13 +6,14 @@ import (
 )
 
 // RandAugment applies operations drawn from fourteen, each as likely, at one magnitude. It is
-// torchvision's RandAugment on Pillow's images, with its table, 31 magnitudes and nearest
+// torchvision's RandAugment on Pillow's images, with its table and nearest
 // neighbours (Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
 // search space", 2019, arXiv:1909.13719). Grey images have no colour to change: that draw does
 // nothing.
 type RandAugment struct {
 	Operations int // how many one after the other; 2 if 0
-	Magnitude  int // 1…30, 9 if 0
+	Magnitude  int // 1…Bins−1, 9 if 0
+	Bins       int // how many magnitudes there are from none to the strongest; 31 if 0
 }
 
 // Name is "rand-augment".
@@ -21,7 +22,7 @@ func (o RandAugment) String() string        { return text(o) }
 func (o RandAugment) settings() settings    { return &o }
 func (o *RandAugment) operation() Operation { return *o }
 func (o *RandAugment) fields() []field {
-	return []field{{"operations", &o.Operations, 2}, {"magnitude", &o.Magnitude, 9}}
+	return []field{{"operations", &o.Operations, 2}, {"magnitude", &o.Magnitude, 9}, {"bins", &o.Bins, bins}}
 }
 
 func (o RandAugment) check(s Shape) error {
@@ -30,8 +31,18 @@ func (o RandAugment) check(s Shape) error {
 		return wrongChannels(s)
 	case o.Operations < 1 || o.Operations > 100:
 		return fmt.Errorf("%d operations; it is 1 to 100", o.Operations)
-	case o.Magnitude < 1 || o.Magnitude > lastBin:
-		return fmt.Errorf("a magnitude of %d; it is 1 to %d", o.Magnitude, lastBin)
+	case o.Magnitude < 1 || o.Magnitude >= o.Bins:
+		return fmt.Errorf("a magnitude of %d; it is 1 to %d", o.Magnitude, o.Bins-1)
+	}
+	return checkBins(o.Bins)
+}
+
+// bins is how many magnitudes there are where nothing is said.
+const bins = 31
+
+func checkBins(n int) error {
+	if n < 2 || n > 1000 {
+		return fmt.Errorf("%d bins of magnitudes; it is 2 to 1000", n)
 	}
 	return nil
 }
@@ -41,35 +52,37 @@ func (o RandAugment) apply(c *canvas, d draws) {
 	for k := range uint32(o.Operations) {
 		w := d.block(k)
 		change := change(w.below(0, int(changes)))
-		change.apply(c, change.moderate(o.Magnitude, c.Height, c.Width), w.below(1, 2) == 1)
+		change.apply(c, change.moderate(o.Magnitude, o.Bins, c.Height, c.Width), w.below(1, 2) == 1)
 	}
 }
 
-// TrivialAugment applies one operation drawn from fourteen at one of 31 magnitudes, each as likely,
+// TrivialAugment applies one operation drawn from fourteen at one of its magnitudes, each as likely,
 // which go further than RandAugment's. It is torchvision's TrivialAugmentWide on Pillow's images,
 // with its table and nearest neighbours (Müller and Hutter, "TrivialAugment: Tuning-free Yet
 // State-of-the-Art Data Augmentation", 2021, arXiv:2103.10158).
-type TrivialAugment struct{}
+type TrivialAugment struct {
+	Bins int // how many magnitudes there are from none to the strongest; 31 if 0
+}
 
 // Name is "trivial-augment".
 func (TrivialAugment) Name() string            { return "trivial-augment" }
 func (o TrivialAugment) String() string        { return text(o) }
 func (o TrivialAugment) settings() settings    { return &o }
 func (o *TrivialAugment) operation() Operation { return *o }
-func (o *TrivialAugment) fields() []field      { return nil }
+func (o *TrivialAugment) fields() []field      { return []field{{"bins", &o.Bins, bins}} }
 
 func (o TrivialAugment) check(s Shape) error {
 	if s.Channels != 1 && s.Channels != 3 {
 		return wrongChannels(s)
 	}
-	return nil
+	return checkBins(o.Bins)
 }
 
 // apply draws which, its magnitude and its sign.
 func (o TrivialAugment) apply(c *canvas, d draws) {
 	w := d.block(0)
 	change := change(w.below(0, int(changes)))
-	change.apply(c, change.wide(w.below(1, lastBin+1)), w.below(2, 2) == 1)
+	change.apply(c, change.wide(w.below(1, o.Bins), o.Bins), w.below(2, 2) == 1)
 }
 
 // change is one of what RandAugment and TrivialAugment do, in torchvision's order.
@@ -93,53 +106,55 @@ const (
 	changes // how many there are
 )
 
-// lastBin is the largest magnitude.
-const lastBin = 30
-
-// spaced is torch.linspace(from, to, 31)[bin], in float32 and from the nearer end, as torch does it.
-func spaced(from, to float32, bin int) float64 {
-	step := (to - from) / lastBin
-	if bin < (lastBin+1)/2 {
+// spaced is torch.linspace(from, to, bins)[bin], in float32 and from the nearer end, as torch does it.
+func spaced(from, to float32, bin, bins int) float64 {
+	step := (to - from) / float32(bins-1)
+	if bin < bins/2 {
 		return float64(from + float32(step*float32(bin)))
 	}
-	return float64(to - float32(step*float32(lastBin-bin)))
+	return float64(to - float32(step*float32(bins-1-bin)))
+}
+
+// kept is how many bits posterize keeps, of steps down from 8.
+func kept(steps float64, bin, bins int) float64 {
+	return 8 - math.RoundToEven(float64(bin)/(float64(bins-1)/steps))
 }
 
 // moderate is RandAugment's table.
-func (t change) moderate(bin, height, width int) float64 {
+func (t change) moderate(bin, bins, height, width int) float64 {
 	const most = 150. / 331
 	switch t {
 	case shearX, shearY:
-		return spaced(0, 0.3, bin)
+		return spaced(0, 0.3, bin, bins)
 	case translateX:
-		return spaced(0, float32(most*float64(width)), bin)
+		return spaced(0, float32(most*float64(width)), bin, bins)
 	case translateY:
-		return spaced(0, float32(most*float64(height)), bin)
+		return spaced(0, float32(most*float64(height)), bin, bins)
 	case rotate:
-		return spaced(0, 30, bin)
+		return spaced(0, 30, bin, bins)
 	case brightness, color, contrast, sharpness:
-		return spaced(0, 0.9, bin)
+		return spaced(0, 0.9, bin, bins)
 	case posterize:
-		return 8 - math.RoundToEven(float64(bin)/7.5)
+		return kept(4, bin, bins)
 	case solarize:
-		return spaced(255, 0, bin)
+		return spaced(255, 0, bin, bins)
 	}
 	return 0
 }
 
 // wide is TrivialAugmentWide's table.
-func (t change) wide(bin int) float64 {
+func (t change) wide(bin, bins int) float64 {
 	switch t {
 	case shearX, shearY, brightness, color, contrast, sharpness:
-		return spaced(0, 0.99, bin)
+		return spaced(0, 0.99, bin, bins)
 	case translateX, translateY:
-		return spaced(0, 32, bin)
+		return spaced(0, 32, bin, bins)
 	case rotate:
-		return spaced(0, 135, bin)
+		return spaced(0, 135, bin, bins)
 	case posterize:
-		return 8 - math.RoundToEven(float64(bin)/5)
+		return kept(6, bin, bins)
 	case solarize:
-		return spaced(255, 0, bin)
+		return spaced(255, 0, bin, bins)
 	}
 	return 0
 }

@@ -2,6 +2,7 @@ package augment
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,12 +14,13 @@ import (
 
 // In JSON and in YAML a list is a list, in one form: each operation an object of its name and its
 // settings, a range being two numbers. All settings are written, so that what is read later does
-// not depend on defaults. Read is also what ParseList reads of one operation:
+// not depend on defaults. Read is also what is shorter: what ParseList reads of one operation or, as
+// a word, of the whole list, and the first setting alone instead of an object:
 //
 //	- flip
-//	- shift=2
+//	- shift: 2
+//	- random-resized-crop: [0.25, 1]
 //	- color-jitter: {brightness: 0.4, contrast: 0.4}
-//	- random-resized-crop: {scale: [0.25, 1]}
 
 // MarshalJSON writes the list with all settings. It is [] for the empty list.
 func (l List) MarshalJSON() ([]byte, error) {
@@ -85,8 +87,16 @@ func (i item) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes, and words.
+// UnmarshalJSON reads what MarshalJSON writes, and what is shorter.
 func (l *List) UnmarshalJSON(data []byte) error {
+	if data = bytes.TrimSpace(data); len(data) > 0 && data[0] == '"' {
+		var text string
+		err := json.Unmarshal(data, &text)
+		if err == nil {
+			*l, err = ParseList(text)
+		}
+		return err
+	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(data, &items); err != nil {
 		return fmt.Errorf("augmentation: it is a list of operations, such as [\"flip\", {\"shift\": "+
@@ -104,10 +114,18 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// UnmarshalYAML reads what MarshalYAML writes, and words. Its errors name the line.
+// UnmarshalYAML reads what MarshalYAML writes, and what is shorter. Its errors name the line.
 func (l *List) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
+	}
+	if node.Kind == yaml.ScalarNode {
+		list, err := ParseList(node.Value)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", node.Line, err)
+		}
+		*l = list
+		return nil
 	}
 	if node.Kind != yaml.SequenceNode {
 		return fmt.Errorf("line %d: augmentation: it is a list of operations, \"- flip\" on a line each",
@@ -166,10 +184,13 @@ func decodeOperation(data []byte) (Operation, error) {
 	return withDefaults(made), nil
 }
 
-// decodeFields reads an object of settings; null and {} have none.
+// decodeFields reads an object of settings, or the first alone; null and {} have none.
 func decodeFields(fields []field, data json.RawMessage) error {
 	if string(data) == "null" {
 		return nil
+	}
+	if data[0] != '{' {
+		return fields[0].decode(data)
 	}
 	var seen []string
 	return members(data, func(name string, value json.RawMessage) error {
@@ -218,15 +239,17 @@ func (f field) kind() string {
 }
 
 func (f field) example() string {
-	usual := f.usual
-	if r, ok := usual.(Range); ok {
-		usual = [2]float64{r.From, r.To}
+	switch v := f.usual.(type) {
+	case Range:
+		return fmt.Sprintf("[%s, %s]", number(v.From), number(v.To))
+	case string:
+		return fmt.Sprintf("%q", v)
+	case int:
+		return fmt.Sprint(cmp.Or(v, 2))
+	case float64:
+		return number(cmp.Or(v, 0.5))
 	}
-	data, err := json.Marshal(usual)
-	if err != nil {
-		return fmt.Sprint(f.usual)
-	}
-	return string(data)
+	return ""
 }
 
 // members calls read for each member of an object, in their order.

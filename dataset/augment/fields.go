@@ -2,7 +2,6 @@ package augment
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -90,7 +89,7 @@ func (f field) isUsual() bool {
 	return false
 }
 
-// parse reads what text writes. A single number is the range up to it where From is usual.
+// parse reads what text writes.
 func (f field) parse(text string) error {
 	var err error
 	switch value := f.value.(type) {
@@ -152,7 +151,7 @@ func parseFields(fields []field, text string) error {
 		case place > len(fields):
 			return fmt.Errorf("the value %q follows a named setting; name it, too", word)
 		case place == len(fields):
-			return fmt.Errorf("%d settings are the most (%s)", len(fields), fieldNames(fields))
+			return fmt.Errorf("%q is one setting too many; there is %s", word, fieldNames(fields))
 		default:
 			f, value = fields[place], word
 			place++
@@ -187,9 +186,6 @@ func fieldNames(fields []field) string {
 	for _, f := range fields {
 		names = append(names, f.name)
 	}
-	if names == nil {
-		return "none"
-	}
 	return strings.Join(names, ", ")
 }
 
@@ -217,14 +213,14 @@ func text(o Operation) string {
 	return o.Name() + "=" + strings.Join(words, ":")
 }
 
-// usage is how an operation is written with all its settings, "shift=PIXELS".
+// usage is how an operation is written with all its settings, and these where nothing is said.
 func usage(o Operation) string {
-	var names []string
-	for _, f := range o.settings().fields() {
+	made := o.settings()
+	withDefaults(made)
+	var names, defaults []string
+	for _, f := range made.fields() {
 		names = append(names, strings.ToUpper(f.name))
+		defaults = append(defaults, f.text())
 	}
-	if names == nil {
-		return o.Name()
-	}
-	return o.Name() + "=" + strings.Join(slices.Clip(names), ":")
+	return o.Name() + "=" + strings.Join(names, ":") + "  " + strings.Join(defaults, ":")
 }

@@ -23,7 +23,9 @@ func Names() []string {
 	return names
 }
 
-// Usage says for the help of commands how each operation is written, one a line.
+// Usage says for the help of commands how each operation is written, with the defaults, one a line:
+//
+//	crop=PADDING:MODE  4:constant
 func Usage() string {
 	var b strings.Builder
 	for _, kind := range kinds() {

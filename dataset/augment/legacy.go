@@ -1,5 +1,11 @@
 package augment
 
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
 // Before there were lists, augmentation was a shift and a rotation: train.Augmentation, which
 // configurations of runs and the addresses of studies hold. A list of these two alone is recorded
 // in that form still, draws the words that it drew, and gives the same bytes.
@@ -41,4 +47,45 @@ func (l List) Legacy() (shift int, rotation float64, ok bool) {
 		}
 	}
 	return shift, rotation, true
+}
+
+// Record is a list as configurations hold it, in JSON: a rotation, a shift or both in the form of
+// before, {"shift":2,"rotation":10}, so that what is known by its configuration is found again, and
+// every other list in List's. It reads both, and what ParseList reads.
+type Record List
+
+// IsZero reports whether images stay as they are.
+func (r Record) IsZero() bool { return len(List(r).normal()) == 0 }
+
+// String is the list's.
+func (r Record) String() string { return List(r).String() }
+
+// oldRecord was train.Augmentation.
+type oldRecord struct {
+	Shift    int     `json:"shift,omitempty"`
+	Rotation float64 `json:"rotation,omitempty"`
+}
+
+// MarshalJSON writes either form.
+func (r Record) MarshalJSON() ([]byte, error) {
+	if shift, rotation, ok := List(r).Legacy(); ok {
+		return json.Marshal(oldRecord{shift, rotation})
+	}
+	return List(r).MarshalJSON()
+}
+
+// UnmarshalJSON reads either form.
+func (r *Record) UnmarshalJSON(data []byte) error {
+	if data = bytes.TrimSpace(data); len(data) == 0 || data[0] != '{' {
+		return (*List)(r).UnmarshalJSON(data)
+	}
+	var old oldRecord
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&old); err != nil {
+		return fmt.Errorf("augmentation: %s has not only shift and rotation; other operations stand in "+
+			"a list, such as [\"flip\", {\"shift\": 2}]: %w", data, err)
+	}
+	*r = Record(FromShiftAndRotation(old.Shift, old.Rotation))
+	return nil
 }

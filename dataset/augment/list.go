@@ -33,12 +33,14 @@ func (s Shape) plane() int { return s.Height * s.Width }
 // String is "3×224×224".
 func (s Shape) String() string { return fmt.Sprintf("%d×%d×%d", s.Channels, s.Height, s.Width) }
 
+// maxSide is the most channels, rows and columns of an image.
+const maxSide = 1 << 16
+
 func (s Shape) check() error {
-	const most = 1 << 16
 	for _, n := range []int{s.Channels, s.Height, s.Width} {
-		if n < 1 || n > most {
+		if n < 1 || n > maxSide {
 			return fmt.Errorf("augmentation: images of %v (channels, height, width); each is 1 to %d",
-				s, most)
+				s, maxSide)
 		}
 	}
 	return nil
@@ -56,6 +58,7 @@ type List []Operation
 //
 // Settings are separated by colons, in the order in which the operation's fields stand, or named;
 // a range is written FROM..TO. What is not given has its default. The empty text is the empty list.
+// An error is also what no image can be changed by; what depends on the images, Check says.
 func ParseList(text string) (List, error) {
 	if text == "" {
 		return nil, nil
@@ -67,6 +70,10 @@ func ParseList(text string) (List, error) {
 			return nil, fmt.Errorf("augmentation: %w", err)
 		}
 		list = append(list, operation)
+	}
+	// What is wrong for images of any shape is wrong here.
+	if err := list.Check(3, maxSide, maxSide); err != nil {
+		return nil, err
 	}
 	return list.normal(), nil
 }
