@@ -5,7 +5,7 @@ import (
 	"iter"
 )
 
-// Batches deals the indices of a set out in mini-batches, each epoch in
+// Batches deals the indices 0…n−1 of a set's images out in mini-batches, each epoch in
 // another order. It holds no position: it is a function of seed and epoch,
 // and safe for concurrent use.
 type Batches struct {
@@ -14,10 +14,10 @@ type Batches struct {
 	shuffled bool
 }
 
-// NewBatches deals in an order drawn anew for each epoch from the seed.
-// The size is at least 1; a size over Len gives one batch of all images.
-func NewBatches(set *Set, size int, seed uint64) (*Batches, error) {
-	b, err := Sequential(set, size)
+// NewBatches deals n indices in an order drawn anew for each epoch from the seed. The size
+// of a batch is at least 1; one over n gives one batch of all images.
+func NewBatches(n, size int, seed uint64) (*Batches, error) {
+	b, err := Sequential(n, size)
 	if err != nil {
 		return nil, err
 	}
@@ -26,11 +26,14 @@ func NewBatches(set *Set, size int, seed uint64) (*Batches, error) {
 }
 
 // Sequential deals in the set's own order, for evaluation.
-func Sequential(set *Set, size int) (*Batches, error) {
+func Sequential(n, size int) (*Batches, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("%w: batches of %d images", ErrEmpty, n)
+	}
 	if size < 1 {
 		return nil, fmt.Errorf("%w: batch size %d, at least 1 is needed", ErrArgument, size)
 	}
-	return &Batches{n: set.Len(), size: size}, nil
+	return &Batches{n: n, size: size}, nil
 }
 
 // Size returns the images of a full batch.

@@ -22,12 +22,19 @@
 // it comes from, each file's sha256 is verified on each use. optdigits and fashion
 // are brought by FetchNamed, Open does not bring them.
 //
+// Pictures need not fit into memory. OpenSource returns a Source, which reads its images
+// when they are asked for: a Set, or Pictures, whose files are decoded into one file in the
+// user's cache once (Options.Memory, Options.PictureCache) and read from there, the same
+// bytes as from memory. Whoever has images somewhere else writes a Source of their own:
+// training and evaluation take any. Package augment changes a Source's images anew in
+// each epoch.
+//
 // Authors and licences are told of sets whose Digest is known, and of no other.
 //
 // Order is a pure function of the seed and the epoch, so a resumed training
 // needs no more than (epoch, step):
 //
-//	batches, err := dataset.NewBatches(set, 32, seed)
+//	batches, err := dataset.NewBatches(set.Len(), 32, seed)
 //	for step, indices := range batches.Epoch(epoch, 0) {
 //		err := set.Fill(images, labels, indices, dataset.Pixels{})
 //	}

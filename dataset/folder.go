@@ -125,8 +125,15 @@ func licenceIn(dir string) string {
 
 // placed records where the set is found from any working folder.
 func (s *Set) placed(path, suffix string) *Set {
-	if whole, err := filepath.Abs(path); err == nil {
-		s.Place = whole + suffix
-	}
+	s.Place = wholePath(path, suffix)
 	return s
+}
+
+// wholePath is the path from any working folder, with the suffix; empty if it is unknown.
+func wholePath(path, suffix string) string {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	return whole + suffix
 }

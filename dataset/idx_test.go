@@ -23,7 +23,7 @@ func encodeIDX(t testing.TB, x *IDX) []byte {
 	return b.Bytes()
 }
 
-func pack(t testing.TB, data []byte) []byte {
+func packIDX(t testing.TB, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -51,7 +51,7 @@ func TestIDXOfEachTypeAndRank(t *testing.T) {
 	} {
 		t.Run(test.x.Type.String(), func(t *testing.T) {
 			plain := encodeIDX(t, &test.x)
-			for _, data := range [][]byte{plain, pack(t, plain)} {
+			for _, data := range [][]byte{plain, packIDX(t, plain)} {
 				got, err := ReadIDX(bytes.NewReader(data), 0)
 				if err != nil {
 					t.Fatal(err)
@@ -81,7 +81,7 @@ func TestReadIDXBeyondTheFirstBuffer(t *testing.T) {
 
 func TestReadIDXRefuses(t *testing.T) {
 	good := encodeIDX(t, &IDX{Uint8, []int{2, 3}, []byte{1, 2, 3, 4, 5, 6}})
-	packed := pack(t, good)
+	packed := packIDX(t, good)
 	damaged := bytes.Clone(packed)
 	damaged[len(damaged)-8] ^= 1 // the checksum
 	huge := func(dims ...uint32) []byte {
@@ -91,7 +91,7 @@ func TestReadIDXRefuses(t *testing.T) {
 		}
 		return b
 	}
-	bomb := pack(t, append(huge(1, 1), make([]byte, 1<<20)...))
+	bomb := packIDX(t, append(huge(1, 1), make([]byte, 1<<20)...))
 	for _, test := range []struct {
 		name string
 		data []byte
@@ -149,7 +149,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 
 func TestGzipBombIsNotUnpacked(t *testing.T) {
 	// A header of 1 byte, then 1 GiB of zeros as gzip members in a row.
-	bomb := append(pack(t, []byte{0, 0, 8, 1, 0, 0, 0, 1, 0}), bytes.Repeat(pack(t, make([]byte, 1<<20)), 1<<10)...)
+	bomb := append(packIDX(t, []byte{0, 0, 8, 1, 0, 0, 0, 1, 0}), bytes.Repeat(packIDX(t, make([]byte, 1<<20)), 1<<10)...)
 	source := &countingReader{r: bytes.NewReader(bomb)}
 	if _, err := ReadIDX(source, 0); !errors.Is(err, ErrTrailing) {
 		t.Errorf("error %v, want %q", err, ErrTrailing)
@@ -157,7 +157,7 @@ func TestGzipBombIsNotUnpacked(t *testing.T) {
 	if source.n > 1<<14 {
 		t.Errorf("%d of %d packed bytes were read, want the first few", source.n, len(bomb))
 	}
-	if _, err := ReadIDX(bytes.NewReader(pack(t, encodeIDX(t, &IDX{Uint8, []int{9}, make([]byte, 9)}))), 8); !errors.Is(err, ErrTooLarge) {
+	if _, err := ReadIDX(bytes.NewReader(packIDX(t, encodeIDX(t, &IDX{Uint8, []int{9}, make([]byte, 9)}))), 8); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("9 bytes under a limit of 8: %v, want %q", err, ErrTooLarge)
 	}
 }
@@ -199,7 +199,7 @@ func TestWriteIDXRefuses(t *testing.T) {
 func FuzzReadIDX(f *testing.F) {
 	plain := encodeIDX(f, &IDX{Int16, []int{2, 2}, []byte{1, 2, 3, 4, 5, 6, 7, 8}})
 	f.Add(plain)
-	f.Add(pack(f, plain))
+	f.Add(packIDX(f, plain))
 	f.Add([]byte{0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0, 5})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		x, err := ReadIDX(bytes.NewReader(data), 1<<16)

@@ -42,6 +42,18 @@ type Options struct {
 	// any of them has one. They apply to folders of pictures alone.
 	Sizing   *picture.Sizing
 	Channels int
+	// Originals asks for Pictures that have the pictures as they were before they came to
+	// one size. OpenSource alone takes it.
+	Originals bool
+	// Memory is the most bytes of pictures that OpenSource holds in memory, DefaultMemory
+	// when 0: originals of so many, and images of one size of half as many, which are there
+	// twice while they are put behind each other. What takes more is decoded into a file
+	// in PictureCache once, and read from there; or decoded in each epoch where there is no
+	// room for it.
+	Memory int64
+	// PictureCache is the folder of decoded pictures, pictures under slipway in the user's
+	// cache folder when empty. NoPictureCache keeps none.
+	PictureCache string
 	// SkipDamaged leaves pictures out that cannot be read, and tells Messages which.
 	SkipDamaged bool
 	// OwnNames says that the caller names the classes, so that labels.txt is not read.
@@ -84,10 +96,31 @@ func (o Options) check(spec string) error {
 	return nil
 }
 
-// Open returns the set that spec names, in one of the forms that the package
+// Open returns the set that spec names, in memory, in one of the forms that the package
 // comment lists. The words t10k, train, optdigits and fashion go before files of
-// that name; write ./train for such a folder.
+// that name; write ./train for such a folder. Options.Originals, Memory and PictureCache
+// are OpenSource's.
 func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
+	if opts.Originals {
+		return nil, fmt.Errorf("%w: a set in memory has its images at one size, and no originals", ErrArgument)
+	}
+	if opts.Memory = opts.Limit; opts.Memory == 0 {
+		opts.Memory = DefaultPictureLimit
+	}
+	source, err := open(ctx, spec, opts, true)
+	if err != nil {
+		return nil, err
+	}
+	return Load(ctx, source)
+}
+
+// OpenSource returns what spec names, as Open does, and need not read pictures into memory
+// for it: see Options.Memory.
+func OpenSource(ctx context.Context, spec string, opts Options) (Source, error) {
+	return open(ctx, spec, opts, false)
+}
+
+func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -97,25 +130,15 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if folder := FolderBeside(spec); folder != "" {
 		opts.say("note: %s is a set that this program knows by that word; the folder of the name is %s", spec, folder)
 	}
-	switch spec {
-	case string(Test):
-		return openT10k()
-	case string(Train):
-		return openTrain(ctx, opts)
-	case Optdigits:
-		return openCached(spec, Test, opts)
-	case Fashion:
-		return openCached(Fashion, opts.Part, opts)
-	case fashionTrain:
-		return openCached(Fashion, Train, opts)
-	case FashionTest:
-		return openCached(Fashion, Test, opts)
-	case "":
+	if IsWord(spec) {
+		return nilled(openWord(ctx, spec, opts))
+	}
+	if spec == "" {
 		return nil, unknown(spec)
 	}
 	info, err := os.Stat(spec)
 	if err == nil && !info.IsDir() {
-		return openFile(spec, opts)
+		return nilled(openFile(spec, opts))
 	}
 	dir, part := spec, Part("")
 	if err != nil {
@@ -133,7 +156,7 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	}
 	set, err := openDir(dir, part, opts)
 	if !errors.Is(err, ErrUnknown) {
-		return set, err
+		return nilled(set, err)
 	}
 	folder, found, ok, pictureErr := pictureFolder(dir, part, opts)
 	switch {
@@ -150,10 +173,24 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if set, err = openPictures(ctx, dir+suffix, list, opts); err != nil {
-		return nil, err
+	return openPictures(ctx, dir+suffix, wholePath(dir, suffix), list, opts, inMemory)
+}
+
+// openWord opens a set that this program knows by a word of IsWord.
+func openWord(ctx context.Context, word string, opts Options) (*Set, error) {
+	switch word {
+	case string(Test):
+		return openT10k()
+	case string(Train):
+		return openTrain(ctx, opts)
+	case Fashion:
+		return openCached(Fashion, opts.Part, opts)
+	case fashionTrain:
+		return openCached(Fashion, Train, opts)
+	case FashionTest:
+		return openCached(Fashion, Test, opts)
 	}
-	return set.placed(dir, suffix), nil
+	return openCached(word, Test, opts)
 }
 
 func openDir(dir string, part Part, opts Options) (*Set, error) {

@@ -139,7 +139,7 @@ func writeSet(t *testing.T, dir, images, labels string, n int, first uint8) {
 		}
 		data := encodeIDX(t, x)
 		if strings.HasSuffix(name, ".gz") {
-			data = pack(t, data)
+			data = packIDX(t, data)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)

@@ -156,6 +156,8 @@ type pictureFile struct {
 	// read returns the file's bytes. It is safe for concurrent use, and its error says
 	// which file it is.
 	read func() ([]byte, error)
+	// stamp changes when the file does; empty if that is not known.
+	stamp string
 }
 
 // pictureFiles are all of a set, in its order.
@@ -220,8 +222,19 @@ func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool
 				return err
 			}
 		default:
-			l.files = append(l.files, pictureFile{inner, whole, label, func() ([]byte, error) { return picture.ReadFile(whole, picture.Options{}) }})
+			l.files = append(l.files, pictureAt(whole, inner, label))
 		}
 	}
 	return nil
+}
+
+// pictureAt is the picture in a file.
+func pictureAt(path, name string, label int32) pictureFile {
+	file := pictureFile{name: name, where: path, label: label, read: func() ([]byte, error) {
+		return picture.ReadFile(path, picture.Options{})
+	}}
+	if info, err := os.Stat(path); err == nil {
+		file.stamp = stampOf(info)
+	}
+	return file
 }

@@ -2,11 +2,13 @@ package dataset
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"slipway/dataset/picture"
 )
@@ -15,175 +17,217 @@ import (
 // one size, unless Options.Limit says otherwise.
 const DefaultPictureLimit = 8 << 30
 
-// openPictures reads the pictures of a list into a set of that name.
-func openPictures(ctx context.Context, name string, list *pictureFiles, opts Options) (*Set, error) {
-	reader := &pictureReader{opts: opts, images: make([]*picture.Image, len(list.files)), errs: make([]error, len(list.files))}
-	if err := reader.readAll(ctx, list.files); err != nil {
-		return nil, fmt.Errorf("%s: %w", list.place, err)
-	}
-	kept, err := reader.keep(list)
-	if err != nil {
-		return nil, err
-	}
-	if list.passed > 0 {
-		opts.say("%s: %s passed over, which are no pictures", list.place, counted(list.passed, "file", "files"))
-	}
-	set, err := reader.assemble(name, kept, list.files)
-	if err != nil {
-		return nil, err
-	}
-	set.Licence = list.licence
-	if len(list.classes) == 0 {
-		return set, nil
-	}
-	return set.WithClassNames(list.classes)
+// DefaultMemory is Options.Memory where it is 0.
+const DefaultMemory = 2_000_000_000
+
+// intake reads each file of a list once: its digest, and what is kept of its picture. What
+// it makes does not depend on how many cores there are.
+type intake struct {
+	opts Options
+	list *pictureFiles
+	// limit is the most bytes of pictures to hold in memory; asked is what it follows from.
+	limit, asked int64
+	// inMemory refuses what takes more.
+	inMemory bool
+	next     atomic.Int64 // the first file that nobody has taken
+	facts    []fact
+	images   decoded // those that are held
+	held     int64
+	told     time.Time
 }
 
-// pictureReader decodes pictures on all cores. What it makes does not depend on how
-// many there are.
-type pictureReader struct {
-	opts   Options
-	images []*picture.Image
-	errs   []error
+// fact is what is known of a file once it is read.
+type fact struct {
+	content                 content
+	channels, height, width int // of what is kept of the picture
+	// damaged says why it is no picture, nil if it is one; unread is why it could not
+	// be read at all.
+	damaged, unread error
 }
 
-// readAll decodes each file to its place.
-func (r *pictureReader) readAll(ctx context.Context, files []pictureFile) error {
-	limit := r.opts.Limit
-	if limit == 0 {
-		limit = DefaultPictureLimit
+// errFull says that the pictures take more than the limit.
+var errFull = errors.New("the pictures take more memory than they may")
+
+func newIntake(list *pictureFiles, opts Options, limit int64) *intake {
+	return &intake{
+		opts: opts, list: list, limit: limit, asked: limit, facts: make([]fact, len(list.files)), images: make(decoded, len(list.files)),
+		told: time.Now(),
 	}
-	var next, held atomic.Int64
-	var workers sync.WaitGroup
+}
+
+// kept is the sizing of what is kept: none of originals.
+func (t *intake) kept() *picture.Sizing {
+	if t.opts.Originals {
+		return nil
+	}
+	return t.opts.Sizing
+}
+
+// run reads files that nobody has taken, on all cores, and hands over each picture, one at
+// a time. An error of take ends it, once the pictures under way are handed over, too.
+func (t *intake) run(ctx context.Context, take func(place int, image *picture.Image) error) error {
+	var (
+		lock    sync.Mutex
+		failed  error
+		workers sync.WaitGroup
+	)
+	ended := func() bool {
+		lock.Lock()
+		defer lock.Unlock()
+		return failed != nil || ctx.Err() != nil
+	}
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			var resizer picture.Resizer
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(files) || ctx.Err() != nil || held.Load() > limit {
+			for !ended() {
+				place := int(t.next.Add(1)) - 1
+				if place >= len(t.facts) {
 					return
 				}
-				r.images[i], r.errs[i] = r.read(files[i], &resizer)
-				if r.errs[i] == nil {
-					held.Add(int64(len(r.images[i].Pixels)))
+				image := t.read(place, &resizer)
+				lock.Lock()
+				if image != nil {
+					if err := take(place, image); err != nil && failed == nil {
+						failed = err
+					}
 				}
+				t.tell(place + 1)
+				lock.Unlock()
 			}
 		})
 	}
 	workers.Wait()
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case held.Load() > limit:
-		return fmt.Errorf("%w: its pictures take more than %d bytes in memory; make them smaller with -resize", ErrTooLarge, limit)
+	}
+	return failed
+}
+
+// read takes in one file. It returns nil, and keeps the reason, if there is no picture.
+func (t *intake) read(place int, resizer *picture.Resizer) *picture.Image {
+	fact := &t.facts[place]
+	data, err := t.list.files[place].read()
+	if err != nil {
+		fact.unread = err
+		return nil
+	}
+	fact.content = sha256.Sum256(data)
+	image, err := decode(t.list.files[place], data, t.opts.Channels, t.kept(), resizer)
+	if err != nil {
+		fact.damaged = err
+		return nil
+	}
+	fact.channels, fact.height, fact.width = image.Channels, image.Height, image.Width
+	return image
+}
+
+// tellEvery is how long a set is read without a word.
+const tellEvery = 10 * time.Second
+
+func (t *intake) tell(done int) {
+	if time.Since(t.told) < tellEvery {
+		return
+	}
+	t.told = time.Now()
+	t.opts.say("%s: %d of %s read", t.list.place, done, counted(len(t.facts), "picture", "pictures"))
+}
+
+// hold keeps a picture in memory.
+func (t *intake) hold(place int, image *picture.Image) error {
+	t.images[place] = image
+	t.held += int64(len(image.Pixels))
+	if t.held > t.limit {
+		return errFull
 	}
 	return nil
 }
 
-func (r *pictureReader) read(file pictureFile, resizer *picture.Resizer) (*picture.Image, error) {
-	data, err := file.read()
-	if err != nil {
-		return nil, err
-	}
-	image, err := picture.Decode(data, picture.Options{Channels: r.opts.Channels})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file.where, err)
-	}
-	if r.opts.Sizing == nil {
-		return image, nil
-	}
-	sized := new(picture.Image)
-	return sized, resizer.Fit(sized, image, *r.opts.Sizing)
-}
-
-// keep returns the places of the pictures that were read. What was not ends it, or is
-// told and left out.
-func (r *pictureReader) keep(list *pictureFiles) (kept []int, err error) {
+// readable returns the places of the pictures that could be read. What could not ends it,
+// or is told and left out.
+func (t *intake) readable() (kept []int, err error) {
 	var first error
 	damaged := 0
-	for i, err := range r.errs {
+	for place := range t.facts {
+		fact := &t.facts[place]
+		err := fact.unread
 		if err == nil {
-			kept = append(kept, i)
+			err = fact.damaged
+		}
+		if err == nil {
+			kept = append(kept, place)
 			continue
 		}
 		damaged++
 		if first == nil {
 			first = err
 		}
-		if r.opts.SkipDamaged {
-			r.opts.say("left out: %v", err)
+		if t.opts.SkipDamaged {
+			t.opts.say("left out: %v", err)
 		}
 	}
 	switch {
-	case damaged > 0 && !r.opts.SkipDamaged && damaged == 1:
+	case damaged > 0 && !t.opts.SkipDamaged && damaged == 1:
 		return nil, fmt.Errorf("%w (-skip-damaged leaves it out)", first)
-	case damaged > 0 && !r.opts.SkipDamaged:
-		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first, damaged-1, len(list.files))
+	case damaged > 0 && !t.opts.SkipDamaged:
+		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first, damaged-1, len(t.facts))
 	case len(kept) == 0:
-		return nil, fmt.Errorf("%s: %w", list.place, ErrEmpty)
+		return nil, fmt.Errorf("%s: %w", t.list.place, ErrEmpty)
 	}
 	return kept, nil
 }
 
-// assemble puts the pictures behind each other: in colour if any has one.
-func (r *pictureReader) assemble(name string, kept []int, files []pictureFile) (*Set, error) {
-	first := r.images[kept[0]]
-	channels := first.Channels
-	for _, i := range kept {
-		image := r.images[i]
-		channels = max(channels, image.Channels)
-		if image.Height != first.Height || image.Width != first.Width {
+// describe makes the set of the pictures that are kept, without its store: in colour if
+// any of them is.
+func (t *intake) describe(name string, kept []int) (*Pictures, error) {
+	set := &Pictures{
+		info:    Info{Name: name, Images: len(kept), LeftOut: len(t.facts) - len(kept), Licence: t.list.licence, ClassNames: t.list.classes},
+		scratch: &sync.Pool{New: func() any { return new(readScratch) }},
+	}
+	first := t.facts[kept[0]]
+	highest := int32(0)
+	for _, place := range kept {
+		fact, file := &t.facts[place], &t.list.files[place]
+		set.info.Channels = max(set.info.Channels, fact.channels)
+		if !t.opts.Originals && (fact.height != first.height || fact.width != first.width) {
 			return nil, fmt.Errorf("%s: %w: %s is %d×%d pixels (height × width), %s %d×%d; give them one size with -resize",
-				name, ErrSize, files[kept[0]].name, first.Height, first.Width, files[i].name, image.Height, image.Width)
+				name, ErrSize, t.list.files[kept[0]].name, first.height, first.width, file.name, fact.height, fact.width)
 		}
-	}
-	size := channels * first.Height * first.Width
-	pixels := make([]uint8, 0, size*len(kept))
-	var labels []int32
-	var names []string
-	for _, i := range kept {
-		image, err := r.images[i].ToChannels(channels)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", files[i].name, err)
+		if file.label < 0 || file.label >= MaxClasses {
+			return nil, fmt.Errorf("%s: %w: %d, 0 to %d are possible", file.where, ErrLabel, file.label, MaxClasses-1)
 		}
-		pixels, labels, names = append(pixels, image.Pixels...), append(labels, files[i].label), append(names, files[i].name)
-		r.images[i] = nil // it lies in pixels now
+		highest = max(highest, file.label)
+		set.labels, set.files = append(set.labels, file.label), append(set.files, file.name)
+		set.contents, set.at = append(set.contents, fact.content), append(set.at, int32(place))
 	}
-	set, err := NewSet(name, pixels, labels, channels, first.Height, first.Width, 0)
-	if err != nil {
-		return nil, err
+	set.info.Height, set.info.Width = first.height, first.width
+	if t.opts.Originals {
+		set.sizing = t.opts.Sizing
+		set.info.Height, set.info.Width = set.sizing.Height, set.sizing.Width
 	}
-	set.Files, set.LeftOut = names, len(files)-len(kept)
-	if r.opts.Sizing != nil {
-		set.Sizing = r.opts.Sizing.String()
+	if t.opts.Sizing != nil {
+		set.info.Sizing = t.opts.Sizing.String()
 	}
+	set.info.Classes = max(int(highest)+1, len(t.list.classes))
+	set.info.SHA256 = set.digest()
 	return set, nil
 }
 
-// Relabelled returns the set with its labels in the order of other class names, which
-// have all of its own among them: a folder of some of the classes, say, for a model of
-// all.
-func (s *Set) Relabelled(names []string) (*Set, error) {
-	place := make(map[string]int32, len(names))
-	for i, name := range names {
-		place[name] = int32(i)
+// inOnePiece makes a Set of pictures that are all in memory, and forgets them.
+func (t *intake) inOnePiece(p *Pictures) (*Set, error) {
+	size := p.info.Channels * p.info.Height * p.info.Width
+	images := make([]uint8, size*len(p.at))
+	for i, place := range p.at {
+		spread(images[i*size:(i+1)*size], t.images[place], p.info.Channels)
+		t.images[place] = nil
 	}
-	to := make([]int32, len(s.ClassNames))
-	for i, name := range s.ClassNames {
-		label, ok := place[name]
-		if !ok {
-			return nil, fmt.Errorf("%s: %w: there is no class %q among those that are known", s.Name, ErrLabel, name)
-		}
-		to[i] = label
+	set, err := NewSet(p.info.Name, images, p.labels, p.info.Channels, p.info.Height, p.info.Width, 0)
+	if err != nil {
+		return nil, err
 	}
-	if len(to) == 0 {
-		return nil, errors.New("a set without class names cannot be given others' order")
+	set.Files, set.contents, set.Sizing = p.files, p.contents, p.info.Sizing
+	set.Place, set.LeftOut, set.Licence = p.info.Place, p.info.LeftOut, p.info.Licence
+	if len(p.info.ClassNames) == 0 {
+		return set, nil
 	}
-	relabelled := *s
-	relabelled.Labels = make([]int32, len(s.Labels))
-	for i, label := range s.Labels {
-		relabelled.Labels[i] = to[label]
-	}
-	relabelled.Classes, relabelled.ClassNames = len(names), names
-	return &relabelled, nil
+	return set.WithClassNames(p.info.ClassNames)
 }

@@ -25,28 +25,26 @@ func (o Options) AsRecorded(recorded Info) (Options, error) {
 	return o, nil
 }
 
-// Reopen opens the set that a record is of, where it was and as it was read then. A set
-// with another content is ErrChanged. Its name is the recorded one.
-func Reopen(ctx context.Context, recorded Info, opts Options) (*Set, error) {
+// Reopen opens the set that a record is of, where it was and as it was read then, as
+// OpenSource does. A set with another content is ErrChanged. Its name is the recorded one.
+func Reopen(ctx context.Context, recorded Info, opts Options) (Source, error) {
 	opts, err := opts.AsRecorded(recorded)
 	if err != nil {
 		return nil, err
 	}
-	set, err := Open(ctx, recorded.Place, opts)
+	source, err := OpenSource(ctx, recorded.Place, opts)
 	if err != nil {
 		return nil, err
 	}
-	known := *set
-	known.Name = recorded.Name
-	set = &known
-	if names := recorded.ClassNames; len(set.Files) > 0 && len(names) > len(set.ClassNames) {
+	source = As(source, recorded.Name, "")
+	if names := recorded.ClassNames; len(FileNames(source)) > 0 && len(names) > len(source.Info().ClassNames) {
 		// It was read in the order of a larger set's classes.
-		if set, err = set.Relabelled(names); err != nil {
+		if source, err = Relabelled(source, names); err != nil {
 			return nil, err
 		}
 	}
-	if digest := set.Digest(); digest != recorded.SHA256 {
+	if digest := source.Info().SHA256; digest != recorded.SHA256 {
 		return nil, fmt.Errorf("%w: it had the sha256 %s, %s has %s", ErrChanged, recorded.SHA256, recorded.Place, digest)
 	}
-	return set, nil
+	return source, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 )
 
 // MaxClasses is the most classes that a set may have.
@@ -34,6 +35,22 @@ type Set struct {
 	LeftOut int
 	// Licence is what the set's own files say of its licence, empty if nothing.
 	Licence string
+
+	// contents has the sha256 of each picture's file, where the images are of pictures:
+	// the digest is of them, so that it is known without decoding.
+	contents []content
+	known    *knownDigest
+}
+
+// content is the sha256 of a file.
+type content [sha256.Size]byte
+
+// knownDigest is the digest of the images and labels that lie at those places.
+type knownDigest struct {
+	sync.Mutex
+	images *uint8
+	labels *int32
+	digest string
 }
 
 // NewSet checks the parts against each other and makes a set of them, without copying.
@@ -67,7 +84,8 @@ func NewSet(name string, images []uint8, labels []int32, channels, height, width
 	if classes == 0 {
 		classes = int(highest) + 1
 	}
-	return &Set{Name: name, Channels: channels, Height: height, Width: width, Classes: classes, Images: images, Labels: labels}, nil
+	return &Set{Name: name, Channels: channels, Height: height, Width: width, Classes: classes, Images: images, Labels: labels,
+		known: new(knownDigest)}, nil
 }
 
 // LabelRange says which labels there are, as "labels are 1 to 26".
@@ -92,8 +110,24 @@ func (s *Set) Label(i int) int { return int(s.Labels[i]) }
 
 // Digest returns the sha256 of the set's shape, images and labels, in hexadecimal:
 // sets of the same digest are the same, whatever they and their classes are called.
-// Labels count as LabelBytes.
-func (s *Set) Digest() string { return s.DigestOf(int(slices.Max(s.Labels)) + 1) }
+// Labels count as LabelBytes. Of pictures in files it is that of the files' contents, of
+// the labels, and of how they came to one size: decoding them is a function of those.
+func (s *Set) Digest() string {
+	if s.contents != nil {
+		return pictureDigest(s.Channels, s.Height, s.Width, s.Sizing, s.Labels, s.contents)
+	}
+	if s.known == nil || len(s.Images) == 0 {
+		return s.DigestOf(int(slices.Max(s.Labels)) + 1)
+	}
+	s.known.Lock()
+	defer s.known.Unlock()
+	// A copy of the set may have been given other images.
+	if s.known.digest == "" || s.known.images != &s.Images[0] || s.known.labels != &s.Labels[0] {
+		s.known.digest = s.DigestOf(int(slices.Max(s.Labels)) + 1)
+		s.known.images, s.known.labels = &s.Images[0], &s.Labels[0]
+	}
+	return s.known.digest
+}
 
 // DigestOf is the digest that records of before labels said how many classes there are
 // have of the set, taken for one of that many classes.
@@ -130,7 +164,7 @@ func (s *Set) Subset(indices []int) (*Set, error) {
 	sub.Place = "" // there lies the whole
 	sub.Images = make([]uint8, 0, len(indices)*s.ImageSize())
 	sub.Labels = make([]int32, 0, len(indices))
-	sub.Files = nil
+	sub.Files, sub.contents, sub.known = nil, nil, new(knownDigest)
 	for _, i := range indices {
 		if err := s.checkIndex(i); err != nil {
 			return nil, err
@@ -140,6 +174,9 @@ func (s *Set) Subset(indices []int) (*Set, error) {
 		if len(s.Files) > 0 {
 			sub.Files = append(sub.Files, s.Files[i])
 		}
+		if len(s.contents) > 0 {
+			sub.contents = append(sub.contents, s.contents[i])
+		}
 	}
 	return &sub, nil
 }
@@ -148,14 +185,10 @@ func (s *Set) Subset(indices []int) (*Set, error) {
 // the training set is the rest. The same seed draws the same images. Both
 // keep the order of s.
 func (s *Set) Split(n int, seed uint64) (training, validation *Set, err error) {
-	if n < 1 || n >= s.Len() {
-		return nil, nil, fmt.Errorf("%s: %w: a validation set of %d out of %d images; 1 to %d are possible",
-			s.Name, ErrArgument, n, s.Len(), s.Len()-1)
+	rest, drawn, err := split(s.Name, s.Len(), n, seed)
+	if err != nil {
+		return nil, nil, err
 	}
-	order := permutation(s.Len(), newSource("split", seed, 0))
-	drawn, rest := order[:n], order[n:]
-	slices.Sort(drawn)
-	slices.Sort(rest)
 	if training, err = s.Subset(rest); err != nil {
 		return nil, nil, err
 	}
@@ -168,10 +201,39 @@ func (s *Set) Split(n int, seed uint64) (training, validation *Set, err error) {
 // SplitFraction draws round(fraction·Len) images for validation, as Split
 // does; 0 < fraction < 1.
 func (s *Set) SplitFraction(fraction float64, seed uint64) (training, validation *Set, err error) {
-	if !(fraction > 0 && fraction < 1) {
-		return nil, nil, fmt.Errorf("%s: %w: validation fraction %g is not between 0 and 1", s.Name, ErrArgument, fraction)
+	n, err := fractionOf(s.Name, s.Len(), fraction)
+	if err != nil {
+		return nil, nil, err
 	}
-	return s.Split(int(math.Round(fraction*float64(s.Len()))), seed)
+	return s.Split(n, seed)
+}
+
+// split draws n of count indices; both parts are in ascending order.
+func split(name string, count, n int, seed uint64) (rest, drawn []int, err error) {
+	if n < 1 || n >= count {
+		return nil, nil, fmt.Errorf("%s: %w: a validation set of %d out of %d images; 1 to %d are possible",
+			name, ErrArgument, n, count, count-1)
+	}
+	order := permutation(count, newSource("split", seed, 0))
+	drawn, rest = order[:n], order[n:]
+	slices.Sort(drawn)
+	slices.Sort(rest)
+	return rest, drawn, nil
+}
+
+func splitFraction(name string, count int, fraction float64, seed uint64) (rest, drawn []int, err error) {
+	n, err := fractionOf(name, count, fraction)
+	if err != nil {
+		return nil, nil, err
+	}
+	return split(name, count, n, seed)
+}
+
+func fractionOf(name string, count int, fraction float64) (int, error) {
+	if !(fraction > 0 && fraction < 1) {
+		return 0, fmt.Errorf("%s: %w: validation fraction %g is not between 0 and 1", name, ErrArgument, fraction)
+	}
+	return int(math.Round(fraction * float64(count))), nil
 }
 
 // Stats are figures over all bytes and labels of a set.

@@ -197,11 +197,11 @@ func TestBatchesDealEachImageOnce(t *testing.T) {
 		{10, 3, 4}, {9, 3, 3}, {1, 5, 1}, {5, 1, 5}, {7, math.MaxInt, 1},
 	} {
 		s := numbered(t, test.n)
-		shuffled, err := NewBatches(s, test.size, 1)
+		shuffled, err := NewBatches(s.Len(), test.size, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sequential, err := Sequential(s, test.size)
+		sequential, err := Sequential(s.Len(), test.size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestBatchesDealEachImageOnce(t *testing.T) {
 		}
 	}
 	for _, size := range []int{0, -3} {
-		if _, err := NewBatches(numbered(t, 3), size, 1); !errors.Is(err, ErrArgument) {
+		if _, err := NewBatches(3, size, 1); !errors.Is(err, ErrArgument) {
 			t.Errorf("batch size %d: %v, want %q", size, err, ErrArgument)
 		}
 	}
@@ -239,15 +239,15 @@ func TestBatchesDealEachImageOnce(t *testing.T) {
 
 func TestOrderDependsOnSeedAndEpochAlone(t *testing.T) {
 	s := numbered(t, 50)
-	a, err := NewBatches(s, 8, 7)
+	a, err := NewBatches(s.Len(), 8, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := NewBatches(s, 8, 7)
+	b, err := NewBatches(s.Len(), 8, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := NewBatches(s, 8, 8)
+	other, err := NewBatches(s.Len(), 8, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func TestFill(t *testing.T) {
 func TestFillDoesNotAllocate(t *testing.T) {
 	s := numbered(t, 32)
 	dst, labels := make([]float32, 32*s.ImageSize()), make([]int32, 32)
-	b, err := Sequential(s, 32)
+	b, err := Sequential(s.Len(), 32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,25 +8,26 @@ import (
 	"strings"
 )
 
-// OpenTest opens the test set that belongs to a training set: the test part of its
-// folder, where that is the training part's, or the one that was published with it.
-// It returns nil where there is none.
-func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
+// OpenTest opens the test set that belongs to a training set, as OpenSource does: the test
+// part of its folder, where that is the training part's, or the one that was published
+// with it. It returns nil where there is none.
+func OpenTest(ctx context.Context, training Source, opts Options) (Source, error) {
 	opts.Part, opts.DataDir = Test, ""
-	if dir, ok := strings.CutSuffix(training.Place, ":"+string(Train)); ok && !IsWord(training.Place) {
+	info := training.Info()
+	if dir, ok := strings.CutSuffix(info.Place, ":"+string(Train)); ok && !IsWord(info.Place) {
 		_, _, idx := findPair(dir, Test)
 		_, _, pictures, err := pictureFolder(dir, Test, opts)
 		if idx == nil || errors.Is(idx, ErrNoLabels) || err == nil && pictures {
-			return Open(ctx, strings.TrimSuffix(training.Name, ":"+string(Train))+":"+string(Test), opts)
+			return OpenSource(ctx, strings.TrimSuffix(info.Name, ":"+string(Train))+":"+string(Test), opts)
 		}
 	}
-	if parent := filepath.Dir(training.Place); len(training.Files) > 0 && slices.Contains(partFolders(Train), filepath.Base(training.Place)) {
+	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 && slices.Contains(partFolders(Train), filepath.Base(info.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
-			return Open(ctx, filepath.Join(filepath.Dir(training.Name), filepath.Base(folder)), opts)
+			return OpenSource(ctx, filepath.Join(filepath.Dir(info.Name), filepath.Base(folder)), opts)
 		}
 	}
-	if word, ok := TestSetOf(training.Digest()); ok {
-		return Open(ctx, word, opts)
+	if word, ok := TestSetOf(info.SHA256); ok {
+		return OpenSource(ctx, word, opts)
 	}
 	return nil, nil
 }

@@ -99,7 +99,7 @@ func TestFiguresOfTheCards(t *testing.T) {
 		if reference.ModelSHA256 != inspection.SHA256 {
 			t.Errorf("the trainer's answers beside %s are of the file %s, not of %s", path, reference.ModelSHA256, inspection.SHA256)
 		}
-		counted, err := reference.Count(test)
+		counted, err := reference.Count(t.Context(), test)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ type Options struct {
 	Output string
 	// Test is the set that the run is judged on, instead of the one that it was tested
 	// on. It may be nil.
-	Test *dataset.Set
+	Test dataset.Source
 	// Verify names the runtimes that must agree, of Runtimes, ForeignRuntimes and
 	// OptionalRuntimes. None skips the comparison.
 	Verify []string
@@ -58,7 +58,7 @@ type graph struct {
 	name       string
 	checkpoint *train.Checkpoint
 	sets       train.Sets
-	test       *dataset.Set      // nil where nothing is verified and the run has none
+	test       dataset.Source    // nil where nothing is verified and the run has none
 	answer     *train.Evaluation // nil likewise
 	model      *onnx.Model
 	bytes      []byte
@@ -146,13 +146,13 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 }
 
 // recordedTest opens the test set that the record leads to, nil where it leads to none.
-func recordedTest(ctx context.Context, sets train.Sets) (*dataset.Set, error) {
+func recordedTest(ctx context.Context, sets train.Sets) (dataset.Source, error) {
 	if sets.Test == nil {
 		word, ok := dataset.TestSetOf(sets.Training.SHA256)
 		if !ok {
 			return nil, nil
 		}
-		return dataset.Open(ctx, word, dataset.Options{Part: dataset.Test})
+		return dataset.OpenSource(ctx, word, dataset.Options{Part: dataset.Test})
 	}
 	test, err := dataset.Reopen(ctx, *sets.Test, dataset.Options{Part: dataset.Test})
 	if err != nil {
@@ -233,7 +233,7 @@ func (g *graph) write(ctx context.Context, output string) error {
 		if err := g.writeLogits(dir); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
-		if err := g.writeTestData(dir, g.trainerScores()); err != nil {
+		if err := g.writeTestData(ctx, dir, g.trainerScores()); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
 	}
@@ -267,7 +267,7 @@ func (g *graph) digest() string {
 const testImages = 4
 
 // writeTestData writes the first images and the trainer's answers to them.
-func (g *graph) writeTestData(dir string, logits infer.Logits) error {
+func (g *graph) writeTestData(ctx context.Context, dir string, logits infer.Logits) error {
 	shape := g.checkpoint.Network.Input()
 	images := min(testImages, g.test.Len())
 	indices := make([]int, images)
@@ -278,8 +278,8 @@ func (g *graph) writeTestData(dir string, logits infer.Logits) error {
 	if err != nil {
 		return err
 	}
-	filled := make([]float32, images*shape.Elements())
-	if err := g.test.Fill(filled, nil, indices, pixels); err != nil {
+	filled, err := dataset.Inputs(ctx, g.test, indices, pixels)
+	if err != nil {
 		return err
 	}
 	input, err := onnx.FloatTensor(g.model.Inputs()[0].Name, dims(images, shape), filled)

@@ -56,21 +56,26 @@ type Result struct {
 
 // Evaluate runs all images of the set in their order and counts the answers.
 // When ctx ends it stops with its error.
-func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options EvaluateOptions) (*Result, error) {
+func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, options EvaluateOptions) (*Result, error) {
 	if options.Batch == 0 {
 		options.Batch = DefaultBatch
 	}
-	batches, err := dataset.Sequential(set, options.Batch)
+	batches, err := dataset.Sequential(source.Len(), options.Batch)
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{Info: runtime.Info(), Images: set.Len(), Files: set.Files}
-	size := set.ImageSize()
+	set := source.Info()
+	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source)}
+	size := set.Channels * set.Height * set.Width
 	var batchingNote string
-	pixels := make([]float32, min(options.Batch, set.Len())*size)
+	most := min(options.Batch, source.Len())
+	images, pixels, labels := make([]uint8, most*size), make([]float32, most*size), make([]int32, most)
 	for _, indices := range batches.Epoch(0, 0) {
-		if err := set.Fill(pixels, nil, indices, options.Pixels); err != nil {
+		if err := source.Read(ctx, images, labels, indices, 0); err != nil {
 			return nil, err
+		}
+		if err := options.Pixels.Feed(pixels, images[:len(indices)*size], set.Channels, size); err != nil {
+			return nil, fmt.Errorf("data %s: %w", set.Name, err)
 		}
 		batch := Batch{
 			N: len(indices), C: set.Channels, H: set.Height, W: set.Width,
@@ -87,7 +92,12 @@ func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options Ev
 				return nil, err
 			}
 		}
-		if err := result.count(set, indices, logits); err != nil {
+		if result.Classes == 0 {
+			if err := checkClasses(source, logits.K); err != nil {
+				return nil, err
+			}
+		}
+		if err := result.count(set, labels[:len(indices)], logits); err != nil {
 			return nil, err
 		}
 		if options.KeepLogits {
@@ -105,14 +115,14 @@ func Evaluate(ctx context.Context, runtime Runtime, set *dataset.Set, options Ev
 	return result, nil
 }
 
-func (r *Result) count(set *dataset.Set, indices []int, logits Logits) error {
-	if logits.N != len(indices) {
-		return fmt.Errorf("%s answered %d images out of %d", r.Info.Runtime, logits.N, len(indices))
+func (r *Result) count(set dataset.Info, labels []int32, logits Logits) error {
+	if logits.N != len(labels) {
+		return fmt.Errorf("%s answered %d images out of %d", r.Info.Runtime, logits.N, len(labels))
+	}
+	if largest := int(slices.Max(labels)); largest >= logits.K {
+		return unknownClass(set.Name, largest, logits.K)
 	}
 	if r.Classes == 0 {
-		if err := checkClasses(set, logits.K); err != nil {
-			return err
-		}
 		r.Classes = logits.K
 		if r.Classes <= MostConfused {
 			r.Confusion = make([][]int, r.Classes)
@@ -121,8 +131,8 @@ func (r *Result) count(set *dataset.Set, indices []int, logits Logits) error {
 			r.Confusion[i] = make([]int, r.Classes)
 		}
 	}
-	for row, i := range indices {
-		label, prediction := set.Label(i), logits.Label(row)
+	for row, l := range labels {
+		label, prediction := int(l), logits.Label(row)
 		r.Labels = append(r.Labels, label)
 		r.Predictions = append(r.Predictions, prediction)
 		switch {
@@ -140,12 +150,18 @@ func (r *Result) count(set *dataset.Set, indices []int, logits Logits) error {
 }
 
 // checkClasses reports labels for which a model of so many scores has none.
-func checkClasses(set *dataset.Set, scores int) error {
-	if largest := int(slices.Max(set.Labels)); largest >= scores {
-		return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s %s",
-			scores, scores-1, set.Name, set.LabelRange())
+func checkClasses(source dataset.Source, scores int) error {
+	if set, ok := source.(*dataset.Set); ok {
+		if largest := int(slices.Max(set.Labels)); largest >= scores {
+			return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s %s", scores, scores-1, set.Name, set.LabelRange())
+		}
 	}
 	return nil
+}
+
+// unknownClass is of a label that a model of so many scores has none for.
+func unknownClass(set string, label, scores int) error {
+	return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s there is the label %d", scores, scores-1, set, label)
 }
 
 // Accuracy is the fraction of images answered right, 0…1.

@@ -85,14 +85,15 @@ func RecordedTestSet(record onnx.TrainingRecord) string {
 
 // IsRecordedTest reports whether the set is the one that the record's accuracy was
 // measured on. A record that names none is of MNIST's test set, if it is of MNIST.
-func IsRecordedTest(record onnx.TrainingRecord, set *dataset.Set) bool {
-	if record.TestImages != set.Len() {
+func IsRecordedTest(record onnx.TrainingRecord, source dataset.Source) bool {
+	if record.TestImages != source.Len() {
 		return false
 	}
+	set := source.Info()
 	if record.TestSHA256 != "" {
-		return set.Digest() == record.TestSHA256
+		return set.SHA256 == record.TestSHA256
 	}
-	return isDefault(record) && set.Name == string(dataset.Test) && set.Info().IsDefault()
+	return isDefault(record) && set.Name == string(dataset.Test) && set.IsDefault()
 }
 
 // OtherClasses says that the classes of a model and those of a set are called by

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"context"
 	"fmt"
 
 	"slipway/dataset"
@@ -46,13 +47,14 @@ func ReadReference(path string) (*Reference, error) {
 
 // Matches says why the reference's logits cannot be those of the set's images,
 // nil if they can.
-func (r *Reference) Matches(set *dataset.Set) error {
-	if r.Logits.N != set.Len() {
-		return fmt.Errorf("it has the logits of %d images, data %s has %d", r.Logits.N, set.Name, set.Len())
+func (r *Reference) Matches(source dataset.Source) error {
+	set := source.Info()
+	if r.Logits.N != source.Len() {
+		return fmt.Errorf("it has the logits of %d images, data %s has %d", r.Logits.N, set.Name, source.Len())
 	}
 	switch {
 	case r.DataSHA256 != "":
-		if digest := set.Digest(); digest != r.DataSHA256 {
+		if digest := set.SHA256; digest != r.DataSHA256 {
 			return fmt.Errorf("its logits are of data %s with the sha256 %s, %s has %s", r.Data, r.DataSHA256, set.Name, digest)
 		}
 	case r.Data != "" && r.Data != set.Name:
@@ -62,14 +64,17 @@ func (r *Reference) Matches(set *dataset.Set) error {
 }
 
 // Count counts the logits against the set's labels, as Evaluate does.
-func (r *Reference) Count(set *dataset.Set) (*Result, error) {
-	if err := r.Matches(set); err != nil {
+func (r *Reference) Count(ctx context.Context, source dataset.Source) (*Result, error) {
+	if err := r.Matches(source); err != nil {
 		return nil, err
 	}
-	result := &Result{Info: Info{Runtime: RuntimeTrainer}, Images: set.Len(), Logits: r.Logits}
-	indices := make([]int, set.Len())
-	for i := range indices {
-		indices[i] = i
+	result := &Result{Info: Info{Runtime: RuntimeTrainer}, Images: source.Len(), Logits: r.Logits}
+	if err := checkClasses(source, r.Logits.K); err != nil {
+		return result, err
 	}
-	return result, result.count(set, indices, r.Logits)
+	labels, err := dataset.AllLabels(ctx, source)
+	if err != nil {
+		return result, err
+	}
+	return result, result.count(source.Info(), labels, r.Logits)
 }

@@ -28,16 +28,16 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := reference.Count(set)
+	result, err := reference.Count(t.Context(), set)
 	if err != nil || result.Correct != 1 || result.Info.Runtime != "trainer" {
 		t.Errorf("%+v, %v", result, err)
 	}
-	if _, err := reference.Count(datasettest.Digits(t, 3)); err == nil || !strings.Contains(err.Error(), "2 images") {
+	if _, err := reference.Count(t.Context(), datasettest.Digits(t, 3)); err == nil || !strings.Contains(err.Error(), "2 images") {
 		t.Errorf("another number of images: %v", err)
 	}
 	other := *set
 	other.Name = "train"
-	if _, err := reference.Count(&other); err == nil || !strings.Contains(err.Error(), "not of train") {
+	if _, err := reference.Count(t.Context(), &other); err == nil || !strings.Contains(err.Error(), "not of train") {
 		t.Errorf("other data: %v", err)
 	}
 

@@ -95,23 +95,24 @@ func roundingWays(name string) string {
 // (RuntimeOptions.Plain), one that rounds to integers also with the edges of its
 // steps moved by rounding's size. A runtime that computes in one way alone, and
 // such a graph, is ErrUnsupported.
-func MeasureRounding(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions, set *dataset.Set, pixels dataset.Pixels, logits Logits) (Rounding, error) {
-	if logits.N != set.Len() || logits.N == 0 {
-		return Rounding{}, fmt.Errorf("rounding: logits of %d images, data %s has %d", logits.N, set.Name, set.Len())
+func MeasureRounding(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions, source dataset.Source, pixels dataset.Pixels, logits Logits) (Rounding, error) {
+	set := source.Info()
+	if logits.N != source.Len() || logits.N == 0 {
+		return Rounding{}, fmt.Errorf("rounding: logits of %d images, data %s has %d", logits.N, set.Name, source.Len())
 	}
 	shifted, err := withShiftedSteps(model)
 	if err != nil {
 		return Rounding{}, err
 	}
 	rounding := Rounding{Ways: roundingWays(name), Steps: shifted != nil}
-	indices := spread(set.Len(), roundingImages)
+	indices := spread(source.Len(), roundingImages)
 	if rounding.Steps {
-		indices = spread(set.Len(), roundingImagesSteps)
+		indices = spread(source.Len(), roundingImagesSteps)
 		rounding.Ways += fmt.Sprintf(", and with the edges of integers' steps moved by %d roundings,", shiftedRoundings)
 	}
 	rounding.Images = len(indices)
-	batch := Batch{N: len(indices), C: set.Channels, H: set.Height, W: set.Width, Pixels: make([]float32, len(indices)*set.ImageSize())}
-	if err := set.Fill(batch.Pixels, nil, indices, pixels); err != nil {
+	batch := Batch{N: len(indices), C: set.Channels, H: set.Height, W: set.Width}
+	if batch.Pixels, err = dataset.Inputs(ctx, source, indices, pixels); err != nil {
 		return Rounding{}, err
 	}
 	if rounding.Steps {

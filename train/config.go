@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"slipway/builder"
+	"slipway/dataset/augment"
 	"slipway/ops"
 )
 
@@ -39,8 +40,11 @@ type Config struct {
 	Optimizer OptimizerConfig `json:"optimizer"`
 	// Schedule is how the learning rate goes over the steps, constant if zero.
 	Schedule Schedule `json:"schedule,omitzero"`
-	// Augmentation changes the training images, not at all if zero.
-	Augmentation Augmentation `json:"augmentation,omitzero"`
+	// Augmentation changes the training images, not at all if empty. What an image becomes
+	// is a function of Seed, the epoch and the image's index in the training set, so that
+	// it depends neither on the batches nor on threads, and a resumed run sees what an
+	// unbroken one does. Evaluation sees the images as they are.
+	Augmentation augment.Record `json:"augmentation,omitzero"`
 	// ParameterPenalty is added to the loss over all parameter tensors:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty ops.Penalty `json:"parameter_penalty"`
@@ -113,9 +117,6 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
 	}
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
-		return c, err
-	}
-	if err := c.Augmentation.check(); err != nil {
 		return c, err
 	}
 	if what := c.CPUOnly(); c.Device != nil && what != "" {

@@ -1,11 +1,13 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/display"
 )
 
 // Device is where a trainer's steps are computed instead of on this CPU: a GPU,
@@ -87,13 +89,43 @@ type onDevice struct {
 	began Progress
 	// order is that of the images in the epoch under way.
 	order []int
+	// loaded has the sets that the device was given, by their sources.
+	loaded map[dataset.Source]*dataset.Set
+}
+
+// deviceSetBytes is the most bytes of a set that is brought to a device as a whole.
+const deviceSetBytes = dataset.DefaultPictureLimit
+
+// inMemory returns a source as the set that a session takes.
+func (d *onDevice) inMemory(ctx context.Context, source dataset.Source) (*dataset.Set, error) {
+	if set, ok := d.loaded[source]; ok {
+		return set, nil
+	}
+	info := source.Info()
+	if bytes := int64(info.Images) * int64(info.Channels*info.Height*info.Width); bytes > deviceSetBytes {
+		return nil, fmt.Errorf("device: %s takes %s, and a device holds sets of %s: make its pictures smaller, or train on the CPU",
+			info.Name, display.Bytes(bytes), display.Bytes(deviceSetBytes))
+	}
+	set, err := dataset.Load(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	if d.loaded == nil {
+		d.loaded = make(map[dataset.Source]*dataset.Set)
+	}
+	d.loaded[source] = set
+	return set, nil
 }
 
 // openSession brings the trainer's state to its device, once. The engine there
 // has variables of its own, which only lower graphs.
-func (t *Trainer) openSession() error {
+func (t *Trainer) openSession(ctx context.Context) error {
 	if t.device.session != nil {
 		return nil
+	}
+	training, err := t.device.inMemory(ctx, t.training)
+	if err != nil {
+		return err
 	}
 	plain, err := builder.NewEngine(builder.EnginePlain, 1)
 	if err != nil {
@@ -104,7 +136,7 @@ func (t *Trainer) openSession() error {
 		return err
 	}
 	session, err := t.config.Device.NewSession(Job{
-		Network: t.network, Set: t.training, Pixels: t.pixels, Optimizer: t.config.Optimizer,
+		Network: t.network, Set: training, Pixels: t.pixels, Optimizer: t.config.Optimizer,
 		Lower: func(batch int, training bool) (*LossGraph, error) {
 			return NewLossGraph(t.network, plain, variables, t.config, batch, training)
 		},
@@ -130,8 +162,8 @@ func (t *Trainer) load() error {
 }
 
 // beginEpoch tells the device what is left of the epoch under way.
-func (t *Trainer) beginEpoch() error {
-	if err := t.openSession(); err != nil {
+func (t *Trainer) beginEpoch(ctx context.Context) error {
+	if err := t.openSession(ctx); err != nil {
 		return err
 	}
 	t.device.order = t.batches.Order(t.progress.Epochs)

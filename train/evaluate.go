@@ -24,36 +24,37 @@ type Evaluation struct {
 	Accuracy float64
 }
 
-// Evaluate classifies every image of the set with the weights as they are now.
-func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, error) {
-	if err := fits(t.network, set); err != nil {
+// Evaluate classifies every image of the source with the weights as they are now.
+func (t *Trainer) Evaluate(ctx context.Context, source dataset.Source) (*Evaluation, error) {
+	if err := fits(t.network, source); err != nil {
 		return nil, err
 	}
 	classes, err := t.network.Classes()
 	if err != nil {
 		return nil, err
 	}
-	batches, err := dataset.Sequential(set, evaluationBatch)
+	batches, err := dataset.Sequential(source.Len(), evaluationBatch)
 	if err != nil {
 		return nil, err
 	}
-	evaluation := &Evaluation{Classes: classes, Logits: make([]float32, 0, set.Len()*classes)}
+	info := source.Info()
+	evaluation := &Evaluation{Classes: classes, Logits: make([]float32, 0, source.Len()*classes)}
 	sum := 0.0
 	for _, indices := range batches.Epoch(0, 0) {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
+			return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
 		}
 		if t.config.Device != nil {
-			loss, err := t.evaluateOnDevice(evaluation, set, indices)
+			loss, err := t.evaluateOnDevice(ctx, evaluation, source, indices)
 			if err != nil {
-				return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
+				return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
 			}
 			sum += loss * float64(len(indices))
 			continue
 		}
-		p, result, err := t.pass(false, set, indices, 0)
+		p, result, err := t.pass(ctx, false, feed{source, info, indices, 0}, 0)
 		if err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", set.Name, err)
+			return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
 		}
 		logits, err := p.logits()
 		if err != nil {
@@ -63,14 +64,18 @@ func (t *Trainer) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, 
 		evaluation.Correct += result.correct
 		sum += result.data * float64(len(indices))
 	}
-	evaluation.Loss = sum / float64(set.Len())
-	evaluation.Accuracy = float64(evaluation.Correct) / float64(set.Len())
+	evaluation.Loss = sum / float64(source.Len())
+	evaluation.Accuracy = float64(evaluation.Correct) / float64(source.Len())
 	return evaluation, nil
 }
 
 // evaluateOnDevice evaluates one batch, consecutive indices, and returns its loss.
-func (t *Trainer) evaluateOnDevice(evaluation *Evaluation, set *dataset.Set, indices []int) (float64, error) {
-	if err := t.openSession(); err != nil {
+func (t *Trainer) evaluateOnDevice(ctx context.Context, evaluation *Evaluation, source dataset.Source, indices []int) (float64, error) {
+	if err := t.openSession(ctx); err != nil {
+		return 0, err
+	}
+	set, err := t.device.inMemory(ctx, source)
+	if err != nil {
 		return 0, err
 	}
 	done := len(evaluation.Logits)

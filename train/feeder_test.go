@@ -30,7 +30,7 @@ func TestFeederWritesWhatFillWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, gotLabels := make([]float32, n*set.ImageSize()), make([]int32, n)
-			if err := f.fill(got, gotLabels, set, indices); err != nil {
+			if err := f.fill(t.Context(), got, gotLabels, feed{set, set.Info(), indices, 0}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(got, want) || !slices.Equal(gotLabels, wantLabels) {
@@ -39,11 +39,11 @@ func TestFeederWritesWhatFillWrites(t *testing.T) {
 		}
 		indices := make([]int, 3*feedImages)
 		indices[feedImages] = set.Len()
-		if err := f.fill(make([]float32, len(indices)*set.ImageSize()), make([]int32, len(indices)), set, indices); !errors.Is(err, dataset.ErrIndex) {
+		if err := f.fill(t.Context(), make([]float32, len(indices)*set.ImageSize()), make([]int32, len(indices)), feed{set, set.Info(), indices, 0}); !errors.Is(err, dataset.ErrIndex) {
 			t.Errorf("%d threads: an index past the end gives %v", threads, err)
 		}
 		indices[feedImages] = 0
-		if err := f.fill(make([]float32, len(indices)*set.ImageSize()), make([]int32, len(indices)), set, indices); err != nil {
+		if err := f.fill(t.Context(), make([]float32, len(indices)*set.ImageSize()), make([]int32, len(indices)), feed{set, set.Info(), indices, 0}); err != nil {
 			t.Errorf("%d threads: after an error: %v", threads, err)
 		}
 	}

@@ -70,7 +70,7 @@ func checkInputs(t *testing.T, golden *goldentest.File, network *builder.Network
 			t.Fatal(err)
 		}
 	}
-	batches, err := dataset.NewBatches(set, 32, golden.Seed)
+	batches, err := dataset.NewBatches(set.Len(), 32, golden.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}

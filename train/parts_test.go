@@ -57,7 +57,7 @@ func TestPartsComeToTheWholeBatch(t *testing.T) {
 			if size := partSize(trainer.network); size >= batch {
 				t.Fatalf("a batch of %d is not cut", batch)
 			}
-			got, err := trainer.gradients(t.Context(), trainer.training, places)
+			got, err := trainer.gradients(t.Context(), feed{trainer.training, trainer.trainingInfo, places, 0})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func TestPartsComeToTheWholeBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := trainer.feeder.fill(whole.graph.Images(), whole.labels, trainer.training, places); err != nil {
+			if err := trainer.feeder.fill(t.Context(), whole.graph.Images(), whole.labels, feed{trainer.training, trainer.trainingInfo, places, 0}); err != nil {
 				t.Fatal(err)
 			}
 			whole.graph.SetStep(0, 0)

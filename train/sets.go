@@ -59,11 +59,11 @@ func (t *Trainer) Sets() Sets { return t.sets() }
 // TestOn has the trainer record the set as the one that its run is tested on. The error
 // says why the network cannot classify its images, or what its classes are called that
 // the training set calls otherwise.
-func (t *Trainer) TestOn(set *dataset.Set) error {
-	if err := fits(t.network, set); err != nil {
+func (t *Trainer) TestOn(source dataset.Source) error {
+	if err := fits(t.network, source); err != nil {
 		return err
 	}
-	test := set.Info()
+	test := source.Info()
 	before := t.sets()
 	for class := range min(len(before.Training.ClassNames), len(test.ClassNames)) {
 		if learned, tested := before.Training.ClassNames[class], test.ClassNames[class]; learned != tested {
@@ -78,7 +78,7 @@ func (t *Trainer) TestOn(set *dataset.Set) error {
 
 // describeSets returns the record of a trainer's sets, made when it is first asked for:
 // it reads all of them.
-func describeSets(whole, validation *dataset.Set) Sets {
+func describeSets(whole, validation dataset.Source) Sets {
 	sets := Sets{Training: whole.Info()}
 	if validation != nil {
 		held := validation.Info()
@@ -93,11 +93,12 @@ const classesAssumed = 10
 // holds reports whether a set is the one that a checkpoint was made with. Checkpoints of
 // before sets were recorded took every set for one of classesAssumed classes, or of as
 // many as the network has logits.
-func (c *Checkpoint) holds(set *dataset.Set, digest string) bool {
+func (c *Checkpoint) holds(source dataset.Source, digest string) bool {
 	if c.Data == "" || c.Data == digest {
 		return true
 	}
-	if c.Sets.Training.Images != 0 {
+	set, ok := source.(*dataset.Set)
+	if c.Sets.Training.Images != 0 || !ok {
 		return false
 	}
 	logits, err := c.Network.Classes()
@@ -105,17 +106,22 @@ func (c *Checkpoint) holds(set *dataset.Set, digest string) bool {
 }
 
 // fits reports whether the network can classify the images of the set.
-func fits(network *builder.Network, set *dataset.Set) error {
+func fits(network *builder.Network, source dataset.Source) error {
 	classes, err := network.Classes()
 	if err != nil {
 		return err
 	}
+	set := source.Info()
 	image := builder.Shape{set.Channels, set.Height, set.Width}
 	if input := network.Input(); input.String() != image.String() && (len(input) != 1 || input[0] != image.Elements()) {
 		return &UnfitError{fmt.Sprintf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)}
 	}
 	if classes < set.Classes {
-		return &UnfitError{fmt.Sprintf("network %s has %d logits, %s has %d classes: %s", network.Name(), classes, set.Name, set.Classes, set.LabelRange())}
+		labels := ""
+		if inMemory, ok := source.(*dataset.Set); ok {
+			labels = ": " + inMemory.LabelRange()
+		}
+		return &UnfitError{fmt.Sprintf("network %s has %d logits, %s has %d classes%s", network.Name(), classes, set.Name, set.Classes, labels)}
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"gorgonia.org/gorgonia"
-
-	"slipway/dataset"
 )
 
 // StepReport is what one step came to.
@@ -31,14 +29,10 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 		return t.deviceStep(len(indices))
 	}
 	began := time.Now()
-	set, places := t.training, indices
-	if t.augmenter != nil {
-		var err error
-		if set, places, err = t.augmenter.change(t.progress.Epochs, indices); err != nil {
-			return err
-		}
+	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.progress.Epochs})
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return errStepInterrupted // while it was fed
 	}
-	result, err := t.gradients(ctx, set, places)
 	if err != nil {
 		return err
 	}
@@ -71,8 +65,8 @@ type batchResult struct {
 
 // gradients runs a batch forward and back, in parts where partSize says so. A context
 // that ends makes it return errStepInterrupted before the next part.
-func (t *Trainer) gradients(ctx context.Context, set *dataset.Set, places []int) (batchResult, error) {
-	batch := len(places)
+func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, error) {
+	batch := len(images.indices)
 	count := 1
 	if t.sum != nil {
 		count = (batch-1)/t.sum.size + 1
@@ -83,7 +77,9 @@ func (t *Trainer) gradients(ctx context.Context, set *dataset.Set, places []int)
 			return result, errStepInterrupted
 		}
 		first, end := i*batch/count, (i+1)*batch/count
-		p, part, err := t.pass(true, set, places[first:end], first)
+		some := images
+		some.indices = images.indices[first:end]
+		p, part, err := t.pass(ctx, true, some, first)
 		if err != nil {
 			return result, err
 		}
@@ -105,13 +101,13 @@ func (t *Trainer) gradients(ctx context.Context, set *dataset.Set, places []int)
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the
 // program for as many. The result has no model.
-func (t *Trainer) pass(training bool, set *dataset.Set, places []int, first int) (*program, batchResult, error) {
+func (t *Trainer) pass(ctx context.Context, training bool, images feed, first int) (*program, batchResult, error) {
 	var result batchResult
-	p, err := t.program(len(places), training)
+	p, err := t.program(len(images.indices), training)
 	if err != nil {
 		return nil, result, err
 	}
-	if err := t.feeder.fill(p.graph.Images(), p.labels, set, places); err != nil {
+	if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
 		return nil, result, err
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)

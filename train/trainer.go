@@ -9,6 +9,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/dataset/augment"
 	"slipway/internal/display"
 )
 
@@ -17,20 +18,22 @@ type Trainer struct {
 	network    *builder.Network
 	config     Config
 	sets       func() Sets // computed once
-	training   *dataset.Set
-	validation *dataset.Set
+	training   dataset.Source
+	validation dataset.Source // nil if nothing is held out
 	pixels     dataset.Pixels
 	batches    *dataset.Batches
-	augmenter  *augmenter // nil if images stay as they are
-	engine     *builder.Engine
-	feeder     *feeder
-	variables  *builder.Variables
-	sum        *sum // of the parts of a batch; nil with an engine that takes batches whole
-	optimizer  *Optimizer
-	programs   map[programKey]*program
-	device     onDevice // used if config.Device is not nil
-	progress   Progress
-	best       builder.Weights
+	// augmented is training as the steps see it; trainingInfo is its Info.
+	augmented    dataset.Source
+	trainingInfo dataset.Info
+	engine       *builder.Engine
+	feeder       *feeder
+	variables    *builder.Variables
+	sum          *sum // of the parts of a batch; nil with an engine that takes batches whole
+	optimizer    *Optimizer
+	programs     map[programKey]*program
+	device       onDevice // used if config.Device is not nil
+	progress     Progress
+	best         builder.Weights
 	// last holds the weights of the last step once the variables hold the best ones.
 	last builder.Weights
 }
@@ -42,7 +45,7 @@ type programKey struct {
 
 // New returns a trainer at the start of its first epoch, to be closed when it is
 // done with. The weights are drawn from the seed if initial is nil.
-func New(network *builder.Network, set *dataset.Set, config Config, initial builder.Weights) (*Trainer, error) {
+func New(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
 	config, err := config.WithDefaults(network)
 	if err != nil {
 		return nil, err
@@ -56,14 +59,14 @@ func New(network *builder.Network, set *dataset.Set, config Config, initial buil
 	if err := checkFinite(initial); err != nil {
 		return nil, fmt.Errorf("the weights to start from: %w", err)
 	}
-	return newTrainer(network, set, config, initial)
+	return newTrainer(network, source, config, initial)
 }
 
 // Resume returns a trainer that goes on from the checkpoint as if it had never
 // stopped. Only Data, Epochs, UntilLoss, Patience and the keeping of checkpoints may
 // differ between the checkpoint's Config and config, and the length of a schedule that is
 // shorter than Epochs; the set must have the same content.
-func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, error) {
+func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trainer, error) {
 	config, err := config.WithDefaults(checkpoint.Network)
 	if err != nil {
 		return nil, err
@@ -71,14 +74,14 @@ func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, 
 	if err := resumable(checkpoint.Config, config); err != nil {
 		return nil, err
 	}
-	t, err := newTrainer(checkpoint.Network, set, config, checkpoint.Weights)
+	t, err := newTrainer(checkpoint.Network, source, config, checkpoint.Weights)
 	if err != nil {
 		return nil, err
 	}
-	if digest := t.sets().Training.SHA256; !checkpoint.holds(set, digest) {
+	if digest := t.sets().Training.SHA256; !checkpoint.holds(source, digest) {
 		t.Close()
 		return nil, fmt.Errorf("cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
-			checkpoint.Data, set.Name, digest)
+			checkpoint.Data, source.Info().Name, digest)
 	}
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
@@ -92,25 +95,26 @@ func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, 
 	return t, nil
 }
 
-func newTrainer(network *builder.Network, set *dataset.Set, config Config, initial builder.Weights) (*Trainer, error) {
-	if err := fits(network, set); err != nil {
+func newTrainer(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
+	if err := fits(network, source); err != nil {
 		return nil, err
 	}
-	t := &Trainer{network: network, config: config, training: set, programs: make(map[programKey]*program)}
+	t := &Trainer{network: network, config: config, training: source, programs: make(map[programKey]*program)}
 	var err error
 	if t.pixels, _, _, err = parsePixels(config.Pixels); err != nil {
 		return nil, err
 	}
 	if config.ValidationFraction > 0 {
-		if t.training, t.validation, err = set.SplitFraction(config.ValidationFraction, config.Seed); err != nil {
+		if t.training, t.validation, err = dataset.SplitSource(source, config.ValidationFraction, config.Seed); err != nil {
 			return nil, err
 		}
 	}
-	t.sets = sync.OnceValue(func() Sets { return describeSets(set, t.validation) })
-	if t.batches, err = dataset.NewBatches(t.training, config.BatchSize, config.Seed); err != nil {
+	t.sets = sync.OnceValue(func() Sets { return describeSets(source, t.validation) })
+	if t.batches, err = dataset.NewBatches(t.training.Len(), config.BatchSize, config.Seed); err != nil {
 		return nil, err
 	}
-	if t.augmenter, err = newAugmenter(config, t.training); err != nil {
+	t.trainingInfo = t.training.Info()
+	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation), config.Seed); err != nil {
 		return nil, err
 	}
 	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
@@ -288,7 +292,7 @@ func save(callbacks Callbacks) error {
 // epoch runs what is left of the epoch under way.
 func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 	if t.config.Device != nil {
-		if err := t.beginEpoch(); err != nil {
+		if err := t.beginEpoch(ctx); err != nil {
 			return err
 		}
 	}

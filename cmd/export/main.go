@@ -103,11 +103,11 @@ func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // openSet opens a set, nil where no name is given.
-func openSet(ctx context.Context, name string, part dataset.Part, messages io.Writer) (*dataset.Set, error) {
+func openSet(ctx context.Context, name string, part dataset.Part, messages io.Writer) (dataset.Source, error) {
 	if name == "" {
 		return nil, nil
 	}
-	return dataset.Open(ctx, name, dataset.Options{Part: part, Messages: messages})
+	return dataset.OpenSource(ctx, name, dataset.Options{Part: part, Messages: messages})
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
@@ -175,7 +175,7 @@ func runtimes(list string) ([]string, error) {
 }
 
 // exportAll exports the run asked for, or every run of an experiment.
-func exportAll(ctx context.Context, o *options, test *dataset.Set, stdout, stderr io.Writer) error {
+func exportAll(ctx context.Context, o *options, test dataset.Source, stdout, stderr io.Writer) error {
 	runs := []string{o.run}
 	if o.run == "" {
 		runs = nil

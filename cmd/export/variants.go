@@ -27,7 +27,7 @@ type variants struct {
 
 // variantSets are what variants are judged and calibrated on; nil are those that the
 // model's record leads to.
-type variantSets struct{ test, calibration *dataset.Set }
+type variantSets struct{ test, calibration dataset.Source }
 
 // define adds the flags. What it returns reads them once they are parsed; given are
 // the names of those on the command line, and output is -o.
@@ -126,6 +126,14 @@ func precisionsOf(list string) ([]export.Precision, error) {
 	return chosen, nil
 }
 
+// loaded is a set in memory, nil where there is none.
+func loaded(ctx context.Context, source dataset.Source) (*dataset.Set, error) {
+	if source == nil {
+		return nil, nil
+	}
+	return dataset.Load(ctx, source)
+}
+
 // make makes the variants of a model. output is the only one's file; each is called
 // after the model if it is empty.
 func (v *variants) make(ctx context.Context, model, output string, sets variantSets, stdout io.Writer) (err error) {
@@ -135,7 +143,13 @@ func (v *variants) make(ctx context.Context, model, output string, sets variantS
 		}
 	}
 	for _, options := range v.wanted {
-		options.Messages, options.Test, options.Images = stdout, sets.test, sets.calibration
+		options.Messages = stdout
+		if options.Test, err = loaded(ctx, sets.test); err != nil {
+			return err
+		}
+		if options.Images, err = loaded(ctx, sets.calibration); err != nil {
+			return err
+		}
 		file := output
 		if file == "" {
 			file = options.File(model)
@@ -149,7 +163,7 @@ func (v *variants) make(ctx context.Context, model, output string, sets variantS
 
 // makeOfRun makes the variants of a run's graph, on the run's own sets where no others
 // are given.
-func (v *variants) makeOfRun(ctx context.Context, run train.RunDir, model string, test *dataset.Set, stdout io.Writer) error {
+func (v *variants) makeOfRun(ctx context.Context, run train.RunDir, model string, test dataset.Source, stdout io.Writer) error {
 	if len(v.wanted) == 0 {
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 type source struct {
 	flags    *runFlags
 	model    *onnx.Model
-	set      *dataset.Set
+	set      dataset.Source
 	pixels   dataset.Pixels
 	tf32     bool
 	progress io.Writer

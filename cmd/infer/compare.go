@@ -63,7 +63,7 @@ func compareSides(ctx context.Context, o *compareOptions, stdout, stderr, progre
 	if c.b.loaded, err = loadModel(o.models[len(o.models)-1], o.pixels); err != nil {
 		return err
 	}
-	if c.set, err = o.openData(ctx, []*loaded{c.a.loaded, c.b.loaded}, stderr); err != nil {
+	if c.set, err = o.loadData(ctx, []*loaded{c.a.loaded, c.b.loaded}, stderr); err != nil {
 		return err
 	}
 	if o.sheet != "" {

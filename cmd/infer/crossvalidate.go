@@ -111,7 +111,7 @@ func (r *report) compareWithTrainer(ctx context.Context) error {
 	} else if reference.ModelSHA256 != "" && reference.ModelSHA256 != sum {
 		r.notes = append(r.notes, fmt.Sprintf("%s was written for another model file: its sha256 is %s, this one's %s", path, reference.ModelSHA256, sum))
 	}
-	result, err := reference.Count(s.set)
+	result, err := reference.Count(ctx, s.set)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

@@ -19,7 +19,7 @@ import (
 type session struct {
 	*options
 	*loaded
-	set      *dataset.Set
+	set      dataset.Source
 	progress io.Writer
 }
 
@@ -151,8 +151,15 @@ func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*s
 	if s.set, err = o.openData(ctx, []*loaded{model}, stderr); err != nil || o.corruption == nil {
 		return s, err
 	}
-	s.set, err = o.corruption.Apply(s.set)
-	return s, err
+	set, err := dataset.Load(ctx, s.set)
+	if err != nil {
+		return nil, err
+	}
+	if set, err = o.corruption.Apply(set); err != nil {
+		return nil, err
+	}
+	s.set = set
+	return s, nil
 }
 
 // loaded is a model with what its record says.
@@ -187,9 +194,9 @@ func loadModel(name string, pixels *feeding) (*loaded, error) {
 }
 
 // openData opens the data set, the test part of a folder that has two; that there is none of the name is wrong usage.
-func openData(ctx context.Context, data string, options dataset.Options) (*dataset.Set, error) {
+func openData(ctx context.Context, data string, options dataset.Options) (dataset.Source, error) {
 	options.Part = dataset.Test
-	set, err := dataset.Open(ctx, data, options)
+	set, err := dataset.OpenSource(ctx, data, options)
 	if errors.Is(err, dataset.ErrUnknown) || errors.Is(err, dataset.ErrAmbiguous) || errors.Is(err, dataset.ErrArgument) {
 		return nil, &usageError{fmt.Errorf("-data: %w", err)}
 	}
@@ -206,7 +213,7 @@ func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*i
 }
 
 // runOn evaluates a runtime and shows how far it is.
-func runOn(ctx context.Context, runtime infer.Runtime, set *dataset.Set, pixels dataset.Pixels, batch int, progress io.Writer) (*infer.Result, error) {
+func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, pixels dataset.Pixels, batch int, progress io.Writer) (*infer.Result, error) {
 	options := infer.EvaluateOptions{Batch: batch, Pixels: pixels, Probe: true, KeepLogits: true}
 	if progress != nil {
 		name := runtime.Info().Runtime

@@ -41,11 +41,11 @@ func (l *loaded) inputChannels() int {
 
 // named gives the labels of a folder of pictures, which are in the order of its folders,
 // the order of the model's classes, where it has them by name.
-func (l *loaded) named(set *dataset.Set) *dataset.Set {
-	if l.record == nil || len(set.Files) == 0 || slices.Equal(set.ClassNames, l.record.ClassLabels) {
+func (l *loaded) named(set dataset.Source) dataset.Source {
+	if l.record == nil || len(dataset.FileNames(set)) == 0 || slices.Equal(set.Info().ClassNames, l.record.ClassLabels) {
 		return set
 	}
-	if relabelled, err := set.Relabelled(l.record.ClassLabels); err == nil {
+	if relabelled, err := dataset.Relabelled(set, l.record.ClassLabels); err == nil {
 		return relabelled
 	}
 	return set // the report notes that classes are called otherwise

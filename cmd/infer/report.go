@@ -86,7 +86,7 @@ func finite(v float64) *float64 {
 func (r *report) writeJSON(w io.Writer) error {
 	result, info := r.result, r.result.Info
 	d := document{
-		Model: r.session.modelPath, Data: r.session.set.Name,
+		Model: r.session.modelPath, Data: r.session.set.Info().Name,
 		Images: result.Images, Correct: result.Correct, Unanswered: result.Unanswered, Accuracy: result.Accuracy(),
 		Runtime: info.Runtime, Version: info.Version, Provider: info.Provider, Device: info.Device, Threads: info.Threads,
 		Batch: r.batch(), Pixels: r.session.loaded.pixels.String(), ImagesPerSecond: result.ImagesPerSecond(),
@@ -139,9 +139,9 @@ func (r *report) printableName(class int) string { return display.Printable(r.na
 
 func (r *report) writeText(out io.Writer) error {
 	var b bytes.Buffer
-	s, result := r.session, r.result
+	s, result, set := r.session, r.result, r.session.set.Info()
 	fmt.Fprintf(&b, "model    %s\n", s.modelPath)
-	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", s.set.Name, result.Images, s.set.Channels, s.set.Height, s.set.Width, s.loaded.pixels)
+	fmt.Fprintf(&b, "data     %s: %d images %d×%d×%d, fed as %s\n", set.Name, result.Images, set.Channels, set.Height, set.Width, s.loaded.pixels)
 	fmt.Fprintf(&b, "runtime  %s %s, %s on %s, %d threads\n", result.Info.Runtime, result.Info.Version, result.Info.Provider, result.Info.Device, result.Info.Threads)
 	for _, note := range r.notes {
 		fmt.Fprintf(&b, "note     %s\n", note)

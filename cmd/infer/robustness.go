@@ -48,12 +48,16 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 		}
 		r.models, models = append(r.models, &robustnessModel{loaded: model}), append(models, model)
 	}
-	if r.set, err = o.openData(ctx, models, stderr); err != nil {
+	if r.set, err = o.loadData(ctx, models, stderr); err != nil {
 		return err
 	}
 	var unseen []*dataset.Set
 	for _, name := range o.unseen {
-		set, err := openData(ctx, name, dataset.Options{Messages: stderr})
+		source, err := openData(ctx, name, dataset.Options{Messages: stderr})
+		if err != nil {
+			return fmt.Errorf("-unseen: %w", err)
+		}
+		set, err := dataset.Load(ctx, source)
 		if err != nil {
 			return fmt.Errorf("-unseen: %w", err)
 		}

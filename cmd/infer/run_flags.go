@@ -85,7 +85,7 @@ func (f *runFlags) check(given map[string]bool) error {
 
 // openData opens the set of -data, or else the one that the first of the models with a
 // record was tested on.
-func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.Writer) (*dataset.Set, error) {
+func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.Writer) (dataset.Source, error) {
 	if f.data != "" {
 		return f.openFor(ctx, models[0], messages)
 	}
@@ -111,8 +111,17 @@ func (f *runFlags) openData(ctx context.Context, models []*loaded, messages io.W
 	return nil, &usageError{errors.New("-data is missing: the set to run on, since the model does not say which it was tested on")}
 }
 
+// loadData is openData for what looks at single images: the set is in memory.
+func (f *runFlags) loadData(ctx context.Context, models []*loaded, messages io.Writer) (*dataset.Set, error) {
+	source, err := f.openData(ctx, models, messages)
+	if err != nil {
+		return nil, err
+	}
+	return dataset.Load(ctx, source)
+}
+
 // openFor opens the set of -data as the model takes its images.
-func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Writer) (*dataset.Set, error) {
+func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Writer) (dataset.Source, error) {
 	options, err := model.pictureOptions(&f.pictures)
 	if err != nil {
 		return nil, err

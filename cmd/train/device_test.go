@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/internal/cuda"
 	"slipway/train"
@@ -16,7 +17,7 @@ import (
 func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 	for what, config := range map[string]train.Config{
 		"a learning-rate schedule is": {Engine: builder.EngineNative, Schedule: train.Schedule{Name: train.ScheduleLinear}},
-		"augmentation is":             {Engine: builder.EngineNative, Augmentation: train.Augmentation{Shift: 1}},
+		"augmentation is":             {Engine: builder.EngineNative, Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
 		"engine gorgonia":             {Engine: builder.EngineGorgonia},
 	} {
 		flags := train.Config{Engine: builder.EngineNative}

@@ -44,7 +44,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 			return untrained(err)
 		}
 		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, accuracy %.2f %% on %s\n",
-			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Name)
+			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Info().Name)
 	}
 
 	curves := o.openCurves(trainer, warnings)
@@ -87,7 +87,7 @@ func untrained(err error) error {
 type session struct {
 	dir     train.RunDir
 	device  chosenDevice
-	test    *dataset.Set // nil if there is none
+	test    dataset.Source // nil if there is none
 	trainer *train.Trainer
 	// saved is the checkpoint written last.
 	saved    string
@@ -193,7 +193,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 }
 
 // testOn has the run tested on the set after each epoch, on none if it is nil.
-func (s *session) testOn(set *dataset.Set) error {
+func (s *session) testOn(set dataset.Source) error {
 	if set == nil {
 		return nil
 	}
@@ -372,5 +372,5 @@ func (s *session) finish(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "Accuracy = %.2f %%\n", 100*evaluation.Accuracy)
-	return s.dir.WriteLogits(s.test.Name, evaluation)
+	return s.dir.WriteLogits(s.test.Info().Name, evaluation)
 }

@@ -14,6 +14,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
 	"slipway/train"
@@ -141,8 +142,8 @@ func TestBadInput(t *testing.T) {
 		{"argument", []string{"e1"}, 2, `unexpected argument "e1"`},
 		{"experiment", []string{"-experiment", "e3"}, 2, `invalid value "e3" for flag -experiment: there are e1, e2; did you mean "e1"`},
 		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
-		{"augmentation", []string{"-augment", "flip=1"}, 2, `"flip=1" is not shift=PIXELS or rotation=DEGREES`},
-		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": "1.5" is no number that fits`},
+		{"augmentation", []string{"-augment", "flop"}, 2, `the operation "flop" is unknown; there are flip, vertical-flip, `},
+		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": pixels is a whole number; "1.5" is none that fits`},
 		{"schedule", arguments(dir, "-schedule", "triangle"), 1, `unknown schedule "triangle"; there are [constant linear cosine one-cycle]`},
 		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 1, "schedule constant has no warm-up"},
 		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
@@ -228,7 +229,7 @@ func TestScheduleAndAugmentationFlags(t *testing.T) {
 	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); config.Schedule != want {
 		t.Errorf("schedule %+v, want %+v", config.Schedule, want)
 	}
-	if want := (train.Augmentation{Shift: 2, Rotation: 7.5}); config.Augmentation != want {
+	if want := (augment.Record{augment.Shift{Pixels: 2}, augment.Rotation{Degrees: 7.5}}); config.Augmentation.String() != want.String() {
 		t.Errorf("augmentation %+v, want %+v", config.Augmentation, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"slipway/builder"
+	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/onnx"
 	"slipway/ops"
@@ -92,24 +93,11 @@ func layerFactor(into map[string]float64) func(string) error {
 }
 
 // augmentation reads -augment.
-func augmentation(into *train.Augmentation) func(string) error {
+func augmentation(into *augment.Record) func(string) error {
 	return func(text string) error {
-		for _, part := range strings.Split(text, ",") {
-			name, value, ok := strings.Cut(part, "=")
-			var err error
-			switch {
-			case ok && name == "shift":
-				into.Shift, err = strconv.Atoi(value)
-			case ok && name == "rotation":
-				into.Rotation, err = strconv.ParseFloat(value, 64)
-			default:
-				return fmt.Errorf("%q is not shift=PIXELS or rotation=DEGREES", part)
-			}
-			if err != nil {
-				return fmt.Errorf("%q: %q is no number that fits", part, value)
-			}
-		}
-		return nil
+		list, err := augment.ParseList(text)
+		*into = augment.Record(list)
+		return err
 	}
 }
 
@@ -150,7 +138,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Schedule.First, "first-factor", 0, "one-cycle's rate at the first step, as a factor of -lr (0.04)")
 	flags.Float64Var(&c.Schedule.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
 	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
-	flags.Func("augment", "`HOW`: change the training images anew each epoch: shift=2 by up to 2 whole pixels, rotation=10 by up to 10 degrees, or shift=2,rotation=10", augmentation(&c.Augmentation))
+	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"slipway/dataset"
+	"slipway/dataset/augment"
 	"slipway/train"
 )
 
@@ -15,8 +16,8 @@ const noTest = "none"
 
 // sets is what a run is trained and tested on.
 type sets struct {
-	training *dataset.Set
-	test     *dataset.Set // nil if there is none
+	training dataset.Source
+	test     dataset.Source // nil if there is none
 }
 
 // openSets opens the sets of a new run.
@@ -24,14 +25,15 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 	reading := o.pictures.Apply(dataset.Options{OwnNames: o.labels != "", Messages: out})
 	training := reading
 	training.DataDir, training.Part = o.dataDir, dataset.Train
-	if s.training, err = dataset.Open(ctx, o.data, training); err != nil {
+	training.Originals = wantsOriginals(o.config, training)
+	if s.training, err = dataset.OpenSource(ctx, o.data, training); err != nil {
 		return s, fmt.Errorf("-data: %w", err)
 	}
 	if err := o.pictures.Check(s.training); err != nil {
 		return s, err
 	}
-	if len(s.training.Files) > 0 {
-		reading.Channels = s.training.Channels
+	if len(dataset.FileNames(s.training)) > 0 {
+		reading.Channels = s.training.Info().Channels
 	}
 	err = o.finishSets(ctx, &s, reading, nil)
 	return s, err
@@ -47,6 +49,7 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	}
 	training := reading
 	training.DataDir, training.Part = o.dataDir, dataset.Train
+	training.Originals = wantsOriginals(checkpoint.Config, training)
 	place := recorded.Training.Place
 	if place == "" {
 		place = checkpoint.Config.Data
@@ -57,12 +60,12 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	if o.given["data"] {
 		place = o.data
 	}
-	if s.training, err = dataset.Open(ctx, place, training); err != nil {
+	if s.training, err = dataset.OpenSource(ctx, place, training); err != nil {
 		return s, fmt.Errorf("the run's training set: %w; -data names the place where it is now", err)
 	}
 	s.training = asRecorded(s.training, recorded.Training)
-	if names := recorded.Training.ClassNames; len(names) >= s.training.Classes {
-		if s.training, err = s.training.WithClassNames(names); err != nil {
+	if names := recorded.Training.ClassNames; len(names) >= s.training.Info().Classes {
+		if s.training, err = dataset.WithClassNames(s.training, names); err != nil {
 			return s, err
 		}
 	}
@@ -70,17 +73,24 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	return s, err
 }
 
+// wantsOriginals reports whether training takes parts of pictures as they were before they
+// came to one size.
+func wantsOriginals(config train.Config, reading dataset.Options) bool {
+	return augment.List(config.Augmentation).NeedsOriginal() && reading.Sizing != nil
+}
+
 // asRecorded gives a set that was opened at its place the name and the licence that the
 // run knows it by.
-func asRecorded(set *dataset.Set, recorded dataset.Info) *dataset.Set {
-	known := *set
-	if set.Place == recorded.Place && recorded.Place != "" {
-		known.Name = recorded.Name
+func asRecorded(set dataset.Source, recorded dataset.Info) dataset.Source {
+	info := set.Info()
+	name, licence := info.Name, ""
+	if info.Place == recorded.Place && recorded.Place != "" {
+		name = recorded.Name
 	}
-	if known.Licence == "" {
-		known.Licence = recorded.Licence
+	if info.Licence == "" {
+		licence = recorded.Licence
 	}
-	return &known
+	return dataset.As(set, name, licence)
 }
 
 // finishSets opens the test set and gives the training set what the flags say of it.
@@ -91,26 +101,24 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 		if err != nil {
 			return fmt.Errorf("-labels: %w", err)
 		}
-		if s.training, err = s.training.WithClassNames(names); err != nil {
+		if s.training, err = dataset.WithClassNames(s.training, names); err != nil {
 			return fmt.Errorf("-labels: %w", err)
 		}
 	}
 	if o.licence != "" {
-		licensed := *s.training
-		licensed.Licence = o.licence
-		s.training = &licensed
+		s.training = dataset.As(s.training, s.training.Info().Name, o.licence)
 	}
 	reading.Part = dataset.Test
 	switch {
 	case o.test == noTest:
 		return nil
 	case o.given["test"]:
-		if s.test, err = dataset.Open(ctx, o.test, reading); err != nil {
+		if s.test, err = dataset.OpenSource(ctx, o.test, reading); err != nil {
 			return fmt.Errorf("-test: %w", err)
 		}
 	case recorded == nil || recorded.Training.Images == 0: // of a run before sets were recorded
 		if s.test, err = dataset.OpenTest(ctx, s.training, reading); err != nil {
-			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s", s.training.Name, err, noTest)
+			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s", s.training.Info().Name, err, noTest)
 		}
 	case recorded.Test != nil:
 		s.test, err = dataset.Reopen(ctx, *recorded.Test, reading)
@@ -124,21 +132,26 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 // matchClasses gives the test set's labels the order of the training set's, where both
 // are folders of pictures, whose order is that of the folders there are.
 func (s *sets) matchClasses() (err error) {
-	if s.test == nil || len(s.test.Files) == 0 || len(s.training.ClassNames) == 0 || slices.Equal(s.test.ClassNames, s.training.ClassNames) {
+	if s.test == nil || len(dataset.FileNames(s.test)) == 0 {
 		return nil
 	}
-	if s.test, err = s.test.Relabelled(s.training.ClassNames); err != nil {
-		return fmt.Errorf("the test set's classes are not those of %s: %w", s.training.Name, err)
+	names := s.training.Info().ClassNames
+	if len(names) == 0 || slices.Equal(s.test.Info().ClassNames, names) {
+		return nil
+	}
+	if s.test, err = dataset.Relabelled(s.test, names); err != nil {
+		return fmt.Errorf("the test set's classes are not those of %s: %w", s.training.Info().Name, err)
 	}
 	return nil
 }
 
 // classes is how many classes the sets have between them.
 func (s sets) classes() int {
-	if s.test == nil {
-		return s.training.Classes
+	classes := s.training.Info().Classes
+	if s.test != nil {
+		classes = max(classes, s.test.Info().Classes)
 	}
-	return max(s.training.Classes, s.test.Classes)
+	return classes
 }
 
 // testedOnAnother says that a run goes on with another test set than it had, empty where

@@ -14,6 +14,8 @@ import (
 type Pictures struct {
 	resize, fit, filter string
 	skipDamaged         bool
+	memory, cache       string
+	bytes               int64 // of memory
 	// Sizing is what -resize asks for, nil without it.
 	Sizing *picture.Sizing
 }
@@ -24,11 +26,20 @@ func (p *Pictures) Define(flags *flag.FlagSet) {
 	Choice(flags, &p.fit, "fit", picture.Crop.String(), []string{picture.Crop.String(), picture.Pad.String(), picture.Squash.String()},
 		"how -resize keeps the proportion: crop the middle, pad with black, or squash")
 	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(), picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
+	flags.StringVar(&p.memory, "memory", "2GB", "hold at most this `size` of pictures in memory: 500MB, 2GB; more are decoded into a file once, and read from there")
+	flags.StringVar(&p.cache, "picture-cache", "", "`folder` of such files, none to decode pictures anew in each epoch; that of the user if empty")
 	flags.BoolVar(&p.skipDamaged, "skip-damaged", false, "leave out pictures that cannot be read, and list them")
 }
 
 // Take turns what was given into what it means.
 func (p *Pictures) Take(given map[string]bool) error {
+	var err error
+	if p.bytes, err = ParseBytes(p.memory); err != nil {
+		return fmt.Errorf("-memory: %w", err)
+	}
+	if given["picture-cache"] && p.cache == "" {
+		return fmt.Errorf("-picture-cache is empty; give a folder, or %s", dataset.NoPictureCache)
+	}
 	if p.resize == "" {
 		for _, name := range []string{"fit", "filter"} {
 			if given[name] {
@@ -51,7 +62,6 @@ func (p *Pictures) Take(given map[string]bool) error {
 	if heightErr != nil || widthErr != nil {
 		return fmt.Errorf("-resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", p.resize)
 	}
-	var err error
 	if sizing.Fit, err = picture.ParseFit(p.fit); err != nil {
 		return fmt.Errorf("-fit: %w", err)
 	}
@@ -68,6 +78,7 @@ func (p *Pictures) Take(given map[string]bool) error {
 // Apply has the options read pictures so.
 func (p *Pictures) Apply(options dataset.Options) dataset.Options {
 	options.Sizing, options.SkipDamaged = p.Sizing, p.skipDamaged
+	options.Memory, options.PictureCache = p.bytes, p.cache
 	return options
 }
 
@@ -75,9 +86,10 @@ func (p *Pictures) Apply(options dataset.Options) dataset.Options {
 func (p *Pictures) SkipDamaged() bool { return p.skipDamaged }
 
 // Check reports -resize of a set that is no folder of pictures.
-func (p *Pictures) Check(set *dataset.Set) error {
-	if p.Sizing != nil && set != nil && len(set.Files) == 0 {
-		return fmt.Errorf("-resize is for folders of pictures; the images of %s are %d×%d as they are", set.Name, set.Height, set.Width)
+func (p *Pictures) Check(set dataset.Source) error {
+	if p.Sizing != nil && len(dataset.FileNames(set)) == 0 {
+		info := set.Info()
+		return fmt.Errorf("-resize is for folders of pictures; the images of %s are %d×%d as they are", info.Name, info.Height, info.Width)
 	}
 	return nil
 }

@@ -34,3 +34,21 @@ func Count(n int, noun string) string {
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
 }
+
+// Bytes writes a number of bytes in thousands, with one digit after the point where there
+// are fewer than ten: 512 bytes, 1.5 MB, 47 MB.
+func Bytes(n int64) string {
+	if n < 1000 {
+		return Count(int(n), "byte")
+	}
+	value, unit := float64(n)/1000, 0
+	units := []string{"kB", "MB", "GB", "TB", "PB", "EB"}
+	for value >= 999.5 && unit < len(units)-1 {
+		value, unit = value/1000, unit+1
+	}
+	digits := 0
+	if value < 9.95 {
+		digits = 1
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', digits, 64), ".0") + " " + units[unit]
+}

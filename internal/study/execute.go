@@ -38,7 +38,7 @@ type task struct {
 }
 
 // data is what all runs of a study are trained and tested on.
-type data struct{ training, test *dataset.Set }
+type data struct{ training, test dataset.Source }
 
 // observer is told how a run goes, from the run's goroutine.
 type observer struct {
@@ -95,7 +95,7 @@ func (t *task) begin(dir train.RunDir, sets data, threads int) (*train.Trainer, 
 	return trainer, nil
 }
 
-func (t *task) trainer(dir train.RunDir, training *dataset.Set, threads int) (*train.Trainer, error) {
+func (t *task) trainer(dir train.RunDir, training dataset.Source, threads int) (*train.Trainer, error) {
 	config := t.Spec.Config
 	config.Threads = threads
 	paths, err := dir.Checkpoints()
@@ -178,7 +178,7 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 	learned := sets.training
 	if config.ValidationFraction > 0 {
 		var err error
-		if learned, _, err = learned.SplitFraction(config.ValidationFraction, config.Seed); err != nil {
+		if learned, _, err = dataset.SplitSource(learned, config.ValidationFraction, config.Seed); err != nil {
 			return Result{}, err
 		}
 	}

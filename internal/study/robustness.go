@@ -46,16 +46,20 @@ func (e *execution) robustness(ctx context.Context) error {
 		if len(missing) == 0 {
 			continue
 		}
+		test, err := dataset.Load(ctx, e.sets.test)
+		if err != nil {
+			return err
+		}
 		var damaged []*dataset.Set
 		for strength := 1; strength <= corrupt.Strengths; strength++ {
-			set, err := corrupt.Corruption{Name: name, Strength: strength}.Apply(e.sets.test)
+			set, err := corrupt.Corruption{Name: name, Strength: strength}.Apply(test)
 			if err != nil {
 				return err
 			}
 			damaged = append(damaged, set)
 		}
 		e.options.Progress.Evaluating(name, len(missing))
-		err := e.each(missing, func(id string) error {
+		err = e.each(missing, func(id string) error {
 			return e.evaluateUnder(ctx, id, name, damaged)
 		})
 		if err != nil {

@@ -138,7 +138,7 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 		return nil, err
 	}
 	known := *f
-	known.classes = max(e.sets.training.Classes, e.sets.test.Classes)
+	known.classes = max(e.sets.training.Info().Classes, e.sets.test.Info().Classes)
 	e.file = &known
 	for _, dir := range []string{e.dir, e.poolDir} {
 		if err := os.MkdirAll(dir, 0o777); err != nil {

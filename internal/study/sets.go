@@ -9,7 +9,7 @@ import (
 
 // open opens the data sets, once for all runs.
 func (e *execution) open(ctx context.Context) error {
-	training, err := dataset.Open(ctx, e.file.Data, e.reading(dataset.Train))
+	training, err := dataset.OpenSource(ctx, e.file.Data, e.reading(dataset.Train))
 	if err != nil {
 		return err
 	}
@@ -18,26 +18,26 @@ func (e *execution) open(ctx context.Context) error {
 		return err
 	}
 	e.test = test.Info()
-	if test, err = firstOf(test, e.file.TestImages); err != nil {
+	if test, err = dataset.First(test, e.file.TestImages); err != nil {
 		return err
 	}
-	if training, err = firstOf(training, e.file.Images); err != nil {
+	if training, err = dataset.First(training, e.file.Images); err != nil {
 		return err
 	}
 	e.sets = data{training, test}
-	e.keys.training, e.keys.test = training.Digest(), test.Digest()
+	e.keys.training, e.keys.test = training.Info().SHA256, test.Info().SHA256
 	return nil
 }
 
 // openTest opens the test set that the file names, or the one that belongs to the
 // training set.
-func (e *execution) openTest(ctx context.Context, training *dataset.Set) (*dataset.Set, error) {
+func (e *execution) openTest(ctx context.Context, training dataset.Source) (dataset.Source, error) {
 	if e.file.Test != "" {
-		return dataset.Open(ctx, e.file.Test, e.reading(dataset.Test))
+		return dataset.OpenSource(ctx, e.file.Test, e.reading(dataset.Test))
 	}
 	test, err := dataset.OpenTest(ctx, training, e.reading(dataset.Test))
 	if err == nil && test == nil {
-		err = fmt.Errorf("%s: %s has no test set beside it; name one with test: SET", e.file.Path, training.Name)
+		err = fmt.Errorf("%s: %s has no test set beside it; name one with test: SET", e.file.Path, training.Info().Name)
 	}
 	return test, err
 }
@@ -51,16 +51,4 @@ func (e *execution) reading(part dataset.Part) dataset.Options {
 		options.Messages = lineWriter(e.options.Messages)
 	}
 	return options
-}
-
-// firstOf returns the first n images of the set, all if n is 0.
-func firstOf(set *dataset.Set, n int) (*dataset.Set, error) {
-	if n == 0 || n >= set.Len() {
-		return set, nil
-	}
-	first := make([]int, n)
-	for i := range first {
-		first[i] = i
-	}
-	return set.Subset(first)
 }

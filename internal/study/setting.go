@@ -38,6 +38,10 @@ func settings() map[string]string {
 		}
 	}
 	paths["optimizer"] = "optimizer.name"
+	// A shift and a rotation have a form of their own beside that of lists.
+	for _, part := range []string{"shift", "rotation"} {
+		paths["augmentation."+part] = "augmentation." + part
+	}
 	return paths
 }
 

@@ -64,7 +64,7 @@ func writeInputs(ctx context.Context, o options) error {
 		return err
 	}
 	// The order does not depend on the batch size.
-	batches, err := dataset.NewBatches(set, 1, o.seed)
+	batches, err := dataset.NewBatches(set.Len(), 1, o.seed)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func ended(err error) error {
 }
 
 func introduction(trainer *train.Trainer, set *dataset.Set, o options) (answer, error) {
-	batches, err := dataset.NewBatches(set, o.batch, o.seed)
+	batches, err := dataset.NewBatches(set.Len(), o.batch, o.seed)
 	if err != nil {
 		return answer{}, err
 	}

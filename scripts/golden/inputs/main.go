@@ -54,7 +54,7 @@ func writeBatches(path string, seed uint64, count int) error {
 	if err != nil {
 		return err
 	}
-	batches, err := dataset.NewBatches(set, size, seed)
+	batches, err := dataset.NewBatches(set.Len(), size, seed)
 	if err != nil {
 		return err
 	}
