@@ -156,6 +156,12 @@ func (s *session) lock(path string) (err error) {
 }
 
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
+	if o.network != "" {
+		// What is wrong with the file is told before the sets are read.
+		if _, err := readNetwork(o.network); err != nil {
+			return err
+		}
+	}
 	sets, err := o.openSets(ctx, out)
 	if err != nil {
 		return err
