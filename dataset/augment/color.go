@@ -50,20 +50,28 @@ func (o ColorJitter) check(s Shape) error {
 	return nil
 }
 
-// orders of the four changes: o/6 is the first of them, and so on, as digits of a number whose
-// places count 6, 2 and 1.
+// orders is how many orders of four changes there are.
 const orders = 24
 
+// permutation is one of the orders of 0, 1, 2, 3: the number's digits, whose places count 6, 2 and 1,
+// say which of those left comes next.
+func permutation(order int) [4]int {
+	var out [4]int
+	left := [4]int{0, 1, 2, 3}
+	for n, count := range [4]int{6, 2, 1, 1} {
+		pick := order / count
+		order %= count
+		out[n] = left[pick]
+		copy(left[pick:], left[pick+1:])
+	}
+	return out
+}
+
+// apply takes the factors from block 0, and the order from block 1.
 func (o ColorJitter) apply(c *canvas, d draws) {
 	w := d.block(0)
 	factor := func(i int, by float64) float64 { return Range{max(0, 1-by), 1 + by}.at(w.unit(i)) }
-	left := [4]int{0, 1, 2, 3}
-	order := d.block(1).below(0, orders)
-	for n, count := range [4]int{6, 2, 1, 1} {
-		pick := order / count % (4 - n)
-		order %= count
-		change := left[pick]
-		copy(left[pick:], left[pick+1:])
+	for _, change := range permutation(d.block(1).below(0, orders)) {
 		switch {
 		case change == 0 && o.Brightness != 0:
 			c.brightness(factor(0, o.Brightness))
