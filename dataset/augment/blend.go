@@ -7,7 +7,13 @@ package augment
 // mixed is blend for one byte. The conversions forbid a fused multiplication.
 func mixed(lost, value uint8, factor float32) uint8 {
 	v := float32(lost) + float32(factor*float32(int(value)-int(lost)))
-	return uint8(min(max(v, 0), 255))
+	if v <= 0 {
+		return 0
+	}
+	if v >= 255 {
+		return 255
+	}
+	return uint8(int(v))
 }
 
 // pointwise replaces each byte by the table's.
