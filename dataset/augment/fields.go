@@ -214,13 +214,13 @@ func text(o Operation) string {
 }
 
 // usage is how an operation is written with all its settings, and these where nothing is said.
-func usage(o Operation) string {
+func usage(o Operation) (form, defaults string) {
 	made := o.settings()
 	withDefaults(made)
-	var names, defaults []string
+	var names, usual []string
 	for _, f := range made.fields() {
 		names = append(names, strings.ToUpper(f.name))
-		defaults = append(defaults, f.text())
+		usual = append(usual, f.text())
 	}
-	return o.Name() + "=" + strings.Join(names, ":") + "  " + strings.Join(defaults, ":")
+	return o.Name() + "=" + strings.Join(names, ":"), strings.Join(usual, ":")
 }
