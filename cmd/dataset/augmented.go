@@ -31,7 +31,9 @@ func augmentUsage() string {
 }
 
 func (a *augmented) define(flags *flag.FlagSet) {
-	flags.Func("augment", "`LIST` of operations between commas: show the images as a network sees them, epoch after epoch", func(text string) (err error) {
+	const help = "`LIST` of operations between commas: show the images as a network sees them, " +
+		"epoch after epoch"
+	flags.Func("augment", help, func(text string) (err error) {
 		a.list, err = augment.ParseList(text)
 		return err
 	})
@@ -62,15 +64,18 @@ func (a *augmented) take(given map[string]bool, o *showOptions) error {
 	case a.epoch < 1:
 		return fmt.Errorf("-epoch %d: epochs count from 1", a.epoch)
 	case o.columns < 2:
-		return fmt.Errorf("-columns %d: with -augment at least 2 are needed, the image and an epoch", o.columns)
+		return fmt.Errorf("-columns %d: with -augment at least 2 are needed, an image and an epoch",
+			o.columns)
 	case o.columns > cells || o.count > cells/o.columns:
-		return fmt.Errorf("-n %d -columns %d: more than %d images; take fewer", o.count, o.columns, cells)
+		return fmt.Errorf("-n %d -columns %d: more than %d images; take fewer", o.count, o.columns,
+			cells)
 	}
 	return nil
 }
 
 // draw writes the sheet: a row an image, the image itself first and then what becomes of it.
-func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set, indices []int, o *showOptions) error {
+func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set, indices []int,
+	o *showOptions) error {
 	augmenter, err := augment.New(a.list, a.seed, set.Channels, set.Height, set.Width)
 	if err != nil {
 		return err
@@ -98,7 +103,8 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set
 			return err
 		}
 	}
-	sheet, err := dataset.NewSet(set.Name, images, labels, set.Channels, set.Height, set.Width, set.Classes)
+	sheet, err := dataset.NewSet(set.Name, images, labels, set.Channels, set.Height, set.Width,
+		set.Classes)
 	if err != nil {
 		return err
 	}
@@ -109,10 +115,12 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set
 	if err := pngfile.Write(o.output, picture); err != nil {
 		return fmt.Errorf("-o: %w", err)
 	}
-	_, err = fmt.Fprintf(stdout, "contact sheet of %d images in epochs %d to %d, %v, seed %d: %s\n", len(indices),
-		a.epoch, a.epoch+o.columns-2, a.list, a.seed, o.output)
+	_, err = fmt.Fprintf(stdout, "contact sheet of %d images in epochs %d to %d, %v, seed %d: %s\n",
+		len(indices), a.epoch, a.epoch+o.columns-2, a.list, a.seed, o.output)
 	if err == nil && a.list.NeedsOriginal() && len(set.Files) > 0 {
-		_, err = fmt.Fprintf(stdout, "cropped from the images of %d×%d; training crops the pictures themselves\n", set.Height, set.Width)
+		_, err = fmt.Fprintf(stdout,
+			"cropped from the images of %d×%d; training crops the pictures "+
+				"themselves\n", set.Height, set.Width)
 	}
 	return err
 }

@@ -18,7 +18,8 @@ func augmentedSheet(t *testing.T, arguments ...string) (image.Image, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sheet.png")
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), append([]string{"show", "-o", path, "-augment"}, arguments...), &stdout, &stderr); code != 0 || stderr.Len() != 0 {
+	if code := run(t.Context(), append([]string{"show", "-o", path, "-augment"}, arguments...),
+		&stdout, &stderr); code != 0 || stderr.Len() != 0 {
 		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
 	}
 	f, err := os.Open(path)
@@ -61,7 +62,8 @@ func TestShowAugmented(t *testing.T) {
 		for column := range 4 {
 			want := bytes.Clone(set.Image(row))
 			if column > 0 {
-				if err := augmenter.Apply(want, want, column, row); err != nil { // epoch 2 is 1 from 0
+				// Epoch 2 is 1 from 0.
+				if err := augmenter.Apply(want, want, column, row); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -105,8 +107,10 @@ func TestShowAugmentedRejects(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		args := append([]string{"show", "-o", sheet}, strings.Fields(test.args)...)
-		if code := run(t.Context(), args, &stdout, &stderr); code != test.code || !strings.Contains(stderr.String(), test.want) {
-			t.Errorf("%s: exit code %d, stderr %q; want %d and %q", test.args, code, stderr.String(), test.code, test.want)
+		if code := run(t.Context(), args, &stdout, &stderr); code != test.code ||
+			!strings.Contains(stderr.String(), test.want) {
+			t.Errorf("%s: exit code %d, stderr %q; want %d and %q", test.args, code,
+				stderr.String(), test.code, test.want)
 		}
 		if _, err := os.Stat(sheet); err == nil {
 			t.Errorf("%s left a sheet", test.args)

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// Scale zooms about the image's centre by a factor, uniform in the range; what lies outside is 0. It
-// is torchvision's RandomAffine(0, scale=(From, To), BILINEAR) on Pillow's images.
+// Scale zooms about the image's centre by a factor, uniform in the range; what lies outside is 0.
+// It is torchvision's RandomAffine(0, scale=(From, To), BILINEAR) on Pillow's images.
 type Scale struct {
 	Factor Range // 0.9..1.1 if zero
 }
@@ -32,10 +32,10 @@ func checkFactor(r Range) error {
 	return nil
 }
 
-// Affine turns, shifts, zooms and shears about the image's centre, all at once; what lies outside is
-// 0. It is torchvision's RandomAffine(Degrees, (Translate, Translate), (From, To), Shear, BILINEAR)
-// on Pillow's images, to the byte for the same draws: Pillow repeats the outermost pixels by half a
-// pixel, and cuts fractions off.
+// Affine turns, shifts, zooms and shears about the image's centre, all at once; what lies outside
+// is 0. It is torchvision's RandomAffine(Degrees, (Translate, Translate), (From, To), Shear,
+// BILINEAR) on Pillow's images, to the byte for the same draws: Pillow repeats the outermost
+// pixels by half a pixel, and cuts fractions off.
 type Affine struct {
 	Degrees   float64 // turned by up to this, to either side; 0…180
 	Translate float64 // moved by up to this share of height and width, in whole pixels; 0…1
@@ -112,9 +112,9 @@ func inverse(centre [2]float64, angle float64, move [2]float64, factor float64,
 	return m
 }
 
-// warp is Pillow's Image.transform with AFFINE and BILINEAR: pixel centres lie at halves, what comes
-// from outside the image is 0, within half a pixel of its edge the outermost pixels are repeated,
-// and fractions are cut off.
+// warp is Pillow's Image.transform with AFFINE and BILINEAR: pixel centres lie at halves, what
+// comes from outside the image is 0, within half a pixel of its edge the outermost pixels are
+// repeated, and fractions are cut off.
 func (c *canvas) warp(m matrix) {
 	to, from := c.other(), c.now
 	width, height := float64(c.Width), float64(c.Height)

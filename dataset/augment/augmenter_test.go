@@ -39,7 +39,8 @@ func TestAnImageIsAFunctionOfSeedEpochAndIndex(t *testing.T) {
 	const images, epochs = 60, 3
 	var want [epochs * images][]uint8
 	for i := range want {
-		want[i] = applied(t, augmenter(t, everything(), 4, shape), noise(shape, uint64(i%images)), i/images, i%images)
+		want[i] = applied(t, augmenter(t, everything(), 4, shape), noise(shape, uint64(i%images)),
+			i/images, i%images)
 	}
 	var group sync.WaitGroup
 	for worker := range 4 {
@@ -64,7 +65,8 @@ func TestAnImageIsAFunctionOfSeedEpochAndIndex(t *testing.T) {
 		seed         uint64
 		epoch, index int
 	}{{"seeds", 5, 0, 1}, {"epochs", 4, 1, 1}, {"indices", 4, 0, 2}} {
-		got := applied(t, augmenter(t, everything(), other.seed, shape), image, other.epoch, other.index)
+		got := applied(t, augmenter(t, everything(), other.seed, shape), image, other.epoch,
+			other.index)
 		if bytes.Equal(got, want[1]) {
 			t.Errorf("two %s change an image alike", other.what)
 		}
@@ -104,9 +106,11 @@ func TestTheEmptyListCopies(t *testing.T) {
 
 // Every operation takes every size, if only by refusing it.
 func TestSmallestSizes(t *testing.T) {
-	for _, shape := range []Shape{{1, 1, 1}, {3, 1, 1}, {1, 1, 7}, {3, 1, 7}, {3, 7, 1}, {1, 2, 2}, {3, 3, 2}, {2, 3, 3}, {5, 1, 2}} {
-		for _, operation := range append(everything(), Crop{1, Edge}, Crop{1, Symmetric}, Crop{1, Constant},
-			Shift{1}, Cutout{1}, ColorJitter{Brightness: 1, Contrast: 1}, RandAugment{}, TrivialAugment{}) {
+	for _, shape := range []Shape{{1, 1, 1}, {3, 1, 1}, {1, 1, 7}, {3, 1, 7}, {3, 7, 1}, {1, 2, 2},
+		{3, 3, 2}, {2, 3, 3}, {5, 1, 2}} {
+		for _, operation := range append(everything(),
+			Crop{1, Edge}, Crop{1, Symmetric}, Crop{1, Constant}, Shift{1}, Cutout{1},
+			ColorJitter{Brightness: 1, Contrast: 1}, RandAugment{}, TrivialAugment{}) {
 			a, err := New(List{operation}, 1, shape.Channels, shape.Height, shape.Width)
 			if err != nil {
 				continue
@@ -122,7 +126,8 @@ func TestSmallestSizes(t *testing.T) {
 func TestAugmentationAllocatesNothing(t *testing.T) {
 	shape := Shape{3, 20, 16}
 	image, dst := noise(shape, 1), make([]uint8, shape.size())
-	original := &picture.Image{Channels: 3, Height: 40, Width: 50, Pixels: noise(Shape{3, 40, 50}, 1)}
+	original := &picture.Image{Channels: 3, Height: 40, Width: 50,
+		Pixels: noise(Shape{3, 40, 50}, 1)}
 	for _, operation := range everything() {
 		a := augmenter(t, List{operation}, 1, shape)
 		original, index := original, 0
@@ -158,7 +163,8 @@ func TestApplyRejects(t *testing.T) {
 		}
 	}
 	grey := picture.New(1, 5, 5)
-	if err := a.ApplyOriginal(make([]uint8, 4), grey, 0, 7); err == nil || !strings.Contains(err.Error(), "use Apply") {
+	if err := a.ApplyOriginal(make([]uint8, 4), grey, 0, 7); err == nil ||
+		!strings.Contains(err.Error(), "use Apply") {
 		t.Errorf("error %v", err)
 	}
 	a = augmenter(t, List{RandomResizedCrop{}}, 1, Shape{1, 2, 2})
@@ -171,9 +177,11 @@ func TestApplyRejects(t *testing.T) {
 		{make([]uint8, 4), nil, "picture 7 is missing"},
 		{make([]uint8, 4), picture.New(3, 5, 5), "has not 1 channels"},
 		{make([]uint8, 4), &picture.Image{Channels: 1}, "picture 7: it has no pixels"},
-		{make([]uint8, 4), &picture.Image{Channels: 1, Height: 3, Width: 3, Pixels: make([]uint8, 8)}, "picture 7: "},
+		{make([]uint8, 4), &picture.Image{Channels: 1, Height: 3, Width: 3,
+			Pixels: make([]uint8, 8)}, "picture 7: "},
 	} {
-		if err := a.ApplyOriginal(test.dst, test.original, 0, 7); err == nil || !strings.Contains(err.Error(), test.want) {
+		if err := a.ApplyOriginal(test.dst, test.original, 0, 7); err == nil ||
+			!strings.Contains(err.Error(), test.want) {
 			t.Errorf("error %v, want %q", err, test.want)
 		}
 	}
@@ -185,9 +193,11 @@ func TestApplyOriginal(t *testing.T) {
 	shape := Shape{3, 9, 12}
 	list := List{RandomResizedCrop{}, Flip{1}, Cutout{4}}
 	a := augmenter(t, list, 6, shape)
-	for index, size := range [][2]int{{30, 40}, {40, 30}, {9, 12}, {5, 5}, {1, 1}, {1, 60}, {60, 1}, {200, 3}} {
+	for index, size := range [][2]int{{30, 40}, {40, 30}, {9, 12}, {5, 5}, {1, 1}, {1, 60}, {60, 1},
+		{200, 3}} {
 		source := Shape{3, size[0], size[1]}
-		original := &picture.Image{Channels: 3, Height: size[0], Width: size[1], Pixels: noise(source, uint64(index))}
+		original := &picture.Image{Channels: 3, Height: size[0], Width: size[1],
+			Pixels: noise(source, uint64(index))}
 		got := make([]uint8, shape.size())
 		if err := a.ApplyOriginal(got, original, 2, index); err != nil {
 			t.Fatal(err)

@@ -11,8 +11,9 @@ func BenchmarkApply(b *testing.B) {
 	shape := Shape{3, 224, 224}
 	image, dst := noise(shape, 1), make([]uint8, shape.size())
 	for _, o := range []Operation{
-		Flip{1}, VerticalFlip{1}, Shift{8}, Crop{8, Reflect}, Rotation{10}, Scale{}, Affine{10, 0.1, Range{0.9, 1.1}, 5},
-		ColorJitter{0.4, 0.4, 0.4, 0.1}, ColorJitter{0.4, 0, 0, 0}, Grayscale{1}, Cutout{}, RandomErasing{Probability: 1},
+		Flip{1}, VerticalFlip{1}, Shift{8}, Crop{8, Reflect}, Rotation{10}, Scale{},
+		Affine{10, 0.1, Range{0.9, 1.1}, 5}, ColorJitter{0.4, 0.4, 0.4, 0.1},
+		ColorJitter{0.4, 0, 0, 0}, Grayscale{1}, Cutout{}, RandomErasing{Probability: 1},
 		RandAugment{}, TrivialAugment{},
 	} {
 		b.Run(o.String(), func(b *testing.B) {
@@ -39,12 +40,14 @@ func BenchmarkApplyOriginal(b *testing.B) {
 		var resizer picture.Resizer
 		var out picture.Image
 		for b.Loop() {
-			if err := resizer.Resize(&out, original, original.Bounds(), 224, 224, picture.Bilinear); err != nil {
+			if err := resizer.Resize(&out, original, original.Bounds(), 224, 224,
+				picture.Bilinear); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
-	for _, list := range []List{{RandomResizedCrop{}}, {RandomResizedCrop{}, Flip{}}, {RandomResizedCrop{}, Flip{}, ColorJitter{0.4, 0.4, 0.4, 0.1}}} {
+	for _, list := range []List{{RandomResizedCrop{}}, {RandomResizedCrop{}, Flip{}},
+		{RandomResizedCrop{}, Flip{}, ColorJitter{0.4, 0.4, 0.4, 0.1}}} {
 		b.Run(list.String(), func(b *testing.B) {
 			a := augmenter(b, list, 1, Shape{3, 224, 224})
 			b.ReportAllocs()

@@ -101,8 +101,8 @@ func (c *canvas) grey() {
 	copy(blue, red)
 }
 
-// sharpness is ImageEnhance.Sharpness: the blur is a mean over 3×3 pixels in which the middle counts
-// fivefold, rounded to the nearest; the outermost pixels stay.
+// sharpness is ImageEnhance.Sharpness: the blur is a mean over 3×3 pixels in which the middle
+// counts fivefold, rounded to the nearest; the outermost pixels stay.
 func (c *canvas) sharpness(factor float64) {
 	width := c.Width
 	c.planes(func(to, from []uint8) {

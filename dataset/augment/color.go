@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// ColorJitter changes brightness, contrast, saturation and hue, each by a factor drawn uniformly, in
-// an order drawn at random. It is torchvision's ColorJitter on Pillow's images, to the byte for the
-// same factors and order. What is 0 stays.
+// ColorJitter changes brightness, contrast, saturation and hue, each by a factor drawn uniformly,
+// in an order drawn at random. It is torchvision's ColorJitter on Pillow's images, to the byte for
+// the same factors and order. What is 0 stays.
 type ColorJitter struct {
 	Brightness float64 // a factor between max(0, 1 − Brightness) and 1 + Brightness
 	Contrast   float64 // the same, about the mean luma
@@ -35,8 +35,8 @@ func (o ColorJitter) check(s Shape) error {
 	case s.Channels != 1 && s.Channels != 3:
 		return wrongChannels(s)
 	case o == ColorJitter{}:
-		return errors.New("it changes nothing; say by how much, as in color-jitter=0.4:0.4:0.4:0.1 " +
-			"(brightness, contrast, saturation, hue)")
+		return errors.New("it changes nothing; say by how much, as in " +
+			"color-jitter=0.4:0.4:0.4:0.1 (brightness, contrast, saturation, hue)")
 	case !(o.Hue >= 0 && o.Hue <= 0.5):
 		return fmt.Errorf("a hue of up to %v turns is outside 0…0.5", o.Hue)
 	case s.Channels == 1 && (o.Saturation != 0 || o.Hue != 0):
@@ -53,8 +53,8 @@ func (o ColorJitter) check(s Shape) error {
 // orders is how many orders of four changes there are.
 const orders = 24
 
-// permutation is one of the orders of 0, 1, 2, 3: the number's digits, whose places count 6, 2 and 1,
-// say which of those left comes next.
+// permutation is one of the orders of 0, 1, 2, 3: the number's digits, whose places count 6, 2 and
+// 1, say which of those left comes next.
 func permutation(order int) [4]int {
 	var out [4]int
 	left := [4]int{0, 1, 2, 3}
@@ -85,8 +85,8 @@ func (o ColorJitter) apply(c *canvas, d draws) {
 	}
 }
 
-// Grayscale makes a coloured image grey in all its channels, with a probability. It is torchvision's
-// RandomGrayscale on Pillow's images.
+// Grayscale makes a coloured image grey in all its channels, with a probability. It is
+// torchvision's RandomGrayscale on Pillow's images.
 type Grayscale struct {
 	Probability float64 // 0…1, 0.1 if 0
 }

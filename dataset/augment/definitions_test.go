@@ -19,19 +19,24 @@ func pixelwise(s Shape, image []uint8, from func(y, x int) (int, int)) []uint8 {
 }
 
 func TestFlipsAreTheirDefinitions(t *testing.T) {
-	for _, s := range []Shape{{3, 4, 5}, {1, 5, 4}, {2, 1, 1}} {
+	for _, s := range []Shape{{3, 4, 5}, {1, 5, 4}, {2, 1, 1}, {1, 2, 8}, {1, 2, 16}, {2, 3, 37}} {
 		image := noise(s, 1)
-		across := pixelwise(s, image, func(y, x int) (int, int) { return y, s.Width - 1 - x })
-		if got := applied(t, augmenter(t, List{Flip{1}}, 1, s), image, 0, 0); !bytes.Equal(got, across) {
-			t.Errorf("%v flipped: %v, want %v", s, got, across)
-		}
-		down := pixelwise(s, image, func(y, x int) (int, int) { return s.Height - 1 - y, x })
-		if got := applied(t, augmenter(t, List{VerticalFlip{1}}, 1, s), image, 0, 0); !bytes.Equal(got, down) {
-			t.Errorf("%v flipped vertically: %v, want %v", s, got, down)
-		}
-		both := pixelwise(s, image, func(y, x int) (int, int) { return s.Height - 1 - y, s.Width - 1 - x })
-		if got := applied(t, augmenter(t, List{VerticalFlip{1}, Flip{1}}, 1, s), image, 0, 0); !bytes.Equal(got, both) {
-			t.Errorf("%v turned: %v, want %v", s, got, both)
+		across := func(y, x int) (int, int) { return y, s.Width - 1 - x }
+		down := func(y, x int) (int, int) { return s.Height - 1 - y, x }
+		both := func(y, x int) (int, int) { return s.Height - 1 - y, s.Width - 1 - x }
+		for _, test := range []struct {
+			list List
+			from func(y, x int) (int, int)
+		}{
+			{List{Flip{1}}, across},
+			{List{VerticalFlip{1}}, down},
+			{List{VerticalFlip{1}, Flip{1}}, both}, // the second in its place
+			{List{Flip{1}, VerticalFlip{1}}, both},
+		} {
+			got := applied(t, augmenter(t, test.list, 1, s), image, 0, 0)
+			if want := pixelwise(s, image, test.from); !bytes.Equal(got, want) {
+				t.Errorf("%v by %v: %v, want %v", s, test.list, got, want)
+			}
 		}
 	}
 }
@@ -106,7 +111,8 @@ func TestCropIsOneOfItsParts(t *testing.T) {
 func TestErasedRectangles(t *testing.T) {
 	s := Shape{3, 5, 7}
 	image := bytes.Repeat([]uint8{9}, s.size())
-	for _, r := range [][4]int{{0, 0, 5, 7}, {-2, -1, 4, 3}, {3, 5, 4, 4}, {1, 2, 2, 3}, {2, 2, 0, 3}, {1, 1, 1, 0}} {
+	for _, r := range [][4]int{{0, 0, 5, 7}, {-2, -1, 4, 3}, {3, 5, 4, 4}, {1, 2, 2, 3},
+		{2, 2, 0, 3}, {1, 1, 1, 0}} {
 		got := make([]uint8, len(image))
 		c := newCanvas(s)
 		c.begin(got, image)
@@ -144,13 +150,15 @@ func TestTablesAreTorchvisions(t *testing.T) {
 		identity: {}, autocontrast: {}, equalize: {},
 		shearX: {0, 0.297, 0.495, 0.99}, shearY: {0, 0.297, 0.495, 0.99},
 		translateX: {0, 9.6, 16, 32}, translateY: {0, 9.6, 16, 32},
-		rotate: {0, 40.5, 67.5, 135}, brightness: {0, 0.297, 0.495, 0.99}, color: {0, 0.297, 0.495, 0.99},
+		rotate: {0, 40.5, 67.5, 135}, brightness: {0, 0.297, 0.495, 0.99},
+		color:    {0, 0.297, 0.495, 0.99},
 		contrast: {0, 0.297, 0.495, 0.99}, sharpness: {0, 0.297, 0.495, 0.99},
 		posterize: {8, 6, 5, 2}, solarize: {255, 178.5, 127.5, 0},
 	} {
 		for i, bin := range at {
 			if got := change.wide(bin, bins); got < want[i]-1e-4 || got > want[i]+1e-4 {
-				t.Errorf("TrivialAugment's change %d at %d is %v, want %v", change, bin, got, want[i])
+				t.Errorf("TrivialAugment's change %d at %d is %v, want %v", change, bin, got,
+					want[i])
 			}
 		}
 	}

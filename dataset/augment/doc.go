@@ -23,7 +23,8 @@
 // counter-based Philox4x32-10, whose key belongs to the seed, the operation's place in the list and
 // its name, and whose counter to the index and the epoch. So images can be made in any order and on
 // any threads, a resumed run sees what an unbroken one does, and what one operation draws does not
-// depend on what another did: a larger hue leaves the flips where they were.
+// depend on what another did: a larger hue leaves the flips where they were. Sines, logarithms and
+// exponentials come from Go's math, whose last bit may be another on another kind of processor.
 //
 // # Operations
 //

@@ -9,8 +9,8 @@ import (
 // The limits of this file are passed by chance once in a thousand draws of the seed; the seeds are
 // fixed.
 
-// uniform fails unless the numbers are from a uniform distribution over from…to, by Kolmogorov's and
-// Smirnov's distance.
+// uniform fails unless the numbers are from a uniform distribution over from…to, by Kolmogorov's
+// and Smirnov's distance.
 func uniform(t *testing.T, what string, numbers []float64, from, to float64) {
 	t.Helper()
 	slices.Sort(numbers)
@@ -19,7 +19,8 @@ func uniform(t *testing.T, what string, numbers []float64, from, to float64) {
 		distance = max(distance, math.Abs((v-from)/(to-from)-(float64(i)+0.5)/n))
 	}
 	if limit := 1.95 / math.Sqrt(n); !(distance <= limit) {
-		t.Errorf("%s is %v away from uniform over %v…%v, want at most %v", what, distance, from, to, limit)
+		t.Errorf("%s is %v away from uniform over %v…%v, want at most %v", what, distance, from, to,
+			limit)
 	}
 }
 
@@ -39,7 +40,8 @@ func asLikely[K comparable](t *testing.T, what string, counts map[K]int, n int) 
 	freedom := float64(n - 1)
 	limit := freedom * math.Pow(1-2/(9*freedom)+3.09*math.Sqrt(2/(9*freedom)), 3)
 	if len(counts) != n || chi > limit {
-		t.Errorf("%s: %d different ones, χ² = %.1f, want %d and at most %.1f", what, len(counts), chi, n, limit)
+		t.Errorf("%s: %d different ones, χ² = %.1f, want %d and at most %.1f", what, len(counts),
+			chi, n, limit)
 	}
 }
 
@@ -71,7 +73,8 @@ func TestProbabilities(t *testing.T) {
 		share(t, "flips", changed(t, Flip{p}, small, n), n, p)
 		share(t, "vertical flips", changed(t, VerticalFlip{p}, small, n), n, p)
 		share(t, "grey images", changed(t, Grayscale{p}, small, n), n, p)
-		share(t, "erased images", changed(t, RandomErasing{p, Range{0.1, 0.2}, Range{0.9, 1.1}}, Shape{1, 12, 12}, n), n, p)
+		share(t, "erased images", changed(t, RandomErasing{p, Range{0.1, 0.2}, Range{0.9, 1.1}},
+			Shape{1, 12, 12}, n), n, p)
 	}
 	share(t, "images flipped always", changed(t, Flip{1}, small, n), n, 1)
 }
@@ -80,7 +83,8 @@ func TestProbabilities(t *testing.T) {
 func TestFlipsAreIndependent(t *testing.T) {
 	s := Shape{1, 1, 2}
 	a := augmenter(t, List{Flip{}}, 1, s)
-	flipped := func(epoch, index int) int { return int(applied(t, a, []uint8{0, 1}, epoch, index)[0]) }
+	image := []uint8{0, 1}
+	flipped := func(epoch, index int) int { return int(applied(t, a, image, epoch, index)[0]) }
 	counts := map[[3]int]int{}
 	for index := range 8000 {
 		counts[[3]int{flipped(0, 2*index), flipped(1, 2*index), flipped(0, 2*index+1)}]++
@@ -132,11 +136,13 @@ func TestResizedCropsHaveTheirDistribution(t *testing.T) {
 // With torchvision's defaults every crop lies within the picture, whatever its size.
 func TestResizedCropsOfAllSizes(t *testing.T) {
 	crop := withDefaults(&RandomResizedCrop{}).(RandomResizedCrop)
-	for _, size := range [][2]int{{1, 1}, {1, 9}, {9, 1}, {2, 3}, {32, 32}, {375, 500}, {5, 4000}, {4000, 5}, {65536, 1}} {
+	for _, size := range [][2]int{{1, 1}, {1, 9}, {9, 1}, {2, 3}, {32, 32}, {375, 500}, {5, 4000},
+		{4000, 5}, {65536, 1}} {
 		height, width := size[0], size[1]
 		for index := range 3000 {
 			p := crop.part(newDraws(placeKey(2, 0, crop.Name()), 1, index), height, width)
-			if p.Height < 1 || p.Width < 1 || p.Top < 0 || p.Left < 0 || p.Top+p.Height > height || p.Left+p.Width > width {
+			if p.Height < 1 || p.Width < 1 || p.Top < 0 || p.Left < 0 || p.Top+p.Height > height ||
+				p.Left+p.Width > width {
 				t.Fatalf("part %+v of %d×%d", p, height, width)
 			}
 		}
@@ -155,7 +161,8 @@ func TestResizedCropFallsBackToTheMiddle(t *testing.T) {
 		{1, 100, 0, 49, 1, 1},
 	} {
 		p := crop.part(draws{}, test.height, test.width)
-		if p.Top != test.top || p.Left != test.left || p.Height != test.high || p.Width != test.wide {
+		if p.Top != test.top || p.Left != test.left || p.Height != test.high ||
+			p.Width != test.wide {
 			t.Errorf("of %d×%d: %+v, want %+v", test.height, test.width, p, test)
 		}
 	}
@@ -166,7 +173,8 @@ func TestErasedRectanglesHaveTheirDistribution(t *testing.T) {
 	const height, width = 2500, 3000
 	var areas, ratios, tops, lefts []float64
 	for index := range 20000 {
-		top, left, h, w, ok := o.rectangle(newDraws(placeKey(1, 0, o.Name()), 1, index), height, width)
+		top, left, h, w, ok := o.rectangle(newDraws(placeKey(1, 0, o.Name()), 1, index), height,
+			width)
 		if !ok {
 			t.Fatal("no rectangle in ten tries")
 		}
@@ -208,12 +216,15 @@ func TestJitterOrders(t *testing.T) {
 // The factors are uniform; brightness alone, of a grey of 100 and in no other order, shows them.
 func TestJitterFactorsAreUniform(t *testing.T) {
 	s := Shape{1, 1, 1}
-	for _, test := range []struct{ by, from, to float64 }{{0.5, 50, 150}, {1, 0, 200}, {1.5, 0, 250}} {
+	for _, test := range []struct{ by, from, to float64 }{
+		{0.5, 50, 150}, {1, 0, 200}, {1.5, 0, 250},
+	} {
 		a := augmenter(t, List{ColorJitter{Brightness: test.by}}, 1, s)
 		var values []float64
 		for index := range 20000 {
 			value := float64(applied(t, a, []uint8{100}, 0, index)[0])
-			values = append(values, value+newDraws(1, 0, index).block(0).unit(0)) // what was cut off
+			cutOff := newDraws(1, 0, index).block(0).unit(0)
+			values = append(values, value+cutOff)
 		}
 		uniform(t, "brightness", values, test.from, test.to)
 	}

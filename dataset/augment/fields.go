@@ -31,7 +31,9 @@ func (r Range) String() string { return number(r.From) + ".." + number(r.To) }
 func (r Range) at(u float64) float64 { return r.From + float64((r.To-r.From)*u) }
 
 // ordered reports whether from ≤ From ≤ To ≤ to; NaN is not.
-func (r Range) ordered(from, to float64) bool { return from <= r.From && r.From <= r.To && r.To <= to }
+func (r Range) ordered(from, to float64) bool {
+	return from <= r.From && r.From <= r.To && r.To <= to
+}
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
@@ -129,8 +131,8 @@ func (f field) refuseZero(text string) error {
 		zero = *value == ""
 	}
 	if zero {
-		return fmt.Errorf("%s is %q, which changes nothing; leave the operation out, or the setting, "+
-			"which is %v then", f.name, text, f.usual)
+		return fmt.Errorf("%s is %q, which changes nothing; leave the operation out, or the "+
+			"setting, which is %v then", f.name, text, f.usual)
 	}
 	return nil
 }

@@ -87,8 +87,8 @@ func (o VerticalFlip) apply(c *canvas, d draws) {
 		return
 	}
 	c.planes(func(to, from []uint8) {
-		for first, last := 0, len(from)-c.Width; last >= 0; first, last = first+c.Width, last-c.Width {
-			copy(to[first:][:c.Width], from[last:])
+		for first := 0; first < len(to); first += c.Width {
+			copy(to[first:][:c.Width], from[len(from)-c.Width-first:])
 		}
 	})
 }
