@@ -75,8 +75,8 @@ func (a *augmented) take(given map[string]bool, o *showOptions) error {
 
 // draw writes the sheet: a row an image, the image itself first and then what becomes of it.
 func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set, indices []int,
-	o *showOptions) error {
-	augmenter, err := augment.New(a.list, a.seed, set.Channels, set.Height, set.Width)
+	o *showOptions, opts dataset.Options) error {
+	source, err := a.source(ctx, set, o.data, opts)
 	if err != nil {
 		return err
 	}
@@ -87,10 +87,10 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set
 	for cell := range cells {
 		index, later := indices[cell/o.columns], cell%o.columns
 		places[cell], labels[cell] = cell, set.Labels[index]
-		captions[cell] = fmt.Sprint(set.Label(index))
-		dst := images[cell*size:][:size]
-		copy(dst, set.Image(index))
+		image := images[cell*size:][:size]
 		if later == 0 {
+			captions[cell] = fmt.Sprint(set.Label(index))
+			copy(image, set.Image(index))
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -99,7 +99,7 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set
 		epoch := a.epoch + later - 1
 		captions[cell] = fmt.Sprintf("epoch %d", epoch)
 		// Training counts epochs from 0.
-		if err := augmenter.Apply(dst, dst, epoch-1, index); err != nil {
+		if err := source.Read(ctx, image, labels[cell:], []int{index}, epoch-1); err != nil {
 			return err
 		}
 	}
@@ -117,10 +117,23 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set
 	}
 	_, err = fmt.Fprintf(stdout, "contact sheet of %d images in epochs %d to %d, %v, seed %d: %s\n",
 		len(indices), a.epoch, a.epoch+o.columns-2, a.list, a.seed, o.output)
-	if err == nil && a.list.NeedsOriginal() && len(set.Files) > 0 {
-		_, err = fmt.Fprintf(stdout,
-			"cropped from the images of %d×%d; training crops the pictures "+
-				"themselves\n", set.Height, set.Width)
-	}
 	return err
+}
+
+// source is what training would read: the set's images changed by the list, which takes parts of
+// the pictures themselves where they have come to one size.
+func (a *augmented) source(ctx context.Context, set *dataset.Set, data string,
+	opts dataset.Options) (dataset.Source, error) {
+	var from dataset.Source = set
+	if a.list.NeedsOriginal() && opts.Sizing != nil {
+		// A sheet's few pictures are decoded when they are drawn. What there is to say of them is
+		// said.
+		opts.Originals, opts.Memory, opts.PictureCache = true, 1, dataset.NoPictureCache
+		opts.Messages = nil
+		var err error
+		if from, err = dataset.OpenSource(ctx, data, opts); err != nil {
+			return nil, err
+		}
+	}
+	return augment.Source(from, a.list, a.seed)
 }

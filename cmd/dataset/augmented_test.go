@@ -84,6 +84,43 @@ func TestShowAugmentedHasTenRows(t *testing.T) {
 	}
 }
 
+// Parts are taken of the pictures themselves: noise of 64×64 that has come to 8×8 is nearly one grey,
+// and a 64th of it is not.
+func TestShowAugmentedTakesPartsOfPictures(t *testing.T) {
+	dir := t.TempDir()
+	for n, class := range []string{"ant", "bee"} {
+		noise := image.NewGray(image.Rect(0, 0, 64, 64))
+		for i := range noise.Pix {
+			noise.Pix[i] = uint8((i*i*(2*n+7) + i>>3) % 256)
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, noise); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, class), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, class, "1.png"), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sheet, _ := augmentedSheet(t, "random-resized-crop=0.0156..0.0157", "-data", dir, "-resize", "8",
+		"-columns", "2")
+	spread := func(left int) int {
+		low, high := 255, 0
+		for y := 4; y < 4+56; y++ {
+			for x := left; x < left+56; x++ {
+				r, _, _, _ := sheet.At(x, y).RGBA()
+				low, high = min(low, int(r>>8)), max(high, int(r>>8))
+			}
+		}
+		return high - low
+	}
+	if whole, part := spread(4), spread(4+60); part < 2*whole {
+		t.Errorf("greys spread over %d of the whole picture, and %d of a part", whole, part)
+	}
+}
+
 func TestShowAugmentedRejects(t *testing.T) {
 	sheet := filepath.Join(t.TempDir(), "sheet.png")
 	for _, test := range []struct {

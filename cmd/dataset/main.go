@@ -188,7 +188,8 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, o.data, o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, OwnNames: o.labels != "", Messages: stderr}))
+	opts := o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, OwnNames: o.labels != "", Messages: stderr})
+	set, err := dataset.Open(ctx, o.data, opts)
 	if err != nil {
 		return err
 	}
@@ -212,7 +213,7 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	indices := sheetIndices(set, min(o.count, set.Len()))
 	if o.augmented.given {
-		return o.augmented.draw(ctx, stdout, set, indices, o)
+		return o.augmented.draw(ctx, stdout, set, indices, o, opts)
 	}
 	return drawSheet(ctx, stdout, set, o.output, indices, o.columns)
 }
