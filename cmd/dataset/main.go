@@ -41,8 +41,10 @@ images, each with its label, on a contact sheet.
 Examples:
   dataset show -data t10k -o digits.png
   dataset show -data ~/fashion-mnist:train -n 36 -columns 6
+  dataset show -data own:train -resize 64 -augment crop=8,flip,color-jitter=0.4:0.4 -n 5
 
-Flags:
+With -augment each row is an image, and what becomes of it epoch after epoch.
+The operations, and their settings where nothing is said:
 `
 
 const fetchUsage = `dataset fetch brings a set into the user's cache folder, verified by sha256, and
@@ -135,11 +137,12 @@ type showOptions struct {
 	labels                  string
 	pictures                cli.Pictures
 	classes, count, columns int // classes is 0 where they are not given
+	augmented               augmented
 }
 
 func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	o := &showOptions{}
-	flags := cli.NewFlagSet("dataset show", showUsage, stdout)
+	flags := cli.NewFlagSet("dataset show", showUsage+augmentUsage()+"\nFlags:\n", stdout)
 	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
@@ -148,10 +151,14 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
 	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet: the first, or of folders of pictures some of each")
 	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
+	o.augmented.define(flags)
 	if err := parse(flags, args); err != nil {
 		return nil, err
 	}
 	given := cli.Given(flags)
+	if err := o.augmented.take(given, o); err != nil {
+		return nil, usageError{err}
+	}
 	if err := o.pictures.Take(given); err != nil {
 		return nil, usageError{err}
 	}
@@ -181,7 +188,8 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, o.data, o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, OwnNames: o.labels != "", Messages: stderr}))
+	opts := o.pictures.Apply(dataset.Options{DataDir: o.dataDir, Classes: o.classes, OwnNames: o.labels != "", Messages: stderr})
+	set, err := dataset.Open(ctx, o.data, opts)
 	if err != nil {
 		return err
 	}
@@ -203,7 +211,11 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.output == "" {
 		return nil
 	}
-	return drawSheet(ctx, stdout, set, o.output, min(o.count, set.Len()), o.columns)
+	indices := sheetIndices(set, min(o.count, set.Len()))
+	if o.augmented.given {
+		return o.augmented.draw(ctx, stdout, set, indices, o, opts)
+	}
+	return drawSheet(ctx, stdout, set, o.output, indices, o.columns)
 }
 
 // printSet prints what a PyTorch experiment prints of its data, and statistics.
@@ -233,7 +245,8 @@ func printSet(w io.Writer, set *dataset.Set) error {
 	return err
 }
 
-func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path string, n, columns int) error {
+// sheetIndices are the images of a contact sheet: the first n, or of folders of pictures some of each.
+func sheetIndices(set *dataset.Set, n int) []int {
 	indices := make([]int, n)
 	for i := range indices {
 		indices[i] = i
@@ -241,6 +254,10 @@ func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path str
 			indices[i] = i * set.Len() / n
 		}
 	}
+	return indices
+}
+
+func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path string, indices []int, columns int) error {
 	sheet, err := dataset.ContactSheet(set, indices, columns)
 	if err != nil {
 		return err
@@ -251,6 +268,6 @@ func drawSheet(ctx context.Context, stdout io.Writer, set *dataset.Set, path str
 	if err := pngfile.Write(path, sheet); err != nil {
 		return fmt.Errorf("-o: %w", err)
 	}
-	_, err = fmt.Fprintf(stdout, "contact sheet of %d images: %s\n", n, path)
+	_, err = fmt.Fprintf(stdout, "contact sheet of %d images: %s\n", len(indices), path)
 	return err
 }

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// Scale zooms about the image's centre by a factor, uniform in the range; what lies outside is 0. It
-// is torchvision's RandomAffine(0, scale=(From, To), BILINEAR) on Pillow's images.
+// Scale zooms about the image's centre by a factor, uniform in the range; what lies outside is 0.
+// It is torchvision's RandomAffine(0, scale=(From, To), BILINEAR) on Pillow's images.
 type Scale struct {
 	Factor Range // 0.9..1.1 if zero
 }
@@ -32,10 +32,10 @@ func checkFactor(r Range) error {
 	return nil
 }
 
-// Affine turns, shifts, zooms and shears about the image's centre, all at once; what lies outside is
-// 0. It is torchvision's RandomAffine(Degrees, (Translate, Translate), (From, To), Shear, BILINEAR)
-// on Pillow's images, to the byte for the same draws: Pillow repeats the outermost pixels by half a
-// pixel, and cuts fractions off.
+// Affine turns, shifts, zooms and shears about the image's centre, all at once; what lies outside
+// is 0. It is torchvision's RandomAffine(Degrees, (Translate, Translate), (From, To), Shear,
+// BILINEAR) on Pillow's images, to the byte for the same draws: Pillow repeats the outermost
+// pixels by half a pixel, and cuts fractions off.
 type Affine struct {
 	Degrees   float64 // turned by up to this, to either side; 0…180
 	Translate float64 // moved by up to this share of height and width, in whole pixels; 0…1
@@ -112,60 +112,48 @@ func inverse(centre [2]float64, angle float64, move [2]float64, factor float64,
 	return m
 }
 
-// place is what an output pixel is interpolated from: four pixels of a plane and the shares of the
-// right and the lower ones.
-type place struct {
-	left, right  int // columns
-	upper, lower int // where the rows begin
-	across, down float64
-}
-
-// warp is Pillow's Image.transform with AFFINE and BILINEAR: pixel centres lie at halves, what comes
-// from outside the image is 0, within half a pixel of its edge the outermost pixels are repeated,
-// and fractions are cut off.
+// warp is Pillow's Image.transform with AFFINE and BILINEAR: pixel centres lie at halves, what
+// comes from outside the image is 0, within half a pixel of its edge the outermost pixels are
+// repeated, and fractions are cut off.
 func (c *canvas) warp(m matrix) {
-	to, from, plane := c.other(), c.now, c.plane()
+	to, from := c.other(), c.now
 	width, height := float64(c.Width), float64(c.Height)
 	for y := range c.Height {
+		py := float64(y) + 0.5
+		rowX, rowY := float64(m.b*py), float64(m.e*py)
 		for x := range c.Width {
-			px, py := float64(x)+0.5, float64(y)+0.5
-			fromX := float64(float64(m.a*px)+float64(m.b*py)) + m.c
-			fromY := float64(float64(m.d*px)+float64(m.e*py)) + m.f
-			i := y*c.Width + x
+			px := float64(x) + 0.5
+			fromX := float64(m.a*px) + rowX + m.c
+			fromY := float64(m.d*px) + rowY + m.f
 			// Written so that NaN is outside.
-			if !(fromX >= 0 && fromX < width && fromY >= 0 && fromY < height) {
-				for ; i < len(to); i += plane {
-					to[i] = 0
-				}
+			if fromX >= 0 && fromX < width && fromY >= 0 && fromY < height {
+				c.between(to, from, y*c.Width+x, fromX-0.5, fromY-0.5)
 				continue
 			}
-			p := c.around(fromX-0.5, fromY-0.5)
-			for first := 0; first < len(to); first += plane {
-				to[first+i] = p.value(from[first:][:plane])
+			for i := y*c.Width + x; i < len(to); i += c.plane() {
+				to[i] = 0
 			}
 		}
 	}
 	c.turn(to)
 }
 
-// around finds the pixels around a place, in pixels between their centres.
-func (c *canvas) around(x, y float64) place {
+// between writes pixel i of each channel: the one at a place that is counted in pixels from the
+// centre of the first, of the four pixels around it.
+func (c *canvas) between(to, from []uint8, i int, x, y float64) {
 	column, row := math.Floor(x), math.Floor(y)
-	i, j := int(column), int(row)
-	return place{
-		left: max(i, 0), right: min(i+1, c.Width-1),
-		upper: max(j, 0) * c.Width, lower: min(j+1, c.Height-1) * c.Width,
-		across: x - column, down: y - row,
+	across, down := x-column, y-row
+	left, right := max(int(column), 0), min(int(column)+1, c.Width-1)
+	upper, lower := max(int(row), 0)*c.Width, min(int(row)+1, c.Height-1)*c.Width
+	plane := c.plane()
+	for ; i < len(to); i += plane {
+		a, b := float64(from[upper+left]), float64(from[upper+right])
+		e, f := float64(from[lower+left]), float64(from[lower+right])
+		first := a + float64((b-a)*across)
+		second := e + float64((f-e)*across)
+		to[i] = uint8(int(first + float64((second-first)*down)))
+		upper, lower = upper+plane, lower+plane
 	}
-}
-
-func (p *place) value(plane []uint8) uint8 {
-	upper, lower := plane[p.upper:], plane[p.lower:]
-	a, b := float64(upper[p.left]), float64(upper[p.right])
-	e, f := float64(lower[p.left]), float64(lower[p.right])
-	first := a + float64((b-a)*p.across)
-	second := e + float64((f-e)*p.across)
-	return uint8(first + float64((second-first)*p.down))
 }
 
 // warpNearest is Pillow's Image.transform with AFFINE and NEAREST. Pillow adds up steps, of 16 bits

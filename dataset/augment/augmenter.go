@@ -63,8 +63,8 @@ func (a *Augmenter) Apply(dst, image []uint8, epoch, index int) error {
 func (a *Augmenter) ApplyOriginal(dst []uint8, original *picture.Image, epoch, index int) error {
 	switch {
 	case !a.list.NeedsOriginal():
-		return fmt.Errorf("augmentation: %q does not begin with %s, so bring picture %d to the size "+
-			"of all and use Apply", a.list, RandomResizedCrop{}.Name(), index)
+		return fmt.Errorf("augmentation: %q does not begin with %s, so bring picture %d to the "+
+			"size of all and use Apply", a.list, RandomResizedCrop{}.Name(), index)
 	case len(dst) != a.shape.size():
 		return fmt.Errorf("augmentation: %d bytes are there for image %d; images of %v have %d",
 			len(dst), index, a.shape, a.shape.size())

@@ -22,7 +22,11 @@ func (o RandAugment) String() string        { return text(o) }
 func (o RandAugment) settings() settings    { return &o }
 func (o *RandAugment) operation() Operation { return *o }
 func (o *RandAugment) fields() []field {
-	return []field{{"operations", &o.Operations, 2}, {"magnitude", &o.Magnitude, 9}, {"bins", &o.Bins, bins}}
+	return []field{
+		{"operations", &o.Operations, 2},
+		{"magnitude", &o.Magnitude, 9},
+		{"bins", &o.Bins, bins},
+	}
 }
 
 func (o RandAugment) check(s Shape) error {
@@ -56,10 +60,10 @@ func (o RandAugment) apply(c *canvas, d draws) {
 	}
 }
 
-// TrivialAugment applies one operation drawn from fourteen at one of its magnitudes, each as likely,
-// which go further than RandAugment's. It is torchvision's TrivialAugmentWide on Pillow's images,
-// with its table and nearest neighbours (Müller and Hutter, "TrivialAugment: Tuning-free Yet
-// State-of-the-Art Data Augmentation", 2021, arXiv:2103.10158).
+// TrivialAugment applies one operation drawn from fourteen at one of its magnitudes, each as
+// likely, which go further than RandAugment's. It is torchvision's TrivialAugmentWide on Pillow's
+// images, with its table and nearest neighbours (Müller and Hutter, "TrivialAugment: Tuning-free
+// Yet State-of-the-Art Data Augmentation", 2021, arXiv:2103.10158).
 type TrivialAugment struct {
 	Bins int // how many magnitudes there are from none to the strongest; 31 if 0
 }
@@ -106,7 +110,7 @@ const (
 	changes // how many there are
 )
 
-// spaced is torch.linspace(from, to, bins)[bin], in float32 and from the nearer end, as torch does it.
+// spaced is torch.linspace(from, to, bins)[bin], in float32 and from the nearer end, as torch does.
 func spaced(from, to float32, bin, bins int) float64 {
 	step := (to - from) / float32(bins-1)
 	if bin < bins/2 {

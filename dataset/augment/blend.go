@@ -7,7 +7,13 @@ package augment
 // mixed is blend for one byte. The conversions forbid a fused multiplication.
 func mixed(lost, value uint8, factor float32) uint8 {
 	v := float32(lost) + float32(factor*float32(int(value)-int(lost)))
-	return uint8(min(max(v, 0), 255))
+	if v <= 0 {
+		return 0
+	}
+	if v >= 255 {
+		return 255
+	}
+	return uint8(int(v))
 }
 
 // pointwise replaces each byte by the table's.
@@ -95,8 +101,8 @@ func (c *canvas) grey() {
 	copy(blue, red)
 }
 
-// sharpness is ImageEnhance.Sharpness: the blur is a mean over 3×3 pixels in which the middle counts
-// fivefold, rounded to the nearest; the outermost pixels stay.
+// sharpness is ImageEnhance.Sharpness: the blur is a mean over 3×3 pixels in which the middle
+// counts fivefold, rounded to the nearest; the outermost pixels stay.
 func (c *canvas) sharpness(factor float64) {
 	width := c.Width
 	c.planes(func(to, from []uint8) {

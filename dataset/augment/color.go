@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// ColorJitter changes brightness, contrast, saturation and hue, each by a factor drawn uniformly, in
-// an order drawn at random. It is torchvision's ColorJitter on Pillow's images, to the byte for the
-// same factors and order. What is 0 stays.
+// ColorJitter changes brightness, contrast, saturation and hue, each by a factor drawn uniformly,
+// in an order drawn at random. It is torchvision's ColorJitter on Pillow's images, to the byte for
+// the same factors and order. What is 0 stays.
 type ColorJitter struct {
 	Brightness float64 // a factor between max(0, 1 − Brightness) and 1 + Brightness
 	Contrast   float64 // the same, about the mean luma
@@ -35,8 +35,8 @@ func (o ColorJitter) check(s Shape) error {
 	case s.Channels != 1 && s.Channels != 3:
 		return wrongChannels(s)
 	case o == ColorJitter{}:
-		return errors.New("it changes nothing; say by how much, as in color-jitter=0.4:0.4:0.4:0.1 " +
-			"(brightness, contrast, saturation, hue)")
+		return errors.New("it changes nothing; say by how much, as in " +
+			"color-jitter=0.4:0.4:0.4:0.1 (brightness, contrast, saturation, hue)")
 	case !(o.Hue >= 0 && o.Hue <= 0.5):
 		return fmt.Errorf("a hue of up to %v turns is outside 0…0.5", o.Hue)
 	case s.Channels == 1 && (o.Saturation != 0 || o.Hue != 0):
@@ -50,20 +50,28 @@ func (o ColorJitter) check(s Shape) error {
 	return nil
 }
 
-// orders of the four changes: o/6 is the first of them, and so on, as digits of a number whose
-// places count 6, 2 and 1.
+// orders is how many orders of four changes there are.
 const orders = 24
 
+// permutation is one of the orders of 0, 1, 2, 3: the number's digits, whose places count 6, 2 and
+// 1, say which of those left comes next.
+func permutation(order int) [4]int {
+	var out [4]int
+	left := [4]int{0, 1, 2, 3}
+	for n, count := range [4]int{6, 2, 1, 1} {
+		pick := order / count
+		order %= count
+		out[n] = left[pick]
+		copy(left[pick:], left[pick+1:])
+	}
+	return out
+}
+
+// apply takes the factors from block 0, and the order from block 1.
 func (o ColorJitter) apply(c *canvas, d draws) {
 	w := d.block(0)
 	factor := func(i int, by float64) float64 { return Range{max(0, 1-by), 1 + by}.at(w.unit(i)) }
-	left := [4]int{0, 1, 2, 3}
-	order := d.block(1).below(0, orders)
-	for n, count := range [4]int{6, 2, 1, 1} {
-		pick := order / count % (4 - n)
-		order %= count
-		change := left[pick]
-		copy(left[pick:], left[pick+1:])
+	for _, change := range permutation(d.block(1).below(0, orders)) {
 		switch {
 		case change == 0 && o.Brightness != 0:
 			c.brightness(factor(0, o.Brightness))
@@ -77,8 +85,8 @@ func (o ColorJitter) apply(c *canvas, d draws) {
 	}
 }
 
-// Grayscale makes a coloured image grey in all its channels, with a probability. It is torchvision's
-// RandomGrayscale on Pillow's images.
+// Grayscale makes a coloured image grey in all its channels, with a probability. It is
+// torchvision's RandomGrayscale on Pillow's images.
 type Grayscale struct {
 	Probability float64 // 0…1, 0.1 if 0
 }

@@ -14,8 +14,8 @@ import (
 
 // In JSON and in YAML a list is a list, in one form: each operation an object of its name and its
 // settings, a range being two numbers. All settings are written, so that what is read later does
-// not depend on defaults. Read is also what is shorter: what ParseList reads of one operation or, as
-// a word, of the whole list, and the first setting alone instead of an object:
+// not depend on defaults. Read is also what is shorter: what ParseList reads of one operation or,
+// as a word, of the whole list, and the first setting alone instead of an object:
 //
 //	- flip
 //	- shift: 2
@@ -99,8 +99,8 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(data, &items); err != nil {
-		return fmt.Errorf("augmentation: it is a list of operations, such as [\"flip\", {\"shift\": "+
-			"{\"pixels\": 2}}]: %w", err)
+		return fmt.Errorf("augmentation: it is a list of operations, such as "+
+			"[\"flip\", {\"shift\": {\"pixels\": 2}}]: %w", err)
 	}
 	var list List
 	for place, data := range items {
@@ -128,8 +128,8 @@ func (l *List) UnmarshalYAML(node *yaml.Node) error {
 		return nil
 	}
 	if node.Kind != yaml.SequenceNode {
-		return fmt.Errorf("line %d: augmentation: it is a list of operations, \"- flip\" on a line each",
-			node.Line)
+		return fmt.Errorf("line %d: augmentation: it is a list of operations, \"- flip\" on a "+
+			"line each", node.Line)
 	}
 	var list List
 	for _, part := range node.Content {

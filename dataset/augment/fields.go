@@ -31,7 +31,9 @@ func (r Range) String() string { return number(r.From) + ".." + number(r.To) }
 func (r Range) at(u float64) float64 { return r.From + float64((r.To-r.From)*u) }
 
 // ordered reports whether from ≤ From ≤ To ≤ to; NaN is not.
-func (r Range) ordered(from, to float64) bool { return from <= r.From && r.From <= r.To && r.To <= to }
+func (r Range) ordered(from, to float64) bool {
+	return from <= r.From && r.From <= r.To && r.To <= to
+}
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
@@ -129,8 +131,8 @@ func (f field) refuseZero(text string) error {
 		zero = *value == ""
 	}
 	if zero {
-		return fmt.Errorf("%s is %q, which changes nothing; leave the operation out, or the setting, "+
-			"which is %v then", f.name, text, f.usual)
+		return fmt.Errorf("%s is %q, which changes nothing; leave the operation out, or the "+
+			"setting, which is %v then", f.name, text, f.usual)
 	}
 	return nil
 }
@@ -214,13 +216,13 @@ func text(o Operation) string {
 }
 
 // usage is how an operation is written with all its settings, and these where nothing is said.
-func usage(o Operation) string {
+func usage(o Operation) (form, defaults string) {
 	made := o.settings()
 	withDefaults(made)
-	var names, defaults []string
+	var names, usual []string
 	for _, f := range made.fields() {
 		names = append(names, strings.ToUpper(f.name))
-		defaults = append(defaults, f.text())
+		usual = append(usual, f.text())
 	}
-	return o.Name() + "=" + strings.Join(names, ":") + "  " + strings.Join(defaults, ":")
+	return o.Name() + "=" + strings.Join(names, ":"), strings.Join(usual, ":")
 }

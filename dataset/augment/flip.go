@@ -1,7 +1,9 @@
 package augment
 
 import (
+	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
 )
 
@@ -28,18 +30,40 @@ func (o Flip) apply(c *canvas, d draws) {
 func (c *canvas) mirror() {
 	if c.from == nil {
 		for row := range slices.Chunk(c.now, c.Width) {
-			slices.Reverse(row)
+			reverse(row)
 		}
 		return
 	}
 	to := c.other()
 	for first := 0; first < len(to); first += c.Width {
-		row, from := to[first:][:c.Width], c.now[first:][:c.Width]
-		for x := range row {
-			row[x] = from[len(from)-1-x]
-		}
+		mirrored(to[first:][:c.Width], c.now[first:][:c.Width])
 	}
 	c.turn(to)
+}
+
+// mirrored writes a row from its end to its beginning, eight bytes at a time.
+func mirrored(to, from []uint8) {
+	for len(from) >= 8 {
+		last := len(from) - 8
+		turned := bits.ReverseBytes64(binary.LittleEndian.Uint64(from[last:]))
+		binary.LittleEndian.PutUint64(to, turned)
+		to, from = to[8:], from[:last]
+	}
+	for i := range from {
+		to[i] = from[len(from)-1-i]
+	}
+}
+
+// reverse is mirrored for a row in its place, eight bytes of each end at a time.
+func reverse(row []uint8) {
+	for len(row) >= 16 {
+		last := row[len(row)-8:]
+		left, right := binary.LittleEndian.Uint64(row), binary.LittleEndian.Uint64(last)
+		binary.LittleEndian.PutUint64(row, bits.ReverseBytes64(right))
+		binary.LittleEndian.PutUint64(last, bits.ReverseBytes64(left))
+		row = row[8 : len(row)-8]
+	}
+	slices.Reverse(row)
 }
 
 // VerticalFlip turns the image upside down, mirrored, with a probability. It is torchvision's
@@ -63,8 +87,8 @@ func (o VerticalFlip) apply(c *canvas, d draws) {
 		return
 	}
 	c.planes(func(to, from []uint8) {
-		for first, last := 0, len(from)-c.Width; last >= 0; first, last = first+c.Width, last-c.Width {
-			copy(to[first:][:c.Width], from[last:])
+		for first := 0; first < len(to); first += c.Width {
+			copy(to[first:][:c.Width], from[len(from)-c.Width-first:])
 		}
 	})
 }

@@ -40,8 +40,10 @@ func golden(t *testing.T) *safetensors.File {
 // functions are Pillow's, of a canvas and of the numbers in a golden name.
 func functions() map[string]func(c *canvas, v []float64) {
 	return map[string]func(c *canvas, v []float64){
-		"mirror":       func(c *canvas, _ []float64) { c.mirror() },
-		"flip":         func(c *canvas, _ []float64) { VerticalFlip{Probability: 1}.apply(c, draws{}) },
+		"mirror": func(c *canvas, _ []float64) { c.mirror() },
+		"flip": func(c *canvas, _ []float64) {
+			VerticalFlip{Probability: 1}.apply(c, draws{})
+		},
 		"grey":         func(c *canvas, _ []float64) { c.grey() },
 		"brightness":   func(c *canvas, v []float64) { c.brightness(v[0]) },
 		"contrast":     func(c *canvas, v []float64) { c.contrast(v[0]) },
@@ -109,7 +111,8 @@ func TestOperationsGivePillowsBytes(t *testing.T) {
 		}
 	}
 	if len(seen) != len(functions()) {
-		t.Errorf("golden images of %d functions, there are %d: %v", len(seen), len(functions()), seen)
+		t.Errorf("golden images of %d functions, there are %d: %v", len(seen), len(functions()),
+			seen)
 	}
 }
 
@@ -132,7 +135,8 @@ func difference(got, want []uint8) string {
 func TestPartsOfPicturesGivePillowsBytes(t *testing.T) {
 	file := golden(t)
 	source, _ := file.Tensor("picture")
-	m := &picture.Image{Channels: 3, Height: source.Shape[1], Width: source.Shape[2], Pixels: source.Data}
+	m := &picture.Image{Channels: 3, Height: source.Shape[1], Width: source.Shape[2],
+		Pixels: source.Data}
 	cases := 0
 	for _, want := range file.Tensors {
 		arguments, ok := strings.CutPrefix(want.Name, "picture/crop/")
@@ -153,9 +157,11 @@ func TestPartsOfPicturesGivePillowsBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		part := picture.Part{Left: numbers[0], Top: numbers[1], Height: numbers[2], Width: numbers[3]}
+		part := picture.Part{Left: numbers[0], Top: numbers[1], Height: numbers[2],
+			Width: numbers[3]}
 		var out picture.Image
-		if err := new(picture.Resizer).ResizePart(&out, m, part, want.Shape[1], want.Shape[2], filter); err != nil {
+		if err := new(picture.Resizer).ResizePart(&out, m, part, want.Shape[1], want.Shape[2],
+			filter); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(out.Pixels, want.Data) {

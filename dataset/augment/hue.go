@@ -10,11 +10,13 @@ func (c *canvas) hue(factor float64) {
 		return
 	}
 	by := uint8(int(factor * 255))
+	var wheel wheel
+	wheel.turn()
 	c.own()
 	red, green, blue := c.colours()
 	for i, r := range red {
 		h, s, v := toHSV(r, green[i], blue[i])
-		red[i], green[i], blue[i] = toRGB(h+by, s, v)
+		red[i], green[i], blue[i] = wheel.toRGB(h+by, s, v)
 	}
 }
 
@@ -25,15 +27,15 @@ func toHSV(red, green, blue uint8) (hue, saturation, value uint8) {
 		return 0, 0, most
 	}
 	span := float32(most - least)
-	r, g, b := float32(most-red)/span, float32(most-green)/span, float32(most-blue)/span
+	share := func(v uint8) float32 { return float32(most-v) / span }
 	var h float32
 	switch most {
 	case red:
-		h = b - g
+		h = share(blue) - share(green)
 	case green:
-		h = float32(2 + float64(r) - float64(b))
+		h = float32(2 + float64(share(red)) - float64(share(blue)))
 	default:
-		h = float32(4 + float64(g) - float64(r))
+		h = float32(4 + float64(share(green)) - float64(share(red)))
 	}
 	turn := float64(h)/6 + 1
 	if turn >= 1 {
@@ -43,19 +45,30 @@ func toHSV(red, green, blue uint8) (hue, saturation, value uint8) {
 	return hue, uint8(int(float64(span/float32(most)) * 255)), most
 }
 
-// toRGB is Pillow's convert("RGB") from HSV.
-func toRGB(hue, saturation, value uint8) (red, green, blue uint8) {
-	if saturation == 0 {
-		return value, value, value
+// wheel has what Pillow's convert("RGB") from HSV computes of hues and saturations alone.
+type wheel struct {
+	sixths [256]uint8   // which sixth of the wheel a hue lies in
+	rest   [256]float64 // how far
+	share  [256]float64 // a saturation, of 1
+}
+
+func (w *wheel) turn() {
+	for v := range 256 {
+		sixth := float64(v) * 6 / 255
+		whole := math.Floor(sixth)
+		w.sixths[v], w.rest[v] = uint8(int(whole)%6), float64(float32(sixth-whole))
+		w.share[v] = float64(float32(float64(v) / 255))
 	}
-	sixth := float64(hue) * 6 / 255
-	whole := math.Floor(sixth)
-	f, s, v := float64(float32(sixth-whole)), float64(float32(float64(saturation)/255)), float64(value)
-	rounded := func(x float64) uint8 { return uint8(math.Round(x)) }
-	p := rounded(v * (1 - s))
-	q := rounded(v * (1 - float64(s*f)))
-	t := rounded(v * (1 - float64(s*(1-f))))
-	switch int(whole) % 6 {
+}
+
+// toRGB is Pillow's convert("RGB") from HSV, also where the saturation is 0: p, q and t are the
+// value then.
+func (w *wheel) toRGB(hue, saturation, value uint8) (red, green, blue uint8) {
+	f, s, v := w.rest[hue], w.share[saturation], float64(value)
+	p := uint8(int(float64(v*(1-s)) + 0.5))
+	q := uint8(int(float64(v*(1-float64(s*f))) + 0.5))
+	t := uint8(int(float64(v*(1-float64(s*(1-f)))) + 0.5))
+	switch w.sixths[hue] {
 	case 0:
 		return value, t, p
 	case 1:

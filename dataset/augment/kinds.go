@@ -1,6 +1,9 @@
 package augment
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // kinds has one of each operation.
 func kinds() []Operation {
@@ -23,14 +26,20 @@ func Names() []string {
 	return names
 }
 
-// Usage says for the help of commands how each operation is written, with the defaults, one a line:
+// Usage says for the help of commands how each operation is written, and after it the defaults, one
+// a line:
 //
 //	crop=PADDING:MODE  4:constant
 func Usage() string {
-	var b strings.Builder
+	var lines []string
+	widest := 0
 	for _, kind := range kinds() {
-		b.WriteString(usage(kind))
-		b.WriteByte('\n')
+		form, _ := usage(kind)
+		widest = max(widest, len(form))
 	}
-	return b.String()
+	for _, kind := range kinds() {
+		form, defaults := usage(kind)
+		lines = append(lines, fmt.Sprintf("%-*s  %s\n", widest, form, defaults))
+	}
+	return strings.Join(lines, "")
 }

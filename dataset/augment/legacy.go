@@ -83,8 +83,8 @@ func (r *Record) UnmarshalJSON(data []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&old); err != nil {
-		return fmt.Errorf("augmentation: %s has not only shift and rotation; other operations stand in "+
-			"a list, such as [\"flip\", {\"shift\": 2}]: %w", data, err)
+		return fmt.Errorf("augmentation: %s has not only shift and rotation; other operations "+
+			"stand in a list, such as [\"flip\", {\"shift\": 2}]: %w", data, err)
 	}
 	*r = Record(FromShiftAndRotation(old.Shift, old.Rotation))
 	return nil

@@ -21,9 +21,11 @@ func noise(shape Shape, seed uint64) []uint8 {
 
 // oldAugmentation is what train did before there were lists: words of Philox(key, {index, epoch}),
 // the first two for the shift down and to the right, the third for the angle; the rotation first.
-func oldAugmentation(image []uint8, s Shape, seed uint64, epoch, index, shift int, rotation float64) []uint8 {
+func oldAugmentation(image []uint8, s Shape, seed uint64, epoch, index, shift int,
+	rotation float64) []uint8 {
 	w := random.Philox(random.Key(seed, "augmentation"),
-		[4]uint32{uint32(index), uint32(uint64(index) >> 32), uint32(epoch), uint32(uint64(epoch) >> 32)})
+		[4]uint32{uint32(index), uint32(uint64(index) >> 32), uint32(epoch),
+			uint32(uint64(epoch) >> 32)})
 	moved := func(word uint32) int { return int(uint64(word)*uint64(2*shift+1)>>32) - shift }
 	down, right := moved(w[0]), moved(w[1])
 	degrees := rotation * (2*((float64(w[2])+0.5)/(1<<32)) - 1)
@@ -80,17 +82,20 @@ func TestShiftAndRotationKeepTheirBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if shift, rotation, ok := list.Legacy(); !ok || shift != record.shift || rotation != record.rotation {
+			if shift, rotation, ok := list.Legacy(); !ok || shift != record.shift ||
+				rotation != record.rotation {
 				t.Errorf("%q is the old record %d, %v, %v", record.text, shift, rotation, ok)
 			}
-			if made := FromShiftAndRotation(record.shift, record.rotation); made.String() != list.String() {
+			made := FromShiftAndRotation(record.shift, record.rotation)
+			if made.String() != list.String() {
 				t.Errorf("the old record %+v is the list %q, want %q", record, made, list)
 			}
 			const seed = 5
 			a := augmenter(t, list, seed, shape)
 			for index := range 40 {
 				image, epoch := noise(shape, uint64(index)), index%3
-				want := oldAugmentation(image, shape, seed, epoch, index, record.shift, record.rotation)
+				want := oldAugmentation(image, shape, seed, epoch, index, record.shift,
+					record.rotation)
 				if got := applied(t, a, image, epoch, index); !bytes.Equal(got, want) {
 					t.Fatalf("%q, %v, image %d is not what it was", record.text, shape, index)
 				}

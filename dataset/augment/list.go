@@ -39,8 +39,8 @@ const maxSide = 1 << 16
 func (s Shape) check() error {
 	for _, n := range []int{s.Channels, s.Height, s.Width} {
 		if n < 1 || n > maxSide {
-			return fmt.Errorf("augmentation: images of %v (channels, height, width); each is 1 to %d",
-				s, maxSide)
+			return fmt.Errorf("augmentation: images of %v (channels, height, width); each is 1 "+
+				"to %d", s, maxSide)
 		}
 	}
 	return nil

@@ -38,8 +38,10 @@ func TestParseList(t *testing.T) {
 		{"crop=8:reflect", List{Crop{8, Reflect}}, ""},
 		{"crop=mode=edge", List{Crop{4, Edge}}, ""},
 		{"crop=mode=edge:padding=2", List{Crop{2, Edge}}, "crop=2:edge"},
-		{"random-resized-crop", List{RandomResizedCrop{Range{0.08, 1}, Range{0.75, 4. / 3}, "bilinear"}}, ""},
-		{"random-resized-crop=0.2..1:filter=bicubic", List{RandomResizedCrop{Range{0.2, 1}, Range{0.75, 4. / 3}, "bicubic"}}, ""},
+		{"random-resized-crop", List{RandomResizedCrop{Range{0.08, 1}, Range{0.75, 4. / 3},
+			"bilinear"}}, ""},
+		{"random-resized-crop=0.2..1:filter=bicubic",
+			List{RandomResizedCrop{Range{0.2, 1}, Range{0.75, 4. / 3}, "bicubic"}}, ""},
 		{"color-jitter=0.4:0.4:0.4:0.1", List{ColorJitter{0.4, 0.4, 0.4, 0.1}}, ""},
 		{"color-jitter=hue=0.1", List{ColorJitter{0, 0, 0, 0.1}}, ""},
 		{"color-jitter=0:0.4", List{ColorJitter{0, 0.4, 0, 0}}, "color-jitter=contrast=0.4"},
@@ -109,7 +111,8 @@ func TestParseListRejects(t *testing.T) {
 		"trivial-augment=1":                "1 bins of magnitudes",
 	} {
 		list, err := ParseList(text)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "augmentation: ") {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "augmentation: ") {
 			t.Errorf("%q: error %v, want %q", text, err, want)
 		}
 		if list != nil {
@@ -128,8 +131,10 @@ func TestCheckRejects(t *testing.T) {
 		{List{Flip{}, nil}, Shape{1, 4, 4}, "operation 2 of the list is nil"},
 		{List{Shift{4}}, Shape{1, 4, 9}, "a shift by up to 4 pixels leaves nothing of the 4×9 images; 3 is the most"},
 		{List{Crop{Padding: 4}}, Shape{1, 9, 4}, "3 is the most"},
-		{List{ColorJitter{Hue: 0.1}}, Shape{1, 4, 4}, "grey images have neither saturation nor hue; leave these out"},
-		{List{ColorJitter{Saturation: 0.1, Brightness: 1}}, Shape{1, 4, 4}, "grey images have neither"},
+		{List{ColorJitter{Hue: 0.1}}, Shape{1, 4, 4},
+			"grey images have neither saturation nor hue; leave these out"},
+		{List{ColorJitter{Saturation: 0.1, Brightness: 1}}, Shape{1, 4, 4},
+			"grey images have neither"},
 		{List{ColorJitter{Brightness: 0.1}}, Shape{4, 4, 4}, "these have 4 channels; leave it out"},
 		{List{Grayscale{}}, Shape{1, 4, 4}, "it is for coloured images, and these have 1 channels"},
 		{List{RandomResizedCrop{}}, Shape{2, 4, 4}, "these have 2 channels"},
@@ -151,7 +156,8 @@ func TestCheckRejects(t *testing.T) {
 func TestListsComeBackFromTextJSONAndYAML(t *testing.T) {
 	lists := []List{nil, everything()}
 	for _, kind := range kinds() {
-		if kind != (Affine{}) && kind != (ColorJitter{}) && kind != (Shift{}) && kind != (Rotation{}) {
+		if kind != (Affine{}) && kind != (ColorJitter{}) && kind != (Shift{}) &&
+			kind != (Rotation{}) {
 			lists = append(lists, List{kind})
 		}
 	}
@@ -173,32 +179,38 @@ func TestListsComeBackFromTextJSONAndYAML(t *testing.T) {
 			t.Fatal(err)
 		}
 		var read file
-		if err := yaml.Unmarshal(data, &read); err != nil || !slices.Equal(read.Augmentation, want) {
+		if err := yaml.Unmarshal(data, &read); err != nil ||
+			!slices.Equal(read.Augmentation, want) {
 			t.Errorf("%v comes back from %s as %v, error %v", list, data, read.Augmentation, err)
 		}
 	}
 }
 
 func TestShortFormsInJSONAndYAML(t *testing.T) {
-	want := List{Flip{0.5}, Shift{2}, RandomResizedCrop{Range{0.2, 1}, Range{0.75, 4. / 3}, "bilinear"}, Crop{4, Edge}}
+	want := List{Flip{0.5}, Shift{2}, RandomResizedCrop{Range{0.2, 1}, Range{0.75, 4. / 3},
+		"bilinear"}, Crop{4, Edge}}
 	for _, text := range []string{
 		`["flip", "shift=2", "random-resized-crop=0.2..1", "crop=mode=edge"]`,
 		`[{"flip": {}}, {"shift": 2}, {"random-resized-crop": [0.2, 1]}, {"crop": {"mode": "edge"}}]`,
 		`[{"flip": null}, {"shift": {"pixels": 2}}, {"random-resized-crop": {"scale": [0.2, 1]}}, {"crop": {"mode": "edge"}}]`,
 	} {
 		var fromJSON, fromYAML List
-		if err := json.Unmarshal([]byte(text), &fromJSON); err != nil || !slices.Equal(fromJSON, want) {
+		if err := json.Unmarshal([]byte(text), &fromJSON); err != nil ||
+			!slices.Equal(fromJSON, want) {
 			t.Errorf("%s is %v, error %v", text, fromJSON, err)
 		}
-		if err := yaml.Unmarshal([]byte(text), &fromYAML); err != nil || !slices.Equal(fromYAML, want) {
+		if err := yaml.Unmarshal([]byte(text), &fromYAML); err != nil ||
+			!slices.Equal(fromYAML, want) {
 			t.Errorf("%s is in YAML %v, error %v", text, fromYAML, err)
 		}
 	}
 	var word List
-	if err := yaml.Unmarshal([]byte("flip,shift=2"), &word); err != nil || !slices.Equal(word, want[:2]) {
+	if err := yaml.Unmarshal([]byte("flip,shift=2"), &word); err != nil ||
+		!slices.Equal(word, want[:2]) {
 		t.Errorf("a word is %v, error %v", word, err)
 	}
-	if err := json.Unmarshal([]byte(`"flip,shift=2"`), &word); err != nil || !slices.Equal(word, want[:2]) {
+	if err := json.Unmarshal([]byte(`"flip,shift=2"`), &word); err != nil ||
+		!slices.Equal(word, want[:2]) {
 		t.Errorf("a word is %v, error %v", word, err)
 	}
 }
@@ -221,11 +233,13 @@ func TestJSONAndYAMLReject(t *testing.T) {
 		`[{"crop": {"mode": 1}}]`:       `mode is a word, as in "constant"; 1 is not`,
 	} {
 		var list List
-		if err := json.Unmarshal([]byte(text), &list); err == nil || !strings.Contains(err.Error(), want) {
+		if err := json.Unmarshal([]byte(text), &list); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
 		err := yaml.Unmarshal([]byte("\n"+text), &list)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "line 2: ") && text != "3" {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "line 2: ") && text != "3" {
 			t.Errorf("%s in YAML: error %v, want line 2 and %q", text, err, want)
 		}
 		if list != nil {
@@ -233,7 +247,8 @@ func TestJSONAndYAMLReject(t *testing.T) {
 		}
 	}
 	var list List
-	if err := json.Unmarshal([]byte(`[{"flip": {"probability": 0.5, "probability": 1}}]`), &list); err == nil ||
+	if err := json.Unmarshal([]byte(`[{"flip": {"probability": 0.5, "probability": 1}}]`),
+		&list); err == nil ||
 		!strings.Contains(err.Error(), "probability is given twice") {
 		t.Errorf("a setting given twice: error %v", err)
 	}
@@ -263,13 +278,15 @@ func TestRecord(t *testing.T) {
 			t.Errorf("%v is recorded as %s, error %v; want %s", test.list, data, err, test.want)
 		}
 		var back config
-		if err := json.Unmarshal(data, &back); err != nil || !slices.Equal(List(back.Augmentation), test.list.normal()) {
+		if err := json.Unmarshal(data, &back); err != nil ||
+			!slices.Equal(List(back.Augmentation), test.list.normal()) {
 			t.Errorf("%s is read as %v, error %v", data, back.Augmentation, err)
 		}
 	}
 	for _, text := range []string{`{"augmentation":"flip"}`, `{"augmentation":["flip"]}`} {
 		var read config
-		if err := json.Unmarshal([]byte(text), &read); err != nil || read.Augmentation.String() != "flip" {
+		if err := json.Unmarshal([]byte(text), &read); err != nil ||
+			read.Augmentation.String() != "flip" {
 			t.Errorf("%s is read as %v, error %v", text, read.Augmentation, err)
 		}
 	}

@@ -40,8 +40,8 @@ func (o RandomResizedCrop) check(s Shape) error {
 	case s.Channels != 1 && s.Channels != 3:
 		return wrongChannels(s)
 	case o.Scale.From <= 0 || !o.Scale.ordered(0, 1):
-		return fmt.Errorf("the scale %v is not a range above 0 and up to 1, the smaller number first",
-			o.Scale)
+		return fmt.Errorf("the scale %v is not a range above 0 and up to 1, the smaller number "+
+			"first", o.Scale)
 	}
 	if err := checkRatio(o.Ratio); err != nil {
 		return err

@@ -53,19 +53,26 @@ func (c *canvas) rotate(degrees float64) {
 			left, top := math.Floor(fromX), math.Floor(fromY)
 			u, v := fromX-left, fromY-top
 			i, j := int(left), int(top)
+			if i < -1 || i >= width || j < -1 || j >= height {
+				for k := y*width + x; k < len(to); k += plane {
+					to[k] = 0
+				}
+				continue
+			}
 			inside := i >= 0 && i+1 < width && j >= 0 && j+1 < height
+			upper := j*width + i
 			for first := 0; first < len(to); first += plane {
 				var a, b, e, f float64 // the four around, the upper two first
 				if inside {
-					upper := from[first+j*width+i:][:width+2]
-					a, b = float64(upper[0]), float64(upper[1])
-					e, f = float64(upper[width]), float64(upper[width+1])
+					a, b = float64(from[upper]), float64(from[upper+1])
+					e, f = float64(from[upper+width]), float64(from[upper+width+1])
 				} else {
 					a, b = at(first, i, j), at(first, i+1, j)
 					e, f = at(first, i, j+1), at(first, i+1, j+1)
 				}
 				value := (1-v)*((1-u)*a+u*b) + v*((1-u)*e+u*f)
-				to[first+y*width+x] = uint8(value + 0.5)
+				to[first+y*width+x] = uint8(int(value + 0.5))
+				upper += plane
 			}
 		}
 	}

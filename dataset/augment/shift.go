@@ -107,9 +107,16 @@ func (o Crop) apply(c *canvas, d draws) {
 	inside := padding(o.Mode)
 	c.planes(func(to, from []uint8) {
 		for y := range c.Height {
-			row := from[inside(y+top, c.Height)*c.Width:][:c.Width]
-			for x := range c.Width {
-				to[y*c.Width+x] = row[inside(x+left, c.Width)]
+			source := from[inside(y+top, c.Height)*c.Width:][:c.Width]
+			row := to[y*c.Width:][:c.Width]
+			// Columns begin to end are the image's own.
+			begin, end := max(-left, 0), min(c.Width-left, c.Width)
+			copy(row[begin:end], source[begin+left:])
+			for x := range begin {
+				row[x] = source[inside(x+left, c.Width)]
+			}
+			for x := end; x < c.Width; x++ {
+				row[x] = source[inside(x+left, c.Width)]
 			}
 		}
 	})

@@ -62,8 +62,8 @@ func (c *canvas) equalize() {
 	})
 }
 
-// eachChannel looks each channel's bytes up in a table that is made of them; the channel stays where
-// there is none.
+// eachChannel looks each channel's bytes up in a table that is made of them; the channel stays
+// where there is none.
 func (c *canvas) eachChannel(tabulate func(plane []uint8, table *[256]uint8) bool) {
 	image := c.own()
 	for first := 0; first < len(image); first += c.plane() {

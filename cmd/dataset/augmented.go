@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"slipway/dataset"
+	"slipway/dataset/augment"
+	"slipway/internal/pngfile"
+)
+
+// augmented is what -augment and its flags ask for: a sheet of what a network sees.
+type augmented struct {
+	given bool
+	list  augment.List
+	epoch int // the first shown, counted from 1 as train does
+	seed  uint64
+}
+
+// augmentUsage lists the operations, indented.
+func augmentUsage() string {
+	var b strings.Builder
+	for line := range strings.Lines(augment.Usage()) {
+		b.WriteString("  " + line)
+	}
+	return b.String()
+}
+
+func (a *augmented) define(flags *flag.FlagSet) {
+	const help = "`LIST` of operations between commas: show the images as a network sees them, " +
+		"epoch after epoch"
+	flags.Func("augment", help, func(text string) (err error) {
+		a.list, err = augment.ParseList(text)
+		return err
+	})
+	flags.IntVar(&a.epoch, "epoch", 1, "the first `epoch` that -augment shows")
+	flags.Uint64Var(&a.seed, "seed", 0, "decides what chance does in -augment, as train's -seed")
+}
+
+// take checks what was given, and fills in how many images there are on a sheet.
+func (a *augmented) take(given map[string]bool, o *showOptions) error {
+	const cells = 10_000
+	a.given = given["augment"]
+	if !a.given {
+		for _, name := range []string{"epoch", "seed"} {
+			if given[name] {
+				return fmt.Errorf("-%s says what -augment shows; give an -augment", name)
+			}
+		}
+		return nil
+	}
+	if !given["n"] {
+		o.count = 10
+	}
+	switch {
+	case len(a.list) == 0:
+		return errors.New("-augment is empty; give operations, such as flip,shift=2")
+	case o.output == "":
+		return errors.New("-augment draws a contact sheet, and -o \"\" draws none")
+	case a.epoch < 1:
+		return fmt.Errorf("-epoch %d: epochs count from 1", a.epoch)
+	case o.columns < 2:
+		return fmt.Errorf("-columns %d: with -augment at least 2 are needed, an image and an epoch",
+			o.columns)
+	case o.columns > cells || o.count > cells/o.columns:
+		return fmt.Errorf("-n %d -columns %d: more than %d images; take fewer", o.count, o.columns,
+			cells)
+	}
+	return nil
+}
+
+// draw writes the sheet: a row an image, the image itself first and then what becomes of it.
+func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set, indices []int,
+	o *showOptions, opts dataset.Options) error {
+	source, err := a.source(ctx, set, o.data, opts)
+	if err != nil {
+		return err
+	}
+	size := set.ImageSize()
+	cells := len(indices) * o.columns
+	images, labels := make([]uint8, cells*size), make([]int32, cells)
+	captions, places := make([]string, cells), make([]int, cells)
+	for cell := range cells {
+		index, later := indices[cell/o.columns], cell%o.columns
+		places[cell], labels[cell] = cell, set.Labels[index]
+		image := images[cell*size:][:size]
+		if later == 0 {
+			captions[cell] = fmt.Sprint(set.Label(index))
+			copy(image, set.Image(index))
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		epoch := a.epoch + later - 1
+		captions[cell] = fmt.Sprintf("epoch %d", epoch)
+		// Training counts epochs from 0.
+		if err := source.Read(ctx, image, labels[cell:], []int{index}, epoch-1); err != nil {
+			return err
+		}
+	}
+	sheet, err := dataset.NewSet(set.Name, images, labels, set.Channels, set.Height, set.Width,
+		set.Classes)
+	if err != nil {
+		return err
+	}
+	picture, err := dataset.CaptionedSheet(sheet, places, captions, o.columns)
+	if err != nil {
+		return err
+	}
+	if err := pngfile.Write(o.output, picture); err != nil {
+		return fmt.Errorf("-o: %w", err)
+	}
+	_, err = fmt.Fprintf(stdout, "contact sheet of %d images in epochs %d to %d, %v, seed %d: %s\n",
+		len(indices), a.epoch, a.epoch+o.columns-2, a.list, a.seed, o.output)
+	return err
+}
+
+// source is what training would read: the set's images changed by the list, which takes parts of
+// the pictures themselves where they have come to one size.
+func (a *augmented) source(ctx context.Context, set *dataset.Set, data string,
+	opts dataset.Options) (dataset.Source, error) {
+	var from dataset.Source = set
+	if a.list.NeedsOriginal() && opts.Sizing != nil {
+		// A sheet's few pictures are decoded when they are drawn. What there is to say of them is
+		// said.
+		opts.Originals, opts.Memory, opts.PictureCache = true, 1, dataset.NoPictureCache
+		opts.Messages = nil
+		var err error
+		if from, err = dataset.OpenSource(ctx, data, opts); err != nil {
+			return nil, err
+		}
+	}
+	return augment.Source(from, a.list, a.seed)
+}
