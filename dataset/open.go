@@ -115,6 +115,9 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	}
 	info, err := os.Stat(spec)
 	if err == nil && !info.IsDir() {
+		if set, err := openPlace(ctx, spec, "", opts); set != nil || err != nil {
+			return set, err
+		}
 		return openFile(spec, opts)
 	}
 	dir, part := spec, Part("")
@@ -128,6 +131,11 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				return nil, err
 			}
+			if err == nil {
+				if set, err := openPlace(ctx, dir, part, opts); set != nil || err != nil {
+					return set, err
+				}
+			}
 			return nil, unknown(spec)
 		}
 	}
@@ -135,25 +143,23 @@ func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
 	if !errors.Is(err, ErrUnknown) {
 		return set, err
 	}
-	folder, found, ok, pictureErr := pictureFolder(dir, part, opts)
-	switch {
-	case pictureErr != nil:
-		return nil, pictureErr
-	case !ok:
+	if set, placeErr := openPlace(ctx, dir, part, opts); set != nil || placeErr != nil {
+		return set, placeErr
+	}
+	return nil, err
+}
+
+// openPlace opens the set of encoded pictures at the path, and returns nil where none are.
+func openPlace(ctx context.Context, path string, part Part, opts Options) (*Set, error) {
+	place, err := findPictures(path, part, opts)
+	if place == nil || err != nil {
 		return nil, err
 	}
-	suffix := ""
-	if found != "" {
-		suffix = ":" + string(found)
-	}
-	list, err := listPictures(folder)
+	set, err := openPictures(ctx, place.path+place.suffix, place.list, opts)
 	if err != nil {
 		return nil, err
 	}
-	if set, err = openPictures(ctx, dir+suffix, list, opts); err != nil {
-		return nil, err
-	}
-	return set.placed(dir, suffix), nil
+	return set.placed(place.path, place.suffix), nil
 }
 
 func openDir(dir string, part Part, opts Options) (*Set, error) {
@@ -174,7 +180,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		case errors.Is(testErr, ErrNoLabels):
 			return nil, testErr
 		default:
-			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class%s",
+			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class, nor a list, .tar or .parquet files of them%s",
 				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)))
 		}
 	}

@@ -15,15 +15,21 @@ func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
 	opts.Part, opts.DataDir = Test, ""
 	if dir, ok := strings.CutSuffix(training.Place, ":"+string(Train)); ok && !IsWord(training.Place) {
 		_, _, idx := findPair(dir, Test)
-		_, _, pictures, err := pictureFolder(dir, Test, opts)
-		if idx == nil || errors.Is(idx, ErrNoLabels) || err == nil && pictures {
-			return Open(ctx, strings.TrimSuffix(training.Name, ":"+string(Train))+":"+string(Test), opts)
+		name := strings.TrimSuffix(training.Name, ":"+string(Train))
+		if idx == nil || errors.Is(idx, ErrNoLabels) {
+			return Open(ctx, name+":"+string(Test), opts)
+		}
+		if set, err := openPlace(ctx, name, Test, opts); set != nil || err != nil && !errors.Is(err, ErrUnknown) {
+			return set, err
 		}
 	}
 	if parent := filepath.Dir(training.Place); len(training.Files) > 0 && slices.Contains(partFolders(Train), filepath.Base(training.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
 			return Open(ctx, filepath.Join(filepath.Dir(training.Name), filepath.Base(folder)), opts)
 		}
+	}
+	if beside := testFileBeside(training.Place); len(training.Files) > 0 && beside != "" {
+		return Open(ctx, filepath.Join(filepath.Dir(training.Name), filepath.Base(beside)), opts)
 	}
 	if word, ok := TestSetOf(training.Digest()); ok {
 		return Open(ctx, word, opts)
