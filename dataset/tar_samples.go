@@ -54,7 +54,7 @@ func sampleKey(name string) (key, extension string) {
 // sample is a picture and the files that belong to it.
 type sample struct {
 	pictures []inTar
-	notes    map[string]inTar // by extension
+	notes    map[string]inTar // by extension, nil where there are none
 }
 
 // label returns what the sample's notes say of its label. ok is false where they say
@@ -115,15 +115,18 @@ func samplesOf(files []inTar) []*sample {
 		}
 		s := known[key{file.archive, name}]
 		if s == nil {
-			s = &sample{notes: make(map[string]inTar)}
+			s = new(sample)
 			known[key{file.archive, name}] = s
 			samples = append(samples, s)
 		}
 		if picture {
 			s.pictures = append(s.pictures, file)
-		} else {
-			s.notes[extension] = file
+			continue
 		}
+		if s.notes == nil {
+			s.notes = make(map[string]inTar)
+		}
+		s.notes[extension] = file
 	}
 	return slices.DeleteFunc(samples, func(s *sample) bool { return len(s.pictures) == 0 })
 }
@@ -137,19 +140,20 @@ func listSamples(place string, files []inTar, several bool, opts Options) (*pict
 	var wrong error
 	unlabelled, used := 0, 0
 	for _, s := range samples {
-		if len(s.pictures) > 1 {
-			wrong = cmpOr(wrong, s.pictures[0].errorf("%w: the sample has another picture, %s; keep one",
-				ErrAmbiguous, s.pictures[1].member.name))
-		}
 		text, ok, err := s.label()
-		if err != nil {
-			wrong = cmpOr(wrong, err)
+		switch {
+		case wrong != nil:
+		case len(s.pictures) > 1:
+			wrong = s.pictures[0].errorf("%w: the sample has another picture, %s; keep one",
+				ErrAmbiguous, s.pictures[1].member.name)
+		case err != nil:
+			wrong = err
+		case !ok && !opts.SkipDamaged:
+			wrong = s.pictures[0].errorf("%w: it has no .cls, .json or .txt with a label beside it (-skip-damaged leaves it out)", ErrNoLabels)
 		}
 		used += len(s.pictures) + len(s.notes)
 		if !ok {
-			if unlabelled++; !opts.SkipDamaged {
-				wrong = cmpOr(wrong, s.pictures[0].errorf("%w: it has no .cls, .json or .txt with a label beside it (-skip-damaged leaves it out)", ErrNoLabels))
-			}
+			unlabelled++
 			continue
 		}
 		list.files, texts = append(list.files, s.pictures[0].picture(several)), append(texts, text)
@@ -165,13 +169,6 @@ func listSamples(place string, files []inTar, several bool, opts Options) (*pict
 	}
 	list.passed = len(files) - used
 	return list, list.setLabels(texts)
-}
-
-func cmpOr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }
 
 // listTarFolders lists pictures in a folder for each class, in the order in which the
