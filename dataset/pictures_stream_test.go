@@ -302,3 +302,10 @@ func TestPicturesThatCannotBeKept(t *testing.T) {
 		t.Errorf("originals of a set in memory: %v", err)
 	}
 }
+
+// firstByte is the first one of the first image.
+func firstByte(t *testing.T, source Source) uint8 {
+	t.Helper()
+	images, _ := readAll(t, source, 0)
+	return images[0]
+}

@@ -16,15 +16,21 @@ func OpenTest(ctx context.Context, training Source, opts Options) (Source, error
 	info := training.Info()
 	if dir, ok := strings.CutSuffix(info.Place, ":"+string(Train)); ok && !IsWord(info.Place) {
 		_, _, idx := findPair(dir, Test)
-		_, _, pictures, err := pictureFolder(dir, Test, opts)
-		if idx == nil || errors.Is(idx, ErrNoLabels) || err == nil && pictures {
-			return OpenSource(ctx, strings.TrimSuffix(info.Name, ":"+string(Train))+":"+string(Test), opts)
+		name := strings.TrimSuffix(info.Name, ":"+string(Train))
+		if idx == nil || errors.Is(idx, ErrNoLabels) {
+			return OpenSource(ctx, name+":"+string(Test), opts)
+		}
+		if set, err := openPlace(ctx, name, Test, opts, false); set != nil || err != nil && !errors.Is(err, ErrUnknown) {
+			return set, err
 		}
 	}
 	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 && slices.Contains(partFolders(Train), filepath.Base(info.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
 			return OpenSource(ctx, filepath.Join(filepath.Dir(info.Name), filepath.Base(folder)), opts)
 		}
+	}
+	if beside := testFileBeside(info.Place); len(FileNames(training)) > 0 && beside != "" {
+		return OpenSource(ctx, filepath.Join(filepath.Dir(info.Name), filepath.Base(beside)), opts)
 	}
 	if word, ok := TestSetOf(info.SHA256); ok {
 		return OpenSource(ctx, word, opts)

@@ -1,5 +1,5 @@
-// Command dataset shows what a data set holds and brings the sets that are not
-// embedded to this machine. Run it with -h for its flags.
+// Command dataset shows what a data set holds, brings the sets that are not
+// embedded to this machine, and packs sets into one file. Run it with -h for its flags.
 package main
 
 import (
@@ -21,16 +21,17 @@ import (
 	"slipway/internal/pngfile"
 )
 
-const usage = `dataset shows and fetches sets of labelled images.
+const usage = `dataset shows, fetches and packs sets of labelled images.
 
-  dataset show [flags]    print shapes and statistics, draw a contact sheet
-  dataset fetch [SET]     bring a set into the cache: train (the default), optdigits or fashion
+  dataset show [flags]      print shapes and statistics, draw a contact sheet
+  dataset fetch [SET]       bring a set into the cache: train (the default), optdigits or fashion
+  dataset pack -o FILE SET  write a set to one tar file, or to a folder of IDX files
 
 Examples:
   dataset show -data t10k -o digits.png
   dataset show -data ~/fashion-mnist:train -n 36 -columns 6
 
-'dataset show -h' lists the flags.
+'dataset show -h' and 'dataset pack -h' list the flags.
 
 Flags:
 `
@@ -76,8 +77,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = show(ctx, args[1:], stdout, stderr)
 	case "fetch":
 		err = fetch(ctx, args[1:], stdout, stderr)
+	case "pack":
+		err = pack(ctx, args[1:], stdout, stderr)
 	default:
-		return cli.NoSubcommand("dataset", usage, cli.Words{"show", "fetch"}, args, stdout, stderr)
+		return cli.NoSubcommand("dataset", usage, cli.Words{"show", "fetch", "pack"}, args, stdout, stderr)
 	}
 	var wrong usageError
 	switch {
@@ -143,7 +146,7 @@ type showOptions struct {
 func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	o := &showOptions{}
 	flags := cli.NewFlagSet("dataset show", showUsage+augmentUsage()+"\nFlags:\n", stdout)
-	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of IDX files (with :train or :t10k when it holds both), or an IDX file of images")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of pictures or IDX files (with :train or :t10k when it holds both), or a file: IDX, CSV, .tar, .parquet")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")

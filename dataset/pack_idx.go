@@ -1,0 +1,102 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// newFile is a file that is to be written.
+type newFile struct {
+	path  string
+	write func(io.Writer) error
+}
+
+// idxFiles are the files that a set becomes, the images last: by them a set is found. It
+// refuses those that are there, except a labels.txt that says the same.
+func idxFiles(dir string, set *Set) ([]newFile, error) {
+	part, rank, shape := Train, "idx3", []int{set.Len(), set.Height, set.Width}
+	if strings.HasSuffix(set.Name, string(Test)) || set.Name == Optdigits {
+		part = Test
+	}
+	if set.Channels != 1 {
+		rank, shape = "idx4", []int{set.Len(), set.Channels, set.Height, set.Width}
+	}
+	for _, name := range append(imageNames(part), labelNames(imageNames(part)[0])...) {
+		if err := mustBeNew(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	var files []newFile
+	if len(set.ClassNames) > 0 {
+		text := namesText(set.ClassNames)
+		path := filepath.Join(dir, ClassNamesFile)
+		there, err := os.ReadFile(path)
+		if err == nil && !bytes.Equal(there, text) {
+			return nil, fmt.Errorf("%s: %w: it names other classes; give another folder", path, os.ErrExist)
+		}
+		if err != nil {
+			files = append(files, newFile{path, writing(text)})
+		}
+	}
+	if text := licenceText(set.Info().Licence); text != nil && mustBeNew(filepath.Join(dir, licenceNames()[0])) == nil {
+		files = append(files, newFile{filepath.Join(dir, licenceNames()[0]), writing(text)})
+	}
+	name := fmt.Sprintf("%s-images-%s-ubyte", part, rank)
+	for path, array := range map[string]*IDX{
+		labelNames(name)[0]: labelArray(set.Labels),
+		name:                {Type: Uint8, Shape: shape, Data: set.Images},
+	} {
+		files = append(files, newFile{filepath.Join(dir, path), func(w io.Writer) error { return WriteIDX(w, array) }})
+	}
+	slices.SortStableFunc(files, func(a, b newFile) int { return imagesLast(a.path) - imagesLast(b.path) })
+	return files, nil
+}
+
+func imagesLast(path string) int {
+	if strings.Contains(filepath.Base(path), "-images-") {
+		return 1
+	}
+	return 0
+}
+
+// labelArray has labels as bytes where these hold them, as MNIST's, and as int32 elsewhere.
+func labelArray(labels []int32) *IDX {
+	array := &IDX{Type: Uint8, Shape: []int{len(labels)}}
+	if slices.Max(labels) > math.MaxUint8 {
+		array.Type = Int32
+	}
+	for _, label := range labels {
+		if array.Type == Int32 {
+			array.Data = binary.BigEndian.AppendUint32(array.Data, uint32(label))
+		} else {
+			array.Data = append(array.Data, uint8(label))
+		}
+	}
+	return array
+}
+
+// namesText is a labels.txt.
+func namesText(names []string) []byte { return []byte(strings.Join(names, "\n") + "\n") }
+
+// licenceText is a licence file of what a set says of its licence, nil if that is nothing.
+func licenceText(licence string) []byte {
+	if licence == "" {
+		return nil
+	}
+	text, _, _ := strings.Cut(licence, licenceFrom)
+	return []byte(text + "\n")
+}
+
+func writing(text []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	}
+}

@@ -1,0 +1,347 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxList is the largest list of names and labels that is read, in bytes: some ten
+// million lines.
+const maxList = 1 << 29
+
+// nameColumns and labelColumns are how people call the columns of a list, the surest
+// first, in lower case, without spaces, underscores and dashes.
+func nameColumns() []string {
+	return []string{"filename", "filepath", "file", "path", "imagepath", "imgpath", "imagename",
+		"imagefile", "image", "img", "imageid", "picture", "photo", "name", "id"}
+}
+
+func labelColumns() []string {
+	return []string{"label", "labels", "class", "target", "category", "classname", "labelname",
+		"categoryname", "classid", "labelid", "categoryid", "breed", "species", "diagnosis", "dx"}
+}
+
+// listed is a line of a list.
+type listed struct {
+	name, label string
+	line        int
+}
+
+// isList reports whether a file is called as lists of names and labels are.
+func isList(name string) bool { return hasSuffix(name, ".csv", ".tsv") }
+
+// readList reads a file of names and labels: values parted by commas, semicolons or tabs,
+// with a first line that names the columns, or without where there are two. ok is false
+// where it is no such list, whatever else it may be.
+func readList(path string) (lines []listed, ok bool, err error) {
+	text, err := readListText(path)
+	if err != nil {
+		return nil, true, err
+	}
+	reader := csv.NewReader(bytes.NewReader(text))
+	reader.Comma, reader.FieldsPerRecord, reader.ReuseRecord = separatorOf(text), -1, true
+	first, err := reader.Read()
+	if err != nil {
+		return nil, false, nil // an empty file, or no list at all
+	}
+	names, labels, header := columnsOf(first)
+	if !header {
+		if names, labels, ok = columnsWithout(first); !ok {
+			return nil, false, nil
+		}
+	}
+	for record := first; ; {
+		line, _ := reader.FieldPos(0)
+		if header { // that of the columns' names
+			header = false
+		} else if row, err := lineOf(record, names, labels, line); err != nil {
+			return nil, true, fmt.Errorf("%s, line %d: %w", path, line, err)
+		} else {
+			lines = append(lines, row)
+		}
+		if record, err = reader.Read(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, true, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if len(lines) == 0 {
+		return nil, true, fmt.Errorf("%s: %w: it has a line of column names and no other", path, ErrEmpty)
+	}
+	return lines, true, nil
+}
+
+// readListText reads the file as UTF-8.
+func readListText(path string) ([]byte, error) {
+	info, err := os.Stat(path) // before opening: a named pipe would block
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxList {
+		return nil, fmt.Errorf("%s: %w: a list is an ordinary file of at most %d bytes, this has %d",
+			path, ErrTooLarge, maxList, info.Size())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxList))
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, fmt.Errorf("%s: %w: it is no UTF-8 text; save the list as UTF-8", path, ErrArgument)
+	}
+	return text, nil
+}
+
+// separatorOf is what the first line has most of: a comma, a semicolon or a tab.
+func separatorOf(text []byte) rune {
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	best := ','
+	for _, candidate := range ";\t" {
+		if bytes.Count(line, []byte(string(candidate))) > bytes.Count(line, []byte(string(best))) {
+			best = candidate
+		}
+	}
+	return best
+}
+
+// columnsOf finds the columns of names and of labels by what the first line calls them.
+func columnsOf(header []string) (names, labels int, ok bool) {
+	plain := make([]string, len(header))
+	for i, title := range header {
+		plain[i] = strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.ToLower(title))
+	}
+	find := func(titles []string) int {
+		for _, title := range titles {
+			if i := slices.Index(plain, title); i >= 0 {
+				return i
+			}
+		}
+		return -1
+	}
+	names, labels = find(nameColumns()), find(labelColumns())
+	return names, labels, names >= 0 && labels >= 0
+}
+
+// columnsWithout tells the columns of a list without titles: there are two, and one of
+// them is a picture's name.
+func columnsWithout(first []string) (names, labels int, ok bool) {
+	if len(first) != 2 {
+		return 0, 0, false
+	}
+	switch zero, one := isPictureName(first[0]), isPictureName(first[1]); {
+	case zero && !one:
+		return 0, 1, true
+	case one && !zero:
+		return 1, 0, true
+	}
+	return 0, 0, false
+}
+
+// pictureExtensions are those of the formats that package picture reads.
+func pictureExtensions() []string {
+	return []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+}
+
+func isPictureName(name string) bool {
+	return hasSuffix(strings.TrimSpace(name), pictureExtensions()...)
+}
+
+// lineOf takes the name and the label out of a line.
+func lineOf(record []string, names, labels, line int) (listed, error) {
+	if len(record) <= max(names, labels) {
+		return listed{}, fmt.Errorf("%w: %d values; the columns of names and labels are %d and %d",
+			ErrArgument, len(record), names+1, labels+1)
+	}
+	// Strings of one line share its memory.
+	row := listed{strings.Clone(strings.TrimSpace(record[names])), strings.Clone(strings.TrimSpace(record[labels])), line}
+	switch {
+	case row.name == "":
+		return row, fmt.Errorf("%w: no file's name", ErrArgument)
+	case row.label == "":
+		return row, fmt.Errorf("%w: no label of %s; give it one, or remove the line", ErrArgument, row.name)
+	}
+	if !strings.Contains(row.name, "/") { // as Windows writes paths
+		row.name = strings.ReplaceAll(row.name, `\`, "/")
+	}
+	if !filepath.IsLocal(filepath.FromSlash(row.name)) || strings.Contains(row.name, ":") {
+		return row, fmt.Errorf("%w: the name %q leads out of the list's folder; write names within it",
+			ErrArgument, row.name)
+	}
+	return row, nil
+}
+
+// findListFile finds the pictures that a list names.
+func findListFile(path string, part Part, opts Options) (*picturePlace, error) {
+	if !isList(path) || part != "" {
+		return nil, nil
+	}
+	lines, ok, err := readList(path)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, nil
+	}
+	list, err := listNamed(path, lines, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &picturePlace{list, path, ""}, nil
+}
+
+// findList finds a folder's list of names and labels: the only one, or one for each part.
+// A folder with a folder for each class is none, whatever lists lie in it.
+func findList(dir string, part Part, opts Options) (*picturePlace, error) {
+	paths, err := filesWith(dir, isList)
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	read := make(map[string][]listed)
+	var broken error
+	for _, path := range paths {
+		lines, ok, err := readList(path)
+		if err != nil {
+			broken = err
+		} else if ok {
+			read[path] = lines
+		}
+	}
+	paths = slices.DeleteFunc(paths, func(path string) bool { return read[path] == nil })
+	if holds, err := classFoldersGoFirst(dir, paths, read); holds || err != nil {
+		return nil, err
+	}
+	if len(paths) == 0 {
+		if archives, _ := filesWith(dir, isArchiveName); len(archives) > 0 {
+			broken = nil // those are the set
+		}
+		return nil, broken
+	}
+	parts, rest := parted(paths, pathWord)
+	if len(parts) == 0 && len(rest) == 1 && part == "" {
+		list, err := listNamed(rest[0], read[rest[0]], opts)
+		return &picturePlace{list, dir, ""}, err
+	}
+	if len(parts) == 0 {
+		return nil, fmt.Errorf("%s: %w: %s are lists of names and labels; give one of them, or call them train.csv and test.csv",
+			dir, ErrAmbiguous, strings.Join(bases(rest), ", "))
+	}
+	if part, err = choosePart(dir, part, opts, func(p Part) bool { return len(parts[p]) > 0 }); err != nil {
+		return nil, err
+	}
+	if chosen := parts[part]; len(chosen) > 1 {
+		return nil, fmt.Errorf("%s: %w: %s are lists of one part; give one of them",
+			dir, ErrAmbiguous, strings.Join(bases(chosen), ", "))
+	}
+	path := parts[part][0]
+	list, err := listNamed(path, read[path], opts)
+	return &picturePlace{list, dir, suffixOf(part)}, err
+}
+
+func bases(paths []string) []string {
+	var names []string
+	for _, path := range paths {
+		names = append(names, filepath.Base(path))
+	}
+	return names
+}
+
+// classFoldersGoFirst reports whether the folder's subfolders are its classes and its
+// lists only say so again: there are several with pictures, and no list has all its
+// pictures in one of them.
+func classFoldersGoFirst(dir string, paths []string, read map[string][]listed) (bool, error) {
+	for _, part := range []Part{Train, Test} {
+		folder, _, ok, err := pictureFolder(dir, part, Options{})
+		if err != nil {
+			return false, err
+		}
+		if classes, _ := subfolders(folder); ok && folder != dir && len(classes) > 1 {
+			return true, nil // train/ant/1.jpg
+		}
+	}
+	folder, _, ok, err := pictureFolder(dir, "", Options{Part: Train})
+	if err != nil || !ok {
+		return false, err
+	}
+	classes, err := subfolders(folder)
+	if err != nil || len(classes) < 2 {
+		return false, err
+	}
+	for _, path := range paths {
+		finder := newNameFinder(path)
+		in := make(map[string]bool)
+		for _, line := range read[path] {
+			if file, err := finder.find(line.name); err == nil {
+				in[filepath.Dir(file)] = true
+			}
+			if len(in) > 1 {
+				break
+			}
+		}
+		if len(in) == 1 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// listNamed lists the pictures that a list names, in its order. A line whose picture is
+// not there is a picture that cannot be read.
+func listNamed(path string, lines []listed, opts Options) (*pictureFiles, error) {
+	dir := filepath.Dir(path)
+	list := &pictureFiles{place: path}
+	finder := newNameFinder(path)
+	lineOf := make(map[string]int, len(lines))
+	texts := make([]string, 0, len(lines))
+	missing := 0
+	var lost error
+	for _, line := range lines {
+		where := fmt.Sprintf("%s, line %d", path, line.line)
+		file, err := finder.find(line.name)
+		entry := pictureFile{name: line.name, where: where}
+		if errors.Is(err, ErrAmbiguous) {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
+		if err != nil {
+			lost = fmt.Errorf("%s: %w", where, err)
+			gone := lost
+			missing++
+			entry.read = func() ([]byte, error) { return nil, gone }
+			file = line.name
+		} else {
+			if relative, err := filepath.Rel(dir, file); err == nil {
+				entry.name = filepath.ToSlash(relative)
+			}
+			entry = pictureAt(file, entry.name, 0)
+		}
+		if before, twice := lineOf[file]; twice {
+			return nil, fmt.Errorf("%s: %w: lines %d and %d are both of %s; a picture has one line and one label",
+				path, ErrArgument, before, line.line, line.name)
+		}
+		lineOf[file] = line.line
+		list.files, texts = append(list.files, entry), append(texts, line.label)
+	}
+	if missing == len(lines) {
+		return nil, fmt.Errorf("%w; nor is any other of its %s there: put the pictures beside the list, or into a folder beside it",
+			lost, counted(len(lines), "picture", "pictures"))
+	}
+	if err := list.setLabels(texts); err != nil {
+		return nil, err
+	}
+	if others := finder.unnamed(lineOf); others > 0 {
+		opts.say("%s: %s beside its own, without a label in it, not taken", path, counted(others, "picture", "pictures"))
+	}
+	return list, list.withNamesIn(dir, opts)
+}
