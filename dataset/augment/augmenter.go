@@ -14,6 +14,7 @@ import (
 // side have been made.
 type Augmenter struct {
 	list     List
+	crop     *RandomResizedCrop // the list's first operation; nil if it is another
 	shape    Shape
 	keys     []uint64 // of the operations
 	canvases sync.Pool
@@ -32,6 +33,10 @@ func New(list List, seed uint64, channels, height, width int) (*Augmenter, error
 			key = random.Key(seed, legacyPurpose)
 		}
 		a.keys = append(a.keys, key)
+	}
+	if a.list.NeedsOriginal() {
+		crop := a.list[0].(RandomResizedCrop)
+		a.crop = &crop
 	}
 	a.canvases.New = func() any { return newCanvas(a.shape) }
 	return a, nil
@@ -62,7 +67,7 @@ func (a *Augmenter) Apply(dst, image []uint8, epoch, index int) error {
 // begin with RandomResizedCrop. The picture has the channels of the result.
 func (a *Augmenter) ApplyOriginal(dst []uint8, original *picture.Image, epoch, index int) error {
 	switch {
-	case !a.list.NeedsOriginal():
+	case a.crop == nil:
 		return fmt.Errorf("augmentation: %q does not begin with %s, so bring picture %d to the "+
 			"size of all and use Apply", a.list, RandomResizedCrop{}.Name(), index)
 	case len(dst) != a.shape.size():
@@ -74,8 +79,7 @@ func (a *Augmenter) ApplyOriginal(dst []uint8, original *picture.Image, epoch, i
 	}
 	c := a.canvases.Get().(*canvas)
 	defer a.canvases.Put(c)
-	crop := a.list[0].(RandomResizedCrop)
-	if err := crop.make(c, dst, original, newDraws(a.keys[0], epoch, index)); err != nil {
+	if err := a.crop.make(c, dst, original, newDraws(a.keys[0], epoch, index)); err != nil {
 		return fmt.Errorf("augmentation: picture %d: %w", index, err)
 	}
 	c.begin(dst, dst)

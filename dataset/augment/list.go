@@ -143,10 +143,11 @@ func (l List) Check(channels, height, width int) error {
 // RandomResizedCrop. Apply makes it of an image that has come to the size of all, too, but of
 // fewer pixels; ApplyOriginal is for the picture itself.
 func (l List) NeedsOriginal() bool {
-	if len(l) == 0 {
+	full := l.normal()
+	if len(full) == 0 {
 		return false
 	}
-	_, ok := l[0].(RandomResizedCrop)
+	_, ok := full[0].(RandomResizedCrop)
 	return ok
 }
 

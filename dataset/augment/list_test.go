@@ -298,6 +298,9 @@ func TestRecord(t *testing.T) {
 }
 
 func TestNeedsOriginal(t *testing.T) {
+	if !(List{Shift{}, RandomResizedCrop{}}).NeedsOriginal() {
+		t.Error("a shift by nothing is nothing before a random resized crop")
+	}
 	if (List{}).NeedsOriginal() || (List{Flip{}}).NeedsOriginal() || !everything().NeedsOriginal() {
 		t.Error("lists that begin with random-resized-crop need the original, and no others")
 	}
@@ -313,6 +316,32 @@ func TestUsageHasEveryOperation(t *testing.T) {
 			t.Errorf("line %q for %s", lines[i], name)
 		}
 	}
+}
+
+// What can be read is written, and comes back.
+func FuzzUnmarshalJSON(f *testing.F) {
+	for _, list := range []List{nil, everything()} {
+		data, err := json.Marshal(list)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"shift":2,"rotation":10}`))
+	f.Add([]byte(`["flip", {"shift": 2}, {"random-resized-crop": [0.2, 1]}, {"crop": null}]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var record, back Record
+		if err := json.Unmarshal(data, &record); err != nil {
+			return
+		}
+		written, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(written, &back); err != nil || !slices.Equal(back, record) {
+			t.Errorf("%s is written %s, which comes back as %v, error %v", data, written, back, err)
+		}
+	})
 }
 
 func FuzzParseList(f *testing.F) {
