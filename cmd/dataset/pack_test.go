@@ -52,10 +52,6 @@ func TestPack(t *testing.T) {
 		}
 		sets = append(sets, set)
 	}
-	// The tar has the pictures' files as they are, the IDX files have their pixels.
-	if sets[0].Digest() != sets[1].Digest() {
-		t.Error("the tar is another set than the folder")
-	}
 	for _, set := range sets[1:] {
 		if !bytes.Equal(set.Images, sets[0].Images) || !slices.Equal(set.Labels, sets[0].Labels) {
 			t.Errorf("%s: other images or labels", set.Name)
