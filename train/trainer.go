@@ -80,6 +80,10 @@ func Resume(checkpoint *Checkpoint, set *dataset.Set, config Config) (*Trainer, 
 		return nil, fmt.Errorf("cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
 			checkpoint.Data, set.Name, digest)
 	}
+	if err := goesOnWith(checkpoint.Config, t.config); err != nil {
+		t.Close()
+		return nil, err
+	}
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
 	t.progress.Finished = ""
@@ -98,13 +102,13 @@ func newTrainer(network *builder.Network, set *dataset.Set, config Config, initi
 	}
 	t := &Trainer{network: network, config: config, training: set, programs: make(map[programKey]*program)}
 	var err error
-	if t.pixels, _, _, err = parsePixels(config.Pixels); err != nil {
-		return nil, err
-	}
 	if config.ValidationFraction > 0 {
 		if t.training, t.validation, err = set.SplitFraction(config.ValidationFraction, config.Seed); err != nil {
 			return nil, err
 		}
+	}
+	if t.config.Pixels, t.pixels, err = readyPixels(config.Pixels, t.training); err != nil {
+		return nil, err
 	}
 	t.sets = sync.OnceValue(func() Sets { return describeSets(set, t.validation) })
 	if t.batches, err = dataset.NewBatches(t.training, config.BatchSize, config.Seed); err != nil {
