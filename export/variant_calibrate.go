@@ -82,7 +82,7 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 	defer func() { err = errors.Join(err, evaluator.Close()) }()
 	port := evaluator.Inputs()[0]
 	size := images.ImageSize()
-	batch := calibrationBatch
+	batch := min(calibrationBatch, images.Len())
 	if len(port.Shape) > 0 && port.Shape[0] > 0 {
 		batch = port.Shape[0]
 	}
