@@ -136,11 +136,31 @@ func wholeWay(c *colourRun) {
 			if card := string(c.read(name + "/README.md")); strings.Count(card, "pixels "+formula) != 2 {
 				t.Errorf("the card says\n%s", card)
 			}
+			c.checkInit(name, recorded)
 			if output = c.must("train", "-from", name+".onnx", "-data", "own", "-epochs", "1", "-name", name+"-on"); !strings.Contains(output,
 				"accuracy "+strings.TrimPrefix(trained, "Accuracy = ")) {
 				t.Errorf("trained on begins otherwise than with %s:\n%s", trained, output)
 			}
 		})
+	}
+}
+
+// checkInit has weights of a checkpoint, which knows how they were fed, fed otherwise and
+// alike.
+func (c *colourRun) checkInit(name, pixels string) {
+	c.t.Helper()
+	start := []string{"-data", "own", "-network", "small.json", "-epochs", "1", "-name", name + "-init", "-test", "none"}
+	saved, err := filepath.Glob(filepath.Join(c.dir, "runs", name, "checkpoints", "*"))
+	if err != nil || len(saved) == 0 {
+		c.t.Fatal(saved, err)
+	}
+	start = append(start, "-init", saved[0])
+	note := "were trained on pixels " + pixels + ", and this run feeds 0-1"
+	if output := c.must("train", append(start, "-pixels", "0-1")...); !strings.Contains(output, note) {
+		c.t.Errorf("no note that the weights of %s %s:\n%s", saved[0], note, output)
+	}
+	if output := c.must("train", append(start, "-pixels", pixels)...); strings.Contains(output, "were trained on") {
+		c.t.Errorf("a note of what is alike:\n%s", output)
 	}
 }
 
