@@ -95,7 +95,7 @@ func (c *card) markdown() string {
 	line("| --- | --- |")
 	line("| file | `%s`, %d bytes, sha256 `%s` |", c.file.File, report.Bytes, c.file.SHA256)
 	line("| format | ONNX IR %d, opset %d |", report.IRVersion, opsetOf(report))
-	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), fedAs(config.Pixels))
+	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), c.fedAs())
 	line("| output | `%s`, float32 [%s], a score for each of the classes %s |", output.Name, listDims(output), classList(c.training.ClassLabels))
 	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters, report.ParameterBytes, report.MultiplyAdds)
 	line("| training data | %s |", c.trainingData())
@@ -285,7 +285,7 @@ func (c *card) usage(line func(string, ...any)) {
 	line("```python")
 	line("import numpy, onnxruntime")
 	line("session = onnxruntime.InferenceSession(%q)", c.file.File)
-	line("images = numpy.zeros((1, %s), numpy.float32)  # pixels %s", shape, fedAs(c.run.Config.Pixels))
+	line("images = numpy.zeros((1, %s), numpy.float32)  # pixels %s", shape, c.fedAs())
 	line("(%s,) = session.run(None, {%q: images})", output, input)
 	line("```")
 	line("")
@@ -299,10 +299,19 @@ func (c *card) usage(line func(string, ...any)) {
 	line("```")
 }
 
-// fedAs says how the pixels x of 0…255 are fed.
-func fedAs(pixels string) string {
-	if mean, deviation, ok := strings.Cut(pixels, ","); ok {
-		return fmt.Sprintf("(x/255-%s)/%s", mean, deviation)
+// fedAs says how the pixels x of 0…255 are fed: in a word where it is one, by the formula
+// of the file's record elsewhere.
+func (c *card) fedAs() string {
+	text := c.run.Config.Pixels
+	if text == train.PixelsRaw || text == train.PixelsUnit {
+		return text
 	}
-	return pixels
+	pixels, err := infer.PixelsOf(c.training)
+	if err != nil {
+		return text
+	}
+	if len(c.training.PixelScales) > 0 {
+		return pixels.String() + ", a mean and a deviation for each channel"
+	}
+	return pixels.String()
 }

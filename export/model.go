@@ -52,6 +52,14 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 		record.TestSet, record.TestSHA256 = sets.Test.ShortName(), sets.Test.SHA256
 	}
 	record.Sizing = training.Sizing
-	record.PixelScale, record.PixelOffset, err = config.PixelTransform()
-	return record, err
+	return record, setPixels(&record, config)
+}
+
+// setPixels records how the configuration feeds pixels.
+func setPixels(record *onnx.TrainingRecord, config train.Config) error {
+	scales, offsets, err := config.PixelTransform()
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	return record.SetPixelTransform(scales, offsets)
 }

@@ -136,6 +136,7 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 		options.say("note: %s: %s", source, note)
 	}
 	options.Form.PixelScale, options.Form.PixelOffset = from.record.PixelScale, from.record.PixelOffset
+	options.Form.PixelScales, options.Form.PixelOffsets = from.record.PixelScales, from.record.PixelOffsets
 	variant, err := makeVariant(ctx, from, options)
 	if err != nil {
 		return err
@@ -191,7 +192,7 @@ func loadSource(path, pixels string) (source, error) {
 	case recorded && pixels != "":
 		return source{}, fmt.Errorf("%s records how its pixels are fed; leave -pixels out", path)
 	case pixels != "":
-		if record.PixelScale, record.PixelOffset, err = (train.Config{Pixels: pixels}).PixelTransform(); err != nil {
+		if err := setPixels(&record, train.Config{Pixels: pixels}); err != nil {
 			return source{}, err
 		}
 	}

@@ -35,9 +35,14 @@ func calibrate(ctx context.Context, from source, options VariantOptions) (ranges
 	ranges = make(map[string]onnx.Range)
 	input := from.model.Inputs()[0].Name
 	if i := slices.Index(names, input); i >= 0 {
-		table := pixels.Table()
+		if err := pixels.CheckChannels(images.Channels); err != nil {
+			return nil, "", fmt.Errorf("data %s: %w", images.Name, err)
+		}
 		var r onnx.Range
-		r.Include(table[:])
+		for channel := range images.Channels {
+			table := pixels.ChannelTable(channel)
+			r.Include(table[:])
+		}
 		ranges[input] = r
 		names = slices.Delete(slices.Clone(names), i, i+1)
 	}
@@ -77,7 +82,7 @@ func measure(ctx context.Context, from source, names []string, images *dataset.S
 	defer func() { err = errors.Join(err, evaluator.Close()) }()
 	port := evaluator.Inputs()[0]
 	size := images.ImageSize()
-	batch := calibrationBatch
+	batch := min(calibrationBatch, images.Len())
 	if len(port.Shape) > 0 && port.Shape[0] > 0 {
 		batch = port.Shape[0]
 	}

@@ -50,6 +50,9 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record Train
 	if err := checkLabels(network, record.ClassLabels); err != nil {
 		return fail(err)
 	}
+	if err := checkChannels(network, len(record.PixelScales)); err != nil {
+		return fail(err)
+	}
 
 	lowering := newLowering(network)
 	for _, node := range network.Nodes() {
@@ -90,6 +93,15 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record Train
 		return fail(err)
 	}
 	return model, nil
+}
+
+// checkChannels refuses a record whose pixel formula is of another number of channels than
+// the network's images, 0 being any.
+func checkChannels(network *builder.Network, recorded int) error {
+	if input := network.Input(); recorded != 0 && len(input) == 3 && input[0] != recorded {
+		return fmt.Errorf("pixels are scaled by %d numbers, one for each channel, and the network %s takes images %v", recorded, network.Name(), input)
+	}
+	return nil
 }
 
 func checkLabels(network *builder.Network, labels []string) error {

@@ -43,6 +43,10 @@ type TrainingRecord struct {
 	// pixel·PixelScale + PixelOffset. A scale of 0 stands for 1: with both zero
 	// the pixels are fed as they are.
 	PixelScale, PixelOffset float64
+	// PixelScales and PixelOffsets are those of each channel, in the order of the
+	// channels, where they are not the same for all; nil otherwise. PixelScale and
+	// PixelOffset are zero then.
+	PixelScales, PixelOffsets []float64
 }
 
 // recordVersion is the value of the key that says that there is a record, and in
@@ -73,7 +77,7 @@ const (
 // entries returns the record as metadata. Floats have the fewest digits that read
 // back as the same value.
 func (r TrainingRecord) entries() (map[string]string, error) {
-	if r.PixelScale == 0 {
+	if r.PixelScale == 0 && len(r.PixelScales) == 0 {
 		r.PixelScale = 1
 	}
 	if err := r.check(); err != nil {
@@ -88,9 +92,9 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 		keyTrainingLoss: number(r.TrainingLoss),
 		keyEpochs:       strconv.Itoa(r.Epochs),
 		keySeed:         strconv.FormatUint(r.Seed, 10),
-		keyPixelScale:   number(r.PixelScale),
-		keyPixelOffset:  number(r.PixelOffset),
 	}
+	scales, offsets := r.PixelTransform()
+	entries[keyPixelScale], entries[keyPixelOffset] = numberList(scales), numberList(offsets)
 	for key, target := range r.provenance() {
 		if *target != "" {
 			entries[key] = *target
@@ -127,10 +131,8 @@ func (r TrainingRecord) check() error {
 		return fmt.Errorf("the number of epochs is %d", r.Epochs)
 	case !finite(r.TrainingLoss):
 		return fmt.Errorf("the training loss is %v; do not export a run that diverged", r.TrainingLoss)
-	case !finite(r.PixelScale) || !finite(r.PixelOffset) || r.PixelScale == 0:
-		return fmt.Errorf("pixels are scaled by %v and moved by %v; both must be finite, the scale not 0", r.PixelScale, r.PixelOffset)
 	}
-	return nil
+	return r.checkPixels()
 }
 
 // TrainingRecord returns the record in the model's metadata. ok is false if the
@@ -182,8 +184,10 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 	parse(keyTrainingLoss, float(&record.TrainingLoss))
 	parse(keyEpochs, integer(&record.Epochs))
 	parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
-	parse(keyPixelScale, float(&record.PixelScale))
-	parse(keyPixelOffset, float(&record.PixelOffset))
+	var scales, offsets []float64
+	parse(keyPixelScale, func(text string) (err error) { scales, err = parseNumberList(text); return err })
+	parse(keyPixelOffset, func(text string) (err error) { offsets, err = parseNumberList(text); return err })
+	record.setPixelTransform(scales, offsets)
 	if _, ok := metadata[keyClassLabels]; ok {
 		parse(keyClassLabels, func(text string) error { return json.Unmarshal([]byte(text), &record.ClassLabels) })
 	}

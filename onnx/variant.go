@@ -24,6 +24,9 @@ type Form struct {
 	// PixelScale and PixelOffset are the pixel rule of a model without a training record,
 	// as TrainingRecord has it. A scale of 0 stands for pixels that are fed as they are.
 	PixelScale, PixelOffset float64
+	// PixelScales and PixelOffsets are that rule for each channel, as TrainingRecord has
+	// them.
+	PixelScales, PixelOffsets []float64
 }
 
 // OpenBatch is the Form.Batch of a model that takes any number of images.
@@ -152,23 +155,29 @@ func takeBytes(m *Model, form Form) error {
 		return err
 	}
 	if !recorded {
-		record.PixelScale, record.PixelOffset = form.PixelScale, form.PixelOffset
+		scales, offsets := pixelTransform(form.PixelScale, form.PixelOffset, form.PixelScales, form.PixelOffsets)
+		if err := record.SetPixelTransform(scales, offsets); err != nil {
+			return err
+		}
 	}
 	transposed := len(dims) == 4 && !channelsLast(dims)
 	names := namesOf(graph)
 	current := names.fresh(bytesName)
 	b := prefix{graph: graph, names: names, current: current, last: image, wanted: 1}
-	formula := pixelFormula(record)
+	formula, err := pixelFormula(record, dims)
+	if err != nil {
+		return err
+	}
 	b.wanted += len(formula)
 	if transposed {
 		b.wanted++
 	}
-	b.add("Cast", "", 0, integer("to", int64(onnxpb.TensorProto_FLOAT)))
+	b.add("Cast", "", nil, integer("to", int64(onnxpb.TensorProto_FLOAT)))
 	for _, step := range formula {
-		b.add(step.operator, step.name, step.value)
+		b.add(step.operator, step.name, step.values)
 	}
 	if transposed {
-		b.add("Transpose", "", 0, ints("perm", 0, 3, 1, 2))
+		b.add("Transpose", "", nil, ints("perm", 0, 3, 1, 2))
 		tensor.Shape.Dim = []*onnxpb.TensorShapeProto_Dimension{dims[0], dims[2], dims[3], dims[1]}
 	}
 	graph.Node = append(b.nodes, graph.Node...)
@@ -178,7 +187,7 @@ func takeBytes(m *Model, form Form) error {
 		return nil
 	}
 	// What is fed now are the pixels as they are.
-	record.PixelScale, record.PixelOffset = 1, 0
+	record.setPixelTransform([]float64{1}, []float64{0})
 	return m.SetTrainingRecord(record)
 }
 
@@ -187,27 +196,6 @@ func takeBytes(m *Model, form Form) error {
 func channelsLast(dims []*onnxpb.TensorShapeProto_Dimension) bool {
 	channels := func(i int) bool { c := dims[i].GetDimValue(); return c >= 1 && c <= 4 }
 	return channels(3) && !channels(1)
-}
-
-// step is one operation of the pixel formula.
-type formulaStep struct {
-	operator, name string
-	value          float32
-}
-
-// pixelFormula returns the operations of the record's formula, (x/255 − mean)/deviation
-// where it is not one of the two simpler ones, in float32.
-func pixelFormula(record TrainingRecord) []formulaStep {
-	scale, offset := record.PixelScale, record.PixelOffset
-	unit := formulaStep{"Div", "pixels.largest", 255}
-	switch {
-	case offset == 0 && (scale == 0 || scale == 1):
-		return nil
-	case offset == 0 && scale == 1.0/255:
-		return []formulaStep{unit}
-	}
-	deviation := 1 / (255 * scale)
-	return []formulaStep{unit, {"Sub", "pixels.mean", float32(-offset * deviation)}, {"Div", "pixels.deviation", float32(deviation)}}
 }
 
 // prefix is nodes that are put before a graph, one behind the other.
@@ -220,12 +208,17 @@ type prefix struct {
 	wanted  int
 }
 
-// add appends a node whose second input, where it has one, is a constant.
-func (p *prefix) add(operator, constant string, value float32, attributes ...*onnxpb.AttributeProto) {
+// add appends a node whose second input, where it has a name, is a constant: a scalar, or a
+// vector along the last axis.
+func (p *prefix) add(operator, constant string, values []float32, attributes ...*onnxpb.AttributeProto) {
 	inputs := []string{p.current}
 	if constant != "" {
 		name := p.names.fresh(constant)
-		p.graph.Initializer = append(p.graph.Initializer, rawTensor(name, onnxpb.TensorProto_FLOAT, nil, rawFloats(value)))
+		var dims []int64
+		if len(values) > 1 {
+			dims = []int64{int64(len(values))}
+		}
+		p.graph.Initializer = append(p.graph.Initializer, rawTensor(name, onnxpb.TensorProto_FLOAT, dims, rawFloats(values...)))
 		inputs = append(inputs, name)
 	}
 	name := p.names.fresh(bytesName + "." + nodeSuffix(operator))

@@ -18,7 +18,9 @@ type Config struct {
 	// Data names the training set, for the record.
 	Data string `json:"data"`
 	// Pixels says how the bytes 0…255 are fed: PixelsRaw, the protocol of the
-	// experiments and used if empty, PixelsUnit, or MEAN,STD.
+	// experiments and used if empty, PixelsUnit, PixelsHalf, PixelsImageNet,
+	// PixelsMeasured, MEAN,STD, or mean=…,std=… with a number for each channel. A
+	// trainer's own Config has constants in place of PixelsMeasured.
 	Pixels string `json:"pixels"`
 	// BatchSize is the number of images in a step, 32 if zero. The last batch
 	// of an epoch may be shorter.
@@ -93,7 +95,7 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, err
 	}
 	c.Optimizer = optimizer
-	if _, _, _, err := parsePixels(c.Pixels); err != nil {
+	if err := checkPixels(c.Pixels, network); err != nil {
 		return c, err
 	}
 	switch {
@@ -143,6 +145,8 @@ func (c Config) CPUOnly() string {
 		return "a learning-rate schedule is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
+	case perChannel(c.Pixels):
+		return "normalisation per channel (pixels " + c.Pixels + ") is"
 	}
 	return ""
 }

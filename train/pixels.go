@@ -1,67 +1,211 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"slipway/builder"
 	"slipway/dataset"
 )
 
-// Ways of feeding the bytes of an image. A third is MEAN,STD, such as
-// 0.1307,0.3081: (x/255 − MEAN)/STD, as PyTorch's Normalize has it.
+// Ways of feeding the bytes of an image, x being 0…255. There are two more, with any
+// constants on the scale 0…1:
+//
+//	MEAN,STD               (x/255 − MEAN)/STD, as PyTorch's Normalize has it: 0.1307,0.3081
+//	mean=M,…,std=S,…       the same with a mean and a deviation for each channel, in the
+//	                       order of the channels; a single one is that of all of them
 const (
-	PixelsRaw  = "0-255" // as they are
-	PixelsUnit = "0-1"   // divided by 255
+	PixelsRaw      = "0-255"    // as they are
+	PixelsUnit     = "0-1"      // divided by 255
+	PixelsHalf     = "0.5"      // (x/255 − 0.5)/0.5, which is −1…1
+	PixelsImageNet = "imagenet" // by the means and deviations of ImageNet's red, green and blue
+	// PixelsMeasured takes the mean and the deviation of each channel from the images
+	// that are trained on: without those held out for validation, before any
+	// augmentation. New puts what it measured in its place, as constants.
+	PixelsMeasured = "measured"
 )
 
-// parsePixels reads a way of feeding pixels: as what dataset fills images by, and
-// as the factor and the summand of a byte.
-func parsePixels(text string) (pixels dataset.Pixels, scale, offset float64, err error) {
+// PixelsNames lists the ways that have a name.
+func PixelsNames() []string {
+	return []string{PixelsRaw, PixelsUnit, PixelsHalf, PixelsImageNet, PixelsMeasured}
+}
+
+// imageNet are the figures of ImageNet's training pictures that torchvision's models are
+// trained with (torchvision.transforms, ImageClassification).
+func imageNet() (means, deviations []float64) {
+	return []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
+}
+
+var errNotMeasured = errors.New("pixels are measured on a training set, and here is none; " +
+	"give the constants, as the run's config.json has them")
+
+// parsePixels reads a way of feeding pixels: as what dataset fills images by, and as the
+// factor and the summand of a byte, one of each for all channels or one for each.
+func parsePixels(text string) (pixels dataset.Pixels, scales, offsets []float64, err error) {
+	means, deviations := []float64{0.5}, []float64{0.5}
 	switch text {
 	case PixelsRaw:
-		return dataset.Pixels{}, 1, 0, nil
+		return dataset.Pixels{}, []float64{1}, []float64{0}, nil
 	case PixelsUnit:
-		return dataset.UnitPixels(), 1.0 / 255, 0, nil
+		return dataset.UnitPixels(), []float64{1.0 / 255}, []float64{0}, nil
+	case PixelsMeasured:
+		return pixels, nil, nil, errNotMeasured
+	case PixelsImageNet:
+		means, deviations = imageNet()
+	case PixelsHalf:
+	default:
+		if means, deviations, err = parseConstants(text); err != nil {
+			return pixels, nil, nil, err
+		}
 	}
-	unknown := fmt.Errorf("pixels %q; there are %s, %s and MEAN,STD, such as 0.1307,0.3081", text, PixelsRaw, PixelsUnit)
+	if len(means) == 1 {
+		pixels, err = dataset.StandardPixels(means[0], deviations[0])
+	} else {
+		pixels, err = dataset.ChannelPixels(means, deviations)
+	}
+	if err != nil {
+		return pixels, nil, nil, fmt.Errorf("pixels %q: %w", text, err)
+	}
+	for channel, deviation := range deviations {
+		scales, offsets = append(scales, 1/(255*deviation)), append(offsets, -means[channel]/deviation)
+	}
+	return pixels, scales, offsets, nil
+}
+
+// parseConstants reads MEAN,STD or mean=…,std=…, and returns as many means as deviations.
+func parseConstants(text string) (means, deviations []float64, err error) {
+	unknown := fmt.Errorf("pixels %q; there are %s, MEAN,STD, such as 0.1307,0.3081, and mean=…,std=… "+
+		"with one number for all channels or one for each, such as "+
+		"mean=0.485,0.456,0.406,std=0.229,0.224,0.225", text, strings.Join(PixelsNames(), ", "))
 	first, second, ok := strings.Cut(text, ",")
+	lists, perChannel := strings.CutPrefix(text, "mean=")
+	if perChannel {
+		first, second, ok = strings.Cut(lists, ",std=")
+	}
 	if !ok {
-		return pixels, 0, 0, unknown
+		return nil, nil, unknown
 	}
-	mean, meanErr := strconv.ParseFloat(first, 64)
-	deviation, deviationErr := strconv.ParseFloat(second, 64)
-	if meanErr != nil || deviationErr != nil {
-		return pixels, 0, 0, unknown
-	}
-	if pixels, err = dataset.StandardPixels(mean, deviation); err != nil {
-		return pixels, 0, 0, fmt.Errorf("pixels %q: %w", text, err)
-	}
-	return pixels, 1 / (255 * deviation), -mean / deviation, nil
-}
-
-// PixelTransform returns the factor and the summand that make an input of a
-// pixel, for a training record.
-func (c Config) PixelTransform() (scale, offset float64, err error) {
-	setDefault(&c.Pixels, PixelsRaw)
-	_, scale, offset, err = parsePixels(c.Pixels)
-	return scale, offset, err
-}
-
-// PixelsFor is PixelTransform backwards: it returns the Config.Pixels of a factor
-// and a summand, a factor of 0 standing for 1.
-func PixelsFor(scale, offset float64) string {
-	if scale == 0 {
-		scale = 1
+	means, meanErr := numbers(first)
+	deviations, deviationErr := numbers(second)
+	if meanErr != nil || deviationErr != nil || !perChannel && len(deviations) != 1 {
+		return nil, nil, unknown
 	}
 	switch {
-	case offset == 0 && scale == 1:
-		return PixelsRaw
-	case offset == 0 && scale == 1.0/255:
-		return PixelsUnit
+	case len(means) == 1:
+		means = repeated(means[0], len(deviations))
+	case len(deviations) == 1:
+		deviations = repeated(deviations[0], len(means))
+	case len(means) != len(deviations):
+		return nil, nil, fmt.Errorf("pixels %q: %d means and %d deviations; give one of each for every "+
+			"channel, or a single one for all", text, len(means), len(deviations))
 	}
-	// Pixels are float32: no more digits count.
-	digits := func(value float64) string { return strconv.FormatFloat(value, 'g', -1, 32) }
-	deviation := 1 / (255 * scale)
-	return digits(-offset*deviation) + "," + digits(deviation)
+	return means, deviations, nil
+}
+
+// numbers reads numbers with commas between them.
+func numbers(text string) (values []float64, err error) {
+	for field := range strings.SplitSeq(text, ",") {
+		value, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+func repeated(value float64, times int) []float64 {
+	values := make([]float64, times)
+	for i := range values {
+		values[i] = value
+	}
+	return values
+}
+
+// PixelTransform returns the factor and the summand that make an input of a pixel, for a
+// training record: one of each for all channels, or one for each channel in their order.
+// Pixels that are to be measured have none yet, which is an error.
+func (c Config) PixelTransform() (scales, offsets []float64, err error) {
+	setDefault(&c.Pixels, PixelsRaw)
+	_, scales, offsets, err = parsePixels(c.Pixels)
+	return scales, offsets, err
+}
+
+// PixelsFor is PixelTransform backwards: it returns the Config.Pixels of the factors and
+// the summands, as many of these as of those, a factor of 0 standing for 1.
+func PixelsFor(scales, offsets []float64) string {
+	means, deviations := make([]float64, len(scales)), make([]float64, len(scales))
+	for channel, scale := range scales {
+		if scale == 0 {
+			scale = 1
+		}
+		offset := offsets[channel]
+		if len(scales) == 1 && offset == 0 && scale == 1 {
+			return PixelsRaw
+		}
+		if len(scales) == 1 && offset == 0 && scale == 1.0/255 {
+			return PixelsUnit
+		}
+		deviations[channel] = 1 / (255 * scale)
+		means[channel] = -offset * deviations[channel]
+	}
+	return formatPixels(means, deviations)
+}
+
+// formatPixels returns the text of constants. Pixels are float32: no more digits count.
+func formatPixels(means, deviations []float64) string {
+	list := func(values []float64) string {
+		texts := make([]string, len(values))
+		for i, value := range values {
+			texts[i] = strconv.FormatFloat(value, 'g', -1, 32)
+		}
+		return strings.Join(texts, ",")
+	}
+	if len(means) == 1 {
+		return list(means) + "," + list(deviations)
+	}
+	text := func(means, deviations []float64) string {
+		return "mean=" + list(means) + ",std=" + list(deviations)
+	}
+	found := text(means, deviations)
+	if found == text(imageNet()) {
+		return PixelsImageNet
+	}
+	return found
+}
+
+// checkPixels refuses a text that is no way of feeding pixels, and one that is not for the
+// images of the network. What is measured fits any.
+func checkPixels(text string, network *builder.Network) error {
+	if text == PixelsMeasured {
+		return nil
+	}
+	pixels, _, _, err := parsePixels(text)
+	if err != nil {
+		return err
+	}
+	if input := network.Input(); len(input) == 3 {
+		return fitsChannels(text, pixels, input[0])
+	}
+	return nil
+}
+
+// fitsChannels refuses pixels of another number of channels than the images have.
+func fitsChannels(text string, pixels dataset.Pixels, channels int) error {
+	if err := pixels.CheckChannels(channels); err != nil {
+		return fmt.Errorf("pixels %s: %w; feed them as %s, or as %s, %s or MEAN,STD, which are for any",
+			text, err, PixelsMeasured, PixelsUnit, PixelsHalf)
+	}
+	return nil
+}
+
+// perChannel reports whether pixels are fed by a formula for each channel, or may be.
+func perChannel(text string) bool {
+	if text == PixelsMeasured {
+		return true
+	}
+	_, scales, _, err := parsePixels(text)
+	return err == nil && len(scales) > 1
 }

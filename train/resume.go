@@ -17,6 +17,9 @@ func resumable(saved, asked Config) error {
 	if err := scheduleGoesOn(saved, asked); err != nil {
 		return err
 	}
+	if asked.Pixels == PixelsMeasured {
+		asked.Pixels = saved.Pixels // goesOnWith compares them once they are measured
+	}
 	savedFields, err := fixedFields(saved)
 	if err != nil {
 		return err

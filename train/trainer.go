@@ -83,6 +83,10 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 		return nil, fmt.Errorf("cannot resume with other data: the set of the checkpoint has the sha256 %s, %s has %s; name the place of the former with -data",
 			checkpoint.Data, source.Info().Name, digest)
 	}
+	if err := goesOnWith(checkpoint.Config, t.config); err != nil {
+		t.Close()
+		return nil, err
+	}
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
 	t.progress.Finished = ""
@@ -101,19 +105,19 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	}
 	t := &Trainer{network: network, config: config, training: source, programs: make(map[programKey]*program)}
 	var err error
-	if t.pixels, _, _, err = parsePixels(config.Pixels); err != nil {
-		return nil, err
-	}
 	if config.ValidationFraction > 0 {
 		if t.training, t.validation, err = dataset.SplitSource(source, config.ValidationFraction, config.Seed); err != nil {
 			return nil, err
 		}
 	}
+	t.trainingInfo = t.training.Info()
+	if t.config.Pixels, t.pixels, err = readyPixels(config.Pixels, t.training, t.trainingInfo); err != nil {
+		return nil, err
+	}
 	t.sets = sync.OnceValue(func() Sets { return describeSets(source, t.validation) })
 	if t.batches, err = dataset.NewBatches(t.training.Len(), config.BatchSize, config.Seed); err != nil {
 		return nil, err
 	}
-	t.trainingInfo = t.training.Info()
 	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation), config.Seed); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (v *variants) define(flags *flag.FlagSet) (read func(given map[string]bool,
 	input := flags.String("input", "float32", "`type` of a variant's input: float32, or uint8 for the pixels 0…255, N×H×W×C, scaled in the graph")
 	calibration := flags.Int("calibration", export.DefaultCalibration, "`images` of the training set to measure int8's ranges on")
 	cli.Suggest(flags, &v.calibration, "calibration-data", "", cli.DataSets{}, "`set` that these images are drawn from, instead of the one that was trained on")
-	pixels := flags.String("pixels", "", "how pixels are fed to a -model that does not record it: 0-1, or `MEAN,STD` for (x/255-MEAN)/STD (0-255)")
+	pixels := flags.String("pixels", "", "how pixels are fed to a -model that does not record it: 0-1, `MEAN,STD` for (x/255-MEAN)/STD, or another of train's -pixels (0-255)")
 	seed := flags.Uint64("seed", 0, "`seed` that draws them")
 	maxLoss := flags.Float64("max-loss", 100*export.DefaultMaxLoss, "`points` of accuracy that float16 and int8 may lose")
 	return func(given map[string]bool, output string) error {

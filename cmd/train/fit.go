@@ -33,6 +33,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		fmt.Fprintln(out, "note: the test set is the training set: its accuracy says nothing of other images")
 	}
 	fmt.Fprint(out, trainer.Network())
+	o.tellPixels(trainer, out)
 	if o.initPrefix != "" {
 		fmt.Fprintf(out, "note: the names in %s begin with %q, which is left out\n", o.init, o.initPrefix)
 	}

@@ -181,7 +181,7 @@ func TestBadInput(t *testing.T) {
 		{"model is text", []string{"-from", dir + "/text.json"}, 1, "text.json"},
 		{"output of the model", []string{"-from", e1Graph, "-output", "scores"}, 1, `e1.onnx: as a network: it has no output "scores"; there are "logits"`},
 		{"images do not fit the model", []string{"-from", e1Graph, "-data", dir + ":train", "-test", "none"}, 1, "network e1 takes 1×28×28, the images of"},
-		{"pixels", arguments(dir, "-pixels", "0.1307"), 1, `pixels "0.1307"; there are 0-255, 0-1 and MEAN,STD`},
+		{"pixels", arguments(dir, "-pixels", "0.1307"), 1, `pixels "0.1307"; there are 0-255, 0-1, 0.5, imagenet, measured, MEAN,STD`},
 		{"deviation", arguments(dir, "-pixels", "0.1,0"), 1, "the deviation must be over 0"},
 		{"resume with settings", []string{"-resume", "-name", "e1", "-lr", "1"}, 2, "-lr does not apply to -resume"},
 		{"unknown data", []string{"-data", "fashoin"}, 1, `unknown data set "fashoin"`},

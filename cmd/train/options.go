@@ -143,7 +143,11 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
 	flags.Func("activation-l2", "`LAYER=λ`: the same with λ·Σa²", layerFactor(o.activations.l2))
-	cli.Suggest(flags, &c.Pixels, "pixels", "", cli.Words{train.PixelsRaw, train.PixelsUnit}, fmt.Sprintf("how pixels are fed: %s, %s, or MEAN,STD for (x/255-MEAN)/STD (%s; with -from what the model records)", train.PixelsRaw, train.PixelsUnit, train.PixelsRaw))
+	cli.Suggest(flags, &c.Pixels, "pixels", "", cli.Words(train.PixelsNames()),
+		fmt.Sprintf("how pixels are fed: %s, %s, %s for (x/255-0.5)/0.5, MEAN,STD for (x/255-MEAN)/STD, "+
+			"mean=M,M,M,std=S,S,S for one of each a channel, %s for ImageNet's, %s on the training set "+
+			"(%s; with -from what the model records)", train.PixelsRaw, train.PixelsUnit,
+			train.PixelsHalf, train.PixelsImageNet, train.PixelsMeasured, train.PixelsRaw))
 	flags.Uint64Var(&c.Seed, "seed", 0, "decides weights, shuffles, dropout and the validation split")
 	cli.Choice(flags, &c.Engine, "engine", builder.DefaultEngine, builder.EngineNames(), strings.Join(builder.EngineNames(), " or "))
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
@@ -189,7 +193,7 @@ func (o *options) check() error {
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":
-		return fmt.Errorf("-device cuda: %s computed on the CPU alone", o.config.CPUOnly())
+		return fmt.Errorf("-device cuda: %s computed on the CPU alone; train with -device cpu", o.config.CPUOnly())
 	case o.given["epochs"] && o.config.Epochs < 1:
 		return fmt.Errorf("-epochs %d; at least 1 is needed", o.config.Epochs)
 	case o.given["batch"] && o.config.BatchSize < 1:
@@ -296,7 +300,7 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 		return nil, nil, err
 	}
 	if ok && !o.given["pixels"] {
-		o.config.Pixels = train.PixelsFor(record.PixelScale, record.PixelOffset)
+		o.config.Pixels = train.PixelsFor(record.PixelTransform())
 	}
 	return network, weights, nil
 }

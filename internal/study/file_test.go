@@ -45,6 +45,8 @@ func TestBadStudyFiles(t *testing.T) {
 		"axis of one":          {"grid:\n  dropout: 0.5\n", []string{"mine.yaml:2", "is a list"}},
 		"axis of none":         {"grid:\n  dropout: []\n", []string{"mine.yaml:2", "at least one entry"}},
 		"wrong type":           {"grid: {dropout: [0]}\nfixed: {epochs: ten}\n", []string{"mine.yaml:2", "epochs: ten is a string"}},
+		"a number for a text":  {"grid: {dropout: [0]}\nfixed: {pixels: 0.5}\n", []string{"mine.yaml:2", `put it in quotes: "0.5"`}},
+		"pixels of colour":     {"grid:\n  pixels: [imagenet, \"0-1\"]\n", []string{"mine.yaml:2", "feed them as measured"}},
 		"half an epoch":        {"grid: {dropout: [0]}\nfixed: {epochs: 1.5}\n", []string{"mine.yaml:2", "epochs"}},
 		"out of range":         {"grid:\n  dropout: [0, 2]\n", []string{"mine.yaml:2", "dropout=2", "2"}},
 		"dropout of words":     {"grid:\n  dropout: [much]\n", []string{"mine.yaml:2", "dropout much is not a number"}},

@@ -40,3 +40,39 @@ func TestAddressesAreOfBothSets(t *testing.T) {
 		t.Errorf("what does not change the outcome changes the address: %s, not %s", id, own)
 	}
 }
+
+// The addresses of texts that feed pixels in the ways of before there were others are what
+// they were, and a text has one of its own.
+func TestAddressesOfPixels(t *testing.T) {
+	file, err := ReadFile(writeStudy(t,
+		"grid: {pixels: [\"0-255\", \"0-1\", \"0.1307,0.3081\", measured]}\nfixed: {epochs: 2}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := file.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Written down at the commit before.
+	known := map[string]string{
+		"0-255": "43f4eb1caa7778ee", "0-1": "8d70b3ee4a392b0a", "0.1307,0.3081": "d4817c8497a80d7a",
+	}
+	seen := make(map[string]string)
+	for _, run := range runs {
+		pixels := run.Spec.Config.Pixels
+		id, err := run.Spec.id("a", "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, ok := known[pixels]; ok && id != want {
+			t.Errorf("%s has the address %s, want %s", pixels, id, want)
+		}
+		if other, ok := seen[id]; ok {
+			t.Errorf("%s has the address of %s", pixels, other)
+		}
+		seen[id] = pixels
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d addresses", len(seen))
+	}
+}

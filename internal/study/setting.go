@@ -234,7 +234,11 @@ func setPath(config *train.Config, path string, v any) error {
 	if err := decoder.Decode(&set); err != nil {
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &kind) {
-			return fmt.Errorf("%v is a %s; it needs to be of type %s", v, kind.Value, kind.Type)
+			quoted := ""
+			if kind.Type.Kind() == reflect.String {
+				quoted = fmt.Sprintf("; put it in quotes: \"%v\"", v)
+			}
+			return fmt.Errorf("%v is a %s; it needs to be of type %s%s", v, kind.Value, kind.Type, quoted)
 		}
 		return err
 	}

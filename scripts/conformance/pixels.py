@@ -59,10 +59,15 @@ def metadata(model):
 
 
 def recorded(model):
-    """The formula that the graph's metadata records: pixel·slipway.pixel_scale + slipway.pixel_offset, x as it is without them."""
+    """The formula that the graph's metadata records: pixel·slipway.pixel_scale + slipway.pixel_offset, x as it is without them.
+
+    A graph of colour images may have a list in both, a number for each channel."""
     said = metadata(model)
     try:
-        scale, offset = float(said.get("slipway.pixel_scale", 1)), float(said.get("slipway.pixel_offset", 0))
+        scales, offsets = said.get("slipway.pixel_scale", "1").split(","), said.get("slipway.pixel_offset", "0").split(",")
+        if len(scales) > 1 and len(scales) == len(offsets):
+            raise ValueError(f"it scales each of {len(scales)} channels by itself, and the images here have one")
+        scale, offset = float(",".join(scales)), float(",".join(offsets))
         if (scale, offset) == (1, 0):
             return RAW
         if (scale, offset) == (1 / 255, 0):

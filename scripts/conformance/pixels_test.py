@@ -53,6 +53,13 @@ class Graph(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "no way that is known"):
                 self.read(graph(b"", pixel_scale=bad, pixel_offset="1"), pixels.recorded)
 
+    def test_recorded_of_channels(self):
+        with self.assertRaisesRegex(ValueError, "no way that is known: it scales each of 3 channels by itself, and the images here have one"):
+            self.read(graph(b"", pixel_scale="1,2,3", pixel_offset="0,0,0"), pixels.recorded)
+        for scale, offset in (("1,2", "0"), ("1", "0,0"), ("1,2,3", "0,0"), ("1,", "0")):
+            with self.assertRaisesRegex(ValueError, "no way that is known"):
+                self.read(graph(b"", pixel_scale=scale, pixel_offset=offset), pixels.recorded)
+
     def test_shape(self):
         self.assertEqual(self.read(graph(image("x", ["N", 1, 28, 28])), pixels.taken), pixels.Input((1, 28, 28)))
         self.assertEqual(self.read(graph(image("x", [4, 784])), pixels.taken), pixels.Input((784,), batch=4))
