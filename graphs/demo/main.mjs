@@ -3,6 +3,7 @@
 import { Drawing } from './drawing.mjs';
 import { loadModel } from './model.mjs';
 import { SIDE, toPicture } from './preprocess.mjs';
+import { loadRuntime } from './runtime.mjs';
 
 const NETWORKS = [
   { name: 'E1', file: 'models/e1.onnx', about: 'two convolutions, two dense layers' },
@@ -40,10 +41,7 @@ try {
 }
 
 async function load() {
-  const ort = await import('./vendor/ort.wasm.min.mjs');
-  ort.env.wasm.wasmPaths = new URL('vendor/', import.meta.url).href;
-  // One thread needs no shared memory, and so no special headers from the server.
-  ort.env.wasm.numThreads = 1;
+  const ort = await loadRuntime();
   await Promise.all(cards.map(async (card) => {
     try {
       card.model = await loadModel(ort, card.network.file);
