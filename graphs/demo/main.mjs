@@ -2,6 +2,7 @@
 
 import { Drawing } from './drawing.mjs';
 import { loadModel } from './model.mjs';
+import { OwnPicture } from './own.mjs';
 import { SIDE, toPicture } from './preprocess.mjs';
 import { loadRuntime } from './runtime.mjs';
 
@@ -31,6 +32,7 @@ const cards = NETWORKS.map(addCard);
 const drawing = new Drawing(element('drawing'), element('pen'), changed);
 element('undo').addEventListener('click', () => drawing.undo());
 element('clear').addEventListener('click', () => drawing.clear());
+new OwnPicture(element('own'));
 
 try {
   await load();
