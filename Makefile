@@ -125,12 +125,12 @@ robustness: build setup ## evaluate graphs/ on damaged and on unseen images into
 doctor: build ## say what is installed, what will be used, and what is missing
 	bin/doctor
 
-demo: ## build the page that reads drawn digits, and serve it on loopback (needs npm)
+demo: ## build the page that reads drawn digits and your own pictures, and serve it on loopback (needs npm)
 	@scripts/demo/build
 	@go build -o bin/ ./scripts/demo/serve
 	@bin/serve
 
-demo-test: ## test that page in Node and headless Chromium
+demo-test: build setup ## test that page in Node and headless Chromium
 	@scripts/demo/test
 
 dist: ## the release check: build what ships for linux twice, try it on a bare machine, test it on arm64, into docs/dist.md

@@ -70,7 +70,8 @@ func TestMeasuredPixels(t *testing.T) {
 
 // A grey set's text is MEAN,STD, as ever.
 func TestMeasuredPixelsOfOneChannel(t *testing.T) {
-	text, err := measurePixels(datasettest.Bars(t, 60))
+	set := datasettest.Bars(t, 60)
+	text, err := measurePixels(set, set.Info())
 	if err != nil {
 		t.Fatal(err)
 	}

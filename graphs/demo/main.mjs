@@ -2,7 +2,9 @@
 
 import { Drawing } from './drawing.mjs';
 import { loadModel } from './model.mjs';
+import { OwnPicture } from './own.mjs';
 import { SIDE, toPicture } from './preprocess.mjs';
+import { loadRuntime } from './runtime.mjs';
 
 const NETWORKS = [
   { name: 'E1', file: 'models/e1.onnx', about: 'two convolutions, two dense layers' },
@@ -30,6 +32,7 @@ const cards = NETWORKS.map(addCard);
 const drawing = new Drawing(element('drawing'), element('pen'), changed);
 element('undo').addEventListener('click', () => drawing.undo());
 element('clear').addEventListener('click', () => drawing.clear());
+new OwnPicture(element('own'));
 
 try {
   await load();
@@ -40,10 +43,7 @@ try {
 }
 
 async function load() {
-  const ort = await import('./vendor/ort.wasm.min.mjs');
-  ort.env.wasm.wasmPaths = new URL('vendor/', import.meta.url).href;
-  // One thread needs no shared memory, and so no special headers from the server.
-  ort.env.wasm.numThreads = 1;
+  const ort = await loadRuntime();
   await Promise.all(cards.map(async (card) => {
     try {
       card.model = await loadModel(ort, card.network.file);

@@ -3,16 +3,16 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { readMetadata } from './metadata.mjs';
-import { recordOf, softmax } from './model.mjs';
+import { readRecord } from './record.mjs';
+import { softmax } from './scores.mjs';
 
 const file = (name) => new Uint8Array(readFileSync(new URL(`../${name}`, import.meta.url)));
 
 test('the exported graphs say how pixels are fed and what they were trained to', () => {
   for (const name of ['e1.onnx', 'e2.onnx']) {
-    const record = recordOf(readMetadata(file(name)));
+    const record = readRecord(readMetadata(file(name)));
     assert.deepEqual(record.labels, [...'0123456789']);
-    assert.equal(record.pixelScale, 1);
-    assert.equal(record.pixelOffset, 0);
+    assert.deepEqual(record.rule, [{ scale: 1, offset: 0 }]);
     assert.ok(record.epochs >= 1 && Number.isInteger(record.epochs), `${name}: ${record.epochs} epochs`);
     // The card beside the graph is written from the same run.
     const card = new TextDecoder().decode(file(name.replace('.onnx', '/README.md')));
@@ -29,8 +29,9 @@ test('what is no whole ONNX file is an error, wherever it ends', () => {
 });
 
 test('a graph without a record is fed 0…255, one with a damaged record is refused', () => {
-  assert.deepEqual(recordOf(new Map()).pixelScale, 1);
-  assert.throws(() => recordOf(new Map([['slipway.pixel_scale', 'wide']])), /pixel_scale/);
+  const { known, rule } = readRecord(new Map());
+  assert.deepEqual({ known, rule }, { known: false, rule: [{ scale: 1, offset: 0 }] });
+  assert.throws(() => readRecord(new Map([['slipway.pixel_scale', 'wide']])), /pixel_scale/);
 });
 
 test('softmax: known values, large scores, no numbers', () => {

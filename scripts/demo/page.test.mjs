@@ -1,76 +1,13 @@
 // The page in headless Chromium. scripts/demo/test runs it: CHROMIUM is the browser, PICTURE, if set, the file of a screenshot.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { DESKTOP, PHONE, assertQuiet, browser, origin, root, settled, start, startServer, stop, visit } from './browser.mjs';
 import { drawings } from './strokes.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const { chromium } = createRequire(join(root, '.cache/demo/node_modules/'))('playwright-core');
-const DESKTOP = { viewport: { width: 1000, height: 760 } };
-const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2, colorScheme: 'dark' };
-const LIMIT = 60_000; // milliseconds for anything that the page does; a busy machine takes a second
-
-let browser;
-let origin;
-const servers = [];
-
-before(async () => {
-  // The container's root user has no sandbox to drop into; the page is our own.
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
-  origin = await startServer(join(root, 'bin/serve'), ['-port', '0', '-folder', join(root, 'bin/demo')], /(http:\S+)\//);
-});
-
-after(async () => {
-  servers.forEach((server) => server.kill());
-  await browser?.close();
-});
-
-// startServer returns the address that the server prints.
-function startServer(program, args, address) {
-  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, PYTHONUNBUFFERED: '1' } });
-  servers.push(server);
-  return new Promise((resolve, reject) => {
-    let said = '';
-    server.stdout.on('data', (text) => {
-      said += text;
-      const found = address.exec(said);
-      if (found) resolve(found[1]);
-    });
-    server.on('error', reject);
-    server.on('exit', (code) => reject(new Error(`${program} ended with ${code}: ${said}`)));
-  });
-}
-
-// visit opens the page and collects what it asks for and what it complains about.
-async function visit(t, url, options, prepare) {
-  const context = await browser.newContext(options);
-  t.after(() => context.close());
-  const page = await context.newPage();
-  page.setDefaultTimeout(LIMIT);
-  const [requests, complaints] = [[], []];
-  context.on('request', (request) => requests.push(request.url()));
-  page.on('websocket', (socket) => requests.push(socket.url()));
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  await prepare?.(page);
-  await page.goto(url);
-  await settled(page);
-  return { page, requests, complaints };
-}
-
-async function settled(page) {
-  await page.waitForSelector('#page[aria-busy=false]', { state: 'attached' });
-}
-
-function assertQuiet({ requests, complaints }, address) {
-  assert.deepEqual(complaints, []);
-  assert.ok(requests.length > 0);
-  assert.deepEqual(requests.filter((url) => !url.startsWith(`${address}/`)), []);
-}
+before(start);
+after(stop);
 
 // answers returns what each network reads, '–' for nothing.
 async function answers(page) {

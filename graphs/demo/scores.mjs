@@ -1,0 +1,30 @@
+// Scores become probabilities, by the rule of infer: they are probabilities already where the graph ends in what makes them.
+
+/** softmax turns scores into probabilities; the largest is subtracted first, so that nothing overflows. */
+export function softmax(scores) {
+  const largest = Math.max(...scores);
+  const powers = Array.from(scores, (score) => Math.exp(score - largest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return checked(powers.map((power) => power / sum));
+}
+
+/** @param {string} head Softmax, Sigmoid, LogSoftmax, or empty for logits */
+export function probabilitiesOf(scores, head) {
+  switch (head) {
+    case '': return softmax(scores);
+    case 'LogSoftmax': return checked(Array.from(scores, Math.exp));
+    default: return checked(Array.from(scores));
+  }
+}
+
+/** ranked are the classes from the likeliest on; of two equally likely ones the first comes first. */
+export function ranked(probabilities, labels) {
+  return probabilities
+    .map((probability, index) => ({ index, probability, label: labels[index] ?? String(index) }))
+    .sort((a, b) => b.probability - a.probability);
+}
+
+function checked(probabilities) {
+  if (!probabilities.every(Number.isFinite)) throw new Error('the network answers with scores that are no numbers');
+  return probabilities;
+}
