@@ -26,6 +26,11 @@ func ReadClassNames(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseClassNames(path, text)
+}
+
+// parseClassNames reads the names; where they lie goes into errors.
+func parseClassNames(path string, text []byte) ([]string, error) {
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("%s: %w: class names are UTF-8, one a line", path, ErrArgument)
 	}

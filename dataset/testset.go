@@ -20,6 +20,9 @@ func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
 			return Open(ctx, strings.TrimSuffix(training.Name, ":"+string(Train))+":"+string(Test), opts)
 		}
 	}
+	if test, ok, err := openTestNumbers(ctx, training, opts); ok || err != nil {
+		return test, err
+	}
 	if parent := filepath.Dir(training.Place); len(training.Files) > 0 && slices.Contains(partFolders(Train), filepath.Base(training.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
 			return Open(ctx, filepath.Join(filepath.Dir(training.Name), filepath.Base(folder)), opts)
@@ -36,6 +39,9 @@ func OpenTest(ctx context.Context, training *Set, opts Options) (*Set, error) {
 func FolderBeside(word string) string {
 	if !IsWord(word) {
 		return ""
+	}
+	if c, _, ok := cifarOfWord(word); ok {
+		return c.folderOfWord() // with what is in it, pictures perhaps
 	}
 	for _, part := range []Part{Train, Test} {
 		if _, ok := firstFile(word, imageNames(part)); ok {
