@@ -50,8 +50,8 @@ func readNPY(r io.Reader, limit int64) (*array, error) {
 	for _, dim := range header.shape {
 		high, low := bits.Mul64(size, uint64(dim))
 		if high != 0 || low > uint64(limit) || int64(dim) > limit {
-			return nil, fmt.Errorf("%w: %s of shape %v, the limit is %d bytes", ErrTooLarge,
-				of.name, header.shape, limit)
+			return nil, fmt.Errorf("%w: %s of shape %v, the limit is %d bytes; store images "+
+				"as uint8, in several sets if they are more", ErrTooLarge, of.name, header.shape, limit)
 		}
 		size = low
 	}

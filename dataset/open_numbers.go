@@ -92,7 +92,7 @@ func holdsNumbers(dir string, part Part) bool {
 }
 
 // testFileBeside returns the name of the file of numbers that is called as the training
-// file is, but for test in place of its last train.
+// file is, but for test in place of its last train. Either may be packed.
 func testFileBeside(training string) (name string, ok bool) {
 	dir, base := filepath.Split(training)
 	for _, words := range [][2]string{{"train", "test"}, {"Train", "Test"}, {"TRAIN", "TEST"}} {
@@ -102,9 +102,11 @@ func testFileBeside(training string) (name string, ok bool) {
 		}
 		rest := base[i+len(words[0]):]
 		beside := base[:i] + words[1] + strings.TrimPrefix(rest, "ing")
-		start := startOf(filepath.Join(dir, beside), tableStart)
-		if isNPY(start) || isZip(start) || isTable(start) {
-			return beside, true
+		for _, name := range []string{beside, beside + ".gz", strings.TrimSuffix(beside, ".gz")} {
+			start := startOf(filepath.Join(dir, name), tableStart)
+			if isNPY(start) || isZip(start) || isTable(start) {
+				return name, true
+			}
 		}
 	}
 	return "", false

@@ -64,6 +64,11 @@ func TestTableWithoutHeaderAsTrain(t *testing.T) {
 	if training.Len() != 12 || beside == nil || beside.Len() != 5 || beside.Name != "mnist_test.csv" {
 		t.Fatalf("%v, %v", training.Info(), beside)
 	}
+	// One of the two may be packed alone.
+	writeFiles(t, dir, map[string][]byte{"half_train.csv.gz": pack(t, train), "half_test.csv": test})
+	if _, half := asTrain(t, dir, "half_train.csv.gz", Options{}); half == nil || half.Name != "half_test.csv" {
+		t.Errorf("beside a packed file: %v", half)
+	}
 	packed, packedBeside := asTrain(t, dir, "packed_train.csv.gz", Options{})
 	if packed.Digest() != training.Digest() || packedBeside == nil || packedBeside.Digest() != beside.Digest() {
 		t.Error("packed, it is another set")
