@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,8 +45,7 @@ func readCIFARArchive(ctx context.Context, file string, asked Part, opts Options
 		part = opts.Part
 	}
 	if part == "" {
-		return c, "", found, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", file, ErrAmbiguous,
-			file, Train, file, Test)
+		return c, "", found, ambiguous(file)
 	}
 	f, err := openRegular(file, "a tar archive, plain or .gz")
 	if err != nil {
@@ -128,7 +126,7 @@ func (m *cifarMembers) take(c cifar, file, name string, r io.Reader, part Part) 
 	if wanted {
 		m.batches[name], err = c.parse(where, data)
 	} else {
-		m.names, err = c.parseNames(where, bytes.Clone(data))
+		m.names, err = c.parseNames(where, data)
 	}
 	return err
 }

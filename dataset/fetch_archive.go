@@ -78,8 +78,8 @@ func (a publishedArchive) copy(ctx context.Context, w io.Writer, r io.Reader, fr
 		return fmt.Errorf("%s: %w", from, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != a.md5 {
-		return fmt.Errorf("%s: %w: its md5 is %s, that of %s %s", from, ErrChecksum, got, a.name,
-			a.md5)
+		return fmt.Errorf("%s: %w: its md5 is %s, that of %s %s; copy or download the file again",
+			from, ErrChecksum, got, a.name, a.md5)
 	}
 	return nil
 }

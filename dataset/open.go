@@ -166,7 +166,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		_, _, testErr := findPair(dir, Test)
 		switch {
 		case trainErr == nil && testErr == nil && opts.Part == "":
-			return nil, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", dir, ErrAmbiguous, dir, Train, dir, Test)
+			return nil, ambiguous(dir)
 		case trainErr == nil && testErr == nil:
 			part = opts.Part
 		case trainErr == nil:

@@ -32,8 +32,7 @@ func choosePart(place string, asked Part, opts Options, has func(Part) bool) (Pa
 	case train && test && opts.Part != "":
 		return opts.Part, nil
 	case train && test:
-		return "", fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", place, ErrAmbiguous, place,
-			Train, place, Test)
+		return "", ambiguous(place)
 	case train:
 		return Train, nil
 	case test:
@@ -42,6 +41,12 @@ func choosePart(place string, asked Part, opts Options, has func(Part) bool) (Pa
 		return "", nil
 	}
 	return "", fmt.Errorf("%w: %s", ErrUnknown, place)
+}
+
+// ambiguous is the error of a place with both parts, of which none was asked for.
+func ambiguous(place string) error {
+	return fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", place, ErrAmbiguous, place, Train,
+		place, Test)
 }
 
 // suffixOf is what a part's name ends with.
