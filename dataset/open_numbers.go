@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -80,6 +81,24 @@ func openTestNumbers(ctx context.Context, training *Set, opts Options) (
 		return nil, false, nil
 	}
 	return test, true, err
+}
+
+// setsIn names the first file of a folder that is a set by itself, for an error about the
+// folder: one called train where there is one.
+func setsIn(dir string) string {
+	var files []string
+	for _, name := range entries(dir) {
+		if isTableName(name) || isTar(name, nil) || strings.HasSuffix(strings.ToLower(name), ".npz") {
+			files = append(files, name)
+		}
+	}
+	if len(files) == 0 {
+		return ""
+	}
+	first := max(0, slices.IndexFunc(files, func(name string) bool {
+		return strings.Contains(strings.ToLower(name), "train")
+	}))
+	return "; a file in it may be a set: give " + filepath.Join(dir, files[first])
 }
 
 // holdsNumbers reports whether a folder of .npy files or of CIFAR's records has a part.

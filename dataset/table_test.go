@@ -49,6 +49,7 @@ func TestKaggleAsTrain(t *testing.T) {
 	if !strings.Contains(messages.String(), "test.csv has no labels") {
 		t.Errorf("messages %q", messages.String())
 	}
+	refused(t, dir, Options{}, ErrUnknown, "give "+filepath.Join(dir, "train.csv"))
 	refused(t, filepath.Join(dir, "test.csv"), Options{}, errUnlabelled, "no column called label")
 }
 
