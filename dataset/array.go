@@ -37,6 +37,8 @@ func layoutOf(shape []int) (layout, error) {
 	first := layout{channels: shape[1], height: shape[2], width: shape[3]}
 	last := layout{channels: shape[3], height: shape[1], width: shape[2], last: true}
 	switch {
+	case shape[1] == 1 && shape[2] == 1 && shape[3] == 1: // the same either way
+		return first, nil
 	case usual(shape[1]) && usual(shape[3]):
 		return layout{}, fmt.Errorf("%w: shape %v is N×C×H×W with %d channels or N×H×W×C with %d; "+
 			"store grey images as N×H×W, and images of colour in more than 3 rows and columns",

@@ -119,6 +119,8 @@ func TestLayouts(t *testing.T) {
 		{[]int{2, 3, 3, 4}, "3×3×4"},
 		{[]int{2, 2, 4, 5}, "2×4×5"},
 		{[]int{2, 4, 32, 32}, "4×32×32"},
+		{[]int{2, 1, 1, 1}, "1×1×1"},
+		{[]int{2, 3, 3, 3}, "N×C×H×W with 3 channels or N×H×W×C with 3"},
 		{[]int{2, 1, 28, 1}, "N×C×H×W with 1 channels or N×H×W×C with 1"},
 		{[]int{2, 3, 32, 3}, "store grey images as N×H×W"},
 		{[]int{2, 32, 32, 4}, "neither second"},
