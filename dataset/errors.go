@@ -6,12 +6,19 @@ import "errors"
 // add the file, the place and the remedy.
 var (
 	ErrMagic       = errors.New("not an IDX file")
-	ErrElementType = errors.New("unsupported IDX element type")
+	ErrElementType = errors.New("unsupported element type")
 	ErrRank        = errors.New("wrong number of dimensions")
 	ErrTooLarge    = errors.New("the header declares more than is allowed")
 	ErrTruncated   = errors.New("the data ends too early")
 	ErrTrailing    = errors.New("there are bytes after the data")
 	ErrGzip        = errors.New("damaged gzip data")
+	ErrZip         = errors.New("damaged zip archive")
+	ErrNumPy       = errors.New("no array as NumPy stores it")
+	ErrTable       = errors.New("not a table of pixels")
+	// ErrLayout is of shapes that do not say where the channels are.
+	ErrLayout = errors.New("it is not clear which dimension is the channels")
+	// ErrPixel is of numbers that are no pixels.
+	ErrPixel = errors.New("a value is no pixel")
 
 	ErrEmpty    = errors.New("the set has no images")
 	ErrSize     = errors.New("sizes disagree")
@@ -21,9 +28,9 @@ var (
 	ErrArgument = errors.New("argument out of range")
 
 	ErrUnknown   = errors.New("unknown data set")
-	ErrAmbiguous = errors.New("the folder holds two sets")
+	ErrAmbiguous = errors.New("there are two sets in it")
 	ErrNoLabels  = errors.New("the labels file is missing")
-	ErrChecksum  = errors.New("sha256 differs from the known one")
+	ErrChecksum  = errors.New("the checksum differs from the known one")
 	ErrNotFound  = errors.New("the MNIST training set was not found")
 	// ErrNotBrought is of a set that no command brings by itself.
 	ErrNotBrought = errors.New("the data set is not on this machine")

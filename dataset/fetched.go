@@ -23,19 +23,28 @@ const (
 	// fashion:train and fashion:t10k say which. Its labels 0…9 are no digits.
 	Fashion = "fashion"
 
+	// CIFAR10 and CIFAR100 are the sets of 32×32 photographs (Krizhevsky, 2009) in their
+	// binary versions, from their authors' page: 50,000 images to train on and 10,000 to
+	// test on, parts as Fashion's. The classes of CIFAR100 are the 100 fine ones.
+	CIFAR10  = "cifar10"
+	CIFAR100 = "cifar100"
+
 	fashionTrain = Fashion + ":" + string(Train)
 	// FashionTest is the test part, whatever it is opened for.
 	FashionTest = Fashion + ":" + string(Test)
 )
 
 // FetchedNames lists the sets that FetchNamed brings.
-func FetchedNames() []string { return []string{Optdigits, Fashion} }
+func FetchedNames() []string { return []string{Optdigits, Fashion, CIFAR10, CIFAR100} }
 
 // FetchNamed makes sure that the set of that name, one of FetchedNames, is in the
 // cache, and returns its folder. What is there already is verified only.
 func FetchNamed(ctx context.Context, name string, opts Options) (dir string, err error) {
 	if opts.DataDir != "" {
 		return "", fmt.Errorf("%w: a data folder was given, but the set is to be fetched into the cache", ErrArgument)
+	}
+	if _, _, ok := cifarOfWord(name); opts.From != "" && !ok {
+		return "", fmt.Errorf("%w: a file at hand was given, which applies to %s and %s alone", ErrArgument, CIFAR10, CIFAR100)
 	}
 	if dir, err = opts.cachedDir(name); err != nil {
 		return "", fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
@@ -45,18 +54,25 @@ func FetchNamed(ctx context.Context, name string, opts Options) (dir string, err
 		return dir, fetchOptdigits(ctx, dir, opts)
 	case Fashion:
 		return dir, fetchFashion(ctx, dir, opts)
+	case CIFAR10:
+		return dir, fetchCIFAR(ctx, cifar10(), dir, opts)
+	case CIFAR100:
+		return dir, fetchCIFAR(ctx, cifar100(), dir, opts)
 	}
 	return "", unknown(name)
 }
 
 // openCached reads a set that is on this machine, and brings nothing.
-func openCached(name string, part Part, opts Options) (*Set, error) {
+func openCached(ctx context.Context, name string, part Part, opts Options) (*Set, error) {
 	dir, err := opts.cachedDir(name)
 	if err != nil {
 		return nil, fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
 	}
 	if name == Optdigits {
 		return openOptdigits(dir)
+	}
+	if c, _, ok := cifarOfWord(name); ok {
+		return openCIFAR(ctx, c, dir, part, opts)
 	}
 	return openFashion(dir, part)
 }

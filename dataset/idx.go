@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"compress/flate"
@@ -11,7 +12,6 @@ import (
 	"io"
 	"math"
 	"math/bits"
-	"os"
 	"slices"
 
 	"slipway/dataset/picture"
@@ -169,14 +169,7 @@ func WriteIDX(w io.Writer, x *IDX) error {
 
 // ReadIDXFile reads the IDX file at path, as ReadIDX does.
 func ReadIDXFile(path string, limit int64) (*IDX, error) {
-	info, err := os.Stat(path) // before opening: a named pipe would block
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file (%s); give an IDX file", path, info.Mode().Type())
-	}
-	f, err := os.Open(path)
+	f, err := openRegular(path, "an IDX file")
 	if err != nil {
 		return nil, err
 	}
@@ -199,24 +192,16 @@ func ReadIDX(r io.Reader, limit int64) (*IDX, error) {
 	if limit < 0 || limit > math.MaxInt-1 {
 		return nil, fmt.Errorf("%w: IDX limit of %d bytes", ErrArgument, limit)
 	}
-	buffered := bufio.NewReader(r)
-	start, err := buffered.Peek(32) // as many as tell a picture
-	if err != nil && err != io.EOF {
+	unpacked, err := unpack(r)
+	if err != nil {
 		return nil, err
 	}
-	r = buffered
-	if bytes.HasPrefix(start, []byte{0x1f, 0x8b}) { // RFC 1952, 2.3.1
-		z, err := gzip.NewReader(buffered)
-		if err != nil {
-			return nil, readError(err, "gzip header")
-		}
-		defer z.Close()
-		r = z
-	}
-	return readPlain(r, start, limit)
+	return readPlain(unpacked, limit)
 }
 
-func readPlain(r io.Reader, start []byte, limit int64) (*IDX, error) {
+func readPlain(r *bufio.Reader, limit int64) (*IDX, error) {
+	start, _ := r.Peek(startSize) // an error comes again as what is read next
+	start = bytes.Clone(start)
 	var magic [4]byte
 	if _, err := io.ReadFull(r, magic[:]); err != nil {
 		return nil, readError(err, "first 4 bytes")
@@ -225,6 +210,9 @@ func readPlain(r io.Reader, start []byte, limit int64) (*IDX, error) {
 		return nil, fmt.Errorf("%w: it is a %s picture; a set of pictures is a folder, with a folder of pictures for each class in it", ErrMagic, format)
 	}
 	if magic[0] != 0 || magic[1] != 0 {
+		if kind := picture.Kind(start); kind != "" {
+			return nil, fmt.Errorf("%w: it begins as %s; give an IDX file, plain or .gz", ErrMagic, kind)
+		}
 		return nil, fmt.Errorf("%w: it begins with % x, IDX with 00 00; give an IDX file, plain or .gz", ErrMagic, magic)
 	}
 	x := &IDX{Type: ElementType(magic[2])}
@@ -245,8 +233,20 @@ func readPlain(r io.Reader, start []byte, limit int64) (*IDX, error) {
 	for _, dim := range dims {
 		x.Shape = append(x.Shape, int(dim))
 	}
+	var err error
+	if x.Data, err = readData(r, size); errors.Is(err, ErrTrailing) {
+		return nil, fmt.Errorf("%w: shape %v of %s takes %d bytes and more follow; the header or the file is damaged",
+			ErrTrailing, x.Shape, x.Type, size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return x, nil
+}
 
-	// Memory grows eightfold with what was really read, and ends at size exactly.
+// readData reads what is left of r, which is size bytes; more is ErrTrailing. Memory
+// grows eightfold with what was really read, and ends at size exactly.
+func readData(r io.Reader, size uint64) ([]byte, error) {
 	data := make([]byte, 0, min(size, 1<<20))
 	for uint64(len(data)) < size {
 		if len(data) == cap(data) {
@@ -258,16 +258,30 @@ func readPlain(r io.Reader, start []byte, limit int64) (*IDX, error) {
 			return nil, readError(err, fmt.Sprintf("data, %d of %d bytes read", len(data), size))
 		}
 	}
-	// One byte more makes gzip verify its checksum and shows trailing data.
-	switch n, err := io.ReadFull(r, magic[:1]); {
+	// One byte more makes gzip and zip verify their checksums and shows trailing data.
+	switch n, err := io.ReadFull(r, make([]byte, 1)); {
 	case n > 0:
-		return nil, fmt.Errorf("%w: shape %v of %s takes %d bytes and more follow; the header or the file is damaged",
-			ErrTrailing, x.Shape, x.Type, size)
+		return nil, ErrTrailing
 	case err != io.EOF:
 		return nil, readError(err, "end of the data")
 	}
-	x.Data = data
-	return x, nil
+	return data, nil
+}
+
+// array returns the numbers as those of any file are.
+func (x *IDX) array() (*array, error) {
+	kind := byte('i')
+	switch x.Type {
+	case Uint8:
+		kind = 'u'
+	case Float32, Float64:
+		kind = 'f'
+	}
+	of, ok := elementOf(kind, x.Type.Size(), binary.BigEndian)
+	if !ok {
+		return nil, fmt.Errorf("%w 0x%02x", ErrElementType, uint8(x.Type))
+	}
+	return &array{element: of, shape: x.Shape, data: x.Data}, nil
 }
 
 // dataSize multiplies; ok is false when 64 bits do not hold the product.
@@ -294,6 +308,8 @@ func readError(err error, part string) error {
 		return fmt.Errorf("%w, in the %s; copy or download the file again", ErrTruncated, part)
 	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt):
 		return fmt.Errorf("%w, in the %s: %w; copy or download the file again", ErrGzip, part, err)
+	case errors.Is(err, zip.ErrFormat) || errors.Is(err, zip.ErrChecksum):
+		return fmt.Errorf("%w, in the %s: %w; copy or download the file again", ErrZip, part, err)
 	}
 	return fmt.Errorf("read the %s: %w", part, err)
 }

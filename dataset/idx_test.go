@@ -213,6 +213,11 @@ func FuzzReadIDX(f *testing.F) {
 		if err != nil || again.Type != x.Type || !slices.Equal(again.Shape, x.Shape) || !bytes.Equal(again.Data, x.Data) {
 			t.Fatalf("%v became %v (%v)", x, again, err)
 		}
+		if a, err := x.array(); err != nil {
+			t.Fatal(err)
+		} else if pixels, lies, err := a.images(); err == nil && len(pixels)*a.size != len(x.Data) {
+			t.Fatalf("%d pixels of %v, %v", len(pixels), x.Shape, lies)
+		}
 		if values, err := x.Float64s(); err != nil || len(values)*x.Type.Size() != len(x.Data) {
 			t.Fatalf("%d values from %d bytes (%v)", len(values), len(x.Data), err)
 		}

@@ -64,7 +64,19 @@ func firstFile(dir string, names []string) (string, bool) {
 
 // names lists the words that name a set.
 func names() []string {
-	return append([]string{string(Test), string(Train), fashionTrain, FashionTest}, FetchedNames()...)
+	words := append([]string{string(Test), string(Train), fashionTrain, FashionTest}, FetchedNames()...)
+	for _, c := range cifars() {
+		words = append(words, c.word+suffixOf(Train), c.word+suffixOf(Test))
+	}
+	return words
+}
+
+// classesOf is how many classes the set of a word has.
+func classesOf(word string) int {
+	if c, _, ok := cifarOfWord(word); ok {
+		return c.classes
+	}
+	return mnistClasses
 }
 
 // IsWord reports whether Open takes the name for a set of its own, before any file or
@@ -76,7 +88,7 @@ func unknown(spec string) error {
 	if filepath.Dir(spec) == "." {
 		files = append(files, names()...)
 	}
-	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion (or fashion:train), a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
+	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion, cifar10, cifar100 (or fashion:train …), a folder of IDX files, of .npy files, of CIFAR's binary version or of pictures (with :train or :t10k when it holds both), or a file: IDX, .npy, .npz, .csv or CIFAR's archive%s",
 		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
 }
 

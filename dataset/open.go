@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"slipway/dataset/picture"
 	"slipway/internal/nearest"
@@ -29,10 +28,14 @@ type Options struct {
 	// the cache. It applies to "train" alone.
 	DataDir string
 	// CacheDir is used instead of the user's cache folder, os.UserCacheDir
-	// with slipway/mnist, slipway/optdigits or slipway/fashion.
+	// with slipway/mnist, slipway/optdigits, slipway/fashion and so on.
 	CacheDir string
-	// Part is the pair to take when a folder holds both and the name does not say, and
-	// the part of fashion, whose test set is taken where Part is empty.
+	// From is the archive at hand that FetchNamed takes cifar10 or cifar100 from, in place
+	// of their authors' page. It applies to nothing else.
+	From string
+	// Part is the pair to take when a folder or a file holds both and the name does not
+	// say, and the part of fashion, cifar10 and cifar100, whose test set is taken where
+	// Part is empty.
 	Part Part
 	// Classes is the number of classes of a set from files, 1 to MaxClasses; 0 means as
 	// many as its labels or its class names ask for.
@@ -63,6 +66,8 @@ type Options struct {
 	Limit int64
 	// Messages takes a line when something is brought or the cache fails. May be nil.
 	Messages io.Writer
+
+	archive *publishedArchive // of a test, in place of the one that its authors publish
 }
 
 func (o Options) say(format string, args ...any) {
@@ -88,16 +93,18 @@ func (o Options) check(spec string) error {
 		return fmt.Errorf("%w: part %q, there are %q and %q", ErrArgument, o.Part, Train, Test)
 	case o.DataDir != "" && spec != string(Train):
 		return fmt.Errorf("%w: a data folder applies to the data set %q alone, not to %q", ErrArgument, Train, spec)
+	case o.From != "":
+		return fmt.Errorf("%w: a file at hand was given, which applies to fetching alone", ErrArgument)
 	case o.Classes < 0 || o.Classes > MaxClasses:
 		return fmt.Errorf("%w: %d classes, 1 to %d are possible", ErrArgument, o.Classes, MaxClasses)
-	case o.Classes != 0 && o.Classes != mnistClasses && slices.Contains(names(), spec):
-		return fmt.Errorf("%w: %d classes, %s has %d", ErrArgument, o.Classes, spec, mnistClasses)
+	case o.Classes != 0 && o.Classes != classesOf(spec) && slices.Contains(names(), spec):
+		return fmt.Errorf("%w: %d classes, %s has %d", ErrArgument, o.Classes, spec, classesOf(spec))
 	}
 	return nil
 }
 
 // Open returns the set that spec names, in memory, in one of the forms that the package
-// comment lists. The words t10k, train, optdigits and fashion go before files of
+// comment lists. Words such as t10k, train and fashion go before files of
 // that name; write ./train for such a folder. Options.Originals, Memory and PictureCache
 // are OpenSource's.
 func Open(ctx context.Context, spec string, opts Options) (*Set, error) {
@@ -136,40 +143,35 @@ func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source
 	if spec == "" {
 		return nil, unknown(spec)
 	}
-	info, err := os.Stat(spec)
-	if err == nil && !info.IsDir() {
-		if source, err := openPlace(ctx, spec, "", opts, inMemory); source != nil || err != nil {
-			return source, err
-		}
-		return nilled(openFile(spec, opts))
-	}
-	dir, part := spec, Part("")
-	if err != nil {
-		for _, p := range []Part{Train, Test} {
-			if before, ok := strings.CutSuffix(spec, ":"+string(p)); ok {
-				dir, part = before, p
-			}
-		}
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				return nil, err
-			}
-			if err == nil {
-				if source, err := openPlace(ctx, dir, part, opts, inMemory); source != nil || err != nil {
-					return source, err
-				}
-			}
-			return nil, unknown(spec)
-		}
+	dir, part, info, err := splitPart(spec)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, unknown(spec)
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return openAnyFile(ctx, dir, part, opts, inMemory)
 	}
 	set, err := openDir(dir, part, opts)
 	if !errors.Is(err, ErrUnknown) {
 		return nilled(set, err)
 	}
+	if of, set, numbersErr := openNumbers(dir, part, opts); of {
+		return nilled(set, numbersErr)
+	}
 	if source, placeErr := openPlace(ctx, dir, part, opts, inMemory); source != nil || placeErr != nil {
 		return source, placeErr
 	}
 	return nil, err
+}
+
+// openAnyFile opens a file of encoded pictures or of numbers: of pictures first, since a
+// list of names and labels is a table, too.
+func openAnyFile(ctx context.Context, file string, part Part, opts Options, inMemory bool) (Source, error) {
+	if source, err := openPlace(ctx, file, part, opts, inMemory); source != nil || err != nil {
+		return source, err
+	}
+	return nilled(openFile(ctx, file, part, opts))
 }
 
 // openPlace opens the set of encoded pictures at the path, and returns nil where none are.
@@ -189,13 +191,16 @@ func openWord(ctx context.Context, word string, opts Options) (*Set, error) {
 	case string(Train):
 		return openTrain(ctx, opts)
 	case Fashion:
-		return openCached(Fashion, opts.Part, opts)
+		return openCached(ctx, Fashion, opts.Part, opts)
 	case fashionTrain:
-		return openCached(Fashion, Train, opts)
+		return openCached(ctx, Fashion, Train, opts)
 	case FashionTest:
-		return openCached(Fashion, Test, opts)
+		return openCached(ctx, Fashion, Test, opts)
 	}
-	return openCached(word, Test, opts)
+	if c, part, ok := cifarOfWord(word); ok {
+		return openCached(ctx, c.word, part, opts)
+	}
+	return openCached(ctx, word, Test, opts)
 }
 
 func openDir(dir string, part Part, opts Options) (*Set, error) {
@@ -204,7 +209,7 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		_, _, testErr := findPair(dir, Test)
 		switch {
 		case trainErr == nil && testErr == nil && opts.Part == "":
-			return nil, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", dir, ErrAmbiguous, dir, Train, dir, Test)
+			return nil, ambiguous(dir)
 		case trainErr == nil && testErr == nil:
 			part = opts.Part
 		case trainErr == nil:
@@ -216,8 +221,8 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 		case errors.Is(testErr, ErrNoLabels):
 			return nil, testErr
 		default:
-			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class, nor a list, .tar or .parquet files of them%s",
-				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)))
+			return nil, fmt.Errorf("%w: the folder %s has neither %s nor %s, plain or .gz, nor folders of pictures, one a class, nor a list, .tar or .parquet files of them%s%s",
+				ErrUnknown, dir, imageNames(Train)[0], imageNames(Test)[0], nearest.Hint(imageNames(Train)[0], entries(dir)), setsIn(dir))
 		}
 	}
 	images, labels, err := findPair(dir, part)
@@ -232,14 +237,14 @@ func openDir(dir string, part Part, opts Options) (*Set, error) {
 	return set.placed(dir, suffix).withNotes(dir, opts)
 }
 
-func openFile(images string, opts Options) (*Set, error) {
+func openIDXFile(images string, opts Options) (*Set, error) {
 	candidates := labelNames(images)
 	labels, ok := firstFile(filepath.Dir(images), candidates)
 	if !ok {
 		// The file itself may be what is wrong; its own error says more then.
 		if x, err := ReadIDXFile(images, opts.Limit); err != nil {
 			return nil, err
-		} else if err := checkImages(x); err != nil {
+		} else if _, err := layoutOf(x.Shape); err != nil {
 			return nil, fmt.Errorf("%s: %w", images, err)
 		}
 		if len(candidates) == 0 {
@@ -266,38 +271,20 @@ func readSet(name string, classes int, limit int64, readImages, readLabels func(
 	if err != nil {
 		return nil, err
 	}
-	if err := checkImages(images); err != nil {
+	pixels, err := images.array()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := layoutOf(pixels.shape); err != nil {
 		return nil, fmt.Errorf("%s: images: %w", name, err)
 	}
 	labels, err := readLabels(limit)
 	if err != nil {
 		return nil, err
 	}
-	if len(labels.Shape) != 1 {
-		return nil, fmt.Errorf("%s: labels: %w: shape %v, labels have 1", name, ErrRank, labels.Shape)
-	}
-	shape := images.Shape
-	if shape[0] != labels.Shape[0] {
-		return nil, fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set", name, ErrCount, shape[0], labels.Shape[0])
-	}
-	numbers, err := labels.Labels()
+	numbers, err := labels.array()
 	if err != nil {
-		return nil, fmt.Errorf("%s: labels: %w", name, err)
+		return nil, err
 	}
-	channels := 1
-	if len(shape) == 4 {
-		channels = shape[1]
-	}
-	return NewSet(name, images.Data, numbers, channels, shape[len(shape)-2], shape[len(shape)-1], classes)
-}
-
-func checkImages(x *IDX) error {
-	if len(x.Shape) != 3 && len(x.Shape) != 4 {
-		return fmt.Errorf("%w: shape %v; images have 3 (N×H×W) or 4 (N×C×H×W); give the images file, not the labels",
-			ErrRank, x.Shape)
-	}
-	if x.Type != Uint8 {
-		return fmt.Errorf("%w: %s, images are uint8", ErrElementType, x.Type)
-	}
-	return nil
+	return setOf(name, pixels, numbers, classes)
 }

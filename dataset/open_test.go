@@ -206,7 +206,7 @@ func TestOpenRefuses(t *testing.T) {
 	writeSet(t, loose, "many-images", "many-labels", 12, 0)
 	writeSet(t, loose, "three-images", "", 3, 0)
 	put(filepath.Join(loose, "three-labels"), &IDX{Uint8, []int{2}, []byte{0, 1}})
-	put(filepath.Join(loose, "float-images"), &IDX{Float32, []int{1, 1, 1}, make([]byte, 4)})
+	put(filepath.Join(loose, "float-images"), &IDX{Float32, []int{1, 1, 1}, []byte{0xbf, 0x80, 0, 0}})
 	put(filepath.Join(loose, "float-labels"), &IDX{Uint8, []int{1}, []byte{1}})
 	put(filepath.Join(loose, "wide-images"), &IDX{Uint8, []int{1, 1, 1}, []byte{1}})
 	put(filepath.Join(loose, "wide-labels"), &IDX{Float32, []int{1}, make([]byte, 4)})
@@ -239,7 +239,7 @@ func TestOpenRefuses(t *testing.T) {
 		{filepath.Join(loose, "many-images"), Options{Classes: 11}, ErrLabel, "labels are 0 to 11, 11 classes end at 10"},
 		{filepath.Join(loose, "many-images"), Options{Limit: 47}, ErrTooLarge, "the limit is 47"},
 		{filepath.Join(loose, "three-images"), Options{}, ErrCount, "3 images, 2 labels"},
-		{filepath.Join(loose, "float-images"), Options{}, ErrElementType, "float32"},
+		{filepath.Join(loose, "float-images"), Options{}, ErrPixel, "-1 of float32 at [0, 0, 0]"},
 		{filepath.Join(loose, "wide-images"), Options{}, ErrElementType, "float32, labels are integers"},
 		{filepath.Join(loose, "square-images"), Options{}, ErrRank, "[1 1]"},
 		{filepath.Join(loose, "none-images"), Options{}, ErrEmpty, "none-images"},

@@ -28,6 +28,9 @@ func idxFiles(dir string, set *Set) ([]newFile, error) {
 	if set.Channels != 1 {
 		rank, shape = "idx4", []int{set.Len(), set.Channels, set.Height, set.Width}
 	}
+	if _, err := layoutOf(shape); err != nil {
+		return nil, fmt.Errorf("%s cannot be IDX files: %w, or pack them as tar", set.Name, err)
+	}
 	for _, name := range append(imageNames(part), labelNames(imageNames(part)[0])...) {
 		if err := mustBeNew(filepath.Join(dir, name)); err != nil {
 			return nil, err

@@ -127,7 +127,7 @@ func TestPackOddPictures(t *testing.T) {
 func TestPackArrays(t *testing.T) {
 	for _, channels := range []int{1, 3, 2} {
 		dir := t.TempDir()
-		images := make([]uint8, 300*channels*2*3)
+		images := make([]uint8, 300*channels*4*5)
 		labels := make([]int32, 300)
 		for i := range images {
 			images[i] = uint8(i * 37)
@@ -135,7 +135,7 @@ func TestPackArrays(t *testing.T) {
 		for i := range labels {
 			labels[i] = int32(i)
 		}
-		want, err := NewSet("own", images, labels, channels, 2, 3, 0)
+		want, err := NewSet("own", images, labels, channels, 4, 5, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,7 +32,7 @@ func isTar(file string) bool {
 
 // findTarFile finds the pictures in a tar archive.
 func findTarFile(file string, part Part, opts Options) (*picturePlace, error) {
-	if !isTar(file) {
+	if !isTar(file) || holdsCIFAR(file) {
 		return nil, nil
 	}
 	return openTars(file, []string{file}, false, part, opts)

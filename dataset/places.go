@@ -49,14 +49,6 @@ func findClassFolders(dir string, part Part, opts Options) (*picturePlace, error
 	return &picturePlace{list, dir, suffixOf(found)}, nil
 }
 
-// suffixOf is what a part adds to a set's name.
-func suffixOf(part Part) string {
-	if part == "" {
-		return ""
-	}
-	return ":" + string(part)
-}
-
 // nameParts splits a file's name without its extensions into words: train-00000-of-00002.
 func nameParts(path string) []string {
 	name, _, _ := strings.Cut(strings.ToLower(filepath.Base(path)), ".")
@@ -108,25 +100,6 @@ func parted[T any](names []T, word func(T) string) (parts map[Part][]T, rest []T
 func pathWord(path string) string {
 	word, _ := partWord(path)
 	return word
-}
-
-// choosePart says which part to take of a place that has both or one of them: the one
-// that is named, the one that the options ask for, or the only one.
-func choosePart(place string, part Part, opts Options, has func(Part) bool) (Part, error) {
-	switch train, test := has(Train), has(Test); {
-	case part != "" && !has(part):
-		return "", fmt.Errorf("%s: %w: it has no part %s", place, ErrUnknown, part)
-	case part != "":
-		return part, nil
-	case train && test && opts.Part == "":
-		return "", fmt.Errorf("%s: %w; say which: %s:%s or %s:%s",
-			place, ErrAmbiguous, place, Train, place, Test)
-	case train && test:
-		return opts.Part, nil
-	case train:
-		return Train, nil
-	}
-	return Test, nil
 }
 
 // filesWith lists a folder's regular files whose names satisfy is, links to files

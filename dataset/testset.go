@@ -14,6 +14,9 @@ import (
 func OpenTest(ctx context.Context, training Source, opts Options) (Source, error) {
 	opts.Part, opts.DataDir = Test, ""
 	info := training.Info()
+	if test, ok, err := openTestNumbers(ctx, training, opts); ok || err != nil {
+		return test, err
+	}
 	if dir, ok := strings.CutSuffix(info.Place, ":"+string(Train)); ok && !IsWord(info.Place) {
 		_, _, idx := findPair(dir, Test)
 		name := strings.TrimSuffix(info.Name, ":"+string(Train))
@@ -43,6 +46,9 @@ func OpenTest(ctx context.Context, training Source, opts Options) (Source, error
 func FolderBeside(word string) string {
 	if !IsWord(word) {
 		return ""
+	}
+	if c, _, ok := cifarOfWord(word); ok {
+		return c.folderOfWord() // with what is in it, pictures perhaps
 	}
 	for _, part := range []Part{Train, Test} {
 		if _, ok := firstFile(word, imageNames(part)); ok {

@@ -24,7 +24,8 @@ import (
 const usage = `dataset shows, fetches and packs sets of labelled images.
 
   dataset show [flags]      print shapes and statistics, draw a contact sheet
-  dataset fetch [SET]       bring a set into the cache: train (the default), optdigits or fashion
+  dataset fetch [SET]       bring a set into the cache: train (the default), optdigits, fashion,
+                            cifar10 or cifar100
   dataset pack -o FILE SET  write a set to one tar file, or to a folder of IDX files
 
 Examples:
@@ -48,7 +49,7 @@ With -augment each row is an image, and what becomes of it epoch after epoch.
 The operations, and their settings where nothing is said:
 `
 
-const fetchUsage = `dataset fetch brings a set into the user's cache folder, verified by sha256, and
+const fetchUsage = `dataset fetch brings a set into the user's cache folder, verified by its checksums, and
 does nothing when it is there.
 
 Examples:
@@ -56,6 +57,12 @@ Examples:
   dataset fetch optdigits   UCI's digits of other writers, from the wheel of scikit-learn by pip (9 MB; not installed)
   dataset fetch fashion     Fashion-MNIST, to train and to test on, from Debian's package dataset-fashion-mnist by apt-get
                             (31 MB; not installed, no root)
+  dataset fetch cifar10     photographs of ten kinds of things, from its authors' page (170 MB; verified by the md5
+                            that they publish)
+  dataset fetch cifar100    the same of a hundred kinds
+  dataset fetch -from cifar-10-binary.tar.gz cifar10   from a file at hand, without a network
+
+Flags:
 `
 
 func main() {
@@ -105,7 +112,9 @@ func parse(flags *flag.FlagSet, args []string) error {
 }
 
 func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	sets, err := cli.ParseOperands(cli.NewFlagSet("dataset fetch", fetchUsage, stdout), args)
+	flags := cli.NewFlagSet("dataset fetch", fetchUsage, stdout)
+	from := flags.String("from", "", "`file` at hand to take cifar10 or cifar100 from, as their authors publish it: cifar-10-binary.tar.gz")
+	sets, err := cli.ParseOperands(flags, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return err
@@ -113,6 +122,10 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return usageError{err}
 	case len(sets) > 1:
 		return usageError{fmt.Errorf("unexpected argument %q: one set is fetched at a time", sets[1])}
+	case cli.Given(flags)["from"] && *from == "":
+		return usageError{errors.New("-from is empty")}
+	case *from != "" && (len(sets) == 0 || sets[0] != dataset.CIFAR10 && sets[0] != dataset.CIFAR100):
+		return usageError{fmt.Errorf("-from applies to %s and %s alone", dataset.CIFAR10, dataset.CIFAR100)}
 	}
 	if len(sets) == 0 || sets[0] == string(dataset.Train) {
 		dir, err := dataset.Fetch(ctx, dataset.Options{Messages: stderr})
@@ -126,7 +139,7 @@ func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		names = append(names, string(dataset.Train))
 		return usageError{fmt.Errorf("unknown set %q: there are %s%s", sets[0], strings.Join(names, ", "), nearest.Hint(sets[0], names))}
 	}
-	dir, err := dataset.FetchNamed(ctx, sets[0], dataset.Options{Messages: stderr})
+	dir, err := dataset.FetchNamed(ctx, sets[0], dataset.Options{From: *from, Messages: stderr})
 	if err != nil {
 		return err
 	}
@@ -146,7 +159,7 @@ type showOptions struct {
 func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	o := &showOptions{}
 	flags := cli.NewFlagSet("dataset show", showUsage+augmentUsage()+"\nFlags:\n", stdout)
-	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of pictures or IDX files (with :train or :t10k when it holds both), or a file: IDX, CSV, .tar, .parquet")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, cifar10, cifar100, a folder (with :train or :t10k when it holds both), or a file: IDX, .npy, .npz, .csv, .tar, .parquet")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")

@@ -60,7 +60,7 @@ func TestBadInput(t *testing.T) {
 		{"show -o " + sheet + " -data " + many + " -labels " + names + " -classes 3", 2, "give one of them"},
 		{"show -o " + sheet + " -data " + precious, 1, "not an IDX file"},
 		{"show -o " + sheet + " -data t10k -classes 5", 1, "t10k has 10"},
-		{"show -o " + sheet + " -data train -data-dir " + fakeMNIST, 1, "sha256 differs"},
+		{"show -o " + sheet + " -data train -data-dir " + fakeMNIST, 1, "checksum differs"},
 		{"show -o " + sheet + " -data train", 1, "training set was not found"},
 		{"show -o " + precious, 1, "is no PNG"},
 		{"show -o " + filepath.Join(dir, "missing", "sheet.png"), 1, "cannot write into the folder"},
@@ -73,6 +73,12 @@ func TestBadInput(t *testing.T) {
 		{"fetch -x", 2, "unknown flag -x"},
 		{"fetch optdigits", 1, "pip is not installed"},
 		{"fetch", 1, "dataset fetch"},
+		{"fetch cifar10 -from " + precious, 1, "its md5 is"},
+		{"fetch cifar10 -from " + filepath.Join(dir, "nothing"), 1, "no such file"},
+		{"fetch cifar100 -from=", 2, "-from is empty"},
+		{"fetch fashion -from " + precious, 2, "cifar10 and cifar100 alone"},
+		{"fetch -from " + precious, 2, "cifar10 and cifar100 alone"},
+		{"show -o " + sheet + " -data cifar10", 1, "dataset fetch cifar10"},
 	} {
 		t.Run(strings.ReplaceAll(test.args, dir, "DIR"), func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

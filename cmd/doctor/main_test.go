@@ -140,7 +140,7 @@ func TestTrainingSet(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c := checkTrainingSet(); c.State != stateDamaged || !strings.Contains(c.Found, "sha256") || !strings.Contains(c.Remedy, "dataset fetch") {
+	if c := checkTrainingSet(); c.State != stateDamaged || !strings.Contains(c.Found, "checksum") || !strings.Contains(c.Remedy, "dataset fetch") {
 		t.Errorf("another set: %+v", c)
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // dataUsage explains -data.
-const dataUsage = "`set`: t10k, train, optdigits, fashion, a folder, or an images file; if empty, the one that the model records"
+const dataUsage = "`set`: t10k, train, optdigits, fashion, cifar10, cifar100, a folder, or a file of numbers; if empty, the one that the model records"
 
 // runFlags are the flags of all that run models on a data set.
 type runFlags struct {

@@ -112,7 +112,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.network, "network", "", "a network in a JSON `file` (as in a run's config.json) instead of an experiment's")
 	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
-	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, fashion, a folder, or an images file; with -resume where the run's set is now")
+	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, fashion, cifar10, cifar100, a folder, or a file of numbers; with -resume where the run's set is now")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
 	cli.Suggest(flags, &o.test, "test", "", cli.Words{"t10k", noTest, "fashion", cli.FileNames}, "test `set` evaluated after each epoch, or none; if empty, the test part beside the training set, or the one published with it")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")

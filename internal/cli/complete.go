@@ -37,7 +37,7 @@ type DataSets struct{}
 
 // Complete returns the names.
 func (DataSets) Complete(string) []string {
-	return []string{"t10k", "train", "optdigits", "fashion", FileNames}
+	return []string{"t10k", "train", "optdigits", "fashion", "cifar10", "cifar100", FileNames}
 }
 
 const (
