@@ -76,7 +76,8 @@ func unknown(spec string) error {
 	if filepath.Dir(spec) == "." {
 		files = append(files, names()...)
 	}
-	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion (or fashion:train), a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
+	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion (or fashion:train), a folder of IDX files "+
+		"or of pictures (with :train or :t10k when it holds both), or a file: IDX, CSV, .tar, .parquet%s",
 		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
 }
 
