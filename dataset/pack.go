@@ -28,7 +28,8 @@ type Packed struct {
 // pictures with Options.Sizing, become PNGs, which lose nothing.
 func PackTar(ctx context.Context, file, spec string, opts Options) (*Packed, error) {
 	if !strings.EqualFold(filepath.Ext(file), ".tar") {
-		return nil, fmt.Errorf("%s: %w: give a name that ends in .tar; a compressed one could not be read in place", file, ErrArgument)
+		return nil, fmt.Errorf("%s: %w: give a name that ends in .tar; a compressed one could "+
+			"not be read in place", file, ErrArgument)
 	}
 	if err := mustBeNew(file); err != nil {
 		return nil, err

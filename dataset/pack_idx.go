@@ -42,31 +42,33 @@ func idxFiles(dir string, set *Set) ([]newFile, error) {
 		path := filepath.Join(dir, ClassNamesFile)
 		there, err := os.ReadFile(path)
 		if err == nil && !bytes.Equal(there, text) {
-			return nil, fmt.Errorf("%s: %w: it names other classes; give another folder", path, os.ErrExist)
+			return nil, fmt.Errorf("%s: %w: it names other classes; give another folder", path,
+				os.ErrExist)
 		}
 		if err != nil {
 			files = append(files, newFile{path, writing(text)})
 		}
 	}
-	if text := licenceText(set.Info().Licence); text != nil && mustBeNew(filepath.Join(dir, licenceNames()[0])) == nil {
-		files = append(files, newFile{filepath.Join(dir, licenceNames()[0]), writing(text)})
+	licence := filepath.Join(dir, licenceNames()[0])
+	if text := licenceText(set.Info().Licence); text != nil && mustBeNew(licence) == nil {
+		files = append(files, newFile{licence, writing(text)})
 	}
 	name := fmt.Sprintf("%s-images-%s-ubyte", part, rank)
 	for path, array := range map[string]*IDX{
 		labelNames(name)[0]: labelArray(set.Labels),
 		name:                {Type: Uint8, Shape: shape, Data: set.Images},
 	} {
-		files = append(files, newFile{filepath.Join(dir, path), func(w io.Writer) error { return WriteIDX(w, array) }})
+		write := func(w io.Writer) error { return WriteIDX(w, array) }
+		files = append(files, newFile{filepath.Join(dir, path), write})
 	}
-	slices.SortStableFunc(files, func(a, b newFile) int { return imagesLast(a.path) - imagesLast(b.path) })
+	slices.SortStableFunc(files, imagesLast)
 	return files, nil
 }
 
-func imagesLast(path string) int {
-	if strings.Contains(filepath.Base(path), "-images-") {
-		return 1
-	}
-	return 0
+// imagesLast orders files, the images behind all others.
+func imagesLast(a, b newFile) int {
+	rank := func(file newFile) int { return strings.Count(filepath.Base(file.path), "-images-") }
+	return rank(a) - rank(b)
 }
 
 // labelArray has labels as bytes where these hold them, as MNIST's, and as int32 elsewhere.

@@ -57,11 +57,12 @@ func tarPacker(ctx context.Context, spec string, opts Options) (*packer, error) 
 		return nil, err
 	}
 	if set.Channels != 1 && set.Channels != 3 {
-		return nil, fmt.Errorf("%s: %w: images of %d channels; a PNG has 1 or 3: write them as IDX", set.Name, ErrArgument, set.Channels)
+		return nil, fmt.Errorf("%s: %w: images of %d channels; a PNG has 1 or 3: write them as IDX",
+			set.Name, ErrArgument, set.Channels)
 	}
 	return &packer{
 		ctx: ctx, opts: opts, n: set.Len(), classes: set.ClassNames, licence: set.Info().Licence,
-		encoded: func(i int) ([]byte, error) { return encodePNG(set.Image(i), set.Channels, set.Height, set.Width) },
+		encoded: func(i int) ([]byte, error) { return encodePNG(set, i) },
 		name:    func(int) (string, string) { return "", ".png" },
 		label:   func(i int) int32 { return set.Labels[i] },
 	}, nil
@@ -70,8 +71,8 @@ func tarPacker(ctx context.Context, spec string, opts Options) (*packer, error) 
 // picturesPacker packs pictures as they are, each after it was decoded once.
 func picturesPacker(ctx context.Context, list *pictureFiles, opts Options) *packer {
 	p := &packer{
-		ctx: ctx, opts: opts, n: len(list.files), classes: list.classes, licence: list.licence, damaged: true,
-		name:  func(int) (string, string) { return "", "" },
+		ctx: ctx, opts: opts, n: len(list.files), classes: list.classes, licence: list.licence,
+		damaged: true, name: func(int) (string, string) { return "", "" },
 		label: func(i int) int32 { return list.files[i].label },
 	}
 	p.encoded = func(i int) ([]byte, error) {
@@ -101,8 +102,8 @@ func keepNames(files []pictureFile) bool {
 	for _, file := range files {
 		key, extension := sampleKey(file.name)
 		top, _, _ := strings.Cut(file.name, "/")
-		if !isPictureName("."+extension) || strings.Contains(extension, ".") || path.Clean(file.name) != file.name ||
-			path.IsAbs(file.name) || isMeta(top) || keys[key] {
+		if !isPictureName("."+extension) || strings.Contains(extension, ".") || keys[key] ||
+			path.Clean(file.name) != file.name || path.IsAbs(file.name) || isMeta(top) {
 			return false
 		}
 		keys[key] = true
@@ -110,14 +111,16 @@ func keepNames(files []pictureFile) bool {
 	return true
 }
 
-// encodePNG makes a PNG of C×H×W bytes, of 1 or 3 channels.
-func encodePNG(pixels []uint8, channels, height, width int) ([]byte, error) {
-	var drawn image.Image = &image.Gray{Pix: pixels, Stride: width, Rect: image.Rect(0, 0, width, height)}
-	if channels == 3 {
-		colours := image.NewNRGBA(image.Rect(0, 0, width, height))
-		plane := height * width
-		for i := range plane {
-			colours.SetNRGBA(i%width, i/width, color.NRGBA{pixels[i], pixels[plane+i], pixels[2*plane+i], 255})
+// encodePNG makes a PNG of image i of a set of 1 or 3 channels.
+func encodePNG(set *Set, i int) ([]byte, error) {
+	pixels, bounds := set.Image(i), image.Rect(0, 0, set.Width, set.Height)
+	var drawn image.Image = &image.Gray{Pix: pixels, Stride: set.Width, Rect: bounds}
+	if set.Channels == 3 {
+		colours := image.NewNRGBA(bounds)
+		plane := set.Height * set.Width
+		for at := range plane {
+			pixel := color.NRGBA{pixels[at], pixels[plane+at], pixels[2*plane+at], 255}
+			colours.SetNRGBA(at%set.Width, at/set.Width, pixel)
 		}
 		drawn = colours
 	}
@@ -131,7 +134,8 @@ func (p *packer) to(packed *Packed) func(io.Writer) error {
 	return func(w io.Writer) error {
 		archive := tar.NewWriter(w)
 		if len(p.classes) > 0 {
-			if err := addMember(archive, metaFolder+"/"+ClassNamesFile, namesText(p.classes)); err != nil {
+			name := metaFolder + "/" + ClassNamesFile
+			if err := addMember(archive, name, namesText(p.classes)); err != nil {
 				return err
 			}
 		}
@@ -215,7 +219,10 @@ func extensionOf(format string) string {
 
 // addMember adds a file, always with the same time and owner.
 func addMember(archive *tar.Writer, name string, data []byte) error {
-	header := &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data)), ModTime: time.Unix(0, 0)}
+	header := &tar.Header{
+		Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data)),
+		ModTime: time.Unix(0, 0),
+	}
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}

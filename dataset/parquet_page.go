@@ -34,24 +34,28 @@ type parquetPage struct {
 }
 
 // columnPages finds the pages of a column by their headers.
-func columnPages(reopened reopenedFile, file *parquet.File, column *parquet.Column) ([]parquetPage, error) {
+func columnPages(reopened reopenedFile, file *parquet.File, column *parquet.Column,
+) ([]parquetPage, error) {
 	var pages []parquetPage
 	left := file.NumRows()
 	for i, group := range file.RowGroups() {
 		chunks := group.ColumnChunks()
 		if column.Index() < 0 || column.Index() >= len(chunks) {
-			return nil, fmt.Errorf("%w: group %d of rows has %d columns; copy or download the file again", ErrCount, i, len(chunks))
+			return nil, fmt.Errorf("%w: group %d of rows has %d columns; copy or download it again",
+				ErrCount, i, len(chunks))
 		}
 		chunk, ok := chunks[column.Index()].(*parquet.FileColumnChunk)
 		if !ok || i >= len(file.Metadata().RowGroups) {
 			return nil, fmt.Errorf("%w: group %d of rows is not in the file", ErrCount, i)
 		}
-		found, rows, err := chunkPages(reopened, chunk, file.Metadata().RowGroups[i].Columns[column.Index()].MetaData, left)
+		about := file.Metadata().RowGroups[i].Columns[column.Index()].MetaData
+		found, rows, err := chunkPages(reopened, chunk, about, left)
 		if err != nil {
 			return nil, fmt.Errorf("group %d of rows, the column %s: %w", i, column.Name(), err)
 		}
 		if rows != group.NumRows() {
-			return nil, fmt.Errorf("group %d of rows: %w: %d, and its pages have %d; copy or download the file again", i, ErrCount, group.NumRows(), rows)
+			return nil, fmt.Errorf("group %d of rows: %w: %d, and its pages have %d; copy or "+
+				"download it again", i, ErrCount, group.NumRows(), rows)
 		}
 		left -= rows
 		pages = append(pages, found...)
@@ -60,14 +64,16 @@ func columnPages(reopened reopenedFile, file *parquet.File, column *parquet.Colu
 }
 
 // chunkPages finds the pages of a column in a group of rows: at most left of them.
-func chunkPages(file reopenedFile, chunk *parquet.FileColumnChunk, chunkIs format.ColumnMetaData, left int64) (pages []parquetPage, rows int64, err error) {
-	begin := chunkIs.DataPageOffset
-	if chunkIs.DictionaryPageOffset != 0 {
-		begin = chunkIs.DictionaryPageOffset
+func chunkPages(file reopenedFile, chunk *parquet.FileColumnChunk, about format.ColumnMetaData,
+	left int64) (pages []parquetPage, rows int64, err error) {
+	begin := about.DataPageOffset
+	if about.DictionaryPageOffset != 0 {
+		begin = about.DictionaryPageOffset
 	}
-	end := begin + chunkIs.TotalCompressedSize
-	if begin < 4 || chunkIs.TotalCompressedSize < 0 || end < begin || end > file.size {
-		return nil, 0, fmt.Errorf("%w: it lies at %d to %d of %d bytes; copy or download the file again", ErrTruncated, begin, end, file.size)
+	end := begin + about.TotalCompressedSize
+	if begin < 4 || about.TotalCompressedSize < 0 || end < begin || end > file.size {
+		return nil, 0, fmt.Errorf("%w: it lies at %d to %d of %d bytes; copy or download it again",
+			ErrTruncated, begin, end, file.size)
 	}
 	dictionary := int64(0)
 	for offset := begin; offset < end && rows < chunk.NumValues(); {
@@ -84,13 +90,16 @@ func chunkPages(file reopenedFile, chunk *parquet.FileColumnChunk, chunkIs forma
 		case header.Type == format.DataPageV2 && header.DataPageHeaderV2.Valid:
 			n = int64(header.DataPageHeaderV2.V.NumValues)
 		default:
-			return nil, 0, fmt.Errorf("at byte %d: %w: a page of the type %s", offset, ErrArgument, header.Type)
+			return nil, 0, fmt.Errorf("at byte %d: %w: a page of the type %s", offset, ErrArgument,
+				header.Type)
 		}
 		if n < 0 || n > left-rows {
-			return nil, 0, fmt.Errorf("at byte %d: %w: a page of %d rows; copy or download the file again", offset, ErrCount, n)
+			return nil, 0, fmt.Errorf("at byte %d: %w: a page of %d rows; copy or download it again",
+				offset, ErrCount, n)
 		}
 		if n > 0 {
-			pages = append(pages, parquetPage{file, chunk, dictionary, begin, offset, length, int(n)})
+			page := parquetPage{file, chunk, dictionary, begin, offset, length, int(n)}
+			pages = append(pages, page)
 		}
 		rows += n
 		offset += length
@@ -120,9 +129,11 @@ func pageHeader(file reopenedFile, offset, end int64) (*format.PageHeader, int64
 		length := int64(reader.BytesRead()) + packed
 		switch {
 		case packed < 0 || length > end-offset:
-			return nil, 0, fmt.Errorf("%w: a page of %d bytes where %d are left; copy or download the file again", ErrTruncated, packed, end-offset)
+			return nil, 0, fmt.Errorf("%w: a page of %d bytes where %d are left; copy or "+
+				"download it again", ErrTruncated, packed, end-offset)
 		case unpacked < 0 || unpacked > maxPage || unpacked > maxExpansion*(packed+64):
-			return nil, 0, fmt.Errorf("%w: a page of %d bytes that unpacks to %d; write the file with smaller pages, or unpack it to a folder", ErrTooLarge, packed, unpacked)
+			return nil, 0, fmt.Errorf("%w: a page of %d bytes that unpacks to %d; write the file "+
+				"with smaller pages, or unpack it to a folder", ErrTooLarge, packed, unpacked)
 		}
 		return header, length, nil
 	}
@@ -166,7 +177,8 @@ func (p *parquetPage) each(visit func(parquet.Value) error) (err error) {
 		n, err := values.ReadValues(buffer)
 		for _, value := range buffer[:n] {
 			if seen++; seen > p.rows {
-				return fmt.Errorf("%w: a page has more values than it says; copy or download the file again", ErrCount)
+				return fmt.Errorf("%w: a page has more values than it says; copy or download it "+
+					"again", ErrCount)
 			}
 			if err := visit(value); err != nil {
 				return err
@@ -180,7 +192,8 @@ func (p *parquetPage) each(visit func(parquet.Value) error) (err error) {
 		}
 	}
 	if seen != p.rows {
-		return fmt.Errorf("%w: a page has %d of %d values; copy or download the file again", ErrTruncated, seen, p.rows)
+		return fmt.Errorf("%w: a page has %d of %d values; copy or download it again", ErrTruncated,
+			seen, p.rows)
 	}
 	return nil
 }
@@ -195,7 +208,8 @@ func (p *parquetPage) pictures() (pictures [][]byte, held int64, err error) {
 			return nil
 		}
 		if len(data) > picture.DefaultMaxBytes {
-			return fmt.Errorf("%w: a picture of %d bytes, at most %d are read", ErrTooLarge, len(data), picture.DefaultMaxBytes)
+			return fmt.Errorf("%w: a picture of %d bytes, at most %d are read", ErrTooLarge,
+				len(data), picture.DefaultMaxBytes)
 		}
 		copied := known[&data[0]]
 		if len(copied) != len(data) {
@@ -221,5 +235,6 @@ func damagedParquet(err error) error {
 	if errors.Is(err, ErrChanged) || errors.Is(err, ErrTruncated) {
 		return err
 	}
-	return fmt.Errorf("%w: a damaged Parquet file; copy or download it again: %w", ErrTruncated, err)
+	return fmt.Errorf("%w: a damaged Parquet file; copy or download it again: %w", ErrTruncated,
+		err)
 }

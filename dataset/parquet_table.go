@@ -79,7 +79,8 @@ func openParquet(path string) (table *parquetTable, err error) {
 		rows += page.rows
 	}
 	if rows != len(table.labels) || names != nil && rows != len(table.names) {
-		return nil, fmt.Errorf("%w: %d pictures, %d labels; the file is damaged: copy or download it again",
+		return nil, fmt.Errorf("%w: %d pictures, %d labels; the file is damaged: copy or "+
+			"download it again",
 			ErrCount, rows, len(table.labels))
 	}
 	return table, nil
@@ -96,25 +97,30 @@ func openFooter(file reopenedFile) (*parquet.File, error) {
 		return nil, err
 	}
 	if string(end[4:]) != "PAR1" || int64(binary.LittleEndian.Uint32(end[:])) > file.size-12 {
-		return nil, fmt.Errorf("%w: a Parquet file ends with a footer and PAR1, this one does not; copy or download it again", ErrTruncated)
+		return nil, fmt.Errorf("%w: a Parquet file ends with a footer and PAR1, this one does "+
+			"not; copy or download it again", ErrTruncated)
 	}
 	// The page index and the filters are not needed; what is not read cannot be damaged.
-	opened, err := parquet.OpenFile(file, file.size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	opened, err := parquet.OpenFile(file, file.size, parquet.SkipPageIndex(true),
+		parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, damagedParquet(err)
 	}
 	if opened.NumRows() < 0 || opened.NumRows() > file.size {
-		return nil, fmt.Errorf("%w: %d rows in %d bytes; copy or download it again", ErrTooLarge, opened.NumRows(), file.size)
+		return nil, fmt.Errorf("%w: %d rows in %d bytes; copy or download it again", ErrTooLarge,
+			opened.NumRows(), file.size)
 	}
 	return opened, nil
 }
 
 // columnTexts reads a column of numbers or words as texts. What is null is empty.
-func columnTexts(reopened reopenedFile, file *parquet.File, column *parquet.Column) ([]string, error) {
+func columnTexts(reopened reopenedFile, file *parquet.File, column *parquet.Column,
+) ([]string, error) {
 	switch column.Type().Kind() {
 	case parquet.Int32, parquet.Int64, parquet.ByteArray, parquet.Boolean:
 	default:
-		return nil, fmt.Errorf("%w: the column %s is of %s; labels are whole numbers or words", ErrArgument, column.Name(), column.Type())
+		return nil, fmt.Errorf("%w: the column %s is of %s; labels are whole numbers or words",
+			ErrArgument, column.Name(), column.Type())
 	}
 	pages, err := columnPages(reopened, file, column)
 	if err != nil {

@@ -74,7 +74,8 @@ func readList(path string) (lines []listed, ok bool, err error) {
 		}
 	}
 	if len(lines) == 0 {
-		return nil, true, fmt.Errorf("%s: %w: it has a line of column names and no other", path, ErrEmpty)
+		return nil, true, fmt.Errorf("%s: %w: it has a line of column names and no other", path,
+			ErrEmpty)
 	}
 	return lines, true, nil
 }
@@ -100,7 +101,8 @@ func readListText(path string) ([]byte, error) {
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, fmt.Errorf("%s: %w: it is no UTF-8 text; save the list as UTF-8", path, ErrArgument)
+		return nil, fmt.Errorf("%s: %w: it is no UTF-8 text; save the list as UTF-8", path,
+			ErrArgument)
 	}
 	return text, nil
 }
@@ -166,18 +168,21 @@ func lineOf(record []string, names, labels, line int) (listed, error) {
 			ErrArgument, len(record), names+1, labels+1)
 	}
 	// Strings of one line share its memory.
-	row := listed{strings.Clone(strings.TrimSpace(record[names])), strings.Clone(strings.TrimSpace(record[labels])), line}
+	name, label := strings.TrimSpace(record[names]), strings.TrimSpace(record[labels])
+	row := listed{strings.Clone(name), strings.Clone(label), line}
 	switch {
 	case row.name == "":
 		return row, fmt.Errorf("%w: no file's name", ErrArgument)
 	case row.label == "":
-		return row, fmt.Errorf("%w: no label of %s; give it one, or remove the line", ErrArgument, row.name)
+		return row, fmt.Errorf("%w: no label of %s; give it one, or remove the line", ErrArgument,
+			row.name)
 	}
 	if !strings.Contains(row.name, "/") { // as Windows writes paths
 		row.name = strings.ReplaceAll(row.name, `\`, "/")
 	}
 	if !filepath.IsLocal(filepath.FromSlash(row.name)) || strings.Contains(row.name, ":") {
-		return row, fmt.Errorf("%w: the name %q leads out of the list's folder; write names within it",
+		return row, fmt.Errorf("%w: the name %q leads out of the list's folder; write names "+
+			"within it",
 			ErrArgument, row.name)
 	}
 	return row, nil
@@ -235,10 +240,12 @@ func findList(dir string, part Part, opts Options) (*picturePlace, error) {
 		return &picturePlace{list, dir, ""}, err
 	}
 	if len(parts) == 0 {
-		return nil, fmt.Errorf("%s: %w: %s are lists of names and labels; give one of them, or call them train.csv and test.csv",
+		return nil, fmt.Errorf("%s: %w: %s are lists of names and labels; give one of them, or "+
+			"call them train.csv and test.csv",
 			dir, ErrAmbiguous, strings.Join(bases(rest), ", "))
 	}
-	if part, err = choosePart(dir, part, opts, func(p Part) bool { return len(parts[p]) > 0 }); err != nil {
+	has := func(p Part) bool { return len(parts[p]) > 0 }
+	if part, err = choosePart(dir, part, opts, has); err != nil {
 		return nil, err
 	}
 	if chosen := parts[part]; len(chosen) > 1 {
@@ -327,21 +334,24 @@ func listNamed(path string, lines []listed, opts Options) (*pictureFiles, error)
 			entry = pictureAt(file, entry.name, 0)
 		}
 		if before, twice := lineOf[file]; twice {
-			return nil, fmt.Errorf("%s: %w: lines %d and %d are both of %s; a picture has one line and one label",
+			return nil, fmt.Errorf("%s: %w: lines %d and %d are both of %s; a picture has one "+
+				"line and one label",
 				path, ErrArgument, before, line.line, line.name)
 		}
 		lineOf[file] = line.line
 		list.files, texts = append(list.files, entry), append(texts, line.label)
 	}
 	if missing == len(lines) {
-		return nil, fmt.Errorf("%w; nor is any other of its %s there: put the pictures beside the list, or into a folder beside it",
+		return nil, fmt.Errorf("%w; nor is any other of its %s there: put the pictures beside "+
+			"the list, or into a folder beside it",
 			lost, counted(len(lines), "picture", "pictures"))
 	}
 	if err := list.setLabels(texts); err != nil {
 		return nil, err
 	}
 	if others := finder.unnamed(lineOf); others > 0 {
-		opts.say("%s: %s beside its own, without a label in it, not taken", path, counted(others, "picture", "pictures"))
+		opts.say("%s: %s beside its own, without a label in it, not taken", path, counted(others,
+			"picture", "pictures"))
 	}
 	return list, list.withNamesIn(dir, opts)
 }

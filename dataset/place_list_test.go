@@ -32,14 +32,15 @@ func writePictures(t *testing.T, dir string, names ...string) {
 // Lists come in many forms, and say the same.
 func TestListForms(t *testing.T) {
 	for name, text := range map[string]string{
-		"titles":              "filename,label\nb.png,wasp\na.png,ant\nc.png,wasp\n",
-		"no titles":           "b.png,wasp\na.png,ant\nc.png,wasp\n",
-		"no titles, turned":   "wasp,b.png\nant,a.png\nwasp,c.png\n",
-		"no line end":         "filename,label\nb.png,wasp\na.png,ant\nc.png,wasp",
-		"Windows":             "\ufeffImage_ID;Class\r\nb;wasp\r\na;ant\r\nc;wasp\r\n",
-		"tabs":                "id\tbreed\nb\twasp\na\tant\nc\twasp\n",
-		"quotes":              "\"image\",\"category\"\n\"b.png\",\"wasp\"\n\"a.png\",\"ant\"\n\"c.png\",\"wasp\"\n",
-		"more columns":        "age,target,note,path\n1,wasp,\"of, two\nlines\",b.png\n2,ant,,a.png\n3,wasp,x,c.png\n",
+		"titles":            "filename,label\nb.png,wasp\na.png,ant\nc.png,wasp\n",
+		"no titles":         "b.png,wasp\na.png,ant\nc.png,wasp\n",
+		"no titles, turned": "wasp,b.png\nant,a.png\nwasp,c.png\n",
+		"no line end":       "filename,label\nb.png,wasp\na.png,ant\nc.png,wasp",
+		"Windows":           "\ufeffImage_ID;Class\r\nb;wasp\r\na;ant\r\nc;wasp\r\n",
+		"tabs":              "id\tbreed\nb\twasp\na\tant\nc\twasp\n",
+		"quotes":            "\"image\",\"category\"\n\"b.png\",\"wasp\"\n\"a.png\",\"ant\"\n\"c.png\",\"wasp\"\n",
+		"more columns": "age,target,note,path\n1,wasp,\"of, " +
+			"two\nlines\",b.png\n2,ant,,a.png\n3,wasp,x,c.png\n",
 		"spaces, blank lines": "filename , label\n\nb.png, wasp \n a.png,ant\n\nc.png,wasp\n",
 		"sure titles first":   "id,label,filename,class\n1,wasp,b.png,x\n2,ant,a.png,x\n3,wasp,c.png,x\n",
 		"backslashes":         "filename,label\n.\\b.png,wasp\na.png,ant\nc.png,wasp\n",
@@ -53,11 +54,15 @@ func TestListForms(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(set.Files, []string{"b.png", "a.png", "c.png"}) || !slices.Equal(set.Labels, []int32{1, 0, 1}) ||
-					!slices.Equal(set.ClassNames, []string{"ant", "wasp"}) || set.Name != spec || set.Images[0] != 40 || set.Images[4] != 0 {
-					t.Errorf("%s: files %q, labels %v of %q, name %s", spec, set.Files, set.Labels, set.ClassNames, set.Name)
+				if !slices.Equal(set.Files, []string{"b.png", "a.png", "c.png"}) ||
+					!slices.Equal(set.Labels, []int32{1, 0, 1}) ||
+					!slices.Equal(set.ClassNames, []string{"ant", "wasp"}) || set.Name != spec ||
+					set.Images[0] != 40 || set.Images[4] != 0 {
+					t.Errorf("%s: files %q, labels %v of %q, name %s", spec, set.Files, set.Labels,
+						set.ClassNames, set.Name)
 				}
-				if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil || again.Info().SHA256 != set.Digest() {
+				if again, err := Reopen(t.Context(), set.Info(), Options{}); err != nil ||
+					again.Info().SHA256 != set.Digest() {
 					t.Errorf("reopened: %v", err)
 				}
 			}
@@ -74,15 +79,20 @@ func TestListOfNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(set.Labels, []int32{2, 0, 2}) || set.Classes != 3 || len(set.ClassNames) != 0 || set.Files[0] != "images/7.png" {
-		t.Errorf("labels %v, %d classes %q, files %q", set.Labels, set.Classes, set.ClassNames, set.Files)
+	if !slices.Equal(set.Labels, []int32{2, 0, 2}) || set.Classes != 3 ||
+		len(set.ClassNames) != 0 || set.Files[0] != "images/7.png" {
+		t.Errorf("labels %v, %d classes %q, files %q", set.Labels, set.Classes, set.ClassNames,
+			set.Files)
 	}
 	writeText(t, filepath.Join(dir, "labels.txt"), "ant\nbee\nwasp\n")
 	writeText(t, filepath.Join(dir, "LICENSE"), "CC0\n")
-	if set, err = Open(t.Context(), dir, Options{}); err != nil || !slices.Equal(set.ClassNames, []string{"ant", "bee", "wasp"}) || !strings.HasPrefix(set.Licence, "CC0") {
+	if set, err = Open(t.Context(), dir, Options{}); err != nil ||
+		!slices.Equal(set.ClassNames, []string{"ant", "bee", "wasp"}) ||
+		!strings.HasPrefix(set.Licence, "CC0") {
 		t.Errorf("%v, classes %q, licence %q", err, set.ClassNames, set.Licence)
 	}
-	if set, err = Open(t.Context(), dir, Options{OwnNames: true}); err != nil || len(set.ClassNames) != 0 {
+	if set, err = Open(t.Context(), dir, Options{OwnNames: true}); err != nil ||
+		len(set.ClassNames) != 0 {
 		t.Errorf("own names: %v, classes %q", err, set.ClassNames)
 	}
 }
@@ -93,7 +103,8 @@ func TestListsOfParts(t *testing.T) {
 	writePictures(t, dir, "train/1.png", "train/2.png", "test/1.png", "other/5.png")
 	writeText(t, filepath.Join(dir, "train_labels.csv"), "id,label\n1,x\n2,y\n")
 	one, err := Open(t.Context(), dir, Options{Part: Test})
-	if err != nil || one.Name != dir+":train" || !slices.Equal(one.Files, []string{"train/1.png", "train/2.png"}) {
+	if err != nil || one.Name != dir+":train" ||
+		!slices.Equal(one.Files, []string{"train/1.png", "train/2.png"}) {
 		t.Fatalf("one list: %v: %v", err, one)
 	}
 	if test, err := OpenTest(t.Context(), one, Options{}); err != nil || test != nil {
@@ -101,7 +112,8 @@ func TestListsOfParts(t *testing.T) {
 	}
 	writeText(t, filepath.Join(dir, "val.csv"), "id,label\n5,y\n")
 	writeText(t, filepath.Join(dir, "test.csv"), "id,label\n1,y\n")
-	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), dir+":t10k") {
+	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrAmbiguous) ||
+		!strings.Contains(err.Error(), dir+":t10k") {
 		t.Errorf("both parts: %v", err)
 	}
 	training, err := Open(t.Context(), dir+":train", Options{})
@@ -109,7 +121,8 @@ func TestListsOfParts(t *testing.T) {
 		t.Fatalf("%v: %v", err, training)
 	}
 	test, err := OpenTest(t.Context(), training, Options{})
-	if err != nil || test.Info().Name != dir+":t10k" || !slices.Equal(FileNames(test), []string{"test/1.png"}) {
+	if err != nil || test.Info().Name != dir+":t10k" ||
+		!slices.Equal(FileNames(test), []string{"test/1.png"}) {
 		t.Errorf("the test part: %v: %v", err, test)
 	}
 	alone, err := Open(t.Context(), filepath.Join(dir, "train_labels.csv"), Options{})
@@ -117,10 +130,12 @@ func TestListsOfParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeText(t, filepath.Join(dir, "test_labels.csv"), "id,label\n1,y\n")
-	if test, err := OpenTest(t.Context(), alone, Options{}); err != nil || test == nil || test.Info().Name != filepath.Join(dir, "test_labels.csv") {
+	if test, err := OpenTest(t.Context(), alone, Options{}); err != nil || test == nil ||
+		test.Info().Name != filepath.Join(dir, "test_labels.csv") {
 		t.Errorf("the list beside: %v: %v", err, test)
 	}
-	if _, err := Open(t.Context(), dir+":t10k", Options{}); !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), "lists of one part") {
+	if _, err := Open(t.Context(), dir+":t10k", Options{}); !errors.Is(err, ErrAmbiguous) ||
+		!strings.Contains(err.Error(), "lists of one part") {
 		t.Errorf("two lists of a part: %v", err)
 	}
 }
@@ -130,31 +145,37 @@ func TestListsBesideFolders(t *testing.T) {
 	dir := t.TempDir()
 	writePictures(t, dir, "ant/1.png", "bee/1.png")
 	writeText(t, filepath.Join(dir, "all.csv"), "path,label\nant/1.png,insect\nbee/1.png,insect\n")
-	if set, err := Open(t.Context(), dir, Options{}); err != nil || !slices.Equal(set.ClassNames, []string{"ant", "bee"}) {
+	if set, err := Open(t.Context(), dir, Options{}); err != nil ||
+		!slices.Equal(set.ClassNames, []string{"ant", "bee"}) {
 		t.Errorf("class folders: %v: %v", err, set)
 	}
 	parts := t.TempDir()
 	writePictures(t, parts, "train/ant/1.png", "train/bee/1.png")
 	writeText(t, filepath.Join(parts, "all.csv"), "path,label\ntrain/ant/1.png,insect\n")
-	if set, err := Open(t.Context(), parts, Options{}); err != nil || !slices.Equal(set.ClassNames, []string{"ant", "bee"}) {
+	if set, err := Open(t.Context(), parts, Options{}); err != nil ||
+		!slices.Equal(set.ClassNames, []string{"ant", "bee"}) {
 		t.Errorf("class folders of a part: %v: %v", err, set)
 	}
 	masks := t.TempDir()
 	writePictures(t, masks, "images/1.png", "images/2.png", "masks/m1.png", "masks/m2.png")
 	writeText(t, filepath.Join(masks, "all.csv"), "path,label\n1.png,ant\n2.png,bee\n")
-	if set, err := Open(t.Context(), masks, Options{}); err != nil || !slices.Equal(set.Files, []string{"images/1.png", "images/2.png"}) {
+	if set, err := Open(t.Context(), masks, Options{}); err != nil ||
+		!slices.Equal(set.Files, []string{"images/1.png", "images/2.png"}) {
 		t.Errorf("pictures and masks: %v: %v", err, set)
 	}
 	two := t.TempDir()
 	writePictures(t, two, "part_1/1.png", "part_2/2.png")
 	writeText(t, filepath.Join(two, "sub", "all.csv"), "path,label\n1.png,ant\n2.png,bee\n")
-	if err := os.Rename(filepath.Join(two, "part_1"), filepath.Join(two, "sub", "part_1")); err != nil {
+	if err := os.Rename(filepath.Join(two, "part_1"), filepath.Join(two, "sub",
+		"part_1")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(filepath.Join(two, "part_2"), filepath.Join(two, "sub", "part_2")); err != nil {
+	if err := os.Rename(filepath.Join(two, "part_2"), filepath.Join(two, "sub",
+		"part_2")); err != nil {
 		t.Fatal(err)
 	}
-	if set, err := Open(t.Context(), filepath.Join(two, "sub", "all.csv"), Options{}); err != nil || !slices.Equal(set.Files, []string{"part_1/1.png", "part_2/2.png"}) {
+	if set, err := Open(t.Context(), filepath.Join(two, "sub", "all.csv"), Options{}); err != nil ||
+		!slices.Equal(set.Files, []string{"part_1/1.png", "part_2/2.png"}) {
 		t.Errorf("two folders of pictures: %v: %v", err, set)
 	}
 }
@@ -168,7 +189,8 @@ func TestListAndPicturesDiffer(t *testing.T) {
 	writeText(t, list, "file,label\na,ant\nb,bee\ngone,bee\nlost.png,ant\n")
 	var messages bytes.Buffer
 	_, err := Open(t.Context(), dir, Options{Messages: &messages})
-	if err == nil || !strings.Contains(err.Error(), list+", line 4: there is no file gone") || !strings.Contains(err.Error(), "-skip-damaged") {
+	if err == nil || !strings.Contains(err.Error(), list+", line 4: there is no file gone") ||
+		!strings.Contains(err.Error(), "-skip-damaged") {
 		t.Errorf("%v", err)
 	}
 	if !strings.Contains(messages.String(), "2 pictures beside its own, without a label in it") {
@@ -186,27 +208,40 @@ func TestBadLists(t *testing.T) {
 		want error
 		says string
 	}{
-		"twice":               {"file,label\na.png,x\nb.png,y\na,y\n", ErrArgument, "lines 2 and 4 are both of a"},
-		"no name":             {"file,label\na.png,x\n,y\n", ErrArgument, "line 3: argument out of range: no file's name"},
-		"no label":            {"file,label\na.png,\nb.png,y\n", ErrArgument, "line 2: argument out of range: no label of a.png"},
-		"out of the folder":   {"file,label\n../a.png,x\n", ErrArgument, "leads out of the list's folder"},
-		"out, as Windows":     {"file,label\n..\\a.png,x\n", ErrArgument, "leads out of the list's folder"},
-		"absolute":            {"file,label\n/etc/a.png,x\n", ErrArgument, "leads out of the list's folder"},
-		"absolute as Windows": {"file,label\nC:\\a.png,x\n", ErrArgument, "leads out of the list's folder"},
-		"few values":          {"file,size,label\na.png\n", ErrArgument, "line 2: argument out of range: 1 values"},
-		"a stray quote":       {"file,label\n\"a.png,x\n", nil, "labels.csv"},
-		"nothing but titles":  {"file,label\n", ErrEmpty, "no other"},
-		"UTF-16":              {"\xff\xfef\x00i\x00l\x00e\x00", ErrArgument, "save the list as UTF-8"},
-		"no picture there":    {"file,label\nq.png,x\nr.png,y\n", os.ErrNotExist, "nor is any other of its 2 pictures there"},
-		"a negative label":    {"file,label\na.png,0\nb.png,-1\n", ErrLabel, "b.png: label out of range: the label -1"},
-		"a huge label":        {"file,label\na.png,0\nb.png,65536\n", ErrLabel, "0 to 65535"},
-		"two of the name":     {"file,label\nboth,x\n", ErrAmbiguous, "write the extension"},
-		"two folders":         {"file,label\nsame.png,x\n", ErrAmbiguous, "write the folder before the name"},
-		"no such columns":     {"label,pixel0,pixel1\n1,2,3\n", ErrUnknown, ""},
+		"twice": {"file,label\na.png,x\nb.png,y\na,y\n", ErrArgument,
+			"lines 2 and 4 are both of a"},
+		"no name": {"file,label\na.png,x\n,y\n", ErrArgument,
+			"line 3: argument out of range: no file's name"},
+		"no label": {"file,label\na.png,\nb.png,y\n", ErrArgument,
+			"line 2: argument out of range: no label of a.png"},
+		"out of the folder": {"file,label\n../a.png,x\n", ErrArgument,
+			"leads out of the list's folder"},
+		"out, as Windows": {"file,label\n..\\a.png,x\n", ErrArgument,
+			"leads out of the list's folder"},
+		"absolute": {"file,label\n/etc/a.png,x\n", ErrArgument,
+			"leads out of the list's folder"},
+		"absolute as Windows": {"file,label\nC:\\a.png,x\n", ErrArgument,
+			"leads out of the list's folder"},
+		"few values": {"file,size,label\na.png\n", ErrArgument,
+			"line 2: argument out of range: 1 values"},
+		"a stray quote":      {"file,label\n\"a.png,x\n", nil, "labels.csv"},
+		"nothing but titles": {"file,label\n", ErrEmpty, "no other"},
+		"UTF-16": {"\xff\xfef\x00i\x00l\x00e\x00", ErrArgument,
+			"save the list as UTF-8"},
+		"no picture there": {"file,label\nq.png,x\nr.png,y\n", os.ErrNotExist,
+			"nor is any other of its 2 pictures there"},
+		"a negative label": {"file,label\na.png,0\nb.png,-1\n", ErrLabel,
+			"b.png: label out of range: the label -1"},
+		"a huge label":    {"file,label\na.png,0\nb.png,65536\n", ErrLabel, "0 to 65535"},
+		"two of the name": {"file,label\nboth,x\n", ErrAmbiguous, "write the extension"},
+		"two folders": {"file,label\nsame.png,x\n", ErrAmbiguous,
+			"write the folder before the name"},
+		"no such columns": {"label,pixel0,pixel1\n1,2,3\n", ErrUnknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			writePictures(t, dir, "a.png", "b.png", "both.png", "both.jpg", "one/same.png", "two/same.png")
+			writePictures(t, dir, "a.png", "b.png", "both.png", "both.jpg", "one/same.png",
+				"two/same.png")
 			path := filepath.Join(dir, "labels.csv")
 			writeText(t, path, test.text)
 			specs := []string{path, dir}
@@ -223,7 +258,8 @@ func TestBadLists(t *testing.T) {
 					writePictures(t, dir, "two/same.png")
 				}
 				_, err := Open(t.Context(), spec, Options{})
-				if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+				if err == nil || test.want != nil && !errors.Is(err, test.want) ||
+					!strings.Contains(err.Error(), test.says) {
 					t.Errorf("%s: %v", spec, err)
 				}
 			}
@@ -233,7 +269,8 @@ func TestBadLists(t *testing.T) {
 	writePictures(t, dir, "a.png")
 	writeText(t, filepath.Join(dir, "one.csv"), "file,label\na.png,x\n")
 	writeText(t, filepath.Join(dir, "two.csv"), "file,label\na.png,y\n")
-	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), "one.csv, two.csv are lists") {
+	if _, err := Open(t.Context(), dir, Options{}); !errors.Is(err, ErrAmbiguous) ||
+		!strings.Contains(err.Error(), "one.csv, two.csv are lists") {
 		t.Errorf("two lists: %v", err)
 	}
 }

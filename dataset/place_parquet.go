@@ -43,7 +43,8 @@ func findParquet(dir string, part Part, opts Options) (*picturePlace, error) {
 		list, err := listParquet(dir, files, opts)
 		return &picturePlace{list, dir, ""}, err
 	}
-	if part, err = choosePart(dir, part, opts, func(p Part) bool { return len(parts[p]) > 0 }); err != nil {
+	has := func(p Part) bool { return len(parts[p]) > 0 }
+	if part, err = choosePart(dir, part, opts, has); err != nil {
 		return nil, err
 	}
 	if len(rest) > 0 {
@@ -65,7 +66,8 @@ func listParquet(place string, paths []string, opts Options) (*pictureFiles, err
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if i > 0 && !slices.Equal(classes, table.classes) {
-			return nil, fmt.Errorf("%s: %w: its classes are called %q, those of %s %q; take files of one set",
+			return nil, fmt.Errorf("%s: %w: its classes are called %q, those of %s %q; take "+
+				"files of one set",
 				file, ErrArgument, table.classes, paths[0], classes)
 		}
 		classes = table.classes
@@ -88,7 +90,8 @@ func listParquet(place string, paths []string, opts Options) (*pictureFiles, err
 	}
 	for i, text := range texts {
 		if text == "" {
-			return nil, fmt.Errorf("%s: %w: it has no label; remove the row", list.files[i].where, ErrNoLabels)
+			return nil, fmt.Errorf("%s: %w: it has no label; remove the row", list.files[i].where,
+				ErrNoLabels)
 		}
 	}
 	list.takeNames(names)
@@ -110,7 +113,8 @@ func listParquet(place string, paths []string, opts Options) (*pictureFiles, err
 func (l *pictureFiles) takeNames(names []string) {
 	seen := make(map[string]bool, len(names))
 	for _, name := range names {
-		if name == "" || seen[name] || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "..") {
+		outside := path.IsAbs(name) || strings.HasPrefix(name, "..")
+		if name == "" || seen[name] || outside || path.Clean(name) != name {
 			return
 		}
 		seen[name] = true
@@ -123,12 +127,13 @@ func (l *pictureFiles) takeNames(names []string) {
 // pictureLeaves finds the columns of the pictures' bytes and of their names, which may be
 // missing. Hugging Face's Image is a column with bytes and path in it.
 func pictureLeaves(root *parquet.Column) (data, name *parquet.Column, err error) {
+	plainColumns := []string{"image", "img", "image_bytes", "img_bytes", "bytes", "jpg", "png"}
 	var found []*parquet.Column
 	for _, column := range root.Columns() {
 		inner := column
 		if !column.Leaf() {
 			inner = column.Column("bytes")
-		} else if !slices.Contains([]string{"image", "img", "image_bytes", "img_bytes", "bytes", "jpg", "png"}, column.Name()) {
+		} else if !slices.Contains(plainColumns, column.Name()) {
 			continue
 		}
 		if inner != nil && inner.Leaf() && inner.Type().Kind() == parquet.ByteArray {
@@ -136,14 +141,17 @@ func pictureLeaves(root *parquet.Column) (data, name *parquet.Column, err error)
 		}
 	}
 	if len(found) == 0 {
-		return nil, nil, fmt.Errorf("%w: it has no column of pictures; the columns are %s: call one image, with bytes in it as Hugging Face has it",
+		return nil, nil, fmt.Errorf("%w: it has no column of pictures; the columns are %s: call "+
+			"one image, with bytes in it as Hugging Face has it",
 			ErrUnknown, columnNames(root))
 	}
 	chosen := found[0]
 	if len(found) > 1 {
-		i := slices.IndexFunc(found, func(c *parquet.Column) bool { return c.Name() == "image" || c.Name() == "img" })
+		usual := func(c *parquet.Column) bool { return c.Name() == "image" || c.Name() == "img" }
+		i := slices.IndexFunc(found, usual)
 		if i < 0 {
-			return nil, nil, fmt.Errorf("%w: it has several columns of pictures, %s and %s; call the one that counts image",
+			return nil, nil, fmt.Errorf("%w: it has several columns of pictures, %s and %s; call "+
+				"the one that counts image",
 				ErrAmbiguous, found[0].Name(), found[1].Name())
 		}
 		chosen = found[i]
@@ -179,7 +187,8 @@ func labelLeaf(root *parquet.Column, named map[string][]string) (*parquet.Column
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	return nil, fmt.Errorf("%w: it has no column of labels; the columns are %s: call one label", ErrNoLabels, columnNames(root))
+	return nil, fmt.Errorf("%w: it has no column of labels; the columns are %s: call one label",
+		ErrNoLabels, columnNames(root))
 }
 
 func columnNames(root *parquet.Column) string {
@@ -212,7 +221,8 @@ func classNamesOf(file *parquet.File) (map[string][]string, error) {
 			Names []string
 		}
 		// Features of other kinds may be anything.
-		if json.Unmarshal(feature, &class) == nil && class.Type == "ClassLabel" && len(class.Names) > 0 {
+		if json.Unmarshal(feature, &class) == nil && class.Type == "ClassLabel" &&
+			len(class.Names) > 0 {
 			classes[name] = class.Names
 		}
 	}

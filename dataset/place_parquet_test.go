@@ -24,16 +24,22 @@ func TestHuggingFace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if training.Name != folder+":train" || !slices.Equal(training.Labels, []int32{2, 0, 1, 1, 1}) || !slices.Equal(training.ClassNames, []string{"ant", "bee", "wasp"}) ||
-			training.Channels != 1 || training.Height != 2 || training.Width != 3 || !slices.Equal(training.Files, []string{"0.png", "1.png", "2.png", "3.png", "4.png"}) {
-			t.Errorf("%s: labels %v of %q, files %q", training.Name, training.Labels, training.ClassNames, training.Files)
+		if training.Name != folder+":train" ||
+			!slices.Equal(training.Labels, []int32{2, 0, 1, 1, 1}) ||
+			!slices.Equal(training.ClassNames, []string{"ant", "bee", "wasp"}) ||
+			training.Channels != 1 || training.Height != 2 || training.Width != 3 ||
+			!slices.Equal(training.Files, []string{"0.png", "1.png", "2.png", "3.png",
+				"4.png"}) {
+			t.Errorf("%s: labels %v of %q, files %q", training.Name, training.Labels,
+				training.ClassNames, training.Files)
 		}
 		for i := range training.Len() {
 			if training.Image(i)[0] != uint8(10*i) {
 				t.Errorf("picture %d is of %d", i, training.Image(i)[0])
 			}
 		}
-		if test, err := OpenTest(t.Context(), training, Options{}); err != nil || test.Info().Name != folder+":t10k" || test.Len() != 2 || firstByte(t, test) != 50 {
+		if test, err := OpenTest(t.Context(), training, Options{}); err != nil ||
+			test.Info().Name != folder+":t10k" || test.Len() != 2 || firstByte(t, test) != 50 {
 			t.Errorf("the test part: %v: %v", err, test)
 		}
 		if _, err := Open(t.Context(), folder, Options{}); !errors.Is(err, ErrAmbiguous) {
@@ -41,7 +47,8 @@ func TestHuggingFace(t *testing.T) {
 		}
 	}
 	one := filepath.Join(dir, "data", "train-00001-of-00002.parquet")
-	if set, err := Open(t.Context(), one, Options{}); err != nil || set.Len() != 2 || set.Classes != 3 || set.Name != one {
+	if set, err := Open(t.Context(), one, Options{}); err != nil || set.Len() != 2 ||
+		set.Classes != 3 || set.Name != one {
 		t.Errorf("one file: %v: %v", err, set)
 	}
 }
@@ -51,7 +58,8 @@ func TestParquetColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(set.Labels, []int32{4, 3, 2, 1, 0}) || set.ClassNames[4] != "fine 4" || set.Files[4] != "cifar100.parquet/4" || set.Image(4)[0] != 40 {
+	if !slices.Equal(set.Labels, []int32{4, 3, 2, 1, 0}) || set.ClassNames[4] != "fine 4" ||
+		set.Files[4] != "cifar100.parquet/4" || set.Image(4)[0] != 40 {
 		t.Errorf("labels %v of %q, files %q", set.Labels, set.ClassNames, set.Files)
 	}
 	for file, test := range map[string]struct {
@@ -64,18 +72,21 @@ func TestParquetColumns(t *testing.T) {
 		"no-pictures": {ErrUnknown, "the columns are x, label"},
 	} {
 		path := filepath.Join(parquetFolder, file+".parquet")
-		if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), path) {
+		if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, test.want) ||
+			!strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
-	if set, err := Open(t.Context(), filepath.Join(parquetFolder, "no-bytes.parquet"), Options{SkipDamaged: true}); err != nil || set.Len() != 1 || set.LeftOut != 1 {
+	if set, err := Open(t.Context(), filepath.Join(parquetFolder, "no-bytes.parquet"),
+		Options{SkipDamaged: true}); err != nil || set.Len() != 1 || set.LeftOut != 1 {
 		t.Errorf("without what has no bytes: %v: %v", err, set)
 	}
 }
 
 // pagedFiles are the files of many pages, packed in every way.
 func pagedFiles() []string {
-	return []string{"dictionary-snappy", "dictionary-limit", "pages-none", "pages-gzip-v2", "pages-brotli", "pages-lz4"}
+	return []string{"dictionary-snappy", "dictionary-limit", "pages-none", "pages-gzip-v2",
+		"pages-brotli", "pages-lz4"}
 }
 
 // pixelOf is that of picture i in these files: pictures 3 and 11 are picture 7.
@@ -95,7 +106,8 @@ func TestParquetPages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if set.Len() != 20 || !slices.Equal(set.ClassNames, []string{"ant", "wasp"}) || set.Labels[0] != 0 || set.Labels[1] != 1 || set.Labels[3] != 0 {
+		if set.Len() != 20 || !slices.Equal(set.ClassNames, []string{"ant", "wasp"}) ||
+			set.Labels[0] != 0 || set.Labels[1] != 1 || set.Labels[3] != 0 {
 			t.Errorf("%s: labels %v of %q", name, set.Labels, set.ClassNames)
 		}
 		for i := range set.Len() {
@@ -116,7 +128,8 @@ func TestParquetPages(t *testing.T) {
 			workers.Go(func() {
 				for i := range 60 {
 					page := &table.pages[(i*7+worker)%len(table.pages)]
-					if data, err := cache.value(page, i%page.rows); err != nil || !bytes.HasPrefix(data, []byte("\x89PNG")) {
+					if data, err := cache.value(page, i%page.rows); err != nil ||
+						!bytes.HasPrefix(data, []byte("\x89PNG")) {
 						t.Errorf("%s: %v", name, err)
 					}
 				}
@@ -139,7 +152,8 @@ func TestDamagedParquet(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "s.parquet")
 		for _, n := range []int{0, 3, 4, 11, 12, len(good) / 2, len(good) - 9, len(good) - 1} {
 			writeText(t, path, string(good[:n]))
-			if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrTruncated) || !strings.Contains(err.Error(), path) {
+			if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrTruncated) ||
+				!strings.Contains(err.Error(), path) {
 				t.Errorf("%s, its first %d bytes: %v", name, n, err)
 			}
 		}
@@ -205,7 +219,8 @@ func TestParquetChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeText(t, path, string(good)+"x")
-	if _, err := place.list.files[0].read(); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), path) {
+	if _, err := place.list.files[0].read(); !errors.Is(err, ErrChanged) ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 }

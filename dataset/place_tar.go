@@ -49,7 +49,8 @@ func findShards(dir string, part Part, opts Options) (*picturePlace, error) {
 	if len(parts) == 0 {
 		return openTars(dir, files, true, part, opts)
 	}
-	if part, err = choosePart(dir, part, opts, func(p Part) bool { return len(parts[p]) > 0 }); err != nil {
+	has := func(p Part) bool { return len(parts[p]) > 0 }
+	if part, err = choosePart(dir, part, opts, has); err != nil {
 		return nil, err
 	}
 	if len(rest) > 0 {
@@ -63,7 +64,8 @@ func findShards(dir string, part Part, opts Options) (*picturePlace, error) {
 }
 
 // openTars lists the pictures of archives that are one set.
-func openTars(place string, paths []string, several bool, part Part, opts Options) (*picturePlace, error) {
+func openTars(place string, paths []string, several bool, part Part, opts Options,
+) (*picturePlace, error) {
 	budget := int64(maxUnpacked)
 	var files []inTar
 	for _, file := range paths {
@@ -122,7 +124,8 @@ func within(place string, files []inTar, part Part, opts Options) ([]inTar, Part
 		}
 	}
 	if pictures == 0 {
-		return nil, "", fmt.Errorf("%s: %w: no file in it is called as a picture; unpack it if it holds another set", place, ErrEmpty)
+		return nil, "", fmt.Errorf("%s: %w: no file in it is called as a picture; unpack it if "+
+			"it holds another set", place, ErrEmpty)
 	}
 	parts, others := parted(slices.Sorted(maps.Keys(tops)), func(top string) string { return top })
 	if len(parts) == 0 || !allParts(others) {

@@ -125,7 +125,7 @@ func filesWith(dir string, is func(name string) bool) ([]string, error) {
 // hasSuffix reports whether a name ends in one of those, in any case.
 func hasSuffix(name string, suffixes ...string) bool {
 	name = strings.ToLower(name)
-	return slices.ContainsFunc(suffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) })
+	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(name, s) })
 }
 
 func isArchiveName(name string) bool { return isTarName(name) || isParquetName(name) }

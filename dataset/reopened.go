@@ -23,7 +23,8 @@ func statReopened(path, what string) (reopenedFile, error) {
 		return reopenedFile{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return reopenedFile{}, fmt.Errorf("%s is not a regular file (%s); give %s", path, info.Mode().Type(), what)
+		return reopenedFile{}, fmt.Errorf("%s is not a regular file (%s); give %s", path,
+			info.Mode().Type(), what)
 	}
 	return reopenedFile{path, info.Size(), info.ModTime()}, nil
 }

@@ -66,7 +66,8 @@ func (a *tarArchive) indexPlain(f *os.File) error {
 	err := a.each(headers, func(header *tar.Header, name string) error {
 		m := tarMember{name: name, offset: window.position, size: header.Size}
 		if m.size > a.size-m.offset {
-			return fmt.Errorf("%w: it should have %d bytes, and the archive ends after %d; copy or download it again",
+			return fmt.Errorf("%w: it should have %d bytes, and the archive ends after %d; copy "+
+				"or download it again",
 				ErrTruncated, m.size, a.size-m.offset)
 		}
 		if end = m.offset + m.size; isSampleNote(name) && m.size <= maxNotes {
@@ -88,7 +89,8 @@ func (a *tarArchive) indexPlain(f *os.File) error {
 func (a *tarArchive) checkEnd(window *windowReader, end int64) error {
 	end = (end + 511) / 512 * 512
 	if window.position < end+512 {
-		return fmt.Errorf("%s: %w: the mark at its end is missing; copy or download it again", a.path, ErrTruncated)
+		return fmt.Errorf("%s: %w: the mark at its end is missing; copy or download it again",
+			a.path, ErrTruncated)
 	}
 	const looked = 1 << 20
 	behind, err := io.ReadAll(io.LimitReader(window, looked))
@@ -96,7 +98,8 @@ func (a *tarArchive) checkEnd(window *windowReader, end int64) error {
 		return fmt.Errorf("%s: %w", a.path, err)
 	}
 	if strings.Trim(string(behind), "\x00") != "" {
-		return fmt.Errorf("%s: %w: the archive ends after %d bytes; unpack it, and pack it again as one",
+		return fmt.Errorf("%s: %w: the archive ends after %d bytes; unpack it, and pack it again "+
+			"as one",
 			a.path, ErrTrailing, window.position-int64(len(behind)))
 	}
 	return nil
@@ -135,7 +138,8 @@ func (a *tarArchive) readCompressed(f *os.File, budget *int64) error {
 }
 
 func errTooMuch() error {
-	return fmt.Errorf("%w: compressed archives are kept in memory, at most %d bytes unpacked; unpack it to a .tar or to a folder",
+	return fmt.Errorf("%w: compressed archives are kept in memory, at most %d bytes unpacked; "+
+		"unpack it to a .tar or to a folder",
 		ErrTooLarge, maxUnpacked)
 }
 
@@ -159,7 +163,8 @@ func (a *tarArchive) each(headers *tar.Reader, visit func(*tar.Header, string) e
 			return a.errorAt(header.Name, err)
 		}
 		if seen[name] {
-			return a.errorAt(name, fmt.Errorf("%w: it is in the archive twice; unpack it, and pack it again", ErrArgument))
+			return a.errorAt(name, fmt.Errorf("%w: it is in the archive twice; unpack it, and "+
+				"pack it again", ErrArgument))
 		}
 		seen[name] = true
 		if err := visit(header, name); err != nil {
@@ -172,14 +177,19 @@ func (a *tarArchive) each(headers *tar.Reader, visit func(*tar.Header, string) e
 func checkMember(header *tar.Header, name string) error {
 	switch {
 	case path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../"):
-		return fmt.Errorf("%w: the name leads out of the archive; pack it from within its folder", ErrArgument)
+		return fmt.Errorf("%w: the name leads out of the archive; pack it from within its folder",
+			ErrArgument)
 	case header.Typeflag == tar.TypeLink || header.Typeflag == tar.TypeSymlink:
-		return fmt.Errorf("%w: it is a link to %s; pack the files themselves (tar --dereference --hard-dereference)",
+		return fmt.Errorf("%w: it is a link to %s; pack the files themselves (tar --dereference "+
+			"--hard-dereference)",
 			ErrArgument, header.Linkname)
-	case header.Typeflag == tar.TypeGNUSparse || header.PAXRecords["GNU.sparse.major"] != "" || header.PAXRecords["GNU.sparse.map"] != "":
-		return fmt.Errorf("%w: it is stored as a sparse file; pack it again without --sparse", ErrArgument)
+	case header.Typeflag == tar.TypeGNUSparse || header.PAXRecords["GNU.sparse.major"] != "" ||
+		header.PAXRecords["GNU.sparse.map"] != "":
+		return fmt.Errorf("%w: it is stored as a sparse file; pack it again without --sparse",
+			ErrArgument)
 	case header.Typeflag != tar.TypeReg:
-		return fmt.Errorf("%w: it is no file (type %q); pack files alone", ErrArgument, header.Typeflag)
+		return fmt.Errorf("%w: it is no file (type %q); pack files alone", ErrArgument,
+			header.Typeflag)
 	}
 	return nil
 }
@@ -190,7 +200,8 @@ func tarError(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w: the archive is cut off; copy or download it again", ErrTruncated)
 	case errors.Is(err, tar.ErrHeader), errors.Is(err, tar.ErrFieldTooLong):
-		return fmt.Errorf("%w: %w; it is damaged or no tar file: copy or download it again", ErrMagic, err)
+		return fmt.Errorf("%w: %w; it is damaged or no tar file: copy or download it again",
+			ErrMagic, err)
 	}
 	return err
 }
@@ -199,7 +210,8 @@ func tarError(err error) error {
 func (a *tarArchive) read(m tarMember) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		if m.size > picture.DefaultMaxBytes {
-			return nil, a.errorAt(m.name, fmt.Errorf("%w: %d bytes, a picture has at most %d", ErrTooLarge, m.size, picture.DefaultMaxBytes))
+			return nil, a.errorAt(m.name, fmt.Errorf("%w: %d bytes, a picture has at most %d",
+				ErrTooLarge, m.size, picture.DefaultMaxBytes))
 		}
 		if m.data != nil || m.size == 0 {
 			return m.data, nil

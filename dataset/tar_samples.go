@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -149,7 +150,8 @@ func listSamples(place string, files []inTar, several bool, opts Options) (*pict
 		case err != nil:
 			wrong = err
 		case !ok && !opts.SkipDamaged:
-			wrong = s.pictures[0].errorf("%w: it has no .cls, .json or .txt with a label beside it (-skip-damaged leaves it out)", ErrNoLabels)
+			wrong = s.pictures[0].errorf("%w: it has no .cls, .json or .txt with a label beside "+
+				"it (-skip-damaged leaves it out)", ErrNoLabels)
 		}
 		used += len(s.pictures) + len(s.notes)
 		if !ok {
@@ -165,7 +167,13 @@ func listSamples(place string, files []inTar, several bool, opts Options) (*pict
 		return nil, wrong
 	}
 	if unlabelled > 0 {
-		opts.say("%s: %s without a label left out", place, counted(unlabelled, "picture", "pictures"))
+		opts.say("%s: %s without a label left out", place, counted(unlabelled, "picture",
+			"pictures"))
+	}
+	for _, file := range files {
+		if top, _, _ := strings.Cut(file.within, "/"); isMeta(top) {
+			used++ // what is said of the set is no picture that was passed over
+		}
 	}
 	list.passed = len(files) - used
 	return list, list.setLabels(texts)
@@ -180,32 +188,50 @@ func listTarFolders(place string, files []inTar, several bool) (*pictureFiles, e
 		class, _, inFolder := strings.Cut(file.within, "/")
 		base := path.Base(file.within)
 		switch {
+		case isMeta(class):
 		case !inFolder || isJunk(base) || isNote(base) || isJunk(class):
 			list.passed++
 		default:
 			taken = append(taken, file)
 		}
 	}
-	slices.SortStableFunc(taken, func(a, b inTar) int {
-		return slices.Compare(strings.Split(a.within, "/"), strings.Split(b.within, "/"))
-	})
+	slices.SortStableFunc(taken, func(a, b inTar) int { return compareNames(a.within, b.within) })
 	texts := make([]string, len(taken))
 	for i, file := range taken {
 		texts[i], _, _ = strings.Cut(file.within, "/")
 		list.files = append(list.files, file.picture(several))
 	}
 	if len(taken) == 0 {
-		return nil, fmt.Errorf("%s: %w: its pictures lie in no folder of a class, and have no .cls, .json or .txt with a label beside them", place, ErrNoLabels)
+		return nil, fmt.Errorf("%s: %w: its pictures lie in no folder of a class, and have no "+
+			".cls, .json or .txt with a label beside them", place, ErrNoLabels)
 	}
 	labels, classes := wordLabels(texts)
 	if len(classes) > MaxClasses {
-		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", place, ErrArgument, len(classes), MaxClasses)
+		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", place,
+			ErrArgument, len(classes), MaxClasses)
 	}
 	list.classes = classes
 	for i, label := range labels {
 		list.files[i].label = label
 	}
 	return list, nil
+}
+
+// compareNames orders names as folders are walked: part by part, where a part goes before
+// those that it begins.
+func compareNames(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		switch {
+		case a[i] == b[i]:
+		case a[i] == '/':
+			return -1
+		case b[i] == '/':
+			return 1
+		default:
+			return cmp.Compare(a[i], b[i])
+		}
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 // notesInTar takes class names and the licence from the archives' own files: those of a
@@ -221,7 +247,8 @@ func (l *pictureFiles) notesInTar(files []inTar, opts Options) error {
 			l.licence = licenceLine(file.member.data, base)
 		}
 		if base == ClassNamesFile && len(l.classes) == 0 && !opts.OwnNames {
-			names, err := parseClassNames(file.archive.path+": "+file.member.name, bytes.Clone(file.member.data))
+			names, err := parseClassNames(file.archive.path+": "+file.member.name,
+				bytes.Clone(file.member.data))
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,8 @@ func parsePack(args []string, stdout io.Writer) (*packOptions, error) {
 	o := &packOptions{}
 	flags := cli.NewFlagSet("dataset pack", packUsage, stdout)
 	flags.StringVar(&o.output, "o", "", "tar `file`, or folder of IDX files, to write")
-	cli.Choice(flags, &o.format, "format", "", []string{formatTar, formatIDX}, "what to write; tar where -o ends in .tar")
+	cli.Choice(flags, &o.format, "format", "", []string{formatTar, formatIDX},
+		"what to write; tar where -o ends in .tar")
 	o.pictures.Define(flags)
 	sets, err := cli.ParseOperands(flags, args, cli.DataSets{})
 	switch {
@@ -59,15 +60,20 @@ func parsePack(args []string, stdout io.Writer) (*packOptions, error) {
 	case len(sets) == 0:
 		return nil, usageError{errors.New("which set? give a word, a folder or a file, as for -data")}
 	case len(sets) > 1:
-		return nil, usageError{fmt.Errorf("unexpected argument %q: one set is packed at a time", sets[1])}
+		return nil, usageError{fmt.Errorf("unexpected argument %q: one set is packed at a time",
+			sets[1])}
 	case o.output == "":
-		return nil, usageError{errors.New("where to? give -o a file that ends in .tar, or a folder with -format idx")}
+		return nil, usageError{errors.New("where to? give -o a file that ends in .tar, or a " +
+			"folder with -format idx")}
 	case o.format == "":
-		return nil, usageError{fmt.Errorf("-o %s: a name that ends in .tar is a tar file; for a folder of IDX files say -format idx", o.output)}
+		return nil, usageError{fmt.Errorf("-o %s: a name that ends in .tar is a tar file; for a "+
+			"folder of IDX files say -format idx", o.output)}
 	case o.format == formatTar && !isTar:
-		return nil, usageError{fmt.Errorf("-o %s: give the tar file a name that ends in .tar", o.output)}
+		return nil, usageError{fmt.Errorf("-o %s: give the tar file a name that ends in .tar",
+			o.output)}
 	case o.format == formatIDX && isTar:
-		return nil, usageError{fmt.Errorf("-o %s: IDX files go into a folder; give a name that does not end in .tar", o.output)}
+		return nil, usageError{fmt.Errorf("-o %s: IDX files go into a folder; give a name that "+
+			"does not end in .tar", o.output)}
 	}
 	o.set = sets[0]
 	return o, nil
@@ -90,6 +96,7 @@ func pack(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if packed.LeftOut > 0 {
 		left = fmt.Sprintf(", %d left out", packed.LeftOut)
 	}
-	_, err = fmt.Fprintf(stdout, "%d images of %d classes%s: %s\n", packed.Images, packed.Classes, left, strings.Join(packed.Files, ", "))
+	_, err = fmt.Fprintf(stdout, "%d images of %d classes%s: %s\n", packed.Images, packed.Classes,
+		left, strings.Join(packed.Files, ", "))
 	return err
 }

@@ -40,7 +40,8 @@ func TestPack(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), strings.Fields(test.args), &stdout, &stderr)
-		if said := stdout.String() + stderr.String(); code != test.code || !strings.Contains(said, test.want) {
+		if said := stdout.String() + stderr.String(); code != test.code ||
+			!strings.Contains(said, test.want) {
 			t.Errorf("%s: exit code %d, %q", test.args, code, said)
 		}
 	}

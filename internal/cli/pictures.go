@@ -89,7 +89,7 @@ func (p *Pictures) SkipDamaged() bool { return p.skipDamaged }
 func (p *Pictures) Check(set dataset.Source) error {
 	if p.Sizing != nil && len(dataset.FileNames(set)) == 0 {
 		info := set.Info()
-		return fmt.Errorf("-resize is for folders of pictures; the images of %s are %d×%d as they are", info.Name, info.Height, info.Width)
+		return fmt.Errorf("-resize is for sets of pictures; the images of %s are %d×%d as they are", info.Name, info.Height, info.Width)
 	}
 	return nil
 }
