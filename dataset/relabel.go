@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Relabelled returns the set with its labels in the order of other class names, which
@@ -17,6 +18,24 @@ func (s *Set) Relabelled(names []string) (*Set, error) {
 	relabelled.Labels = relabel(s.Labels, to)
 	relabelled.Classes, relabelled.ClassNames = len(names), names
 	return &relabelled, nil
+}
+
+// MatchClasses gives a test set's labels the order of the training set's, where its images
+// are pictures in files, whose order is that of the folders there are. Other sets are
+// returned as they are.
+func MatchClasses(test, training Source) (Source, error) {
+	if len(FileNames(test)) == 0 {
+		return test, nil
+	}
+	names := training.Info().ClassNames
+	if len(names) == 0 || slices.Equal(test.Info().ClassNames, names) {
+		return test, nil
+	}
+	relabelled, err := Relabelled(test, names)
+	if err != nil {
+		return nil, fmt.Errorf("the test set's classes are not those of %s: %w", training.Info().Name, err)
+	}
+	return relabelled, nil
 }
 
 // places returns where each class of a set is among other names.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"slipway/dataset"
@@ -91,7 +92,7 @@ func (o *reportOptions) reportStudy(ctx context.Context, name string, to console
 	if err != nil {
 		return err
 	}
-	set, err := dataset.Open(ctx, test, dataset.Options{Part: dataset.Test})
+	set, err := openTest(ctx, dir, test)
 	if err != nil {
 		return fmt.Errorf("test set: %w", err)
 	}
@@ -117,6 +118,26 @@ func (o *reportOptions) reportStudy(ctx context.Context, name string, to console
 	}
 	fmt.Fprintf(to.out, "study %s: %s\n", s.Plan.Study, filepath.Join(output, report.HTMLFile))
 	return nil
+}
+
+// openTest opens the test set of the study in the folder as the study read it.
+func openTest(ctx context.Context, dir, test string) (*dataset.Set, error) {
+	plan, err := study.ReadPlan(dir)
+	if err != nil {
+		return nil, err
+	}
+	reading, err := dataset.Options{Part: dataset.Test}.AsRecorded(plan.Test)
+	if err != nil {
+		return nil, err
+	}
+	set, err := dataset.Open(ctx, test, reading)
+	if err != nil {
+		return nil, err
+	}
+	if names := plan.Test.ClassNames; len(set.Files) > 0 && len(names) > 0 && !slices.Equal(names, set.ClassNames) {
+		return set.Relabelled(names)
+	}
+	return set, nil
 }
 
 // place returns the folder of the study's runs, that of its report, and its test set.

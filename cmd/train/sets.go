@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"slipway/dataset"
 	"slipway/dataset/augment"
@@ -126,23 +125,10 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 			return fmt.Errorf("the run's test set: %w; -test names the place where it is now, another set to test on, or %s", err, noTest)
 		}
 	}
-	return s.matchClasses()
-}
-
-// matchClasses gives the test set's labels the order of the training set's, where both
-// are folders of pictures, whose order is that of the folders there are.
-func (s *sets) matchClasses() (err error) {
-	if s.test == nil || len(dataset.FileNames(s.test)) == 0 {
-		return nil
+	if s.test != nil {
+		s.test, err = dataset.MatchClasses(s.test, s.training)
 	}
-	names := s.training.Info().ClassNames
-	if len(names) == 0 || slices.Equal(s.test.Info().ClassNames, names) {
-		return nil
-	}
-	if s.test, err = dataset.Relabelled(s.test, names); err != nil {
-		return fmt.Errorf("the test set's classes are not those of %s: %w", s.training.Info().Name, err)
-	}
-	return nil
+	return err
 }
 
 // classes is how many classes the sets have between them.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -59,6 +60,36 @@ func (s Sizing) String() string {
 		text += " on " + s.Background.String()
 	}
 	return text
+}
+
+// NewSizing makes a sizing of words as commands take them: a size such as 224 or 48x64,
+// height before width, and the names of a fit and a filter, of which empty ones stand for
+// Crop and Bilinear. The error says which word it is about.
+func NewSizing(size, fit, filter string) (s Sizing, err error) {
+	height, width, two := strings.Cut(size, "x")
+	if !two {
+		width = height
+	}
+	var heightErr, widthErr error
+	s.Height, heightErr = strconv.Atoi(height)
+	s.Width, widthErr = strconv.Atoi(width)
+	if heightErr != nil || widthErr != nil {
+		return s, fmt.Errorf("resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", size)
+	}
+	if fit != "" {
+		if s.Fit, err = ParseFit(fit); err != nil {
+			return s, fmt.Errorf("fit: %w", err)
+		}
+	}
+	if filter != "" {
+		if s.Filter, err = ParseFilter(filter); err != nil {
+			return s, fmt.Errorf("filter: %w", err)
+		}
+	}
+	if err := s.Check(); err != nil {
+		return s, fmt.Errorf("resize %s: %w", size, err)
+	}
+	return s, nil
 }
 
 // ParseSizing reads what String writes, also with an x for the ×.

@@ -3,8 +3,6 @@ package cli
 import (
 	"flag"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"slipway/dataset"
 	"slipway/dataset/picture"
@@ -51,27 +49,11 @@ func (p *Pictures) Take(given map[string]bool) error {
 		}
 		return nil
 	}
-	sizing := &picture.Sizing{}
-	height, width, two := strings.Cut(p.resize, "x")
-	if !two {
-		width = height
+	sizing, err := picture.NewSizing(p.resize, p.fit, p.filter)
+	if err != nil {
+		return fmt.Errorf("-%w", err)
 	}
-	var heightErr, widthErr error
-	sizing.Height, heightErr = strconv.Atoi(height)
-	sizing.Width, widthErr = strconv.Atoi(width)
-	if heightErr != nil || widthErr != nil {
-		return fmt.Errorf("-resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", p.resize)
-	}
-	if sizing.Fit, err = picture.ParseFit(p.fit); err != nil {
-		return fmt.Errorf("-fit: %w", err)
-	}
-	if sizing.Filter, err = picture.ParseFilter(p.filter); err != nil {
-		return fmt.Errorf("-filter: %w", err)
-	}
-	if err := sizing.Check(); err != nil {
-		return fmt.Errorf("-resize %s: %w", p.resize, err)
-	}
-	p.Sizing = sizing
+	p.Sizing = &sizing
 	return nil
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/dataset/augment"
+	"slipway/dataset/picture"
 )
 
 // File is a study as its file says it.
@@ -38,6 +40,8 @@ type File struct {
 	// used, all if 0.
 	Data, Test         string
 	Images, TestImages int
+	// Pictures says how pictures of folders are read.
+	Pictures Pictures
 	// Robustness names the corruptions that finished runs are evaluated under.
 	Robustness []string
 	// Threads is how many each run computes on, Parallel how many runs there are
@@ -49,6 +53,31 @@ type File struct {
 	// classes is how many the sets have; until they are open, as many as the
 	// experiments' own.
 	classes int
+}
+
+// Pictures says how the pictures of a study's sets are read, in the words of train's flags.
+type Pictures struct {
+	Resize, Fit, Filter string
+	SkipDamaged         bool
+	// Originals: some run takes parts of pictures as they were before they came to one
+	// size.
+	Originals bool
+	line      int // of resize
+}
+
+// sizing is what Resize asks for, nil where it is empty.
+func (p Pictures) sizing() (*picture.Sizing, error) {
+	if p.Resize == "" {
+		if p.Fit != "" || p.Filter != "" {
+			return nil, errors.New("fit and filter say how resize goes; give a resize")
+		}
+		return nil, nil
+	}
+	sizing, err := picture.NewSizing(p.Resize, p.Fit, p.Filter)
+	if err != nil {
+		return nil, err
+	}
+	return &sizing, nil
 }
 
 // Quick says how the short form of a study differs: at most that many of each.
@@ -128,6 +157,11 @@ func parse(path string, raw []byte) (*File, error) {
 	if err := readFields(root, "a study", f.fields()); err != nil {
 		return nil, err
 	}
+	// A study that has it in a comment alone only keeps more than it needs.
+	f.Pictures.Originals = strings.Contains(string(raw), augment.RandomResizedCrop{}.Name())
+	if _, err := f.Pictures.sizing(); err != nil {
+		return nil, &PlaceError{Line: f.Pictures.line, Err: err}
+	}
 	switch {
 	case f.Search != nil && len(f.Entries) > 0:
 		return nil, at(root, "a study has one of grid, list, random and search, or grid and list alone; a search goes alone")
@@ -171,11 +205,18 @@ func (f *File) fields() fields {
 			f.Search, err = readSearch(node)
 			return err
 		},
-		"seeds":       func(node *yaml.Node) error { return readSeeds(node, &f.Seeds) },
-		"data":        into(&f.Data),
-		"test":        into(&f.Test),
-		"images":      positive(&f.Images),
-		"test_images": positive(&f.TestImages),
+		"seeds": func(node *yaml.Node) error { return readSeeds(node, &f.Seeds) },
+		"data":  into(&f.Data),
+		"test":  into(&f.Test),
+		"resize": func(node *yaml.Node) error {
+			f.Pictures.line = node.Line
+			return into(&f.Pictures.Resize)(node)
+		},
+		"fit":          into(&f.Pictures.Fit),
+		"filter":       into(&f.Pictures.Filter),
+		"skip_damaged": into(&f.Pictures.SkipDamaged),
+		"images":       positive(&f.Images),
+		"test_images":  positive(&f.TestImages),
 		"evaluate": func(node *yaml.Node) error {
 			return readFields(node, "evaluate", fields{"robustness": f.readRobustness})
 		},

@@ -17,6 +17,9 @@ func (e *execution) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if test, err = dataset.MatchClasses(test, training); err != nil {
+		return fmt.Errorf("%s: %w", e.file.Path, err)
+	}
 	e.test = test.Info()
 	if test, err = dataset.First(test, e.file.TestImages); err != nil {
 		return err
@@ -32,10 +35,14 @@ func (e *execution) open(ctx context.Context) error {
 // openTest opens the test set that the file names, or the one that belongs to the
 // training set.
 func (e *execution) openTest(ctx context.Context, training dataset.Source) (dataset.Source, error) {
-	if e.file.Test != "" {
-		return dataset.OpenSource(ctx, e.file.Test, e.reading(dataset.Test))
+	reading := e.reading(dataset.Test)
+	if len(dataset.FileNames(training)) > 0 {
+		reading.Channels = training.Info().Channels
 	}
-	test, err := dataset.OpenTest(ctx, training, e.reading(dataset.Test))
+	if e.file.Test != "" {
+		return dataset.OpenSource(ctx, e.file.Test, reading)
+	}
+	test, err := dataset.OpenTest(ctx, training, reading)
 	if err == nil && test == nil {
 		err = fmt.Errorf("%s: %s has no test set beside it; name one with test: SET", e.file.Path, training.Info().Name)
 	}
@@ -43,9 +50,11 @@ func (e *execution) openTest(ctx context.Context, training dataset.Source) (data
 }
 
 func (e *execution) reading(part dataset.Part) dataset.Options {
-	options := dataset.Options{Part: part}
+	options := dataset.Options{Part: part, SkipDamaged: e.file.Pictures.SkipDamaged}
+	options.Sizing, _ = e.file.Pictures.sizing() // which was checked with the file
 	if part == dataset.Train {
 		options.DataDir = e.options.DataDir
+		options.Originals = e.file.Pictures.Originals && options.Sizing != nil
 	}
 	if e.options.Messages != nil {
 		options.Messages = lineWriter(e.options.Messages)
