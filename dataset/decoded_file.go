@@ -59,7 +59,8 @@ type packWriter struct {
 }
 
 func newPackWriter(w io.Writer, key [sha256.Size]byte, facts []fact) *packWriter {
-	return &packWriter{w: w, key: key, facts: facts, entries: make([]packed, len(facts)), table: packTable()}
+	return &packWriter{w: w, key: key, facts: facts, entries: make([]packed, len(facts)),
+		table: packTable()}
 }
 
 func (p *packWriter) put(data []byte) error {
@@ -101,7 +102,8 @@ func appendEntry(to []byte, entry packed) []byte {
 	}
 	to = append(to, entry.content[:]...)
 	to = binary.LittleEndian.AppendUint64(to, uint64(entry.offset))
-	for _, n := range []int{entry.channels, entry.height, entry.width, int(entry.checksum), len(text)} {
+	for _, n := range []int{entry.channels, entry.height, entry.width, int(entry.checksum),
+		len(text)} {
 		to = binary.LittleEndian.AppendUint32(to, uint32(n))
 	}
 	return append(to, text...)
@@ -142,12 +144,14 @@ func openPack(path string, key [sha256.Size]byte, count int) (p *pack, err error
 	if _, err := file.ReadAt(foot, info.Size()-int64(packFoot)); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(head, append([]byte(packMagic), key[:]...)) || !bytes.HasSuffix(foot, []byte(packMagic)) {
+	if !bytes.Equal(head, append([]byte(packMagic), key[:]...)) || !bytes.HasSuffix(foot,
+		[]byte(packMagic)) {
 		return nil, fmt.Errorf("%w: it begins or ends as another file", errPack)
 	}
 	begin := int64(binary.LittleEndian.Uint64(foot[sha256.Size:]))
 	length := int64(binary.LittleEndian.Uint64(foot[sha256.Size+8:]))
-	if begin < int64(packHead) || length < 0 || begin > info.Size() || begin+length != info.Size()-int64(packFoot) {
+	if begin < int64(packHead) || length < 0 || begin > info.Size() ||
+		begin+length != info.Size()-int64(packFoot) {
 		return nil, fmt.Errorf("%w: its entries are not where it says", errPack)
 	}
 	encoded := make([]byte, length)
@@ -162,7 +166,8 @@ func openPack(path string, key [sha256.Size]byte, count int) (p *pack, err error
 		return nil, err
 	}
 	if len(p.entries) != count {
-		return nil, fmt.Errorf("%w: it has %d pictures, the set has %d", errPack, len(p.entries), count)
+		return nil, fmt.Errorf("%w: it has %d pictures, the set has %d", errPack, len(p.entries),
+			count)
 	}
 	return p, nil
 }
@@ -187,7 +192,8 @@ func readEntries(encoded []byte, end int64) ([]packed, error) {
 		}
 		if length > 0 {
 			entry.damaged = errors.New(string(encoded[:length]))
-		} else if c, h, w := entry.channels, entry.height, entry.width; (c != 1 && c != 3) || h < 1 || w < 1 || h > math.MaxInt32/w/c ||
+		} else if c, h, w := entry.channels, entry.height, entry.width; (c != 1 && c != 3) ||
+			h < 1 || w < 1 || h > math.MaxInt32/w/c ||
 			entry.offset < int64(packHead) || entry.offset > end-int64(c*h*w) {
 			return nil, fmt.Errorf("%w: picture %d is not where it says", errPack, len(entries))
 		}

@@ -49,7 +49,8 @@ func (t *intake) cache() (pictureCache, error) {
 	fmt.Fprintf(sum, "%s%q %d %q\n", packMagic, sizing, t.opts.Channels, place)
 	for _, file := range t.list.files {
 		if file.stamp == "" {
-			return pictureCache{}, fmt.Errorf("what tells whether %s has changed is not known", file.where)
+			return pictureCache{}, fmt.Errorf("what tells whether %s has changed is not known",
+				file.where)
 		}
 		fmt.Fprintf(sum, "%q %s\n", file.name, file.stamp)
 	}
@@ -101,7 +102,8 @@ func (c pictureCache) room(bytes int64) error {
 		return err
 	}
 	if free, ok := freeBytes(dir); ok && bytes > free/2 {
-		return fmt.Errorf("decoded they take about %s, and %s are free in %s", display.Bytes(bytes), display.Bytes(free), dir)
+		return fmt.Errorf("decoded they take about %s, and %s are free in %s", display.Bytes(bytes),
+			display.Bytes(free), dir)
 	}
 	return nil
 }
@@ -159,7 +161,8 @@ func ListPictureCache(dir string) ([]CachedPictures, error) {
 			return nil, err
 		}
 		if info.Mode().IsRegular() {
-			list = append(list, CachedPictures{filepath.Join(dir, entry.Name()), info.Size(), info.ModTime()})
+			list = append(list, CachedPictures{filepath.Join(dir, entry.Name()), info.Size(),
+				info.ModTime()})
 		}
 	}
 	return list, nil

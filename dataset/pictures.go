@@ -57,7 +57,8 @@ func (p *Pictures) Info() Info {
 func (p *Pictures) FileNames() []string { return p.files }
 
 // Read is Source's Read: the pictures at their one size, the same in each epoch.
-func (p *Pictures) Read(ctx context.Context, images []uint8, labels []int32, indices []int, _ int) error {
+func (p *Pictures) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	_ int) error {
 	size := p.info.Channels * p.info.Height * p.info.Width
 	if err := checkRead(p.info.Name, len(images), labels, indices, size, p.Len()); err != nil {
 		return err
@@ -90,7 +91,8 @@ func (p *Pictures) read(ctx context.Context, into []uint8, index int, scratch *r
 		image = &scratch.sized
 	}
 	if image.Height != p.info.Height || image.Width != p.info.Width {
-		return fmt.Errorf("%w: it is %d×%d pixels, the set's pictures are %d×%d", ErrSize, image.Height, image.Width, p.info.Height, p.info.Width)
+		return fmt.Errorf("%w: it is %d×%d pixels, the set's pictures are %d×%d", ErrSize,
+			image.Height, image.Width, p.info.Height, p.info.Width)
 	}
 	spread(into, image, p.info.Channels)
 	return nil
@@ -150,12 +152,14 @@ func (p *Pictures) subset(indices []int) *Pictures {
 }
 
 func (p *Pictures) digest() string {
-	return pictureDigest(p.info.Channels, p.info.Height, p.info.Width, p.info.Sizing, p.labels, p.contents)
+	return pictureDigest(p.info.Channels, p.info.Height, p.info.Width, p.info.Sizing, p.labels,
+		p.contents)
 }
 
 // pictureDigest is the digest of a set of pictures in files. It depends neither on where
 // the files lie nor on what they are called, but on their order.
-func pictureDigest(channels, height, width int, sizing string, labels []int32, contents []content) string {
+func pictureDigest(channels, height, width int, sizing string, labels []int32,
+	contents []content) string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "pictures %d×%d×%d×%d, %q\n", len(labels), channels, height, width, sizing)
 	var line [4 + sha256.Size]byte
@@ -189,7 +193,8 @@ func (f *inFiles) load(_ context.Context, place int, into *picture.Image) error 
 		return err
 	}
 	if sha256.Sum256(data) != f.contents[place] {
-		return fmt.Errorf("%w: %s is another file than when the set was opened; begin again", ErrChanged, f.files[place].where)
+		return fmt.Errorf("%w: %s is another file than when the set was opened; begin again",
+			ErrChanged, f.files[place].where)
 	}
 	image, err := decode(f.files[place], data, f.channels, f.sizing, new(picture.Resizer))
 	if err != nil {
@@ -200,7 +205,8 @@ func (f *inFiles) load(_ context.Context, place int, into *picture.Image) error 
 }
 
 // decode makes of a file's bytes what a store keeps of it.
-func decode(file pictureFile, data []byte, channels int, sizing *picture.Sizing, resizer *picture.Resizer) (*picture.Image, error) {
+func decode(file pictureFile, data []byte, channels int, sizing *picture.Sizing,
+	resizer *picture.Resizer) (*picture.Image, error) {
 	image, err := picture.Decode(data, picture.Options{Channels: channels})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.where, err)

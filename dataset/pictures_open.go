@@ -14,9 +14,11 @@ import (
 // take no more memory than they may, into Pictures elsewhere. Each file is read and
 // decoded once before the first picture is asked for: that tells the set's digest and
 // what is damaged. Where decoded pictures are kept on the disk, that is once for all runs.
-func openPictures(ctx context.Context, name, place string, list *pictureFiles, opts Options, inMemory bool) (Source, error) {
+func openPictures(ctx context.Context, name, place string, list *pictureFiles, opts Options,
+	inMemory bool) (Source, error) {
 	if opts.Originals && opts.Sizing == nil {
-		return nil, fmt.Errorf("%s: %w: pictures are taken from their originals where they come to one size; give it with -resize", list.place, ErrArgument)
+		return nil,
+			fmt.Errorf("%s: %w: pictures are taken from their originals where they come to one size; give it with -resize", list.place, ErrArgument)
 	}
 	if len(list.files) == 0 {
 		return nil, fmt.Errorf("%s: %w", list.place, ErrEmpty)
@@ -39,7 +41,8 @@ func openPictures(ctx context.Context, name, place string, list *pictureFiles, o
 		return nil, err
 	}
 	if list.passed > 0 {
-		opts.say("%s: %s passed over, which are no pictures", list.place, counted(list.passed, "file", "files"))
+		opts.say("%s: %s passed over, which are no pictures", list.place,
+			counted(list.passed, "file", "files"))
 	}
 	set, err := t.describe(name, kept)
 	if err != nil {
@@ -84,14 +87,16 @@ func (t *intake) stored(ctx context.Context) (pictureStore, error) {
 		cacheErr = cache.room(t.held * int64(len(t.facts)) / t.next.Load())
 	}
 	if cacheErr == nil {
-		t.opts.say("%s: its pictures do not fit into %s of memory, and are decoded into %s", t.list.place, memory, cache.path)
+		t.opts.say("%s: its pictures do not fit into %s of memory, and are decoded into %s",
+			t.list.place, memory, cache.path)
 		store, err := t.intoPack(ctx, cache)
 		if err == nil || ctx.Err() != nil {
 			return store, err
 		}
 		cacheErr = err
 	}
-	t.opts.say("%s: its pictures do not fit into %s of memory, and are decoded in each epoch: %v", t.list.place, memory, cacheErr)
+	t.opts.say("%s: its pictures do not fit into %s of memory, and are decoded in each epoch: %v",
+		t.list.place, memory, cacheErr)
 	t.images, t.held = nil, 0
 	if err := t.run(ctx, func(int, *picture.Image) error { return nil }); err != nil {
 		return nil, err
@@ -109,7 +114,8 @@ func (t *intake) fromFiles() *inFiles {
 	for place := range contents {
 		contents[place] = t.facts[place].content
 	}
-	return &inFiles{files: t.list.files, contents: contents, sizing: t.kept(), channels: t.opts.Channels}
+	return &inFiles{files: t.list.files, contents: contents, sizing: t.kept(),
+		channels: t.opts.Channels}
 }
 
 // fromPack takes what an earlier intake of the same files has decoded.

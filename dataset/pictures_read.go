@@ -50,7 +50,8 @@ var errFull = errors.New("the pictures take more memory than they may")
 
 func newIntake(list *pictureFiles, opts Options, limit int64) *intake {
 	return &intake{
-		opts: opts, list: list, limit: limit, asked: limit, facts: make([]fact, len(list.files)), images: make(decoded, len(list.files)),
+		opts: opts, list: list, limit: limit, asked: limit,
+		facts: make([]fact, len(list.files)), images: make(decoded, len(list.files)),
 		told: time.Now(),
 	}
 }
@@ -129,7 +130,8 @@ func (t *intake) tell(done int) {
 		return
 	}
 	t.told = time.Now()
-	t.opts.say("%s: %d of %s read", t.list.place, done, counted(len(t.facts), "picture", "pictures"))
+	t.opts.say("%s: %d of %s read", t.list.place, done,
+		counted(len(t.facts), "picture", "pictures"))
 }
 
 // hold keeps a picture in memory.
@@ -169,7 +171,8 @@ func (t *intake) readable() (kept []int, err error) {
 	case damaged > 0 && !t.opts.SkipDamaged && damaged == 1:
 		return nil, fmt.Errorf("%w (-skip-damaged leaves it out)", first)
 	case damaged > 0 && !t.opts.SkipDamaged:
-		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first, damaged-1, len(t.facts))
+		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first,
+			damaged-1, len(t.facts))
 	case len(kept) == 0:
 		return nil, fmt.Errorf("%s: %w", t.list.place, ErrEmpty)
 	}
@@ -180,7 +183,8 @@ func (t *intake) readable() (kept []int, err error) {
 // any of them is.
 func (t *intake) describe(name string, kept []int) (*Pictures, error) {
 	set := &Pictures{
-		info:    Info{Name: name, Images: len(kept), LeftOut: len(t.facts) - len(kept), Licence: t.list.licence, ClassNames: t.list.classes},
+		info: Info{Name: name, Images: len(kept), LeftOut: len(t.facts) - len(kept),
+			Licence: t.list.licence, ClassNames: t.list.classes},
 		scratch: &sync.Pool{New: func() any { return new(readScratch) }},
 	}
 	first := t.facts[kept[0]]
@@ -189,11 +193,14 @@ func (t *intake) describe(name string, kept []int) (*Pictures, error) {
 		fact, file := &t.facts[place], &t.list.files[place]
 		set.info.Channels = max(set.info.Channels, fact.channels)
 		if !t.opts.Originals && (fact.height != first.height || fact.width != first.width) {
-			return nil, fmt.Errorf("%s: %w: %s is %d×%d pixels (height × width), %s %d×%d; give them one size with -resize",
-				name, ErrSize, t.list.files[kept[0]].name, first.height, first.width, file.name, fact.height, fact.width)
+			return nil,
+				fmt.Errorf("%s: %w: %s is %d×%d pixels (height × width), %s %d×%d; give them one size with -resize",
+					name, ErrSize, t.list.files[kept[0]].name, first.height, first.width, file.name,
+					fact.height, fact.width)
 		}
 		if file.label < 0 || file.label >= MaxClasses {
-			return nil, fmt.Errorf("%s: %w: %d, 0 to %d are possible", file.where, ErrLabel, file.label, MaxClasses-1)
+			return nil, fmt.Errorf("%s: %w: %d, 0 to %d are possible", file.where, ErrLabel,
+				file.label, MaxClasses-1)
 		}
 		highest = max(highest, file.label)
 		set.labels, set.files = append(set.labels, file.label), append(set.files, file.name)
@@ -220,7 +227,8 @@ func (t *intake) inOnePiece(p *Pictures) (*Set, error) {
 		spread(images[i*size:(i+1)*size], t.images[place], p.info.Channels)
 		t.images[place] = nil
 	}
-	set, err := NewSet(p.info.Name, images, p.labels, p.info.Channels, p.info.Height, p.info.Width, 0)
+	set, err := NewSet(p.info.Name, images, p.labels, p.info.Channels, p.info.Height, p.info.Width,
+		0)
 	if err != nil {
 		return nil, err
 	}

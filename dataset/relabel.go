@@ -33,7 +33,8 @@ func MatchClasses(test, training Source) (Source, error) {
 	}
 	relabelled, err := Relabelled(test, names)
 	if err != nil {
-		return nil, fmt.Errorf("the test set's classes are not those of %s: %w", training.Info().Name, err)
+		return nil, fmt.Errorf("the test set's classes are not those of %s: %w",
+			training.Info().Name, err)
 	}
 	return relabelled, nil
 }
@@ -48,7 +49,8 @@ func places(set Info, names []string) ([]int32, error) {
 	for i, name := range set.ClassNames {
 		label, ok := place[name]
 		if !ok {
-			return nil, fmt.Errorf("%s: %w: there is no class %q among those that are known", set.Name, ErrLabel, name)
+			return nil, fmt.Errorf("%s: %w: there is no class %q among those that are known",
+				set.Name, ErrLabel, name)
 		}
 		to[i] = label
 	}

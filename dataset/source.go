@@ -75,7 +75,8 @@ func (s *Set) FileNames() []string { return s.Files }
 // checkRead reports what a Read cannot go into, and indices that are none.
 func checkRead(name string, room int, labels []int32, indices []int, size, count int) error {
 	if room/size < len(indices) {
-		return fmt.Errorf("%w: %d images of %d bytes into a buffer of %d", ErrSize, len(indices), size, room)
+		return fmt.Errorf("%w: %d images of %d bytes into a buffer of %d", ErrSize, len(indices),
+			size, room)
 	}
 	if labels != nil && len(labels) < len(indices) {
 		return fmt.Errorf("%w: %d labels into a buffer of %d", ErrSize, len(indices), len(labels))
@@ -164,7 +165,8 @@ func Load(ctx context.Context, source Source) (*Set, error) {
 			return nil, err
 		}
 	}
-	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width, info.Classes)
+	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
+		info.Classes)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +180,8 @@ func Load(ctx context.Context, source Source) (*Set, error) {
 
 // SplitSource draws round(fraction·Len) images for validation, as Set.SplitFraction does,
 // from any source. The sources read from the one that is split.
-func SplitSource(source Source, fraction float64, seed uint64) (training, validation Source, err error) {
+func SplitSource(source Source, fraction float64, seed uint64) (training, validation Source,
+	err error) {
 	if set, ok := source.(*Set); ok {
 		training, validation, err := set.SplitFraction(fraction, seed)
 		if err != nil {
@@ -227,8 +230,10 @@ func (p *part) FileNames() []string {
 	return pick(names, p.indices)
 }
 
-func (p *part) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
-	if err := checkRead(p.info.Name, len(images), labels, indices, max(p.info.Channels*p.info.Height*p.info.Width, 1), p.Len()); err != nil {
+func (p *part) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
+	if err := checkRead(p.info.Name, len(images), labels, indices,
+		max(p.info.Channels*p.info.Height*p.info.Width, 1), p.Len()); err != nil {
 		return err
 	}
 	return p.source.Read(ctx, images, labels, pick(p.indices, indices), epoch)
@@ -271,8 +276,9 @@ func WithClassNames(source Source, names []string) (Source, error) {
 		return nilled(s.WithClassNames(names))
 	case *Pictures:
 		if len(names) < s.info.Classes {
-			return nil, fmt.Errorf("%s: %w: %d class names for %s; give a name for each label from 0",
-				s.info.Name, ErrArgument, len(names), counted(s.info.Classes, "class", "classes"))
+			return nil,
+				fmt.Errorf("%s: %w: %d class names for %s; give a name for each label from 0",
+					s.info.Name, ErrArgument, len(names), counted(s.info.Classes, "class", "classes"))
 		}
 		named := s.clone()
 		named.info.Classes, named.info.ClassNames = len(names), slices.Clone(names)
@@ -298,7 +304,8 @@ func Relabelled(source Source, names []string) (Source, error) {
 		relabelled.info.SHA256 = relabelled.digest()
 		return relabelled, nil
 	}
-	return nil, fmt.Errorf("%w: the labels of a %T cannot be put into another order", ErrArgument, source)
+	return nil, fmt.Errorf("%w: the labels of a %T cannot be put into another order", ErrArgument,
+		source)
 }
 
 // nilled is a Source that is nil where its set is.

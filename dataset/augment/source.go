@@ -39,7 +39,8 @@ type source struct {
 }
 
 // Read implements dataset.Source.
-func (s *source) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
+func (s *source) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
 	if s.originals != nil {
 		return s.readOriginals(ctx, images, labels, indices, epoch)
 	}
@@ -55,12 +56,14 @@ func (s *source) Read(ctx context.Context, images []uint8, labels []int32, indic
 	return nil
 }
 
-func (s *source) readOriginals(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
+func (s *source) readOriginals(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
 	if err := s.originals.ReadLabels(labels, indices); err != nil {
 		return err
 	}
 	if len(images)/s.size < len(indices) {
-		return fmt.Errorf("%w: %d images of %d bytes into a buffer of %d", dataset.ErrSize, len(indices), s.size, len(images))
+		return fmt.Errorf("%w: %d images of %d bytes into a buffer of %d", dataset.ErrSize,
+			len(indices), s.size, len(images))
 	}
 	original := s.pictures.Get().(*picture.Image)
 	defer s.pictures.Put(original)
@@ -71,7 +74,8 @@ func (s *source) readOriginals(ctx context.Context, images []uint8, labels []int
 		if err := s.originals.Original(ctx, index, original); err != nil {
 			return err
 		}
-		if err := s.augmenter.ApplyOriginal(images[k*s.size:(k+1)*s.size], original, epoch, index); err != nil {
+		if err := s.augmenter.ApplyOriginal(images[k*s.size:(k+1)*s.size], original, epoch,
+			index); err != nil {
 			return fmt.Errorf("augment image %d: %w", index, err)
 		}
 	}
