@@ -228,8 +228,43 @@ func TestInputsAtTheEnd(t *testing.T) {
 		}
 		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
 		err := model.Check()
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasSuffix(err.Error(), test.want)) {
 			t.Errorf("%s of %q: %v, want %q", test.operator, test.inputs, err, test.want)
+		}
+	}
+}
+
+// An axis may be counted from the end.
+func TestTheLimitsOfAnAxis(t *testing.T) {
+	for axis, want := range map[int64]string{-3: "must be within -2…1", -2: "", 1: "", 2: "must be within -2…1"} {
+		model := tinyModel(t)
+		node := nodeOf("Concat", []string{"logits", "logits"}, []string{"more"})
+		setInt(node, "axis", axis)
+		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
+		err := model.Check()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("axis %d: %v, want %q", axis, err, want)
+		}
+	}
+}
+
+// Inputs of one node are of one type, as far as their types are known.
+func TestInputsOfOneType(t *testing.T) {
+	for elementType, want := range map[onnxpb.TensorProto_DataType]string{
+		onnxpb.TensorProto_FLOAT: "", onnxpb.TensorProto_DOUBLE: "its input 1 is of double, but one before it of float"} {
+		model := tinyModel(t)
+		graph := model.Proto.Graph
+		graph.Initializer = append(graph.Initializer, &onnxpb.TensorProto{Name: proto.String("w"),
+			DataType: proto.Int32(int32(elementType)), Dims: []int64{0, 3}})
+		node := nodeOf("Concat", []string{"logits", "w", "sharp"}, []string{"more"})
+		setInt(node, "axis", 0)
+		sharpen := nodeOf("Sharpen", []string{"image"}, []string{"sharp"})
+		sharpen.Domain = proto.String("com.acme")
+		importDomain(model.Proto, "com.acme")
+		graph.Node = append(graph.Node, sharpen, node)
+		err := model.Check()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", elementType, err, want)
 		}
 	}
 }

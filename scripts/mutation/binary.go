@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,17 +47,25 @@ type test struct {
 	sees    []byte // by a mutant's number: 1 if the test evaluates its operator
 }
 
-// build compiles a package's tests, with other texts for some of its files.
-func build(ctx context.Context, module, temp string, p *pkg, name string, texts map[string]string) (*binary, error) {
+// A workshop is where the mutants of a package are made: a copy of the module, and a folder for
+// what is built of it.
+type workshop struct {
+	module, temp string
+	pkg          *pkg
+}
+
+// build compiles the package's tests, with other texts for some of its files.
+func (w *workshop) build(ctx context.Context, name string,
+	texts map[string]string) (*binary, error) {
 	replace := map[string]string{}
 	for file, text := range texts {
-		to := filepath.Join(temp, fmt.Sprintf("%s-%d.go", name, len(replace)))
+		to := filepath.Join(w.temp, fmt.Sprintf("%s-%d.go", name, len(replace)))
 		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
 			return nil, fmt.Errorf("mutation: %w", err)
 		}
-		replace[filepath.Join(module, filepath.FromSlash(file))] = to
+		replace[filepath.Join(w.module, filepath.FromSlash(file))] = to
 	}
-	overlay := filepath.Join(temp, name+".json")
+	overlay := filepath.Join(w.temp, name+".json")
 	data, err := json.Marshal(map[string]any{"Replace": replace})
 	if err == nil {
 		err = os.WriteFile(overlay, data, 0o644)
@@ -64,12 +73,13 @@ func build(ctx context.Context, module, temp string, p *pkg, name string, texts 
 	if err != nil {
 		return nil, fmt.Errorf("mutation: %w", err)
 	}
-	b := &binary{path: filepath.Join(temp, name+".test"), temp: temp,
-		folder: filepath.Join(module, filepath.FromSlash(p.folder))}
-	compile := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-vet=off", "-overlay", overlay, "-o", b.path, "./"+p.folder)
-	compile.Dir = module
+	b := &binary{path: filepath.Join(w.temp, name+".test"), temp: w.temp,
+		folder: filepath.Join(w.module, filepath.FromSlash(w.pkg.folder))}
+	compile := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-vet=off",
+		"-overlay", overlay, "-o", b.path, "./"+w.pkg.folder)
+	compile.Dir = w.module
 	if output, err := compile.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("mutation: %s does not compile: %w\n%s", p.folder, err, output)
+		return nil, fmt.Errorf("mutation: %s does not compile: %w\n%s", w.pkg.folder, err, output)
 	}
 	return b, nil
 }
@@ -95,7 +105,8 @@ func (b *binary) measure(ctx context.Context, mutants int, warn io.Writer) ([]*t
 		}
 		var output bytes.Buffer
 		began := time.Now()
-		t.seconds, err = b.run(ctx, []*test{t}, baselineLimit.Seconds(), baselineLimit, &output, "MUTATION_SEEN="+seen)
+		all := limits{baselineLimit.Seconds(), baselineLimit}
+		t.seconds, err = b.run(ctx, []*test{t}, all, &output, "MUTATION_SEEN="+seen)
 		if err != nil {
 			fmt.Fprintf(warn, "%s is left out: without a mutation: %v\n%s", t.name, err, output.Bytes())
 			continue
@@ -106,7 +117,7 @@ func (b *binary) measure(ctx context.Context, mutants int, warn io.Writer) ([]*t
 		}
 		tests = append(tests, t)
 	}
-	slices.SortStableFunc(tests, func(a, b *test) int { return int(math.Copysign(1, a.seconds-b.seconds)) })
+	slices.SortStableFunc(tests, func(a, b *test) int { return cmp.Compare(a.seconds, b.seconds) })
 	return tests, nil
 }
 
@@ -137,35 +148,44 @@ func (b *binary) status(ctx context.Context, tests []*test, number int) (string,
 
 // runPatiently runs again, and waits longer, where tests had less of the processor until the
 // clock ended them than they need.
-func (b *binary) runPatiently(ctx context.Context, tests []*test, seconds float64, wall time.Duration, number int) error {
-	wait := waitSlack + waitTimes*wall
+func (b *binary) runPatiently(ctx context.Context, tests []*test, seconds float64,
+	wall time.Duration, number int) error {
+	allowed := limits{times*seconds + slackSeconds, waitSlack + waitTimes*wall}
 	active := "MUTATION_ACTIVE=" + strconv.Itoa(number)
-	used, err := b.run(ctx, tests, times*seconds+slackSeconds, wait, nil, active)
+	used, err := b.run(ctx, tests, allowed, nil, active)
 	if errors.Is(err, errTimedOut) && used < seconds {
-		_, err = b.run(ctx, tests, times*seconds+slackSeconds, 5*wait, nil, active)
+		allowed.wait *= 5
+		_, err = b.run(ctx, tests, allowed, nil, active)
 	}
 	return err
 }
 
+// limits are the processor time and the time by the clock that tests may take.
+type limits struct {
+	seconds float64
+	wait    time.Duration
+}
+
 // run runs tests and returns the processor time that they took: an error that is errTimedOut
 // beyond a limit, an *exec.ExitError if one fails.
-func (b *binary) run(ctx context.Context, tests []*test, seconds float64, wait time.Duration, output io.Writer, environment ...string) (float64, error) {
+func (b *binary) run(ctx context.Context, tests []*test, allowed limits, output io.Writer,
+	environment ...string) (used float64, err error) {
 	names := make([]string, len(tests))
 	for i, t := range tests {
 		names[i] = t.name
 	}
-	patience, cancel := context.WithTimeout(ctx, wait)
+	patience, cancel := context.WithTimeout(ctx, allowed.wait)
 	defer cancel()
 	command := exec.CommandContext(patience, b.path, "-test.run=^("+strings.Join(names, "|")+")$",
 		"-test.failfast", "-test.cpu=1", "-test.timeout=0")
 	command.Dir, command.Stdout, command.Stderr = b.folder, output, output
 	command.WaitDelay = time.Second
-	limit := math.Ceil(seconds)
-	command.Env = append(os.Environ(), "TMPDIR="+b.temp, fmt.Sprintf("MUTATION_SECONDS=%.0f", limit),
+	limit := math.Ceil(allowed.seconds)
+	command.Env = append(os.Environ(), "TMPDIR="+b.temp,
+		fmt.Sprintf("MUTATION_SECONDS=%.0f", limit),
 		fmt.Sprintf("MUTATION_BYTES=%d", int64(memoryBytes)))
 	command.Env = append(command.Env, environment...)
-	err := command.Run()
-	var used float64
+	err = command.Run()
 	if command.ProcessState != nil {
 		used = (command.ProcessState.UserTime() + command.ProcessState.SystemTime()).Seconds()
 	}

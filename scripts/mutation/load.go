@@ -67,7 +67,8 @@ func load(ctx context.Context, module, folder string) (*pkg, error) {
 			return nil, fmt.Errorf("mutation: %w", err)
 		}
 		s := &source{name: path.Join(folder, name), text: text}
-		if s.syntax, err = parser.ParseFile(p.fset, s.name, text, parser.SkipObjectResolution); err != nil {
+		s.syntax, err = parser.ParseFile(p.fset, s.name, text, parser.SkipObjectResolution)
+		if err != nil {
 			return nil, fmt.Errorf("mutation: %w", err)
 		}
 		p.sources, files = append(p.sources, s), append(files, s.syntax)

@@ -18,13 +18,15 @@ import (
 	"time"
 )
 
-const usage = `mutation changes one operator of a Go file at a time and runs its package's tests on each such mutant.
+const usage = `mutation changes one operator at a time and runs the tests that evaluate it.
 
-  mutation [flags] [PACKAGE|FILE ...]      such as: mutation builder infer/compare.go; all packages if nothing is named
+  mutation [flags] [PACKAGE|FILE ...]      such as: mutation builder infer/compare.go
 
-A file's result is kept in docs/mutation.json once it is there, and the file is not run again until it changes or -again asks, so that
-an interrupted run goes on where it was. The tables of docs/mutation.md are written again from it; the rest of that page, which says of
-each survivor why it is left, is kept. Survivors that it does not quote are told at the end.
+All packages are mutated if nothing is named. A file's result is kept in docs/mutation.json once it
+is there, and the file is not run again until it changes or -again asks, so that an interrupted run
+goes on where it was. The tables of docs/mutation.md are written again from it; the rest of that
+page, which says of each survivor why it is left, is kept. Survivors that it does not quote are told
+at the end.
 
 Exit status: 0 done; 1 tests do not compile, or a survivor is not told of; 2 wrong usage.
 
@@ -43,8 +45,8 @@ func main() {
 	flags := flag.NewFlagSet("mutation", flag.ContinueOnError)
 	var o options
 	flags.BoolVar(&o.again, "again", false, "run files again that have a result")
-	flags.BoolVar(&o.survivors, "survivors", false, "of files that have a result, try the survivors again")
-	flags.BoolVar(&o.verbose, "verbose", false, "tell of each mutant, and of what each test takes")
+	flags.BoolVar(&o.survivors, "survivors", false, "try what survived in files with a result again")
+	flags.BoolVar(&o.verbose, "verbose", false, "tell of each mutant and test")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
@@ -106,14 +108,16 @@ func choose(root string, names []string) ([]string, error) {
 			}
 		}
 		if !slices.Contains(packages, folder) || len(files) == before {
-			return nil, fmt.Errorf("mutation: %s: give %s, or a Go file in one that is no test", name, strings.Join(packages, ", "))
+			return nil, fmt.Errorf("mutation: %s: give %s, or a Go file in one that is no test",
+				name, strings.Join(packages, ", "))
 		}
 	}
 	return files, nil
 }
 
 // run mutates the files that need it and returns the survivors that the page does not quote.
-func run(ctx context.Context, root string, files []string, o options, told io.Writer) ([]string, error) {
+func run(ctx context.Context, root string, files []string, o options,
+	told io.Writer) ([]string, error) {
 	temp, err := os.MkdirTemp("", "mutation-")
 	if err != nil {
 		return nil, fmt.Errorf("mutation: %w", err)
@@ -134,10 +138,10 @@ func run(ctx context.Context, root string, files []string, o options, told io.Wr
 			return nil, err
 		}
 		tasks, err := plan(module, folder, files, known, o)
-		if err != nil || len(tasks) == 0 {
-			if err != nil {
-				return nil, err
-			}
+		if err != nil {
+			return nil, err
+		}
+		if len(tasks) == 0 {
 			continue
 		}
 		save := func(file string, r result) error {
@@ -148,9 +152,10 @@ func run(ctx context.Context, root string, files []string, o options, told io.Wr
 			}
 			known[file] = r
 			fmt.Fprintf(told, "%s: %v\n", file, r)
-			return errors.Join(writeResults(results, known), writePage(filepath.Join(root, pageFile), known))
+			return errors.Join(writeResults(results, known),
+				writePage(filepath.Join(root, pageFile), known))
 		}
-		if err := mutate(ctx, module, temp, folder, tasks, o.verbose, save, told); err != nil {
+		if err := mutate(ctx, module, temp, folder, tasks, save, told, o.verbose); err != nil {
 			return nil, err
 		}
 	}

@@ -22,14 +22,15 @@ func copyModule(root, to string) error {
 		return err
 	}
 	files := strings.Split(strings.TrimRight(names, "\x00"), "\x00")
-	err = filepath.WalkDir(filepath.Join(root, library), func(name string, entry fs.DirEntry, err error) error {
+	add := func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		relative, err := filepath.Rel(root, name)
 		files = append(files, relative)
 		return err
-	})
+	}
+	err = filepath.WalkDir(filepath.Join(root, library), add)
 	if err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("mutation: %w", err)
 	}

@@ -21,7 +21,8 @@ func testModule(t *testing.T, folder string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(module, folder, strings.TrimSuffix(filepath.Base(name), ".txt")), string(text))
+		name = strings.TrimSuffix(filepath.Base(name), ".txt")
+		write(t, filepath.Join(module, folder, name), string(text))
 	}
 	return module
 }
@@ -48,7 +49,8 @@ func TestCopyModule(t *testing.T) {
 	if err := copyModule(root, to); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"folder/kept.go": true, "ignored": false, library + "/1/library.so": true} {
+	for name, want := range map[string]bool{
+		"folder/kept.go": true, "ignored": false, library + "/1/library.so": true} {
 		text, err := os.ReadFile(filepath.Join(to, name))
 		if want != (err == nil) || want && string(text) != name {
 			t.Errorf("%s: %q, %v", name, text, err)

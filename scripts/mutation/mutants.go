@@ -162,11 +162,9 @@ func fits(p *pkg, e ast.Expr) bool {
 		return true
 	}
 	value, exact := constant.Int64Val(constant.ToInt(known.Value))
-	return exact && value >= 0 && value < 128 ||
-		exact && value > -1<<31 && value < 1<<31 && p.sizes().Sizeof(basic) >= 4 && basic.Info()&types.IsUnsigned == 0
+	wide := types.SizesFor("gc", "amd64").Sizeof(basic) >= 4 && basic.Info()&types.IsUnsigned == 0
+	return exact && (value >= 0 && value < 128 || wide && value > -1<<31 && value < 1<<31)
 }
-
-func (p *pkg) sizes() types.Sizes { return types.SizesFor("gc", "amd64") }
 
 // simple tells whether evaluating an expression twice is as evaluating it once, and whether
 // nothing in it is mutated.

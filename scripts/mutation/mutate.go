@@ -18,7 +18,8 @@ type task struct {
 }
 
 // plan returns what is to do of the files that lie in a folder.
-func plan(module, folder string, files []string, known map[string]result, o options) ([]task, error) {
+func plan(module, folder string, files []string, known map[string]result,
+	o options) ([]task, error) {
 	var tasks []task
 	for _, file := range files {
 		if path.Dir(file) != folder {
@@ -39,12 +40,15 @@ func plan(module, folder string, files []string, known map[string]result, o opti
 	return tasks, nil
 }
 
-// mutate tries the mutants of a package's files and saves the result of each file.
-func mutate(ctx context.Context, module, temp, folder string, tasks []task, verbose bool, save func(string, result) error, told io.Writer) error {
+// mutate tries the mutants of a package's files and saves the result of each file. It tells of
+// tests that fail without a mutation, and of each mutant if it shall.
+func mutate(ctx context.Context, module, temp, folder string, tasks []task,
+	save func(string, result) error, told io.Writer, verbose bool) error {
 	p, err := load(ctx, module, folder)
 	if err != nil {
 		return err
 	}
+	w := &workshop{module, temp, p}
 	mutants, texts, count := map[string][]*mutant{}, map[string]string{}, 0
 	for _, s := range p.sources {
 		if !slices.ContainsFunc(tasks, func(t task) bool { return t.file == s.name }) {
@@ -58,7 +62,7 @@ func mutate(ctx context.Context, module, temp, folder string, tasks []task, verb
 		mutants[s.name], texts[s.name] = found, string(rewrite(p, s, found))
 	}
 	texts[path.Join(folder, "mutation_switches.go")] = switchesFor(p, count)
-	b, err := build(ctx, module, temp, p, "switched", texts)
+	b, err := w.build(ctx, "switched", texts)
 	if err != nil {
 		return err
 	}
@@ -74,9 +78,15 @@ func mutate(ctx context.Context, module, temp, folder string, tasks []task, verb
 		tell("%s: %.2f s of the processor's time", t.name, t.seconds)
 	}
 	for _, t := range tasks {
-		r, err := try(ctx, module, temp, p, b, tests, t, mutants[t.file], tell)
-		if err != nil {
-			return err
+		r, wanted := begin(t, mutants[t.file])
+		for _, m := range wanted {
+			status, err := w.status(ctx, b, tests, m)
+			if err != nil {
+				return err
+			}
+			tell("%s:%d:%d: %s to %s: %s", t.file, m.line, m.column, m.from, m.to,
+				cmp.Or(status, "does not compile"))
+			r.add(m, status)
 		}
 		text, err := os.ReadFile(filepath.Join(module, t.file))
 		if err != nil {
@@ -90,48 +100,30 @@ func mutate(ctx context.Context, module, temp, folder string, tasks []task, verb
 	return nil
 }
 
-// try tries the mutants of one file.
-func try(ctx context.Context, module, temp string, p *pkg, b *binary, tests []*test, t task, mutants []*mutant, tell func(string, ...any)) (result, error) {
+// begin returns the result of a file before the mutants that are to be tried, and those.
+func begin(t task, mutants []*mutant) (result, []*mutant) {
 	r := result{Counts: map[string]int{}, Survivors: []survivor{}}
-	var again map[survivor]bool
-	if t.before != nil {
-		again = map[survivor]bool{}
-		for status, count := range t.before.Counts {
-			if !survived(status) {
-				r.Counts[status] = count
-			}
-		}
-		for _, s := range t.before.Survivors {
-			s.Status = ""
-			again[s] = true
+	if t.before == nil {
+		return r, mutants
+	}
+	for status, count := range t.before.Counts {
+		if !survived(status) {
+			r.Counts[status] = count
 		}
 	}
-	for _, m := range mutants {
-		if again != nil && !again[survivorOf(m, "")] {
-			continue
-		}
-		status, err := statusOf(ctx, module, temp, p, b, tests, m)
-		if err != nil {
-			return result{}, err
-		}
-		tell("%s:%d:%d: %s to %s: %s", t.file, m.line, m.column, m.from, m.to, cmp.Or(status, "does not compile"))
-		if status == "" {
-			continue
-		}
-		r.Counts[status]++
-		if survived(status) {
-			r.Survivors = append(r.Survivors, survivorOf(m, status))
-		}
-	}
-	slices.SortFunc(r.Survivors, bySite)
-	return r, nil
+	return r, slices.DeleteFunc(mutants, func(m *mutant) bool {
+		return !slices.ContainsFunc(t.before.Survivors, func(s survivor) bool {
+			return s == survivorOf(m, s.Status)
+		})
+	})
 }
 
-// statusOf tries a mutant, with a build of its own if it needs that, and returns "" if it does
-// not compile.
-func statusOf(ctx context.Context, module, temp string, p *pkg, b *binary, tests []*test, m *mutant) (string, error) {
+// status tries a mutant, with a build of its own if it needs that, and returns "" if it does not
+// compile.
+func (w *workshop) status(ctx context.Context, b *binary, tests []*test,
+	m *mutant) (string, error) {
 	if m.ownBuild {
-		own, err := build(ctx, module, temp, p, "own", map[string]string{m.source.name: string(m.text())})
+		own, err := w.build(ctx, "own", map[string]string{m.source.name: string(m.text())})
 		if err != nil {
 			return "", ctx.Err()
 		}

@@ -48,7 +48,19 @@ func survived(status string) bool { return status == lived || status == notCover
 // survivorOf is what is kept of a mutant.
 func survivorOf(m *mutant, status string) survivor {
 	line := strings.Split(string(m.source.text), "\n")[m.line-1]
-	return survivor{Line: m.line, Column: m.column, Type: m.kind, Status: status, Code: strings.TrimSpace(line)}
+	return survivor{m.line, m.column, m.kind, status, strings.TrimSpace(line)}
+}
+
+// add counts a mutant, unless its status is "", and keeps it if it survived.
+func (r *result) add(m *mutant, status string) {
+	if status == "" {
+		return
+	}
+	r.Counts[status]++
+	if survived(status) {
+		r.Survivors = append(r.Survivors, survivorOf(m, status))
+		slices.SortFunc(r.Survivors, bySite)
+	}
 }
 
 func (r result) String() string {
@@ -96,8 +108,8 @@ func writeResults(name string, results map[string]result) error {
 
 // The marks between which writePage writes.
 const (
-	begin = "<!-- measured: scripts/mutation writes this -->"
-	end   = "<!-- end of what was measured -->"
+	beginMark = "<!-- measured: scripts/mutation writes this -->"
+	endMark   = "<!-- end of what was measured -->"
 )
 
 // writePage writes the tables of the page again and keeps the rest of it.
@@ -106,7 +118,7 @@ func writePage(name string, results map[string]result) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(name, []byte(before+begin+"\n"+tables(results)+end+after), 0o644)
+	return os.WriteFile(name, []byte(before+beginMark+"\n"+tables(results)+endMark+after), 0o644)
 }
 
 func readPage(name string) (before, measured, after string, err error) {
@@ -114,10 +126,12 @@ func readPage(name string) (before, measured, after string, err error) {
 	if err != nil {
 		return "", "", "", fmt.Errorf("mutation: %w", err)
 	}
-	before, rest, found := strings.Cut(string(data), begin)
-	measured, after, foundEnd := strings.Cut(rest, end)
+	before, rest, found := strings.Cut(string(data), beginMark)
+	measured, after, foundEnd := strings.Cut(rest, endMark)
 	if !found || !foundEnd {
-		return "", "", "", fmt.Errorf("mutation: %s has no lines %q and %q: put them where the tables belong", name, begin, end)
+		return "", "", "", fmt.Errorf(
+			"mutation: %s has no lines %q and %q: put them where the tables belong",
+			name, beginMark, endMark)
 	}
 	return before, measured, after, nil
 }
@@ -135,7 +149,8 @@ func tables(results map[string]result) string {
 		}
 		text.WriteString("\n")
 	}
-	text.WriteString("| package | files |" + heading + "\n| --- |" + strings.Repeat(" ---: |", 6) + "\n")
+	text.WriteString("| package | files |" + heading + "\n")
+	text.WriteString("| --- |" + strings.Repeat(" ---: |", 6) + "\n")
 	for _, folder := range packages {
 		counts, files := map[string]int{}, 0
 		for file, result := range results {
@@ -150,7 +165,8 @@ func tables(results map[string]result) string {
 			row(fmt.Sprintf("%s | %d", folder, files), counts)
 		}
 	}
-	text.WriteString("\n| file |" + heading + " commit | date | CPU |\n| --- |" + strings.Repeat(" ---: |", 5) + " --- | --- | --- |\n")
+	text.WriteString("\n| file |" + heading + " commit | date | CPU |\n")
+	text.WriteString("| --- |" + strings.Repeat(" ---: |", 5) + " --- | --- | --- |\n")
 	for _, file := range slices.Sorted(maps.Keys(results)) {
 		r := results[file]
 		row(file, r.Counts, r.Commit, r.Date, r.CPU)
@@ -174,5 +190,6 @@ func untold(page string, results map[string]result) ([]string, error) {
 }
 
 func bySite(a, b survivor) int {
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Type, b.Type))
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		cmp.Compare(a.Type, b.Type))
 }

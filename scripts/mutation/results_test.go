@@ -13,7 +13,8 @@ func TestResultsAndPage(t *testing.T) {
 		"onnx/check.go": {Digest: "d", Commit: "c", Date: "2027-01-02", CPU: "CPU",
 			Counts: map[string]int{killed: 7, lived: 2, timedOut: 1}, Survivors: []survivor{
 				{3, 4, boundary, lived, "if a < b {"}, {5, 6, logical, lived, "return a && b"}}},
-		"onnx/build.go": {Counts: map[string]int{notCovered: 1}, Survivors: []survivor{{1, 2, negative, notCovered, "return -a"}}},
+		"onnx/build.go": {Counts: map[string]int{notCovered: 1}, Survivors: []survivor{
+			{1, 2, negative, notCovered, "return -a"}}},
 	}
 	folder := t.TempDir()
 	name, page := filepath.Join(folder, "results.json"), filepath.Join(folder, "page.md")
@@ -26,7 +27,8 @@ func TestResultsAndPage(t *testing.T) {
 	if got, err := readResults(name); err != nil || !reflect.DeepEqual(got, results) {
 		t.Errorf("read back: %v, %v", got, err)
 	}
-	write(t, page, "Before `return -a`.\n\n"+begin+"\nold\n"+end+"\nAfter: `if a < b {` is equal.\n")
+	write(t, page, "Before `return -a`.\n\n"+beginMark+"\nold\n"+endMark+
+		"\nAfter: `if a < b {` is equal.\n")
 	if err := writePage(page, results); err != nil {
 		t.Fatal(err)
 	}
@@ -35,9 +37,10 @@ func TestResultsAndPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"Before `return -a`.\n\n" + begin + "\n| package |",
+		"Before `return -a`.\n\n" + beginMark + "\n| package |",
 		"| onnx | 2 | 11 | 7 | 2 | 1 | 1 |\n",
-		"| onnx/check.go | 10 | 7 | 2 | 0 | 1 | c | 2027-01-02 | CPU |\n" + end + "\nAfter: `if a < b {` is equal.\n",
+		"| onnx/check.go | 10 | 7 | 2 | 0 | 1 | c | 2027-01-02 | CPU |\n" +
+			endMark + "\nAfter: `if a < b {` is equal.\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks\n%s\nit is\n%s", want, text)
@@ -50,7 +53,8 @@ func TestResultsAndPage(t *testing.T) {
 		t.Errorf("untold %q, %v, want %q", places, err, want)
 	}
 	write(t, page, "no marks")
-	if err := writePage(page, results); err == nil || !strings.Contains(err.Error(), "put them where the tables belong") {
+	err = writePage(page, results)
+	if err == nil || !strings.Contains(err.Error(), "put them where the tables belong") {
 		t.Errorf("a page without marks: %v", err)
 	}
 	write(t, name, "{")

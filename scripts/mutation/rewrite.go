@@ -34,9 +34,11 @@ const (
 	sign
 )
 
+// functions are the names in switches.go.txt, behind mutation_.
 var functions = map[token.Token]string{
 	token.LSS: "less", token.LEQ: "lessEqual", token.GTR: "greater", token.GEQ: "greaterEqual",
-	token.ADD: "add", token.SUB: "subtract", token.MUL: "multiply", token.QUO: "divide", token.REM: "remainder",
+	token.ADD: "add", token.SUB: "subtract", token.MUL: "multiply", token.QUO: "divide",
+	token.REM:        "remainder",
 	token.MUL_ASSIGN: "multiply", token.QUO_ASSIGN: "divide",
 }
 

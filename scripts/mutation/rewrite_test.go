@@ -25,7 +25,8 @@ func TestSwitchesAreTheMutants(t *testing.T) {
 	}
 	write(t, filepath.Join(module, "switched/operators.go"), string(rewrite(p, p.sources[0], mutants)))
 	write(t, filepath.Join(module, "switched/switches.go"), switchesFor(p, len(mutants)))
-	imports, calls := []string{}, ""
+	var imports []string
+	calls := ""
 	folders := map[int]string{0: "switched", -1: "operators"}
 	for _, m := range mutants {
 		if !m.ownBuild {
@@ -37,7 +38,13 @@ func TestSwitchesAreTheMutants(t *testing.T) {
 		imports = append(imports, fmt.Sprintf("%s %q", folders[number], "example/"+folders[number]))
 		calls += fmt.Sprintf("\tcase \"%d\":\n\t\tanswers = %s.Answers\n", number, folders[number])
 	}
-	write(t, filepath.Join(module, "main.go"), "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\n\t"+strings.Join(imports, "\n\t")+`
+	write(t, filepath.Join(module, "main.go"), `package main
+
+import (
+	"fmt"
+	"os"
+
+	`+strings.Join(imports, "\n\t")+`
 )
 
 func main() {
@@ -53,14 +60,15 @@ func main() {
 }
 `)
 	program := filepath.Join(module, "program")
-	compile := exec.Command("go", "build", "-gcflags=example/...=-N -l", "-o", program, ".")
+	compile := exec.Command("go", "build", "-gcflags=example/...=-N -l", "-o", program, ".") // quickly
 	compile.Dir = module
 	if output, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	answers := func(number, active int) string {
 		command := exec.Command(program, fmt.Sprint(number))
-		command.Env = append(os.Environ(), fmt.Sprintf("MUTATION_ACTIVE=%d", active), "MUTATION_SECONDS=1")
+		command.Env = append(os.Environ(), "MUTATION_SECONDS=1",
+			fmt.Sprintf("MUTATION_ACTIVE=%d", active))
 		output, err := command.Output()
 		if err != nil {
 			return err.Error()
@@ -78,7 +86,8 @@ func main() {
 		}
 		want, got := answers(m.number, 0), answers(0, m.number)
 		if got != want {
-			t.Errorf("%d:%d: %s to %s: switched\n%s\nwant\n%s", m.line, m.column, m.from, m.to, got, want)
+			t.Errorf("%d:%d: %s to %s: switched\n%s\nwant\n%s",
+				m.line, m.column, m.from, m.to, got, want)
 		}
 		if got == plain {
 			same++
