@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ const (
 	waitTimes     = 20
 	waitSlack     = 30 * time.Second
 	baselineLimit = 10 * time.Minute
+	slowWitness   = 10.0 // seconds: tests of other packages that take longer are left out
 	memoryBytes   = 12 << 30
 )
 
@@ -35,12 +37,14 @@ var errTimedOut = errors.New("timed out")
 // A binary is a package's compiled tests.
 type binary struct {
 	path   string
+	tested string // the package, as below the module
 	folder string // where they run
 	temp   string // their temporary folder
 }
 
 // A test is one function of a binary's.
 type test struct {
+	binary  *binary
 	name    string
 	seconds float64 // of processor time, without a mutation
 	wall    time.Duration
@@ -54,8 +58,8 @@ type workshop struct {
 	pkg          *pkg
 }
 
-// build compiles the package's tests, with other texts for some of its files.
-func (w *workshop) build(ctx context.Context, name string,
+// build compiles the tests of a package, with other texts for some files of the mutated one.
+func (w *workshop) build(ctx context.Context, name, tested string,
 	texts map[string]string) (*binary, error) {
 	replace := map[string]string{}
 	for file, text := range texts {
@@ -73,13 +77,13 @@ func (w *workshop) build(ctx context.Context, name string,
 	if err != nil {
 		return nil, fmt.Errorf("mutation: %w", err)
 	}
-	b := &binary{path: filepath.Join(w.temp, name+".test"), temp: w.temp,
-		folder: filepath.Join(w.module, filepath.FromSlash(w.pkg.folder))}
+	b := &binary{path: filepath.Join(w.temp, name+"-"+path.Base(tested)+".test"), tested: tested,
+		temp: w.temp, folder: filepath.Join(w.module, filepath.FromSlash(tested))}
 	compile := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-vet=off",
-		"-overlay", overlay, "-o", b.path, "./"+w.pkg.folder)
+		"-overlay", overlay, "-o", b.path, "./"+tested)
 	compile.Dir = w.module
 	if output, err := compile.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("mutation: %s does not compile: %w\n%s", w.pkg.folder, err, output)
+		return nil, fmt.Errorf("mutation: the tests of %s do not compile: %w\n%s", tested, err, output)
 	}
 	return b, nil
 }
@@ -95,7 +99,7 @@ func (b *binary) measure(ctx context.Context, mutants int, warn io.Writer) ([]*t
 	}
 	var tests []*test
 	for name := range strings.Lines(string(output)) {
-		t := &test{name: strings.TrimSpace(name)}
+		t := &test{binary: b, name: strings.TrimSpace(name)}
 		if strings.HasPrefix(t.name, "Benchmark") {
 			continue
 		}
@@ -108,7 +112,8 @@ func (b *binary) measure(ctx context.Context, mutants int, warn io.Writer) ([]*t
 		all := limits{baselineLimit.Seconds(), baselineLimit}
 		t.seconds, err = b.run(ctx, []*test{t}, all, &output, "MUTATION_SEEN="+seen)
 		if err != nil {
-			fmt.Fprintf(warn, "%s is left out: without a mutation: %v\n%s", t.name, err, output.Bytes())
+			fmt.Fprintf(warn, "%s of %s is left out: without a mutation: %v\n%s",
+				t.name, b.tested, err, output.Bytes())
 			continue
 		}
 		t.wall = time.Since(began)
@@ -121,17 +126,18 @@ func (b *binary) measure(ctx context.Context, mutants int, warn io.Writer) ([]*t
 	return tests, nil
 }
 
-// status tries a mutant with tests: the fast ones first, each time with as much as before and
-// more, until one fails.
-func (b *binary) status(ctx context.Context, tests []*test, number int) (string, error) {
+// status tries a mutant with tests: one after the other, each time of twice as much as before,
+// until one fails.
+func status(ctx context.Context, tests []*test, number int) (string, error) {
 	limit := 0.5
 	for len(tests) > 0 {
 		count, seconds, wall := 0, 0.0, time.Duration(0)
-		for count == 0 || count < len(tests) && seconds+tests[count].seconds < limit {
+		for count == 0 || count < len(tests) && tests[count].binary == tests[0].binary &&
+			seconds+tests[count].seconds < limit {
 			seconds, wall = seconds+tests[count].seconds, wall+tests[count].wall
 			count++
 		}
-		err := b.runPatiently(ctx, tests[:count], seconds, wall, number)
+		err := tests[0].binary.runPatiently(ctx, tests[:count], seconds, wall, number)
 		var exit *exec.ExitError
 		switch {
 		case errors.Is(err, errTimedOut):

@@ -33,8 +33,11 @@ Exit status: 0 done; 1 tests do not compile, or a survivor is not told of; 2 wro
 Flags:
 `
 
-// packages are what is mutated, with the tests of each package itself.
+// packages are what is mutated, with the tests of each package itself, and with those of its
+// witnesses: packages whose tests ask for what this one computes.
 var packages = []string{"builder", "dataset", "train", "onnx", "infer"}
+
+var witnesses = map[string][]string{"onnx": {"infer"}}
 
 const resultsFile, pageFile = "docs/mutation.json", "docs/mutation.md"
 

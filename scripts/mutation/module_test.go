@@ -12,6 +12,13 @@ func testModule(t *testing.T, folder string) string {
 	t.Helper()
 	module := t.TempDir()
 	write(t, filepath.Join(module, "go.mod"), "module example\n\ngo 1.26\n")
+	copyTestdata(t, module, folder)
+	return module
+}
+
+// copyTestdata adds a package to a module.
+func copyTestdata(t *testing.T, module, folder string) {
+	t.Helper()
 	names, err := filepath.Glob(filepath.Join("testdata", folder, "*.txt"))
 	if err != nil || len(names) == 0 {
 		t.Fatal(names, err)
@@ -24,7 +31,6 @@ func testModule(t *testing.T, folder string) string {
 		name = strings.TrimSuffix(filepath.Base(name), ".txt")
 		write(t, filepath.Join(module, folder, name), string(text))
 	}
-	return module
 }
 
 func write(t *testing.T, name, text string) {

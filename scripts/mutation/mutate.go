@@ -62,13 +62,20 @@ func mutate(ctx context.Context, module, temp, folder string, tasks []task,
 		mutants[s.name], texts[s.name] = found, string(rewrite(p, s, found))
 	}
 	texts[path.Join(folder, "mutation_switches.go")] = switchesFor(p, count)
-	b, err := w.build(ctx, "switched", texts)
-	if err != nil {
-		return err
-	}
-	tests, err := b.measure(ctx, count, told)
-	if err != nil {
-		return err
+	var tests []*test
+	for _, tested := range append([]string{folder}, witnesses[folder]...) {
+		b, err := w.build(ctx, "switched", tested, texts)
+		if err != nil {
+			return err
+		}
+		measured, err := b.measure(ctx, count, told)
+		if err != nil {
+			return err
+		}
+		if tested != folder {
+			measured = slices.DeleteFunc(measured, func(t *test) bool { return t.seconds > slowWitness })
+		}
+		tests = append(tests, measured...)
 	}
 	tell := func(string, ...any) {}
 	if verbose {
@@ -80,7 +87,7 @@ func mutate(ctx context.Context, module, temp, folder string, tasks []task,
 	for _, t := range tasks {
 		r, wanted := begin(t, mutants[t.file])
 		for _, m := range wanted {
-			status, err := w.status(ctx, b, tests, m)
+			status, err := w.status(ctx, tests, m)
 			if err != nil {
 				return err
 			}
@@ -118,16 +125,11 @@ func begin(t task, mutants []*mutant) (result, []*mutant) {
 	})
 }
 
-// status tries a mutant, with a build of its own if it needs that, and returns "" if it does not
+// status tries a mutant, with builds of its own if it needs that, and returns "" if it does not
 // compile.
-func (w *workshop) status(ctx context.Context, b *binary, tests []*test,
-	m *mutant) (string, error) {
+func (w *workshop) status(ctx context.Context, tests []*test, m *mutant) (string, error) {
 	if m.ownBuild {
-		own, err := w.build(ctx, "own", map[string]string{m.source.name: string(m.text())})
-		if err != nil {
-			return "", ctx.Err()
-		}
-		return own.status(ctx, tests, 0)
+		return w.statusOfOwn(ctx, tests, m)
 	}
 	var evaluate []*test
 	for _, t := range tests {
@@ -138,5 +140,25 @@ func (w *workshop) status(ctx context.Context, b *binary, tests []*test,
 	if len(evaluate) == 0 {
 		return notCovered, nil
 	}
-	return b.status(ctx, evaluate, m.number)
+	return status(ctx, evaluate, m.number)
+}
+
+func (w *workshop) statusOfOwn(ctx context.Context, tests []*test, m *mutant) (string, error) {
+	for len(tests) > 0 {
+		tested := tests[0].binary
+		own, err := w.build(ctx, "own", tested.tested, map[string]string{m.source.name: string(m.text())})
+		if err != nil {
+			return "", ctx.Err()
+		}
+		var of []*test
+		for ; len(tests) > 0 && tests[0].binary == tested; tests = tests[1:] {
+			t := *tests[0]
+			t.binary = own
+			of = append(of, &t)
+		}
+		if result, err := status(ctx, of, 0); err != nil || result != lived {
+			return result, err
+		}
+	}
+	return lived, nil
 }

@@ -15,6 +15,9 @@ import (
 // The comments of testdata/statuses say what becomes of each line's mutants.
 func TestMutate(t *testing.T) {
 	module := testModule(t, "statuses")
+	copyTestdata(t, module, "witness")
+	witnesses["statuses"] = []string{"witness"}
+	t.Cleanup(func() { delete(witnesses, "statuses") })
 	const file = "statuses/statuses.go"
 	want, counts := map[string]int{}, map[string]int{}
 	text, err := os.Open(filepath.Join(module, file))
@@ -58,7 +61,7 @@ func TestMutate(t *testing.T) {
 		t.Errorf("mutants and counts\n%v\n%v\nwant\n%v\n%v\n%s",
 			got, results[file].Counts, want, counts, told.String())
 	}
-	out := "TestThatFails is left out: without a mutation: exit status 1"
+	out := "TestThatFails of statuses is left out: without a mutation: exit status 1"
 	if !strings.Contains(told.String(), out) {
 		t.Errorf("it says\n%s", told.String())
 	}
