@@ -110,10 +110,10 @@ func TestTextsOfAttributes(t *testing.T) {
 		setInts(g.Node[0], "sixteen", sixteen...)
 		setInts(g.Node[0], "more", append(sixteen, 9)...)
 		g.Node[0].Attribute = append(g.Node[0].Attribute, &onnxpb.AttributeProto{Name: proto.String("float"),
-			Type: onnxpb.AttributeProto_FLOAT.Enum(), F: proto.Float32(0.1)})
+			Type: onnxpb.AttributeProto_FLOAT.Enum(), F: proto.Float32(0.125)})
 	})
 	all := "[" + strings.Repeat("8, ", 15) + "8"
-	for _, want := range []onnx.AttributeReport{{"sixteen", all + "]"}, {"more", all + ", and 1 more]"}, {"float", "0.1"}} {
+	for _, want := range []onnx.AttributeReport{{"sixteen", all + "]"}, {"more", all + ", and 1 more]"}, {"float", "0.125"}} {
 		if !slices.Contains(report.Nodes[0].Attributes, want) {
 			t.Errorf("attributes %v, want %v among them", report.Nodes[0].Attributes, want)
 		}

@@ -177,3 +177,35 @@ func TestQuantizeLinearOfEachKind(t *testing.T) {
 		}
 	}
 }
+
+// What is stored as float16 has at least 64 numbers of float32, and no input may replace it.
+func TestWhatIsHalved(t *testing.T) {
+	const float = onnxpb.TensorProto_FLOAT
+	of := func(opset, columns int64, elementType onnxpb.TensorProto_DataType) *Model {
+		return graphOf(opset, []int64{-1, columns}, "MatMul", "x,w", nil, tensorOf("w", elementType, columns, 1))
+	}
+	input := of(13, 64, float)
+	input.Proto.Graph.Input = append(input.Proto.Graph.Input, floatValue("w", 64, 1))
+	for name, test := range map[string]struct {
+		model *Model
+		want  string // in the error, empty if there is none
+	}{
+		"64 numbers":       {of(13, 64, float), ""},
+		"the oldest opset": {of(6, 64, float), ""},
+		"an older one":     {of(5, 64, float), "its opset is 5"},
+		"63 numbers":       {of(13, 63, float), "there is nothing to make smaller"},
+		"an input's":       {input, "there is nothing to make smaller"},
+		"doubles":          {of(13, 64, onnxpb.TensorProto_DOUBLE), "there is nothing to make smaller"},
+	} {
+		half, err := ToFloat16(test.model)
+		if test.want != "" {
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %v, want %q", name, err, test.want)
+			}
+			continue
+		}
+		if tensor := half.Proto.Graph.Initializer[0]; err != nil || len(tensor.RawData) != 2*64 {
+			t.Errorf("%s: %v, %v", name, err, tensor)
+		}
+	}
+}
