@@ -18,9 +18,9 @@ CONFORMANCE_FLAGS ?=
 # DIST_FLAGS are handed to scripts/dist/dist: make dist DIST_FLAGS=--once
 DIST_FLAGS ?=
 
-# PACKAGE is what is mutated, all if empty: make mutation PACKAGE='builder infer/compare.go' MUTATION_FLAGS='--workers 2'
+# PACKAGE is what is mutated, all if empty: make mutation PACKAGE='builder infer/compare.go' MUTATION_FLAGS=-again
 PACKAGE ?=
-# MUTATION_FLAGS are handed to scripts/mutation/mutation.
+# MUTATION_FLAGS are handed to scripts/mutation.
 MUTATION_FLAGS ?=
 
 comma := ,
@@ -113,8 +113,8 @@ bench-infer: ## time infer as a whole process beside Python's onnxruntime into d
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 
-mutation: setup ## mutate builder, dataset, train, onnx and infer (hours; again: only what changed) into docs/mutation.md
-	scripts/mutation/mutation $(MUTATION_FLAGS) $(PACKAGE)
+mutation: setup ## mutate builder, dataset, train, onnx and infer (an hour; again: only what changed) into docs/mutation.md
+	go run ./scripts/mutation $(MUTATION_FLAGS) $(PACKAGE)
 
 bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md
 	scripts/bench/bench-accuracy $(BENCH_FLAGS)

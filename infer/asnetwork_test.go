@@ -88,43 +88,49 @@ func TestGraphsAsNetworks(t *testing.T) {
 			Node("b = Dropout a ratio").Node("y = Softmax b"), "Dense Dropout Softmax"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			needLibrary(t)
-			model := test.graph.Model()
-			if err := model.Check(); err != nil {
-				t.Fatal(err)
-			}
-			network, weights, err := onnx.ToNetwork(model, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var kinds []string
-			for _, node := range network.Nodes() {
-				kinds = append(kinds, node.Layer.Kind())
-			}
-			if got := strings.Join(kinds, " "); got != test.kinds {
-				t.Errorf("layers %s, want %s", got, test.kinds)
-			}
-			set := randomImages(10, test.c, test.h, test.w)
-			session, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer session.Close()
-			want, err := Evaluate(t.Context(), session, set, EvaluateOptions{Pixels: dataset.UnitPixels(), KeepLogits: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := trainerLogits(t, network, weights, set, train.PixelsUnit)
-			if kinds[len(kinds)-1] == (builder.Softmax{}).Kind() {
-				got = softmax(got)
-			}
-			c, err := Compare(want.Logits, got, foreignTolerance)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !c.Agree() || math.IsNaN(c.MaxRelDiff) {
-				t.Errorf("%s\n%v", c.Reason(), network)
-			}
+			requireNetwork(t, test.graph.Model(), test.c, test.h, test.w, test.kinds)
 		})
+	}
+}
+
+// requireNetwork computes random images of C×H×W by a model in onnxruntime, and as a network of
+// layers of those kinds on the trainer's engine.
+func requireNetwork(t *testing.T, model *onnx.Model, channels, height, width int, kinds string) {
+	t.Helper()
+	needLibrary(t)
+	if err := model.Check(); err != nil {
+		t.Fatal(err)
+	}
+	network, weights, err := onnx.ToNetwork(model, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var layers []string
+	for _, node := range network.Nodes() {
+		layers = append(layers, node.Layer.Kind())
+	}
+	if got := strings.Join(layers, " "); got != kinds {
+		t.Errorf("layers %s, want %s", got, kinds)
+	}
+	set := randomImages(10, channels, height, width)
+	session, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	want, err := Evaluate(t.Context(), session, set, EvaluateOptions{Pixels: dataset.UnitPixels(), KeepLogits: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := trainerLogits(t, network, weights, set, train.PixelsUnit)
+	if layers[len(layers)-1] == (builder.Softmax{}).Kind() {
+		got = softmax(got)
+	}
+	c, err := Compare(want.Logits, got, foreignTolerance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Agree() || math.IsNaN(c.MaxRelDiff) {
+		t.Errorf("%s\n%v", c.Reason(), network)
 	}
 }

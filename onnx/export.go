@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -77,7 +78,7 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record Train
 		model.Proto.DocString = proto.String(options.Description)
 	}
 	for key := range options.Metadata {
-		if len(key) >= len(recordPrefix) && key[:len(recordPrefix)] == recordPrefix {
+		if strings.HasPrefix(key, recordPrefix) {
 			return fail(fmt.Errorf("the metadata key %q begins with %q, which is kept for the training record", key, recordPrefix))
 		}
 	}

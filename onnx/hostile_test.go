@@ -33,7 +33,12 @@ type hostileFolder struct{ path, model, secret string }
 
 func newHostileFolder(t *testing.T) hostileFolder {
 	t.Helper()
-	outside := t.TempDir()
+	// Not t.TempDir, whose path is so long that the errors would cut it.
+	outside, err := os.MkdirTemp("", "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(outside) })
 	f := hostileFolder{path: filepath.Join(outside, "model"), secret: filepath.Join(outside, "secret")}
 	f.model = filepath.Join(f.path, "model.onnx")
 	for _, err := range []error{

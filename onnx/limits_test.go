@@ -2,12 +2,14 @@ package onnx_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"slipway/onnx"
+	"slipway/onnx/onnxpb"
 )
 
 // What is just inside of a record's limits is written and read back; what is just outside
@@ -105,5 +107,164 @@ func TestTheVersionsThatAreRead(t *testing.T) {
 	model.Proto.OpsetImport[0].Version = proto.Int64(27)
 	if err := model.Check(); err != nil && strings.Contains(err.Error(), "newer than") {
 		t.Errorf("opset 27: %v", err)
+	}
+}
+
+// No model is refused, not followed.
+func TestNoModel(t *testing.T) {
+	for _, model := range []*onnx.Model{nil, {}} {
+		_, encodeErr := onnx.Encode(model)
+		for _, err := range []error{model.Check(), encodeErr} {
+			if err == nil || !strings.Contains(err.Error(), "there is no model") {
+				t.Errorf("%v: %v", model, err)
+			}
+		}
+		if report := onnx.Inspect(model); report.Problem != "there is no model" {
+			t.Errorf("%v is inspected as %q", model, report.Problem)
+		}
+	}
+}
+
+// Tensors and values of as many and as large dimensions as are allowed pass, and of one more
+// do not.
+func TestTheLimitsOfDimensions(t *testing.T) {
+	ones := func(rank int) []int64 { return slices.Repeat([]int64{1}, rank) }
+	float := proto.Int32(int32(onnxpb.TensorProto_FLOAT))
+	tensor := func(dims []int64) *onnxpb.TensorProto {
+		return &onnxpb.TensorProto{Name: proto.String("t"), DataType: float, Dims: dims, FloatData: []float32{1}}
+	}
+	input := func(dims ...int64) *onnxpb.ValueInfoProto {
+		shape := &onnxpb.TensorShapeProto{}
+		for _, size := range dims {
+			shape.Dim = append(shape.Dim, &onnxpb.TensorShapeProto_Dimension{
+				Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: size}})
+		}
+		return &onnxpb.ValueInfoProto{Name: proto.String("t"), Type: &onnxpb.TypeProto{
+			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{ElemType: float, Shape: shape}}}}
+	}
+	sparse := func(dims []int64, values, indices *onnxpb.TensorProto) *onnxpb.SparseTensorProto {
+		return &onnxpb.SparseTensorProto{Dims: dims, Values: values, Indices: indices}
+	}
+	index := sizes("", 0)
+	for name, test := range map[string]struct {
+		change func(g *onnxpb.GraphProto)
+		want   string
+	}{
+		"tensor":     {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(64))) }, ""},
+		"tensor, 65": {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(65))) }, "it has 65 dimensions"},
+		"input":      {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(64)...)) }, ""},
+		"input, 65":  {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(65)...)) }, "it has 65 dimensions"},
+		"large":      {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40)) }, ""},
+		"too large":  {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40+1)) }, "its dimension 0 is 1099511627777"},
+		"free by -1": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-1)) }, ""},
+		"negative":   {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-2)) }, "its dimension 0 is -2"},
+		"a default": {func(g *onnxpb.GraphProto) {
+			g.Input, g.Initializer = append(g.Input, input(1)), append(g.Initializer, tensor(ones(1)))
+		}, ""},
+		"not its own": {func(g *onnxpb.GraphProto) {
+			g.Input, g.Initializer = append(g.Input, input(2)), append(g.Initializer, tensor(ones(1)))
+		}, `the initializer "t" of an input: it is declared as`},
+		"sparse": {func(g *onnxpb.GraphProto) {
+			g.SparseInitializer = append(g.SparseInitializer, sparse(ones(64), tensor(ones(1)), index))
+		}, ""},
+		"sparse, 65": {func(g *onnxpb.GraphProto) {
+			g.SparseInitializer = append(g.SparseInitializer, sparse(ones(65), tensor(ones(1)), index))
+		}, "which is not one"},
+		"sparse, -1": {func(g *onnxpb.GraphProto) {
+			g.SparseInitializer = append(g.SparseInitializer, sparse([]int64{-1}, tensor(ones(1)), index))
+		}, "which is not one"},
+		"no values": {func(g *onnxpb.GraphProto) {
+			g.SparseInitializer = append(g.SparseInitializer, sparse(ones(1), nil, index))
+		}, "lacks its values or its indices"},
+		"no indices": {func(g *onnxpb.GraphProto) {
+			g.SparseInitializer = append(g.SparseInitializer, sparse(ones(1), tensor(ones(1)), nil))
+		}, "lacks its values or its indices"},
+	} {
+		model := tinyModel(t)
+		test.change(model.Proto.Graph)
+		err := model.Check()
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// An attribute that ends runtimes beyond int32 passes at its end.
+func TestTheLimitOfAKernel(t *testing.T) {
+	for value, want := range map[int64]string{math.MaxInt32: "", math.MaxInt32 + 1: "cannot be meant"} {
+		model := tinyModel(t)
+		node := nodeOf("MaxPool", []string{"image"}, []string{"pooled"})
+		node.Domain = proto.String("com.acme")
+		setInts(node, "dilations", value, 1)
+		importDomain(model.Proto, "com.acme")
+		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
+		err := model.Check()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%d: %v, want %q", value, err, want)
+		}
+	}
+}
+
+// Inputs that are left out at the end are none; an operator that takes none gets none.
+func TestInputsAtTheEnd(t *testing.T) {
+	for _, test := range []struct {
+		operator string
+		inputs   []string
+		want     string
+	}{
+		{"Relu", []string{"image", "", ""}, ""},
+		{"Relu", []string{"image", "image"}, "it has 2 inputs; Relu takes 1"},
+		{"Concat", slices.Repeat([]string{"logits"}, 9), ""},
+		{"Constant", []string{"image"}, "it has 1 inputs; Constant takes 0"},
+		{"Constant", nil, ""},
+	} {
+		model := tinyModel(t)
+		node := nodeOf(test.operator, test.inputs, []string{"more"})
+		switch test.operator {
+		case "Concat":
+			setInt(node, "axis", 0)
+		case "Constant":
+			setInt(node, "value_int", 1)
+		}
+		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
+		err := model.Check()
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasSuffix(err.Error(), test.want)) {
+			t.Errorf("%s of %q: %v, want %q", test.operator, test.inputs, err, test.want)
+		}
+	}
+}
+
+// An axis may be counted from the end.
+func TestTheLimitsOfAnAxis(t *testing.T) {
+	for axis, want := range map[int64]string{-3: "must be within -2…1", -2: "", 1: "", 2: "must be within -2…1"} {
+		model := tinyModel(t)
+		node := nodeOf("Concat", []string{"logits", "logits"}, []string{"more"})
+		setInt(node, "axis", axis)
+		model.Proto.Graph.Node = append(model.Proto.Graph.Node, node)
+		err := model.Check()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("axis %d: %v, want %q", axis, err, want)
+		}
+	}
+}
+
+// Inputs of one node are of one type, as far as their types are known.
+func TestInputsOfOneType(t *testing.T) {
+	for elementType, want := range map[onnxpb.TensorProto_DataType]string{
+		onnxpb.TensorProto_FLOAT: "", onnxpb.TensorProto_DOUBLE: "its input 1 is of double, but one before it of float"} {
+		model := tinyModel(t)
+		graph := model.Proto.Graph
+		graph.Initializer = append(graph.Initializer, &onnxpb.TensorProto{Name: proto.String("w"),
+			DataType: proto.Int32(int32(elementType)), Dims: []int64{0, 3}})
+		node := nodeOf("Concat", []string{"logits", "w", "sharp"}, []string{"more"})
+		setInt(node, "axis", 0)
+		sharpen := nodeOf("Sharpen", []string{"image"}, []string{"sharp"})
+		sharpen.Domain = proto.String("com.acme")
+		importDomain(model.Proto, "com.acme")
+		graph.Node = append(graph.Node, sharpen, node)
+		err := model.Check()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", elementType, err, want)
+		}
 	}
 }

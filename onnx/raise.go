@@ -277,7 +277,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 // networkName makes a network's name of a graph's.
 func networkName(graph string) string {
 	name := strings.Map(func(c rune) rune {
-		if c < 0x80 && namePattern.MatchString("a"+string(c)) {
+		if namePattern.MatchString("a" + string(c)) {
 			return c
 		}
 		return '_'

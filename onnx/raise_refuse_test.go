@@ -1,13 +1,17 @@
 package onnx_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
+	"slipway/onnx/onnxpb"
 )
 
 // What a chain of the builder's layers does not compute is refused, and the error
@@ -17,6 +21,17 @@ func TestToNetworkRefuses(t *testing.T) {
 	image := func() *graphmaker.Graph { return graphmaker.New(free, 2, 6, 6).Weight("w", -1, 1, 4, 2, 3, 3) }
 	features := func() *graphmaker.Graph { return graphmaker.New(free, 6).Weight("w", -1, 1, 6, 4) }
 	pool := graphmaker.Ints("kernel_shape", 2, 2)
+	nan := math.NaN()
+	boolean := func(name string, values ...int32) *onnxpb.TensorProto {
+		tensor := &onnxpb.TensorProto{Name: proto.String(name), Int32Data: values, DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL))}
+		if len(values) > 1 {
+			tensor.Dims = []int64{int64(len(values))}
+		}
+		return tensor
+	}
+	rawBoolean := func(name string, value byte) *onnxpb.TensorProto {
+		return &onnxpb.TensorProto{Name: proto.String(name), RawData: []byte{value}, DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL))}
+	}
 	for _, test := range []struct {
 		name  string
 		graph *graphmaker.Graph
@@ -60,6 +75,51 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"dropout of all", features().Weight("r", 1, 1).Node("y = Dropout x r"), `probability 1 is outside`},
 		{"free image size", graphmaker.New(free, 1, -1, 6).Node("y = Relu x"), `all dimensions but the batch must be numbers`},
 		{"constant", features().Node("y = Relu w"), `its input 0, "w", is a constant`},
+
+		{"divided by zero", features().Weight("k", 0, 0, 6).Node("a = Div x k").Node("y = MatMul a w"), `it scales channel 0 by +Inf and adds 0; both must be finite`},
+		{"shifted by no number", features().Weight("k", nan, nan, 6).Node("a = Add x k").Node("y = MatMul a w"), `it scales channel 0 by 1 and adds NaN; both must be finite`},
+		{"divided by the data", features().Weight("k", 1, 2, 6).Node("a = Div k x").Node("y = MatMul a w"), `it divides by the data`},
+		{"a constant of more dimensions", features().Weight("k", 1, 2, 1, 1, 6).Node("y = Add x k"), `its constant is 1×1×6; one that is the same for each image is needed`},
+		{"a constant for each image", graphmaker.New(3, 6).Weight("k", 1, 2, 3, 6).Node("y = Add x k"), `its constant is 3×6; one that is the same for each image is needed`},
+		{"normalised by rows", graphmaker.New(free, 6, 6, 2).Node("a = Transpose x", graphmaker.Ints("perm", 0, 3, 1, 2)).Weight("w", -1, 1, 2, 2, 1, 1).
+			Node("b = Conv a w").Node("c = Transpose b", graphmaker.Ints("perm", 0, 2, 3, 1)).Weight("k", 1, 2, 6).Node("y = BatchNormalization c k k k k"), `its input 1: the constant 6×1×1 differs within channel 0`},
+		{"a value left behind by what was folded", graphmaker.New(free, 6).Weight("w", -1, 1, 6, 6).Weight("k", 1, 2, 6).Node("a = MatMul x w").Node("b = Mul a k").
+			Node("s = Shape b").Node("c = Reshape x s").Node("y = MatMul c w"), `(Reshape "the_c"): its input 0, "x", is taken by another layer too`},
+		{"dense layer of a matrix", graphmaker.New(free, 36).Node("r = Relu x").Integers("s", -1, 6, 6).Node("a = Reshape r s").Weight("w", -1, 1, 6, 4).Node("y = MatMul a w"), `its input 0 is 6×6 for each image; a dense layer takes a vector`},
+		{"bias of four rows", graphmaker.New(4, 6).Weight("w", -1, 1, 6, 4).Weight("b", -1, 1, 4, 1).Node("y = Gemm x w b"), `its bias is 4×1`},
+		{"mean of rearranged features", graphmaker.New(free, 12).Weight("w", -1, 1, 12, 12).Node("a = MatMul x w").Integers("s", -1, 2, 2, 3).Node("b = Reshape a s").
+			Node("y = ReduceMean b", graphmaker.Ints("axes", 1, 2)), `of data that are not channels last`},
+		{"mean over the batch", image().Node("y = ReduceMean x", graphmaker.Ints("axes", 0, 2)), `over axes [0 2] of 4`},
+		{"a batch of a number", features().Integers("s", 3, 6).Node("y = Reshape x s"), `its shape is [3 6] for images of 6`},
+		{"a batch of 0", features().Integers("s", 0, 6).Node("y = Reshape x s", graphmaker.Int("allowzero", 1)), `its shape is [0 6] for images of 6`},
+		{"a zero beyond the dimensions", features().Integers("p", -1).Integers("q", 6, 0).Node("s = Concat p q", graphmaker.Int("axis", 0)).Node("y = Reshape x s"), `its shape is [-1 6 0] for images of 6`},
+		{"weights of two rests", features().Integers("p", -1).Integers("q", -1).Node("s = Concat p q", graphmaker.Int("axis", 0)).Node("v = Reshape w s").Node("y = MatMul x v"), `its shape holds -1 for 24 values`},
+		{"weights of a negative size", features().Integers("p", -2).Integers("q", 12).Node("s = Concat p q", graphmaker.Int("axis", 0)).Node("v = Reshape w s").Node("y = MatMul x v"), `its shape holds -2 for 24 values`},
+		{"weights for too many", features().Integers("p", 24).Integers("q", 24).Node("s = Concat p q", graphmaker.Int("axis", 0)).Node("v = Reshape w s").Node("y = MatMul x v"), `its shape [24 24] is for more than 24 values`},
+		{"weights by a shape that is beyond them", features().Integers("p", 6).Integers("q", 4, 0).Node("s = Concat p q", graphmaker.Int("axis", 0)).Node("v = Reshape w s").Node("y = MatMul x v"), `its shape holds 0 for 24 values`},
+		{"an index beyond the shape", features().Node("s = Shape x").Integers("i", 2).Node("n = Gather s i").Integers("r", -1).
+			Node("t = Concat n r", graphmaker.Int("axis", 0)).Node("y = Reshape x t"), `its index 2 is outside of the 2 dimensions`},
+		{"an index before the shape", features().Node("s = Shape x").Integers("i", -3).Node("n = Gather s i").Integers("r", -1).
+			Node("t = Concat n r", graphmaker.Int("axis", 0)).Node("y = Reshape x t"), `its index -3 is outside of the 2 dimensions`},
+		{"the batch as an index", features().Node("s = Shape x").Integers("i", 0).Node("n = Gather s i").Node("m = Gather s n").Integers("r", -1).
+			Node("t = Concat m r", graphmaker.Int("axis", 0)).Node("y = Reshape x t"), `(Gather "the_m"): its index 0 is outside`},
+		{"a shape in steps", features().Node("s = Shape x").Integers("b", 0).Integers("e", 2).Integers("two", 2).Node("n = Slice s b e b two").Integers("r", -1).
+			Node("t = Concat n r", graphmaker.Int("axis", 0)).Node("y = Reshape x t"), `along axis 0 in steps of 2`},
+		{"a shape along another axis", features().Node("s = Shape x").Integers("b", 0).Integers("e", 1).Node("n = Slice s b e e").Integers("r", -1).
+			Node("t = Concat n r", graphmaker.Int("axis", 0)).Node("y = Reshape x t"), `along axis 1 in steps of 1`},
+		{"weights of another type", features().Node("v = Cast w", graphmaker.Int("to", 11)).Node("u = Cast v", graphmaker.Int("to", 1)).Node("y = MatMul x u"), `to is double, of a constant of float`},
+		{"weights made integers", features().Node("v = Cast w", graphmaker.Int("to", 7)).Node("u = Cast v", graphmaker.Int("to", 1)).Node("y = MatMul x u"), `to is int64, of a constant of float`},
+		{"a shape made numbers", features().Node("s = Shape x").Node("v = Cast s", graphmaker.Int("to", 1)).Node("y = Mul x v"), `to is float; a network computes in float32`},
+		{"data made integers", features().Node("a = Cast x", graphmaker.Int("to", 7)).Node("y = Cast a", graphmaker.Int("to", 1)), `to is int64; a network computes in float32`},
+		{"data made doubles", features().Node("a = Cast x", graphmaker.Int("to", 11)).Node("y = Cast a", graphmaker.Int("to", 1)), `to is double; a network computes in float32`},
+		{"dropout that is on", features().Weight("r", 0.5, 0.5).Tensor(boolean("on", 1)).Node("y = Dropout x r on"), `training_mode is not the constant false`},
+		{"dropout that is on, raw", features().Weight("r", 0.5, 0.5).Tensor(rawBoolean("on", 1)).Node("y = Dropout x r on"), `training_mode is not the constant false`},
+		{"dropout by a vector", features().Weight("r", 0.5, 0.5).Tensor(boolean("on", 0, 0)).Node("y = Dropout x r on"), `training_mode is not the constant false`},
+		{"dropout by a shape", features().Weight("r", 0.5, 0.5).Node("s = Shape x").Node("y = Dropout x r s"), `training_mode is not the constant false`},
+		{"no dimensions", graphmaker.New(free).Node("y = Relu x"), `is float[N]; N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
+		{"five dimensions", graphmaker.New(free, 1, 2, 3, 4).Node("y = Relu x"), `N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
+		{"nothing of each image", graphmaker.New(free, 0, 6).Node("y = Relu x"), `all dimensions but the batch must be numbers`},
+		{"large images", graphmaker.New(free, 4096, 4097).Node("y = Relu x"), `an example of more than 16777216 values is not taken`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			model := test.graph.Model()
@@ -119,4 +179,49 @@ func FuzzToNetwork(f *testing.F) {
 			t.Errorf("the network does not export: %v\n%v", err, network)
 		}
 	})
+}
+
+// A network's name is that of its file, unless the model is of FromNetwork, and without a file
+// the graph's; its layers' names are those of weights and modules, as far as they can be.
+func TestNamesOfNetworks(t *testing.T) {
+	long := strings.Repeat("a", 80)
+	for weight, want := range map[string]string{"fc.1.weight": "fc_1", long + ".weight": long, long + "a.weight": "fc1", "1.weight": "fc1", "w": "fc1"} {
+		model := graphmaker.New(graphmaker.Free, 6).Weight(weight, -1, 1, 6, 4).Node("y = MatMul x " + weight).Model()
+		network, _, err := onnx.ToNetwork(model, "")
+		if err != nil || network.Nodes()[0].Layer.Kind() != "Dense" || network.Nodes()[0].Name != want || network.Name() != "made" {
+			t.Errorf("of the weight %q: %v, %v, want %q", weight, network, err, want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "my file.onnx")
+	foreign := tinyModel(t)
+	foreign.Proto.ProducerName = proto.String("pytorch")
+	for model, want := range map[*onnx.Model]string{tinyModel(t): "tiny", foreign: "my_file"} {
+		if err := model.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		read, err := onnx.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		network, _, err := onnx.ToNetwork(read, "")
+		if err != nil || network.Name() != want {
+			t.Errorf("%v, %v; want the name %q", network, err, want)
+		}
+	}
+}
+
+// Images may be as large as 2^24 values, and bytes.
+func TestTheLimitsOfANetworksInput(t *testing.T) {
+	large := graphmaker.New(graphmaker.Free, 1, 4096, 4096).Node("y = Relu x").Model()
+	bytes := graphmaker.New(graphmaker.Free, 6).Node("a = Cast x", graphmaker.Int("to", 1)).Node("y = Relu a").Model()
+	*bytes.Proto.Graph.Input[0].Type.GetTensorType().ElemType = int32(onnxpb.TensorProto_UINT8)
+	for _, model := range []*onnx.Model{large, bytes} {
+		if _, _, err := onnx.ToNetwork(model, ""); err != nil {
+			t.Error(err)
+		}
+	}
+	*bytes.Proto.Graph.Input[0].Type.GetTensorType().ElemType = int32(onnxpb.TensorProto_INT8)
+	if _, _, err := onnx.ToNetwork(bytes, ""); err == nil || !strings.Contains(err.Error(), "a network takes float32") {
+		t.Error(err)
+	}
 }

@@ -141,7 +141,7 @@ func (r *raising) squeeze(node *onnxpb.NodeProto) (operand, error) {
 	return r.redimension(node, func(dims []int, axes []int64) ([]int, error) {
 		var kept []int
 		for i, dim := range dims {
-			drop := slices.Contains(axes, int64(i)) || slices.Contains(axes, int64(i-len(dims))) || axes == nil && i > 0 && dim == 1
+			drop := slices.Contains(axes, int64(i)) || slices.Contains(axes, int64(i-len(dims))) || axes == nil && dim == 1
 			if drop && dim != 1 {
 				return nil, fmt.Errorf("axes is %v; the dimension %d is %d, not 1", axes, i, dim)
 			}

@@ -126,8 +126,6 @@ func kindOf(mode os.FileMode) string {
 		return "a socket"
 	case mode&os.ModeDevice != 0:
 		return "a device"
-	case mode&os.ModeSymlink != 0:
-		return "a symbolic link"
 	}
 	return "something special"
 }

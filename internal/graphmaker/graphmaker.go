@@ -68,6 +68,12 @@ func (g *Graph) Integers(name string, values ...int64) *Graph {
 	return g
 }
 
+// Tensor adds an initializer.
+func (g *Graph) Tensor(tensor *onnxpb.TensorProto) *Graph {
+	g.graph.Initializer = append(g.graph.Initializer, tensor)
+	return g
+}
+
 // Node adds a node, written as "y = Conv x w b" and called the_y.
 func (g *Graph) Node(text string, attributes ...*onnxpb.AttributeProto) *Graph {
 	words := strings.Fields(text)

@@ -1,0 +1,87 @@
+package onnx
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"slipway/onnx/onnxpb"
+)
+
+// externalTensor is one of that many floats, whose data lies in a file.
+func externalTensor(name string, floats int64, entries ...string) *onnxpb.TensorProto {
+	tensor := &onnxpb.TensorProto{Name: proto.String(name), Dims: []int64{floats},
+		DataType:     proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
+		DataLocation: onnxpb.TensorProto_EXTERNAL.Enum()}
+	for i := 0; i < len(entries); i += 2 {
+		tensor.ExternalData = append(tensor.ExternalData, &onnxpb.StringStringEntryProto{
+			Key: proto.String(entries[i]), Value: proto.String(entries[i+1])})
+	}
+	return tensor
+}
+
+// The file and all that lies outside of it may take 2 GiB together.
+func TestExternalDataFitsTogether(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "w"), make([]byte, 8), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for left, want := range map[int64]string{16: "", 15: `tensor "b": external data: 8 bytes more would make the model larger`} {
+		m := &Model{path: filepath.Join(folder, "m.onnx"), fileBytes: maxBytes - left,
+			Proto: &onnxpb.ModelProto{Graph: &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{
+				externalTensor("a", 2, "location", "w"), externalTensor("b", 2, "location", "w")}}}}
+		err := m.loadExternal()
+		if want == "" && (err != nil || m.externalBytes != 16) ||
+			want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("with %d bytes left: %v, %d external bytes; want %q", left, err, m.externalBytes, want)
+		}
+	}
+}
+
+// An external tensor's place and length at their limits, and with data of its own beside.
+func TestExternalDataAtItsLimits(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "w"), make([]byte, 8), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	own := func(set func(tensor *onnxpb.TensorProto)) *onnxpb.TensorProto {
+		tensor := externalTensor("w", 2, "location", "w")
+		set(tensor)
+		return tensor
+	}
+	const both = "holds data of its own as well"
+	for name, test := range map[string]struct {
+		tensor *onnxpb.TensorProto
+		want   string
+	}{
+		"all of it":            {externalTensor("w", 2, "location", "w"), ""},
+		"its end":              {externalTensor("w", 1, "location", "w", "offset", "4"), ""},
+		"nothing":              {externalTensor("w", 0, "location", "w", "length", "0"), ""},
+		"nothing at the end":   {externalTensor("w", 0, "location", "w", "offset", "8"), ""},
+		"beyond the end":       {externalTensor("w", 0, "location", "w", "offset", "9"), "8 bytes long, but 0 bytes from byte 9"},
+		"length 0":             {externalTensor("w", 2, "location", "w", "length", "0"), "length is 0, but"},
+		"a rest that is more":  {externalTensor("w", 1, "location", "w", "offset", "2"), "has 6 bytes, not the 4"},
+		"raw data of its own":  {own(func(w *onnxpb.TensorProto) { w.RawData = make([]byte, 8) }), both},
+		"floats of its own":    {own(func(w *onnxpb.TensorProto) { w.FloatData = make([]float32, 2) }), both},
+		"int32 of its own":     {own(func(w *onnxpb.TensorProto) { w.Int32Data = make([]int32, 2) }), both},
+		"int64 of its own":     {own(func(w *onnxpb.TensorProto) { w.Int64Data = make([]int64, 2) }), both},
+		"doubles of its own":   {own(func(w *onnxpb.TensorProto) { w.DoubleData = make([]float64, 2) }), both},
+		"unsigned of its own":  {own(func(w *onnxpb.TensorProto) { w.Uint64Data = make([]uint64, 2) }), both},
+		"texts of its own":     {own(func(w *onnxpb.TensorProto) { w.StringData = make([][]byte, 2) }), both},
+		"two kinds of its own": {own(func(w *onnxpb.TensorProto) { w.RawData, w.FloatData = make([]byte, 8), make([]float32, 8) }), both},
+	} {
+		data, err := readExternal(root, test.tensor, 8)
+		if test.want == "" && (err != nil || int64(len(data)) != 4*test.tensor.Dims[0]) ||
+			test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %d bytes, %v; want %q", name, len(data), err, test.want)
+		}
+	}
+}

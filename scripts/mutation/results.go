@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// What becomes of a mutant. One that does not compile is none.
+const (
+	killed     = "KILLED"
+	lived      = "LIVED"
+	notCovered = "NOT COVERED"
+	timedOut   = "TIMED OUT"
+)
+
+var statuses = []string{killed, lived, notCovered, timedOut}
+
+// A result is what was measured of one file.
+type result struct {
+	Digest    string         `json:"sha256"`
+	Commit    string         `json:"commit"`
+	Date      string         `json:"date"`
+	CPU       string         `json:"cpu"`
+	Counts    map[string]int `json:"counts"`
+	Survivors []survivor     `json:"survivors"`
+}
+
+// A survivor is a mutant that no test noticed.
+type survivor struct {
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Type   string `json:"type"`
+	Status string `json:"status"`
+	Code   string `json:"code"`
+}
+
+func digest(text []byte) string { return fmt.Sprintf("%x", sha256.Sum256(text)) }
+
+func survived(status string) bool { return status == lived || status == notCovered }
+
+// survivorOf is what is kept of a mutant.
+func survivorOf(m *mutant, status string) survivor {
+	line := strings.Split(string(m.source.text), "\n")[m.line-1]
+	return survivor{m.line, m.column, m.kind, status, strings.TrimSpace(line)}
+}
+
+// add counts a mutant, unless its status is "", and keeps it if it survived.
+func (r *result) add(m *mutant, status string) {
+	if status == "" {
+		return
+	}
+	r.Counts[status]++
+	if survived(status) {
+		r.Survivors = append(r.Survivors, survivorOf(m, status))
+		slices.SortFunc(r.Survivors, bySite)
+	}
+}
+
+func (r result) String() string {
+	text := fmt.Sprintf("%d mutants", total(r.Counts))
+	for _, status := range statuses {
+		text += fmt.Sprintf(", %d %s", r.Counts[status], strings.ToLower(status))
+	}
+	return text
+}
+
+func total(counts map[string]int) int {
+	sum := 0
+	for _, count := range counts {
+		sum += count
+	}
+	return sum
+}
+
+// readResults returns the results by file, none if there is no such file.
+func readResults(name string) (map[string]result, error) {
+	data, err := os.ReadFile(name)
+	if os.IsNotExist(err) {
+		return map[string]result{}, nil
+	}
+	results := map[string]result{}
+	if err == nil {
+		err = json.Unmarshal(data, &results)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mutation: %s: %w", name, err)
+	}
+	return results, nil
+}
+
+func writeResults(name string, results map[string]result) error {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", " ")
+	if err := encoder.Encode(results); err != nil {
+		return fmt.Errorf("mutation: %w", err)
+	}
+	return os.WriteFile(name, []byte(text.String()), 0o644)
+}
+
+// The marks between which writePage writes.
+const (
+	beginMark = "<!-- measured: scripts/mutation writes this -->"
+	endMark   = "<!-- end of what was measured -->"
+)
+
+// writePage writes the tables of the page again and keeps the rest of it.
+func writePage(name string, results map[string]result) error {
+	before, _, after, err := readPage(name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(before+beginMark+"\n"+tables(results)+endMark+after), 0o644)
+}
+
+func readPage(name string) (before, measured, after string, err error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return "", "", "", fmt.Errorf("mutation: %w", err)
+	}
+	before, rest, found := strings.Cut(string(data), beginMark)
+	measured, after, foundEnd := strings.Cut(rest, endMark)
+	if !found || !foundEnd {
+		return "", "", "", fmt.Errorf(
+			"mutation: %s has no lines %q and %q: put them where the tables belong",
+			name, beginMark, endMark)
+	}
+	return before, measured, after, nil
+}
+
+func tables(results map[string]result) string {
+	var text strings.Builder
+	const heading = " mutants | killed | lived | not covered | timed out |"
+	row := func(name string, counts map[string]int, rest ...string) {
+		fmt.Fprintf(&text, "| %s | %d |", name, total(counts))
+		for _, status := range statuses {
+			fmt.Fprintf(&text, " %d |", counts[status])
+		}
+		for _, cell := range rest {
+			fmt.Fprintf(&text, " %s |", cell)
+		}
+		text.WriteString("\n")
+	}
+	text.WriteString("| package | files |" + heading + "\n")
+	text.WriteString("| --- |" + strings.Repeat(" ---: |", 6) + "\n")
+	for _, folder := range packages {
+		counts, files := map[string]int{}, 0
+		for file, result := range results {
+			if path.Dir(file) == folder {
+				files++
+				for status, count := range result.Counts {
+					counts[status] += count
+				}
+			}
+		}
+		if files > 0 {
+			row(fmt.Sprintf("%s | %d", folder, files), counts)
+		}
+	}
+	text.WriteString("\n| file |" + heading + " commit | date | CPU |\n")
+	text.WriteString("| --- |" + strings.Repeat(" ---: |", 5) + " --- | --- | --- |\n")
+	for _, file := range slices.Sorted(maps.Keys(results)) {
+		r := results[file]
+		row(file, r.Counts, r.Commit, r.Date, r.CPU)
+	}
+	return text.String()
+}
+
+// untold returns the survivors whose line of code the page does not quote behind the tables.
+func untold(page string, results map[string]result) ([]string, error) {
+	_, _, after, err := readPage(page)
+	var places []string
+	for _, file := range slices.Sorted(maps.Keys(results)) {
+		for _, s := range results[file].Survivors {
+			if !strings.Contains(after, "`"+s.Code+"`") {
+				places = append(places, fmt.Sprintf("%s:%d:%d: %s: %s: %s",
+					file, s.Line, s.Column, strings.ToLower(s.Status), s.Type, s.Code))
+			}
+		}
+	}
+	return places, err
+}
+
+func bySite(a, b survivor) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		cmp.Compare(a.Type, b.Type))
+}
