@@ -249,6 +249,14 @@ func TestPicturesGoTheWholeWay(t *testing.T) {
 	}
 	must("train", "-resume", "-name", "small", "-epochs", "4")
 	must("export", "-run", "runs/small", "-o", "small.onnx", "-verify", "native,onnxruntime", "-variant", "int8", "-max-loss", "20")
+	// A graph whose run is not at hand takes pictures as its record says.
+	must("export", "-model", "small.onnx", "-variant", "int8", "-o", "again.onnx", "-max-loss", "20",
+		"-data", "own", "-calibration-data", "own", "-skip-damaged")
+	for _, name := range []string{"small-int8.onnx", "again.onnx"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
 	output = must("infer", "-model", "small.onnx", "-data", "own", "-skip-damaged", "-runtime", "native", "-o", "all.csv")
 	if !strings.Contains(output, "recorded by the trainer: ") || strings.Contains(output, "not comparable") {
 		t.Error(output)

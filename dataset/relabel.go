@@ -20,23 +20,15 @@ func (s *Set) Relabelled(names []string) (*Set, error) {
 	return &relabelled, nil
 }
 
-// MatchClasses gives a test set's labels the order of the training set's, where its images
-// are pictures in files, whose order is that of the folders there are. Other sets are
-// returned as they are.
-func MatchClasses(test, training Source) (Source, error) {
-	if len(FileNames(test)) == 0 {
-		return test, nil
+// MatchClasses gives the labels of a set the order of the class names of another, where
+// its images are pictures in files, whose order is that of the folders there are. Other
+// sets, and sets of which either has no names, are returned as they are.
+func MatchClasses(set Source, names []string) (Source, error) {
+	own := set.Info().ClassNames
+	if len(FileNames(set)) == 0 || len(names) == 0 || len(own) == 0 || slices.Equal(own, names) {
+		return set, nil
 	}
-	names := training.Info().ClassNames
-	if len(names) == 0 || slices.Equal(test.Info().ClassNames, names) {
-		return test, nil
-	}
-	relabelled, err := Relabelled(test, names)
-	if err != nil {
-		return nil, fmt.Errorf("the test set's classes are not those of %s: %w",
-			training.Info().Name, err)
-	}
-	return relabelled, nil
+	return Relabelled(set, names)
 }
 
 // places returns where each class of a set is among other names.

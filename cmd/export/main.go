@@ -71,6 +71,7 @@ type options struct {
 	run, output, runs, graphs string
 	verify                    []string
 	data                      string
+	skipDamaged               bool
 	tolerance                 float64
 	variants                  variants
 	version                   bool
@@ -92,22 +93,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // work exports runs, or makes variants of a model.
 func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
-	test, err := openSet(ctx, o.data, dataset.Test, stdout)
+	if o.variants.model == "" {
+		return exportAll(ctx, o, stdout, stderr)
+	}
+	opener, err := openerForModel(o.variants.model, o.skipDamaged, stdout)
+	if err != nil {
+		return err
+	}
+	test, err := opener.open(ctx, o.data, dataset.Test)
 	if err != nil {
 		return fmt.Errorf("-data: %w", err)
 	}
-	if o.variants.model != "" {
-		return o.variants.make(ctx, o.variants.model, o.output, variantSets{test: test}, stdout)
-	}
-	return exportAll(ctx, o, test, stdout, stderr)
-}
-
-// openSet opens a set, nil where no name is given.
-func openSet(ctx context.Context, name string, part dataset.Part, messages io.Writer) (dataset.Source, error) {
-	if name == "" {
-		return nil, nil
-	}
-	return dataset.OpenSource(ctx, name, dataset.Options{Part: part, Messages: messages})
+	return o.variants.make(ctx, o.variants.model, o.output, variantSets{test: test}, opener)
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
@@ -122,6 +119,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.Suggest(flags, &verify, "verify", "onnxruntime,onnx-go", cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(), []string{"all", "none"})), "`runtimes` that must agree: names, all, or none")
 	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
 	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{}, "`set` to verify on, instead of the one that the run, or the model, was tested on")
+	flags.BoolVar(&o.skipDamaged, "skip-damaged", false, "leave out pictures of -data and -calibration-data that cannot be read, and list them")
 	readVariants := o.variants.define(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
@@ -139,6 +137,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, errors.New("-model is there already; -run, -runs and -graphs are for making one")
 	case o.variants.model != "" && (given["verify"] || given["tolerance"]):
 		return nil, errors.New("-verify and -tolerance are of a run's graph; a variant of -model is held against it in onnxruntime")
+	case o.skipDamaged && o.data == "" && o.variants.calibration == "":
+		return nil, errors.New("-skip-damaged is of -data and -calibration-data; a run's own sets are read as they were")
 	case given["tolerance"] && !(o.tolerance > 0 && o.tolerance < 1):
 		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
 	}
@@ -175,7 +175,7 @@ func runtimes(list string) ([]string, error) {
 }
 
 // exportAll exports the run asked for, or every run of an experiment.
-func exportAll(ctx context.Context, o *options, test dataset.Source, stdout, stderr io.Writer) error {
+func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	runs := []string{o.run}
 	if o.run == "" {
 		runs = nil
@@ -204,6 +204,18 @@ func exportAll(ctx context.Context, o *options, test dataset.Source, stdout, std
 		if err != nil {
 			return err
 		}
+		checkpoint, _, _, err := dir.Latest()
+		if err != nil {
+			return err
+		}
+		opener, err := openerFor(checkpoint.Sets, o.skipDamaged, stdout)
+		if err != nil {
+			return err
+		}
+		test, err := opener.open(ctx, o.data, dataset.Test)
+		if err != nil {
+			return fmt.Errorf("-data: %w", err)
+		}
 		output := o.output
 		if output == "" {
 			output = filepath.Join(o.graphs, filepath.Base(path)+".onnx")
@@ -216,7 +228,7 @@ func exportAll(ctx context.Context, o *options, test dataset.Source, stdout, std
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if err := o.variants.makeOfRun(ctx, dir, output, test, stdout); err != nil {
+		if err := o.variants.makeOfRun(ctx, checkpoint.Sets, output, test, opener); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,14 +135,14 @@ func loaded(ctx context.Context, source dataset.Source) (*dataset.Set, error) {
 
 // make makes the variants of a model. output is the only one's file; each is called
 // after the model if it is empty.
-func (v *variants) make(ctx context.Context, model, output string, sets variantSets, stdout io.Writer) (err error) {
+func (v *variants) make(ctx context.Context, model, output string, sets variantSets, opener *opener) (err error) {
 	if v.calibration != "" {
-		if sets.calibration, err = openSet(ctx, v.calibration, dataset.Train, stdout); err != nil {
+		if sets.calibration, err = opener.open(ctx, v.calibration, dataset.Train); err != nil {
 			return fmt.Errorf("-calibration-data: %w", err)
 		}
 	}
 	for _, options := range v.wanted {
-		options.Messages = stdout
+		options.Messages = opener.messages
 		if options.Test, err = loaded(ctx, sets.test); err != nil {
 			return err
 		}
@@ -163,25 +162,23 @@ func (v *variants) make(ctx context.Context, model, output string, sets variantS
 
 // makeOfRun makes the variants of a run's graph, on the run's own sets where no others
 // are given.
-func (v *variants) makeOfRun(ctx context.Context, run train.RunDir, model string, test dataset.Source, stdout io.Writer) error {
+func (v *variants) makeOfRun(ctx context.Context, recorded train.Sets, model string,
+	test dataset.Source, opener *opener) (err error) {
 	if len(v.wanted) == 0 {
 		return nil
 	}
 	sets := variantSets{test: test}
-	checkpoint, _, _, err := run.Latest()
-	if err != nil {
-		return err
-	}
-	recorded := checkpoint.Sets
+	reading := dataset.Options{Part: dataset.Test, Messages: opener.messages}
 	if sets.test == nil && recorded.Test != nil {
-		if sets.test, err = dataset.Reopen(ctx, *recorded.Test, dataset.Options{Part: dataset.Test, Messages: stdout}); err != nil {
+		if sets.test, err = dataset.Reopen(ctx, *recorded.Test, reading); err != nil {
 			return fmt.Errorf("the run's test set: %w; name one with -data", err)
 		}
 	}
+	reading.Part = dataset.Train
 	if v.calibration == "" && recorded.Training.Place != "" {
-		if sets.calibration, err = dataset.Reopen(ctx, recorded.Training, dataset.Options{Part: dataset.Train, Messages: stdout}); err != nil {
+		if sets.calibration, err = dataset.Reopen(ctx, recorded.Training, reading); err != nil {
 			return fmt.Errorf("the run's training set: %w; name one with -calibration-data", err)
 		}
 	}
-	return v.make(ctx, model, "", sets, stdout)
+	return v.make(ctx, model, "", sets, opener)
 }

@@ -48,7 +48,7 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	reading, err := model.pictureOptions(&o.pictures)
+	reading, err := infer.PictureOptions(model.model, model.record, o.pictures.Apply(dataset.Options{}))
 	if err != nil {
 		return err
 	}

@@ -122,9 +122,9 @@ func (f *runFlags) loadData(ctx context.Context, models []*loaded, messages io.W
 
 // openFor opens the set of -data as the model takes its images.
 func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Writer) (dataset.Source, error) {
-	options, err := model.pictureOptions(&f.pictures)
+	options, err := infer.PictureOptions(model.model, model.record, f.pictures.Apply(dataset.Options{}))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", model.modelPath, err)
 	}
 	options.DataDir, options.Messages, options.OwnNames = f.dataDir, messages, f.ownNames
 	set, err := openData(ctx, f.data, options)
@@ -134,7 +134,8 @@ func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Write
 	if err := f.pictures.Check(set); err != nil {
 		return nil, &usageError{err}
 	}
-	return model.named(set), nil
+	// The report notes where classes are called otherwise.
+	return infer.InModelOrder(set, model.record), nil
 }
 
 // ownLibrary reports whether the user named an onnxruntime library.

@@ -126,9 +126,12 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 		}
 	}
 	if s.test != nil {
-		s.test, err = dataset.MatchClasses(s.test, s.training)
+		training := s.training.Info()
+		if s.test, err = dataset.MatchClasses(s.test, training.ClassNames); err != nil {
+			return fmt.Errorf("the test set's classes are not those of %s: %w", training.Name, err)
+		}
 	}
-	return err
+	return nil
 }
 
 // classes is how many classes the sets have between them.

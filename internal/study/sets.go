@@ -17,8 +17,8 @@ func (e *execution) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if test, err = dataset.MatchClasses(test, training); err != nil {
-		return fmt.Errorf("%s: %w", e.file.Path, err)
+	if test, err = dataset.MatchClasses(test, training.Info().ClassNames); err != nil {
+		return fmt.Errorf("%s: the test set's classes are not those of %s: %w", e.file.Path, training.Info().Name, err)
 	}
 	e.test = test.Info()
 	if test, err = dataset.First(test, e.file.TestImages); err != nil {

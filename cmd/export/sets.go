@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"slipway/dataset"
+	"slipway/infer"
+	"slipway/onnx"
+	"slipway/train"
+)
+
+// opener opens the sets that flags name, as what they are for takes pictures.
+type opener struct {
+	messages io.Writer
+	// reading is how pictures are read; order puts their labels into its order.
+	reading dataset.Options
+	order   func(dataset.Source) (dataset.Source, error)
+}
+
+// openerFor opens sets as a run's own were read.
+func openerFor(sets train.Sets, skipDamaged bool, messages io.Writer) (*opener, error) {
+	reading, err := dataset.Options{}.AsRecorded(sets.Training)
+	if err != nil {
+		return nil, err
+	}
+	reading.SkipDamaged = skipDamaged
+	return &opener{messages, reading, func(set dataset.Source) (dataset.Source, error) {
+		return dataset.MatchClasses(set, sets.Training.ClassNames)
+	}}, nil
+}
+
+// openerForModel opens sets as a model takes them.
+func openerForModel(path string, skipDamaged bool, messages io.Writer) (*opener, error) {
+	model, err := infer.LoadModel(path)
+	if err != nil {
+		return nil, err
+	}
+	var known *onnx.TrainingRecord
+	if record, ok, err := model.TrainingRecord(); err != nil {
+		return nil, err
+	} else if ok {
+		known = &record
+	}
+	reading, err := infer.PictureOptions(model, known, dataset.Options{SkipDamaged: skipDamaged})
+	if err != nil {
+		return nil, err
+	}
+	return &opener{messages, reading, func(set dataset.Source) (dataset.Source, error) {
+		return infer.InModelOrder(set, known), nil
+	}}, nil
+}
+
+// open opens a set, nil where no name is given.
+func (o *opener) open(ctx context.Context, name string, part dataset.Part) (dataset.Source, error) {
+	if name == "" {
+		return nil, nil
+	}
+	reading := o.reading
+	reading.Part, reading.Messages = part, o.messages
+	set, err := dataset.OpenSource(ctx, name, reading)
+	if err != nil {
+		return nil, err
+	}
+	return o.order(set)
+}
