@@ -68,6 +68,14 @@ func (e *DivergedError) Error() string {
 	return fmt.Sprintf("%s (images %v%s)%s", e.Brief(), shown, more, remedy)
 }
 
+// ReadError says that images could not be read: a file is gone, or is another one than when
+// the set was opened. Fit has saved all steps before.
+type ReadError struct{ Err error }
+
+func (e *ReadError) Error() string { return fmt.Sprintf("read images: %v", e.Err) }
+
+func (e *ReadError) Unwrap() error { return e.Err }
+
 // UnfitError says that a network cannot classify the images of a set, since their shape
 // or the number of classes is another one.
 type UnfitError struct{ reason string }

@@ -108,7 +108,7 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 		return nil, result, err
 	}
 	if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
-		return nil, result, err
+		return nil, result, &ReadError{err}
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)
 	if err := p.run(); err != nil {

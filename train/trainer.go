@@ -313,7 +313,12 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 			return err // it says where
 		}
 		if err != nil {
-			return fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
+			err = fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
+			var unread *ReadError
+			if unsaved := (*UnsavedError)(nil); errors.As(err, &unread) && errors.As(t.interrupted(callbacks), &unsaved) {
+				err = fmt.Errorf("%w; and the run's state could not be saved: %w", err, unsaved.Err)
+			}
+			return err
 		}
 		if callbacks.Step != nil {
 			err := callbacks.Step(StepReport{t.progress.Epochs + 1, step + 1, t.batches.Steps(), t.progress.LastLoss, len(indices)})
