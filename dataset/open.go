@@ -63,6 +63,9 @@ type Options struct {
 	Limit int64
 	// Messages takes a line when something is brought or the cache fails. May be nil.
 	Messages io.Writer
+
+	// inspection takes what Inspect finds out, nil elsewhere.
+	inspection *Inspection
 }
 
 func (o Options) say(format string, args ...any) {

@@ -59,6 +59,10 @@ func (p *Pictures) FileNames() []string { return p.files }
 // Read is Source's Read: the pictures at their one size, the same in each epoch.
 func (p *Pictures) Read(ctx context.Context, images []uint8, labels []int32, indices []int, _ int) error {
 	size := p.info.Channels * p.info.Height * p.info.Width
+	if size == 0 {
+		return fmt.Errorf("%s: %w: its pictures are of more than one size; give them one with -resize",
+			p.info.Name, ErrSize)
+	}
 	if err := checkRead(p.info.Name, len(images), labels, indices, size, p.Len()); err != nil {
 		return err
 	}

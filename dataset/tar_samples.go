@@ -181,7 +181,7 @@ func listTarFolders(place string, files []inTar, several bool) (*pictureFiles, e
 		base := path.Base(file.within)
 		switch {
 		case !inFolder || isJunk(base) || isNote(base) || isJunk(class):
-			list.passed++
+			list.pass(file.within)
 		default:
 			taken = append(taken, file)
 		}
