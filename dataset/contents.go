@@ -143,7 +143,7 @@ func (c *Contents) Shared(other *Contents) ([]SharedImage, error) {
 		return nil, fmt.Errorf("%w: %s has %s, %s has %s", ErrIncomparable, c.info.Name, c.kind,
 			other.info.Name, other.kind)
 	}
-	// What is looked up is the smaller set: a test set, mostly.
+	// This set is kept for looking up: a test set, mostly, which is the smaller one.
 	firsts := newContentIndex(c)
 	for i := range c.Len() {
 		firsts.add(i)

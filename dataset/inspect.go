@@ -128,6 +128,10 @@ type levelCounts struct {
 	lock   sync.Mutex
 	idle   []*levelCounter
 	all    []*levelCounter
+	// first is the size of the first picture; mixed says that another one has another
+	// size, and that counting is of no use.
+	first PictureSize
+	mixed bool
 }
 
 // levelCounter is what one thread counts with.
@@ -138,8 +142,8 @@ type levelCounter struct {
 
 // look counts a picture.
 func (l *levelCounts) look(image *picture.Image, resizer *picture.Resizer) error {
-	counter, err := l.take()
-	if err != nil {
+	counter, err := l.take(PictureSize{image.Height, image.Width})
+	if counter == nil || err != nil {
 		return err
 	}
 	defer l.putBack(counter)
@@ -155,9 +159,17 @@ func (l *levelCounts) look(image *picture.Image, resizer *picture.Resizer) error
 	return counter.colour.Add(image.Pixels)
 }
 
-func (l *levelCounts) take() (*levelCounter, error) {
+// take returns what to count a picture of that size with, nil where that is of no use.
+func (l *levelCounts) take(size PictureSize) (*levelCounter, error) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
+	if l.first == (PictureSize{}) {
+		l.first = size
+	}
+	l.mixed = l.mixed || l.sizing == nil && size != l.first
+	if l.mixed {
+		return nil, nil
+	}
 	if n := len(l.idle); n > 0 {
 		counter := l.idle[n-1]
 		l.idle = l.idle[:n-1]

@@ -154,3 +154,26 @@ func TestLevelsTogether(t *testing.T) {
 		t.Errorf("all: %d…%d", low, high)
 	}
 }
+
+// Pictures of one size are counted without -resize, in grey and in colour together.
+func TestInspectCountsGreyInEachChannel(t *testing.T) {
+	dir := t.TempDir()
+	writePNG(t, filepath.Join(dir, "a", "grey.png"), 1, 2, false, 10)
+	writePNG(t, filepath.Join(dir, "b", "colour.png"), 1, 2, true, 20)
+	got, err := Inspect(t.Context(), dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := NewLevels(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, image := range [][]uint8{{10, 11, 10, 11, 10, 11}, {20, 21, 21, 22, 22, 23}} {
+		if err := want.Add(image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got.Levels == nil || !slices.Equal(got.Levels.counts, want.counts) {
+		t.Errorf("levels %v", got.Levels)
+	}
+}

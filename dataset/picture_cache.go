@@ -199,7 +199,8 @@ func ListPictureCache(dir string) ([]CachedPictures, error) {
 			return nil, err
 		}
 		if info.Mode().IsRegular() {
-			list = append(list, CachedPictures{filepath.Join(dir, entry.Name()), info.Size(), info.ModTime(), left})
+			path := filepath.Join(dir, entry.Name())
+			list = append(list, CachedPictures{path, info.Size(), info.ModTime(), left})
 		}
 	}
 	return list, nil

@@ -31,7 +31,8 @@ func ContactSheet(s *Set, indices []int, columns int) (image.Image, error) {
 }
 
 // SourceSheet draws as ContactSheet does, and reads no other images than those.
-func SourceSheet(ctx context.Context, source Source, indices []int, columns int) (image.Image, error) {
+func SourceSheet(ctx context.Context, source Source, indices []int,
+	columns int) (image.Image, error) {
 	info := source.Info()
 	size := info.Channels * info.Height * info.Width
 	if err := CheckSheet(len(indices), info.Height, info.Width); err != nil {
@@ -41,7 +42,8 @@ func SourceSheet(ctx context.Context, source Source, indices []int, columns int)
 	if err := source.Read(ctx, images, labels, indices, 0); err != nil {
 		return nil, err
 	}
-	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width, info.Classes)
+	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
+		info.Classes)
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,10 @@ import (
 	"slipway/internal/display"
 )
 
-const cacheUsage = `dataset cache lists the files of decoded pictures that training keeps where a set does not
-fit into memory: how large they are, and when a set was last read from them. -clear removes
-them, and what killed processes have left of them, and nothing else. They are made again
-when they are needed.
+const cacheUsage = `dataset cache lists the files of decoded pictures that training keeps where
+a set does not fit into memory: how large they are, and when they were last used. -clear
+removes them, and what killed processes have left of them, and nothing else. They are made
+again when they are needed.
 
 Examples:
   dataset cache

@@ -151,7 +151,8 @@ func (r *report) writeClasses(b *bytes.Buffer, names []string, counts []int) {
 		display.Printable(names[largest]), share)
 	if ratio > uneven {
 		fmt.Fprintln(b,
-			"note: the classes are uneven: the accuracy says little of the small ones; look at each class")
+			"note: the classes are uneven: "+
+				"the accuracy says little of the small ones; look at each class")
 	}
 	r.writeSmall(b, "no image", empty)
 	r.writeSmall(b, "a single image", single)

@@ -13,10 +13,10 @@ import (
 	"slipway/internal/display"
 )
 
-const showUsage = `dataset show prints what a data set holds: shapes, statistics, classes and how even
-they are, sizes of pictures, all damaged files, images that are there twice, and those that
-are in the test set, too. It draws some images, each with its label, on a contact sheet.
-It holds no pictures: a set may be larger than memory. Damaged files end it with 1, unless
+const showUsage = `dataset show prints what a data set holds: shapes, statistics, how even the
+classes are, sizes of pictures, all damaged files, images that are there twice, and those
+that are in the test set, too. It draws some images, each with its label, on a contact
+sheet. Pictures need not fit into memory. Damaged files end it with exit code 1, unless
 -skip-damaged says that they are to be left out.
 
 Examples:
@@ -47,7 +47,8 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	o := &showOptions{}
 	flags := cli.NewFlagSet("dataset show", showUsage+augmentUsage()+"\nFlags:\n", stdout)
 	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, a folder of pictures or IDX files (with :train or :t10k when it holds both), or a file: IDX, CSV, .tar, .parquet")
-	cli.Suggest(flags, &o.against, "against", "", cli.DataSets{}, "`set` whose images are looked for in -data, or none; the test set that belongs to -data if empty")
+	cli.Suggest(flags, &o.against, "against", "", cli.DataSets{},
+		"`set` whose images are looked for in -data, or none; the test set that belongs to -data if empty")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
 	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a set from files; as many as its labels ask for if 0")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line")
@@ -55,7 +56,8 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags.StringVar(&o.output, "o", "sheet.png", "PNG `file` of the contact sheet; \"\" draws none")
 	flags.IntVar(&o.count, "n", 100, "`number` of images on the contact sheet: the first, or of folders of pictures some of each")
 	flags.IntVar(&o.columns, "columns", 10, "`number` of images in a row")
-	flags.BoolVar(&o.verbose, "v", false, "name all classes, files and images that a line is about, not the first few")
+	flags.BoolVar(&o.verbose, "v", false,
+		"name all classes, files and images that a line is about, not the first few")
 	o.augmented.define(flags)
 	if err := parse(flags, args); err != nil {
 		return nil, err
@@ -125,7 +127,7 @@ func show(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if n := len(inspection.Damaged); n > 0 && !o.pictures.SkipDamaged() {
-		return fmt.Errorf("%d of %s cannot be read, as listed; training needs -skip-damaged, which leaves them out",
+		return fmt.Errorf("%d of %s cannot be read, as listed; -skip-damaged leaves them out",
 			n, display.Count(inspection.Files, "file"))
 	}
 	if inspection.Source.Len() == 0 {

@@ -45,7 +45,8 @@ func sharedNote(training, test dataset.Source) string {
 	if len(shared) == 1 {
 		verb = "is"
 	}
-	return fmt.Sprintf("note: %s of %s test images %s in the training set, too: %s; dataset show lists them",
+	return fmt.Sprintf("note: %s of %s test images %s in the training set, too: %s; "+
+		"dataset show lists them",
 		display.Thousands(len(shared)), display.Thousands(tested.Len()), verb, strings.Join(names,
 			", "))
 }
