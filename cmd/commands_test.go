@@ -21,7 +21,7 @@ import (
 // subcommands lists, for each command that has any, its subcommands. That it lists
 // every command is tested.
 var subcommands = map[string][]string{
-	"dataset":    {"show", "fetch"},
+	"dataset":    {"show", "fetch", "pack", "cache"},
 	"doctor":     nil,
 	"experiment": {"insights", "report", "run"},
 	"export":     nil,

@@ -59,6 +59,8 @@
 //	DIR, FILE.parquet   Parquet files as Hugging Face stores pictures, in DIR or DIR/data; a
 //	          picture costs the page that it lies in, and 256 MB of pages are kept
 //
+// Inspect tells what is in any of them, damaged files and pictures of several sizes
+// included, and Contents which images of one set or of two are the same.
 // PackTar and PackIDX write any of them to one tar file or to IDX files.
 //
 // The training set is not embedded. It comes from Options.DataDir, from a cache in

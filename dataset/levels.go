@@ -63,3 +63,38 @@ func meanAndDeviation(counts *[256]uint64) (mean, deviation float64) {
 	}
 	return mean, math.Sqrt(squares / float64(pixels))
 }
+
+func (l *Levels) addCounts(channel int, counts *[256]uint64) {
+	for level, count := range counts {
+		l.counts[channel][level] += count
+	}
+}
+
+// Channels returns how many channels there are.
+func (l *Levels) Channels() int { return len(l.counts) }
+
+// Range returns the lowest and the highest level of a channel, 0 being the first. Both are
+// 0 where no image was added.
+func (l *Levels) Range(channel int) (lowest, highest uint8) {
+	counts := &l.counts[channel]
+	for level := range counts {
+		if counts[level] > 0 {
+			highest = uint8(level)
+		}
+	}
+	for level := range counts {
+		if counts[level] > 0 {
+			return uint8(level), highest
+		}
+	}
+	return 0, 0
+}
+
+// Together returns the counts of all channels as if they were one.
+func (l *Levels) Together() *Levels {
+	sum := &Levels{counts: make([][256]uint64, 1)}
+	for channel := range l.counts {
+		sum.addCounts(0, &l.counts[channel])
+	}
+	return sum
+}

@@ -68,6 +68,8 @@ type Options struct {
 	Messages io.Writer
 
 	archive *publishedArchive // of a test, in place of the one that its authors publish
+	// inspection takes what Inspect finds out, nil elsewhere.
+	inspection *Inspection
 }
 
 func (o Options) say(format string, args ...any) {

@@ -19,8 +19,12 @@ import (
 // NoPictureCache is the Options.PictureCache that keeps no decoded pictures on the disk.
 const NoPictureCache = "none"
 
-// packSuffix ends the names of files of decoded pictures.
-const packSuffix = ".pictures"
+// Files of decoded pictures are called by the first bytes of their key, in hexadecimal, and
+// a suffix.
+const (
+	packSuffix    = ".pictures"
+	packNameBytes = 16
+)
 
 // errNoPack is of a set whose decoded pictures are not in the cache.
 var errNoPack = errors.New("there are no decoded pictures")
@@ -60,7 +64,7 @@ func (t *intake) cache() (pictureCache, error) {
 	}
 	c := pictureCache{}
 	sum.Sum(c.key[:0])
-	c.path = filepath.Join(dir, hex.EncodeToString(c.key[:16])+packSuffix)
+	c.path = filepath.Join(dir, hex.EncodeToString(c.key[:packNameBytes])+packSuffix)
 	return c, nil
 }
 
@@ -127,7 +131,15 @@ func packOfTemporary(name string) (string, bool) {
 		return "", false
 	}
 	before, _, ok := strings.Cut(strings.TrimPrefix(name, "."), packSuffix+".")
-	return before + packSuffix, ok
+	return before + packSuffix, ok && isPackName(before+packSuffix)
+}
+
+// isPackName reports names as pictureCache gives them: somebody's own file with that
+// suffix is not one.
+func isPackName(name string) bool {
+	key, ok := strings.CutSuffix(name, packSuffix)
+	decoded, err := hex.DecodeString(key)
+	return ok && err == nil && len(decoded) == packNameBytes && key == strings.ToLower(key)
 }
 
 // CachedPictures is a file of decoded pictures in the cache.
@@ -135,10 +147,38 @@ type CachedPictures struct {
 	Path  string
 	Bytes int64
 	Used  time.Time // when a set was last opened with it
+	// Leftover is of a file that a process has not finished: it is writing it, or was
+	// killed.
+	Leftover bool
+}
+
+// Unfinished reports a file that some process may still be writing.
+func (c CachedPictures) Unfinished() bool {
+	return c.Leftover && time.Since(c.Used) < atomicfile.StaleAfter
+}
+
+// Remove removes the file. One that was used or written since it was listed stays, which is
+// an error; one that is gone already is none. A process that reads the pictures goes on
+// reading them where the system lets it.
+func (c CachedPictures) Remove() error {
+	info, err := os.Lstat(c.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != c.Bytes || !info.ModTime().Equal(c.Used) {
+		return fmt.Errorf("%s was used or changed since it was listed, and stays", c.Path)
+	}
+	if err := os.Remove(c.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // ListPictureCache lists the files of decoded pictures in a folder, what killed processes
-// have left of them included.
+// have left of them included, and nothing else that lies there.
 func ListPictureCache(dir string) ([]CachedPictures, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -150,7 +190,7 @@ func ListPictureCache(dir string) ([]CachedPictures, error) {
 	var list []CachedPictures
 	for _, entry := range entries {
 		_, left := packOfTemporary(entry.Name())
-		if !left && filepath.Ext(entry.Name()) != packSuffix {
+		if !left && !isPackName(entry.Name()) {
 			continue
 		}
 		info, err := entry.Info()
@@ -161,8 +201,8 @@ func ListPictureCache(dir string) ([]CachedPictures, error) {
 			return nil, err
 		}
 		if info.Mode().IsRegular() {
-			list = append(list, CachedPictures{filepath.Join(dir, entry.Name()), info.Size(),
-				info.ModTime()})
+			path := filepath.Join(dir, entry.Name())
+			list = append(list, CachedPictures{path, info.Size(), info.ModTime(), left})
 		}
 	}
 	return list, nil

@@ -60,6 +60,10 @@ func (p *Pictures) FileNames() []string { return p.files }
 func (p *Pictures) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
 	_ int) error {
 	size := p.info.Channels * p.info.Height * p.info.Width
+	if size == 0 {
+		return fmt.Errorf("%s: %w: its pictures are of more than one size; give them one with -resize",
+			p.info.Name, ErrSize)
+	}
 	if err := checkRead(p.info.Name, len(images), labels, indices, size, p.Len()); err != nil {
 		return err
 	}

@@ -167,9 +167,17 @@ type pictureFiles struct {
 	// classes has a name for each label, and is empty where they are not known.
 	classes []string
 	files   []pictureFile
-	// passed is how many other files were passed over.
-	passed  int
-	licence string
+	// passed is how many other files were passed over, passedNames what those are called
+	// whose names are kept.
+	passed      int
+	passedNames []string
+	licence     string
+}
+
+// pass counts a file that is passed over.
+func (l *pictureFiles) pass(name string) {
+	l.passed++
+	l.passedNames = append(l.passedNames, name)
 }
 
 // listPictures lists a folder with a folder of pictures for each class, class by class,
@@ -216,7 +224,7 @@ func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool
 		folder := leadsToFolder(whole, entry)
 		switch {
 		case isJunk(entry.Name()) || !folder && isNote(entry.Name()):
-			l.passed++
+			l.pass(inner)
 		case folder:
 			if err := l.walk(root, inner, label, seen); err != nil {
 				return err

@@ -28,6 +28,9 @@ func openPictures(ctx context.Context, name, place string, list *pictureFiles, o
 		limit = DefaultMemory
 	}
 	t := newIntake(list, opts, limit)
+	if opts.inspection != nil {
+		return t.inspect(ctx, name, place)
+	}
 	if !opts.Originals && !inMemory {
 		t.limit /= 2 // for the copy in one piece
 	}

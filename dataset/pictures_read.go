@@ -29,11 +29,13 @@ type intake struct {
 	limit, asked int64
 	// inMemory refuses what takes more.
 	inMemory bool
-	next     atomic.Int64 // the first file that nobody has taken
-	facts    []fact
-	images   decoded // those that are held
-	held     int64
-	told     time.Time
+	// look is given each picture that could be decoded, on several threads; nil for none.
+	look   func(image *picture.Image, resizer *picture.Resizer) error
+	next   atomic.Int64 // the first file that nobody has taken
+	facts  []fact
+	images decoded // those that are held
+	held   int64
+	told   time.Time
 }
 
 // fact is what is known of a file once it is read.
@@ -113,10 +115,19 @@ func (t *intake) read(place int, resizer *picture.Resizer) *picture.Image {
 		return nil
 	}
 	fact.content = sha256.Sum256(data)
+	if t.opts.inspection != nil && t.opts.inspection.undecoded {
+		return nil
+	}
 	image, err := decode(t.list.files[place], data, t.opts.Channels, t.kept(), resizer)
 	if err != nil {
 		fact.damaged = err
 		return nil
+	}
+	if t.look != nil {
+		if err := t.look(image, resizer); err != nil {
+			fact.damaged = fmt.Errorf("%s: %w", t.list.files[place].where, err)
+			return nil
+		}
 	}
 	fact.channels, fact.height, fact.width = image.Channels, image.Height, image.Width
 	return image
@@ -188,15 +199,16 @@ func (t *intake) describe(name string, kept []int) (*Pictures, error) {
 		scratch: &sync.Pool{New: func() any { return new(readScratch) }},
 	}
 	first := t.facts[kept[0]]
-	highest := int32(0)
+	highest, oneSize := int32(0), true
 	for _, place := range kept {
 		fact, file := &t.facts[place], &t.list.files[place]
 		set.info.Channels = max(set.info.Channels, fact.channels)
-		if !t.opts.Originals && (fact.height != first.height || fact.width != first.width) {
-			return nil,
-				fmt.Errorf("%s: %w: %s is %d×%d pixels (height × width), %s %d×%d; give them one size with -resize",
-					name, ErrSize, t.list.files[kept[0]].name, first.height, first.width, file.name,
-					fact.height, fact.width)
+		mixed := fact.height != first.height || fact.width != first.width
+		oneSize = oneSize && !mixed
+		if mixed && !t.opts.Originals && t.opts.inspection == nil {
+			return nil, fmt.Errorf("%s: %w: %s is %d×%d pixels (height × width), %s %d×%d; "+
+				"give them one size with -resize", name, ErrSize, t.list.files[kept[0]].name,
+				first.height, first.width, file.name, fact.height, fact.width)
 		}
 		if file.label < 0 || file.label >= MaxClasses {
 			return nil, fmt.Errorf("%s: %w: %d, 0 to %d are possible", file.where, ErrLabel,
@@ -206,7 +218,9 @@ func (t *intake) describe(name string, kept []int) (*Pictures, error) {
 		set.labels, set.files = append(set.labels, file.label), append(set.files, file.name)
 		set.contents, set.at = append(set.contents, fact.content), append(set.at, int32(place))
 	}
-	set.info.Height, set.info.Width = first.height, first.width
+	if oneSize {
+		set.info.Height, set.info.Width = first.height, first.width
+	}
 	if t.opts.Originals {
 		set.sizing = t.opts.Sizing
 		set.info.Height, set.info.Width = set.sizing.Height, set.sizing.Width

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -27,6 +28,38 @@ func ContactSheet(s *Set, indices []int, columns int) (image.Image, error) {
 		captions[k] = strconv.Itoa(s.Label(i))
 	}
 	return CaptionedSheet(s, indices, captions, columns)
+}
+
+// SourceSheet draws as ContactSheet does, and reads no other images than those.
+func SourceSheet(ctx context.Context, source Source, indices []int,
+	columns int) (image.Image, error) {
+	info := source.Info()
+	size := info.Channels * info.Height * info.Width
+	if err := CheckSheet(len(indices), info.Height, info.Width); err != nil {
+		return nil, err
+	}
+	images, labels := make([]uint8, len(indices)*size), make([]int32, len(indices))
+	if err := source.Read(ctx, images, labels, indices, 0); err != nil {
+		return nil, err
+	}
+	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
+		info.Classes)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]int, len(indices))
+	for i := range all {
+		all[i] = i
+	}
+	return ContactSheet(set, all, columns)
+}
+
+// CheckSheet reports images that are too many for one sheet, before they are read.
+func CheckSheet(count, height, width int) error {
+	if height < 1 || width < 1 || count <= maxSheet/height/width {
+		return nil
+	}
+	return fmt.Errorf("%w: a contact sheet of %d images is too large; take fewer", ErrArgument, count)
 }
 
 // CaptionedSheet draws as ContactSheet does, with captions of the caller's own,

@@ -190,7 +190,7 @@ func listTarFolders(place string, files []inTar, several bool) (*pictureFiles, e
 		switch {
 		case isMeta(class):
 		case !inFolder || isJunk(base) || isNote(base) || isJunk(class):
-			list.passed++
+			list.pass(file.within)
 		default:
 			taken = append(taken, file)
 		}

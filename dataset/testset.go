@@ -29,11 +29,11 @@ func OpenTest(ctx context.Context, training Source, opts Options) (Source, error
 	}
 	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 && slices.Contains(partFolders(Train), filepath.Base(info.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
-			return OpenSource(ctx, filepath.Join(filepath.Dir(info.Name), filepath.Base(folder)), opts)
+			return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)), filepath.Base(folder)), opts)
 		}
 	}
 	if beside := testFileBeside(info.Place); len(FileNames(training)) > 0 && beside != "" {
-		return OpenSource(ctx, filepath.Join(filepath.Dir(info.Name), filepath.Base(beside)), opts)
+		return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)), filepath.Base(beside)), opts)
 	}
 	if word, ok := TestSetOf(info.SHA256); ok {
 		return OpenSource(ctx, word, opts)

@@ -74,37 +74,41 @@ func (a *augmented) take(given map[string]bool, o *showOptions) error {
 }
 
 // draw writes the sheet: a row an image, the image itself first and then what becomes of it.
-func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set, indices []int,
-	o *showOptions, opts dataset.Options) error {
-	source, err := a.source(ctx, set, o.data, opts)
+// Parts of pictures are taken of them as they were before they came to one size.
+func (a *augmented) draw(ctx context.Context, stdout io.Writer, from dataset.Source, indices []int,
+	o *showOptions) error {
+	source, err := augment.Source(from, a.list, a.seed)
 	if err != nil {
 		return err
 	}
-	size := set.ImageSize()
-	cells := len(indices) * o.columns
+	info := from.Info()
+	size, cells := info.Channels*info.Height*info.Width, len(indices)*o.columns
+	if err := dataset.CheckSheet(cells, info.Height, info.Width); err != nil {
+		return err
+	}
 	images, labels := make([]uint8, cells*size), make([]int32, cells)
 	captions, places := make([]string, cells), make([]int, cells)
 	for cell := range cells {
-		index, later := indices[cell/o.columns], cell%o.columns
-		places[cell], labels[cell] = cell, set.Labels[index]
-		image := images[cell*size:][:size]
-		if later == 0 {
-			captions[cell] = fmt.Sprint(set.Label(index))
-			copy(image, set.Image(index))
-			continue
-		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		epoch := a.epoch + later - 1
-		captions[cell] = fmt.Sprintf("epoch %d", epoch)
+		index, later := indices[cell/o.columns], cell%o.columns
+		places[cell] = cell
 		// Training counts epochs from 0.
-		if err := source.Read(ctx, image, labels[cell:], []int{index}, epoch-1); err != nil {
+		read, epoch := from, a.epoch+later-1
+		if later > 0 {
+			read = source
+		}
+		if err := read.Read(ctx, images[cell*size:], labels[cell:], []int{index}, epoch-1); err != nil {
 			return err
 		}
+		captions[cell] = fmt.Sprintf("epoch %d", epoch)
+		if later == 0 {
+			captions[cell] = fmt.Sprint(labels[cell])
+		}
 	}
-	sheet, err := dataset.NewSet(set.Name, images, labels, set.Channels, set.Height, set.Width,
-		set.Classes)
+	sheet, err := dataset.NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
+		info.Classes)
 	if err != nil {
 		return err
 	}
@@ -118,22 +122,4 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, set *dataset.Set
 	_, err = fmt.Fprintf(stdout, "contact sheet of %d images in epochs %d to %d, %v, seed %d: %s\n",
 		len(indices), a.epoch, a.epoch+o.columns-2, a.list, a.seed, o.output)
 	return err
-}
-
-// source is what training would read: the set's images changed by the list, which takes parts of
-// the pictures themselves where they have come to one size.
-func (a *augmented) source(ctx context.Context, set *dataset.Set, data string,
-	opts dataset.Options) (dataset.Source, error) {
-	var from dataset.Source = set
-	if a.list.NeedsOriginal() && opts.Sizing != nil {
-		// A sheet's few pictures are decoded when they are drawn. What there is to say of them is
-		// said.
-		opts.Originals, opts.Memory, opts.PictureCache = true, 1, dataset.NoPictureCache
-		opts.Messages = nil
-		var err error
-		if from, err = dataset.OpenSource(ctx, data, opts); err != nil {
-			return nil, err
-		}
-	}
-	return augment.Source(from, a.list, a.seed)
 }

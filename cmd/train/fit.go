@@ -31,6 +31,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	fmt.Fprintln(out, trainer.Sets())
 	if sets := trainer.Sets(); sets.Test != nil && sets.Test.SHA256 == sets.Training.SHA256 {
 		fmt.Fprintln(out, "note: the test set is the training set: its accuracy says nothing of other images")
+	} else if session.shared != "" {
+		fmt.Fprintln(out, session.shared)
 	}
 	fmt.Fprint(out, trainer.Network())
 	o.tellPixels(trainer, out)
@@ -89,6 +91,7 @@ type session struct {
 	dir     train.RunDir
 	device  chosenDevice
 	test    dataset.Source // nil if there is none
+	shared  string         // what there is to say of test images in the training set
 	trainer *train.Trainer
 	// saved is the checkpoint written last.
 	saved    string
@@ -185,6 +188,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err := s.testOn(sets.test); err != nil {
 		return err
 	}
+	s.shared = sharedNote(sets.training, sets.test)
 	path := filepath.Join(o.runs, o.runName(network))
 	if err := s.lock(path); err != nil {
 		return err
@@ -256,6 +260,7 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	if err := s.testOn(sets.test); err != nil {
 		return err
 	}
+	s.shared = sharedNote(sets.training, sets.test)
 	fmt.Fprintf(out, "going on from %s: %s and %s are done\n", path,
 		display.Count(checkpoint.Progress.Epochs, "epoch"), display.Count(checkpoint.Progress.EpochStep, "step"))
 	if was, is := checkpoint.KernelSet, s.trainer.KernelSet(); was != "" && is != "" && was != is {

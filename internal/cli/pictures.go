@@ -20,20 +20,27 @@ type Pictures struct {
 
 // Define defines the flags.
 func (p *Pictures) Define(flags *flag.FlagSet) {
+	p.DefineReading(flags)
+	flags.StringVar(&p.memory, "memory", "2GB", "hold at most this `size` of pictures in memory: 500MB, 2GB; more are decoded into a file once, and read from there")
+	flags.StringVar(&p.cache, "picture-cache", "", "`folder` of such files, none to decode pictures anew in each epoch; that of the user if empty")
+}
+
+// DefineReading defines the flags for a command that keeps no pictures.
+func (p *Pictures) DefineReading(flags *flag.FlagSet) {
 	flags.StringVar(&p.resize, "resize", "", "bring pictures to this `size`: 224, or HEIGHTxWIDTH")
 	Choice(flags, &p.fit, "fit", picture.Crop.String(), []string{picture.Crop.String(), picture.Pad.String(), picture.Squash.String()},
 		"how -resize keeps the proportion: crop the middle, pad with black, or squash")
 	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(), picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
-	flags.StringVar(&p.memory, "memory", "2GB", "hold at most this `size` of pictures in memory: 500MB, 2GB; more are decoded into a file once, and read from there")
-	flags.StringVar(&p.cache, "picture-cache", "", "`folder` of such files, none to decode pictures anew in each epoch; that of the user if empty")
 	flags.BoolVar(&p.skipDamaged, "skip-damaged", false, "leave out pictures that cannot be read, and list them")
 }
 
 // Take turns what was given into what it means.
 func (p *Pictures) Take(given map[string]bool) error {
 	var err error
-	if p.bytes, err = ParseBytes(p.memory); err != nil {
-		return fmt.Errorf("-memory: %w", err)
+	if p.memory != "" || given["memory"] {
+		if p.bytes, err = ParseBytes(p.memory); err != nil {
+			return fmt.Errorf("-memory: %w", err)
+		}
 	}
 	if given["picture-cache"] && p.cache == "" {
 		return fmt.Errorf("-picture-cache is empty; give a folder, or %s", dataset.NoPictureCache)
