@@ -23,7 +23,10 @@ func TestToNetworkRefuses(t *testing.T) {
 	features := func() *graphmaker.Graph { return graphmaker.New(free, 6).Weight("w", -1, 1, 6, 4) }
 	pool := graphmaker.Ints("kernel_shape", 2, 2)
 	nan := math.NaN()
-	ones := slices.Repeat([]int64{1}, 65)
+	ones, axes := slices.Repeat([]int64{1}, 65), make([]int64, 65)
+	for i := range axes {
+		axes[i] = int64(i + 2)
+	}
 	table := &onnxpb.TensorProto{Name: proto.String("i"), Dims: []int64{1, 1}, Int64Data: []int64{0}, DataType: proto.Int32(int32(onnxpb.TensorProto_INT64))}
 	boolean := func(name string, values ...int32) *onnxpb.TensorProto {
 		tensor := &onnxpb.TensorProto{Name: proto.String(name), Int32Data: values, DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL))}
@@ -124,6 +127,11 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"a shape of 64 indices", features().Node("s = Shape x").Integers("i", ones[:64]...).Node("n = Gather s i").Node("y = Reshape x n"), `(Reshape "the_y"): its shape is [6 6`},
 		{"a shape of 64 that is joined", features().Integers("a", ones[:32]...).Node("s = Concat a a", graphmaker.Int("axis", 0)).Node("y = Reshape x s"), `(Reshape "the_y"): its shape is [1 1`},
 		{"a shape of 65 that is joined", features().Integers("a", ones[:64]...).Integers("b", 1).Node("s = Concat a b", graphmaker.Int("axis", 0)).Node("y = Reshape x s"), `it joins a shape of more than 64 dimensions`},
+		{"a dimension added before the batch", features().Integers("a", 0).Node("y = Unsqueeze x a"), `axes is [0]; a network keeps the batch as the first dimension`},
+		{"a dimension added twice", features().Integers("a", 1, 1).Node("y = Unsqueeze x a"), `axes is [1 1]; each must be another one of the 4 dimensions`},
+		{"65 dimensions", features().Integers("a", axes[:63]...).Node("y = Unsqueeze x a"), `at most 64 dimensions are allowed`},
+		{"64 dimensions", features().Integers("a", axes[:62]...).Node("y = Unsqueeze x a"), `a vector is needed`},
+		{"dropped of weights, though not 1", features().Integers("a", 1).Node("v = Squeeze w a").Node("y = Mul x v"), `(Squeeze "the_v"): axes is [1]; the dimension 1 is 4, not 1`},
 		{"no dimensions", graphmaker.New(free).Node("y = Relu x"), `is float[N]; N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
 		{"five dimensions", graphmaker.New(free, 1, 2, 3, 4).Node("y = Relu x"), `N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
 		{"nothing of each image", graphmaker.New(free, 0, 6).Node("y = Relu x"), `all dimensions but the batch must be numbers`},
