@@ -85,6 +85,10 @@ func TestViewsAsNetworks(t *testing.T) {
 		{"one dimension of 1 dropped after the other", 3, 6, 5, 0, graphmaker.New(free, 3, 6, 5).Node("a = GlobalAveragePool x").Integers("two", 2).
 			Node("b = Squeeze a two").Node("c = Squeeze b two").Dense("c", 3), "AvgPool2D Flatten Dense"},
 		{"a dimension added and dropped at the end", 1, 1, 6, 0, features().Integers("last", -1).Node("a = Unsqueeze x last").Node("b = Squeeze a last").Node("y = MatMul b w"), dense},
+		{"a kernel of one, spread", 1, 4, 4, 0, small().Weight("w", -1, 1, 2, 1, 1, 1).Node("a = Conv x w", graphmaker.Ints("dilations", 2, 2)).
+			Node("b = Flatten a").Dense("b", 32), "Conv2D Flatten Dense"},
+		{"windows that fill the padded map", 1, 3, 3, 0, graphmaker.New(free, 1, 3, 3).Node("a = MaxPool x", graphmaker.Ints("kernel_shape", 2, 2),
+			graphmaker.Ints("strides", 3, 3), graphmaker.Ints("pads", 1, 1, 1, 1), graphmaker.Int("ceil_mode", 1)).Node("b = Flatten a").Dense("b", 4), "MaxPool2D Flatten Dense"},
 		{"dropout that is off", 1, 1, 6, 0, features().Node("a = MatMul x w").Weight("r", 0.25, 0.25).Tensor(off).Node("b = Dropout a r off").Node("y = Relu b"), "Dense Dropout ReLU"},
 		{"dropout that is off, raw", 1, 1, 6, 0, features().Node("a = MatMul x w").Weight("r", 0.25, 0.25).Tensor(rawOff).Node("b = Dropout a r off").Node("y = Relu b"), "Dense Dropout ReLU"},
 	} {

@@ -157,6 +157,7 @@ func TestQuantizeLinearOfEachKind(t *testing.T) {
 		"back to half":              {graphOf(23, vector, "DequantizeLinear", "q,s", attributes(integer64("output_dtype", int64(half))), weights, scale), "float16[3×4]"},
 		"by columns":                {graphOf(13, vector, "QuantizeLinear", "x,s", nil, scales), "uint8[3×4]"},
 		"by columns, too few":       {graphOf(13, vector, "QuantizeLinear", "x,s", nil, wrong), "must have as many numbers"},
+		"by columns, too few, late": {graphOf(21, vector, "QuantizeLinear", "x,s", nil, wrong), "must have as many numbers"},
 		"by columns, early":         {graphOf(10, vector, "QuantizeLinear", "x,s", nil, scales), "before opset 13 it must be one number"},
 		"by a table":                {graphOf(20, vector, "QuantizeLinear", "x,s", nil, table), "it must be one number, or a vector for an axis"},
 		"by blocks":                 {graphOf(21, vector, "QuantizeLinear", "x,s", attributes(integer64("block_size", 2)), table), "uint8[3×4]"},

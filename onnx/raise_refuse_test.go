@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,11 @@ func TestToNetworkRefuses(t *testing.T) {
 	features := func() *graphmaker.Graph { return graphmaker.New(free, 6).Weight("w", -1, 1, 6, 4) }
 	pool := graphmaker.Ints("kernel_shape", 2, 2)
 	nan := math.NaN()
+	ones, axes := slices.Repeat([]int64{1}, 65), make([]int64, 65)
+	for i := range axes {
+		axes[i] = int64(i + 2)
+	}
+	table := &onnxpb.TensorProto{Name: proto.String("i"), Dims: []int64{1, 1}, Int64Data: []int64{0}, DataType: proto.Int32(int32(onnxpb.TensorProto_INT64))}
 	boolean := func(name string, values ...int32) *onnxpb.TensorProto {
 		tensor := &onnxpb.TensorProto{Name: proto.String(name), Int32Data: values, DataType: proto.Int32(int32(onnxpb.TensorProto_BOOL))}
 		if len(values) > 1 {
@@ -72,7 +78,7 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"shifted before the rectifier", features().Weight("k", 1, 2).Node("a = Add x k").Node("y = Relu a"), `as Relu is in between`},
 		{"training", features().Node("a = MatMul x w").Weight("k", 1, 2, 4).Node("y = BatchNormalization a k k k k", graphmaker.Int("training_mode", 1)), `training_mode is 1`},
 		{"variance", features().Node("a = MatMul x w").Weight("k", -2, -1, 4).Node("y = BatchNormalization a k k k k"), `it scales channel 0 by NaN`},
-		{"dropout of all", features().Weight("r", 1, 1).Node("y = Dropout x r"), `probability 1 is outside`},
+		{"dropout of all", features().Weight("r", 1, 1).Node("y = Dropout x r"), `(Dropout "the_y"): (Dropout dropout1) probability 1 is outside`},
 		{"free image size", graphmaker.New(free, 1, -1, 6).Node("y = Relu x"), `all dimensions but the batch must be numbers`},
 		{"constant", features().Node("y = Relu w"), `its input 0, "w", is a constant`},
 
@@ -116,6 +122,16 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"dropout that is on, raw", features().Weight("r", 0.5, 0.5).Tensor(rawBoolean("on", 1)).Node("y = Dropout x r on"), `training_mode is not the constant false`},
 		{"dropout by a vector", features().Weight("r", 0.5, 0.5).Tensor(boolean("on", 0, 0)).Node("y = Dropout x r on"), `training_mode is not the constant false`},
 		{"dropout by a shape", features().Weight("r", 0.5, 0.5).Node("s = Shape x").Node("y = Dropout x r s"), `training_mode is not the constant false`},
+		{"indices of two dimensions", features().Node("s = Shape x").Tensor(table).Node("n = Gather s i").Node("y = Reshape x n"), `the tensor "i" is int64[1×1]; a number or a vector of at most 64 is needed`},
+		{"65 indices", features().Node("s = Shape x").Integers("i", ones[:65]...).Node("n = Gather s i").Node("y = Reshape x n"), `the tensor "i" is int64[65]; a number or a vector of at most 64 is needed`},
+		{"a shape of 64 indices", features().Node("s = Shape x").Integers("i", ones[:64]...).Node("n = Gather s i").Node("y = Reshape x n"), `(Reshape "the_y"): its shape is [6 6`},
+		{"a shape of 64 that is joined", features().Integers("a", ones[:32]...).Node("s = Concat a a", graphmaker.Int("axis", 0)).Node("y = Reshape x s"), `(Reshape "the_y"): its shape is [1 1`},
+		{"a shape of 65 that is joined", features().Integers("a", ones[:64]...).Integers("b", 1).Node("s = Concat a b", graphmaker.Int("axis", 0)).Node("y = Reshape x s"), `it joins a shape of more than 64 dimensions`},
+		{"a dimension added before the batch", features().Integers("a", 0).Node("y = Unsqueeze x a"), `axes is [0]; a network keeps the batch as the first dimension`},
+		{"a dimension added twice", features().Integers("a", 1, 1).Node("y = Unsqueeze x a"), `axes is [1 1]; each must be another one of the 4 dimensions`},
+		{"65 dimensions", features().Integers("a", axes[:63]...).Node("y = Unsqueeze x a"), `at most 64 dimensions are allowed`},
+		{"64 dimensions", features().Integers("a", axes[:62]...).Node("y = Unsqueeze x a"), `a vector is needed`},
+		{"dropped of weights, though not 1", features().Integers("a", 1).Node("v = Squeeze w a").Node("y = Mul x v"), `(Squeeze "the_v"): axes is [1]; the dimension 1 is 4, not 1`},
 		{"no dimensions", graphmaker.New(free).Node("y = Relu x"), `is float[N]; N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
 		{"five dimensions", graphmaker.New(free, 1, 2, 3, 4).Node("y = Relu x"), `N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
 		{"nothing of each image", graphmaker.New(free, 0, 6).Node("y = Relu x"), `all dimensions but the batch must be numbers`},

@@ -42,6 +42,7 @@ type mutant struct {
 	number      int  // of the switch that makes it of the package, from 1
 	ownBuild    bool // it has no switch, but is compiled by itself
 	expression  ast.Node
+	operand     types.Type
 	operandType string // as the source can name it
 }
 
@@ -65,11 +66,14 @@ func find(p *pkg, s *source) []*mutant {
 			column: position.Column, from: operator, to: to, expression: n}
 		m.ownBuild = fixed[n]
 		if kind != logical && operator != token.EQL && operator != token.NEQ {
-			numeric := kind == boundary || kind == negation || isNumber(p.info.TypeOf(operand))
-			if !numeric {
+			m.operand = p.info.TypeOf(operand)
+			if e, ok := n.(ast.Expr); ok && isUntyped(m.operand) && kind != boundary && kind != negation {
+				m.operand = p.info.TypeOf(e) // of a constant the parts have no type
+			}
+			if kind != boundary && kind != negation && !isNumber(m.operand) {
 				return // a sum of strings, whose difference does not compile
 			}
-			name, named := typeName(p, s, p.info.TypeOf(operand))
+			name, named := typeName(p, s, m.operand)
 			m.operandType, m.ownBuild = name, m.ownBuild || !named
 		}
 		found = append(found, m)
@@ -135,35 +139,47 @@ func mustBeConstant(p *pkg, file *ast.File) map[ast.Node]bool {
 func switchable(p *pkg, m *mutant) bool {
 	switch n := m.expression.(type) {
 	case *ast.BinaryExpr:
-		return m.operandType == "" || fits(p, n.X) && fits(p, n.Y)
+		return m.operandType == "" || fits(p, n.X, m.operand) && fits(p, n.Y, m.operand)
 	case *ast.UnaryExpr:
-		return fits(p, n.X)
+		return fits(p, n.X, m.operand)
 	case *ast.AssignStmt:
 		if m.from == token.MUL_ASSIGN || m.from == token.QUO_ASSIGN {
 			return simple(n.Lhs[0])
 		}
-		return fits(p, n.Rhs[0])
+		return fits(p, n.Rhs[0], m.operand)
 	}
 	return true
 }
 
-// fits tells whether an expression is no constant, or one that a variable of its type can hold
-// in any case.
-func fits(p *pkg, e ast.Expr) bool {
+func isUntyped(t types.Type) bool {
+	basic, ok := t.(*types.Basic)
+	return ok && basic.Info()&types.IsUntyped != 0
+}
+
+// fits tells whether an expression is no constant, or one that a variable of the type can hold:
+// 256 cannot be a byte, though 256 - 1 can.
+func fits(p *pkg, e ast.Expr, t types.Type) bool {
 	known := p.info.Types[e]
 	if known.Value == nil {
 		return true
 	}
-	basic, ok := known.Type.Underlying().(*types.Basic)
-	if !ok || basic.Info()&types.IsUntyped != 0 {
+	basic, ok := t.Underlying().(*types.Basic)
+	if !ok || isUntyped(t) {
 		return false
 	}
 	if basic.Info()&types.IsInteger == 0 {
 		return true
 	}
-	value, exact := constant.Int64Val(constant.ToInt(known.Value))
-	wide := types.SizesFor("gc", "amd64").Sizeof(basic) >= 4 && basic.Info()&types.IsUnsigned == 0
-	return exact && (value >= 0 && value < 128 || wide && value > -1<<31 && value < 1<<31)
+	least, bits := int64(0), uint(8*types.SizesFor("gc", "amd64").Sizeof(basic))
+	if basic.Info()&types.IsUnsigned == 0 {
+		bits--
+		least = -1 << bits
+	}
+	beyond := constant.Shift(constant.MakeInt64(1), token.SHL, bits)
+	value := constant.ToInt(known.Value)
+	return value.Kind() == constant.Int &&
+		constant.Compare(value, token.GEQ, constant.MakeInt64(least)) &&
+		constant.Compare(value, token.LSS, beyond)
 }
 
 // simple tells whether evaluating an expression twice is as evaluating it once, and whether
