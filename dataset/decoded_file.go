@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"slipway/dataset/picture"
 )
@@ -114,6 +115,9 @@ type pack struct {
 	file    *os.File
 	entries []packed
 	table   *crc32.Table
+	// sound says which pixels have been what was written. They are checked when they are
+	// first read, once for all epochs: a check costs a tenth of a random resized crop.
+	sound []atomic.Bool
 	// files decodes the pictures whose pixels the pack has lost.
 	files *inFiles
 	say   func(format string, args ...any)
@@ -169,6 +173,7 @@ func openPack(path string, key [sha256.Size]byte, count int) (p *pack, err error
 		return nil, fmt.Errorf("%w: it has %d pictures, the set has %d", errPack, len(p.entries),
 			count)
 	}
+	p.sound = make([]atomic.Bool, count)
 	return p, nil
 }
 
@@ -226,7 +231,8 @@ func (p *pack) load(ctx context.Context, place int, into *picture.Image) error {
 	into.Channels, into.Height, into.Width = entry.channels, entry.height, entry.width
 	into.Pixels = slices.Grow(into.Pixels[:0], size)[:size]
 	_, err := p.file.ReadAt(into.Pixels, entry.offset)
-	if err == nil && crc32.Checksum(into.Pixels, p.table) == entry.checksum {
+	if err == nil && (p.sound[place].Load() || crc32.Checksum(into.Pixels, p.table) == entry.checksum) {
+		p.sound[place].Store(true)
 		return nil
 	}
 	if err == nil {

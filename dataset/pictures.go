@@ -114,17 +114,31 @@ func (p *Pictures) Original(ctx context.Context, index int, into *picture.Image)
 	if index < 0 || index >= p.Len() {
 		return fmt.Errorf("%s: %w: %d of 0…%d", p.info.Name, ErrIndex, index, p.Len()-1)
 	}
-	scratch := p.scratch.Get().(*readScratch)
-	defer p.scratch.Put(scratch)
-	stored := &scratch.stored
-	if err := p.store.load(ctx, int(p.at[index]), stored); err != nil {
+	place := int(p.at[index])
+	if held, ok := p.store.(decoded); ok {
+		copyOf(into, held[place])
+	} else if err := p.store.load(ctx, place, into); err != nil {
 		return fmt.Errorf("%s: %s: %w", p.info.Name, p.files[index], err)
 	}
-	into.Channels, into.Height, into.Width = p.info.Channels, stored.Height, stored.Width
-	size := p.info.Channels * stored.Height * stored.Width
-	into.Pixels = slices.Grow(into.Pixels[:0], size)[:size]
-	spread(into.Pixels, stored, p.info.Channels)
+	toChannels(into, p.info.Channels)
 	return nil
+}
+
+// copyOf makes into a picture like the other, in memory of its own.
+func copyOf(into, image *picture.Image) {
+	pixels := append(into.Pixels[:0], image.Pixels...)
+	*into = *image
+	into.Pixels = pixels
+}
+
+// toChannels makes of a picture of 1 channel, or of as many, one with that many.
+func toChannels(image *picture.Image, channels int) {
+	plane := len(image.Pixels)
+	size := channels / image.Channels * plane
+	image.Channels, image.Pixels = channels, slices.Grow(image.Pixels, size-plane)[:size]
+	for first := plane; first < size; first += plane {
+		copy(image.Pixels[first:], image.Pixels[:plane])
+	}
 }
 
 // ReadLabels writes the labels of those indices.

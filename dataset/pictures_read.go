@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type intake struct {
 	images decoded // those that are held
 	held   int64
 	told   time.Time
+	// collected is what the process had allocated when it last collected.
+	collected atomic.Uint64
 }
 
 // fact is what is known of a file once it is read.
@@ -96,6 +99,7 @@ func (t *intake) run(ctx context.Context, take func(place int, image *picture.Im
 				}
 				t.tell(place + 1)
 				lock.Unlock()
+				t.collect()
 			}
 		})
 	}
@@ -131,6 +135,24 @@ func (t *intake) read(place int, resizer *picture.Resizer) *picture.Image {
 	}
 	fact.channels, fact.height, fact.width = image.Channels, image.Height, image.Width
 	return image
+}
+
+// collectEvery is how many bytes are allocated before what is not held is collected. Left
+// to itself the collector lets as much pile up as is held: twice the memory that is asked
+// for. Pictures have no pointers, so that it is soon done with them.
+const collectEvery = 64 << 20
+
+// collect keeps what decoding leaves behind small beside what is held.
+func (t *intake) collect() {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return
+	}
+	now, before := sample[0].Value.Uint64(), t.collected.Load()
+	if now-before >= collectEvery && t.collected.CompareAndSwap(before, now) {
+		runtime.GC()
+	}
 }
 
 // tellEvery is how long a set is read without a word.

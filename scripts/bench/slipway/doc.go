@@ -6,5 +6,6 @@
 //	slipway-bench inputs -network e1 -o FILE        what every side starts from
 //	slipway-bench worker -network e1 -batch 32 …    train on command, see worker.go
 //	slipway-bench accuracy -seed 0 -o FILE          train E1 in full and test it
+//	slipway-bench feed -data FOLDER                 read pictures as training does, and time it
 //	slipway-bench plot -csv FILE -o FILE            draw bench-batch's table
 package main

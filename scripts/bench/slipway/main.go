@@ -19,7 +19,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,6 +33,9 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New(usage)
+	}
+	if args[0] == "feed" {
+		return feed(ctx, args[1:], os.Stdout)
 	}
 	var o options
 	flags := flag.NewFlagSet("slipway-bench "+args[0], flag.ContinueOnError)
