@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync"
 
 	"slipway/dataset/picture"
 )
@@ -114,7 +115,10 @@ type pack struct {
 	table   *crc32.Table
 	// files decodes the pictures whose pixels the pack has lost.
 	files *inFiles
-	say   func(format string, args ...any)
+	// say tells of the first of them alone: there can be as many as pictures, in each
+	// epoch, and readers come to them at the same time.
+	say  func(format string, args ...any)
+	told sync.Once
 }
 
 // openPack opens the pack of that key with so many pictures.
@@ -226,7 +230,9 @@ func (p *pack) load(ctx context.Context, place int, into *picture.Image) error {
 	if err == nil {
 		err = errPack
 	}
-	p.say("note: %s: %v at %s, which is decoded again; dataset cache -clear removes the file",
-		p.file.Name(), err, p.files.files[place].name)
+	p.told.Do(func() {
+		p.say("note: %s: %v at %s, which is decoded again, and so is what else it has lost; "+
+			"dataset cache -clear removes the file", p.file.Name(), err, p.files.files[place].name)
+	})
 	return p.files.load(ctx, place, into)
 }
