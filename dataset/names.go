@@ -76,7 +76,7 @@ func unknown(spec string) error {
 	if filepath.Dir(spec) == "." {
 		files = append(files, names()...)
 	}
-	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion (or fashion:train), a folder of IDX files (with :train or :t10k when it holds both) or an IDX file of images%s",
+	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion (or fashion:train), a folder of pictures, lists or IDX files (with :train or :t10k when it holds both), or a file: .tar, .parquet, .csv or IDX%s",
 		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
 }
 

@@ -169,7 +169,7 @@ func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source
 	if source, placeErr := openPlace(ctx, dir, part, opts, inMemory); source != nil || placeErr != nil {
 		return source, placeErr
 	}
-	return nil, err
+	return nil, explained(dir, part, err)
 }
 
 // openPlace opens the set of encoded pictures at the path, and returns nil where none are.
