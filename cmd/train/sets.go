@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"slipway/builder"
 	"slipway/dataset"
 	"slipway/dataset/augment"
 	"slipway/train"
@@ -71,6 +72,17 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	}
 	err = o.finishSets(ctx, &s, reading, &recorded)
 	return s, err
+}
+
+// fitsSizing reports a -resize to another size than the network takes, before hours are
+// spent on the pictures.
+func (o *options) fitsSizing(network *builder.Network) error {
+	sizing, input := o.pictures.Sizing, network.Input()
+	if sizing == nil || len(input) != 3 || input[1] == sizing.Height && input[2] == sizing.Width {
+		return nil
+	}
+	return fmt.Errorf("network %s takes %v, and -resize makes images of %d×%d (height × width); say -resize %dx%d, or give a network for that size",
+		network.Name(), input, sizing.Height, sizing.Width, input[1], input[2])
 }
 
 // wantsOriginals reports whether training takes parts of pictures as they were before they
@@ -140,7 +152,8 @@ func (s *sets) matchClasses() (err error) {
 		return nil
 	}
 	if s.test, err = dataset.Relabelled(s.test, names); err != nil {
-		return fmt.Errorf("the test set's classes are not those of %s: %w", s.training.Info().Name, err)
+		return fmt.Errorf("the test set's classes are not those of %s: %w; give pictures to train on, too, or take the folder out of the test set",
+			s.training.Info().Name, err)
 	}
 	return nil
 }
