@@ -40,13 +40,30 @@ func (l *loaded) inputChannels() int {
 }
 
 // named gives the labels of a folder of pictures, which are in the order of its folders,
-// the order of the model's classes, where it has them by name.
-func (l *loaded) named(set dataset.Source) dataset.Source {
-	if l.record == nil || len(dataset.FileNames(set)) == 0 || slices.Equal(set.Info().ClassNames, l.record.ClassLabels) {
-		return set
+// the order of the model's classes, where it has them by name. A set that shares some names
+// with the model and has others is refused: its labels would mean one thing here, and
+// another there. One that shares none is taken by the order of its classes, and the report
+// says so.
+func (l *loaded) named(set dataset.Source) (dataset.Source, error) {
+	names := set.Info().ClassNames
+	if l.record == nil || len(dataset.FileNames(set)) == 0 || slices.Equal(names, l.record.ClassLabels) {
+		return set, nil
 	}
 	if relabelled, err := dataset.Relabelled(set, l.record.ClassLabels); err == nil {
-		return relabelled
+		return relabelled, nil
 	}
-	return set // the report notes that classes are called otherwise
+	unknown, shared := "", false
+	for _, name := range names {
+		switch {
+		case slices.Contains(l.record.ClassLabels, name):
+			shared = true
+		case unknown == "":
+			unknown = name
+		}
+	}
+	if shared && unknown != "" {
+		return nil, fmt.Errorf("%s has the class %q, which %s does not have; take it out of the set, or call it as the model does",
+			set.Info().Name, unknown, l.modelPath)
+	}
+	return set, nil
 }

@@ -134,7 +134,7 @@ func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Write
 	if err := f.pictures.Check(set); err != nil {
 		return nil, &usageError{err}
 	}
-	return model.named(set), nil
+	return model.named(set)
 }
 
 // ownLibrary reports whether the user named an onnxruntime library.
