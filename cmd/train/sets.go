@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
+	"strings"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -133,12 +137,27 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s", s.training.Info().Name, err, noTest)
 		}
 	case recorded.Test != nil:
-		s.test, err = dataset.Reopen(ctx, *recorded.Test, reading)
+		s.test, err = dataset.Reopen(ctx, o.moved(*recorded.Test, recorded.Training, s.training), reading)
 		if err != nil {
 			return fmt.Errorf("the run's test set: %w; -test names the place where it is now, another set to test on, or %s", err, noTest)
 		}
 	}
 	return s.matchClasses()
+}
+
+// moved is the record of a run's test set at its place now: it has moved with the training
+// set of which it is the other part, where -data names a new place of that.
+func (o *options) moved(test, training dataset.Info, now dataset.Source) dataset.Info {
+	cut := func(place string) string { return strings.TrimSuffix(place, ":"+string(dataset.Train)) }
+	before, after := cut(training.Place), cut(now.Info().Place)
+	rest, together := strings.CutPrefix(test.Place, before+":")
+	if !o.given["data"] || before == "" || after == "" || !together {
+		return test
+	}
+	if _, err := os.Stat(before); errors.Is(err, fs.ErrNotExist) {
+		test.Place = after + ":" + rest
+	}
+	return test
 }
 
 // matchClasses gives the test set's labels the order of the training set's, where both
