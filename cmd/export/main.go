@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // work exports runs, or makes variants of a model.
 func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
-	test, err := openSet(ctx, o.data, dataset.Test, stdout)
+	test, err := o.openTest(ctx, stdout)
 	if err != nil {
 		return fmt.Errorf("-data: %w", err)
 	}
@@ -100,6 +100,32 @@ func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
 		return o.variants.make(ctx, o.variants.model, o.output, variantSets{test: test}, stdout)
 	}
 	return exportAll(ctx, o, test, stdout, stderr)
+}
+
+// openTest opens -data, nil without it: for a run, as the run reads pictures, with their
+// classes in its order.
+func (o *options) openTest(ctx context.Context, stdout io.Writer) (dataset.Source, error) {
+	if o.data == "" || o.run == "" {
+		return openSet(ctx, o.data, dataset.Test, stdout)
+	}
+	dir, err := train.OpenRun(o.run)
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, _, _, err := dir.Latest()
+	if err != nil {
+		return nil, err
+	}
+	training := checkpoint.Sets.Training
+	reading, err := dataset.Options{Part: dataset.Test, Messages: stdout}.AsRecorded(training)
+	if err != nil {
+		return nil, err
+	}
+	test, err := dataset.OpenSource(ctx, o.data, reading)
+	if err != nil || len(dataset.FileNames(test)) == 0 || len(training.ClassNames) == 0 {
+		return test, err
+	}
+	return dataset.Relabelled(test, training.ClassNames)
 }
 
 // openSet opens a set, nil where no name is given.
