@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"slipway/dataset/picture"
 )
@@ -18,6 +19,10 @@ func explained(dir string, part Part, err error) error {
 	names, listErr := subfolders(dir)
 	if listErr != nil {
 		return err
+	}
+	if part != "" && slices.ContainsFunc(names, func(name string) bool { return !isPartFolder(name) }) && holdsClasses(dir) {
+		return fmt.Errorf("%s: %w: it has no parts: its folders, such as %s, are its classes; give %s",
+			dir, ErrUnknown, names[0], dir)
 	}
 	folders := []string{dir}
 	for _, name := range names {

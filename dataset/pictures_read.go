@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slipway/dataset/picture"
+	"slipway/internal/display"
 )
 
 // DefaultPictureLimit is the most bytes that the pictures of a set take in memory at
@@ -129,7 +130,7 @@ func (t *intake) tell(done int) {
 		return
 	}
 	t.told = time.Now()
-	t.opts.say("%s: %d of %s read", t.list.place, done, counted(len(t.facts), "picture", "pictures"))
+	t.opts.say("%s: %s of %s read", t.list.place, display.Thousands(done), counted(len(t.facts), "picture", "pictures"))
 }
 
 // hold keeps a picture in memory.

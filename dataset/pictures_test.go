@@ -218,6 +218,7 @@ func TestFoldersThatAreNoSets(t *testing.T) {
 		says string
 	}{
 		"parts without classes": {parted + ":train", ErrUnknown, filepath.Join(parted, "Train", "CLASS", "a.png")},
+		"no parts":              {filepath.Join(onlyTrain, "train") + ":train", ErrUnknown, "it has no parts: its folders, such as ant, are its classes; give "},
 		"no pictures":           {texts, ErrUnknown, "nor folders of pictures, one a class"},
 		"a part that is not there": {onlyTrain + ":t10k", ErrUnknown,
 			"it has pictures in train, and no folder of the part t10k, such as test"},
