@@ -29,6 +29,9 @@ func Kinds() []string {
 
 func decodeLayer[L Layer](raw json.RawMessage) (Layer, error) {
 	var layer L
+	if len(raw) == 0 {
+		return layer, nil // as in {"kind": "ReLU"}
+	}
 	if err := decodeStrictly(raw, &layer); err != nil {
 		return nil, err
 	}
@@ -47,6 +50,7 @@ type networkJSON struct {
 	Layers []layerJSON `json:"layers"`
 }
 
+// layerJSON is a layer. One without Layer has no fields but their defaults.
 type layerJSON struct {
 	Kind  string          `json:"kind"`
 	Layer json.RawMessage `json:"layer"`

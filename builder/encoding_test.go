@@ -71,6 +71,24 @@ func TestMadeUpNamesSurviveJSON(t *testing.T) {
 	}
 }
 
+// Who writes a network by hand leaves out what has a default.
+func TestNetworksByHand(t *testing.T) {
+	got, err := builder.ParseNetwork([]byte(`{"name": "own", "input": [3, 8, 8], "layers": [
+		{"kind": "Conv2D", "layer": {"filters": 16, "kernel": {"height": 3, "width": 3}}},
+		{"kind": "ReLU"},
+		{"kind": "MaxPool2D", "layer": {"kernel": {"height": 2, "width": 2}}},
+		{"kind": "Flatten"},
+		{"kind": "Dense", "layer": {"units": 3}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mustNew(t, "own", builder.Shape{3, 8, 8}, builder.Conv2D{Filters: 16, Kernel: builder.Square(3)}, builder.ReLU{},
+		builder.MaxPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.Dense{Units: 3})
+	if got.String() != want.String() {
+		t.Errorf("it is\n%v\nwant\n%v", got, want)
+	}
+}
+
 func TestParseNetworkRejects(t *testing.T) {
 	good, err := json.Marshal(oneOfEach(t))
 	if err != nil {
@@ -94,7 +112,7 @@ func TestParseNetworkRejects(t *testing.T) {
 		{"unknown field of a layer", replace(`"units":5`, `"units":5,"bias":false`), `layer 6 of 8 (Dense): json: unknown field "bias"`},
 		{"another kind's field", replace(`"p":0.125`, `"units":3`), `layer 7 of 8 (Dropout)`},
 		{"a field of another type", replace(`"units":5`, `"units":"5"`), "layer 6 of 8 (Dense)"},
-		{"a layer without its fields", `{"name":"x","input":[4],"layers":[{"kind":"Dense"}]}`, "layer 1 of 1"},
+		{"a layer without its fields", `{"name":"x","input":[4],"layers":[{"kind":"Dense"}]}`, "(Dense fc1)"},
 		{"a layer of null", `{"name":"x","input":[4],"layers":[null]}`, "layer 1 of 1"},
 		{"a shape that does not fit", replace(`"units":5`, `"units":-5`), "(Dense d)"},
 		{"no layers", `{"name":"x","input":[4],"layers":[]}`, "has no layers"},

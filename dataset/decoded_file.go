@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"slipway/dataset/picture"
@@ -115,12 +116,16 @@ type pack struct {
 	file    *os.File
 	entries []packed
 	table   *crc32.Table
-	// sound says which pixels have been what was written. They are checked when they are
-	// first read, once for all epochs: a check costs a tenth of a random resized crop.
-	sound []atomic.Bool
+	// sound has of each picture the time of the file at which its pixels have been what was
+	// written. They are checked when they are first read, and again once the file has been
+	// written to: a check of each read costs a tenth of a random resized crop.
+	sound []atomic.Int64
 	// files decodes the pictures whose pixels the pack has lost.
 	files *inFiles
-	say   func(format string, args ...any)
+	// say tells of the first of them alone: there can be as many as pictures, in each
+	// epoch, and readers come to them at the same time.
+	say  func(format string, args ...any)
+	told sync.Once
 }
 
 // openPack opens the pack of that key with so many pictures.
@@ -173,7 +178,7 @@ func openPack(path string, key [sha256.Size]byte, count int) (p *pack, err error
 		return nil, fmt.Errorf("%w: it has %d pictures, the set has %d", errPack, len(p.entries),
 			count)
 	}
-	p.sound = make([]atomic.Bool, count)
+	p.sound = make([]atomic.Int64, count)
 	return p, nil
 }
 
@@ -224,21 +229,39 @@ func (p *pack) bytes() (sum int64) {
 	return sum
 }
 
+// modified is when the file was last written to, 0 where that cannot be told.
+func (p *pack) modified() int64 {
+	info, err := p.file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.ModTime().UnixNano()
+}
+
 // load implements pictureStore. Pixels that are not what was written are decoded again.
 func (p *pack) load(ctx context.Context, place int, into *picture.Image) error {
 	entry := &p.entries[place]
 	size := entry.channels * entry.height * entry.width
 	into.Channels, into.Height, into.Width = entry.channels, entry.height, entry.width
 	into.Pixels = slices.Grow(into.Pixels[:0], size)[:size]
+	before := p.modified()
 	_, err := p.file.ReadAt(into.Pixels, entry.offset)
-	if err == nil && (p.sound[place].Load() || crc32.Checksum(into.Pixels, p.table) == entry.checksum) {
-		p.sound[place].Store(true)
+	same := before == p.modified() // not written to while it was read
+	if err == nil && same && before != 0 && p.sound[place].Load() == before {
+		return nil
+	}
+	if err == nil && crc32.Checksum(into.Pixels, p.table) == entry.checksum {
+		if same {
+			p.sound[place].Store(before)
+		}
 		return nil
 	}
 	if err == nil {
 		err = errPack
 	}
-	p.say("note: %s: %v at %s, which is decoded again; dataset cache -clear removes the file",
-		p.file.Name(), err, p.files.files[place].name)
+	p.told.Do(func() {
+		p.say("note: %s: %v at %s, which is decoded again, and so is what else it has lost; "+
+			"dataset cache -clear removes the file", p.file.Name(), err, p.files.files[place].name)
+	})
 	return p.files.load(ctx, place, into)
 }

@@ -89,7 +89,7 @@ func unknown(spec string) error {
 		files = append(files, names()...)
 	}
 	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion, cifar10, cifar100 (or fashion:train …), a folder "+
-		"of pictures, of IDX or .npy files or of CIFAR's binary version (with :train or :t10k when it holds both), "+
+		"of pictures, of a list and pictures, of IDX or .npy files or of CIFAR's binary version (with :train or :t10k when it holds both), "+
 		"or a file: IDX, .npy, .npz, .csv, .tar, .parquet%s",
 		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
 }

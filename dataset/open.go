@@ -164,7 +164,7 @@ func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source
 	if source, placeErr := openPlace(ctx, dir, part, opts, inMemory); source != nil || placeErr != nil {
 		return source, placeErr
 	}
-	return nil, err
+	return nil, explained(dir, part, err)
 }
 
 // openAnyFile opens a file of encoded pictures or of numbers: of pictures first, since a

@@ -88,7 +88,7 @@ func PictureCacheDir(opts Options) (string, error) {
 
 func (c pictureCache) open(count int) (*pack, error) {
 	p, err := openPack(c.path, c.key, count)
-	if errors.Is(err, fs.ErrNotExist) {
+	if info, dirErr := os.Stat(filepath.Dir(c.path)); errors.Is(err, fs.ErrNotExist) || dirErr == nil && !info.IsDir() {
 		return nil, errNoPack
 	}
 	if err == nil {

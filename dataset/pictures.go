@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 
@@ -207,11 +209,15 @@ type inFiles struct {
 
 func (f *inFiles) load(_ context.Context, place int, into *picture.Image) error {
 	data, err := f.files[place].read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s is gone; put it back, and go on: %w", ErrChanged, f.files[place].where, err)
+	}
 	if err != nil {
 		return err
 	}
 	if sha256.Sum256(data) != f.contents[place] {
-		return fmt.Errorf("%w: %s is another file than when the set was opened; begin again",
+		return fmt.Errorf("%w: %s is another file than when the set was opened; "+
+			"put back what it was, or begin anew",
 			ErrChanged, f.files[place].where)
 	}
 	image, err := decode(f.files[place], data, f.channels, f.sizing, new(picture.Resizer))

@@ -10,20 +10,8 @@ import (
 	"strings"
 
 	"slipway/dataset/picture"
+	"slipway/internal/display"
 )
-
-// partFolders are the names of the folders that hold a part of a set of pictures, in
-// the order in which they are looked for.
-func partFolders(part Part) []string {
-	if part == Train {
-		return []string{"train", "training"}
-	}
-	return []string{"test", "t10k", "val", "valid", "validation"}
-}
-
-func isPartFolder(name string) bool {
-	return slices.Contains(partFolders(Train), name) || slices.Contains(partFolders(Test), name)
-}
 
 // subfolders lists the folders in a folder, links to folders included, in the order of
 // their names. Hidden ones do not count.
@@ -51,39 +39,6 @@ func leadsToFolder(path string, entry fs.DirEntry) bool {
 	}
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// pictureFolder finds the folder of class folders that a set's folder and part lead to.
-// ok is false where the folder holds none. The part is empty for a folder whose class
-// folders lie in it directly.
-func pictureFolder(dir string, part Part, opts Options) (folder string, found Part, ok bool, err error) {
-	names, err := subfolders(dir)
-	if err != nil || len(names) == 0 {
-		return "", "", false, err
-	}
-	// A class may be called train: parts are told by there being nothing else.
-	if slices.ContainsFunc(names, func(name string) bool { return !isPartFolder(name) }) {
-		return dir, "", part == "" && holdsPictures(dir, names), nil
-	}
-	if part == "" {
-		part = opts.Part
-	}
-	if part == "" {
-		part = Train
-		if !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(partFolders(Train), name) }) {
-			part = Test
-		} else if len(names) > 1 {
-			return "", "", true, fmt.Errorf("%s: %w; say which: %s:%s or %s:%s", dir, ErrAmbiguous, dir, Train, dir, Test)
-		}
-	}
-	for _, name := range partFolders(part) {
-		if slices.Contains(names, name) {
-			folder := filepath.Join(dir, name)
-			classes, err := subfolders(folder)
-			return folder, part, err == nil && holdsPictures(folder, classes), err
-		}
-	}
-	return "", "", false, nil
 }
 
 // holdsPictures reports whether one of the folder's class folders holds a picture, by
@@ -192,9 +147,14 @@ func listPictures(dir string) (*pictureFiles, error) {
 		return nil, fmt.Errorf("%s: %w: %d folders, one a class; at most %d are possible", dir, ErrArgument, len(classes), MaxClasses)
 	}
 	list := &pictureFiles{place: dir, classes: classes, licence: licenceIn(dir)}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
 	for label, class := range classes {
 		before := len(list.files)
-		if err := list.walk(dir, class, int32(label), make(map[string]bool)); err != nil {
+		walk := classWalk{list: list, root: dir, real: real, label: int32(label), seen: make(map[string]bool)}
+		if err := walk.folder(class); err != nil {
 			return nil, err
 		}
 		if len(list.files) == before {
@@ -204,16 +164,30 @@ func listPictures(dir string) (*pictureFiles, error) {
 	return list, nil
 }
 
-func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool) error {
-	path := filepath.Join(root, filepath.FromSlash(name))
+// classWalk lists the pictures of a class.
+type classWalk struct {
+	list *pictureFiles
+	// root is the folder of all classes, real the same without links.
+	root, real string
+	label      int32
+	seen       map[string]bool // folders, without links
+}
+
+// folder lists the pictures in the folder of that name, with slashes, below the root.
+func (w *classWalk) folder(name string) error {
+	path := filepath.Join(w.root, filepath.FromSlash(name))
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	if seen[real] {
+	if below, err := filepath.Rel(real, w.real); err == nil && filepath.IsLocal(below) {
+		return fmt.Errorf("%s: the link leads back to %s, and each picture of the set into this class; remove it",
+			display.Printable(path), real)
+	}
+	if w.seen[real] {
 		return nil
 	}
-	seen[real] = true
+	w.seen[real] = true
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return err
@@ -224,13 +198,13 @@ func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool
 		folder := leadsToFolder(whole, entry)
 		switch {
 		case isJunk(entry.Name()) || !folder && isNote(entry.Name()):
-			l.pass(inner)
+			w.list.pass(inner)
 		case folder:
-			if err := l.walk(root, inner, label, seen); err != nil {
+			if err := w.folder(inner); err != nil {
 				return err
 			}
 		default:
-			l.files = append(l.files, pictureAt(whole, inner, label))
+			w.list.files = append(w.list.files, pictureAt(whole, inner, w.label))
 		}
 	}
 	return nil
@@ -238,11 +212,26 @@ func (l *pictureFiles) walk(root, name string, label int32, seen map[string]bool
 
 // pictureAt is the picture in a file.
 func pictureAt(path, name string, label int32) pictureFile {
-	file := pictureFile{name: name, where: path, label: label, read: func() ([]byte, error) {
-		return picture.ReadFile(path, picture.Options{})
+	file := pictureFile{name: name, where: display.Printable(path), label: label, read: func() ([]byte, error) {
+		return readPicture(path)
 	}}
 	if info, err := os.Stat(path); err == nil {
 		file.stamp = stampOf(info)
 	}
 	return file
+}
+
+// readPicture reads the file of a picture.
+func readPicture(path string) ([]byte, error) {
+	data, err := picture.ReadFile(path, picture.Options{})
+	if err == nil {
+		return data, nil
+	}
+	if _, statErr := os.Stat(path); statErr != nil {
+		if info, linkErr := os.Lstat(path); linkErr == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return nil, fmt.Errorf("%s is a link that leads nowhere; remove it, or bring back what it led to: %w",
+				display.Printable(path), statErr)
+		}
+	}
+	return nil, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"slipway/dataset/picture"
 	"slipway/internal/display"
@@ -22,6 +23,9 @@ func openPictures(ctx context.Context, name, place string, list *pictureFiles, o
 	}
 	if len(list.files) == 0 {
 		return nil, fmt.Errorf("%s: %w", list.place, ErrEmpty)
+	}
+	if a, b := sameButCase(list.classes); a != "" {
+		opts.say("note: the classes %s and %s differ in upper and lower case alone; if they are the same, move the pictures of one to the other", a, b)
 	}
 	limit := opts.Memory
 	if limit == 0 {
@@ -184,4 +188,18 @@ func (t *intake) intoPack(ctx context.Context, cache pictureCache) (pictureStore
 	pack.files = t.fromFiles()
 	pack.say = t.opts.say
 	return pack, nil
+}
+
+// sameButCase returns two names that differ in upper and lower case alone, and nothing
+// where there are none.
+func sameButCase(names []string) (a, b string) {
+	seen := make(map[string]string, len(names))
+	for _, name := range names {
+		folded := strings.ToLower(name)
+		if other, ok := seen[folded]; ok {
+			return display.Printable(other), display.Printable(name)
+		}
+		seen[folded] = name
+	}
+	return "", ""
 }

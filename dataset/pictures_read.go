@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slipway/dataset/picture"
+	"slipway/internal/display"
 )
 
 // DefaultPictureLimit is the most bytes that the pictures of a set take in memory at
@@ -163,7 +164,7 @@ func (t *intake) tell(done int) {
 		return
 	}
 	t.told = time.Now()
-	t.opts.say("%s: %d of %s read", t.list.place, done,
+	t.opts.say("%s: %s of %s read", t.list.place, display.Thousands(done),
 		counted(len(t.facts), "picture", "pictures"))
 }
 
@@ -206,6 +207,8 @@ func (t *intake) readable() (kept []int, err error) {
 	case damaged > 0 && !t.opts.SkipDamaged:
 		return nil, fmt.Errorf("%w (and %d more of %d files; -skip-damaged leaves them out)", first,
 			damaged-1, len(t.facts))
+	case len(kept) == 0 && damaged > 0:
+		return nil, fmt.Errorf("%s: %w: none of its %s could be read", t.list.place, ErrEmpty, counted(damaged, "file", "files"))
 	case len(kept) == 0:
 		return nil, fmt.Errorf("%s: %w", t.list.place, ErrEmpty)
 	}

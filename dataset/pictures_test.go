@@ -203,18 +203,141 @@ func TestFoldersThatAreNoSets(t *testing.T) {
 	}
 	flat := t.TempDir()
 	writePNG(t, filepath.Join(flat, "a.png"), 2, 2, false, 0)
+	parted, texts := t.TempDir(), t.TempDir()
+	writePNG(t, filepath.Join(parted, "Train", "a.png"), 2, 2, false, 0)
+	writePNG(t, filepath.Join(parted, "Test", "a.png"), 2, 2, false, 0)
+	if err := os.WriteFile(filepath.Join(texts, "a.txt"), []byte("none"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	onlyTrain := t.TempDir()
+	writePNG(t, filepath.Join(onlyTrain, "train", "ant", "a.png"), 2, 2, false, 0)
+	writePNG(t, filepath.Join(onlyTrain, "train", "bee", "a.png"), 2, 2, false, 0)
 	for name, test := range map[string]struct {
 		spec string
 		want error
 		says string
 	}{
+		"parts without classes": {parted + ":train", ErrUnknown, filepath.Join(parted, "Train", "CLASS", "a.png")},
+		"no parts":              {filepath.Join(onlyTrain, "train") + ":train", ErrUnknown, "it has no parts: its folders, such as ant, are its classes; give "},
+		"no pictures":           {texts, ErrUnknown, "nor folders of pictures, one a class"},
+		"a part that is not there": {onlyTrain + ":t10k", ErrUnknown,
+			"it has pictures in train, and no folder of the part t10k, such as test"},
 		"an empty class":   {empty + ":train", ErrEmpty, "the class cat has no pictures"},
-		"no folders in it": {flat, ErrUnknown, "nor folders of pictures, one a class"},
+		"no folders in it": {flat, ErrUnknown, "pictures such as a.png lie in no folder of their class; make a folder for each class, "},
 		"a picture":        {filepath.Join(flat, "a.png"), ErrMagic, "it is a PNG picture"},
 	} {
 		if _, err := Open(t.Context(), test.spec, Options{}); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// The parts of a set lie in folders called train and test or the like, in any case; a part
+// alone is the set.
+func TestPartFolders(t *testing.T) {
+	for name, test := range map[string]struct {
+		folders []string
+		spec    string
+		part    Part
+		want    string // the pictures' folder, empty for an error
+		says    string
+	}{
+		"as usual":       {[]string{"train", "test"}, "", Train, "train", ""},
+		"capitals":       {[]string{"Train", "Test"}, "", Train, "Train", ""},
+		"Kaggle's":       {[]string{"Training", "Testing"}, "", Test, "Testing", ""},
+		"asked for":      {[]string{"TRAIN", "Val"}, ":t10k", Train, "Val", ""},
+		"two, unsaid":    {[]string{"Train", "Test"}, "", "", "", ":train or "},
+		"only one":       {[]string{"Train"}, "", Test, "Train", ""},
+		"only a test":    {[]string{"val"}, "", Train, "val", ""},
+		"a clash":        {[]string{"train", "Train", "test"}, "", Train, "", "Train and train are both its part train; rename one"},
+		"something else": {[]string{"Train", "Test", "more"}, "", Train, "", "Train and Test have a folder for each class, and more lies beside them; give "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for i, folder := range test.folders {
+				for _, class := range []string{"ant", "bee"} {
+					writePNG(t, filepath.Join(dir, folder, class, "1.png"), 2, 2, false, uint8(10+i))
+				}
+			}
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != len(test.folders) {
+				t.Skip("this system's names do not tell train from Train")
+			}
+			set, err := Open(t.Context(), dir+test.spec, Options{Part: test.part})
+			if test.want == "" {
+				if !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil || !slices.Equal(set.ClassNames, []string{"ant", "bee"}) ||
+				set.Images[0] != uint8(10+slices.Index(test.folders, test.want)) {
+				t.Errorf("%v: %v", err, set)
+			}
+		})
+	}
+}
+
+// The test part beside Train is found as that beside train.
+func TestTheTestPartInCapitals(t *testing.T) {
+	dir := t.TempDir()
+	for _, folder := range []string{"Training", "Testing"} {
+		writePNG(t, filepath.Join(dir, folder, "ant", "1.png"), 2, 2, false, 1)
+		writePNG(t, filepath.Join(dir, folder, "bee", "1.png"), 2, 2, false, 2)
+	}
+	for _, spec := range []string{dir, filepath.Join(dir, "Training")} {
+		training, err := OpenSource(t.Context(), spec, Options{Part: Train})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test, err := OpenTest(t.Context(), training, Options{}); err != nil || test == nil || test.Len() != 2 {
+			t.Errorf("%s: %v, %v", spec, test, err)
+		}
+	}
+}
+
+// A link out of a class to what holds all of them would give it each picture of the set.
+func TestLinksThatLeadBack(t *testing.T) {
+	for _, target := range []string{"..", filepath.Join("..", "..")} {
+		dir := filepath.Join(t.TempDir(), "own")
+		writePNG(t, filepath.Join(dir, "ant", "1.png"), 2, 2, false, 1)
+		writePNG(t, filepath.Join(dir, "bee", "1.png"), 2, 2, false, 2)
+		link := filepath.Join(dir, "ant", "up")
+		if err := os.Symlink(target, link); err != nil {
+			t.Skip("no links here:", err)
+		}
+		_, err := Open(t.Context(), dir, Options{})
+		if err == nil || !strings.Contains(err.Error(), link+": the link leads back to ") || !strings.Contains(err.Error(), "remove it") {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+	// Two links that lead to each other lead nowhere.
+	dir := t.TempDir()
+	writePNG(t, filepath.Join(dir, "ant", "1.png"), 2, 2, false, 1)
+	writePNG(t, filepath.Join(dir, "bee", "1.png"), 2, 2, false, 2)
+	a, b := filepath.Join(dir, "ant", "a.png"), filepath.Join(dir, "ant", "b.png")
+	if err := errors.Join(os.Symlink(b, a), os.Symlink(a, b)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), a+" is a link that leads nowhere; remove it") {
+		t.Errorf("a loop: %v", err)
+	}
+}
+
+// Names are what a file system allows; what is said of them stays on its line.
+func TestStrangeNames(t *testing.T) {
+	dir := t.TempDir()
+	class := "ant é\nx\x1b[31m"
+	writePNG(t, filepath.Join(dir, class, "a b\n.png"), 2, 2, false, 1)
+	writePNG(t, filepath.Join(dir, "bee", "-rf.png"), 2, 2, false, 2)
+	set, err := Open(t.Context(), dir, Options{})
+	if err != nil || !slices.Equal(set.ClassNames, []string{class, "bee"}) || !slices.Equal(set.Files, []string{class + "/a b\n.png", "bee/-rf.png"}) {
+		t.Fatalf("%v: %v", err, set)
+	}
+	if err := os.WriteFile(filepath.Join(dir, class, "b\n.png"), []byte("no"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), dir, Options{}); err == nil || strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("%q", err)
 	}
 }
 

@@ -35,8 +35,9 @@ func newNameFinder(list string) *nameFinder {
 	}
 	word, part := partWord(list)
 	for _, name := range append([]string{word}, partFolders(part)...) {
-		if word != "" && f.first == "" && slices.Contains(inner, name) {
-			f.first = filepath.Join(f.dir, name)
+		is := func(folder string) bool { return strings.EqualFold(folder, name) }
+		if i := slices.IndexFunc(inner, is); word != "" && f.first == "" && i >= 0 {
+			f.first = filepath.Join(f.dir, inner[i])
 		}
 	}
 	return f

@@ -127,7 +127,7 @@ func within(place string, files []inTar, part Part, opts Options) ([]inTar, Part
 		return nil, "", fmt.Errorf("%s: %w: no file in it is called as a picture; unpack it if "+
 			"it holds another set", place, ErrEmpty)
 	}
-	parts, others := parted(slices.Sorted(maps.Keys(tops)), func(top string) string { return top })
+	parts, others := parted(slices.Sorted(maps.Keys(tops)), strings.ToLower)
 	if len(parts) == 0 || !allParts(others) {
 		if part != "" {
 			return nil, "", fmt.Errorf("%s: %w: it has no part %s", place, ErrUnknown, part)
@@ -139,6 +139,10 @@ func within(place string, files []inTar, part Part, opts Options) ([]inTar, Part
 		return nil, "", err
 	}
 	chosen := parts[part][0]
+	if both := parts[part]; len(both) > 1 {
+		return nil, "", fmt.Errorf("%s: %w: %s and %s are both its part %s; rename one of them",
+			place, ErrAmbiguous, both[0], both[1], part)
+	}
 	var taken []inTar
 	for _, file := range files {
 		rest, in := strings.CutPrefix(file.within, chosen+"/")

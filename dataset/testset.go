@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -27,7 +26,7 @@ func OpenTest(ctx context.Context, training Source, opts Options) (Source, error
 			return set, err
 		}
 	}
-	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 && slices.Contains(partFolders(Train), filepath.Base(info.Place)) {
+	if parent := filepath.Dir(info.Place); len(FileNames(training)) > 0 && isFolderOf(Train, filepath.Base(info.Place)) {
 		if folder, _, ok, err := pictureFolder(parent, Test, opts); err == nil && ok {
 			return OpenSource(ctx, filepath.Join(filepath.Dir(filepath.Clean(info.Name)), filepath.Base(folder)), opts)
 		}

@@ -137,6 +137,9 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 	}
 	info := g.test.Info()
 	g.sets.Test = &info
+	if info.SHA256 == g.sets.Training.SHA256 {
+		say("note: the test set is the training set: its accuracy says nothing of other images")
+	}
 	foreign := slices.DeleteFunc(slices.Clone(options.Verify), func(name string) bool { return slices.Contains(Runtimes(), name) })
 	if len(foreign) > 0 && !info.IsDefault() {
 		return fmt.Errorf("verify: %s are asked by scripts/conformance, which knows %s alone; the run is judged on %s: give -verify %s",

@@ -125,3 +125,12 @@ func fits(network *builder.Network, source dataset.Source) error {
 	}
 	return nil
 }
+
+// tellsApart reports a set of a single class, on which each answer is right. A network that
+// fits another set has more than one.
+func tellsApart(source dataset.Source) error {
+	if set := source.Info(); set.Classes < 2 {
+		return fmt.Errorf("the images of %s are all of one class, and there is nothing to tell apart: at least 2 are needed", set.Name)
+	}
+	return nil
+}

@@ -103,6 +103,9 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	if err := fits(network, source); err != nil {
 		return nil, err
 	}
+	if err := tellsApart(source); err != nil {
+		return nil, err
+	}
 	t := &Trainer{network: network, config: config, training: source, programs: make(map[programKey]*program)}
 	var err error
 	if config.ValidationFraction > 0 {

@@ -47,7 +47,7 @@ func openerForModel(path string, skipDamaged bool, messages io.Writer) (*opener,
 		return nil, err
 	}
 	return &opener{messages, reading, func(set dataset.Source) (dataset.Source, error) {
-		return infer.InModelOrder(set, known), nil
+		return infer.InModelOrder(set, known)
 	}}, nil
 }
 

@@ -66,7 +66,10 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 		fmt.Fprintf(stderr, "infer: note: %s\n", note)
 	}
 	for _, err := range unread {
-		fmt.Fprintf(stderr, "infer: %v\n", err)
+		fmt.Fprintf(stderr, "infer: %s\n", display.Printable(err.Error()))
+	}
+	if len(answers) == 0 {
+		return fmt.Errorf("none of the %s could be read", display.Count(len(files), "file"))
 	}
 	if err := o.writeAnswers(stdout, answers); err != nil {
 		return err
@@ -135,6 +138,9 @@ func (c *classifier) all(ctx context.Context, files []string) (answers []answere
 		var images []*picture.Image
 		var names []string
 		for _, file := range part {
+			if err := ctx.Err(); err != nil {
+				return nil, nil, err
+			}
 			image, err := c.read(file)
 			if err != nil {
 				unread = append(unread, err)

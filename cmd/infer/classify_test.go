@@ -81,6 +81,10 @@ func TestClassifyBadUse(t *testing.T) {
 	if err := os.WriteFile(text, []byte("GIF? no"), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	lines := filepath.Join(dir, "text\n2.png")
+	if err := os.WriteFile(lines, []byte("no"), 0o666); err != nil {
+		t.Skip("this system has no such names:", err)
+	}
 	model := modelThatRecords(t, onnx.TrainingRecord{Epochs: 1})
 	for name, test := range map[string]struct {
 		args []string
@@ -96,6 +100,8 @@ func TestClassifyBadUse(t *testing.T) {
 		"resized":        {[]string{"-resize", "28", large}, 0, "large.png\t"},
 		"no picture":     {[]string{"-resize", "28", text, large}, 1, "1 of 2 files could not be read"},
 		"it is left out": {[]string{"-resize", "28", "-skip-damaged", text, large}, 0, "large.png\t"},
+		"none is left":   {[]string{"-resize", "28", "-skip-damaged", lines}, 1, "text\uFFFD2.png: no picture: "},
+		"nothing said":   {[]string{"-resize", "28", "-skip-damaged", text}, 1, "none of the 1 file could be read"},
 		"a bad size":     {[]string{"-resize", "big", large}, 2, `-resize "big" is neither`},
 		"a fit alone":    {[]string{"-fit", "pad", large}, 2, "give a -resize"},
 	} {

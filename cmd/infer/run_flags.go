@@ -134,8 +134,11 @@ func (f *runFlags) openFor(ctx context.Context, model *loaded, messages io.Write
 	if err := f.pictures.Check(set); err != nil {
 		return nil, &usageError{err}
 	}
-	// The report notes where classes are called otherwise.
-	return infer.InModelOrder(set, model.record), nil
+	set, err = infer.InModelOrder(set, model.record)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", model.modelPath, err)
+	}
+	return set, nil
 }
 
 // ownLibrary reports whether the user named an onnxruntime library.

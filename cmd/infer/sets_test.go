@@ -124,3 +124,32 @@ func TestWhatClassesAreCalled(t *testing.T) {
 		t.Errorf("too few names: exit %d: %s", code, errs)
 	}
 }
+
+// A folder's classes are matched to the model's by name. One that the model lacks is named,
+// since labels that are right for some of them and wrong for others come to no accuracy.
+func TestFoldersAreMatchedByName(t *testing.T) {
+	model := modelThatRecords(t, onnx.TrainingRecord{ClassLabels: strings.Fields("zero one two three four five six seven eight nine")})
+	for name, test := range map[string]struct {
+		classes []string // of two images
+		code    int
+		says    string
+	}{
+		"by name":       {[]string{"seven", "two"}, 0, "of 2 images"},
+		"one not there": {[]string{"seven", "aubergine"}, 1, `has the class "aubergine", which the model does not have; take it out of the set, or call it as the model does`},
+		"none there":    {[]string{"aubergine", "beetroot"}, 0, `class 0 is "zero" in the model and "aubergine" in `},
+	} {
+		dir := t.TempDir()
+		for i, class := range test.classes {
+			path := filepath.Join(dir, class, "1.png")
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			digitPNG(t, path, i, 1)
+		}
+		code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-data", dir)
+		noted := strings.Contains(out, "accuracy says something only")
+		if code != test.code || !strings.Contains(out+errs, test.says) || noted != (name == "none there") {
+			t.Errorf("%s: exit %d: %s%s", name, code, out, errs)
+		}
+	}
+}

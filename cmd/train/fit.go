@@ -162,7 +162,11 @@ func (s *session) lock(path string) (err error) {
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if o.network != "" {
 		// What is wrong with the file is told before the sets are read.
-		if _, err := readNetwork(o.network); err != nil {
+		network, err := readNetwork(o.network)
+		if err != nil {
+			return err
+		}
+		if err := o.fitsSizing(network); err != nil {
 			return err
 		}
 	}

@@ -221,7 +221,7 @@ func (o *options) check() error {
 		// A resumed run keeps its settings; these alone say when to stop and
 		// where things are, and lengthen a schedule.
 		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience",
-			"data", "data-dir", "test", "labels", "licence", "threads", "device", "checkpoint-every", "keep",
+			"data", "data-dir", "test", "labels", "licence", "memory", "picture-cache", "threads", "device", "checkpoint-every", "keep",
 			"schedule-epochs", "tensorboard", "version"}
 		for name := range o.given {
 			if !slices.Contains(free, name) {

@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"strings"
 
+	"slipway/builder"
 	"slipway/dataset"
 	"slipway/dataset/augment"
 	"slipway/train"
@@ -72,6 +77,17 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 	return s, err
 }
 
+// fitsSizing reports a -resize to another size than the network takes, before hours are
+// spent on the pictures.
+func (o *options) fitsSizing(network *builder.Network) error {
+	sizing, input := o.pictures.Sizing, network.Input()
+	if sizing == nil || len(input) != 3 || input[1] == sizing.Height && input[2] == sizing.Width {
+		return nil
+	}
+	return fmt.Errorf("network %s takes %v, and -resize makes images of %d×%d (height × width); say -resize %dx%d, or give a network for that size",
+		network.Name(), input, sizing.Height, sizing.Width, input[1], input[2])
+}
+
 // wantsOriginals reports whether training takes parts of pictures as they were before they
 // came to one size.
 func wantsOriginals(config train.Config, reading dataset.Options) bool {
@@ -120,18 +136,35 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 			return fmt.Errorf("the test set of %s: %w; -test names another one, or %s", s.training.Info().Name, err, noTest)
 		}
 	case recorded.Test != nil:
-		s.test, err = dataset.Reopen(ctx, *recorded.Test, reading)
+		s.test, err = dataset.Reopen(ctx, o.moved(*recorded.Test, recorded.Training, s.training), reading)
 		if err != nil {
 			return fmt.Errorf("the run's test set: %w; -test names the place where it is now, another set to test on, or %s", err, noTest)
 		}
 	}
-	if s.test != nil {
-		training := s.training.Info()
-		if s.test, err = dataset.MatchClasses(s.test, training.ClassNames); err != nil {
-			return fmt.Errorf("the test set's classes are not those of %s: %w", training.Name, err)
-		}
+	if s.test == nil {
+		return nil
+	}
+	names := s.training.Info()
+	if s.test, err = dataset.MatchClasses(s.test, names.ClassNames); err != nil {
+		return fmt.Errorf("the test set's classes are not those of %s: %w; "+
+			"give pictures to train on, too, or take the folder out of the test set", names.Name, err)
 	}
 	return nil
+}
+
+// moved is the record of a run's test set at its place now: it has moved with the training
+// set of which it is the other part, where -data names a new place of that.
+func (o *options) moved(test, training dataset.Info, now dataset.Source) dataset.Info {
+	cut := func(place string) string { return strings.TrimSuffix(place, ":"+string(dataset.Train)) }
+	before, after := cut(training.Place), cut(now.Info().Place)
+	rest, together := strings.CutPrefix(test.Place, before+":")
+	if !o.given["data"] || before == "" || after == "" || !together {
+		return test
+	}
+	if _, err := os.Stat(before); errors.Is(err, fs.ErrNotExist) {
+		test.Place = after + ":" + rest
+	}
+	return test
 }
 
 // classes is how many classes the sets have between them.

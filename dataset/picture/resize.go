@@ -83,7 +83,8 @@ func Resize(m *Image, height, width int, filter Filter) (*Image, error) {
 // Bounds is the box of the whole image.
 func (m *Image) Bounds() Box { return Box{0, 0, float32(m.Width), float32(m.Height)} }
 
-// MaxSide is the largest height and width that images are resized to.
+// MaxSide is the largest height and width that images are resized to. What has more than
+// DefaultMaxPixels is not made: 65536×65536 pixels in colour are 13 GB.
 const MaxSide = 1 << 16
 
 // Resizer resizes images and keeps the memory that this takes for the next one. The zero value is
@@ -124,6 +125,10 @@ func checkSize(height, width int) error {
 	if height < 1 || width < 1 || height > MaxSide || width > MaxSide {
 		return fmt.Errorf("picture: a size of %d×%d pixels is asked for; each is 1 to %d",
 			height, width, MaxSide)
+	}
+	if height > DefaultMaxPixels/width {
+		return fmt.Errorf("picture: a size of %d×%d pixels is asked for; %d pixels at most are made",
+			height, width, DefaultMaxPixels)
 	}
 	return nil
 }

@@ -92,6 +92,20 @@ func TestResizeRefusesWhatIsNoImageOrSize(t *testing.T) {
 	}
 }
 
+// What is asked for is refused before it is made.
+func TestSizingsThatAreTooLarge(t *testing.T) {
+	image := picture.New(3, 2, 2)
+	for _, size := range [][2]int{{65536, 65536}, {10001, 10000}, {65537, 1}, {0, 1}} {
+		sizing := picture.Sizing{Height: size[0], Width: size[1]}
+		if _, err := sizing.Apply(image); err == nil || sizing.Check() == nil {
+			t.Errorf("%v: no error", size)
+		}
+	}
+	if err := (picture.Sizing{Height: 10000, Width: 10000}).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A strip of paper is scaled to far more than is taken from it.
 func TestFitOfExtremeProportions(t *testing.T) {
 	for _, fit := range []picture.Fit{picture.Crop, picture.Pad, picture.Squash} {
