@@ -25,7 +25,7 @@ before(async () => {
       }
     }
   }
-  train('colour', [3, 32, 40], '-data', 'colours', '-resize', '32x40', '-fit', 'pad', '-filter', 'bicubic', '-pixels', '0.5,0.25');
+  train('colour', [3, 32, 40], '-data', 'colours', '-resize', '32x40', '-fit', 'pad', '-filter', 'bicubic', '-pixels', 'imagenet');
   train('grey', [1, 28, 28], '-data', 'greys', '-resize', '28', '-pixels', '0-1');
   command('export', '-run', 'runs/grey', '-o', 'other.onnx', '-verify', 'none', '-input', 'uint8', '-softmax', '-batch', '4');
   // A graph without a record, as from another exporter: the keys are called otherwise.
@@ -143,7 +143,7 @@ function assertAlike(page, infer) {
 }
 
 const graphs = [
-  ['colour.onnx', [], 'padded, bicubic, normalised'],
+  ['colour.onnx', [], 'padded, bicubic, normalised by channel'],
   ['grey.onnx', [], 'cropped, 0 to 1, of one channel'],
   ['other-batch4-softmax-uint8.onnx', [], 'of bytes, in batches of four, with its own softmax'],
 ];
