@@ -81,6 +81,7 @@ grid: {augmentation: [[], "random-resized-crop,flip", [flip, {shift: 2}]]}
 		"give a resize":                      strings.Replace(text, "resize: 6x7\n", "", 1),
 		"resize \"6by7\" is neither":         strings.Replace(text, "6x7", "6by7", 1),
 		"is 8×9 pixels (height × width)":     strings.Replace(text, "resize: 6x7\nfit: pad\n", "", 1),
+		"taken from the working folder":      strings.Replace(text, "data: "+dir, "data: nowhere", 1),
 		"crop, pad and squash are known":     strings.Replace(text, "fit: pad", "fit: cut", 1),
 		"a shift by up to 6 pixels":          strings.Replace(text, "shift: 2", "shift: 6", 1),
 		"network tiny takes 1×6×7, the imag": strings.Replace(text, "resize: 6x7", "resize: 6", 1),

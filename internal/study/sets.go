@@ -2,6 +2,7 @@ package study
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"slipway/dataset"
@@ -11,11 +12,11 @@ import (
 func (e *execution) open(ctx context.Context) error {
 	training, err := dataset.OpenSource(ctx, e.file.Data, e.reading(dataset.Train))
 	if err != nil {
-		return err
+		return e.unopened("data", err)
 	}
 	test, err := e.openTest(ctx, training)
 	if err != nil {
-		return err
+		return e.unopened("test", err)
 	}
 	if test, err = dataset.MatchClasses(test, training.Info().ClassNames); err != nil {
 		return fmt.Errorf("%s: the test set's classes are not those of %s: %w", e.file.Path, training.Info().Name, err)
@@ -32,6 +33,15 @@ func (e *execution) open(ctx context.Context) error {
 	return nil
 }
 
+// unopened says which key of the file names a set that cannot be opened.
+func (e *execution) unopened(key string, err error) error {
+	err = fmt.Errorf("%s: %s: %w", e.file.Path, key, err)
+	if errors.Is(err, dataset.ErrUnknown) {
+		err = fmt.Errorf("%w; a path in a study's file is taken from the working folder", err)
+	}
+	return err
+}
+
 // openTest opens the test set that the file names, or the one that belongs to the
 // training set.
 func (e *execution) openTest(ctx context.Context, training dataset.Source) (dataset.Source, error) {
@@ -44,7 +54,7 @@ func (e *execution) openTest(ctx context.Context, training dataset.Source) (data
 	}
 	test, err := dataset.OpenTest(ctx, training, reading)
 	if err == nil && test == nil {
-		err = fmt.Errorf("%s: %s has no test set beside it; name one with test: SET", e.file.Path, training.Info().Name)
+		err = fmt.Errorf("%s has no test set beside it; name one with test: SET", training.Info().Name)
 	}
 	return test, err
 }
