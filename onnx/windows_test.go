@@ -74,3 +74,24 @@ func TestChannelsOfConv(t *testing.T) {
 		requireShape(t, "Conv in groups", graphOf(13, []int64{1, channels, 5}, "Conv", "x,w", group, w), want)
 	}
 }
+
+// Padding is less than the kernel, and a pooling has as many dimensions as its kernel.
+func TestLimitsOfPooling(t *testing.T) {
+	list := func(name string, values ...int64) *onnxpb.AttributeProto {
+		return &onnxpb.AttributeProto{Name: proto.String(name), Type: onnxpb.AttributeProto_INTS.Enum(), Ints: values}
+	}
+	for _, test := range []struct {
+		x, pads []int64
+		want    string
+	}{
+		{[]int64{1, 2, 7}, []int64{2, 2}, "float[1×2×9]"},
+		{[]int64{1, 2, 7}, []int64{3, 0}, "pads [3 0] reach the kernel [3]"},
+		{[]int64{1, 2, 7}, []int64{0, 3}, "pads [0 3] reach the kernel [3]"},
+		{[]int64{1, 2, 7, 7}, []int64{0, 0}, "kernel_shape [3] is for 3 dimensions"},
+	} {
+		attributes := []*onnxpb.AttributeProto{list("kernel_shape", 3), list("pads", test.pads...)}
+		requireShape(t, "MaxPool", graphOf(13, test.x, "MaxPool", "x", attributes), test.want)
+	}
+	requireShape(t, "GlobalMaxPool", graphOf(13, []int64{1, 2, 7}, "GlobalMaxPool", "x", nil), "float[1×2×1]")
+	requireShape(t, "GlobalMaxPool", graphOf(13, []int64{1, 2}, "GlobalMaxPool", "x", nil), "it needs a spatial dimension after N×C")
+}
