@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -94,5 +98,45 @@ func TestTheCachesFolder(t *testing.T) {
 	t.Setenv("HOME", "")
 	if got, err := (Options{}).cacheDir(); err == nil {
 		t.Errorf("without a home: %q", got)
+	}
+}
+
+// What is asked for that cannot be.
+func TestOpenRefusesAtItsLimits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), filepath.Join(file, "below"), Options{}); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("below a file: %v", err)
+	}
+	for classes, want := range map[int]error{-1: ErrArgument, 0: nil, 10: nil, MaxClasses: nil, MaxClasses + 1: ErrArgument} {
+		if err := (Options{Classes: classes}).check(string(Test)); !errors.Is(err, want) {
+			t.Errorf("%d classes: %v, want %v", classes, err, want)
+		}
+	}
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	for _, name := range []string{Fashion, Optdigits} {
+		if _, err := Open(t.Context(), name, Options{}); err == nil || !strings.Contains(err.Error(), "set HOME or XDG_CACHE_HOME") {
+			t.Errorf("%s without a home: %v", name, err)
+		}
+	}
+}
+
+// What a tool says of its failure is told, and nothing where it says nothing.
+func TestRunToolTells(t *testing.T) {
+	for script, want := range map[string]string{
+		"exit 0":                      "",
+		"exit 3":                      "sh: exit status 3",
+		"echo no network >&2; exit 3": "sh: exit status 3: no network",
+	} {
+		err := runTool(t.Context(), t.TempDir(), "sh", "-c", script)
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v, want %q", script, err, want)
+		}
+	}
+	if err := runTool(t.Context(), t.TempDir(), "no-such-tool"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("a tool that is not there: %v", err)
 	}
 }
