@@ -119,9 +119,20 @@ func TestNoModel(t *testing.T) {
 				t.Errorf("%v: %v", model, err)
 			}
 		}
+		for _, network := range networks(t) {
+			if _, err := onnx.WeightsFor(network, model); err == nil {
+				t.Errorf("%v has weights", model)
+			}
+		}
 		if report := onnx.Inspect(model); report.Problem != "there is no model" {
 			t.Errorf("%v is inspected as %q", model, report.Problem)
 		}
+	}
+}
+
+func TestWeightsForNoNetwork(t *testing.T) {
+	if _, err := onnx.WeightsFor(nil, tinyModel(t)); err == nil || !strings.Contains(err.Error(), "there is no network or no model") {
+		t.Error(err)
 	}
 }
 
@@ -150,14 +161,16 @@ func TestTheLimitsOfDimensions(t *testing.T) {
 		change func(g *onnxpb.GraphProto)
 		want   string
 	}{
-		"tensor":     {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(64))) }, ""},
-		"tensor, 65": {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(65))) }, "it has 65 dimensions"},
-		"input":      {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(64)...)) }, ""},
-		"input, 65":  {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(65)...)) }, "it has 65 dimensions"},
-		"large":      {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40)) }, ""},
-		"too large":  {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40+1)) }, "its dimension 0 is 1099511627777"},
-		"free by -1": {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-1)) }, ""},
-		"negative":   {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-2)) }, "its dimension 0 is -2"},
+		"tensor":       {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(64))) }, ""},
+		"tensor, 65":   {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor(ones(65))) }, "it has 65 dimensions"},
+		"input":        {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(64)...)) }, ""},
+		"input, 65":    {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(ones(65)...)) }, "it has 65 dimensions"},
+		"large":        {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40)) }, ""},
+		"too large":    {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(1<<40+1)) }, "its dimension 0 is 1099511627777"},
+		"free by -1":   {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-1)) }, ""},
+		"negative":     {func(g *onnxpb.GraphProto) { g.Input = append(g.Input, input(-2)) }, "its dimension 0 is -2"},
+		"most claimed": {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor([]int64{1 << 20, 1 << 20})) }, "needs 1099511627776 entries"},
+		"more claimed": {func(g *onnxpb.GraphProto) { g.Initializer = append(g.Initializer, tensor([]int64{1 << 20, 1<<20 + 1})) }, "more than 2^40"},
 		"a default": {func(g *onnxpb.GraphProto) {
 			g.Input, g.Initializer = append(g.Input, input(1)), append(g.Initializer, tensor(ones(1)))
 		}, ""},

@@ -260,7 +260,7 @@ func inferReshape(c *call) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !have.Known() || len(input.Dims) == 1 && have.Name != "" {
+	if !have.Known() {
 		return []Value{output}, nil
 	}
 	rest := append([]Dim(nil), output.Dims...)

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -161,5 +162,69 @@ func TestVariantRecord(t *testing.T) {
 	}
 	if record, ok, err := m.TrainingRecord(); !ok || err != nil || record.TestImages != 10 {
 		t.Errorf("the training record is lost: %+v, %v", record, err)
+	}
+}
+
+// What bytes are put through before the graph is the record's formula, or without a record
+// the form's.
+func TestPixelsOfBytes(t *testing.T) {
+	features := func() *Model {
+		m := graphOf(13, []int64{-1, 4}, "MatMul", "x,w", nil, tensorOf("w", onnxpb.TensorProto_FLOAT, 4, 3))
+		m.Proto.Graph.Output[0] = floatValue("y", -1, 3)
+		return m
+	}
+	for name, test := range map[string]struct {
+		model           *Model
+		form            Form
+		operators       string
+		mean, deviation float64 // 0 where there is none
+	}{
+		"normalised":      {withRecord(t, 1/(255*0.3081), -0.1307/0.3081), Form{}, "Cast Div Sub Div Transpose", 0.1307, 0.3081},
+		"centred":         {withRecord(t, 1.0/255, -0.25), Form{}, "Cast Div Sub Div Transpose", 0.25, 1},
+		"shifted":         {withRecord(t, 1, -51), Form{}, "Cast Div Sub Div Transpose", 0.2, 1.0 / 255},
+		"a record's":      {withRecord(t, 1.0/255, 0), Form{PixelScale: 1 / (255 * 0.5), PixelOffset: -1}, "Cast Div Transpose", 0, 0},
+		"the form's":      {features(), Form{PixelScale: 1 / (255 * 0.5), PixelOffset: -1}, "Cast Div Sub Div", 0.5, 0.5},
+		"features as fed": {features(), Form{}, "Cast", 0, 0},
+	} {
+		test.form.Bytes = true
+		got, err := Reform(test.model, test.form)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if operators := operatorsOf(got); !strings.HasPrefix(operators, test.operators+" ") || strings.Count(operators, "Transpose") != strings.Count(test.operators, "Transpose") {
+			t.Errorf("%s: %s, want %s in front", name, operators, test.operators)
+		}
+		for tensor, want := range map[string]float64{"pixels.mean": test.mean, "pixels.deviation": test.deviation} {
+			constant, _ := got.Initializer(tensor)
+			switch values, err := Floats(constant); {
+			case want == 0 && constant != nil:
+				t.Errorf("%s: there is %s", name, tensor)
+			case want != 0 && (constant == nil || err != nil || math.Abs(float64(values[0])-want) > 1e-7):
+				t.Errorf("%s: %s is %v, %v; want %v", name, tensor, values, err, want)
+			}
+		}
+	}
+}
+
+// The last dimension is the channels where images have as many, and the second not.
+func TestChannelsLast(t *testing.T) {
+	for _, test := range []struct {
+		dims []int64
+		want bool
+	}{
+		{[]int64{-1, 28, 28, 1}, true},
+		{[]int64{-1, 28, 28, 4}, true},
+		{[]int64{-1, 28, 28, 5}, false},
+		{[]int64{-1, 28, 28, 0}, false},
+		{[]int64{-1, 1, 28, 1}, false},
+		{[]int64{-1, 4, 28, 4}, false},
+		{[]int64{-1, 5, 5, 1}, true},
+		{[]int64{-1, 3, 28, 28}, false},
+	} {
+		dims := floatValue("x", test.dims...).GetType().GetTensorType().GetShape().GetDim()
+		if got := channelsLast(dims); got != test.want {
+			t.Errorf("%v: %v", test.dims, got)
+		}
 	}
 }

@@ -1,0 +1,142 @@
+package dataset
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What an IDX file may have of dimensions, sizes and bytes at its beginning.
+func TestTheLimitsOfIDX(t *testing.T) {
+	ones := func(rank int) []int {
+		shape := make([]int, rank)
+		for i := range shape {
+			shape[i] = 1
+		}
+		return shape
+	}
+	for name, test := range map[string]struct {
+		x    IDX
+		want error
+	}{
+		"255 dimensions":     {IDX{Uint8, ones(255), []byte{1}}, nil},
+		"256 dimensions":     {IDX{Uint8, ones(256), []byte{1}}, ErrRank},
+		"no dimensions":      {IDX{Uint8, nil, []byte{1}}, ErrRank},
+		"a large dimension":  {IDX{Uint8, []int{0, math.MaxUint32}, nil}, nil},
+		"one too large":      {IDX{Uint8, []int{0, math.MaxUint32 + 1}, nil}, ErrSize},
+		"a negative one":     {IDX{Uint8, []int{0, -1}, nil}, ErrSize},
+		"data that is short": {IDX{Uint8, []int{2}, []byte{1}}, ErrSize},
+	} {
+		var file bytes.Buffer
+		if err := WriteIDX(&file, &test.x); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+	good := []byte{0, 0, 8, 1, 0, 0, 0, 4, 1, 2, 3, 4}
+	for limit, want := range map[int64]error{4: nil, 3: ErrTooLarge, 0: nil, -1: ErrArgument, math.MaxInt - 1: nil, math.MaxInt: ErrArgument} {
+		if _, err := ReadIDX(bytes.NewReader(good), limit); !errors.Is(err, want) {
+			t.Errorf("limit %d: %v, want %v", limit, err, want)
+		}
+	}
+	for at := range 2 {
+		bad := bytes.Clone(good)
+		bad[at] = 1
+		if _, err := ReadIDX(bytes.NewReader(bad), 0); !errors.Is(err, ErrMagic) {
+			t.Errorf("byte %d is 1: %v", at, err)
+		}
+	}
+	// A dimension is an array's index: of elements of 0 bytes, too, there are no more than bytes may be.
+	empty := []byte{0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0, 5}
+	for limit, want := range map[int64]error{5: nil, 4: ErrTooLarge} {
+		if _, err := ReadIDX(bytes.NewReader(empty), limit); !errors.Is(err, want) {
+			t.Errorf("0×5 with the limit %d: %v, want %v", limit, err, want)
+		}
+	}
+}
+
+// A deviation so small that a pixel would be infinite is refused.
+func TestTheLimitsOfStandardPixels(t *testing.T) {
+	for _, test := range []struct {
+		mean, deviation float64
+		ok              bool
+	}{
+		{0.5, 0.25, true},
+		{-0.5, 2.5e-39, false}, // 0.5 of it is finite, 1.5 is not
+		{0, 2.5e-39, false},
+		{1, 2.5e-39, false},
+		{0.5, 2.5e-39, true},
+		{0.5, 0, false},
+		{0.5, -1, false},
+		{math.NaN(), 1, false},
+		{0.5, math.Inf(1), false},
+	} {
+		if _, err := StandardPixels(test.mean, test.deviation); (err == nil) != test.ok || err != nil && !errors.Is(err, ErrArgument) {
+			t.Errorf("mean %v, deviation %v: %v", test.mean, test.deviation, err)
+		}
+	}
+}
+
+// What is brought is kept in the user's cache, unless another folder is named.
+func TestTheCachesFolder(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("HOME", cache)
+	got, err := Options{}.cacheDir()
+	if relative, outside := filepath.Rel(cache, got); err != nil || outside != nil || !filepath.IsLocal(relative) || filepath.Base(got) != "mnist" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := (Options{CacheDir: "mine"}).cacheDir(); err != nil || got != "mine" {
+		t.Errorf("%q, %v", got, err)
+	}
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	if got, err := (Options{}).cacheDir(); err == nil {
+		t.Errorf("without a home: %q", got)
+	}
+}
+
+// What is asked for that cannot be.
+func TestOpenRefusesAtItsLimits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), filepath.Join(file, "below"), Options{}); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("below a file: %v", err)
+	}
+	for classes, want := range map[int]error{-1: ErrArgument, 0: nil, 10: nil, MaxClasses: nil, MaxClasses + 1: ErrArgument} {
+		if err := (Options{Classes: classes}).check(string(Test)); !errors.Is(err, want) {
+			t.Errorf("%d classes: %v, want %v", classes, err, want)
+		}
+	}
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	for _, name := range []string{Fashion, Optdigits} {
+		if _, err := Open(t.Context(), name, Options{}); err == nil || !strings.Contains(err.Error(), "set HOME or XDG_CACHE_HOME") {
+			t.Errorf("%s without a home: %v", name, err)
+		}
+	}
+}
+
+// What a tool says of its failure is told, and nothing where it says nothing.
+func TestRunToolTells(t *testing.T) {
+	for script, want := range map[string]string{
+		"exit 0":                      "",
+		"exit 3":                      "sh: exit status 3",
+		"echo no network >&2; exit 3": "sh: exit status 3: no network",
+	} {
+		err := runTool(t.Context(), t.TempDir(), "sh", "-c", script)
+		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%s: %v, want %q", script, err, want)
+		}
+	}
+	if err := runTool(t.Context(), t.TempDir(), "no-such-tool"); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("a tool that is not there: %v", err)
+	}
+}

@@ -1,0 +1,61 @@
+package train
+
+import (
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/builder"
+)
+
+// What a schedule says of itself names its end, and its rise where it has one.
+func TestSchedulesSayWhatTheyAre(t *testing.T) {
+	for want, schedule := range map[string]Schedule{
+		"constant": {},
+		"linear over 3 epochs, down to 0.1 of the rate": {Name: ScheduleLinear, Epochs: 3, Final: 0.1},
+		"cosine over 1 epoch, down to 0 of the rate":    {Name: ScheduleCosine, Epochs: 1},
+		"one-cycle over 2 epochs, from 0.04 of the rate up over 0.3 of the steps and down to 0.001": {
+			Name: ScheduleOneCycle, Epochs: 2, First: 0.04, Warmup: 0.3, Final: 0.001},
+	} {
+		if got := schedule.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := (Schedule{Name: ScheduleConstant, Epochs: 2}).String(); got != "constant" {
+		t.Errorf("%q, want constant", got)
+	}
+}
+
+// pair is a parameter and its gradient.
+type pair struct{ value, gradient gorgonia.Value }
+
+func (p pair) Value() gorgonia.Value         { return p.value }
+func (p pair) Grad() (gorgonia.Value, error) { return p.gradient, nil }
+
+// Parameters and gradients that are no tensors are refused by their place.
+func TestOptimizerWantsTensors(t *testing.T) {
+	dense := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(2))
+	number := gorgonia.NewF32(1)
+	for _, parameter := range []pair{{dense, number}, {number, dense}, {number, number}} {
+		optimizer, err := newOptimizer(OptimizerConfig{Name: "sgd", LearningRate: 1}, []int{2}, testEngine(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = optimizer.Step([]gorgonia.ValueGrad{parameter})
+		if err == nil || !strings.Contains(err.Error(), "parameter 0 is a") || !strings.Contains(err.Error(), "want dense tensors") {
+			t.Errorf("%T and %T: %v", parameter.value, parameter.gradient, err)
+		}
+	}
+}
+
+func testEngine(t *testing.T) *builder.Engine {
+	t.Helper()
+	engine, err := builder.NewEngine("native", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	return engine
+}
