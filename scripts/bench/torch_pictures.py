@@ -1,7 +1,8 @@
 """Trains a network on folders of pictures in PyTorch: torch_pictures.py CONFIG, JSON with network, train, test, seed, epochs,
 batch, learning_rate, threads, workers and output.
 
-torchvision's ImageFolder reads train and test, and DataLoaders with so many worker processes make batches. Pictures are flipped and cropped with padding, and fed as (x/255 - 0.5)/0.5. The test set is evaluated after each epoch. Weights are
+torchvision's ImageFolder reads train and test, and DataLoaders with so many worker processes make batches. Pictures are
+flipped and cropped with padding, and fed as (x/255 - 0.5)/0.5. The test set is evaluated after each epoch. Weights are
 PyTorch's own default, drawn from the seed."""
 
 import json
