@@ -2,7 +2,7 @@
 and by PyTorch's DataLoader with torchvision's ImageFolder, and writes docs/bench/feed.md.
 
 --data is a folder with photographs, such as hymenoptera_data with its train/ants, train/bees, val/ants and val/bees
-(https://download.pytorch.org/tutorial/hymenoptera_data.zip). Its JPEGs are put into one folder for each class, several times
+(https://download.pytorch.org/tutorial/hymenoptera_data.zip). Its JPEGs are put into one folder for each class, with --copies several times
 under other names. Nobody trains: both sides only make batches. The configurations take turns, round after round, each run a
 process of its own. It fails where reading from the file of decoded pictures is slower than 0.95 of reading from memory, on a
 set ten times -memory, or takes more memory than -memory and 200 MB.
@@ -28,8 +28,8 @@ TOO_MUCH, SLOWEST = 200.0, 0.95
 def arguments():
     parser = argparse.ArgumentParser(prog="bench-feed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder of photographs; without it nothing is measured")
-    parser.add_argument("--copies", type=int, default=4, help="how often each photograph is there (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each (%(default)s)")
+    parser.add_argument("--copies", type=int, default=1, help="how often each photograph is there (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=4, help="runs of each (%(default)s)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of a run (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="Slipway's threads, and the DataLoader's workers (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a smoke test; writes to .cache/bench/quick/")
