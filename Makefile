@@ -10,6 +10,10 @@ EPOCHS ?=
 TRAIN_FLAGS ?=
 # BENCH_FLAGS are handed to the benchmarks: make bench-peers BENCH_FLAGS='--network e1'
 BENCH_FLAGS ?=
+# PHOTOGRAPHS is a folder of JPEGs, such as hymenoptera_data: make bench-feed PHOTOGRAPHS=~/hymenoptera_data
+PHOTOGRAPHS ?=
+# PICTURES is a folder with train/ and test/ of class folders: make bench-pictures PICTURES=~/cifar10
+PICTURES ?=
 # QUICK=1 runs the studies in their short form, in a folder of its own.
 QUICK ?=
 # CONFORMANCE_FLAGS are handed to scripts/conformance/conformance: make conformance CONFORMANCE_FLAGS='--only tract'
@@ -29,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer bench-feed bench-pictures photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +113,15 @@ bench-batch: ## time E1's step over the batch size into docs/bench/batch.md
 
 bench-infer: ## time infer as a whole process beside Python's onnxruntime into docs/bench/infer.md
 	scripts/bench/bench-infer $(BENCH_FLAGS)
+
+bench-feed: ## time reading PHOTOGRAPHS for training beside PyTorch's DataLoader into docs/bench/feed.md (3 GB to download)
+	scripts/bench/bench-feed $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS)) $(BENCH_FLAGS)
+
+bench-pictures: ## train on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/pictures.md
+	scripts/bench/bench-pictures $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
+
+photographs: build setup ## train, export and ask the folder PHOTOGRAPHS at two sizes into docs/photographs.md
+	scripts/photographs/make-photographs $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS))
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx

@@ -14,6 +14,8 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+import machine
+
 
 def as_bytes(image):
     return torch.from_numpy(np.array(image))
@@ -29,6 +31,11 @@ def peak_megabytes(pids):
     return kibibytes * 1024 / 1e6
 
 
+def cpu_seconds(pids):
+    """What the processes have computed."""
+    return sum(machine.own_ticks(pid) for pid in pids) / machine.TICKS
+
+
 def main():
     folder, size, batch, workers, epochs, kind = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6]
     torch.manual_seed(1)
@@ -39,6 +46,7 @@ def main():
         [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), last]))
     loader = DataLoader(images, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     opened = time.perf_counter() - began
+    pids, busy = ["self"], cpu_seconds(["self"])
     for epoch in range(epochs):
         began, count = time.perf_counter(), 0
         iterator = iter(loader)
@@ -46,8 +54,9 @@ def main():
             count += len(x)
         seconds = time.perf_counter() - began
         pids = ["self"] + [worker.pid for worker in getattr(iterator, "_workers", [])]
-        print(json.dumps({"epoch": epoch + 1, "images": count, "seconds": seconds, "open_seconds": opened,
-                          "peak_megabytes": peak_megabytes(pids)}), flush=True)
+        busy, before = cpu_seconds(pids), busy
+        print(json.dumps({"epoch": epoch + 1, "images": count, "seconds": seconds, "cpu_seconds": busy - before,
+                          "open_seconds": opened, "peak_megabytes": peak_megabytes(pids)}), flush=True)
         opened = 0
 
 

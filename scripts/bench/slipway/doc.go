@@ -7,5 +7,6 @@
 //	slipway-bench worker -network e1 -batch 32 …    train on command, see worker.go
 //	slipway-bench accuracy -seed 0 -o FILE          train E1 in full and test it
 //	slipway-bench feed -data FOLDER                 read pictures as training does, and time it
+//	slipway-bench welch 1,2,3 2,3,4                 compare two means, as JSON
 //	slipway-bench plot -csv FILE -o FILE            draw bench-batch's table
 package main

@@ -19,7 +19,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -34,8 +34,11 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New(usage)
 	}
-	if args[0] == "feed" {
+	switch args[0] {
+	case "feed":
 		return feed(ctx, args[1:], os.Stdout)
+	case "welch":
+		return welch(args[1:], os.Stdout)
 	}
 	var o options
 	flags := flag.NewFlagSet("slipway-bench "+args[0], flag.ContinueOnError)

@@ -1,0 +1,92 @@
+package dataset
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"slipway/dataset/picture"
+)
+
+// Originals are the same from memory, from the file of decoded pictures and from their own
+// files, grey ones in colour, too, and belong to whoever asks for them.
+func TestOriginalsOfEachStore(t *testing.T) {
+	dir := mixedSet(t)
+	for _, store := range []struct {
+		name, cache string
+		memory      int64
+	}{
+		{"memory", NoPictureCache, 1 << 20},
+		{"a file of decoded pictures", t.TempDir(), 1},
+		{"their own files", NoPictureCache, 1},
+	} {
+		t.Run(store.name, func(t *testing.T) {
+			source, err := OpenSource(t.Context(), dir, Options{
+				Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true, Originals: true,
+				Memory: store.memory, PictureCache: store.cache,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			originals, names := source.(Originals), FileNames(source)
+			var got picture.Image
+			for range 2 {
+				for i, name := range names {
+					if err := originals.Original(t.Context(), i, &got); err != nil {
+						t.Fatal(err)
+					}
+					want := inColour(t, filepath.Join(dir, name))
+					if got.Channels != 3 || got.Height != want.Height || got.Width != want.Width ||
+						!bytes.Equal(got.Pixels, want.Pixels) {
+						t.Errorf("%s: another picture, %d×%d×%d", name, got.Channels, got.Height, got.Width)
+					}
+					clear(got.Pixels) // nobody else has them
+				}
+			}
+		})
+	}
+}
+
+func inColour(t *testing.T, path string) *picture.Image {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := picture.Decode(data, picture.Options{Channels: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// What is written into a file of decoded pictures is checked when it is first read.
+func TestPixelsAreCheckedOnce(t *testing.T) {
+	dir := mixedSet(t)
+	var messages bytes.Buffer
+	opts := Options{
+		Sizing: &picture.Sizing{Height: 6, Width: 4}, SkipDamaged: true, Memory: 1,
+		PictureCache: t.TempDir(), Messages: &messages,
+	}
+	source, err := OpenSource(t.Context(), dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := source.(*Pictures).store.(*pack)
+	sound := func() (count int) {
+		for i := range store.sound {
+			if store.sound[i].Load() {
+				count++
+			}
+		}
+		return count
+	}
+	if n := sound(); n != 0 {
+		t.Errorf("%d pictures were checked before any was read", n)
+	}
+	readAll(t, source, 0)
+	if n := sound(); n != source.Len() {
+		t.Errorf("%d of %d pictures were checked", n, source.Len())
+	}
+}
