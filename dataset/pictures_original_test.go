@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"slipway/dataset/picture"
 )
@@ -61,7 +62,8 @@ func inColour(t *testing.T, path string) *picture.Image {
 	return image
 }
 
-// What is written into a file of decoded pictures is checked when it is first read.
+// What is written into a file of decoded pictures is checked when it is first read, and
+// again once the file has been written to.
 func TestPixelsAreCheckedOnce(t *testing.T) {
 	dir := mixedSet(t)
 	var messages bytes.Buffer
@@ -76,7 +78,7 @@ func TestPixelsAreCheckedOnce(t *testing.T) {
 	store := source.(*Pictures).store.(*pack)
 	sound := func() (count int) {
 		for i := range store.sound {
-			if store.sound[i].Load() {
+			if at := store.sound[i].Load(); at != 0 && at == store.modified() {
 				count++
 			}
 		}
@@ -88,5 +90,16 @@ func TestPixelsAreCheckedOnce(t *testing.T) {
 	readAll(t, source, 0)
 	if n := sound(); n != source.Len() {
 		t.Errorf("%d of %d pictures were checked", n, source.Len())
+	}
+	later := time.Now().Add(time.Second)
+	if err := os.Chtimes(store.file.Name(), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if n := sound(); n != 0 {
+		t.Errorf("%d pictures count as checked in a file that was written to since", n)
+	}
+	readAll(t, source, 0)
+	if n := sound(); n != source.Len() {
+		t.Errorf("%d of %d pictures were checked again", n, source.Len())
 	}
 }

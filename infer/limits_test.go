@@ -83,7 +83,7 @@ func TestConfusion(t *testing.T) {
 	set := &dataset.Set{Name: "three", Channels: 1, Height: 1, Width: 1, Classes: 3, Images: make([]byte, 4), Labels: []int32{0, 1, 2, 2}}
 	rows := Logits{4, 3, []float32{1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0}}
 	var result Result
-	if err := result.count(set, []int{0, 1, 2, 3}, rows); err != nil {
+	if err := result.count(set.Info(), set.Labels, rows); err != nil {
 		t.Fatal(err)
 	}
 	if want := [][]int{{1, 0, 0}, {1, 0, 0}, {1, 0, 1}}; !reflect.DeepEqual(result.Confusion, want) || result.Correct != 2 {
@@ -91,7 +91,7 @@ func TestConfusion(t *testing.T) {
 	}
 	for classes, kept := range map[int]bool{MostConfused: true, MostConfused + 1: false} {
 		var result Result
-		if err := result.count(set, []int{0}, Logits{1, classes, make([]float32, classes)}); err != nil || (result.Confusion != nil) != kept {
+		if err := result.count(set.Info(), set.Labels[:1], Logits{1, classes, make([]float32, classes)}); err != nil || (result.Confusion != nil) != kept {
 			t.Errorf("%d classes: kept %v, %v", classes, result.Confusion != nil, err)
 		}
 	}
