@@ -111,7 +111,7 @@ func TestOpenRefusesAtItsLimits(t *testing.T) {
 		t.Errorf("below a file: %v", err)
 	}
 	for classes, want := range map[int]error{-1: ErrArgument, 0: nil, 10: nil, MaxClasses: nil, MaxClasses + 1: ErrArgument} {
-		if err := (Options{Classes: classes}).check(string(Test)); !errors.Is(err, want) {
+		if err := (Options{Classes: classes}).check("folder"); !errors.Is(err, want) {
 			t.Errorf("%d classes: %v, want %v", classes, err, want)
 		}
 	}
