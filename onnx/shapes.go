@@ -274,7 +274,6 @@ func inferReshape(c *call) ([]Value, error) {
 	switch {
 	case free >= 0 && want.Size > 0 && have.Size%want.Size == 0:
 		output.Dims[free] = fixed(have.Size / want.Size)
-	case free >= 0 && want.Size == 0 && have.Size == 0:
 	case want.Size != have.Size:
 		return nil, fmt.Errorf("its input %v of %d elements does not fit the shape %v", input, have.Size, shape)
 	}

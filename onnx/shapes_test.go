@@ -225,3 +225,16 @@ func TestTypesOfSums(t *testing.T) {
 	model.Proto.Graph.Node = append([]*onnxpb.NodeProto{sharpen("x", "z")}, model.Proto.Graph.Node...)
 	requireShape(t, "Add", model, "float[…]")
 }
+
+// A value of a shape that is not known may be transposed in as many dimensions as there may be.
+func TestTransposeOfWhatIsNotKnown(t *testing.T) {
+	for rank, want := range map[int]string{64: "?[…]", 65: "perm has 65 entries"} {
+		perm := &onnxpb.AttributeProto{Name: proto.String("perm"), Type: onnxpb.AttributeProto_INTS.Enum()}
+		for axis := range rank {
+			perm.Ints = append(perm.Ints, int64(rank-1-axis))
+		}
+		model := graphOf(13, []int64{2}, "Transpose", "z", []*onnxpb.AttributeProto{perm})
+		model.Proto.Graph.Node = append([]*onnxpb.NodeProto{sharpen("x", "z")}, model.Proto.Graph.Node...)
+		requireShape(t, "Transpose", model, want)
+	}
+}
