@@ -23,6 +23,7 @@ import machine
 
 TRAIN = machine.CACHE / "train"
 BATCH, RATE = 64, 1e-3
+SEEDS = [0, 1, 2]
 SIDES = {"slipway": "Slipway", "pytorch": "PyTorch"}
 
 
@@ -30,7 +31,7 @@ def arguments():
     parser = argparse.ArgumentParser(prog="bench-pictures", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/ and test/; without it nothing is measured")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(0 1 2)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="(0 1 2)")
     parser.add_argument("--epochs", type=int, default=3, help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=len(machine.all_cpus()), help="Slipway's threads, and the workers of a DataLoader (%(default)s)")
     parser.add_argument("--torch-threads", type=int, default=1, help="threads that PyTorch computes on beside its workers (%(default)s)")
@@ -122,9 +123,10 @@ def markdown(options, sides, test, images):
     import PIL
     import torch
     import torchvision
+    seeds = "" if options.seeds == SEEDS else f" BENCH_FLAGS='--seeds {' '.join(map(str, options.seeds))}'"
     lines = ["# Folders of pictures: accuracy of Slipway and of PyTorch with torchvision",
              "<!-- made by scripts/bench/bench-pictures; not by hand -->",
-             "\n".join(machine.header(f"make bench-pictures PICTURES={options.data.name}") + [
+             "\n".join(machine.header(f"make bench-pictures PICTURES={options.data.name}{seeds}") + [
                  f"- PyTorch {torch.__version__}, torchvision {torchvision.__version__}, Pillow {PIL.__version__}",
                  f"- Slipway on {options.threads} threads; PyTorch on {options.torch_threads}, and {options.threads} worker processes for a loader",
                  f"- load average before each run: {', '.join(str(load) for side in sides for load in side['load'])}"]),
