@@ -145,3 +145,58 @@ func TestRunToolTells(t *testing.T) {
 		t.Errorf("a tool that is not there: %v", err)
 	}
 }
+
+// drawn is a source of given numbers.
+type drawn struct{ numbers []uint64 }
+
+func (d *drawn) Uint64() uint64 {
+	number := d.numbers[0]
+	d.numbers = d.numbers[1:]
+	return number
+}
+
+// Of 2^64 numbers the first 2^64 mod n are drawn again, so that each of n is as likely.
+func TestBelowDrawsAgain(t *testing.T) {
+	const third = 0xAAAAAAAAAAAAAAAB // times 3 it is 1 beyond 2^65
+	for _, test := range []struct {
+		numbers []uint64
+		want    uint64
+		left    int
+	}{
+		{[]uint64{0, third, 7}, 2, 1}, // 0 is the one that is too many
+		{[]uint64{third, 7}, 2, 1},
+		{[]uint64{1<<63 + 5, 7}, 1, 1},
+		{[]uint64{1<<64 - 1, 7}, 2, 1},
+	} {
+		source := &drawn{test.numbers}
+		if got := below(3, source); got != test.want || len(source.numbers) != test.left {
+			t.Errorf("of %v: %d, and %d are left; want %d and %d", test.numbers, got, len(source.numbers), test.want, test.left)
+		}
+	}
+}
+
+// The labels' file is called as the images', wherever the word stands.
+func TestNamesOfLabels(t *testing.T) {
+	for images, want := range map[string]string{
+		"train-images-idx3-ubyte.gz": "train-labels-idx1-ubyte.gz train-labels-idx1-ubyte",
+		"images.idx4":                "labels.idx1 labels.idx1.gz",
+		"pictures.idx3":              "",
+	} {
+		if got := strings.Join(labelNames(images), " "); got != want {
+			t.Errorf("%s: %q, want %q", images, got, want)
+		}
+	}
+}
+
+// The training set that is not in the cache is not there; without a cache that is said.
+func TestCachedTrainThatIsNotThere(t *testing.T) {
+	folder := t.TempDir()
+	if set, dir, err := CachedTrain(Options{CacheDir: folder}); set != nil || dir != folder || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v, %s, %v", set, dir, err)
+	}
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	if set, dir, err := CachedTrain(Options{}); set != nil || dir != "" || err == nil || !strings.Contains(err.Error(), "no cache folder") {
+		t.Errorf("without a home: %v, %s, %v", set, dir, err)
+	}
+}
