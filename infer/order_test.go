@@ -91,3 +91,12 @@ func TestTheLargestFixedBatch(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A batch is padded by black images of its own shape.
+func TestPaddedBatch(t *testing.T) {
+	batch := Batch{N: 1, C: 2, H: 1, W: 3, Pixels: []float32{1, 2, 3, 4, 5, 6}}
+	got := batch.padded(3)
+	if want := append(slices.Clone(batch.Pixels), make([]float32, 12)...); got.N != 3 || !slices.Equal(got.Pixels, want) {
+		t.Errorf("%d images, %v", got.N, got.Pixels)
+	}
+}
