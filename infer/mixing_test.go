@@ -32,6 +32,7 @@ func TestMixingNodes(t *testing.T) {
 	}{
 		{"Relu", 0, image().Node("y = Relu x"), false},
 		{"BatchNormalization", 0, image().Node("y = BatchNormalization x k k k k"), false},
+		{"BatchNormalization, training at opset 14", 14, image().Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 1)), true},
 		{"BatchNormalization, training", 0, image().Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 1)), true},
 		{"BatchNormalization, not training", 14, image().Node("y = BatchNormalization x k k k k", graphmaker.Int("training_mode", 0)), false},
 		{"BatchNormalization before opset 14", 13, image().Node("y = BatchNormalization x k k k k"), false},
@@ -69,7 +70,11 @@ func TestMixingNodes(t *testing.T) {
 	// The statistics of the batch, asked for before opset 14.
 	old := image().Node("y = BatchNormalization x k k k k").Model()
 	old.Proto.OpsetImport[0].Version = proto.Int64(13)
-	old.Proto.Graph.Node[0].Output = append(old.Proto.Graph.Node[0].Output, "", "mean")
+	old.Proto.Graph.Node[0].Output = append(old.Proto.Graph.Node[0].Output, "", "")
+	if got := mixingNodes(old); len(got) > 0 {
+		t.Errorf("statistics that are left out: %q", got)
+	}
+	old.Proto.Graph.Node[0].Output[2] = "mean"
 	if got := mixingNodes(old); !slices.Equal(got, []string{`BatchNormalization "the_y"`}) {
 		t.Errorf("statistics that are asked for: %q", got)
 	}
