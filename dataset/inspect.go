@@ -23,6 +23,8 @@ type Inspection struct {
 	Files int
 	// Sizes has the size of each image of Source as it is in its file, turned upright.
 	Sizes []PictureSize
+	// Formats has the format of each image's file, as picture.Format names it.
+	Formats []string
 	// Damaged says of each file that could not be read why, in the order of the set.
 	Damaged []error
 	// PassedOver is how many other files were passed over; PassedNames has the names of
@@ -104,6 +106,7 @@ func (t *intake) inspect(ctx context.Context, name, place string) (Source, error
 		default:
 			kept = append(kept, place)
 			into.Sizes = append(into.Sizes, PictureSize{fact.height, fact.width})
+			into.Formats = append(into.Formats, fact.format)
 		}
 	}
 	if len(kept) == 0 {

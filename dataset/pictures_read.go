@@ -46,6 +46,7 @@ type intake struct {
 type fact struct {
 	content                 content
 	channels, height, width int // of what is kept of the picture
+	format                  string
 	// damaged says why it is no picture, nil if it is one; unread is why it could not
 	// be read at all.
 	damaged, unread error
@@ -119,7 +120,7 @@ func (t *intake) read(place int, resizer *picture.Resizer) *picture.Image {
 		fact.unread = err
 		return nil
 	}
-	fact.content = sha256.Sum256(data)
+	fact.content, fact.format = sha256.Sum256(data), picture.Format(data)
 	if t.opts.inspection != nil && t.opts.inspection.undecoded {
 		return nil
 	}

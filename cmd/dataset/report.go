@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -87,9 +88,39 @@ func (r *report) writeImages(b *bytes.Buffer, info dataset.Info, labels []int32)
 			"sizes:  %d different in the files (height × width): smallest %v, median %v, largest %v\n",
 			len(sizes), all[0], all[(len(all)-1)/2], all[len(all)-1])
 	}
+	r.writeFormats(b)
 	if info.Height == 0 {
 		fmt.Fprintln(b, "note: training needs pictures of one size: give it -resize")
 	}
+}
+
+// oddOnes is how many files of a format that others are not of are named: what is one of
+// a few among photographs may be a sign that a photograph is not there.
+const oddOnes = 10
+
+// writeFormats writes of how many pictures the files are of each format, the most frequent
+// first, and the names where they are few.
+func (r *report) writeFormats(b *bytes.Buffer) {
+	names := make(map[string][]string)
+	files := dataset.FileNames(r.inspection.Source)
+	for i, format := range r.inspection.Formats {
+		names[format] = append(names[format], files[i])
+	}
+	if len(names) < 2 {
+		return
+	}
+	formats := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(len(names[b])-len(names[a]), strings.Compare(a, b))
+	})
+	var told []string
+	for _, format := range formats {
+		text := fmt.Sprintf("%d %s", len(names[format]), format)
+		if n := len(names[format]); n <= oddOnes && n < len(names[formats[0]]) {
+			text += " (" + display.Printable(strings.Join(names[format], ", ")) + ")"
+		}
+		told = append(told, text)
+	}
+	fmt.Fprintf(b, "files:  %s\n", strings.Join(told, ", "))
 }
 
 // writeLevels writes a channel's statistics, in levels and on the scale 0…1 that -pixels
