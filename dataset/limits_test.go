@@ -200,3 +200,19 @@ func TestCachedTrainThatIsNotThere(t *testing.T) {
 		t.Errorf("without a home: %v, %s, %v", set, dir, err)
 	}
 }
+
+// A licence is a text.
+func TestLicencesAreTexts(t *testing.T) {
+	folder := t.TempDir()
+	for _, file := range []struct{ name, text, want string }{
+		{"LICENSE", "\xff\xfe", ""},
+		{"LICENCE.txt", "\n# CC0 1.0\n", "CC0 1.0 (the set's file LICENCE.txt)"},
+	} {
+		if err := os.WriteFile(filepath.Join(folder, file.name), []byte(file.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := licenceIn(folder); got != file.want {
+			t.Errorf("%s: %q, want %q", file.name, got, file.want)
+		}
+	}
+}

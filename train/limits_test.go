@@ -3,6 +3,9 @@ package train
 import (
 	"strings"
 	"testing"
+
+	"slipway/builder"
+	"slipway/internal/datasettest"
 )
 
 // A run's settings at their limits.
@@ -54,6 +57,25 @@ func TestNamesOfDevices(t *testing.T) {
 	for _, name := range []string{"COM0", "LPTA", "COMA", "COM10", "ABC1", "COM", "null"} {
 		if got := PlainName(name); got != name {
 			t.Errorf("%s becomes %s", name, got)
+		}
+	}
+}
+
+// A network takes images of its own shape, or as many features as they have pixels.
+func TestNetworksThatFit(t *testing.T) {
+	set := datasettest.Bars(t, 4) // 1×6×6
+	for want, input := range map[string]builder.Shape{"": {36}, "takes 35": {35}, "takes 37": {37}, "takes 36×1×1": {36, 1, 1}} {
+		layers := []builder.Layer{builder.Dense{Units: set.Classes}}
+		if len(input) == 3 {
+			layers = append([]builder.Layer{builder.Flatten{}}, layers...)
+		}
+		network, err := builder.New("n", input, layers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = fits(network, set)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", input, err, want)
 		}
 	}
 }
