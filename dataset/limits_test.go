@@ -216,3 +216,30 @@ func TestLicencesAreTexts(t *testing.T) {
 		}
 	}
 }
+
+// Images have at least a pixel of a channel.
+func TestImagesOfNothing(t *testing.T) {
+	for _, shape := range [][3]int{{0, 2, 2}, {1, 0, 2}, {1, 2, 0}, {-1, 2, 2}, {1, -2, -2}, {-1, -2, 2}} {
+		set, err := NewSet("none", make([]byte, 4), []int32{0}, shape[0], shape[1], shape[2], 1)
+		if !errors.Is(err, ErrSize) {
+			t.Errorf("%v: %v, %v", shape, set, err)
+		}
+	}
+}
+
+// A share for validation is none where it is none, all or no number.
+func TestSharesForValidation(t *testing.T) {
+	set, err := NewSet("two", []byte{1, 2}, []int32{0, 1}, 1, 1, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, share := range []float64{-1, 0, 1, 2, math.NaN(), math.Inf(1)} {
+		_, _, err := set.SplitFraction(share, 1)
+		if !errors.Is(err, ErrArgument) || !strings.Contains(err.Error(), "is not between 0 and 1") {
+			t.Errorf("%v: %v", share, err)
+		}
+	}
+	if training, validation, err := set.SplitFraction(0.5, 1); err != nil || training.Len() != 1 || validation.Len() != 1 {
+		t.Errorf("%v", err)
+	}
+}
