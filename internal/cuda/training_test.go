@@ -112,7 +112,7 @@ func nativeSteps(t *testing.T, network *builder.Network, set *dataset.Set, confi
 	}
 	defer trainer.Close()
 	config = trainer.Config()
-	batches, err := dataset.NewBatches(set, config.BatchSize, config.Seed)
+	batches, err := dataset.NewBatches(set.Len(), config.BatchSize, config.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
