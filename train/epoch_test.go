@@ -177,3 +177,12 @@ func TestABatchOfOnePart(t *testing.T) {
 		}
 	}
 }
+
+// Of equal scores the first counts.
+func TestTheLargestScore(t *testing.T) {
+	for want, row := range map[int][]float32{0: {1, 1, 0}, 1: {0, 2, 2}, 2: {-3, -2, -1}} {
+		if got := argmax(row); got != want {
+			t.Errorf("%v: %d, want %d", row, got, want)
+		}
+	}
+}
