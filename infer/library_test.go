@@ -223,7 +223,7 @@ func TestPlacesOfLibraries(t *testing.T) {
 		t.Fatal(err)
 	}
 	searched := cacheFolders().searched
-	for _, want := range []string{filepath.Dir(executable), working, filepath.Join("slipway", "onnxruntime")} {
+	for _, want := range []string{"of " + filepath.Dir(executable) + " and", "of " + working + " and", filepath.Join("slipway", "onnxruntime")} {
 		if !slices.ContainsFunc(searched, func(place string) bool { return strings.Contains(place, want) }) {
 			t.Errorf("%s is not among the places %q", want, searched)
 		}
@@ -277,5 +277,40 @@ func TestSegmentsOfLibraries(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v of %d bytes: %v, want %q", test.segment, test.bytes, err, test.want)
 		}
+	}
+}
+
+// A library that cannot be used is passed over for an older one that can.
+func TestTheNextLibraryIsFound(t *testing.T) {
+	var sound string
+	for _, folder := range cacheFolders().folders {
+		for _, path := range librariesIn(folder.path, false) {
+			sound = path
+		}
+	}
+	if sound == "" {
+		t.Skip("there is no library that setup-onnxruntime has brought")
+	}
+	working, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(version string) string {
+		return filepath.Join(working, ".cache", "onnxruntime", version, runtime.GOOS+"-"+runtime.GOARCH, "lib", "libonnxruntime.so")
+	}
+	for _, version := range []string{"99.0.0", "1.0.0"} {
+		if err := os.MkdirAll(filepath.Dir(place(version)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = errors.Join(os.WriteFile(place("99.0.0"), []byte("no library"), 0o666), os.Symlink(sound, place("1.0.0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(LibraryVariable, "")
+	t.Chdir(working)
+	library, err := FindLibrary("", false)
+	if err != nil || library.Path != place("1.0.0") || library.Origin != "project of the working folder" {
+		t.Errorf("%+v (%v)", library, err)
 	}
 }
