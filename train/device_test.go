@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -217,6 +218,53 @@ func TestARunThatDivergesOnADevice(t *testing.T) {
 	}
 	if len(found[0].Indices) == 0 || !reflect.DeepEqual(found[0], found[1]) {
 		t.Errorf("on the device %+v, want %+v", found[1], found[0])
+	}
+}
+
+// An interruption between two epochs keeps the loss that was looked at last.
+func TestAnInterruptionBeforeTheFirstStepOnADevice(t *testing.T) {
+	_, there := onBorrowed()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	trainer := newSmallTrainer(t, there)
+	defer trainer.Close()
+	loss := 0.0
+	err := trainer.Fit(ctx, Callbacks{Step: func(report StepReport) error {
+		if loss = report.Loss; report.Step == report.Steps {
+			cancel()
+		}
+		return nil
+	}})
+	if done := trainer.Progress(); !errors.Is(err, ErrInterrupted) || done.Epochs != 1 || loss == 0 || done.LastLoss != loss {
+		t.Errorf("Fit returned %v after %+v, the loss being %v", err, done, loss)
+	}
+}
+
+// absurd is a device that goes on where a loss is finite, but far from any that trains.
+type absurd struct{ borrowed }
+
+type absurdSession struct{ Session }
+
+func (a absurd) NewSession(job Job) (Session, error) {
+	session, err := a.borrowed.NewSession(job)
+	return absurdSession{session}, err
+}
+
+func (a absurdSession) Account() (Account, error) {
+	account, err := a.Session.Account()
+	account.LastLoss = math.MaxFloat32
+	return account, err
+}
+
+func TestAnAbsurdLossOnADevice(t *testing.T) {
+	here, there := onBorrowed()
+	there.Device = absurd{borrowed{here}}
+	trainer := newSmallTrainer(t, there)
+	defer trainer.Close()
+	var found *DivergedError
+	err := trainer.Fit(t.Context(), Callbacks{})
+	if !errors.As(err, &found) || found.Epoch != 1 || found.Step != accountEvery || found.Loss != math.MaxFloat32 {
+		t.Errorf("Fit returned %v", err)
 	}
 }
 
