@@ -267,3 +267,15 @@ func TestFootOfAPack(t *testing.T) {
 		}
 	}
 }
+
+func TestFolderOfDecodedPictures(t *testing.T) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		t.Skip(err)
+	}
+	for asked, want := range map[string]string{"": filepath.Join(user, "slipway", "pictures"), "own": "own"} {
+		if got, err := PictureCacheDir(Options{PictureCache: asked}); err != nil || got != want {
+			t.Errorf("%q: %s (%v), want %s", asked, got, err, want)
+		}
+	}
+}
