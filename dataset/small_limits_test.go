@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +118,125 @@ func TestReopenedFileThatChanged(t *testing.T) {
 	}
 	if _, err := statReopened(t.TempDir(), "a file"); err == nil || !strings.Contains(err.Error(), "give a file") {
 		t.Errorf("a folder: %v", err)
+	}
+}
+
+// Pictures are looked for among the first twenty files, and not among what systems leave.
+func TestWherePicturesAreLookedFor(t *testing.T) {
+	fill := func(texts int) string {
+		dir := t.TempDir()
+		for i := range texts {
+			writeText(t, filepath.Join(dir, "a", "a"+string(rune('a'+i))), "a text")
+		}
+		for i := range 25 {
+			if err := os.MkdirAll(filepath.Join(dir, "a", "b"+string(rune('a'+i))), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		writePNG(t, filepath.Join(dir, "a", "c.png"), 1, 1, false, 0)
+		return dir
+	}
+	for texts, found := range map[int]bool{0: true, 19: true, 20: false} {
+		dir := fill(texts)
+		if name := pictureIn(filepath.Join(dir, "a")); (name == "c.png") != found {
+			t.Errorf("behind %d texts: %q", texts, name)
+		}
+		if holdsPictures(dir, []string{"a"}) != found {
+			t.Errorf("behind %d texts a class holds pictures: %t", texts, !found)
+		}
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"__MACOSX", ".git", "a"} {
+		writePNG(t, filepath.Join(dir, name, ".c.png"), 1, 1, false, 0)
+	}
+	if names, err := subfolders(dir); err != nil || !slices.Equal(names, []string{"a"}) {
+		t.Errorf("folders %q (%v)", names, err)
+	}
+	if pictureIn(filepath.Join(dir, "a")) != "" || holdsPictures(dir, []string{"a"}) {
+		t.Error("a hidden file counts as a picture")
+	}
+}
+
+// As many words are classes as a set may have.
+func TestTheMostWordsThatAreClasses(t *testing.T) {
+	for _, test := range []struct {
+		words int
+		sound bool
+	}{{MaxClasses, true}, {MaxClasses + 1, false}} {
+		list, texts := &pictureFiles{files: make([]pictureFile, test.words)}, make([]string, test.words)
+		for i := range texts {
+			texts[i] = "class " + strconv.Itoa(i)
+		}
+		if err := list.setLabels(texts); test.sound != (err == nil) || err != nil && !errors.Is(err, ErrArgument) {
+			t.Errorf("%d words: %v", test.words, err)
+		}
+	}
+}
+
+// What is no regular file, or is not there, is no archive, no picture and no error.
+func TestFilesThatAreNone(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.tar", "a.tar", ".c.tar", "d.txt"} {
+		writeText(t, filepath.Join(dir, name), "text of "+name)
+	}
+	missing := filepath.Join(dir, "missing")
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "e.tar"), 0o777), os.Symlink(missing, filepath.Join(dir, "f.tar"))); err != nil {
+		t.Fatal(err)
+	}
+	paths, err := filesWith(dir, isArchiveName)
+	if want := []string{filepath.Join(dir, "a.tar"), filepath.Join(dir, "b.tar")}; err != nil || !slices.Equal(paths, want) {
+		t.Errorf("files %q (%v), want %q", paths, err, want)
+	}
+	for _, path := range []string{missing, dir} {
+		if begin := beginningOf(path, 9); len(begin) != 0 || len(firstBytes(path)) != 0 {
+			t.Errorf("%s begins with %q", path, begin)
+		}
+	}
+	if begin := beginningOf(paths[0], 6); string(begin) != "text o" {
+		t.Errorf("it begins with %q", begin)
+	}
+	if _, err := readPicture(missing); !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "link") {
+		t.Errorf("a picture that is missing: %v", err)
+	}
+	if _, err := readPicture(filepath.Join(dir, "f.tar")); err == nil || !strings.Contains(err.Error(), "a link that leads nowhere") {
+		t.Errorf("a link to nothing: %v", err)
+	}
+	if _, _, _, err := pictureFolder(missing, "", Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder that is missing: %v", err)
+	}
+}
+
+func TestNamesThatSayMore(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a.tar": true, "a.parquet": true, "a.zip": false, "a.txt": false,
+	} {
+		if isArchiveName(name) != want {
+			t.Errorf("%s is an archive: %t", name, !want)
+		}
+	}
+	for name, want := range map[string]bool{
+		".hidden": true, "Thumbs.db": true, "LICENSE": true, "list.csv": true, "a.png": false,
+	} {
+		if PassedOver(name) != want {
+			t.Errorf("%s is passed over: %t", name, !want)
+		}
+	}
+	for path, want := range map[string]Part{
+		"set-train-1.tar": Train, "train-train.tar": Train, "set-val-1.tar": Test, "train-test.tar": "",
+		"val-test.tar": "", "set.tar": "",
+	} {
+		if word, part := partWord(path); part != want || (word == "") != (want == "") {
+			t.Errorf("%s is of the part %q by %q, want %q", path, part, word, want)
+		}
+	}
+}
+
+// A class may be called as a part, and have folders of its own.
+func TestAClassThatIsCalledTest(t *testing.T) {
+	dir := t.TempDir()
+	writePNG(t, filepath.Join(dir, "cat", "1.png"), 1, 1, false, 0)
+	writePNG(t, filepath.Join(dir, "test", "x", "1.png"), 1, 1, false, 0)
+	if folder, part, ok, err := pictureFolder(dir, "", Options{}); folder != dir || part != "" || !ok || err != nil {
+		t.Errorf("%s, part %q, %t (%v)", folder, part, ok, err)
 	}
 }

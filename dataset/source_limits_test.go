@@ -21,14 +21,15 @@ type original struct{ Originals }
 
 func (o original) FileNames() []string { return FileNames(o.Originals) }
 
-// counted2x1 is a set of n images of 2×1 of which each tells its index, labels being it mod 3.
-func counted2x1(t *testing.T, n int) *Set {
+// countedImages is a set of n images of 2×2×2 of which each begins with its index, labels being
+// that mod 3.
+func countedImages(t *testing.T, n int) *Set {
 	t.Helper()
-	images, labels := make([]uint8, 2*n), make([]int32, n)
+	images, labels := make([]uint8, 8*n), make([]int32, n)
 	for i := range n {
-		images[2*i], images[2*i+1], labels[i] = uint8(i), uint8(i>>8), int32(i%3)
+		images[8*i], images[8*i+1], labels[i] = uint8(i), uint8(i>>8), int32(i%3)
 	}
-	set, err := NewSet("counted", images, labels, 1, 2, 1, 3)
+	set, err := NewSet("counted", images, labels, 2, 2, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func withOriginals(t *testing.T) Originals {
 
 // A source of any type is read as a set is, in pieces, in parts, and as inputs.
 func TestSourcesOfOtherTypes(t *testing.T) {
-	set := counted2x1(t, 2*loadBatch+7)
+	set := countedImages(t, 2*loadBatch+7)
 	source := elsewhere{set}
 	loaded, err := Load(t.Context(), source)
 	if err != nil || !bytes.Equal(loaded.Images, set.Images) || !slices.Equal(loaded.Labels, set.Labels) {
@@ -66,14 +67,17 @@ func TestSourcesOfOtherTypes(t *testing.T) {
 			if err != nil || first.Len() != want || first.Info().Images != want {
 				t.Fatalf("the first %d of a %T: %v", n, s, err)
 			}
-			images, got := make([]uint8, 2), make([]int32, 1)
+			if whole := first == s; whole != (want == set.Len()) {
+				t.Errorf("the first %d of a %T are the whole: %t", n, s, whole)
+			}
+			images, got := make([]uint8, 8), make([]int32, 1)
 			err = first.Read(t.Context(), images, got, []int{want - 1}, 0)
 			if err != nil || !bytes.Equal(images, set.Image(want-1)) || got[0] != set.Labels[want-1] {
 				t.Errorf("the last of the first %d of a %T is %v (%v)", n, s, images, err)
 			}
 		}
 		values, err := Inputs(t.Context(), s, []int{300, 2}, Pixels{})
-		if err != nil || !slices.Equal(values, []float32{44, 1, 2, 0}) {
+		if err != nil || !slices.Equal(values, []float32{44, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}) {
 			t.Errorf("inputs of a %T: %v (%v)", s, values, err)
 		}
 		if _, err := Inputs(t.Context(), s, []int{set.Len()}, Pixels{}); !errors.Is(err, ErrIndex) {
@@ -81,7 +85,7 @@ func TestSourcesOfOtherTypes(t *testing.T) {
 		}
 	}
 	if _, err := Inputs(t.Context(), source, []int{0}, mustChannelPixels(t)); err == nil {
-		t.Error("grey images are fed as coloured ones")
+		t.Error("images of two channels are fed as coloured ones")
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -105,7 +109,7 @@ func mustChannelPixels(t *testing.T) Pixels {
 // A buffer that is a byte too short, and an index next to those there are, are refused by each
 // type of source in the same words.
 func TestReadingBesideASource(t *testing.T) {
-	set := counted2x1(t, 6)
+	set := countedImages(t, 6)
 	part, err := First(elsewhere{set}, 5)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +192,7 @@ func TestNamesOfPictures(t *testing.T) {
 	if _, err := WithClassNames(pictures, []string{"a", "b"}); !errors.Is(err, ErrArgument) {
 		t.Errorf("two names for three classes: %v", err)
 	}
-	set := counted2x1(t, 3)
+	set := countedImages(t, 3)
 	set.Licence = "free"
 	for _, s := range []Source{set, As(pictures, "p", "free")} {
 		for licence, want := range map[string]string{"": "free", "own": "own"} {
@@ -202,7 +206,7 @@ func TestNamesOfPictures(t *testing.T) {
 // Labels take the order of others' classes where both have names and the images have files.
 func TestMatchClasses(t *testing.T) {
 	set := func(files bool, names ...string) *Set {
-		s := counted2x1(t, 3)
+		s := countedImages(t, 3)
 		if s.ClassNames = names; files {
 			s.Files = []string{"a", "b", "c"}
 		}
