@@ -2,11 +2,14 @@ package infer
 
 import (
 	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -163,5 +166,151 @@ func TestEnvironmentIsSharedAndReopened(t *testing.T) {
 		if err := second.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestVersionsOfLibraries(t *testing.T) {
+	for version, want := range map[string]string{
+		"1.24": "", "1.24.0": "", "2.0.1": "", "1.23.9": "too old", "0.30.0": "too old",
+		"1": "not one of", "1.x.0": "not one of", "x.24.0": "not one of",
+	} {
+		err := checkVersion("file", version)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", version, err, want)
+		}
+	}
+}
+
+func TestSumsThatAreNone(t *testing.T) {
+	folder := t.TempDir()
+	library := Library{Path: filepath.Join(folder, "library")}
+	if err := os.WriteFile(library.Path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for text, want := range map[string]string{
+		empty + "  library\n":              "",
+		empty + " library\n":               "no line of sha256sum",
+		empty + "  " + library.Path + "\n": "no line of sha256sum",
+		empty + "  sub/../library\n":       "no line of sha256sum",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, SumsName), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		err := VerifyLibrary(library)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A folder is looked through once, and each of the places is told of.
+func TestPlacesOfLibraries(t *testing.T) {
+	first, second := t.TempDir(), t.TempDir()
+	p := &cachePlaces{}
+	for _, path := range []string{first, second, first, filepath.Join(first, "missing")} {
+		p.add(path, "a test")
+	}
+	if len(p.folders) != 2 || p.folders[0].path != first || p.folders[1].path != second {
+		t.Errorf("%+v", p.folders)
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	working, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	searched := cacheFolders().searched
+	for _, want := range []string{"of " + filepath.Dir(executable) + " and", "of " + working + " and", filepath.Join("slipway", "onnxruntime")} {
+		if !slices.ContainsFunc(searched, func(place string) bool { return strings.Contains(place, want) }) {
+			t.Errorf("%s is not among the places %q", want, searched)
+		}
+	}
+	for relative, want := range map[string][]int{
+		"1.24.0/linux": {1, 24, 0}, "1.10/linux": {1, 10}, "1.9-rc1/linux": {1}, "new/linux": nil,
+	} {
+		if got := versionOf(relative); !slices.Equal(got, want) {
+			t.Errorf("%s is of version %v, want %v", relative, got, want)
+		}
+	}
+}
+
+// smallELF is a shared library of a header and one segment, 120 bytes, that takes as many
+// bytes of the file as asked for.
+func smallELF(t *testing.T, segment elf.ProgType, bytes uint64) string {
+	t.Helper()
+	header := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(elfMachine()), Version: 1, Phoff: 64,
+		Ehsize: 64, Phentsize: 56, Phnum: 1}
+	copy(header.Ident[:], elf.ELFMAG)
+	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
+	header.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
+	program := elf.Prog64{Type: uint32(segment), Filesz: bytes, Memsz: bytes}
+	var file strings.Builder
+	for _, part := range []any{header, program} {
+		if err := binary.Write(&file, binary.LittleEndian, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "library.so")
+	if err := os.WriteFile(path, []byte(file.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A segment that is loaded must lie in the file, to its last byte.
+func TestSegmentsOfLibraries(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems' loaders look at the file themselves")
+	}
+	for _, test := range []struct {
+		segment elf.ProgType
+		bytes   uint64
+		want    string
+	}{
+		{elf.PT_LOAD, 120, ""}, {elf.PT_LOAD, 121, "it has 120 bytes, its segments need 121"},
+		{elf.PT_NOTE, 121, ""},
+	} {
+		err := checkLibraryFile(smallELF(t, test.segment, test.bytes))
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v of %d bytes: %v, want %q", test.segment, test.bytes, err, test.want)
+		}
+	}
+}
+
+// A library that cannot be used is passed over for an older one that can.
+func TestTheNextLibraryIsFound(t *testing.T) {
+	var sound string
+	for _, folder := range cacheFolders().folders {
+		for _, path := range librariesIn(folder.path, false) {
+			sound = path
+		}
+	}
+	if sound == "" {
+		t.Skip("there is no library that setup-onnxruntime has brought")
+	}
+	working, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(version string) string {
+		return filepath.Join(working, ".cache", "onnxruntime", version, runtime.GOOS+"-"+runtime.GOARCH, "lib", "libonnxruntime.so")
+	}
+	for _, version := range []string{"99.0.0", "1.0.0"} {
+		if err := os.MkdirAll(filepath.Dir(place(version)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = errors.Join(os.WriteFile(place("99.0.0"), []byte("no library"), 0o666), os.Symlink(sound, place("1.0.0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(LibraryVariable, "")
+	t.Chdir(working)
+	library, err := FindLibrary("", false)
+	if err != nil || library.Path != place("1.0.0") || library.Origin != "project of the working folder" {
+		t.Errorf("%+v (%v)", library, err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // need, is Missing.
 func (r *nativeRuntime) Trace(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
 	tensors, err := r.traceTogether(ctx, batch, names)
-	if !errors.Is(err, ErrUnsupported) || len(names) < 2 {
+	if !errors.Is(err, ErrUnsupported) {
 		return tensors, err
 	}
 	tensors = make([]Tensor, len(names))

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	g "slipway/internal/graphmaker"
+	"slipway/onnx"
 )
 
 func TestONNXGoAnswersAsTheReference(t *testing.T) {
@@ -107,5 +110,67 @@ func TestWorkerThatIsNone(t *testing.T) {
 	}
 	if _, err := OpenONNXGo(ctx, model, ONNXGoOptions{Command: []string{"sh", "-c", "cat >/dev/null"}}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a worker that says nothing: %v, want the context's error", err)
+	}
+}
+
+// Images of several channels, first or last, and a single score are answered as in native.
+func TestONNXGoAnswersAsNative(t *testing.T) {
+	for name, model := range map[string]*onnx.Model{
+		"channels first": g.New(g.Free, 3, 2, 2).Node("f = Flatten x").Dense("f", 12).Model(),
+		"channels last":  g.New(g.Free, 2, 2, 3).Node("f = Flatten x").Dense("f", 12).Model(),
+		"one score": g.New(g.Free, 3, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 12, 1).Weight("b", -1, 1, 1).
+			Node("z = Gemm f w b").Node("p = Sigmoid z").Model(),
+	} {
+		batch := Batch{N: 3, C: 3, H: 2, W: 2, Pixels: make([]float32, 36)}
+		for i := range batch.Pixels {
+			batch.Pixels[i] = float32(i*i%17) / 17
+		}
+		var answers [2]Logits
+		for i, runtime := range []string{RuntimeNative, RuntimeONNXGo} {
+			r, err := OpenRuntime(t.Context(), runtime, model, RuntimeOptions{Worker: workerCommand()})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			defer r.Close()
+			if answers[i], err = r.Run(t.Context(), batch); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		wantNear(t, name, answers[0].Values, answers[1].Values)
+	}
+}
+
+// A closed worker is no process any more, not even one that nobody waited for.
+func TestONNXGoWorkersAreWaitedFor(t *testing.T) {
+	r, err := openONNXGo(t, "small.onnx", ONNXGoOptions{Batch: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, worker := range r.(*onnxGo).workers {
+		if worker.process.ProcessState == nil {
+			t.Error("a worker that was not waited for")
+		}
+	}
+}
+
+func TestFirstWordsOfAWorker(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "\n \n one \ntwo\n": "one", "noise\npanic: boom\nmore": "panic: boom", "a\nfatal error: b": "fatal error: b",
+	} {
+		if got := firstWords(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	head := &headBuffer{limit: 5}
+	for _, text := range []string{"abc", "defg", "h"} {
+		if n, err := head.Write([]byte(text)); n != len(text) || err != nil {
+			t.Errorf("%d of %q (%v)", n, text, err)
+		}
+	}
+	if head.String() != "abcde" {
+		t.Errorf("%q is kept", head.String())
 	}
 }

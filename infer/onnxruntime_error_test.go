@@ -8,7 +8,7 @@ import (
 	"slipway/internal/graphmaker"
 )
 
-// The texts are onnxruntime 1.32.0's own, but for the last three, whose forms are
+// The texts are onnxruntime 1.32.0's own, but for the last six, whose forms are
 // those of other kernels.
 func TestErrorsLoseTheirSource(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
@@ -30,6 +30,9 @@ func TestErrorsLoseTheirSource(t *testing.T) {
 		{`D:\a\_work\1\s\onnxruntime\core\x.cc:12 auto onnxruntime::Run(int)::<lambda(const A&)>::operator()(const A&) const [with A = float] a.size() == 2 was false. Two are wanted.`,
 			"Two are wanted."},
 		{"/src/a.cc:3 onnxruntime::F() x > 0 was false. ", "x > 0 was false."},
+		{"x.cc:12 auto onnxruntime::Run(int)::<lambda(const A&)>::operator()(const A&) const Two are wanted.", "Two are wanted."},
+		{"Failed at x.cc:3 onnxruntime::F()", "Failed at "},
+		{"Failed at x.cc:3 onnxruntime::F(int", "Failed at "},
 		{"plain words (in brackets) stay", "plain words (in brackets) stay"},
 	} {
 		if got := withoutSource(test.text); got != test.want {

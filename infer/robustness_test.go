@@ -161,3 +161,15 @@ func TestNewConfidence(t *testing.T) {
 		})
 	}
 }
+
+func TestMeanAtAStrength(t *testing.T) {
+	r := Robustness{Corruptions: []CorruptionResult{
+		{Name: "a", Strengths: []Confidence{{Accuracy: 1}, {Accuracy: 0.75}, {Accuracy: 0.5}}},
+		{Name: "b", Strengths: []Confidence{{Accuracy: 0.5}, {Accuracy: 0.25}, {Accuracy: 0}}},
+	}}
+	for i, want := range []float64{0.75, 0.5, 0.25} {
+		if got := r.MeanAt(i + 1); got != want {
+			t.Errorf("at strength %d: %g, want %g", i+1, got, want)
+		}
+	}
+}

@@ -52,6 +52,9 @@ func TestTrace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if len(tensors) != len(names) {
+			t.Fatalf("%s shows %d of %d values", name, len(tensors), len(names))
+		}
 		scores, err := runtime.Run(t.Context(), batch)
 		if err != nil {
 			t.Fatal(err)
@@ -106,6 +109,12 @@ func TestNativeTraceOfWhatItDoesNotSupport(t *testing.T) {
 	}
 	if missing := tensors[1].Missing; missing == nil || !strings.Contains(missing.Error(), "Hardmax") {
 		t.Errorf("the value that is not supported: %v", missing)
+	}
+	for _, names := range [][]string{{"side"}, {"side", "logits"}} {
+		tensors, err := runtime.(Tracer).Trace(t.Context(), testBatch(3), names)
+		if err != nil || len(tensors) != len(names) || tensors[0].Missing == nil {
+			t.Errorf("%q: %d values (%v)", names, len(tensors), err)
+		}
 	}
 	if _, err := runtime.(Tracer).Trace(t.Context(), testBatch(3), []string{"nowhere"}); err == nil {
 		t.Error("a value that does not exist is traced")
@@ -163,5 +172,24 @@ func TestTraceOfAFixedBatch(t *testing.T) {
 				wantNear(t, "fixed batch", b.Values, a.Values)
 			}
 		}
+	}
+}
+
+// A value that has no batch, such as a number, is that of the first piece.
+func TestTraceOfANumber(t *testing.T) {
+	calls := 0
+	tensors, err := traceInChunks(t.Context(), testBatch(3), 2, func(chunk Batch) ([]Tensor, error) {
+		calls++
+		return []Tensor{{Shape: []int{}, Values: []float32{float32(calls)}}, {Missing: errors.New("none")},
+			{Shape: []int{chunk.N}, Values: make([]float32, chunk.N)}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tensors[0].Shape) != 0 || !slices.Equal(tensors[0].Values, []float32{1}) {
+		t.Errorf("the number is %+v", tensors[0])
+	}
+	if tensors[1].Missing == nil || !slices.Equal(tensors[2].Shape, []int{3}) {
+		t.Errorf("%+v", tensors[1:])
 	}
 }

@@ -67,3 +67,66 @@ func TestPlainProgress(t *testing.T) {
 		t.Errorf("%d lines: %q", strings.Count(text, "\n"), text[:200])
 	}
 }
+
+// The rate and the time that is left are those of the steps since the epoch began: 32 images
+// in 11 seconds, and 50 steps of this epoch and 100 of each of the nine that follow.
+func TestTheRateAndTheTimeLeft(t *testing.T) {
+	const want = "Epoch [1/10], Step [50/100], Loss: 2.3026, 3 images/s, 2h54m10s left\n"
+	if text := reported(t, nil); !strings.Contains(text, want) {
+		t.Errorf("%q has no %q", text, want)
+	}
+}
+
+// Steps are told of no more often than a reader wants, on a terminal and elsewhere.
+func TestIntervalsOfProgress(t *testing.T) {
+	columns := func() int { return 80 }
+	for _, test := range []struct {
+		width func() int
+		step  time.Duration
+		want  int
+	}{
+		{columns, 100 * time.Millisecond, 8}, {columns, 99 * time.Millisecond, 4},
+		{nil, 10 * time.Second, 8}, {nil, 9 * time.Second, 4},
+	} {
+		var out strings.Builder
+		r := NewReporter(&out, test.width, 1)
+		now := time.Unix(0, 0)
+		r.now = func() time.Time {
+			now = now.Add(test.step)
+			return now
+		}
+		for step := range 10 { // neither the first nor the last is told of
+			if err := r.Step(StepReport{Epoch: 1, Step: step + 1, Steps: 10, Images: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Count(out.String(), "Step ["); got != test.want {
+			t.Errorf("steps of %v on a terminal %t: %d are told of, want %d", test.step, test.width != nil, got, test.want)
+		}
+	}
+}
+
+// A bar that shows nothing is left out, and so is what has no room.
+func TestWhatFitsIntoTheColumns(t *testing.T) {
+	for columns, want := range map[int]string{
+		14: "[==  ] figures", 13: "figures", 7: "figures", 6: "figure", 0: "", -1: "",
+		100: "[" + strings.Repeat("=", 12) + strings.Repeat(" ", 12) + "] figures",
+	} {
+		if got := fitting("figures", 0.5, columns); got != want {
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
+		}
+	}
+}
+
+// All that is known of an epoch is told, shares in per cent.
+func TestTheLineOfAnEpoch(t *testing.T) {
+	loss, accuracy, test := 0.25, 0.75, 0.8
+	var out strings.Builder
+	err := NewReporter(&out, nil, 10).Epoch(Epoch{Epoch: 2, Steps: 100, MeanLoss: 1, LastLoss: 2, TrainAccuracy: 0.5,
+		ValidationLoss: &loss, ValidationAccuracy: &accuracy, TestAccuracy: &test, Seconds: 1, ImagesPerSecond: 3200})
+	const want = "Epoch [2/10], Step [100/100], Loss: 2.0000  (mean loss 1.0000, training accuracy 50.00 %, " +
+		"validation loss 0.2500, validation accuracy 75.00 %, test accuracy 80.00 %, 1.0 s, 3200 images/s)\n"
+	if err != nil || out.String() != want {
+		t.Errorf("%q (%v), want %q", out.String(), err, want)
+	}
+}

@@ -25,7 +25,7 @@ func TestStopRules(t *testing.T) {
 		{"patience", func(c *Config) {
 			c.Epochs, c.ValidationFraction, c.Patience = 40, 0.2, 1
 			c.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 1e-30}
-		}, 2, "validation loss was lowest in epoch 1"},
+		}, 2, "validation loss was lowest in epoch 1, 1 epoch ago"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, engine string) {

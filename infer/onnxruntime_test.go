@@ -1,0 +1,37 @@
+//go:build cgo
+
+package infer
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// When its last user is gone the environment is another library's to have.
+func TestEnvironmentEndsWithItsLastUser(t *testing.T) {
+	r, err := openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := Library{Path: filepath.Join(t.TempDir(), "libonnxruntime.so"), Version: "other"}
+	if err := acquireEnvironment(other); err == nil || !strings.Contains(err.Error(), "when its runtimes are closed") {
+		t.Errorf("beside another library: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := acquireEnvironment(other); err == nil || strings.Contains(err.Error(), "closed") {
+		t.Errorf("after it: %v, want that it cannot be loaded", err)
+	}
+}
+
+// Scores of float16 need their number; only that of the images is taken from the batch.
+func TestFloat16ScoresOfNoShape(t *testing.T) {
+	for _, dims := range [][]int{nil, {unknown, unknown}} {
+		r := &onnxRuntime{ports: ports{scorePort: scorePort{output: "y", outputDims: dims}}}
+		if _, err := r.newFloat16Output(2); err == nil || !strings.Contains(err.Error(), "no known number") {
+			t.Errorf("%v: %v", dims, err)
+		}
+	}
+}
