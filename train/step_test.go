@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"os/exec"
 	"testing"
 
@@ -42,12 +43,12 @@ func TestSteadyStepAllocatesNothingOfOurs(t *testing.T) {
 	for range 3 {
 		step()
 	}
-	whole := testing.AllocsPerRun(20, step)
+	whole := fewestAllocations(step)
 	program, err := trainer.program(32, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	machine := testing.AllocsPerRun(20, func() {
+	machine := fewestAllocations(func() {
 		if err := program.run(); err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +59,16 @@ func TestSteadyStepAllocatesNothingOfOurs(t *testing.T) {
 	if perNode := machine / float64(len(program.graph.Expr.AllNodes())); perNode > 4 {
 		t.Errorf("the TapeMachine's run allocates %v times, %.1f a node; its own slices are at most 4 a node", machine, perNode)
 	}
+}
+
+// fewestAllocations is how often a function allocates, in the best of some tries: what the
+// rest of the process allocates meanwhile counts, too.
+func fewestAllocations(f func()) float64 {
+	fewest := math.Inf(1)
+	for range 5 {
+		fewest = min(fewest, testing.AllocsPerRun(20, f))
+	}
+	return fewest
 }
 
 // BenchmarkStep is the trainer's whole step of E1: feeding, forward pass, loss,
