@@ -24,7 +24,8 @@ func TestMemoryOfPicturesAtItsLimit(t *testing.T) {
 	for _, cache := range []string{NoPictureCache, t.TempDir()} {
 		for range 2 { // again: the pack is there
 			for memory, inMemory := range map[int64]bool{72: true, 71: false} {
-				source, err := OpenSource(t.Context(), dir, Options{Memory: memory, PictureCache: cache})
+				source, err := OpenSource(t.Context(), dir, Options{Memory: memory,
+					PictureCache: cache})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -43,8 +44,9 @@ func TestMemoryOfPicturesAtItsLimit(t *testing.T) {
 		}
 	}
 	for memory, inMemory := range map[int64]bool{36: true, 35: false} {
-		source, err := OpenSource(t.Context(), dir, Options{Memory: memory, PictureCache: NoPictureCache,
-			Originals: true, Sizing: &picture.Sizing{Height: 9, Width: 9}})
+		source, err := OpenSource(t.Context(), dir, Options{Memory: memory,
+			PictureCache: NoPictureCache,
+			Originals:    true, Sizing: &picture.Sizing{Height: 9, Width: 9}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,13 +76,15 @@ func TestCountOfDamagedPictures(t *testing.T) {
 		if i > 0 {
 			want = fmt.Sprintf("(and %d more of 3 files; ", i)
 		}
-		if _, err := Open(t.Context(), dir+"/", opts); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(t.Context(), dir+"/", opts); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%d damaged: %v, want %q", i+1, err, want)
 		}
 	}
 	opts.SkipDamaged = true
 	_, err := Open(t.Context(), dir+"/", opts)
-	if !errors.Is(err, ErrEmpty) || !strings.Contains(err.Error(), "none of its 3 files could be read") {
+	if !errors.Is(err, ErrEmpty) || !strings.Contains(err.Error(),
+		"none of its 3 files could be read") {
 		t.Errorf("all damaged: %v", err)
 	}
 }
@@ -88,7 +92,8 @@ func TestCountOfDamagedPictures(t *testing.T) {
 // Heights and widths must be the same, one by one, and labels in their range.
 func TestDescribePictures(t *testing.T) {
 	describe := func(label int32, height, width int) (*Pictures, error) {
-		list := &pictureFiles{place: "p", files: []pictureFile{{name: "a", where: "p/a"}, {name: "b", where: "p/b", label: label}}}
+		list := &pictureFiles{place: "p", files: []pictureFile{{name: "a", where: "p/a"},
+			{name: "b", where: "p/b", label: label}}}
 		intake := newIntake(list, Options{}, 100)
 		intake.facts[0] = fact{channels: 1, height: 2, width: 2}
 		intake.facts[1] = fact{channels: 1, height: height, width: width}
@@ -106,7 +111,8 @@ func TestDescribePictures(t *testing.T) {
 		}
 	}
 	for _, label := range []int32{-1, MaxClasses} {
-		if _, err := describe(label, 2, 2); !errors.Is(err, ErrLabel) || !strings.Contains(err.Error(), "0 to 65535 ") {
+		if _, err := describe(label, 2, 2); !errors.Is(err, ErrLabel) ||
+			!strings.Contains(err.Error(), "0 to 65535 ") {
 			t.Errorf("label %d: %v", label, err)
 		}
 	}
@@ -125,7 +131,8 @@ func TestRoomForPictures(t *testing.T) {
 	if !ok {
 		t.Skip("what is free cannot be told here")
 	}
-	if err := cache.room(free - free/16); err == nil || !strings.Contains(err.Error(), "are free in") {
+	if err := cache.room(free - free/16); err == nil || !strings.Contains(err.Error(),
+		"are free in") {
 		t.Errorf("for nearly all that is free: %v", err)
 	}
 	blocked := filepath.Join(t.TempDir(), "file")
@@ -139,7 +146,8 @@ func TestRoomForPictures(t *testing.T) {
 func TestNamesOfPacks(t *testing.T) {
 	const key = "00112233445566778899aabbccddeeff"
 	for name, want := range map[string]bool{
-		key + packSuffix: true, key: false, strings.ToUpper(key) + packSuffix: false, key[2:] + packSuffix: false,
+		key + packSuffix: true, key: false, strings.ToUpper(key) + packSuffix: false,
+		key[2:] + packSuffix:       false,
 		"x" + key[1:] + packSuffix: false, key + "00" + packSuffix: false,
 	} {
 		if isPackName(name) != want {
@@ -158,7 +166,8 @@ func TestNamesOfPacks(t *testing.T) {
 func TestPacksAreKeptAndRemoved(t *testing.T) {
 	cache := t.TempDir()
 	leave := func(digit string, age time.Duration) string {
-		path := filepath.Join(cache, "."+strings.Repeat(digit, 32)+packSuffix+".0123456789abcdef.atomic-tmp")
+		path := filepath.Join(cache, "."+strings.Repeat(digit,
+			32)+packSuffix+".0123456789abcdef.atomic-tmp")
 		writeText(t, path, "left")
 		then := time.Now().Add(-age)
 		if err := os.Chtimes(path, then, then); err != nil {
@@ -169,7 +178,8 @@ func TestPacksAreKeptAndRemoved(t *testing.T) {
 	old, fresh := leave("1", 2*time.Hour), leave("2", time.Minute)
 	dir := filepath.Join(pictureSet(t), "train") + "/"
 	for range 2 {
-		if _, err := OpenSource(t.Context(), dir, Options{Memory: 1, PictureCache: cache}); err != nil {
+		if _, err := OpenSource(t.Context(), dir, Options{Memory: 1,
+			PictureCache: cache}); err != nil {
 			t.Fatal(err)
 		}
 		list, err := ListPictureCache(cache)
@@ -204,20 +214,26 @@ func TestPacksAreKeptAndRemoved(t *testing.T) {
 // An entry is refused where its picture has no size, or lies beside the pixels.
 func TestEntriesOfPacks(t *testing.T) {
 	entry := func(channels, height, width, offset int) packed {
-		return packed{fact: fact{channels: channels, height: height, width: width}, offset: int64(offset)}
+		return packed{fact: fact{channels: channels, height: height, width: width},
+			offset: int64(offset)}
 	}
 	for _, test := range []struct {
 		entry packed
 		end   int
 		sound bool
 	}{
-		{entry(1, 2, 3, packHead), packHead + 6, true}, {entry(1, 2, 3, packHead), packHead + 5, false},
-		{entry(3, 2, 3, packHead), packHead + 18, true}, {entry(3, 2, 3, packHead), packHead + 17, false},
-		{entry(1, 1, 1, packHead), packHead + 1, true}, {entry(1, 2, 3, packHead-1), packHead + 6, false},
+		{entry(1, 2, 3, packHead), packHead + 6, true}, {entry(1, 2, 3, packHead), packHead + 5,
+			false},
+		{entry(3, 2, 3, packHead), packHead + 18, true}, {entry(3, 2, 3, packHead), packHead + 17,
+			false},
+		{entry(1, 1, 1, packHead), packHead + 1, true}, {entry(1, 2, 3, packHead-1), packHead + 6,
+			false},
 		{entry(2, 2, 3, packHead), 1 << 40, false}, {entry(0, 2, 3, packHead), 1 << 40, false},
 		{entry(1, 0, 3, packHead), 1 << 40, false}, {entry(1, 2, 0, packHead), 1 << 40, false},
-		{entry(1, math.MaxInt32, 1, packHead), 1 << 40, true}, {entry(1, math.MaxInt32, 2, packHead), 1 << 40, false},
-		{entry(3, math.MaxInt32/3, 1, packHead), 1 << 40, true}, {entry(3, math.MaxInt32/3+1, 1, packHead), 1 << 40, false},
+		{entry(1, math.MaxInt32, 1, packHead), 1 << 40, true}, {entry(1, math.MaxInt32, 2,
+			packHead), 1 << 40, false},
+		{entry(3, math.MaxInt32/3, 1, packHead), 1 << 40, true}, {entry(3, math.MaxInt32/3+1, 1,
+			packHead), 1 << 40, false},
 	} {
 		encoded := appendEntry(nil, test.entry)
 		entries, err := readEntries(encoded, int64(test.end))
@@ -227,13 +243,15 @@ func TestEntriesOfPacks(t *testing.T) {
 		if err == nil && (len(entries) != 1 || entries[0].height != test.entry.height) {
 			t.Errorf("%+v is read as %+v", test.entry, entries)
 		}
-		if _, err := readEntries(encoded[:len(encoded)-1], int64(test.end)); !errors.Is(err, errPack) {
+		if _, err := readEntries(encoded[:len(encoded)-1], int64(test.end)); !errors.Is(err,
+			errPack) {
 			t.Errorf("an entry that is cut off: %v", err)
 		}
 	}
 	damaged := appendEntry(nil, packed{fact: fact{damaged: io.ErrUnexpectedEOF}})
 	entries, err := readEntries(damaged, 0)
-	if err != nil || len(entries) != 1 || entries[0].damaged.Error() != io.ErrUnexpectedEOF.Error() {
+	if err != nil || len(entries) != 1 ||
+		entries[0].damaged.Error() != io.ErrUnexpectedEOF.Error() {
 		t.Errorf("%+v (%v)", entries, err)
 	}
 	if _, err := readEntries(damaged[:len(damaged)-1], 0); !errors.Is(err, errPack) {
@@ -277,7 +295,8 @@ func TestFolderOfDecodedPictures(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	for asked, want := range map[string]string{"": filepath.Join(user, "slipway", "pictures"), "own": "own"} {
+	for asked, want := range map[string]string{"": filepath.Join(user, "slipway", "pictures"),
+		"own": "own"} {
 		if got, err := PictureCacheDir(Options{PictureCache: asked}); err != nil || got != want {
 			t.Errorf("%q: %s (%v), want %s", asked, got, err, want)
 		}

@@ -187,7 +187,8 @@ func TestDamagedPacks(t *testing.T) {
 		{"empty", func([]byte) []byte { return nil }, "it has 0 bytes", ""},
 		{"another beginning", func(b []byte) []byte { b[0] ^= 1; return b }, "it begins or ends as another file", ""},
 		{"another entry", func(b []byte) []byte { b[len(b)-packFoot-1] ^= 1; return b }, "the sum of its entries is another", ""},
-		{"another pixel", func(b []byte) []byte { b[packHead] ^= 1; return b }, "", "is damaged at "},
+		{"another pixel", func(b []byte) []byte { b[packHead] ^= 1; return b }, "",
+			"is damaged at "},
 		{"entries elsewhere", func(b []byte) []byte { b[len(b)-packFoot+32] ^= 1; return b }, "not where it says", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

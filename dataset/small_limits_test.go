@@ -52,13 +52,16 @@ func TestRangeOfLevels(t *testing.T) {
 }
 
 func TestLabelsAtTheirLimits(t *testing.T) {
-	for label, sound := range map[int32]bool{-1: false, 0: true, MaxClasses - 1: true, MaxClasses: false} {
-		if err := checkLabel(label); sound != (err == nil) || err != nil && !strings.Contains(err.Error(), "0 to 65535 ") {
+	for label, sound := range map[int32]bool{-1: false, 0: true, MaxClasses - 1: true,
+		MaxClasses: false} {
+		if err := checkLabel(label); sound != (err == nil) || err != nil &&
+			!strings.Contains(err.Error(), "0 to 65535 ") {
 			t.Errorf("label %d: %v", label, err)
 		}
 	}
 	labels, classes := wordLabels([]string{"b", "a", "b", "c"})
-	if !slices.Equal(labels, []int32{1, 0, 1, 2}) || !slices.Equal(classes, []string{"a", "b", "c"}) {
+	if !slices.Equal(labels, []int32{1, 0, 1, 2}) || !slices.Equal(classes, []string{"a", "b",
+		"c"}) {
 		t.Errorf("labels %v of %q", labels, classes)
 	}
 }
@@ -67,7 +70,8 @@ func TestLabelsAtTheirLimits(t *testing.T) {
 func TestCappedAtItsLimit(t *testing.T) {
 	for text, sound := range map[string]bool{"": true, "abc": true, "abcd": true, "abcde": false} {
 		data, err := io.ReadAll(newCapped(strings.NewReader(text), 4))
-		if sound != (err == nil) || err != nil && !errors.Is(err, ErrTooLarge) || sound && string(data) != text {
+		if sound != (err == nil) || err != nil && !errors.Is(err, ErrTooLarge) || sound &&
+			string(data) != text {
 			t.Errorf("%q is read as %q (%v)", text, data, err)
 		}
 	}
@@ -109,14 +113,18 @@ func TestReopenedFileThatChanged(t *testing.T) {
 		t.Errorf("beyond the end: %v", err)
 	}
 	for name, change := range map[string]func(){
-		"size": func() { restore("abcdefg", then) }, "time": func() { restore("abcdef", then.Add(time.Second)) },
+		"size": func() { restore("abcdefg", then) }, "time": func() {
+			restore("abcdef",
+				then.Add(time.Second))
+		},
 	} {
 		change()
 		if _, err := read(1, 0); !errors.Is(err, ErrChanged) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
-	if _, err := statReopened(t.TempDir(), "a file"); err == nil || !strings.Contains(err.Error(), "give a file") {
+	if _, err := statReopened(t.TempDir(), "a file"); err == nil || !strings.Contains(err.Error(),
+		"give a file") {
 		t.Errorf("a folder: %v", err)
 	}
 }
@@ -129,7 +137,8 @@ func TestWherePicturesAreLookedFor(t *testing.T) {
 			writeText(t, filepath.Join(dir, "a", "a"+string(rune('a'+i))), "a text")
 		}
 		for i := range 25 {
-			if err := os.MkdirAll(filepath.Join(dir, "a", "b"+string(rune('a'+i))), 0o777); err != nil {
+			if err := os.MkdirAll(filepath.Join(dir, "a", "b"+string(rune('a'+i))),
+				0o777); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -163,11 +172,13 @@ func TestTheMostWordsThatAreClasses(t *testing.T) {
 		words int
 		sound bool
 	}{{MaxClasses, true}, {MaxClasses + 1, false}} {
-		list, texts := &pictureFiles{files: make([]pictureFile, test.words)}, make([]string, test.words)
+		list, texts := &pictureFiles{files: make([]pictureFile, test.words)}, make([]string,
+			test.words)
 		for i := range texts {
 			texts[i] = "class " + strconv.Itoa(i)
 		}
-		if err := list.setLabels(texts); test.sound != (err == nil) || err != nil && !errors.Is(err, ErrArgument) {
+		if err := list.setLabels(texts); test.sound != (err == nil) || err != nil &&
+			!errors.Is(err, ErrArgument) {
 			t.Errorf("%d words: %v", test.words, err)
 		}
 	}
@@ -180,11 +191,13 @@ func TestFilesThatAreNone(t *testing.T) {
 		writeText(t, filepath.Join(dir, name), "text of "+name)
 	}
 	missing := filepath.Join(dir, "missing")
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "e.tar"), 0o777), os.Symlink(missing, filepath.Join(dir, "f.tar"))); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "e.tar"), 0o777), os.Symlink(missing,
+		filepath.Join(dir, "f.tar"))); err != nil {
 		t.Fatal(err)
 	}
 	paths, err := filesWith(dir, isArchiveName)
-	if want := []string{filepath.Join(dir, "a.tar"), filepath.Join(dir, "b.tar")}; err != nil || !slices.Equal(paths, want) {
+	if want := []string{filepath.Join(dir, "a.tar"), filepath.Join(dir, "b.tar")}; err != nil ||
+		!slices.Equal(paths, want) {
 		t.Errorf("files %q (%v), want %q", paths, err, want)
 	}
 	for _, path := range []string{missing, dir} {
@@ -195,10 +208,12 @@ func TestFilesThatAreNone(t *testing.T) {
 	if begin := beginningOf(paths[0], 6); string(begin) != "text o" {
 		t.Errorf("it begins with %q", begin)
 	}
-	if _, err := readPicture(missing); !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "link") {
+	if _, err := readPicture(missing); !errors.Is(err, os.ErrNotExist) ||
+		strings.Contains(err.Error(), "link") {
 		t.Errorf("a picture that is missing: %v", err)
 	}
-	if _, err := readPicture(filepath.Join(dir, "f.tar")); err == nil || !strings.Contains(err.Error(), "a link that leads nowhere") {
+	if _, err := readPicture(filepath.Join(dir, "f.tar")); err == nil ||
+		!strings.Contains(err.Error(), "a link that leads nowhere") {
 		t.Errorf("a link to nothing: %v", err)
 	}
 	if _, _, _, err := pictureFolder(missing, "", Options{}); !errors.Is(err, os.ErrNotExist) {
@@ -222,8 +237,9 @@ func TestNamesThatSayMore(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]Part{
-		"set-train-1.tar": Train, "train-train.tar": Train, "set-val-1.tar": Test, "train-test.tar": "",
-		"val-test.tar": "", "set.tar": "",
+		"set-train-1.tar": Train, "train-train.tar": Train, "set-val-1.tar": Test,
+		"train-test.tar": "",
+		"val-test.tar":   "", "set.tar": "",
 	} {
 		if word, part := partWord(path); part != want || (word == "") != (want == "") {
 			t.Errorf("%s is of the part %q by %q, want %q", path, part, word, want)
@@ -236,7 +252,25 @@ func TestAClassThatIsCalledTest(t *testing.T) {
 	dir := t.TempDir()
 	writePNG(t, filepath.Join(dir, "cat", "1.png"), 1, 1, false, 0)
 	writePNG(t, filepath.Join(dir, "test", "x", "1.png"), 1, 1, false, 0)
-	if folder, part, ok, err := pictureFolder(dir, "", Options{}); folder != dir || part != "" || !ok || err != nil {
+	if folder, part, ok, err := pictureFolder(dir, "", Options{}); folder != dir || part != "" ||
+		!ok || err != nil {
 		t.Errorf("%s, part %q, %t (%v)", folder, part, ok, err)
+	}
+}
+
+// Bytes are fed as whole images of whole channels, into room for all of them.
+func TestFeedAtItsLimits(t *testing.T) {
+	for _, test := range []struct {
+		room, bytes, channels, size int
+		sound                       bool
+	}{
+		{4, 4, 1, 2, true}, {4, 4, 2, 2, true}, {1, 1, 1, 1, true}, {3, 4, 1, 2, false},
+		{4, 4, 1, 0, false}, {4, 4, 0, 2, false}, {6, 6, 2, 3, false}, {3, 3, 1, 2, false},
+	} {
+		err := Pixels{}.Feed(make([]float32, test.room), make([]uint8, test.bytes), test.channels,
+			test.size)
+		if test.sound != (err == nil) {
+			t.Errorf("%+v: %v", test, err)
+		}
 	}
 }

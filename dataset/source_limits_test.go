@@ -53,7 +53,8 @@ func TestSourcesOfOtherTypes(t *testing.T) {
 	set := countedImages(t, 2*loadBatch+7)
 	source := elsewhere{set}
 	loaded, err := Load(t.Context(), source)
-	if err != nil || !bytes.Equal(loaded.Images, set.Images) || !slices.Equal(loaded.Labels, set.Labels) {
+	if err != nil || !bytes.Equal(loaded.Images, set.Images) || !slices.Equal(loaded.Labels,
+		set.Labels) {
 		t.Fatalf("it is loaded otherwise (%v)", err)
 	}
 	for _, s := range []Source{set, source} {
@@ -72,12 +73,14 @@ func TestSourcesOfOtherTypes(t *testing.T) {
 			}
 			images, got := make([]uint8, 8), make([]int32, 1)
 			err = first.Read(t.Context(), images, got, []int{want - 1}, 0)
-			if err != nil || !bytes.Equal(images, set.Image(want-1)) || got[0] != set.Labels[want-1] {
+			if err != nil || !bytes.Equal(images, set.Image(want-1)) ||
+				got[0] != set.Labels[want-1] {
 				t.Errorf("the last of the first %d of a %T is %v (%v)", n, s, images, err)
 			}
 		}
 		values, err := Inputs(t.Context(), s, []int{300, 2}, Pixels{})
-		if err != nil || !slices.Equal(values, []float32{44, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}) {
+		if err != nil || !slices.Equal(values, []float32{44, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0,
+			0, 0, 0}) {
 			t.Errorf("inputs of a %T: %v (%v)", s, values, err)
 		}
 		if _, err := Inputs(t.Context(), s, []int{set.Len()}, Pixels{}); !errors.Is(err, ErrIndex) {
@@ -125,14 +128,17 @@ func TestReadingBesideASource(t *testing.T) {
 	for _, s := range []Source{set, part, pictures, some} {
 		info, labels := s.Info(), make([]int32, 2)
 		size := info.Channels * info.Height * info.Width
-		if err := s.Read(t.Context(), make([]uint8, 2*size), labels, []int{0, s.Len() - 1}, 0); err != nil {
+		if err := s.Read(t.Context(), make([]uint8, 2*size), labels, []int{0, s.Len() - 1},
+			0); err != nil {
 			t.Errorf("%T: %v", s, err)
 		}
 		err := s.Read(t.Context(), make([]uint8, 2*size-1), labels, []int{0, 1}, 0)
-		if !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), fmt.Sprintf("2 images of %d bytes", size)) {
+		if !errors.Is(err, ErrSize) || !strings.Contains(err.Error(),
+			fmt.Sprintf("2 images of %d bytes", size)) {
 			t.Errorf("%T, a byte too few: %v", s, err)
 		}
-		if err := s.Read(t.Context(), make([]uint8, 2*size), labels[:1], []int{0, 1}, 0); !errors.Is(err, ErrSize) {
+		if err := s.Read(t.Context(), make([]uint8, 2*size), labels[:1], []int{0, 1},
+			0); !errors.Is(err, ErrSize) {
 			t.Errorf("%T, a label too few: %v", s, err)
 		}
 		for _, index := range []int{-1, s.Len()} {
@@ -151,14 +157,16 @@ func TestReadingBesideASource(t *testing.T) {
 	}
 	var a, b picture.Image
 	for i := range 5 {
-		err := errors.Join(pictures.Original(t.Context(), i, &a), some.(Originals).Original(t.Context(), i, &b))
+		err := errors.Join(pictures.Original(t.Context(), i, &a),
+			some.(Originals).Original(t.Context(), i, &b))
 		if err != nil || a.Height != 2 || a.Width != 3 || !bytes.Equal(a.Pixels, b.Pixels) {
 			t.Errorf("original %d: %v", i, err)
 		}
 	}
 	for _, s := range []Originals{pictures, some.(Originals)} {
 		labels := []int32{9, 9}
-		if err := s.ReadLabels(labels, []int{4, 0}); err != nil || !slices.Equal(labels, []int32{2, 0}) {
+		if err := s.ReadLabels(labels, []int{4, 0}); err != nil || !slices.Equal(labels,
+			[]int32{2, 0}) {
 			t.Errorf("%T: labels %v (%v)", s, labels, err)
 		}
 		if err := s.ReadLabels(nil, []int{0}); err != nil {
@@ -170,11 +178,13 @@ func TestReadingBesideASource(t *testing.T) {
 // A stored picture of another height or width than the set's is refused.
 func TestPicturesOfAnotherSizeInTheStore(t *testing.T) {
 	for _, size := range [][2]int{{2, 3}, {3, 2}} {
-		p := &Pictures{info: Info{Name: "p", Images: 1, Channels: 1, Height: 2, Width: 2}, labels: []int32{0},
-			files: []string{"a"}, at: []int32{0}, store: decoded{picture.New(1, size[0], size[1])},
+		p := &Pictures{info: Info{Name: "p", Images: 1, Channels: 1, Height: 2, Width: 2},
+			labels: []int32{0},
+			files:  []string{"a"}, at: []int32{0}, store: decoded{picture.New(1, size[0], size[1])},
 			scratch: &sync.Pool{New: func() any { return new(readScratch) }}}
 		err := p.Read(t.Context(), make([]uint8, 4), nil, []int{0}, 0)
-		if !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), fmt.Sprintf("%d×%d", size[0], size[1])) {
+		if !errors.Is(err, ErrSize) || !strings.Contains(err.Error(), fmt.Sprintf("%d×%d",
+			size[0], size[1])) {
 			t.Errorf("%v: %v", size, err)
 		}
 	}
@@ -185,7 +195,8 @@ func TestNamesOfPictures(t *testing.T) {
 	pictures := withOriginals(t)
 	for _, names := range [][]string{{"a", "b", "c"}, {"a", "b", "c", "d"}} {
 		named, err := WithClassNames(pictures, names)
-		if err != nil || !slices.Equal(named.Info().ClassNames, names) || named.Info().Classes != len(names) {
+		if err != nil || !slices.Equal(named.Info().ClassNames, names) ||
+			named.Info().Classes != len(names) {
 			t.Errorf("%q: %v", names, err)
 		}
 	}
@@ -196,7 +207,8 @@ func TestNamesOfPictures(t *testing.T) {
 	set.Licence = "free"
 	for _, s := range []Source{set, As(pictures, "p", "free")} {
 		for licence, want := range map[string]string{"": "free", "own": "own"} {
-			if info := As(s, "other", licence).Info(); info.Name != "other" || info.Licence != want {
+			if info := As(s, "other", licence).Info(); info.Name != "other" ||
+				info.Licence != want {
 				t.Errorf("%T as %q: %q, %q", s, licence, info.Name, info.Licence)
 			}
 		}
@@ -217,21 +229,24 @@ func TestMatchClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if labels, err := AllLabels(t.Context(), matched); err != nil || !slices.Equal(labels, []int32{1, 0, 2}) {
+	if labels, err := AllLabels(t.Context(), matched); err != nil || !slices.Equal(labels,
+		[]int32{1, 0, 2}) {
 		t.Errorf("labels %v (%v)", labels, err)
 	}
 	for name, test := range map[string]struct {
 		set   *Set
 		names []string
 	}{
-		"no files": {set(false, own...), []string{"ant", "bee", "cow"}}, "no names": {set(true, own...), nil},
+		"no files": {set(false, own...), []string{"ant", "bee", "cow"}}, "no names": {set(true,
+			own...), nil},
 		"none of its own": {set(true), own}, "the same": {set(true, own...), own},
 	} {
 		if got, err := MatchClasses(test.set, test.names); err != nil || got != Source(test.set) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := MatchClasses(set(true, own...), []string{"ant", "bee"}); !errors.Is(err, ErrLabel) {
+	if _, err := MatchClasses(set(true, own...), []string{"ant", "bee"}); !errors.Is(err,
+		ErrLabel) {
 		t.Errorf("a class that is not known: %v", err)
 	}
 }

@@ -223,8 +223,12 @@ func TestPlacesOfLibraries(t *testing.T) {
 		t.Fatal(err)
 	}
 	searched := cacheFolders().searched
-	for _, want := range []string{"of " + filepath.Dir(executable) + " and", "of " + working + " and", filepath.Join("slipway", "onnxruntime")} {
-		if !slices.ContainsFunc(searched, func(place string) bool { return strings.Contains(place, want) }) {
+	for _, want := range []string{"of " + filepath.Dir(executable) + " and",
+		"of " + working + " and", filepath.Join("slipway", "onnxruntime")} {
+		if !slices.ContainsFunc(searched, func(place string) bool {
+			return strings.Contains(place,
+				want)
+		}) {
 			t.Errorf("%s is not among the places %q", want, searched)
 		}
 	}
@@ -241,10 +245,12 @@ func TestPlacesOfLibraries(t *testing.T) {
 // bytes of the file as asked for.
 func smallELF(t *testing.T, segment elf.ProgType, bytes uint64) string {
 	t.Helper()
-	header := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(elfMachine()), Version: 1, Phoff: 64,
+	header := elf.Header64{Type: uint16(elf.ET_DYN), Machine: uint16(elfMachine()), Version: 1,
+		Phoff:  64,
 		Ehsize: 64, Phentsize: 56, Phnum: 1}
 	copy(header.Ident[:], elf.ELFMAG)
-	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
+	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64),
+		byte(elf.ELFDATA2LSB)
 	header.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
 	program := elf.Prog64{Type: uint32(segment), Filesz: bytes, Memsz: bytes}
 	var file strings.Builder
@@ -274,7 +280,8 @@ func TestSegmentsOfLibraries(t *testing.T) {
 		{elf.PT_NOTE, 121, ""},
 	} {
 		err := checkLibraryFile(smallELF(t, test.segment, test.bytes))
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(),
+			test.want) {
 			t.Errorf("%v of %d bytes: %v, want %q", test.segment, test.bytes, err, test.want)
 		}
 	}
@@ -296,21 +303,24 @@ func TestTheNextLibraryIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := func(version string) string {
-		return filepath.Join(working, ".cache", "onnxruntime", version, runtime.GOOS+"-"+runtime.GOARCH, "lib", "libonnxruntime.so")
+		return filepath.Join(working, ".cache", "onnxruntime", version,
+			runtime.GOOS+"-"+runtime.GOARCH, "lib", "libonnxruntime.so")
 	}
 	for _, version := range []string{"99.0.0", "1.0.0"} {
 		if err := os.MkdirAll(filepath.Dir(place(version)), 0o777); err != nil {
 			t.Fatal(err)
 		}
 	}
-	err = errors.Join(os.WriteFile(place("99.0.0"), []byte("no library"), 0o666), os.Symlink(sound, place("1.0.0")))
+	err = errors.Join(os.WriteFile(place("99.0.0"), []byte("no library"), 0o666),
+		os.Symlink(sound, place("1.0.0")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv(LibraryVariable, "")
 	t.Chdir(working)
 	library, err := FindLibrary("", false)
-	if err != nil || library.Path != place("1.0.0") || library.Origin != "project of the working folder" {
+	if err != nil || library.Path != place("1.0.0") ||
+		library.Origin != "project of the working folder" {
 		t.Errorf("%+v (%v)", library, err)
 	}
 }

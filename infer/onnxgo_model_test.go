@@ -23,26 +23,36 @@ func TestNodesForONNXGo(t *testing.T) {
 	}{
 		{node: "y = Conv x w"},
 		{node: "y = Conv x w", attributes: []*onnxpb.AttributeProto{g.Text("auto_pad", "VALID")}},
-		{node: "y = Conv x w", attributes: []*onnxpb.AttributeProto{g.Text("auto_pad", "SAME_UPPER")}, want: "auto_pad"},
-		{node: "y = Conv x w", attributes: []*onnxpb.AttributeProto{g.Int("group", 2)}, want: "group"},
+		{node: "y = Conv x w", attributes: []*onnxpb.AttributeProto{g.Text("auto_pad",
+			"SAME_UPPER")}, want: "auto_pad"},
+		{node: "y = Conv x w", attributes: []*onnxpb.AttributeProto{g.Int("group", 2)},
+			want: "group"},
 		{node: "y = Conv x line", want: "kernel_shape is missing"},
 		{node: "y = Conv x made", want: "kernel_shape is missing"},
 		{node: "y = Gemm x m b"},
 		{node: "y = Gemm x m", want: "without a bias"},
-		{node: "y = Gemm x m b", change: func(n *onnxpb.NodeProto) { n.Input[2] = "" }, want: "without a bias"},
+		{node: "y = Gemm x m b", change: func(n *onnxpb.NodeProto) { n.Input[2] = "" },
+			want: "without a bias"},
 		{node: "y = Gemm x m row", want: "the bias is no vector"},
 		{node: "y = Gemm x m made", want: "the bias is no vector"},
-		{node: "y = Relu x", change: func(n *onnxpb.NodeProto) { n.Domain = new(string); *n.Domain = "ai.onnx" }},
-		{node: "y = Relu x", change: func(n *onnxpb.NodeProto) { n.Domain = new(string); *n.Domain = "mine" }, want: `domain "mine"`},
+		{node: "y = Relu x",
+			change: func(n *onnxpb.NodeProto) { n.Domain = new(string); *n.Domain = "ai.onnx" }},
+		{node: "y = Relu x",
+			change: func(n *onnxpb.NodeProto) { n.Domain = new(string); *n.Domain = "mine" },
+			want:   `domain "mine"`},
 		{node: "y = Relu x", change: func(n *onnxpb.NodeProto) { n.Output = append(n.Output, "") }},
-		{node: "y = Relu x", change: func(n *onnxpb.NodeProto) { n.Output = append(n.Output, "z") }, want: "second output"},
+		{node: "y = Relu x", change: func(n *onnxpb.NodeProto) {
+			n.Output = append(n.Output,
+				"z")
+		}, want: "second output"},
 	} {
 		node := g.New(g.Free, 4).Node(test.node, test.attributes...).Model().Proto.Graph.Node[0]
 		if test.change != nil {
 			test.change(node)
 		}
 		err := adaptNode(node, weights)
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(),
+			test.want) {
 			t.Errorf("%v: %v, want %q", node, err, test.want)
 		}
 	}

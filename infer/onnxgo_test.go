@@ -118,7 +118,8 @@ func TestONNXGoAnswersAsNative(t *testing.T) {
 	for name, model := range map[string]*onnx.Model{
 		"channels first": g.New(g.Free, 3, 2, 2).Node("f = Flatten x").Dense("f", 12).Model(),
 		"channels last":  g.New(g.Free, 2, 2, 3).Node("f = Flatten x").Dense("f", 12).Model(),
-		"one score": g.New(g.Free, 3, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 12, 1).Weight("b", -1, 1, 1).
+		"one score": g.New(g.Free, 3, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 12,
+			1).Weight("b", -1, 1, 1).
 			Node("z = Gemm f w b").Node("p = Sigmoid z").Model(),
 	} {
 		batch := Batch{N: 3, C: 3, H: 2, W: 2, Pixels: make([]float32, 36)}
@@ -127,7 +128,8 @@ func TestONNXGoAnswersAsNative(t *testing.T) {
 		}
 		var answers [2]Logits
 		for i, runtime := range []string{RuntimeNative, RuntimeONNXGo} {
-			r, err := OpenRuntime(t.Context(), runtime, model, RuntimeOptions{Worker: workerCommand()})
+			r, err := OpenRuntime(t.Context(), runtime, model,
+				RuntimeOptions{Worker: workerCommand()})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -158,7 +160,8 @@ func TestONNXGoWorkersAreWaitedFor(t *testing.T) {
 
 func TestFirstWordsOfAWorker(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "\n \n one \ntwo\n": "one", "noise\npanic: boom\nmore": "panic: boom", "a\nfatal error: b": "fatal error: b",
+		"": "", "\n \n one \ntwo\n": "one", "noise\npanic: boom\nmore": "panic: boom",
+		"a\nfatal error: b": "fatal error: b",
 	} {
 		if got := firstWords(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

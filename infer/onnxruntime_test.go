@@ -15,7 +15,8 @@ func TestEnvironmentEndsWithItsLastUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := Library{Path: filepath.Join(t.TempDir(), "libonnxruntime.so"), Version: "other"}
-	if err := acquireEnvironment(other); err == nil || !strings.Contains(err.Error(), "when its runtimes are closed") {
+	if err := acquireEnvironment(other); err == nil || !strings.Contains(err.Error(),
+		"when its runtimes are closed") {
 		t.Errorf("beside another library: %v", err)
 	}
 	if err := r.Close(); err != nil {
@@ -30,7 +31,8 @@ func TestEnvironmentEndsWithItsLastUser(t *testing.T) {
 func TestFloat16ScoresOfNoShape(t *testing.T) {
 	for _, dims := range [][]int{nil, {unknown, unknown}} {
 		r := &onnxRuntime{ports: ports{scorePort: scorePort{output: "y", outputDims: dims}}}
-		if _, err := r.newFloat16Output(2); err == nil || !strings.Contains(err.Error(), "no known number") {
+		if _, err := r.newFloat16Output(2); err == nil || !strings.Contains(err.Error(),
+			"no known number") {
 			t.Errorf("%v: %v", dims, err)
 		}
 	}

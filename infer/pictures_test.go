@@ -30,13 +30,15 @@ func TestPicturesHaveTheChannelsOfTheInput(t *testing.T) {
 		model := g.New(test.dims...).Node("y = Flatten x").Model()
 		options, err := PictureOptions(model, nil, dataset.Options{})
 		if err != nil || options.Channels != test.want || options.Sizing != nil {
-			t.Errorf("%v: %d channels, size %v (%v), want %d", test.dims, options.Channels, options.Sizing, err,
+			t.Errorf("%v: %d channels, size %v (%v), want %d", test.dims, options.Channels,
+				options.Sizing, err,
 				test.want)
 		}
 	}
 	two := g.New(g.Free, 3, 8, 8).Node("y = Flatten x").Model()
 	two.Proto.Graph.Input = append(two.Proto.Graph.Input, two.Proto.Graph.Input[0])
-	if options, err := PictureOptions(two, nil, dataset.Options{}); err != nil || options.Channels != 0 {
+	if options, err := PictureOptions(two, nil, dataset.Options{}); err != nil ||
+		options.Channels != 0 {
 		t.Errorf("of two inputs: %d channels (%v)", options.Channels, err)
 	}
 }
@@ -129,7 +131,8 @@ func TestPicturesInTheOrderOfTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	labels := labelsOf(t, set)
-	if !slices.Equal(labels, []int32{2, 0}) || !slices.Equal(set.Info().ClassNames, record.ClassLabels) {
+	if !slices.Equal(labels, []int32{2, 0}) || !slices.Equal(set.Info().ClassNames,
+		record.ClassLabels) {
 		t.Errorf("labels %v of %v", labels, set.Info().ClassNames)
 	}
 
@@ -137,11 +140,12 @@ func TestPicturesInTheOrderOfTheModel(t *testing.T) {
 		set    dataset.Source
 		record *onnx.TrainingRecord
 	}{
-		"no record":         {files("cat", "dog"), nil},
-		"no files":          {classed(t, "cat", "cow"), record},
-		"the model's order": {files("cat", "dog"), &onnx.TrainingRecord{ClassLabels: []string{"cat", "dog"}}},
-		"other classes":     {files("cow", "pig"), record},
-		"no names known":    {files("cat", "dog"), &onnx.TrainingRecord{}},
+		"no record": {files("cat", "dog"), nil},
+		"no files":  {classed(t, "cat", "cow"), record},
+		"the model's order": {files("cat", "dog"),
+			&onnx.TrainingRecord{ClassLabels: []string{"cat", "dog"}}},
+		"other classes":  {files("cow", "pig"), record},
+		"no names known": {files("cat", "dog"), &onnx.TrainingRecord{}},
 	} {
 		got, err := InModelOrder(test.set, test.record)
 		if err != nil {

@@ -44,7 +44,8 @@ func TestJudgeAtItsLimits(t *testing.T) {
 // What one runtime alone is known for is said of that one alone.
 func TestJudgeOfOneRuntimeAlone(t *testing.T) {
 	f := testFacts()
-	m := features{opset: 13, ir: 7, operators: []string{"Relu"}, valueless: "node 0", computedShape: "node 1"}
+	m := features{opset: 13, ir: 7, operators: []string{"Relu"}, valueless: "node 0",
+		computedShape: "node 1"}
 	for name, want := range map[string]struct {
 		expectation Expectation
 		reason      string
@@ -95,7 +96,8 @@ func TestFeaturesThatDecide(t *testing.T) {
 		"an integer of no value":   {attribute(onnxpb.AttributeProto_INT), true},
 		"a number of no value":     {attribute(onnxpb.AttributeProto_FLOAT), true},
 	} {
-		model := g.New(g.Free, 4).Node("h = Identity x").Node("y = Softmax h", test.attribute).Model()
+		model := g.New(g.Free, 4).Node("h = Identity x").Node("y = Softmax h",
+			test.attribute).Model()
 		want := ""
 		if test.want {
 			want = `node 1 ("Softmax")`
@@ -108,9 +110,11 @@ func TestFeaturesThatDecide(t *testing.T) {
 		graph *g.Graph
 		want  string
 	}{
-		"computed":         {g.New(g.Free, 4).Node("s = Shape x").Node("y = Reshape x s"), `node 1 ("Reshape")`},
-		"a weight":         {g.New(g.Free, 4).Integers("s", -1, 4).Node("y = Reshape x s"), ""},
-		"a constant":       {g.New(g.Free, 4).Node("s = Constant", g.Ints("value_ints", -1, 4)).Node("y = Reshape x s"), ""},
+		"computed": {g.New(g.Free, 4).Node("s = Shape x").Node("y = Reshape x s"),
+			`node 1 ("Reshape")`},
+		"a weight": {g.New(g.Free, 4).Integers("s", -1, 4).Node("y = Reshape x s"), ""},
+		"a constant": {g.New(g.Free, 4).Node("s = Constant", g.Ints("value_ints", -1,
+			4)).Node("y = Reshape x s"), ""},
 		"of no shape":      {g.New(g.Free, 4).Node("y = Reshape x"), ""},
 		"another operator": {g.New(g.Free, 4).Node("s = Relu x").Node("y = Add x s"), ""},
 	} {
@@ -126,7 +130,8 @@ func TestSupportTriesSizesUntilOneRuns(t *testing.T) {
 		model := g.New(g.Free, 1, 4, 4).Node("f = Flatten x").Dense("f", int64(size*size)).Model()
 		for i := range 2 {
 			model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[2+i].Value =
-				&onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: []string{"height", "width"}[i]}
+				&onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: []string{"height",
+					"width"}[i]}
 		}
 		verdicts, err := Support(t.Context(), model)
 		if err != nil {
@@ -140,7 +145,8 @@ func TestSupportTriesSizesUntilOneRuns(t *testing.T) {
 
 // Scores that are not those of the batch are refused, as native refuses them when it runs.
 func TestSupportLooksAtTheScores(t *testing.T) {
-	model := g.New(3, 1, 2, 2).Integers("s", 1, 12).Node("h = Identity s").Node("y = Reshape x h").Model()
+	model := g.New(3, 1, 2, 2).Integers("s", 1,
+		12).Node("h = Identity s").Node("y = Reshape x h").Model()
 	ports, err := findPorts(model, "")
 	if err != nil {
 		t.Fatal(err)

@@ -178,9 +178,11 @@ func TestTraceOfAFixedBatch(t *testing.T) {
 // A value that has no batch, such as a number, is that of the first piece.
 func TestTraceOfANumber(t *testing.T) {
 	calls := 0
-	tensors, err := traceInChunks(t.Context(), testBatch(3), 2, func(chunk Batch) ([]Tensor, error) {
+	tensors, err := traceInChunks(t.Context(), testBatch(3), 2, func(chunk Batch) ([]Tensor,
+		error) {
 		calls++
-		return []Tensor{{Shape: []int{}, Values: []float32{float32(calls)}}, {Missing: errors.New("none")},
+		return []Tensor{{Shape: []int{}, Values: []float32{float32(calls)}},
+			{Missing: errors.New("none")},
 			{Shape: []int{chunk.N}, Values: make([]float32, chunk.N)}}, nil
 	})
 	if err != nil {

@@ -80,12 +80,14 @@ func (s *borrowedSession) Account() (Account, error) {
 	return account, nil
 }
 
-func (s *borrowedSession) Evaluate(set *dataset.Set, first, images int, logits []float32) (float64, int, error) {
+func (s *borrowedSession) Evaluate(set *dataset.Set, first, images int,
+	logits []float32) (float64, int, error) {
 	indices := make([]int, images)
 	for i := range indices {
 		indices[i] = first + i
 	}
-	p, result, err := s.inner.pass(context.Background(), false, feed{set, set.Info(), indices, 0}, 0)
+	p, result, err := s.inner.pass(context.Background(), false, feed{set, set.Info(), indices, 0},
+		0)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -141,7 +143,8 @@ func TestARunOnADevice(t *testing.T) {
 	var evaluations [2]*Evaluation
 	for i, trainer := range []*Trainer{whole, away} {
 		var err error
-		if evaluations[i], err = trainer.Evaluate(t.Context(), datasettest.Bars(t, 260)); err != nil {
+		if evaluations[i], err = trainer.Evaluate(t.Context(), datasettest.Bars(t,
+			260)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,7 +238,8 @@ func TestAnInterruptionBeforeTheFirstStepOnADevice(t *testing.T) {
 		}
 		return nil
 	}})
-	if done := trainer.Progress(); !errors.Is(err, ErrInterrupted) || done.Epochs != 1 || loss == 0 || done.LastLoss != loss {
+	if done := trainer.Progress(); !errors.Is(err, ErrInterrupted) || done.Epochs != 1 ||
+		loss == 0 || done.LastLoss != loss {
 		t.Errorf("Fit returned %v after %+v, the loss being %v", err, done, loss)
 	}
 }
@@ -263,7 +267,8 @@ func TestAnAbsurdLossOnADevice(t *testing.T) {
 	defer trainer.Close()
 	var found *DivergedError
 	err := trainer.Fit(t.Context(), Callbacks{})
-	if !errors.As(err, &found) || found.Epoch != 1 || found.Step != accountEvery || found.Loss != math.MaxFloat32 {
+	if !errors.As(err, &found) || found.Epoch != 1 || found.Step != accountEvery ||
+		found.Loss != math.MaxFloat32 {
 		t.Errorf("Fit returned %v", err)
 	}
 }
@@ -277,7 +282,8 @@ func (huge) Info() dataset.Info {
 
 func TestASetThatIsTooLargeForADevice(t *testing.T) {
 	var device onDevice
-	if _, err := device.inMemory(t.Context(), huge{}); err == nil || !strings.Contains(err.Error(), "make its pictures smaller") {
+	if _, err := device.inMemory(t.Context(), huge{}); err == nil ||
+		!strings.Contains(err.Error(), "make its pictures smaller") {
 		t.Errorf("%v", err)
 	}
 }

@@ -17,7 +17,8 @@ import (
 // Of an epoch that changes nothing, without dropout, the account is the evaluation of the set.
 func TestTheAccountOfAnEpoch(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		network, err := builder.New("plain", builder.Shape{1, 6, 6}, builder.Flatten{}, builder.Dense{Units: 3})
+		network, err := builder.New("plain", builder.Shape{1, 6, 6}, builder.Flatten{},
+			builder.Dense{Units: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +42,8 @@ func TestTheAccountOfAnEpoch(t *testing.T) {
 		}
 		epoch := trainer.Progress().History[0]
 		if epoch.Steps != 8 || epoch.TrainAccuracy != want.Accuracy {
-			t.Errorf("%d steps, accuracy %v, want %v", epoch.Steps, epoch.TrainAccuracy, want.Accuracy)
+			t.Errorf("%d steps, accuracy %v, want %v", epoch.Steps, epoch.TrainAccuracy,
+				want.Accuracy)
 		}
 		if math.Abs(epoch.MeanCrossEntropy-want.Loss) > 1e-6*want.Loss {
 			t.Errorf("cross-entropy %v, want %v", epoch.MeanCrossEntropy, want.Loss)
@@ -60,7 +62,8 @@ type ending struct {
 	end   context.CancelFunc
 }
 
-func (e *ending) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
+func (e *ending) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
 	if slices.Contains(indices, e.index) {
 		e.end()
 		return fmt.Errorf("image %d: %w", e.index, ctx.Err())
@@ -98,7 +101,8 @@ func TestTheStepOfAnImageThatCannotBeRead(t *testing.T) {
 	}
 	defer trainer.Close()
 	want := fmt.Sprintf("epoch 1, step %d: ", slices.Index(trainer.batches.Order(0), 7)/8+1)
-	if err := trainer.Fit(t.Context(), Callbacks{}); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if err := trainer.Fit(t.Context(), Callbacks{}); err == nil || !strings.HasPrefix(err.Error(),
+		want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 }
@@ -120,7 +124,8 @@ func TestPatienceSwitchedOff(t *testing.T) {
 	}
 	defer second.Close()
 	var last builder.Weights
-	err = second.Fit(t.Context(), Callbacks{Epoch: func(*Epoch) error { last = second.Weights(); return nil }})
+	err = second.Fit(t.Context(),
+		Callbacks{Epoch: func(*Epoch) error { last = second.Weights(); return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +162,8 @@ func TestWhatComputesTheSteps(t *testing.T) {
 		t.Errorf("Fit returned %v", err)
 	}
 	_, err = away.Evaluate(t.Context(), datasettest.Bars(t, 9))
-	if err == nil || !strings.Contains(err.Error(), "evaluate ") || !strings.Contains(err.Error(), "unplugged") {
+	if err == nil || !strings.Contains(err.Error(), "evaluate ") || !strings.Contains(err.Error(),
+		"unplugged") {
 		t.Errorf("Evaluate returned %v", err)
 	}
 }
@@ -168,7 +174,8 @@ func TestABatchOfOnePart(t *testing.T) {
 	size := trainer.sum.size
 	for _, batch := range []int{size, size + 1} {
 		indices := trainer.batches.Order(0)[:batch]
-		got, err := trainer.gradients(t.Context(), feed{trainer.training, trainer.trainingInfo, indices, 0})
+		got, err := trainer.gradients(t.Context(), feed{trainer.training, trainer.trainingInfo,
+			indices, 0})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -159,18 +159,23 @@ func TestPixelsPerChannelAreComputedOnTheCPU(t *testing.T) {
 // The name of a way is given only to what it does to each channel.
 func TestPixelsForOthersThanTheNamed(t *testing.T) {
 	for _, test := range []struct{ scales, offsets []float64 }{
-		{[]float64{1}, []float64{-0.5}}, {[]float64{1, 1}, []float64{0, -3}}, {[]float64{2}, []float64{0}},
-		{[]float64{1.0 / 255}, []float64{-0.5}}, {[]float64{1.0 / 255, 1.0 / 255}, []float64{0, -3}},
+		{[]float64{1}, []float64{-0.5}}, {[]float64{1, 1}, []float64{0, -3}}, {[]float64{2},
+			[]float64{0}},
+		{[]float64{1.0 / 255}, []float64{-0.5}}, {[]float64{1.0 / 255, 1.0 / 255}, []float64{0,
+			-3}},
 	} {
 		text := PixelsFor(test.scales, test.offsets)
 		scales, offsets, err := Config{Pixels: text}.PixelTransform()
 		if err != nil || len(scales) != len(test.scales) {
-			t.Errorf("%v, %v become %q: %v, %v (%v)", test.scales, test.offsets, text, scales, offsets, err)
+			t.Errorf("%v, %v become %q: %v, %v (%v)", test.scales, test.offsets, text, scales,
+				offsets, err)
 			continue
 		}
 		for i := range scales {
-			if math.Abs(scales[i]-test.scales[i]) > 1e-6*test.scales[i] || math.Abs(offsets[i]-test.offsets[i]) > 1e-6 {
-				t.Errorf("%v, %v become %q: %v, %v", test.scales, test.offsets, text, scales, offsets)
+			if math.Abs(scales[i]-test.scales[i]) > 1e-6*test.scales[i] ||
+				math.Abs(offsets[i]-test.offsets[i]) > 1e-6 {
+				t.Errorf("%v, %v become %q: %v, %v", test.scales, test.offsets, text, scales,
+					offsets)
 			}
 		}
 	}

@@ -64,14 +64,16 @@ func wellFormed(svg string) error {
 // Accuracies are drawn in per cent, and a curve that there is nothing of has no name.
 func TestWhatIsDrawn(t *testing.T) {
 	accuracy := 0.75
-	history := History{{Epoch: 1, MeanLoss: 2, TrainAccuracy: 0.5}, {Epoch: 2, MeanLoss: 1, TrainAccuracy: 0.9}}
+	history := History{{Epoch: 1, MeanLoss: 2, TrainAccuracy: 0.5}, {Epoch: 2, MeanLoss: 1,
+		TrainAccuracy: 0.9}}
 	for _, test := range []struct {
 		change func()
 		names  []string
 	}{
 		{func() {}, []string{"training"}},
 		{func() { history[1].TestAccuracy = &accuracy }, []string{"training", "test"}},
-		{func() { history[1].ValidationAccuracy = &accuracy }, []string{"training", "test", "validation"}},
+		{func() { history[1].ValidationAccuracy = &accuracy }, []string{"training", "test",
+			"validation"}},
 	} {
 		test.change()
 		svg, err := history.SVG("run")
@@ -79,11 +81,13 @@ func TestWhatIsDrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"training", "test", "validation"} {
-			if got := strings.Contains(string(svg), ">"+name+" "); got != slices.Contains(test.names, name) {
+			if got := strings.Contains(string(svg),
+				">"+name+" "); got != slices.Contains(test.names, name) {
 				t.Errorf("a curve called %s: %t", name, got)
 			}
 		}
-		if !strings.Contains(string(svg), ">50</text>") || !strings.Contains(string(svg), ">90</text>") {
+		if !strings.Contains(string(svg), ">50</text>") || !strings.Contains(string(svg),
+			">90</text>") {
 			t.Error("the accuracies are not drawn in per cent")
 		}
 	}
@@ -93,13 +97,15 @@ func TestWhatIsDrawn(t *testing.T) {
 // would not find any.
 func TestRangesOfAxes(t *testing.T) {
 	for _, test := range []struct{ low, high, wantLow, wantHigh float64 }{
-		{1e-10, 2e-10, 1e-10, 2e-10}, {5, 5, 5, 5}, {1e8, 1e8, 0.5e8, 1.5e8}, {-1e8, -1e8, -1.5e8, -0.5e8},
+		{1e-10, 2e-10, 1e-10, 2e-10}, {5, 5, 5, 5}, {1e8, 1e8, 0.5e8, 1.5e8}, {-1e8, -1e8, -1.5e8,
+			-0.5e8},
 		{8, math.Nextafter(8, 9), 4, 12},
 	} {
 		axis := plot.Axis{Min: test.low, Max: test.high}
 		if widen(&axis); math.Abs(axis.Min-test.wantLow) > 1e-12*math.Abs(test.wantLow) ||
 			math.Abs(axis.Max-test.wantHigh) > 1e-12*math.Abs(test.wantHigh) {
-			t.Errorf("%g to %g become %g to %g, want %g to %g", test.low, test.high, axis.Min, axis.Max,
+			t.Errorf("%g to %g become %g to %g, want %g to %g", test.low, test.high, axis.Min,
+				axis.Max,
 				test.wantLow, test.wantHigh)
 		}
 	}

@@ -96,12 +96,14 @@ func TestIntervalsOfProgress(t *testing.T) {
 			return now
 		}
 		for step := range 10 { // neither the first nor the last is told of
-			if err := r.Step(StepReport{Epoch: 1, Step: step + 1, Steps: 10, Images: 1}); err != nil {
+			if err := r.Step(StepReport{Epoch: 1, Step: step + 1, Steps: 10,
+				Images: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if got := strings.Count(out.String(), "Step ["); got != test.want {
-			t.Errorf("steps of %v on a terminal %t: %d are told of, want %d", test.step, test.width != nil, got, test.want)
+			t.Errorf("steps of %v on a terminal %t: %d are told of, want %d", test.step,
+				test.width != nil, got, test.want)
 		}
 	}
 }
@@ -122,8 +124,10 @@ func TestWhatFitsIntoTheColumns(t *testing.T) {
 func TestTheLineOfAnEpoch(t *testing.T) {
 	loss, accuracy, test := 0.25, 0.75, 0.8
 	var out strings.Builder
-	err := NewReporter(&out, nil, 10).Epoch(Epoch{Epoch: 2, Steps: 100, MeanLoss: 1, LastLoss: 2, TrainAccuracy: 0.5,
-		ValidationLoss: &loss, ValidationAccuracy: &accuracy, TestAccuracy: &test, Seconds: 1, ImagesPerSecond: 3200})
+	err := NewReporter(&out, nil, 10).Epoch(Epoch{Epoch: 2, Steps: 100, MeanLoss: 1, LastLoss: 2,
+		TrainAccuracy:  0.5,
+		ValidationLoss: &loss, ValidationAccuracy: &accuracy, TestAccuracy: &test, Seconds: 1,
+		ImagesPerSecond: 3200})
 	const want = "Epoch [2/10], Step [100/100], Loss: 2.0000  (mean loss 1.0000, training accuracy 50.00 %, " +
 		"validation loss 0.2500, validation accuracy 75.00 %, test accuracy 80.00 %, 1.0 s, 3200 images/s)\n"
 	if err != nil || out.String() != want {
