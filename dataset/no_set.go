@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"slipway/dataset/picture"
 )
 
 // explained says of a folder that is no set what it lacks to be one of pictures, where
@@ -63,7 +61,7 @@ func pictureIn(folder string) string {
 		if left--; left < 0 {
 			break
 		}
-		if picture.Format(firstBytes(filepath.Join(folder, entry.Name()))) != "" {
+		if isPicture(filepath.Join(folder, entry.Name())) {
 			return entry.Name()
 		}
 	}

@@ -92,15 +92,7 @@ func placeOf(spec string, opts Options) (*picturePlace, error) {
 	if IsWord(spec) || spec == "" {
 		return nil, nil
 	}
-	path, part := spec, Part("")
-	if _, err := os.Stat(spec); err != nil {
-		for _, p := range []Part{Train, Test} {
-			if before, ok := strings.CutSuffix(spec, suffixOf(p)); ok {
-				path, part = before, p
-			}
-		}
-	}
-	info, err := os.Stat(path)
+	path, part, info, err := splitPart(spec)
 	if err != nil {
 		return nil, nil // Open says what is wrong
 	}

@@ -55,7 +55,7 @@ func holdsPictures(dir string, classes []string) bool {
 			if left--; left < 0 {
 				return fs.SkipAll
 			}
-			if picture.Format(firstBytes(path)) != "" {
+			if isPicture(path) {
 				return found
 			}
 			return nil
@@ -67,21 +67,8 @@ func holdsPictures(dir string, classes []string) bool {
 	return false
 }
 
-// firstBytes are the first of a regular file, none of anything else.
-func firstBytes(path string) []byte {
-	info, err := os.Stat(path) // before opening: a named pipe would block
-	if err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	begin := make([]byte, 32)
-	n, _ := f.Read(begin)
-	return begin[:n]
-}
+// isPicture tells a picture by what its file begins with.
+func isPicture(path string) bool { return picture.Format(beginningOf(path, 32)) != "" }
 
 // isJunk reports names that systems leave among pictures.
 func isJunk(name string) bool {

@@ -132,11 +132,7 @@ func isArchiveName(name string) bool { return isTarName(name) || isParquetName(n
 
 // beginningOf returns the first bytes of a regular file, at most n, none of anything else.
 func beginningOf(path string, n int64) []byte {
-	info, err := os.Stat(path) // before opening: a named pipe would block
-	if err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	f, err := os.Open(path)
+	f, err := openRegular(path, "a file")
 	if err != nil {
 		return nil
 	}

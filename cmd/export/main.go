@@ -204,11 +204,11 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		if err != nil {
 			return err
 		}
-		checkpoint, _, _, err := dir.Latest()
+		sets, err := o.setsOf(dir)
 		if err != nil {
 			return err
 		}
-		opener, err := openerFor(checkpoint.Sets, o.skipDamaged, stdout)
+		opener, err := openerFor(sets, o.skipDamaged, stdout)
 		if err != nil {
 			return err
 		}
@@ -228,7 +228,7 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if err := o.variants.makeOfRun(ctx, checkpoint.Sets, output, test, opener); err != nil {
+		if err := o.variants.makeOfRun(ctx, sets, output, test, opener); err != nil {
 			return err
 		}
 	}

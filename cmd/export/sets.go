@@ -18,6 +18,19 @@ type opener struct {
 	order   func(dataset.Source) (dataset.Source, error)
 }
 
+// setsOf returns a run's sets where sets are to be opened beside the graph's own export,
+// which reads the run by itself; nothing elsewhere.
+func (o *options) setsOf(dir train.RunDir) (train.Sets, error) {
+	if o.data == "" && len(o.variants.wanted) == 0 {
+		return train.Sets{}, nil
+	}
+	checkpoint, _, _, err := dir.Latest()
+	if err != nil {
+		return train.Sets{}, err
+	}
+	return checkpoint.Sets, nil
+}
+
 // openerFor opens sets as a run's own were read.
 func openerFor(sets train.Sets, skipDamaged bool, messages io.Writer) (*opener, error) {
 	reading, err := dataset.Options{}.AsRecorded(sets.Training)
