@@ -1,9 +1,6 @@
 package augment
 
 import (
-	"compress/gzip"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,26 +8,14 @@ import (
 
 	"slipway/dataset/picture"
 	"slipway/internal/safetensors"
+	"slipway/scripts/golden/goldentest"
 )
 
 // golden reads what scripts/golden/augmentations.py wrote: images, and what Pillow made of each, as
 // IMAGE/FUNCTION/ARGUMENTS.
 func golden(t *testing.T) *safetensors.File {
 	t.Helper()
-	packed, err := os.Open("testdata/golden.safetensors.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := safetensors.Decode(data)
+	file, err := goldentest.ReadPacked("testdata/golden.safetensors.gz")
 	if err != nil {
 		t.Fatal(err)
 	}

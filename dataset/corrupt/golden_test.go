@@ -2,10 +2,8 @@ package corrupt
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -15,26 +13,14 @@ import (
 
 	"slipway/dataset"
 	"slipway/internal/safetensors"
+	"slipway/scripts/golden/goldentest"
 )
 
 // goldenImages reads what scripts/golden/corruptions.py wrote: images, and each of
 // them under corruptions, as SET/NAME:STRENGTH/VARIANT.
 func goldenImages(t *testing.T) *safetensors.File {
 	t.Helper()
-	packed, err := os.Open("testdata/images.safetensors.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := safetensors.Decode(data)
+	file, err := goldentest.ReadPacked("testdata/images.safetensors.gz")
 	if err != nil {
 		t.Fatal(err)
 	}

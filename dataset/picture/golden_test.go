@@ -1,8 +1,6 @@
 package picture_test
 
 import (
-	"compress/gzip"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,25 +8,12 @@ import (
 	"testing"
 
 	"slipway/dataset/picture"
-	"slipway/internal/safetensors"
+	"slipway/scripts/golden/goldentest"
 )
 
 // golden is what Pillow made, by name; scripts/golden/pictures.py says what the names mean.
 var golden = sync.OnceValues(func() (map[string]*picture.Image, error) {
-	packed, err := os.Open("testdata/golden.safetensors.gz")
-	if err != nil {
-		return nil, err
-	}
-	defer packed.Close()
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		return nil, err
-	}
-	file, err := safetensors.Decode(data)
+	file, err := goldentest.ReadPacked("testdata/golden.safetensors.gz")
 	if err != nil {
 		return nil, err
 	}
