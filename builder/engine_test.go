@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"slipway/builder"
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 // An engine says what it computes with: only the native one has kernels, and threads.

@@ -31,7 +31,7 @@ func TestLayersAgreeWithPyTorch(t *testing.T) {
 		"flatten": func(*testing.T, goldentest.Case) builder.Layer { return builder.Flatten{Name: "layer"} },
 		"dropout": func(_ *testing.T, c goldentest.Case) builder.Layer { return builder.Dropout{Name: c.Layer, P: c.P} },
 	} {
-		for _, c := range goldentest.Read(t, filepath.Join("..", "ops", "testdata", file+".safetensors")).Cases {
+		for _, c := range goldentest.Read(t, filepath.Join("..", "internal", "ops", "testdata", file+".safetensors")).Cases {
 			eachEngine(t, func(t *testing.T, engine string) {
 				t.Run(file+"/"+c.Name, func(t *testing.T) { checkLayer(t, engine, layer(t, c), c) })
 			})

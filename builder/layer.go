@@ -1,229 +1,179 @@
 package builder
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+)
 
-// Layer is one layer of a network: Conv2D, ReLU, MaxPool2D, AvgPool2D, Flatten,
-// Dense, Dropout or Softmax. The set is closed, so that every lowering can be
-// complete; Kinds lists it.
+// Layer is one layer of a network: Conv2D, BatchNorm, Add, or one of the user's own. Registered lists
+// those of this package.
+//
+// A layer is a struct whose fields are its settings, written to JSON as encoding/json does. One
+// field is Name, a string: the layer's name in its network, made up if it is empty. A layer is a
+// value: no method changes it. What it computes for a batch is a Computation, which may keep state.
+//
+// A layer outside of this package implements this interface, and Exporter if it is to be written
+// as ONNX; the package's second example is one. It runs on each engine, by its Computation.
 type Layer interface {
-	// Kind is the layer's type name, such as "Conv2D".
+	// Kind is the layer's type name, such as "Conv2D": what a network's JSON calls it.
 	Kind() string
-
-	// resolve returns the layer with its defaults filled in, the shape of its
-	// output for one example of shape in, and the tensors it learns.
-	resolve(in Shape) (resolved Layer, out Shape, parameters []Parameter, err error)
-	// given is the name that the user gave, empty if none.
-	given() string
-	// prefix begins the name of a layer that was given none.
-	prefix() string
+	// Infer says what the layer makes of inputs of these shapes, each of one example: at least
+	// one. The error says what is wrong, without the layer's name.
+	Infer(inputs []Shape) (Inferred, error)
+	// Compute returns what computes the layer at one place of one graph.
+	Compute(call Call) (Computation, error)
 }
 
-// Parameter is one tensor that a layer learns.
-type Parameter struct {
-	// Name is the layer's name and the tensor's role, as in a PyTorch state
-	// dict: "conv1.weight", "conv1.bias".
-	Name string `json:"name"`
-	// Shape is O×I×KH×KW for a convolution's weight, Out×In for a dense
-	// layer's, and O or Out for a bias.
+// Inferred is what a layer makes of inputs of given shapes.
+type Inferred struct {
+	// Layer is the layer with its defaults filled in.
+	Layer Layer
+	// Output is the shape of its output, of one example.
+	Output Shape
+	// Tensors are those that it learns or keeps. Their names are without the layer's.
+	Tensors []TensorSpec
+	// WholeBatch says that the layer computes the images of a training batch together, as batch
+	// normalisation does: such a batch is not trained on in parts.
+	WholeBatch bool
+}
+
+// Role says what a tensor is to the training.
+type Role int
+
+const (
+	// Learned tensors are the optimizer's: weights and biases.
+	Learned Role = iota
+	// Statistic tensors are kept by the layer itself, as running means are. They are stored
+	// and exported, and no gradient changes them.
+	Statistic
+)
+
+// TensorSpec is one tensor of a layer, without its values.
+type TensorSpec struct {
+	// Name is the layer's name and the tensor's, as in a PyTorch state dict: "conv1.weight",
+	// "bn1.running_mean".
+	Name string
+	// Shape is O×I×KH×KW for a convolution's weight, Out×In for a dense layer's, and one number for
+	// what there is of each channel, or feature.
 	Shape Shape
-	// FanIn is the number of inputs that each output of the layer sums over.
-	FanIn int
+	Role  Role
+	// FanIn is the number of inputs that each output of the layer sums over, and FanOut the number
+	// of outputs that each input goes into, where weights are drawn by them.
+	FanIn, FanOut int
+	// Initial is how the values are drawn or set. Empty is PyTorch's default of convolutions and
+	// dense layers: uniform within ±1/√FanIn.
+	Initial Initial
+	// Plain says that weight decay and penalties leave the tensor out where they are asked to: of
+	// biases and of what normalisation scales and shifts with.
+	Plain bool
 }
 
-// Conv2D is a two-dimensional convolution (cross-correlation, as in PyTorch's
-// Conv2d and ONNX's Conv) with a bias. It takes C×H×W and gives
-// Filters×H'×W' with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1.
-type Conv2D struct {
-	Name    string `json:"name"`    // conv1, conv2, … if empty
-	Filters int    `json:"filters"` // number of output channels, at least 1
-	Kernel  Size   `json:"kernel"`  // at least 1×1
-	Stride  Size   `json:"stride"`  // 1×1 if zero
-	Padding Size   `json:"padding"` // zeros added on each side
+// Call is where a layer computes: one place in one graph, for batches of one size.
+type Call struct {
+	// Batch is the number of examples.
+	Batch int
+	// Inputs and Output are shapes of one example. In memory an image is C×H×W, and a batch
+	// the examples one after the other.
+	Inputs []Shape
+	Output Shape
+	// Tensors are the layer's.
+	Tensors []TensorSpec
+	// Training tells a training step from evaluation.
+	Training bool
+	// Random draws for a layer that needs chance; nil in evaluation.
+	Random Random
 }
 
-// Kind implements Layer.
-func (Conv2D) Kind() string     { return "Conv2D" }
-func (l Conv2D) given() string  { return l.Name }
-func (l Conv2D) prefix() string { return "conv" }
+// Random draws numbers that depend on the run's seed, the layer's name, the step and the place of an
+// image in the step's batch alone, so that a run that goes on draws those of an unbroken one.
+type Random interface {
+	// Fill writes as many factors for each of so many images as factors holds: 0 with
+	// probability p, 1/(1−p) otherwise.
+	Fill(factors []float32, images int, p float64)
+}
 
-func (l Conv2D) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	if len(in) != 3 {
-		return nil, nil, nil, needsImage(in)
+// Computation computes a layer for one batch after the other.
+type Computation struct {
+	// Forward writes every value of the output y. in holds the values of the inputs, then those of
+	// the tensors.
+	Forward func(y []float32, in [][]float32) error
+	// Backward writes every value of the gradients d by what in holds, given dy, that of the output
+	// of the last Forward. d[i] is nil where nobody asks for it. A layer that cannot be trained
+	// through has none.
+	Backward func(d [][]float32, dy, y []float32, in [][]float32) error
+	// Update brings statistics up to date, once the step of the last Forward is done. tensors are
+	// the layer's, to be written. It is nil of layers without, and in evaluation.
+	Update func(tensors [][]float32)
+}
+
+// Exporter is a layer that can be written as ONNX operators.
+type Exporter interface {
+	// Export adds the operators that compute the layer in evaluation and returns the name of
+	// the value that they give.
+	Export(e *Export) (string, error)
+}
+
+// single returns the shape of the one input that a layer takes.
+func single(inputs []Shape) (Shape, error) {
+	if len(inputs) != 1 {
+		return nil, fmt.Errorf("takes one input, not %d", len(inputs))
 	}
-	if l.Filters < 1 {
-		return nil, nil, nil, fmt.Errorf("%d filters; at least 1 is needed", l.Filters)
+	return inputs[0], nil
+}
+
+// image returns the shape of the one feature map that a layer takes.
+func image(inputs []Shape) (Shape, error) {
+	in, err := single(inputs)
+	if err == nil && len(in) != 3 {
+		err = needsImage(in)
 	}
-	if l.Stride.isZero() {
-		l.Stride = Square(1)
-	}
-	out, err := windowed(Size{in[1], in[2]}, l.Kernel, l.Stride, l.Padding)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	weight := Shape{l.Filters, in[0], l.Kernel.Height, l.Kernel.Width}
-	if err := weight.checkPositive(); err != nil {
-		return nil, nil, nil, fmt.Errorf("weight: %w", err)
-	}
-	fanIn := in[0] * l.Kernel.Height * l.Kernel.Width
-	return l, Shape{l.Filters, out.Height, out.Width}, []Parameter{
-		{Name: "weight", Shape: weight, FanIn: fanIn},
-		{Name: "bias", Shape: Shape{l.Filters}, FanIn: fanIn},
-	}, nil
-}
-
-// ReLU is the rectifier max(x, 0), element by element, on any shape. NaN stays
-// NaN.
-type ReLU struct {
-	Name string `json:"name"` // relu1, relu2, … if empty
-}
-
-// Kind implements Layer.
-func (ReLU) Kind() string     { return "ReLU" }
-func (l ReLU) given() string  { return l.Name }
-func (l ReLU) prefix() string { return "relu" }
-
-func (l ReLU) resolve(in Shape) (Layer, Shape, []Parameter, error) { return l, in, nil, nil }
-
-// MaxPool2D takes the largest value of each window. Padding counts as −∞ and
-// must be at most half the kernel; of equal values the first in reading order
-// receives the gradient, as in PyTorch.
-type MaxPool2D struct {
-	Name    string `json:"name"`    // pool1, pool2, … if empty
-	Kernel  Size   `json:"kernel"`  // at least 1×1
-	Stride  Size   `json:"stride"`  // the kernel if zero
-	Padding Size   `json:"padding"` // at most half the kernel
-}
-
-// Kind implements Layer.
-func (MaxPool2D) Kind() string     { return "MaxPool2D" }
-func (l MaxPool2D) given() string  { return l.Name }
-func (l MaxPool2D) prefix() string { return "pool" }
-
-func (l MaxPool2D) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	out, err := resolvePool(in, l.Kernel, &l.Stride, l.Padding)
-	return l, out, nil, err
-}
-
-// AvgPool2D takes the mean of each window. Padding counts as zeros that are
-// part of the mean (PyTorch's default, ONNX's count_include_pad = 1), and must
-// be at most half the kernel.
-type AvgPool2D struct {
-	Name    string `json:"name"`    // pool1, pool2, … if empty
-	Kernel  Size   `json:"kernel"`  // at least 1×1
-	Stride  Size   `json:"stride"`  // the kernel if zero
-	Padding Size   `json:"padding"` // at most half the kernel
-}
-
-// Kind implements Layer.
-func (AvgPool2D) Kind() string     { return "AvgPool2D" }
-func (l AvgPool2D) given() string  { return l.Name }
-func (l AvgPool2D) prefix() string { return "pool" }
-
-func (l AvgPool2D) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	out, err := resolvePool(in, l.Kernel, &l.Stride, l.Padding)
-	return l, out, nil, err
-}
-
-func resolvePool(in Shape, kernel Size, stride *Size, padding Size) (Shape, error) {
-	if len(in) != 3 {
-		return nil, needsImage(in)
-	}
-	if stride.isZero() {
-		*stride = kernel
-	}
-	out, err := windowed(Size{in[1], in[2]}, kernel, *stride, padding)
-	if err != nil {
-		return nil, err
-	}
-	if 2*padding.Height > kernel.Height || 2*padding.Width > kernel.Width {
-		return nil, fmt.Errorf("padding %v is more than half the kernel %v, so that a window could lie in the padding alone", padding, kernel)
-	}
-	return Shape{in[0], out.Height, out.Width}, nil
-}
-
-// Flatten makes a vector of features of a C×H×W map, channel by channel and
-// row by row (ONNX Flatten, axis 1).
-type Flatten struct {
-	Name string `json:"name"` // flatten1, … if empty
-}
-
-// Kind implements Layer.
-func (Flatten) Kind() string     { return "Flatten" }
-func (l Flatten) given() string  { return l.Name }
-func (l Flatten) prefix() string { return "flatten" }
-
-func (l Flatten) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	return l, Shape{in.Elements()}, nil, nil
-}
-
-// Dense is the affine map y = x·Wᵀ + b on a vector of features (PyTorch's
-// Linear, ONNX's Gemm with transB = 1).
-type Dense struct {
-	Name  string `json:"name"`  // fc1, fc2, … if empty
-	Units int    `json:"units"` // number of output features, at least 1
-}
-
-// Kind implements Layer.
-func (Dense) Kind() string     { return "Dense" }
-func (l Dense) given() string  { return l.Name }
-func (l Dense) prefix() string { return "fc" }
-
-func (l Dense) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	if len(in) != 1 {
-		return nil, nil, nil, fmt.Errorf("takes a vector of features, not %v; put Flatten before it", in)
-	}
-	if l.Units < 1 {
-		return nil, nil, nil, fmt.Errorf("%d units; at least 1 is needed", l.Units)
-	}
-	weight := Shape{l.Units, in[0]}
-	if err := weight.checkPositive(); err != nil {
-		return nil, nil, nil, fmt.Errorf("weight: %w", err)
-	}
-	return l, Shape{l.Units}, []Parameter{
-		{Name: "weight", Shape: weight, FanIn: in[0]},
-		{Name: "bias", Shape: Shape{l.Units}, FanIn: in[0]},
-	}, nil
-}
-
-// Dropout zeroes each value with probability P while training and multiplies
-// the others by 1/(1−P) (Srivastava et al., JMLR 15, 2014, in the inverted form
-// that PyTorch uses). When evaluating, and in an exported graph, it is absent.
-type Dropout struct {
-	Name string  `json:"name"` // dropout1, … if empty
-	P    float64 `json:"p"`    // probability of being zeroed, 0 ≤ P < 1
-}
-
-// Kind implements Layer.
-func (Dropout) Kind() string     { return "Dropout" }
-func (l Dropout) given() string  { return l.Name }
-func (l Dropout) prefix() string { return "dropout" }
-
-func (l Dropout) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	if !(l.P >= 0 && l.P < 1) {
-		return nil, nil, nil, fmt.Errorf("probability %v is outside 0 ≤ p < 1", l.P)
-	}
-	return l, in, nil, nil
-}
-
-// Softmax turns a vector of logits into probabilities, exp(xᵢ) / Σ exp(xⱼ). It
-// may only come last. Training skips it: the cross-entropy is computed from the
-// logits, which is stable where the logarithm of a probability is not.
-type Softmax struct {
-	Name string `json:"name"` // softmax1, … if empty
-}
-
-// Kind implements Layer.
-func (Softmax) Kind() string     { return "Softmax" }
-func (l Softmax) given() string  { return l.Name }
-func (l Softmax) prefix() string { return "softmax" }
-
-func (l Softmax) resolve(in Shape) (Layer, Shape, []Parameter, error) {
-	if len(in) != 1 {
-		return nil, nil, nil, fmt.Errorf("takes a vector of logits, not %v; put Flatten before it", in)
-	}
-	return l, in, nil, nil
+	return in, err
 }
 
 func needsImage(in Shape) error {
 	return fmt.Errorf("takes a C×H×W feature map, not %v", in)
 }
+
+// unchanged is what a layer infers that learns nothing and gives the shape it takes.
+func unchanged(layer Layer, inputs []Shape) (Inferred, error) {
+	in, err := single(inputs)
+	return Inferred{Layer: layer, Output: in}, err
+}
+
+// nameOf returns the name that the user gave the layer, empty if none.
+func nameOf(layer Layer) (string, error) {
+	field := reflect.Indirect(reflect.ValueOf(layer))
+	if field.Kind() != reflect.Struct {
+		return "", fmt.Errorf("(%s) is a %T; a layer is a struct", layer.Kind(), layer)
+	}
+	if field = field.FieldByName("Name"); field.Kind() != reflect.String {
+		return "", fmt.Errorf("(%s) has no field Name, a string", layer.Kind())
+	}
+	return field.String(), nil
+}
+
+// named returns the layer with that name.
+func named(layer Layer, name string) Layer {
+	value := reflect.ValueOf(layer)
+	copied := reflect.New(reflect.Indirect(value).Type())
+	copied.Elem().Set(reflect.Indirect(value))
+	copied.Elem().FieldByName("Name").SetString(name)
+	if value.Kind() == reflect.Pointer {
+		return copied.Interface().(Layer)
+	}
+	return copied.Elem().Interface().(Layer)
+}
+
+// prefixed is a layer whose made-up names do not begin with its kind.
+type prefixed interface{ prefix() string }
+
+func prefixOf(layer Layer) string {
+	if p, ok := layer.(prefixed); ok {
+		return p.prefix()
+	}
+	return strings.ToLower(layer.Kind())
+}
+
+var errNil = errors.New("is nil")

@@ -12,7 +12,12 @@ type arrangement struct {
 	order []int32
 }
 
-// arrangements returns that of every parameter, in the order of Parameters.
+// arranged is a layer whose tensors the native engine stores in another order.
+type arranged interface {
+	arrange(tensor TensorSpec) arrangement
+}
+
+// arrangements returns that of every tensor, in the order of Tensors.
 func (n *Network) arrangements(engine string) []arrangement {
 	columns := make(map[int]Shape) // by dense layer: the map that it reads flattened, channels last
 	for i := range n.nodes {
@@ -22,15 +27,14 @@ func (n *Network) arrangements(engine string) []arrangement {
 	}
 	var all []arrangement
 	for i, node := range n.nodes {
-		for _, parameter := range node.Parameters {
-			a := arrangement{shape: parameter.Shape}
+		for _, tensor := range node.Tensors {
+			a := arrangement{shape: tensor.Shape}
 			if engine == EngineNative {
 				image, flattened := columns[i]
-				switch {
-				case len(parameter.Shape) == 4:
-					a = channelsLastFilters(parameter.Shape)
-				case len(parameter.Shape) == 2 && flattened:
-					a.order = channelsLastColumns(parameter.Shape[0], image)
+				if layer, ok := node.Layer.(arranged); ok {
+					a = layer.arrange(tensor)
+				} else if len(tensor.Shape) == 2 && flattened {
+					a.order = channelsLastColumns(tensor.Shape[0], image)
 				}
 			}
 			all = append(all, a)
@@ -40,15 +44,24 @@ func (n *Network) arrangements(engine string) []arrangement {
 }
 
 // flattensChannelsLast reports whether node i is a Flatten that the native
-// engine need not rearrange, since a dense layer reads its output, rectified at
+// engine need not rearrange, since a dense layer alone reads its output, rectified at
 // most, and can have its columns in that order. It returns that layer's place.
 func (n *Network) flattensChannelsLast(i int) (dense int, ok bool) {
-	if n.nodes[i].Layer.Kind() != "Flatten" || len(n.nodes[i].Input) != 3 {
+	if n.nodes[i].Layer.Kind() != (Flatten{}).Kind() || len(n.nodes[i].Input) != 3 {
 		return 0, false
 	}
-	for dense = i + 1; dense < len(n.nodes) && n.nodes[dense].Layer.Kind() == "ReLU"; dense++ {
+	consumers := n.consumers()
+	for at := i; len(consumers[at]) == 1; at = dense {
+		dense = consumers[at][0]
+		switch n.nodes[dense].Layer.Kind() {
+		case (Dense{}).Kind():
+			return dense, true
+		case (ReLU{}).Kind():
+		default:
+			return dense, false
+		}
 	}
-	return dense, dense < len(n.nodes) && n.nodes[dense].Layer.Kind() == "Dense"
+	return dense, false
 }
 
 // channelsLastFilters arranges O×I×KH×KW as O×KH×KW×I.

@@ -6,7 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 // LowerOptions says what graph Lower makes.
@@ -21,8 +21,8 @@ type LowerOptions struct {
 	Keep []string
 }
 
-// Graph is a network lowered to a Gorgonia graph for one batch size.
-type Graph struct {
+// Lowered is a network lowered to a Gorgonia graph for one batch size.
+type Lowered struct {
 	Expr *gorgonia.ExprGraph
 	// Input is the batch of examples, in the engine's layout.
 	Input *gorgonia.Node
@@ -36,17 +36,18 @@ type Graph struct {
 	// the Variables.
 	Parameters gorgonia.Nodes
 
-	images []float32
-	feed   func() // nil where Input holds the images themselves
-	masks  []*ops.Masks
+	images  []float32
+	feed    func() // nil where Input holds the images themselves
+	masks   []*ops.Masks
+	updates []func()
 }
 
 // Images returns the slice that holds the input batch, N×C×H×W (or N×F),
 // to write before Feed.
-func (g *Graph) Images() []float32 { return g.images }
+func (g *Lowered) Images() []float32 { return g.images }
 
 // Feed brings the images into Input. Call it before each run.
-func (g *Graph) Feed() {
+func (g *Lowered) Feed() {
 	if g.feed != nil {
 		g.feed()
 	}
@@ -55,19 +56,28 @@ func (g *Graph) Feed() {
 // SetStep chooses the training step whose dropout masks the next run draws, and
 // which image of that step's batch is the graph's first: 0 unless the graph takes a
 // part of it.
-func (g *Graph) SetStep(step uint64, image int) {
+func (g *Lowered) SetStep(step uint64, image int) {
 	for _, masks := range g.masks {
 		masks.SetStep(step, image)
 	}
 }
 
-// Variables holds a network's parameters in an engine's layout. Every graph
+// Update brings the statistics that layers keep up to date with the last run, a training step that is
+// done.
+func (g *Lowered) Update() {
+	for _, update := range g.updates {
+		update()
+	}
+}
+
+// Variables holds a network's tensors in an engine's layout. Every graph
 // lowered with them reads and learns the same values.
 type Variables struct {
 	network      *Network
 	engine       *Engine
 	arrangements []arrangement
 	values       []*tensor.Dense
+	learned      []int
 }
 
 // NewVariables copies the weights into the engine's layout.
@@ -77,27 +87,33 @@ func NewVariables(network *Network, engine *Engine, weights Weights) (*Variables
 		return nil, err
 	}
 	v := &Variables{network: network, engine: engine, arrangements: network.arrangements(engine.name)}
-	for i, weight := range ordered {
-		data := make([]float32, len(weight.Data))
-		v.FromPublic(i, data, weight.Data)
+	for i, spec := range network.Tensors() {
+		data := make([]float32, len(ordered[i].Data))
+		v.FromPublic(i, data, ordered[i].Data)
 		v.values = append(v.values, tensor.New(tensor.WithShape(v.arrangements[i].shape...), tensor.WithBacking(data)))
+		if spec.Role == Learned {
+			v.learned = append(v.learned, i)
+		}
 	}
 	return v, nil
 }
 
-// Weights returns a copy of the parameters in the public layout.
+// Weights returns a copy of the tensors in the public layout.
 func (v *Variables) Weights() Weights {
 	var weights Weights
-	for i, parameter := range v.network.Parameters() {
-		weights = append(weights, Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: v.ToPublic(i, v.values[i].Float32s())})
+	for i, spec := range v.network.Tensors() {
+		weights = append(weights, Tensor{Name: spec.Name, Shape: spec.Shape, Data: v.ToPublic(i, v.values[i].Float32s())})
 	}
 	return weights
 }
 
-// Values returns the parameters themselves, in the engine's layout.
+// Values returns the tensors themselves, in the order of Network.Tensors and in the engine's layout.
 func (v *Variables) Values() []*tensor.Dense { return v.values }
 
-// ToPublic copies values that lie as parameter i does in the engine (its
+// Learned returns the places, in the order of Network.Tensors, of those of Network.Parameters.
+func (v *Variables) Learned() []int { return v.learned }
+
+// ToPublic copies values that lie as tensor i does in the engine (its
 // gradient, an optimizer's state) into the public layout.
 func (v *Variables) ToPublic(i int, values []float32) []float32 {
 	public := make([]float32, len(values))
@@ -112,8 +128,8 @@ func (v *Variables) ToPublic(i int, values []float32) []float32 {
 	return public
 }
 
-// FromPublic copies values in the public layout of parameter i into dst, which
-// lies as parameter i does in the engine.
+// FromPublic copies values in the public layout of tensor i into dst, which
+// lies as tensor i does in the engine.
 func (v *Variables) FromPublic(i int, dst, values []float32) {
 	order := v.arrangements[i].order
 	if order == nil {
@@ -126,7 +142,7 @@ func (v *Variables) FromPublic(i int, dst, values []float32) {
 }
 
 // Lower builds the network's graph on the engine of the variables.
-func (n *Network) Lower(variables *Variables, options LowerOptions) (*Graph, error) {
+func (n *Network) Lower(variables *Variables, options LowerOptions) (*Lowered, error) {
 	if variables.network != n {
 		return nil, fmt.Errorf("network %s: the variables belong to another network", n.name)
 	}
@@ -138,22 +154,9 @@ func (n *Network) Lower(variables *Variables, options LowerOptions) (*Graph, err
 			return nil, fmt.Errorf("network %s has no layer %q", n.name, name)
 		}
 	}
-	graph := &Graph{Expr: gorgonia.NewGraph(), Activations: make(map[string]*gorgonia.Node)}
-	for i, parameter := range n.Parameters() {
-		value := variables.values[i]
-		graph.Parameters = append(graph.Parameters, gorgonia.NewTensor(graph.Expr, tensor.Float32, value.Dims(),
-			gorgonia.WithShape(value.Shape()...), gorgonia.WithName(parameter.Name), gorgonia.WithValue(value)))
-	}
-	lower := func(graph *Graph, options LowerOptions) error {
-		return n.lowerReference(graph, variables.engine.name, options)
-	}
-	if variables.engine.name == EngineNative {
-		lower = func(graph *Graph, options LowerOptions) error {
-			return n.lowerNative(graph, variables.engine.kernels, options)
-		}
-	}
-	if err := lower(graph, options); err != nil {
+	l := newLowering(n, variables, options)
+	if err := l.lower(); err != nil {
 		return nil, fmt.Errorf("network %s, engine %s: %w", n.name, variables.engine.name, err)
 	}
-	return graph, nil
+	return l.graph, nil
 }

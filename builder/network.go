@@ -1,16 +1,15 @@
 package builder
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"slipway/internal/display"
 )
 
-// Network is a checked, immutable sequence of layers. Make one with New.
+// Network is a checked, immutable graph of layers. Make one with New or a Graph.
 type Network struct {
 	name  string
 	input Shape
@@ -20,90 +19,19 @@ type Network struct {
 // Node is a layer in its place: with its name, its defaults filled in, and the
 // shapes of one example before and after it.
 type Node struct {
-	Name       string
-	Layer      Layer
-	Input      Shape
-	Output     Shape
-	Parameters []Parameter
-}
-
-// namePattern keeps names usable as file names, ONNX value names and keys of a
-// PyTorch state dict (where a dot separates the layer from its tensor).
-var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
-
-// New checks that each layer accepts the shape that the layer before it gives,
-// and returns the network. input is the shape of one example: C×H×W or F. The
-// error names the layer and its place.
-func New(name string, input Shape, layers ...Layer) (*Network, error) {
-	if !namePattern.MatchString(name) {
-		return nil, fmt.Errorf("network name %q: use a letter, then letters, digits, _ or -", name)
-	}
-	if len(input) != 1 && len(input) != 3 {
-		return nil, fmt.Errorf("network %s: input shape %v has %d dimensions; use C×H×W or a number of features", name, input, len(input))
-	}
-	if err := input.checkPositive(); err != nil {
-		return nil, fmt.Errorf("network %s: input: %w", name, err)
-	}
-	if len(layers) == 0 {
-		return nil, fmt.Errorf("network %s has no layers", name)
-	}
-	network := &Network{name: name, input: append(Shape(nil), input...)}
-	taken := make(map[string]bool)
-	for _, layer := range layers {
-		if layer != nil && layer.given() != "" {
-			taken[layer.given()] = true
-		}
-	}
-	counts := make(map[string]int)
-	seen := make(map[string]bool)
-	shape := network.input
-	for i, layer := range layers {
-		node, err := place(layer, shape, func(prefix string) string {
-			for {
-				counts[prefix]++
-				if free := fmt.Sprintf("%s%d", prefix, counts[prefix]); !taken[free] {
-					return free
-				}
-			}
-		})
-		if err != nil {
-			return nil, fmt.Errorf("network %s, layer %d of %d: %w", name, i+1, len(layers), err)
-		}
-		if seen[node.Name] {
-			return nil, fmt.Errorf("network %s, layer %d of %d: the name %q is taken; layer names are unique", name, i+1, len(layers), node.Name)
-		}
-		if _, isSoftmax := node.Layer.(Softmax); isSoftmax && i != len(layers)-1 {
-			return nil, fmt.Errorf("network %s, layer %d of %d (%s): Softmax may only come last", name, i+1, len(layers), node.Name)
-		}
-		seen[node.Name] = true
-		network.nodes = append(network.nodes, node)
-		shape = node.Output
-	}
-	return network, nil
-}
-
-func place(layer Layer, in Shape, freeName func(prefix string) string) (Node, error) {
-	if layer == nil {
-		return Node{}, errors.New("is nil")
-	}
-	name := layer.given()
-	if name == "" {
-		name = freeName(layer.prefix())
-	}
-	if !namePattern.MatchString(name) {
-		return Node{}, fmt.Errorf("(%s) name %q: use a letter, then letters, digits, _ or -", layer.Kind(), name)
-	}
-	resolved, out, parameters, err := layer.resolve(in)
-	if err != nil {
-		return Node{}, fmt.Errorf("(%s %s) %w", layer.Kind(), name, err)
-	}
-	if err := out.checkPositive(); err != nil {
-		return Node{}, fmt.Errorf("(%s %s) output: %w", layer.Kind(), name, err)
-	}
-	for i := range parameters {
-		parameters[i].Name = name + "." + parameters[i].Name
-	}
-	return Node{Name: name, Layer: resolved, Input: in, Output: out, Parameters: parameters}, nil
+	Name  string
+	Layer Layer
+	// Inputs are the places, among the network's nodes, of those whose outputs the layer takes; −1 is
+	// the network's input. Each comes before the node.
+	Inputs []int
+	// InputShapes are the inputs' shapes, and Input the first of them.
+	InputShapes []Shape
+	Input       Shape
+	Output      Shape
+	// Tensors are those that the layer learns or keeps, under their full names.
+	Tensors []TensorSpec
+	// WholeBatch is that of Inferred.
+	WholeBatch bool
 }
 
 // Name returns the network's name.
@@ -140,63 +68,101 @@ func (n *Network) Classes() (int, error) {
 	return out[0], nil
 }
 
-// Parameters returns every tensor the network learns, in the order of the
-// layers.
-func (n *Network) Parameters() []Parameter {
-	var parameters []Parameter
+// Tensors returns every tensor of the network, learned or kept, in the order of the layers.
+func (n *Network) Tensors() []TensorSpec {
+	var tensors []TensorSpec
 	for _, node := range n.nodes {
-		parameters = append(parameters, node.Parameters...)
+		tensors = append(tensors, node.Tensors...)
 	}
-	return parameters
+	return tensors
+}
+
+// Parameters returns every tensor that the network learns, in the order of Tensors.
+func (n *Network) Parameters() []TensorSpec {
+	return slices.DeleteFunc(n.Tensors(), func(t TensorSpec) bool { return t.Role != Learned })
 }
 
 // ParameterCount returns the number of values the network learns.
-func (n *Network) ParameterCount() int {
-	count := 0
-	for _, parameter := range n.Parameters() {
-		count += parameter.Shape.Elements()
+func (n *Network) ParameterCount() int { return count(n.Parameters()) }
+
+func count(tensors []TensorSpec) int {
+	values := 0
+	for _, tensor := range tensors {
+		if tensor.Role == Learned {
+			values += tensor.Shape.Elements()
+		}
 	}
-	return count
+	return values
 }
 
-// String returns a summary table: layer, output shape and number of parameters.
+// WholeBatch reports whether the images of a training batch are computed together, so that it is not
+// trained on in parts.
+func (n *Network) WholeBatch() bool {
+	return slices.ContainsFunc(n.nodes, func(node Node) bool { return node.WholeBatch })
+}
+
+// isChain reports whether each node takes the output of the one before, and nothing else.
+func (n *Network) isChain() bool {
+	for i, node := range n.nodes {
+		if !slices.Equal(node.Inputs, []int{i - 1}) {
+			return false
+		}
+	}
+	return true
+}
+
+// consumers returns, by node, the places of the nodes that take its output, once for each time.
+func (n *Network) consumers() [][]int {
+	all := make([][]int, len(n.nodes))
+	for i, node := range n.nodes {
+		for _, input := range node.Inputs {
+			if input >= 0 {
+				all[input] = append(all[input], i)
+			}
+		}
+	}
+	return all
+}
+
+// inputName is what the node's input is called in JSON and in summaries.
+func (n *Network) inputName(place int) string {
+	if place < 0 {
+		return inputReference
+	}
+	return n.nodes[place].Name
+}
+
+// String returns a summary table: layer, output shape and number of parameters, and
+// of a graph what each layer takes where that is not the one before.
 func (n *Network) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: input %v\n", n.name, n.input)
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "layer\ttype\toutput\tparameters")
-	for _, node := range n.nodes {
-		count := 0
-		for _, parameter := range node.Parameters {
-			count += parameter.Shape.Elements()
+	from := ""
+	if !n.isChain() {
+		from = "\ttakes"
+	}
+	fmt.Fprintf(table, "layer\ttype\toutput\tparameters%s\n", from)
+	for i, node := range n.nodes {
+		takes := ""
+		if !slices.Equal(node.Inputs, []int{i - 1}) {
+			var names []string
+			for _, input := range node.Inputs {
+				names = append(names, n.inputName(input))
+			}
+			takes = "\t" + strings.Join(names, ", ")
 		}
-		fmt.Fprintf(table, "%s\t%s\t%v\t%s\n", node.Name, describe(node.Layer), node.Output, display.Thousands(count))
+		fmt.Fprintf(table, "%s\t%s\t%v\t%s%s\n", node.Name, describe(node.Layer), node.Output, display.Thousands(count(node.Tensors)), takes)
 	}
 	table.Flush()
 	fmt.Fprintf(&text, "%s parameters\n", display.Thousands(n.ParameterCount()))
 	return text.String()
 }
 
+// describe is a layer's kind with the settings that its Describe adds.
 func describe(layer Layer) string {
-	window := func(kernel, stride, padding, defaultStride Size) string {
-		text := fmt.Sprintf("%s %v", layer.Kind(), kernel)
-		if stride != defaultStride {
-			text += fmt.Sprintf(" stride %v", stride)
-		}
-		if !padding.isZero() {
-			text += fmt.Sprintf(" padding %v", padding)
-		}
-		return text
-	}
-	switch l := layer.(type) {
-	case Conv2D:
-		return window(l.Kernel, l.Stride, l.Padding, Square(1))
-	case MaxPool2D:
-		return window(l.Kernel, l.Stride, l.Padding, l.Kernel)
-	case AvgPool2D:
-		return window(l.Kernel, l.Stride, l.Padding, l.Kernel)
-	case Dropout:
-		return fmt.Sprintf("Dropout p=%v", l.P)
+	if d, ok := layer.(interface{ Describe() string }); ok {
+		return layer.Kind() + " " + d.Describe()
 	}
 	return layer.Kind()
 }

@@ -60,13 +60,13 @@ func TestNewRejectsWhatDoesNotFit(t *testing.T) {
 		{"dropout of everything", image, first(builder.Dropout{P: 1}), "(Dropout dropout1)", "outside 0 ≤ p < 1"},
 		{"negative dropout", image, first(builder.Dropout{Name: "drop", P: -0.5}), "(Dropout drop)", "outside 0 ≤ p < 1"},
 		{"softmax of an image", image, first(builder.Softmax{}), "(Softmax softmax1)", "put Flatten before it"},
-		{"softmax before the end", builder.Shape{10}, []builder.Layer{builder.Softmax{}, builder.Dense{Units: 2}}, "layer 1 of 2 (softmax1)", "only come last"},
+		{"softmax before the end", builder.Shape{10}, []builder.Layer{builder.Softmax{}, builder.Dense{Units: 2}}, "layer 2 of 2", "follows softmax1, and Softmax may only come last"},
 
 		{"a name given twice", image, []builder.Layer{builder.ReLU{Name: "a"}, builder.Flatten{Name: "a"}}, "layer 2 of 2", `"a" is taken`},
-		{"a name with a dot", image, first(builder.ReLU{Name: "block.relu"}), "(ReLU)", `"block.relu"`},
-		{"a name that begins with a digit", image, first(builder.ReLU{Name: "1st"}), "(ReLU)", "use a letter"},
-		{"a name with a slash", image, first(builder.Flatten{Name: "a/b"}), "(Flatten)", "use a letter"},
-		{"a name in another alphabet", image, first(builder.Flatten{Name: "größe"}), "(Flatten)", "use a letter"},
+		{"a name with two dots", image, first(builder.ReLU{Name: "block..relu"}), "(ReLU)", `"block..relu"`},
+		{"a name that ends with a dot", image, first(builder.ReLU{Name: "block."}), "(ReLU)", `"block."`},
+		{"a name with a slash", image, first(builder.Flatten{Name: "a/b"}), "(Flatten)", "use letters"},
+		{"a name in another alphabet", image, first(builder.Flatten{Name: "größe"}), "(Flatten)", "use letters"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			network, err := builder.New("test", test.input, test.layers...)
@@ -113,7 +113,7 @@ func TestLayersWithoutNamesAreNumberedAroundThoseWithNames(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("layers are named %v, want %v", names, want)
 	}
-	if node, ok := network.Node("fc2"); !ok || node.Layer.Kind() != "Dense" || node.Parameters[0].Name != "fc2.weight" {
+	if node, ok := network.Node("fc2"); !ok || node.Layer.Kind() != "Dense" || node.Tensors[0].Name != "fc2.weight" {
 		t.Errorf("Node(fc2) is %+v, %v", node, ok)
 	}
 	if _, ok := network.Node("fc3"); ok {

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"slipway/builder"
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 // plain is a network computed from its definition alone, in float64 and with the
@@ -43,7 +43,7 @@ func (p *plain) logits(t testing.TB) (logits []float64, outputs map[string][]flo
 	weights := p.weights
 	outputs = make(map[string][]float64)
 	for _, node := range p.network.Nodes() {
-		own := weights[:len(node.Parameters)]
+		own := weights[:len(node.Tensors)]
 		weights = weights[len(own):]
 		switch layer := node.Layer.(type) {
 		case builder.Conv2D:

@@ -63,6 +63,18 @@ func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Height, s.Width) 
 
 func (s Size) isZero() bool { return s == Size{} }
 
+// describeWindow writes a window's sizes, strides and padding only where they are not the usual ones.
+func describeWindow(kernel, stride, padding, usualStride Size) string {
+	text := kernel.String()
+	if stride != usualStride {
+		text += fmt.Sprintf(" stride %v", stride)
+	}
+	if !padding.isZero() {
+		text += fmt.Sprintf(" padding %v", padding)
+	}
+	return text
+}
+
 // windowed returns the output size of a window that slides over in, as PyTorch
 // and ONNX (auto_pad = NOTSET, ceil_mode = 0) define it:
 // ⌊(in + 2·padding − kernel) / stride⌋ + 1 in each direction.

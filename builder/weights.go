@@ -2,7 +2,6 @@ package builder
 
 import (
 	"fmt"
-	"math"
 
 	"slipway/internal/random"
 )
@@ -14,8 +13,8 @@ type Tensor struct {
 	Data  []float32
 }
 
-// Weights holds one tensor for each parameter of a network, in the order of
-// Network.Parameters and in the layout of Parameter.Shape.
+// Weights holds one tensor for each of a network, learned and kept, in the order of
+// Network.Tensors and in the layout of TensorSpec.Shape.
 type Weights []Tensor
 
 // Get returns the tensor of that name.
@@ -39,27 +38,23 @@ func (w Weights) Clone() Weights {
 	return clone
 }
 
-// InitialWeights draws every weight and bias uniformly from ±1/√fan_in,
-// PyTorch's default for Conv2d and Linear (Kaiming uniform with a = √5). The
+// InitialWeights draws or sets every tensor as its TensorSpec.Initial says: those of
+// convolutions and dense layers uniformly from ±1/√fan_in unless they are told
+// otherwise, PyTorch's default (Kaiming uniform with a = √5). The
 // same seed gives the same values; each tensor has a stream of its own, so that
 // adding a layer does not change the others.
 func (n *Network) InitialWeights(seed uint64) Weights {
 	var weights Weights
-	for _, parameter := range n.Parameters() {
-		source := random.New(seed, "initial weights "+parameter.Name)
-		bound := 1 / math.Sqrt(float64(parameter.FanIn))
-		data := make([]float32, parameter.Shape.Elements())
-		for i := range data {
-			data[i] = float32((2*source.Float64() - 1) * bound)
-		}
-		weights = append(weights, Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
+	for _, tensor := range n.Tensors() {
+		data := tensor.draw(random.New(seed, "initial weights "+tensor.Name))
+		weights = append(weights, Tensor{Name: tensor.Name, Shape: tensor.Shape, Data: data})
 	}
 	return weights
 }
 
 // CheckWeights reports the first way in which weights do not fit the network: a
 // tensor missing, unknown or given twice, or one of another shape. It returns
-// the tensors in the order of Network.Parameters.
+// the tensors in the order of Network.Tensors.
 func (n *Network) CheckWeights(weights Weights) (Weights, error) {
 	given := make(map[string]Tensor, len(weights))
 	for _, tensor := range weights {
@@ -69,7 +64,7 @@ func (n *Network) CheckWeights(weights Weights) (Weights, error) {
 		given[tensor.Name] = tensor
 	}
 	var ordered Weights
-	for _, parameter := range n.Parameters() {
+	for _, parameter := range n.Tensors() {
 		tensor, ok := given[parameter.Name]
 		if !ok {
 			return nil, fmt.Errorf("network %s: tensor %q is missing", n.name, parameter.Name)
@@ -84,7 +79,7 @@ func (n *Network) CheckWeights(weights Weights) (Weights, error) {
 		delete(given, parameter.Name)
 	}
 	for name := range given {
-		return nil, fmt.Errorf("network %s has no parameter %q", n.name, name)
+		return nil, fmt.Errorf("network %s has no tensor %q", n.name, name)
 	}
 	return ordered, nil
 }

@@ -87,7 +87,7 @@ func TestCheckWeights(t *testing.T) {
 		{"one twice", change(func(w builder.Weights) builder.Weights { return append(w, w[1]) }), `"fc1.bias" is given twice`},
 		{"one too many", change(func(w builder.Weights) builder.Weights {
 			return append(w, builder.Tensor{Name: "fc3.bias", Shape: builder.Shape{1}, Data: []float32{0}})
-		}), `no parameter "fc3.bias"`},
+		}), `no tensor "fc3.bias"`},
 		{"transposed", change(func(w builder.Weights) builder.Weights { w[0].Shape = builder.Shape{4, 3}; return w }), `"fc1.weight" is 4×3, the network needs 3×4`},
 		{"of another rank", change(func(w builder.Weights) builder.Weights { w[1].Shape = builder.Shape{3, 1}; return w }), `"fc1.bias" is 3×1, the network needs 3`},
 		{"too few values", change(func(w builder.Weights) builder.Weights { w[0].Data = w[0].Data[:11]; return w }), `"fc1.weight" of shape 3×4 holds 11 values`},

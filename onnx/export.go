@@ -55,13 +55,7 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record Train
 		return fail(err)
 	}
 
-	lowering := newLowering(network)
-	for _, node := range network.Nodes() {
-		if err := lowering.layer(node); err != nil {
-			return fail(err)
-		}
-	}
-	graph, err := lowering.graph(weights, options.FixedBatch)
+	graph, err := lower(network, weights, options.FixedBatch)
 	if err != nil {
 		return fail(err)
 	}

@@ -9,17 +9,6 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// lowering turns the layers of a network into nodes, one after the other.
-type lowering struct {
-	network *builder.Network
-	current string // the value that the layers so far give
-	nodes   []*onnxpb.NodeProto
-}
-
-func newLowering(network *builder.Network) *lowering {
-	return &lowering{network: network, current: inputName(network)}
-}
-
 func inputName(network *builder.Network) string {
 	if len(network.Input()) == 1 {
 		return "features"
@@ -39,82 +28,88 @@ func outputName(network *builder.Network) string {
 	return "feature_map"
 }
 
-// layer appends the layer's node. All attributes are explicit, also where they
-// equal the operator's default; the package's comment says why.
-func (l *lowering) layer(node builder.Node) error {
-	switch layer := node.Layer.(type) {
-	case builder.Conv2D:
-		l.add(node, "Conv", append(windowAttributes(layer.Kernel, layer.Stride, layer.Padding),
-			ints("dilations", 1, 1), integer("group", 1))...)
-	case builder.ReLU:
-		l.add(node, "Relu")
-	case builder.MaxPool2D:
-		// No dilations and no storage_order: the first is refused by onnx-go,
-		// the second matters to the indices only, which nobody asks for.
-		l.add(node, "MaxPool", append(windowAttributes(layer.Kernel, layer.Stride, layer.Padding),
-			integer("ceil_mode", 0))...)
-	case builder.AvgPool2D:
-		l.add(node, "AveragePool", append(windowAttributes(layer.Kernel, layer.Stride, layer.Padding),
-			integer("ceil_mode", 0), integer("count_include_pad", 1))...)
-	case builder.Flatten:
-		l.add(node, "Flatten", integer("axis", 1))
-	case builder.Dense:
-		l.add(node, "Gemm", number("alpha", 1), number("beta", 1), integer("transA", 0), integer("transB", 1))
-	case builder.Softmax:
-		l.add(node, "Softmax", integer("axis", 1))
-	case builder.Dropout:
-		// The identity when a network is evaluated.
-	default:
-		return fmt.Errorf("layer %s: the export does not know the layer %s", node.Name, node.Layer.Kind())
+// lower returns the graph of a network. batch is 0 where it is free.
+func lower(network *builder.Network, weights builder.Weights, batch int) (*onnxpb.GraphProto, error) {
+	input, output := inputName(network), outputName(network)
+	operators, err := network.Operators(input)
+	if err != nil {
+		return nil, err
 	}
+	rename := func(value string) string {
+		if value == operators.Output {
+			return output
+		}
+		return value
+	}
+	if operators.Output == input {
+		// Nothing but dropout: an output must be made by a node, not be an input.
+		nodes := network.Nodes()
+		last := nodes[len(nodes)-1]
+		operators.Nodes = append(operators.Nodes, builder.Operator{Name: last.Name, Type: "Identity", Inputs: []string{input}, Output: output})
+		rename = func(value string) string { return value }
+	}
+	graph := &onnxpb.GraphProto{
+		Name:   proto.String(network.Name()),
+		Input:  []*onnxpb.ValueInfoProto{batchOf(input, network.Input(), batch)},
+		Output: []*onnxpb.ValueInfoProto{batchOf(output, network.Output(), batch)},
+	}
+	for _, operator := range operators.Nodes {
+		var inputs []string
+		for _, value := range operator.Inputs {
+			inputs = append(inputs, rename(value))
+		}
+		node := newNode(operator.Name, operator.Type, inputs, rename(operator.Output))
+		for _, attribute := range operator.Attributes {
+			converted, err := attributeOf(attribute)
+			if err != nil {
+				return nil, fmt.Errorf("operator %s: %w", operator.Name, err)
+			}
+			node.Attribute = append(node.Attribute, converted)
+		}
+		graph.Node = append(graph.Node, node)
+	}
+	for _, weight := range weights {
+		if err := initialise(graph, weight.Name, weight.Shape, weight.Data); err != nil {
+			return nil, err
+		}
+	}
+	for _, constant := range operators.Constants {
+		if constant.Integers != nil {
+			graph.Initializer = append(graph.Initializer, Int64Tensor(constant.Name, constant.Integers))
+		} else if err := initialise(graph, constant.Name, constant.Dims, constant.Floats); err != nil {
+			return nil, err
+		}
+	}
+	return graph, nil
+}
+
+// initialise adds a tensor of float32 to the graph.
+func initialise(graph *onnxpb.GraphProto, name string, shape []int, data []float32) error {
+	dims := make([]int64, len(shape))
+	for i, dim := range shape {
+		dims[i] = int64(dim)
+	}
+	tensor, err := FloatTensor(name, dims, data)
+	if err != nil {
+		return err
+	}
+	graph.Initializer = append(graph.Initializer, tensor)
 	return nil
 }
 
-func (l *lowering) add(node builder.Node, operator string, attributes ...*onnxpb.AttributeProto) {
-	inputs := []string{l.current}
-	for _, parameter := range node.Parameters {
-		inputs = append(inputs, parameter.Name)
+// attributeOf is a layer's attribute in the format.
+func attributeOf(attribute builder.Attribute) (*onnxpb.AttributeProto, error) {
+	switch value := attribute.Value.(type) {
+	case int64:
+		return integer(attribute.Name, value), nil
+	case float32:
+		return number(attribute.Name, value), nil
+	case []int64:
+		return ints(attribute.Name, value...), nil
+	case string:
+		return &onnxpb.AttributeProto{Name: proto.String(attribute.Name), Type: onnxpb.AttributeProto_STRING.Enum(), S: []byte(value)}, nil
 	}
-	l.current = node.Name + ".output"
-	l.nodes = append(l.nodes, &onnxpb.NodeProto{
-		Name:      proto.String(node.Name),
-		OpType:    proto.String(operator),
-		Input:     inputs,
-		Output:    []string{l.current},
-		Attribute: attributes,
-	})
-}
-
-// graph returns the graph of the layers added so far. batch is 0 where it is free.
-func (l *lowering) graph(weights builder.Weights, batch int) (*onnxpb.GraphProto, error) {
-	if len(l.nodes) == 0 {
-		// Nothing but dropout: an output must be made by a node, not be an input.
-		layers := l.network.Nodes()
-		last := layers[len(layers)-1]
-		last.Parameters = nil
-		l.add(last, "Identity")
-	}
-	output := outputName(l.network)
-	l.nodes[len(l.nodes)-1].Output[0] = output
-
-	graph := &onnxpb.GraphProto{
-		Name:   proto.String(l.network.Name()),
-		Node:   l.nodes,
-		Input:  []*onnxpb.ValueInfoProto{batchOf(inputName(l.network), l.network.Input(), batch)},
-		Output: []*onnxpb.ValueInfoProto{batchOf(output, l.network.Output(), batch)},
-	}
-	for _, weight := range weights {
-		dims := make([]int64, len(weight.Shape))
-		for i, dim := range weight.Shape {
-			dims[i] = int64(dim)
-		}
-		tensor, err := FloatTensor(weight.Name, dims, weight.Data)
-		if err != nil {
-			return nil, err
-		}
-		graph.Initializer = append(graph.Initializer, tensor)
-	}
-	return graph, nil
+	return nil, fmt.Errorf("the attribute %s is a %T; it must be an int64, a float32, a []int64 or a string", attribute.Name, attribute.Value)
 }
 
 // batchOf declares a float32 value of N examples of the shape.
@@ -135,15 +130,6 @@ func batchOf(name string, example builder.Shape, batch int) *onnxpb.ValueInfoPro
 			ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
 			Shape:    shape,
 		}}},
-	}
-}
-
-func windowAttributes(kernel, stride, padding builder.Size) []*onnxpb.AttributeProto {
-	h, w := int64(padding.Height), int64(padding.Width)
-	return []*onnxpb.AttributeProto{
-		ints("kernel_shape", int64(kernel.Height), int64(kernel.Width)),
-		ints("strides", int64(stride.Height), int64(stride.Width)),
-		ints("pads", h, w, h, w),
 	}
 }
 

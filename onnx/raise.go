@@ -243,7 +243,7 @@ func (r *raising) finish(output string) (*builder.Network, builder.Weights, erro
 	}
 	var weights builder.Weights
 	for i, node := range network.Nodes() {
-		for j, parameter := range node.Parameters {
+		for j, parameter := range node.Tensors {
 			data := [][]float32{r.layers[i].weight, r.layers[i].bias}[j]
 			weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
 		}

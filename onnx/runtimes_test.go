@@ -63,7 +63,7 @@ func evaluate(t *testing.T, network *builder.Network, weights builder.Weights, v
 	for _, node := range network.Nodes() {
 		in := node.Input
 		var parameters [][]float32
-		for _, parameter := range node.Parameters {
+		for _, parameter := range node.Tensors {
 			tensor, _ := weights.Get(parameter.Name)
 			parameters = append(parameters, tensor.Data)
 		}

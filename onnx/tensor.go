@@ -192,6 +192,15 @@ func FloatTensor(name string, dims []int64, data []float32) (*onnxpb.TensorProto
 	}, nil
 }
 
+// Int64Tensor makes a vector of int64.
+func Int64Tensor(name string, values []int64) *onnxpb.TensorProto {
+	raw := make([]byte, 8*len(values))
+	for i, value := range values {
+		binary.LittleEndian.PutUint64(raw[8*i:], uint64(value))
+	}
+	return rawTensor(name, onnxpb.TensorProto_INT64, []int64{int64(len(values))}, raw)
+}
+
 // Floats returns the values of a float32 tensor, in row-major order. The slice is
 // the caller's own.
 func Floats(tensor *onnxpb.TensorProto) ([]float32, error) {

@@ -14,7 +14,7 @@ func WeightsFor(network *builder.Network, m *Model) (builder.Weights, error) {
 		return nil, fmt.Errorf("weights: there is no network or no model")
 	}
 	var weights builder.Weights
-	for _, parameter := range network.Parameters() {
+	for _, parameter := range network.Tensors() {
 		tensor, ok := m.Initializer(parameter.Name)
 		if !ok {
 			return nil, fmt.Errorf("%s: it has no initializer %q, which the network %s needs; is it the model of another network?", m.label(), parameter.Name, network.Name())

@@ -24,7 +24,7 @@ type Checkpoint struct {
 	// Weights are those after the last step, from which the run goes on.
 	Weights builder.Weights
 	// OptimizerState holds the tensors of each of the optimizer's slots, in the
-	// order of Network.Parameters.
+	// order of those of Network.Parameters that are not frozen.
 	OptimizerState map[string]builder.Weights
 	// Best holds the weights of the epoch with the lowest validation loss, nil
 	// if there is none.
@@ -205,8 +205,15 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 	if c.Weights, err = takeWeights(file, "", c.Network); err != nil {
 		return nil, err
 	}
+	if err := c.Config.checkTrained(c.Network); err != nil {
+		return nil, err
+	}
+	var trained []builder.TensorSpec
+	for _, parameter := range c.Config.updated(c.Network) {
+		trained = append(trained, parameter.spec)
+	}
 	for _, slot := range c.Config.Optimizer.Slots() {
-		if c.OptimizerState[slot], err = takeWeights(file, "optimizer."+slot+".", c.Network); err != nil {
+		if c.OptimizerState[slot], err = takeTensors(file, "optimizer."+slot+".", trained); err != nil {
 			return nil, err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset/augment"
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 // Config is everything that a training run depends on beside the network and
@@ -47,9 +47,15 @@ type Config struct {
 	// it depends neither on the batches nor on threads, and a resumed run sees what an
 	// unbroken one does. Evaluation sees the images as they are.
 	Augmentation augment.Record `json:"augmentation,omitzero"`
-	// ParameterPenalty is added to the loss over all parameter tensors:
+	// ParameterPenalty is added to the loss over the parameters that are trained:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty ops.Penalty `json:"parameter_penalty"`
+	// Freeze are names of parameters that stay as they are; * stands for any text, as in
+	// layer1.* or *.bias. Nothing is computed for them on the way back.
+	Freeze []string `json:"freeze,omitempty"`
+	// Decay is what weight decay and ParameterPenalty are of: DecayAll, used if empty, or
+	// DecayWeights.
+	Decay string `json:"decay,omitempty"`
 	// ActivationPenalties are added to the loss for the outputs of the named
 	// layers: the batch's mean of λ1·Σ|a| + λ2·Σa².
 	ActivationPenalties map[string]ops.Penalty `json:"activation_penalties,omitempty"`
@@ -121,6 +127,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err
 	}
+	if err := c.checkTrained(network); err != nil {
+		return c, err
+	}
 	if what := c.CPUOnly(); c.Device != nil && what != "" {
 		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
 	}
@@ -145,6 +154,10 @@ func (c Config) CPUOnly() string {
 		return "a learning-rate schedule is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
+	case len(c.Freeze) > 0:
+		return "a frozen parameter is"
+	case c.Decay == DecayWeights:
+		return "weight decay of weights alone is"
 	case perChannel(c.Pixels):
 		return "normalisation per channel (pixels " + c.Pixels + ") is"
 	}

@@ -152,7 +152,7 @@ func (t *Trainer) openSession(ctx context.Context) error {
 func (t *Trainer) load() error {
 	err := t.device.session.Load(State{
 		Weights:   t.Weights(),
-		Optimizer: t.optimizer.State(t.variables, t.network.Parameters()),
+		Optimizer: t.optimizer.State(t.variables),
 		Steps:     t.progress.Step,
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *borrowedSession) Load(state State) error {
 }
 
 func (s *borrowedSession) State() (State, error) {
-	slots := s.inner.optimizer.State(s.inner.variables, s.inner.network.Parameters())
+	slots := s.inner.optimizer.State(s.inner.variables)
 	return State{s.inner.Weights(), slots, s.inner.progress.Step}, nil
 }
 

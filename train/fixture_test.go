@@ -70,3 +70,12 @@ func savedAndResumed(t *testing.T, broken *Trainer, set *dataset.Set) (*Checkpoi
 	t.Cleanup(resumed.Close)
 	return checkpoint, resumed
 }
+
+// ofSizes are parameters of so many values, all of which weight decay is of.
+func ofSizes(sizes ...int) []updated {
+	var parameters []updated
+	for at, size := range sizes {
+		parameters = append(parameters, updated{spec: builder.TensorSpec{Shape: builder.Shape{size}}, at: at, decays: true})
+	}
+	return parameters
+}

@@ -68,7 +68,7 @@ func checkOptimizer(t *testing.T, config OptimizerConfig, engine *builder.Engine
 		}
 		parameters, model, sizes = append(parameters, p), append(model, p), append(sizes, len(values))
 	}
-	optimizer, err := newOptimizer(config, sizes, engine)
+	optimizer, err := newOptimizer(config, ofSizes(sizes...), engine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,21 +8,25 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
-	"slipway/ops"
+	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // LossGraph is a network's graph for one batch size, with its loss, and with the
 // gradients if it trains.
 type LossGraph struct {
-	*builder.Graph
+	*builder.Lowered
 	// Labels is the node of the batch's labels.
 	Labels *gorgonia.Node
 	// Data is the mean cross-entropy of the batch, Total adds the penalties.
 	Data, Total *gorgonia.Node
-	// Gradients are those of Total by Graph.Parameters; none unless it trains.
+	// Trained are the parameters that are not frozen, in order.
+	Trained gorgonia.Nodes
+	// Gradients are those of Total by Trained; none unless it trains.
 	Gradients gorgonia.Nodes
 
-	labels []int32
+	labels  []int32
+	kernels *kernel.Engine // nil of an engine without
 }
 
 // NewLossGraph lowers the network for a batch, adds the loss, and for training
@@ -35,10 +39,14 @@ func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	if err != nil {
 		return nil, err
 	}
-	l := &LossGraph{Graph: graph}
+	l := &LossGraph{Lowered: graph}
+	for _, i := range config.trained(network) {
+		l.Trained = append(l.Trained, graph.Parameters[i])
+	}
 	l.Labels, l.labels = ops.NewLabels(graph.Expr, batch)
 	kernels, native := engine.Kernels()
 	if native {
+		l.kernels = &kernels
 		l.Data, err = ops.NativeSoftmaxCrossEntropy(kernels, graph.Logits, l.Labels)
 	} else {
 		l.Data, err = ops.SoftmaxCrossEntropy(graph.Logits, l.Labels)
@@ -52,28 +60,28 @@ func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	}
 	switch engine.Name() {
 	case builder.EngineNative:
-		err = l.finishWithPass(cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
+		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
 			return ops.NewNativePenalty(kernels, config.ParameterPenalty, parameters...)
 		})
 	case builder.EnginePlain:
-		err = l.finishWithPass(cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
+		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
 			return ops.NewPenalty(config.ParameterPenalty, parameters...)
 		})
 	default:
-		err = l.finishReference(cost, config, training)
+		err = l.finishReference(network, cost, config, training)
 	}
 	return l, err
 }
 
 // withActivationPenalties adds the configured penalties on layers' outputs to
 // the loss.
-func withActivationPenalties(loss *gorgonia.Node, graph *builder.Graph, config Config) (*gorgonia.Node, error) {
+func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered, config Config) (*gorgonia.Node, error) {
 	for _, layer := range slices.Sorted(maps.Keys(config.ActivationPenalties)) {
 		term, err := ops.ActivationPenalty(config.ActivationPenalties[layer], graph.Activations[layer])
 		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", layer, err)
 		}
-		if loss, err = gorgonia.Add(loss, term); err != nil {
+		if loss, err = ops.SumScalars(loss, term); err != nil {
 			return nil, err
 		}
 	}
@@ -82,14 +90,14 @@ func withActivationPenalties(loss *gorgonia.Node, graph *builder.Graph, config C
 
 // finishReference adds the penalty on the parameters to the cost and
 // differentiates the whole.
-func (l *LossGraph) finishReference(cost *gorgonia.Node, config Config, training bool) error {
+func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Node, config Config, training bool) error {
 	l.Total = cost
-	if !config.ParameterPenalty.IsZero() {
-		term, err := ops.ParameterPenalty(config.ParameterPenalty, l.Parameters...)
+	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() && len(penalised) > 0 {
+		term, err := ops.ParameterPenalty(config.ParameterPenalty, penalised...)
 		if err != nil {
 			return err
 		}
-		if l.Total, err = gorgonia.Add(cost, term); err != nil {
+		if l.Total, err = ops.SumScalars(cost, term); err != nil {
 			return err
 		}
 	}
@@ -106,7 +114,7 @@ func (l *LossGraph) finishReference(cost *gorgonia.Node, config Config, training
 
 // finishWithPass differentiates the cost and adds the gradient of the penalty on
 // the parameters to it in place, one pass a parameter.
-func (l *LossGraph) finishWithPass(cost *gorgonia.Node, config Config, training bool, newPenalty func(gorgonia.Nodes) (*ops.PenaltyPass, error)) error {
+func (l *LossGraph) finishWithPass(network *builder.Network, cost *gorgonia.Node, config Config, training bool, newPenalty func(gorgonia.Nodes) (*ops.PenaltyPass, error)) error {
 	l.Total = cost
 	var gradients gorgonia.Nodes
 	var err error
@@ -115,17 +123,20 @@ func (l *LossGraph) finishWithPass(cost *gorgonia.Node, config Config, training 
 			return err
 		}
 	}
-	if !config.ParameterPenalty.IsZero() {
-		penalty, err := newPenalty(l.Parameters)
+	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() && len(penalised) > 0 {
+		penalty, err := newPenalty(penalised)
 		if err != nil {
 			return err
 		}
 		for i, gradient := range gradients {
-			if gradients[i], err = penalty.Penalise(gradient, l.Parameters[i]); err != nil {
+			if !slices.Contains(penalised, l.Trained[i]) {
+				continue
+			}
+			if gradients[i], err = penalty.Penalise(gradient, l.Trained[i]); err != nil {
 				return err
 			}
 		}
-		if l.Total, err = gorgonia.Add(cost, penalty.Value); err != nil {
+		if l.Total, err = ops.SumScalars(cost, penalty.Value); err != nil {
 			return err
 		}
 	}
@@ -133,11 +144,22 @@ func (l *LossGraph) finishWithPass(cost *gorgonia.Node, config Config, training 
 	return nil
 }
 
-// differentiate adds the gradients of the cost. It does not use gorgonia.Grad,
-// whose outer gradient is a node that all graphs of a process share.
+// penalised returns the trained parameters that the penalty is of.
+func (l *LossGraph) penalised(network *builder.Network, config Config) gorgonia.Nodes {
+	parameters := network.Parameters()
+	var nodes gorgonia.Nodes
+	for _, i := range config.trained(network) {
+		if !config.spares(parameters[i]) {
+			nodes = append(nodes, l.Parameters[i])
+		}
+	}
+	return nodes
+}
+
+// differentiate adds the gradients of the cost.
 func (l *LossGraph) differentiate(cost *gorgonia.Node) (gorgonia.Nodes, error) {
 	one := gorgonia.NodeFromAny(l.Expr, float32(1), gorgonia.WithName("dL/dL"))
-	gradients, err := gorgonia.Backpropagate(gorgonia.Nodes{cost}, gorgonia.Nodes{one}, l.Parameters)
+	gradients, err := ops.Differentiate(cost, one, l.Trained, l.kernels)
 	if err != nil {
 		return nil, fmt.Errorf("differentiate: %w", err)
 	}

@@ -22,7 +22,7 @@ func TestMomentumBeginsWithTheFirstDirection(t *testing.T) {
 		}
 		gradient := []float32{1, -2, 4, 8, 16, -32, 64, 128, 1}
 		for step, want := range map[int]float32{1: 1, 2: 1.5} { // of the gradient, with as much in the buffer
-			optimizer, err := newOptimizer(config, []int{len(gradient)}, engine)
+			optimizer, err := newOptimizer(config, ofSizes(len(gradient)), engine)
 			if err != nil {
 				t.Fatal(err)
 			}

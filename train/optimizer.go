@@ -106,9 +106,11 @@ func (c OptimizerConfig) Slots() []string {
 type Optimizer struct {
 	config OptimizerConfig
 	steps  int
-	// state[s][i] is slot s of parameter i, in the parameter's own layout.
-	state  [][][]float32
-	update updater
+	// parameters are those that it updates; state[s][i] is slot s of parameter i, in the parameter's
+	// own layout.
+	parameters []updated
+	state      [][][]float32
+	update     updater
 }
 
 // updater runs one optimizer's rule over one tensor. A slot of state that the
@@ -145,10 +147,19 @@ func (o *Optimizer) Step(model []gorgonia.ValueGrad) error {
 	return nil
 }
 
-// newOptimizer returns an optimizer for parameters of the given sizes, with
+// updated is a parameter that an optimizer updates.
+type updated struct {
+	spec builder.TensorSpec
+	// at is its place among the network's tensors.
+	at int
+	// decays says whether weight decay is of it, too.
+	decays bool
+}
+
+// newOptimizer returns an optimizer for the parameters, with
 // zero state. The configuration must have its defaults filled in.
-func newOptimizer(config OptimizerConfig, sizes []int, engine *builder.Engine) (*Optimizer, error) {
-	o := &Optimizer{config: config, update: plainUpdater{}}
+func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*Optimizer, error) {
+	o := &Optimizer{config: config, parameters: parameters, update: plainUpdater{}}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
 		if err != nil {
@@ -157,9 +168,9 @@ func newOptimizer(config OptimizerConfig, sizes []int, engine *builder.Engine) (
 		o.update = kernelUpdater{pass}
 	}
 	for range config.Slots() {
-		slot := make([][]float32, len(sizes))
-		for i, size := range sizes {
-			slot[i] = make([]float32, size)
+		slot := make([][]float32, len(parameters))
+		for i, parameter := range parameters {
+			slot[i] = make([]float32, parameter.spec.Shape.Elements())
 		}
 		o.state = append(o.state, slot)
 	}
@@ -177,23 +188,27 @@ func (o *Optimizer) slot(s, i int) []float32 {
 
 // updateParameter applies the rule to parameter i.
 func (o *Optimizer) updateParameter(i int, p, g []float32) error {
-	switch o.config.Name {
+	config := o.config
+	if !o.parameters[i].decays {
+		config.WeightDecay = 0
+	}
+	switch config.Name {
 	case "adam", "adamw":
-		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), o.config, o.steps)
+		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), config, o.steps)
 	case "sgd":
-		return o.update.sgd(p, g, o.slot(0, i), o.config, o.steps)
+		return o.update.sgd(p, g, o.slot(0, i), config, o.steps)
 	default:
-		return o.update.rmsprop(p, g, o.slot(0, i), o.slot(1, i), o.config)
+		return o.update.rmsprop(p, g, o.slot(0, i), o.slot(1, i), config)
 	}
 }
 
 // State returns a copy of the state tensors by slot, in the public layout.
-func (o *Optimizer) State(variables *builder.Variables, parameters []builder.Parameter) map[string]builder.Weights {
+func (o *Optimizer) State(variables *builder.Variables) map[string]builder.Weights {
 	state := make(map[string]builder.Weights)
 	for s, slot := range o.config.Slots() {
-		for i, parameter := range parameters {
+		for i, parameter := range o.parameters {
 			state[slot] = append(state[slot], builder.Tensor{
-				Name: parameter.Name, Shape: parameter.Shape, Data: variables.ToPublic(i, o.state[s][i]),
+				Name: parameter.spec.Name, Shape: parameter.spec.Shape, Data: variables.ToPublic(parameter.at, o.state[s][i]),
 			})
 		}
 	}
@@ -205,7 +220,7 @@ func (o *Optimizer) SetState(variables *builder.Variables, state map[string]buil
 	o.steps = steps
 	for s, slot := range o.config.Slots() {
 		for i, tensor := range state[slot] {
-			variables.FromPublic(i, o.state[s][i], tensor.Data)
+			variables.FromPublic(o.parameters[i].at, o.state[s][i], tensor.Data)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
-	"slipway/ops"
+	"slipway/internal/ops"
 	"slipway/scripts/golden/goldentest"
 )
 

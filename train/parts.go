@@ -1,6 +1,8 @@
 package train
 
 import (
+	"math"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -25,10 +27,15 @@ const partMost = 1024
 // are gone through once a part: where these are much of what a part reads, as in an MLP, a batch stays whole, up to partMost images.
 //
 // Gradients are sums over the images either way, taken in another order.
+//
+// A network that computes the images of a batch together, as BatchNorm does, has no parts.
 func partSize(network *builder.Network) int {
+	if network.WholeBatch() {
+		return math.MaxInt
+	}
 	values := 0 // of an image, at the layers that keep their input for the way back
 	for _, node := range network.Nodes() {
-		if len(node.Parameters) > 0 {
+		if len(node.Tensors) > 0 {
 			values += node.Input.Elements()
 		}
 	}
@@ -54,13 +61,15 @@ type summed struct{ parameter, gradient *tensor.Dense }
 func (s summed) Value() gorgonia.Value         { return s.parameter }
 func (s summed) Grad() (gorgonia.Value, error) { return s.gradient, nil }
 
-func newSum(network *builder.Network, kernels kernel.Engine, variables *builder.Variables) (*sum, error) {
+func newSum(network *builder.Network, config Config, kernels kernel.Engine, variables *builder.Variables) (*sum, error) {
 	add, err := kernel.NewElementwise(kernels)
 	if err != nil {
 		return nil, err
 	}
 	s := &sum{size: partSize(network), add: add}
-	for _, value := range variables.Values() {
+	learned := variables.Learned()
+	for _, i := range config.trained(network) {
+		value := variables.Values()[learned[i]]
 		total := make([]float32, value.Shape().TotalSize())
 		s.total = append(s.total, total)
 		s.model = append(s.model, summed{value, tensor.New(tensor.WithShape(value.Shape()...), tensor.WithBacking(total))})

@@ -10,7 +10,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/datasettest"
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 func TestPartSize(t *testing.T) {

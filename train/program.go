@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
+	"slipway/internal/ops"
 )
 
 // program is one compiled graph: the network for one batch size, with its loss
@@ -38,7 +39,11 @@ func compile(network *builder.Network, engine *builder.Engine, variables *builde
 	}
 	p := &program{graph: graph, labels: graph.labels}
 	for i, gradient := range graph.Gradients {
-		p.model = append(p.model, variable{graph.Parameters[i], gradient})
+		p.model = append(p.model, variable{graph.Trained[i], gradient})
+	}
+	keep := append(gorgonia.Nodes{graph.Logits, graph.Data, graph.Total}, graph.Gradients...)
+	if _, err := ops.PlanMemory(graph.Expr, keep); err != nil {
+		return nil, err
 	}
 	p.machine = gorgonia.NewTapeMachine(graph.Expr)
 	return p, nil

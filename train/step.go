@@ -43,6 +43,9 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 	if err := t.optimizer.Step(result.model); err != nil {
 		return err
 	}
+	if result.whole != nil {
+		result.whole.Update()
+	}
 	images := len(indices)
 	t.progress.Step++
 	t.progress.EpochStep++
@@ -61,6 +64,8 @@ type batchResult struct {
 	correct     int
 	// model pairs each parameter with its gradient.
 	model []gorgonia.ValueGrad
+	// whole is the graph of a batch that was not in parts: layers with statistics are of such alone.
+	whole *LossGraph
 }
 
 // gradients runs a batch forward and back, in parts where partSize says so. A context
@@ -84,7 +89,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 			return result, err
 		}
 		if count == 1 {
-			part.model = p.model
+			part.model, part.whole = p.model, p.graph
 			return part, nil
 		}
 		share := float64(end-first) / float64(batch)

@@ -39,7 +39,7 @@ func TestOptimizerWantsTensors(t *testing.T) {
 	dense := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(2))
 	number := gorgonia.NewF32(1)
 	for _, parameter := range []pair{{dense, number}, {number, dense}, {number, number}} {
-		optimizer, err := newOptimizer(OptimizerConfig{Name: "sgd", LearningRate: 1}, []int{2}, testEngine(t))
+		optimizer, err := newOptimizer(OptimizerConfig{Name: "sgd", LearningRate: 1}, ofSizes(2), testEngine(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -133,16 +133,12 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		return nil, err
 	}
 	if kernels, native := t.engine.Kernels(); native {
-		if t.sum, err = newSum(network, kernels, t.variables); err != nil {
+		if t.sum, err = newSum(network, config, kernels, t.variables); err != nil {
 			t.engine.Close()
 			return nil, err
 		}
 	}
-	var sizes []int
-	for _, value := range t.variables.Values() {
-		sizes = append(sizes, value.Shape().TotalSize())
-	}
-	if t.optimizer, err = newOptimizer(config.Optimizer, sizes, t.engine); err != nil {
+	if t.optimizer, err = newOptimizer(config.Optimizer, config.updated(network), t.engine); err != nil {
 		t.engine.Close()
 		return nil, err
 	}
@@ -200,7 +196,7 @@ func (t *Trainer) Checkpoint() *Checkpoint {
 	}
 	return &Checkpoint{
 		Network: t.network, Config: t.config, Weights: weights,
-		OptimizerState: t.optimizer.State(t.variables, t.network.Parameters()),
+		OptimizerState: t.optimizer.State(t.variables),
 		Best:           t.best.Clone(), Progress: progress,
 		Data: t.sets().Training.SHA256, Sets: t.sets(), KernelSet: t.KernelSet(),
 	}

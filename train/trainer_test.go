@@ -11,7 +11,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/datasettest"
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 func TestFitLearns(t *testing.T) {

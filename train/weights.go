@@ -77,6 +77,9 @@ func leadingWrappers(name string) string {
 	return name[:len(name)-len(rest)]
 }
 
+// countSuffix is that of what PyTorch's batch normalisation counts and nobody needs.
+const countSuffix = ".num_batches_tracked"
+
 // misfit is what of a file's tensors and a network's parameters does not go together.
 type misfit struct{ missing, unexpected, reshaped []string }
 
@@ -89,7 +92,7 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		shapes[tensor.Name] = tensor.Shape
 	}
 	known := make(map[string]bool)
-	for _, parameter := range network.Parameters() {
+	for _, parameter := range network.Tensors() {
 		name := prefix + parameter.Name
 		known[name] = true
 		switch shape, ok := shapes[name]; {
@@ -100,7 +103,7 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		}
 	}
 	for _, tensor := range file.Tensors {
-		if !known[tensor.Name] {
+		if !known[tensor.Name] && !strings.HasSuffix(tensor.Name, countSuffix) {
 			m.unexpected = append(m.unexpected, fmt.Sprintf("%s (%v)", tensor.Name, builder.Shape(tensor.Shape)))
 		}
 	}
@@ -155,8 +158,13 @@ func takeWeights(file *safetensors.File, prefix string, network *builder.Network
 	if err := compare(file, prefix, network).wrong(network, false); err != nil {
 		return nil, err
 	}
+	return takeTensors(file, prefix, network.Tensors())
+}
+
+// takeTensors collects tensors whose names begin with the prefix.
+func takeTensors(file *safetensors.File, prefix string, specs []builder.TensorSpec) (builder.Weights, error) {
 	var weights builder.Weights
-	for _, parameter := range network.Parameters() {
+	for _, parameter := range specs {
 		tensor, ok := file.Tensor(prefix + parameter.Name)
 		if !ok {
 			return nil, fmt.Errorf("tensor %q is missing", prefix+parameter.Name)
@@ -164,6 +172,9 @@ func takeWeights(file *safetensors.File, prefix string, network *builder.Network
 		data, err := tensor.Float32s()
 		if err != nil {
 			return nil, err
+		}
+		if len(data) != parameter.Shape.Elements() {
+			return nil, fmt.Errorf("tensor %q has %d values, needed are %d", prefix+parameter.Name, len(data), parameter.Shape.Elements())
 		}
 		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
 	}

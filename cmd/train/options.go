@@ -13,8 +13,8 @@ import (
 	"slipway/builder"
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
+	"slipway/internal/ops"
 	"slipway/onnx"
-	"slipway/ops"
 	"slipway/train"
 )
 

@@ -11,7 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 // machineOptions say what a Machine computes, and where.

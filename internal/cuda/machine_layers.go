@@ -9,7 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 // The convolution algorithms are those that cuDNN documents as deterministic, in

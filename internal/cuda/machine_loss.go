@@ -7,7 +7,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"slipway/ops"
+	"slipway/internal/ops"
 )
 
 const (

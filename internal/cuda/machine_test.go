@@ -12,7 +12,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"slipway/builder"
-	"slipway/ops"
+	"slipway/internal/ops"
 	"slipway/train"
 )
 

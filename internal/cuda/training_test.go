@@ -15,7 +15,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
-	"slipway/ops"
+	"slipway/internal/ops"
 	"slipway/train"
 )
 

@@ -1,4 +1,4 @@
-"""Golden values of every operator, for ops/testdata: inputs, outputs, upstream gradients and gradients.
+"""Golden values of every operator, for internal/ops/testdata: inputs, outputs, upstream gradients and gradients.
 
 Inputs are float32; PyTorch computes in float64, and the results are rounded to float32. So the files do not depend on
 which float32 kernels PyTorch chooses on a CPU.
@@ -44,7 +44,7 @@ def conv2d(g):
         dx, dweight, dbias = backward(y, dy, x, weight, bias)
         golden.add(name, {"kernel": kernel, "stride": stride, "padding": padding},
                    x=x, weight=weight, bias=bias, y=y, dy=dy, dx=dx, dweight=dweight, dbias=dbias)
-    golden.write("ops/testdata/conv2d.safetensors")
+    golden.write("internal/ops/testdata/conv2d.safetensors")
 
 
 def dense(g):
@@ -58,7 +58,7 @@ def dense(g):
         dy = uniform(g, *y.shape).double()
         dx, dweight, dbias = backward(y, dy, x, weight, bias)
         golden.add(name, {}, x=x, weight=weight, bias=bias, y=y, dy=dy, dx=dx, dweight=dweight, dbias=dbias)
-    golden.write("ops/testdata/dense.safetensors")
+    golden.write("internal/ops/testdata/dense.safetensors")
 
 
 def relu(g):
@@ -69,7 +69,7 @@ def relu(g):
         y = F.relu(x)
         dy = uniform(g, *y.shape).double()
         golden.add(name, {}, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
-    golden.write("ops/testdata/relu.safetensors")
+    golden.write("internal/ops/testdata/relu.safetensors")
 
 
 def windows():
@@ -109,7 +109,7 @@ def max_pool2d(g):
     x[0, 0, 4:, 4:] = -INF
     add("NaN and infinities", x, (2, 2), (2, 2), (0, 0))
     add("NaN and infinities, overlap and padding", x.detach(), (3, 3), (1, 2), (1, 1))
-    golden.write("ops/testdata/maxpool2d.safetensors")
+    golden.write("internal/ops/testdata/maxpool2d.safetensors")
 
 
 def avg_pool2d(g):
@@ -120,7 +120,7 @@ def avg_pool2d(g):
         dy = uniform(g, *y.shape).double()
         golden.add(name, {"kernel": kernel, "stride": stride, "padding": padding},
                    x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
-    golden.write("ops/testdata/avgpool2d.safetensors")
+    golden.write("internal/ops/testdata/avgpool2d.safetensors")
 
 
 def flatten(g):
@@ -130,7 +130,7 @@ def flatten(g):
         y = torch.flatten(x, 1)
         dy = uniform(g, *y.shape).double()
         golden.add(name, {}, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
-    golden.write("ops/testdata/flatten.safetensors")
+    golden.write("internal/ops/testdata/flatten.safetensors")
 
 
 def dropout(g):
@@ -148,7 +148,7 @@ def dropout(g):
         dy = uniform(g, *y.shape).double()
         golden.add(name, {"p": p, "seed": seed, "layer": layer, "step": step},
                    x=x, mask=mask, y=y, dy=dy, dx=backward(y, dy, x)[0])
-    golden.write("ops/testdata/dropout.safetensors")
+    golden.write("internal/ops/testdata/dropout.safetensors")
 
 
 def cross_entropy(g):
@@ -171,7 +171,7 @@ def cross_entropy(g):
         y = F.cross_entropy(x, labels)
         dy = torch.rand((), generator=g).double() + 0.5
         golden.add(name, {}, x=x, labels=labels.int(), y=y, dy=dy, dx=backward(y, dy, x)[0])
-    golden.write("ops/testdata/crossentropy.safetensors")
+    golden.write("internal/ops/testdata/crossentropy.safetensors")
 
 
 def parameter_penalty(g):
@@ -191,7 +191,7 @@ def parameter_penalty(g):
         gradients = backward(y, dy, *leaf)
         golden.add(name, {"l1": l1, "l2": l2, "parameters": len(leaf)}, y=y, dy=dy,
                    **{f"p{i}": p for i, p in enumerate(leaf)}, **{f"dp{i}": d for i, d in enumerate(gradients)})
-    golden.write("ops/testdata/parameterpenalty.safetensors")
+    golden.write("internal/ops/testdata/parameterpenalty.safetensors")
 
 
 def activation_penalty(g):
@@ -206,7 +206,7 @@ def activation_penalty(g):
         y = (l1 * x.abs().sum() + l2 * x.square().sum()) / len(x)
         dy = torch.rand((), generator=g).double() + 0.5
         golden.add(name, {"l1": l1, "l2": l2}, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0])
-    golden.write("ops/testdata/activationpenalty.safetensors")
+    golden.write("internal/ops/testdata/activationpenalty.safetensors")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""The dropout masks of ops/dropout.go, from the definition alone: Philox4x32-10 (Salmon et al., SC'11) in numpy."""
+"""The dropout masks of internal/ops/dropout.go, from the definition alone: Philox4x32-10 (Salmon et al., SC'11) in numpy."""
 
 import hashlib
 import struct

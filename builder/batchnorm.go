@@ -1,0 +1,171 @@
+package builder
+
+import (
+	"fmt"
+	"math"
+)
+
+// BatchNorm normalises each channel, or feature of a vector, over the batch and its map (Ioffe and
+// Szegedy, 2015; PyTorch's BatchNorm1d and BatchNorm2d, ONNX's BatchNormalization):
+//
+//	y = γ·(x − μ)/√(σ² + ε) + β
+//
+// In training μ and σ² are the batch's mean and variance (divided by the number of values, m), and
+// after each step
+//
+//	running_mean ← (1 − momentum)·running_mean + momentum·μ
+//	running_var  ← (1 − momentum)·running_var  + momentum·σ²·m/(m − 1).
+//
+// In evaluation they are running_mean and running_var. With x̂ = (x − μ)/√(σ² + ε) the
+// gradients in training are dγ = Σ dy·x̂, dβ = Σ dy and
+//
+//	dx = γ/√(σ² + ε) · (dy − dβ/m − x̂·dγ/m).
+//
+// Its tensors are weight (γ), bias (β), running_mean and running_var, one number for each channel.
+type BatchNorm struct {
+	Name string `json:"name"` // bn1, bn2, … if empty
+	// Momentum is the weight of a batch in the running statistics, 0.1 if zero; at most 1.
+	Momentum float64 `json:"momentum,omitempty"`
+	// Epsilon is ε, 1e-5 if zero.
+	Epsilon float64 `json:"epsilon,omitempty"`
+	// Frozen normalises with the running statistics in training, too, and leaves them as they are.
+	Frozen bool `json:"frozen,omitempty"`
+	// Init is how γ begins, ones if empty. Zeros make a residual block begin as the identity.
+	Init Initial `json:"init,omitempty"`
+}
+
+// Kind implements Layer.
+func (BatchNorm) Kind() string   { return "BatchNorm" }
+func (BatchNorm) prefix() string { return "bn" }
+
+// Infer implements Layer.
+func (l BatchNorm) Infer(inputs []Shape) (Inferred, error) {
+	in, err := single(inputs)
+	if err != nil {
+		return Inferred{}, err
+	}
+	if l.Momentum == 0 {
+		l.Momentum = 0.1
+	}
+	if l.Epsilon == 0 {
+		l.Epsilon = 1e-5
+	}
+	if !(l.Momentum > 0 && l.Momentum <= 1) {
+		return Inferred{}, fmt.Errorf("momentum %v is outside 0 < m ≤ 1", l.Momentum)
+	}
+	if !(l.Epsilon > 0) || math.IsInf(l.Epsilon, 0) {
+		return Inferred{}, fmt.Errorf("epsilon %v; a number above 0 is needed", l.Epsilon)
+	}
+	scale := Ones
+	if l.Init != "" {
+		if l.Init != Zeros && l.Init != Ones {
+			return Inferred{}, fmt.Errorf("init %q; γ begins as zeros or ones", string(l.Init))
+		}
+		scale = l.Init
+	}
+	channels := Shape{in[0]}
+	return Inferred{
+		Layer: l, Output: in, WholeBatch: !l.Frozen,
+		Tensors: []TensorSpec{
+			{Name: "weight", Shape: channels, Initial: scale, Plain: true},
+			{Name: "bias", Shape: channels, Initial: Zeros, Plain: true},
+			{Name: "running_mean", Shape: channels, Role: Statistic, Initial: Zeros},
+			{Name: "running_var", Shape: channels, Role: Statistic, Initial: Ones},
+		},
+	}, nil
+}
+
+// Compute implements Layer.
+func (l BatchNorm) Compute(call Call) (Computation, error) {
+	channels := call.Output[0]
+	area := call.Output.Elements() / channels
+	m := float64(call.Batch * area)
+	batch := call.Training && !l.Frozen
+	mean, variance := make([]float64, channels), make([]float64, channels)
+	// each calls f for the values of a channel.
+	each := func(channel int, f func(i int)) {
+		for n := range call.Batch {
+			first := (n*channels + channel) * area
+			for i := first; i < first+area; i++ {
+				f(i)
+			}
+		}
+	}
+	c := Computation{
+		Forward: func(y []float32, in [][]float32) error {
+			x := in[0]
+			for c := range channels {
+				mean[c], variance[c] = float64(in[3][c]), float64(in[4][c])
+				if batch {
+					mean[c], variance[c] = 0, 0
+					each(c, func(i int) { mean[c] += float64(x[i]) / m })
+					each(c, func(i int) { variance[c] += (float64(x[i]) - mean[c]) * (float64(x[i]) - mean[c]) / m })
+				}
+				factor := float64(in[1][c]) / math.Sqrt(variance[c]+l.Epsilon)
+				each(c, func(i int) { y[i] = float32((float64(x[i])-mean[c])*factor + float64(in[2][c])) })
+			}
+			return nil
+		},
+		Backward: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+			x := in[0]
+			for c := range channels {
+				inverse := 1 / math.Sqrt(variance[c]+l.Epsilon)
+				var dWeight, dBias float64
+				each(c, func(i int) {
+					dWeight += float64(dy[i]) * (float64(x[i]) - mean[c]) * inverse
+					dBias += float64(dy[i])
+				})
+				if d[1] != nil {
+					d[1][c] = float32(dWeight)
+				}
+				if d[2] != nil {
+					d[2][c] = float32(dBias)
+				}
+				if d[0] == nil {
+					continue
+				}
+				factor := float64(in[1][c]) * inverse
+				each(c, func(i int) {
+					g := float64(dy[i])
+					if batch {
+						g -= dBias/m + (float64(x[i])-mean[c])*inverse*dWeight/m
+					}
+					d[0][i] = float32(factor * g)
+				})
+			}
+			return nil
+		},
+	}
+	if batch {
+		c.Update = func(tensors [][]float32) {
+			for c := range channels {
+				l.update(tensors[2], tensors[3], c, mean[c], variance[c], m)
+			}
+		}
+	}
+	return c, nil
+}
+
+// update brings the running statistics of a channel up to date. The variance of one value alone
+// is not known, and changes nothing.
+func (l BatchNorm) update(runningMean, runningVariance []float32, channel int, mean, variance, m float64) {
+	keep := 1 - l.Momentum
+	runningMean[channel] = float32(keep*float64(runningMean[channel]) + l.Momentum*mean)
+	if m > 1 {
+		runningVariance[channel] = float32(keep*float64(runningVariance[channel]) + l.Momentum*variance*m/(m-1))
+	}
+}
+
+// Export implements Exporter.
+func (l BatchNorm) Export(e *Export) (string, error) {
+	// training_mode came with opset 14.
+	return e.Add("BatchNormalization", e.parameters(), Number("epsilon", float32(l.Epsilon)), Number("momentum", float32(1-l.Momentum))), nil
+}
+
+func (BatchNorm) cases() []Case {
+	return []Case{
+		{BatchNorm{}, []Shape{{3, 5, 6}}},
+		{BatchNorm{Momentum: 0.3, Epsilon: 1e-3}, []Shape{{7}}},
+		{BatchNorm{Frozen: true, Init: Ones}, []Shape{{3, 4, 2}}},
+	}
+}

@@ -1,0 +1,90 @@
+package builder
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
+	"slipway/internal/reference"
+)
+
+// Dense is the affine map y = x·Wᵀ + b on a vector of features (PyTorch's
+// Linear, ONNX's Gemm with transB = 1).
+type Dense struct {
+	Name  string `json:"name"`  // fc1, fc2, … if empty
+	Units int    `json:"units"` // number of output features, at least 1
+	// NoBias leaves the bias out.
+	NoBias bool `json:"no_bias,omitempty"`
+	// Init is how the weight is drawn; the bias is zeros unless it is empty.
+	Init Initial `json:"init,omitempty"`
+}
+
+// Kind implements Layer.
+func (Dense) Kind() string   { return "Dense" }
+func (Dense) prefix() string { return "fc" }
+
+// Infer implements Layer.
+func (l Dense) Infer(inputs []Shape) (Inferred, error) {
+	in, err := single(inputs)
+	if err != nil {
+		return Inferred{}, err
+	}
+	if len(in) != 1 {
+		return Inferred{}, fmt.Errorf("takes a vector of features, not %v; put Flatten before it", in)
+	}
+	if l.Units < 1 {
+		return Inferred{}, fmt.Errorf("%d units; at least 1 is needed", l.Units)
+	}
+	weight := TensorSpec{Name: "weight", Shape: Shape{l.Units, in[0]}, FanIn: in[0], FanOut: l.Units, Initial: l.Init}
+	return l.Init.affine(Inferred{Layer: l, Output: Shape{l.Units}}, weight, !l.NoBias)
+}
+
+// Compute implements Layer.
+func (l Dense) Compute(call Call) (Computation, error) {
+	dense := reference.Dense{Batch: call.Batch, In: call.Inputs[0][0], Out: l.Units}
+	return affineComputation(call,
+		func(x, w, b []float32) []float32 { return reference.DenseForward(dense, x, w, b) },
+		func(dy, x, w []float32) (dx, dw, db []float32) { return reference.DenseBackward(dense, dy, x, w) }), nil
+}
+
+func (l Dense) plain(p *place) (*gorgonia.Node, error) {
+	if p.engine == EnginePlain {
+		return ops.Dense(p.in[0], p.tensors[0], p.bias())
+	}
+	return ops.Stock(l.stock, append(gorgonia.Nodes{p.in[0]}, p.tensors...)...)
+}
+
+// stock is Gorgonia's own matrix product, and its broadcast addition of the bias.
+func (l Dense) stock(in gorgonia.Nodes) (*gorgonia.Node, error) {
+	transposed, err := gorgonia.Transpose(in[1], 1, 0)
+	if err != nil {
+		return nil, err
+	}
+	y, err := gorgonia.Mul(in[0], transposed)
+	if err != nil || l.NoBias {
+		return y, err
+	}
+	row, err := ops.Reshape(in[2], 1, l.Units)
+	if err != nil {
+		return nil, err
+	}
+	return gorgonia.BroadcastAdd(y, row, nil, []byte{0})
+}
+
+func (Dense) native(p *place) (*gorgonia.Node, error) {
+	_, relu := p.fuse(ReLU{}.Kind())
+	return ops.NativeDense(p.kernels, p.in[0], p.tensors[0], p.bias(), relu)
+}
+
+// Export implements Exporter.
+func (Dense) Export(e *Export) (string, error) {
+	return e.Add("Gemm", e.parameters(), Number("alpha", 1), Number("beta", 1), Integer("transA", 0), Integer("transB", 1)), nil
+}
+
+func (Dense) cases() []Case {
+	return []Case{
+		{Dense{Units: 4}, []Shape{{7}}},
+		{Dense{Units: 17, NoBias: true}, []Shape{{5}}},
+	}
+}

@@ -1,0 +1,328 @@
+package builder
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
+	"slipway/internal/ops"
+	"slipway/scripts/golden/goldentest"
+)
+
+// randomGraphs is how many graphs the test makes: 1,000, fewer with -short.
+func randomGraphs() int {
+	if testing.Short() {
+		return 50
+	}
+	return 1000
+}
+
+// randomGraph wires cases of layers at random: forks, joins, values that are used twice, views,
+// odd sizes. All loose ends are flattened and added up to four logits.
+func randomGraph(source *rand.Rand) (*Network, error) {
+	cases := Cases()
+	for {
+		input := Shape{1 + source.IntN(4), 1 + source.IntN(9), 1 + source.IntN(9)}
+		if source.IntN(6) == 0 {
+			input = Shape{1 + source.IntN(20)}
+		}
+		g := NewGraph("random", input)
+		values := []Value{g.Input()}
+		used := map[int]bool{}
+		for tries := 0; tries < 200 && len(g.nodes) < 2+source.IntN(12); tries++ {
+			c := cases[source.IntN(len(cases))]
+			var takes []Value
+			var shapes []Shape
+			for range c.Inputs {
+				// The newest values are the likeliest, so that graphs grow deep.
+				at := len(values) - 1 - source.IntN(min(len(values), 4))
+				if len(takes) > 0 && source.IntN(4) > 0 {
+					at = slices.IndexFunc(values, func(v Value) bool { return slices.Equal(g.Shape(v), shapes[0]) })
+				}
+				takes, shapes = append(takes, values[at]), append(shapes, g.Shape(values[at]))
+			}
+			inferred, err := c.Layer.Infer(shapes)
+			if err != nil || inferred.Output.checkPositive() != nil || inferred.Output.Elements() > 2000 {
+				continue
+			}
+			for _, value := range takes {
+				used[value.at] = true
+			}
+			values = append(values, g.Join(c.Layer, takes...))
+		}
+		var ends []Value
+		for _, value := range values[1:] {
+			if !used[value.at] {
+				ends = append(ends, g.Then(value, Flatten{}, Dense{Units: 4}))
+			}
+		}
+		if len(ends) == 0 {
+			continue
+		}
+		x := ends[0]
+		if len(ends) > 1 {
+			x = g.Join(Add{}, ends...)
+		}
+		return g.Network(x)
+	}
+}
+
+// evaluated is a network's logits and gradients as the layers' own computations have them, one after the
+// other, added up in float64 where a value forks; and its statistics after the step.
+type evaluated struct {
+	logits    []float32
+	gradients [][]float32 // by parameter
+	weights   Weights     // after Update
+}
+
+func evaluateReference(t testing.TB, network *Network, weights Weights, images, dy []float32, batch int, training bool, seed, step uint64) evaluated {
+	t.Helper()
+	weights = weights.Clone()
+	outputs := make([][]float32, len(network.nodes))
+	computations := make([]Computation, len(network.nodes))
+	ins := make([][][]float32, len(network.nodes))
+	at := 0
+	var updates []func()
+	for i, node := range network.nodes {
+		call := node.call(batch, training)
+		if training {
+			masks := ops.NewMasks(seed, node.Name)
+			masks.SetStep(step, 0)
+			call.Random = masks
+		}
+		var err error
+		if computations[i], err = node.Layer.Compute(call); err != nil {
+			t.Fatal(err)
+		}
+		for _, input := range node.Inputs {
+			if input < 0 {
+				ins[i] = append(ins[i], images)
+			} else {
+				ins[i] = append(ins[i], outputs[input])
+			}
+		}
+		var tensors [][]float32
+		for range node.Tensors {
+			tensors = append(tensors, weights[at].Data)
+			at++
+		}
+		ins[i] = append(ins[i], tensors...)
+		outputs[i] = make([]float32, batch*node.Output.Elements())
+		if err := computations[i].Forward(outputs[i], ins[i]); err != nil {
+			t.Fatal(err)
+		}
+		if update := computations[i].Update; update != nil {
+			updates = append(updates, func() { update(tensors) })
+		}
+	}
+	sums := make([][]float64, len(network.nodes))
+	last := len(network.nodes) - 1
+	sums[last] = wide(dy)
+	var byNode [][][]float32
+	for i := last; i >= 0; i-- {
+		node := network.nodes[i]
+		d := make([][]float32, len(ins[i]))
+		for k := range d {
+			d[k] = make([]float32, len(ins[i][k]))
+			if k >= len(node.Inputs) && node.Tensors[k-len(node.Inputs)].Role == Statistic {
+				d[k] = nil
+			}
+		}
+		if err := computations[i].Backward(d, narrowed(sums[i]), outputs[i], ins[i]); err != nil {
+			t.Fatal(err)
+		}
+		for k, input := range node.Inputs {
+			if input < 0 {
+				continue
+			}
+			if sums[input] == nil {
+				sums[input] = make([]float64, len(d[k]))
+			}
+			for j, x := range d[k] {
+				sums[input][j] += float64(x)
+			}
+		}
+		byNode = append(byNode, d[len(node.Inputs):])
+	}
+	result := evaluated{logits: outputs[last], weights: weights}
+	slices.Reverse(byNode)
+	for _, gradients := range byNode {
+		for _, gradient := range gradients {
+			if gradient != nil {
+				result.gradients = append(result.gradients, gradient)
+			}
+		}
+	}
+	for _, update := range updates {
+		update()
+	}
+	return result
+}
+
+func wide(values []float32) []float64 {
+	wide := make([]float64, len(values))
+	for i, x := range values {
+		wide[i] = float64(x)
+	}
+	return wide
+}
+
+func narrowed(values []float64) []float32 {
+	narrow := make([]float32, len(values))
+	for i, x := range values {
+		narrow[i] = float32(x)
+	}
+	return narrow
+}
+
+// testEngines returns every engine there is: native with each set of kernels of this CPU and that
+// many threads.
+func testEngines(t testing.TB, threads int) []*Engine {
+	t.Helper()
+	engines := []*Engine{{name: EngineGorgonia}, {name: EnginePlain}}
+	for _, set := range kernel.Available() {
+		kernels, err := kernel.NewEngine(set, threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(kernels.Pool.Close)
+		engines = append(engines, &Engine{name: EngineNative, kernels: kernels})
+	}
+	return engines
+}
+
+// trainOnce runs a graph forward and back, twice with something else in between, and returns what it came to.
+func trainOnce(t testing.TB, network *Network, engine *Engine, weights Weights, images, dy []float32, batch int, training bool, seed, step uint64) evaluated {
+	t.Helper()
+	fail := func(err error) {
+		if err != nil {
+			t.Fatalf("%v: %v\n%v", engine, err, network)
+		}
+	}
+	variables, err := NewVariables(network, engine, weights)
+	fail(err)
+	graph, err := network.Lower(variables, LowerOptions{Batch: batch, Training: training, Seed: seed})
+	fail(err)
+	shape := graph.Logits.Shape()
+	upstream := make([]float32, shape.TotalSize())
+	dNode := gorgonia.NewTensor(graph.Expr, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(upstream))))
+	var kernels *kernel.Engine
+	if engine.name == EngineNative {
+		kernels = &engine.kernels
+	}
+	gradients, err := ops.Differentiate(graph.Logits, dNode, graph.Parameters, kernels)
+	fail(err)
+	memory, err := ops.PlanMemory(graph.Expr, append(gorgonia.Nodes{graph.Logits}, gradients...))
+	fail(err)
+	machine := gorgonia.NewTapeMachine(graph.Expr)
+	defer machine.Close()
+	run := func(images, dy []float32, step uint64) evaluated {
+		copy(graph.Images(), images)
+		copy(upstream, dy)
+		graph.SetStep(step, 0)
+		graph.Feed()
+		memory.Fill(float32(math.NaN()))
+		machine.Reset()
+		fail(machine.RunAll())
+		e := evaluated{logits: slices.Clone(graph.Logits.Value().(*tensor.Dense).Float32s())}
+		for i, gradient := range gradients {
+			e.gradients = append(e.gradients, variables.ToPublic(variables.Learned()[i], gradient.Value().(*tensor.Dense).Float32s()))
+		}
+		return e
+	}
+	first := run(images, dy, step)
+	run(make([]float32, len(images)), make([]float32, len(dy)), step+1)
+	again := run(images, dy, step)
+	if !sameBits(first, again) {
+		t.Errorf("%v: the same run gave other bits the second time\n%v", engine, network)
+	}
+	graph.Update()
+	again.weights = variables.Weights()
+	return again
+}
+
+func sameBits(a, b evaluated) bool {
+	equal := func(x, y []float32) bool {
+		return slices.EqualFunc(x, y, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+	}
+	return equal(a.logits, b.logits) && slices.EqualFunc(a.gradients, b.gradients, equal)
+}
+
+// Every engine, with each set of kernels, computes what the layers' own computations do, forward and
+// back, whatever graph they are wired to; and the native engine the same bits on any threads.
+func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
+	engines := testEngines(t, 2)
+	var threads []*Engine
+	for _, n := range []int{1, 3, 7} {
+		threads = append(threads, testEngines(t, n)[2:]...)
+	}
+	kinds := make(map[string]int)
+	for i := range randomGraphs() {
+		source := rand.New(rand.NewPCG(42, uint64(i)))
+		network, err := randomGraph(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, node := range network.nodes {
+			kinds[node.Layer.Kind()]++
+		}
+		batch := 1 + source.IntN(4)
+		training := source.IntN(3) > 0
+		weights := network.InitialWeights(uint64(i))
+		images, dy := make([]float32, batch*network.input.Elements()), make([]float32, batch*4)
+		for _, values := range [][]float32{images, dy} {
+			for k := range values {
+				values[k] = float32(source.NormFloat64())
+			}
+		}
+		want := evaluateReference(t, network, weights, images, dy, batch, training, 5, uint64(i))
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			var native []evaluated
+			for _, engine := range engines {
+				got := trainOnce(t, network, engine, weights, images, dy, batch, training, 5, uint64(i))
+				compareEvaluated(t, network, engine, got, want)
+				if engine.name == EngineNative {
+					native = append(native, got)
+				}
+			}
+			for k, engine := range threads {
+				if got := trainOnce(t, network, engine, weights, images, dy, batch, training, 5, uint64(i)); !sameBits(got, native[k%len(native)]) {
+					t.Errorf("%v gives other bits than 2 threads\n%v", engine, network)
+				}
+			}
+			if t.Failed() {
+				t.Logf("batch %d, training %v\n%v", batch, training, network)
+			}
+		})
+		if t.Failed() {
+			break
+		}
+	}
+	for _, kind := range Kinds() {
+		if kinds[kind] == 0 && kind != softmaxKind {
+			t.Errorf("no graph had a %s", kind)
+		}
+	}
+}
+
+// compareEvaluated holds values to 1e-4 of themselves, or 2e-5 of the largest of all gradients: float32 sums in another
+// order, through a dozen layers, the statistics of a few values among them. Of all, since a normalisation behind another one
+// leaves gradients that are nothing but rounding.
+func compareEvaluated(t testing.TB, network *Network, engine *Engine, got, want evaluated) {
+	t.Helper()
+	tolerance := goldentest.Tolerance{Relative: 1e-4, OfLargest: 2e-5}
+	goldentest.Compare(t, fmt.Sprintf("%v: logits", engine), got.logits, want.logits, tolerance)
+	goldentest.Compare(t, fmt.Sprintf("%v: gradients", engine), slices.Concat(got.gradients...), slices.Concat(want.gradients...), tolerance)
+	var gotTensors, wantTensors []float32
+	for i := range network.Tensors() {
+		gotTensors, wantTensors = append(gotTensors, got.weights[i].Data...), append(wantTensors, want.weights[i].Data...)
+	}
+	goldentest.Compare(t, fmt.Sprintf("%v: tensors after the step", engine), gotTensors, wantTensors, tolerance)
+}

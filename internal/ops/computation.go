@@ -1,0 +1,163 @@
+package ops
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Computation is a differentiable function of float32 tensors that lie in memory in order. It
+// may keep state from one call of Forward to those of the gradients' Run after it.
+type Computation struct {
+	// Name says what is computed, for messages and drawings.
+	Name string
+	// Output is the shape of the result, batch included.
+	Output tensor.Shape
+	// Forward writes every value of the result y from the inputs' values.
+	Forward func(y []float32, in [][]float32) error
+	// Gradients compute the gradients, each of some inputs; an input of none has no gradient.
+	Gradients []Gradient
+	// Description says what Forward computes to other executors.
+	Description Description
+}
+
+// Gradient computes the gradients with respect to some inputs of a Computation, given that with
+// respect to its output.
+type Gradient struct {
+	// Of are the places of these inputs. The gradient runs if one of them is wanted.
+	Of []int
+	// ReadsOutput and Reads say whether Run reads the output's values, and those of which inputs.
+	// The memory of what nobody reads any more is used for other things.
+	ReadsOutput bool
+	Reads       []int
+	// Run writes every value of the gradients d, by input: nil where none is wanted. dy is the
+	// gradient of the output; y and in are nil where they are not read.
+	Run func(d [][]float32, dy, y []float32, in [][]float32) error
+	// Description says what Run computes to other executors, whose operands are dy, the output and
+	// the inputs that are read, in this order.
+	Description Description
+}
+
+// Apply adds the computation to the graph of its inputs.
+func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
+	y := newBuffer(c.Output...)
+	values := make([][]float32, len(inputs))
+	op := &operator{
+		name: c.Name, output: tensorType(c.Output.Dims()), shape: y.shape, result: y, inside: -1,
+		differentiable: make([]bool, len(inputs)), description: c.Description,
+		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
+			if err := allFloat32s(values, inputs); err != nil {
+				return nil, err
+			}
+			if err := c.Forward(y.data(), values); err != nil {
+				return nil, err
+			}
+			return y.value(), nil
+		},
+	}
+	for _, gradient := range c.Gradients {
+		for _, of := range gradient.Of {
+			op.differentiable[of] = true
+		}
+	}
+	if len(c.Gradients) > 0 {
+		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
+			gradients := make(gorgonia.Nodes, len(inputs))
+			for _, gradient := range c.Gradients {
+				if err := gradient.apply(c.Name, gradients, inputs, output, grad, wanted); err != nil {
+					return nil, err
+				}
+			}
+			return gradients, nil
+		}
+	}
+	return op.apply(inputs...)
+}
+
+// apply adds the gradient's node, and one for each further gradient that it computes, to those by
+// input.
+func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
+	results := make([]*buffer, len(inputs))
+	first := -1
+	for _, of := range g.Of {
+		if !wanted[of] {
+			continue
+		}
+		results[of] = newBuffer(inputs[of].Shape()...)
+		if first < 0 {
+			first = of
+		}
+	}
+	if first < 0 {
+		return nil
+	}
+	operands := gorgonia.Nodes{grad}
+	if g.ReadsOutput {
+		operands = append(operands, output)
+	}
+	for _, read := range g.Reads {
+		operands = append(operands, inputs[read])
+	}
+	values := make([][]float32, len(operands))
+	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
+	op := &operator{
+		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
+		result: results[first], inside: -1, description: g.Description,
+		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
+			if err := allFloat32s(values, operands); err != nil {
+				return nil, err
+			}
+			dy, rest := values[0], values[1:]
+			var y []float32
+			if g.ReadsOutput {
+				y, rest = rest[0], rest[1:]
+			}
+			for i, read := range g.Reads {
+				in[read] = rest[i]
+			}
+			for i, result := range results {
+				if result != nil {
+					d[i] = result.data()
+				}
+			}
+			if err := g.Run(d, dy, y, in); err != nil {
+				return nil, err
+			}
+			return results[first].value(), nil
+		},
+	}
+	for i, result := range results {
+		if result != nil && i != first {
+			op.others = append(op.others, result)
+		}
+	}
+	node, err := op.apply(operands...)
+	if err != nil {
+		return err
+	}
+	gradients[first] = node
+	for i, result := range results {
+		if result == nil || i == first {
+			continue
+		}
+		// It hands on what the node before has computed.
+		other := &operator{
+			name: gradientName(name, []int{i}, len(inputs)), output: tensorType(result.shape.Dims()), shape: result.shape,
+			result: result, inside: -1,
+			run: func([]gorgonia.Value) (gorgonia.Value, error) { return result.value(), nil },
+		}
+		if gradients[i], err = other.apply(node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gradientName names what computes gradients of some of an operator's inputs.
+func gradientName(name string, of []int, inputs int) string {
+	if inputs == 1 {
+		return name + "Gradient"
+	}
+	return fmt.Sprintf("%sGradient%v", name, of)
+}

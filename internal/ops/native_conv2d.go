@@ -1,0 +1,72 @@
+package ops
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
+)
+
+// Conv2DOptions are a convolution's strides and padding, and what is fused
+// behind it.
+type Conv2DOptions struct {
+	StrideHeight, StrideWidth   int
+	PaddingHeight, PaddingWidth int
+	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
+	ReLU    bool
+	MaxPool *Window
+	// Direct asks for each sum as it is written; see kernel.Conv2DConfig.
+	Direct bool
+}
+
+// NativeConv2D applies y = pool(relu(x ∗ w + b)), where ∗ is
+//
+//	(x ∗ w)[n,i,j,o] = Σ_{u,v,c} x[n, i·s+u−p, j·s+v−p, c] · w[o,u,v,c]
+//
+// and ReLU and pooling are left out unless asked for, and b where it is nil: x N×H×W×C, w
+// O×KH×KW×C, b O, y N×H'×W'×O. Its gradients are those of the three one after
+// another:
+//
+//	dw[o,u,v,c] = Σ dz[n,i,j,o]·x[n,i·s+u−p,j·s+v−p,c],  db[o] = Σ dz[n,i,j,o],
+//	dx[n,i·s+u−p,j·s+v−p,c] = Σ dz[n,i,j,o]·w[o,u,v,c],
+//
+// where dz is dy at the position that each window's maximum came from if that
+// is above 0, and 0 everywhere else.
+func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, error) {
+	in, filters := x.Shape(), w.Shape()
+	if in.Dims() != 4 || filters.Dims() != 4 || filters[3] != in[3] || b != nil && b.Shape().TotalSize() != filters[0] {
+		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×H×W×C, O×KH×KW×C and O", in, filters, shapeOf(b))
+	}
+	config := kernel.Conv2DConfig{
+		Batch: in[0], Height: in[1], Width: in[2], Channels: in[3],
+		Filters: filters[0], KernelHeight: filters[1], KernelWidth: filters[2],
+		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
+		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
+		ReLU: options.ReLU, Direct: options.Direct,
+	}
+	name := "Conv2D"
+	if options.ReLU {
+		name += "ReLU"
+	}
+	if options.MaxPool != nil {
+		window := options.MaxPool.kernel()
+		config.MaxPool = &window
+		name += "MaxPool2D"
+	}
+	plan, err := kernel.NewConv2D(kernels, config)
+	if err != nil {
+		return nil, err
+	}
+	height, width := plan.Output()
+	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, x, w, b)
+}
+
+func (w Window) kernel() kernel.Window {
+	return kernel.Window{
+		Height: w.KernelHeight, Width: w.KernelWidth,
+		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth,
+		PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth,
+	}
+}
