@@ -22,6 +22,18 @@ func Registered() []Layer {
 		Add{},
 		BatchNorm{},
 		GlobalAvgPool{},
+		LeakyReLU{},
+		PReLU{},
+		ReLU6{},
+		ELU{},
+		Sigmoid{},
+		Tanh{},
+		SiLU{},
+		HardSigmoid{},
+		HardSwish{},
+		GELU{},
+		Softplus{},
+		Identity{},
 	}
 }
 
