@@ -22,6 +22,28 @@ func Registered() []Layer {
 		Add{},
 		BatchNorm{},
 		GlobalAvgPool{},
+		LeakyReLU{},
+		PReLU{},
+		ReLU6{},
+		ELU{},
+		Sigmoid{},
+		Tanh{},
+		SiLU{},
+		HardSigmoid{},
+		HardSwish{},
+		GELU{},
+		Softplus{},
+		Identity{},
+		Mul{},
+		Concat{},
+		Pad{},
+		GlobalMaxPool{},
+		AdaptiveAvgPool{},
+		Scale{},
+		DropPath{},
+		Dropout2D{},
+		GroupNorm{},
+		LayerNorm{},
 	}
 }
 
@@ -64,20 +86,29 @@ type Case struct {
 	Inputs []Shape
 }
 
-// Network returns the network of the layer alone on its inputs: each after the first is the
-// network's input through a convolution or a dense layer, and the layer's output is flattened.
+// Network returns the network of the layer alone on its inputs: the largest is the network's own,
+// the others are made of it by a convolution or a dense layer, and the layer's output is flattened.
 func (c Case) Network(name string) (*Network, error) {
-	g := NewGraph(name, c.Inputs[0])
-	values := []Value{g.Input()}
-	for _, shape := range c.Inputs[1:] {
-		switch {
-		case len(shape) == 1:
-			values = append(values, g.Then(g.Input(), Flatten{}, Dense{Units: shape[0]}))
-		case shape[1] == 1 && shape[2] == 1:
-			values = append(values, g.Then(g.Input(), GlobalAvgPool{}, Conv2D{Filters: shape[0], Kernel: Square(1)}))
-		default:
-			values = append(values, g.Then(g.Input(), Conv2D{Filters: shape[0], Kernel: Square(3), Padding: Square(1)}))
+	largest := 0
+	for i, shape := range c.Inputs {
+		if shape.Elements() > c.Inputs[largest].Elements() {
+			largest = i
 		}
+	}
+	g := NewGraph(name, c.Inputs[largest])
+	var values []Value
+	for i, shape := range c.Inputs {
+		value := g.Input()
+		switch {
+		case i == largest:
+		case len(shape) == 1:
+			value = g.Then(value, Flatten{}, Dense{Units: shape[0]})
+		case perChannel(shape):
+			value = g.Then(value, GlobalAvgPool{}, Conv2D{Filters: shape[0], Kernel: Square(1)})
+		default:
+			value = g.Then(value, Conv2D{Filters: shape[0], Kernel: Square(3), Padding: Square(1)})
+		}
+		values = append(values, value)
 	}
 	return g.Network(g.Then(g.Join(c.Layer, values...), Flatten{}))
 }
