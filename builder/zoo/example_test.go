@@ -55,5 +55,5 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// resnet20 10 272474
-	// no network is called "resnet19"; there are resnet20, resnet56, resnet18, resnet34, resnet50
+	// no network is called "resnet19"; there are resnet20, resnet56, resnet18, resnet34, resnet50, mobilenet_v2, mobilenet_v3_small, squeezenet1_1, efficientnet_lite0, convnext_tiny
 }

@@ -25,6 +25,11 @@ func entries() []entry {
 		{"resnet18", ResNet{Blocks: []int{2, 2, 2, 2}, Width: 64}},
 		{"resnet34", ResNet{Blocks: []int{3, 4, 6, 3}, Width: 64}},
 		{"resnet50", ResNet{Blocks: []int{3, 4, 6, 3}, Width: 64, Bottleneck: true}},
+		{"mobilenet_v2", MobileNetV2{Dropout: 0.2}},
+		{"mobilenet_v3_small", MobileNetV3{Dropout: 0.2}},
+		{"squeezenet1_1", SqueezeNet{Dropout: 0.5}},
+		{"efficientnet_lite0", EfficientNetLite{Dropout: 0.2}},
+		{"convnext_tiny", ConvNeXt{Blocks: []int{3, 3, 9, 3}, Widths: []int{96, 192, 384, 768}, DropPath: 0.1}},
 	}
 }
 
