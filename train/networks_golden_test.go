@@ -95,7 +95,7 @@ func trainAsGolden(t *testing.T, network *builder.Network, golden goldentest.Cas
 	for _, spec := range network.Tensors() {
 		weights = append(weights, builder.Tensor{Name: spec.Name, Shape: spec.Shape, Data: golden.Floats(t, "weight "+spec.Name)})
 	}
-	set := noise(len(losses)*golden.Batch, golden.Size)
+	set := hashed(len(losses)*golden.Batch, golden.Size)
 	trainer, err := New(network, set, Config{
 		BatchSize: golden.Batch, Epochs: 1, Pixels: PixelsHalf, Optimizer: optimizer, Engine: engine,
 	}, weights)
@@ -168,9 +168,9 @@ func compareLargest(t *testing.T, what string, got, want []float32, share float6
 	}
 }
 
-// noise is a set of what scripts/golden/networks.py computes, too: a hash of each byte's place.
-func noise(images, size int) *dataset.Set {
-	set := &dataset.Set{Name: "noise", Channels: 3, Height: size, Width: size, Classes: goldenClasses}
+// hashed is a set of what scripts/golden/networks.py computes, too: a hash of each byte's place.
+func hashed(images, size int) *dataset.Set {
+	set := &dataset.Set{Name: "hashed", Channels: 3, Height: size, Width: size, Classes: goldenClasses}
 	for i := range images {
 		set.Labels = append(set.Labels, int32(i%goldenClasses))
 	}
@@ -210,7 +210,7 @@ func TestABatchIsNotInPartsWhereItIsNormalised(t *testing.T) {
 		if parts := partSize(network) < batch; parts != test.parts {
 			t.Errorf("%s: in parts %v, want %v", test.what, parts, test.parts)
 		}
-		trainer, err := New(network, noise(batch, 24), Config{BatchSize: batch, Epochs: 1, Optimizer: OptimizerConfig{Name: "sgd", LearningRate: 1e-4}, Pixels: PixelsUnit}, nil)
+		trainer, err := New(network, hashed(batch, 24), Config{BatchSize: batch, Epochs: 1, Optimizer: OptimizerConfig{Name: "sgd", LearningRate: 1e-4}, Pixels: PixelsUnit}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
