@@ -182,7 +182,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if s.device, err = o.chooseDevice(config); err != nil {
+	if s.device, err = o.chooseDevice(config, network); err != nil {
 		return err
 	}
 	config.Device = s.device.device
@@ -250,7 +250,7 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	s.saved = path
 	config := o.resumedConfig(checkpoint)
 	// The run's own settings say what can compute it.
-	if s.device, err = o.chooseDevice(config); err != nil {
+	if s.device, err = o.chooseDevice(config, checkpoint.Network); err != nil {
 		return err
 	}
 	config.Device = s.device.device
