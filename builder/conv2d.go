@@ -162,6 +162,14 @@ func (l Conv2D) stock(in gorgonia.Nodes) (*gorgonia.Node, error) {
 }
 
 func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
+	if l.depthwise(p.node.Input[0]) {
+		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), ops.Conv2DOptions{
+			StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
+			PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
+			ExtraHeight: l.PaddingExtra.Height, ExtraWidth: l.PaddingExtra.Width,
+			DilationHeight: l.Dilation.Height, DilationWidth: l.Dilation.Width,
+		})
+	}
 	if !l.usual() {
 		return p.compute()
 	}
@@ -181,9 +189,21 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 }
 
-// arrange is that of the native engine: O×KH×KW×I.
+// depthwise reports whether each of so many channels has one filter of its own.
+func (l Conv2D) depthwise(channels int) bool {
+	return l.groups() > 1 && l.Groups == channels && l.Filters == channels
+}
+
+// arrange is that of the native engine: O×KH×KW×I, and KH×KW×C of a depthwise convolution.
 func (l Conv2D) arrange(t TensorSpec) arrangement {
-	if len(t.Shape) == 4 && l.usual() {
+	switch {
+	case len(t.Shape) != 4:
+	case l.groups() > 1 && l.groups() == l.Filters && t.Shape[1] == 1:
+		filters := Shape{1, l.Filters, l.Kernel.Height, l.Kernel.Width}
+		a := channelsLastFilters(filters)
+		a.shape = a.shape[1:]
+		return a
+	case l.usual():
 		return channelsLastFilters(t.Shape)
 	}
 	return arrangement{shape: t.Shape}

@@ -89,6 +89,7 @@ const (
 	opBytes
 	opPenalty
 	opAddScaled
+	opAddClamped
 	opAdam
 	opSGD
 	opRMSProp
@@ -149,6 +150,16 @@ func (e *Elementwise) AddScaled(y, x []float32, scale float32) error {
 		return err
 	}
 	e.run(job{kind: opAddScaled, n: len(y), z: y, x: x, scale: scale})
+	return nil
+}
+
+// AddClamped computes z = x + y, at least low and at most high, as a sum and ReLU (0 and NaN) do; a bound of NaN does not
+// bound. z may be x or y.
+func (e *Elementwise) AddClamped(z, x, y []float32, low, high float32) error {
+	if err := lengths("sum", size{"x", len(x), len(z)}, size{"y", len(y), len(z)}); err != nil {
+		return err
+	}
+	e.run(job{kind: opAddClamped, n: len(z), z: z, x: x, y: y, scale: low, offset: high})
 	return nil
 }
 
