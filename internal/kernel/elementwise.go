@@ -40,6 +40,17 @@ func (s *Set) addScaledSlice(y, x []float32, scale float32) {
 	}
 }
 
+// multiplySlice computes z = x∘y.
+func (s *Set) multiplySlice(z, x, y []float32) {
+	n := s.whole(len(z))
+	if n > 0 {
+		s.multiply(&z[0], &x[0], &y[0], n)
+	}
+	if n < len(z) {
+		portableMultiply(&z[n], &x[n], &y[n], len(z)-n)
+	}
+}
+
 // span is how many elements an item of work of an elementwise operation has; sums of spans are added in their order, so
 // that they do not depend on the number of threads. It is a multiple of four of the widest vectors.
 const span = 16 << 10
