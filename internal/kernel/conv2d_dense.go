@@ -15,7 +15,7 @@ type denseConv2D struct {
 	top, left       int // padding of dy, in positions
 	rowSize         int // of padded dy, in elements
 	imageSize       int
-	transposed      []float32 // partial sums of dw as taps × channels
+	transposed      []float32 // during a call: partial sums of dw as taps × channels
 	tapOffsets      []int64
 	rowOffsets      []int64
 	biasSums        []float32
@@ -37,8 +37,8 @@ type denseConv2D struct {
 
 // phase is the input positions of one residue of both coordinates.
 type phase struct {
-	rowTaps, columnTaps []int // kernel rows and columns, in the order in which dy is read
-	packed              []float32
+	rowTaps, columnTaps []int     // kernel rows and columns, in the order in which dy is read
+	packed              []float32 // during a call
 	parts               []part
 	blocks              []convBlock
 }
@@ -67,14 +67,13 @@ func newDenseConv2D(c *Conv2D) *denseConv2D {
 }
 
 func (d *denseConv2D) prepareParameters() {
-	if d.transposed != nil {
+	if d.biasSums != nil {
 		return
 	}
 	c := d.conv
 	d.together = min(max(1, gradientPositions/(c.convHeight*c.convWidth)), c.config.Batch)
 	d.partials = min(gradientPartials, ceil(c.config.Batch, d.together))
 	d.splits = min(ceil(c.engine.Pool.Threads(), d.partials), d.blocks())
-	d.transposed = aligned(d.partials * c.depth * c.columns.padded())
 	d.biasSums = aligned(d.partials * c.columns.padded())
 	d.one = aligned(1)
 	d.one[0] = 1
@@ -131,6 +130,12 @@ func (d *denseConv2D) mask(padded []float32, image int) {
 func (d *denseConv2D) backwardParameters() {
 	c := d.conv
 	d.prepareParameters()
+	memory := c.engine.Pool.scratch.take(d.partials * c.depth * c.columns.padded())
+	d.transposed = memory
+	defer func() {
+		c.engine.Pool.scratch.give(memory)
+		d.transposed = nil
+	}()
 	c.reserve(d.together)
 	d.reserve(d.together)
 	c.engine.Pool.Run(d.partials*d.splits, d.parametersTask)

@@ -69,7 +69,7 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		return nil, err
 	}
 	height, width := plan.Output()
-	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, filters[0], x, w, b)
+	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, filters[0], options.ReLU || options.MaxPool != nil, x, w, b)
 }
 
 // conv2DPlan is a kernel of a convolution.
