@@ -133,6 +133,11 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if what := c.CPUOnly(); c.Device != nil && what != "" {
 		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
 	}
+	if c.Device != nil {
+		if err := network.CheckDevice(); err != nil {
+			return c, fmt.Errorf("device %s: %w", c.Device, err)
+		}
+	}
 	if err := checkPenalty("parameters", c.ParameterPenalty); err != nil {
 		return c, err
 	}

@@ -13,15 +13,15 @@ type affinePlan interface {
 	BackwardInput(dx, dy, y, w []float32) error
 }
 
-// affine applies a plan to x, w and b, which may be nil: zeros then. One node computes dw and, in
-// the same pass, db; another one dx.
-func affine(name string, plan affinePlan, output tensor.Shape, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+// affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
+// and, in the same pass, db; another one dx.
+func affine(name string, plan affinePlan, output tensor.Shape, outputs int, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	var noBias, unwantedWeight, unwantedBias []float32
 	inputs, parameters := gorgonia.Nodes{x, w}, []int{1}
 	if b != nil {
 		inputs, parameters = append(inputs, b), append(parameters, 2)
 	} else {
-		noBias = make([]float32, w.Shape()[0])
+		noBias = make([]float32, outputs)
 	}
 	// scratch is where a gradient goes that nobody asks for.
 	scratch := func(wanted []float32, unwanted *[]float32, elements int) []float32 {
@@ -50,7 +50,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, x, w, b *gorgonia
 					db = d[2]
 				}
 				return plan.BackwardParameters(scratch(d[1], &unwantedWeight, w.Shape().TotalSize()),
-					scratch(db, &unwantedBias, w.Shape()[0]), dy, y, in[0])
+					scratch(db, &unwantedBias, outputs), dy, y, in[0])
 			},
 		}, {
 			Of: []int{0}, ReadsOutput: true, Reads: []int{1},

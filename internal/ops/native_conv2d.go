@@ -14,6 +14,10 @@ import (
 type Conv2DOptions struct {
 	StrideHeight, StrideWidth   int
 	PaddingHeight, PaddingWidth int
+	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
+	ExtraHeight, ExtraWidth int
+	// DilationHeight and DilationWidth are the distances of the kernel's taps, 1 where they are 0.
+	DilationHeight, DilationWidth int
 	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
 	ReLU    bool
 	MaxPool *Window
@@ -60,7 +64,7 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		return nil, err
 	}
 	height, width := plan.Output()
-	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, x, w, b)
+	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, filters[0], x, w, b)
 }
 
 func (w Window) kernel() kernel.Window {
@@ -68,5 +72,6 @@ func (w Window) kernel() kernel.Window {
 		Height: w.KernelHeight, Width: w.KernelWidth,
 		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth,
 		PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth,
+		ExtraHeight: w.ExtraHeight, ExtraWidth: w.ExtraWidth, CeilMode: w.CeilMode, ExcludePadding: w.ExcludePadding,
 	}
 }

@@ -112,15 +112,21 @@ func (f *File) network(base string, p *float64) (*builder.Network, error) {
 	}
 	found := false
 	network, err := network.With(func(node builder.Node) builder.Layer {
-		if dropout, ok := node.Layer.(builder.Dropout); ok {
-			found = true
-			dropout.P = *p
+		switch dropout := node.Layer.(type) {
+		case builder.Dropout:
+			dropout.P, found = *p, true
+			return dropout
+		case builder.Dropout2D:
+			dropout.P, found = *p, true
+			return dropout
+		case builder.DropPath:
+			dropout.P, found = *p, true
 			return dropout
 		}
 		return node.Layer
 	})
 	if err == nil && !found {
-		err = fmt.Errorf("network %s has no Dropout layer whose probability could vary; give it one", base)
+		err = fmt.Errorf("network %s has no Dropout layer, of any kind, whose probability could vary; give it one", base)
 	}
 	return network, err
 }
