@@ -100,14 +100,14 @@ func (r *raising) isSizes(name string) bool {
 	return value.sizes != nil || value.tensor != nil && onnxpb.TensorProto_DataType(value.tensor.GetDataType()) != onnxpb.TensorProto_FLOAT
 }
 
-// shapeOf is the Shape operator. start and end came with opset 15.
-func (r *raising) shapeOf(node *onnxpb.NodeProto) (operand, error) {
+// shapeOperator is the Shape operator. start and end came with opset 15.
+func (r *raising) shapeOperator(node *onnxpb.NodeProto) (operand, error) {
 	value := r.values[inputOf(node, 0)]
-	if value.flow == nil {
+	if value.view == nil {
 		return operand{}, errors.New("it asks for the shape of a constant")
 	}
 	list := &sizes{values: []size{{n: r.batch, batch: r.batch == 0}}}
-	for _, dim := range value.flow.dims {
+	for _, dim := range value.view.sizes() {
 		list.values = append(list.values, size{n: int64(dim)})
 	}
 	c, rank := r.call(node), int64(len(list.values))
@@ -125,6 +125,9 @@ func within(index, rank int64) int64 {
 }
 
 func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
+	if r.values[inputOf(node, 0)].view != nil {
+		return operand{}, errors.New("it takes a part of the data; a network has no layer that does")
+	}
 	from, err := r.sizesInput(node, 0)
 	if err != nil {
 		return operand{}, err
@@ -148,6 +151,9 @@ func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
 }
 
 func (r *raising) slice(node *onnxpb.NodeProto) (operand, error) {
+	if r.values[inputOf(node, 0)].view != nil {
+		return operand{}, errors.New("it takes a part of the data; a network has no layer that does")
+	}
 	from, err := r.sizesInput(node, 0)
 	if err != nil {
 		return operand{}, err
@@ -174,12 +180,10 @@ func (r *raising) slice(node *onnxpb.NodeProto) (operand, error) {
 	return operand{sizes: &sizes{values: from.values[begin:max(begin, end)]}}, nil
 }
 
-func (r *raising) concat(node *onnxpb.NodeProto) (operand, error) {
+// joinSizes is Concat of integers.
+func (r *raising) joinSizes(node *onnxpb.NodeProto) (operand, error) {
 	joined := &sizes{}
-	for i, name := range node.GetInput() {
-		if !r.isSizes(name) {
-			return operand{}, fmt.Errorf("it joins data: its input %d is %q; a network is one chain of layers", i, shorten(name))
-		}
+	for i := range node.GetInput() {
 		list, err := r.sizesInput(node, i)
 		if err != nil {
 			return operand{}, err
