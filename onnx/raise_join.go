@@ -217,6 +217,9 @@ func (r *raising) concat(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, fmt.Errorf("it joins %v for each image, which is %v of the layer before, along axis %d; a network joins the channels of maps, or features",
 				builder.Shape(v.sizes()), shape, axis)
 		}
+		if len(node.GetInput()) == 1 && !r.own {
+			return operand{view: &v}, nil
+		}
 		inputs = append(inputs, v.of)
 	}
 	place, err := r.add(item{layer: builder.Concat{}, inputs: inputs})

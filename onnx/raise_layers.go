@@ -74,6 +74,8 @@ func raisers() map[string]raiser {
 
 		"Identity":  (*raising).identity,
 		"Cast":      (*raising).cast,
+		"CastLike":  (*raising).castLike,
+		"Expand":    (*raising).expand,
 		"Constant":  (*raising).constant,
 		"Reshape":   (*raising).reshape,
 		"Transpose": (*raising).transpose,

@@ -102,13 +102,15 @@ func (r *raising) isSizes(name string) bool {
 
 // shapeOperator is the Shape operator. start and end came with opset 15.
 func (r *raising) shapeOperator(node *onnxpb.NodeProto) (operand, error) {
-	value := r.values[inputOf(node, 0)]
-	if value.view == nil {
-		return operand{}, errors.New("it asks for the shape of a constant")
-	}
-	list := &sizes{values: []size{{n: r.batch, batch: r.batch == 0}}}
-	for _, dim := range value.view.sizes() {
-		list.values = append(list.values, size{n: int64(dim)})
+	list := &sizes{}
+	if value := r.values[inputOf(node, 0)]; value.view != nil {
+		list.values = append([]size{{n: r.batch, batch: r.batch == 0}}, sizesOfInts(value.view.sizes())...)
+	} else {
+		constant, err := r.constantInput(node, 0)
+		if err != nil {
+			return operand{}, err
+		}
+		list.values = sizesOfInts(constant.dims)
 	}
 	c, rank := r.call(node), int64(len(list.values))
 	begin, end := within(c.integer("start", 0), rank), within(c.integer("end", rank), rank)

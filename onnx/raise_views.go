@@ -11,6 +11,9 @@ import (
 
 // reshape gives the data of each image other dimensions.
 func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
+	if r.isSizes(inputOf(node, 0)) {
+		return r.reshapeSizes(node)
+	}
 	shape, err := r.sizesInput(node, 1)
 	if err != nil {
 		return operand{}, err

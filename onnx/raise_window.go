@@ -36,7 +36,9 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 		if len(bias.data) != weight.dims[0] {
 			return operand{}, fmt.Errorf("its bias has %d values for %d filters", len(bias.data), weight.dims[0])
 		}
-		tensors = append(tensors, bias.data)
+		if r.own || bias.name != "" || slices.ContainsFunc(bias.data, func(x float32) bool { return x != 0 }) {
+			tensors = append(tensors, bias.data)
+		} // PyTorch's current exporter computes zeros where there is no bias.
 		names = append(names, r.weightNames(bias.name, "bias")...)
 	}
 	kernel := builder.Size{Height: weight.dims[2], Width: weight.dims[3]}
