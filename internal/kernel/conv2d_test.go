@@ -11,7 +11,7 @@ import (
 )
 
 func window(height, width, strideHeight, strideWidth, paddingHeight, paddingWidth int) *Window {
-	return &Window{height, width, strideHeight, strideWidth, paddingHeight, paddingWidth}
+	return &Window{Height: height, Width: width, StrideHeight: strideHeight, StrideWidth: strideWidth, PaddingHeight: paddingHeight, PaddingWidth: paddingWidth}
 }
 
 // convolutions are ordinary and adversarial shapes: batch, height, width, channels, filters, kernel, stride, padding.

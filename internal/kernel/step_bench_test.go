@@ -76,7 +76,7 @@ func (b *networkBuilder) dense(out int, relu bool) *networkBuilder {
 }
 
 func (b *networkBuilder) avg(size int) *networkBuilder {
-	p, err := NewAvgPool2D(b.engine, Pool2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels, Window{size, size, size, size, 0, 0}})
+	p, err := NewAvgPool2D(b.engine, Pool2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels, *window(size, size, size, size, 0, 0)})
 	must(b.t, err)
 	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("avg%d", len(b.n.layers)+1), avg: p})
 	b.sizes = append(b.sizes, [2]int{})

@@ -68,5 +68,6 @@ func (w Window) kernel() kernel.Window {
 		Height: w.KernelHeight, Width: w.KernelWidth,
 		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth,
 		PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth,
+		ExtraHeight: w.ExtraHeight, ExtraWidth: w.ExtraWidth, CeilMode: w.CeilMode, ExcludePadding: w.ExcludePadding,
 	}
 }
