@@ -41,6 +41,9 @@ func finite(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value
 // arithmetic is Add, Sub, Mul or Div of the data and a constant, or of two values
 // that are both computed.
 func (r *raising) arithmetic(node *onnxpb.NodeProto) (operand, error) {
+	if r.isSizes(inputOf(node, 0)) && r.isSizes(inputOf(node, 1)) {
+		return r.computeSizes(node)
+	}
 	data, other := 0, 1
 	constant, err := r.lookupConstant(inputOf(node, 1))
 	if err != nil {
@@ -258,6 +261,11 @@ func (r *raising) takes(before, it *item) bool {
 		layer.NoBias = layer.NoBias && !a.shifts()
 		before.layer = layer
 		before.scaled(a)
+	case builder.BatchNorm:
+		if !r.folds(it) {
+			return false
+		}
+		before.scaled(a)
 	default:
 		return false
 	}
@@ -284,6 +292,7 @@ func (it *item) scaled(a *affine) {
 			bias[out] = float32(scale*float64(bias[out]) + a.shift[out])
 		}
 		tensors = append(tensors, bias)
+		tensors = append(tensors, it.tensors[2:]...) // running statistics stay
 	}
 	it.tensors = tensors
 }
@@ -294,10 +303,11 @@ func (a *affine) before(next *item) bool {
 	groups := 1
 	switch layer := next.layer.(type) {
 	case builder.Conv2D:
-		var padded bool
-		if groups, padded = groupsOf(layer); padded && a.shifts() {
+		padded := layer.Padding != builder.Size{} || layer.PaddingExtra != builder.Size{}
+		if padded && a.shifts() {
 			return false
 		}
+		groups = max(layer.Groups, 1)
 		layer.NoBias = layer.NoBias && !a.shifts()
 		next.layer = layer
 	case builder.Dense:

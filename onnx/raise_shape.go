@@ -214,3 +214,44 @@ func dimsOf(list *sizes) []int {
 	}
 	return []int{len(list.values)}
 }
+
+// computeSizes is Add, Sub, Mul or Div of integers, as exporters compute a shape with.
+func (r *raising) computeSizes(node *onnxpb.NodeProto) (operand, error) {
+	var lists [2]*sizes
+	for i := range lists {
+		var err error
+		if lists[i], err = r.sizesInput(node, i); err != nil {
+			return operand{}, err
+		}
+	}
+	a, b := lists[0], lists[1]
+	n := max(len(a.values), len(b.values))
+	if len(a.values) != n && len(a.values) != 1 || len(b.values) != n && len(b.values) != 1 {
+		return operand{}, fmt.Errorf("it computes with %d and %d sizes", len(a.values), len(b.values))
+	}
+	result := &sizes{scalar: a.scalar && b.scalar}
+	for i := range n {
+		x, y := a.values[i%len(a.values)], b.values[i%len(b.values)]
+		if x.batch || y.batch {
+			return operand{}, errors.New("it computes with the batch; a network keeps the images of a batch apart")
+		}
+		if max(x.n, -x.n, y.n, -y.n) > maxRaised {
+			return operand{}, fmt.Errorf("it computes with %d and %d; at most %d is taken", x.n, y.n, maxRaised)
+		}
+		switch node.GetOpType() {
+		case "Add":
+			x.n += y.n
+		case "Sub":
+			x.n -= y.n
+		case "Mul":
+			x.n *= y.n
+		case "Div":
+			if y.n == 0 {
+				return operand{}, errors.New("it divides by 0")
+			}
+			x.n /= y.n
+		}
+		result.values = append(result.values, x)
+	}
+	return operand{sizes: result}, nil
+}

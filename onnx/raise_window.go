@@ -50,11 +50,9 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 		// A dense layer over the channels at each position is exported as a convolution of 1×1.
 		return r.named(builder.Dense{Units: weight.dims[0], NoBias: len(tensors) == 1}, names, []int{place}, tensors...)
 	}
-	layer, err := withSettings(builder.Conv2D{
-		Filters: weight.dims[0], Kernel: kernel, Stride: w.stride, Padding: w.padding, NoBias: len(tensors) == 1,
-	}, map[string]any{"PaddingExtra": w.extra, "Dilation": w.dilation, "Groups": groups})
-	if err != nil {
-		return operand{}, err
+	layer := builder.Conv2D{
+		Filters: weight.dims[0], Kernel: kernel, Stride: w.stride, Padding: w.padding, PaddingExtra: w.extra,
+		Dilation: w.dilation, Groups: groups, NoBias: len(tensors) == 1,
 	}
 	return r.named(layer, names, []int{place}, tensors...)
 }
@@ -77,23 +75,28 @@ func (r *raising) pool(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, fmt.Errorf("dilations is %v; a network's pooling windows have no gaps", w.dilation)
 	}
 	if node.GetOpType() == "MaxPool" {
-		layer, err := withSettings(builder.MaxPool2D{Kernel: kernel, Stride: w.stride, Padding: w.padding},
-			map[string]any{"PaddingExtra": w.extra, "CeilMode": w.ceil})
-		if err != nil {
-			return operand{}, err
-		}
-		return r.layer(layer, []int{place})
+		return r.layer(builder.MaxPool2D{
+			Kernel: kernel, Stride: w.stride, Padding: w.padding, PaddingExtra: w.extra, CeilMode: w.ceil,
+		}, []int{place})
 	}
 	exclude := r.call(node).integer("count_include_pad", 0) == 0
+	if place >= 0 && r.own && r.owners[r.items[place].index] == r.owners[r.index] {
+		if pad, ok := r.items[place].layer.(builder.Pad); ok {
+			// A mean that counts the padding, but not what ceil_mode adds, is exported with the
+			// padding apart.
+			return r.layer(builder.AvgPool2D{
+				Kernel: kernel, Stride: w.stride, CeilMode: true,
+				Padding:      builder.Size{Height: pad.Top, Width: pad.Left},
+				PaddingExtra: builder.Size{Height: pad.Bottom - pad.Top, Width: pad.Right - pad.Left},
+			}, r.items[place].inputs)
+		}
+	}
 	if !r.own && w.padding == (builder.Size{}) && w.extra == (builder.Size{}) {
 		exclude = false
 	}
-	layer, err := withSettings(builder.AvgPool2D{Kernel: kernel, Stride: w.stride, Padding: w.padding},
-		map[string]any{"PaddingExtra": w.extra, "CeilMode": w.ceil, "ExcludePadding": exclude})
-	if err != nil {
-		return operand{}, err
-	}
-	return r.layer(layer, []int{place})
+	return r.layer(builder.AvgPool2D{
+		Kernel: kernel, Stride: w.stride, Padding: w.padding, PaddingExtra: w.extra, CeilMode: w.ceil, ExcludePadding: exclude,
+	}, []int{place})
 }
 
 // globalPool is a pooling of the whole map.
@@ -143,20 +146,22 @@ func (r *raising) window(node *onnxpb.NodeProto, shape builder.Shape, kernel bui
 				begin, end = end, begin
 			}
 		}
-		// As many windows with the padding of the beginning on both sides are the
-		// same windows.
-		if !r.own && begin != end && (room+begin+end)/stride == (room+2*begin)/stride && !w.ceil {
-			end = begin
+		windows, partial := (room+begin+end)/stride+1, false
+		if w.ceil && (room+begin+end)%stride != 0 {
+			if windows*stride >= in+begin && !r.own {
+				return raisedWindow{}, errors.New("ceil_mode is 1 and adds a window that begins in the padding; runtimes differ in that")
+			}
+			windows, partial = windows+1, true
+		}
+		// As many windows with the padding of the beginning on both sides are the same
+		// windows; a mean over one that is not whole is of fewer values.
+		if !r.own && !(partial && node.GetOpType() == "AveragePool") && (room+2*begin)/stride+1 == windows {
+			end, partial = begin, false
 		}
 		if end < begin {
 			return raisedWindow{}, fmt.Errorf("it pads %d before and %d after; a network pads no less below and to the right", begin, end)
 		}
-		if w.ceil && (room+begin+end)%stride != 0 {
-			if first := ((room+begin+end)/stride + 1) * stride; first >= in+begin && !r.own {
-				return raisedWindow{}, errors.New("ceil_mode is 1 and adds a window that begins in the padding; runtimes differ in that")
-			}
-			ceil = true
-		}
+		ceil = ceil || partial
 		pads[i], extra[i] = int(begin), int(end-begin)
 	}
 	return raisedWindow{

@@ -58,8 +58,13 @@ func plainSettings(node builder.Node) builder.Layer {
 	layer := reflect.New(reflect.TypeOf(node.Layer)).Elem()
 	layer.Set(reflect.ValueOf(node.Layer))
 	layer.FieldByName("Name").SetString(node.Name)
-	for _, training := range []string{"Init", "Frozen"} {
-		if field := layer.FieldByName(training); field.IsValid() {
+	// Pads and ceil_mode are exported as the pads that come to the same: the bytes tell.
+	others := []string{"Init", "Frozen"}
+	if kind := node.Layer.Kind(); kind == "MaxPool2D" || kind == "AvgPool2D" {
+		others = append(others, "CeilMode", "PaddingExtra", "ExcludePadding")
+	}
+	for _, name := range others {
+		if field := layer.FieldByName(name); field.IsValid() {
 			field.SetZero()
 		}
 	}
