@@ -91,7 +91,7 @@ func (l Conv2D) Infer(inputs []Shape) (Inferred, error) {
 	channels, area := in[0]/groups, l.Kernel.Height*l.Kernel.Width
 	weight := TensorSpec{
 		Name: "weight", Shape: Shape{l.Filters, channels, l.Kernel.Height, l.Kernel.Width},
-		FanIn: channels * area, FanOut: l.Filters / groups * area, Initial: l.Init,
+		FanIn: channels * area, FanOut: l.Filters * area, Initial: l.Init,
 	}
 	return l.Init.affine(Inferred{Layer: l, Output: Shape{l.Filters, out.Height, out.Width}}, weight, !l.NoBias)
 }

@@ -3,6 +3,11 @@ package builder
 import (
 	"fmt"
 	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // curve is an activation that treats each value alone: y = f(x). Its gradient is dy·f′(x).
@@ -26,10 +31,15 @@ func (c curve) computation() Computation {
 	}
 }
 
+// activation lowers a layer to its function on the native engine.
+func (p *place) activation(f kernel.Function) (*gorgonia.Node, error) {
+	return ops.NativeActivation(p.kernels, p.node.Layer.Kind(), p.in[0], f)
+}
+
 // step is the slope of a function that rises by 1 between two kinks and is flat outside.
 func step(x, low, high float64) float64 {
 	if x <= low || x >= high {
-		return 0 * x // NaN stays
+		return 0
 	}
 	return 1
 }

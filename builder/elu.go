@@ -3,6 +3,10 @@ package builder
 import (
 	"fmt"
 	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
 )
 
 // ELU is y = x where x > 0 and Alpha·(eˣ − 1) elsewhere, element by element, on any shape (Clevert
@@ -47,6 +51,8 @@ func (l ELU) Compute(Call) (Computation, error) {
 		},
 	}.computation(), nil
 }
+
+func (l ELU) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.ELU(l.Alpha)) }
 
 // Export implements Exporter.
 func (l ELU) Export(e *Export) (string, error) {

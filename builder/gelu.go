@@ -1,6 +1,12 @@
 package builder
 
-import "math"
+import (
+	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
 
 // GELU is y = x·Φ(x), element by element, on any shape, where Φ is the normal distribution function
 // (Hendrycks and Gimpel, 2016; PyTorch's GELU):
@@ -51,6 +57,13 @@ func (l GELU) Compute(Call) (Computation, error) {
 		value: func(x float64) float64 { return x * share(x) },
 		slope: func(x float64) float64 { return share(x) + x*density(x) },
 	}.computation(), nil
+}
+
+func (l GELU) native(p *place) (*gorgonia.Node, error) {
+	if l.Tanh {
+		return p.activation(kernel.GELUTanh())
+	}
+	return p.activation(kernel.GELU())
 }
 
 // Export implements Exporter. ONNX has the operator itself since opset 20; the steps are those of

@@ -1,5 +1,11 @@
 package builder
 
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
+
 // HardSigmoid is y = min(max(x/6 + 1/2, 0), 1), element by element, on any shape (Howard et al.,
 // 2019, MobileNetV3; PyTorch's Hardsigmoid, ONNX's HardSigmoid with alpha = 1/6). Its gradient is
 // dy/6 where −3 < x < 3 and 0 elsewhere.
@@ -20,6 +26,10 @@ func (HardSigmoid) Compute(Call) (Computation, error) {
 
 // hardGate is the function of HardSigmoid.
 func hardGate(x float64) float64 { return min(max(x+3, 0), 6) / 6 }
+
+func (HardSigmoid) native(p *place) (*gorgonia.Node, error) {
+	return p.activation(kernel.HardSigmoid())
+}
 
 // Export implements Exporter.
 func (HardSigmoid) Export(e *Export) (string, error) {

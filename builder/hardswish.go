@@ -1,5 +1,11 @@
 package builder
 
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
+
 // HardSwish is y = x·min(max(x/6 + 1/2, 0), 1), element by element, on any shape (Howard et al.,
 // 2019, MobileNetV3; PyTorch's Hardswish). Its gradient is 0 where x ≤ −3, dy where x ≥ 3 and
 // dy·(x/3 + 1/2) between.
@@ -27,6 +33,10 @@ func (HardSwish) Compute(Call) (Computation, error) {
 			return x/3 + 0.5
 		},
 	}.computation(), nil
+}
+
+func (HardSwish) native(p *place) (*gorgonia.Node, error) {
+	return p.activation(kernel.HardSwish())
 }
 
 // Export implements Exporter. ONNX has the operator itself since opset 14.

@@ -1,6 +1,12 @@
 package builder
 
-import "fmt"
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
 
 // LeakyReLU is y = x where x > 0 and Slope·x elsewhere, element by element, on any shape (Maas et
 // al., 2013; PyTorch's LeakyReLU, ONNX's LeakyRelu). Its gradient is dy where x > 0 and
@@ -36,6 +42,10 @@ func (l LeakyReLU) Compute(Call) (Computation, error) {
 		return l.Slope
 	}
 	return curve{func(x float64) float64 { return x * slope(x) }, slope}.computation(), nil
+}
+
+func (l LeakyReLU) native(p *place) (*gorgonia.Node, error) {
+	return p.activation(kernel.LeakyReLU(float32(l.Slope)))
 }
 
 // Export implements Exporter.

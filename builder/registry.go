@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"strings"
 )
 
 // Registered returns every kind of layer that this package has, without settings, in the order of
@@ -84,6 +86,52 @@ func decodeStrictly(raw []byte, into any) error {
 type Case struct {
 	Layer  Layer
 	Inputs []Shape
+}
+
+// String names the case by its layer, its settings that are not zero, and its inputs:
+// GroupNorm{"groups":2} of 4×3×5.
+func (c Case) String() string {
+	raw, err := json.Marshal(c.Layer)
+	if err != nil {
+		return fmt.Sprintf("%s: %v", c.Layer.Kind(), err)
+	}
+	var settings map[string]any
+	if err := json.Unmarshal(raw, &settings); err != nil {
+		return fmt.Sprintf("%s: %v", c.Layer.Kind(), err)
+	}
+	maps.DeleteFunc(settings, func(_ string, value any) bool { return isZero(value) })
+	text := c.Layer.Kind()
+	if len(settings) > 0 {
+		// The keys of a map are written in order.
+		if raw, err = json.Marshal(settings); err == nil {
+			text += string(raw)
+		}
+	}
+	var inputs []string
+	for _, shape := range c.Inputs {
+		inputs = append(inputs, shape.String())
+	}
+	return text + " of " + strings.Join(inputs, ", ")
+}
+
+// isZero reports whether a value of JSON is empty, or an object of nothing else.
+func isZero(value any) bool {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, field := range value {
+			if !isZero(field) {
+				return false
+			}
+		}
+		return true
+	case string:
+		return value == ""
+	case float64:
+		return value == 0
+	case bool:
+		return !value
+	}
+	return value == nil
 }
 
 // Network returns the network of the layer alone on its inputs: the largest is the network's own,

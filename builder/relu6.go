@@ -1,5 +1,11 @@
 package builder
 
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
+
 // ReLU6 is y = min(max(x, 0), 6), element by element, on any shape (Howard et al., 2017,
 // MobileNets; PyTorch's ReLU6, ONNX's Clip). NaN stays NaN. Its gradient is dy where 0 < x < 6 and
 // 0 elsewhere.
@@ -23,6 +29,8 @@ func (ReLU6) Compute(Call) (Computation, error) {
 		slope: func(x float64) float64 { return step(x, 0, 6) },
 	}.computation(), nil
 }
+
+func (ReLU6) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.ReLU6()) }
 
 // Export implements Exporter.
 func (ReLU6) Export(e *Export) (string, error) {

@@ -1,5 +1,11 @@
 package builder
 
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
+
 // SiLU is y = x·σ(x) with the logistic function σ, element by element, on any shape (Elfwing et al.,
 // 2018; Swish of Ramachandran et al., 2017; PyTorch's SiLU). Its gradient is
 // dy·σ(x)·(1 + x·(1 − σ(x))).
@@ -20,6 +26,8 @@ func (SiLU) Compute(Call) (Computation, error) {
 		slope: func(x float64) float64 { return logistic(x) * (1 + x*logistic(-x)) },
 	}.computation(), nil
 }
+
+func (SiLU) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.SiLU()) }
 
 // Export implements Exporter. ONNX has the operator as Swish, since opset 24.
 func (SiLU) Export(e *Export) (string, error) {

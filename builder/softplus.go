@@ -1,6 +1,12 @@
 package builder
 
-import "math"
+import (
+	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
 
 // Softplus is y = ln(1 + eˣ), element by element, on any shape (PyTorch's and ONNX's Softplus). Its
 // gradient is dy·σ(x) with the logistic function σ.
@@ -21,6 +27,8 @@ func (Softplus) Compute(Call) (Computation, error) {
 		slope: logistic,
 	}.computation(), nil
 }
+
+func (Softplus) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.Softplus()) }
 
 // Export implements Exporter.
 func (Softplus) Export(e *Export) (string, error) {

@@ -9,7 +9,7 @@ import (
 	"slipway/dataset"
 )
 
-// DefaultBatch is Evaluate's batch size: on E1, larger ones answer no more
+// DefaultBatch is Evaluate's batch size, where memory allows it: on E1, larger ones answer no more
 // images a second (BenchmarkBatch).
 const DefaultBatch = 64
 
@@ -18,7 +18,7 @@ const MostConfused = 4096
 
 // EvaluateOptions are the choices for Evaluate.
 type EvaluateOptions struct {
-	// Batch is the images of one Run; DefaultBatch when 0.
+	// Batch is the images of one Run; BatchOf the model when 0.
 	Batch int
 	// Pixels says how bytes become the model's input; the zero value keeps 0…255.
 	Pixels dataset.Pixels
@@ -58,7 +58,7 @@ type Result struct {
 // When ctx ends it stops with its error.
 func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, options EvaluateOptions) (*Result, error) {
 	if options.Batch == 0 {
-		options.Batch = DefaultBatch
+		options.Batch = batchOf(runtime)
 	}
 	batches, err := dataset.Sequential(source.Len(), options.Batch)
 	if err != nil {

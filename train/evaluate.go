@@ -6,11 +6,44 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"slipway/builder"
 	"slipway/dataset"
 )
 
-// evaluationBatch is the number of images evaluated at a time.
-const evaluationBatch = 250
+// evaluationMost is the number of images evaluated at a time, where memory allows it.
+const evaluationMost = 250
+
+// evaluationBytes is what the values between the layers may take meanwhile.
+const evaluationBytes = 128 << 20
+
+// evaluationBatch returns the number of images evaluated at a time: evaluationMost, or fewer where the values between the
+// layers that are needed at the same time would take more than evaluationBytes. An image's logits
+// do not depend on it.
+func evaluationBatch(network *builder.Network) int {
+	nodes := network.Nodes()
+	last := make([]int, len(nodes)) // by node: the last that takes its output
+	for i, node := range nodes {
+		last[i] = i
+		for _, input := range node.Inputs {
+			if input >= 0 {
+				last[input] = i
+			}
+		}
+	}
+	input := network.Input().Elements()
+	fullest := input
+	for i := range nodes {
+		live := 0
+		for k := range i + 1 {
+			if last[k] >= i {
+				live += nodes[k].Output.Elements()
+			}
+		}
+		fullest = max(fullest, live)
+	}
+	// The input is there twice: in the engine's layout and in the public one.
+	return min(evaluationMost, max(1, evaluationBytes/4/(fullest+2*input)))
+}
 
 // Evaluation is the trainer's own answer on a data set, with dropout off.
 type Evaluation struct {
@@ -26,6 +59,10 @@ type Evaluation struct {
 
 // Evaluate classifies every image of the source with the weights as they are now.
 func (t *Trainer) Evaluate(ctx context.Context, source dataset.Source) (*Evaluation, error) {
+	return t.evaluate(ctx, source, evaluationBatch(t.network))
+}
+
+func (t *Trainer) evaluate(ctx context.Context, source dataset.Source, batch int) (*Evaluation, error) {
 	if err := fits(t.network, source); err != nil {
 		return nil, err
 	}
@@ -33,7 +70,7 @@ func (t *Trainer) Evaluate(ctx context.Context, source dataset.Source) (*Evaluat
 	if err != nil {
 		return nil, err
 	}
-	batches, err := dataset.Sequential(source.Len(), evaluationBatch)
+	batches, err := dataset.Sequential(source.Len(), batch)
 	if err != nil {
 		return nil, err
 	}

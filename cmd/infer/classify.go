@@ -133,7 +133,7 @@ type classifier struct {
 
 // all returns the answers in the order of the files. What cannot be read is no answer.
 func (c *classifier) all(ctx context.Context, files []string) (answers []answered, unread []error, err error) {
-	size := cmp.Or(c.session.batch, infer.DefaultBatch)
+	size := cmp.Or(c.session.batch, infer.BatchOf(c.session.loaded.model))
 	for part := range slices.Chunk(files, size) {
 		var images []*picture.Image
 		var names []string

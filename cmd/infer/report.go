@@ -129,7 +129,7 @@ func (r *report) writeJSON(w io.Writer) error {
 
 func (r *report) batch() int {
 	if r.session.batch == 0 {
-		return infer.DefaultBatch
+		return infer.BatchOf(r.session.loaded.model)
 	}
 	return r.session.batch
 }

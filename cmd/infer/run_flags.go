@@ -48,7 +48,7 @@ func (f *runFlags) define(flags *flag.FlagSet, several bool) {
 	devices := []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
 	cli.Suggest(flags, &f.data, "data", "", cli.DataSets{}, dataUsage)
 	flags.StringVar(&f.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")
-	flags.IntVar(&f.batch, "batch", 0, fmt.Sprintf("images of one run (%d)", infer.DefaultBatch))
+	flags.IntVar(&f.batch, "batch", 0, fmt.Sprintf("images of one run (%d, or what 256 MiB take)", infer.DefaultBatch))
 	cli.Choice(flags, &f.deviceName, "device", string(infer.DeviceAuto), devices, "auto, cpu or cuda, for onnxruntime")
 	flags.StringVar(&f.library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
 	flags.StringVar(&f.output, "output", "", "`name` of the score output of "+model+" with several")

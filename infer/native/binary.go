@@ -38,12 +38,7 @@ func binaryOperators() map[string]operator {
 		"Mean":  {8, 1, -1, nil, makeVariadic(addition, true)},
 	}
 	for name, o := range map[string]arithmetic{"Add": addition, "Sub": subtraction, "Mul": multiplication, "Div": division, "Pow": power} {
-		all[name] = operator{7, 2, 2, nil, func(*node) (operation, error) {
-			return func(r *run, in []*Tensor) ([]*Tensor, error) {
-				y, err := r.binary(in[0], in[1], o)
-				return []*Tensor{y}, err
-			}, nil
-		}}
+		all[name] = operator{7, 2, 2, nil, makeArithmetic(o)}
 	}
 	for name, o := range map[string]arithmetic{"Min": minimum, "Max": maximum, "Sum": addition} {
 		all[name] = operator{8, 1, -1, nil, makeVariadic(o, false)}

@@ -181,7 +181,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*T
 	}
 	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth,
 		config.PaddingHeight, config.PaddingWidth}
-	plan, err := c.plans.get(r, key, convPlanBytes(config, out), func() (*kernel.Conv2D, error) {
+	plan, err := c.plans.get(r, key, convPlanBytes(config, out, r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
 		return kernel.NewConv2D(r.engine, config)
 	})
 	if err != nil {
@@ -208,11 +208,23 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*T
 	return pooled[0], nil
 }
 
-// convPlanBytes is about what a plan allocates: a padded copy of the input,
-// packed weights, and the tables of output positions and windows.
-func convPlanBytes(f kernel.Conv2DConfig, out []int) int {
-	positions := (f.Height + 2*f.PaddingHeight) * (f.Width + 2*f.PaddingWidth)
-	bytes := 4*f.Batch*positions*f.Channels + 8*(f.Filters+32)*f.KernelHeight*f.KernelWidth*f.Channels
+// convPlanBytes is about what a plan allocates: padded copies of the images that the threads are at,
+// or of all where they are few; packed weights, and the tables of output positions and windows.
+func convPlanBytes(f kernel.Conv2DConfig, out []int, threads int) int {
+	const blockPositions = 96 // as the kernels have it
+	area := product(out)
+	if f.MaxPool != nil {
+		area *= f.MaxPool.Height * f.MaxPool.Width
+	}
+	together := min(max(1, blockPositions/max(1, area)), f.Batch)
+	images := min(f.Batch, threads*together)
+	if (f.Batch+together-1)/together < 2*threads {
+		images = f.Batch
+	}
+	bytes := 8 * (f.Filters + 32) * f.KernelHeight * f.KernelWidth * f.Channels
+	if f.PaddingHeight > 0 || f.PaddingWidth > 0 || f.MaxPool != nil {
+		bytes += 4 * images * (f.Height + 2*f.PaddingHeight) * (f.Width + 2*f.PaddingWidth) * f.Channels
+	}
 	if f.MaxPool == nil {
 		return bytes + 16*product(out)
 	}

@@ -17,8 +17,8 @@
 // # How
 //
 // New checks the model, drops what the outputs do not need, computes once what
-// depends on no input, and joins Conv, Relu and MaxPool, MatMul or Gemm, Add
-// and Relu, and QuantizeLinear and DequantizeLinear, where nothing else uses what is between. Run walks the steps. Each
+// depends on no input, folds BatchNormalization into the Conv before it, and joins Conv, Relu and MaxPool, MatMul or Gemm, Add
+// and Relu, arithmetic and Relu, and QuantizeLinear and DequantizeLinear, where nothing else uses what is between. Run walks the steps. Each
 // keeps plans of internal/kernel for the shapes last seen, so that a second batch
 // allocates next to nothing and finds the weights packed; a plan that does not exist, such as that of a dilated
 // convolution, is replaced by plain loops. Between operators that allow it, images
@@ -35,7 +35,8 @@
 //
 // # Hostile models
 //
-// Memory is counted before it is allocated, and bounded by Options.MemoryLimit;
+// Memory is planned by liveness: what lies between the nodes shares one block, whose size is that of
+// what is needed at the same time, and a sum may lie in the memory of what it adds. It is counted before it is allocated, and bounded by Options.MemoryLimit;
 // what depends on no input is bounded by the size of the weights, too.
 // Nothing in a model makes the process end; the context ends what takes long.
 package native

@@ -48,6 +48,7 @@ type Evaluator struct {
 
 	mu     sync.Mutex
 	arena  *arena
+	seen   map[string]*image // by the image's shape
 	closed bool
 }
 
@@ -76,7 +77,7 @@ func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, e
 	if err != nil {
 		return nil, err
 	}
-	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}}
+	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}, seen: make(map[string]*image)}
 	r, err := e.newRun(ctx)
 	if err == nil {
 		e.arena.limit = min(options.MemoryLimit, foldedMemory+4*weightBytes(model))
@@ -152,11 +153,31 @@ func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tens
 	if err != nil {
 		return nil, err
 	}
-	results, err := e.program.execute(r, given)
+	results, err := e.execute(r, given)
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("%s: %w: %w", e.label, ErrUnsupported, err)
 	}
 	return results, err
+}
+
+// execute runs the program with its memory planned.
+func (e *Evaluator) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
+	plan, err := e.planOf(r, given)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.arena.follow(plan); err != nil {
+		return nil, err
+	}
+	return e.program.execute(r, given)
+}
+
+// Held returns the bytes that the Evaluator holds beside the model's weights: what lies between the nodes, and what the
+// kernels work in.
+func (e *Evaluator) Held() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.arena.used
 }
 
 // Close ends the threads. Run fails after it.

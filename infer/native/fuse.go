@@ -7,7 +7,7 @@ import "slipway/onnx/onnxpb"
 type fusion struct {
 	absorbed bool
 	// Of the last node of a group, the group: Conv [Relu] [MaxPool], Gemm or MatMul
-	// [Add] [Relu], or QuantizeLinear DequantizeLinear.
+	// [Add] [Relu], an arithmetic operator [Relu], or QuantizeLinear DequantizeLinear.
 	head, add, relu, pool, dequantize *onnxpb.NodeProto
 }
 
@@ -36,7 +36,7 @@ func (c *compiler) fuse() []fusion {
 		return j, true
 	}
 	for i, proto := range c.nodes {
-		if !c.needed[i] || !standard(proto) {
+		if !c.needed[i] || !standard(proto) || fusions[i].absorbed {
 			continue
 		}
 		group, last := fusion{head: proto}, i
@@ -63,7 +63,7 @@ func (c *compiler) fuse() []fusion {
 				absorb(j)
 				group.relu = c.nodes[j]
 			}
-		case "Gemm":
+		case "Gemm", "Add", "Sub", "Mul", "Div", "Pow":
 			if j, ok := next(last, "Relu"); ok {
 				absorb(j)
 				group.relu = c.nodes[j]

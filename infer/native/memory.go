@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/internal/memoryplan"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -17,14 +18,23 @@ type memory struct {
 	// floats is what can be used again, nil where the memory is for the garbage
 	// collector.
 	floats []float32
+	// place is where it lies in the planned memory, nil where it lies elsewhere.
+	place *memoryplan.Life
+	// life is what the trace keeps of it.
+	life *memoryplan.Life
 }
 
 // arena hands out tensors within a limit. Memory of float32 tensors is used
-// again, in the same run by later nodes and by later runs.
+// again, in the same run by later nodes and by later runs: it lies where the plan says, or,
+// without one, where something lay before.
 type arena struct {
 	limit int // bytes
-	used  int // bytes of tensors in use, of free memory and of plans
+	used  int // bytes of tensors in use, of free memory, of planned memory and of plans
 	free  []*memory
+
+	block []float32 // the planned memory
+	place placement
+	trace *trace // nil where nobody asks for it
 }
 
 // ErrMemory says that a model needs more than Options.MemoryLimit.
@@ -110,6 +120,9 @@ func makeData(elementType onnxpb.TensorProto_DataType, n int) any {
 // floats returns memory of at least n elements: the smallest free one that is
 // not more than twice as large, or new.
 func (a *arena) floats(n int) (*memory, error) {
+	if m := a.planned(n); m != nil {
+		return m, nil
+	}
 	best := -1
 	for i, m := range a.free {
 		if size := len(m.floats); size >= n && size <= 2*n && (best < 0 || size < len(a.free[best].floats)) {
@@ -120,12 +133,13 @@ func (a *arena) floats(n int) (*memory, error) {
 		m := a.free[best]
 		a.free = slices.Delete(a.free, best, best+1)
 		m.users = 1
+		m.life = a.trace.begin(n)
 		return m, nil
 	}
 	if err := a.reserve(4*n, fmt.Sprintf("a tensor of %d elements", n)); err != nil {
 		return nil, err
 	}
-	return &memory{bytes: 4 * n, users: 1, floats: make([]float32, n)}, nil
+	return &memory{bytes: 4 * n, users: 1, floats: make([]float32, n), life: a.trace.begin(n)}, nil
 }
 
 // view returns a tensor of another shape on the same elements.
@@ -147,6 +161,11 @@ func (a *arena) release(t *Tensor) {
 	if m.users--; m.users > 0 {
 		return
 	}
+	a.trace.end(m.life)
+	if m.place != nil {
+		a.place.end(m.place)
+		return
+	}
 	if m.floats != nil {
 		a.free = append(a.free, m)
 		return
@@ -161,15 +180,4 @@ func (r *run) result(y *Tensor, err error) ([]*Tensor, error) {
 		return nil, err
 	}
 	return []*Tensor{y}, nil
-}
-
-// detach gives a tensor's memory away: it is the caller's from now on.
-func (a *arena) detach(t *Tensor) {
-	if t.memory != nil && t.memory.users > 0 {
-		a.used -= t.memory.bytes
-		t.memory.bytes = 0
-		// Others that still share it do not put it among what is used again.
-		t.memory.floats = nil
-	}
-	t.memory = nil
 }

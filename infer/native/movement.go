@@ -79,7 +79,7 @@ func makeConcat(n *node) (operation, error) {
 		return nil, errors.New("attribute axis is missing")
 	}
 	along := n.integer("axis", 0)
-	return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
+	alone := ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 		first := in[0]
 		axis, err := axisOf(along, len(first.Shape))
 		if err != nil {
@@ -108,7 +108,40 @@ func makeConcat(n *node) (operation, error) {
 			offset += x.Shape[axis] * to[axis]
 		}
 		return []*Tensor{y}, nil
-	}), nil
+	})
+	return func(r *run, in []*Tensor) ([]*Tensor, error) {
+		if slices.ContainsFunc(in, func(x *Tensor) bool { return x == nil || !x.channelsLast || len(x.Shape) != len(in[0].Shape) }) {
+			return alone(r, in)
+		}
+		if axis, err := axisOf(along, len(in[0].Shape)); err != nil || axis != 1 {
+			return alone(r, in)
+		}
+		return concatChannels(r, in)
+	}, nil
+}
+
+// concatChannels joins images that are channels last, and stay so.
+func concatChannels(r *run, in []*Tensor) ([]*Tensor, error) {
+	shape := slices.Clone(in[0].Shape)
+	shape[1] = 0
+	for i, x := range in {
+		if x.Shape[0] != shape[0] || !slices.Equal(x.Shape[2:], shape[2:]) {
+			return nil, fmt.Errorf("its inputs 0 and %d, %v and %v, differ outside of axis 1", i, in[0], x)
+		}
+		shape[1] += x.Shape[1]
+	}
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	positions, offset := shape[0]*product(shape[2:]), 0
+	for _, x := range in {
+		channels := x.Shape[1]
+		copyStrided(y, x, region{shape: []int{positions, channels}, dst: []int{shape[1], 1}, src: []int{channels, 1}, dstOffset: offset})
+		offset += channels
+	}
+	return []*Tensor{y}, nil
 }
 
 // makeSlice makes Slice, whose bounds are attributes before opset 10.

@@ -110,7 +110,7 @@ func makeBatchNormalization(n *node) (operation, error) {
 			factor[c] = float32(float64(parameters[0][c]) / math.Sqrt(float64(parameters[3][c])+epsilon))
 		}
 		bias, mean := parameters[1], parameters[2]
-		y, err := r.like(x)
+		y, err := r.inPlace(in, 0)
 		if err != nil || len(src) == 0 {
 			return []*Tensor{y}, err
 		}

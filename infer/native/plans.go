@@ -5,7 +5,7 @@ package native
 type planKey [9]int
 
 // planCache keeps the plans of a node for the shapes last seen: that of a whole
-// batch and that of a data set's short last one.
+// batch, that of a data set's short last one, and those of one image and of two, by which memory is planned.
 type planCache[P any] struct {
 	entries []planEntry[P] // the latest first
 }
@@ -17,7 +17,7 @@ type planEntry[P any] struct {
 }
 
 // keptPlans is how many shapes a node keeps plans for.
-const keptPlans = 2
+const keptPlans = 4
 
 // get returns the plan for a shape and makes it if it is not there. An error that
 // wraps errNoPlan says that the kernels have none.

@@ -334,7 +334,7 @@ func (f frame) covered(position []int) float64 {
 // makeGlobalPool makes GlobalMaxPool, or GlobalAveragePool, whose sums are float64.
 func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 	return func(*node) (operation, error) {
-		return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
+		return func(r *run, in []*Tensor) ([]*Tensor, error) {
 			x := in[0]
 			src, err := floats32(x, "input")
 			if err != nil {
@@ -356,11 +356,19 @@ func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 			if err != nil {
 				return nil, err
 			}
-			dst := y.Data.([]float32)
-			return []*Tensor{y}, r.split(len(dst), area, func(first, last int) {
+			dst, channels, step := y.Data.([]float32), x.Shape[1], 1
+			if x.channelsLast {
+				step = channels
+			}
+			return r.result(y, r.split(len(dst), area, func(first, last int) {
 				for i := first; i < last; i++ {
-					best, sum := src[i*area], 0.0
-					for _, v := range src[i*area : (i+1)*area] {
+					start := i * area
+					if x.channelsLast {
+						start = i/channels*channels*area + i%channels
+					}
+					best, sum := src[start], 0.0
+					for k := range area {
+						v := src[start+k*step]
 						sum += float64(v)
 						if v > best || v != v {
 							best = v
@@ -371,7 +379,7 @@ func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 						dst[i] = best
 					}
 				}
-			})
-		}), nil
+			}))
+		}, nil
 	}
 }

@@ -69,6 +69,7 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	if err := c.initializers(graph); err != nil {
 		return nil, err
 	}
+	c.foldNormalizations()
 	merged := c.fuse()
 	for i, proto := range c.nodes {
 		if !c.needed[i] || merged[i].absorbed {
@@ -310,9 +311,10 @@ func (p *program) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
 			return nil, err
 		}
 		in := make([]*Tensor, len(s.inputs))
+		r.ending = make([]bool, len(s.inputs))
 		for i, v := range s.inputs {
 			if v >= 0 {
-				in[i] = values[v]
+				in[i], r.ending[i] = values[v], slices.Contains(s.ends, v)
 			}
 		}
 		out, err := s.compute(r, in)
@@ -361,10 +363,14 @@ func (p *program) result(r *run, t *Tensor) (*Tensor, error) {
 		return nil, err
 	}
 	defer r.release(plain)
-	own, err := r.copyOf(plain)
-	if err != nil {
+	// Counted for a moment: it is the caller's.
+	bytes := plain.elements() * widthOf(plain.Type())
+	if err := r.reserve(bytes, "an output"); err != nil {
 		return nil, err
 	}
-	r.detach(own)
+	defer r.unreserve(bytes)
+	own := &Tensor{Shape: plain.Shape, Data: makeData(plain.Type(), plain.elements())}
+	step := strides([]int{own.elements()})
+	copyStrided(own, plain, region{shape: []int{own.elements()}, dst: step, src: step})
 	return own, nil
 }

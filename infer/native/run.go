@@ -19,6 +19,8 @@ type run struct {
 	ctx      context.Context
 	engine   kernel.Engine
 	elements *kernel.Elementwise
+	// ending says of each input of the step whether nobody needs it afterwards.
+	ending []bool
 }
 
 // grain is how many elements are worth a thread's while.
@@ -150,15 +152,4 @@ func floats32(t *Tensor, what string) ([]float32, error) {
 		return d, nil
 	}
 	return nil, fmt.Errorf("its %s is %v; only float32 is supported", what, t)
-}
-
-// copyOf returns a copy, of the same order.
-func (r *run) copyOf(t *Tensor) (*Tensor, error) {
-	y, err := r.like(t)
-	if err != nil {
-		return nil, err
-	}
-	step := strides([]int{t.elements()})
-	copyStrided(y, t, region{shape: []int{t.elements()}, dst: step, src: step})
-	return y, nil
 }

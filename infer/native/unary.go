@@ -184,7 +184,7 @@ func makeRelu(*node) (operation, error) {
 		if !ok {
 			return other(r, in)
 		}
-		y, err := r.like(in[0])
+		y, err := r.inPlace(in, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -20,6 +20,8 @@ type Computation struct {
 	Gradients []Gradient
 	// Description says what Forward computes to other executors.
 	Description Description
+
+	scratch []*rearrangement // what Forward works in; nil ones are none
 }
 
 // Gradient computes the gradients with respect to some inputs of a Computation, given that with
@@ -37,6 +39,19 @@ type Gradient struct {
 	// Description says what Run computes to other executors, whose operands are dy, the output and
 	// the inputs that are read, in this order.
 	Description Description
+
+	scratch []*rearrangement // what Run works in
+}
+
+// buffersOf are those of scratch memory.
+func buffersOf(scratch []*rearrangement) []*buffer {
+	var all []*buffer
+	for _, r := range scratch {
+		if r != nil {
+			all = append(all, &r.buffer)
+		}
+	}
+	return all
 }
 
 // Apply adds the computation to the graph of its inputs.
@@ -45,7 +60,7 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	values := make([][]float32, len(inputs))
 	op := &operator{
 		name: c.Name, output: tensorType(c.Output.Dims()), shape: y.shape, result: y, inside: -1,
-		differentiable: make([]bool, len(inputs)), description: c.Description,
+		differentiable: make([]bool, len(inputs)), description: c.Description, others: buffersOf(c.scratch),
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, inputs); err != nil {
 				return nil, err
@@ -103,7 +118,7 @@ func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, g
 	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
 	op := &operator{
 		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
-		result: results[first], inside: -1, description: g.Description,
+		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch),
 		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, operands); err != nil {
 				return nil, err

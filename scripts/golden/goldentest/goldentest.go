@@ -32,6 +32,8 @@ type Case struct {
 	Seed  uint64  `json:"seed"`
 	Layer string  `json:"layer"`
 	Step  uint64  `json:"step"`
+	// Modes are those in which a layer computes these values: "training", "evaluation".
+	Modes []string `json:"modes"`
 	// L1 and L2 are a penalty's factors, Parameters the number of tensors.
 	L1         float64 `json:"l1"`
 	L2         float64 `json:"l2"`

@@ -1,0 +1,111 @@
+package native
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"slipway/onnx/onnxpb"
+)
+
+// foldNormalizations computes each BatchNormalization that follows a Conv, and nothing else does, with it:
+//
+//	y = (Σ x·w + b − mean)·f + bias = Σ x·(w·f) + ((b − mean)·f + bias), f = scale/√(variance + epsilon),
+//
+// where all of w, b and the four are the model's own. What is not a plain case is left to the
+// operators, and so to their errors.
+func (c *compiler) foldNormalizations() {
+	c.nodes = slices.Clone(c.nodes)
+	user := make(map[string]int)
+	for i, node := range c.nodes {
+		if !c.needed[i] {
+			continue
+		}
+		for _, input := range node.GetInput() {
+			user[input] = i
+		}
+	}
+	for i, conv := range c.nodes {
+		if !c.needed[i] || conv.GetOpType() != "Conv" || !standard(conv) || len(conv.GetOutput()) != 1 || c.uses[conv.GetOutput()[0]] != 1 {
+			continue
+		}
+		j, ok := user[conv.GetOutput()[0]]
+		if !ok || j <= i || c.nodes[j].GetOpType() != "BatchNormalization" || !standard(c.nodes[j]) || c.nodes[j].GetInput()[0] != conv.GetOutput()[0] {
+			continue
+		}
+		weight, bias, ok := c.folded(conv, c.nodes[j])
+		if !ok {
+			continue
+		}
+		joined := proto.Clone(conv).(*onnxpb.NodeProto)
+		joined.Input = []string{conv.GetInput()[0], c.own(fmt.Sprintf("folded weight %d", i), weight), c.own(fmt.Sprintf("folded bias %d", i), bias)}
+		joined.Output = []string{c.nodes[j].GetOutput()[0]}
+		c.nodes[i], c.needed[j] = joined, false
+	}
+}
+
+// own defines a constant under a name that the model has not, which it returns.
+func (c *compiler) own(name string, constant *Tensor) string {
+	for c.uses[name] > 0 {
+		name += "'"
+	}
+	c.uses[name] = 1
+	c.define(name, constant)
+	return name
+}
+
+// folded returns the weight and the bias of a Conv with the BatchNormalization behind it.
+func (c *compiler) folded(conv, normalization *onnxpb.NodeProto) (weight, bias *Tensor, ok bool) {
+	known := c.operators["BatchNormalization"]
+	if c.opset < known.since || known.check(normalization) != nil || c.operators["Conv"].check(conv) != nil {
+		return nil, nil, false
+	}
+	n := &node{proto: normalization, opset: c.opset, uses: c.uses}
+	if _, err := makeBatchNormalization(n); err != nil {
+		return nil, nil, false
+	}
+	values := func(name string) []float32 {
+		t := c.initial(name)
+		if t == nil {
+			return nil
+		}
+		data, _ := t.Data.([]float32)
+		return data
+	}
+	w := c.initial(conv.GetInput()[1])
+	from := values(conv.GetInput()[1])
+	if from == nil || len(w.Shape) < 3 || w.Shape[0] == 0 {
+		return nil, nil, false
+	}
+	filters := w.Shape[0]
+	summand := make([]float32, filters)
+	if len(conv.GetInput()) > 2 && conv.GetInput()[2] != "" {
+		summand = values(conv.GetInput()[2])
+	}
+	parameters := [][]float32{summand}
+	for _, name := range normalization.GetInput()[1:] {
+		parameters = append(parameters, values(name))
+	}
+	for _, p := range parameters {
+		if len(p) != filters {
+			return nil, nil, false
+		}
+	}
+	size := len(from) / filters
+	if c.run.reserve(4*(len(from)+filters), "a convolution's weight") != nil {
+		return nil, nil, false
+	}
+	weight = &Tensor{Shape: slices.Clone(w.Shape), Data: make([]float32, len(from))}
+	bias = &Tensor{Shape: []int{filters}, Data: make([]float32, filters)}
+	epsilon := float64(n.number("epsilon", 1e-5))
+	for o := range filters {
+		factor := float64(parameters[1][o]) / math.Sqrt(float64(parameters[4][o])+epsilon)
+		for k, v := range from[o*size : (o+1)*size] {
+			weight.Data.([]float32)[o*size+k] = float32(float64(v) * factor)
+		}
+		bias.Data.([]float32)[o] = float32((float64(parameters[0][o])-float64(parameters[3][o]))*factor + float64(parameters[2][o]))
+	}
+	return weight, bias, true
+}

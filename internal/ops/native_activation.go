@@ -1,0 +1,30 @@
+package ops
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
+
+// NativeActivation applies y = f(x), element by element, on any layout. Its gradient is dy·f′(x), which
+// reads the output or the input, as the function says.
+func NativeActivation(kernels kernel.Engine, name string, x *gorgonia.Node, f kernel.Function) (*gorgonia.Node, error) {
+	plan, err := kernel.NewActivation(kernels, f)
+	if err != nil {
+		return nil, err
+	}
+	gradient := Gradient{
+		Of: []int{0}, Reads: []int{0},
+		Run: func(d [][]float32, dy, _ []float32, in [][]float32) error { return plan.Backward(d[0], dy, in[0]) },
+	}
+	if f.FromOutput {
+		gradient = Gradient{
+			Of: []int{0}, ReadsOutput: true,
+			Run: func(d [][]float32, dy, y []float32, _ [][]float32) error { return plan.Backward(d[0], dy, y) },
+		}
+	}
+	return Apply(Computation{
+		Name: name, Output: x.Shape(), Gradients: []Gradient{gradient},
+		Forward: func(y []float32, in [][]float32) error { return plan.Forward(y, in[0]) },
+	}, x)
+}
