@@ -15,7 +15,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 // layerPattern is what the builder takes as a layer's name.
 var layerPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
-// reservedName is what the builder calls a network's input.
+// reservedName is what the builder calls a network's input, and no layer but in a chain.
 const reservedName = "input"
 
 // maxName bounds the names of layers.
@@ -108,7 +108,7 @@ var parameterPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_
 // chooseNames gives each item that is used a name of its own, empty where the
 // builder is to make one up.
 func (r *raising) chooseNames(uses []int) []string {
-	chosen, taken := make([]string, len(r.items)), map[string]bool{reservedName: true}
+	chosen, taken := make([]string, len(r.items)), map[string]bool{reservedName: !r.isChain(uses)}
 	again := make(map[string]int)
 	for i, it := range r.items {
 		if uses[i] == 0 {
@@ -137,6 +137,21 @@ func (r *raising) chooseNames(uses []int) []string {
 		taken[chosen[i]] = true
 	}
 	return chosen
+}
+
+// isChain reports whether each item that is used takes the one before it alone.
+func (r *raising) isChain(uses []int) bool {
+	last := inputPlace
+	for i, it := range r.items {
+		if uses[i] == 0 {
+			continue
+		}
+		if len(it.inputs) != 1 || it.inputs[0] != last {
+			return false
+		}
+		last = i
+	}
+	return true
 }
 
 // withName returns the layer with that name.

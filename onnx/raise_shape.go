@@ -229,6 +229,9 @@ func (r *raising) computeSizes(node *onnxpb.NodeProto) (operand, error) {
 	if len(a.values) != n && len(a.values) != 1 || len(b.values) != n && len(b.values) != 1 {
 		return operand{}, fmt.Errorf("it computes with %d and %d sizes", len(a.values), len(b.values))
 	}
+	if len(a.values) == 0 || len(b.values) == 0 {
+		return operand{}, errors.New("it computes with no sizes")
+	}
 	result := &sizes{scalar: a.scalar && b.scalar}
 	for i := range n {
 		x, y := a.values[i%len(a.values)], b.values[i%len(b.values)]
