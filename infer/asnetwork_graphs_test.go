@@ -20,8 +20,12 @@ func TestBranchesAsNetworks(t *testing.T) {
 	conv := func() *graphmaker.Graph {
 		return image().Weight("w", -1, 1, 4, 4, 3, 3).Node("a = Conv x w", graphmaker.Ints("pads", 1, 1, 1, 1))
 	}
-	end := func(g *graphmaker.Graph, input string) *graphmaker.Graph { return g.Node("z = Flatten " + input).Dense("z", 120) }
-	number := func(g *graphmaker.Graph, name string, value float64) *graphmaker.Graph { return g.Weight(name, value, value) }
+	end := func(g *graphmaker.Graph, input string) *graphmaker.Graph {
+		return g.Node("z = Flatten "+input).Dense("z", 120)
+	}
+	number := func(g *graphmaker.Graph, name string, value float64) *graphmaker.Graph {
+		return g.Weight(name, value, value)
+	}
 	half := func(g *graphmaker.Graph) *graphmaker.Graph { return number(g, "half", 0.5) }
 	norm := func() *graphmaker.Graph {
 		return number(number(image(), "two", 2), "epsilon", 1e-5).Integers("last", -1).Node("t = Transpose x", toLast)
