@@ -12,15 +12,26 @@ import (
 
 // Conv2D is a two-dimensional convolution (cross-correlation, as in PyTorch's
 // Conv2d and ONNX's Conv) with a bias. It takes C×H×W and gives
-// Filters×H'×W' with H' = ⌊(H + 2·padding − kernel) / stride⌋ + 1:
+// Filters×H'×W' with H' = ⌊(H + 2·padding + extra − dilation·(kernel − 1) − 1) / stride⌋ + 1:
 //
-//	y[o,i,j] = b[o] + Σ_{c,u,v} x[c, i·stride+u−padding, j·stride+v−padding] · w[o,c,u,v]
+//	y[o,i,j] = b[o] + Σ_{c,u,v} x[g+c, i·stride+u·dilation−padding, j·stride+v·dilation−padding] · w[o,c,u,v]
+//
+// where c counts the channels of a group, and g is the first channel of the group of o. The weight
+// is Filters×(C/Groups)×KH×KW.
 type Conv2D struct {
 	Name    string `json:"name"`    // conv1, conv2, … if empty
 	Filters int    `json:"filters"` // number of output channels, at least 1
 	Kernel  Size   `json:"kernel"`  // at least 1×1
 	Stride  Size   `json:"stride"`  // 1×1 if zero
 	Padding Size   `json:"padding"` // zeros added on each side
+	// PaddingExtra is how many more zeros are added below and to the right than Padding adds above
+	// and to the left, as TensorFlow's "SAME" does where it cannot add as many on both sides.
+	PaddingExtra Size `json:"padding_extra,omitzero"`
+	// Dilation is the distance of neighbouring taps of the kernel, 1×1 if zero.
+	Dilation Size `json:"dilation,omitzero"`
+	// Groups is how many groups the channels, and the filters, are divided into: a group's filters see its
+	// channels alone. As many groups as channels are a depthwise convolution. 1 if zero.
+	Groups int `json:"groups,omitempty"`
 	// NoBias leaves the bias out, as before a BatchNorm.
 	NoBias bool `json:"no_bias,omitempty"`
 	// Init is how the weight is drawn; the bias is zeros unless it is empty.
@@ -31,8 +42,23 @@ type Conv2D struct {
 func (Conv2D) Kind() string   { return "Conv2D" }
 func (Conv2D) prefix() string { return "conv" }
 
-// Describe says the kernel's size, and strides and padding where they are not 1 and 0.
-func (l Conv2D) Describe() string { return describeWindow(l.Kernel, l.Stride, l.Padding, Square(1)) }
+// Describe says the kernel's size, and its other settings where they are not the usual ones.
+func (l Conv2D) Describe() string {
+	text := l.sliding().describe(Square(1))
+	if l.groups() > 1 {
+		text += fmt.Sprintf(" groups %d", l.Groups)
+	}
+	return text
+}
+
+func (l Conv2D) groups() int { return max(1, l.Groups) }
+
+func (l Conv2D) sliding() sliding {
+	return sliding{kernel: l.Kernel, stride: l.Stride, padding: l.Padding, extra: l.PaddingExtra, dilation: l.Dilation}
+}
+
+// usual reports whether the convolution is one that every engine's own operators know.
+func (l Conv2D) usual() bool { return l.groups() == 1 && l.sliding().usual() }
 
 // Infer implements Layer.
 func (l Conv2D) Infer(inputs []Shape) (Inferred, error) {
@@ -46,12 +72,27 @@ func (l Conv2D) Infer(inputs []Shape) (Inferred, error) {
 	if l.Stride.isZero() {
 		l.Stride = Square(1)
 	}
-	out, err := windowed(Size{in[1], in[2]}, l.Kernel, l.Stride, l.Padding)
+	// What is not said is not written, so that a network without groups has the JSON of before
+	// there were any.
+	if l.Groups == 1 {
+		l.Groups = 0
+	}
+	if l.Dilation == Square(1) {
+		l.Dilation = Size{}
+	}
+	groups := l.groups()
+	if l.Groups < 0 || in[0]%groups != 0 || l.Filters%groups != 0 {
+		return Inferred{}, fmt.Errorf("%d groups; %d channels and %d filters must divide into them evenly", l.Groups, in[0], l.Filters)
+	}
+	out, err := l.sliding().output(Size{in[1], in[2]})
 	if err != nil {
 		return Inferred{}, err
 	}
-	area := l.Kernel.Height * l.Kernel.Width
-	weight := TensorSpec{Name: "weight", Shape: Shape{l.Filters, in[0], l.Kernel.Height, l.Kernel.Width}, FanIn: in[0] * area, FanOut: l.Filters * area, Initial: l.Init}
+	channels, area := in[0]/groups, l.Kernel.Height*l.Kernel.Width
+	weight := TensorSpec{
+		Name: "weight", Shape: Shape{l.Filters, channels, l.Kernel.Height, l.Kernel.Width},
+		FanIn: channels * area, FanOut: l.Filters * area, Initial: l.Init,
+	}
 	return l.Init.affine(Inferred{Layer: l, Output: Shape{l.Filters, out.Height, out.Width}}, weight, !l.NoBias)
 }
 
@@ -63,6 +104,8 @@ func (l Conv2D) Compute(call Call) (Computation, error) {
 		KernelHeight: l.Kernel.Height, KernelWidth: l.Kernel.Width,
 		StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
 		PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
+		ExtraHeight: l.PaddingExtra.Height, ExtraWidth: l.PaddingExtra.Width, Groups: l.Groups,
+		DilationHeight: l.Dilation.Height, DilationWidth: l.Dilation.Width,
 	}
 	return affineComputation(call,
 		func(x, w, b []float32) []float32 { return reference.Conv2DForward(conv, x, w, b) },
@@ -92,6 +135,9 @@ func affineComputation(call Call, forward func(x, w, b []float32) []float32, bac
 }
 
 func (l Conv2D) plain(p *place) (*gorgonia.Node, error) {
+	if !l.usual() {
+		return p.compute()
+	}
 	if p.engine == EnginePlain {
 		return ops.Conv2D(p.in[0], p.tensors[0], p.bias(), ops.Conv2DOptions{
 			StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
@@ -119,31 +165,55 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	options := ops.Conv2DOptions{
 		StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
 		PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
+		ExtraHeight: l.PaddingExtra.Height, ExtraWidth: l.PaddingExtra.Width,
+		DilationHeight: l.Dilation.Height, DilationWidth: l.Dilation.Width, Groups: l.Groups,
 		Direct: !p.options.Training,
+		// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
+		// before there were any.
+		FilteredInput: l.NoBias,
+	}
+	if l.depthwise(p.node.Input[0]) {
+		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
+	}
+	if l.groups() > 1 || !l.Dilation.isZero() {
+		return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}
 	if _, ok := p.fuse(ReLU{}.Kind()); ok {
 		options.ReLU = true
 	}
-	if next, ok := p.fuse(MaxPool2D{}.Kind()); ok {
-		pool := next.(MaxPool2D)
-		window := window(pool.Kernel, pool.Stride, pool.Padding)
+	if next, ok := p.next(MaxPool2D{}.Kind()); ok && next.(MaxPool2D).sliding().usual() {
+		p.fuse(next.Kind())
+		window := next.(MaxPool2D).sliding().window()
 		options.MaxPool = &window
 	}
 	return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 }
 
-// arrange is that of the native engine: O×KH×KW×I.
-func (Conv2D) arrange(t TensorSpec) arrangement {
-	if len(t.Shape) == 4 {
-		return channelsLastFilters(t.Shape)
+// depthwise reports whether each of so many channels has one filter of its own.
+func (l Conv2D) depthwise(channels int) bool {
+	return l.groups() > 1 && l.Groups == channels && l.Filters == channels
+}
+
+// arrange is that of the native engine: O×KH×KW×I, and KH×KW×C of a depthwise convolution.
+func (l Conv2D) arrange(t TensorSpec) arrangement {
+	if len(t.Shape) != 4 {
+		return arrangement{shape: t.Shape}
 	}
-	return arrangement{shape: t.Shape}
+	if l.depthwise(t.Shape[1] * l.groups()) {
+		a := channelsLastFilters(Shape{1, l.Filters, l.Kernel.Height, l.Kernel.Width})
+		a.shape = a.shape[1:]
+		return a
+	}
+	return channelsLastFilters(t.Shape)
 }
 
 // Export implements Exporter.
 func (l Conv2D) Export(e *Export) (string, error) {
-	return e.Add("Conv", e.parameters(), append(windowAttributes(l.Kernel, l.Stride, l.Padding),
-		Integers("dilations", 1, 1), Integer("group", 1))...), nil
+	s := l.sliding()
+	end := Size{l.Padding.Height + l.PaddingExtra.Height, l.Padding.Width + l.PaddingExtra.Width}
+	return e.Add("Conv", e.parameters(), append(s.attributes(end),
+		Integers("dilations", int64(max(1, l.Dilation.Height)), int64(max(1, l.Dilation.Width))),
+		Integer("group", int64(l.groups())))...), nil
 }
 
 func (Conv2D) cases() []Case {
@@ -151,5 +221,11 @@ func (Conv2D) cases() []Case {
 		{Conv2D{Filters: 3, Kernel: Square(3)}, []Shape{{2, 7, 6}}},
 		{Conv2D{Filters: 5, Kernel: Size{3, 2}, Stride: Size{2, 1}, Padding: Size{1, 2}, NoBias: true}, []Shape{{2, 7, 6}}},
 		{Conv2D{Filters: 17, Kernel: Square(1)}, []Shape{{3, 4, 5}}},
+		{Conv2D{Filters: 4, Kernel: Square(3), Padding: Square(1), PaddingExtra: Size{1, 0}, Stride: Square(2)}, []Shape{{3, 6, 7}}},
+		{Conv2D{Filters: 3, Kernel: Size{3, 2}, Dilation: Size{2, 3}, Padding: Size{2, 1}}, []Shape{{2, 7, 6}}},
+		{Conv2D{Filters: 6, Kernel: Size{3, 2}, Groups: 2, Padding: Square(1)}, []Shape{{4, 5, 6}}},
+		{Conv2D{Filters: 4, Kernel: Square(3), Groups: 4, Stride: Square(2), Padding: Square(1), NoBias: true}, []Shape{{4, 7, 6}}},
+		{Conv2D{Filters: 3, Kernel: Size{3, 5}, Groups: 3, Dilation: Size{2, 1}, Padding: Size{1, 2}, PaddingExtra: Size{1, 1}}, []Shape{{3, 6, 5}}},
+		{Conv2D{Filters: 6, Kernel: Square(2), Groups: 3, Stride: Size{1, 2}}, []Shape{{3, 5, 6}}},
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Initial is how a tensor's first values are drawn or set: a name of those below, or empty for the
 // layer's default, which is PyTorch's. normal and truncated_normal are followed by = and their
-// standard deviation, as in normal=0.01. fan_in is the number of inputs that an output sums over,
+// standard deviation, as in normal=0.01, and uniform by = and its bound. fan_in is the number of inputs that an output sums over,
 // fan_out the number of outputs that an input goes into.
 type Initial string
 
@@ -34,6 +34,7 @@ const (
 
 	normal          = "normal="
 	truncatedNormal = "truncated_normal="
+	uniform         = "uniform="
 )
 
 // Normal is N(0, deviation²).
@@ -42,6 +43,9 @@ func Normal(deviation float64) Initial { return Initial(normal + format(deviatio
 // TruncatedNormal is N(0, deviation²), drawn again beyond ±2·deviation.
 func TruncatedNormal(deviation float64) Initial { return Initial(truncatedNormal + format(deviation)) }
 
+// Uniform is uniform within ±bound.
+func Uniform(bound float64) Initial { return Initial(uniform + format(bound)) }
+
 func format(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
 // named lists the ways without a number.
@@ -49,26 +53,27 @@ func (Initial) named() []Initial {
 	return []Initial{KaimingNormal, KaimingNormalFanIn, KaimingUniform, XavierUniform, XavierNormal, Zeros, Ones}
 }
 
-// deviation returns the number of normal= and truncated_normal=.
-func (i Initial) deviation() (deviation float64, truncated bool, err error) {
-	text, ok := strings.CutPrefix(string(i), normal)
-	if !ok {
-		if text, truncated = strings.CutPrefix(string(i), truncatedNormal); !truncated {
-			return 0, false, fmt.Errorf("init %q; there are %v, %sσ and %sσ", string(i), i.named(), normal, truncatedNormal)
+// parameter returns the number of normal=, truncated_normal= and uniform=, and which of them it is.
+func (i Initial) parameter() (kind string, x float64, err error) {
+	for _, kind = range []string{normal, truncatedNormal, uniform} {
+		text, ok := strings.CutPrefix(string(i), kind)
+		if !ok {
+			continue
 		}
+		x, err = strconv.ParseFloat(text, 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+			return kind, 0, fmt.Errorf("init %q: the number must be one above 0", string(i))
+		}
+		return kind, x, nil
 	}
-	deviation, err = strconv.ParseFloat(text, 64)
-	if err != nil || !(deviation > 0) || math.IsInf(deviation, 0) {
-		return 0, truncated, fmt.Errorf("init %q: the standard deviation must be a number above 0", string(i))
-	}
-	return deviation, truncated, nil
+	return "", 0, fmt.Errorf("init %q; there are %v, %sσ, %sσ and %sBOUND", string(i), i.named(), normal, truncatedNormal, uniform)
 }
 
 func (i Initial) check() error {
 	if i == "" || slices.Contains(i.named(), i) {
 		return nil
 	}
-	_, _, err := i.deviation()
+	_, _, err := i.parameter()
 	return err
 }
 
@@ -93,7 +98,7 @@ func (i Initial) affine(inferred Inferred, weight TensorSpec, bias bool) (Inferr
 func (t TensorSpec) draw(source *rand.Rand) []float32 {
 	data := make([]float32, t.Shape.Elements())
 	fanIn, fanOut := float64(t.FanIn), float64(t.FanOut)
-	uniform := func(bound float64) {
+	within := func(bound float64) {
 		for i := range data {
 			data[i] = float32((2*source.Float64() - 1) * bound)
 		}
@@ -109,15 +114,15 @@ func (t TensorSpec) draw(source *rand.Rand) []float32 {
 	}
 	switch t.Initial {
 	case "":
-		uniform(1 / math.Sqrt(fanIn))
+		within(1 / math.Sqrt(fanIn))
 	case KaimingNormal:
 		gaussian(math.Sqrt(2/fanOut), false)
 	case KaimingNormalFanIn:
 		gaussian(math.Sqrt(2/fanIn), false)
 	case KaimingUniform:
-		uniform(math.Sqrt(6 / fanIn))
+		within(math.Sqrt(6 / fanIn))
 	case XavierUniform:
-		uniform(math.Sqrt(6 / (fanIn + fanOut)))
+		within(math.Sqrt(6 / (fanIn + fanOut)))
 	case XavierNormal:
 		gaussian(math.Sqrt(2/(fanIn+fanOut)), false)
 	case Zeros:
@@ -126,8 +131,10 @@ func (t TensorSpec) draw(source *rand.Rand) []float32 {
 			data[i] = 1
 		}
 	default:
-		if deviation, truncated, err := t.Initial.deviation(); err == nil {
-			gaussian(deviation, truncated)
+		if kind, x, err := t.Initial.parameter(); err == nil && kind == uniform {
+			within(x)
+		} else if err == nil {
+			gaussian(x, kind == truncatedNormal)
 		} else if value, err := strconv.ParseFloat(string(t.Initial), 64); err == nil {
 			for i := range data {
 				data[i] = float32(value)

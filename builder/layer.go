@@ -60,7 +60,8 @@ type TensorSpec struct {
 	Shape Shape
 	Role  Role
 	// FanIn is the number of inputs that each output of the layer sums over, and FanOut the number
-	// of outputs that each input goes into, where weights are drawn by them.
+	// of outputs that each input goes into, where weights are drawn by them. As PyTorch counts, the latter
+	// are those of all filters, also of a convolution in groups.
 	FanIn, FanOut int
 	// Initial is how the values are drawn or set. Empty is PyTorch's default of convolutions and
 	// dense layers: uniform within ±1/√FanIn.

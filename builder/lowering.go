@@ -170,6 +170,15 @@ func (p *place) update(update func(tensors [][]float32)) {
 // fuse takes up the node behind the last one taken, if it is of that kind, nothing else takes what it takes, and nobody
 // asks for it. It returns that node's layer.
 func (p *place) fuse(kind string) (Layer, bool) {
+	next, ok := p.next(kind)
+	if ok {
+		p.last = p.consumers[p.last][0]
+	}
+	return next, ok
+}
+
+// next returns the layer that fuse would take up.
+func (p *place) next(kind string) (Layer, bool) {
 	consumers := p.consumers[p.last]
 	if len(consumers) != 1 || slices.Contains(p.options.Keep, p.network.nodes[p.last].Name) {
 		return nil, false
@@ -178,7 +187,6 @@ func (p *place) fuse(kind string) (Layer, bool) {
 	if next.Layer.Kind() != kind || len(next.Inputs) != 1 {
 		return nil, false
 	}
-	p.last = consumers[0]
 	return next.Layer, true
 }
 

@@ -2,6 +2,7 @@ package builder_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,26 @@ func TestNewRejectsWhatDoesNotFit(t *testing.T) {
 			builder.MaxPool2D{Kernel: square(14)}, builder.MaxPool2D{Kernel: square(2)}, builder.MaxPool2D{Kernel: square(2)},
 		}, "layer 3 of 3: (MaxPool2D pool3)", "larger than the input 1×1"},
 
-		{"dense on an image", image, first(builder.Dense{Units: 10}), "(Dense fc1)", "put Flatten before it"},
+		{"dense on an image without units", image, first(builder.Dense{}), "(Dense fc1)", "0 units"},
+		{"a leak of NaN", image, first(builder.LeakyReLU{Slope: math.NaN()}), "(LeakyReLU leakyrelu1)", "finite"},
+		{"a leak beyond float32", image, first(builder.LeakyReLU{Slope: 1e300}), "(LeakyReLU leakyrelu1)", "finite"},
+		{"an epsilon of 0 in float32", image, first(builder.LayerNorm{Epsilon: 1e-60}), "(LayerNorm ln1)", "epsilon 1e-60"},
+		{"ELU upside down", image, first(builder.ELU{Alpha: -1}), "(ELU elu1)", "above 0"},
+		{"a pad below 0", image, first(builder.Pad{Top: -1}), "(Pad pad1)", "top -1"},
+		{"a pad beyond memory", image, first(builder.Pad{Left: math.MaxInt}), "(Pad pad1)", "slip"},
+		{"a mirror wider than the map", image, first(builder.Pad{Right: 28, Mode: "reflect"}), "(Pad pad1)", "less than its size"},
+		{"an unknown pad", image, first(builder.Pad{Mode: "edge"}), "(Pad pad1)", `"edge"`},
+		{"a pad of a vector", builder.Shape{784}, first(builder.Pad{Top: 1}), "(Pad pad1)", "feature map"},
+		{"parts that do not divide", image, first(builder.AdaptiveAvgPool{Output: builder.Square(3)}), "(AdaptiveAvgPool adaptiveavgpool1)", "does not divide"},
+		{"no parts", image, first(builder.AdaptiveAvgPool{}), "(AdaptiveAvgPool adaptiveavgpool1)", "at least 1"},
+		{"groups that do not divide", image, first(builder.GroupNorm{Groups: 2}), "(GroupNorm gn1)", "must divide"},
+		{"no groups", image, first(builder.GroupNorm{}), "(GroupNorm gn1)", "must divide"},
+		{"epsilon below 0", image, first(builder.LayerNorm{Epsilon: -1}), "(LayerNorm ln1)", "epsilon"},
+		{"a scale without end", image, first(builder.Scale{Init: math.Inf(1)}), "(Scale scale1)", "finite"},
+		{"a scale's tensor", image, first(builder.Scale{Tensor: "a b"}), "(Scale scale1)", `"a b"`},
+		{"dropping every path", image, first(builder.DropPath{P: 1}), "(DropPath droppath1)", "outside 0 ≤ p < 1"},
+		{"dropping channels of a vector", builder.Shape{784}, first(builder.Dropout2D{P: 0.5}), "(Dropout2D dropout2d1)", "feature map"},
+		{"a product of one", image, first(builder.Mul{}), "(Mul mul1)", "two inputs"},
 		{"no units", builder.Shape{784}, first(builder.Dense{}), "(Dense fc1)", "0 units"},
 		{"dense weights beyond memory", builder.Shape{1 << 20}, first(builder.Dense{Units: 1 << 20}), "(Dense fc1)", "more than"},
 		{"dropout of everything", image, first(builder.Dropout{P: 1}), "(Dropout dropout1)", "outside 0 ≤ p < 1"},

@@ -1,6 +1,9 @@
 package builder
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -61,38 +64,36 @@ func Square(n int) Size { return Size{Height: n, Width: n} }
 // String writes the size as 5×5.
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Height, s.Width) }
 
+// UnmarshalJSON reads {"height": H, "width": W}, [H, W], or one number for both.
+func (s *Size) UnmarshalJSON(raw []byte) error {
+	wrong := errors.New("a size is one number, [HEIGHT, WIDTH], or {height: HEIGHT, width: WIDTH}")
+	if raw = bytes.TrimSpace(raw); len(raw) == 0 {
+		return wrong
+	}
+	switch raw[0] {
+	case '{':
+		type plain Size
+		var read plain
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.DisallowUnknownFields()
+		if decoder.Decode(&read) != nil {
+			return wrong
+		}
+		*s = Size(read)
+	case '[':
+		var sides []int
+		if json.Unmarshal(raw, &sides) != nil || len(sides) != 2 {
+			return wrong
+		}
+		*s = Size{Height: sides[0], Width: sides[1]}
+	default:
+		var side *int
+		if json.Unmarshal(raw, &side) != nil || side == nil {
+			return wrong
+		}
+		*s = Square(*side)
+	}
+	return nil
+}
+
 func (s Size) isZero() bool { return s == Size{} }
-
-// describeWindow writes a window's sizes, strides and padding only where they are not the usual ones.
-func describeWindow(kernel, stride, padding, usualStride Size) string {
-	text := kernel.String()
-	if stride != usualStride {
-		text += fmt.Sprintf(" stride %v", stride)
-	}
-	if !padding.isZero() {
-		text += fmt.Sprintf(" padding %v", padding)
-	}
-	return text
-}
-
-// windowed returns the output size of a window that slides over in, as PyTorch
-// and ONNX (auto_pad = NOTSET, ceil_mode = 0) define it:
-// ⌊(in + 2·padding − kernel) / stride⌋ + 1 in each direction.
-func windowed(in, kernel, stride, padding Size) (Size, error) {
-	switch {
-	case kernel.Height < 1 || kernel.Width < 1:
-		return Size{}, fmt.Errorf("kernel %v: each side must be at least 1", kernel)
-	case stride.Height < 1 || stride.Width < 1:
-		return Size{}, fmt.Errorf("stride %v: each side must be at least 1", stride)
-	case padding.Height < 0 || padding.Width < 0:
-		return Size{}, fmt.Errorf("padding %v: neither side may be negative", padding)
-	case kernel.Height >= maxElements || kernel.Width >= maxElements || padding.Height >= maxElements || padding.Width >= maxElements:
-		return Size{}, fmt.Errorf("kernel %v and padding %v: a side of %d or more is a slip", kernel, padding, maxElements)
-	case kernel.Height > in.Height+2*padding.Height || kernel.Width > in.Width+2*padding.Width:
-		return Size{}, fmt.Errorf("kernel %v is larger than the input %v with padding %v; use a smaller kernel or more padding", kernel, in, padding)
-	}
-	return Size{
-		Height: (in.Height+2*padding.Height-kernel.Height)/stride.Height + 1,
-		Width:  (in.Width+2*padding.Width-kernel.Width)/stride.Width + 1,
-	}, nil
-}

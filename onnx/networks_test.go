@@ -53,13 +53,16 @@ func networks(t *testing.T) map[string]*builder.Network {
 	return made
 }
 
-// A layer that the builder gets must be exported, and tested here.
+// A layer that the builder gets must be exported, and tested: here, or by its cases.
 func TestNetworksHaveEveryLayer(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, network := range networks(t) {
 		for _, node := range network.Nodes() {
 			seen[node.Layer.Kind()] = true
 		}
+	}
+	for _, c := range builder.Cases() {
+		seen[c.Layer.Kind()] = true // TestEveryCaseInTheRuntimes
 	}
 	var missing []string
 	for _, kind := range builder.Kinds() {

@@ -19,6 +19,8 @@ func wrappers() []string { return []string{"module.", "_orig_mod.", "model."} }
 // state dict saved from Python. Other tensors in the file are an error unless the
 // file is a checkpoint of ours.
 //
+// A tensor's shape may differ from the network's by dimensions of 1, as C×1×1 does from C.
+//
 // The names of a state dict may all have a prefix that PyTorch gives them, such as
 // "module."; it is returned, and left out.
 func ReadWeights(path string, network *builder.Network) (weights builder.Weights, prefix string, err error) {
@@ -98,7 +100,7 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		switch shape, ok := shapes[name]; {
 		case !ok:
 			m.missing = append(m.missing, fmt.Sprintf("%s (%v)", name, parameter.Shape))
-		case !slices.Equal(shape, parameter.Shape):
+		case !slices.Equal(withoutOnes(shape), withoutOnes(parameter.Shape)):
 			m.reshaped = append(m.reshaped, fmt.Sprintf("%s (%v, needed is %v)", name, shape, parameter.Shape))
 		}
 	}
@@ -108,6 +110,12 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		}
 	}
 	return m
+}
+
+// withoutOnes leaves out the dimensions of 1, which move no values: torchvision's ConvNeXt has
+// layer_scale as C×1×1, and the network as C.
+func withoutOnes(shape []int) []int {
+	return slices.DeleteFunc(slices.Clone(shape), func(dimension int) bool { return dimension == 1 })
 }
 
 // wrong reports all that does not fit, what is unexpected if the file is to have nothing

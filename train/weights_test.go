@@ -72,6 +72,37 @@ func TestWeightsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// Dimensions of 1 move no values: a bias of C×1×1 is one of C. Others do, and a transposed matrix is refused.
+func TestWeightsOfAnotherShapeByDimensionsOf1(t *testing.T) {
+	network := smallNetwork(t)
+	want := network.InitialWeights(3)
+	fc1, _ := want.Get("fc1.weight")
+	bias, _ := want.Get("conv1.bias")
+	rename := func(name string) string {
+		if name == fc1.Name || name == bias.Name {
+			return ""
+		}
+		return name
+	}
+	path := stateDict(t, rename,
+		safetensors.NewFloat32(bias.Name, []int{bias.Shape[0], 1, 1}, bias.Data),
+		safetensors.NewFloat32(fc1.Name, []int{fc1.Shape[0], fc1.Shape[1], 1, 1}, fc1.Data))
+	weights, _, err := ReadWeights(path, network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if !slices.Equal(weights[i].Shape, want[i].Shape) || !slices.Equal(weights[i].Data, want[i].Data) {
+			t.Errorf("%s of %v is not that of the file", weights[i].Name, weights[i].Shape)
+		}
+	}
+	path = stateDict(t, rename, safetensors.NewFloat32(bias.Name, bias.Shape, bias.Data),
+		safetensors.NewFloat32(fc1.Name, []int{fc1.Shape[1], fc1.Shape[0]}, fc1.Data))
+	if _, _, err = ReadWeights(path, network); err == nil || !strings.Contains(err.Error(), "of another shape: fc1.weight") {
+		t.Error(err)
+	}
+}
+
 // PyTorch's own files are known, and what makes weights of them is said.
 func TestPyTorchsOwnFiles(t *testing.T) {
 	for name, begin := range map[string]string{"model.pt": "PK\x03\x04\x00\x00\x08\x08\x00\x00", "old.pth": "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9", "new.bin": "\x80\x04\x95\x1a\x00\x00\x00\x00\x00"} {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"slipway/builder"
+	"slipway/builder/zoo"
 	"slipway/dataset"
 	"slipway/internal/display"
 	"slipway/internal/kernel"
@@ -160,7 +161,7 @@ func (s *session) lock(path string) (err error) {
 }
 
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
-	if o.network != "" {
+	if o.network != "" && !isKnown(o.network) {
 		// What is wrong with the file is told before the sets are read.
 		network, err := readNetwork(o.network)
 		if err != nil {
@@ -174,7 +175,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	network, initial, err := o.buildNetwork(sets.classes(), out)
+	network, initial, err := o.buildNetwork(sets, out)
 	if err != nil {
 		return err
 	}
@@ -223,7 +224,7 @@ func (s *session) testOn(set dataset.Source) error {
 func remedied(err error) error {
 	var unfit *train.UnfitError
 	if errors.As(err, &unfit) {
-		return fmt.Errorf("%w; -network names a file with a network for these images", err)
+		return fmt.Errorf("%w; -network names a file with a network for these images, or a known one that takes any, such as %s", err, zoo.Names()[0])
 	}
 	return err
 }

@@ -5,16 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"slipway/builder"
+	"slipway/builder/zoo"
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
-	"slipway/internal/ops"
-	"slipway/onnx"
 	"slipway/train"
 )
 
@@ -26,6 +24,7 @@ const usage = `train fits a network to labelled images and writes runs/NAME/.
   train -resume -name e1 -epochs 20            # go on with a run, bit for bit
   train -data fashion -epochs 2 -name fashion  # another set; dataset fetch fashion brings it
   train -data ~/birds -network birds.json -resize 64   # train/ and test/ with a folder of pictures for each class
+  train -data ~/birds -network resnet18 -resize 96     # a known network, for the set's images and classes
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
@@ -36,6 +35,7 @@ Flags:
 type options struct {
 	experiment  string
 	network     string
+	classes     int
 	name        string
 	runs        string
 	data        string
@@ -63,13 +63,13 @@ type options struct {
 // activationFlags collects -activation-l1 and -activation-l2, each LAYER=λ.
 type activationFlags struct{ l1, l2 map[string]float64 }
 
-func (a activationFlags) penalties() map[string]ops.Penalty {
-	penalties := make(map[string]ops.Penalty)
+func (a activationFlags) penalties() map[string]train.Penalty {
+	penalties := make(map[string]train.Penalty)
 	for layer, lambda := range a.l1 {
-		penalties[layer] = ops.Penalty{L1: lambda, L2: a.l2[layer]}
+		penalties[layer] = train.Penalty{L1: lambda, L2: a.l2[layer]}
 	}
 	for layer, lambda := range a.l2 {
-		penalties[layer] = ops.Penalty{L1: a.l1[layer], L2: lambda}
+		penalties[layer] = train.Penalty{L1: a.l1[layer], L2: lambda}
 	}
 	if len(penalties) == 0 {
 		return nil
@@ -101,6 +101,20 @@ func augmentation(into *augment.Record) func(string) error {
 	}
 }
 
+// freeze reads -freeze.
+func freeze(into *[]string) func(string) error {
+	return func(text string) error {
+		*into = nil
+		for _, pattern := range strings.Split(text, ",") {
+			if pattern = strings.TrimSpace(pattern); pattern == "" {
+				return fmt.Errorf("%q has an empty pattern", text)
+			}
+			*into = append(*into, pattern)
+		}
+		return nil
+	}
+}
+
 func experimentNames() []string { return []string{"e1", "e2"} }
 
 // parse reads the command line. Its error is wrong usage.
@@ -109,7 +123,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	c := &o.config
 	flags := cli.NewFlagSet("train", usage, stdout)
 	cli.Choice(flags, &o.experiment, "experiment", "e1", experimentNames(), "the network and its protocol: e1 or e2")
-	flags.StringVar(&o.network, "network", "", "a network in a JSON `file` (as in a run's config.json) instead of an experiment's")
+	cli.Suggest(flags, &o.network, "network", "", cli.Words(append(zoo.Names(), cli.FileNames)), "a `network` instead of an experiment's: a JSON or YAML file (docs/networks.md), whose name has a dot or a slash, or "+strings.Join(zoo.Names(), ", "))
+	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a known network or an experiment's; the sets' if 0")
 	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	cli.Suggest(flags, &o.data, "data", "train", cli.DataSets{}, "training set: train, fashion, cifar10, cifar100, a folder, or a file of numbers; with -resume where the run's set is now")
@@ -139,6 +154,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Schedule.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
 	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
 	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
+	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
+	flags.Func("freeze", "parameters that stay as they are: a list of `patterns` such as conv1.*,bn1.*, where * stands for any text", freeze(&c.Freeze))
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
@@ -165,6 +182,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	}
 	o.given, o.values = cli.Given(flags), make(map[string]string)
 	flags.Visit(func(f *flag.Flag) { o.values[f.Name] = f.Value.String() })
+	if c.Decay == train.DecayAll {
+		c.Decay = "" // the default, of which a run's record says nothing
+	}
 	if err := o.pictures.Take(o.given); err != nil {
 		return nil, err
 	}
@@ -184,6 +204,12 @@ func (o *options) check() error {
 		return errors.New("-resume goes on from the run's checkpoint, -from starts from a model; give one of them")
 	case o.from != "" && o.given["dropout"]:
 		return errors.New("-dropout does not apply to -from: the network is the file's; start from weights with -network and -init instead")
+	case o.given["classes"] && o.classes < 1:
+		return fmt.Errorf("-classes %d; at least 1 is needed, and without the flag it is the sets' number", o.classes)
+	case o.given["classes"] && o.from != "":
+		return errors.New("-classes does not apply to -from: the network is the file's")
+	case o.given["classes"] && o.network != "" && !isKnown(o.network):
+		return errors.New("-classes applies to a known network or an experiment's: a file's network has its own number")
 	case strings.ContainsAny(o.licence, "\r\n"):
 		return errors.New("-licence is one line, such as its name; put the whole text into the set's file LICENSE")
 	case o.output != "" && o.from == "":
@@ -258,63 +284,6 @@ func (o *options) givenZero() string {
 		}
 	}
 	return ""
-}
-
-// buildNetwork returns the network asked for, and the weights that it starts from,
-// nil where they are drawn from the seed.
-// An experiment's network has a logit for each of the classes. What must be heard of
-// a model is written to out.
-func (o *options) buildNetwork(classes int, out io.Writer) (network *builder.Network, initial builder.Weights, err error) {
-	switch {
-	case o.from != "":
-		return o.readModel(out)
-	case o.network != "":
-		network, err = readNetwork(o.network)
-	case o.experiment == "e2":
-		network, err = builder.E2(classes, o.dropout)
-	default:
-		network, err = builder.E1(classes)
-	}
-	if err == nil && o.init != "" {
-		initial, o.initPrefix, err = train.ReadWeights(o.init, network)
-	}
-	return network, initial, err
-}
-
-// readModel reads -from's network and weights. Pixels are fed as its record says,
-// unless -pixels does.
-func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, error) {
-	model, err := onnx.Read(o.from)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, note := range model.Notes() {
-		fmt.Fprintf(out, "note: %s: %s\n", o.from, note)
-	}
-	network, weights, err := onnx.ToNetwork(model, o.output)
-	if err != nil {
-		return nil, nil, err
-	}
-	record, ok, err := model.TrainingRecord()
-	if err != nil {
-		return nil, nil, err
-	}
-	if ok && !o.given["pixels"] {
-		o.config.Pixels = train.PixelsFor(record.PixelTransform())
-	}
-	return network, weights, nil
-}
-
-func readNetwork(path string) (*builder.Network, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read network: %w", err)
-	}
-	network, err := builder.ParseNetwork(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return network, nil
 }
 
 // settings fills in what the experiment's protocol says and the flags do not.

@@ -87,6 +87,8 @@ func operatorCases(r random) []operatorCase {
 		add(operatorCase{operator: "GlobalMaxPool", inputs: tensors{r.tensor(shape...)}})
 		add(operatorCase{operator: "BatchNormalization", opset: []int64{7, 9, 14, 15}[r.IntN(4)], attributes: attrs{graphmaker.Float("epsilon", 1e-3)}, inputs: tensors{r.tensor(shape...)},
 			constants: tensors{r.tensor(channels), r.tensor(channels), r.tensor(channels), r.positive(channels)}})
+		add(operatorCase{operator: "InstanceNormalization", opset: 13, attributes: attrs{graphmaker.Float("epsilon", 1e-3)},
+			inputs: tensors{r.tensor(shape[:r.between(3, 4)]...)}, constants: tensors{r.tensor(channels), r.tensor(channels)}})
 		for _, name := range []string{"Softmax", "LogSoftmax"} {
 			add(operatorCase{operator: name, opset: 11, attributes: attrs{graphmaker.Int("axis", int64(r.between(1, 3)))}, inputs: tensors{r.tensor(shape...)}})
 			add(operatorCase{operator: name, opset: 13, attributes: attrs{graphmaker.Int("axis", int64(r.between(-4, 3)))}, inputs: tensors{r.tensor(shape...)}})

@@ -138,3 +138,58 @@ func makeBatchNormalization(n *node) (operation, error) {
 		})
 	}, nil
 }
+
+// makeInstanceNormalization makes (x − mean)/√(variance + epsilon)·scale + bias with
+// the mean and variance of each channel of each image, in float64.
+func makeInstanceNormalization(n *node) (operation, error) {
+	epsilon := float64(n.number("epsilon", 1e-5))
+	return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
+		x := in[0]
+		src, err := floats32(x, "input")
+		if err != nil {
+			return nil, err
+		}
+		if len(x.Shape) < 3 {
+			return nil, fmt.Errorf("its input %v has no images of channels", x)
+		}
+		channels := x.Shape[1]
+		var parameters [2][]float32 // scale, bias
+		for i := range parameters {
+			if parameters[i], err = floats32(in[i+1], "parameter"); err != nil {
+				return nil, err
+			}
+			if len(parameters[i]) != channels {
+				return nil, fmt.Errorf("its input %d is %v; it must have one value for each of the %d channels",
+					i+1, in[i+1], channels)
+			}
+		}
+		y, err := r.tensor(x.Type(), x.Shape)
+		if err != nil || len(src) == 0 {
+			return []*Tensor{y}, err
+		}
+		dst := y.Data.([]float32)
+		area := product(x.Shape[2:])
+		err = r.split(len(src)/area, area*elementCost, func(first, last int) {
+			for i := first; i < last; i++ {
+				scale, bias := parameters[0][i%channels], parameters[1][i%channels]
+				normalize(dst[i*area:(i+1)*area], src[i*area:(i+1)*area], epsilon, float64(scale), float64(bias))
+			}
+		})
+		return r.result(y, err)
+	}), nil
+}
+
+func normalize(dst, src []float32, epsilon, scale, bias float64) {
+	var mean, variance float64
+	for _, v := range src {
+		mean += float64(v)
+	}
+	mean /= float64(len(src))
+	for _, v := range src {
+		variance += (float64(v) - mean) * (float64(v) - mean)
+	}
+	factor := scale / math.Sqrt(variance/float64(len(src))+epsilon)
+	for i, v := range src {
+		dst[i] = float32((float64(v)-mean)*factor + bias)
+	}
+}

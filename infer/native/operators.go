@@ -74,6 +74,7 @@ func operators() map[string]operator {
 		"MatMul":            {1, 2, 2, nil, makeMatMul},
 		"BatchNormalization": {7, 5, 5, attributes{"epsilon": numberKind, "momentum": numberKind, "spatial": integerKind,
 			"training_mode": integerKind}, makeBatchNormalization},
+		"InstanceNormalization": {6, 3, 3, attributes{"epsilon": numberKind}, makeInstanceNormalization},
 
 		"Softmax":    {1, 1, 1, attributes{"axis": integerKind}, makeSoftmax(false)},
 		"LogSoftmax": {1, 1, 1, attributes{"axis": integerKind}, makeSoftmax(true)},

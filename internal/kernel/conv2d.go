@@ -11,6 +11,13 @@ type Window struct {
 	Height, Width               int
 	StrideHeight, StrideWidth   int
 	PaddingHeight, PaddingWidth int
+	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right than above and to the left.
+	ExtraHeight, ExtraWidth int
+	// CeilMode rounds the number of windows up, and leaves out a last one that starts behind the input. What it adds
+	// behind the padding is no part of a mean.
+	CeilMode bool
+	// ExcludePadding takes means of what lies in the image alone.
+	ExcludePadding bool
 }
 
 // maxWindowEntries bounds the table of the elements of all windows of an image.
@@ -18,7 +25,8 @@ const maxWindowEntries = 1 << 26
 
 // output returns the size of the pooled map, or an error where the window does not fit PyTorch's rules.
 func (w Window) output(height, width int) (oh, ow int, err error) {
-	if w.Height < 1 || w.Width < 1 || w.StrideHeight < 1 || w.StrideWidth < 1 || w.PaddingHeight < 0 || w.PaddingWidth < 0 {
+	if w.Height < 1 || w.Width < 1 || w.StrideHeight < 1 || w.StrideWidth < 1 || w.PaddingHeight < 0 || w.PaddingWidth < 0 ||
+		w.ExtraHeight < 0 || w.ExtraWidth < 0 {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: sizes and strides must be positive, padding not negative", w)
 	}
 	for _, side := range []struct {
@@ -27,6 +35,7 @@ func (w Window) output(height, width int) (oh, ow int, err error) {
 	}{
 		{"height", w.Height}, {"width", w.Width}, {"vertical stride", w.StrideHeight}, {"horizontal stride", w.StrideWidth},
 		{"vertical padding", w.PaddingHeight}, {"horizontal padding", w.PaddingWidth}, {"input's height", height}, {"input's width", width},
+		{"additional padding below", w.ExtraHeight}, {"additional padding to the right", w.ExtraWidth},
 	} {
 		if tooLarge(side.size) {
 			return 0, 0, fmt.Errorf("kernel: pooling window %+v: the %s %d is more than %d", w, side.name, side.size, maxSize)
@@ -35,17 +44,45 @@ func (w Window) output(height, width int) (oh, ow int, err error) {
 	if 2*w.PaddingHeight > w.Height || 2*w.PaddingWidth > w.Width {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: padding is more than half of the window", w)
 	}
+	if w.ExtraHeight > 0 && w.PaddingHeight+w.ExtraHeight >= w.Height || w.ExtraWidth > 0 && w.PaddingWidth+w.ExtraWidth >= w.Width {
+		return 0, 0, fmt.Errorf("kernel: pooling window %+v: a window could lie in the padding alone", w)
+	}
 	if w.Height*w.Width >= positionNone {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: more than %d elements", w, positionNone-1)
 	}
-	if height+2*w.PaddingHeight < w.Height || width+2*w.PaddingWidth < w.Width {
+	if height+2*w.PaddingHeight+w.ExtraHeight < w.Height || width+2*w.PaddingWidth+w.ExtraWidth < w.Width {
 		return 0, 0, fmt.Errorf("kernel: pooling window %d×%d does not fit its %d×%d input", w.Height, w.Width, height, width)
 	}
-	oh, ow = (height+2*w.PaddingHeight-w.Height)/w.StrideHeight+1, (width+2*w.PaddingWidth-w.Width)/w.StrideWidth+1
+	oh = w.side(height, w.Height, w.StrideHeight, w.PaddingHeight, w.ExtraHeight)
+	ow = w.side(width, w.Width, w.StrideWidth, w.PaddingWidth, w.ExtraWidth)
 	if oh*ow > maxWindowEntries/(w.Height*w.Width) {
 		return 0, 0, fmt.Errorf("kernel: pooling window %+v: more than %d elements in all windows of an image", w, maxWindowEntries)
 	}
 	return oh, ow, nil
+}
+
+// side returns how many windows there are in one direction.
+func (w Window) side(size, window, stride, padding, extra int) int {
+	last := size + 2*padding + extra - window
+	windows := last/stride + 1
+	if w.CeilMode && last%stride > 0 && windows*stride < size+padding {
+		windows++
+	}
+	return windows
+}
+
+// values returns how many values the mean of window (i, j) of an image is of.
+func (w Window) values(i, j, height, width int) int {
+	side := func(at, size, window, stride, padding, extra int) int {
+		first := at*stride - padding
+		end := min(first+window, size+padding+extra)
+		if w.ExcludePadding {
+			first, end = max(first, 0), min(end, size)
+		}
+		return end - first
+	}
+	return side(i, height, w.Height, w.StrideHeight, w.PaddingHeight, w.ExtraHeight) *
+		side(j, width, w.Width, w.StrideWidth, w.PaddingWidth, w.ExtraWidth)
 }
 
 // Conv2DConfig describes a convolution with bias, followed, where asked for, by ReLU and by max pooling.
@@ -63,6 +100,10 @@ type Conv2DConfig struct {
 	// ConstantWeights promises that every Forward is given the same weights: a Direct plan keeps them as the first one packed
 	// them. The bias may change.
 	ConstantWeights bool
+	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
+	ExtraHeight, ExtraWidth int
+	// FilteredInput lets the gradient of the input use Winograd's minimal filtering, too.
+	FilteredInput bool
 }
 
 // Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
@@ -71,6 +112,7 @@ type Conv2DConfig struct {
 // must be given the same x.
 type Conv2D struct {
 	engine             Engine
+	whole              Engine // the engine as it was given
 	config             Conv2DConfig
 	convHeight         int // of the convolution's output
 	convWidth          int
@@ -92,6 +134,7 @@ type Conv2D struct {
 	work    []apart[convWork]
 
 	winograd *winogradConv2D // nil where it does not apply
+	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
 	dense    *denseConv2D
 
@@ -135,21 +178,27 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 		f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 || f.PaddingHeight < 0 || f.PaddingWidth < 0 {
 		return nil, fmt.Errorf("kernel: convolution %+v: sizes and strides must be positive, padding not negative", f)
 	}
-	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth, f.PaddingHeight, f.PaddingWidth) {
+	if f.ExtraHeight < 0 || f.ExtraWidth < 0 {
+		return nil, fmt.Errorf("kernel: convolution %+v: padding must not be negative", f)
+	}
+	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth,
+		f.PaddingHeight, f.PaddingWidth, f.ExtraHeight, f.ExtraWidth) {
 		return nil, fmt.Errorf("kernel: convolution %+v: too large", f)
 	}
-	if f.Height+2*f.PaddingHeight < f.KernelHeight || f.Width+2*f.PaddingWidth < f.KernelWidth {
+	height, width := f.Height+2*f.PaddingHeight+f.ExtraHeight, f.Width+2*f.PaddingWidth+f.ExtraWidth // padded
+	if height < f.KernelHeight || width < f.KernelWidth {
 		return nil, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image %d×%d",
-			f.KernelHeight, f.KernelWidth, f.Height+2*f.PaddingHeight, f.Width+2*f.PaddingWidth)
+			f.KernelHeight, f.KernelWidth, height, width)
 	}
+	whole := engine
 	// Rows of few elements are the vectors of the sparse gradient, few filters those of everything.
 	engine.Set = engine.Set.forChannels(f.Filters)
 	if f.MaxPool != nil {
 		engine.Set = engine.Set.forChannels(f.KernelWidth * f.Channels)
 	}
-	c := &Conv2D{engine: engine, config: f}
-	c.convHeight = (f.Height+2*f.PaddingHeight-f.KernelHeight)/f.StrideHeight + 1
-	c.convWidth = (f.Width+2*f.PaddingWidth-f.KernelWidth)/f.StrideWidth + 1
+	c := &Conv2D{engine: engine, whole: whole, config: f}
+	c.convHeight = (height-f.KernelHeight)/f.StrideHeight + 1
+	c.convWidth = (width-f.KernelWidth)/f.StrideWidth + 1
 	c.outHeight, c.outWidth = c.convHeight, c.convWidth
 	if f.MaxPool != nil {
 		window := *f.MaxPool
@@ -161,14 +210,14 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	}
 	c.run = f.KernelWidth * f.Channels
 	c.depth = f.KernelHeight * c.run
-	c.rowSize = (f.Width + 2*f.PaddingWidth) * f.Channels
-	c.imageSize = (f.Height + 2*f.PaddingHeight) * c.rowSize
+	c.rowSize = width * f.Channels
+	c.imageSize = height * c.rowSize
 	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 || c.depth > math.MaxInt32/64/f.Filters ||
 		f.Batch > maxElements/max(c.imageSize, c.outHeight*c.outWidth*f.Filters) {
 		return nil, fmt.Errorf("kernel: convolution %+v: image or weights too large", f)
 	}
 	set := engine.Set
-	c.copied = f.PaddingHeight > 0 || f.PaddingWidth > 0 || f.MaxPool != nil && c.run%set.lanes != 0
+	c.copied = height > f.Height || width > f.Width || f.MaxPool != nil && c.run%set.lanes != 0
 	c.columns = newPanels(set, f.Filters)
 	c.packed = aligned(c.columns.padded() * c.depth)
 	c.bias = aligned(c.columns.padded())
@@ -186,6 +235,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	}
 	if !f.Direct {
 		c.winograd = newWinogradConv2D(c)
+	}
+	if f.FilteredInput {
+		c.filtered = newInputConv2D(c)
 	}
 	if c.winograd != nil && f.MaxPool != nil {
 		scratch = max(scratch, c.winograd.scratch())
@@ -378,6 +430,9 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	}
 	c.dx, c.dy, c.y, c.w = dx, dy, y, w
 	defer c.release()
+	if c.filtered != nil {
+		return c.filtered.backwardInput()
+	}
 	if c.sparse != nil {
 		return c.sparse.backwardInput()
 	}

@@ -18,7 +18,8 @@ type pool2D struct {
 	height, width int // of y
 	entries       []poolEntry
 	elements      int
-	divisor       float32
+	divisor       float32   // of whole windows
+	divisors      []float32 // by window
 	index         []uint16
 	padded        bool // a window has elements outside
 	work          []apart[poolArgs]
@@ -64,6 +65,7 @@ func newPool2D(engine Engine, config Pool2DConfig) (*pool2D, error) {
 			}
 			p.padded = p.padded || len(p.entries) < first+p.elements
 			p.entries = padWindow(p.entries, first+p.elements)
+			p.divisors = append(p.divisors, float32(w.values(i, j, config.Height, config.Width)))
 		}
 	}
 	return p, nil
@@ -144,7 +146,7 @@ func (p *pool2D) maxGradientImage(_, image int) {
 }
 
 // AvgPool2D is a plan for average pooling, N×H×W×C to N×OH×OW×C; padding counts as zeros (count_include_pad, PyTorch's
-// default). Its methods must not run at the same time as each other.
+// default), unless the window excludes it. Its methods must not run at the same time as each other.
 type AvgPool2D struct{ *pool2D }
 
 // NewAvgPool2D returns a plan, or an error that says what is wrong with the configuration.
@@ -208,7 +210,7 @@ func (p *pool2D) averagePaddedImage(image int) {
 			p.engine.Set.addScaledSlice(y, p.x[image*p.imageX()+int(e.src)/4:][:len(y)], 1)
 		}
 		for c := range y {
-			y[c] /= p.divisor
+			y[c] /= p.divisors[w]
 		}
 	}
 }
@@ -217,7 +219,7 @@ func (p *pool2D) averageGradientPaddedImage(image int) {
 	for w := range p.height * p.width {
 		dy := p.y[image*p.imageY()+w*p.config.Channels:][:p.config.Channels]
 		for _, e := range p.inside(w) {
-			p.engine.Set.addScaledSlice(p.x[image*p.imageX()+int(e.src)/4:][:len(dy)], dy, 1/p.divisor)
+			p.engine.Set.addScaledSlice(p.x[image*p.imageX()+int(e.src)/4:][:len(dy)], dy, 1/p.divisors[w])
 		}
 	}
 }

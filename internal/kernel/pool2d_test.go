@@ -10,9 +10,14 @@ import (
 )
 
 var pools = []Pool2DConfig{
-	{2, 6, 8, 16, Window{2, 2, 2, 2, 0, 0}}, {1, 1, 1, 1, Window{1, 1, 1, 1, 0, 0}}, {3, 7, 5, 17, Window{3, 3, 2, 2, 1, 1}},
-	{2, 5, 5, 3, Window{2, 3, 1, 1, 0, 1}}, {2, 9, 9, 5, Window{2, 2, 3, 4, 0, 0}}, {1, 20, 20, 9, Window{20, 20, 1, 1, 0, 0}},
-	{4, 4, 6, 64, Window{4, 2, 1, 3, 2, 1}},
+	{2, 6, 8, 16, *window(2, 2, 2, 2, 0, 0)}, {1, 1, 1, 1, *window(1, 1, 1, 1, 0, 0)}, {3, 7, 5, 17, *window(3, 3, 2, 2, 1, 1)},
+	{2, 5, 5, 3, *window(2, 3, 1, 1, 0, 1)}, {2, 9, 9, 5, *window(2, 2, 3, 4, 0, 0)}, {1, 20, 20, 9, *window(20, 20, 1, 1, 0, 0)},
+	{4, 4, 6, 64, *window(4, 2, 1, 3, 2, 1)},
+	{2, 6, 8, 16, Window{Height: 3, Width: 3, StrideHeight: 2, StrideWidth: 2, CeilMode: true}},
+	{1, 4, 5, 17, Window{Height: 2, Width: 2, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1, CeilMode: true}},
+	{3, 5, 6, 9, Window{Height: 3, Width: 3, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1, ExcludePadding: true}},
+	{2, 6, 5, 3, Window{Height: 3, Width: 4, StrideHeight: 2, StrideWidth: 3, PaddingWidth: 1, ExtraHeight: 1, ExtraWidth: 2}},
+	{2, 6, 5, 33, Window{Height: 3, Width: 3, StrideHeight: 2, StrideWidth: 2, ExtraHeight: 1, ExtraWidth: 2, CeilMode: true, ExcludePadding: true}},
 }
 
 func comparePools(t *testing.T, engine Engine, f Pool2DConfig, x []float32) {
@@ -20,7 +25,8 @@ func comparePools(t *testing.T, engine Engine, f Pool2DConfig, x []float32) {
 	r := rand.New(rand.NewPCG(2, 2))
 	w := f.Window
 	p := reference.Pool2D{Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, KernelHeight: w.Height, KernelWidth: w.Width,
-		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth, PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth}
+		StrideHeight: w.StrideHeight, StrideWidth: w.StrideWidth, PaddingHeight: w.PaddingHeight, PaddingWidth: w.PaddingWidth,
+		ExtraHeight: w.ExtraHeight, ExtraWidth: w.ExtraWidth, CeilMode: w.CeilMode, ExcludePadding: w.ExcludePadding}
 	oh, ow := p.Output()
 	xf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width)
 	n := f.Batch * oh * ow * f.Channels
@@ -79,9 +85,9 @@ func TestPool2D(t *testing.T) {
 func TestPool2DNamesTheSide(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	for side, w := range map[string]Window{
-		"height 2097152": {1 << 21, 2, 1, 1, 0, 0}, "width 2097152": {2, 1 << 21, 1, 1, 0, 0}, "vertical stride 2097152": {2, 2, 1 << 21, 1, 0, 0},
-		"horizontal stride 2097152": {2, 2, 1, 1 << 21, 0, 0}, "vertical padding 9223372036854775807": {2, 2, 1, 1, math.MaxInt, 0},
-		"65534 elements": {300, 300, 1, 1, 0, 0},
+		"height 2097152": *window(1<<21, 2, 1, 1, 0, 0), "width 2097152": *window(2, 1<<21, 1, 1, 0, 0), "vertical stride 2097152": *window(2, 2, 1<<21, 1, 0, 0),
+		"horizontal stride 2097152": *window(2, 2, 1, 1<<21, 0, 0), "vertical padding 9223372036854775807": *window(2, 2, 1, 1, math.MaxInt, 0),
+		"65534 elements": *window(300, 300, 1, 1, 0, 0),
 	} {
 		if _, err := NewMaxPool2D(engine, Pool2DConfig{1, 400, 400, 1, w}); err == nil || !strings.Contains(err.Error(), side) {
 			t.Errorf("%+v: %v, want %q", w, err, side)
@@ -92,9 +98,9 @@ func TestPool2DNamesTheSide(t *testing.T) {
 func TestPool2DRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
 	for _, f := range []Pool2DConfig{
-		{0, 2, 2, 1, Window{2, 2, 2, 2, 0, 0}}, {1, 2, 2, 1, Window{3, 2, 2, 2, 0, 0}}, {1, 2, 2, 1, Window{2, 2, 0, 2, 0, 0}},
-		{1, 2, 2, 1, Window{2, 2, 1, 1, 2, 0}}, {1, 2, 2, 1, Window{math.MaxInt / 2, 4, 1, 1, math.MaxInt / 4, 0}},
-		{1, 5000, 5000, 1, Window{200, 200, 1, 1, 0, 0}},
+		{0, 2, 2, 1, *window(2, 2, 2, 2, 0, 0)}, {1, 2, 2, 1, *window(3, 2, 2, 2, 0, 0)}, {1, 2, 2, 1, *window(2, 2, 0, 2, 0, 0)},
+		{1, 2, 2, 1, *window(2, 2, 1, 1, 2, 0)}, {1, 2, 2, 1, *window(math.MaxInt/2, 4, 1, 1, math.MaxInt/4, 0)},
+		{1, 5000, 5000, 1, *window(200, 200, 1, 1, 0, 0)},
 	} {
 		if _, err := NewMaxPool2D(engine, f); err == nil {
 			t.Errorf("%+v is no error", f)

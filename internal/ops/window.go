@@ -14,6 +14,11 @@ type Window struct {
 	KernelHeight, KernelWidth   int
 	StrideHeight, StrideWidth   int
 	PaddingHeight, PaddingWidth int
+	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right, CeilMode
+	// rounds the number of windows up, and ExcludePadding leaves the padding out of means. Only the
+	// native operators know these.
+	ExtraHeight, ExtraWidth  int
+	CeilMode, ExcludePadding bool
 }
 
 // on is the window on an N×C×H×W input, with the shape of its output.
@@ -24,6 +29,8 @@ func (w Window) on(input tensor.Shape) (reference.Pool2D, tensor.Shape, error) {
 	switch {
 	case w.KernelHeight < 1 || w.KernelWidth < 1:
 		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: each side of the kernel must be at least 1", w)
+	case w.ExtraHeight != 0 || w.ExtraWidth != 0 || w.CeilMode || w.ExcludePadding:
+		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: the plain operator has no such window", w)
 	case w.StrideHeight < 1 || w.StrideWidth < 1:
 		return reference.Pool2D{}, nil, fmt.Errorf("pooling window %+v: each stride must be at least 1", w)
 	case w.PaddingHeight < 0 || w.PaddingWidth < 0 || 2*w.PaddingHeight > w.KernelHeight || 2*w.PaddingWidth > w.KernelWidth:

@@ -42,10 +42,12 @@ func dot(a, b []float64) float64 {
 
 func TestConv2DGradient(t *testing.T) {
 	for _, c := range []Conv2D{
-		{2, 3, 5, 6, 4, 3, 2, 1, 1, 0, 0},
-		{1, 2, 7, 5, 3, 3, 3, 2, 1, 1, 2},
-		{2, 1, 4, 4, 2, 1, 1, 3, 2, 0, 0},
-		{1, 2, 3, 3, 2, 3, 3, 1, 1, 0, 0},
+		{Batch: 2, Channels: 3, Height: 5, Width: 6, Filters: 4, KernelHeight: 3, KernelWidth: 2, StrideHeight: 1, StrideWidth: 1},
+		{Batch: 1, Channels: 2, Height: 7, Width: 5, Filters: 3, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 2},
+		{Batch: 2, Channels: 1, Height: 4, Width: 4, Filters: 2, KernelHeight: 1, KernelWidth: 1, StrideHeight: 3, StrideWidth: 2},
+		{Batch: 1, Channels: 2, Height: 3, Width: 3, Filters: 2, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1},
+		{Batch: 2, Channels: 4, Height: 6, Width: 5, Filters: 6, KernelHeight: 3, KernelWidth: 2, StrideHeight: 2, StrideWidth: 1, PaddingHeight: 1, Groups: 2, ExtraHeight: 1, DilationHeight: 1, DilationWidth: 3},
+		{Batch: 1, Channels: 3, Height: 5, Width: 6, Filters: 3, KernelHeight: 2, KernelWidth: 3, StrideHeight: 1, StrideWidth: 2, PaddingWidth: 1, Groups: 3, ExtraWidth: 2, DilationHeight: 2},
 	} {
 		r := rand.New(rand.NewPCG(1, 2))
 		x, w, b := random(r, c.Batch*c.Channels*c.Height*c.Width), random(r, c.Filters*c.Channels*c.KernelHeight*c.KernelWidth), random(r, c.Filters)
@@ -60,10 +62,12 @@ func TestConv2DGradient(t *testing.T) {
 
 func TestPoolGradient(t *testing.T) {
 	for _, p := range []Pool2D{
-		{2, 3, 4, 6, 2, 2, 2, 2, 0, 0},
-		{1, 2, 7, 5, 3, 3, 2, 2, 1, 1},
-		{2, 1, 5, 5, 2, 3, 1, 1, 0, 1},
-		{1, 2, 5, 5, 1, 2, 3, 3, 0, 0},
+		{Batch: 2, Channels: 3, Height: 4, Width: 6, KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2},
+		{Batch: 1, Channels: 2, Height: 7, Width: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1},
+		{Batch: 2, Channels: 1, Height: 5, Width: 5, KernelHeight: 2, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1, PaddingWidth: 1},
+		{Batch: 1, Channels: 2, Height: 5, Width: 5, KernelHeight: 1, KernelWidth: 2, StrideHeight: 3, StrideWidth: 3},
+		{Batch: 1, Channels: 2, Height: 6, Width: 4, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, PaddingHeight: 1, PaddingWidth: 1, CeilMode: true},
+		{Batch: 1, Channels: 2, Height: 6, Width: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 2, StrideWidth: 2, ExtraHeight: 1, ExtraWidth: 2, ExcludePadding: true},
 	} {
 		r := rand.New(rand.NewPCG(3, 4))
 		x := random(r, p.Batch*p.Channels*p.Height*p.Width)
@@ -79,7 +83,7 @@ func TestPoolGradient(t *testing.T) {
 
 func TestMaxPool2DTiesAndNaN(t *testing.T) {
 	nan := math.NaN()
-	p := Pool2D{1, 1, 2, 2, 2, 2, 2, 2, 0, 0}
+	p := Pool2D{Batch: 1, Channels: 1, Height: 2, Width: 2, KernelHeight: 2, KernelWidth: 2, StrideHeight: 2, StrideWidth: 2}
 	for _, test := range []struct {
 		x     []float64
 		index int

@@ -19,7 +19,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | welch | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,6 +37,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "feed":
 		return feed(ctx, args[1:], os.Stdout)
+	case "memory":
+		return memory(ctx, args[1:], os.Stdout)
 	case "welch":
 		return welch(args[1:], os.Stdout)
 	}

@@ -32,12 +32,17 @@ type Case struct {
 	Seed  uint64  `json:"seed"`
 	Layer string  `json:"layer"`
 	Step  uint64  `json:"step"`
+	// Modes are those in which a layer computes these values: "training", "evaluation".
+	Modes []string `json:"modes"`
 	// L1 and L2 are a penalty's factors, Parameters the number of tensors.
 	L1         float64 `json:"l1"`
 	L2         float64 `json:"l2"`
 	Parameters int     `json:"parameters"`
 	// Optimizer is a train.OptimizerConfig.
 	Optimizer json.RawMessage `json:"optimizer"`
+	// Batch and Size are of a network's training: the images of a step, and their height and width.
+	Batch int `json:"batch"`
+	Size  int `json:"size"`
 	// Schedule is a train.Schedule.
 	Schedule json.RawMessage `json:"schedule"`
 

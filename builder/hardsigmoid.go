@@ -1,0 +1,43 @@
+package builder
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+)
+
+// HardSigmoid is y = min(max(x/6 + 1/2, 0), 1), element by element, on any shape (Howard et al.,
+// 2019, MobileNetV3; PyTorch's Hardsigmoid, ONNX's HardSigmoid with alpha = 1/6). Its gradient is
+// dy/6 where −3 < x < 3 and 0 elsewhere.
+type HardSigmoid struct {
+	Name string `json:"name"` // hardsigmoid1, … if empty
+}
+
+// Kind implements Layer.
+func (HardSigmoid) Kind() string { return "HardSigmoid" }
+
+// Infer implements Layer.
+func (l HardSigmoid) Infer(inputs []Shape) (Inferred, error) { return unchanged(l, inputs) }
+
+// Compute implements Layer.
+func (HardSigmoid) Compute(Call) (Computation, error) {
+	return curve{hardGate, func(x float64) float64 { return step(x, -3, 3) / 6 }}.computation(), nil
+}
+
+// hardGate is the function of HardSigmoid.
+func hardGate(x float64) float64 { return min(max(x+3, 0), 6) / 6 }
+
+func (HardSigmoid) native(p *place) (*gorgonia.Node, error) {
+	return p.activation(kernel.HardSigmoid())
+}
+
+// Export implements Exporter.
+func (HardSigmoid) Export(e *Export) (string, error) {
+	return e.Add("HardSigmoid", []string{e.Input(0)}, hardGateAttributes()...), nil
+}
+
+func hardGateAttributes() []Attribute {
+	return []Attribute{Number("alpha", 1.0/6), Number("beta", 0.5)}
+}
+
+func (HardSigmoid) cases() []Case { return elementwiseCases(HardSigmoid{}) }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"slipway/builder"
+	"slipway/builder/zoo"
+	"slipway/dataset"
+	"slipway/onnx"
+	"slipway/train"
+)
+
+// buildNetwork returns the network asked for, and the weights that it starts from,
+// nil where they are drawn from the seed.
+// An experiment's network and a known one have a logit for each of the classes. What must be heard of
+// a model is written to out.
+func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Network, initial builder.Weights, err error) {
+	classes := sets.classes()
+	if o.classes > 0 {
+		classes = o.classes
+	}
+	switch {
+	case o.from != "":
+		return o.readModel(out)
+	case isKnown(o.network):
+		network, err = zoo.New(o.network, imageShape(sets.training), classes)
+	case o.network != "":
+		network, err = readNetwork(o.network)
+	case o.experiment == "e2":
+		network, err = builder.E2(classes, o.dropout)
+	default:
+		network, err = builder.E1(classes)
+	}
+	if err == nil && o.init != "" {
+		initial, o.initPrefix, err = train.ReadWeights(o.init, network)
+	}
+	return network, initial, err
+}
+
+// imageShape is that of each of the set's images.
+func imageShape(set dataset.Source) builder.Shape {
+	info := set.Info()
+	return builder.Shape{info.Channels, info.Height, info.Width}
+}
+
+// isKnown tells the name of a known network from a file's: a path has a dot or a slash.
+func isKnown(network string) bool { return zoo.Has(network) }
+
+// readModel reads -from's network and weights. Pixels are fed as its record says,
+// unless -pixels does.
+func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, error) {
+	model, err := onnx.Read(o.from)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, note := range model.Notes() {
+		fmt.Fprintf(out, "note: %s: %s\n", o.from, note)
+	}
+	network, weights, err := onnx.ToNetwork(model, o.output)
+	if err != nil {
+		return nil, nil, err
+	}
+	record, ok, err := model.TrainingRecord()
+	if err != nil {
+		return nil, nil, err
+	}
+	if ok && !o.given["pixels"] {
+		o.config.Pixels = train.PixelsFor(record.PixelTransform())
+	}
+	return network, weights, nil
+}
+
+// readNetwork reads a network's file, JSON or YAML (docs/networks.md). A name that is neither a file's nor a known network's is an error
+// that lists the latter.
+func readNetwork(path string) (*builder.Network, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, `./\`) {
+		return nil, fmt.Errorf("-network %s: no network is called so, and no file; there are %s, or give a file, JSON or YAML", path, strings.Join(zoo.Names(), ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read network: %w", err)
+	}
+	network, err := builder.ParseNetwork(raw)
+	var place *builder.PlaceError
+	switch {
+	case errors.As(err, &place):
+		return nil, fmt.Errorf("%s:%d:%d: %w", path, place.Line, place.Column, place.Err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return network, nil
+}
