@@ -178,6 +178,14 @@ func (g *Graph) freeName(prefix string) string {
 	}
 }
 
+// Reserve says what layers to come will be called: no name that is made up before them is one of
+// these. Within a Scope names are those without it.
+func (g *Graph) Reserve(names ...string) {
+	for _, name := range names {
+		g.reserved[g.scope+name] = true
+	}
+}
+
 // expect says which layers will be joined: no made-up name is that of one to come.
 func (g *Graph) expect(layers []Layer) {
 	g.total = len(layers)

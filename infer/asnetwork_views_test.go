@@ -46,10 +46,10 @@ func TestViewsAsNetworks(t *testing.T) {
 			"Conv2D Flatten Dense"},
 		{"a constant less the data", 1, 1, 6, 0, features().Weight("k", 1, 2, 6).Node("a = Sub k x").Node("y = MatMul a w"), dense},
 		{"a row of channels, channels last", 3, 6, 5, 0, graphmaker.New(free, 6, 5, 3).Weight("k", 0.1, 1, 1, 3).Node("a = Mul x k").
-			Node("b = Flatten a").Dense("b", 90), flat},
-		{"a map for each channel", 3, 2, 4, 0, graphmaker.New(free, 3, 2, 4).Tensor(maps).Node("a = Mul x k").Node("b = Flatten a").Dense("b", 24), flat},
+			Node("b = Flatten a").Dense("b", 90), "Scale Flatten Dense"},
+		{"a map for each channel", 3, 2, 4, 0, graphmaker.New(free, 3, 2, 4).Tensor(maps).Node("a = Mul x k").Node("b = Flatten a").Dense("b", 24), "Scale Flatten Dense"},
 		{"channels and then features scaled", 3, 2, 4, 0, graphmaker.New(free, 3, 2, 4).Weight("k", 0.5, 2, 3, 1, 1).Node("a = Mul x k").
-			Node("b = Flatten a").Weight("l", 0.5, 2, 24).Node("c = Mul b l").Dense("c", 24), flat},
+			Node("b = Flatten a").Weight("l", 0.5, 2, 24).Node("c = Mul b l").Dense("c", 24), "Scale Flatten Dense"},
 		{"features flattened", 1, 1, 6, 0, features().Node("a = Flatten x").Node("y = MatMul a w"), flat},
 		{"flattened from an axis counted from the end", 3, 2, 4, 0, graphmaker.New(free, 3, 2, 4).Node("a = Flatten x", graphmaker.Int("axis", -3)).Dense("a", 24), flat},
 		{"features reshaped to themselves", 1, 1, 6, 0, features().Integers("s", -1, 6).Node("a = Reshape x s").Node("b = MatMul a w").
@@ -81,9 +81,9 @@ func TestViewsAsNetworks(t *testing.T) {
 		{"raw int32 made int64", 1, 1, 6, 0, features().Tensor(raw).Node("t = Cast s", graphmaker.Int("to", 7)).Node("a = Reshape x t").Node("y = MatMul a w"), dense},
 		{"weights cast to what they are", 1, 1, 6, 0, features().Node("v = Cast w", graphmaker.Int("to", 1)).Node("y = MatMul x v"), dense},
 		{"weights reshaped", 1, 1, 6, 0, graphmaker.New(free, 6).Weight("w", -1, 1, 6, 2, 2).Integers("s", 0, -1).Node("v = Reshape w s").Node("y = MatMul x v"), dense},
-		{"all dimensions of 1 dropped", 3, 6, 5, 0, graphmaker.New(free, 3, 6, 5).Node("a = GlobalAveragePool x").Node("b = Squeeze a").Dense("b", 3), "AvgPool2D Flatten Dense"},
+		{"all dimensions of 1 dropped", 3, 6, 5, 0, graphmaker.New(free, 3, 6, 5).Node("a = GlobalAveragePool x").Node("b = Squeeze a").Dense("b", 3), "GlobalAvgPool Flatten Dense"},
 		{"one dimension of 1 dropped after the other", 3, 6, 5, 0, graphmaker.New(free, 3, 6, 5).Node("a = GlobalAveragePool x").Integers("two", 2).
-			Node("b = Squeeze a two").Node("c = Squeeze b two").Dense("c", 3), "AvgPool2D Flatten Dense"},
+			Node("b = Squeeze a two").Node("c = Squeeze b two").Dense("c", 3), "GlobalAvgPool Flatten Dense"},
 		{"a dimension added and dropped at the end", 1, 1, 6, 0, features().Integers("last", -1).Node("a = Unsqueeze x last").Node("b = Squeeze a last").Node("y = MatMul b w"), dense},
 		{"a kernel of one, spread", 1, 4, 4, 0, small().Weight("w", -1, 1, 2, 1, 1, 1).Node("a = Conv x w", graphmaker.Ints("dilations", 2, 2)).
 			Node("b = Flatten a").Dense("b", 32), "Conv2D Flatten Dense"},

@@ -3,114 +3,123 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"slipway/builder"
 	"slipway/onnx/onnxpb"
 )
 
-// node takes one node into the network, or evaluates it.
-func (r *raising) node(node *onnxpb.NodeProto) error {
+// raiser takes one node.
+type raiser = func(*raising, *onnxpb.NodeProto) (operand, error)
+
+// raiserOf returns what takes a node's operator.
+func raiserOf(node *onnxpb.NodeProto) (raiser, error) {
 	if domain := canonicalDomain(node.GetDomain()); domain != "" {
-		return fmt.Errorf("a network has no layer for the operators of the domain %q", shorten(domain))
+		return nil, fmt.Errorf("a network has no layer for the operators of the domain %q", shorten(domain))
 	}
 	raise, ok := raisers()[node.GetOpType()]
 	if !ok {
-		return fmt.Errorf("a network has no layer for the operator %s", shorten(node.GetOpType()))
+		return nil, fmt.Errorf("a network has no layer for the operator %s", shorten(node.GetOpType()))
 	}
-	value, err := raise(r, node)
-	if err != nil {
-		return err
-	}
-	// Second outputs (MaxPool's indices, Dropout's mask) stay unknown.
-	r.values[node.GetOutput()[0]] = value
-	return nil
+	return raise, nil
 }
 
 // raisers maps an operator to what takes its nodes.
-func raisers() map[string]func(*raising, *onnxpb.NodeProto) (operand, error) {
-	return map[string]func(*raising, *onnxpb.NodeProto) (operand, error){
-		"Conv":               (*raising).conv,
-		"Relu":               (*raising).relu,
-		"MaxPool":            (*raising).pool,
-		"AveragePool":        (*raising).pool,
-		"GlobalMaxPool":      (*raising).globalPool,
-		"GlobalAveragePool":  (*raising).globalPool,
-		"Flatten":            (*raising).flatten,
-		"Gemm":               (*raising).gemm,
-		"MatMul":             (*raising).matMul,
-		"Softmax":            (*raising).softmax,
-		"LogSoftmax":         (*raising).logSoftmax,
-		"ReduceMean":         (*raising).reduceMean,
-		"Dropout":            (*raising).dropout,
-		"BatchNormalization": (*raising).batchNormalization,
-		"Add":                (*raising).arithmetic,
-		"Sub":                (*raising).arithmetic,
-		"Mul":                (*raising).arithmetic,
-		"Div":                (*raising).arithmetic,
-		"Identity":           (*raising).identity,
-		"Cast":               (*raising).cast,
-		"Constant":           (*raising).constant,
-		"Reshape":            (*raising).reshape,
-		"Transpose":          (*raising).transpose,
-		"Squeeze":            (*raising).squeeze,
-		"Unsqueeze":          (*raising).unsqueeze,
-		"Shape":              (*raising).shapeOf,
-		"Gather":             (*raising).gather,
-		"Slice":              (*raising).slice,
-		"Concat":             (*raising).concat,
-	}
-}
+func raisers() map[string]raiser {
+	return map[string]raiser{
+		"Conv":              (*raising).conv,
+		"MaxPool":           (*raising).pool,
+		"AveragePool":       (*raising).pool,
+		"GlobalMaxPool":     (*raising).globalPool,
+		"GlobalAveragePool": (*raising).globalPool,
+		"ReduceMean":        (*raising).reduce,
+		"ReduceMax":         (*raising).reduce,
+		"Pad":               (*raising).pad,
+		"Flatten":           (*raising).flatten,
+		"Gemm":              (*raising).gemm,
+		"MatMul":            (*raising).matMul,
+		"Softmax":           (*raising).softmax,
+		"LogSoftmax":        (*raising).logSoftmax,
+		"Dropout":           (*raising).dropout,
 
-func (r *raising) relu(node *onnxpb.NodeProto) (operand, error) {
-	view, err := r.flowing(node, 0)
-	if err != nil {
-		return operand{}, err
+		"BatchNormalization":    (*raising).batchNormalization,
+		"LayerNormalization":    (*raising).layerNormalization,
+		"GroupNormalization":    (*raising).groupNormalization,
+		"InstanceNormalization": (*raising).instanceNormalization,
+
+		"Relu":        (*raising).activation,
+		"LeakyRelu":   (*raising).activation,
+		"Elu":         (*raising).activation,
+		"Sigmoid":     (*raising).activation,
+		"Tanh":        (*raising).activation,
+		"Softplus":    (*raising).activation,
+		"HardSwish":   (*raising).activation,
+		"HardSigmoid": (*raising).activation,
+		"Gelu":        (*raising).activation,
+		"PRelu":       (*raising).prelu,
+		"Clip":        (*raising).clip,
+		"Min":         (*raising).clip,
+		"Max":         (*raising).clip,
+		"Erf":         (*raising).operation,
+		"Sqrt":        (*raising).operation,
+		"Reciprocal":  (*raising).operation,
+		"Pow":         (*raising).pow,
+
+		"Add":    (*raising).arithmetic,
+		"Sub":    (*raising).arithmetic,
+		"Mul":    (*raising).arithmetic,
+		"Div":    (*raising).arithmetic,
+		"Sum":    (*raising).sum,
+		"Concat": (*raising).concat,
+
+		"Identity":  (*raising).identity,
+		"Cast":      (*raising).cast,
+		"CastLike":  (*raising).castLike,
+		"Expand":    (*raising).expand,
+		"Constant":  (*raising).constant,
+		"Reshape":   (*raising).reshape,
+		"Transpose": (*raising).transpose,
+		"Squeeze":   (*raising).squeeze,
+		"Unsqueeze": (*raising).unsqueeze,
+		"Shape":     (*raising).shapeOperator,
+		"Gather":    (*raising).gather,
+		"Slice":     (*raising).slice,
 	}
-	if view, err = r.start(view, false); err != nil {
-		return operand{}, err
-	}
-	if r.affine != nil && (r.affine.shifts() || !r.affine.positive()) {
-		return operand{}, r.affine.stuck("Relu")
-	}
-	if err := r.emit(raised{layer: builder.ReLU{Name: r.layerName(node, "")}}); err != nil {
-		return operand{}, err
-	}
-	return operand{flow: &flow{stage: r.stage, dims: view.dims, order: view.order}}, nil
 }
 
 func (r *raising) flatten(node *onnxpb.NodeProto) (operand, error) {
-	view, err := r.flowing(node, 0)
+	v, err := r.unsettled(node, 0)
 	if err != nil {
 		return operand{}, err
 	}
-	axis, err := r.call(node).axis(1, len(view.dims)+1, len(view.dims)+1)
+	axis, err := r.call(node).axis(1, len(v.dims)+1, len(v.dims)+1)
 	if err != nil {
 		return operand{}, err
 	}
 	if axis != 1 {
 		return operand{}, fmt.Errorf("axis is %d; a network keeps the images of a batch apart, axis 1", axis)
 	}
-	return r.vector(node, view, true)
+	return r.vector(v, true)
 }
 
 // vector makes a vector of features of a map. Of what is one already it makes
 // another if it is told to.
-func (r *raising) vector(node *onnxpb.NodeProto, view *flow, always bool) (operand, error) {
-	features := []int{builder.Shape(view.dims).Elements()}
-	if vector := r.input == nil && len(r.raw) == 1 || len(r.shape) == 1; vector && !always {
-		return operand{flow: &flow{stage: r.stage, dims: features, order: view.order}}, nil
+func (r *raising) vector(v view, always bool) (operand, error) {
+	flat := func(of int, raw bool) operand {
+		return operand{view: &view{of: of, raw: raw, dims: []axis{v.walks()}}}
 	}
-	view, err := r.start(view, false)
+	if v.raw && len(r.raw) == 1 && !always {
+		return flat(inputPlace, true), nil
+	}
+	v, err := r.settled(v, false)
 	if err != nil {
 		return operand{}, err
 	}
-	if r.affine != nil && len(r.shape) == 3 {
-		r.affine.spread(r.shape[1] * r.shape[2])
+	if len(r.shapeOf(v.of)) == 1 && !always {
+		return flat(v.of, false), nil
 	}
-	if err := r.emit(raised{layer: builder.Flatten{Name: r.layerName(node, "")}}); err != nil {
-		return operand{}, err
-	}
-	return operand{flow: &flow{stage: r.stage, dims: features, order: view.order}}, nil
+	place, err := r.add(item{layer: builder.Flatten{}, inputs: []int{v.of}})
+	return flat(place, false), err
 }
 
 // gemm is α·x·W + β·b, with W transposed or not.
@@ -123,7 +132,7 @@ func (r *raising) gemm(node *onnxpb.NodeProto) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	bias := &array{}
+	var bias *array
 	if inputOf(node, 2) != "" {
 		if bias, err = r.constantInput(node, 2); err != nil {
 			return operand{}, err
@@ -137,21 +146,19 @@ func (r *raising) matMul(node *onnxpb.NodeProto) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	return r.dense(node, weight, false, &array{}, 1, 1)
+	return r.dense(node, weight, false, nil, 1, 1)
 }
 
-// dense appends a dense layer. The bias may be a number, a vector or a row, or
-// empty.
+// dense appends a dense layer over a vector, or over the channels at each position
+// of a map whose channels are the last dimension. The bias may be a number, a vector
+// or a row, or nil.
 func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, bias *array, alpha, beta float32) (operand, error) {
-	view, err := r.flowing(node, 0)
+	v, err := r.data(node, 0, false)
 	if err != nil {
 		return operand{}, err
 	}
-	if view, err = r.start(view, false); err != nil {
-		return operand{}, err
-	}
-	if len(view.dims) != 1 || len(r.shape) != 1 {
-		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a vector of features", builder.Shape(view.dims))
+	if len(v.dims) == 0 {
+		return operand{}, errors.New("its input 0 is one number for each image; a dense layer takes a vector")
 	}
 	if len(weight.dims) != 2 {
 		return operand{}, fmt.Errorf("its input 1 is %v; a dense layer's weight is a matrix", builder.Shape(weight.dims))
@@ -160,82 +167,109 @@ func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, 
 	if transposed {
 		inputs, units = units, inputs
 	}
-	if inputs != view.dims[0] {
-		return operand{}, fmt.Errorf("its weight is for %d features, but there are %d", inputs, view.dims[0])
+	last, leading := v.dims[len(v.dims)-1], v.dims[:len(v.dims)-1]
+	if inputs != last.size() {
+		return operand{}, fmt.Errorf("its weight is for %d features, but there are %d", inputs, last.size())
 	}
-	layer := raised{
-		layer:  builder.Dense{Name: r.layerName(node, inputOf(node, 1)), Units: units},
-		weight: make([]float32, len(weight.data)),
-		bias:   make([]float32, units),
+	shape := r.shapeOf(v.of)
+	area := shape.Elements() / shape[0]
+	switch {
+	case len(shape) == 1 && axis(slices.Concat(leading...)).size() == 1:
+	case len(v.dims) == 1:
+		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a vector of features", shape)
+	case len(shape) != 3 || inputs != shape[0] || !last.across(area) || !axis(slices.Concat(leading...)).within(area):
+		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a vector of features, or the channels at each position of a map",
+			builder.Shape(v.sizes()))
 	}
+	tensors := [][]float32{make([]float32, len(weight.data))}
+	places := order(last)
 	for out := range units {
 		for in := range inputs {
-			value := weight.data[out*inputs+in]
-			if !transposed {
-				value = weight.data[in*units+out]
+			value := weight.data[in*units+out]
+			if transposed {
+				value = weight.data[out*inputs+in]
 			}
-			to := in
-			if view.order != nil {
-				to = int(view.order[in])
-			}
-			layer.weight[out*inputs+to] = alpha * value
+			tensors[0][out*inputs+int(places[in])/area] = alpha * value
 		}
 	}
-	switch rank := len(bias.dims); {
-	case len(bias.data) == 0:
-	case len(bias.data) == 1:
-		for i := range layer.bias {
-			layer.bias[i] = beta * bias.data[0]
-		}
-	case len(bias.data) == units && bias.dims[rank-1] == units:
-		for i, value := range bias.data {
-			layer.bias[i] = beta * value
-		}
-	default:
-		return operand{}, fmt.Errorf("its bias is %v; a dense layer of %d units has one value for each", builder.Shape(bias.dims), units)
-	}
-	if r.affine != nil {
-		if err := r.affine.intoNext(&layer, false); err != nil {
+	if bias != nil {
+		values, err := biasOf(bias, units, beta)
+		if err != nil {
 			return operand{}, err
 		}
-		r.affine = nil
+		tensors = append(tensors, values)
 	}
-	return r.layer(layer)
-}
-
-func (r *raising) softmax(node *onnxpb.NodeProto) (operand, error) {
-	view, err := r.flowing(node, 0)
+	names := r.weightNames(weight.name, "weight")
+	if bias != nil {
+		names = append(names, r.weightNames(bias.name, "bias")...)
+	}
+	place, err := r.add(item{layer: builder.Dense{Units: units, NoBias: bias == nil}, names: names, inputs: []int{v.of}, tensors: tensors})
 	if err != nil {
 		return operand{}, err
 	}
-	if view, err = r.start(view, false); err != nil {
+	given := view{of: place, dims: slices.Clone(leading)}
+	return operand{view: &view{of: place, dims: append(given.dims, plainView(place, []int{units}).spread(area)...)}}, nil
+}
+
+// spread multiplies all strides.
+func (v view) spread(factor int) []axis {
+	dims := make([]axis, len(v.dims))
+	for i, dim := range v.dims {
+		dims[i] = dim.spread(factor)
+	}
+	return dims
+}
+
+// biasOf is Gemm's third input as one value for each unit.
+func biasOf(bias *array, units int, beta float32) ([]float32, error) {
+	values := make([]float32, units)
+	switch rank := len(bias.dims); {
+	case len(bias.data) == 1:
+		for i := range values {
+			values[i] = beta * bias.data[0]
+		}
+	case len(bias.data) == units && bias.dims[rank-1] == units:
+		for i, value := range bias.data {
+			values[i] = beta * value
+		}
+	default:
+		return nil, fmt.Errorf("its bias is %v; a dense layer of %d units has one value for each", builder.Shape(bias.dims), units)
+	}
+	return values, nil
+}
+
+func (r *raising) softmax(node *onnxpb.NodeProto) (operand, error) {
+	v, err := r.data(node, 0, false)
+	if err != nil {
 		return operand{}, err
 	}
 	otherwise := int64(-1)
 	if r.opset < 13 {
 		otherwise = 1
 	}
-	axis, err := r.call(node).axis(otherwise, len(view.dims)+1, len(view.dims))
+	axis, err := r.call(node).axis(otherwise, len(v.dims)+1, len(v.dims))
 	switch {
 	case err != nil:
 		return operand{}, err
-	case len(view.dims) != 1 || axis != 1:
-		return operand{}, fmt.Errorf("axis is %d of %d dimensions; Softmax is over a vector of logits, axis 1", axis, len(view.dims)+1)
-	case view.order != nil:
+	case len(v.dims) != 1 || axis != 1:
+		return operand{}, fmt.Errorf("axis is %d of %d dimensions; Softmax is over a vector of logits, axis 1", axis, len(v.dims)+1)
+	case !v.isPlain():
 		return operand{}, errors.New("it takes rearranged logits; a network cannot end so")
-	case r.affine != nil:
-		return operand{}, r.affine.stuck("Softmax")
 	}
-	return r.layer(raised{layer: builder.Softmax{Name: r.layerName(node, "")}})
+	return r.layer(builder.Softmax{}, []int{v.of})
+}
+
+// logSoftmax is refused: training needs the logits before it, and the builder's
+// network of probabilities ends in Softmax.
+func (r *raising) logSoftmax(node *onnxpb.NodeProto) (operand, error) {
+	return operand{}, fmt.Errorf("a network has no layer for the operator LogSoftmax; name its input %q as the output that the network ends in: the logits, of the same labels and the same loss",
+		shorten(inputOf(node, 0)))
 }
 
 // dropout keeps the layer, with its probability, for training on.
 func (r *raising) dropout(node *onnxpb.NodeProto) (operand, error) {
-	view, err := r.flowing(node, 0)
+	v, err := r.data(node, 0, false)
 	if err != nil {
-		return operand{}, err
-	}
-	if view, err = r.start(view, false); err != nil {
 		return operand{}, err
 	}
 	ratio := r.call(node).number("ratio", 0.5)
@@ -255,13 +289,7 @@ func (r *raising) dropout(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, errors.New("training_mode is not the constant false: export the model for evaluation")
 		}
 	}
-	if r.affine != nil && r.affine.shifts() {
-		return operand{}, r.affine.stuck("Dropout")
-	}
-	if err := r.emit(raised{layer: builder.Dropout{Name: r.layerName(node, ""), P: float64(ratio)}}); err != nil {
-		return operand{}, err
-	}
-	return operand{flow: &flow{stage: r.stage, dims: view.dims, order: view.order}}, nil
+	return r.same(v, item{layer: builder.Dropout{P: decimal(ratio)}})
 }
 
 // isFalse reports whether a tensor is one boolean, false.
@@ -270,10 +298,4 @@ func isFalse(tensor *onnxpb.TensorProto) bool {
 		return false
 	}
 	return len(tensor.RawData) == 1 && tensor.RawData[0] == 0 || len(tensor.Int32Data) == 1 && tensor.Int32Data[0] == 0
-}
-
-// layer appends a layer that gives its output in the builder's order.
-func (r *raising) layer(layer raised) (operand, error) {
-	err := r.emit(layer)
-	return operand{flow: &flow{stage: r.stage, dims: r.shape}}, err
 }

@@ -1,6 +1,7 @@
 package onnx_test
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// What a chain of the builder's layers does not compute is refused, and the error
+// What no graph of the builder's layers computes is refused, and the error
 // says which node, which operator and what of it.
 func TestToNetworkRefuses(t *testing.T) {
 	const free = graphmaker.Free
@@ -43,20 +44,18 @@ func TestToNetworkRefuses(t *testing.T) {
 		graph *graphmaker.Graph
 		want  string
 	}{
-		{"operator", features().Node("y = Sigmoid x"), `node 0 (Sigmoid "the_y"): a network has no layer for the operator Sigmoid`},
+		{"operator", features().Node("y = Selu x"), `node 0 (Selu "the_y"): a network has no layer for the operator Selu`},
 		{"end of a classifier", features().Node("y = LogSoftmax x"), `node 0 (LogSoftmax "the_y"): a network has no layer for the operator LogSoftmax; name its input "x" as the output`},
 		{"mean of a row", image().Node("y = ReduceMean x", graphmaker.Ints("axes", 3)), `node 0 (ReduceMean "the_y"): it takes the mean over axes [3] of 4; a network takes it over a whole map`},
 		{"mean of all", image().Node("y = ReduceMean x"), `(ReduceMean "the_y"): it takes the mean over axes [] of 4`},
-		{"mean of features", features().Node("y = ReduceMean x", graphmaker.Ints("axes", 1)), `over axes [1] of 2`},
+		{"mean of features", features().Node("y = ReduceMean x", graphmaker.Ints("axes", 1)), `it takes the mean over the channels, and no layer normalisation follows`},
 		{"mean of channels", image().Node("a = Conv x w").Node("y = ReduceMean a", graphmaker.Ints("axes", 1, 2)), `of data that are not channels last`},
-		{"dilations", image().Node("y = Conv x w", graphmaker.Ints("dilations", 2, 2)), `node 0 (Conv "the_y"): dilations is [2 2]`},
-		{"group", graphmaker.New(free, 4, 6, 6).Weight("w", -1, 1, 4, 1, 3, 3).Node("y = Conv x w", graphmaker.Int("group", 4)), `node 0 (Conv "the_y"): group is 4; Conv2D has one group, and a weight with zeros for the others would be trained away: infer evaluates`},
+		{"dilations of a pooling", image().Node("y = MaxPool x", pool, graphmaker.Ints("dilations", 2, 2)), `node 0 (MaxPool "the_y"): dilations is 2×2; a network's pooling windows have no gaps`},
 		{"one dimension", graphmaker.New(free, 2, 6).Weight("w", -1, 1, 4, 2, 3).Node("y = Conv x w"), `its input 0 is 2×6 for each image; C×H×W is needed`},
 		{"computed weight", graphmaker.New(free, 2, 3, 3).Node("y = Conv x x"), `its input 1, "x", is computed from the model's input`},
-		{"pads", image().Node("y = Conv x w", graphmaker.Ints("pads", 0, 0, 1, 1)), `(Conv "the_y"): pads is [0 0 1 1]; a network pads both sides alike`},
-		{"auto_pad", image().Node("y = Conv x w", graphmaker.Text("auto_pad", "SAME_UPPER"), graphmaker.Ints("strides", 2, 2)), `auto_pad is SAME_UPPER, which pads 0 before and 1 after`},
-		{"ceil_mode", image().Node("y = MaxPool x", pool, graphmaker.Ints("strides", 3, 3), graphmaker.Int("ceil_mode", 1)), `(MaxPool "the_y"): ceil_mode is 1`},
-		{"count_include_pad", image().Node("y = AveragePool x", pool, graphmaker.Ints("pads", 1, 1, 1, 1)), `count_include_pad is 0 with padding`},
+		{"pads", image().Node("y = Conv x w", graphmaker.Ints("pads", 1, 1, 0, 0)), `(Conv "the_y"): it pads 1 before and 0 after; a network pads no less below and to the right`},
+		{"auto_pad", image().Node("y = MaxPool x", pool, graphmaker.Text("auto_pad", "SAME_LOWER")), `it pads 1 before and 0 after`},
+		{"ceil_mode", image().Node("y = MaxPool x", pool, graphmaker.Ints("strides", 3, 3), graphmaker.Int("ceil_mode", 1)), `(MaxPool "the_y"): ceil_mode is 1 and adds a window that begins in the padding`},
 		{"padding of a pooling", image().Node("y = MaxPool x", graphmaker.Ints("kernel_shape", 3, 3), graphmaker.Ints("pads", 2, 2, 2, 2)), `more than half the kernel`},
 		{"transA", graphmaker.New(free, 6).Weight("w", -1, 1, 3, 4).Node("y = Gemm x w", graphmaker.Int("transA", 1)), `(Gemm "the_y"): transA is 1`},
 		{"bias of each image", graphmaker.New(3, 6).Weight("w", -1, 1, 6, 4).Weight("b", -1, 1, 3, 1).Node("y = Gemm x w b"), `its bias is 3×1`},
@@ -65,20 +64,33 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"flatten with the batch", image().Node("y = Flatten x", graphmaker.Int("axis", 0)), `(Flatten "the_y"): axis is 0`},
 		{"reshape over images", image().Integers("s", -1, 36).Node("y = Reshape x s"), `(Reshape "the_y"): its shape is [-1 36] for images of 2×6×6`},
 		{"transposed batch", features().Node("y = Transpose x", graphmaker.Ints("perm", 1, 0)), `(Transpose "the_y"): perm is [1 0]`},
-		{"transposed map", image().Node("a = Conv x w").Node("b = Transpose a", graphmaker.Ints("perm", 0, 1, 3, 2)).Node("y = MaxPool b", pool), `(MaxPool "the_y"): its input 0, 4×4×4 for each image, is the output 4×4×4 of the layer before rearranged`},
+		{"transposed map", image().Node("a = Conv x w").Node("b = Transpose a", graphmaker.Ints("perm", 0, 1, 3, 2)).Node("y = MaxPool b", pool), `(MaxPool "the_y"): its input 0, 4×4×4 for each image, is 4×4×4 of the layer before rearranged`},
 		{"transposed end", image().Node("a = Conv x w").Node("y = Transpose a", graphmaker.Ints("perm", 0, 2, 3, 1)), `a network cannot end so`},
-		{"branches", features().Node("a = Relu x").Node("b = MatMul a w").Weight("v", -1, 1, 6, 4).Node("c = MatMul a v").Node("y = Add b c"),
-			`node 2 (MatMul "the_c"): its input 0, "a", is taken by another layer too: the graph branches`},
-		{"skip connection", graphmaker.New(free, 4).Weight("w", -1, 1, 4, 4).Node("a = MatMul x w").Node("y = Add a x"), `(Add "the_y"): it joins "a" and "x"`},
-		{"joined data", features().Node("a = Relu x").Node("y = Concat a x", graphmaker.Int("axis", 1)), `it joins data: its input 0 is "a"`},
+		{"a map added to its transposition", image().Node("a = Conv x w").Node("b = Transpose a", graphmaker.Ints("perm", 0, 1, 3, 2)).Node("y = Add a b"),
+			`node 2 (Add "the_y"): it joins 4×4×4 and 4×4×4 for each image, which are 4×4×4 and 4×4×4 of the layers before; a network joins values of one shape and order`},
+		{"a map and a number for each image", image().Node("a = GlobalAveragePool x").Node("y = Add x a"), `a network has no layer for the operator Add of two values that are both computed, of such shapes`},
+		{"a difference", features().Node("a = Relu x").Node("y = Sub a x"), `a network has no layer for the operator Sub of two values that are both computed`},
+		{"maps of another order joined", image().Node("a = Conv x w").Node("b = Transpose a", graphmaker.Ints("perm", 0, 2, 3, 1)).Node("y = Concat a b", graphmaker.Int("axis", 1)),
+			`its input 1 is a map in another order of dimensions than the first`},
+		{"rows joined", image().Node("a = Relu x").Node("y = Concat a x", graphmaker.Int("axis", 2)), `it joins 2×6×6 for each image, which is 2×6×6 of the layer before, along axis 2; a network joins the channels`},
+		{"a part of the data", image().Integers("b", 0).Integers("e", 1).Node("y = Slice x b e e"), `node 0 (Slice "the_y"): it takes a part of the data`},
+		{"one of the data", image().Integers("i", 0).Node("y = Gather x i", graphmaker.Int("axis", 1)), `node 0 (Gather "the_y"): it takes a part of the data`},
+		{"repeated data", image().Integers("s", 1, 2, 6, 6).Integers("t", 3, 1, 1, 1).Node("a = Mul s t").Node("y = Expand x a"), `it repeats the data, 2×6×6 for each image, to [3 2 6 6]`},
+		{"hard sigmoid of Keras", features().Node("y = HardSigmoid x"), `alpha is 0.20000000298023224 and beta 0.5; the layer HardSigmoid has 1/6 and 0.5`},
+		{"clipped elsewhere", features().Weight("a", -1, -1).Weight("b", 1, 1).Node("y = Clip x a b"), `a network has no layer for the operator Clip to -1…1; 0…6 is ReLU6`},
+		{"the smaller of two", features().Node("a = Relu x").Node("y = Min a x"), `it compares two values that are both computed`},
+		{"an error function alone", features().Node("y = Erf x"), `a network has no layer for the operator Erf`},
+		{"the square", features().Weight("two", 2, 2).Node("y = Pow x two"), `a network has no layer for the operator Pow with the exponent 2`},
+		{"padded channels", image().Integers("p", 0, 1, 0, 0, 0, 0, 0, 0).Node("y = Pad x p"), `it pads by [0 1 0 0 0 0 0 0]; a network pads the rows and columns of a map, not its channels`},
+		{"cropped", image().Integers("p", 0, 0, -1, 0, 0, 0, 0, 0).Node("y = Pad x p"), `it pads by [0 0 -1 0 0 0 0 0]; 0 to`},
+		{"padded with ones", image().Integers("p", 0, 0, 1, 0, 0, 0, 0, 0).Weight("v", 1, 1).Node("y = Pad x p v"), `it pads with [1]; a network pads with zeros`},
+		{"padded by its edges", image().Integers("p", 0, 0, 1, 0, 0, 0, 0, 0).Node("y = Pad x p", graphmaker.Text("mode", "edge")), `mode is "edge"`},
+		{"normalised over rows", image().Weight("s", 1, 2, 6).Node("y = LayerNormalization x s", graphmaker.Int("axis", -1)), `it normalises axes 3… of 2×6×6 for each image`},
+		{"groups that do not divide", graphmaker.New(free, 3, 4, 4).Weight("s", 1, 2, 2).Node("y = GroupNormalization x s s", graphmaker.Int("num_groups", 2)), `2 groups do not divide 3 channels`},
 		{"bias of each pixel", image().Node("a = Conv x w").Weight("k", -1, 1, 4, 4).Node("y = Add a k"), `the constant 4×4 differs within channel 0`},
-		{"nothing to fold into", features().Node("a = Relu x").Weight("k", -1, 1, 6).Node("y = Mul a k"), `node 1 (Mul "the_y"): no Conv, Gemm or MatMul comes before or after it`},
-		{"shifted before padding", image().Weight("k", 1, 2).Node("a = Add x k").Node("y = Conv a w", graphmaker.Ints("pads", 1, 1, 1, 1)),
-			`(Conv "the_y"): node 0 (Add "the_a") comes before it and cannot be folded`},
-		{"shifted before the rectifier", features().Weight("k", 1, 2).Node("a = Add x k").Node("y = Relu a"), `as Relu is in between`},
 		{"training", features().Node("a = MatMul x w").Weight("k", 1, 2, 4).Node("y = BatchNormalization a k k k k", graphmaker.Int("training_mode", 1)), `training_mode is 1`},
-		{"variance", features().Node("a = MatMul x w").Weight("k", -2, -1, 4).Node("y = BatchNormalization a k k k k"), `it scales channel 0 by NaN`},
-		{"dropout of all", features().Weight("r", 1, 1).Node("y = Dropout x r"), `(Dropout "the_y"): (Dropout dropout1) probability 1 is outside`},
+		{"variance", features().Node("a = MatMul x w").Weight("k", -2, -1, 4).Node("y = BatchNormalization a k k k k"), `the variance of channel 0 is -1.`},
+		{"dropout of all", features().Weight("r", 1, 1).Node("y = Dropout x r"), `(Dropout "the_y"): probability 1 is outside`},
 		{"free image size", graphmaker.New(free, 1, -1, 6).Node("y = Relu x"), `all dimensions but the batch must be numbers`},
 		{"constant", features().Node("y = Relu w"), `its input 0, "w", is a constant`},
 
@@ -89,8 +101,6 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"a constant for each image", graphmaker.New(3, 6).Weight("k", 1, 2, 3, 6).Node("y = Add x k"), `its constant is 3×6; one that is the same for each image is needed`},
 		{"normalised by rows", graphmaker.New(free, 6, 6, 2).Node("a = Transpose x", graphmaker.Ints("perm", 0, 3, 1, 2)).Weight("w", -1, 1, 2, 2, 1, 1).
 			Node("b = Conv a w").Node("c = Transpose b", graphmaker.Ints("perm", 0, 2, 3, 1)).Weight("k", 1, 2, 6).Node("y = BatchNormalization c k k k k"), `its input 1: the constant 6×1×1 differs within channel 0`},
-		{"a value left behind by what was folded", graphmaker.New(free, 6).Weight("w", -1, 1, 6, 6).Weight("k", 1, 2, 6).Node("a = MatMul x w").Node("b = Mul a k").
-			Node("s = Shape b").Node("c = Reshape x s").Node("y = MatMul c w"), `(Reshape "the_c"): its input 0, "x", is taken by another layer too`},
 		{"dense layer of a matrix", graphmaker.New(free, 36).Node("r = Relu x").Integers("s", -1, 6, 6).Node("a = Reshape r s").Weight("w", -1, 1, 6, 4).Node("y = MatMul a w"), `its input 0 is 6×6 for each image; a dense layer takes a vector`},
 		{"bias of four rows", graphmaker.New(4, 6).Weight("w", -1, 1, 6, 4).Weight("b", -1, 1, 4, 1).Node("y = Gemm x w b"), `its bias is 4×1`},
 		{"mean of rearranged features", graphmaker.New(free, 12).Weight("w", -1, 1, 12, 12).Node("a = MatMul x w").Integers("s", -1, 2, 2, 3).Node("b = Reshape a s").
@@ -130,7 +140,7 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"a dimension added before the batch", features().Integers("a", 0).Node("y = Unsqueeze x a"), `axes is [0]; a network keeps the batch as the first dimension`},
 		{"a dimension added twice", features().Integers("a", 1, 1).Node("y = Unsqueeze x a"), `axes is [1 1]; each must be another one of the 4 dimensions`},
 		{"65 dimensions", features().Integers("a", axes[:63]...).Node("y = Unsqueeze x a"), `at most 64 dimensions are allowed`},
-		{"64 dimensions", features().Integers("a", axes[:62]...).Node("y = Unsqueeze x a"), `a vector is needed`},
+		{"64 dimensions", features().Integers("a", axes[:62]...).Node("y = Unsqueeze x a"), `a network cannot end so`},
 		{"dropped of weights, though not 1", features().Integers("a", 1).Node("v = Squeeze w a").Node("y = Mul x v"), `(Squeeze "the_v"): axes is [1]; the dimension 1 is 4, not 1`},
 		{"no dimensions", graphmaker.New(free).Node("y = Relu x"), `is float[N]; N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
 		{"five dimensions", graphmaker.New(free, 1, 2, 3, 4).Node("y = Relu x"), `N×C×H×W, N×H×W×C, N×H×W or N×features is needed`},
@@ -147,6 +157,32 @@ func TestToNetworkRefuses(t *testing.T) {
 				t.Errorf("error %v, want one with %q\n%v", err, test.want, network)
 			}
 		})
+	}
+}
+
+// Each node that is refused is told, those of one reason together; what depends on one is not.
+func TestToNetworkTellsAllReasons(t *testing.T) {
+	graph := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 6, 4).Node("a = Selu x").Node("b = Celu x").Node("c = Selu a").
+		Node("d = Relu c").Node("e = Flatten x", graphmaker.Int("axis", 0)).Node("f = Add a b").Node("g = Add e f").Node("y = Add g d")
+	_, _, err := onnx.ToNetwork(graph.Model(), "")
+	want := `model: as a network: 3 reasons:
+  node 0 (Selu "the_a") and 1 more: a network has no layer for the operator Selu
+  node 1 (Celu "the_b"): a network has no layer for the operator Celu
+  node 4 (Flatten "the_e"): axis is 0; a network keeps the images of a batch apart, axis 1`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	many := graphmaker.New(graphmaker.Free, 6).Node("s = Relu x")
+	for i := range 40 {
+		many.Node(fmt.Sprintf("r%d = Unknown%d x", i, i)).Node(fmt.Sprintf("s%d = Add s r%d", i, i))
+	}
+	terms := "y = Sum"
+	for i := range 40 {
+		terms += fmt.Sprintf(" s%d", i)
+	}
+	_, _, err = onnx.ToNetwork(many.Node(terms).Model(), "")
+	if err == nil || strings.Count(err.Error(), "a network has no layer") != 16 || !strings.Contains(err.Error(), "and more") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -201,7 +237,7 @@ func FuzzToNetwork(f *testing.F) {
 // the graph's; its layers' names are those of weights and modules, as far as they can be.
 func TestNamesOfNetworks(t *testing.T) {
 	long := strings.Repeat("a", 80)
-	for weight, want := range map[string]string{"fc.1.weight": "fc_1", long + ".weight": long, long + "a.weight": "fc1", "1.weight": "fc1", "w": "fc1"} {
+	for weight, want := range map[string]string{"fc.1.weight": "fc.1", long + ".weight": long, long + "a.weight": "fc1", "1.weight": "1", "w": "fc1", "input.weight": "input"} {
 		model := graphmaker.New(graphmaker.Free, 6).Weight(weight, -1, 1, 6, 4).Node("y = MatMul x " + weight).Model()
 		network, _, err := onnx.ToNetwork(model, "")
 		if err != nil || network.Nodes()[0].Layer.Kind() != "Dense" || network.Nodes()[0].Name != want || network.Name() != "made" {

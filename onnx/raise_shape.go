@@ -100,15 +100,17 @@ func (r *raising) isSizes(name string) bool {
 	return value.sizes != nil || value.tensor != nil && onnxpb.TensorProto_DataType(value.tensor.GetDataType()) != onnxpb.TensorProto_FLOAT
 }
 
-// shapeOf is the Shape operator. start and end came with opset 15.
-func (r *raising) shapeOf(node *onnxpb.NodeProto) (operand, error) {
-	value := r.values[inputOf(node, 0)]
-	if value.flow == nil {
-		return operand{}, errors.New("it asks for the shape of a constant")
-	}
-	list := &sizes{values: []size{{n: r.batch, batch: r.batch == 0}}}
-	for _, dim := range value.flow.dims {
-		list.values = append(list.values, size{n: int64(dim)})
+// shapeOperator is the Shape operator. start and end came with opset 15.
+func (r *raising) shapeOperator(node *onnxpb.NodeProto) (operand, error) {
+	list := &sizes{}
+	if value := r.values[inputOf(node, 0)]; value.view != nil {
+		list.values = append([]size{{n: r.batch, batch: r.batch == 0}}, sizesOfInts(value.view.sizes())...)
+	} else {
+		constant, err := r.constantInput(node, 0)
+		if err != nil {
+			return operand{}, err
+		}
+		list.values = sizesOfInts(constant.dims)
 	}
 	c, rank := r.call(node), int64(len(list.values))
 	begin, end := within(c.integer("start", 0), rank), within(c.integer("end", rank), rank)
@@ -125,6 +127,9 @@ func within(index, rank int64) int64 {
 }
 
 func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
+	if r.values[inputOf(node, 0)].view != nil {
+		return operand{}, errors.New("it takes a part of the data; a network has no layer that does")
+	}
 	from, err := r.sizesInput(node, 0)
 	if err != nil {
 		return operand{}, err
@@ -148,6 +153,9 @@ func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
 }
 
 func (r *raising) slice(node *onnxpb.NodeProto) (operand, error) {
+	if r.values[inputOf(node, 0)].view != nil {
+		return operand{}, errors.New("it takes a part of the data; a network has no layer that does")
+	}
 	from, err := r.sizesInput(node, 0)
 	if err != nil {
 		return operand{}, err
@@ -174,12 +182,10 @@ func (r *raising) slice(node *onnxpb.NodeProto) (operand, error) {
 	return operand{sizes: &sizes{values: from.values[begin:max(begin, end)]}}, nil
 }
 
-func (r *raising) concat(node *onnxpb.NodeProto) (operand, error) {
+// joinSizes is Concat of integers.
+func (r *raising) joinSizes(node *onnxpb.NodeProto) (operand, error) {
 	joined := &sizes{}
-	for i, name := range node.GetInput() {
-		if !r.isSizes(name) {
-			return operand{}, fmt.Errorf("it joins data: its input %d is %q; a network is one chain of layers", i, shorten(name))
-		}
+	for i := range node.GetInput() {
 		list, err := r.sizesInput(node, i)
 		if err != nil {
 			return operand{}, err
@@ -207,4 +213,48 @@ func dimsOf(list *sizes) []int {
 		return nil
 	}
 	return []int{len(list.values)}
+}
+
+// computeSizes is Add, Sub, Mul or Div of integers, as exporters compute a shape with.
+func (r *raising) computeSizes(node *onnxpb.NodeProto) (operand, error) {
+	var lists [2]*sizes
+	for i := range lists {
+		var err error
+		if lists[i], err = r.sizesInput(node, i); err != nil {
+			return operand{}, err
+		}
+	}
+	a, b := lists[0], lists[1]
+	n := max(len(a.values), len(b.values))
+	if len(a.values) != n && len(a.values) != 1 || len(b.values) != n && len(b.values) != 1 {
+		return operand{}, fmt.Errorf("it computes with %d and %d sizes", len(a.values), len(b.values))
+	}
+	if len(a.values) == 0 || len(b.values) == 0 {
+		return operand{}, errors.New("it computes with no sizes")
+	}
+	result := &sizes{scalar: a.scalar && b.scalar}
+	for i := range n {
+		x, y := a.values[i%len(a.values)], b.values[i%len(b.values)]
+		if x.batch || y.batch {
+			return operand{}, errors.New("it computes with the batch; a network keeps the images of a batch apart")
+		}
+		if max(x.n, -x.n, y.n, -y.n) > maxRaised {
+			return operand{}, fmt.Errorf("it computes with %d and %d; at most %d is taken", x.n, y.n, maxRaised)
+		}
+		switch node.GetOpType() {
+		case "Add":
+			x.n += y.n
+		case "Sub":
+			x.n -= y.n
+		case "Mul":
+			x.n *= y.n
+		case "Div":
+			if y.n == 0 {
+				return operand{}, errors.New("it divides by 0")
+			}
+			x.n /= y.n
+		}
+		result.values = append(result.values, x)
+	}
+	return operand{sizes: result}, nil
 }

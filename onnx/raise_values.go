@@ -19,17 +19,24 @@ func inputOf(node *onnxpb.NodeProto, i int) string {
 	return node.GetInput()[i]
 }
 
-// flowing returns an input that must be the end of the chain of layers.
-func (r *raising) flowing(node *onnxpb.NodeProto, i int) (*flow, error) {
+// data returns an input that is computed of the model's input, as a view of an item
+// or of the network's input. image says that the node takes a C×H×W map.
+func (r *raising) data(node *onnxpb.NodeProto, i int, image bool) (view, error) {
+	v, err := r.unsettled(node, i)
+	if err != nil {
+		return view{}, err
+	}
+	return r.settled(v, image)
+}
+
+// unsettled is data for nodes that only look at it in another way.
+func (r *raising) unsettled(node *onnxpb.NodeProto, i int) (view, error) {
 	name := inputOf(node, i)
-	value := r.values[name]
-	if value.flow == nil {
-		return nil, fmt.Errorf("its input %d, %q, is a constant; a network's layers take what the layer before them gives", i, shorten(name))
+	value := r.values[name].view
+	if value == nil {
+		return view{}, fmt.Errorf("its input %d, %q, is a constant; a network's layers take what is computed of its input", i, shorten(name))
 	}
-	if value.flow.stage != r.stage {
-		return nil, fmt.Errorf("its input %d, %q, is taken by another layer too: the graph branches, and a network is one chain of layers", i, shorten(name))
-	}
-	return value.flow, nil
+	return *value, nil
 }
 
 // constantInput returns an input that must be a constant of float32.
@@ -61,113 +68,117 @@ func arrayOf(tensor *onnxpb.TensorProto) (*array, error) {
 	if err != nil {
 		return nil, err
 	}
-	constant := &array{data: data, dims: make([]int, len(tensor.GetDims()))}
+	constant := &array{name: tensor.GetName(), rank: len(tensor.GetDims()), data: data, dims: make([]int, len(tensor.GetDims()))}
 	for i, dim := range tensor.GetDims() {
 		constant.dims[i] = int(dim)
 	}
 	return constant, nil
 }
 
-// start decides on the network's input when the first layer comes: how the
-// model's input, which the view is of, is a C×H×W image or a vector. It returns
-// the view of that.
-func (r *raising) start(view *flow, image bool) (*flow, error) {
-	if r.input != nil {
-		return view, nil
+// settled turns a view of the model's input into one of the network's. The first
+// layer that comes decides what that is: how it is a C×H×W image or a vector.
+func (r *raising) settled(v view, image bool) (view, error) {
+	if !v.raw {
+		return v, nil
 	}
-	raw, started := r.raw, *view
+	if r.input == nil {
+		if err := r.decide(v, image); err != nil {
+			return view{}, err
+		}
+	}
+	return r.fromRaw(v)
+}
+
+func (r *raising) decide(v view, image bool) error {
+	raw, sizes := r.raw, v.sizes()
+	input := builder.Shape(slices.Clone(raw))
+	last := false
 	switch {
-	case len(raw) == 3 && view.order != nil && slices.Equal(view.dims, []int{raw[2], raw[0], raw[1]}) &&
-		slices.Equal(view.order, permuted(raw, []int{2, 0, 1})):
+	case len(raw) == 3 && slices.Equal(sizes, []int{raw[2], raw[0], raw[1]}) &&
+		sameOrder(v.walks(), plainView(inputPlace, raw).transposed([]int{2, 0, 1}).walks()) && !v.isPlain():
 		// The model transposes N×H×W×C itself.
-		r.input, started.order = slices.Clone(view.dims), nil
-	case image && view.order != nil:
-		return nil, fmt.Errorf("the model's input %v comes to it rearranged in another way than from N×H×W×C to N×C×H×W", builder.Shape(raw))
-	case view.order == nil && (image || len(raw) == 1 || len(view.dims) == 3 && !slices.Equal(view.dims, raw)):
-		r.input = slices.Clone(view.dims)
+		input, last = sizes, true
+	case image && !v.isPlain():
+		return fmt.Errorf("the model's input %v comes to it rearranged in another way than from N×H×W×C to N×C×H×W", builder.Shape(raw))
+	case v.isPlain() && (image || len(sizes) == 3 && !slices.Equal(sizes, raw)):
+		input = sizes
 	case len(raw) == 2:
-		r.input = builder.Shape{1, raw[0], raw[1]}
+		input = builder.Shape{1, raw[0], raw[1]}
 	case len(raw) == 3 && !r.own && raw[2] <= 3 && raw[0] > 3:
 		// Nothing tells which axis the channels are; one to three at the end,
 		// and more rows than that, are N×H×W×C.
-		r.input = builder.Shape{raw[2], raw[0], raw[1]}
-		started.order = permuted(r.input, []int{1, 2, 0})
-		if view.order != nil {
-			started.order = compose(started.order, view.order)
-		}
-		started.order = orNil(started.order)
-	default:
-		r.input = slices.Clone(raw)
+		input, last = builder.Shape{raw[2], raw[0], raw[1]}, true
 	}
-	if len(r.input) != 1 && len(r.input) != 3 {
-		return nil, fmt.Errorf("it takes %v for each image; C×H×W or a vector is needed", builder.Shape(view.dims))
+	if len(input) != 1 && len(input) != 3 {
+		return fmt.Errorf("it takes %v for each image; C×H×W or a vector is needed", builder.Shape(sizes))
 	}
-	r.shape = r.input
-	return &started, nil
-}
-
-// image verifies that input 0 is a C×H×W map in the builder's order.
-func (r *raising) image(node *onnxpb.NodeProto) error {
-	view, err := r.flowing(node, 0)
-	if err != nil {
-		return err
-	}
-	if len(view.dims) != 3 {
-		return fmt.Errorf("its input 0 is %v for each image; C×H×W is needed", builder.Shape(view.dims))
-	}
-	if view, err = r.start(view, true); err != nil {
-		return err
-	}
-	if view.order != nil || !slices.Equal(view.dims, r.shape) {
-		return fmt.Errorf("its input 0, %v for each image, is the output %v of the layer before rearranged; a network cannot rearrange a map", builder.Shape(view.dims), r.shape)
-	}
+	r.input, r.rawLast = input, last
 	return nil
 }
 
-// permuted returns, for an array of those dimensions whose axes are permuted as
-// ONNX's Transpose does, where each of the result's elements was before.
-func permuted(dims, perm []int) []int32 {
-	strides := make([]int, len(dims))
-	stride := 1
-	for i := len(dims) - 1; i >= 0; i-- {
-		strides[i] = stride
-		stride *= dims[i]
+// fromRaw rewrites the walks over an image H×W×C as walks over C×H×W.
+func (r *raising) fromRaw(v view) (view, error) {
+	v.raw = false
+	if !r.rawLast {
+		return v, nil
 	}
-	order := make([]int32, 0, stride)
-	at := make([]int, len(dims))
-	for range stride {
-		from := 0
-		for i, axis := range perm {
-			from += at[i] * strides[axis]
-		}
-		order = append(order, int32(from))
-		for i := len(perm) - 1; i >= 0; i-- {
-			if at[i]++; at[i] < dims[perm[i]] {
-				break
+	channels, width := r.raw[2], r.raw[1]
+	inner := []int{1, channels, width * channels} // of C, W and H
+	outer := []int{r.input[1] * r.input[2], 1, width}
+	dims := make([]axis, len(v.dims))
+	for i, dim := range v.dims {
+		for _, w := range dim {
+			var parts axis
+			for k := 2; k >= 0 && w.n > 1; k-- {
+				if w.stride*w.n <= inner[k] {
+					continue
+				}
+				// The part of the walk that goes along this dimension, the slowest first.
+				n, stride := w.n, w.stride
+				if stride < inner[k] {
+					if inner[k]%stride != 0 || n%(inner[k]/stride) != 0 {
+						return view{}, fmt.Errorf("the model's input %v comes to it cut across its dimensions", builder.Shape(r.raw))
+					}
+					n, stride = n/(inner[k]/stride), inner[k]
+				}
+				if stride%inner[k] != 0 {
+					return view{}, fmt.Errorf("the model's input %v comes to it cut across its dimensions", builder.Shape(r.raw))
+				}
+				parts = append(parts, walk{n, stride / inner[k] * outer[k]})
+				w.n /= n
 			}
-			at[i] = 0
+			dims[i] = append(dims[i], parts...)
 		}
 	}
-	return order
+	v.dims = dims
+	return v, nil
 }
 
-// compose returns the order of an array rearranged by first and then by second.
-func compose(first, second []int32) []int32 {
-	both := make([]int32, len(second))
-	for i, from := range second {
-		both[i] = first[from]
+// image returns input 0, which must be a C×H×W map in the builder's order.
+func (r *raising) image(node *onnxpb.NodeProto) (int, builder.Shape, error) {
+	fail := func(err error) (int, builder.Shape, error) { return 0, nil, err }
+	v, err := r.unsettled(node, 0)
+	if err != nil {
+		return fail(err)
 	}
-	return both
-}
-
-// orNil returns nil for an order that changes nothing.
-func orNil(order []int32) []int32 {
-	for i, from := range order {
-		if int(from) != i {
-			return order
+	sizes := builder.Shape(v.sizes())
+	if len(sizes) != 3 {
+		return fail(fmt.Errorf("its input 0 is %v for each image; C×H×W is needed", sizes))
+	}
+	if v, err = r.settled(v, true); err != nil {
+		return fail(err)
+	}
+	shape := r.shapeOf(v.of)
+	if len(shape) == 1 && sizes[1]*sizes[2] == 1 && v.isPlain() {
+		// A vector as a map of one pixel, as of the fully connected kind of squeeze-and-excitation.
+		if place, ok, err := r.unflattened(v.of); ok || err != nil {
+			return place, sizes, err
 		}
 	}
-	return nil
+	if !v.is(shape) {
+		return fail(fmt.Errorf("its input 0, %v for each image, is %v of the layer before rearranged; a network cannot rearrange a map", sizes, shape))
+	}
+	return v.of, shape, nil
 }
 
 func (r *raising) identity(node *onnxpb.NodeProto) (operand, error) {

@@ -11,6 +11,9 @@ import (
 
 // reshape gives the data of each image other dimensions.
 func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
+	if r.isSizes(inputOf(node, 0)) {
+		return r.reshapeSizes(node)
+	}
 	shape, err := r.sizesInput(node, 1)
 	if err != nil {
 		return operand{}, err
@@ -23,15 +26,16 @@ func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
 		if err != nil {
 			return operand{}, err
 		}
-		return operand{array: &array{dims: dims, data: constant.data}}, nil
+		return operand{array: &array{name: constant.name, rank: constant.rank, dims: dims, data: constant.data}}, nil
 	}
-	view, err := r.flowing(node, 0)
+	v, err := r.unsettled(node, 0)
 	if err != nil {
 		return operand{}, err
 	}
-	elements := builder.Shape(view.dims).Elements()
+	before := v.sizes()
+	elements := builder.Shape(before).Elements()
 	fail := func() error {
-		return fmt.Errorf("its shape is %s for images of %v; a network keeps the images of a batch apart", describeSizes(shape.values), builder.Shape(view.dims))
+		return fmt.Errorf("its shape is %s for images of %v; a network keeps the images of a batch apart", describeSizes(shape.values), builder.Shape(before))
 	}
 	if len(shape.values) < 2 {
 		return operand{}, fail()
@@ -41,8 +45,8 @@ func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
 	if copies { // a 0 copies the dimension at its place
 		rest = slices.Clone(rest)
 		for i := range rest {
-			if rest[i] == (size{}) && i < len(view.dims) {
-				rest[i].n = int64(view.dims[i])
+			if rest[i] == (size{}) && i < len(before) {
+				rest[i].n = int64(before[i])
 			}
 		}
 	}
@@ -50,10 +54,20 @@ func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
 	if err != nil || !keeps && first.n != -1 {
 		return operand{}, fail()
 	}
+	return r.seenAs(v, dims)
+}
+
+// seenAs gives a view other dimensions, and makes a vector of a map where there is
+// one dimension.
+func (r *raising) seenAs(v view, dims []int) (operand, error) {
 	if len(dims) == 1 {
-		return r.vector(node, view, false)
+		return r.vector(v, false)
 	}
-	return operand{flow: &flow{stage: r.stage, dims: dims, order: view.order}}, nil
+	reshaped, ok := v.reshaped(dims)
+	if !ok {
+		return operand{}, fmt.Errorf("it makes %v of data that are rearranged, %v for each image, across their dimensions", builder.Shape(dims), builder.Shape(v.sizes()))
+	}
+	return operand{view: &reshaped}, nil
 }
 
 // resolveShape returns the dimensions that Reshape gives an array of from's: -1
@@ -106,35 +120,28 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 				perm = append(perm, len(constant.dims)-1-i)
 			}
 		}
-		moved := &array{data: make([]float32, len(constant.data))}
-		for i, from := range permuted(constant.dims, perm) {
-			moved.data[i] = constant.data[from]
-		}
+		moved := &array{name: constant.name, rank: constant.rank, data: make([]float32, len(constant.data))}
 		for _, axis := range perm {
 			moved.dims = append(moved.dims, constant.dims[axis])
 		}
+		for i, from := range order(plainView(0, constant.dims).transposed(perm).walks()) {
+			moved.data[i] = constant.data[from]
+		}
 		return operand{array: moved}, nil
 	}
-	view, err := r.flowing(node, 0)
+	v, err := r.unsettled(node, 0)
 	if err != nil {
 		return operand{}, err
 	}
-	if len(perm) != len(view.dims)+1 || perm[0] != 0 {
+	if len(perm) != len(v.dims)+1 || perm[0] != 0 {
 		return operand{}, fmt.Errorf("perm is %v; a network keeps the images of a batch apart, axis 0 first", perm)
 	}
-	var inner, dims []int
+	inner := make([]int, 0, len(v.dims))
 	for _, axis := range perm[1:] {
 		inner = append(inner, axis-1)
-		dims = append(dims, view.dims[axis-1])
 	}
-	if builder.Shape(dims).Elements() > maxRaised {
-		return operand{}, fmt.Errorf("it transposes %v for each image; more than %d values are not taken", builder.Shape(view.dims), maxRaised)
-	}
-	order := permuted(view.dims, inner)
-	if view.order != nil {
-		order = compose(view.order, order)
-	}
-	return operand{flow: &flow{stage: r.stage, dims: dims, order: orNil(order)}}, nil
+	moved := v.transposed(inner)
+	return operand{view: &moved}, nil
 }
 
 func (r *raising) squeeze(node *onnxpb.NodeProto) (operand, error) {
@@ -206,22 +213,19 @@ func (r *raising) redimension(node *onnxpb.NodeProto, change func(dims []int, ax
 		if err != nil {
 			return operand{}, err
 		}
-		return operand{array: &array{dims: dims, data: constant.data}}, nil
+		return operand{array: &array{name: constant.name, rank: constant.rank, dims: dims, data: constant.data}}, nil
 	}
-	view, err := r.flowing(node, 0)
+	v, err := r.unsettled(node, 0)
 	if err != nil {
 		return operand{}, err
 	}
 	const batch = 2 // any number but 1: the batch is no axis to drop
-	dims, err := change(append([]int{batch}, view.dims...), axes)
+	dims, err := change(append([]int{batch}, v.sizes()...), axes)
 	if err != nil {
 		return operand{}, err
 	}
 	if len(dims) < 2 || dims[0] != batch {
 		return operand{}, fmt.Errorf("axes is %v; a network keeps the batch as the first dimension", axes)
 	}
-	if len(dims) == 2 {
-		return r.vector(node, view, false)
-	}
-	return operand{flow: &flow{stage: r.stage, dims: dims[1:], order: view.order}}, nil
+	return r.seenAs(v, dims[1:])
 }
