@@ -14,8 +14,10 @@ type affinePlan interface {
 }
 
 // affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
-// and, in the same pass, db; another one dx.
-func affine(name string, plan affinePlan, output tensor.Shape, outputs int, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+// and, in the same pass, db; another one dx. readsOutput says whether they need y: where ReLU or a pooling
+// is fused. Otherwise they get nil, and y's memory is free for other things.
+func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
+	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	var noBias, unwantedWeight, unwantedBias []float32
 	inputs, parameters := gorgonia.Nodes{x, w}, []int{1}
 	if b != nil {
@@ -43,7 +45,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, x, w
 			return plan.Forward(y, in[0], in[1], bias)
 		},
 		Gradients: []Gradient{{
-			Of: parameters, ReadsOutput: true, Reads: []int{0},
+			Of: parameters, ReadsOutput: readsOutput, Reads: []int{0},
 			Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 				var db []float32
 				if b != nil {
@@ -53,7 +55,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, x, w
 					scratch(db, &unwantedBias, outputs), dy, y, in[0])
 			},
 		}, {
-			Of: []int{0}, ReadsOutput: true, Reads: []int{1},
+			Of: []int{0}, ReadsOutput: readsOutput, Reads: []int{1},
 			Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 				return plan.BackwardInput(d[0], dy, y, in[1])
 			},

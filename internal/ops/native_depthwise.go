@@ -43,5 +43,5 @@ func NativeDepthwise(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv
 		return nil, err
 	}
 	height, width := plan.Output()
-	return affine("Depthwise", depthwisePlan{plan}, tensor.Shape{in[0], height, width, in[3]}, in[3], x, w, b)
+	return affine("Depthwise", depthwisePlan{plan}, tensor.Shape{in[0], height, width, in[3]}, in[3], false, x, w, b)
 }
