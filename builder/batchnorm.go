@@ -51,14 +51,11 @@ func (l BatchNorm) Infer(inputs []Shape) (Inferred, error) {
 	if l.Momentum == 0 {
 		l.Momentum = 0.1
 	}
-	if l.Epsilon == 0 {
-		l.Epsilon = 1e-5
+	if err := fillEpsilon(&l.Epsilon); err != nil {
+		return Inferred{}, err
 	}
 	if !(l.Momentum > 0 && l.Momentum <= 1) {
 		return Inferred{}, fmt.Errorf("momentum %v is outside 0 < m ≤ 1", l.Momentum)
-	}
-	if !(l.Epsilon > 0) || math.IsInf(l.Epsilon, 0) {
-		return Inferred{}, fmt.Errorf("epsilon %v; a number above 0 is needed", l.Epsilon)
 	}
 	scale := Ones
 	if l.Init != "" {

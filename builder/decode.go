@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"slipway/internal/display"
 	"slipway/internal/nearest"
 )
 
@@ -67,6 +68,9 @@ func (r *reading) network(node *yaml.Node, extra []Layer) (*Network, error) {
 	}
 	if len(items) == 0 {
 		return nil, atf(layers, "network %s has no layers", name)
+	}
+	if len(items) > maxLayers {
+		return nil, atf(layers, "network %s has %s layers, at most %s are read", name, display.Thousands(len(items)), display.Thousands(maxLayers))
 	}
 	entries := make([]layerEntry, len(items))
 	for i, item := range items {

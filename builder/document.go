@@ -18,6 +18,7 @@ import (
 const (
 	maxDocument = 2 << 20 // bytes
 	maxValues   = 1 << 18 // of the network, those that aliases repeat included
+	maxLayers   = 10_000  // of the network: the time to build its graph grows with their square
 	maxDepth    = 64      // lists and mappings inside of each other
 )
 

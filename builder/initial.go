@@ -35,6 +35,9 @@ const (
 	normal          = "normal="
 	truncatedNormal = "truncated_normal="
 	uniform         = "uniform="
+
+	// mostDrawn bounds their numbers, so that what is drawn is within float32.
+	mostDrawn = 1e30
 )
 
 // Normal is N(0, deviation²).
@@ -61,8 +64,11 @@ func (i Initial) parameter() (kind string, x float64, err error) {
 			continue
 		}
 		x, err = strconv.ParseFloat(text, 64)
-		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+		if err != nil || !(float32(x) > 0) || math.IsInf(x, 0) {
 			return kind, 0, fmt.Errorf("init %q: the number must be one above 0", string(i))
+		}
+		if x > mostDrawn {
+			return kind, 0, fmt.Errorf("init %q: more than %v is a slip", string(i), mostDrawn)
 		}
 		return kind, x, nil
 	}

@@ -57,6 +57,9 @@ func TestWaysToDrawThatThereAreNot(t *testing.T) {
 		"normal=0":         "the number must be one above 0",
 		"truncated_normal": "there are",
 		"normal=+Inf":      "the number must be one above 0",
+		"normal=1e-60":     "the number must be one above 0",
+		"normal=1e300":     "is a slip",
+		"uniform=1e39":     "is a slip",
 	} {
 		_, err := builder.New("drawn", builder.Shape{4}, builder.Dense{Units: 2, Init: init})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -90,7 +90,7 @@ func (s sliding) check() error {
 		}
 	}
 	for _, n := range all {
-		if n.name != "stride" && max(n.size.Height, n.size.Width) >= maxElements {
+		if max(n.size.Height, n.size.Width) >= maxElements {
 			return fmt.Errorf("%s %v: a side of %d or more is a slip", n.name, n.size, maxElements)
 		}
 	}
