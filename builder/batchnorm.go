@@ -71,7 +71,7 @@ func (l BatchNorm) Infer(inputs []Shape) (Inferred, error) {
 			{Name: "weight", Shape: channels, Initial: scale, Plain: true},
 			{Name: "bias", Shape: channels, Initial: Zeros, Plain: true},
 			{Name: "running_mean", Shape: channels, Role: Statistic, Initial: Zeros},
-			{Name: "running_var", Shape: channels, Role: Statistic, Initial: Ones},
+			{Name: "running_var", Shape: channels, Role: Statistic, Initial: Ones, NotNegative: true},
 		},
 	}, nil
 }

@@ -69,6 +69,8 @@ type TensorSpec struct {
 	// Plain says that weight decay and penalties leave the tensor out where they are asked to: of
 	// biases and of what normalisation scales and shifts with.
 	Plain bool
+	// NotNegative says that no value is below 0, of a variance.
+	NotNegative bool
 }
 
 // Call is where a layer computes: one place in one graph, for batches of one size.

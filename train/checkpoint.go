@@ -124,6 +124,30 @@ const (
 	bestPrefix = "best."
 )
 
+// checkNames reports a tensor with the name that a checkpoint gives to the state of another one.
+func (c Config) checkNames(network *builder.Network) error {
+	names := make(map[string]bool)
+	for _, tensor := range network.Tensors() {
+		names[tensor.Name] = true
+	}
+	prefixes := []string{bestPrefix}
+	for _, slot := range c.Optimizer.Slots() {
+		prefixes = append(prefixes, slotPrefix(slot))
+	}
+	for _, tensor := range network.Tensors() {
+		for _, prefix := range prefixes {
+			if names[prefix+tensor.Name] {
+				return fmt.Errorf("network %s has a tensor %s, and a checkpoint calls %s's state so; give its layer another name",
+					network.Name(), prefix+tensor.Name, tensor.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// slotPrefix is that of an optimizer's state in a slot.
+func slotPrefix(slot string) string { return "optimizer." + slot + "." }
+
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
 // the new one, whole, whatever happens.
 func WriteCheckpoint(path string, c *Checkpoint) error {
@@ -143,7 +167,7 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 	}
 	add("", c.Weights)
 	for _, slot := range c.Config.Optimizer.Slots() {
-		add("optimizer."+slot+".", c.OptimizerState[slot])
+		add(slotPrefix(slot), c.OptimizerState[slot])
 	}
 	add(bestPrefix, c.Best)
 	file.Metadata[digestKey] = digest(file)
@@ -222,7 +246,7 @@ func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoin
 		trained = append(trained, parameter.spec)
 	}
 	for _, slot := range c.Config.Optimizer.Slots() {
-		if c.OptimizerState[slot], err = takeTensors(file, "optimizer."+slot+".", trained); err != nil {
+		if c.OptimizerState[slot], err = takeTensors(file, slotPrefix(slot), trained); err != nil {
 			return nil, err
 		}
 	}

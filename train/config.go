@@ -138,6 +138,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if err := c.checkTrained(network); err != nil {
 		return c, err
 	}
+	if err := c.checkNames(network); err != nil {
+		return c, err
+	}
 	if what := c.CPUOnly(); c.Device != nil && what != "" {
 		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
 	}

@@ -58,6 +58,10 @@ func orNone(value string) string {
 func fixedFields(c Config) (map[string]string, error) {
 	c.Data = ""
 	c.Schedule.Epochs = 0 // scheduleGoesOn's matter
+	if c.Decay == DecayAll {
+		c.Decay = ""
+	}
+	c.Freeze = slices.Compact(slices.Sorted(slices.Values(c.Freeze))) // their order changes nothing
 	c.Epochs, c.UntilLoss, c.Patience, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0, 0, 0
 	raw, err := json.Marshal(c)
 	if err != nil {

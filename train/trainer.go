@@ -56,7 +56,7 @@ func New(network *builder.Network, source dataset.Source, config Config, initial
 	if initial == nil {
 		initial = network.InitialWeights(config.Seed)
 	}
-	if err := checkFinite(initial); err != nil {
+	if err := checkValues(network, initial); err != nil {
 		return nil, fmt.Errorf("the weights to start from: %w", err)
 	}
 	return newTrainer(network, source, config, initial)

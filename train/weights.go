@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"slipway/builder"
+	"slipway/internal/display"
 	"slipway/internal/safetensors"
 )
 
@@ -130,7 +131,7 @@ func (m misfit) wrong(network *builder.Network, alone bool) error {
 		names []string
 	}{{"missing: ", m.missing}, {"unexpected: ", m.unexpected}, {"of another shape: ", m.reshaped}} {
 		if len(kind.names) > 0 {
-			faults = append(faults, kind.what+firstNames(kind.names))
+			faults = append(faults, kind.what+display.Printable(firstNames(kind.names)))
 		}
 	}
 	if len(faults) == 0 {
@@ -148,12 +149,20 @@ func firstNames(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// checkFinite reports a weight that is no finite number: nothing is learned from it.
-func checkFinite(weights builder.Weights) error {
+// checkValues reports a weight that is no finite number, or a variance below 0: nothing is learned
+// from it.
+func checkValues(network *builder.Network, weights builder.Weights) error {
+	notNegative := make(map[string]bool)
+	for _, spec := range network.Tensors() {
+		notNegative[spec.Name] = spec.NotNegative
+	}
 	for _, tensor := range weights {
 		for i, weight := range tensor.Data {
 			if !finite(float64(weight)) {
 				return fmt.Errorf("tensor %q holds %v at element %d; the file is damaged, or of a run that diverged", tensor.Name, weight, i)
+			}
+			if weight < 0 && notNegative[tensor.Name] {
+				return fmt.Errorf("tensor %q holds %v at element %d, and a variance is never below 0; the file is damaged", tensor.Name, weight, i)
 			}
 		}
 	}
