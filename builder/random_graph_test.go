@@ -85,6 +85,7 @@ type evaluated struct {
 	logits    []float32
 	gradients [][]float32 // by parameter
 	weights   Weights     // after Update
+	outputs   [][]float32 // by node; of the reference alone
 }
 
 func evaluateReference(t testing.TB, network *Network, weights Weights, images, dy []float32, batch int, training bool, seed, step uint64) evaluated {
@@ -156,7 +157,7 @@ func evaluateReference(t testing.TB, network *Network, weights Weights, images, 
 		}
 		byNode = append(byNode, d[len(node.Inputs):])
 	}
-	result := evaluated{logits: outputs[last], weights: weights}
+	result := evaluated{logits: outputs[last], weights: weights, outputs: outputs}
 	slices.Reverse(byNode)
 	for _, gradients := range byNode {
 		for _, gradient := range gradients {
