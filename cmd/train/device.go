@@ -29,10 +29,15 @@ type chosenDevice struct {
 func (o *options) chooseDevice(config train.Config, network *builder.Network) (chosenDevice, error) {
 	cpu := chosenDevice{close: func() {}}
 	what := config.CPUOnly()
+	if o.device == deviceCPU {
+		return cpu, nil
+	}
+	missing := cuda.Inspect().Missing
+	if o.device == deviceAuto && missing != nil && missing.Piece == cuda.PieceBuild {
+		return cpu, nil // nothing is asked of the network, which takes time where it is large
+	}
 	layers := network.CheckDevice()
 	switch {
-	case o.device == deviceCPU:
-		return cpu, nil
 	case o.device == deviceCUDA && config.Engine != builder.EngineNative:
 		return cpu, fmt.Errorf("-device cuda does not go with engine %s, which runs on the CPU; resume with -device cpu", config.Engine)
 	case o.device == deviceCUDA && what != "":
@@ -42,12 +47,12 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	case config.Engine != builder.EngineNative:
 		return cpu, nil
 	case layers != nil:
-		if cuda.Inspect().Missing == nil {
+		if missing == nil {
 			cpu.why = layers.Error()
 		}
 		return cpu, nil
 	case what != "":
-		if cuda.Inspect().Missing == nil {
+		if missing == nil {
 			cpu.why = what + " computed on the CPU alone"
 		}
 		return cpu, nil
@@ -60,12 +65,12 @@ func (o *options) chooseDevice(config train.Config, network *builder.Network) (c
 	if o.device == deviceCUDA {
 		return cpu, fmt.Errorf("-device cuda: %w", err)
 	}
-	var missing *cuda.MissingError
+	var lacks *cuda.MissingError
 	switch {
-	case !errors.As(err, &missing):
+	case !errors.As(err, &lacks):
 		cpu.why = err.Error()
-	case missing.Piece != cuda.PieceBuild:
-		cpu.why = fmt.Sprintf("no CUDA: %s: %s; see doctor", missing.Piece, missing.Reason)
+	case lacks.Piece != cuda.PieceBuild:
+		cpu.why = fmt.Sprintf("no CUDA: %s: %s; see doctor", lacks.Piece, lacks.Reason)
 	}
 	return cpu, nil
 }

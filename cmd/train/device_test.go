@@ -50,6 +50,43 @@ func TestDevicesOfNetworksThatNoGPUComputes(t *testing.T) {
 	}
 }
 
+// computed is a layer that counts how often a graph asks what it computes.
+type computed struct {
+	builder.ReLU
+	times *int
+}
+
+func (c computed) Infer(inputs []builder.Shape) (builder.Inferred, error) {
+	return builder.Inferred{Layer: c, Output: inputs[0]}, nil
+}
+
+func (c computed) Kind() string { return "Computed" }
+
+func (c computed) Compute(call builder.Call) (builder.Computation, error) {
+	*c.times++
+	return c.ReLU.Compute(call)
+}
+
+// Whether a GPU computes a network is not asked where there is none to compute it: the answer takes a
+// graph, and weights for it.
+func TestTheNetworkIsNotAskedWithoutNeed(t *testing.T) {
+	times := 0
+	network, err := builder.New("asked", builder.Shape{4}, computed{times: &times}, builder.Dense{Units: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	devices := []string{deviceCPU}
+	if missing := cuda.Inspect().Missing; missing != nil && missing.Piece == cuda.PieceBuild {
+		devices = append(devices, deviceAuto)
+	}
+	for _, device := range devices {
+		chosen, err := (&options{device: device}).chooseDevice(train.Config{Engine: builder.EngineNative}, network)
+		if err != nil || chosen.device != nil || chosen.why != "" || times > 0 {
+			t.Errorf("%s: %v, %q, %v; the layer was asked %d times", device, chosen.device, chosen.why, err, times)
+		}
+	}
+}
+
 // Where CUDA cannot be used, asking for it is a failure that names the piece and the
 // remedy, and auto says what it took instead.
 func TestCUDAThatIsNotThere(t *testing.T) {
