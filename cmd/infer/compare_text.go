@@ -181,6 +181,8 @@ func writeInputs(w io.Writer, node *bisect.Node, tolerance float64) {
 		fmt.Fprintf(w, "  %s are equal to the last bit\n", which)
 	case node.InputsDiffer <= tolerance:
 		fmt.Fprintf(w, "  %s agree, within %.3g of their range\n", which, node.InputsDiffer)
+	case math.IsInf(node.InputsDiffer, 0): // they are not set against each other value by value
+		fmt.Fprintf(w, "  %s differ\n", which)
 	default:
 		fmt.Fprintf(w, "  %s differ by %.3g of their range; the tolerance is %.3g\n", which, node.InputsDiffer, tolerance)
 	}
