@@ -47,6 +47,9 @@ type Options struct {
 	Conformance string
 	// ProducerVersion is written into the model.
 	ProducerVersion string
+	// Layers are the kinds of layers that the run's network may have beside those of package
+	// builder, without settings.
+	Layers []builder.Layer
 	// Messages takes a line for each thing done, Progress what Conformance says
 	// meanwhile. Either may be nil.
 	Messages, Progress io.Writer
@@ -84,7 +87,7 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 			fmt.Fprintf(options.Messages, format+"\n", args...)
 		}
 	}
-	checkpoint, path, damaged, err := run.Latest()
+	checkpoint, path, damaged, err := run.Latest(options.Layers...)
 	for _, problem := range damaged {
 		say("warning: %v", problem)
 	}

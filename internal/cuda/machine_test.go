@@ -100,9 +100,9 @@ func TestEveryNodeIsThatOfTheTapeMachine(t *testing.T) {
 	} {
 		for _, batch := range []int{1, 3, 70} {
 			t.Run(fmt.Sprintf("%s/%d", network.Name(), batch), func(t *testing.T) {
-				config := train.Config{Seed: 4, ParameterPenalty: ops.Penalty{L1: 0.01, L2: 0.1}}
+				config := train.Config{Seed: 4, ParameterPenalty: train.Penalty{L1: 0.01, L2: 0.1}}
 				if first := network.Nodes()[0]; first.Layer.Kind() != "ReLU" {
-					config.ActivationPenalties = map[string]ops.Penalty{first.Name: {L1: 0.02, L2: 0.03}}
+					config.ActivationPenalties = map[string]train.Penalty{first.Name: {L1: 0.02, L2: 0.03}}
 				}
 				compareWithTape(t, plainGraph(t, network, config, batch), tolerance)
 			})

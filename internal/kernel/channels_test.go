@@ -157,7 +157,11 @@ func TestChannelsOnAnyThreads(t *testing.T) {
 			must(t, scale.BackwardScale(ds, dy, x))
 			must(t, norm.Forward(y, x, w, w))
 			must(t, norm.Backward(dx, dw, db, dy, x, w))
-			all := [][]float32{ds, y, dx, dw, db}
+			prelu, err := NewPReLU(engine, f.rows(), f.Channels, true)
+			must(t, err)
+			slope := make([]float32, 1)
+			must(t, prelu.Backward(nil, slope, dy, x, w[:1]))
+			all := [][]float32{ds, y, dx, dw, db, slope}
 			if first == nil {
 				first = all
 			}

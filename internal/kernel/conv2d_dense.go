@@ -97,8 +97,14 @@ func (d *denseConv2D) reserve(images int) {
 }
 
 // gradients returns padded copies of some images' gradients, where ReLU let them through. As the copies of the images,
-// they are made anew for each use.
-func (d *denseConv2D) gradients(worker, image, images int) []float32 {
+// they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves; inPanels says
+// that they are read in whole panels, which must not end behind them.
+func (d *denseConv2D) gradients(worker, image, images int, inPanels bool) []float32 {
+	c := d.conv
+	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters &&
+		(!inPanels || c.columns.stored() == c.config.Filters) {
+		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
+	}
 	copies := d.conv.work[worker].own.gradients
 	for i := range images {
 		d.mask(copies[i*d.imageSize:], image+i)
@@ -152,7 +158,7 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	for group := part * groups / d.partials; group < (part+1)*groups/d.partials; group++ {
 		image := group * d.together
 		images := min(d.together, c.config.Batch-image)
-		source, gradient := c.source(worker, image, images), d.gradients(worker, image, images)
+		source, gradient := c.source(worker, image, images), d.gradients(worker, image, images, true)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
 		}

@@ -64,6 +64,9 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 		{"joining maps of other sizes", func() (*gorgonia.Node, error) {
 			return ops.NativeConcat(kernels, node(2, 3, 4, 5), node(2, 3, 3, 5))
 		}, "maps of (2, 3, 4, 5) and (2, 3, 3, 5)"},
+		{"padding a vector", func() (*gorgonia.Node, error) {
+			return ops.NativePad(kernels, node(2, 3), []int{0}, []int{0})
+		}, "padding takes N×H×W×C"},
 		{"joining a map and a vector", func() (*gorgonia.Node, error) {
 			return ops.NativeConcat(kernels, node(2, 3, 4, 5), node(2, 5))
 		}, "concatenation"},

@@ -79,7 +79,8 @@ func nativeProduct(kernels kernel.Engine, a, b *gorgonia.Node) (*gorgonia.Node, 
 // NativeDropChannels multiplies x, N×H×W×C or N×C, by factors that are 0 with probability p and 1/(1−p)
 // otherwise: one for each channel of each image, or, with whole, one for each image. Its gradient is dy
 // times the same factors.
-func NativeDropChannels(kernels kernel.Engine, name string, x *gorgonia.Node, p float64, masks *Masks, whole bool) (*gorgonia.Node, error) {
+func NativeDropChannels(kernels kernel.Engine, name string, x *gorgonia.Node, p float64, masks *Masks,
+	whole bool) (*gorgonia.Node, error) {
 	config, err := channelsOf(x)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -159,4 +160,25 @@ func NativeLayerNorm(kernels kernel.Engine, x, w, b *gorgonia.Node, epsilon floa
 			},
 		}},
 	}, x, w, b)
+}
+
+// NativePad makes N×OH×OW×C of N×H×W×C: row i of the output is row rows[i] of the input, and column j its
+// column columns[j]; −1 stands for zeros. The gradient of a value is the sum of those of its copies.
+func NativePad(kernels kernel.Engine, x *gorgonia.Node, rows, columns []int) (*gorgonia.Node, error) {
+	shape := x.Shape()
+	if shape.Dims() != 4 {
+		return nil, fmt.Errorf("padding takes N×H×W×C, not %v", shape)
+	}
+	plan, err := kernel.NewPad(kernels, shape[0], shape[1], shape[2], shape[3], rows, columns)
+	if err != nil {
+		return nil, err
+	}
+	return Apply(Computation{
+		Name: "Pad", Output: tensor.Shape{shape[0], len(rows), len(columns), shape[3]},
+		Forward: func(y []float32, in [][]float32) error { return plan.Forward(y, in[0]) },
+		Gradients: []Gradient{{
+			Of:  []int{0},
+			Run: func(d [][]float32, dy, _ []float32, _ [][]float32) error { return plan.Backward(d[0], dy) },
+		}},
+	}, x)
 }
