@@ -37,8 +37,8 @@ func smoothImages(t *testing.T, n, channels, height, width int, seed uint64) *da
 	return set
 }
 
-// residualModels are graphs with residual sums, projections, BatchNormalization, squeeze-and-excitation,
-// depthwise convolutions and Concat.
+// residualModels are graphs with residual sums, projections, BatchNormalization,
+// squeeze-and-excitation, depthwise convolutions and Concat.
 func residualModels(t *testing.T) map[string]*onnx.Model {
 	t.Helper()
 	models := map[string]*onnx.Model{"resnet20": networktest.Model(t, networktest.ResNet20(t, 16)), "mobile": networktest.Mobile()}
@@ -52,9 +52,9 @@ func residualModels(t *testing.T) map[string]*onnx.Model {
 	return models
 }
 
-// TestVariantsOfResidualNetworks makes every variant of networks that are graphs. onnxruntime and native run
-// all of them; a form answers as its source, float16 and int8 nearly. Scores are compared, and not labels: where nobody has trained
-// a network, scores are near each other.
+// TestVariantsOfResidualNetworks makes every variant of networks that are graphs. onnxruntime and
+// native run all of them; a form answers as its source, float16 and int8 nearly. Scores are
+// compared, and not labels: where nobody has trained a network, scores are near each other.
 func TestVariantsOfResidualNetworks(t *testing.T) {
 	for name, model := range residualModels(t) {
 		dims := model.Inputs()[0].Dims
@@ -119,8 +119,8 @@ func TestVariantsOfResidualNetworks(t *testing.T) {
 	}
 }
 
-// TestIntegersThroughResidualBlocks: of a quantized ResNet-20 no BatchNormalization is left, and what every convolution, sum,
-// Concat and mean takes is of integers.
+// TestIntegersThroughResidualBlocks: of a quantized ResNet-20 no BatchNormalization is left, and
+// what every convolution, sum, Concat and mean takes is of integers.
 func TestIntegersThroughResidualBlocks(t *testing.T) {
 	for name, model := range residualModels(t) {
 		dims := model.Inputs()[0].Dims

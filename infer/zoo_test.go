@@ -12,8 +12,8 @@ import (
 	"slipway/onnx/picture"
 )
 
-// TestNetworksInTwoRuntimes takes every layer, and networks of the zoo, through ONNX: the shapes of all values are known, the
-// graph can be drawn, and onnxruntime and native answer alike.
+// TestNetworksInTwoRuntimes takes every layer, and networks of the zoo, through ONNX: the shapes of
+// all values are known, the graph can be drawn, and onnxruntime and native answer alike.
 func TestNetworksInTwoRuntimes(t *testing.T) {
 	networks := make(map[string]*builder.Network)
 	for i, c := range builder.Cases() {

@@ -5,8 +5,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// depthwise computes a convolution of which each channel has one kernel of its own, with a plan of the kernels,
-// and the Relu after it.
+// depthwise computes a convolution of which each channel has one kernel of its own, with a plan of
+// the kernels, and the Relu after it.
 func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
 	channels := x.Shape[1]
 	if w.Shape[0] != channels || w.Shape[1] != 1 || len(f.in) > 2 {
@@ -24,18 +24,23 @@ func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, f frame) (
 	config.DilationHeight, config.DilationWidth = pair(f.dilations, 1)
 	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
 	endHeight, endWidth := pair(f.end, 0)
-	config.ExtraHeight, config.ExtraWidth = endHeight-config.PaddingHeight, endWidth-config.PaddingWidth
+	config.ExtraHeight = endHeight - config.PaddingHeight
+	config.ExtraWidth = endWidth - config.PaddingWidth
 
 	weight := c.kernels
 	if weight == nil {
 		weight = depthwiseKernels(w)
 	}
-	key := planKey{config.Batch, config.Height, config.Width, channels, channels, config.KernelHeight, config.KernelWidth,
-		config.PaddingHeight, config.PaddingWidth}
+	key := planKey{config.Batch, config.Height, config.Width, channels, channels,
+		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
 	// A padded copy of an image for each thread, and the weights.
-	padded := (config.Height + config.PaddingHeight + endHeight) * (config.Width + config.PaddingWidth + endWidth)
-	bytes := 4 * (channels + 16) * (r.engine.Pool.Threads()*padded + 2*config.KernelHeight*config.KernelWidth)
-	plan, err := c.depthwisePlans.get(r, key, bytes, func() (*kernel.Depthwise, error) { return kernel.NewDepthwise(r.engine, config) })
+	padded := (config.Height + config.PaddingHeight + endHeight) *
+		(config.Width + config.PaddingWidth + endWidth)
+	taps := config.KernelHeight * config.KernelWidth
+	bytes := 4 * (channels + 16) * (r.engine.Pool.Threads()*padded + 2*taps)
+	plan, err := c.depthwisePlans.get(r, key, bytes, func() (*kernel.Depthwise, error) {
+		return kernel.NewDepthwise(r.engine, config)
+	})
 	if err != nil {
 		return nil, err
 	}
