@@ -111,11 +111,12 @@ func neededNodes(graph *onnxpb.GraphProto, name string) []bool {
 // raising turns the nodes of a graph into items, one after the other, and those at
 // last into layers.
 type raising struct {
-	graph  *onnxpb.GraphProto
-	opset  int64
-	own    bool   // the model is of FromNetwork
-	name   string // the network's
-	values map[string]operand
+	graph   *onnxpb.GraphProto
+	opset   int64
+	own     bool   // the model is of FromNetwork
+	name    string // the network's
+	values  map[string]operand
+	raisers map[string]raiser
 
 	current *onnxpb.NodeProto // the node under way
 	index   int               // its place in the graph
@@ -163,11 +164,12 @@ const (
 
 func newRaising(m *Model) *raising {
 	r := &raising{
-		graph:  m.Proto.GetGraph(),
-		opset:  m.Opset(""),
-		own:    m.Proto.GetProducerName() == ProducerName,
-		values: make(map[string]operand),
-		name:   networkName(m.GraphName()),
+		graph:   m.Proto.GetGraph(),
+		opset:   m.Opset(""),
+		own:     m.Proto.GetProducerName() == ProducerName,
+		values:  make(map[string]operand),
+		raisers: raisers(),
+		name:    networkName(m.GraphName()),
 	}
 	if !r.own && m.path != "" {
 		// Exporters call every graph main_graph, or the like.
@@ -220,7 +222,7 @@ func (r *raising) begin(inputs []Value) error {
 // refused whatever they are given.
 func (r *raising) step(i int, node *onnxpb.NodeProto) {
 	r.current, r.index, r.at = node, i, describeNode(i, node)
-	raise, err := raiserOf(node)
+	raise, err := r.raiserOf(node)
 	value := operand{failed: true}
 	depends := slices.ContainsFunc(node.GetInput(), func(name string) bool { return r.values[name].failed })
 	if err == nil && !depends {

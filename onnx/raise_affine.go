@@ -22,10 +22,6 @@ func (a *affine) shifts() bool {
 	return slices.ContainsFunc(a.shift, func(x float64) bool { return x != 0 })
 }
 
-func (a *affine) scales() bool {
-	return slices.ContainsFunc(a.scale, func(x float64) bool { return x != 1 })
-}
-
 // uniform reports whether all channels are treated alike, as by a constant of a formula.
 func (a *affine) uniform() bool {
 	for i := range a.scale {
@@ -89,8 +85,9 @@ func (r *raising) arithmetic(node *onnxpb.NodeProto) (operand, error) {
 	}
 	switch {
 	case node.GetOpType() == "Mul" && isParameterName(constant.name) && !r.own:
-		a.parameter = constant.name
-		names = []string{constant.name[:strings.LastIndexByte(constant.name, '.')]}
+		dot := strings.LastIndexByte(constant.name, '.')
+		a.parameter = constant.name[dot+1:]
+		names = []string{constant.name[:dot]}
 	case node.GetOpType() == "Mul" && r.own:
 		a.parameter = strings.TrimPrefix(constant.name, r.owners[r.index]+".")
 	case node.GetOpType() == "Add":
@@ -206,10 +203,7 @@ func (r *raising) fold(output int) (int, error) {
 				output = before
 			}
 		case next != nil && next.operation == affineOperation && r.folds(it) && r.folds(next):
-			for c := range it.affine.scale {
-				next.affine.shift[c] += next.affine.scale[c] * it.affine.shift[c]
-				next.affine.scale[c] *= it.affine.scale[c]
-			}
+			next.affine = it.affine.then(next.affine)
 			it.from, uses[i] = before, 0
 			if before >= 0 {
 				consumers[before] = consumers[i]
@@ -228,6 +222,16 @@ func (r *raising) fold(output int) (int, error) {
 		}
 	}
 	return output, nil
+}
+
+// then is a and b behind it.
+func (a *affine) then(b *affine) *affine {
+	both := &affine{scale: slices.Clone(b.scale), shift: slices.Clone(b.shift), parameter: b.parameter}
+	for c := range both.scale {
+		both.shift[c] += both.scale[c] * a.shift[c]
+		both.scale[c] *= a.scale[c]
+	}
+	return both
 }
 
 // folds reports whether a scale may be folded: one of a foreign model that is no
@@ -352,8 +356,8 @@ func (r *raising) standAlone(it *item) error {
 	var tensors [][]float32
 	if !a.shifts() {
 		layer := builder.Scale{}
-		if a.parameter != "" {
-			layer.Tensor = a.parameter[strings.LastIndexByte(a.parameter, '.')+1:]
+		if layerPattern.MatchString(a.parameter) {
+			layer.Tensor = a.parameter
 		}
 		it.layer, tensors = layer, [][]float32{float32sOf(a.scale)}
 	} else {

@@ -42,6 +42,16 @@ const affineOperation = "affine"
 // errFollowsSoftmax is what a network has of layers behind its end.
 var errFollowsSoftmax = errors.New("it follows Softmax, which may only come last")
 
+// channelsOf is the number of channels, or features, of what an item gives, of which there
+// may be as many as memory is asked for.
+func (r *raising) channelsOf(place int) (int, error) {
+	shape := r.shapeOf(place)
+	if shape[0] > maxRaised {
+		return 0, fmt.Errorf("the data is %v for each image; more than %d channels are not taken", shape, maxRaised)
+	}
+	return shape[0], nil
+}
+
 // shapeOf is the shape of what an item gives.
 func (r *raising) shapeOf(place int) builder.Shape {
 	if place == inputPlace {
@@ -120,6 +130,9 @@ func ownersOf(nodes []*onnxpb.NodeProto) []string {
 	owners := make([]string, len(nodes))
 	for i, node := range nodes {
 		owners[i] = node.GetName()
+		if len(owners[i]) > 2*maxName {
+			continue
+		}
 		stem := owners[i]
 		for cut := strings.LastIndexByte(stem, '.'); cut > 0; cut = strings.LastIndexByte(stem, '.') {
 			stem = stem[:cut]

@@ -13,11 +13,11 @@ import (
 type raiser = func(*raising, *onnxpb.NodeProto) (operand, error)
 
 // raiserOf returns what takes a node's operator.
-func raiserOf(node *onnxpb.NodeProto) (raiser, error) {
+func (r *raising) raiserOf(node *onnxpb.NodeProto) (raiser, error) {
 	if domain := canonicalDomain(node.GetDomain()); domain != "" {
 		return nil, fmt.Errorf("a network has no layer for the operators of the domain %q", shorten(domain))
 	}
-	raise, ok := raisers()[node.GetOpType()]
+	raise, ok := r.raisers[node.GetOpType()]
 	if !ok {
 		return nil, fmt.Errorf("a network has no layer for the operator %s", shorten(node.GetOpType()))
 	}

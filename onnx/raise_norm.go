@@ -82,7 +82,11 @@ func (r *raising) layerNormalization(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, fmt.Errorf("it normalises axes %d… of %v for each image, %v of the layer before; a network normalises the channels at each position, or all features",
 			axis, builder.Shape(v.sizes()), shape)
 	}
-	tensors := [][]float32{nil, make([]float32, shape[0])}
+	channels, err := r.channelsOf(v.of)
+	if err != nil {
+		return operand{}, err
+	}
+	tensors := [][]float32{nil, make([]float32, channels)}
 	var names []string
 	for i := range tensors {
 		if i == 1 && inputOf(node, 2) == "" {
@@ -137,6 +141,9 @@ func (r *raising) groups(node *onnxpb.NodeProto, v view, groups int) (operand, e
 	shape := r.shapeOf(v.of)
 	if groups < 1 || shape[0]%groups != 0 {
 		return operand{}, fmt.Errorf("%d groups do not divide %d channels", groups, shape[0])
+	}
+	if _, err := r.channelsOf(v.of); err != nil {
+		return operand{}, err
 	}
 	tensors := make([][]float32, 2)
 	var names []string

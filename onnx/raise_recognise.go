@@ -25,8 +25,11 @@ func (r *raising) recognised(it item) (item, bool) {
 		}
 	}
 	if layer, x, ok = r.layerNorm(it); ok {
+		channels, err := r.channelsOf(x)
+		if err != nil {
+			return item{}, false
+		}
 		whole := r.whole(it, layer, x)
-		channels := r.shapeOf(x)[0]
 		whole.tensors = [][]float32{slices.Repeat([]float32{1}, channels), make([]float32, channels)}
 		whole.open = true
 		return whole, true

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/builder"
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -217,6 +218,20 @@ func FuzzToNetwork(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(raw)
+	}
+	for _, c := range builder.Cases() {
+		network, err := c.Network("case")
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, producer := range []string{onnx.ProducerName, "pytorch"} {
+			model, err := onnx.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{}, onnx.Options{})
+			if err != nil {
+				f.Fatal(err)
+			}
+			model.Proto.ProducerName = proto.String(producer)
+			f.Add(encode(f, model))
+		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		model, err := onnx.Decode(raw)

@@ -208,6 +208,9 @@ func (r *raising) cast(node *onnxpb.NodeProto) (operand, error) {
 }
 
 func (r *raising) constant(node *onnxpb.NodeProto) (operand, error) {
+	if len(node.GetAttribute()) != 1 {
+		return operand{}, fmt.Errorf("it has %d attributes; a constant is one", len(node.GetAttribute()))
+	}
 	attribute := node.GetAttribute()[0]
 	switch attribute.GetName() {
 	case "value":

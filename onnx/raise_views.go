@@ -121,6 +121,9 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 			}
 		}
 		moved := &array{name: constant.name, rank: constant.rank, data: make([]float32, len(constant.data))}
+		if !isPermutation(perm, len(constant.dims)) {
+			return operand{}, fmt.Errorf("perm is %v; for %d dimensions it must name each once", perm, len(constant.dims))
+		}
 		for _, axis := range perm {
 			moved.dims = append(moved.dims, constant.dims[axis])
 		}
@@ -133,7 +136,7 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	if len(perm) != len(v.dims)+1 || perm[0] != 0 {
+	if !isPermutation(perm, len(v.dims)+1) || perm[0] != 0 {
 		return operand{}, fmt.Errorf("perm is %v; a network keeps the images of a batch apart, axis 0 first", perm)
 	}
 	inner := make([]int, 0, len(v.dims))
@@ -142,6 +145,16 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 	}
 	moved := v.transposed(inner)
 	return operand{view: &moved}, nil
+}
+
+func isPermutation(perm []int, rank int) bool {
+	sorted := slices.Sorted(slices.Values(perm))
+	for i, axis := range sorted {
+		if axis != i {
+			return false
+		}
+	}
+	return len(perm) == rank
 }
 
 func (r *raising) squeeze(node *onnxpb.NodeProto) (operand, error) {

@@ -23,7 +23,7 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, fmt.Errorf("its weight is %v; a network has convolutions of two dimensions alone", builder.Shape(weight.dims))
 	}
 	groups := int(r.call(node).integer("group", 1))
-	if shape[0]%groups != 0 || weight.dims[1] != shape[0]/groups || weight.dims[0]%groups != 0 {
+	if groups < 1 || shape[0]%groups != 0 || weight.dims[1] != shape[0]/groups || weight.dims[0]%groups != 0 {
 		return operand{}, fmt.Errorf("its weight %v in %d groups is for another number of channels than %d", builder.Shape(weight.dims), groups, shape[0])
 	}
 	tensors := [][]float32{weight.data}
