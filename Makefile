@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer bench-feed bench-pictures photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer bench-feed bench-pictures bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ bench-feed: ## time reading PHOTOGRAPHS for training beside PyTorch's DataLoader
 
 bench-pictures: ## train on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/pictures.md
 	scripts/bench/bench-pictures $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
+
+bench-resnet20: ## train ResNet-20 on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/resnet20.md (hours)
+	scripts/bench/bench-resnet20 $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
 photographs: build setup ## train, export and ask the folder PHOTOGRAPHS at two sizes into docs/photographs.md
 	scripts/photographs/make-photographs $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS))

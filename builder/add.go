@@ -53,8 +53,14 @@ func (Add) Compute(Call) (Computation, error) {
 	}, nil
 }
 
-func (Add) plain(p *place) (*gorgonia.Node, error)  { return ops.Sum(nil, p.in...) }
-func (Add) native(p *place) (*gorgonia.Node, error) { return ops.Sum(&p.kernels, p.in...) }
+func (Add) plain(p *place) (*gorgonia.Node, error) { return ops.Sum(nil, p.in...) }
+
+func (Add) native(p *place) (*gorgonia.Node, error) {
+	if _, ok := p.fuse(ReLU{}.Kind()); ok {
+		return ops.NativeSumReLU(p.kernels, p.in...)
+	}
+	return ops.Sum(&p.kernels, p.in...)
+}
 
 // Export implements Exporter. Add takes two values; more are added one after another.
 func (l Add) Export(e *Export) (string, error) {

@@ -3,6 +3,10 @@ package builder
 import (
 	"fmt"
 	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
 )
 
 // BatchNorm normalises each channel, or feature of a vector, over the batch and its map (Ioffe and
@@ -144,6 +148,30 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 		}
 	}
 	return c, nil
+}
+
+// native takes up a ReLU or ReLU6 behind it.
+func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
+	batch := p.options.Training && !l.Frozen
+	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch}
+	if _, ok := p.fuse(ReLU{}.Kind()); ok {
+		options.Clamped, options.High = true, float32(math.NaN())
+	} else if _, ok := p.fuse(ReLU6{}.Kind()); ok {
+		options.Clamped, options.High = true, 6
+	}
+	t := p.tensors
+	y, plan, err := ops.NativeBatchNorm(p.kernels, p.in[0], t[0], t[1], t[2], t[3], options)
+	if err != nil || !batch {
+		return y, err
+	}
+	m := float64(p.in[0].Shape().TotalSize() / p.node.Output[0])
+	p.update(func(tensors [][]float32) {
+		mean, variance := plan.Statistics()
+		for c := range mean {
+			l.update(tensors[2], tensors[3], c, mean[c], variance[c], m)
+		}
+	})
+	return y, nil
 }
 
 // update brings the running statistics of a channel up to date. The variance of one value alone

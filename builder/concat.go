@@ -3,6 +3,10 @@ package builder
 import (
 	"errors"
 	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
 )
 
 // Concat joins the channels of maps of one size, or the features of vectors, in the order of its
@@ -62,6 +66,8 @@ func (Concat) Compute(call Call) (Computation, error) {
 		},
 	}, nil
 }
+
+func (Concat) native(p *place) (*gorgonia.Node, error) { return ops.NativeConcat(p.kernels, p.in...) }
 
 // Export implements Exporter.
 func (Concat) Export(e *Export) (string, error) {

@@ -162,13 +162,21 @@ func (l Conv2D) stock(in gorgonia.Nodes) (*gorgonia.Node, error) {
 }
 
 func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
-	if !l.usual() {
-		return p.compute()
-	}
 	options := ops.Conv2DOptions{
 		StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
 		PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
+		ExtraHeight: l.PaddingExtra.Height, ExtraWidth: l.PaddingExtra.Width,
+		DilationHeight: l.Dilation.Height, DilationWidth: l.Dilation.Width, Groups: l.Groups,
 		Direct: !p.options.Training,
+		// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
+		// before there were any.
+		FilteredInput: l.NoBias,
+	}
+	if l.depthwise(p.node.Input[0]) {
+		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
+	}
+	if l.groups() > 1 || !l.Dilation.isZero() {
+		return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}
 	if _, ok := p.fuse(ReLU{}.Kind()); ok {
 		options.ReLU = true
@@ -181,12 +189,22 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 }
 
-// arrange is that of the native engine: O×KH×KW×I.
+// depthwise reports whether each of so many channels has one filter of its own.
+func (l Conv2D) depthwise(channels int) bool {
+	return l.groups() > 1 && l.Groups == channels && l.Filters == channels
+}
+
+// arrange is that of the native engine: O×KH×KW×I, and KH×KW×C of a depthwise convolution.
 func (l Conv2D) arrange(t TensorSpec) arrangement {
-	if len(t.Shape) == 4 && l.usual() {
-		return channelsLastFilters(t.Shape)
+	if len(t.Shape) != 4 {
+		return arrangement{shape: t.Shape}
 	}
-	return arrangement{shape: t.Shape}
+	if l.depthwise(t.Shape[1] * l.groups()) {
+		a := channelsLastFilters(Shape{1, l.Filters, l.Kernel.Height, l.Kernel.Width})
+		a.shape = a.shape[1:]
+		return a
+	}
+	return channelsLastFilters(t.Shape)
 }
 
 // Export implements Exporter.

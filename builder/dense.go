@@ -55,9 +55,16 @@ func (l Dense) Compute(call Call) (Computation, error) {
 
 // onMap is the layer on a map: a convolution of 1×1, whose weight has the same values in the same
 // order.
-func (l Dense) onMap(in Shape) (Layer, error) {
+func (l Dense) onMap(in Shape) (Conv2D, error) {
 	inferred, err := Conv2D{Filters: l.Units, Kernel: Square(1), NoBias: l.NoBias}.Infer([]Shape{in})
-	return inferred.Layer, err
+	if err != nil {
+		return Conv2D{}, err
+	}
+	conv, ok := inferred.Layer.(Conv2D)
+	if !ok {
+		return Conv2D{}, fmt.Errorf("a convolution is a %T", inferred.Layer)
+	}
+	return conv, nil
 }
 
 func (l Dense) plain(p *place) (*gorgonia.Node, error) {
@@ -87,12 +94,25 @@ func (l Dense) stock(in gorgonia.Nodes) (*gorgonia.Node, error) {
 	return gorgonia.BroadcastAdd(y, row, nil, []byte{0})
 }
 
-func (Dense) native(p *place) (*gorgonia.Node, error) {
+func (l Dense) native(p *place) (*gorgonia.Node, error) {
 	if len(p.node.Output) == 3 {
-		return p.compute()
+		return l.nativeOnMap(p)
 	}
 	_, relu := p.fuse(ReLU{}.Kind())
 	return ops.NativeDense(p.kernels, p.in[0], p.tensors[0], p.bias(), relu)
+}
+
+func (l Dense) nativeOnMap(p *place) (*gorgonia.Node, error) {
+	conv, err := l.onMap(p.node.Input)
+	if err != nil {
+		return nil, err
+	}
+	kernels, err := ops.Reshape(p.tensors[0], l.Units, 1, 1, p.node.Input[0])
+	if err != nil {
+		return nil, err
+	}
+	p.tensors = append(gorgonia.Nodes{kernels}, p.tensors[1:]...)
+	return conv.native(p)
 }
 
 // Export implements Exporter. On a map it is Conv, with the weight as Units×C×1×1.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
 )
 
 // Dropout2D zeroes each channel of a map with probability P while training and multiplies the
@@ -37,8 +39,19 @@ func (l Dropout2D) Compute(call Call) (Computation, error) {
 	return masked(call, l.P, call.Output[0]), nil
 }
 
-func (l Dropout2D) plain(p *place) (*gorgonia.Node, error)  { return p.unlessDropped(l.P) }
-func (l Dropout2D) native(p *place) (*gorgonia.Node, error) { return p.unlessDropped(l.P) }
+func (l Dropout2D) plain(p *place) (*gorgonia.Node, error) {
+	if p.keeps(l.P) {
+		return p.in[0], nil
+	}
+	return p.compute()
+}
+
+func (l Dropout2D) native(p *place) (*gorgonia.Node, error) {
+	if p.keeps(l.P) {
+		return p.in[0], nil
+	}
+	return ops.NativeDropChannels(p.kernels, l.Kind(), p.in[0], l.P, p.masks(), false)
+}
 
 // Export implements Exporter. It is the identity when a network is evaluated, and no operator.
 func (Dropout2D) Export(e *Export) (string, error) { return e.Input(0), nil }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
 )
 
 // DropPath zeroes the whole value of an image with probability P while training and multiplies
@@ -37,16 +39,22 @@ func (l DropPath) Compute(call Call) (Computation, error) {
 	return masked(call, l.P, 1), nil
 }
 
-func (l DropPath) plain(p *place) (*gorgonia.Node, error)  { return p.unlessDropped(l.P) }
-func (l DropPath) native(p *place) (*gorgonia.Node, error) { return p.unlessDropped(l.P) }
-
-// unlessDropped is the layer's input itself where nothing of it is dropped.
-func (p *place) unlessDropped(probability float64) (*gorgonia.Node, error) {
-	if !p.options.Training || probability == 0 {
+func (l DropPath) plain(p *place) (*gorgonia.Node, error) {
+	if p.keeps(l.P) {
 		return p.in[0], nil
 	}
 	return p.compute()
 }
+
+func (l DropPath) native(p *place) (*gorgonia.Node, error) {
+	if p.keeps(l.P) {
+		return p.in[0], nil
+	}
+	return ops.NativeDropChannels(p.kernels, l.Kind(), p.in[0], l.P, p.masks(), true)
+}
+
+// keeps reports whether nothing is dropped here.
+func (p *place) keeps(probability float64) bool { return !p.options.Training || probability == 0 }
 
 // Export implements Exporter. It is the identity when a network is evaluated, and no operator.
 func (DropPath) Export(e *Export) (string, error) { return e.Input(0), nil }

@@ -58,9 +58,9 @@ func elementwiseCases(layer Layer) []Case {
 	return []Case{{layer, []Shape{{3, 5, 6}}}, {layer, []Shape{{11}}}}
 }
 
-// checkFinite refuses a setting that is NaN or infinite.
+// checkFinite refuses a setting that is NaN, or infinite as a float32.
 func checkFinite(what string, x float64) error {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
+	if math.IsNaN(x) || math.IsInf(float64(float32(x)), 0) {
 		return fmt.Errorf("%s %v; a finite number is needed", what, x)
 	}
 	return nil

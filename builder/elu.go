@@ -28,8 +28,11 @@ func (l ELU) Infer(inputs []Shape) (Inferred, error) {
 	if l.Alpha == 0 {
 		l.Alpha = 1
 	}
-	if !(l.Alpha > 0) || math.IsInf(l.Alpha, 0) {
+	if !(float32(l.Alpha) > 0) {
 		return Inferred{}, fmt.Errorf("alpha %v; a number above 0 is needed", l.Alpha)
+	}
+	if err := checkFinite("alpha", l.Alpha); err != nil {
+		return Inferred{}, err
 	}
 	return unchanged(l, inputs)
 }

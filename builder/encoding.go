@@ -2,8 +2,11 @@ package builder
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+
+	"go.yaml.in/yaml/v3"
 )
 
 type networkJSON struct {
@@ -12,8 +15,7 @@ type networkJSON struct {
 	Layers []layerJSON `json:"layers"`
 }
 
-// layerJSON is a layer. One without Layer has no fields but their defaults; one without Inputs
-// takes the output of the layer before it.
+// layerJSON is a layer. One without Inputs takes the output of the layer before it.
 type layerJSON struct {
 	Kind   string          `json:"kind"`
 	Layer  json.RawMessage `json:"layer"`
@@ -39,10 +41,14 @@ func (n *Network) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote, and checks it as New does. It knows the layers of
-// this package alone; ParseNetwork can be told of others.
+// UnmarshalJSON reads a network in any form that ParseNetwork does, and checks it as New does. It
+// knows the layers of this package alone; ParseNetwork can be told of others.
 func (n *Network) UnmarshalJSON(raw []byte) error {
-	network, err := decodeNetwork(raw, nil)
+	network, err := ParseNetwork(raw)
+	var place *PlaceError
+	if errors.As(err, &place) {
+		return place.Err // raw is a part of a file
+	}
 	if err != nil {
 		return err
 	}
@@ -50,69 +56,39 @@ func (n *Network) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func decodeNetwork(raw []byte, extra []Layer) (*Network, error) {
-	var in networkJSON
-	if err := decodeStrictly(raw, &in); err != nil {
-		return nil, fmt.Errorf("network: %w", err)
+// UnmarshalYAML does what UnmarshalJSON does. A PlaceError has the line in the node's file.
+func (n *Network) UnmarshalYAML(node *yaml.Node) error {
+	network, err := new(reading).network(node, nil)
+	if err != nil {
+		return err
 	}
-	layers := make([]Layer, len(in.Layers))
-	for i, entry := range in.Layers {
-		fail := func(err error) (*Network, error) {
-			return nil, fmt.Errorf("network %s, layer %d of %d%s: %w", in.Name, i+1, len(in.Layers), parenthesised(entry.Kind), err)
-		}
-		var err error
-		if layers[i], err = decodeLayer(entry.Kind, entry.Layer, extra); err != nil {
-			return fail(err)
-		}
-	}
-	return wire(in, layers)
+	*n = *network
+	return nil
 }
 
-func parenthesised(kind string) string {
-	if !slices.Contains(Kinds(), kind) {
-		return ""
+// ParseNetwork reads a network from JSON or YAML, as docs/networks.md describes it: one that
+// MarshalJSON wrote, one written by hand, or a document with such a network under "network", as a
+// run's config.json is. Extra are the kinds of layers that it may have beside those of this package,
+// without settings.
+//
+// The error is a *PlaceError wherever the fault has a place in the document. Documents that are
+// larger, deeper or have more values than any network are refused before memory is spent on them.
+func ParseNetwork(raw []byte, extra ...Layer) (*Network, error) {
+	root, err := parseDocument(raw)
+	if err != nil {
+		return nil, err
 	}
-	return " (" + kind + ")"
-}
-
-// wire makes the network of its decoded layers.
-func wire(in networkJSON, layers []Layer) (*Network, error) {
-	g := NewGraph(in.Name, in.Input)
-	g.expect(layers)
-	values := map[string]Value{inputReference: g.Input()}
-	x := g.Input()
-	for i, layer := range layers {
-		takes := []Value{x}
-		if names := in.Layers[i].Inputs; len(names) > 0 {
-			takes = nil
-			for _, name := range names {
-				value, ok := values[name]
-				if !ok && g.err == nil {
-					return nil, fmt.Errorf("network %s, layer %d of %d (%s) takes %q, and no layer before it is called so; the network's input is %q",
-						in.Name, i+1, len(layers), layer.Kind(), name, inputReference)
-				}
-				takes = append(takes, value)
+	r := new(reading)
+	if root.Kind == yaml.MappingNode {
+		entries, err := r.mapping(root, "the file")
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.key.Value == "network" {
+				root = e.value
 			}
 		}
-		if x = g.Join(layer, takes...); g.err == nil {
-			values[g.nodes[x.at].Name] = x
-		}
 	}
-	return g.Network(x)
-}
-
-// ParseNetwork reads a network from JSON: one that MarshalJSON wrote, or a
-// document with such a network under "network", as a run's config.json is.
-// extra are the kinds of layers that it may have beside those of this package, without settings.
-func ParseNetwork(raw []byte, extra ...Layer) (*Network, error) {
-	var document struct {
-		Network json.RawMessage `json:"network"`
-	}
-	if err := json.Unmarshal(raw, &document); err != nil {
-		return nil, fmt.Errorf("not JSON: %w", err)
-	}
-	if document.Network != nil {
-		raw = document.Network
-	}
-	return decodeNetwork(raw, extra)
+	return r.network(root, extra)
 }

@@ -1,6 +1,12 @@
 package builder
 
-import "slices"
+import (
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
+)
 
 // GlobalAvgPool is the mean of each channel over its whole map: C×H×W gives C×1×1 (ONNX's
 // GlobalAveragePool, PyTorch's AdaptiveAvgPool2d(1)). The gradient of each value is dy/(H·W).
@@ -42,6 +48,15 @@ func (GlobalAvgPool) Compute(call Call) (Computation, error) {
 			return nil
 		},
 	}, nil
+}
+
+// native is an average over a window as large as the map, which the kernels take up to some size.
+func (GlobalAvgPool) native(p *place) (*gorgonia.Node, error) {
+	height, width := p.node.Input[1], p.node.Input[2]
+	if height*width >= 1<<15 {
+		return p.compute()
+	}
+	return ops.NativeAvgPool2D(p.kernels, p.in[0], sliding{kernel: Size{height, width}, stride: Square(1)}.window())
 }
 
 // Export implements Exporter.

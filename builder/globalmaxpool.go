@@ -1,6 +1,10 @@
 package builder
 
-import "gorgonia.org/gorgonia"
+import (
+	"math"
+
+	"gorgonia.org/gorgonia"
+)
 
 // GlobalMaxPool is the largest value of each channel over its whole map: C×H×W gives C×1×1 (ONNX's
 // GlobalMaxPool, PyTorch's AdaptiveMaxPool2d(1)). The gradient goes to that value, the first in
@@ -35,7 +39,11 @@ func (l GlobalMaxPool) plain(p *place) (*gorgonia.Node, error) {
 	return l.window(p.node.Input).plain(p)
 }
 
+// native is pooling over the whole map, unless the map has more places than the kernel tells apart.
 func (l GlobalMaxPool) native(p *place) (*gorgonia.Node, error) {
+	if in := p.node.Input; in[1]*in[2] > math.MaxInt16 {
+		return p.compute()
+	}
 	return l.window(p.node.Input).native(p)
 }
 

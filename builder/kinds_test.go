@@ -1,8 +1,13 @@
 package builder
 
-import "testing"
+import (
+	"strings"
+	"testing"
 
-// What can be read is what Kinds lists, and each is read as itself.
+	"go.yaml.in/yaml/v3"
+)
+
+// What can be read is what Kinds lists, and each is read as itself, in capitals or not.
 func TestKindsAreWhatCanBeDecoded(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, kind := range Kinds() {
@@ -10,12 +15,16 @@ func TestKindsAreWhatCanBeDecoded(t *testing.T) {
 			t.Errorf("%s is registered twice", kind)
 		}
 		seen[kind] = true
-		for _, raw := range []string{"", "{}"} {
-			layer, err := decodeLayer(kind, []byte(raw), nil)
+		for _, text := range []string{kind, strings.ToLower(kind), strings.ToUpper(kind) + ": {}", kind + ":", "{kind: " + kind + "}", `{"kind": "` + kind + `", "layer": {}}`} {
+			var document yaml.Node
+			if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+				t.Fatal(err)
+			}
+			read, err := new(reading).layer(document.Content[0], nil)
 			if err != nil {
-				t.Errorf("%s: %v", kind, err)
-			} else if layer.Kind() != kind {
-				t.Errorf("%s is read as %s", kind, layer.Kind())
+				t.Errorf("%s: %v", text, err)
+			} else if read.layer.Kind() != kind {
+				t.Errorf("%s is read as %s", text, read.layer.Kind())
 			}
 		}
 	}

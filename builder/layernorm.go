@@ -1,5 +1,11 @@
 package builder
 
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
+)
+
 // LayerNorm normalises over the channels at each position of a map, or over the features of a
 // vector (Ba et al., 2016; PyTorch's LayerNorm of a vector, torchvision's LayerNorm2d of ConvNeXt):
 // y = γ·(x − μ)/√(σ² + ε) + β with the mean and the variance of these channels, in training and in
@@ -36,6 +42,10 @@ func (l LayerNorm) Compute(call Call) (Computation, error) {
 			return (set/area*channels+i)*area + set%area, i
 		},
 	}.computation(), nil
+}
+
+func (l LayerNorm) native(p *place) (*gorgonia.Node, error) {
+	return ops.NativeLayerNorm(p.kernels, p.in[0], p.tensors[0], p.tensors[1], l.Epsilon)
 }
 
 // Export implements Exporter. ONNX has the operator itself since opset 17, over the last axes alone.

@@ -5,11 +5,11 @@ package builder
 // convolution's weight is O×KH×KW×I, and a dense layer that reads a flattened
 // map has its columns in the order H×W×C.
 
-// arrangement says where each value of a parameter lies in an engine. order[i]
-// is the place in the public layout of value i; nil means the same place.
+// arrangement says where each value of a parameter lies in an engine: value i is
+// at(i) in the public layout; nil means the same place.
 type arrangement struct {
 	shape Shape
-	order []int32
+	at    func(i int) int
 }
 
 // arranged is a layer whose tensors the native engine stores in another order.
@@ -34,7 +34,7 @@ func (n *Network) arrangements(engine string) []arrangement {
 				if layer, ok := node.Layer.(arranged); ok {
 					a = layer.arrange(tensor)
 				} else if len(tensor.Shape) == 2 && flattened {
-					a.order = channelsLastColumns(tensor.Shape[0], image)
+					a.at = channelsLastColumns(image)
 				}
 			}
 			all = append(all, a)
@@ -67,28 +67,18 @@ func (n *Network) flattensChannelsLast(i int) (dense int, ok bool) {
 // channelsLastFilters arranges O×I×KH×KW as O×KH×KW×I.
 func channelsLastFilters(shape Shape) arrangement {
 	filters, channels, height, width := shape[0], shape[1], shape[2], shape[3]
-	a := arrangement{shape: Shape{filters, height, width, channels}}
-	a.order = make([]int32, 0, shape.Elements())
-	for o := range filters {
-		for position := range height * width {
-			for i := range channels {
-				a.order = append(a.order, int32((o*channels+i)*height*width+position))
-			}
-		}
-	}
-	return a
+	area := height * width
+	return arrangement{Shape{filters, height, width, channels}, func(i int) int {
+		c, position, o := i%channels, i/channels%area, i/channels/area
+		return (o*channels+c)*area + position
+	}}
 }
 
 // channelsLastColumns arranges rows of C×H×W values as rows of H×W×C values.
-func channelsLastColumns(rows int, image Shape) []int32 {
+func channelsLastColumns(image Shape) func(i int) int {
 	channels, area := image[0], image[1]*image[2]
-	order := make([]int32, 0, rows*channels*area)
-	for row := range rows {
-		for position := range area {
-			for c := range channels {
-				order = append(order, int32((row*channels+c)*area+position))
-			}
-		}
+	return func(i int) int {
+		c, position, row := i%channels, i/channels%area, i/channels/area
+		return (row*channels+c)*area + position
 	}
-	return order
 }

@@ -117,13 +117,13 @@ func (v *Variables) Learned() []int { return v.learned }
 // gradient, an optimizer's state) into the public layout.
 func (v *Variables) ToPublic(i int, values []float32) []float32 {
 	public := make([]float32, len(values))
-	order := v.arrangements[i].order
-	if order == nil {
+	at := v.arrangements[i].at
+	if at == nil {
 		copy(public, values)
 		return public
 	}
 	for j, value := range values {
-		public[order[j]] = value
+		public[at(j)] = value
 	}
 	return public
 }
@@ -131,13 +131,13 @@ func (v *Variables) ToPublic(i int, values []float32) []float32 {
 // FromPublic copies values in the public layout of tensor i into dst, which
 // lies as tensor i does in the engine.
 func (v *Variables) FromPublic(i int, dst, values []float32) {
-	order := v.arrangements[i].order
-	if order == nil {
+	at := v.arrangements[i].at
+	if at == nil {
 		copy(dst, values)
 		return
 	}
 	for j := range dst {
-		dst[j] = values[order[j]]
+		dst[j] = values[at(j)]
 	}
 }
 

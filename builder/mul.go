@@ -3,6 +3,10 @@ package builder
 import (
 	"fmt"
 	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
 )
 
 // Mul is the product of two values, element by element: y = a∘b (ONNX's Mul). Either may be one
@@ -65,6 +69,10 @@ func (Mul) Compute(call Call) (Computation, error) {
 			return nil
 		},
 	}, nil
+}
+
+func (Mul) native(p *place) (*gorgonia.Node, error) {
+	return ops.NativeMul(p.kernels, p.in[0], p.in[1])
 }
 
 // Export implements Exporter.

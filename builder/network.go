@@ -34,6 +34,34 @@ type Node struct {
 	WholeBatch bool
 }
 
+// With returns the network in which exchange has put other layers in the place of its own: the
+// layer of each node becomes what exchange returns for it, which may be the node's. Names and inputs
+// stay. The error is that of a layer that does not fit.
+func (n *Network) With(exchange func(Node) Layer) (*Network, error) {
+	g := NewGraph(n.name, n.input)
+	g.total = len(n.nodes)
+	values := make([]Value, len(n.nodes))
+	for i, node := range n.nodes {
+		layer := exchange(node)
+		if layer == nil {
+			return nil, fmt.Errorf("network %s, layer %s: is to be exchanged for nil; return the node's layer to keep it", n.name, node.Name)
+		}
+		if _, err := nameOf(layer); err != nil {
+			return nil, fmt.Errorf("network %s, layer %s: %w", n.name, node.Name, err)
+		}
+		var inputs []Value
+		for _, input := range node.Inputs {
+			if input == inputPlace {
+				inputs = append(inputs, g.Input())
+				continue
+			}
+			inputs = append(inputs, values[input])
+		}
+		values[i] = g.Join(named(layer, node.Name), inputs...)
+	}
+	return g.Network(values[len(values)-1])
+}
+
 // Name returns the network's name.
 func (n *Network) Name() string { return n.name }
 

@@ -57,6 +57,8 @@ func TestNewRejectsWhatDoesNotFit(t *testing.T) {
 
 		{"dense on an image without units", image, first(builder.Dense{}), "(Dense fc1)", "0 units"},
 		{"a leak of NaN", image, first(builder.LeakyReLU{Slope: math.NaN()}), "(LeakyReLU leakyrelu1)", "finite"},
+		{"a leak beyond float32", image, first(builder.LeakyReLU{Slope: 1e300}), "(LeakyReLU leakyrelu1)", "finite"},
+		{"an epsilon of 0 in float32", image, first(builder.LayerNorm{Epsilon: 1e-60}), "(LayerNorm ln1)", "epsilon 1e-60"},
 		{"ELU upside down", image, first(builder.ELU{Alpha: -1}), "(ELU elu1)", "above 0"},
 		{"a pad below 0", image, first(builder.Pad{Top: -1}), "(Pad pad1)", "top -1"},
 		{"a pad beyond memory", image, first(builder.Pad{Left: math.MaxInt}), "(Pad pad1)", "slip"},

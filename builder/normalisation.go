@@ -88,10 +88,10 @@ func fillEpsilon(epsilon *float64) error {
 	if *epsilon == 0 {
 		*epsilon = 1e-5
 	}
-	if !(*epsilon > 0) || math.IsInf(*epsilon, 0) {
+	if !(float32(*epsilon) > 0) {
 		return fmt.Errorf("epsilon %v; a number above 0 is needed", *epsilon)
 	}
-	return nil
+	return checkFinite("epsilon", *epsilon)
 }
 
 // affine adds the operators of γ·x + β to those of a layer, its last.

@@ -1,6 +1,12 @@
 package builder
 
-import "fmt"
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
+)
 
 // Pad widens a map by rows and columns of zeros, or of its own, mirrored (PyTorch's ZeroPad2d and
 // ReflectionPad2d, ONNX's Pad): C×H×W gives C×(Top+H+Bottom)×(Left+W+Right). A mirrored map goes on
@@ -15,7 +21,7 @@ type Pad struct {
 	Mode   string `json:"mode,omitempty"` // "" for zeros, or "reflect"
 }
 
-// reflect is the Mode that mirrors.
+// reflectMode is the Mode that mirrors.
 const reflectMode = "reflect"
 
 // Kind implements Layer.
@@ -56,31 +62,34 @@ func (l Pad) Infer(inputs []Shape) (Inferred, error) {
 	return Inferred{Layer: l, Output: Shape{in[0], l.Top + in[1] + l.Bottom, l.Left + in[2] + l.Right}}, nil
 }
 
-// source returns where in a line of n values the value at place i of the padded line comes from,
-// and whether it does.
-func (l Pad) source(i, before, n int) (at int, ok bool) {
-	at = i - before
-	if l.Mode == reflectMode {
-		if at < 0 {
-			at = -at
+// sources returns where in a line of n values each value of the padded line comes from; −1 for zeros.
+func (l Pad) sources(before, n, after int) []int {
+	all := make([]int, 0, before+n+after)
+	for at := -before; at < n+after; at++ {
+		from := at
+		if l.Mode == reflectMode && from < 0 {
+			from = -from
+		} else if l.Mode == reflectMode && from >= n {
+			from = 2*(n-1) - from
 		}
-		if at >= n {
-			at = 2*(n-1) - at
+		if from < 0 || from >= n {
+			from = -1
 		}
+		all = append(all, from)
 	}
-	return at, at >= 0 && at < n
+	return all
 }
 
 // Compute implements Layer.
 func (l Pad) Compute(call Call) (Computation, error) {
 	in, out := call.Inputs[0], call.Output
+	rows, columns := l.sources(l.Top, in[1], l.Bottom), l.sources(l.Left, in[2], l.Right)
 	// each calls f with the places of each value of the output and of that which it copies.
 	each := func(f func(y, x int)) {
 		for plane := range call.Batch * in[0] {
-			for i := range out[1] {
-				row, ok := l.source(i, l.Top, in[1])
-				for j := 0; ok && j < out[2]; j++ {
-					if column, ok := l.source(j, l.Left, in[2]); ok {
+			for i, row := range rows {
+				for j, column := range columns {
+					if row >= 0 && column >= 0 {
 						f((plane*out[1]+i)*out[2]+j, (plane*in[1]+row)*in[2]+column)
 					}
 				}
@@ -101,6 +110,11 @@ func (l Pad) Compute(call Call) (Computation, error) {
 			return nil
 		},
 	}, nil
+}
+
+func (l Pad) native(p *place) (*gorgonia.Node, error) {
+	in := p.node.Input
+	return ops.NativePad(p.kernels, p.in[0], l.sources(l.Top, in[1], l.Bottom), l.sources(l.Left, in[2], l.Right))
 }
 
 // Export implements Exporter.

@@ -1,5 +1,11 @@
 package builder
 
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
+)
+
 // PReLU is y = x where x > 0 and a·x elsewhere, with slopes a that are learned: one for each
 // channel, or feature of a vector, or a single one (He et al., 2015, Delving Deep into Rectifiers;
 // PyTorch's PReLU, ONNX's PRelu). The gradient of x is dy where x > 0 and a·dy elsewhere, that of a
@@ -78,6 +84,10 @@ func writeSums(d []float32, sums []float64) {
 	for i := range d {
 		d[i] = float32(sums[i])
 	}
+}
+
+func (PReLU) native(p *place) (*gorgonia.Node, error) {
+	return ops.NativePReLU(p.kernels, p.in[0], p.tensors[0])
 }
 
 // Export implements Exporter.

@@ -15,9 +15,9 @@ import (
 	"slipway/scripts/golden/goldentest"
 )
 
-// randomGraphs is how many graphs the test makes: 1,000, fewer with -short.
+// randomGraphs is how many graphs the test makes: 1,000, fewer with -short and under the race detector.
 func randomGraphs() int {
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		return 50
 	}
 	return 1000

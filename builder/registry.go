@@ -1,11 +1,9 @@
 package builder
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"strings"
 )
 
@@ -56,30 +54,6 @@ func Kinds() []string {
 		kinds = append(kinds, layer.Kind())
 	}
 	return kinds
-}
-
-// decodeLayer reads a layer of that kind from JSON; raw may be empty, as in {"kind": "ReLU"}.
-// extra are kinds beside those of Registered.
-func decodeLayer(kind string, raw json.RawMessage, extra []Layer) (Layer, error) {
-	for _, known := range append(Registered(), extra...) {
-		if known.Kind() != kind {
-			continue
-		}
-		layer := reflect.New(reflect.TypeOf(known))
-		if len(raw) > 0 {
-			if err := decodeStrictly(raw, layer.Interface()); err != nil {
-				return nil, err
-			}
-		}
-		return layer.Elem().Interface().(Layer), nil
-	}
-	return nil, fmt.Errorf("unknown kind %q; known are %v", kind, Kinds())
-}
-
-func decodeStrictly(raw []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(into)
 }
 
 // Case is a layer with settings that differ from their defaults, and inputs that it takes.

@@ -1,6 +1,12 @@
 package builder
 
-import "fmt"
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/ops"
+)
 
 // Scale is y = s∘x with a learned number s for each channel, or feature of a vector (Touvron et al.,
 // 2021, Going Deeper with Image Transformers: LayerScale). The gradients are dx = s∘dy, and of each
@@ -72,6 +78,10 @@ func (Scale) Compute(call Call) (Computation, error) {
 			return nil
 		},
 	}, nil
+}
+
+func (Scale) native(p *place) (*gorgonia.Node, error) {
+	return ops.NativeScale(p.kernels, "Scale", p.in[0], p.tensors[0])
 }
 
 // Export implements Exporter.

@@ -1,6 +1,9 @@
 package builder
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -60,5 +63,37 @@ func Square(n int) Size { return Size{Height: n, Width: n} }
 
 // String writes the size as 5×5.
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Height, s.Width) }
+
+// UnmarshalJSON reads {"height": H, "width": W}, [H, W], or one number for both.
+func (s *Size) UnmarshalJSON(raw []byte) error {
+	wrong := errors.New("a size is one number, [HEIGHT, WIDTH], or {height: HEIGHT, width: WIDTH}")
+	if raw = bytes.TrimSpace(raw); len(raw) == 0 {
+		return wrong
+	}
+	switch raw[0] {
+	case '{':
+		type plain Size
+		var read plain
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.DisallowUnknownFields()
+		if decoder.Decode(&read) != nil {
+			return wrong
+		}
+		*s = Size(read)
+	case '[':
+		var sides []int
+		if json.Unmarshal(raw, &sides) != nil || len(sides) != 2 {
+			return wrong
+		}
+		*s = Size{Height: sides[0], Width: sides[1]}
+	default:
+		var side *int
+		if json.Unmarshal(raw, &side) != nil || side == nil {
+			return wrong
+		}
+		*s = Square(*side)
+	}
+	return nil
+}
 
 func (s Size) isZero() bool { return s == Size{} }

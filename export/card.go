@@ -152,6 +152,10 @@ func (c *card) accuracy(line func(string, ...any)) {
 			100*float64(a.Correct)/float64(images), a.LabelsDiffer, a.MaxAbsDiff, a.MaxRelDiff)
 	}
 	line("")
+	for _, n := range c.run.NotAsked {
+		line("%s was not asked, as it does not run the graph: %s.", n.Runtime, display.Printable(n.Reason))
+		line("")
+	}
 	line("`trainer_logits.safetensors` holds the trainer's own answers, `test_data_set_0` the first %d images and their", min(testImages, images))
 	line("answers in the form of ONNX's own tests.")
 	line("")

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"slipway/builder"
@@ -33,8 +32,11 @@ type Options struct {
 	// on. It may be nil.
 	Test dataset.Source
 	// Verify names the runtimes that must agree, of Runtimes, ForeignRuntimes and
-	// OptionalRuntimes. None skips the comparison.
+	// OptionalRuntimes; Usual stands for some. None skips the comparison.
 	Verify []string
+	// PassOver leaves out, and says so, those of Verify that run in this program and refuse the graph. Otherwise they
+	// end the export.
+	PassOver bool
 	// Tolerance is the largest logit difference allowed, as a fraction of the
 	// logits' range; infer.DefaultTolerance if zero.
 	Tolerance float64
@@ -45,6 +47,9 @@ type Options struct {
 	Conformance string
 	// ProducerVersion is written into the model.
 	ProducerVersion string
+	// Layers are the kinds of layers that the run's network may have beside those of package
+	// builder, without settings.
+	Layers []builder.Layer
 	// Messages takes a line for each thing done, Progress what Conformance says
 	// meanwhile. Either may be nil.
 	Messages, Progress io.Writer
@@ -63,6 +68,7 @@ type graph struct {
 	model      *onnx.Model
 	bytes      []byte
 	answers    []answer
+	passed     []notAsked // runtimes that do not run the graph
 }
 
 // answer is how one runtime agreed with the trainer.
@@ -81,7 +87,7 @@ func Run(ctx context.Context, run train.RunDir, options Options) error {
 			fmt.Fprintf(options.Messages, format+"\n", args...)
 		}
 	}
-	checkpoint, path, damaged, err := run.Latest()
+	checkpoint, path, damaged, err := run.Latest(options.Layers...)
 	for _, problem := range damaged {
 		say("warning: %v", problem)
 	}
@@ -140,8 +146,7 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 	if info.SHA256 == g.sets.Training.SHA256 {
 		say("note: the test set is the training set: its accuracy says nothing of other images")
 	}
-	foreign := slices.DeleteFunc(slices.Clone(options.Verify), func(name string) bool { return slices.Contains(Runtimes(), name) })
-	if len(foreign) > 0 && !info.IsDefault() {
+	if foreign := foreign(options.Verify); len(foreign) > 0 && !info.IsDefault() {
 		return fmt.Errorf("verify: %s are asked by scripts/conformance, which knows %s alone; the run is judged on %s: give -verify %s",
 			strings.Join(foreign, ", "), dataset.Test, info.Name, strings.Join(Runtimes(), ","))
 	}

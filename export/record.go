@@ -20,6 +20,8 @@ type runRecord struct {
 	// Finished says why the run ended, empty if it had not.
 	Finished string         `json:"finished"`
 	Answers  []answerRecord `json:"answers"`
+	// NotAsked are the runtimes that were to be asked and do not run the graph.
+	NotAsked []notAsked `json:"not_asked,omitempty"`
 }
 
 // answerRecord is how a runtime agreed with the trainer on the test images, when the
@@ -38,7 +40,7 @@ func (g *graph) record() *runRecord {
 	c := g.checkpoint
 	config := c.Config
 	config.Data = g.sets.Training.ShortName()
-	r := &runRecord{Network: c.Network, Config: config, Sets: g.sets.WithoutPlaces(), Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{}}
+	r := &runRecord{Network: c.Network, Config: config, Sets: g.sets.WithoutPlaces(), Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{}, NotAsked: g.passed}
 	if history := c.Progress.History; len(history) > 0 {
 		r.FirstMeanLoss = &history[0].MeanLoss
 	}

@@ -37,10 +37,16 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 		return err
 	}
 	say("trainer: Accuracy = %.2f %%", 100*g.answer.Accuracy)
-	var foreign []string
-	for _, name := range options.Verify {
+	names, passed, err := judges(ctx, model, options)
+	if err != nil {
+		return err
+	}
+	for _, p := range passed {
+		say("%s is not asked, as it does not run the graph: %s", p.Runtime, p.Reason)
+	}
+	g.passed = passed
+	for _, name := range names {
 		if !slices.Contains(Runtimes(), name) {
-			foreign = append(foreign, name)
 			continue
 		}
 		a, err := g.ask(ctx, name, model, options)
@@ -56,10 +62,11 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 		}
 		g.answers = append(g.answers, a)
 	}
-	if len(foreign) == 0 {
+	others := foreign(names)
+	if len(others) == 0 {
 		return nil
 	}
-	return g.askForeign(ctx, foreign, path, options.tolerance(), options, say)
+	return g.askForeign(ctx, others, path, options.tolerance(), options, say)
 }
 
 // line says how the runtime agreed, over so many images.

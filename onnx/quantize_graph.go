@@ -46,11 +46,35 @@ func averages(operator string) bool {
 	return operator == "AveragePool" || operator == "GlobalAveragePool"
 }
 
+// joins reports whether a node computes of several values what runtimes know how to compute of integers: the sums of residual
+// blocks, the products of squeeze-and-excitation, and Concat. None of the values is a constant.
+func (q *quantizing) joins(node *onnxpb.NodeProto, makers map[string]*onnxpb.NodeProto) bool {
+	switch node.GetOpType() {
+	case "Add", "Mul", "Concat":
+	default:
+		return false
+	}
+	for _, input := range node.GetInput() {
+		if _, constant := q.model.Initializer(input); constant || makers[input].GetOpType() == "Constant" {
+			return false
+		}
+	}
+	return canonicalDomain(node.GetDomain()) == "" && len(node.GetInput()) > 1
+}
+
+// clamps lists operators that runtimes take for a bound of the integers that follow them.
+func clamps(operator string) bool { return operator == "Relu" || operator == "Clip" }
+
 // QuantizedValues returns the names of the values whose ranges Quantize must be
 // told: the inputs of the convolutions and dense layers, or, where between one of
 // these and the layer before it values are only moved or chosen from (MaxPool,
-// Flatten), what the layer before gives.
+// Flatten), what the layer before gives; and what residual sums, products and Concat take on the
+// way to such an input. BatchNormalization after Conv is folded before.
 func QuantizedValues(m *Model) ([]string, error) {
+	m, err := FoldNormalization(m)
+	if err != nil {
+		return nil, err
+	}
 	q, err := planQuantizing(m)
 	if err != nil {
 		return nil, err
@@ -145,6 +169,16 @@ func (q *quantizing) mark(value string, reader *onnxpb.NodeProto, makers map[str
 		root = q.mark(maker.GetInput()[0], maker, makers)
 	case averages(maker.GetOpType()):
 		q.mark(maker.GetInput()[0], maker, makers)
+	default:
+		join := maker
+		if clamps(maker.GetOpType()) {
+			join = makers[maker.GetInput()[0]]
+		}
+		if join != nil && q.joins(join, makers) {
+			for _, input := range join.GetInput() {
+				q.mark(input, join, makers)
+			}
+		}
 	}
 	q.roots[value] = root
 	if root == value {
@@ -165,7 +199,10 @@ func (q *quantizing) mark(value string, reader *onnxpb.NodeProto, makers map[str
 // scale of the products. The model is one that passes Check, of opset 13 or newer;
 // it shares nothing with the new one that either may change.
 func Quantize(m *Model, ranges map[string]Range) (*Model, error) {
-	copied := &Model{Proto: proto.CloneOf(m.Proto), path: m.path}
+	copied, err := FoldNormalization(m)
+	if err != nil {
+		return nil, err
+	}
 	q, err := planQuantizing(copied)
 	if err != nil {
 		return nil, err
@@ -319,7 +356,11 @@ func (b *quantizedGraph) pairs(q *quantizing) {
 			newNode(b.names.fresh(value+".quantize"), "QuantizeLinear", []string{value, a.scale, a.zeroPoint}, integers),
 			newNode(b.names.fresh(value+".dequantize"), "DequantizeLinear", []string{integers, a.scale, a.zeroPoint}, floats))
 		for _, reader := range q.readers[value] {
-			reader.Input[0] = floats
+			for i, input := range reader.Input {
+				if input == value {
+					reader.Input[i] = floats
+				}
+			}
 		}
 	}
 	for _, input := range b.graph.GetInput() {

@@ -106,13 +106,14 @@ func (p Progress) Result(config Config) Epoch {
 
 // checkpointState is the JSON in the metadata.
 type checkpointState struct {
-	Version  int              `json:"version"`
-	Network  *builder.Network `json:"network"`
-	Config   Config           `json:"config"`
-	Progress Progress         `json:"progress"`
-	Data     string           `json:"data_sha256,omitempty"`
-	Sets     *Sets            `json:"sets,omitempty"`
-	Kernels  string           `json:"kernel_set,omitempty"`
+	Version int `json:"version"`
+	// Network is read apart: it may have layers of which only the caller knows.
+	Network  json.RawMessage `json:"network"`
+	Config   Config          `json:"config"`
+	Progress Progress        `json:"progress"`
+	Data     string          `json:"data_sha256,omitempty"`
+	Sets     *Sets           `json:"sets,omitempty"`
+	Kernels  string          `json:"kernel_set,omitempty"`
 }
 
 const (
@@ -126,7 +127,11 @@ const (
 // WriteCheckpoint writes the checkpoint atomically: the file is the old one or
 // the new one, whole, whatever happens.
 func WriteCheckpoint(path string, c *Checkpoint) error {
-	state, err := json.Marshal(checkpointState{checkpointVersion, c.Network, c.Config, c.Progress, c.Data, &c.Sets, c.KernelSet})
+	network, err := json.Marshal(c.Network)
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	state, err := json.Marshal(checkpointState{checkpointVersion, network, c.Config, c.Progress, c.Data, &c.Sets, c.KernelSet})
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
@@ -164,20 +169,21 @@ func digest(file *safetensors.File) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// ReadCheckpoint reads and verifies a checkpoint.
-func ReadCheckpoint(path string) (*Checkpoint, error) {
+// ReadCheckpoint reads and verifies a checkpoint. Extra are the kinds of layers that its network may
+// have beside those of package builder, without settings.
+func ReadCheckpoint(path string, extra ...builder.Layer) (*Checkpoint, error) {
 	file, err := safetensors.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
 	}
-	checkpoint, err := decodeCheckpoint(file)
+	checkpoint, err := decodeCheckpoint(file, extra)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	return checkpoint, nil
 }
 
-func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
+func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoint, error) {
 	raw, ok := file.Metadata[stateKey]
 	if !ok {
 		return nil, fmt.Errorf("has no %q in its metadata; it holds weights alone, or another program wrote it: start from its weights with -init", stateKey)
@@ -189,11 +195,15 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 	if err := json.Unmarshal([]byte(raw), &state); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	if state.Version != checkpointVersion || state.Network == nil {
+	if state.Version != checkpointVersion || len(state.Network) == 0 || string(state.Network) == "null" {
 		return nil, fmt.Errorf("is of version %d; this program reads version %d", state.Version, checkpointVersion)
 	}
+	network, err := builder.ParseNetwork(state.Network, extra...)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
 	c := &Checkpoint{
-		Network: state.Network, Config: state.Config, Progress: state.Progress, Data: state.Data, KernelSet: state.Kernels,
+		Network: network, Config: state.Config, Progress: state.Progress, Data: state.Data, KernelSet: state.Kernels,
 		OptimizerState: make(map[string]builder.Weights),
 	}
 	if state.Sets != nil {
@@ -201,7 +211,6 @@ func decodeCheckpoint(file *safetensors.File) (*Checkpoint, error) {
 	} else {
 		c.Sets.Training = dataset.InfoOf(c.Config.Data, c.Data)
 	}
-	var err error
 	if c.Weights, err = takeWeights(file, "", c.Network); err != nil {
 		return nil, err
 	}

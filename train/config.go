@@ -9,7 +9,6 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset/augment"
-	"slipway/internal/ops"
 )
 
 // Config is everything that a training run depends on beside the network and
@@ -49,7 +48,7 @@ type Config struct {
 	Augmentation augment.Record `json:"augmentation,omitzero"`
 	// ParameterPenalty is added to the loss over the parameters that are trained:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
-	ParameterPenalty ops.Penalty `json:"parameter_penalty"`
+	ParameterPenalty Penalty `json:"parameter_penalty"`
 	// Freeze are names of parameters that stay as they are; * stands for any text, as in
 	// layer1.* or *.bias. Nothing is computed for them on the way back.
 	Freeze []string `json:"freeze,omitempty"`
@@ -58,7 +57,7 @@ type Config struct {
 	Decay string `json:"decay,omitempty"`
 	// ActivationPenalties are added to the loss for the outputs of the named
 	// layers: the batch's mean of λ1·Σ|a| + λ2·Σa².
-	ActivationPenalties map[string]ops.Penalty `json:"activation_penalties,omitempty"`
+	ActivationPenalties map[string]Penalty `json:"activation_penalties,omitempty"`
 	// Seed decides the initial weights, the shuffles, the dropout masks, the
 	// augmentation and the validation split.
 	Seed uint64 `json:"seed"`
@@ -76,6 +75,15 @@ type Config struct {
 	// KeepCheckpoints is how many of them stay, 3 if zero.
 	KeepCheckpoints int `json:"keep_checkpoints"`
 }
+
+// Penalty holds the factors of an L1 and an L2 term of the loss.
+type Penalty struct {
+	L1 float64 `json:"l1"`
+	L2 float64 `json:"l2"`
+}
+
+// IsZero reports whether the penalty adds nothing.
+func (p Penalty) IsZero() bool { return p == Penalty{} }
 
 // UntilLossEpochs is how many epochs there are at most, in the command and in studies, where UntilLoss is given and no
 // number of epochs.
@@ -133,6 +141,11 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if what := c.CPUOnly(); c.Device != nil && what != "" {
 		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
 	}
+	if c.Device != nil {
+		if err := network.CheckDevice(); err != nil {
+			return c, fmt.Errorf("device %s: %w", c.Device, err)
+		}
+	}
 	if err := checkPenalty("parameters", c.ParameterPenalty); err != nil {
 		return c, err
 	}
@@ -173,7 +186,7 @@ func setDefault[T comparable](field *T, value T) {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-func checkPenalty(of string, penalty ops.Penalty) error {
+func checkPenalty(of string, penalty Penalty) error {
 	if !finite(penalty.L1) || !finite(penalty.L2) {
 		return fmt.Errorf("penalty of %s: λ1 = %v, λ2 = %v; both must be finite numbers", of, penalty.L1, penalty.L2)
 	}

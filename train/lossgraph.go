@@ -61,11 +61,11 @@ func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	switch engine.Name() {
 	case builder.EngineNative:
 		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
-			return ops.NewNativePenalty(kernels, config.ParameterPenalty, parameters...)
+			return ops.NewNativePenalty(kernels, ops.Penalty(config.ParameterPenalty), parameters...)
 		})
 	case builder.EnginePlain:
 		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
-			return ops.NewPenalty(config.ParameterPenalty, parameters...)
+			return ops.NewPenalty(ops.Penalty(config.ParameterPenalty), parameters...)
 		})
 	default:
 		err = l.finishReference(network, cost, config, training)
@@ -77,7 +77,7 @@ func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 // the loss.
 func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered, config Config) (*gorgonia.Node, error) {
 	for _, layer := range slices.Sorted(maps.Keys(config.ActivationPenalties)) {
-		term, err := ops.ActivationPenalty(config.ActivationPenalties[layer], graph.Activations[layer])
+		term, err := ops.ActivationPenalty(ops.Penalty(config.ActivationPenalties[layer]), graph.Activations[layer])
 		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", layer, err)
 		}
@@ -93,7 +93,7 @@ func withActivationPenalties(loss *gorgonia.Node, graph *builder.Lowered, config
 func (l *LossGraph) finishReference(network *builder.Network, cost *gorgonia.Node, config Config, training bool) error {
 	l.Total = cost
 	if penalised := l.penalised(network, config); !config.ParameterPenalty.IsZero() && len(penalised) > 0 {
-		term, err := ops.ParameterPenalty(config.ParameterPenalty, penalised...)
+		term, err := ops.ParameterPenalty(ops.Penalty(config.ParameterPenalty), penalised...)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,6 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
-	"slipway/internal/ops"
 	"slipway/scripts/golden/goldentest"
 )
 
@@ -41,8 +40,8 @@ func TestExperimentsAgreeWithPyTorch(t *testing.T) {
 	}
 	for _, experiment := range []struct {
 		network *builder.Network
-		penalty ops.Penalty
-	}{{e1, ops.Penalty{}}, {e2, ops.Penalty{L1: 0.001, L2: 0.001}}} {
+		penalty Penalty
+	}{{e1, Penalty{}}, {e2, Penalty{L1: 0.001, L2: 0.001}}} {
 		name := experiment.network.Name()
 		t.Run(name, func(t *testing.T) {
 			golden := goldentest.Read(t, filepath.Join("testdata", name+".safetensors"))

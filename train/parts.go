@@ -52,14 +52,14 @@ type sum struct {
 	size  int // of a part, at most
 	add   *kernel.Elementwise
 	model []gorgonia.ValueGrad
-	total [][]float32 // by parameter
+	total [][]float32 // by parameter; made for the first batch that is in parts
 }
 
 // summed pairs a parameter with the sum of its gradients for a gorgonia.Solver.
 type summed struct{ parameter, gradient *tensor.Dense }
 
-func (s summed) Value() gorgonia.Value         { return s.parameter }
-func (s summed) Grad() (gorgonia.Value, error) { return s.gradient, nil }
+func (s *summed) Value() gorgonia.Value         { return s.parameter }
+func (s *summed) Grad() (gorgonia.Value, error) { return s.gradient, nil }
 
 func newSum(network *builder.Network, config Config, kernels kernel.Engine, variables *builder.Variables) (*sum, error) {
 	add, err := kernel.NewElementwise(kernels)
@@ -69,16 +69,26 @@ func newSum(network *builder.Network, config Config, kernels kernel.Engine, vari
 	s := &sum{size: partSize(network), add: add}
 	learned := variables.Learned()
 	for _, i := range config.trained(network) {
-		value := variables.Values()[learned[i]]
-		total := make([]float32, value.Shape().TotalSize())
-		s.total = append(s.total, total)
-		s.model = append(s.model, summed{value, tensor.New(tensor.WithShape(value.Shape()...), tensor.WithBacking(total))})
+		s.model = append(s.model, &summed{parameter: variables.Values()[learned[i]]})
 	}
 	return s, nil
 }
 
+// prepare makes the totals.
+func (s *sum) prepare() {
+	for _, pair := range s.model {
+		pair := pair.(*summed)
+		total := make([]float32, pair.parameter.Shape().TotalSize())
+		pair.gradient = tensor.New(tensor.WithShape(pair.parameter.Shape()...), tensor.WithBacking(total))
+		s.total = append(s.total, total)
+	}
+}
+
 // take adds a part's mean gradients, weighted with its share of the batch. The first part's take the place of what was there.
 func (s *sum) take(p *program, first bool, share float32) error {
+	if s.total == nil {
+		s.prepare()
+	}
 	for i, total := range s.total {
 		value, err := p.model[i].Grad()
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/datasettest"
-	"slipway/internal/ops"
 )
 
 func TestPartSize(t *testing.T) {
@@ -38,8 +37,8 @@ func penalisedTrainer(t *testing.T, batch, threads int) *Trainer {
 		t.Fatal(err)
 	}
 	trainer, err := New(network, datasettest.Digits(t, 300), Config{
-		BatchSize: batch, Seed: 3, Threads: threads, ParameterPenalty: ops.Penalty{L1: 1e-3, L2: 1e-3},
-		ActivationPenalties: map[string]ops.Penalty{"fc1": {L1: 1e-3, L2: 1e-3}},
+		BatchSize: batch, Seed: 3, Threads: threads, ParameterPenalty: Penalty{L1: 1e-3, L2: 1e-3},
+		ActivationPenalties: map[string]Penalty{"fc1": {L1: 1e-3, L2: 1e-3}},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

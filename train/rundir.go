@@ -222,14 +222,14 @@ func escapeGlob(path string) string {
 }
 
 // Latest reads the newest checkpoint that is whole. damaged holds what was
-// wrong with newer ones.
-func (d RunDir) Latest() (checkpoint *Checkpoint, path string, damaged []error, err error) {
+// wrong with newer ones. Extra are the kinds of layers that ReadCheckpoint is told of.
+func (d RunDir) Latest(extra ...builder.Layer) (checkpoint *Checkpoint, path string, damaged []error, err error) {
 	paths, err := d.Checkpoints()
 	if err != nil {
 		return nil, "", nil, err
 	}
 	for _, path := range paths {
-		checkpoint, err := ReadCheckpoint(path)
+		checkpoint, err := ReadCheckpoint(path, extra...)
 		if err == nil {
 			return checkpoint, path, damaged, nil
 		}

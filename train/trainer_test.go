@@ -11,7 +11,6 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/datasettest"
-	"slipway/internal/ops"
 )
 
 func TestFitLearns(t *testing.T) {
@@ -50,8 +49,8 @@ func TestResumeIsBitForBit(t *testing.T) {
 			eachEngine(t, func(t *testing.T, engine string) {
 				config := smallConfig(engine)
 				config.Optimizer = optimizer
-				config.ParameterPenalty = ops.Penalty{L1: 0.001, L2: 0.001}
-				config.ActivationPenalties = map[string]ops.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
+				config.ParameterPenalty = Penalty{L1: 0.001, L2: 0.001}
+				config.ActivationPenalties = map[string]Penalty{"relu2": {L1: 0.01, L2: 0.01}}
 				config.ValidationFraction = 0.2
 				config.Patience = 50
 				whole := newSmallTrainer(t, config)
@@ -248,8 +247,8 @@ func TestConfigRejects(t *testing.T) {
 		{"pixels", func(c *Config) { c.Pixels = "0…2" }, `pixels "0…2"`},
 		{"penalty", func(c *Config) { c.ParameterPenalty.L1 = -1 }, "neither may be negative"},
 		{"infinite penalty", func(c *Config) { c.ParameterPenalty.L1 = math.Inf(1) }, "both must be finite"},
-		{"penalty NaN", func(c *Config) { c.ActivationPenalties = map[string]ops.Penalty{"relu1": {L2: math.NaN()}} }, "both must be finite"},
-		{"layer", func(c *Config) { c.ActivationPenalties = map[string]ops.Penalty{"relu9": {}} }, `no layer "relu9"`},
+		{"penalty NaN", func(c *Config) { c.ActivationPenalties = map[string]Penalty{"relu1": {L2: math.NaN()}} }, "both must be finite"},
+		{"layer", func(c *Config) { c.ActivationPenalties = map[string]Penalty{"relu9": {}} }, `no layer "relu9"`},
 		{"checkpoints", func(c *Config) { c.KeepCheckpoints = -1 }, "at least 1 kept"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

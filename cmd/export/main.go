@@ -42,11 +42,14 @@ test images, and those that int8's ranges are measured on, are of the sets that 
 graph records, where this program knows them by that word, or of -data and
 -calibration-data.
 
--verify takes names, separated by commas. %s run in this program;
+-verify takes names, separated by commas; usual, which is taken where none is given,
+is onnxruntime and, as a second opinion, onnx-go or, where that does not run the
+graph, native: which, and why, is said and recorded. %s run in this program;
 %s
 are brought by scripts/conformance, each in a pinned version into a folder of its
 own, and so are %s, which all leaves out. One that differs, or that
-cannot be installed, ends the export before anything is written.
+cannot be installed, ends the export before anything is written; all passes over
+native and onnx-go where they do not run the graph.
 
 Flags:
 `
@@ -72,6 +75,7 @@ type options struct {
 	verify                    []string
 	data                      string
 	skipDamaged               bool
+	passOver                  bool // of verify, those that do not run the graph
 	tolerance                 float64
 	variants                  variants
 	version                   bool
@@ -116,7 +120,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
 	var verify string
-	cli.Suggest(flags, &verify, "verify", "onnxruntime,onnx-go", cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(), []string{"all", "none"})), "`runtimes` that must agree: names, all, or none")
+	cli.Suggest(flags, &verify, "verify", export.Usual, cli.Words(slices.Concat(export.Runtimes(), export.ForeignRuntimes(), export.OptionalRuntimes(), []string{export.Usual, "all", "none"})), "`runtimes` that must agree: names, usual, all, or none")
 	flags.Float64Var(&o.tolerance, "tolerance", 0, "largest logit difference as a fraction of the logits' range (1e-5)")
 	cli.Suggest(flags, &o.data, "data", "", cli.DataSets{}, "`set` to verify on, instead of the one that the run, or the model, was tested on")
 	flags.BoolVar(&o.skipDamaged, "skip-damaged", false, "leave out pictures of -data and -calibration-data that cannot be read, and list them")
@@ -147,6 +151,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	}
 	var err error
 	o.verify, err = runtimes(verify)
+	o.passOver = slices.Contains(strings.Split(verify, ","), "all")
 	return o, err
 }
 
@@ -162,7 +167,7 @@ func runtimes(list string) ([]string, error) {
 		names := []string{name}
 		if name == "all" {
 			names = all
-		} else if !slices.Contains(known, name) {
+		} else if name != export.Usual && !slices.Contains(known, name) {
 			return nil, fmt.Errorf("-verify: unknown runtime %q%s; there are %s", name, nearest.Hint(name, known), strings.Join(known, ", "))
 		}
 		for _, name := range names {
@@ -194,7 +199,7 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		return fmt.Errorf("find this program: %w", err)
 	}
 	script := ""
-	if slices.ContainsFunc(o.verify, func(name string) bool { return !slices.Contains(export.Runtimes(), name) }) {
+	if slices.ContainsFunc(o.verify, func(name string) bool { return name != export.Usual && !slices.Contains(export.Runtimes(), name) }) {
 		if script, err = export.FindConformance(); err != nil {
 			return fmt.Errorf("-verify: %w", err)
 		}
@@ -222,7 +227,7 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		}
 		fmt.Fprintf(stdout, "%s → %s\n", path, output)
 		err = export.Run(ctx, dir, export.Options{
-			Output: output, Test: test, Verify: o.verify, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
+			Output: output, Test: test, Verify: o.verify, PassOver: o.passOver, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
 			Conformance: script, ProducerVersion: cli.ModuleVersion, Messages: stdout, Progress: stderr,
 		})
 		if err != nil {

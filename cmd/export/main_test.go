@@ -18,6 +18,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
 	"slipway/internal/datasettest"
+	"slipway/internal/networktest"
 	"slipway/onnx"
 	"slipway/train"
 )
@@ -26,14 +27,20 @@ import (
 // it as a run.
 func smallRun(t *testing.T, pixels string) (path string) {
 	t.Helper()
-	ctx := t.Context()
-	some := datasettest.Digits(t, 640)
 	network, err := builder.New("small", builder.Shape{1, 28, 28},
 		builder.Conv2D{Filters: 4, Kernel: builder.Square(5), Stride: builder.Square(2)}, builder.ReLU{},
 		builder.AvgPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.Dropout{P: 0.1}, builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return trainedRun(t, network, pixels)
+}
+
+// trainedRun trains the network on some digits and returns the run's folder.
+func trainedRun(t *testing.T, network *builder.Network, pixels string) (path string) {
+	t.Helper()
+	ctx := t.Context()
+	some := datasettest.Digits(t, 640)
 	trainer, err := train.New(network, some, train.Config{Data: "t10k", Epochs: 2, Seed: 3, Pixels: pixels}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +53,7 @@ func smallRun(t *testing.T, pixels string) (path string) {
 	if err := trainer.TestOn(test); err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(t.TempDir(), "small")
+	path = filepath.Join(t.TempDir(), network.Name())
 	dir, _, err := train.CreateRun(path)
 	if err != nil {
 		t.Fatal(err)
@@ -251,4 +258,46 @@ func TestExamples(t *testing.T) {
 		_, err := parse(args, stdout)
 		return err
 	})
+}
+
+// TestExportOfAResidualNetwork: a trained network of BatchNorm and residual sums is exported after the trainer, onnxruntime
+// and native agreed; that onnx-go was not asked, and why, is said, recorded and in the card.
+func TestExportOfAResidualNetwork(t *testing.T) {
+	path := trainedRun(t, networktest.Residual(t, builder.Shape{1, 28, 28}, 10), "0-1")
+	dir := t.TempDir()
+	output := filepath.Join(dir, "residual.onnx")
+	code, out, errs := runExport("-run", path, "-o", output)
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s%s", code, out, errs)
+	}
+	refusal := `onnx-go is not asked, as it does not run the graph: node 1 (BatchNormalization "bn1")`
+	for _, want := range []string{"onnxruntime 1.", "native " + cli.ModuleVersion, refusal, "wrote " + output} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output lacks %q:\n%s", want, out)
+		}
+	}
+	if n := strings.Count(out, "0 labels differ"); n != 2 {
+		t.Errorf("%d runtimes agree, want 2:\n%s", n, out)
+	}
+	card, err := os.ReadFile(filepath.Join(dir, "residual", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| trainer (native engine) |", "| onnxruntime 1.", "| native " + cli.ModuleVersion, "onnx-go was not asked, as it does not run the graph: node 1"} {
+		if !strings.Contains(string(card), want) {
+			t.Errorf("the card lacks %q:\n%s", want, card)
+		}
+	}
+	if strings.Contains(string(card), "| onnx-go") {
+		t.Errorf("the card says that onnx-go answered:\n%s", card)
+	}
+	record, err := os.ReadFile(filepath.Join(dir, "residual", "run.json"))
+	if err != nil || !strings.Contains(string(record), `"not_asked": [`) {
+		t.Errorf("%v, the record lacks who was not asked:\n%s", err, record)
+	}
+	// Who names it is told that it cannot.
+	code, _, errs = runExport("-run", path, "-o", filepath.Join(dir, "again.onnx"), "-verify", "onnxruntime,onnx-go")
+	if code != cli.ExitFailure || !strings.Contains(errs, "verify with onnx-go") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
 }

@@ -25,10 +25,11 @@ type chosenDevice struct {
 }
 
 // chooseDevice opens the device that -device asks for. auto takes the GPU where one
-// can be used and does all that the run's configuration asks for.
-func (o *options) chooseDevice(config train.Config) (chosenDevice, error) {
+// can be used and does all that the run's configuration and its network ask for.
+func (o *options) chooseDevice(config train.Config, network *builder.Network) (chosenDevice, error) {
 	cpu := chosenDevice{close: func() {}}
 	what := config.CPUOnly()
+	layers := network.CheckDevice()
 	switch {
 	case o.device == deviceCPU:
 		return cpu, nil
@@ -36,7 +37,14 @@ func (o *options) chooseDevice(config train.Config) (chosenDevice, error) {
 		return cpu, fmt.Errorf("-device cuda does not go with engine %s, which runs on the CPU; resume with -device cpu", config.Engine)
 	case o.device == deviceCUDA && what != "":
 		return cpu, fmt.Errorf("-device cuda: %s computed on the CPU alone; resume with -device cpu", what)
+	case o.device == deviceCUDA && layers != nil:
+		return cpu, fmt.Errorf("-device cuda: %w", layers)
 	case config.Engine != builder.EngineNative:
+		return cpu, nil
+	case layers != nil:
+		if cuda.Inspect().Missing == nil {
+			cpu.why = layers.Error()
+		}
 		return cpu, nil
 	case what != "":
 		if cuda.Inspect().Missing == nil {

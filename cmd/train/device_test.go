@@ -9,25 +9,44 @@ import (
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/internal/cuda"
+	"slipway/internal/networktest"
 	"slipway/train"
 )
 
 // The run's own settings decide, not the flags: a run that is resumed has them from its
 // checkpoint.
 func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
+	network, err := builder.E1(10)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, config := range map[string]train.Config{
 		"a learning-rate schedule is": {Engine: builder.EngineNative, Schedule: train.Schedule{Name: train.ScheduleLinear}},
 		"augmentation is":             {Engine: builder.EngineNative, Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
 		"engine gorgonia":             {Engine: builder.EngineGorgonia},
 	} {
 		flags := train.Config{Engine: builder.EngineNative}
-		chosen, err := (&options{device: deviceAuto, config: flags}).chooseDevice(config)
+		chosen, err := (&options{device: deviceAuto, config: flags}).chooseDevice(config, network)
 		if err != nil || chosen.device != nil {
 			t.Errorf("%s: auto takes %v, %v", what, chosen.device, err)
 		}
-		if _, err := (&options{device: deviceCUDA, config: flags}).chooseDevice(config); err == nil || !strings.Contains(err.Error(), what) {
+		if _, err := (&options{device: deviceCUDA, config: flags}).chooseDevice(config, network); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("cuda: %v, want %q", err, what)
 		}
+	}
+}
+
+// A network with layers that no GPU computes is trained on the CPU, or refused by the layer's name.
+func TestDevicesOfNetworksThatNoGPUComputes(t *testing.T) {
+	config := train.Config{Engine: builder.EngineNative}
+	network := networktest.Residual(t, builder.Shape{1, 8, 8}, 3)
+	chosen, err := (&options{device: deviceAuto, config: config}).chooseDevice(config, network)
+	if err != nil || chosen.device != nil {
+		t.Errorf("auto takes %v, %v", chosen.device, err)
+	}
+	_, err = (&options{device: deviceCUDA, config: config}).chooseDevice(config, network)
+	if err == nil || !strings.Contains(err.Error(), "-device cuda: layer bn1 (BatchNorm) has no GPU form") || !strings.Contains(err.Error(), "-device cpu") {
+		t.Errorf("cuda: %v", err)
 	}
 }
 

@@ -183,7 +183,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if s.device, err = o.chooseDevice(config); err != nil {
+	if s.device, err = o.chooseDevice(config, network); err != nil {
 		return err
 	}
 	config.Device = s.device.device
@@ -251,7 +251,7 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	s.saved = path
 	config := o.resumedConfig(checkpoint)
 	// The run's own settings say what can compute it.
-	if s.device, err = o.chooseDevice(config); err != nil {
+	if s.device, err = o.chooseDevice(config, checkpoint.Network); err != nil {
 		return err
 	}
 	config.Device = s.device.device

@@ -121,7 +121,7 @@ func TestARunWritesWhatItPromises(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	dir := fixture(t)
 	for name, content := range map[string]string{
-		"text.json": "not JSON", "kind.json": `{"name":"x","input":[4],"layers":[{"kind":"LSTM","layer":{}}]}`,
+		"text.json": "not JSON", "slip.yaml": "name: x\ninput: [4]\nlayers:\n- dense: {unit: 4}\n", "kind.json": `{"name":"x","input":[4],"layers":[{"kind":"LSTM","layer":{}}]}`,
 		"shape.json":      `{"name":"x","input":[1,2,2],"layers":[{"kind":"Conv2D","layer":{"Filters":1,"Kernel":{"height":3,"width":3}}}]}`,
 		"bad.safetensors": "not safetensors",
 	} {
@@ -194,8 +194,9 @@ func TestBadInput(t *testing.T) {
 		{"resume with settings", []string{"-resume", "-name", "e1", "-lr", "1"}, 2, "-lr does not apply to -resume"},
 		{"unknown data", []string{"-data", "fashoin"}, 1, `unknown data set "fashoin"`},
 		{"no network file", []string{"-network", dir + "/none.json"}, 1, "none.json: no such file"},
-		{"network is text", []string{"-network", dir + "/text.json"}, 1, "text.json: not JSON"},
-		{"network kind", []string{"-network", dir + "/kind.json"}, 1, `unknown kind "LSTM"`},
+		{"network is text", []string{"-network", dir + "/text.json"}, 1, `text.json:1:1: a network is "not JSON"; give a mapping`},
+		{"network kind", []string{"-network", dir + "/kind.json"}, 1, `kind.json:1:43: network x, layer 1 of 1: there is no layer "LSTM"`},
+		{"network in YAML", []string{"-network", dir + "/slip.yaml"}, 1, `slip.yaml:4:11: network x, layer 1 of 1 (Dense): has no field "unit"; did you mean "init", "units"?`},
 		{"network shape", []string{"-network", dir + "/shape.json"}, 1, "kernel 3×3 is larger than the input 2×2"},
 		{"dropout range", []string{"-experiment", "e2", "-dropout", "1"}, 1, "probability 1 is outside 0 ≤ p < 1"},
 		{"momentum", arguments(dir, "-momentum", "0.9"), 1, "adam has no momentum"},
@@ -324,4 +325,47 @@ func TestExamples(t *testing.T) {
 		_, err := parse(args, stdout)
 		return err
 	})
+}
+
+// A network in YAML is the one in JSON: the runs have the same bits.
+func TestTrainsANetworkInYAML(t *testing.T) {
+	dir := fixture(t)
+	const short = `
+name: tiny
+input: [1, 8, 8]
+layers:
+- conv2d: {name: first, filters: 4, kernel: 3, padding: 1}
+- relu
+- conv2d: {filters: 4, kernel: 3, padding: 1}
+- add: {inputs: [conv1, first]}
+- flatten
+- dense: {units: 10}
+`
+	network, err := builder.ParseNetwork([]byte(short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := json.Marshal(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var weights [][]byte
+	for name, content := range map[string]string{"short.yml": short, "short.yaml": short, "long.json": string(long)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		code, _, errs := runTrain(t, "-network", filepath.Join(dir, name), "-data", dir+":train", "-test", dir+":t10k", "-runs", dir+"/runs",
+			"-name", name, "-epochs", "1", "-threads", "1", "-device", "cpu")
+		if code != 0 {
+			t.Fatalf("%s: exit %d: %s", name, code, errs)
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, "runs", name, "weights.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		weights = append(weights, raw)
+	}
+	if !bytes.Equal(weights[0], weights[1]) || !bytes.Equal(weights[0], weights[2]) {
+		t.Error("the runs have other weights")
+	}
 }

@@ -75,18 +75,22 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 	return network, weights, nil
 }
 
-// readNetwork reads a network's file. A name that is neither a file's nor a known network's is an error
+// readNetwork reads a network's file, JSON or YAML (docs/networks.md). A name that is neither a file's nor a known network's is an error
 // that lists the latter.
 func readNetwork(path string) (*builder.Network, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, `./\`) {
-		return nil, fmt.Errorf("-network %s: no network is called so, and no file; there are %s, or give a JSON file", path, strings.Join(zoo.Names(), ", "))
+		return nil, fmt.Errorf("-network %s: no network is called so, and no file; there are %s, or give a file, JSON or YAML", path, strings.Join(zoo.Names(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read network: %w", err)
 	}
 	network, err := builder.ParseNetwork(raw)
-	if err != nil {
+	var place *builder.PlaceError
+	switch {
+	case errors.As(err, &place):
+		return nil, fmt.Errorf("%s:%d:%d: %w", path, place.Line, place.Column, place.Err)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return network, nil

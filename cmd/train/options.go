@@ -13,7 +13,6 @@ import (
 	"slipway/builder/zoo"
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
-	"slipway/internal/ops"
 	"slipway/train"
 )
 
@@ -64,13 +63,13 @@ type options struct {
 // activationFlags collects -activation-l1 and -activation-l2, each LAYER=λ.
 type activationFlags struct{ l1, l2 map[string]float64 }
 
-func (a activationFlags) penalties() map[string]ops.Penalty {
-	penalties := make(map[string]ops.Penalty)
+func (a activationFlags) penalties() map[string]train.Penalty {
+	penalties := make(map[string]train.Penalty)
 	for layer, lambda := range a.l1 {
-		penalties[layer] = ops.Penalty{L1: lambda, L2: a.l2[layer]}
+		penalties[layer] = train.Penalty{L1: lambda, L2: a.l2[layer]}
 	}
 	for layer, lambda := range a.l2 {
-		penalties[layer] = ops.Penalty{L1: a.l1[layer], L2: lambda}
+		penalties[layer] = train.Penalty{L1: a.l1[layer], L2: lambda}
 	}
 	if len(penalties) == 0 {
 		return nil
@@ -124,7 +123,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	c := &o.config
 	flags := cli.NewFlagSet("train", usage, stdout)
 	cli.Choice(flags, &o.experiment, "experiment", "e1", experimentNames(), "the network and its protocol: e1 or e2")
-	cli.Suggest(flags, &o.network, "network", "", cli.Words(append(zoo.Names(), cli.FileNames)), "a `network` instead of an experiment's: a JSON file (as a run's config.json), whose name has a dot or a slash, or "+strings.Join(zoo.Names(), ", "))
+	cli.Suggest(flags, &o.network, "network", "", cli.Words(append(zoo.Names(), cli.FileNames)), "a `network` instead of an experiment's: a JSON or YAML file (docs/networks.md), whose name has a dot or a slash, or "+strings.Join(zoo.Names(), ", "))
 	flags.IntVar(&o.classes, "classes", 0, "`number` of classes of a known network or an experiment's; the sets' if 0")
 	flags.StringVar(&o.name, "name", "", "name of the run; the network's if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")

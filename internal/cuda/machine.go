@@ -5,7 +5,6 @@ package cuda
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	cudnn "gorgonia.org/cu/dnn"
 	"gorgonia.org/gorgonia"
@@ -168,16 +167,7 @@ func (m *Machine) add(node *gorgonia.Node) error {
 	if ok {
 		return m.addDescribed(node, nodes, inputs, output, description)
 	}
-	if binary, isBinary := node.Op().(gorgonia.BinaryOp); isBinary && strings.HasPrefix(binary.String(), "+ ") {
-		n := node.Shape().TotalSize()
-		for _, child := range nodes {
-			if child.Shape().TotalSize() != n {
-				return fmt.Errorf("adds %v and %v; the GPU adds equal shapes alone", nodes[0].Shape(), nodes[1].Shape())
-			}
-		}
-		return m.launch("add", n, 1, inputs[0], inputs[1], output, n)
-	}
-	return fmt.Errorf("%T has no GPU form; train this network with -device cpu", node.Op())
+	return errors.New("has no GPU form; train this network with -device cpu")
 }
 
 // output returns the node's memory: the caller's, or newly allocated.

@@ -33,6 +33,8 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 		return m.addReLU(node.Shape(), inputs, output, d.Kind)
 	case ops.MaxPoolForward, ops.MaxPoolGradient, ops.AvgPoolForward, ops.AvgPoolGradient:
 		return m.addPool(node, nodes, inputs, output, d)
+	case ops.Addition:
+		return m.addSum(node.Shape().TotalSize(), inputs, output)
 	case ops.DropoutForward, ops.DropoutGradient:
 		n := node.Shape().TotalSize()
 		threshold, keep := ops.Threshold(d.P)
@@ -41,6 +43,23 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 	default:
 		return m.addLoss(node, nodes, inputs, output, d)
 	}
+}
+
+// addSum appends the sum of buffers of n values each, in this order.
+func (m *Machine) addSum(n int, inputs []*buffer, output *buffer) error {
+	n = max(n, 1) // a scalar
+	if len(inputs) == 1 {
+		m.append("cuMemcpyDtoDAsync", func() error { return copyAsync(output.address, inputs[0].address, int64(n)*4, m.gpu.stream) })
+		return nil
+	}
+	sum := inputs[0]
+	for _, term := range inputs[1:] {
+		if err := m.launch("add", n, 1, sum, term, output, n); err != nil {
+			return err
+		}
+		sum = output
+	}
+	return nil
 }
 
 // tensorDescriptor describes a packed N×C×H×W tensor. Fewer dimensions are those of
@@ -120,7 +139,9 @@ func (m *Machine) addConvolution(node *gorgonia.Node, nodes gorgonia.Nodes, inpu
 			return called("cudnnConvolutionForward", dnn.ConvolutionForward(1, xd, inputs[0], wd, inputs[1], conv, forwardAlgorithm,
 				workspace, uintptr(bytes), 0, yd, output))
 		})
-		m.appendBias(bd, inputs[2], yd, output)
+		if len(inputs) > 2 {
+			m.appendBias(bd, inputs[2], yd, output)
+		}
 	case ops.Conv2DWeightGradient:
 		bytes, err := filterWorkspace(dnn, xd, yd, conv, wd, filterAlgorithm)
 		if err != nil {
@@ -172,6 +193,9 @@ func (m *Machine) addDense(nodes gorgonia.Nodes, inputs []*buffer, output *buffe
 	case ops.DenseForward: // yᵀ = w·xᵀ
 		batch, in, out := first[0], first[1], second[0]
 		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
+		if len(inputs) < 3 {
+			return nil
+		}
 		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})
 		if err != nil {
 			return err

@@ -96,17 +96,33 @@ func TestEveryNodeIsThatOfTheTapeMachine(t *testing.T) {
 			builder.MaxPool2D{Kernel: square(3), Stride: square(1), Padding: square(1)}, builder.Flatten{}, builder.Dense{Units: 3}),
 		mustNew(t, "first-relu", image, builder.ReLU{}, builder.AvgPool2D{Kernel: square(2)}, builder.Flatten{}, builder.Dropout{P: 0.9}, builder.Dense{Units: 5}, builder.Softmax{}),
 		mustNew(t, "dense", builder.Shape{11}, builder.Dense{Units: 1}, builder.ReLU{}, builder.Dense{Units: 2}),
+		mustResidual(t, image),
 	} {
 		for _, batch := range []int{1, 3, 70} {
 			t.Run(fmt.Sprintf("%s/%d", network.Name(), batch), func(t *testing.T) {
-				config := train.Config{Seed: 4, ParameterPenalty: ops.Penalty{L1: 0.01, L2: 0.1}}
+				config := train.Config{Seed: 4, ParameterPenalty: train.Penalty{L1: 0.01, L2: 0.1}}
 				if first := network.Nodes()[0]; first.Layer.Kind() != "ReLU" {
-					config.ActivationPenalties = map[string]ops.Penalty{first.Name: {L1: 0.02, L2: 0.03}}
+					config.ActivationPenalties = map[string]train.Penalty{first.Name: {L1: 0.02, L2: 0.03}}
 				}
 				compareWithTape(t, plainGraph(t, network, config, batch), tolerance)
 			})
 		}
 	}
+}
+
+// mustResidual returns a network with sums of two and three values, one of which is used three times, and without biases.
+func mustResidual(t *testing.T, image builder.Shape) *builder.Network {
+	t.Helper()
+	g := builder.NewGraph("residual", image)
+	conv := builder.Conv2D{Filters: 3, Kernel: builder.Square(3), Padding: builder.Square(1), NoBias: true}
+	x := g.Then(g.Input(), conv)
+	y := g.Then(g.Join(builder.Add{}, x, g.Then(x, builder.ReLU{}, conv)), builder.ReLU{})
+	z := g.Join(builder.Add{}, y, g.Then(y, conv), x)
+	network, err := g.Network(g.Then(z, builder.Flatten{}, builder.Dense{Units: 4, NoBias: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return network
 }
 
 func compareWithTape(t *testing.T, graph *train.LossGraph, tolerance float64) {

@@ -15,7 +15,6 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
-	"slipway/internal/ops"
 	"slipway/train"
 )
 
@@ -29,7 +28,7 @@ func experiment(t testing.TB, name string) (*builder.Network, train.Config) {
 		network, err = builder.E1(10)
 	case "e2":
 		network, err = builder.E2(10, 0.5)
-		config.ParameterPenalty = ops.Penalty{L1: 0.001, L2: 0.001}
+		config.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -237,8 +236,8 @@ func TestARunHasTheNativeEnginesHistory(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/%v", optimizer.Name, optimizer.Momentum), func(t *testing.T) {
 			config := smallConfig()
 			config.Optimizer = optimizer
-			config.ParameterPenalty = ops.Penalty{L1: 0.001, L2: 0.001}
-			config.ActivationPenalties = map[string]ops.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
+			config.ParameterPenalty = train.Penalty{L1: 0.001, L2: 0.001}
+			config.ActivationPenalties = map[string]train.Penalty{"relu2": {L1: 0.01, L2: 0.01}}
 			config.ValidationFraction, config.Patience = 0.2, 50
 			native := fit(t, config)
 			defer native.Close()

@@ -157,3 +157,59 @@ type rmspropConstants struct {
 	decay, alpha, rest, momentum, rate, epsilon float32
 	decayed, centred, buffered                  int32
 }
+
+// normaliseArgs describes a pass of batch normalisation over Rows rows of Vectors vectors of channels, RowStep bytes apart in
+// X, Y and Dy. With the vectors mean, scale, bias, a, b and c of Table, six for each vector of channels, and centred =
+// x − mean, the forward pass is y = clamp(centred·scale + bias); its gradient is Y = a·g + b·centred + c, where g is dy where
+// nothing was clamped and 0 elsewhere. The sums are, as float64, two vectors' worth for each vector of channels: of
+// centred and of its square or, for the gradient, of g and of g·centred. They are added to.
+type normaliseArgs struct {
+	X, Y, Dy  unsafe.Pointer
+	RowStep   int
+	Rows      int
+	Vectors   int
+	Table     unsafe.Pointer
+	Sums      unsafe.Pointer
+	Low, High float32 // NaN does not clamp
+	scratch   [4]int  // the assembly's
+}
+
+// normaliseTable is how many vectors of normaliseArgs.Table there are for each vector of channels.
+const normaliseTable = 6
+
+// depthwiseArgs describes a row of positions of a depthwise convolution: y[p] = bias + Σ w[tap]·x[p·XStep + tap], for
+// Vectors vectors of channels. Steps are in bytes, and may be those of every second position.
+type depthwiseArgs struct {
+	X         unsafe.Pointer
+	XStep     int
+	W         unsafe.Pointer
+	Taps      *depthwiseTap
+	Count     int // of taps
+	Y         unsafe.Pointer
+	YStep     int
+	Positions int
+	Vectors   int
+	Bias      unsafe.Pointer
+}
+
+// depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in bytes.
+type depthwiseTap struct{ x, w int }
+
+// depthwiseGradientArgs describes a part of the gradient of up to eight taps TapStep apart: dw[tap] += Σ over positions p of
+// rows r of dy[r][p]·x[r·XRow + p·XStep + tap·TapStep], for Vectors vectors of channels. The gradients are DwStep apart.
+type depthwiseGradientArgs struct {
+	X         unsafe.Pointer
+	XStep     int
+	XRow      int
+	TapStep   int
+	Taps      int
+	Dy        unsafe.Pointer
+	DyStep    int
+	DyRow     int
+	Rows      int
+	Positions int
+	Vectors   int
+	Dw        unsafe.Pointer
+	DwStep    int
+	scratch   [3]int // the assembly's
+}

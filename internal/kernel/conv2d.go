@@ -100,6 +100,10 @@ type Conv2DConfig struct {
 	// ConstantWeights promises that every Forward is given the same weights: a Direct plan keeps them as the first one packed
 	// them. The bias may change.
 	ConstantWeights bool
+	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
+	ExtraHeight, ExtraWidth int
+	// FilteredInput lets the gradient of the input use Winograd's minimal filtering, too.
+	FilteredInput bool
 }
 
 // Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
@@ -108,6 +112,7 @@ type Conv2DConfig struct {
 // must be given the same x.
 type Conv2D struct {
 	engine             Engine
+	whole              Engine // the engine as it was given
 	config             Conv2DConfig
 	convHeight         int // of the convolution's output
 	convWidth          int
@@ -129,6 +134,7 @@ type Conv2D struct {
 	work    []apart[convWork]
 
 	winograd *winogradConv2D // nil where it does not apply
+	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
 	dense    *denseConv2D
 
@@ -172,21 +178,27 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 		f.KernelWidth < 1 || f.StrideHeight < 1 || f.StrideWidth < 1 || f.PaddingHeight < 0 || f.PaddingWidth < 0 {
 		return nil, fmt.Errorf("kernel: convolution %+v: sizes and strides must be positive, padding not negative", f)
 	}
-	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth, f.PaddingHeight, f.PaddingWidth) {
+	if f.ExtraHeight < 0 || f.ExtraWidth < 0 {
+		return nil, fmt.Errorf("kernel: convolution %+v: padding must not be negative", f)
+	}
+	if tooLarge(f.Batch, f.Height, f.Width, f.Channels, f.Filters, f.KernelHeight, f.KernelWidth, f.StrideHeight, f.StrideWidth,
+		f.PaddingHeight, f.PaddingWidth, f.ExtraHeight, f.ExtraWidth) {
 		return nil, fmt.Errorf("kernel: convolution %+v: too large", f)
 	}
-	if f.Height+2*f.PaddingHeight < f.KernelHeight || f.Width+2*f.PaddingWidth < f.KernelWidth {
+	height, width := f.Height+2*f.PaddingHeight+f.ExtraHeight, f.Width+2*f.PaddingWidth+f.ExtraWidth // padded
+	if height < f.KernelHeight || width < f.KernelWidth {
 		return nil, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image %d×%d",
-			f.KernelHeight, f.KernelWidth, f.Height+2*f.PaddingHeight, f.Width+2*f.PaddingWidth)
+			f.KernelHeight, f.KernelWidth, height, width)
 	}
+	whole := engine
 	// Rows of few elements are the vectors of the sparse gradient, few filters those of everything.
 	engine.Set = engine.Set.forChannels(f.Filters)
 	if f.MaxPool != nil {
 		engine.Set = engine.Set.forChannels(f.KernelWidth * f.Channels)
 	}
-	c := &Conv2D{engine: engine, config: f}
-	c.convHeight = (f.Height+2*f.PaddingHeight-f.KernelHeight)/f.StrideHeight + 1
-	c.convWidth = (f.Width+2*f.PaddingWidth-f.KernelWidth)/f.StrideWidth + 1
+	c := &Conv2D{engine: engine, whole: whole, config: f}
+	c.convHeight = (height-f.KernelHeight)/f.StrideHeight + 1
+	c.convWidth = (width-f.KernelWidth)/f.StrideWidth + 1
 	c.outHeight, c.outWidth = c.convHeight, c.convWidth
 	if f.MaxPool != nil {
 		window := *f.MaxPool
@@ -198,14 +210,14 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	}
 	c.run = f.KernelWidth * f.Channels
 	c.depth = f.KernelHeight * c.run
-	c.rowSize = (f.Width + 2*f.PaddingWidth) * f.Channels
-	c.imageSize = (f.Height + 2*f.PaddingHeight) * c.rowSize
+	c.rowSize = width * f.Channels
+	c.imageSize = height * c.rowSize
 	if c.imageSize > math.MaxInt32/64 || c.outHeight*c.outWidth*f.Filters > math.MaxInt32/64 || c.depth > math.MaxInt32/64/f.Filters ||
 		f.Batch > maxElements/max(c.imageSize, c.outHeight*c.outWidth*f.Filters) {
 		return nil, fmt.Errorf("kernel: convolution %+v: image or weights too large", f)
 	}
 	set := engine.Set
-	c.copied = f.PaddingHeight > 0 || f.PaddingWidth > 0 || f.MaxPool != nil && c.run%set.lanes != 0
+	c.copied = height > f.Height || width > f.Width || f.MaxPool != nil && c.run%set.lanes != 0
 	c.columns = newPanels(set, f.Filters)
 	c.packed = aligned(c.columns.padded() * c.depth)
 	c.bias = aligned(c.columns.padded())
@@ -223,6 +235,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	}
 	if !f.Direct {
 		c.winograd = newWinogradConv2D(c)
+	}
+	if f.FilteredInput {
+		c.filtered = newInputConv2D(c)
 	}
 	if c.winograd != nil && f.MaxPool != nil {
 		scratch = max(scratch, c.winograd.scratch())
@@ -415,6 +430,9 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	}
 	c.dx, c.dy, c.y, c.w = dx, dy, y, w
 	defer c.release()
+	if c.filtered != nil {
+		return c.filtered.backwardInput()
+	}
 	if c.sparse != nil {
 		return c.sparse.backwardInput()
 	}

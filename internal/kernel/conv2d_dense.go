@@ -15,7 +15,7 @@ type denseConv2D struct {
 	top, left       int // padding of dy, in positions
 	rowSize         int // of padded dy, in elements
 	imageSize       int
-	transposed      []float32 // partial sums of dw as taps × channels
+	transposed      []float32 // during a call: partial sums of dw as taps × channels
 	tapOffsets      []int64
 	rowOffsets      []int64
 	biasSums        []float32
@@ -37,8 +37,8 @@ type denseConv2D struct {
 
 // phase is the input positions of one residue of both coordinates.
 type phase struct {
-	rowTaps, columnTaps []int // kernel rows and columns, in the order in which dy is read
-	packed              []float32
+	rowTaps, columnTaps []int     // kernel rows and columns, in the order in which dy is read
+	packed              []float32 // during a call
 	parts               []part
 	blocks              []convBlock
 }
@@ -67,14 +67,13 @@ func newDenseConv2D(c *Conv2D) *denseConv2D {
 }
 
 func (d *denseConv2D) prepareParameters() {
-	if d.transposed != nil {
+	if d.biasSums != nil {
 		return
 	}
 	c := d.conv
 	d.together = min(max(1, gradientPositions/(c.convHeight*c.convWidth)), c.config.Batch)
 	d.partials = min(gradientPartials, ceil(c.config.Batch, d.together))
 	d.splits = min(ceil(c.engine.Pool.Threads(), d.partials), d.blocks())
-	d.transposed = aligned(d.partials * c.depth * c.columns.padded())
 	d.biasSums = aligned(d.partials * c.columns.padded())
 	d.one = aligned(1)
 	d.one[0] = 1
@@ -98,8 +97,14 @@ func (d *denseConv2D) reserve(images int) {
 }
 
 // gradients returns padded copies of some images' gradients, where ReLU let them through. As the copies of the images,
-// they are made anew for each use.
-func (d *denseConv2D) gradients(worker, image, images int) []float32 {
+// they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves; inPanels says
+// that they are read in whole panels, which must not end behind them.
+func (d *denseConv2D) gradients(worker, image, images int, inPanels bool) []float32 {
+	c := d.conv
+	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters &&
+		(!inPanels || c.columns.stored() == c.config.Filters) {
+		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
+	}
 	copies := d.conv.work[worker].own.gradients
 	for i := range images {
 		d.mask(copies[i*d.imageSize:], image+i)
@@ -125,6 +130,12 @@ func (d *denseConv2D) mask(padded []float32, image int) {
 func (d *denseConv2D) backwardParameters() {
 	c := d.conv
 	d.prepareParameters()
+	memory := c.engine.Pool.scratch.take(d.partials * c.depth * c.columns.padded())
+	d.transposed = memory
+	defer func() {
+		c.engine.Pool.scratch.give(memory)
+		d.transposed = nil
+	}()
 	c.reserve(d.together)
 	d.reserve(d.together)
 	c.engine.Pool.Run(d.partials*d.splits, d.parametersTask)
@@ -147,7 +158,7 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	for group := part * groups / d.partials; group < (part+1)*groups/d.partials; group++ {
 		image := group * d.together
 		images := min(d.together, c.config.Batch-image)
-		source, gradient := c.source(worker, image, images), d.gradients(worker, image, images)
+		source, gradient := c.source(worker, image, images), d.gradients(worker, image, images, true)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
 		}

@@ -37,10 +37,6 @@ func (d *denseConv2D) prepareInput() {
 	if d.scatter = newScatterConv2D(d); d.scatter != nil {
 		return
 	}
-	for i := range d.phases {
-		p := &d.phases[i]
-		p.packed = aligned(d.columns.padded() * len(p.rowTaps) * len(p.columnTaps) * f.Filters)
-	}
 }
 
 // planPhase lists the input positions of a phase, for one image or several small ones.
@@ -82,9 +78,34 @@ func (d *denseConv2D) backwardInput() {
 	if d.empty {
 		clear(c.dx)
 	}
+	memory := c.engine.Pool.scratch.take(d.packedSize())
+	defer func() {
+		c.engine.Pool.scratch.give(memory)
+		for i := range d.phases {
+			d.phases[i].packed = nil
+		}
+	}()
+	rest := memory
+	for i := range d.phases {
+		n := d.phases[i].packedSize(d)
+		d.phases[i].packed, rest = rest[:n], rest[n:]
+	}
 	c.engine.Pool.Run(len(d.phases)*d.columns.count(), d.packTask)
 	d.reserve(d.images)
 	c.engine.Pool.Run(ceil(c.config.Batch, d.images), d.inputTask)
+}
+
+// packedSize returns how many elements the packed weights of a phase take, and of all phases.
+func (p *phase) packedSize(d *denseConv2D) int {
+	return line(d.columns.padded() * len(p.rowTaps) * len(p.columnTaps) * d.conv.config.Filters)
+}
+
+func (d *denseConv2D) packedSize() int {
+	size := 0
+	for i := range d.phases {
+		size += d.phases[i].packedSize(d)
+	}
+	return size
 }
 
 // packItem stores a panel of input channels of the weights of a phase, a row for each tap and output channel.
@@ -106,7 +127,7 @@ func (d *denseConv2D) packItem(_, item int) {
 func (d *denseConv2D) inputItem(worker, item int) {
 	image := item * d.images
 	images := min(d.images, d.conv.config.Batch-image)
-	gradient := pointer(d.gradients(worker, image, images))
+	gradient := pointer(d.gradients(worker, image, images, false))
 	for i := range d.phases {
 		p := &d.phases[i]
 		for b := range p.blocks {

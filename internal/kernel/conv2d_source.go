@@ -38,7 +38,7 @@ func (c *Conv2D) pad(dst []float32, image int) {
 // paddedGradients returns memory for the gradients of as many padded images, by worker, or nil where there is no padding and
 // they are summed in dx itself.
 func (c *Conv2D) paddedGradients(images int) [][]float32 {
-	if c.config.PaddingHeight == 0 && c.config.PaddingWidth == 0 {
+	if c.imageSize == c.config.Height*c.config.Width*c.config.Channels {
 		return nil
 	}
 	gradients := make([][]float32, len(c.work))

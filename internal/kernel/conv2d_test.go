@@ -16,35 +16,42 @@ func window(height, width, strideHeight, strideWidth, paddingHeight, paddingWidt
 
 // convolutions are ordinary and adversarial shapes: batch, height, width, channels, filters, kernel, stride, padding.
 var convolutions = []Conv2DConfig{
-	{2, 8, 8, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false},
-	{3, 28, 28, 1, 32, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false},
-	{5, 12, 12, 32, 64, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false},
-	{5, 8, 8, 32, 64, 5, 5, 1, 1, 0, 0, true, nil, false, false},
-	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, false, nil, false, false},
-	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false, false},
-	{2, 5, 7, 3, 5, 5, 7, 1, 1, 0, 0, true, nil, false, false},
-	{2, 7, 6, 5, 17, 3, 2, 2, 3, 1, 1, true, nil, false, false},
-	{3, 9, 9, 17, 3, 2, 2, 3, 3, 0, 0, false, nil, false, false},
-	{2, 6, 5, 64, 10, 1, 1, 1, 1, 0, 0, true, nil, false, false},
-	{1, 10, 11, 3, 24, 3, 3, 2, 2, 1, 1, true, window(3, 3, 2, 2, 1, 1), false, false},
-	{2, 9, 8, 17, 20, 3, 3, 1, 1, 1, 1, false, window(2, 3, 1, 2, 0, 1), false, false},
-	{4, 4, 4, 2, 6, 3, 3, 1, 1, 1, 1, true, window(4, 4, 4, 4, 0, 0), false, false},
-	{2, 20, 20, 4, 9, 3, 3, 1, 1, 0, 0, true, window(18, 18, 1, 1, 0, 0), false, false},
-	{3, 7, 7, 6, 16, 5, 5, 1, 1, 2, 2, true, window(2, 2, 2, 2, 0, 0), false, false},
-	{1, 5, 5, 100, 33, 3, 3, 1, 1, 1, 1, true, window(2, 2, 2, 2, 0, 0), false, false},
-	{1, 4, 4, 65, 31, 3, 3, 1, 1, 1, 1, true, nil, false, false},
-	{2, 3, 3, 2, 8, 1, 1, 2, 2, 0, 0, false, nil, false, false},
-	{2, 6, 6, 2, 3, 3, 3, 5, 5, 4, 4, true, nil, false, false},
-	{2, 11, 3, 3, 2, 11, 3, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false, false},
-	{7, 2, 2, 8, 4, 2, 2, 1, 1, 1, 1, true, nil, false, false},
-	{2, 32, 32, 3, 32, 3, 3, 2, 2, 1, 1, true, nil, false, false},
-	{2, 6, 6, 5, 12, 7, 7, 1, 1, 3, 3, true, window(2, 2, 2, 2, 1, 1), false, false},
-	{3, 14, 15, 32, 48, 3, 3, 1, 1, 1, 1, true, nil, false, false},
-	{5, 6, 7, 16, 16, 4, 4, 1, 1, 0, 0, true, window(2, 2, 1, 1, 0, 0), false, false},
-	{5, 6, 7, 16, 80, 5, 5, 1, 1, 2, 2, false, window(3, 3, 2, 2, 1, 1), false, false},
-	{11, 14, 14, 6, 16, 5, 5, 1, 1, 0, 0, true, nil, false, false},
-	{3, 9, 7, 3, 20, 3, 4, 2, 1, 1, 2, true, nil, false, false},
-	{1, 8, 6, 12, 70, 5, 3, 1, 2, 0, 1, false, nil, false, false},
+	{2, 8, 8, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, false},
+	{3, 28, 28, 1, 32, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
+	{5, 12, 12, 32, 64, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
+	{5, 8, 8, 32, 64, 5, 5, 1, 1, 0, 0, true, nil, false, false, 0, 0, false},
+	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, false, nil, false, false, 0, 0, false},
+	{1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false, false, 0, 0, false},
+	{2, 5, 7, 3, 5, 5, 7, 1, 1, 0, 0, true, nil, false, false, 0, 0, false},
+	{2, 7, 6, 5, 17, 3, 2, 2, 3, 1, 1, true, nil, false, false, 0, 0, false},
+	{3, 9, 9, 17, 3, 2, 2, 3, 3, 0, 0, false, nil, false, false, 0, 0, false},
+	{2, 6, 5, 64, 10, 1, 1, 1, 1, 0, 0, true, nil, false, false, 0, 0, false},
+	{1, 10, 11, 3, 24, 3, 3, 2, 2, 1, 1, true, window(3, 3, 2, 2, 1, 1), false, false, 0, 0, false},
+	{2, 9, 8, 17, 20, 3, 3, 1, 1, 1, 1, false, window(2, 3, 1, 2, 0, 1), false, false, 0, 0, false},
+	{4, 4, 4, 2, 6, 3, 3, 1, 1, 1, 1, true, window(4, 4, 4, 4, 0, 0), false, false, 0, 0, false},
+	{2, 20, 20, 4, 9, 3, 3, 1, 1, 0, 0, true, window(18, 18, 1, 1, 0, 0), false, false, 0, 0, false},
+	{3, 7, 7, 6, 16, 5, 5, 1, 1, 2, 2, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
+	{1, 5, 5, 100, 33, 3, 3, 1, 1, 1, 1, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
+	{1, 4, 4, 65, 31, 3, 3, 1, 1, 1, 1, true, nil, false, false, 0, 0, false},
+	{2, 3, 3, 2, 8, 1, 1, 2, 2, 0, 0, false, nil, false, false, 0, 0, false},
+	{2, 6, 6, 2, 3, 3, 3, 5, 5, 4, 4, true, nil, false, false, 0, 0, false},
+	{2, 11, 3, 3, 2, 11, 3, 1, 1, 0, 0, true, window(1, 1, 1, 1, 0, 0), false, false, 0, 0, false},
+	{7, 2, 2, 8, 4, 2, 2, 1, 1, 1, 1, true, nil, false, false, 0, 0, false},
+	{2, 32, 32, 3, 32, 3, 3, 2, 2, 1, 1, true, nil, false, false, 0, 0, false},
+	{2, 6, 6, 5, 12, 7, 7, 1, 1, 3, 3, true, window(2, 2, 2, 2, 1, 1), false, false, 0, 0, false},
+	{3, 14, 15, 32, 48, 3, 3, 1, 1, 1, 1, true, nil, false, false, 0, 0, false},
+	{5, 6, 7, 16, 16, 4, 4, 1, 1, 0, 0, true, window(2, 2, 1, 1, 0, 0), false, false, 0, 0, false},
+	{5, 6, 7, 16, 80, 5, 5, 1, 1, 2, 2, false, window(3, 3, 2, 2, 1, 1), false, false, 0, 0, false},
+	{11, 14, 14, 6, 16, 5, 5, 1, 1, 0, 0, true, nil, false, false, 0, 0, false},
+	{3, 9, 7, 3, 20, 3, 4, 2, 1, 1, 2, true, nil, false, false, 0, 0, false},
+	{1, 8, 6, 12, 70, 5, 3, 1, 2, 0, 1, false, nil, false, false, 0, 0, false},
+	{2, 8, 7, 16, 17, 3, 3, 2, 2, 0, 0, false, nil, false, false, 1, 1, false},
+	{3, 6, 5, 3, 8, 3, 4, 1, 2, 1, 0, true, nil, false, false, 0, 2, false},
+	{2, 7, 9, 17, 32, 2, 2, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false, 1, 0, false},
+	{3, 9, 8, 32, 48, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+	{2, 9, 12, 16, 16, 5, 5, 1, 1, 0, 2, false, nil, false, false, 0, 0, true},
+	{2, 8, 8, 17, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+	{2, 8, 8, 16, 16, 3, 3, 2, 2, 1, 1, false, nil, false, false, 0, 0, true},
 }
 
 type convolutionTensors struct {
@@ -55,7 +62,7 @@ type convolutionTensors struct {
 func referenceConvolution(f Conv2DConfig, x, w, b, dy []float32) convolutionTensors {
 	c := reference.Conv2D{Batch: f.Batch, Channels: f.Channels, Height: f.Height, Width: f.Width, Filters: f.Filters,
 		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
-		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth}
+		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth, ExtraHeight: f.ExtraHeight, ExtraWidth: f.ExtraWidth}
 	oh, ow := c.Output()
 	xf := channelsFirst(x, f.Batch, f.Channels, f.Height, f.Width)
 	wf := channelsFirst(w, f.Filters, f.Channels, f.KernelHeight, f.KernelWidth)
@@ -133,8 +140,8 @@ func TestConv2DChannels(t *testing.T) {
 		}
 		for n := 1; n <= 2*engine.Set.panel()+1; n += step {
 			for _, pool := range []*Window{nil, window(2, 2, 2, 2, 0, 0)} {
-				compareConvolution(t, engine, Conv2DConfig{2, 4, 5, n, 3, 3, 3, 1, 1, 1, 1, true, pool, false, false}, uint64(n))
-				compareConvolution(t, engine, Conv2DConfig{2, 5, 4, 3, n, 2, 3, 1, 1, 0, 1, true, pool, false, false}, uint64(n))
+				compareConvolution(t, engine, Conv2DConfig{2, 4, 5, n, 3, 3, 3, 1, 1, 1, 1, true, pool, false, false, 0, 0, false}, uint64(n))
+				compareConvolution(t, engine, Conv2DConfig{2, 5, 4, 3, n, 2, 3, 1, 1, 0, 1, true, pool, false, false, 0, 0, false}, uint64(n))
 			}
 		}
 	}
@@ -193,8 +200,8 @@ func TestConv2DTies(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		// A constant image makes all positions of a window equal: the first one gets the gradient.
 		for _, f := range []Conv2DConfig{
-			{2, 12, 12, 8, 24, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false},
-			{2, 9, 9, 3, 7, 3, 3, 1, 1, 0, 0, false, window(3, 3, 2, 2, 0, 0), false, false},
+			{2, 12, 12, 8, 24, 5, 5, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
+			{2, 9, 9, 3, 7, 3, 3, 1, 1, 0, 0, false, window(3, 3, 2, 2, 0, 0), false, false, 0, 0, false},
 		} {
 			r := rand.New(rand.NewPCG(1, 1))
 			x := make([]float32, f.Batch*f.Height*f.Width*f.Channels)
@@ -251,7 +258,7 @@ func TestConv2DAllocatesNothing(t *testing.T) {
 
 func TestConv2DRejects(t *testing.T) {
 	engine := newEngine(t, "portable", 1)
-	good := Conv2DConfig{1, 4, 4, 1, 1, 3, 3, 1, 1, 0, 0, false, nil, false, false}
+	good := Conv2DConfig{1, 4, 4, 1, 1, 3, 3, 1, 1, 0, 0, false, nil, false, false, 0, 0, false}
 	for name, change := range map[string]func(*Conv2DConfig){
 		"no batch":          func(f *Conv2DConfig) { f.Batch = 0 },
 		"kernel too large":  func(f *Conv2DConfig) { f.KernelWidth = 5 },
@@ -279,7 +286,7 @@ func TestConv2DRejects(t *testing.T) {
 // Lists that kernels would look for at wrong places are refused where they are needed: 4 windows of 65,025 elements and 1,040
 // filters are 2³¹ bytes and more. That is for the gradient of the input alone.
 func TestConv2DRejectsListsTooLong(t *testing.T) {
-	c, err := NewConv2D(newEngine(t, "portable", 1), Conv2DConfig{1, 256, 256, 1, 1040, 1, 1, 1, 1, 0, 0, false, window(255, 255, 1, 1, 0, 0), false, false})
+	c, err := NewConv2D(newEngine(t, "portable", 1), Conv2DConfig{1, 256, 256, 1, 1040, 1, 1, 1, 1, 0, 0, false, window(255, 255, 1, 1, 0, 0), false, false, 0, 0, false})
 	must(t, err)
 	dx, dy, w := make([]float32, 256*256), make([]float32, 4*1040), make([]float32, 1040)
 	if err := c.BackwardInput(dx, dy, nil, w); err == nil || !strings.Contains(err.Error(), "4 windows of 65025 elements times 1040 filters are more than") {

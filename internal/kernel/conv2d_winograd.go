@@ -27,7 +27,7 @@ type winogradConv2D struct {
 	entries         []poolEntry
 	filters         []int64 // where filters start in weights, and in transformed
 	transformed     []int64
-	weights, packed []float32
+	weights, packed []float32 // during a call
 	work            []apart[winogradWork]
 
 	weightsTask, packTask, forwardTask func(worker, item int)
@@ -69,8 +69,6 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 	w := &winogradConv2D{conv: c, transforms: &set.winograd, size: size, tiles: down * across}
 	w.images = min(max(1, winogradItemTiles/w.tiles), f.Batch)
 	w.plan(down, across)
-	w.weights = aligned(winogradElements * (f.Filters*f.Channels + winogradGap))
-	w.packed = aligned(winogradElements * c.columns.padded() * f.Channels)
 	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
 	tiles := w.images * w.tiles
 	for i := range w.work {
@@ -131,7 +129,14 @@ func (w *winogradConv2D) scratch() int {
 
 // forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is to be computed directly.
 func (w *winogradConv2D) forward() (finite bool) {
-	c, pool := w.conv, w.conv.engine.Pool
+	c, f, pool := w.conv, &w.conv.config, w.conv.engine.Pool
+	weights := line(winogradElements * (f.Filters*f.Channels + winogradGap))
+	memory := pool.scratch.take(weights + winogradElements*c.columns.padded()*f.Channels)
+	w.weights, w.packed = memory[:weights], memory[weights:]
+	defer func() {
+		pool.scratch.give(memory)
+		w.weights, w.packed = nil, nil
+	}()
 	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
 	pool.Run(winogradElements*c.columns.count(), w.packTask)
 	c.reserve(w.images)

@@ -40,6 +40,17 @@ func (s *Set) addScaledSlice(y, x []float32, scale float32) {
 	}
 }
 
+// multiplySlice computes z = x∘y.
+func (s *Set) multiplySlice(z, x, y []float32) {
+	n := s.whole(len(z))
+	if n > 0 {
+		s.multiply(&z[0], &x[0], &y[0], n)
+	}
+	if n < len(z) {
+		portableMultiply(&z[n], &x[n], &y[n], len(z)-n)
+	}
+}
+
 // span is how many elements an item of work of an elementwise operation has; sums of spans are added in their order, so
 // that they do not depend on the number of threads. It is a multiple of four of the widest vectors.
 const span = 16 << 10
@@ -78,6 +89,7 @@ const (
 	opBytes
 	opPenalty
 	opAddScaled
+	opAddClamped
 	opAdam
 	opSGD
 	opRMSProp
@@ -138,6 +150,16 @@ func (e *Elementwise) AddScaled(y, x []float32, scale float32) error {
 		return err
 	}
 	e.run(job{kind: opAddScaled, n: len(y), z: y, x: x, scale: scale})
+	return nil
+}
+
+// AddClamped computes z = x + y, at least low and at most high, as a sum and ReLU (0 and NaN) do; a bound of NaN does not
+// bound. z may be x or y.
+func (e *Elementwise) AddClamped(z, x, y []float32, low, high float32) error {
+	if err := lengths("sum", size{"x", len(x), len(z)}, size{"y", len(y), len(z)}); err != nil {
+		return err
+	}
+	e.run(job{kind: opAddClamped, n: len(z), z: z, x: x, y: y, scale: low, offset: high})
 	return nil
 }
 

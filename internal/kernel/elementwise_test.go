@@ -53,6 +53,21 @@ func TestElementwise(t *testing.T) {
 				want[i] = y[i] - 3*v
 			}
 			near(t, "scaled sum", z, want, 1)
+			must(t, e.AddClamped(z, x, y, 0, 1))
+			for i, v := range x {
+				want[i] = v + y[i]
+				if want[i] < 0 {
+					want[i] = 0
+				} else if want[i] > 1 {
+					want[i] = 1
+				}
+			}
+			near(t, "clamped sum", z, want, 0)
+			must(t, e.AddClamped(z, x, y, nan32, nan32))
+			for i, v := range x {
+				want[i] = v + y[i]
+			}
+			near(t, "sum", z, want, 0)
 			raw := make([]uint8, n)
 			for i := range raw {
 				raw[i] = uint8(r.IntN(256))

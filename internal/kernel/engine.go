@@ -70,6 +70,14 @@ type size struct {
 	got, want int
 }
 
+// optional is the size of a slice that may be nil.
+func optional(name string, values []float32, want int) size {
+	if values == nil {
+		want = 0
+	}
+	return size{name, len(values), want}
+}
+
 // panels cuts n columns into panels of the product: all are wide, and the last one is narrow if that holds the rest.
 type panels struct {
 	set   *Set

@@ -100,6 +100,9 @@ func TestArgumentLayout(t *testing.T) {
 	var g gatherArgs
 	var w winogradArgs
 	var sr sparseRowArgs
+	var no normaliseArgs
+	var d depthwiseArgs
+	var dg depthwiseGradientArgs
 	for _, test := range []struct {
 		name      string
 		got, want uintptr
@@ -137,6 +140,19 @@ func TestArgumentLayout(t *testing.T) {
 		{"winograd.Bias", unsafe.Offsetof(w.Bias), 88}, {"winograd.Check", unsafe.Offsetof(w.Check), 96},
 		{"winograd.Floor", unsafe.Offsetof(w.Floor), 104}, {"winograd.left", unsafe.Offsetof(w.left), 112},
 		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
+		{"normalise.Dy", unsafe.Offsetof(no.Dy), 16}, {"normalise.RowStep", unsafe.Offsetof(no.RowStep), 24}, {"normalise.Rows", unsafe.Offsetof(no.Rows), 32},
+		{"normalise.Vectors", unsafe.Offsetof(no.Vectors), 40}, {"normalise.Table", unsafe.Offsetof(no.Table), 48}, {"normalise.Sums", unsafe.Offsetof(no.Sums), 56},
+		{"normalise.Low", unsafe.Offsetof(no.Low), 64}, {"normalise.High", unsafe.Offsetof(no.High), 68}, {"normalise.scratch", unsafe.Offsetof(no.scratch), 72},
+		{"normalise", unsafe.Sizeof(no), 104},
+		{"depthwise.XStep", unsafe.Offsetof(d.XStep), 8}, {"depthwise.W", unsafe.Offsetof(d.W), 16}, {"depthwise.Taps", unsafe.Offsetof(d.Taps), 24},
+		{"depthwise.Count", unsafe.Offsetof(d.Count), 32}, {"depthwise.Y", unsafe.Offsetof(d.Y), 40}, {"depthwise.YStep", unsafe.Offsetof(d.YStep), 48},
+		{"depthwise.Positions", unsafe.Offsetof(d.Positions), 56}, {"depthwise.Vectors", unsafe.Offsetof(d.Vectors), 64}, {"depthwise.Bias", unsafe.Offsetof(d.Bias), 72},
+		{"depthwiseTap", unsafe.Sizeof(depthwiseTap{}), 16},
+		{"depthwiseGradient.XStep", unsafe.Offsetof(dg.XStep), 8}, {"depthwiseGradient.XRow", unsafe.Offsetof(dg.XRow), 16}, {"depthwiseGradient.TapStep", unsafe.Offsetof(dg.TapStep), 24},
+		{"depthwiseGradient.Taps", unsafe.Offsetof(dg.Taps), 32}, {"depthwiseGradient.Dy", unsafe.Offsetof(dg.Dy), 40}, {"depthwiseGradient.DyStep", unsafe.Offsetof(dg.DyStep), 48},
+		{"depthwiseGradient.DyRow", unsafe.Offsetof(dg.DyRow), 56}, {"depthwiseGradient.Rows", unsafe.Offsetof(dg.Rows), 64}, {"depthwiseGradient.Positions", unsafe.Offsetof(dg.Positions), 72},
+		{"depthwiseGradient.Vectors", unsafe.Offsetof(dg.Vectors), 80}, {"depthwiseGradient.Dw", unsafe.Offsetof(dg.Dw), 88}, {"depthwiseGradient.DwStep", unsafe.Offsetof(dg.DwStep), 96},
+		{"depthwiseGradient.scratch", unsafe.Offsetof(dg.scratch), 104},
 		{"rmsprop.decayed", unsafe.Offsetof(rmspropConstants{}.decayed), 24},
 	} {
 		if test.got != test.want {

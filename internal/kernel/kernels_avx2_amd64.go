@@ -224,6 +224,11 @@ func multiplyAVX2(z *float32, x *float32, y *float32, n int)
 //go:noescape
 func addScaledAVX2(y *float32, x *float32, n int, scale float32)
 
+// addClampedAVX2 computes z = x + y, at least low and at most high; a bound of NaN does not bound.
+//
+//go:noescape
+func addClampedAVX2(z *float32, x *float32, y *float32, n int, low float32, high float32)
+
 // bytesAVX2 computes y = scale·x + offset.
 //
 //go:noescape
@@ -298,6 +303,36 @@ func winogradWeights5AVX2(args *byte)
 //
 //go:noescape
 func winogradOutput5AVX2(args *byte)
+
+// normaliseSumsAVX2 adds sums of x − mean and of its squares; see normaliseArgs.
+//
+//go:noescape
+func normaliseSumsAVX2(args *byte)
+
+// normaliseGradientSumsAVX2 adds sums of dy and of dy·(x − mean); see normaliseArgs.
+//
+//go:noescape
+func normaliseGradientSumsAVX2(args *byte)
+
+// normaliseForwardAVX2 computes y from x; see normaliseArgs.
+//
+//go:noescape
+func normaliseForwardAVX2(args *byte)
+
+// normaliseGradientAVX2 computes dx from dy and x; see normaliseArgs.
+//
+//go:noescape
+func normaliseGradientAVX2(args *byte)
+
+// depthwiseAVX2 computes a row of a depthwise convolution; see depthwiseArgs.
+//
+//go:noescape
+func depthwiseAVX2(args *byte)
+
+// depthwiseGradientAVX2 adds to the gradient of a kernel row of a depthwise convolution; see depthwiseGradientArgs.
+//
+//go:noescape
+func depthwiseGradientAVX2(args *byte)
 
 // transpose8AVX2 writes the transpose of 8 rows of 8·blocks elements; steps are in bytes.
 //

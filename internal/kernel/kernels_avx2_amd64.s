@@ -9060,6 +9060,30 @@ loop:
 	VZEROUPPER
 	RET
 
+// func addClampedAVX2(z *float32, x *float32, y *float32, n int, low float32, high float32)
+// Requires: AVX
+TEXT ·addClampedAVX2(SB), NOSPLIT, $0-40
+	MOVQ         z+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS low+32(FP), Y0
+	VBROADCASTSS high+36(FP), Y1
+	XORQ         SI, SI
+	SHLQ         $0x02, BX
+
+loop:
+	VMOVUPS (CX)(SI*1), Y2
+	VADDPS  (DX)(SI*1), Y2, Y2
+	VMAXPS  Y2, Y0, Y2
+	VMINPS  Y2, Y1, Y2
+	VMOVUPS Y2, (AX)(SI*1)
+	ADDQ    $0x20, SI
+	CMPQ    SI, BX
+	JLT     loop
+	VZEROUPPER
+	RET
+
 // func bytesAVX2(y *float32, x *uint8, n int, scale float32, offset float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·bytesAVX2(SB), NOSPLIT, $0-32
@@ -11897,6 +11921,1005 @@ vector:
 	JLT         tile
 	MOVQ        96(AX), AX
 	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func normaliseSumsAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·normaliseSumsAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 88(AX)
+	MOVQ 40(AX), CX
+	MOVQ CX, 72(AX)
+	MOVQ 56(AX), CX
+	MOVQ CX, 80(AX)
+	MOVQ 48(AX), CX
+	MOVQ 24(AX), DX
+	LEAQ (DX)(DX*2), BX
+
+vector:
+	MOVQ    88(AX), SI
+	MOVQ    32(AX), DI
+	MOVQ    80(AX), R8
+	VMOVUPD (R8), Y0
+	VMOVUPD 32(R8), Y1
+	VMOVUPD 64(R8), Y2
+	VMOVUPD 96(R8), Y3
+	VMOVUPS (CX), Y4
+	SUBQ    $0x04, DI
+	JLT     rest
+
+four:
+	VMOVUPS      (SI), Y6
+	VSUBPS       Y4, Y6, Y6
+	VMOVAPS      Y6, Y5
+	VMULPS       Y6, Y6, Y6
+	VMOVUPS      (SI)(DX*1), Y7
+	VSUBPS       Y4, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  Y7, Y7, Y6
+	VMOVUPS      (SI)(DX*2), Y7
+	VSUBPS       Y4, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  Y7, Y7, Y6
+	VMOVUPS      (SI)(BX*1), Y7
+	VSUBPS       Y4, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VFMADD231PS  Y7, Y7, Y6
+	VCVTPS2PD    X5, Y7
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y7, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VCVTPS2PD    X6, Y5
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	LEAQ         (SI)(DX*4), SI
+	SUBQ         $0x04, DI
+	JGE          four
+
+rest:
+	ADDQ $0x04, DI
+	JZ   done
+
+one:
+	VMOVUPS      (SI), Y5
+	VSUBPS       Y4, Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VCVTPS2PD    X5, Y7
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y7, Y0, Y0
+	VADDPD       Y5, Y1, Y1
+	VCVTPS2PD    X6, Y5
+	VEXTRACTF128 $0x01, Y6, X6
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	ADDQ         DX, SI
+	DECQ         DI
+	JNZ          one
+
+done:
+	VMOVUPD Y0, (R8)
+	VMOVUPD Y1, 32(R8)
+	VMOVUPD Y2, 64(R8)
+	VMOVUPD Y3, 96(R8)
+	ADDQ    $0x00000080, 80(AX)
+	ADDQ    $0x00000020, 88(AX)
+	ADDQ    $0x000000c0, CX
+	DECQ    72(AX)
+	JNZ     vector
+	VZEROUPPER
+	RET
+
+// func normaliseGradientSumsAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·normaliseGradientSumsAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         CX, 88(AX)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 72(AX)
+	MOVQ         56(AX), CX
+	MOVQ         CX, 80(AX)
+	MOVQ         16(AX), CX
+	MOVQ         CX, 96(AX)
+	MOVQ         48(AX), CX
+	MOVQ         24(AX), DX
+	LEAQ         (DX)(DX*2), BX
+	VBROADCASTSS 64(AX), Y0
+	VBROADCASTSS 68(AX), Y1
+
+vector:
+	MOVQ    88(AX), SI
+	MOVQ    32(AX), R8
+	MOVQ    80(AX), R9
+	MOVQ    96(AX), DI
+	VMOVUPD (R9), Y2
+	VMOVUPD 32(R9), Y3
+	VMOVUPD 64(R9), Y4
+	VMOVUPD 96(R9), Y5
+	VMOVUPS (CX), Y6
+	VMOVUPS 32(CX), Y7
+	VMOVUPS 64(CX), Y8
+	SUBQ    $0x04, R8
+	JLT     rest
+
+four:
+	VMOVUPS      (SI), Y10
+	VSUBPS       Y6, Y10, Y10
+	VMOVUPS      (DI), Y11
+	VMOVAPS      Y8, Y9
+	VFMADD231PS  Y7, Y10, Y9
+	VCMPPS       $0x16, Y0, Y9, Y12
+	VANDPS       Y12, Y11, Y11
+	VCMPPS       $0x19, Y1, Y9, Y12
+	VANDPS       Y12, Y11, Y11
+	VMOVAPS      Y11, Y9
+	VMULPS       Y11, Y10, Y10
+	VMOVUPS      (SI)(DX*1), Y11
+	VSUBPS       Y6, Y11, Y11
+	VMOVUPS      (DI)(DX*1), Y12
+	VMOVAPS      Y8, Y13
+	VFMADD231PS  Y7, Y11, Y13
+	VCMPPS       $0x16, Y0, Y13, Y14
+	VANDPS       Y14, Y12, Y12
+	VCMPPS       $0x19, Y1, Y13, Y14
+	VANDPS       Y14, Y12, Y12
+	VADDPS       Y12, Y9, Y9
+	VFMADD231PS  Y12, Y11, Y10
+	VMOVUPS      (SI)(DX*2), Y11
+	VSUBPS       Y6, Y11, Y11
+	VMOVUPS      (DI)(DX*2), Y12
+	VMOVAPS      Y8, Y13
+	VFMADD231PS  Y7, Y11, Y13
+	VCMPPS       $0x16, Y0, Y13, Y14
+	VANDPS       Y14, Y12, Y12
+	VCMPPS       $0x19, Y1, Y13, Y14
+	VANDPS       Y14, Y12, Y12
+	VADDPS       Y12, Y9, Y9
+	VFMADD231PS  Y12, Y11, Y10
+	VMOVUPS      (SI)(BX*1), Y11
+	VSUBPS       Y6, Y11, Y11
+	VMOVUPS      (DI)(BX*1), Y12
+	VMOVAPS      Y8, Y13
+	VFMADD231PS  Y7, Y11, Y13
+	VCMPPS       $0x16, Y0, Y13, Y14
+	VANDPS       Y14, Y12, Y12
+	VCMPPS       $0x19, Y1, Y13, Y14
+	VANDPS       Y14, Y12, Y12
+	VADDPS       Y12, Y9, Y9
+	VFMADD231PS  Y12, Y11, Y10
+	VCVTPS2PD    X9, Y11
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y11, Y2, Y2
+	VADDPD       Y9, Y3, Y3
+	VCVTPS2PD    X10, Y9
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y9, Y4, Y4
+	VADDPD       Y10, Y5, Y5
+	LEAQ         (SI)(DX*4), SI
+	LEAQ         (DI)(DX*4), DI
+	SUBQ         $0x04, R8
+	JGE          four
+
+rest:
+	ADDQ $0x04, R8
+	JZ   done
+
+one:
+	VMOVUPS      (SI), Y9
+	VSUBPS       Y6, Y9, Y9
+	VMOVUPS      (DI), Y10
+	VMOVAPS      Y8, Y11
+	VFMADD231PS  Y7, Y9, Y11
+	VCMPPS       $0x16, Y0, Y11, Y12
+	VANDPS       Y12, Y10, Y10
+	VCMPPS       $0x19, Y1, Y11, Y12
+	VANDPS       Y12, Y10, Y10
+	VMULPS       Y10, Y9, Y9
+	VCVTPS2PD    X10, Y11
+	VEXTRACTF128 $0x01, Y10, X10
+	VCVTPS2PD    X10, Y10
+	VADDPD       Y11, Y2, Y2
+	VADDPD       Y10, Y3, Y3
+	VCVTPS2PD    X9, Y10
+	VEXTRACTF128 $0x01, Y9, X9
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y10, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+	ADDQ         DX, SI
+	ADDQ         DX, DI
+	DECQ         R8
+	JNZ          one
+
+done:
+	VMOVUPD Y2, (R9)
+	VMOVUPD Y3, 32(R9)
+	VMOVUPD Y4, 64(R9)
+	VMOVUPD Y5, 96(R9)
+	ADDQ    $0x00000080, 80(AX)
+	ADDQ    $0x00000020, 88(AX)
+	ADDQ    $0x00000020, 96(AX)
+	ADDQ    $0x000000c0, CX
+	DECQ    72(AX)
+	JNZ     vector
+	VZEROUPPER
+	RET
+
+// func normaliseForwardAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·normaliseForwardAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         32(AX), SI
+	VBROADCASTSS 64(AX), Y0
+	VBROADCASTSS 68(AX), Y1
+
+row:
+	XORQ DI, DI
+	MOVQ 40(AX), R8
+	MOVQ 48(AX), R9
+
+vector:
+	VMOVUPS     (CX)(DI*1), Y2
+	VSUBPS      (R9), Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMOVUPS     64(R9), Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMAXPS      Y4, Y0, Y4
+	VMINPS      Y4, Y1, Y4
+	VMOVUPS     Y4, (DX)(DI*1)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x000000c0, R9
+	DECQ        R8
+	JNZ         vector
+	ADDQ        BX, CX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func normaliseGradientAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·normaliseGradientAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DI
+	MOVQ         16(AX), BX
+	VBROADCASTSS 64(AX), Y0
+	VBROADCASTSS 68(AX), Y1
+
+row:
+	XORQ R8, R8
+	MOVQ 40(AX), R9
+	MOVQ 48(AX), R10
+
+vector:
+	VMOVUPS     (CX)(R8*1), Y2
+	VSUBPS      (R10), Y2, Y2
+	VMOVUPS     32(R10), Y3
+	VMOVUPS     64(R10), Y4
+	VMOVUPS     (BX)(R8*1), Y5
+	VMOVAPS     Y4, Y4
+	VFMADD231PS Y3, Y2, Y4
+	VCMPPS      $0x16, Y0, Y4, Y3
+	VANDPS      Y3, Y5, Y5
+	VCMPPS      $0x19, Y1, Y4, Y3
+	VANDPS      Y3, Y5, Y5
+	VMOVUPS     160(R10), Y3
+	VMOVUPS     128(R10), Y4
+	VFMADD231PS Y4, Y2, Y3
+	VMOVUPS     96(R10), Y4
+	VFMADD231PS Y4, Y5, Y3
+	VMOVUPS     Y3, (DX)(R8*1)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x000000c0, R10
+	DECQ        R9
+	JNZ         vector
+	ADDQ        SI, CX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func depthwiseAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·depthwiseAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	XORQ CX, CX
+	MOVQ 8(AX), DX
+	MOVQ 48(AX), BX
+	LEAQ (DX)(DX*2), SI
+	LEAQ (DX)(DX*4), DI
+	LEAQ (SI)(DX*4), R8
+
+vector:
+	MOVQ (AX), R9
+	ADDQ CX, R9
+	MOVQ 40(AX), R10
+	ADDQ CX, R10
+	MOVQ 56(AX), R11
+
+block8:
+	CMPQ    R11, $0x08
+	JLT     next8
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Y0
+	VMOVUPS (R12)(CX*1), Y1
+	VMOVUPS (R12)(CX*1), Y2
+	VMOVUPS (R12)(CX*1), Y3
+	VMOVUPS (R12)(CX*1), Y4
+	VMOVUPS (R12)(CX*1), Y5
+	VMOVUPS (R12)(CX*1), Y6
+	VMOVUPS (R12)(CX*1), Y7
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done8
+
+tap8:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Y8
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Y8, Y0
+	VFMADD231PS (R12)(DX*1), Y8, Y1
+	VFMADD231PS (R12)(DX*2), Y8, Y2
+	VFMADD231PS (R12)(SI*1), Y8, Y3
+	VFMADD231PS (R12)(DX*4), Y8, Y4
+	VFMADD231PS (R12)(DI*1), Y8, Y5
+	VFMADD231PS (R12)(SI*2), Y8, Y6
+	VFMADD231PS (R12)(R8*1), Y8, Y7
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap8
+
+done8:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y6, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y7, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*8), R9
+	SUBQ    $0x08, R11
+	JMP     block8
+
+next8:
+	CMPQ    R11, $0x04
+	JLT     next4
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Y0
+	VMOVUPS (R12)(CX*1), Y1
+	VMOVUPS (R12)(CX*1), Y2
+	VMOVUPS (R12)(CX*1), Y3
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done4
+
+tap4:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Y4
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Y4, Y0
+	VFMADD231PS (R12)(DX*1), Y4, Y1
+	VFMADD231PS (R12)(DX*2), Y4, Y2
+	VFMADD231PS (R12)(SI*1), Y4, Y3
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap4
+
+done4:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*4), R9
+	SUBQ    $0x04, R11
+
+next4:
+	CMPQ    R11, $0x02
+	JLT     next2
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Y0
+	VMOVUPS (R12)(CX*1), Y1
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done2
+
+tap2:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Y2
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Y2, Y0
+	VFMADD231PS (R12)(DX*1), Y2, Y1
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap2
+
+done2:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*2), R9
+	SUBQ    $0x02, R11
+
+next2:
+	CMPQ    R11, $0x01
+	JLT     next1
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Y0
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done1
+
+tap1:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Y1
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Y1, Y0
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap1
+
+done1:
+	VMOVUPS Y0, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*1), R9
+	SUBQ    $0x01, R11
+
+next1:
+	ADDQ $0x00000020, CX
+	DECQ 64(AX)
+	JNZ  vector
+	VZEROUPPER
+	RET
+
+// func depthwiseGradientAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·depthwiseGradientAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	XORQ CX, CX
+	MOVQ 24(AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 48(AX), SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (DX)(DX*4), R8
+	LEAQ (DI)(DX*4), R9
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x01
+	JEQ  taps1
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x02
+	JEQ  taps2
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x03
+	JEQ  taps3
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x04
+	JEQ  taps4
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x05
+	JEQ  taps5
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x06
+	JEQ  taps6
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x07
+	JEQ  taps7
+
+taps8:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R10
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y0
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y1
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y2
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y3
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y4
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y5
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y6
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Y7
+	ADDQ    96(AX), R10
+
+row8:
+	MOVQ 104(AX), R10
+	ADDQ CX, R10
+	MOVQ 112(AX), R11
+	ADDQ CX, R11
+	MOVQ 72(AX), R12
+
+position8:
+	VMOVUPS     (R11), Y8
+	VFMADD231PS (R10), Y8, Y0
+	VFMADD231PS (R10)(DX*1), Y8, Y1
+	VFMADD231PS (R10)(DX*2), Y8, Y2
+	VFMADD231PS (R10)(DI*1), Y8, Y3
+	VFMADD231PS (R10)(DX*4), Y8, Y4
+	VFMADD231PS (R10)(R8*1), Y8, Y5
+	VFMADD231PS (R10)(DI*2), Y8, Y6
+	VFMADD231PS (R10)(R9*1), Y8, Y7
+	ADDQ        BX, R10
+	ADDQ        SI, R11
+	DECQ        R12
+	JNZ         position8
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row8
+	MOVQ        88(AX), R10
+	ADDQ        CX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y6, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Y7, (R10)
+	ADDQ        96(AX), R10
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps8
+	VZEROUPPER
+	RET
+
+taps7:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y1
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y2
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y3
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y4
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y5
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y6
+	ADDQ    96(AX), R9
+
+row7:
+	MOVQ 104(AX), R9
+	ADDQ CX, R9
+	MOVQ 112(AX), R10
+	ADDQ CX, R10
+	MOVQ 72(AX), R11
+
+position7:
+	VMOVUPS     (R10), Y7
+	VFMADD231PS (R9), Y7, Y0
+	VFMADD231PS (R9)(DX*1), Y7, Y1
+	VFMADD231PS (R9)(DX*2), Y7, Y2
+	VFMADD231PS (R9)(DI*1), Y7, Y3
+	VFMADD231PS (R9)(DX*4), Y7, Y4
+	VFMADD231PS (R9)(R8*1), Y7, Y5
+	VFMADD231PS (R9)(DI*2), Y7, Y6
+	ADDQ        BX, R9
+	ADDQ        SI, R10
+	DECQ        R11
+	JNZ         position7
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row7
+	MOVQ        88(AX), R9
+	ADDQ        CX, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y1, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y6, (R9)
+	ADDQ        96(AX), R9
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps7
+	VZEROUPPER
+	RET
+
+taps6:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Y0
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y1
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y2
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y3
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y4
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Y5
+	ADDQ    96(AX), R9
+
+row6:
+	MOVQ 104(AX), R9
+	ADDQ CX, R9
+	MOVQ 112(AX), R10
+	ADDQ CX, R10
+	MOVQ 72(AX), R11
+
+position6:
+	VMOVUPS     (R10), Y6
+	VFMADD231PS (R9), Y6, Y0
+	VFMADD231PS (R9)(DX*1), Y6, Y1
+	VFMADD231PS (R9)(DX*2), Y6, Y2
+	VFMADD231PS (R9)(DI*1), Y6, Y3
+	VFMADD231PS (R9)(DX*4), Y6, Y4
+	VFMADD231PS (R9)(R8*1), Y6, Y5
+	ADDQ        BX, R9
+	ADDQ        SI, R10
+	DECQ        R11
+	JNZ         position6
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row6
+	MOVQ        88(AX), R9
+	ADDQ        CX, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y1, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y3, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        96(AX), R9
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps6
+	VZEROUPPER
+	RET
+
+taps5:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y1
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y2
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y3
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y4
+	ADDQ    96(AX), R8
+
+row5:
+	MOVQ 104(AX), R8
+	ADDQ CX, R8
+	MOVQ 112(AX), R9
+	ADDQ CX, R9
+	MOVQ 72(AX), R10
+
+position5:
+	VMOVUPS     (R9), Y5
+	VFMADD231PS (R8), Y5, Y0
+	VFMADD231PS (R8)(DX*1), Y5, Y1
+	VFMADD231PS (R8)(DX*2), Y5, Y2
+	VFMADD231PS (R8)(DI*1), Y5, Y3
+	VFMADD231PS (R8)(DX*4), Y5, Y4
+	ADDQ        BX, R8
+	ADDQ        SI, R9
+	DECQ        R10
+	JNZ         position5
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row5
+	MOVQ        88(AX), R8
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y4, (R8)
+	ADDQ        96(AX), R8
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps5
+	VZEROUPPER
+	RET
+
+taps4:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y1
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y2
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Y3
+	ADDQ    96(AX), R8
+
+row4:
+	MOVQ 104(AX), R8
+	ADDQ CX, R8
+	MOVQ 112(AX), R9
+	ADDQ CX, R9
+	MOVQ 72(AX), R10
+
+position4:
+	VMOVUPS     (R9), Y4
+	VFMADD231PS (R8), Y4, Y0
+	VFMADD231PS (R8)(DX*1), Y4, Y1
+	VFMADD231PS (R8)(DX*2), Y4, Y2
+	VFMADD231PS (R8)(DI*1), Y4, Y3
+	ADDQ        BX, R8
+	ADDQ        SI, R9
+	DECQ        R10
+	JNZ         position4
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row4
+	MOVQ        88(AX), R8
+	ADDQ        CX, R8
+	VMOVUPS     Y0, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y1, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y2, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Y3, (R8)
+	ADDQ        96(AX), R8
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps4
+	VZEROUPPER
+	RET
+
+taps3:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), DI
+	ADDQ    CX, DI
+	VMOVUPS (DI), Y0
+	ADDQ    96(AX), DI
+	VMOVUPS (DI), Y1
+	ADDQ    96(AX), DI
+	VMOVUPS (DI), Y2
+	ADDQ    96(AX), DI
+
+row3:
+	MOVQ 104(AX), DI
+	ADDQ CX, DI
+	MOVQ 112(AX), R8
+	ADDQ CX, R8
+	MOVQ 72(AX), R9
+
+position3:
+	VMOVUPS     (R8), Y3
+	VFMADD231PS (DI), Y3, Y0
+	VFMADD231PS (DI)(DX*1), Y3, Y1
+	VFMADD231PS (DI)(DX*2), Y3, Y2
+	ADDQ        BX, DI
+	ADDQ        SI, R8
+	DECQ        R9
+	JNZ         position3
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row3
+	MOVQ        88(AX), DI
+	ADDQ        CX, DI
+	VMOVUPS     Y0, (DI)
+	ADDQ        96(AX), DI
+	VMOVUPS     Y1, (DI)
+	ADDQ        96(AX), DI
+	VMOVUPS     Y2, (DI)
+	ADDQ        96(AX), DI
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps3
+	VZEROUPPER
+	RET
+
+taps2:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), DI
+	ADDQ    CX, DI
+	VMOVUPS (DI), Y0
+	ADDQ    96(AX), DI
+	VMOVUPS (DI), Y1
+	ADDQ    96(AX), DI
+
+row2:
+	MOVQ 104(AX), DI
+	ADDQ CX, DI
+	MOVQ 112(AX), R8
+	ADDQ CX, R8
+	MOVQ 72(AX), R9
+
+position2:
+	VMOVUPS     (R8), Y2
+	VFMADD231PS (DI), Y2, Y0
+	VFMADD231PS (DI)(DX*1), Y2, Y1
+	ADDQ        BX, DI
+	ADDQ        SI, R8
+	DECQ        R9
+	JNZ         position2
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row2
+	MOVQ        88(AX), DI
+	ADDQ        CX, DI
+	VMOVUPS     Y0, (DI)
+	ADDQ        96(AX), DI
+	VMOVUPS     Y1, (DI)
+	ADDQ        96(AX), DI
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps2
+	VZEROUPPER
+	RET
+
+taps1:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), DX
+	ADDQ    CX, DX
+	VMOVUPS (DX), Y0
+	ADDQ    96(AX), DX
+
+row1:
+	MOVQ 104(AX), DX
+	ADDQ CX, DX
+	MOVQ 112(AX), DI
+	ADDQ CX, DI
+	MOVQ 72(AX), R8
+
+position1:
+	VMOVUPS     (DI), Y1
+	VFMADD231PS (DX), Y1, Y0
+	ADDQ        BX, DX
+	ADDQ        SI, DI
+	DECQ        R8
+	JNZ         position1
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row1
+	MOVQ        88(AX), DX
+	ADDQ        CX, DX
+	VMOVUPS     Y0, (DX)
+	ADDQ        96(AX), DX
+	ADDQ        $0x00000020, CX
+	DECQ        80(AX)
+	JNZ         taps1
 	VZEROUPPER
 	RET
 

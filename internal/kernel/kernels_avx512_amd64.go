@@ -224,6 +224,11 @@ func multiplyAVX512(z *float32, x *float32, y *float32, n int)
 //go:noescape
 func addScaledAVX512(y *float32, x *float32, n int, scale float32)
 
+// addClampedAVX512 computes z = x + y, at least low and at most high; a bound of NaN does not bound.
+//
+//go:noescape
+func addClampedAVX512(z *float32, x *float32, y *float32, n int, low float32, high float32)
+
 // bytesAVX512 computes y = scale·x + offset.
 //
 //go:noescape
@@ -298,3 +303,33 @@ func winogradWeights5AVX512(args *byte)
 //
 //go:noescape
 func winogradOutput5AVX512(args *byte)
+
+// normaliseSumsAVX512 adds sums of x − mean and of its squares; see normaliseArgs.
+//
+//go:noescape
+func normaliseSumsAVX512(args *byte)
+
+// normaliseGradientSumsAVX512 adds sums of dy and of dy·(x − mean); see normaliseArgs.
+//
+//go:noescape
+func normaliseGradientSumsAVX512(args *byte)
+
+// normaliseForwardAVX512 computes y from x; see normaliseArgs.
+//
+//go:noescape
+func normaliseForwardAVX512(args *byte)
+
+// normaliseGradientAVX512 computes dx from dy and x; see normaliseArgs.
+//
+//go:noescape
+func normaliseGradientAVX512(args *byte)
+
+// depthwiseAVX512 computes a row of a depthwise convolution; see depthwiseArgs.
+//
+//go:noescape
+func depthwiseAVX512(args *byte)
+
+// depthwiseGradientAVX512 adds to the gradient of a kernel row of a depthwise convolution; see depthwiseGradientArgs.
+//
+//go:noescape
+func depthwiseGradientAVX512(args *byte)

@@ -9221,6 +9221,30 @@ loop:
 	VZEROUPPER
 	RET
 
+// func addClampedAVX512(z *float32, x *float32, y *float32, n int, low float32, high float32)
+// Requires: AVX, AVX512F
+TEXT ·addClampedAVX512(SB), NOSPLIT, $0-40
+	MOVQ         z+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS low+32(FP), Z0
+	VBROADCASTSS high+36(FP), Z1
+	XORQ         SI, SI
+	SHLQ         $0x02, BX
+
+loop:
+	VMOVUPS (CX)(SI*1), Z2
+	VADDPS  (DX)(SI*1), Z2, Z2
+	VMAXPS  Z2, Z0, Z2
+	VMINPS  Z2, Z1, Z2
+	VMOVUPS Z2, (AX)(SI*1)
+	ADDQ    $0x40, SI
+	CMPQ    SI, BX
+	JLT     loop
+	VZEROUPPER
+	RET
+
 // func bytesAVX512(y *float32, x *uint8, n int, scale float32, offset float32)
 // Requires: AVX, AVX512F
 TEXT ·bytesAVX512(SB), NOSPLIT, $0-32
@@ -12191,5 +12215,1004 @@ vector:
 	JLT         tile
 	MOVQ        96(AX), AX
 	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func normaliseSumsAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·normaliseSumsAVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 88(AX)
+	MOVQ 40(AX), CX
+	MOVQ CX, 72(AX)
+	MOVQ 56(AX), CX
+	MOVQ CX, 80(AX)
+	MOVQ 48(AX), CX
+	MOVQ 24(AX), DX
+	LEAQ (DX)(DX*2), BX
+
+vector:
+	MOVQ    88(AX), SI
+	MOVQ    32(AX), DI
+	MOVQ    80(AX), R8
+	VMOVUPD (R8), Z0
+	VMOVUPD 64(R8), Z1
+	VMOVUPD 128(R8), Z2
+	VMOVUPD 192(R8), Z3
+	VMOVUPS (CX), Z4
+	SUBQ    $0x04, DI
+	JLT     rest
+
+four:
+	VMOVUPS       (SI), Z6
+	VSUBPS        Z4, Z6, Z6
+	VMOVAPS       Z6, Z5
+	VMULPS        Z6, Z6, Z6
+	VMOVUPS       (SI)(DX*1), Z7
+	VSUBPS        Z4, Z7, Z7
+	VADDPS        Z7, Z5, Z5
+	VFMADD231PS   Z7, Z7, Z6
+	VMOVUPS       (SI)(DX*2), Z7
+	VSUBPS        Z4, Z7, Z7
+	VADDPS        Z7, Z5, Z5
+	VFMADD231PS   Z7, Z7, Z6
+	VMOVUPS       (SI)(BX*1), Z7
+	VSUBPS        Z4, Z7, Z7
+	VADDPS        Z7, Z5, Z5
+	VFMADD231PS   Z7, Z7, Z6
+	VCVTPS2PD     Y5, Z7
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z7, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VCVTPS2PD     Y6, Z5
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	LEAQ          (SI)(DX*4), SI
+	SUBQ          $0x04, DI
+	JGE           four
+
+rest:
+	ADDQ $0x04, DI
+	JZ   done
+
+one:
+	VMOVUPS       (SI), Z5
+	VSUBPS        Z4, Z5, Z5
+	VMULPS        Z5, Z5, Z6
+	VCVTPS2PD     Y5, Z7
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z7, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VCVTPS2PD     Y6, Z5
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	VCVTPS2PD     Y6, Z6
+	VADDPD        Z5, Z2, Z2
+	VADDPD        Z6, Z3, Z3
+	ADDQ          DX, SI
+	DECQ          DI
+	JNZ           one
+
+done:
+	VMOVUPD Z0, (R8)
+	VMOVUPD Z1, 64(R8)
+	VMOVUPD Z2, 128(R8)
+	VMOVUPD Z3, 192(R8)
+	ADDQ    $0x00000100, 80(AX)
+	ADDQ    $0x00000040, 88(AX)
+	ADDQ    $0x00000180, CX
+	DECQ    72(AX)
+	JNZ     vector
+	VZEROUPPER
+	RET
+
+// func normaliseGradientSumsAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·normaliseGradientSumsAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         CX, 88(AX)
+	MOVQ         40(AX), CX
+	MOVQ         CX, 72(AX)
+	MOVQ         56(AX), CX
+	MOVQ         CX, 80(AX)
+	MOVQ         16(AX), CX
+	MOVQ         CX, 96(AX)
+	MOVQ         48(AX), CX
+	MOVQ         24(AX), DX
+	LEAQ         (DX)(DX*2), BX
+	VBROADCASTSS 64(AX), Z0
+	VBROADCASTSS 68(AX), Z1
+
+vector:
+	MOVQ    88(AX), SI
+	MOVQ    32(AX), R8
+	MOVQ    80(AX), R9
+	MOVQ    96(AX), DI
+	VMOVUPD (R9), Z2
+	VMOVUPD 64(R9), Z3
+	VMOVUPD 128(R9), Z4
+	VMOVUPD 192(R9), Z5
+	VMOVUPS (CX), Z6
+	VMOVUPS 64(CX), Z7
+	VMOVUPS 128(CX), Z8
+	SUBQ    $0x04, R8
+	JLT     rest
+
+four:
+	VMOVUPS       (SI), Z10
+	VSUBPS        Z6, Z10, Z10
+	VMOVUPS       (DI), Z11
+	VMOVAPS       Z8, Z9
+	VFMADD231PS   Z7, Z10, Z9
+	VCMPPS        $0x16, Z0, Z9, K1
+	VMOVAPS.Z     Z11, K1, Z11
+	VCMPPS        $0x19, Z1, Z9, K1
+	VMOVAPS.Z     Z11, K1, Z11
+	VMOVAPS       Z11, Z9
+	VMULPS        Z11, Z10, Z10
+	VMOVUPS       (SI)(DX*1), Z11
+	VSUBPS        Z6, Z11, Z11
+	VMOVUPS       (DI)(DX*1), Z12
+	VMOVAPS       Z8, Z13
+	VFMADD231PS   Z7, Z11, Z13
+	VCMPPS        $0x16, Z0, Z13, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VCMPPS        $0x19, Z1, Z13, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VADDPS        Z12, Z9, Z9
+	VFMADD231PS   Z12, Z11, Z10
+	VMOVUPS       (SI)(DX*2), Z11
+	VSUBPS        Z6, Z11, Z11
+	VMOVUPS       (DI)(DX*2), Z12
+	VMOVAPS       Z8, Z13
+	VFMADD231PS   Z7, Z11, Z13
+	VCMPPS        $0x16, Z0, Z13, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VCMPPS        $0x19, Z1, Z13, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VADDPS        Z12, Z9, Z9
+	VFMADD231PS   Z12, Z11, Z10
+	VMOVUPS       (SI)(BX*1), Z11
+	VSUBPS        Z6, Z11, Z11
+	VMOVUPS       (DI)(BX*1), Z12
+	VMOVAPS       Z8, Z13
+	VFMADD231PS   Z7, Z11, Z13
+	VCMPPS        $0x16, Z0, Z13, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VCMPPS        $0x19, Z1, Z13, K1
+	VMOVAPS.Z     Z12, K1, Z12
+	VADDPS        Z12, Z9, Z9
+	VFMADD231PS   Z12, Z11, Z10
+	VCVTPS2PD     Y9, Z11
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	VCVTPS2PD     Y9, Z9
+	VADDPD        Z11, Z2, Z2
+	VADDPD        Z9, Z3, Z3
+	VCVTPS2PD     Y10, Z9
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	VCVTPS2PD     Y10, Z10
+	VADDPD        Z9, Z4, Z4
+	VADDPD        Z10, Z5, Z5
+	LEAQ          (SI)(DX*4), SI
+	LEAQ          (DI)(DX*4), DI
+	SUBQ          $0x04, R8
+	JGE           four
+
+rest:
+	ADDQ $0x04, R8
+	JZ   done
+
+one:
+	VMOVUPS       (SI), Z9
+	VSUBPS        Z6, Z9, Z9
+	VMOVUPS       (DI), Z10
+	VMOVAPS       Z8, Z11
+	VFMADD231PS   Z7, Z9, Z11
+	VCMPPS        $0x16, Z0, Z11, K1
+	VMOVAPS.Z     Z10, K1, Z10
+	VCMPPS        $0x19, Z1, Z11, K1
+	VMOVAPS.Z     Z10, K1, Z10
+	VMULPS        Z10, Z9, Z9
+	VCVTPS2PD     Y10, Z11
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	VCVTPS2PD     Y10, Z10
+	VADDPD        Z11, Z2, Z2
+	VADDPD        Z10, Z3, Z3
+	VCVTPS2PD     Y9, Z10
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	VCVTPS2PD     Y9, Z9
+	VADDPD        Z10, Z4, Z4
+	VADDPD        Z9, Z5, Z5
+	ADDQ          DX, SI
+	ADDQ          DX, DI
+	DECQ          R8
+	JNZ           one
+
+done:
+	VMOVUPD Z2, (R9)
+	VMOVUPD Z3, 64(R9)
+	VMOVUPD Z4, 128(R9)
+	VMOVUPD Z5, 192(R9)
+	ADDQ    $0x00000100, 80(AX)
+	ADDQ    $0x00000040, 88(AX)
+	ADDQ    $0x00000040, 96(AX)
+	ADDQ    $0x00000180, CX
+	DECQ    72(AX)
+	JNZ     vector
+	VZEROUPPER
+	RET
+
+// func normaliseForwardAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·normaliseForwardAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         24(AX), BX
+	MOVQ         32(AX), SI
+	VBROADCASTSS 64(AX), Z0
+	VBROADCASTSS 68(AX), Z1
+
+row:
+	XORQ DI, DI
+	MOVQ 40(AX), R8
+	MOVQ 48(AX), R9
+
+vector:
+	VMOVUPS     (CX)(DI*1), Z2
+	VSUBPS      (R9), Z2, Z2
+	VMOVUPS     64(R9), Z3
+	VMOVUPS     128(R9), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMAXPS      Z4, Z0, Z4
+	VMINPS      Z4, Z1, Z4
+	VMOVUPS     Z4, (DX)(DI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000180, R9
+	DECQ        R8
+	JNZ         vector
+	ADDQ        BX, CX
+	ADDQ        BX, DX
+	DECQ        SI
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func normaliseGradientAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·normaliseGradientAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DI
+	MOVQ         16(AX), BX
+	VBROADCASTSS 64(AX), Z0
+	VBROADCASTSS 68(AX), Z1
+
+row:
+	XORQ R8, R8
+	MOVQ 40(AX), R9
+	MOVQ 48(AX), R10
+
+vector:
+	VMOVUPS     (CX)(R8*1), Z2
+	VSUBPS      (R10), Z2, Z2
+	VMOVUPS     64(R10), Z3
+	VMOVUPS     128(R10), Z4
+	VMOVUPS     (BX)(R8*1), Z5
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z3, Z2, Z4
+	VCMPPS      $0x16, Z0, Z4, K1
+	VMOVAPS.Z   Z5, K1, Z5
+	VCMPPS      $0x19, Z1, Z4, K1
+	VMOVAPS.Z   Z5, K1, Z5
+	VMOVUPS     320(R10), Z3
+	VMOVUPS     256(R10), Z4
+	VFMADD231PS Z4, Z2, Z3
+	VMOVUPS     192(R10), Z4
+	VFMADD231PS Z4, Z5, Z3
+	VMOVUPS     Z3, (DX)(R8*1)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000180, R10
+	DECQ        R9
+	JNZ         vector
+	ADDQ        SI, CX
+	ADDQ        SI, DX
+	ADDQ        SI, BX
+	DECQ        DI
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func depthwiseAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwiseAVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	XORQ CX, CX
+	MOVQ 8(AX), DX
+	MOVQ 48(AX), BX
+	LEAQ (DX)(DX*2), SI
+	LEAQ (DX)(DX*4), DI
+	LEAQ (SI)(DX*4), R8
+
+vector:
+	MOVQ (AX), R9
+	ADDQ CX, R9
+	MOVQ 40(AX), R10
+	ADDQ CX, R10
+	MOVQ 56(AX), R11
+
+block8:
+	CMPQ    R11, $0x08
+	JLT     next8
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Z0
+	VMOVUPS (R12)(CX*1), Z1
+	VMOVUPS (R12)(CX*1), Z2
+	VMOVUPS (R12)(CX*1), Z3
+	VMOVUPS (R12)(CX*1), Z4
+	VMOVUPS (R12)(CX*1), Z5
+	VMOVUPS (R12)(CX*1), Z6
+	VMOVUPS (R12)(CX*1), Z7
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done8
+
+tap8:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Z8
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Z8, Z0
+	VFMADD231PS (R12)(DX*1), Z8, Z1
+	VFMADD231PS (R12)(DX*2), Z8, Z2
+	VFMADD231PS (R12)(SI*1), Z8, Z3
+	VFMADD231PS (R12)(DX*4), Z8, Z4
+	VFMADD231PS (R12)(DI*1), Z8, Z5
+	VFMADD231PS (R12)(SI*2), Z8, Z6
+	VFMADD231PS (R12)(R8*1), Z8, Z7
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap8
+
+done8:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z4, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z5, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z6, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z7, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*8), R9
+	SUBQ    $0x08, R11
+	JMP     block8
+
+next8:
+	CMPQ    R11, $0x04
+	JLT     next4
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Z0
+	VMOVUPS (R12)(CX*1), Z1
+	VMOVUPS (R12)(CX*1), Z2
+	VMOVUPS (R12)(CX*1), Z3
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done4
+
+tap4:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Z4
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Z4, Z0
+	VFMADD231PS (R12)(DX*1), Z4, Z1
+	VFMADD231PS (R12)(DX*2), Z4, Z2
+	VFMADD231PS (R12)(SI*1), Z4, Z3
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap4
+
+done4:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z3, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*4), R9
+	SUBQ    $0x04, R11
+
+next4:
+	CMPQ    R11, $0x02
+	JLT     next2
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Z0
+	VMOVUPS (R12)(CX*1), Z1
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done2
+
+tap2:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Z2
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Z2, Z0
+	VFMADD231PS (R12)(DX*1), Z2, Z1
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap2
+
+done2:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*2), R9
+	SUBQ    $0x02, R11
+
+next2:
+	CMPQ    R11, $0x01
+	JLT     next1
+	MOVQ    72(AX), R12
+	VMOVUPS (R12)(CX*1), Z0
+	MOVQ    24(AX), R13
+	MOVQ    32(AX), R14
+	TESTQ   R14, R14
+	JZ      done1
+
+tap1:
+	MOVQ        16(AX), R12
+	ADDQ        8(R13), R12
+	VMOVUPS     (R12)(CX*1), Z1
+	MOVQ        (R13), R12
+	ADDQ        R9, R12
+	VFMADD231PS (R12), Z1, Z0
+	ADDQ        $0x10, R13
+	DECQ        R14
+	JNZ         tap1
+
+done1:
+	VMOVUPS Z0, (R10)
+	ADDQ    BX, R10
+	LEAQ    (R9)(DX*1), R9
+	SUBQ    $0x01, R11
+
+next1:
+	ADDQ $0x00000040, CX
+	DECQ 64(AX)
+	JNZ  vector
+	VZEROUPPER
+	RET
+
+// func depthwiseGradientAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·depthwiseGradientAVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	XORQ CX, CX
+	MOVQ 24(AX), DX
+	MOVQ 8(AX), BX
+	MOVQ 48(AX), SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (DX)(DX*4), R8
+	LEAQ (DI)(DX*4), R9
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x01
+	JEQ  taps1
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x02
+	JEQ  taps2
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x03
+	JEQ  taps3
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x04
+	JEQ  taps4
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x05
+	JEQ  taps5
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x06
+	JEQ  taps6
+	MOVQ 32(AX), R10
+	CMPQ R10, $0x07
+	JEQ  taps7
+
+taps8:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R10
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z0
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z1
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z2
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z3
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z4
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z5
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z6
+	ADDQ    96(AX), R10
+	VMOVUPS (R10), Z7
+	ADDQ    96(AX), R10
+
+row8:
+	MOVQ 104(AX), R10
+	ADDQ CX, R10
+	MOVQ 112(AX), R11
+	ADDQ CX, R11
+	MOVQ 72(AX), R12
+
+position8:
+	VMOVUPS     (R11), Z8
+	VFMADD231PS (R10), Z8, Z0
+	VFMADD231PS (R10)(DX*1), Z8, Z1
+	VFMADD231PS (R10)(DX*2), Z8, Z2
+	VFMADD231PS (R10)(DI*1), Z8, Z3
+	VFMADD231PS (R10)(DX*4), Z8, Z4
+	VFMADD231PS (R10)(R8*1), Z8, Z5
+	VFMADD231PS (R10)(DI*2), Z8, Z6
+	VFMADD231PS (R10)(R9*1), Z8, Z7
+	ADDQ        BX, R10
+	ADDQ        SI, R11
+	DECQ        R12
+	JNZ         position8
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row8
+	MOVQ        88(AX), R10
+	ADDQ        CX, R10
+	VMOVUPS     Z0, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z1, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z2, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z3, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z4, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z5, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z6, (R10)
+	ADDQ        96(AX), R10
+	VMOVUPS     Z7, (R10)
+	ADDQ        96(AX), R10
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps8
+	VZEROUPPER
+	RET
+
+taps7:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Z0
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z1
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z2
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z3
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z4
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z5
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z6
+	ADDQ    96(AX), R9
+
+row7:
+	MOVQ 104(AX), R9
+	ADDQ CX, R9
+	MOVQ 112(AX), R10
+	ADDQ CX, R10
+	MOVQ 72(AX), R11
+
+position7:
+	VMOVUPS     (R10), Z7
+	VFMADD231PS (R9), Z7, Z0
+	VFMADD231PS (R9)(DX*1), Z7, Z1
+	VFMADD231PS (R9)(DX*2), Z7, Z2
+	VFMADD231PS (R9)(DI*1), Z7, Z3
+	VFMADD231PS (R9)(DX*4), Z7, Z4
+	VFMADD231PS (R9)(R8*1), Z7, Z5
+	VFMADD231PS (R9)(DI*2), Z7, Z6
+	ADDQ        BX, R9
+	ADDQ        SI, R10
+	DECQ        R11
+	JNZ         position7
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row7
+	MOVQ        88(AX), R9
+	ADDQ        CX, R9
+	VMOVUPS     Z0, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z1, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z2, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z3, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z4, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z5, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z6, (R9)
+	ADDQ        96(AX), R9
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps7
+	VZEROUPPER
+	RET
+
+taps6:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R9
+	ADDQ    CX, R9
+	VMOVUPS (R9), Z0
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z1
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z2
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z3
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z4
+	ADDQ    96(AX), R9
+	VMOVUPS (R9), Z5
+	ADDQ    96(AX), R9
+
+row6:
+	MOVQ 104(AX), R9
+	ADDQ CX, R9
+	MOVQ 112(AX), R10
+	ADDQ CX, R10
+	MOVQ 72(AX), R11
+
+position6:
+	VMOVUPS     (R10), Z6
+	VFMADD231PS (R9), Z6, Z0
+	VFMADD231PS (R9)(DX*1), Z6, Z1
+	VFMADD231PS (R9)(DX*2), Z6, Z2
+	VFMADD231PS (R9)(DI*1), Z6, Z3
+	VFMADD231PS (R9)(DX*4), Z6, Z4
+	VFMADD231PS (R9)(R8*1), Z6, Z5
+	ADDQ        BX, R9
+	ADDQ        SI, R10
+	DECQ        R11
+	JNZ         position6
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row6
+	MOVQ        88(AX), R9
+	ADDQ        CX, R9
+	VMOVUPS     Z0, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z1, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z2, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z3, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z4, (R9)
+	ADDQ        96(AX), R9
+	VMOVUPS     Z5, (R9)
+	ADDQ        96(AX), R9
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps6
+	VZEROUPPER
+	RET
+
+taps5:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z1
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z2
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z3
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z4
+	ADDQ    96(AX), R8
+
+row5:
+	MOVQ 104(AX), R8
+	ADDQ CX, R8
+	MOVQ 112(AX), R9
+	ADDQ CX, R9
+	MOVQ 72(AX), R10
+
+position5:
+	VMOVUPS     (R9), Z5
+	VFMADD231PS (R8), Z5, Z0
+	VFMADD231PS (R8)(DX*1), Z5, Z1
+	VFMADD231PS (R8)(DX*2), Z5, Z2
+	VFMADD231PS (R8)(DI*1), Z5, Z3
+	VFMADD231PS (R8)(DX*4), Z5, Z4
+	ADDQ        BX, R8
+	ADDQ        SI, R9
+	DECQ        R10
+	JNZ         position5
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row5
+	MOVQ        88(AX), R8
+	ADDQ        CX, R8
+	VMOVUPS     Z0, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z1, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z3, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z4, (R8)
+	ADDQ        96(AX), R8
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps5
+	VZEROUPPER
+	RET
+
+taps4:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z1
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z2
+	ADDQ    96(AX), R8
+	VMOVUPS (R8), Z3
+	ADDQ    96(AX), R8
+
+row4:
+	MOVQ 104(AX), R8
+	ADDQ CX, R8
+	MOVQ 112(AX), R9
+	ADDQ CX, R9
+	MOVQ 72(AX), R10
+
+position4:
+	VMOVUPS     (R9), Z4
+	VFMADD231PS (R8), Z4, Z0
+	VFMADD231PS (R8)(DX*1), Z4, Z1
+	VFMADD231PS (R8)(DX*2), Z4, Z2
+	VFMADD231PS (R8)(DI*1), Z4, Z3
+	ADDQ        BX, R8
+	ADDQ        SI, R9
+	DECQ        R10
+	JNZ         position4
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row4
+	MOVQ        88(AX), R8
+	ADDQ        CX, R8
+	VMOVUPS     Z0, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z1, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z2, (R8)
+	ADDQ        96(AX), R8
+	VMOVUPS     Z3, (R8)
+	ADDQ        96(AX), R8
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps4
+	VZEROUPPER
+	RET
+
+taps3:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), DI
+	ADDQ    CX, DI
+	VMOVUPS (DI), Z0
+	ADDQ    96(AX), DI
+	VMOVUPS (DI), Z1
+	ADDQ    96(AX), DI
+	VMOVUPS (DI), Z2
+	ADDQ    96(AX), DI
+
+row3:
+	MOVQ 104(AX), DI
+	ADDQ CX, DI
+	MOVQ 112(AX), R8
+	ADDQ CX, R8
+	MOVQ 72(AX), R9
+
+position3:
+	VMOVUPS     (R8), Z3
+	VFMADD231PS (DI), Z3, Z0
+	VFMADD231PS (DI)(DX*1), Z3, Z1
+	VFMADD231PS (DI)(DX*2), Z3, Z2
+	ADDQ        BX, DI
+	ADDQ        SI, R8
+	DECQ        R9
+	JNZ         position3
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row3
+	MOVQ        88(AX), DI
+	ADDQ        CX, DI
+	VMOVUPS     Z0, (DI)
+	ADDQ        96(AX), DI
+	VMOVUPS     Z1, (DI)
+	ADDQ        96(AX), DI
+	VMOVUPS     Z2, (DI)
+	ADDQ        96(AX), DI
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps3
+	VZEROUPPER
+	RET
+
+taps2:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), DI
+	ADDQ    CX, DI
+	VMOVUPS (DI), Z0
+	ADDQ    96(AX), DI
+	VMOVUPS (DI), Z1
+	ADDQ    96(AX), DI
+
+row2:
+	MOVQ 104(AX), DI
+	ADDQ CX, DI
+	MOVQ 112(AX), R8
+	ADDQ CX, R8
+	MOVQ 72(AX), R9
+
+position2:
+	VMOVUPS     (R8), Z2
+	VFMADD231PS (DI), Z2, Z0
+	VFMADD231PS (DI)(DX*1), Z2, Z1
+	ADDQ        BX, DI
+	ADDQ        SI, R8
+	DECQ        R9
+	JNZ         position2
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row2
+	MOVQ        88(AX), DI
+	ADDQ        CX, DI
+	VMOVUPS     Z0, (DI)
+	ADDQ        96(AX), DI
+	VMOVUPS     Z1, (DI)
+	ADDQ        96(AX), DI
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps2
+	VZEROUPPER
+	RET
+
+taps1:
+	MOVQ    (AX), R10
+	MOVQ    R10, 104(AX)
+	MOVQ    40(AX), R10
+	MOVQ    R10, 112(AX)
+	MOVQ    64(AX), R10
+	MOVQ    R10, 120(AX)
+	MOVQ    88(AX), DX
+	ADDQ    CX, DX
+	VMOVUPS (DX), Z0
+	ADDQ    96(AX), DX
+
+row1:
+	MOVQ 104(AX), DX
+	ADDQ CX, DX
+	MOVQ 112(AX), DI
+	ADDQ CX, DI
+	MOVQ 72(AX), R8
+
+position1:
+	VMOVUPS     (DI), Z1
+	VFMADD231PS (DX), Z1, Z0
+	ADDQ        BX, DX
+	ADDQ        SI, DI
+	DECQ        R8
+	JNZ         position1
+	MOVQ        16(AX), R10
+	ADDQ        R10, 104(AX)
+	MOVQ        56(AX), R10
+	ADDQ        R10, 112(AX)
+	DECQ        120(AX)
+	JNZ         row1
+	MOVQ        88(AX), DX
+	ADDQ        CX, DX
+	VMOVUPS     Z0, (DX)
+	ADDQ        96(AX), DX
+	ADDQ        $0x00000040, CX
+	DECQ        80(AX)
+	JNZ         taps1
 	VZEROUPPER
 	RET

@@ -34,6 +34,8 @@ func (j *job) apply(set *Set, first, n int) {
 		set.penalty(z, x, n, j.scale, j.offset)
 	case opAddScaled:
 		set.addScaled(z, x, n, j.scale)
+	case opAddClamped:
+		set.addClamped(z, x, y, n, j.scale, j.offset)
 	case opAdam:
 		set.adam(z, x, m, v, n, (*byte)(unsafe.Pointer(&j.adam)))
 	case opSGD:

@@ -18,8 +18,9 @@ func portableSet() *Set {
 		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread, gather8: portableGather8, list: portableList, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
 		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
-		winograd: portableWinograd(),
-		adam:     portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
+		winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
+		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient, addClamped: portableAddClamped,
+		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
 	}
 	for rows := 1; rows <= 5; rows++ {
 		for vectors := 1; rows*vectors <= 12; vectors++ {

@@ -26,11 +26,15 @@ type Set struct {
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)
 	winograd                   winogradTransforms
+	normalise                  normalisePasses
+	depthwise                  func(args *byte)
+	depthwiseGradient          func(args *byte)
 
 	relu         func(y, x *float32, n int)
 	reluGradient func(dx, dy, y *float32, n int)
 	multiply     func(z, x, y *float32, n int)
 	addScaled    func(y, x *float32, n int, scale float32)
+	addClamped   func(z, x, y *float32, n int, low, high float32)
 	bytes        func(y *float32, x *uint8, n int, scale, offset float32)
 	sums         func(out, x *float32, n int)
 	penalty      func(g, p *float32, n int, l1, scale float32)
@@ -81,6 +85,14 @@ func Available() []string {
 // forChannels returns the set whose vectors suit rows of that many channels best: wide ones would be half empty.
 func (s *Set) forChannels(channels int) *Set {
 	if s.half != nil && channels <= s.half.lanes {
+		return s.half
+	}
+	return s
+}
+
+// forWholeVectors returns the set whose vectors rows of that many channels are made of, if there is one.
+func (s *Set) forWholeVectors(channels int) *Set {
+	if s.half != nil && (channels < s.lanes || channels%s.lanes != 0 && channels%s.half.lanes == 0) {
 		return s.half
 	}
 	return s

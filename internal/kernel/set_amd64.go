@@ -39,6 +39,10 @@ func avx2Set() *Set {
 			weights: [...]func(args *byte){3: winogradWeights3AVX2, 4: winogradWeights4AVX2, 5: winogradWeights5AVX2},
 			output:  [...]func(args *byte){3: winogradOutput3AVX2, 4: winogradOutput4AVX2, 5: winogradOutput5AVX2},
 		},
+		normalise: normalisePasses{
+			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, gradient: normaliseGradientAVX2,
+		},
+		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
 	}
 }
@@ -64,6 +68,10 @@ func avx512Set() *Set {
 			weights: [...]func(args *byte){3: winogradWeights3AVX512, 4: winogradWeights4AVX512, 5: winogradWeights5AVX512},
 			output:  [...]func(args *byte){3: winogradOutput3AVX512, 4: winogradOutput4AVX512, 5: winogradOutput5AVX512},
 		},
+		normalise: normalisePasses{
+			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, gradient: normaliseGradientAVX512,
+		},
+		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,
 	}
 }

@@ -55,7 +55,7 @@ func newNetwork(t testing.TB, engine Engine, batch, height, width, channels int)
 }
 
 func (b *networkBuilder) conv(filters, kernel, stride, padding int, pool *Window) *networkBuilder {
-	c, err := NewConv2D(b.engine, Conv2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels, filters, kernel, kernel, stride, stride, padding, padding, true, pool, false, false})
+	c, err := NewConv2D(b.engine, Conv2DConfig{b.at.batch, b.at.height, b.at.width, b.at.channels, filters, kernel, kernel, stride, stride, padding, padding, true, pool, false, false, 0, 0, false})
 	must(b.t, err)
 	flops := 2 * float64(b.at.batch*c.convHeight*c.convWidth*filters*c.depth)
 	b.n.layers = append(b.n.layers, &layer{name: fmt.Sprintf("conv%d", len(b.n.layers)+1), conv: c, forwardFlops: flops})

@@ -25,6 +25,7 @@ type Pool struct {
 	caller  parker
 	helpers []*parker
 	closed  bool
+	scratch scratch
 }
 
 // runClosed is the value of Pool.joined when no helper may begin to work.

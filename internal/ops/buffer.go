@@ -1,6 +1,12 @@
 package ops
 
-import "gorgonia.org/tensor"
+import (
+	"math"
+
+	"gorgonia.org/tensor"
+)
+
+var nan = float32(math.NaN())
 
 // buffer is the memory of an operator's output: its own, made when it is first asked for, or
 // what PlanMemory gave it.

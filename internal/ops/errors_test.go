@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"slipway/internal/kernel"
 	"slipway/internal/ops"
 )
 
@@ -41,11 +42,34 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 			return ops.Dropout(node(2, 3), p, ops.NewMasks(1, "dropout"), ops.ChannelsFirst)
 		}
 	}
+	kernels, err := kernel.NewEngine("portable", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernels.Pool.Close()
 	for _, test := range []struct {
 		name  string
 		apply func() (*gorgonia.Node, error)
 		want  string
 	}{
+		{"scaling a cube", func() (*gorgonia.Node, error) {
+			return ops.NativeScale(kernels, "Scale", node(2, 3, 4), node(4))
+		}, "Scale: rows of channels"},
+		{"normalising a cube", func() (*gorgonia.Node, error) {
+			return ops.NativeLayerNorm(kernels, node(2, 3, 4), node(4), node(4), 1)
+		}, "N×H×W×C or N×C"},
+		{"dropping channels of a cube", func() (*gorgonia.Node, error) {
+			return ops.NativeDropChannels(kernels, "Dropout2D", node(2, 3, 4), 0.5, ops.NewMasks(1, "dropout"), false)
+		}, "N×H×W×C or N×C"},
+		{"joining maps of other sizes", func() (*gorgonia.Node, error) {
+			return ops.NativeConcat(kernels, node(2, 3, 4, 5), node(2, 3, 3, 5))
+		}, "maps of (2, 3, 4, 5) and (2, 3, 3, 5)"},
+		{"padding a vector", func() (*gorgonia.Node, error) {
+			return ops.NativePad(kernels, node(2, 3), []int{0}, []int{0})
+		}, "padding takes N×H×W×C"},
+		{"joining a map and a vector", func() (*gorgonia.Node, error) {
+			return ops.NativeConcat(kernels, node(2, 3, 4, 5), node(2, 5))
+		}, "concatenation"},
 		{"pooling a matrix", pool(node(2, 3), good), "N×C×H×W"},
 		{"window larger than the input", pool(node(1, 1, 1, 5), good), "larger than the input"},
 		{"kernel of 0", pool(node(1, 1, 4, 4), window(func(w *ops.Window) { w.KernelWidth = 0 })), "kernel"},

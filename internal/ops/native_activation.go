@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"fmt"
+
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
@@ -27,4 +29,28 @@ func NativeActivation(kernels kernel.Engine, name string, x *gorgonia.Node, f ke
 		Name: name, Output: x.Shape(), Gradients: []Gradient{gradient},
 		Forward: func(y []float32, in [][]float32) error { return plan.Forward(y, in[0]) },
 	}, x)
+}
+
+// NativePReLU applies y = x where x > 0 and w·x elsewhere: x N×H×W×C or N×C, and w C numbers or a single one.
+// kernel.PReLU has the gradients.
+func NativePReLU(kernels kernel.Engine, x, w *gorgonia.Node) (*gorgonia.Node, error) {
+	config, err := channelsOf(x)
+	if err != nil {
+		return nil, fmt.Errorf("PReLU: %w", err)
+	}
+	shared := w.Shape().TotalSize() == 1
+	plan, err := kernel.NewPReLU(kernels, config.Batch*config.Area, config.Channels, shared)
+	if err != nil {
+		return nil, err
+	}
+	return Apply(Computation{
+		Name: "PReLU", Output: x.Shape(),
+		Forward: func(y []float32, in [][]float32) error { return plan.Forward(y, in[0], in[1]) },
+		Gradients: []Gradient{{
+			Of: []int{0, 1}, Reads: []int{0, 1},
+			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+				return plan.Backward(d[0], d[1], dy, in[0], in[1])
+			},
+		}},
+	}, x, w)
 }

@@ -13,15 +13,17 @@ type affinePlan interface {
 	BackwardInput(dx, dy, y, w []float32) error
 }
 
-// affine applies a plan to x, w and b, which may be nil: zeros then. One node computes dw and, in
-// the same pass, db; another one dx.
-func affine(name string, plan affinePlan, output tensor.Shape, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+// affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
+// and, in the same pass, db; another one dx. readsOutput says whether they need y: where ReLU or a pooling
+// is fused. Otherwise they get nil, and y's memory is free for other things.
+func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
+	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	var noBias, unwantedWeight, unwantedBias []float32
 	inputs, parameters := gorgonia.Nodes{x, w}, []int{1}
 	if b != nil {
 		inputs, parameters = append(inputs, b), append(parameters, 2)
 	} else {
-		noBias = make([]float32, w.Shape()[0])
+		noBias = make([]float32, outputs)
 	}
 	// scratch is where a gradient goes that nobody asks for.
 	scratch := func(wanted []float32, unwanted *[]float32, elements int) []float32 {
@@ -43,17 +45,17 @@ func affine(name string, plan affinePlan, output tensor.Shape, x, w, b *gorgonia
 			return plan.Forward(y, in[0], in[1], bias)
 		},
 		Gradients: []Gradient{{
-			Of: parameters, ReadsOutput: true, Reads: []int{0},
+			Of: parameters, ReadsOutput: readsOutput, Reads: []int{0},
 			Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 				var db []float32
 				if b != nil {
 					db = d[2]
 				}
 				return plan.BackwardParameters(scratch(d[1], &unwantedWeight, w.Shape().TotalSize()),
-					scratch(db, &unwantedBias, w.Shape()[0]), dy, y, in[0])
+					scratch(db, &unwantedBias, outputs), dy, y, in[0])
 			},
 		}, {
-			Of: []int{0}, ReadsOutput: true, Reads: []int{1},
+			Of: []int{0}, ReadsOutput: readsOutput, Reads: []int{1},
 			Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 				return plan.BackwardInput(d[0], dy, y, in[1])
 			},

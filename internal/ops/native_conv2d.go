@@ -14,6 +14,14 @@ import (
 type Conv2DOptions struct {
 	StrideHeight, StrideWidth   int
 	PaddingHeight, PaddingWidth int
+	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
+	ExtraHeight, ExtraWidth int
+	// DilationHeight and DilationWidth are the distances of the kernel's taps, 1 where they are 0.
+	DilationHeight, DilationWidth int
+	// Groups is how many groups channels and filters are divided into, 1 if 0.
+	Groups int
+	// FilteredInput lets the gradient of the input use Winograd's minimal filtering.
+	FilteredInput bool
 	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
 	ReLU    bool
 	MaxPool *Window
@@ -26,7 +34,7 @@ type Conv2DOptions struct {
 //	(x ∗ w)[n,i,j,o] = Σ_{u,v,c} x[n, i·s+u−p, j·s+v−p, c] · w[o,u,v,c]
 //
 // and ReLU and pooling are left out unless asked for, and b where it is nil: x N×H×W×C, w
-// O×KH×KW×C, b O, y N×H'×W'×O. Its gradients are those of the three one after
+// O×KH×KW×(C/groups), b O, y N×H'×W'×O. Where there are groups, or the kernel is dilated, nothing is fused. Its gradients are those of the three one after
 // another:
 //
 //	dw[o,u,v,c] = Σ dz[n,i,j,o]·x[n,i·s+u−p,j·s+v−p,c],  db[o] = Σ dz[n,i,j,o],
@@ -36,15 +44,16 @@ type Conv2DOptions struct {
 // is above 0, and 0 everywhere else.
 func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, error) {
 	in, filters := x.Shape(), w.Shape()
-	if in.Dims() != 4 || filters.Dims() != 4 || filters[3] != in[3] || b != nil && b.Shape().TotalSize() != filters[0] {
-		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×H×W×C, O×KH×KW×C and O", in, filters, shapeOf(b))
+	if in.Dims() != 4 || filters.Dims() != 4 || filters[3]*max(1, options.Groups) != in[3] || b != nil && b.Shape().TotalSize() != filters[0] {
+		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×H×W×C, O×KH×KW×(C/groups) and O", in, filters, shapeOf(b))
 	}
 	config := kernel.Conv2DConfig{
 		Batch: in[0], Height: in[1], Width: in[2], Channels: in[3],
 		Filters: filters[0], KernelHeight: filters[1], KernelWidth: filters[2],
 		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
 		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
-		ReLU: options.ReLU, Direct: options.Direct,
+		ExtraHeight: options.ExtraHeight, ExtraWidth: options.ExtraWidth,
+		ReLU: options.ReLU, Direct: options.Direct, FilteredInput: options.FilteredInput,
 	}
 	name := "Conv2D"
 	if options.ReLU {
@@ -55,12 +64,28 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		config.MaxPool = &window
 		name += "MaxPool2D"
 	}
-	plan, err := kernel.NewConv2D(kernels, config)
+	plan, err := newConv2DPlan(kernels, config, options)
 	if err != nil {
 		return nil, err
 	}
 	height, width := plan.Output()
-	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, x, w, b)
+	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, filters[0], options.ReLU || options.MaxPool != nil, x, w, b)
+}
+
+// conv2DPlan is a kernel of a convolution.
+type conv2DPlan interface {
+	affinePlan
+	Output() (height, width int)
+}
+
+func newConv2DPlan(kernels kernel.Engine, config kernel.Conv2DConfig, options Conv2DOptions) (conv2DPlan, error) {
+	groups, down, across := max(1, options.Groups), max(1, options.DilationHeight), max(1, options.DilationWidth)
+	if groups == 1 && down == 1 && across == 1 {
+		return kernel.NewConv2D(kernels, config)
+	}
+	return kernel.NewGroupedConv2D(kernels, kernel.GroupedConv2DConfig{
+		Conv2DConfig: config, Groups: groups, DilationHeight: down, DilationWidth: across,
+	})
 }
 
 func (w Window) kernel() kernel.Window {

@@ -25,5 +25,5 @@ func NativeDense(kernels kernel.Engine, x, w, b *gorgonia.Node, relu bool) (*gor
 	if relu {
 		name += "ReLU"
 	}
-	return affine(name, plan, tensor.Shape{in[0], weight[0]}, x, w, b)
+	return affine(name, plan, tensor.Shape{in[0], weight[0]}, weight[0], relu, x, w, b)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"slipway/builder"
 )
 
 func writeStudy(t *testing.T, text string) string {
@@ -63,6 +65,11 @@ func TestBadStudyFiles(t *testing.T) {
 		"experiment's name":    {"networks: {e1: [Flatten]}\ngrid: {l1: [0]}\n", []string{"mine.yaml:1", "give yours another name"}},
 		"unknown layer kind":   {"networks:\n  n:\n  - flaten\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", `no layer "flaten"; did you mean "Flatten"`}},
 		"layer's field":        {"networks:\n  n:\n  - flatten\n  - dense: {unit: 10}\ngrid: {l1: [0]}\n", []string{"mine.yaml:4", "unit"}},
+		"layer's input":        {"networks:\n  n:\n  - flatten: {name: first}\n  - dense: {units: 10}\n  - dense:\n      units: 10\n      inputs: [frist]\ngrid: {l1: [0]}\n", []string{"mine.yaml:7", `takes "frist"`, `did you mean "first"`}},
+		"network's key":        {"networks:\n  n:\n    layer: [flatten]\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", `no "layer"`, `"layers"`}},
+		"network's name":       {"networks:\n  my net: [flatten]\ngrid: {l1: [0]}\n", []string{"mine.yaml:2", `network name "my net"`}},
+		"no layers":            {"networks:\n  n: {input: [3, 8, 8]}\ngrid: {l1: [0]}\n", []string{"mine.yaml:2", "network n has no layers"}},
+		"a branch for nothing": {"networks:\n  n:\n  - flatten\n  - dense: {units: 10}\n  - dense: {units: 10, inputs: [flatten1]}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "takes the output of fc1"}},
 		"layer too large":      {"networks:\n  n:\n  - conv2d: {filters: 2, kernel: 29}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "kernel 29×29 is larger"}},
 		"no vector":            {"networks:\n  n:\n  - conv2d: {filters: 2, kernel: 5}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "add Flatten and Dense"}},
 		"two layers in one":    {"networks:\n  n:\n  - {flatten: {}, relu: {}}\ngrid: {l1: [0]}\n", []string{"mine.yaml:3", "2 kinds"}},
@@ -93,6 +100,42 @@ func TestBadStudyFiles(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A study's networks are graphs, whose dropout varies in its place.
+func TestDropoutOfAGraph(t *testing.T) {
+	file, err := ReadFile(writeStudy(t, `
+base: residual
+networks:
+  residual:
+    input: [3, 8, 8]
+    layers:
+    - conv2d: {name: stem, filters: 4, kernel: 3, padding: 1}
+    - relu
+    - dropout: {p: 0.5}
+    - conv2d: {filters: 4, kernel: 3, padding: 1}
+    - add: {inputs: [conv1, stem]}
+    - flatten
+    - dense: {units: 3}
+grid: {dropout: [0.1, 0.3]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := file.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range []float64{0.1, 0.3} {
+		network := runs[i].Spec.Network
+		dropout, _ := network.Node("dropout1")
+		if got := dropout.Layer.(builder.Dropout).P; got != p {
+			t.Errorf("run %d has dropout %v, want %v", i, got, p)
+		}
+		if add, _ := network.Node("add1"); !slices.Equal(add.Inputs, []int{3, 0}) {
+			t.Errorf("run %d: the sum takes %v", i, add.Inputs)
+		}
 	}
 }
 

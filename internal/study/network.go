@@ -1,11 +1,10 @@
 package study
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -19,7 +18,7 @@ const (
 )
 
 // readNetworks reads the networks of a file: by name either a list of layers, or
-// a mapping of input and layers.
+// a mapping of input and layers, as docs/networks.md has them.
 func (f *File) readNetworks(node *yaml.Node) error {
 	entries, err := pairs(node, "networks")
 	if err != nil {
@@ -39,153 +38,95 @@ func (f *File) readNetworks(node *yaml.Node) error {
 	return nil
 }
 
+// readNetwork reads a network as builder does, with its key for a name, and MNIST's images where it
+// has no input.
 func readNetwork(entry pair) (*builder.Network, error) {
-	input, layers := []int(builder.ExperimentInput()), entry.value
-	if entry.value.Kind == yaml.MappingNode {
-		layers = nil
-		err := readFields(entry.value, "network "+entry.key, fields{
-			"input":  into(&input),
-			"layers": func(node *yaml.Node) error { layers = node; return nil },
-		})
-		if err != nil {
-			return nil, err
-		}
-		if layers == nil {
-			return nil, at(entry.value, "network %s has no layers", entry.key)
-		}
+	value := entry.value
+	if value.Kind == yaml.AliasNode {
+		value = value.Alias
 	}
-	nodes, err := list(layers, "network "+entry.key)
+	document := &yaml.Node{Kind: yaml.MappingNode, Line: value.Line, Column: value.Column}
+	add := func(key string, value *yaml.Node) {
+		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key, Line: value.Line, Column: value.Column}
+		document.Content = append(document.Content, name, value)
+	}
+	name := *entry.node
+	name.Tag = "!!str"
+	add("name", &name)
+	hasInput := false
+	if value.Kind == yaml.MappingNode {
+		document.Content = append(document.Content, value.Content...)
+		for i := 0; i < len(value.Content); i += 2 {
+			hasInput = hasInput || value.Content[i].Value == "input"
+		}
+	} else {
+		add("layers", value)
+	}
+	if !hasInput {
+		input := new(yaml.Node)
+		if err := input.Encode(builder.ExperimentInput()); err != nil {
+			return nil, at(value, "%w", err)
+		}
+		add("input", input)
+	}
+	network := new(builder.Network)
+	err := network.UnmarshalYAML(document)
+	var place *builder.PlaceError
+	if errors.As(err, &place) {
+		return nil, &PlaceError{Line: place.Line, Err: place.Err}
+	}
 	if err != nil {
-		return nil, err
-	}
-	type layerJSON struct {
-		Kind  string         `json:"kind"`
-		Layer map[string]any `json:"layer"`
-	}
-	document := struct {
-		Name   string      `json:"name"`
-		Input  []int       `json:"input"`
-		Layers []layerJSON `json:"layers"`
-	}{entry.key, input, nil}
-	for _, node := range nodes {
-		kind, layer, err := readLayer(node)
-		if err != nil {
-			return nil, err
-		}
-		document.Layers = append(document.Layers, layerJSON{kind, layer})
-		// The network so far is built, so that an error has the layer's line.
-		raw, err := json.Marshal(document)
-		if err != nil {
-			return nil, at(node, "%w", err)
-		}
-		if _, err := builder.ParseNetwork(raw); err != nil {
-			return nil, at(node, "%w", err)
-		}
-	}
-	raw, err := json.Marshal(document)
-	if err != nil {
-		return nil, at(layers, "%w", err)
-	}
-	network, err := builder.ParseNetwork(raw)
-	if err != nil {
-		return nil, at(layers, "%w", err)
+		return nil, at(value, "%w", err)
 	}
 	if _, err := network.Classes(); err != nil {
-		return nil, at(layers, "%w", err)
+		return nil, at(value, "%w", err)
 	}
 	return network, nil
 }
 
-// readLayer reads KIND, or KIND: {FIELD: VALUE}. A size may be one number or
-// [height, width].
-func readLayer(node *yaml.Node) (kind string, layer map[string]any, err error) {
-	layer = make(map[string]any)
-	name := node
-	if node.Kind == yaml.MappingNode {
-		entries, err := pairs(node, "a layer")
-		if err != nil {
-			return "", nil, err
-		}
-		if len(entries) != 1 {
-			return "", nil, at(node, "a layer is KIND, or KIND: {FIELD: VALUE}; this has %d kinds", len(entries))
-		}
-		name = entries[0].node
-		inner, err := pairs(entries[0].value, "layer "+name.Value)
-		if err != nil {
-			return "", nil, err
-		}
-		for _, field := range inner {
-			if layer[field.key], err = layerField(field); err != nil {
-				return "", nil, err
-			}
-		}
-	}
-	for _, kind := range builder.Kinds() {
-		if strings.EqualFold(kind, name.Value) {
-			return kind, layer, nil
-		}
-	}
-	return "", nil, at(node, "there is no layer %s%s", describe(name), suggest(name.Value, builder.Kinds()))
-}
-
-func layerField(field pair) (any, error) {
-	v, err := plain(field.value)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains([]string{"kernel", "stride", "padding"}, field.key) {
-		return v, nil
-	}
-	switch v := v.(type) {
-	case float64:
-		return map[string]any{"height": v, "width": v}, nil
-	case []any:
-		if len(v) == 2 {
-			return map[string]any{"height": v[0], "width": v[1]}, nil
-		}
-	}
-	return nil, at(field.value, "%s is one number or [HEIGHT, WIDTH]", field.key)
-}
-
-// network returns the network of a base, with dropout of that probability if it is
+// network returns the network of a base, with dropout of the probability p if it is
 // not nil.
-func (f *File) network(base string, dropout *float64) (*builder.Network, error) {
+func (f *File) network(base string, p *float64) (*builder.Network, error) {
 	switch base {
 	case baseE1, baseE2:
-		p := 0.0
+		dropout := 0.0
 		if base == baseE2 {
-			p = 0.5
+			dropout = 0.5
 		}
-		if dropout != nil {
-			p = *dropout
+		if p != nil {
+			dropout = *p
 		}
-		if p == 0 {
+		if dropout == 0 {
 			// Without dropout the two experiments have one network.
 			return builder.E1(f.classes)
 		}
-		return builder.E2(f.classes, p)
+		return builder.E2(f.classes, dropout)
 	}
 	network, ok := f.Networks[base]
 	if !ok {
 		names := append([]string{baseE1, baseE2}, slices.Sorted(maps.Keys(f.Networks))...)
 		return nil, fmt.Errorf("there is no base %q%s", base, suggest(base, names))
 	}
-	if dropout == nil {
+	if p == nil {
 		return network, nil
 	}
-	var layers []builder.Layer
 	found := false
-	for _, node := range network.Nodes() {
-		layer := node.Layer
-		if drop, ok := layer.(builder.Dropout); ok {
-			found = true
-			drop.Name, drop.P = node.Name, *dropout
-			layer = drop
+	network, err := network.With(func(node builder.Node) builder.Layer {
+		switch dropout := node.Layer.(type) {
+		case builder.Dropout:
+			dropout.P, found = *p, true
+			return dropout
+		case builder.Dropout2D:
+			dropout.P, found = *p, true
+			return dropout
+		case builder.DropPath:
+			dropout.P, found = *p, true
+			return dropout
 		}
-		layers = append(layers, layer)
+		return node.Layer
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("network %s has no Dropout layer, of any kind, whose probability could vary; give it one", base)
 	}
-	if !found {
-		return nil, fmt.Errorf("network %s has no Dropout layer whose probability could vary; give it one", base)
-	}
-	return builder.New(network.Name(), network.Input(), layers...)
+	return network, err
 }

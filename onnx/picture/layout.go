@@ -13,6 +13,7 @@ type place struct {
 	width, height float64
 	x, y          float64 // of the middle
 	above, below  []int   // places in the layers next to this one
+	spine         bool    // whether it stands in the column
 }
 
 // route is an edge with the places that it passes, its ends among them.
@@ -60,6 +61,7 @@ func (g *graph) layout() (*layout, error) {
 		}
 		l.routes = append(l.routes, r)
 	}
+	l.findSpine()
 	l.order()
 	l.positionY()
 	l.positionX()
@@ -157,6 +159,9 @@ func (l *layout) positionY() {
 		}
 		for _, p := range layer {
 			l.places[p].y = y + height/2
+			if l.places[p].box < 0 {
+				l.places[p].height = height // a line passes the whole layer upright
+			}
 		}
 		y += height + gapY
 	}
@@ -164,17 +169,18 @@ func (l *layout) positionY() {
 }
 
 // positionX moves each place towards its neighbours, downwards and upwards in
-// turn, as far as the boxes beside it let it.
+// turn, as far as the boxes beside it let it. The spine stays where it is.
 func (l *layout) positionX() {
 	x := make([]float64, len(l.places))
 	for range sweeps {
 		for _, layer := range l.layers {
-			l.spread(layer, x, func(p place) []int { return p.above })
+			l.spreadAround(layer, x, func(p place) []int { return p.above })
 		}
 		for i := len(l.layers) - 1; i >= 0; i-- {
-			l.spread(l.layers[i], x, func(p place) []int { return p.below })
+			l.spreadAround(l.layers[i], x, func(p place) []int { return p.below })
 		}
 	}
+	l.straighten(x)
 	left, right := 0.0, 0.0
 	for i, p := range l.places {
 		left, right = min(left, x[i]-p.width/2), max(right, x[i]+p.width/2)

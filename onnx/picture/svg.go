@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"math"
 	"strings"
 	"unicode"
 
@@ -29,17 +30,26 @@ func (l *layout) svg(report onnx.Report) []byte {
 		name = "graph"
 	}
 	// Labels stand to the right of a line, and may leave the boxes' width.
-	width := l.width
+	left, right := 0.0, l.width
 	for _, r := range l.routes {
-		from := l.places[r.through[0]]
-		width = max(width, from.x+6.2*float64(len([]rune(short(r.label))))+margin)
+		from, room := l.places[r.through[0]], 6.2*float64(len([]rune(short(r.label))))+margin
+		if l.crowdedRight(from) {
+			left = min(left, math.Floor(from.x-room))
+		} else {
+			right = max(right, from.x+room)
+		}
 	}
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img">`+"\n", width, l.height, width, l.height)
+	width := right - left
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="%.0f 0 %.0f %.0f" role="img">`+"\n", width, l.height, left, width, l.height)
 	fmt.Fprintf(&out, "<title>%s: %d nodes, %d parameters</title>\n", text(name), len(report.Nodes), report.Parameters)
 	fmt.Fprintf(&out, "<style>%s</style>\n", style)
 	out.WriteString(`<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">` +
 		`<path d="M0 0L8 4L0 8z" fill="#8c959f"/></marker></defs>` + "\n")
-	fmt.Fprintf(&out, `<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", width, l.height)
+	background := ""
+	if left < 0 {
+		background = fmt.Sprintf(` x="%.0f"`, left)
+	}
+	fmt.Fprintf(&out, `<rect%s width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", background, width, l.height)
 	for _, r := range l.routes {
 		l.line(&out, r)
 	}
@@ -72,6 +82,9 @@ func (l *layout) line(out *bytes.Buffer, r route) {
 			fmt.Fprintf(out, "C%.1f %.1f %.1f %.1f %.1f %.1f", x, middle, p.x, middle, p.x, end)
 		}
 		x, y = p.x, p.y+p.height/2
+		if p.box < 0 {
+			fmt.Fprintf(out, "L%.1f %.1f", x, y)
+		}
 	}
 	out.WriteString("\"/>\n")
 }
@@ -91,9 +104,32 @@ func (l *layout) labels(out *bytes.Buffer) {
 		}
 		written[key] = true
 		p := l.places[r.from]
-		fmt.Fprintf(out, `<text class="label" x="%.1f" y="%.1f">%s</text>`+"\n", p.x+6, p.y+p.height/2+15+12*float64(lines[r.from]), text(short(r.label)))
+		x, anchor := p.x+6, ""
+		if l.crowdedRight(p) {
+			x, anchor = p.x-6, ` style="text-anchor: end"`
+		}
+		fmt.Fprintf(out, `<text class="label"%s x="%.1f" y="%.1f">%s</text>`+"\n", anchor, x, p.y+p.height/2+15+12*float64(lines[r.from]), text(short(r.label)))
 		lines[r.from]++
 	}
+}
+
+// crowdedRight reports whether there are lines to the right of that straight below a place, which leave it or
+// join it, and none to the left: labels stand on the left then.
+func (l *layout) crowdedRight(p place) bool {
+	right, left := false, false
+	note := func(other int) {
+		right = right || l.places[other].x > p.x
+		left = left || l.places[other].x < p.x
+	}
+	for _, below := range p.below {
+		note(below)
+		if l.places[below].x == p.x {
+			for _, above := range l.places[below].above {
+				note(above)
+			}
+		}
+	}
+	return right && !left
 }
 
 func (l *layout) box(out *bytes.Buffer, p place, b box) {

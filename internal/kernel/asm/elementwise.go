@@ -109,6 +109,18 @@ func (v *vector) elementwise() {
 		VMOVUPS(r, at(y, i))
 	})
 
+	v.text("addClamped", "func(z, x, y *float32, n int, low, high float32)", "computes z = x + y, at least low and at most high; a bound of NaN does not bound.")
+	z, x, y, n = v.pointer("z"), v.pointer("x"), v.pointer("y"), v.pointer("n")
+	low, high := v.broadcast("low"), v.broadcast("high")
+	v.loop(n, func(i reg.Register) {
+		r := v.register()
+		VMOVUPS(at(x, i), r)
+		VADDPS(at(y, i), r, r)
+		VMAXPS(r, low, r)
+		VMINPS(r, high, r)
+		VMOVUPS(r, at(z, i))
+	})
+
 	v.text("bytes", "func(y *float32, x *uint8, n int, scale, offset float32)", "computes y = scale·x + offset.")
 	y, x, n = v.pointer("y"), v.pointer("x"), v.pointer("n")
 	scale, offset := v.broadcast("scale"), v.broadcast("offset")

@@ -42,6 +42,9 @@ func main() {
 	v.copyRows()
 	v.list()
 	v.winograd()
+	v.normalise()
+	v.depthwise()
+	v.depthwiseGradient()
 	if !v.wide {
 		transpose()
 		gather()

@@ -1,5 +1,5 @@
 // Cases writes the cases of every layer as JSON, for layers.py: each with its settings, defaults
-// filled in, and the shapes of its inputs, output and tensors.
+// filled in, its name in its network, and the shapes of its inputs, output and tensors.
 //
 //	go run ./scripts/golden/cases >FILE
 package main
@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"slipway/builder"
 )
@@ -37,16 +38,19 @@ func main() {
 func write() error {
 	var all []layerCase
 	for _, c := range builder.Cases() {
-		inferred, err := c.Layer.Infer(c.Inputs)
+		network, err := c.Network("golden")
 		if err != nil {
 			return fmt.Errorf("case %v: %w", c, err)
 		}
+		nodes := network.Nodes()
+		node := nodes[len(nodes)-2] // Flatten is the last
 		one := layerCase{
-			Name: c.String(), Kind: c.Layer.Kind(), Settings: inferred.Layer,
-			Inputs: c.Inputs, Output: inferred.Output, Tensors: []layerTensor{},
+			Name: c.String(), Kind: c.Layer.Kind(), Settings: node.Layer,
+			Inputs: c.Inputs, Output: node.Output, Tensors: []layerTensor{},
 		}
-		for _, tensor := range inferred.Tensors {
-			one.Tensors = append(one.Tensors, layerTensor{tensor.Name, tensor.Shape, tensor.Role == builder.Statistic})
+		for _, tensor := range node.Tensors {
+			name := strings.TrimPrefix(tensor.Name, node.Name+".")
+			one.Tensors = append(one.Tensors, layerTensor{name, tensor.Shape, tensor.Role == builder.Statistic})
 		}
 		all = append(all, one)
 	}

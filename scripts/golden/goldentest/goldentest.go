@@ -40,6 +40,9 @@ type Case struct {
 	Parameters int     `json:"parameters"`
 	// Optimizer is a train.OptimizerConfig.
 	Optimizer json.RawMessage `json:"optimizer"`
+	// Batch and Size are of a network's training: the images of a step, and their height and width.
+	Batch int `json:"batch"`
+	Size  int `json:"size"`
 	// Schedule is a train.Schedule.
 	Schedule json.RawMessage `json:"schedule"`
 

@@ -1,0 +1,6 @@
+//go:build !race
+
+package builder
+
+// raceDetector says that the tests run under it, some ten times as long.
+const raceDetector = false

@@ -1,0 +1,255 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// BatchNormConfig describes batch normalisation of rows of channels: a row for each position of each image.
+type BatchNormConfig struct {
+	Rows, Channels int
+	// Epsilon is added to the variance.
+	Epsilon float64
+	// Batch normalises with the batch's own statistics. Otherwise they are given.
+	Batch bool
+	// Low and High bound the result, as ReLU (0 and NaN) and ReLU6 (0 and 6) do; NaN does not bound.
+	Low, High float32
+}
+
+// BatchNorm is a plan for y = clamp(γ·(x − μ)/√(σ² + ε) + β) and its gradients, rows of x and y being channels. Sums are
+// taken in float64, of the rows of an item in their order, and over the items in theirs, so that they do not depend on
+// the threads. A plan owns its scratch memory: its methods must not run at the same time as each other. Backward belongs to
+// the last Forward and must be given the same x and γ.
+type BatchNorm struct {
+	engine Engine
+	config BatchNormConfig
+
+	mean, variance []float64
+	centre         []float32 // what is subtracted from x: near the mean, or it
+	rows           int       // of an item
+	block          int       // of a call that sums: they stay in the first-level cache
+	items          int
+	segments       []segment
+	partial        []float64 // by item: the segments' sums, one after the other
+	sums           [2][]float64
+	table          []float32
+	work           []apart[normaliseArgs]
+
+	x, y, dy []float32
+	gradient bool
+
+	sumTask, rowTask func(worker, item int)
+}
+
+// segment is some channels of all rows: whole vectors, or single channels behind them.
+type segment struct {
+	first, lanes, vectors int
+	passes                *normalisePasses
+}
+
+const (
+	// normaliseElements is how many elements a call sums, half of the first-level cache.
+	normaliseElements = 4 << 10
+	// normaliseItems is at most how many items of work there are.
+	normaliseItems = 128
+	// centreRows is of how many rows the values' centre is guessed, before their mean is known.
+	centreRows = 16
+)
+
+// NewBatchNorm returns a plan, or an error that says what is wrong with the configuration.
+func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
+	if err := engine.check(); err != nil {
+		return nil, err
+	}
+	f := config
+	if f.Rows < 1 || f.Channels < 1 || !(f.Epsilon > 0) {
+		return nil, fmt.Errorf("kernel: batch normalisation %+v: sizes and epsilon must be positive", f)
+	}
+	if f.Rows > maxElements/f.Channels {
+		return nil, fmt.Errorf("kernel: batch normalisation %+v: too large", f)
+	}
+	engine.Set = engine.Set.forWholeVectors(f.Channels)
+	b := &BatchNorm{engine: engine, config: f}
+	b.block = max(4, normaliseElements/f.Channels&^3)
+	b.rows = max(b.block, ceil(ceil(f.Rows, normaliseItems), b.block)*b.block)
+	b.items = ceil(f.Rows, b.rows)
+	lanes := engine.Set.lanes
+	if vectors := f.Channels / lanes; vectors > 0 {
+		b.segments = append(b.segments, segment{0, lanes, vectors, &engine.Set.normalise})
+	}
+	if rest := f.Channels % lanes; rest > 0 {
+		single := portableNormalise(1)
+		b.segments = append(b.segments, segment{f.Channels - rest, 1, rest, &single})
+	}
+	b.mean, b.variance, b.centre = make([]float64, f.Channels), make([]float64, f.Channels), make([]float32, f.Channels)
+	b.sums = [2][]float64{make([]float64, f.Channels), make([]float64, f.Channels)}
+	b.partial = make([]float64, b.items*2*f.Channels)
+	b.table = aligned(normaliseTable * f.Channels)
+	b.work = make([]apart[normaliseArgs], engine.Pool.Threads())
+	b.sumTask, b.rowTask = b.sumItem, b.rowItem
+	return b, nil
+}
+
+// Statistics returns the mean and the variance of each channel that the last Forward normalised with.
+func (b *BatchNorm) Statistics() (mean, variance []float64) { return b.mean, b.variance }
+
+// Forward computes y from x. mean and variance are the statistics that a plan without the batch's own takes.
+func (b *BatchNorm) Forward(y, x, weight, bias, mean, variance []float32) error {
+	n, c := b.config.Rows*b.config.Channels, b.config.Channels
+	if err := lengths("batch normalisation", size{"y", len(y), n}, size{"x", len(x), n}, size{"weight", len(weight), c},
+		size{"bias", len(bias), c}, size{"mean", len(mean), c}, size{"variance", len(variance), c}); err != nil {
+		return err
+	}
+	b.x, b.y, b.gradient = x, y, false
+	defer b.release()
+	if b.config.Batch {
+		b.guess()
+		b.sum()
+		for i := range b.mean {
+			first := b.sums[0][i] / float64(b.config.Rows)
+			b.mean[i] = float64(b.centre[i]) + first
+			b.variance[i] = max(b.sums[1][i]/float64(b.config.Rows)-first*first, 0)
+		}
+	} else {
+		for i := range b.mean {
+			b.mean[i], b.variance[i] = float64(mean[i]), float64(variance[i])
+		}
+	}
+	for i := range b.mean {
+		b.centre[i] = float32(b.mean[i])
+		scale := float64(weight[i]) / math.Sqrt(b.variance[i]+b.config.Epsilon)
+		b.set(i, 0, float64(b.centre[i]))
+		b.set(i, 1, scale)
+		b.set(i, 2, float64(bias[i])+(float64(b.centre[i])-b.mean[i])*scale)
+	}
+	b.engine.Pool.Run(b.items, b.rowTask)
+	return nil
+}
+
+// guess sets the centre to the mean of some rows: the sums of squares are of small numbers then, of which the square of
+// the mean may be subtracted.
+func (b *BatchNorm) guess() {
+	rows, c := min(centreRows, b.config.Rows), b.config.Channels
+	clear(b.centre)
+	for r := range rows {
+		for i, x := range b.x[r*b.config.Rows/rows*c:][:c] {
+			b.centre[i] += x / float32(rows)
+		}
+	}
+	for i, x := range b.centre {
+		b.set(i, 0, float64(x))
+	}
+}
+
+// Backward computes the gradients of x, the weight and the bias from dy, each unless it is nil.
+func (b *BatchNorm) Backward(dx, dWeight, dBias, dy, x, weight []float32) error {
+	n, c := b.config.Rows*b.config.Channels, b.config.Channels
+	if err := lengths("gradient of batch normalisation", size{"dy", len(dy), n}, size{"x", len(x), n}, size{"weight", len(weight), c},
+		optional("dx", dx, n), optional("dw", dWeight, c), optional("db", dBias, c)); err != nil {
+		return err
+	}
+	b.x, b.y, b.dy, b.gradient = x, dx, dy, true
+	defer b.release()
+	if b.config.Batch || dWeight != nil || dBias != nil {
+		b.sum()
+	}
+	m := float64(b.config.Rows)
+	for i := range b.mean {
+		inverse := 1 / math.Sqrt(b.variance[i]+b.config.Epsilon)
+		off := float64(b.centre[i]) - b.mean[i]
+		sum := b.sums[0][i]
+		product := (b.sums[1][i] + off*sum) * inverse // Σ g·x̂
+		if dWeight != nil {
+			dWeight[i] = float32(product)
+		}
+		if dBias != nil {
+			dBias[i] = float32(sum)
+		}
+		factor := float64(weight[i]) * inverse
+		var slope, shift float64
+		if b.config.Batch {
+			slope = -factor * inverse * product / m
+			shift = slope*off - factor*sum/m
+		}
+		b.set(i, 3, factor)
+		b.set(i, 4, slope)
+		b.set(i, 5, shift)
+	}
+	if dx != nil {
+		b.engine.Pool.Run(b.items, b.rowTask)
+	}
+	return nil
+}
+
+func (b *BatchNorm) release() { b.x, b.y, b.dy = nil, nil, nil }
+
+// set stores a channel's value in the table, vector k.
+func (b *BatchNorm) set(channel, k int, value float64) {
+	for _, s := range b.segments {
+		if at := channel - s.first; at >= 0 && at < s.lanes*s.vectors {
+			b.table[normaliseTable*s.first+(at/s.lanes*normaliseTable+k)*s.lanes+at%s.lanes] = float32(value)
+		}
+	}
+}
+
+// sum adds all rows up.
+func (b *BatchNorm) sum() {
+	b.engine.Pool.Run(b.items, b.sumTask)
+	clear(b.sums[0])
+	clear(b.sums[1])
+	for item := range b.items {
+		partial := b.partial[item*2*b.config.Channels:]
+		for _, s := range b.segments {
+			for i := range s.lanes * s.vectors {
+				at := 2*s.first + i/s.lanes*2*s.lanes + i%s.lanes
+				b.sums[0][s.first+i] += partial[at]
+				b.sums[1][s.first+i] += partial[at+s.lanes]
+			}
+		}
+	}
+}
+
+func (b *BatchNorm) sumItem(worker, item int) {
+	c := b.config.Channels
+	partial := b.partial[item*2*c : (item+1)*2*c]
+	clear(partial)
+	for row := item * b.rows; row < min((item+1)*b.rows, b.config.Rows); row += b.block {
+		for i := range b.segments {
+			s := &b.segments[i]
+			a := b.args(worker, s, row, min(row+b.block, (item+1)*b.rows, b.config.Rows))
+			a.Sums = unsafe.Pointer(&partial[2*s.first])
+			if b.gradient {
+				s.passes.gradientSums((*byte)(unsafe.Pointer(a)))
+			} else {
+				s.passes.sums((*byte)(unsafe.Pointer(a)))
+			}
+		}
+	}
+}
+
+func (b *BatchNorm) rowItem(worker, item int) {
+	for i := range b.segments {
+		s := &b.segments[i]
+		a := b.args(worker, s, item*b.rows, min((item+1)*b.rows, b.config.Rows))
+		a.Y = unsafe.Add(pointer(b.y), 4*(item*b.rows*b.config.Channels+s.first))
+		if b.gradient {
+			s.passes.gradient((*byte)(unsafe.Pointer(a)))
+		} else {
+			s.passes.forward((*byte)(unsafe.Pointer(a)))
+		}
+	}
+}
+
+// args describes some rows of a segment.
+func (b *BatchNorm) args(worker int, s *segment, from, to int) *normaliseArgs {
+	a, c := &b.work[worker].own, b.config.Channels
+	*a = normaliseArgs{
+		X: unsafe.Add(pointer(b.x), 4*(from*c+s.first)), RowStep: 4 * c, Rows: to - from, Vectors: s.vectors,
+		Table: unsafe.Pointer(&b.table[normaliseTable*s.first]), Low: b.config.Low, High: b.config.High,
+	}
+	if b.gradient {
+		a.Dy = unsafe.Add(pointer(b.dy), 4*(from*c+s.first))
+	}
+	return a
+}

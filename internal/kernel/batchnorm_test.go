@@ -1,0 +1,153 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// referenceBatchNorm is the plan in float64, two passes over the values.
+func referenceBatchNorm(f BatchNormConfig, x, weight, bias, mean, variance, dy []float32) (y, dx, dWeight, dBias []float32) {
+	y, dx = make([]float32, len(x)), make([]float32, len(x))
+	dWeight, dBias = make([]float32, f.Channels), make([]float32, f.Channels)
+	m := float64(f.Rows)
+	for c := range f.Channels {
+		mu, sigma := float64(mean[c]), float64(variance[c])
+		if f.Batch {
+			mu, sigma = 0, 0
+			for i := c; i < len(x); i += f.Channels {
+				mu += float64(x[i]) / m
+			}
+			for i := c; i < len(x); i += f.Channels {
+				sigma += (float64(x[i]) - mu) * (float64(x[i]) - mu) / m
+			}
+		}
+		inverse := 1 / math.Sqrt(sigma+f.Epsilon)
+		var sum, product float64
+		passed := make([]float64, f.Rows)
+		for r := range f.Rows {
+			i := r*f.Channels + c
+			normal := (float64(x[i]) - mu) * inverse
+			v := normal*float64(weight[c]) + float64(bias[c])
+			g := float64(dy[i])
+			if v <= float64(f.Low) || v >= float64(f.High) {
+				g = 0
+			}
+			if v < float64(f.Low) {
+				v = float64(f.Low)
+			}
+			if v > float64(f.High) {
+				v = float64(f.High)
+			}
+			y[i], passed[r] = float32(v), g
+			sum += g
+			product += g * normal
+		}
+		dWeight[c], dBias[c] = float32(product), float32(sum)
+		for r, g := range passed {
+			i := r*f.Channels + c
+			if f.Batch {
+				g -= sum/m + (float64(x[i])-mu)*inverse*product/m
+			}
+			dx[i] = float32(float64(weight[c]) * inverse * g)
+		}
+	}
+	return y, dx, dWeight, dBias
+}
+
+func TestBatchNorm(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for i, shape := range [][2]int{{1, 1}, {2, 3}, {7, 16}, {64, 17}, {1000, 8}, {513, 24}, {301, 33}, {40, 100}, {9, 1280}, {70000, 5}} {
+			for _, clamp := range [][2]float32{{nan32, nan32}, {0, nan32}, {0, 0.5}} {
+				for _, batch := range []bool{true, false} {
+					f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: batch, Low: clamp[0], High: clamp[1]}
+					r := rand.New(rand.NewPCG(uint64(i), 5))
+					n, c := f.Rows*f.Channels, f.Channels
+					x, dy, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
+					mean, variance := random(r, c), random(r, c)
+					for k := range x {
+						x[k] += float32(k % c) // every channel has its own mean
+					}
+					for k := range variance {
+						variance[k] = variance[k] * variance[k]
+					}
+					b, err := NewBatchNorm(engine, f)
+					must(t, err)
+					y, dx, dWeight, dBias := make([]float32, n), make([]float32, n), make([]float32, c), make([]float32, c)
+					run := func() {
+						must(t, b.Forward(y, x, weight, bias, mean, variance))
+						must(t, b.Backward(dx, dWeight, dBias, dy, x, weight))
+					}
+					run()
+					// The second time finds the scratch memory used.
+					if allocations := testing.AllocsPerRun(1, run); allocations != 0 {
+						t.Errorf("%+v: %g allocations", f, allocations)
+					}
+					wantY, wantX, wantWeight, wantBias := referenceBatchNorm(f, x, weight, bias, mean, variance, dy)
+					name := fmt.Sprintf("%+v: ", f)
+					near(t, name+"y", y, wantY, 64)
+					near(t, name+"dx", dx, wantX, 4096)
+					near(t, name+"dw", dWeight, wantWeight, 1024)
+					near(t, name+"db", dBias, wantBias, 1024)
+				}
+			}
+		}
+	})
+}
+
+// Values far from zero, compared with how far they lie apart, have the variance that they have.
+func TestBatchNormOfValuesFarFromZero(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		const rows, channels = 3000, 19
+		r := rand.New(rand.NewPCG(6, 6))
+		x := random(r, rows*channels)
+		for i := range x {
+			x[i] = x[i]*0.01 + 1000
+		}
+		b, err := NewBatchNorm(engine, BatchNormConfig{Rows: rows, Channels: channels, Epsilon: 1e-9, Batch: true, Low: nan32, High: nan32})
+		must(t, err)
+		ones := make([]float32, channels)
+		for i := range ones {
+			ones[i] = 1
+		}
+		zeros, y := make([]float32, channels), make([]float32, len(x))
+		must(t, b.Forward(y, x, ones, zeros, zeros, zeros))
+		mean, variance := b.Statistics()
+		for c := range channels {
+			wantMean, wantVariance := 0.0, 0.0
+			for i := c; i < len(x); i += channels {
+				wantMean += float64(x[i]) / rows
+			}
+			for i := c; i < len(x); i += channels {
+				wantVariance += (float64(x[i]) - wantMean) * (float64(x[i]) - wantMean) / rows
+			}
+			if math.Abs(mean[c]-wantMean) > 1e-6 || math.Abs(variance[c]-wantVariance) > 1e-5*wantVariance {
+				t.Errorf("channel %d: mean %v, variance %v, want %v and %v", c, mean[c], variance[c], wantMean, wantVariance)
+			}
+		}
+	})
+}
+
+func TestBatchNormIsTheSameOnAnyThreads(t *testing.T) {
+	for _, set := range Available() {
+		var first [][]float32
+		for _, threads := range []int{1, 2, 3, 7} {
+			r := rand.New(rand.NewPCG(1, 3))
+			f := BatchNormConfig{Rows: 20011, Channels: 21, Epsilon: 1e-5, Batch: true, Low: 0, High: nan32}
+			n, c := f.Rows*f.Channels, f.Channels
+			b, err := NewBatchNorm(newEngine(t, set, threads), f)
+			must(t, err)
+			x, dy, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
+			got := [][]float32{make([]float32, n), make([]float32, n), make([]float32, c), make([]float32, c)}
+			must(t, b.Forward(got[0], x, weight, bias, bias, bias))
+			must(t, b.Backward(got[1], got[2], got[3], dy, x, weight))
+			if first == nil {
+				first = got
+			}
+			for i := range got {
+				same(t, fmt.Sprintf("%s, %d threads, tensor %d", set, threads, i), got[i], first[i])
+			}
+		}
+	}
+}
