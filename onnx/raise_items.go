@@ -121,26 +121,18 @@ func (r *raising) same(v view, it item) (operand, error) {
 }
 
 // ownersOf says of each node of a model of FromNetwork which layer's it is: a layer
-// of several operators calls all but the last by its name, a dot and what they do.
+// of several operators calls all but the last, which come right before it, by its
+// name, a dot and a word.
 func ownersOf(nodes []*onnxpb.NodeProto) []string {
-	last := make(map[string]int)
-	for i, node := range nodes {
-		last[node.GetName()] = i
-	}
 	owners := make([]string, len(nodes))
-	for i, node := range nodes {
-		owners[i] = node.GetName()
-		if len(owners[i]) > 2*maxName {
-			continue
+	layer := ""
+	for i := len(nodes) - 1; i >= 0; i-- {
+		name := nodes[i].GetName()
+		step, ok := strings.CutPrefix(name, layer+".")
+		if !ok || layer == "" || strings.Contains(step, ".") {
+			layer = name
 		}
-		stem := owners[i]
-		for cut := strings.LastIndexByte(stem, '.'); cut > 0; cut = strings.LastIndexByte(stem, '.') {
-			stem = stem[:cut]
-			if at, ok := last[stem]; ok && at > i {
-				owners[i] = stem
-				break
-			}
-		}
+		owners[i] = layer
 	}
 	return owners
 }
