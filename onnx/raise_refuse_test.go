@@ -292,3 +292,32 @@ func TestTheLimitsOfANetworksInput(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Layers are called as PyTorch's exporters say in the nodes' names, or in their scopes, and as tf2onnx does.
+func TestNamesOfModules(t *testing.T) {
+	scopes := func(text string) []*onnxpb.StringStringEntryProto {
+		return []*onnxpb.StringStringEntryProto{{Key: proto.String("pkg.torch.onnx.name_scopes"), Value: proto.String(text)}}
+	}
+	for _, test := range []struct {
+		node   string
+		scopes []*onnxpb.StringStringEntryProto
+		want   string
+	}{
+		{node: "/features/features.1/features.1.0/block/block.3/Relu", want: "features.1.0.block.3"},
+		{node: "/relu/Relu", want: "relu"},
+		{node: "/Relu", want: "relu1"},
+		{node: "node_relu", scopes: scopes("['', 'layer1', 'layer1.0.relu', 'relu_2']"), want: "layer1.0.relu"},
+		{node: "node_relu", scopes: scopes("['', 'relu']"), want: "relu1"},
+		{node: "model/stem/Relu", want: "model.stem"},
+		{node: "/a b/Relu", want: "relu1"},
+	} {
+		model := graphmaker.New(graphmaker.Free, 6).Node("a = Relu x").Node("y = Relu a").Model()
+		first := model.Proto.Graph.Node[0]
+		first.Name, first.MetadataProps = proto.String(test.node), test.scopes
+		model.Proto.Graph.Node[1].Name = proto.String(test.node)
+		network, _, err := onnx.ToNetwork(model, "")
+		if err != nil || network.Nodes()[0].Name != test.want {
+			t.Errorf("%s: %v, %v, want %q", test.node, network, err, test.want)
+		}
+	}
+}
