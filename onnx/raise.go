@@ -83,9 +83,11 @@ func floatOutput(m *Model, name string) (string, error) {
 	case name != "" && slices.ContainsFunc(m.Proto.GetGraph().GetNode(), made):
 		return name, nil
 	case name != "":
-		return "", fmt.Errorf("it has no output %q; there are %s", shorten(name), strings.Join(all, ", "))
+		return "", fmt.Errorf("it has no output %q; there are %s",
+			shorten(name), strings.Join(all, ", "))
 	case len(floats) != 1:
-		return "", fmt.Errorf("%d of its outputs are float32; name the one that the network ends in: %s",
+		return "", fmt.Errorf("%d of its outputs are float32; name the one that the network ends "+
+			"in: %s",
 			len(floats), strings.Join(all, ", "))
 	}
 	return floats[0], nil
@@ -195,7 +197,8 @@ func (r *raising) begin(inputs []Value) error {
 		return fmt.Errorf("its input %q is %v; a network takes float32", name, input)
 	}
 	if !input.HasShape || len(input.Dims) < 2 || len(input.Dims) > 4 {
-		return fmt.Errorf("its input %q is %v; N×C×H×W, N×H×W×C, N×H×W or N×features is needed", name, input)
+		return fmt.Errorf("its input %q is %v; N×C×H×W, N×H×W×C, N×H×W or N×features is needed",
+			name, input)
 	}
 	if first := input.Dims[0]; first.Known() && first.Size > 0 {
 		r.batch = first.Size
@@ -203,10 +206,13 @@ func (r *raising) begin(inputs []Value) error {
 	elements := int64(1)
 	for _, dim := range input.Dims[1:] {
 		if !dim.Known() || dim.Size < 1 {
-			return fmt.Errorf("its input %q is %v; all dimensions but the batch must be numbers: export it with a fixed image size", name, input)
+			return fmt.Errorf("its input %q is %v; all dimensions but the batch must be numbers: "+
+				"export it with a fixed image size",
+				name, input)
 		}
 		if dim.Size > maxRaised/elements {
-			return fmt.Errorf("its input %q is %v; an example of more than %d values is not taken", name, input, maxRaised)
+			return fmt.Errorf("its input %q is %v; an example of more than %d values is not taken",
+				name, input, maxRaised)
 		}
 		elements *= dim.Size
 		r.raw = append(r.raw, int(dim.Size))

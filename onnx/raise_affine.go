@@ -80,7 +80,9 @@ func (r *raising) arithmetic(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, errors.New("it divides by the data")
 		}
 		if !finite(a.scale[i]) || !finite(a.shift[i]) {
-			return operand{}, fmt.Errorf("it scales channel %d by %v and adds %v; both must be finite", i, a.scale[i], a.shift[i])
+			return operand{}, fmt.Errorf("it scales channel %d by %v and adds %v; both must be "+
+				"finite",
+				i, a.scale[i], a.shift[i])
 		}
 	}
 	switch {
@@ -107,7 +109,9 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 	if len(dims) > len(v.dims) {
 		// What is left is broadcast over the images.
 		if len(dims) > len(v.dims)+1 || dims[0] != 1 {
-			return nil, fmt.Errorf("its constant is %v; one that is the same for each image is needed", builder.Shape(dims))
+			return nil, fmt.Errorf("its constant is %v; one that is the same for each image is "+
+				"needed",
+				builder.Shape(dims))
 		}
 		dims = dims[1:]
 	}
@@ -121,7 +125,8 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 		each, size := 0, v.dims[i].size()
 		if at := i - len(v.dims) + len(dims); at >= 0 && dims[at] != 1 {
 			if dims[at] != size {
-				return nil, fmt.Errorf("the constant %v does not broadcast to the data, %v for each image",
+				return nil, fmt.Errorf("the constant %v does not broadcast to the data, %v for "+
+					"each image",
 					builder.Shape(constant.dims), builder.Shape(v.sizes()))
 			}
 			each = stride
@@ -134,14 +139,18 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 			}
 			steps = append(steps, step{w.n, w.stride, each})
 			if w.n > maxRaised/elements {
-				return nil, fmt.Errorf("the data is %v for each image; more than %d values are not taken", shape, maxRaised)
+				return nil, fmt.Errorf("the data is %v for each image; more than %d values are "+
+					"not taken",
+					shape, maxRaised)
 			}
 			elements *= w.n
 			each *= w.n
 		}
 	}
 	if r.elements += int64(elements); r.elements > maxLooked {
-		return nil, fmt.Errorf("it and the nodes before it broadcast constants over more than %d values", maxLooked)
+		return nil, fmt.Errorf("it and the nodes before it broadcast constants over more than %d "+
+			"values",
+			maxLooked)
 	}
 	values, seen := make([]float64, channels), make([]bool, channels)
 	at := make([]int, len(steps))
@@ -149,7 +158,8 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 	for {
 		channel, value := place/area, float64(constant.data[from])
 		if seen[channel] && values[channel] != value && !(math.IsNaN(value) && math.IsNaN(values[channel])) {
-			return nil, fmt.Errorf("the constant %v differs within channel %d; one value for each channel can be taken",
+			return nil, fmt.Errorf("the constant %v differs within channel %d; one value for "+
+				"each channel can be taken",
 				builder.Shape(constant.dims), channel)
 		}
 		values[channel], seen[channel] = value, true

@@ -47,7 +47,8 @@ var errFollowsSoftmax = errors.New("it follows Softmax, which may only come last
 func (r *raising) channelsOf(place int) (int, error) {
 	shape := r.shapeOf(place)
 	if shape[0] > maxRaised {
-		return 0, fmt.Errorf("the data is %v for each image; more than %d channels are not taken", shape, maxRaised)
+		return 0, fmt.Errorf("the data is %v for each image; more than %d channels are not taken",
+			shape, maxRaised)
 	}
 	return shape[0], nil
 }
@@ -64,7 +65,7 @@ func (r *raising) shapeOf(place int) builder.Shape {
 // before it, and returns its place.
 func (r *raising) add(it item) (int, error) {
 	for _, input := range it.inputs {
-		if input >= 0 && r.items[input].layer != nil && r.items[input].layer.Kind() == (builder.Softmax{}).Kind() {
+		if input >= 0 && r.items[input].isLayer(builder.Softmax{}) {
 			return 0, errFollowsSoftmax
 		}
 	}
@@ -89,7 +90,8 @@ func (r *raising) add(it item) (int, error) {
 	elements := 1
 	for _, dim := range it.shape {
 		if dim < 1 || dim > math.MaxInt32/elements {
-			return 0, fmt.Errorf("it gives %v for each image; 1 to %d values are needed", it.shape, math.MaxInt32)
+			return 0, fmt.Errorf("it gives %v for each image; 1 to %d values are needed",
+				it.shape, math.MaxInt32)
 		}
 		elements *= dim
 	}
@@ -212,7 +214,8 @@ func (r *raising) finish(name string) (*builder.Network, builder.Weights, error)
 	}
 	specs := network.Tensors()
 	if len(specs) != len(tensors) {
-		return nil, nil, fmt.Errorf("its layers have %d tensors, and %d were read", len(specs), len(tensors))
+		return nil, nil, fmt.Errorf("its layers have %d tensors, and %d were read",
+			len(specs), len(tensors))
 	}
 	var weights builder.Weights
 	for i, spec := range specs {
@@ -238,7 +241,8 @@ func (r *raising) end(name string) (int, error) {
 	}
 	shape := r.shapeOf(taken.of)
 	if !taken.is(shape) {
-		return 0, fmt.Errorf("its output %q is the last layer's output %v rearranged to %v; a network cannot end so",
+		return 0, fmt.Errorf("its output %q is the last layer's output %v rearranged to %v; a "+
+			"network cannot end so",
 			shorten(name), shape, builder.Shape(taken.sizes()))
 	}
 	return taken.of, nil
@@ -247,7 +251,8 @@ func (r *raising) end(name string) (int, error) {
 // lonely says why an operation that no layer was made of cannot be one.
 func (r *raising) lonely(it item) error {
 	if it.operation == "ReduceMean" {
-		return errors.New("it takes the mean over the channels, and no layer normalisation follows; " +
+		return errors.New("it takes the mean over the channels, and no layer normalisation " +
+			"follows; " +
 			"a network takes the mean over a whole map")
 	}
 	return fmt.Errorf("a network has no layer for the operator %s%s", it.operation, it.detail())
