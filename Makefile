@@ -123,6 +123,9 @@ bench-feed: ## time reading PHOTOGRAPHS for training beside PyTorch's DataLoader
 bench-pictures: ## train on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/pictures.md
 	scripts/bench/bench-pictures $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
+bench-memory: ## print what training ResNet-18 at 224 holds at most, beside PyTorch
+	scripts/bench/bench-memory $(BENCH_FLAGS)
+
 bench-resnet20: ## train ResNet-20 on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/resnet20.md (hours)
 	scripts/bench/bench-resnet20 $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 

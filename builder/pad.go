@@ -13,12 +13,12 @@ import (
 // as … x₂ x₁ x₀ x₁ x₂ …, without its edge twice, and by less than its own size. The gradient of
 // a value is the sum of those of its copies.
 type Pad struct {
-	Name   string `json:"name"` // pad1, pad2, … if empty
-	Top    int    `json:"top,omitempty"`
-	Bottom int    `json:"bottom,omitempty"`
-	Left   int    `json:"left,omitempty"`
-	Right  int    `json:"right,omitempty"`
-	Mode   string `json:"mode,omitempty"` // "" for zeros, or "reflect"
+	Name   string `json:"name"`             // pad1, pad2, … if empty
+	Top    int    `json:"top,omitempty"`    // rows above, at least 0
+	Bottom int    `json:"bottom,omitempty"` // rows below, at least 0
+	Left   int    `json:"left,omitempty"`   // columns to the left, at least 0
+	Right  int    `json:"right,omitempty"`  // columns to the right, at least 0
+	Mode   string `json:"mode,omitempty"`   // "" for zeros, or "reflect"
 }
 
 // reflectMode is the Mode that mirrors.

@@ -97,12 +97,10 @@ func (d *denseConv2D) reserve(images int) {
 }
 
 // gradients returns padded copies of some images' gradients, where ReLU let them through. As the copies of the images,
-// they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves; inPanels says
-// that they are read in whole panels, which must not end behind them.
-func (d *denseConv2D) gradients(worker, image, images int, inPanels bool) []float32 {
+// they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves.
+func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 	c := d.conv
-	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters &&
-		(!inPanels || c.columns.stored() == c.config.Filters) {
+	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
 		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
 	}
 	copies := d.conv.work[worker].own.gradients
@@ -158,23 +156,42 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	for group := part * groups / d.partials; group < (part+1)*groups/d.partials; group++ {
 		image := group * d.together
 		images := min(d.together, c.config.Batch-image)
-		source, gradient := c.source(worker, image, images), d.gradients(worker, image, images, true)
+		source, gradient := c.source(worker, image, images), d.gradientRows(worker, image, images)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
 		}
 	}
 }
 
+// gradientRows are some images' gradients with what lies between their rows and between the images, in elements.
+type gradientRows struct {
+	values           []float32
+	between, outside int
+}
+
+// gradientRows returns the gradients where they lie, unless ReLU has to be passed or the panels in which they are read would
+// end behind them; copies have the padding that is for the input's gradient.
+func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
+	c, f := d.conv, &d.conv.config
+	row := c.convWidth * f.Filters
+	if size := c.convHeight * row; !f.ReLU && c.columns.stored() == f.Filters {
+		return gradientRows{values: c.dy[image*size : (image+images)*size]}
+	}
+	return gradientRows{
+		values:  d.gradients(worker, image, images)[d.top*d.rowSize+d.left*f.Filters:],
+		between: d.rowSize - row, outside: d.imageSize - c.convHeight*d.rowSize,
+	}
+}
+
 // parametersBlock adds some images' part to a block of a partial sum of dw, and to that of db with the first taps.
-func (d *denseConv2D) parametersBlock(worker, part, block, images int, source unsafe.Pointer, gradient []float32, first bool) {
+func (d *denseConv2D) parametersBlock(worker, part, block, images int, source unsafe.Pointer, gradient gradientRows, first bool) {
 	c, f := d.conv, &d.conv.config
 	tap, panel := block/c.columns.count()*tapBlock, block%c.columns.count()
 	a, width, column := &c.work[worker].own.product, c.columns.width(panel), c.columns.first(panel)
-	// The gradient's rows and images are apart by the padding that is for the input's gradient.
 	b := productArgs{
-		B:      pointer(gradient[d.top*d.rowSize+d.left*f.Filters+column:]),
-		Groups: images, Runs: c.convHeight, Length: c.convWidth, BStep: 4 * f.Filters, BJump: 4 * (d.rowSize - c.convWidth*f.Filters),
-		BGroupJump: 4 * (d.imageSize - c.convHeight*d.rowSize), Floor: nan32,
+		B:      pointer(gradient.values[column:]),
+		Groups: images, Runs: c.convHeight, Length: c.convWidth, BStep: 4 * f.Filters, BJump: 4 * gradient.between,
+		BGroupJump: 4 * gradient.outside, Floor: nan32,
 	}
 	if first {
 		b.Init = pointer(c.columns.zeros)

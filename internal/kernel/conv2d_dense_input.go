@@ -127,7 +127,7 @@ func (d *denseConv2D) packItem(_, item int) {
 func (d *denseConv2D) inputItem(worker, item int) {
 	image := item * d.images
 	images := min(d.images, d.conv.config.Batch-image)
-	gradient := pointer(d.gradients(worker, image, images, false))
+	gradient := pointer(d.gradients(worker, image, images))
 	for i := range d.phases {
 		p := &d.phases[i]
 		for b := range p.blocks {

@@ -70,7 +70,7 @@ func (s *scatterConv2D) item(worker, item int) {
 	d, c, f := s.dense, s.dense.conv, &s.dense.conv.config
 	image := item * s.images
 	images := min(s.images, f.Batch-image)
-	gradient := d.gradients(worker, image, images, false)
+	gradient := d.gradients(worker, image, images)
 	sums := c.dx[image*f.Height*f.Width*f.Channels:]
 	if s.sums != nil {
 		sums = s.sums[worker]

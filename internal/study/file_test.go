@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/train"
 )
 
 func writeStudy(t *testing.T, text string) string {
@@ -327,6 +328,26 @@ func TestTheRepositorysStudies(t *testing.T) {
 		}
 		if len(short) > len(full) || file.Images > file.Quick.Images {
 			t.Errorf("%s: the short form has %d runs of %d images, the full form %d runs", path, len(short), file.Images, len(full))
+		}
+	}
+}
+
+// What is frozen and what decays are settings as others are.
+func TestFreezeAndDecayAreSettings(t *testing.T) {
+	file, err := ReadFile(writeStudy(t, `
+fixed: {freeze: ["conv1.*", "*.bias"], epochs: 1}
+grid: {decay: [all, weights]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := file.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, decay := range []string{train.DecayAll, train.DecayWeights} {
+		if c := runs[i].Spec.Config; c.Decay != decay || !slices.Equal(c.Freeze, []string{"conv1.*", "*.bias"}) {
+			t.Errorf("run %d has decay %q and freeze %q", i, c.Decay, c.Freeze)
 		}
 	}
 }
