@@ -33,8 +33,9 @@ import (
 //     Concat …) are evaluated.
 //
 // The network's input is C×H×W or F, also where the model takes N×H×W×C. What
-// cannot be expressed is an error with each reason, its node and operator; nodes
-// that the output does not depend on are ignored.
+// cannot be expressed is an error with each reason, its node and operator, which its
+// Unwrap() []error lists where they are several; nodes that the output does not depend
+// on are ignored.
 func ToNetwork(m *Model, output string) (*builder.Network, builder.Weights, error) {
 	if err := m.Check(); err != nil {
 		return nil, nil, err
