@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign bench-peers bench-batch bench-infer bench-feed bench-pictures bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-batch bench-infer bench-feed bench-pictures bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ backend-tests: ## run ONNX's own operator tests in the native runtime, against d
 
 foreign: ## make the models of other frameworks, which tests read, again
 	scripts/foreign/make-foreign
+
+foreign-networks: ## export torchvision's, timm's and Keras's networks and read them, into docs/foreign-networks.md
+	scripts/roundtrip/make-roundtrip
 
 bench-peers: ## time a training step beside PyTorch and JAX into docs/bench/peers.md
 	scripts/bench/bench-peers $(BENCH_FLAGS)

@@ -43,10 +43,12 @@ func (n *Network) CheckDevice() error {
 	case more == 0:
 		return fmt.Errorf("%s has no GPU form; train this network with -device cpu", first)
 	}
-	return fmt.Errorf("%s has no GPU form, as %d more layers (%s); train this network with -device cpu", first, more, strings.Join(kinds, ", "))
+	return fmt.Errorf("%s has no GPU form, as %d more layers (%s); train this network with -device cpu",
+		first, more, strings.Join(kinds, ", "))
 }
 
-// described reports whether all operators between a node's inputs and its output have a description.
+// described reports whether all operators between a node's inputs and its output have a
+// description.
 func (l *lowering) described(i int) bool {
 	seen := map[*gorgonia.Node]bool{l.graph.Input: true}
 	for _, input := range l.network.nodes[i].Inputs {

@@ -324,3 +324,20 @@ func mustNew(t testing.TB, name string, input builder.Shape, layers ...builder.L
 	}
 	return network
 }
+
+// A name that is reserved is not made up before the layer that has it comes.
+func TestReservedNamesAreNotMadeUp(t *testing.T) {
+	g := builder.NewGraph("reserved", builder.Shape{4})
+	g.Reserve("fc1", "relu1")
+	network, err := g.Network(g.Then(g.Input(), builder.Dense{Units: 3}, builder.ReLU{}, builder.Dense{Name: "fc1", Units: 2}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, node := range network.Nodes() {
+		names = append(names, node.Name)
+	}
+	if want := []string{"fc2", "relu2", "fc1"}; !slices.Equal(names, want) {
+		t.Errorf("%v, want %v", names, want)
+	}
+}

@@ -10,9 +10,9 @@ import (
 	"slipway/onnx"
 )
 
-// Usual stands in Options.Verify for the runtimes that are asked where nobody names others: onnxruntime, and
-// onnx-go or, where that refuses the graph, native. onnx-go is the better second opinion, since it
-// shares nothing with the trainer, but it knows few operators.
+// Usual stands in Options.Verify for the runtimes that are asked where nobody names others:
+// onnxruntime, and onnx-go or, where that refuses the graph, native. onnx-go is the better second
+// opinion, since it shares nothing with the trainer, but it knows few operators.
 const Usual = "usual"
 
 // notAsked is a runtime that gave no opinion, and why.
@@ -21,9 +21,11 @@ type notAsked struct {
 	Reason  string `json:"reason"`
 }
 
-// judges returns the names of the runtimes to ask, and those that are passed over, since they refuse
-// the graph: of Usual, and of all where options say so.
-func judges(ctx context.Context, model *onnx.Model, options Options) (asked []string, passed []notAsked, err error) {
+// judges returns the names of the runtimes to ask, and those that are passed over, since they
+// refuse the graph: of Usual, and of all where options say so.
+func judges(ctx context.Context, model *onnx.Model, options Options) (
+	asked []string, passed []notAsked, err error,
+) {
 	usual := slices.Contains(options.Verify, Usual)
 	if !usual && !options.PassOver {
 		return options.Verify, nil, nil
@@ -56,7 +58,8 @@ func judges(ctx context.Context, model *onnx.Model, options Options) (asked []st
 		}
 	}
 	if len(asked) == 0 {
-		return nil, nil, fmt.Errorf("verify: none of %s runs the graph: %s: %s", strings.Join(options.Verify, ", "), passed[0].Runtime, passed[0].Reason)
+		return nil, nil, fmt.Errorf("verify: none of %s runs the graph: %s: %s",
+			strings.Join(options.Verify, ", "), passed[0].Runtime, passed[0].Reason)
 	}
 	return asked, passed, nil
 }
@@ -69,7 +72,8 @@ func refusals(ctx context.Context, model *onnx.Model) (map[string]string, error)
 	}
 	refused := make(map[string]string)
 	for _, v := range verdicts {
-		if own := v.Runtime == infer.RuntimeNative || v.Runtime == infer.RuntimeONNXGo; !own || v.Expectation != infer.ExpectRefuses {
+		own := v.Runtime == infer.RuntimeNative || v.Runtime == infer.RuntimeONNXGo
+		if !own || v.Expectation != infer.ExpectRefuses {
 			continue
 		}
 		var reasons []string
@@ -83,5 +87,7 @@ func refusals(ctx context.Context, model *onnx.Model) (map[string]string, error)
 
 // foreign are the names of Options.Verify that scripts/conformance asks.
 func foreign(verify []string) []string {
-	return slices.DeleteFunc(slices.Clone(verify), func(name string) bool { return name == Usual || slices.Contains(Runtimes(), name) })
+	return slices.DeleteFunc(slices.Clone(verify), func(name string) bool {
+		return name == Usual || slices.Contains(Runtimes(), name)
+	})
 }

@@ -66,6 +66,9 @@ func TestBranchesAsNetworks(t *testing.T) {
 			Node("d = Transpose c", perm(0, 2, 1, 3, 4)).Integers("r", -1, 4, 6, 5).Node("e = Reshape d r"), "e"), "ReLU Flatten Dense"},
 
 		{"SiLU", 1, 1, 6, features().Node("a = MatMul x w").Node("b = Sigmoid a").Node("y = Mul b a"), "Dense SiLU"},
+		{"SiLU of a double", 1, 1, 6, number(features(), "two", 2).Node("r = Relu x").Node("a = Mul r two").Node("b = Sigmoid a").Node("c = Mul b a").Node("y = MatMul c w"), "ReLU Scale SiLU Dense"},
+		{"GELU of a sum", 1, 1, 6, number(number(number(half(features()), "root", math.Sqrt2), "one", 1), "three", 3).Node("r = Relu x").Node("a = Sub r three").Node("b = Div a root").
+			Node("c = Erf b").Node("d = Add c one").Node("e = Mul a d").Node("f = Mul e half").Node("y = MatMul f w"), "ReLU BatchNorm GELU Dense"},
 		{"HardSwish", 1, 1, 6, features().Node("a = MatMul x w").Node("y = HardSwish a"), "Dense HardSwish"},
 		{"HardSwish by HardSigmoid", 1, 1, 6, features().Node("a = MatMul x w").Node("b = HardSigmoid a", graphmaker.Float("alpha", 1.0/6)).Node("y = Mul a b"), "Dense HardSwish"},
 		{"HardSwish by Clip", 1, 1, 6, number(number(number(features(), "three", 3), "six", 6), "zero", 0).Node("a = MatMul x w").Node("b = Add a three").

@@ -2,11 +2,12 @@ package infer
 
 import "slipway/onnx"
 
-// batchBytes is what the values between the nodes of a batch may take, where nobody says how large it is to be.
+// batchBytes is what the values between the nodes of a batch may take, where nobody says how large
+// it is to be.
 const batchBytes = 256 << 20
 
-// BatchOf returns Evaluate's batch size where none is asked for: DefaultBatch, or fewer images where the values between the
-// model's nodes would take more than 256 MiB.
+// BatchOf returns Evaluate's batch size where none is asked for: DefaultBatch, or fewer images
+// where the values between the model's nodes would take more than 256 MiB.
 func BatchOf(model *onnx.Model) int {
 	report := onnx.Inspect(model)
 	bytes, _ := report.LiveBytes()

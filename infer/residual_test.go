@@ -9,7 +9,8 @@ import (
 	"slipway/internal/networktest"
 )
 
-// TestRobustnessOfResidualNetworks: the runtimes answer a residual network's images alike, whole and damaged.
+// TestRobustnessOfResidualNetworks: the runtimes answer a residual network's images alike, whole
+// and damaged.
 func TestRobustnessOfResidualNetworks(t *testing.T) {
 	model := networktest.Model(t, networktest.Residual(t, builder.Shape{3, 12, 10}, 5))
 	random := rand.New(rand.NewPCG(4, 5))

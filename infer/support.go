@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,19 +72,21 @@ func Support(ctx context.Context, model *onnx.Model) ([]Verdict, error) {
 
 // askOwn asks what is in this program.
 func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
-	own := func(name string, err error) Verdict {
+	own := func(name string, reasons ...error) Verdict {
 		v := Verdict{Runtime: name, Version: cli.ModuleVersion, Expectation: ExpectRuns}
-		if err != nil {
-			v.Expectation = ExpectRefuses
-			v.Reasons = []Reason{{strings.TrimPrefix(err.Error(), model.Path()+": "), sourceAsked}}
+		for _, err := range reasons {
+			if err != nil {
+				v.Expectation = ExpectRefuses
+				v.Reasons = append(v.Reasons, Reason{strings.TrimPrefix(err.Error(), model.Path()+": "), sourceAsked})
+			}
 		}
 		return v
 	}
 	ports, portsErr := findPorts(model, "")
-	nativeVerdict := own(RuntimeNative, nil)
+	nativeVerdict := own(RuntimeNative)
 	nativeVerdict.Expectation, nativeVerdict.Reasons = tryNative(ctx, model, ports, portsErr)
 	_, _, networkErr := onnx.ToNetwork(model, "")
-	verdicts := []Verdict{own("infer, as a classifier", portsErr), nativeVerdict, own("train -from", networkErr)}
+	verdicts := []Verdict{own("infer, as a classifier", portsErr), nativeVerdict, own("train -from", reasonsOf(networkErr)...)}
 
 	onnxGo := Verdict{Runtime: RuntimeONNXGo, Version: onnxGoVersion, Expectation: ExpectRuns}
 	err := portsErr
@@ -98,6 +101,18 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 		onnxGo.Reasons = []Reason{{"batch 2 or more: its Gemm writes into the bias at batch 1, and a second run is wrong", "seen; infer feeds it so"}}
 	}
 	return append(verdicts, onnxGo)
+}
+
+// reasonsOf lists why a model is no network.
+func reasonsOf(err error) []error {
+	var several interface {
+		error
+		Unwrap() []error
+	}
+	if errors.As(err, &several) {
+		return several.Unwrap()
+	}
+	return []error{err}
 }
 
 // onnxGoVersion is that of go.mod: the worker, which knows it, is not started.

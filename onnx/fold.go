@@ -10,13 +10,14 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// FoldNormalization returns the model with each BatchNormalization that follows a Conv, and nothing else does, computed by the
-// Conv's own weight and bias:
+// FoldNormalization returns the model with each BatchNormalization that follows a Conv, and nothing
+// else does, computed by the Conv's own weight and bias:
 //
 //	y = (Σ x·w + b − mean)·f + bias = Σ x·(w·f) + ((b − mean)·f + bias), f = scale/√(variance + epsilon).
 //
-// It answers alike but for rounding. Where weight, bias and statistics are not all float32 initializers, or a node is in
-// training mode, it stays. The model is one that passes Check; it shares nothing with the new one that either may change.
+// It answers alike but for rounding. Where weight, bias and statistics are not all float32
+// initializers, or a node is in training mode, it stays. The model is one that passes Check; it
+// shares nothing with the new one that either may change.
 func FoldNormalization(m *Model) (*Model, error) {
 	folded := &Model{Proto: proto.CloneOf(m.Proto), path: m.path}
 	graph := folded.Proto.GetGraph()
@@ -39,7 +40,8 @@ func FoldNormalization(m *Model) (*Model, error) {
 			continue
 		}
 		conv := makers[node.GetInput()[0]]
-		if conv.GetOpType() != "Conv" || canonicalDomain(conv.GetDomain()) != "" || f.uses[node.GetInput()[0]] != 1 {
+		if conv.GetOpType() != "Conv" || canonicalDomain(conv.GetDomain()) != "" ||
+			f.uses[node.GetInput()[0]] != 1 {
 			continue
 		}
 		if f.fold(conv, node) {
@@ -50,7 +52,9 @@ func FoldNormalization(m *Model) (*Model, error) {
 		return folded, nil
 	}
 	graph.Node = slices.DeleteFunc(graph.Node, func(node *onnxpb.NodeProto) bool { return gone[node] })
-	graph.Initializer = slices.DeleteFunc(graph.Initializer, func(t *onnxpb.TensorProto) bool { return f.uses[t.GetName()] == 0 })
+	graph.Initializer = slices.DeleteFunc(graph.Initializer, func(t *onnxpb.TensorProto) bool {
+		return f.uses[t.GetName()] == 0
+	})
 	if err := folded.Check(); err != nil {
 		return nil, fmt.Errorf("%s: fold BatchNormalization: %w", m.label(), err)
 	}
@@ -60,8 +64,9 @@ func FoldNormalization(m *Model) (*Model, error) {
 // isNormalization reports whether a node is a BatchNormalization that only evaluates.
 func isNormalization(node *onnxpb.NodeProto) bool {
 	given := func(name string) bool { return name != "" }
-	return node.GetOpType() == "BatchNormalization" && canonicalDomain(node.GetDomain()) == "" && len(node.GetInput()) == 5 &&
-		!slices.ContainsFunc(node.GetOutput()[1:], given) && findAttribute(node, "training_mode").GetI() == 0 &&
+	return node.GetOpType() == "BatchNormalization" && canonicalDomain(node.GetDomain()) == "" &&
+		len(node.GetInput()) == 5 && !slices.ContainsFunc(node.GetOutput()[1:], given) &&
+		findAttribute(node, "training_mode").GetI() == 0 &&
 		(findAttribute(node, "spatial") == nil || findAttribute(node, "spatial").GetI() == 1)
 }
 
@@ -73,9 +78,13 @@ type folding struct {
 
 // floats returns an initializer's values, nil if there is none of that name and of float32.
 func (f *folding) floats(name string) (*onnxpb.TensorProto, []float32) {
+	called := func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == name }
+	if slices.ContainsFunc(f.graph.GetInput(), called) {
+		return nil, nil // a default that a caller may replace
+	}
 	for _, tensor := range f.graph.GetInitializer() {
-		if tensor.GetName() == name && onnxpb.TensorProto_DataType(tensor.GetDataType()) == onnxpb.TensorProto_FLOAT &&
-			!slices.ContainsFunc(f.graph.GetInput(), func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == name }) {
+		isFloat := onnxpb.TensorProto_DataType(tensor.GetDataType()) == onnxpb.TensorProto_FLOAT
+		if tensor.GetName() == name && isFloat {
 			values, err := Floats(tensor)
 			if err != nil {
 				return nil, nil
@@ -119,9 +128,11 @@ func (f *folding) fold(conv, normalization *onnxpb.NodeProto) bool {
 		for i := c * size; i < (c+1)*size; i++ {
 			w[i] = float32(float64(values[i]) * factor)
 		}
-		b[c] = float32((float64(parameters[0][c])-float64(parameters[3][c]))*factor + float64(parameters[2][c]))
+		centred := float64(parameters[0][c]) - float64(parameters[3][c])
+		b[c] = float32(centred*factor + float64(parameters[2][c]))
 	}
-	inputs := []string{conv.GetInput()[0], f.replace(conv.GetInput()[1], conv.GetInput()[1], weight.GetDims(), w)}
+	stored := conv.GetInput()[1]
+	inputs := []string{conv.GetInput()[0], f.replace(stored, stored, weight.GetDims(), w)}
 	old := ""
 	if hasBias {
 		old = conv.GetInput()[2]
@@ -151,6 +162,7 @@ func (f *folding) replace(old, like string, dims []int64, values []float32) stri
 	}
 	name := f.names.fresh(like + ".folded")
 	f.uses[name] = 1
-	f.graph.Initializer = append(f.graph.Initializer, rawTensor(name, onnxpb.TensorProto_FLOAT, dims, rawFloats(values...)))
+	f.graph.Initializer = append(f.graph.Initializer,
+		rawTensor(name, onnxpb.TensorProto_FLOAT, dims, rawFloats(values...)))
 	return name
 }

@@ -11,7 +11,8 @@ import (
 	"slipway/onnx"
 )
 
-// TestFoldNormalization: what may be folded is, what may not stays as it is, and the given model is not changed.
+// TestFoldNormalization: what may be folded is, what may not stays as it is, and the given model is
+// not changed.
 func TestFoldNormalization(t *testing.T) {
 	operators := func(m *onnx.Model) (all []string) {
 		for _, node := range m.Proto.GetGraph().GetNode() {

@@ -3,9 +3,9 @@ package onnx
 import "slipway/onnx/onnxpb"
 
 // LiveBytes returns the most bytes of values that are needed at the same time while the nodes are
-// computed in order: a node's inputs, its outputs, and what lies between nodes before it and behind it. It is
-// of one example where the batch is free, and else of one run; weights do not count. known is false where a shape is not
-// known, so that it is a lower bound.
+// computed in order: a node's inputs, its outputs, and what lies between nodes before it and behind
+// it. It is of one example where the batch is free, and else of one run; weights do not count.
+// known is false where a shape is not known, so that it is a lower bound.
 func (r Report) LiveBytes() (bytes int64, known bool) {
 	known = true
 	last := make(map[string]int) // by value: the last node that takes it
@@ -74,7 +74,8 @@ func elementBytes(elementType onnxpb.TensorProto_DataType) int64 {
 	switch elementType {
 	case onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT64, onnxpb.TensorProto_UINT64:
 		return 8
-	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16, onnxpb.TensorProto_UINT16:
+	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16,
+		onnxpb.TensorProto_UINT16:
 		return 2
 	case onnxpb.TensorProto_INT8, onnxpb.TensorProto_UINT8, onnxpb.TensorProto_BOOL:
 		return 1

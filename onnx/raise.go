@@ -33,8 +33,9 @@ import (
 //     Concat …) are evaluated.
 //
 // The network's input is C×H×W or F, also where the model takes N×H×W×C. What
-// cannot be expressed is an error with each reason, its node and operator; nodes
-// that the output does not depend on are ignored.
+// cannot be expressed is an error with each reason, its node and operator, which its
+// Unwrap() []error lists where they are several; nodes that the output does not depend
+// on are ignored.
 func ToNetwork(m *Model, output string) (*builder.Network, builder.Weights, error) {
 	if err := m.Check(); err != nil {
 		return nil, nil, err
@@ -83,9 +84,11 @@ func floatOutput(m *Model, name string) (string, error) {
 	case name != "" && slices.ContainsFunc(m.Proto.GetGraph().GetNode(), made):
 		return name, nil
 	case name != "":
-		return "", fmt.Errorf("it has no output %q; there are %s", shorten(name), strings.Join(all, ", "))
+		return "", fmt.Errorf("it has no output %q; there are %s",
+			shorten(name), strings.Join(all, ", "))
 	case len(floats) != 1:
-		return "", fmt.Errorf("%d of its outputs are float32; name the one that the network ends in: %s",
+		return "", fmt.Errorf("%d of its outputs are float32; name the one that the network ends "+
+			"in: %s",
 			len(floats), strings.Join(all, ", "))
 	}
 	return floats[0], nil
@@ -111,11 +114,12 @@ func neededNodes(graph *onnxpb.GraphProto, name string) []bool {
 // raising turns the nodes of a graph into items, one after the other, and those at
 // last into layers.
 type raising struct {
-	graph  *onnxpb.GraphProto
-	opset  int64
-	own    bool   // the model is of FromNetwork
-	name   string // the network's
-	values map[string]operand
+	graph   *onnxpb.GraphProto
+	opset   int64
+	own     bool   // the model is of FromNetwork
+	name    string // the network's
+	values  map[string]operand
+	raisers map[string]raiser
 
 	current *onnxpb.NodeProto // the node under way
 	index   int               // its place in the graph
@@ -163,11 +167,12 @@ const (
 
 func newRaising(m *Model) *raising {
 	r := &raising{
-		graph:  m.Proto.GetGraph(),
-		opset:  m.Opset(""),
-		own:    m.Proto.GetProducerName() == ProducerName,
-		values: make(map[string]operand),
-		name:   networkName(m.GraphName()),
+		graph:   m.Proto.GetGraph(),
+		opset:   m.Opset(""),
+		own:     m.Proto.GetProducerName() == ProducerName,
+		values:  make(map[string]operand),
+		raisers: raisers(),
+		name:    networkName(m.GraphName()),
 	}
 	if !r.own && m.path != "" {
 		// Exporters call every graph main_graph, or the like.
@@ -193,7 +198,8 @@ func (r *raising) begin(inputs []Value) error {
 		return fmt.Errorf("its input %q is %v; a network takes float32", name, input)
 	}
 	if !input.HasShape || len(input.Dims) < 2 || len(input.Dims) > 4 {
-		return fmt.Errorf("its input %q is %v; N×C×H×W, N×H×W×C, N×H×W or N×features is needed", name, input)
+		return fmt.Errorf("its input %q is %v; N×C×H×W, N×H×W×C, N×H×W or N×features is needed",
+			name, input)
 	}
 	if first := input.Dims[0]; first.Known() && first.Size > 0 {
 		r.batch = first.Size
@@ -201,10 +207,13 @@ func (r *raising) begin(inputs []Value) error {
 	elements := int64(1)
 	for _, dim := range input.Dims[1:] {
 		if !dim.Known() || dim.Size < 1 {
-			return fmt.Errorf("its input %q is %v; all dimensions but the batch must be numbers: export it with a fixed image size", name, input)
+			return fmt.Errorf("its input %q is %v; all dimensions but the batch must be numbers: "+
+				"export it with a fixed image size",
+				name, input)
 		}
 		if dim.Size > maxRaised/elements {
-			return fmt.Errorf("its input %q is %v; an example of more than %d values is not taken", name, input, maxRaised)
+			return fmt.Errorf("its input %q is %v; an example of more than %d values is not taken",
+				name, input, maxRaised)
 		}
 		elements *= dim.Size
 		r.raw = append(r.raw, int(dim.Size))
@@ -220,7 +229,7 @@ func (r *raising) begin(inputs []Value) error {
 // refused whatever they are given.
 func (r *raising) step(i int, node *onnxpb.NodeProto) {
 	r.current, r.index, r.at = node, i, describeNode(i, node)
-	raise, err := raiserOf(node)
+	raise, err := r.raiserOf(node)
 	value := operand{failed: true}
 	depends := slices.ContainsFunc(node.GetInput(), func(name string) bool { return r.values[name].failed })
 	if err == nil && !depends {

@@ -22,10 +22,6 @@ func (a *affine) shifts() bool {
 	return slices.ContainsFunc(a.shift, func(x float64) bool { return x != 0 })
 }
 
-func (a *affine) scales() bool {
-	return slices.ContainsFunc(a.scale, func(x float64) bool { return x != 1 })
-}
-
 // uniform reports whether all channels are treated alike, as by a constant of a formula.
 func (a *affine) uniform() bool {
 	for i := range a.scale {
@@ -84,13 +80,16 @@ func (r *raising) arithmetic(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, errors.New("it divides by the data")
 		}
 		if !finite(a.scale[i]) || !finite(a.shift[i]) {
-			return operand{}, fmt.Errorf("it scales channel %d by %v and adds %v; both must be finite", i, a.scale[i], a.shift[i])
+			return operand{}, fmt.Errorf("it scales channel %d by %v and adds %v; both must be "+
+				"finite",
+				i, a.scale[i], a.shift[i])
 		}
 	}
 	switch {
 	case node.GetOpType() == "Mul" && isParameterName(constant.name) && !r.own:
-		a.parameter = constant.name
-		names = []string{constant.name[:strings.LastIndexByte(constant.name, '.')]}
+		dot := strings.LastIndexByte(constant.name, '.')
+		a.parameter = constant.name[dot+1:]
+		names = []string{constant.name[:dot]}
 	case node.GetOpType() == "Mul" && r.own:
 		a.parameter = strings.TrimPrefix(constant.name, r.owners[r.index]+".")
 	case node.GetOpType() == "Add":
@@ -110,7 +109,9 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 	if len(dims) > len(v.dims) {
 		// What is left is broadcast over the images.
 		if len(dims) > len(v.dims)+1 || dims[0] != 1 {
-			return nil, fmt.Errorf("its constant is %v; one that is the same for each image is needed", builder.Shape(dims))
+			return nil, fmt.Errorf("its constant is %v; one that is the same for each image is "+
+				"needed",
+				builder.Shape(dims))
 		}
 		dims = dims[1:]
 	}
@@ -124,7 +125,8 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 		each, size := 0, v.dims[i].size()
 		if at := i - len(v.dims) + len(dims); at >= 0 && dims[at] != 1 {
 			if dims[at] != size {
-				return nil, fmt.Errorf("the constant %v does not broadcast to the data, %v for each image",
+				return nil, fmt.Errorf("the constant %v does not broadcast to the data, %v for "+
+					"each image",
 					builder.Shape(constant.dims), builder.Shape(v.sizes()))
 			}
 			each = stride
@@ -137,14 +139,18 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 			}
 			steps = append(steps, step{w.n, w.stride, each})
 			if w.n > maxRaised/elements {
-				return nil, fmt.Errorf("the data is %v for each image; more than %d values are not taken", shape, maxRaised)
+				return nil, fmt.Errorf("the data is %v for each image; more than %d values are "+
+					"not taken",
+					shape, maxRaised)
 			}
 			elements *= w.n
 			each *= w.n
 		}
 	}
 	if r.elements += int64(elements); r.elements > maxLooked {
-		return nil, fmt.Errorf("it and the nodes before it broadcast constants over more than %d values", maxLooked)
+		return nil, fmt.Errorf("it and the nodes before it broadcast constants over more than %d "+
+			"values",
+			maxLooked)
 	}
 	values, seen := make([]float64, channels), make([]bool, channels)
 	at := make([]int, len(steps))
@@ -152,7 +158,8 @@ func (r *raising) perChannel(v view, constant *array) ([]float64, error) {
 	for {
 		channel, value := place/area, float64(constant.data[from])
 		if seen[channel] && values[channel] != value && !(math.IsNaN(value) && math.IsNaN(values[channel])) {
-			return nil, fmt.Errorf("the constant %v differs within channel %d; one value for each channel can be taken",
+			return nil, fmt.Errorf("the constant %v differs within channel %d; one value for "+
+				"each channel can be taken",
 				builder.Shape(constant.dims), channel)
 		}
 		values[channel], seen[channel] = value, true
@@ -206,10 +213,7 @@ func (r *raising) fold(output int) (int, error) {
 				output = before
 			}
 		case next != nil && next.operation == affineOperation && r.folds(it) && r.folds(next):
-			for c := range it.affine.scale {
-				next.affine.shift[c] += next.affine.scale[c] * it.affine.shift[c]
-				next.affine.scale[c] *= it.affine.scale[c]
-			}
+			next.affine = it.affine.then(next.affine)
 			it.from, uses[i] = before, 0
 			if before >= 0 {
 				consumers[before] = consumers[i]
@@ -228,6 +232,16 @@ func (r *raising) fold(output int) (int, error) {
 		}
 	}
 	return output, nil
+}
+
+// then is a and b behind it.
+func (a *affine) then(b *affine) *affine {
+	both := &affine{scale: slices.Clone(b.scale), shift: slices.Clone(b.shift), parameter: b.parameter}
+	for c := range both.scale {
+		both.shift[c] += both.scale[c] * a.shift[c]
+		both.scale[c] *= a.scale[c]
+	}
+	return both
 }
 
 // folds reports whether a scale may be folded: one of a foreign model that is no
@@ -352,8 +366,8 @@ func (r *raising) standAlone(it *item) error {
 	var tensors [][]float32
 	if !a.shifts() {
 		layer := builder.Scale{}
-		if a.parameter != "" {
-			layer.Tensor = a.parameter[strings.LastIndexByte(a.parameter, '.')+1:]
+		if layerPattern.MatchString(a.parameter) {
+			layer.Tensor = a.parameter
 		}
 		it.layer, tensors = layer, [][]float32{float32sOf(a.scale)}
 	} else {

@@ -25,7 +25,8 @@ func (r *raising) reshapeSizes(node *onnxpb.NodeProto) (operand, error) {
 	case len(shape) == 0 && n == 1:
 		return operand{sizes: &sizes{values: list.values, scalar: true}}, nil
 	}
-	return operand{}, fmt.Errorf("it gives %d sizes the shape %v; a vector or a number is needed", len(list.values), shape)
+	return operand{}, fmt.Errorf("it gives %d sizes the shape %v; a vector or a number is needed",
+		len(list.values), shape)
 }
 
 // expand repeats a constant, or a vector of integers. Of data it may change nothing.
@@ -39,7 +40,8 @@ func (r *raising) expand(node *onnxpb.NodeProto) (operand, error) {
 		if broadcastTo(shape.values, dims) {
 			return operand{view: v}, nil
 		}
-		return operand{}, fmt.Errorf("it repeats the data, %v for each image, to %s; a network has no layer that does",
+		return operand{}, fmt.Errorf("it repeats the data, %v for each image, to %s; a network "+
+			"has no layer that does",
 			builder.Shape(v.sizes()), describeSizes(shape.values))
 	}
 	to, err := r.constantSizes(node, 1, nil)
@@ -75,7 +77,8 @@ func expanded(constant *array, to []int64) (operand, error) {
 		case from[at] == 1 && want > 0 && want <= maxRaised:
 			dims[at] = int(want)
 		default:
-			return operand{}, fmt.Errorf("it repeats the constant %v to %v", builder.Shape(constant.dims), to)
+			return operand{}, fmt.Errorf("it repeats the constant %v to %v",
+				builder.Shape(constant.dims), to)
 		}
 	}
 	walks, stride := make(axis, rank), 1

@@ -53,7 +53,9 @@ func (r *raising) activation(node *onnxpb.NodeProto) (operand, error) {
 	case "HardSigmoid":
 		alpha, beta := float64(c.number("alpha", 0.2)), float64(c.number("beta", 0.5))
 		if !near(alpha, 1.0/6) || !near(beta, 0.5) {
-			return operand{}, fmt.Errorf("alpha is %g and beta %g; the layer HardSigmoid has 1/6 and 0.5", alpha, beta)
+			return operand{}, fmt.Errorf("alpha is %g and beta %g; the layer HardSigmoid has 1/6 "+
+				"and 0.5",
+				alpha, beta)
 		}
 		layer = builder.HardSigmoid{}
 	case "Gelu":
@@ -63,7 +65,8 @@ func (r *raising) activation(node *onnxpb.NodeProto) (operand, error) {
 		case "tanh":
 			layer = builder.GELU{Tanh: true}
 		default:
-			return operand{}, fmt.Errorf("approximate is %q; it must be none or tanh", shorten(approximate))
+			return operand{}, fmt.Errorf("approximate is %q; it must be none or tanh",
+				shorten(approximate))
 		}
 	}
 	return r.same(v, item{layer: layer})
@@ -107,7 +110,8 @@ func (r *raising) scalar(node *onnxpb.NodeProto, i int, otherwise float64) (floa
 		return 0, err
 	}
 	if len(constant.data) != 1 {
-		return 0, fmt.Errorf("its input %d has %d values; one number is needed", i, len(constant.data))
+		return 0, fmt.Errorf("its input %d has %d values; one number is needed",
+			i, len(constant.data))
 	}
 	return float64(constant.data[0]), nil
 }
@@ -134,14 +138,16 @@ func (r *raising) clip(node *onnxpb.NodeProto) (operand, error) {
 		}
 	default:
 		if len(node.GetInput()) != 2 {
-			return operand{}, fmt.Errorf("it has %d inputs; the data and one number are needed", len(node.GetInput()))
+			return operand{}, fmt.Errorf("it has %d inputs; the data and one number are needed",
+				len(node.GetInput()))
 		}
 		constant := 1
 		if r.values[inputOf(node, 0)].view == nil {
 			data, constant = 1, 0
 		}
 		if r.values[inputOf(node, constant)].view != nil {
-			return operand{}, errors.New("it compares two values that are both computed; a network has no layer that does")
+			return operand{}, errors.New("it compares two values that are both computed; a " +
+				"network has no layer that does")
 		}
 		bound, err := r.scalar(node, constant, 0)
 		if err != nil {
@@ -162,7 +168,7 @@ func (r *raising) clip(node *onnxpb.NodeProto) (operand, error) {
 		case before.operation == "Clip" && low <= before.numbers[1] && high >= before.numbers[0]:
 			low, high = max(low, before.numbers[0]), min(high, before.numbers[1])
 			v = *v.on(before.inputs[0]).view
-		case before.layer != nil && before.layer.Kind() == (builder.ReLU{}).Kind() && high > 0:
+		case before.isLayer(builder.ReLU{}) && high > 0:
 			low = max(low, 0)
 			v = *v.on(before.inputs[0]).view
 		}
@@ -186,15 +192,17 @@ func (r *raising) prelu(node *onnxpb.NodeProto) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	shape := r.shapeOf(v.of)
-	if len(slopes.data) == 1 && (shape[0] > 1 || len(slopes.dims) < 2) {
-		return r.same(v, item{layer: builder.PReLU{Shared: true}, names: r.weightNames(slopes.name, "weight"), tensors: [][]float32{slopes.data}})
+	names := r.weightNames(slopes.name, "weight")
+	if len(slopes.data) == 1 && (r.shapeOf(v.of)[0] > 1 || len(slopes.dims) < 2) {
+		shared := builder.PReLU{Shared: true}
+		return r.same(v, item{layer: shared, names: names, tensors: [][]float32{slopes.data}})
 	}
 	values, err := r.perChannel(v, slopes)
 	if err != nil {
 		return operand{}, fmt.Errorf("its input 1: %w", err)
 	}
-	return r.same(v, item{layer: builder.PReLU{}, names: r.weightNames(slopes.name, "weight"), tensors: [][]float32{float32sOf(values)}})
+	tensors := [][]float32{float32sOf(values)}
+	return r.same(v, item{layer: builder.PReLU{}, names: names, tensors: tensors})
 }
 
 func float32sOf(values []float64) []float32 {

@@ -42,6 +42,17 @@ const affineOperation = "affine"
 // errFollowsSoftmax is what a network has of layers behind its end.
 var errFollowsSoftmax = errors.New("it follows Softmax, which may only come last")
 
+// channelsOf is the number of channels, or features, of what an item gives, of which there
+// may be as many as memory is asked for.
+func (r *raising) channelsOf(place int) (int, error) {
+	shape := r.shapeOf(place)
+	if shape[0] > maxRaised {
+		return 0, fmt.Errorf("the data is %v for each image; more than %d channels are not taken",
+			shape, maxRaised)
+	}
+	return shape[0], nil
+}
+
 // shapeOf is the shape of what an item gives.
 func (r *raising) shapeOf(place int) builder.Shape {
 	if place == inputPlace {
@@ -54,7 +65,7 @@ func (r *raising) shapeOf(place int) builder.Shape {
 // before it, and returns its place.
 func (r *raising) add(it item) (int, error) {
 	for _, input := range it.inputs {
-		if input >= 0 && r.items[input].layer != nil && r.items[input].layer.Kind() == (builder.Softmax{}).Kind() {
+		if input >= 0 && r.items[input].isLayer(builder.Softmax{}) {
 			return 0, errFollowsSoftmax
 		}
 	}
@@ -79,7 +90,8 @@ func (r *raising) add(it item) (int, error) {
 	elements := 1
 	for _, dim := range it.shape {
 		if dim < 1 || dim > math.MaxInt32/elements {
-			return 0, fmt.Errorf("it gives %v for each image; 1 to %d values are needed", it.shape, math.MaxInt32)
+			return 0, fmt.Errorf("it gives %v for each image; 1 to %d values are needed",
+				it.shape, math.MaxInt32)
 		}
 		elements *= dim
 	}
@@ -111,23 +123,18 @@ func (r *raising) same(v view, it item) (operand, error) {
 }
 
 // ownersOf says of each node of a model of FromNetwork which layer's it is: a layer
-// of several operators calls all but the last by its name, a dot and what they do.
+// of several operators calls all but the last, which come right before it, by its
+// name, a dot and a word.
 func ownersOf(nodes []*onnxpb.NodeProto) []string {
-	last := make(map[string]int)
-	for i, node := range nodes {
-		last[node.GetName()] = i
-	}
 	owners := make([]string, len(nodes))
-	for i, node := range nodes {
-		owners[i] = node.GetName()
-		stem := owners[i]
-		for cut := strings.LastIndexByte(stem, '.'); cut > 0; cut = strings.LastIndexByte(stem, '.') {
-			stem = stem[:cut]
-			if at, ok := last[stem]; ok && at > i {
-				owners[i] = stem
-				break
-			}
+	layer := ""
+	for i := len(nodes) - 1; i >= 0; i-- {
+		name := nodes[i].GetName()
+		step, ok := strings.CutPrefix(name, layer+".")
+		if !ok || layer == "" || strings.Contains(step, ".") {
+			layer = name
 		}
+		owners[i] = layer
 	}
 	return owners
 }
@@ -207,7 +214,8 @@ func (r *raising) finish(name string) (*builder.Network, builder.Weights, error)
 	}
 	specs := network.Tensors()
 	if len(specs) != len(tensors) {
-		return nil, nil, fmt.Errorf("its layers have %d tensors, and %d were read", len(specs), len(tensors))
+		return nil, nil, fmt.Errorf("its layers have %d tensors, and %d were read",
+			len(specs), len(tensors))
 	}
 	var weights builder.Weights
 	for i, spec := range specs {
@@ -233,7 +241,8 @@ func (r *raising) end(name string) (int, error) {
 	}
 	shape := r.shapeOf(taken.of)
 	if !taken.is(shape) {
-		return 0, fmt.Errorf("its output %q is the last layer's output %v rearranged to %v; a network cannot end so",
+		return 0, fmt.Errorf("its output %q is the last layer's output %v rearranged to %v; a "+
+			"network cannot end so",
 			shorten(name), shape, builder.Shape(taken.sizes()))
 	}
 	return taken.of, nil
@@ -242,7 +251,8 @@ func (r *raising) end(name string) (int, error) {
 // lonely says why an operation that no layer was made of cannot be one.
 func (r *raising) lonely(it item) error {
 	if it.operation == "ReduceMean" {
-		return errors.New("it takes the mean over the channels, and no layer normalisation follows; " +
+		return errors.New("it takes the mean over the channels, and no layer normalisation " +
+			"follows; " +
 			"a network takes the mean over a whole map")
 	}
 	return fmt.Errorf("a network has no layer for the operator %s%s", it.operation, it.detail())

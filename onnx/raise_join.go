@@ -142,7 +142,8 @@ func (r *raising) binary(node *onnxpb.NodeProto) (operand, error) {
 	it := item{inputs: []int{a.of, b.of}, shape: r.shapeOf(larger.of)}
 	switch {
 	case how == unrelated:
-		return operand{}, fmt.Errorf("it joins %v and %v for each image, which are %v and %v of the layers before; a network joins values of one shape and order, or C×H×W and C×1×1 by Mul",
+		return operand{}, fmt.Errorf("it joins %v and %v for each image, which are %v and %v of "+
+			"the layers before; a network joins values of one shape and order, or C×H×W and C×1×1 by Mul",
 			builder.Shape(a.sizes()), builder.Shape(b.sizes()), r.shapeOf(a.of), r.shapeOf(b.of))
 	case operator == "Add" && how == alike:
 		return r.join(larger, item{layer: builder.Add{}, inputs: it.inputs})
@@ -158,7 +159,7 @@ func (r *raising) binary(node *onnxpb.NodeProto) (operand, error) {
 // join appends an Add. One after another of a layer of FromNetwork is one.
 func (r *raising) join(v view, it item) (operand, error) {
 	if first := it.inputs[0]; r.own && first >= 0 {
-		if before := r.items[first]; r.owners[before.index] == r.owners[r.index] && before.layer != nil && before.layer.Kind() == it.layer.Kind() {
+		if before := r.items[first]; r.together(before.index, r.index) && before.isLayer(it.layer) {
 			it.inputs = append(slices.Clone(before.inputs), it.inputs[1:]...)
 		}
 	}
@@ -178,7 +179,9 @@ func (r *raising) sum(node *onnxpb.NodeProto) (operand, error) {
 		if i == 0 {
 			first = v
 		} else if r.relate(first, v) != alike {
-			return operand{}, fmt.Errorf("its input %d, %v for each image, is not of the shape and order of the first", i, builder.Shape(v.sizes()))
+			return operand{}, fmt.Errorf("its input %d, %v for each image, is not of the shape "+
+				"and order of the first",
+				i, builder.Shape(v.sizes()))
 		}
 		it.inputs = append(it.inputs, v.of)
 	}
@@ -210,11 +213,14 @@ func (r *raising) concat(node *onnxpb.NodeProto) (operand, error) {
 		switch {
 		case len(shape) == 1 && len(v.dims) == 1 && v.isPlain() && axis == 1:
 		case ok && i > 0 && axes != order:
-			return operand{}, fmt.Errorf("its input %d is a map in another order of dimensions than the first", i)
+			return operand{}, fmt.Errorf("its input %d is a map in another order of dimensions "+
+				"than the first",
+				i)
 		case ok && axis == axes[0]+1:
 			order = axes
 		default:
-			return operand{}, fmt.Errorf("it joins %v for each image, which is %v of the layer before, along axis %d; a network joins the channels of maps, or features",
+			return operand{}, fmt.Errorf("it joins %v for each image, which is %v of the layer "+
+				"before, along axis %d; a network joins the channels of maps, or features",
 				builder.Shape(v.sizes()), shape, axis)
 		}
 		if len(node.GetInput()) == 1 && !r.own {

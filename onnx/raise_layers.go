@@ -13,13 +13,15 @@ import (
 type raiser = func(*raising, *onnxpb.NodeProto) (operand, error)
 
 // raiserOf returns what takes a node's operator.
-func raiserOf(node *onnxpb.NodeProto) (raiser, error) {
+func (r *raising) raiserOf(node *onnxpb.NodeProto) (raiser, error) {
 	if domain := canonicalDomain(node.GetDomain()); domain != "" {
-		return nil, fmt.Errorf("a network has no layer for the operators of the domain %q", shorten(domain))
+		return nil, fmt.Errorf("a network has no layer for the operators of the domain %q",
+			shorten(domain))
 	}
-	raise, ok := raisers()[node.GetOpType()]
+	raise, ok := r.raisers[node.GetOpType()]
 	if !ok {
-		return nil, fmt.Errorf("a network has no layer for the operator %s", shorten(node.GetOpType()))
+		return nil, fmt.Errorf("a network has no layer for the operator %s",
+			shorten(node.GetOpType()))
 	}
 	return raise, nil
 }
@@ -97,7 +99,9 @@ func (r *raising) flatten(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, err
 	}
 	if axis != 1 {
-		return operand{}, fmt.Errorf("axis is %d; a network keeps the images of a batch apart, axis 1", axis)
+		return operand{}, fmt.Errorf("axis is %d; a network keeps the images of a batch apart, "+
+			"axis 1",
+			axis)
 	}
 	return r.vector(v, true)
 }
@@ -158,10 +162,12 @@ func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, 
 		return operand{}, err
 	}
 	if len(v.dims) == 0 {
-		return operand{}, errors.New("its input 0 is one number for each image; a dense layer takes a vector")
+		return operand{}, errors.New("its input 0 is one number for each image; a dense layer " +
+			"takes a vector")
 	}
 	if len(weight.dims) != 2 {
-		return operand{}, fmt.Errorf("its input 1 is %v; a dense layer's weight is a matrix", builder.Shape(weight.dims))
+		return operand{}, fmt.Errorf("its input 1 is %v; a dense layer's weight is a matrix",
+			builder.Shape(weight.dims))
 	}
 	inputs, units := weight.dims[0], weight.dims[1]
 	if transposed {
@@ -169,16 +175,20 @@ func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, 
 	}
 	last, leading := v.dims[len(v.dims)-1], v.dims[:len(v.dims)-1]
 	if inputs != last.size() {
-		return operand{}, fmt.Errorf("its weight is for %d features, but there are %d", inputs, last.size())
+		return operand{}, fmt.Errorf("its weight is for %d features, but there are %d",
+			inputs, last.size())
 	}
 	shape := r.shapeOf(v.of)
 	area := shape.Elements() / shape[0]
 	switch {
 	case len(shape) == 1 && axis(slices.Concat(leading...)).size() == 1:
 	case len(v.dims) == 1:
-		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a vector of features", shape)
+		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a "+
+			"vector of features",
+			shape)
 	case len(shape) != 3 || inputs != shape[0] || !last.across(area) || !axis(slices.Concat(leading...)).within(area):
-		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a vector of features, or the channels at each position of a map",
+		return operand{}, fmt.Errorf("its input 0 is %v for each image; a dense layer takes a "+
+			"vector of features, or the channels at each position of a map",
 			builder.Shape(v.sizes()))
 	}
 	tensors := [][]float32{make([]float32, len(weight.data))}
@@ -203,7 +213,8 @@ func (r *raising) dense(node *onnxpb.NodeProto, weight *array, transposed bool, 
 	if bias != nil {
 		names = append(names, r.weightNames(bias.name, "bias")...)
 	}
-	place, err := r.add(item{layer: builder.Dense{Units: units, NoBias: bias == nil}, names: names, inputs: []int{v.of}, tensors: tensors})
+	layer := builder.Dense{Units: units, NoBias: bias == nil}
+	place, err := r.add(item{layer: layer, names: names, inputs: []int{v.of}, tensors: tensors})
 	if err != nil {
 		return operand{}, err
 	}
@@ -233,7 +244,8 @@ func biasOf(bias *array, units int, beta float32) ([]float32, error) {
 			values[i] = beta * value
 		}
 	default:
-		return nil, fmt.Errorf("its bias is %v; a dense layer of %d units has one value for each", builder.Shape(bias.dims), units)
+		return nil, fmt.Errorf("its bias is %v; a dense layer of %d units has one value for each",
+			builder.Shape(bias.dims), units)
 	}
 	return values, nil
 }
@@ -252,7 +264,9 @@ func (r *raising) softmax(node *onnxpb.NodeProto) (operand, error) {
 	case err != nil:
 		return operand{}, err
 	case len(v.dims) != 1 || axis != 1:
-		return operand{}, fmt.Errorf("axis is %d of %d dimensions; Softmax is over a vector of logits, axis 1", axis, len(v.dims)+1)
+		return operand{}, fmt.Errorf("axis is %d of %d dimensions; Softmax is over a vector of "+
+			"logits, axis 1",
+			axis, len(v.dims)+1)
 	case !v.isPlain():
 		return operand{}, errors.New("it takes rearranged logits; a network cannot end so")
 	}
@@ -262,7 +276,8 @@ func (r *raising) softmax(node *onnxpb.NodeProto) (operand, error) {
 // logSoftmax is refused: training needs the logits before it, and the builder's
 // network of probabilities ends in Softmax.
 func (r *raising) logSoftmax(node *onnxpb.NodeProto) (operand, error) {
-	return operand{}, fmt.Errorf("a network has no layer for the operator LogSoftmax; name its input %q as the output that the network ends in: the logits, of the same labels and the same loss",
+	return operand{}, fmt.Errorf("a network has no layer for the operator LogSoftmax; name its "+
+		"input %q as the output that the network ends in: the logits, of the same labels and the same loss",
 		shorten(inputOf(node, 0)))
 }
 
@@ -286,7 +301,8 @@ func (r *raising) dropout(node *onnxpb.NodeProto) (operand, error) {
 	if name := inputOf(node, 2); name != "" {
 		mode := r.values[name].tensor
 		if mode == nil || !isFalse(mode) {
-			return operand{}, errors.New("training_mode is not the constant false: export the model for evaluation")
+			return operand{}, errors.New("training_mode is not the constant false: export the " +
+				"model for evaluation")
 		}
 	}
 	return r.same(v, item{layer: builder.Dropout{P: decimal(ratio)}})

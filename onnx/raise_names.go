@@ -86,13 +86,17 @@ func modulePath(node *onnxpb.NodeProto) string {
 		}
 		return ""
 	}
-	path := ""
+	path, last := "", ""
 	for _, part := range parts[1 : len(parts)-1] {
-		if path == "" || strings.HasPrefix(part, path+".") {
+		switch {
+		case path == "":
 			path = part
-		} else {
+		case strings.HasPrefix(part, last+"."):
+			path = strings.TrimSuffix(path, last) + part
+		default:
 			path += "." + part
 		}
+		last = part
 	}
 	return path
 }

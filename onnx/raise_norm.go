@@ -23,7 +23,7 @@ func (r *raising) batchNormalization(node *onnxpb.NodeProto) (operand, error) {
 	if c.integer("spatial", 1) != 1 {
 		return operand{}, errors.New("spatial is 0; a network normalises each channel")
 	}
-	tensors, name, err := r.channelTensors(node, v, []string{"its scale", "its bias", "its mean", "its variance"})
+	tensors, name, err := r.channelTensors(node, v, 4)
 	if err != nil {
 		return operand{}, err
 	}
@@ -33,7 +33,9 @@ func (r *raising) batchNormalization(node *onnxpb.NodeProto) (operand, error) {
 	}
 	for i, variance := range tensors[3] {
 		if !(float64(variance)+layer.Epsilon > 0) {
-			return operand{}, fmt.Errorf("the variance of channel %d is %v; with epsilon it must be above 0", i, variance)
+			return operand{}, fmt.Errorf("the variance of channel %d is %v; with epsilon it must "+
+				"be above 0",
+				i, variance)
 		}
 	}
 	return r.same(v, item{layer: layer, names: r.weightNames(name, "weight"), tensors: tensors})
@@ -41,11 +43,11 @@ func (r *raising) batchNormalization(node *onnxpb.NodeProto) (operand, error) {
 
 // channelTensors returns the inputs from the second on, one number for each channel,
 // axis 1 of the graph's data; and the first one's name.
-func (r *raising) channelTensors(node *onnxpb.NodeProto, v view, what []string) (tensors [][]float32, name string, err error) {
+func (r *raising) channelTensors(node *onnxpb.NodeProto, v view, count int) (tensors [][]float32, name string, err error) {
 	if len(v.dims) == 0 {
 		return nil, "", errors.New("it takes one number for each image; channels are needed")
 	}
-	for i := range what {
+	for i := range count {
 		constant, err := r.constantInput(node, i+1)
 		if err != nil {
 			return nil, "", err
@@ -79,10 +81,15 @@ func (r *raising) layerNormalization(node *onnxpb.NodeProto) (operand, error) {
 	last := len(v.dims) - 1
 	area := shape.Elements() / shape[0]
 	if last < 0 || axis != len(v.dims) || v.dims[last].size() != shape[0] || !v.dims[last].across(area) {
-		return operand{}, fmt.Errorf("it normalises axes %d… of %v for each image, %v of the layer before; a network normalises the channels at each position, or all features",
+		return operand{}, fmt.Errorf("it normalises axes %d… of %v for each image, %v of the "+
+			"layer before; a network normalises the channels at each position, or all features",
 			axis, builder.Shape(v.sizes()), shape)
 	}
-	tensors := [][]float32{nil, make([]float32, shape[0])}
+	channels, err := r.channelsOf(v.of)
+	if err != nil {
+		return operand{}, err
+	}
+	tensors := [][]float32{nil, make([]float32, channels)}
 	var names []string
 	for i := range tensors {
 		if i == 1 && inputOf(node, 2) == "" {
@@ -114,7 +121,9 @@ func (r *raising) groupNormalization(node *onnxpb.NodeProto) (operand, error) {
 	}
 	shape := r.shapeOf(v.of)
 	if !v.is(shape) {
-		return operand{}, fmt.Errorf("its input 0, %v for each image, is %v of the layer before rearranged", builder.Shape(v.sizes()), shape)
+		return operand{}, fmt.Errorf("its input 0, %v for each image, is %v of the layer before "+
+			"rearranged",
+			builder.Shape(v.sizes()), shape)
 	}
 	return r.groups(node, v, int(r.call(node).integer("num_groups", 1)))
 }
@@ -128,7 +137,9 @@ func (r *raising) instanceNormalization(node *onnxpb.NodeProto) (operand, error)
 	}
 	shape := r.shapeOf(v.of)
 	if !v.isPlain() || len(v.dims) == 0 || shape[0]%v.dims[0].size() != 0 {
-		return operand{}, fmt.Errorf("it normalises %v for each image, %v of the layer before; a network normalises groups of channels", builder.Shape(v.sizes()), shape)
+		return operand{}, fmt.Errorf("it normalises %v for each image, %v of the layer before; a "+
+			"network normalises groups of channels",
+			builder.Shape(v.sizes()), shape)
 	}
 	return r.groups(node, v, v.dims[0].size())
 }
@@ -138,6 +149,9 @@ func (r *raising) groups(node *onnxpb.NodeProto, v view, groups int) (operand, e
 	if groups < 1 || shape[0]%groups != 0 {
 		return operand{}, fmt.Errorf("%d groups do not divide %d channels", groups, shape[0])
 	}
+	if _, err := r.channelsOf(v.of); err != nil {
+		return operand{}, err
+	}
 	tensors := make([][]float32, 2)
 	var names []string
 	for i := range tensors {
@@ -146,7 +160,8 @@ func (r *raising) groups(node *onnxpb.NodeProto, v view, groups int) (operand, e
 			return operand{}, err
 		}
 		if n := len(constant.data); n != groups && n != shape[0] {
-			return operand{}, fmt.Errorf("its input %d has %d values for %d groups of %d channels", i+1, n, groups, shape[0])
+			return operand{}, fmt.Errorf("its input %d has %d values for %d groups of %d channels",
+				i+1, n, groups, shape[0])
 		}
 		each := shape[0] / len(constant.data)
 		for _, value := range constant.data {

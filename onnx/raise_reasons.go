@@ -33,23 +33,39 @@ func (r *reasons) add(at string, err error) {
 	}
 }
 
+// err returns the reasons, nil if there are none.
 func (r *reasons) err() error {
-	var parts []string
+	var all reasonList
 	for _, reason := range r.list[:min(len(r.list), maxReasons)] {
 		at := reason.at
 		if reason.more > 0 {
 			at += fmt.Sprintf(" and %d more", reason.more)
 		}
-		parts = append(parts, at+": "+reason.err.Error())
+		all = append(all, fmt.Errorf("%s: %w", at, reason.err))
 	}
-	switch len(parts) {
+	if len(r.list) > maxReasons {
+		all = append(all, errors.New("and more"))
+	}
+	switch len(all) {
 	case 0:
 		return nil
 	case 1:
-		return errors.New(parts[0])
+		return all[0]
 	}
-	if len(r.list) > maxReasons {
-		parts = append(parts, "and more")
-	}
-	return fmt.Errorf("%d reasons:\n  %s", len(r.list), strings.Join(parts, "\n  "))
+	return all
 }
+
+// reasonList is several errors, as errors.Join has them, under a line that counts them.
+type reasonList []error
+
+func (l reasonList) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d reasons:", len(l))
+	for _, err := range l {
+		text.WriteString("\n  " + err.Error())
+	}
+	return text.String()
+}
+
+// Unwrap returns the errors.
+func (l reasonList) Unwrap() []error { return l }

@@ -25,8 +25,11 @@ func (r *raising) recognised(it item) (item, bool) {
 		}
 	}
 	if layer, x, ok = r.layerNorm(it); ok {
+		channels, err := r.channelsOf(x)
+		if err != nil {
+			return item{}, false
+		}
 		whole := r.whole(it, layer, x)
-		channels := r.shapeOf(x)[0]
 		whole.tensors = [][]float32{slices.Repeat([]float32{1}, channels), make([]float32, channels)}
 		whole.open = true
 		return whole, true
@@ -53,33 +56,46 @@ type uniform struct {
 	scale, shift float64
 }
 
-// uniformOf follows scales and shifts that treat all channels alike.
-func (r *raising) uniformOf(place int) uniform {
+// uniformsOf are a value as itself, and as what it is of the value before each scale and shift
+// that treats all channels alike.
+func (r *raising) uniformsOf(place int) []uniform {
 	u := uniform{x: place, scale: 1}
+	all := []uniform{u}
 	for range maxUniform {
-		if u.x < 0 || r.items[u.x].operation != affineOperation || !r.together(r.items[u.x].index, r.index) {
+		it, ok := r.part(u.x)
+		if !ok || it.operation != affineOperation || !it.affine.uniform() {
 			break
 		}
-		it := r.items[u.x]
-		if !it.affine.uniform() {
-			break
-		}
-		u.shift += u.scale * it.affine.shift[0]
-		u.scale *= it.affine.scale[0]
-		u.x = it.inputs[0]
+		u = u.of(it)
+		all = append(all, u)
 	}
-	return u
+	return all
 }
 
-// uniformItem is uniformOf of an item that is not added yet.
-func (r *raising) uniformItem(it item) (uniform, bool) {
+// of is u, which is of an affine item, of what that takes.
+func (u uniform) of(it item) uniform {
+	scale, shift := it.affine.scale[0], it.affine.shift[0]
+	return uniform{x: it.inputs[0], scale: u.scale * scale, shift: u.shift + u.scale*shift}
+}
+
+// uniformItem is uniformsOf of an item that is not added yet, without itself.
+func (r *raising) uniformItem(it item) []uniform {
 	if it.operation != affineOperation || !it.affine.uniform() {
-		return uniform{}, false
+		return nil
 	}
-	u := r.uniformOf(it.inputs[0])
-	u.shift = it.affine.scale[0]*u.shift + it.affine.shift[0]
-	u.scale *= it.affine.scale[0]
-	return u, true
+	own := uniform{scale: 1}.of(it)
+	all := r.uniformsOf(own.x)
+	for i, u := range all {
+		all[i] = uniform{x: u.x, scale: own.scale * u.scale, shift: own.shift + own.scale*u.shift}
+	}
+	return all
+}
+
+// isUniform reports whether a value is scale·x + shift.
+func (r *raising) isUniform(place, x int, scale, shift float64) bool {
+	return slices.ContainsFunc(r.uniformsOf(place), func(u uniform) bool {
+		return u.x == x && near(u.scale, scale) && near(u.shift, shift)
+	})
 }
 
 // part returns the item at a place, if it may be of one layer with the node under
@@ -98,42 +114,55 @@ func (it item) isLayer(layer builder.Layer) bool {
 
 // hardSigmoid is clip(x + 3, 0, 6)/6, or clip(x/6 + 1/2, 0, 1).
 func (r *raising) hardSigmoid(it item) (builder.Layer, int, bool) {
-	u, ok := r.uniformItem(it)
-	if !ok || !near(u.shift, 0) {
-		return nil, 0, false
+	for _, u := range r.uniformItem(it) {
+		clip, ok := r.part(u.x)
+		if !ok || !clip.isLayer(builder.ReLU6{}) || !near(u.scale, 1.0/6) || !near(u.shift, 0) {
+			continue
+		}
+		for _, inner := range r.uniformsOf(clip.inputs[0]) {
+			if near(inner.scale, 1) && near(inner.shift, 3) {
+				return builder.HardSigmoid{}, inner.x, true
+			}
+		}
 	}
-	clip, ok := r.part(u.x)
-	if !ok || !clip.isLayer(builder.ReLU6{}) || !near(u.scale, 1.0/6) {
-		return nil, 0, false
-	}
-	inner := r.uniformOf(clip.inputs[0])
-	return builder.HardSigmoid{}, inner.x, near(inner.scale, 1) && near(inner.shift, 3)
+	return nil, 0, false
 }
 
-// factors are a·p·q, of which p and q are uniform.
+// factors are a·p·q, of which p and q are what they are of the values before.
 type factors struct {
 	scale float64
-	p, q  uniform
+	p, q  []uniform
 }
 
 // productOf reads an item as a product, times a number.
 func (r *raising) productOf(it item) (factors, bool) {
-	scale := 1.0
-	if u, ok := r.uniformItem(it); ok {
-		inner, ok := r.part(u.x)
-		if !ok || u.shift != 0 {
-			return factors{}, false
+	products := []factors{{scale: 1}}
+	all := []item{it}
+	for _, u := range r.uniformItem(it) {
+		if inner, ok := r.part(u.x); ok && u.shift == 0 {
+			all, products = append(all, inner), append(products, factors{scale: u.scale})
 		}
-		it, scale = inner, u.scale
 	}
-	if !it.isLayer(builder.Mul{}) || !slices.Equal(r.shapeOf(it.inputs[0]), r.shapeOf(it.inputs[1])) {
-		return factors{}, false
+	for i, it := range all {
+		if it.isLayer(builder.Mul{}) && slices.Equal(r.shapeOf(it.inputs[0]), r.shapeOf(it.inputs[1])) {
+			products[i].p, products[i].q = r.uniformsOf(it.inputs[0]), r.uniformsOf(it.inputs[1])
+			return products[i], true
+		}
 	}
-	return factors{scale, r.uniformOf(it.inputs[0]), r.uniformOf(it.inputs[1])}, true
+	return factors{}, false
 }
 
-// either calls f with each factor first.
-func (p factors) either(f func(x, gate uniform) bool) bool { return f(p.p, p.q) || f(p.q, p.p) }
+// either calls f with each factor as the one that is gated, and the other as the gate.
+func (p factors) either(f func(x, gate uniform) bool) bool {
+	for _, a := range p.p {
+		for _, b := range p.q {
+			if f(a, b) || f(b, a) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // gated is x·σ(x), SiLU, or x·clip(x/6 + 1/2), HardSwish.
 func (r *raising) gated(it item) (layer builder.Layer, x int, ok bool) {
@@ -157,15 +186,14 @@ func (r *raising) gated(it item) (layer builder.Layer, x int, ok bool) {
 			return g.inputs[0] == x && near(factor, 1)
 		case builder.ReLU6:
 			layer = builder.HardSwish{}
-			inner := r.uniformOf(g.inputs[0])
-			return inner.x == x && near(inner.scale, 1) && near(inner.shift, 3) && near(factor, 1.0/6)
+			return r.isUniform(g.inputs[0], x, 1, 3) && near(factor, 1.0/6)
 		}
 		return false
 	})
 	return layer, x, ok
 }
 
-// gaussian is x·(1 + erf(x/√2))/2, or x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2: GELU.
+// gaussian is GELU: x·(1 + erf(x/√2))/2, or x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
 func (r *raising) gaussian(it item) (layer builder.Layer, x int, ok bool) {
 	p, ok := r.productOf(it)
 	if !ok {
@@ -173,14 +201,14 @@ func (r *raising) gaussian(it item) (layer builder.Layer, x int, ok bool) {
 	}
 	ok = p.either(func(value, gate uniform) bool {
 		g, ok := r.part(gate.x)
-		if !ok || value.shift != 0 || !near(gate.shift, gate.scale) || !near(p.scale*value.scale*gate.scale, 0.5) {
+		half := p.scale * value.scale * gate.scale
+		if !ok || value.shift != 0 || !near(gate.shift, gate.scale) || !near(half, 0.5) {
 			return false
 		}
 		x = value.x
 		if g.operation == "Erf" {
 			layer = builder.GELU{}
-			inner := r.uniformOf(g.inputs[0])
-			return inner.x == x && inner.shift == 0 && near(inner.scale, math.Sqrt2/2)
+			return r.isUniform(g.inputs[0], x, math.Sqrt2/2, 0)
 		}
 		layer = builder.GELU{Tanh: true}
 		return g.isLayer(builder.Tanh{}) && r.isGELUCubic(g.inputs[0], x)
@@ -190,15 +218,21 @@ func (r *raising) gaussian(it item) (layer builder.Layer, x int, ok bool) {
 
 // isGELUCubic reports whether a value is √(2/π)·(x + 0.044715·x³).
 func (r *raising) isGELUCubic(place, x int) bool {
-	u := r.uniformOf(place)
-	sum, ok := r.part(u.x)
-	if !ok || !sum.isLayer(builder.Add{}) || len(sum.inputs) != 2 || u.shift != 0 || !near(u.scale, math.Sqrt(2/math.Pi)) {
-		return false
-	}
-	for k := range 2 {
-		cubic := r.uniformOf(sum.inputs[1-k])
-		if sum.inputs[k] == x && cubic.shift == 0 && near(cubic.scale, 0.044715) && r.isPower(cubic.x, x, 3) {
-			return true
+	for _, u := range r.uniformsOf(place) {
+		sum, ok := r.part(u.x)
+		if !ok || !sum.isLayer(builder.Add{}) || len(sum.inputs) != 2 {
+			continue
+		}
+		if u.shift != 0 || !near(u.scale, math.Sqrt(2/math.Pi)) {
+			continue
+		}
+		for k := range 2 {
+			for _, cubic := range r.uniformsOf(sum.inputs[1-k]) {
+				scaled := cubic.shift == 0 && near(cubic.scale, 0.044715)
+				if sum.inputs[k] == x && scaled && r.isPower(cubic.x, x, 3) {
+					return true
+				}
+			}
 		}
 	}
 	return false
@@ -239,7 +273,8 @@ func (r *raising) layerNorm(it item) (builder.Layer, int, bool) {
 	if !r.isMean(difference.inputs[1], x) {
 		return no()
 	}
-	variance := r.uniformOf(root.inputs[0])
+	variances := r.uniformsOf(root.inputs[0])
+	variance := variances[len(variances)-1]
 	mean, ok := r.part(variance.x)
 	if !ok || mean.operation != "ReduceMean" || variance.scale != 1 || !(variance.shift > 0) {
 		return no()

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/builder"
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -218,6 +219,20 @@ func FuzzToNetwork(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	for _, c := range builder.Cases() {
+		network, err := c.Network("case")
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, producer := range []string{onnx.ProducerName, "pytorch"} {
+			model, err := onnx.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{}, onnx.Options{})
+			if err != nil {
+				f.Fatal(err)
+			}
+			model.Proto.ProducerName = proto.String(producer)
+			f.Add(encode(f, model))
+		}
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		model, err := onnx.Decode(raw)
 		if err != nil {
@@ -275,5 +290,34 @@ func TestTheLimitsOfANetworksInput(t *testing.T) {
 	*bytes.Proto.Graph.Input[0].Type.GetTensorType().ElemType = int32(onnxpb.TensorProto_INT8)
 	if _, _, err := onnx.ToNetwork(bytes, ""); err == nil || !strings.Contains(err.Error(), "a network takes float32") {
 		t.Error(err)
+	}
+}
+
+// Layers are called as PyTorch's exporters say in the nodes' names, or in their scopes, and as tf2onnx does.
+func TestNamesOfModules(t *testing.T) {
+	scopes := func(text string) []*onnxpb.StringStringEntryProto {
+		return []*onnxpb.StringStringEntryProto{{Key: proto.String("pkg.torch.onnx.name_scopes"), Value: proto.String(text)}}
+	}
+	for _, test := range []struct {
+		node   string
+		scopes []*onnxpb.StringStringEntryProto
+		want   string
+	}{
+		{node: "/features/features.1/features.1.0/block/block.3/Relu", want: "features.1.0.block.3"},
+		{node: "/relu/Relu", want: "relu"},
+		{node: "/Relu", want: "relu1"},
+		{node: "node_relu", scopes: scopes("['', 'layer1', 'layer1.0.relu', 'relu_2']"), want: "layer1.0.relu"},
+		{node: "node_relu", scopes: scopes("['', 'relu']"), want: "relu1"},
+		{node: "model/stem/Relu", want: "model.stem"},
+		{node: "/a b/Relu", want: "relu1"},
+	} {
+		model := graphmaker.New(graphmaker.Free, 6).Node("a = Relu x").Node("y = Relu a").Model()
+		first := model.Proto.Graph.Node[0]
+		first.Name, first.MetadataProps = proto.String(test.node), test.scopes
+		model.Proto.Graph.Node[1].Name = proto.String(test.node)
+		network, _, err := onnx.ToNetwork(model, "")
+		if err != nil || network.Nodes()[0].Name != test.want {
+			t.Errorf("%s: %v, %v, want %q", test.node, network, err, test.want)
+		}
 	}
 }

@@ -24,7 +24,8 @@ type size struct {
 // integersOf reads a small constant of integers.
 func integersOf(tensor *onnxpb.TensorProto) (*sizes, error) {
 	if elements, err := elementsOf(tensor.GetDims()); err != nil || elements > maxRank || len(tensor.GetDims()) > 1 {
-		return nil, fmt.Errorf("the tensor %q is %v; a number or a vector of at most %d is needed", shorten(tensor.GetName()), tensorValue(tensor), maxRank)
+		return nil, fmt.Errorf("the tensor %q is %v; a number or a vector of at most %d is needed",
+			shorten(tensor.GetName()), tensorValue(tensor), maxRank)
 	}
 	list := &sizes{scalar: len(tensor.GetDims()) == 0}
 	if onnxpb.TensorProto_DataType(tensor.GetDataType()) == onnxpb.TensorProto_INT32 {
@@ -71,7 +72,8 @@ func (r *raising) sizesInput(node *onnxpb.NodeProto, i int) (*sizes, error) {
 	case value.tensor != nil:
 		return integersOf(value.tensor)
 	}
-	return nil, fmt.Errorf("its input %d, %q, is no shape: a network does not compute with it", i, shorten(name))
+	return nil, fmt.Errorf("its input %d, %q, is no shape: a network does not compute with it",
+		i, shorten(name))
 }
 
 // constantSizes returns an input that is integers, none of them the batch, or
@@ -128,7 +130,8 @@ func within(index, rank int64) int64 {
 
 func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
 	if r.values[inputOf(node, 0)].view != nil {
-		return operand{}, errors.New("it takes a part of the data; a network has no layer that does")
+		return operand{}, errors.New("it takes a part of the data; a network has no layer that " +
+			"does")
 	}
 	from, err := r.sizesInput(node, 0)
 	if err != nil {
@@ -145,7 +148,9 @@ func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
 			at += int64(len(from.values))
 		}
 		if index.batch || at < 0 || at >= int64(len(from.values)) {
-			return operand{}, fmt.Errorf("its index %d is outside of the %d dimensions it takes from", index.n, len(from.values))
+			return operand{}, fmt.Errorf("its index %d is outside of the %d dimensions it takes "+
+				"from",
+				index.n, len(from.values))
 		}
 		list.values = append(list.values, from.values[at])
 	}
@@ -154,7 +159,8 @@ func (r *raising) gather(node *onnxpb.NodeProto) (operand, error) {
 
 func (r *raising) slice(node *onnxpb.NodeProto) (operand, error) {
 	if r.values[inputOf(node, 0)].view != nil {
-		return operand{}, errors.New("it takes a part of the data; a network has no layer that does")
+		return operand{}, errors.New("it takes a part of the data; a network has no layer that " +
+			"does")
 	}
 	from, err := r.sizesInput(node, 0)
 	if err != nil {
@@ -172,11 +178,15 @@ func (r *raising) slice(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, err
 		}
 		if len(bounds[i]) != 1 {
-			return operand{}, fmt.Errorf("it cuts a shape with %d starts, ends, axes or steps; one of each is needed", len(bounds[i]))
+			return operand{}, fmt.Errorf("it cuts a shape with %d starts, ends, axes or steps; "+
+				"one of each is needed",
+				len(bounds[i]))
 		}
 	}
 	if bounds[2][0] != 0 && bounds[2][0] != -1 || bounds[3][0] != 1 {
-		return operand{}, fmt.Errorf("it cuts a shape along axis %d in steps of %d; 0 and 1 are needed", bounds[2][0], bounds[3][0])
+		return operand{}, fmt.Errorf("it cuts a shape along axis %d in steps of %d; 0 and 1 are "+
+			"needed",
+			bounds[2][0], bounds[3][0])
 	}
 	begin, end := within(bounds[0][0], rank), within(bounds[1][0], rank)
 	return operand{sizes: &sizes{values: from.values[begin:max(begin, end)]}}, nil
@@ -227,7 +237,8 @@ func (r *raising) computeSizes(node *onnxpb.NodeProto) (operand, error) {
 	a, b := lists[0], lists[1]
 	n := max(len(a.values), len(b.values))
 	if len(a.values) != n && len(a.values) != 1 || len(b.values) != n && len(b.values) != 1 {
-		return operand{}, fmt.Errorf("it computes with %d and %d sizes", len(a.values), len(b.values))
+		return operand{}, fmt.Errorf("it computes with %d and %d sizes",
+			len(a.values), len(b.values))
 	}
 	if len(a.values) == 0 || len(b.values) == 0 {
 		return operand{}, errors.New("it computes with no sizes")
@@ -236,10 +247,12 @@ func (r *raising) computeSizes(node *onnxpb.NodeProto) (operand, error) {
 	for i := range n {
 		x, y := a.values[i%len(a.values)], b.values[i%len(b.values)]
 		if x.batch || y.batch {
-			return operand{}, errors.New("it computes with the batch; a network keeps the images of a batch apart")
+			return operand{}, errors.New("it computes with the batch; a network keeps the images " +
+				"of a batch apart")
 		}
 		if max(x.n, -x.n, y.n, -y.n) > maxRaised {
-			return operand{}, fmt.Errorf("it computes with %d and %d; at most %d is taken", x.n, y.n, maxRaised)
+			return operand{}, fmt.Errorf("it computes with %d and %d; at most %d is taken",
+				x.n, y.n, maxRaised)
 		}
 		switch node.GetOpType() {
 		case "Add":

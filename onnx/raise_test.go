@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/builder"
 	"slipway/onnx"
 )
@@ -73,6 +75,13 @@ func TestToNetworkOfTheExperiments(t *testing.T) {
 		want, err := onnx.WeightsFor(e1, model)
 		if err != nil {
 			t.Fatal(err)
+		}
+		again, err := onnx.FromNetwork(network, weights, onnx.TrainingRecord{}, onnx.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(again.Proto.Graph, model.Proto.Graph) {
+			t.Errorf("%s: exported again it is another graph", name)
 		}
 		if !reflect.DeepEqual(weights, want) {
 			t.Errorf("%s: the weights differ from those of WeightsFor", name)

@@ -34,7 +34,9 @@ func (r *raising) unsettled(node *onnxpb.NodeProto, i int) (view, error) {
 	name := inputOf(node, i)
 	value := r.values[name].view
 	if value == nil {
-		return view{}, fmt.Errorf("its input %d, %q, is a constant; a network's layers take what is computed of its input", i, shorten(name))
+		return view{}, fmt.Errorf("its input %d, %q, is a constant; a network's layers take what "+
+			"is computed of its input",
+			i, shorten(name))
 	}
 	return *value, nil
 }
@@ -50,7 +52,9 @@ func (r *raising) constantInput(node *onnxpb.NodeProto, i int) (*array, error) {
 	case constant != nil:
 		return constant, nil
 	}
-	return nil, fmt.Errorf("its input %d, %q, is computed from the model's input; it must be a constant of float32", i, shorten(name))
+	return nil, fmt.Errorf("its input %d, %q, is computed from the model's input; it must be a "+
+		"constant of float32",
+		i, shorten(name))
 }
 
 // lookupConstant returns nil where the value is no constant of float32.
@@ -99,7 +103,9 @@ func (r *raising) decide(v view, image bool) error {
 		// The model transposes N×H×W×C itself.
 		input, last = sizes, true
 	case image && !v.isPlain():
-		return fmt.Errorf("the model's input %v comes to it rearranged in another way than from N×H×W×C to N×C×H×W", builder.Shape(raw))
+		return fmt.Errorf("the model's input %v comes to it rearranged in another way than from "+
+			"N×H×W×C to N×C×H×W",
+			builder.Shape(raw))
 	case v.isPlain() && (image || len(sizes) == 3 && !slices.Equal(sizes, raw)):
 		input = sizes
 	case len(raw) == 2:
@@ -110,7 +116,8 @@ func (r *raising) decide(v view, image bool) error {
 		input, last = builder.Shape{raw[2], raw[0], raw[1]}, true
 	}
 	if len(input) != 1 && len(input) != 3 {
-		return fmt.Errorf("it takes %v for each image; C×H×W or a vector is needed", builder.Shape(sizes))
+		return fmt.Errorf("it takes %v for each image; C×H×W or a vector is needed",
+			builder.Shape(sizes))
 	}
 	r.input, r.rawLast = input, last
 	return nil
@@ -137,12 +144,16 @@ func (r *raising) fromRaw(v view) (view, error) {
 				n, stride := w.n, w.stride
 				if stride < inner[k] {
 					if inner[k]%stride != 0 || n%(inner[k]/stride) != 0 {
-						return view{}, fmt.Errorf("the model's input %v comes to it cut across its dimensions", builder.Shape(r.raw))
+						return view{}, fmt.Errorf("the model's input %v comes to it cut across "+
+							"its dimensions",
+							builder.Shape(r.raw))
 					}
 					n, stride = n/(inner[k]/stride), inner[k]
 				}
 				if stride%inner[k] != 0 {
-					return view{}, fmt.Errorf("the model's input %v comes to it cut across its dimensions", builder.Shape(r.raw))
+					return view{}, fmt.Errorf("the model's input %v comes to it cut across its "+
+						"dimensions",
+						builder.Shape(r.raw))
 				}
 				parts = append(parts, walk{n, stride / inner[k] * outer[k]})
 				w.n /= n
@@ -176,7 +187,9 @@ func (r *raising) image(node *onnxpb.NodeProto) (int, builder.Shape, error) {
 		}
 	}
 	if !v.is(shape) {
-		return fail(fmt.Errorf("its input 0, %v for each image, is %v of the layer before rearranged; a network cannot rearrange a map", sizes, shape))
+		return fail(fmt.Errorf("its input 0, %v for each image, is %v of the layer before "+
+			"rearranged; a network cannot rearrange a map",
+			sizes, shape))
 	}
 	return v.of, shape, nil
 }
@@ -197,7 +210,9 @@ func (r *raising) cast(node *onnxpb.NodeProto) (operand, error) {
 		}
 		elements, err := integersOf(tensor)
 		if err != nil || !integer {
-			return operand{}, fmt.Errorf("to is %s, of a constant of %s; the network's weights are float32", typeName(to), typeName(onnxpb.TensorProto_DataType(tensor.GetDataType())))
+			return operand{}, fmt.Errorf("to is %s, of a constant of %s; the network's weights "+
+				"are float32",
+				typeName(to), typeName(onnxpb.TensorProto_DataType(tensor.GetDataType())))
 		}
 		return operand{sizes: elements}, nil
 	}
@@ -208,6 +223,10 @@ func (r *raising) cast(node *onnxpb.NodeProto) (operand, error) {
 }
 
 func (r *raising) constant(node *onnxpb.NodeProto) (operand, error) {
+	if len(node.GetAttribute()) != 1 {
+		return operand{}, fmt.Errorf("it has %d attributes; a constant is one",
+			len(node.GetAttribute()))
+	}
 	attribute := node.GetAttribute()[0]
 	switch attribute.GetName() {
 	case "value":

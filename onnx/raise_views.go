@@ -35,7 +35,9 @@ func (r *raising) reshape(node *onnxpb.NodeProto) (operand, error) {
 	before := v.sizes()
 	elements := builder.Shape(before).Elements()
 	fail := func() error {
-		return fmt.Errorf("its shape is %s for images of %v; a network keeps the images of a batch apart", describeSizes(shape.values), builder.Shape(before))
+		return fmt.Errorf("its shape is %s for images of %v; a network keeps the images of a "+
+			"batch apart",
+			describeSizes(shape.values), builder.Shape(before))
 	}
 	if len(shape.values) < 2 {
 		return operand{}, fail()
@@ -65,7 +67,9 @@ func (r *raising) seenAs(v view, dims []int) (operand, error) {
 	}
 	reshaped, ok := v.reshaped(dims)
 	if !ok {
-		return operand{}, fmt.Errorf("it makes %v of data that are rearranged, %v for each image, across their dimensions", builder.Shape(dims), builder.Shape(v.sizes()))
+		return operand{}, fmt.Errorf("it makes %v of data that are rearranged, %v for each "+
+			"image, across their dimensions",
+			builder.Shape(dims), builder.Shape(v.sizes()))
 	}
 	return operand{view: &reshaped}, nil
 }
@@ -90,7 +94,8 @@ func resolveShape(shape []size, from []int, copies bool) ([]int, error) {
 			dims[i] = int(value.n)
 		}
 		if dims[i] > elements/known {
-			return nil, fmt.Errorf("its shape %s is for more than %d values", describeSizes(shape), elements)
+			return nil, fmt.Errorf("its shape %s is for more than %d values",
+				describeSizes(shape), elements)
 		}
 		known *= dims[i]
 	}
@@ -121,6 +126,10 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 			}
 		}
 		moved := &array{name: constant.name, rank: constant.rank, data: make([]float32, len(constant.data))}
+		if !isPermutation(perm, len(constant.dims)) {
+			return operand{}, fmt.Errorf("perm is %v; for %d dimensions it must name each once",
+				perm, len(constant.dims))
+		}
 		for _, axis := range perm {
 			moved.dims = append(moved.dims, constant.dims[axis])
 		}
@@ -133,8 +142,10 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 	if err != nil {
 		return operand{}, err
 	}
-	if len(perm) != len(v.dims)+1 || perm[0] != 0 {
-		return operand{}, fmt.Errorf("perm is %v; a network keeps the images of a batch apart, axis 0 first", perm)
+	if !isPermutation(perm, len(v.dims)+1) || perm[0] != 0 {
+		return operand{}, fmt.Errorf("perm is %v; a network keeps the images of a batch apart, "+
+			"axis 0 first",
+			perm)
 	}
 	inner := make([]int, 0, len(v.dims))
 	for _, axis := range perm[1:] {
@@ -142,6 +153,16 @@ func (r *raising) transpose(node *onnxpb.NodeProto) (operand, error) {
 	}
 	moved := v.transposed(inner)
 	return operand{view: &moved}, nil
+}
+
+func isPermutation(perm []int, rank int) bool {
+	sorted := slices.Sorted(slices.Values(perm))
+	for i, axis := range sorted {
+		if axis != i {
+			return false
+		}
+	}
+	return len(perm) == rank
 }
 
 func (r *raising) squeeze(node *onnxpb.NodeProto) (operand, error) {
@@ -176,7 +197,8 @@ func (r *raising) unsqueeze(node *onnxpb.NodeProto) (operand, error) {
 			}
 		}
 		if len(added) != rank {
-			return nil, fmt.Errorf("axes is %v; each must be another one of the %d dimensions", axes, rank)
+			return nil, fmt.Errorf("axes is %v; each must be another one of the %d dimensions",
+				axes, rank)
 		}
 		return added, nil
 	})
@@ -225,7 +247,8 @@ func (r *raising) redimension(node *onnxpb.NodeProto, change func(dims []int, ax
 		return operand{}, err
 	}
 	if len(dims) < 2 || dims[0] != batch {
-		return operand{}, fmt.Errorf("axes is %v; a network keeps the batch as the first dimension", axes)
+		return operand{}, fmt.Errorf("axes is %v; a network keeps the batch as the first dimension",
+			axes)
 	}
 	return r.seenAs(v, dims[1:])
 }

@@ -20,11 +20,15 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, err
 	}
 	if len(weight.dims) != 4 {
-		return operand{}, fmt.Errorf("its weight is %v; a network has convolutions of two dimensions alone", builder.Shape(weight.dims))
+		return operand{}, fmt.Errorf("its weight is %v; a network has convolutions of two "+
+			"dimensions alone",
+			builder.Shape(weight.dims))
 	}
 	groups := int(r.call(node).integer("group", 1))
-	if shape[0]%groups != 0 || weight.dims[1] != shape[0]/groups || weight.dims[0]%groups != 0 {
-		return operand{}, fmt.Errorf("its weight %v in %d groups is for another number of channels than %d", builder.Shape(weight.dims), groups, shape[0])
+	if groups < 1 || shape[0]%groups != 0 || weight.dims[1] != shape[0]/groups || weight.dims[0]%groups != 0 {
+		return operand{}, fmt.Errorf("its weight %v in %d groups is for another number of "+
+			"channels than %d",
+			builder.Shape(weight.dims), groups, shape[0])
 	}
 	tensors := [][]float32{weight.data}
 	names := r.weightNames(weight.name, "weight")
@@ -34,7 +38,8 @@ func (r *raising) conv(node *onnxpb.NodeProto) (operand, error) {
 			return operand{}, err
 		}
 		if len(bias.data) != weight.dims[0] {
-			return operand{}, fmt.Errorf("its bias has %d values for %d filters", len(bias.data), weight.dims[0])
+			return operand{}, fmt.Errorf("its bias has %d values for %d filters",
+				len(bias.data), weight.dims[0])
 		}
 		if r.own || bias.name != "" || slices.ContainsFunc(bias.data, func(x float32) bool { return x != 0 }) {
 			tensors = append(tensors, bias.data)
@@ -64,7 +69,8 @@ func (r *raising) pool(node *onnxpb.NodeProto) (operand, error) {
 	}
 	sides := findAttribute(node, "kernel_shape").GetInts()
 	if len(sides) != 2 {
-		return operand{}, fmt.Errorf("kernel_shape is %v; a network pools over two dimensions", sides)
+		return operand{}, fmt.Errorf("kernel_shape is %v; a network pools over two dimensions",
+			sides)
 	}
 	kernel := builder.Size{Height: int(sides[0]), Width: int(sides[1])}
 	w, err := r.window(node, shape, kernel)
@@ -72,7 +78,8 @@ func (r *raising) pool(node *onnxpb.NodeProto) (operand, error) {
 		return operand{}, err
 	}
 	if w.dilation != builder.Square(1) {
-		return operand{}, fmt.Errorf("dilations is %v; a network's pooling windows have no gaps", w.dilation)
+		return operand{}, fmt.Errorf("dilations is %v; a network's pooling windows have no gaps",
+			w.dilation)
 	}
 	if node.GetOpType() == "MaxPool" {
 		return r.layer(builder.MaxPool2D{
@@ -149,7 +156,8 @@ func (r *raising) window(node *onnxpb.NodeProto, shape builder.Shape, kernel bui
 		windows, partial := (room+begin+end)/stride+1, false
 		if w.ceil && (room+begin+end)%stride != 0 {
 			if windows*stride >= in+begin && !r.own {
-				return raisedWindow{}, errors.New("ceil_mode is 1 and adds a window that begins in the padding; runtimes differ in that")
+				return raisedWindow{}, errors.New("ceil_mode is 1 and adds a window that begins " +
+					"in the padding; runtimes differ in that")
 			}
 			windows, partial = windows+1, true
 		}
@@ -159,7 +167,9 @@ func (r *raising) window(node *onnxpb.NodeProto, shape builder.Shape, kernel bui
 			end, partial = begin, false
 		}
 		if end < begin {
-			return raisedWindow{}, fmt.Errorf("it pads %d before and %d after; a network pads no less below and to the right", begin, end)
+			return raisedWindow{}, fmt.Errorf("it pads %d before and %d after; a network pads no "+
+				"less below and to the right",
+				begin, end)
 		}
 		ceil = ceil || partial
 		pads[i], extra[i] = int(begin), int(end-begin)
@@ -191,7 +201,9 @@ func (r *raising) reduce(node *onnxpb.NodeProto) (operand, error) {
 	}
 	rank := len(v.dims) + 1
 	fail := func() (operand, error) {
-		return operand{}, fmt.Errorf("it takes %s over axes %v of %d; a network takes it over a whole map, axes [2 3] of N×C×H×W or [1 2] of N×H×W×C", what, given, rank)
+		return operand{}, fmt.Errorf("it takes %s over axes %v of %d; a network takes it over a "+
+			"whole map, axes [2 3] of N×C×H×W or [1 2] of N×H×W×C",
+			what, given, rank)
 	}
 	taken := make([]bool, rank)
 	for _, axis := range given {
@@ -231,7 +243,9 @@ func (r *raising) reduce(node *onnxpb.NodeProto) (operand, error) {
 	case ofChannels:
 		reduced.operation, reduced.shape = "ReduceMean", append(builder.Shape{1}, shape[1:]...)
 	case rank == 4 && taken[1] && taken[2] && !taken[3]:
-		return operand{}, fmt.Errorf("it takes %s over axes %v of data that are not channels last; a network takes it over a whole map", what, given)
+		return operand{}, fmt.Errorf("it takes %s over axes %v of data that are not channels "+
+			"last; a network takes it over a whole map",
+			what, given)
 	default:
 		return fail()
 	}
@@ -271,11 +285,15 @@ func (r *raising) pad(node *onnxpb.NodeProto) (operand, error) {
 	shape := r.shapeOf(v.of)
 	axes, ok := v.axes(shape)
 	if !ok || len(pads) != 8 || inputOf(node, 3) != "" {
-		return operand{}, fmt.Errorf("it pads %v for each image by %v; a network pads the rows and columns of a map", builder.Shape(v.sizes()), pads)
+		return operand{}, fmt.Errorf("it pads %v for each image by %v; a network pads the rows "+
+			"and columns of a map",
+			builder.Shape(v.sizes()), pads)
 	}
 	each := func(k int) (before, after int) { return int(pads[axes[k]+1]), int(pads[axes[k]+5]) }
 	if before, after := each(0); before != 0 || after != 0 || pads[0] != 0 || pads[4] != 0 {
-		return operand{}, fmt.Errorf("it pads by %v; a network pads the rows and columns of a map, not its channels", pads)
+		return operand{}, fmt.Errorf("it pads by %v; a network pads the rows and columns of a "+
+			"map, not its channels",
+			pads)
 	}
 	for _, pad := range pads {
 		if pad < 0 || pad > maxRaised {
@@ -293,16 +311,19 @@ func (r *raising) pad(node *onnxpb.NodeProto) (operand, error) {
 				return operand{}, err
 			}
 			if !slices.Equal(value.data, []float32{0}) {
-				return operand{}, fmt.Errorf("it pads with %v; a network pads with zeros", value.data)
+				return operand{}, fmt.Errorf("it pads with %v; a network pads with zeros",
+					value.data)
 			}
 		}
 		if findAttribute(node, "value").GetF() != 0 {
-			return operand{}, errors.New("it pads with another value than 0; a network pads with zeros")
+			return operand{}, errors.New("it pads with another value than 0; a network pads with " +
+				"zeros")
 		}
 	case "reflect":
 		layer.Mode = "reflect"
 	default:
-		return operand{}, fmt.Errorf("mode is %q; a network pads with zeros or reflects", shorten(mode))
+		return operand{}, fmt.Errorf("mode is %q; a network pads with zeros or reflects",
+			shorten(mode))
 	}
 	place, err := r.add(item{layer: layer, inputs: []int{v.of}})
 	if err != nil {

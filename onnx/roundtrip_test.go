@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/builder/zoo"
 	"slipway/onnx"
 )
 
@@ -117,6 +118,19 @@ func TestEveryCaseComesBack(t *testing.T) {
 	for i, c := range builder.Cases() {
 		t.Run(fmt.Sprintf("%d-%s", i, c.Layer.Kind()), func(t *testing.T) {
 			network, err := c.Network("case")
+			if err != nil {
+				t.Fatal(err)
+			}
+			requireRoundTrip(t, network)
+		})
+	}
+}
+
+// The networks of the zoo come back.
+func TestTheZooComesBack(t *testing.T) {
+	for _, name := range zoo.Names() {
+		t.Run(name, func(t *testing.T) {
+			network, err := zoo.New(name, builder.Shape{3, 32, 32}, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,7 @@
 package onnx
 
-// inferPad is for Pad, whose padding is an attribute before opset 11 and an input since, and whose axes are
-// an input since 18. What it does not know it leaves open.
+// inferPad is for Pad, whose padding is an attribute before opset 11 and an input since, and whose
+// axes are an input since 18. What it does not know it leaves open.
 func inferPad(c *call) ([]Value, error) {
 	input := c.inputs[0]
 	output := Value{Type: input.Type}
@@ -31,8 +31,8 @@ func inferPad(c *call) ([]Value, error) {
 
 func padFits(pad int64) bool { return pad >= -maxElements && pad <= maxElements }
 
-// inferReduce is for operators that sum up axes, which are an attribute before opset 18 and an input
-// since.
+// inferReduce is for operators that sum up axes, which are an attribute before opset 18 and an
+// input since.
 func inferReduce(c *call) ([]Value, error) {
 	input := c.inputs[0]
 	output := Value{Type: input.Type}
@@ -90,9 +90,10 @@ func (c *call) listOf(attribute string, i int) (values []int64, known bool) {
 	if tensor == nil {
 		return nil, false
 	}
-	if elements, err := elementsOf(tensor.GetDims()); err != nil || elements > 2*maxRank || len(tensor.GetDims()) != 1 {
+	elements, err := elementsOf(tensor.GetDims())
+	if err != nil || elements > 2*maxRank || len(tensor.GetDims()) != 1 {
 		return nil, false
 	}
-	values, err := Int64s(tensor)
+	values, err = Int64s(tensor)
 	return values, err == nil
 }

@@ -83,7 +83,8 @@ func network(t *testing.T, input builder.Shape, layers ...builder.Layer) *builde
 	return n
 }
 
-// TestEvaluationHoldsTwoMaps: six convolutions on 3×64×64 hold what is needed at a time, not each one's output.
+// TestEvaluationHoldsTwoMaps: six convolutions on 3×64×64 hold what is needed at a time, not each
+// one's output.
 func TestEvaluationHoldsTwoMaps(t *testing.T) {
 	var layers []builder.Layer
 	for range 6 {

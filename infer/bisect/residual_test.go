@@ -89,8 +89,8 @@ func TestResidualNetworks(t *testing.T) {
 	}
 }
 
-// TestResidualNetworkInTwoRuntimes: one model in onnxruntime and in native differs nowhere; folded, its BatchNormalizations are
-// missed, and that each Conv has a bias is said.
+// TestResidualNetworkInTwoRuntimes: one model in onnxruntime and in native differs nowhere; folded,
+// its BatchNormalizations are missed, and that each Conv has a bias is said.
 func TestResidualNetworkInTwoRuntimes(t *testing.T) {
 	model := residual(t, unchanged)
 	finding, err := Run(t.Context(), side(t, infer.RuntimeONNXRuntime, model), side(t, infer.RuntimeNative, model), infer.DefaultTolerance)

@@ -18,9 +18,12 @@ type convolution struct {
 	reluAlone, poolAlone operation
 	pool                 *window
 
-	packed *Tensor // constant weights, O×KH×KW×C
-	zeros  []float32
-	plans  planCache[*kernel.Conv2D]
+	packed  *Tensor   // constant weights, O×KH×KW×C
+	kernels []float32 // those of a depthwise convolution, KH×KW×C
+	zeros   []float32
+	plans   planCache[*kernel.Conv2D]
+
+	depthwisePlans planCache[*kernel.Depthwise]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -52,6 +55,11 @@ func makeConv(n *node) (operation, error) {
 	if weight := n.constant(1); weight != nil && c.group == 1 && (len(weight.Shape) == 3 || len(weight.Shape) == 4) {
 		if data, ok := weight.Data.([]float32); ok {
 			c.packed = packFilters(data, weight.Shape)
+		}
+	}
+	if weight := n.constant(1); weight != nil && c.group > 1 && len(weight.Shape) > 2 && weight.Shape[0] == c.group && weight.Shape[1] == 1 {
+		if _, ok := weight.Data.([]float32); ok {
+			c.kernels = depthwiseKernels(weight)
 		}
 	}
 	return c.run, nil
@@ -113,11 +121,21 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 			return nil, err
 		}
 	}
-	y, err := c.loops(r, x, w, bias, f)
+	follows := []operation{c.reluAlone, c.poolAlone}
+	var y *Tensor
+	err = errNoPlan
+	if x.size() > 0 && w.size() > 0 && c.group > 1 {
+		y, err = c.depthwise(r, x, w, bias, f)
+		follows = follows[1:]
+	}
+	if errors.Is(err, errNoPlan) {
+		follows = []operation{c.reluAlone, c.poolAlone}
+		y, err = c.loops(r, x, w, bias, f)
+	}
 	if err != nil {
 		return nil, err
 	}
-	for _, follow := range []operation{c.reluAlone, c.poolAlone} {
+	for _, follow := range follows {
 		if follow == nil {
 			continue
 		}

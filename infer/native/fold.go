@@ -10,7 +10,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// foldNormalizations computes each BatchNormalization that follows a Conv, and nothing else does, with it:
+// foldNormalizations computes each BatchNormalization that follows a Conv, and nothing else does,
+// with it:
 //
 //	y = (Σ x·w + b − mean)·f + bias = Σ x·(w·f) + ((b − mean)·f + bias), f = scale/√(variance + epsilon),
 //
@@ -28,11 +29,13 @@ func (c *compiler) foldNormalizations() {
 		}
 	}
 	for i, conv := range c.nodes {
-		if !c.needed[i] || conv.GetOpType() != "Conv" || !standard(conv) || len(conv.GetOutput()) != 1 || c.uses[conv.GetOutput()[0]] != 1 {
+		if !c.needed[i] || conv.GetOpType() != "Conv" || !standard(conv) ||
+			len(conv.GetOutput()) != 1 || c.uses[conv.GetOutput()[0]] != 1 {
 			continue
 		}
 		j, ok := user[conv.GetOutput()[0]]
-		if !ok || j <= i || c.nodes[j].GetOpType() != "BatchNormalization" || !standard(c.nodes[j]) || c.nodes[j].GetInput()[0] != conv.GetOutput()[0] {
+		if !ok || j <= i || c.nodes[j].GetOpType() != "BatchNormalization" || !standard(c.nodes[j]) ||
+			c.nodes[j].GetInput()[0] != conv.GetOutput()[0] {
 			continue
 		}
 		weight, bias, ok := c.folded(conv, c.nodes[j])
@@ -40,7 +43,10 @@ func (c *compiler) foldNormalizations() {
 			continue
 		}
 		joined := proto.Clone(conv).(*onnxpb.NodeProto)
-		joined.Input = []string{conv.GetInput()[0], c.own(fmt.Sprintf("folded weight %d", i), weight), c.own(fmt.Sprintf("folded bias %d", i), bias)}
+		joined.Input = []string{
+			conv.GetInput()[0],
+			c.own(fmt.Sprintf("folded weight %d", i), weight), c.own(fmt.Sprintf("folded bias %d", i), bias),
+		}
 		joined.Output = []string{c.nodes[j].GetOutput()[0]}
 		c.nodes[i], c.needed[j] = joined, false
 	}
@@ -59,7 +65,8 @@ func (c *compiler) own(name string, constant *Tensor) string {
 // folded returns the weight and the bias of a Conv with the BatchNormalization behind it.
 func (c *compiler) folded(conv, normalization *onnxpb.NodeProto) (weight, bias *Tensor, ok bool) {
 	known := c.operators["BatchNormalization"]
-	if c.opset < known.since || known.check(normalization) != nil || c.operators["Conv"].check(conv) != nil {
+	if c.opset < known.since || known.check(normalization) != nil ||
+		c.operators["Conv"].check(conv) != nil {
 		return nil, nil, false
 	}
 	n := &node{proto: normalization, opset: c.opset, uses: c.uses}
@@ -105,7 +112,8 @@ func (c *compiler) folded(conv, normalization *onnxpb.NodeProto) (weight, bias *
 		for k, v := range from[o*size : (o+1)*size] {
 			weight.Data.([]float32)[o*size+k] = float32(float64(v) * factor)
 		}
-		bias.Data.([]float32)[o] = float32((float64(parameters[0][o])-float64(parameters[3][o]))*factor + float64(parameters[2][o]))
+		centred := float64(parameters[0][o]) - float64(parameters[3][o])
+		bias.Data.([]float32)[o] = float32(centred*factor + float64(parameters[2][o]))
 	}
 	return weight, bias, true
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // A run's memory is planned by liveness: each value has its place in one block, where another may
-// lie as soon as nobody needs it any more. How long values are needed, and how large they are,
-// is seen in runs of one image and of two; of more images, sizes grow as from one to two.
-// A run that does otherwise than its plan takes memory of its own for what the plan does not have, and is right
-// all the same.
+// lie as soon as nobody needs it any more. How long values are needed, and how large they are, is
+// seen in runs of one image and of two; of more images, sizes grow as from one to two. A run that
+// does otherwise than its plan takes memory of its own for what the plan does not have, and is
+// right all the same.
 
 // smallBatch is the largest batch that is run without a plan.
 const smallBatch = 4
@@ -69,7 +69,9 @@ func (a *arena) planned(n int) *memory {
 	}
 	p.live = append(p.live, l)
 	end := l.Offset + n
-	return &memory{bytes: 4 * n, users: 1, floats: a.block[l.Offset:end:end], place: l, life: a.trace.begin(n)}
+	return &memory{
+		bytes: 4 * n, users: 1, floats: a.block[l.Offset:end:end], place: l, life: a.trace.begin(n),
+	}
 }
 
 // follow makes the next run lie as the plan says; nil is none.
@@ -154,8 +156,11 @@ func (i *image) plan(images int) *plan {
 	p := new(plan)
 	for k, one := range i.one {
 		two := i.two[k]
-		l := &memoryplan.Life{Elements: one.Elements + (images-1)*(two.Elements-one.Elements), Begin: one.Begin, End: one.End}
-		if l.Begin != two.Begin || l.End != two.End || two.Elements < one.Elements || l.Elements > maxElements {
+		grows := two.Elements - one.Elements
+		l := &memoryplan.Life{
+			Elements: one.Elements + (images-1)*grows, Begin: one.Begin, End: one.End,
+		}
+		if l.Begin != two.Begin || l.End != two.End || grows < 0 || l.Elements > maxElements {
 			return nil
 		}
 		p.lives = append(p.lives, l)
@@ -165,7 +170,9 @@ func (i *image) plan(images int) *plan {
 }
 
 // traced runs the first images alone and returns the lives of its values, nil where that fails.
-func (e *Evaluator) traced(r *run, inputs map[string]*Tensor, images int) ([]*memoryplan.Life, error) {
+func (e *Evaluator) traced(r *run, inputs map[string]*Tensor, images int) (
+	[]*memoryplan.Life, error,
+) {
 	first := make(map[string]*Tensor)
 	for name, t := range inputs {
 		shape := slices.Clone(t.Shape)

@@ -44,8 +44,8 @@ func answer(t *testing.T, e *Evaluator, x *Tensor) []float32 {
 	return out[0].Data.([]float32)
 }
 
-// TestSixConvolutionsHoldTwoMaps: of six convolutions on 250 images two maps of 125 MiB are needed at a
-// time, and the evaluator holds these, the images channels last, and little more.
+// TestSixConvolutionsHoldTwoMaps: of six convolutions on 250 images two maps of 125 MiB are needed
+// at a time, and the evaluator holds these, the images channels last, and little more.
 func TestSixConvolutionsHoldTwoMaps(t *testing.T) {
 	var layers []builder.Layer
 	for range 6 {
@@ -74,8 +74,8 @@ func TestSixConvolutionsHoldTwoMaps(t *testing.T) {
 	t.Logf("held are %.0f MB, allocated were %.0f MB", float64(e.Held())/1e6, float64(allocated)/1e6)
 }
 
-// TestResidualNetworksArePlanned: a run of ResNet-20 lies as planned, holds little more than is needed at its
-// fullest moment, and allocates nothing of size the next time.
+// TestResidualNetworksArePlanned: a run of ResNet-20 lies as planned, holds little more than is
+// needed at its fullest moment, and allocates nothing of size the next time.
 func TestResidualNetworksArePlanned(t *testing.T) {
 	e := opened(t, networktest.Model(t, networktest.ResNet20(t, 16)))
 	x := pixels(64, 3, 32, 32)
@@ -140,7 +140,8 @@ func TestPlannedRunsAnswerAsSingleImages(t *testing.T) {
 	}
 }
 
-// TestArenaLeavesItsPlan: a value of another size than planned, or one whose place is still in use, lies elsewhere.
+// TestArenaLeavesItsPlan: a value of another size than planned, or one whose place is still in use,
+// lies elsewhere.
 func TestArenaLeavesItsPlan(t *testing.T) {
 	one, two := &memoryplan.Life{Elements: 100, Begin: 1, End: 2}, &memoryplan.Life{Elements: 100, Begin: 3, End: 4}
 	lives := []*memoryplan.Life{one, two}
@@ -172,8 +173,8 @@ func TestArenaLeavesItsPlan(t *testing.T) {
 	}
 }
 
-// TestFoldedNormalization: BatchNormalization computed with the Conv before it answers as one after it, which a graph
-// has that also gives what lies between.
+// TestFoldedNormalization: BatchNormalization computed with the Conv before it answers as one after
+// it, which a graph has that also gives what lies between.
 func TestFoldedNormalization(t *testing.T) {
 	graph := func() *graphmaker.Graph {
 		g := graphmaker.New(graphmaker.Free, 3, 6, 5).Weight("w", -1, 1, 4, 3, 3, 3).Weight("b", -1, 1, 4).Weight("s", -2, 2, 4).Weight("t", -1, 1, 4).

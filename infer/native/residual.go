@@ -31,9 +31,10 @@ func makeArithmetic(o arithmetic) func(*node) (operation, error) {
 	}
 }
 
-// ofImages computes an operation of two tensors of float32 as the kernels leave them: of one shape, one of
-// them or both channels last, or the second one number for each channel of the first. The result stays
-// channels last, and may lie in the memory of an input that nobody needs any more. It is nil where they are otherwise.
+// ofImages computes an operation of two tensors of float32 as the kernels leave them: of one shape,
+// one of them or both channels last, or the second one number for each channel of the first. The
+// result stays channels last, and may lie in the memory of an input that nobody needs any more. It
+// is nil where they are otherwise.
 func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 	a, b := in[0], in[1]
 	x, ok := a.Data.([]float32)
@@ -107,14 +108,16 @@ func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 // perChannel reports whether a tensor has one number for each channel of images of that shape,
 // N×C×spatial, or of each one's.
 func (t *Tensor) perChannel(images []int) bool {
-	if len(t.Shape) != len(images) || t.Shape[1] != images[1] || t.Shape[0] != 1 && t.Shape[0] != images[0] {
+	if len(t.Shape) != len(images) || t.Shape[1] != images[1] ||
+		t.Shape[0] != 1 && t.Shape[0] != images[0] {
 		return false
 	}
 	return product(t.Shape[2:]) == 1
 }
 
-// inPlace returns a tensor like the first input for a step's result: in the memory of one of the inputs at
-// these places that nobody needs after the step, if there is one, and in memory of its own otherwise.
+// inPlace returns a tensor like the first input for a step's result: in the memory of one of the
+// inputs at these places that nobody needs after the step, if there is one, and in memory of its
+// own otherwise.
 func (r *run) inPlace(in []*Tensor, places ...int) (*Tensor, error) {
 	for _, i := range places {
 		if t := in[i]; i < len(r.ending) && r.ending[i] && t.memory != nil && t.memory.users == 1 {

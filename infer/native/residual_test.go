@@ -10,8 +10,8 @@ import (
 	"slipway/onnx"
 )
 
-// TestNetworksThatAreGraphs: residual sums, normalisation, squeeze-and-excitation, depthwise convolutions and
-// Concat are answered as by onnxruntime.
+// TestNetworksThatAreGraphs: residual sums, normalisation, squeeze-and-excitation, depthwise
+// convolutions and Concat are answered as by onnxruntime.
 func TestNetworksThatAreGraphs(t *testing.T) {
 	startONNXRuntime(t)
 	for name, test := range map[string]struct {

@@ -10,7 +10,7 @@ import (
 
 // grouped are ordinary and adversarial shapes: a convolution, groups, dilation.
 var grouped = []GroupedConv2DConfig{
-	{Conv2DConfig{2, 7, 6, 32, 48, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true}, 2, 1, 1},
+	{Conv2DConfig{2, 7, 6, 128, 160, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true}, 2, 1, 1},
 	{Conv2DConfig{1, 5, 5, 3, 6, 3, 2, 2, 1, 1, 0, false, nil, false, false, 0, 1, false}, 3, 1, 1},
 	{Conv2DConfig{3, 6, 7, 34, 17, 1, 1, 1, 1, 0, 0, false, nil, true, false, 0, 0, false}, 17, 1, 1},
 	{Conv2DConfig{2, 9, 8, 5, 7, 3, 3, 1, 1, 2, 2, false, nil, false, false, 0, 0, false}, 1, 2, 2},

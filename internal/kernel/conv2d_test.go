@@ -48,9 +48,9 @@ var convolutions = []Conv2DConfig{
 	{2, 8, 7, 16, 17, 3, 3, 2, 2, 0, 0, false, nil, false, false, 1, 1, false},
 	{3, 6, 5, 3, 8, 3, 4, 1, 2, 1, 0, true, nil, false, false, 0, 2, false},
 	{2, 7, 9, 17, 32, 2, 2, 1, 1, 0, 0, true, window(2, 2, 2, 2, 0, 0), false, false, 1, 0, false},
-	{3, 9, 8, 32, 48, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
-	{2, 9, 12, 16, 16, 5, 5, 1, 1, 0, 2, false, nil, false, false, 0, 0, true},
-	{2, 8, 8, 17, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+	{3, 9, 8, 64, 80, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+	{2, 9, 12, 64, 64, 5, 5, 1, 1, 0, 2, false, nil, false, false, 0, 0, true},
+	{2, 8, 8, 65, 64, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 	{2, 8, 8, 16, 16, 3, 3, 2, 2, 1, 1, false, nil, false, false, 0, 0, true},
 }
 

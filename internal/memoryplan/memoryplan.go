@@ -46,7 +46,9 @@ func Place(all []*Life) (elements int) {
 		}
 		l.Offset = best
 		elements = max(elements, best+l.size())
-		at, _ := slices.BinarySearchFunc(placed, l, func(a, b *Life) int { return cmp.Compare(a.Offset, b.Offset) })
+		at, _ := slices.BinarySearchFunc(placed, l, func(a, b *Life) int {
+			return cmp.Compare(a.Offset, b.Offset)
+		})
 		placed = slices.Insert(placed, at, l)
 	}
 	return elements

@@ -13,8 +13,8 @@ import (
 	"slipway/onnx"
 )
 
-// ResNet20 returns the network of He et al. (2016), section 4.2, for images 3×32×32 and ten classes,
-// with projections at the shortcuts that change the shape. width is 16 in the paper.
+// ResNet20 returns the network of He et al. (2016), section 4.2, for images 3×32×32 and ten
+// classes, with projections at the shortcuts that change the shape. width is 16 in the paper.
 func ResNet20(t testing.TB, width int) *builder.Network {
 	t.Helper()
 	return residual(t, "resnet20", builder.Shape{3, 32, 32}, width, 3, 10)
@@ -51,7 +51,8 @@ func residual(t testing.TB, name string, input builder.Shape, width, blocks, cla
 			leave()
 		}
 	}
-	network, err := g.Network(g.Then(x, builder.GlobalAvgPool{Name: "avgpool"}, builder.Flatten{Name: "flatten"}, builder.Dense{Name: "fc", Units: classes}))
+	x = g.Then(x, builder.GlobalAvgPool{Name: "avgpool"}, builder.Flatten{Name: "flatten"})
+	network, err := g.Network(g.Then(x, builder.Dense{Name: "fc", Units: classes}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,19 +95,22 @@ func Model(t testing.TB, network *builder.Network) *onnx.Model {
 	return model
 }
 
-// Mobile returns the model of a small network with what MobileNetV3 and DenseNet are made of: a depthwise
-// convolution with BatchNormalization and HardSigmoid, squeeze-and-excitation, and a Concat of
-// branches. It takes x, N×3×12×12, and gives ten logits, y.
+// Mobile returns the model of a small network with what MobileNetV3 and DenseNet are made of: a
+// depthwise convolution with BatchNormalization and HardSigmoid, squeeze-and-excitation, and a
+// Concat of branches. It takes x, N×3×12×12, and gives ten logits, y.
 func Mobile() *onnx.Model {
 	g := graphmaker.New(graphmaker.Free, 3, 12, 12)
 	normalise := func(name string, channels int64) {
-		g.Weight(name+"g", 0.5, 1.5, channels).Weight(name+"b", -0.3, 0.3, channels).Weight(name+"m", -0.3, 0.3, channels).Weight(name+"v", 0.5, 1.5, channels)
+		g.Weight(name+"g", 0.5, 1.5, channels).Weight(name+"b", -0.3, 0.3, channels)
+		g.Weight(name+"m", -0.3, 0.3, channels).Weight(name+"v", 0.5, 1.5, channels)
 	}
 	same := graphmaker.Ints("pads", 1, 1, 1, 1)
 	normalise("n1", 8)
 	normalise("n2", 8)
-	g.Weight("w1", -0.5, 0.5, 8, 3, 3, 3).Weight("w2", -0.6, 0.6, 8, 1, 3, 3).Weight("w3", -0.8, 0.8, 4, 8, 1, 1).Weight("b3", -0.1, 0.1, 4)
-	g.Weight("w4", -0.8, 0.8, 8, 4, 1, 1).Weight("b4", -0.1, 0.1, 8).Weight("w5", -0.6, 0.6, 6, 8, 1, 1).Weight("w6", -0.5, 0.5, 10, 14).Weight("b6", -0.1, 0.1, 10)
+	g.Weight("w1", -0.5, 0.5, 8, 3, 3, 3).Weight("w2", -0.6, 0.6, 8, 1, 3, 3)
+	g.Weight("w3", -0.8, 0.8, 4, 8, 1, 1).Weight("b3", -0.1, 0.1, 4)
+	g.Weight("w4", -0.8, 0.8, 8, 4, 1, 1).Weight("b4", -0.1, 0.1, 8)
+	g.Weight("w5", -0.6, 0.6, 6, 8, 1, 1).Weight("w6", -0.5, 0.5, 10, 14).Weight("b6", -0.1, 0.1, 10)
 	g.Node("c1 = Conv x w1", same).Node("b1 = BatchNormalization c1 n1g n1b n1m n1v").Node("r1 = Relu b1")
 	g.Node("c2 = Conv r1 w2", same, graphmaker.Int("group", 8)).Node("b2 = BatchNormalization c2 n2g n2b n2m n2v")
 	g.Node("s2 = HardSigmoid b2", graphmaker.Float("alpha", 1.0/6), graphmaker.Float("beta", 0.5)).Node("h2 = Mul b2 s2")

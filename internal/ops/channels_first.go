@@ -6,9 +6,10 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// OnChannelsFirst makes a computation on N×C×H×W of one on N×H×W×C: the first inputs, of
-// these shapes, and the output are rearranged before and after. Inputs beyond them, tensors of two dimensions, and maps of
-// one channel or one pixel lie the same way in both. What they are rearranged into is part of the graph's memory plan.
+// OnChannelsFirst makes a computation on N×C×H×W of one on N×H×W×C: the first inputs, of these
+// shapes, and the output are rearranged before and after. Inputs beyond them, tensors of two
+// dimensions, and maps of one channel or one pixel lie the same way in both. What they are
+// rearranged into is part of the graph's memory plan.
 func OnChannelsFirst(c Computation, inputs []tensor.Shape) Computation {
 	if !rearranges(c.Output) && !slices.ContainsFunc(inputs, rearranges) {
 		return c

@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/residual.svg anew: go test ./onnx/picture -run Residual -update")
 
-// TestResidualNetwork holds the picture of a small residual network against testdata/residual.svg, which was looked at:
-// one column, with what leads around a block upright beside it.
+// TestResidualNetwork holds the picture of a small residual network against testdata/residual.svg,
+// which was looked at: one column, with what leads around a block upright beside it.
 func TestResidualNetwork(t *testing.T) {
 	got, err := picture.SVG(onnx.Inspect(networktest.Model(t, networktest.Residual(t, builder.Shape{3, 16, 16}, 10))))
 	if err != nil {
@@ -38,7 +38,8 @@ func TestResidualNetwork(t *testing.T) {
 	}
 }
 
-// TestNoDrift: in ResNet-20 the boxes of all blocks stand in two columns: the blocks' and that of the projections.
+// TestNoDrift: in ResNet-20 the boxes of all blocks stand in two columns: the blocks' and that of
+// the projections.
 func TestNoDrift(t *testing.T) {
 	svg, err := picture.SVG(onnx.Inspect(networktest.Model(t, networktest.ResNet20(t, 16))))
 	if err != nil {

@@ -2,9 +2,9 @@ package picture
 
 import "slices"
 
-// The spine is what every longest way through the graph passes: its boxes stand in one column, so that a chain with
-// branches, such as a residual network, does not drift aside. What leads around stands beside it, and
-// lines over several layers, and boxes of a branch, stand upright.
+// The spine is what every longest way through the graph passes: its boxes stand in one column, so
+// that a chain with branches, such as a residual network, does not drift aside. What leads around
+// stands beside it, and lines over several layers, and boxes of a branch, stand upright.
 
 // findSpine marks the places that are alone in their layer in lying on a longest way.
 func (l *layout) findSpine() {
@@ -31,9 +31,11 @@ func (l *layout) findSpine() {
 	}
 }
 
-// fromTop reports whether a way from box to box leads from the first layer to the place: a vertex that nothing leads to stands lower.
+// fromTop reports whether a way from box to box leads from the first layer to the place: a vertex
+// that nothing leads to stands lower.
 func (l *layout) fromTop(p int) bool {
-	return l.places[p].layer == 0 || slices.ContainsFunc(l.places[p].above, func(above int) bool { return l.places[above].box >= 0 })
+	isBox := func(above int) bool { return l.places[above].box >= 0 }
+	return l.places[p].layer == 0 || slices.ContainsFunc(l.places[p].above, isBox)
 }
 
 // spineOf returns where in a layer the spine is, -1 if it has none.
@@ -44,8 +46,8 @@ func (l *layout) spineOf(layer []int) int {
 // room is how far apart the middles of two neighbours are at least.
 func (l *layout) room(a, b int) float64 { return (l.places[a].width+l.places[b].width)/2 + gapX }
 
-// spreadAround spreads a layer, each side of its spine for itself. To bound a monotone regression is
-// to cut off what it gives.
+// spreadAround spreads a layer, each side of its spine for itself. To bound a monotone regression
+// is to cut off what it gives.
 func (l *layout) spreadAround(layer []int, x []float64, neighbours func(place) []int) {
 	at := l.spineOf(layer)
 	if at < 0 {
@@ -105,8 +107,8 @@ func (l *layout) straighten(x []float64) {
 	}
 }
 
-// branches are the chains of places beside the spine, to the right of it and to the left. A chain that
-// changes sides, or has a place where there is no spine, is none of them.
+// branches are the chains of places beside the spine, to the right of it and to the left. A chain
+// that changes sides, or has a place where there is no spine, is none of them.
 func (l *layout) branches() (right, left [][]int) {
 	const none, onRight, onLeft = 0, 1, 2
 	side := make([]int, len(l.places))

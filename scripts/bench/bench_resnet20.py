@@ -4,8 +4,9 @@ chance, and the time.
 
 --data is a folder with train/ and test/ of a folder for each class. Both sides read the same files once, flip them and crop them
 with a padding of 4, and train with one recipe from weights drawn by the same rules. Slipway's side is the command train; a run
-goes on where it was broken off. The sides take turns. Each seed's result is a file in .cache/bench/resnet20/: results that are
-there are not made again unless --fresh is given.
+goes on where it was broken off. The sides take turns. A run takes an hour or so: each seed's result is a file in
+docs/bench/resnet20/, to be kept, and results that are there are not made again unless --fresh is given. The page is written
+once all are there.
 """
 
 import argparse
@@ -81,18 +82,21 @@ def train(side, options, seed, folder, path):
         result = json.loads(part.read_text())
     seconds, after = time.perf_counter() - began, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    part.write_text(json.dumps(result | {"seconds": seconds, "cpu_seconds": cpu, "seed": seed, "system": SIDES[side], "load": load}))
+    part.write_text(json.dumps(result | {"seconds": seconds, "cpu_seconds": cpu, "seed": seed, "system": SIDES[side], "load": load,
+                                          "cpu": machine.cpu()[0], "threads": options.threads}))
     part.replace(path)
 
 
-def markdown(options, sides, test, images):
+def markdown(options, found, sides, test):
     import torch
     import torchvision
+    images = found["pytorch"][0]["images"]
     lines = ["# ResNet-20 on CIFAR-10: accuracy and time of Slipway and of PyTorch",
              "<!-- made by scripts/bench/bench-resnet20; not by hand -->",
              "\n".join(machine.header(f"make bench-resnet20 PICTURES={options.data.name}") + [
                  f"- PyTorch {torch.__version__}, torchvision {torchvision.__version__}",
                  f"- {options.threads} threads on each side",
+                 f"- each run's CPU: {', '.join(sorted({result['cpu'] for results in found.values() for result in results}))}",
                  f"- load average before each run: {', '.join(str(load) for side in sides for load in side['load'])}"]),
              f"{images[0]:,} training images and {images[1]:,} test images of 32×32 pixels, files in a folder for each class, which both sides "
              f"read once. The network is the zoo's `resnet20`; PyTorch's is built of its JSON. The recipe: flipped and cropped with a padding of "
@@ -131,7 +135,9 @@ def main():
     subprocess.run(["go", "build", "-o", TRAIN, "./cmd/train"], cwd=machine.ROOT, check=True)
     if options.fresh or options.quick:
         shutil.rmtree(folder / "runs", ignore_errors=True)
-    paths = {(side, seed): folder / f"{side}-epochs{options.epochs}-seed{seed}.json" for seed in options.seeds for side in SIDES}
+    results = folder if options.quick else machine.DOCS / "resnet20"
+    results.mkdir(parents=True, exist_ok=True)
+    paths = {(side, seed): results / f"{side}-epochs{options.epochs}-seed{seed}.json" for seed in options.seeds for side in SIDES}
     for (side, seed), path in paths.items():
         if options.fresh or options.quick:
             path.unlink(missing_ok=True)
@@ -142,7 +148,7 @@ def main():
     found = {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
     sides = [summary(results) for results in found.values()]
     test = welch(*sides)
-    text = markdown(options, sides, test, found["pytorch"][0]["images"])
+    text = markdown(options, found, sides, test)
     print(text)
     docs = folder if options.quick else machine.DOCS
     (docs / "resnet20.md").write_text(text)

@@ -40,6 +40,8 @@ that were moved away from 0 and 1; images are 3×64×64, classes 10. Written by 
 - *network*: "yes" is a network with every tensor of float32 that the framework's has, learned or kept, that learns as
   many numbers, and whose scores on the native engine are within 1e-5 of their range of onnxruntime's. "yes, folded" is one
   that computes the same with fewer tensors: the exporter has folded batch normalisation into convolutions.
+- *exporter*: "dynamo" is torch.onnx.export with optimize=False, which leaves batch normalisation alone; by its default, "dynamo,
+  optimised", that is folded. "torchscript" is the older one, dynamo=False, with training=TrainingMode.PRESERVE for the same reason.
 - *opset*: the one asked for, and the one that the file is of where that is another.
 - *BatchNorm*, *tensors*, *numbers learned*: of the network, and of the framework's where that is another.
 - *difference*: the largest of two scores, ours and onnxruntime's, of their range; and onnxruntime's from the framework's own.

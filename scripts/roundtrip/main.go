@@ -47,7 +47,9 @@ func run() error {
 		return err
 	}
 	if len(paths) == 0 {
-		return fmt.Errorf("%s holds no NAME.json; scripts/roundtrip/make-roundtrip exports the models", flag.Arg(0))
+		return fmt.Errorf("%s holds no NAME.json; scripts/roundtrip/make-roundtrip exports the "+
+			"models",
+			flag.Arg(0))
 	}
 	var all []result
 	for _, path := range paths {
