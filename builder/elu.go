@@ -62,6 +62,14 @@ func (l ELU) Export(e *Export) (string, error) {
 	return e.Add("Elu", []string{e.Input(0)}, Number("alpha", float32(l.Alpha))), nil
 }
 
+// Operator implements Importer.
+func (ELU) Operator() string { return "Elu" }
+
+// Import implements Importer.
+func (ELU) Import(attributes Attributes) (Layer, error) {
+	return ELU{Alpha: attributes.Float("alpha", 1)}, nil
+}
+
 func (ELU) cases() []Case {
 	return append(elementwiseCases(ELU{}), elementwiseCases(ELU{Alpha: 0.5})...)
 }

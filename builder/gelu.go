@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"fmt"
 	"math"
 
 	"gorgonia.org/gorgonia"
@@ -87,6 +88,21 @@ func (l GELU) Export(e *Export) (string, error) {
 	share := e.Step("share", "Add", []string{number("one", 1), tanh})
 	half := e.Step("half", "Mul", []string{number("factor", 0.5), x})
 	return e.Add("Mul", []string{half, share}), nil
+}
+
+// Operator implements Importer.
+func (GELU) Operator() string { return "Gelu" }
+
+// Import implements Importer.
+func (GELU) Import(attributes Attributes) (Layer, error) {
+	switch approximate := attributes.String("approximate"); approximate {
+	case "", "none":
+		return GELU{}, nil
+	case "tanh":
+		return GELU{Tanh: true}, nil
+	default:
+		return nil, fmt.Errorf("approximate is %.40q; it must be none or tanh", approximate)
+	}
 }
 
 func (GELU) cases() []Case {

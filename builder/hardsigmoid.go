@@ -1,6 +1,9 @@
 package builder
 
 import (
+	"fmt"
+	"math"
+
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
@@ -38,6 +41,19 @@ func (HardSigmoid) Export(e *Export) (string, error) {
 
 func hardGateAttributes() []Attribute {
 	return []Attribute{Number("alpha", 1.0/6), Number("beta", 0.5)}
+}
+
+// Operator implements Importer.
+func (HardSigmoid) Operator() string { return "HardSigmoid" }
+
+// Import implements Importer.
+func (HardSigmoid) Import(attributes Attributes) (Layer, error) {
+	alpha, beta := attributes.Float("alpha", 0.2), attributes.Float("beta", 0.5)
+	if math.Abs(alpha-1.0/6) > 2e-6 || math.Abs(beta-0.5) > 2e-6 {
+		return nil, fmt.Errorf("alpha is %g and beta %g; the layer HardSigmoid has 1/6 and 0.5",
+			alpha, beta)
+	}
+	return HardSigmoid{}, nil
 }
 
 func (HardSigmoid) cases() []Case { return elementwiseCases(HardSigmoid{}) }

@@ -45,4 +45,10 @@ func (HardSwish) Export(e *Export) (string, error) {
 	return e.Add("Mul", []string{e.Input(0), gate}), nil
 }
 
+// Operator implements Importer.
+func (HardSwish) Operator() string { return "HardSwish" }
+
+// Import implements Importer.
+func (HardSwish) Import(Attributes) (Layer, error) { return HardSwish{}, nil }
+
 func (HardSwish) cases() []Case { return elementwiseCases(HardSwish{}) }

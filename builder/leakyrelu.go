@@ -53,6 +53,18 @@ func (l LeakyReLU) Export(e *Export) (string, error) {
 	return e.Add("LeakyRelu", []string{e.Input(0)}, Number("alpha", float32(l.Slope))), nil
 }
 
+// Operator implements Importer.
+func (LeakyReLU) Operator() string { return "LeakyRelu" }
+
+// Import implements Importer.
+func (LeakyReLU) Import(attributes Attributes) (Layer, error) {
+	slope := attributes.Float("alpha", 0.01)
+	if slope == 0 {
+		return ReLU{}, nil
+	}
+	return LeakyReLU{Slope: slope}, nil
+}
+
 func (LeakyReLU) cases() []Case {
 	return append(elementwiseCases(LeakyReLU{}), elementwiseCases(LeakyReLU{Slope: 0.2})...)
 }

@@ -39,6 +39,12 @@ func (ReLU) native(p *place) (*gorgonia.Node, error) { return ops.NativeReLU(p.k
 // Export implements Exporter.
 func (ReLU) Export(e *Export) (string, error) { return e.Add("Relu", []string{e.Input(0)}), nil }
 
+// Operator implements Importer.
+func (ReLU) Operator() string { return "Relu" }
+
+// Import implements Importer.
+func (ReLU) Import(Attributes) (Layer, error) { return ReLU{}, nil }
+
 func (ReLU) cases() []Case {
 	return []Case{
 		{ReLU{}, []Shape{{2, 5, 6}}},

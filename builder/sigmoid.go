@@ -28,4 +28,10 @@ func (Sigmoid) native(p *place) (*gorgonia.Node, error) { return p.activation(ke
 // Export implements Exporter.
 func (Sigmoid) Export(e *Export) (string, error) { return e.Add("Sigmoid", []string{e.Input(0)}), nil }
 
+// Operator implements Importer.
+func (Sigmoid) Operator() string { return "Sigmoid" }
+
+// Import implements Importer.
+func (Sigmoid) Import(Attributes) (Layer, error) { return Sigmoid{}, nil }
+
 func (Sigmoid) cases() []Case { return elementwiseCases(Sigmoid{}) }

@@ -35,4 +35,10 @@ func (Softplus) Export(e *Export) (string, error) {
 	return e.Add("Softplus", []string{e.Input(0)}), nil
 }
 
+// Operator implements Importer.
+func (Softplus) Operator() string { return "Softplus" }
+
+// Import implements Importer.
+func (Softplus) Import(Attributes) (Layer, error) { return Softplus{}, nil }
+
 func (Softplus) cases() []Case { return elementwiseCases(Softplus{}) }

@@ -30,4 +30,10 @@ func (Tanh) native(p *place) (*gorgonia.Node, error) { return p.activation(kerne
 // Export implements Exporter.
 func (Tanh) Export(e *Export) (string, error) { return e.Add("Tanh", []string{e.Input(0)}), nil }
 
+// Operator implements Importer.
+func (Tanh) Operator() string { return "Tanh" }
+
+// Import implements Importer.
+func (Tanh) Import(Attributes) (Layer, error) { return Tanh{}, nil }
+
 func (Tanh) cases() []Case { return elementwiseCases(Tanh{}) }

@@ -24,53 +24,26 @@ func decimal(x float32) float64 {
 // a formula has.
 func near(x, want float64) bool { return math.Abs(x-want) <= 2e-6*math.Max(1, math.Abs(want)) }
 
-// activation is an operator that treats each value alone, and is a layer.
-func (r *raising) activation(node *onnxpb.NodeProto) (operand, error) {
+// single is an operator that a layer reads itself from.
+func (r *raising) single(node *onnxpb.NodeProto) (operand, error) {
 	v, err := r.data(node, 0, false)
 	if err != nil {
 		return operand{}, err
 	}
-	c := r.call(node)
-	var layer builder.Layer
-	switch node.GetOpType() {
-	case "Relu":
-		layer = builder.ReLU{}
-	case "LeakyRelu":
-		slope := decimal(c.number("alpha", 0.01))
-		if layer = (builder.LeakyReLU{Slope: slope}); slope == 0 {
-			layer = builder.ReLU{}
-		}
-	case "Elu":
-		layer = builder.ELU{Alpha: decimal(c.number("alpha", 1))}
-	case "Sigmoid":
-		layer = builder.Sigmoid{}
-	case "Tanh":
-		layer = builder.Tanh{}
-	case "Softplus":
-		layer = builder.Softplus{}
-	case "HardSwish":
-		layer = builder.HardSwish{}
-	case "HardSigmoid":
-		alpha, beta := float64(c.number("alpha", 0.2)), float64(c.number("beta", 0.5))
-		if !near(alpha, 1.0/6) || !near(beta, 0.5) {
-			return operand{}, fmt.Errorf("alpha is %g and beta %g; the layer HardSigmoid has 1/6 "+
-				"and 0.5",
-				alpha, beta)
-		}
-		layer = builder.HardSigmoid{}
-	case "Gelu":
-		switch approximate := string(findAttribute(node, "approximate").GetS()); approximate {
-		case "", "none":
-			layer = builder.GELU{}
-		case "tanh":
-			layer = builder.GELU{Tanh: true}
-		default:
-			return operand{}, fmt.Errorf("approximate is %q; it must be none or tanh",
-				shorten(approximate))
-		}
+	layer, err := builder.Importers()[node.GetOpType()].Import(r.call(node))
+	if err != nil {
+		return operand{}, err
 	}
 	return r.same(v, item{layer: layer})
 }
+
+// Float implements builder.Attributes.
+func (c *call) Float(name string, otherwise float64) float64 {
+	return decimal(c.number(name, float32(otherwise)))
+}
+
+// String implements builder.Attributes.
+func (c *call) String(name string) string { return string(findAttribute(c.node, name).GetS()) }
 
 // operation is an operator of one input that is a layer only together with others.
 func (r *raising) operation(node *onnxpb.NodeProto) (operand, error) {

@@ -26,9 +26,9 @@ func (r *raising) raiserOf(node *onnxpb.NodeProto) (raiser, error) {
 	return raise, nil
 }
 
-// raisers maps an operator to what takes its nodes.
+// raisers maps an operator to what takes its nodes: layers that read themselves, and the others.
 func raisers() map[string]raiser {
-	return map[string]raiser{
+	all := map[string]raiser{
 		"Conv":              (*raising).conv,
 		"MaxPool":           (*raising).pool,
 		"AveragePool":       (*raising).pool,
@@ -49,23 +49,14 @@ func raisers() map[string]raiser {
 		"GroupNormalization":    (*raising).groupNormalization,
 		"InstanceNormalization": (*raising).instanceNormalization,
 
-		"Relu":        (*raising).activation,
-		"LeakyRelu":   (*raising).activation,
-		"Elu":         (*raising).activation,
-		"Sigmoid":     (*raising).activation,
-		"Tanh":        (*raising).activation,
-		"Softplus":    (*raising).activation,
-		"HardSwish":   (*raising).activation,
-		"HardSigmoid": (*raising).activation,
-		"Gelu":        (*raising).activation,
-		"PRelu":       (*raising).prelu,
-		"Clip":        (*raising).clip,
-		"Min":         (*raising).clip,
-		"Max":         (*raising).clip,
-		"Erf":         (*raising).operation,
-		"Sqrt":        (*raising).operation,
-		"Reciprocal":  (*raising).operation,
-		"Pow":         (*raising).pow,
+		"PRelu":      (*raising).prelu,
+		"Clip":       (*raising).clip,
+		"Min":        (*raising).clip,
+		"Max":        (*raising).clip,
+		"Erf":        (*raising).operation,
+		"Sqrt":       (*raising).operation,
+		"Reciprocal": (*raising).operation,
+		"Pow":        (*raising).pow,
 
 		"Add":    (*raising).arithmetic,
 		"Sub":    (*raising).arithmetic,
@@ -87,6 +78,10 @@ func raisers() map[string]raiser {
 		"Gather":    (*raising).gather,
 		"Slice":     (*raising).slice,
 	}
+	for operator := range builder.Importers() {
+		all[operator] = (*raising).single
+	}
+	return all
 }
 
 func (r *raising) flatten(node *onnxpb.NodeProto) (operand, error) {

@@ -77,7 +77,7 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"a part of the data", image().Integers("b", 0).Integers("e", 1).Node("y = Slice x b e e"), `node 0 (Slice "the_y"): it takes a part of the data`},
 		{"one of the data", image().Integers("i", 0).Node("y = Gather x i", graphmaker.Int("axis", 1)), `node 0 (Gather "the_y"): it takes a part of the data`},
 		{"repeated data", image().Integers("s", 1, 2, 6, 6).Integers("t", 3, 1, 1, 1).Node("a = Mul s t").Node("y = Expand x a"), `it repeats the data, 2×6×6 for each image, to [3 2 6 6]`},
-		{"hard sigmoid of Keras", features().Node("y = HardSigmoid x"), `alpha is 0.20000000298023224 and beta 0.5; the layer HardSigmoid has 1/6 and 0.5`},
+		{"hard sigmoid of Keras", features().Node("y = HardSigmoid x"), `alpha is 0.2 and beta 0.5; the layer HardSigmoid has 1/6 and 0.5`},
 		{"clipped elsewhere", features().Weight("a", -1, -1).Weight("b", 1, 1).Node("y = Clip x a b"), `a network has no layer for the operator Clip to -1…1; 0…6 is ReLU6`},
 		{"the smaller of two", features().Node("a = Relu x").Node("y = Min a x"), `it compares two values that are both computed`},
 		{"an error function alone", features().Node("y = Erf x"), `a network has no layer for the operator Erf`},
