@@ -26,6 +26,7 @@ func Registered() []Layer {
 		PReLU{},
 		ReLU6{},
 		ELU{},
+		SELU{},
 		Sigmoid{},
 		Tanh{},
 		SiLU{},

@@ -202,6 +202,11 @@ def ELU(c):
 
 
 @layer
+def SELU(c):
+    return F.selu(c.x)
+
+
+@layer
 def Sigmoid(c):
     return torch.sigmoid(c.x)
 
