@@ -45,7 +45,7 @@ func TestToNetworkRefuses(t *testing.T) {
 		graph *graphmaker.Graph
 		want  string
 	}{
-		{"operator", features().Node("y = Selu x"), `node 0 (Selu "the_y"): a network has no layer for the operator Selu`},
+		{"operator", features().Node("y = Softsign x"), `node 0 (Softsign "the_y"): a network has no layer for the operator Softsign`},
 		{"end of a classifier", features().Node("y = LogSoftmax x"), `node 0 (LogSoftmax "the_y"): a network has no layer for the operator LogSoftmax; name its input "x" as the output`},
 		{"mean of a row", image().Node("y = ReduceMean x", graphmaker.Ints("axes", 3)), `node 0 (ReduceMean "the_y"): it takes the mean over axes [3] of 4; a network takes it over a whole map`},
 		{"mean of all", image().Node("y = ReduceMean x"), `(ReduceMean "the_y"): it takes the mean over axes [] of 4`},
@@ -163,11 +163,11 @@ func TestToNetworkRefuses(t *testing.T) {
 
 // Each node that is refused is told, those of one reason together; what depends on one is not.
 func TestToNetworkTellsAllReasons(t *testing.T) {
-	graph := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 6, 4).Node("a = Selu x").Node("b = Celu x").Node("c = Selu a").
+	graph := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 6, 4).Node("a = Softsign x").Node("b = Celu x").Node("c = Softsign a").
 		Node("d = Relu c").Node("e = Flatten x", graphmaker.Int("axis", 0)).Node("f = Add a b").Node("g = Add e f").Node("y = Add g d")
 	_, _, err := onnx.ToNetwork(graph.Model(), "")
 	want := `model: as a network: 3 reasons:
-  node 0 (Selu "the_a") and 1 more: a network has no layer for the operator Selu
+  node 0 (Softsign "the_a") and 1 more: a network has no layer for the operator Softsign
   node 1 (Celu "the_b"): a network has no layer for the operator Celu
   node 4 (Flatten "the_e"): axis is 0; a network keeps the images of a batch apart, axis 1`
 	if err == nil || err.Error() != want {
