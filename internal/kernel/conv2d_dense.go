@@ -103,6 +103,11 @@ func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
 		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
 	}
+	return d.copies(worker, image, images)
+}
+
+// copies returns padded copies of some images' gradients, which may be read past their end.
+func (d *denseConv2D) copies(worker, image, images int) []float32 {
 	copies := d.conv.work[worker].own.gradients
 	for i := range images {
 		d.mask(copies[i*d.imageSize:], image+i)
@@ -178,7 +183,7 @@ func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
 		return gradientRows{values: c.dy[image*size : (image+images)*size]}
 	}
 	return gradientRows{
-		values:  d.gradients(worker, image, images)[d.top*d.rowSize+d.left*f.Filters:],
+		values:  d.copies(worker, image, images)[d.top*d.rowSize+d.left*f.Filters:],
 		between: d.rowSize - row, outside: d.imageSize - c.convHeight*d.rowSize,
 	}
 }
