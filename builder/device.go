@@ -2,6 +2,7 @@ package builder
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorgonia.org/gorgonia"
@@ -33,7 +34,7 @@ func (n *Network) CheckDevice() error {
 			continue
 		}
 		more++
-		if !strings.Contains(strings.Join(kinds, ", ")+", ", kind+", ") {
+		if !slices.Contains(kinds, kind) {
 			kinds = append(kinds, kind)
 		}
 	}
@@ -63,12 +64,7 @@ func (l *lowering) described(i int) bool {
 		if _, ok := ops.Describe(node.Op()); !ok {
 			return false
 		}
-		for it := l.graph.Expr.From(node.ID()); it.Next(); {
-			if !visit(it.Node().(*gorgonia.Node)) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(ops.Operands(node), func(operand *gorgonia.Node) bool { return !visit(operand) })
 	}
 	return visit(l.values[i])
 }

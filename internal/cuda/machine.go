@@ -82,7 +82,7 @@ func (m *Machine) compile() error {
 	for _, node := range order {
 		if d, ok := ops.Describe(node.Op()); ok && d.Kind == ops.PenalisedGradient {
 			if b, resident := m.options.Resident[node]; resident {
-				m.values[children(node)[0]] = b
+				m.values[ops.Operands(node)[0]] = b
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func sorted(wanted gorgonia.Nodes) gorgonia.Nodes {
 			return
 		}
 		seen[node] = true
-		for _, child := range children(node) {
+		for _, child := range ops.Operands(node) {
 			visit(child)
 		}
 		order = append(order, node)
@@ -125,15 +125,6 @@ func sorted(wanted gorgonia.Nodes) gorgonia.Nodes {
 		visit(node)
 	}
 	return order
-}
-
-// children are the node's inputs, in order.
-func children(node *gorgonia.Node) gorgonia.Nodes {
-	var all gorgonia.Nodes
-	for it := node.Graph().From(node.ID()); it != nil && it.Next(); {
-		all = append(all, it.Node().(*gorgonia.Node))
-	}
-	return all
 }
 
 func nodeName(node *gorgonia.Node) string {
@@ -149,7 +140,7 @@ func (m *Machine) add(node *gorgonia.Node) error {
 		return m.addInput(node)
 	}
 	inputs := make([]*buffer, 0, 4)
-	nodes := children(node)
+	nodes := ops.Operands(node)
 	for _, child := range nodes {
 		inputs = append(inputs, m.values[child])
 	}

@@ -132,7 +132,7 @@ func (m *Machine) addPenalisedGradient(node *gorgonia.Node, nodes gorgonia.Nodes
 	if !ok {
 		return fmt.Errorf("its third input, %s, is no penalty of parameters", nodeName(nodes[2]))
 	}
-	for i, parameter := range children(nodes[2]) {
+	for i, parameter := range ops.Operands(nodes[2]) {
 		if parameter == nodes[1] {
 			n := node.Shape().TotalSize()
 			return m.launch("penalise", n, 1, inputs[0], inputs[1], factors.part(int64(i)*4, 4), float32(d.Penalty.L1), n)

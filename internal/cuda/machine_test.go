@@ -152,7 +152,7 @@ func compareWithTape(t *testing.T, graph *train.LossGraph, tolerance float64) {
 	overwritten := make(map[*gorgonia.Node]bool)
 	for _, node := range sorted(wanted) {
 		if _, described := ops.Describe(node.Op()); node.Op() != nil && !described {
-			overwritten[children(node)[0]] = true
+			overwritten[ops.Operands(node)[0]] = true
 		}
 	}
 	for _, node := range sorted(wanted) {
@@ -189,6 +189,6 @@ func choosesAmongZeros(node *gorgonia.Node) bool {
 	if !ok || d.Kind != ops.MaxPoolGradient {
 		return false
 	}
-	x, ok := ops.Describe(children(node)[2].Op())
+	x, ok := ops.Describe(ops.Operands(node)[2].Op())
 	return ok && x.Kind == ops.ReLUForward
 }

@@ -27,7 +27,7 @@ func PlanMemory(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*Memory, error) {
 	var buffers []*buffer
 	for at, node := range order {
 		op, ours := node.Op().(*operator)
-		for _, child := range operands(node) {
+		for _, child := range Operands(node) {
 			if l := lives[roots[child]]; l != nil {
 				l.End = at
 			}
@@ -37,7 +37,7 @@ func PlanMemory(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*Memory, error) {
 		}
 		switch {
 		case op.inside >= 0:
-			roots[node] = roots[operands(node)[op.inside]]
+			roots[node] = roots[Operands(node)[op.inside]]
 		case op.result != nil:
 			roots[node] = op.result
 		}
@@ -74,8 +74,8 @@ func (m *Memory) Fill(x float32) {
 	}
 }
 
-// operands are a node's inputs, in order.
-func operands(node *gorgonia.Node) gorgonia.Nodes {
+// Operands are a node's inputs, in order.
+func Operands(node *gorgonia.Node) gorgonia.Nodes {
 	var all gorgonia.Nodes
 	for it := node.Graph().From(node.ID()); it != nil && it.Next(); {
 		all = append(all, it.Node().(*gorgonia.Node))
