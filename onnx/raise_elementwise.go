@@ -24,17 +24,19 @@ func decimal(x float32) float64 {
 // a formula has.
 func near(x, want float64) bool { return math.Abs(x-want) <= 2e-6*math.Max(1, math.Abs(want)) }
 
-// single is an operator that a layer reads itself from.
-func (r *raising) single(node *onnxpb.NodeProto) (operand, error) {
-	v, err := r.data(node, 0, false)
-	if err != nil {
-		return operand{}, err
+// single takes the operator that a layer reads itself from.
+func single(importer builder.Importer) raiser {
+	return func(r *raising, node *onnxpb.NodeProto) (operand, error) {
+		v, err := r.data(node, 0, false)
+		if err != nil {
+			return operand{}, err
+		}
+		layer, err := importer.Import(r.call(node))
+		if err != nil {
+			return operand{}, err
+		}
+		return r.same(v, item{layer: layer})
 	}
-	layer, err := builder.Importers()[node.GetOpType()].Import(r.call(node))
-	if err != nil {
-		return operand{}, err
-	}
-	return r.same(v, item{layer: layer})
 }
 
 // Float implements builder.Attributes.

@@ -78,8 +78,8 @@ func raisers() map[string]raiser {
 		"Gather":    (*raising).gather,
 		"Slice":     (*raising).slice,
 	}
-	for operator := range builder.Importers() {
-		all[operator] = (*raising).single
+	for operator, layer := range builder.Importers() {
+		all[operator] = single(layer)
 	}
 	return all
 }
