@@ -69,15 +69,16 @@ func (c Config) spares(parameter builder.TensorSpec) bool {
 
 // updated returns the parameters that are not frozen.
 func (c Config) updated(network *builder.Network) []updated {
+	tensors := network.Tensors()
 	var learned []int
-	for at, tensor := range network.Tensors() {
+	for at, tensor := range tensors {
 		if tensor.Role == builder.Learned {
 			learned = append(learned, at)
 		}
 	}
 	var all []updated
 	for _, i := range c.trained(network) {
-		spec := network.Parameters()[i]
+		spec := tensors[learned[i]]
 		all = append(all, updated{spec: spec, at: learned[i], decays: !c.spares(spec)})
 	}
 	return all
