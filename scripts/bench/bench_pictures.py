@@ -119,6 +119,38 @@ def welch(first, second):
     return json.loads(done.stdout)
 
 
+def difference(test):
+    """What the t-test says of the two sides' accuracies."""
+    interval = test["Interval"]
+    return (f"The means differ by {test['Difference']:+.2f} points (Slipway − PyTorch; 95 % interval {interval['low']:+.2f} … "
+            f"{interval['high']:+.2f}). By chance alone they differ by as much with a probability of {test['P']:.2f} (Welch's t-test, "
+            f"two-sided, t = {test['T']:.2f}, {test['DegreesOfFreedom']:.1f} degrees of freedom).")
+
+
+def given(options, program):
+    """Whether there is a folder of pictures to train on; says why the program skips where there is none."""
+    if options.data is not None and (options.data / "train").is_dir() and (options.data / "test").is_dir():
+        options.data = options.data.resolve()
+        return True
+    why = "no pictures are given" if options.data is None else f"{options.data} has no train/ and test/"
+    print(f"{program}: skipped: {why}; give their folder with --data, or make {program} PICTURES=FOLDER", file=sys.stderr)
+    return False
+
+
+def build():
+    machine.take_children_along()
+    machine.build_slipway()
+    subprocess.run(["go", "build", "-o", TRAIN, "./cmd/train"], cwd=machine.ROOT, check=True)
+
+
+def write(program, path, text, sides, test):
+    """Prints the page, and writes it and its figures to path, .md and .json."""
+    print(text)
+    path.with_suffix(".md").write_text(text)
+    path.with_suffix(".json").write_text(json.dumps({"sides": sides, "welch": test, "cpu": machine.cpu()[0]}, indent=1, ensure_ascii=False) + "\n")
+    print(f"{program}: written: {path}.md, {path}.json", file=sys.stderr)
+
+
 def markdown(options, sides, test, images):
     import PIL
     import torch
@@ -145,10 +177,7 @@ def markdown(options, sides, test, images):
     lines.append("\n".join(table))
     lines.append("\n".join(f"- {side['system']}: mean training loss of the first epoch {', '.join(f'{run[0]:.3f}' for run in side['mean_losses'])}, "
                            f"of the last {', '.join(f'{run[-1]:.3f}' for run in side['mean_losses'])}" for side in sides))
-    interval = test["Interval"]
-    lines.append(f"The means differ by {test['Difference']:+.2f} points (Slipway − PyTorch; 95 % interval {interval['low']:+.2f} … "
-                 f"{interval['high']:+.2f}). By chance alone they differ by as much with a probability of {test['P']:.2f} (Welch's t-test, "
-                 f"two-sided, t = {test['T']:.2f}, {test['DegreesOfFreedom']:.1f} degrees of freedom).")
+    lines.append(difference(test))
     lines.append("A run's seconds are those of the whole process: start, opening the sets, training, and evaluating the test set after each "
                  "epoch. An epoch's are training alone, reading and augmenting included. CPU seconds are those of all its threads and processes; "
                  "others on the machine change them less. Slipway decodes each file once, PyTorch in each epoch.")
@@ -161,16 +190,11 @@ def markdown(options, sides, test, images):
 
 def main():
     options = arguments()
-    if options.data is None or not (options.data / "train").is_dir() or not (options.data / "test").is_dir():
-        why = "no pictures are given" if options.data is None else f"{options.data} has no train/ and test/"
-        print(f"bench-pictures: skipped: {why}; give their folder with --data, or make bench-pictures PICTURES=FOLDER", file=sys.stderr)
+    if not given(options, "bench-pictures"):
         return
-    options.data = options.data.resolve()
-    machine.take_children_along()
+    build()
     folder = machine.CACHE / ("quick" if options.quick else "pictures")
     folder.mkdir(parents=True, exist_ok=True)
-    machine.build_slipway()
-    subprocess.run(["go", "build", "-o", TRAIN, "./cmd/train"], cwd=machine.ROOT, check=True)
     paths = {(side, seed): folder / f"{side}-epochs{options.epochs}-seed{seed}.json" for seed in options.seeds for side in SIDES}
     for (side, seed), path in paths.items():
         if options.fresh or options.quick:
@@ -180,12 +204,8 @@ def main():
     found = {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
     sides = [summary(results) for results in found.values()]
     test = welch(*sides)
-    text = markdown(options, sides, test, found["pytorch"][0]["images"])
-    print(text)
     docs = folder if options.quick else machine.DOCS
-    (docs / "pictures.md").write_text(text)
-    (docs / "pictures.json").write_text(json.dumps({"sides": sides, "welch": test, "cpu": machine.cpu()[0]}, indent=1, ensure_ascii=False) + "\n")
-    print(f"bench-pictures: written: {docs / 'pictures.md'}, {docs / 'pictures.json'}", file=sys.stderr)
+    write("bench-pictures", docs / "pictures", markdown(options, sides, test, found["pytorch"][0]["images"]), sides, test)
 
 
 if __name__ == "__main__":

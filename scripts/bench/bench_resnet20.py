@@ -20,7 +20,7 @@ import sys
 import time
 
 import machine
-from bench_pictures import SIDES, TRAIN, summary, welch
+from bench_pictures import SIDES, TRAIN, build, difference, given, summary, welch, write
 
 BATCH, RATE, MOMENTUM, DECAY, CROP = 128, 0.1, 0.9, 5e-4, 4
 # Of the training set, as is usual for CIFAR-10.
@@ -110,10 +110,7 @@ def markdown(options, found, sides, test):
         table.append(f"| {side['system']} | " + " | ".join(f"{value:.2f}" for value in side["test_accuracy_percent"]) +
                      f" | **{side['mean']:.2f}** | {side['standard_deviation']:.2f} | {epoch:.1f} | {statistics.median(side['cpu_seconds']):.0f} |")
     lines.append("\n".join(table))
-    interval = test["Interval"]
-    lines.append(f"The means differ by {test['Difference']:+.2f} points (Slipway − PyTorch; 95 % interval {interval['low']:+.2f} … "
-                 f"{interval['high']:+.2f}). By chance alone they differ by as much with a probability of {test['P']:.2f} (Welch's t-test, "
-                 f"two-sided, t = {test['T']:.2f}, {test['DegreesOfFreedom']:.1f} degrees of freedom).")
+    lines.append(difference(test))
     lines.append("An epoch's seconds are those of training, augmenting included; less is better. PyTorch augments a whole batch at a time, channels last, with its fused SGD.")
     command = " ".join(str(word) for word in slipway_command(options, "SEED", "RUNS"))
     command = command.replace(str(TRAIN), "train").replace(str(options.data), "PICTURES")
@@ -123,16 +120,11 @@ def markdown(options, found, sides, test):
 
 def main():
     options = arguments()
-    if options.data is None or not (options.data / "train").is_dir() or not (options.data / "test").is_dir():
-        why = "no pictures are given" if options.data is None else f"{options.data} has no train/ and test/"
-        print(f"bench-resnet20: skipped: {why}; give their folder with --data, or make bench-resnet20 PICTURES=FOLDER", file=sys.stderr)
+    if not given(options, "bench-resnet20"):
         return
-    options.data = options.data.resolve()
-    machine.take_children_along()
+    build()
     folder = machine.CACHE / ("quick-resnet20" if options.quick else "resnet20")
     folder.mkdir(parents=True, exist_ok=True)
-    machine.build_slipway()
-    subprocess.run(["go", "build", "-o", TRAIN, "./cmd/train"], cwd=machine.ROOT, check=True)
     if options.fresh or options.quick:
         shutil.rmtree(folder / "runs", ignore_errors=True)
     results = folder if options.quick else machine.DOCS / "resnet20"
@@ -148,12 +140,8 @@ def main():
     found = {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
     sides = [summary(results) for results in found.values()]
     test = welch(*sides)
-    text = markdown(options, found, sides, test)
-    print(text)
     docs = folder if options.quick else machine.DOCS
-    (docs / "resnet20.md").write_text(text)
-    (docs / "resnet20.json").write_text(json.dumps({"sides": sides, "welch": test, "cpu": machine.cpu()[0]}, indent=1, ensure_ascii=False) + "\n")
-    print(f"bench-resnet20: written: {docs / 'resnet20.md'}, {docs / 'resnet20.json'}", file=sys.stderr)
+    write("bench-resnet20", docs / "resnet20", markdown(options, found, sides, test), sides, test)
 
 
 if __name__ == "__main__":
