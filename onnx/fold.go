@@ -70,6 +70,22 @@ func isNormalization(node *onnxpb.NodeProto) bool {
 		(findAttribute(node, "spatial") == nil || findAttribute(node, "spatial").GetI() == 1)
 }
 
+// FoldedConv returns the weight and the bias of a Conv that computes the BatchNormalization behind it, too, as
+// FoldNormalization has it: of the Conv's own, O×… and O, and of O numbers each of the four others.
+func FoldedConv(weight, bias, scale, shift, mean, variance []float32, epsilon float64) (w, b []float32) {
+	w, b = make([]float32, len(weight)), make([]float32, len(bias))
+	size := len(weight) / len(bias)
+	for o := range b {
+		factor := float64(scale[o]) / math.Sqrt(float64(variance[o])+epsilon)
+		for i := o * size; i < (o+1)*size; i++ {
+			w[i] = float32(float64(weight[i]) * factor)
+		}
+		centred := float64(bias[o]) - float64(mean[o])
+		b[o] = float32(centred*factor + float64(shift[o]))
+	}
+	return w, b
+}
+
 type folding struct {
 	graph *onnxpb.GraphProto
 	names names
@@ -121,16 +137,7 @@ func (f *folding) fold(conv, normalization *onnxpb.NodeProto) bool {
 	if a := findAttribute(normalization, "epsilon"); a != nil {
 		epsilon = float64(a.GetF())
 	}
-	w, b := make([]float32, len(values)), make([]float32, channels)
-	size := len(values) / channels
-	for c := range channels {
-		factor := float64(parameters[1][c]) / math.Sqrt(float64(parameters[4][c])+epsilon)
-		for i := c * size; i < (c+1)*size; i++ {
-			w[i] = float32(float64(values[i]) * factor)
-		}
-		centred := float64(parameters[0][c]) - float64(parameters[3][c])
-		b[c] = float32(centred*factor + float64(parameters[2][c]))
-	}
+	w, b := FoldedConv(values, parameters[0], parameters[1], parameters[2], parameters[3], parameters[4], epsilon)
 	stored := conv.GetInput()[1]
 	inputs := []string{conv.GetInput()[0], f.replace(stored, stored, weight.GetDims(), w)}
 	old := ""

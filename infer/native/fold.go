@@ -2,21 +2,17 @@ package native
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
 
 // foldNormalizations computes each BatchNormalization that follows a Conv, and nothing else does,
-// with it:
-//
-//	y = (Σ x·w + b − mean)·f + bias = Σ x·(w·f) + ((b − mean)·f + bias), f = scale/√(variance + epsilon),
-//
-// where all of w, b and the four are the model's own. What is not a plain case is left to the
-// operators, and so to their errors.
+// with it, as onnx.FoldNormalization does in a file, where weight, bias and the four tensors are the
+// model's own. What is not a plain case is left to the operators, and so to their errors.
 func (c *compiler) foldNormalizations() {
 	c.nodes = slices.Clone(c.nodes)
 	user := make(map[string]int)
@@ -100,20 +96,10 @@ func (c *compiler) folded(conv, normalization *onnxpb.NodeProto) (weight, bias *
 			return nil, nil, false
 		}
 	}
-	size := len(from) / filters
 	if c.run.reserve(4*(len(from)+filters), "a convolution's weight") != nil {
 		return nil, nil, false
 	}
-	weight = &Tensor{Shape: slices.Clone(w.Shape), Data: make([]float32, len(from))}
-	bias = &Tensor{Shape: []int{filters}, Data: make([]float32, filters)}
-	epsilon := float64(n.number("epsilon", 1e-5))
-	for o := range filters {
-		factor := float64(parameters[1][o]) / math.Sqrt(float64(parameters[4][o])+epsilon)
-		for k, v := range from[o*size : (o+1)*size] {
-			weight.Data.([]float32)[o*size+k] = float32(float64(v) * factor)
-		}
-		centred := float64(parameters[0][o]) - float64(parameters[3][o])
-		bias.Data.([]float32)[o] = float32(centred*factor + float64(parameters[2][o]))
-	}
-	return weight, bias, true
+	foldedWeight, foldedBias := onnx.FoldedConv(from, parameters[0], parameters[1], parameters[2], parameters[3], parameters[4],
+		float64(n.number("epsilon", 1e-5)))
+	return &Tensor{Shape: slices.Clone(w.Shape), Data: foldedWeight}, &Tensor{Shape: []int{filters}, Data: foldedBias}, true
 }
