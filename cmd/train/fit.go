@@ -161,7 +161,7 @@ func (s *session) lock(path string) (err error) {
 }
 
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
-	if o.network != "" && !isKnown(o.network) {
+	if o.network != "" && !zoo.Has(o.network) {
 		// What is wrong with the file is told before the sets are read.
 		network, err := readNetwork(o.network)
 		if err != nil {

@@ -17,7 +17,8 @@ import (
 
 // buildNetwork returns the network asked for, and the weights that it starts from,
 // nil where they are drawn from the seed.
-// An experiment's network and a known one have a logit for each of the classes. What must be heard of
+// An experiment's network and a known one, whose name has neither a dot nor a slash as a path does, have a
+// logit for each of the classes. What must be heard of
 // a model is written to out.
 func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Network, initial builder.Weights, err error) {
 	classes := sets.classes()
@@ -27,7 +28,7 @@ func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Netwo
 	switch {
 	case o.from != "":
 		return o.readModel(out)
-	case isKnown(o.network):
+	case zoo.Has(o.network):
 		network, err = zoo.New(o.network, imageShape(sets.training), classes)
 	case o.network != "":
 		network, err = readNetwork(o.network)
@@ -47,9 +48,6 @@ func imageShape(set dataset.Source) builder.Shape {
 	info := set.Info()
 	return builder.Shape{info.Channels, info.Height, info.Width}
 }
-
-// isKnown tells the name of a known network from a file's: a path has a dot or a slash.
-func isKnown(network string) bool { return zoo.Has(network) }
 
 // readModel reads -from's network and weights. Pixels are fed as its record says,
 // unless -pixels does.

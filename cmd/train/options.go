@@ -208,7 +208,7 @@ func (o *options) check() error {
 		return fmt.Errorf("-classes %d; at least 1 is needed, and without the flag it is the sets' number", o.classes)
 	case o.given["classes"] && o.from != "":
 		return errors.New("-classes does not apply to -from: the network is the file's")
-	case o.given["classes"] && o.network != "" && !isKnown(o.network):
+	case o.given["classes"] && o.network != "" && !zoo.Has(o.network):
 		return errors.New("-classes applies to a known network or an experiment's: a file's network has its own number")
 	case strings.ContainsAny(o.licence, "\r\n"):
 		return errors.New("-licence is one line, such as its name; put the whole text into the set's file LICENSE")
