@@ -133,6 +133,7 @@ type Conv2D struct {
 	parts   []part
 	work    []apart[convWork]
 
+	normalised
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
@@ -155,6 +156,7 @@ type convBlock struct {
 // convWork is a thread's memory.
 type convWork struct {
 	product   productArgs
+	normalise normaliseArgs
 	sparse    sparseArgs
 	pool      poolArgs
 	gather    gatherArgs
@@ -323,6 +325,7 @@ func (c *Conv2D) forwardItem(worker, item int) {
 // release forgets the caller's tensors.
 func (c *Conv2D) release() {
 	c.x, c.y, c.w, c.b, c.dy, c.dx, c.dw, c.db = nil, nil, nil, nil, nil, nil, nil, nil
+	c.original = nil
 }
 
 func (c *Conv2D) packPanel(_, panel int) {
@@ -400,7 +403,7 @@ func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, pa
 }
 
 // BackwardParameters computes dw and db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
-// without pooling reads it.
+// without pooling, or with a normalisation behind it, reads it.
 func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
 		size{"db", len(db), c.config.Filters}, size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
@@ -441,7 +444,7 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 }
 
 func (c *Conv2D) checkMask(y []float32) error {
-	if c.config.ReLU && c.config.MaxPool == nil {
+	if c.behind != nil || c.config.ReLU && c.config.MaxPool == nil {
 		return lengths("gradient of convolution", size{"y", len(y), c.sizeY()})
 	}
 	return nil

@@ -100,7 +100,7 @@ func (d *denseConv2D) reserve(images int) {
 // they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves.
 func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 	c := d.conv
-	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
+	if !c.config.ReLU && c.behind == nil && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
 		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
 	}
 	return d.copies(worker, image, images)
@@ -110,21 +110,25 @@ func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 func (d *denseConv2D) copies(worker, image, images int) []float32 {
 	copies := d.conv.work[worker].own.gradients
 	for i := range images {
-		d.mask(copies[i*d.imageSize:], image+i)
+		d.mask(worker, copies[i*d.imageSize:], image+i)
 	}
 	return copies
 }
 
-// mask copies an image's gradient into the middle of a padded one, where ReLU let it through.
-func (d *denseConv2D) mask(padded []float32, image int) {
+// mask copies an image's gradient into the middle of a padded one, where ReLU let it through, and back through the
+// normalisation behind the convolution.
+func (d *denseConv2D) mask(worker int, padded []float32, image int) {
 	c := d.conv
 	row := c.convWidth * c.config.Filters
 	for i := range c.convHeight {
 		dst := padded[(i+d.top)*d.rowSize+d.left*c.config.Filters:][:row]
 		at := (image*c.convHeight + i) * row
-		if c.config.ReLU {
+		switch {
+		case c.behind != nil:
+			c.behind.differentiate(&c.work[worker].own.normalise, dst, c.dy[at:at+row], c.y[at:at+row])
+		case c.config.ReLU:
 			c.engine.Set.reluGradients(dst, c.dy[at:at+row], c.y[at:at+row])
-		} else {
+		default:
 			copy(dst, c.dy[at:at+row])
 		}
 	}
@@ -179,7 +183,7 @@ type gradientRows struct {
 func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
 	c, f := d.conv, &d.conv.config
 	row := c.convWidth * f.Filters
-	if size := c.convHeight * row; !f.ReLU && c.columns.stored() == f.Filters {
+	if size := c.convHeight * row; !f.ReLU && c.behind == nil && c.columns.stored() == f.Filters {
 		return gradientRows{values: c.dy[image*size : (image+images)*size]}
 	}
 	return gradientRows{

@@ -5,6 +5,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
 )
 
 // Computation is a differentiable function of float32 tensors that lie in memory in order. It
@@ -22,6 +24,11 @@ type Computation struct {
 	Description Description
 
 	scratch []*rearrangement // what Forward works in; nil ones are none
+	// deferred, if not nil, is computed by who reads the result: y is nil, and the node's value is the first input's.
+	deferred *kernel.BatchNorm
+	// takesDeferred says that the inputs may be deferred, and behind, unless nil, takes the gradient of the output so.
+	takesDeferred bool
+	behind        func(*kernel.BatchNorm) error
 }
 
 // Gradient computes the gradients with respect to some inputs of a Computation, given that with
@@ -41,6 +48,8 @@ type Gradient struct {
 	Description Description
 
 	scratch []*rearrangement // what Run works in
+	// deferred, if not nil, computes the gradient of the first input for who reads it, from dy and that input: its d is nil.
+	deferred *kernel.BatchNorm
 }
 
 // buffersOf are those of scratch memory.
@@ -61,15 +70,22 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	op := &operator{
 		name: c.Name, output: tensorType(c.Output.Dims()), shape: y.shape, result: y, inside: -1,
 		differentiable: make([]bool, len(inputs)), description: c.Description, others: buffersOf(c.scratch),
+		deferred: c.deferred, takesDeferred: c.takesDeferred,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, inputs); err != nil {
 				return nil, err
+			}
+			if c.deferred != nil {
+				return inputs[0], c.Forward(nil, values)
 			}
 			if err := c.Forward(y.data(), values); err != nil {
 				return nil, err
 			}
 			return y.value(), nil
 		},
+	}
+	if c.deferred != nil {
+		op.result, op.inside = nil, 0
 	}
 	for _, gradient := range c.Gradients {
 		for _, of := range gradient.Of {
@@ -80,7 +96,7 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
 			gradients := make(gorgonia.Nodes, len(inputs))
 			for _, gradient := range c.Gradients {
-				if err := gradient.apply(c.Name, gradients, inputs, output, grad, wanted); err != nil {
+				if err := gradient.apply(&c, gradients, inputs, output, grad, wanted); err != nil {
 					return nil, err
 				}
 			}
@@ -92,7 +108,14 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 
 // apply adds the gradient's node, and one for each further gradient that it computes, to those by
 // input.
-func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
+func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
+	name, readsOutput, takesDeferred := c.Name, g.ReadsOutput, c.takesDeferred
+	if normalisation := deferredBy(grad); normalisation != nil && c.behind != nil {
+		if err := c.behind(normalisation); err != nil {
+			return err
+		}
+		readsOutput, takesDeferred = true, true
+	}
 	results := make([]*buffer, len(inputs))
 	first := -1
 	for _, of := range g.Of {
@@ -108,39 +131,46 @@ func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, g
 		return nil
 	}
 	operands := gorgonia.Nodes{grad}
-	if g.ReadsOutput {
+	if readsOutput {
 		operands = append(operands, output)
 	}
 	for _, read := range g.Reads {
 		operands = append(operands, inputs[read])
 	}
+	deferred := g.deferred != nil && first == 0
 	values := make([][]float32, len(operands))
 	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
 	op := &operator{
 		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
-		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch),
+		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch), takesDeferred: takesDeferred,
 		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, operands); err != nil {
 				return nil, err
 			}
 			dy, rest := values[0], values[1:]
 			var y []float32
-			if g.ReadsOutput {
+			if readsOutput {
 				y, rest = rest[0], rest[1:]
 			}
 			for i, read := range g.Reads {
 				in[read] = rest[i]
 			}
 			for i, result := range results {
-				if result != nil {
+				if result != nil && !(deferred && i == first) {
 					d[i] = result.data()
 				}
 			}
 			if err := g.Run(d, dy, y, in); err != nil {
 				return nil, err
 			}
+			if deferred {
+				return operands[0], nil
+			}
 			return results[first].value(), nil
 		},
+	}
+	if deferred {
+		op.result, op.inside, op.deferred = nil, 0, g.deferred
 	}
 	for i, result := range results {
 		if result != nil && i != first {
@@ -159,12 +189,20 @@ func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, g
 		// It hands on what the node before has computed.
 		other := &operator{
 			name: gradientName(name, []int{i}, len(inputs)), output: tensorType(result.shape.Dims()), shape: result.shape,
-			result: result, inside: -1,
+			result: result, inside: -1, takesDeferred: true,
 			run: func([]gorgonia.Value) (gorgonia.Value, error) { return result.value(), nil },
 		}
 		if gradients[i], err = other.apply(node); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// deferredBy returns the normalisation that who reads the node's values has to compute, nil if there is none.
+func deferredBy(node *gorgonia.Node) *kernel.BatchNorm {
+	if op, ours := node.Op().(*operator); ours {
+		return op.deferred
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package ops
 import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
 )
 
 // affinePlan is a kernel of y = f(x ∗ w + b), where ∗ is a convolution or a
@@ -13,11 +15,27 @@ type affinePlan interface {
 	BackwardInput(dx, dy, y, w []float32) error
 }
 
+// normalisedPlan is one that computes the normalisations next to it as it reads what they normalise.
+type normalisedPlan interface {
+	NormaliseBefore(*kernel.BatchNorm) error
+	NormaliseBehind(*kernel.BatchNorm) error
+}
+
 // affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
 // and, in the same pass, db; another one dx. readsOutput says whether they need y: where ReLU or a pooling
 // is fused. Otherwise they get nil, and y's memory is free for other things.
 func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
 	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+	var behind func(*kernel.BatchNorm) error
+	normalised, takesDeferred := plan.(normalisedPlan)
+	if takesDeferred {
+		behind = normalised.NormaliseBehind
+		if n := deferredBy(x); n != nil {
+			if err := normalised.NormaliseBefore(n); err != nil {
+				return nil, err
+			}
+		}
+	}
 	var noBias, unwantedWeight, unwantedBias []float32
 	inputs, parameters := gorgonia.Nodes{x, w}, []int{1}
 	if b != nil {
@@ -36,7 +54,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 		return wanted
 	}
 	return Apply(Computation{
-		Name: name, Output: output,
+		Name: name, Output: output, takesDeferred: takesDeferred, behind: behind,
 		Forward: func(y []float32, in [][]float32) error {
 			bias := noBias
 			if b != nil {
