@@ -152,7 +152,7 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 // native takes up a ReLU or ReLU6 behind it, or a sum with one more value and the ReLU behind that.
 func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	batch := p.options.Training && !l.Frozen
-	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch, DeferredGradient: p.normalisesConvolution()}
+	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch}
 	var y *gorgonia.Node
 	var plan *kernel.BatchNorm
 	var err error
@@ -167,6 +167,7 @@ func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 			options.Clamped, options.High = true, 6
 		}
 		options.Deferred = p.normalisedByReader()
+		options.DeferredGradient = options.Deferred && p.normalisesConvolution()
 		y, plan, err = ops.NativeBatchNorm(p.kernels, p.in[0], t[0], t[1], t[2], t[3], options)
 	}
 	if err != nil || !batch {
@@ -185,7 +186,7 @@ func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 // normalisedByReader reports whether a convolution alone reads the result, which can compute it by itself.
 func (p *place) normalisedByReader() bool {
 	next, ok := p.next(Conv2D{}.Kind())
-	return ok && next.(Conv2D).normalises()
+	return ok && next.(Conv2D).normalises(p.node.Output)
 }
 
 // normalisesConvolution reports whether the input is that of a convolution, which can compute the input's gradient by
@@ -195,8 +196,9 @@ func (p *place) normalisesConvolution() bool {
 	if at < 0 || len(p.consumers[at]) != 1 || slices.Contains(p.options.Keep, p.network.nodes[at].Name) {
 		return false
 	}
-	convolution, ok := p.network.nodes[at].Layer.(Conv2D)
-	return ok && convolution.normalises()
+	node := p.network.nodes[at]
+	convolution, ok := node.Layer.(Conv2D)
+	return ok && convolution.normalises(node.Input)
 }
 
 // update brings the running statistics of a channel up to date. The variance of one value alone

@@ -175,7 +175,7 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	if l.depthwise(p.node.Input[0]) {
 		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}
-	if !l.normalises() {
+	if !l.dense() {
 		return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}
 	if _, ok := p.fuse(ReLU{}.Kind()); ok {
@@ -190,7 +190,10 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 }
 
 // normalises reports whether its native form computes the normalisations next to it as it reads what they normalise.
-func (l Conv2D) normalises() bool { return l.groups() == 1 && l.Dilation.isZero() }
+func (l Conv2D) normalises(in Shape) bool { return l.dense() || l.depthwise(in[0]) }
+
+// dense reports whether every filter sees every channel, and neighbouring taps neighbouring values.
+func (l Conv2D) dense() bool { return l.groups() == 1 && l.Dilation.isZero() }
 
 // depthwise reports whether each of so many channels has one filter of its own.
 func (l Conv2D) depthwise(channels int) bool {

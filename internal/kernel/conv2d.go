@@ -325,7 +325,6 @@ func (c *Conv2D) forwardItem(worker, item int) {
 // release forgets the caller's tensors.
 func (c *Conv2D) release() {
 	c.x, c.y, c.w, c.b, c.dy, c.dx, c.dw, c.db = nil, nil, nil, nil, nil, nil, nil, nil
-	c.original = nil
 }
 
 func (c *Conv2D) packPanel(_, panel int) {
@@ -402,11 +401,11 @@ func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, pa
 	}
 }
 
-// BackwardParameters computes dw and db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
-// without pooling, or with a normalisation behind it, reads it.
+// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
+// without pooling reads it.
 func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
-		size{"db", len(db), c.config.Filters}, size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
+		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
 		return err
 	}
 	if err := c.checkMask(y); err != nil {
@@ -415,6 +414,9 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
 	defer c.release()
 	if c.sparse != nil {
+		if db == nil {
+			c.db = make([]float32, c.config.Filters)
+		}
 		c.sparse.backwardParameters()
 	} else {
 		c.dense.backwardParameters()
@@ -444,7 +446,7 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 }
 
 func (c *Conv2D) checkMask(y []float32) error {
-	if c.behind != nil || c.config.ReLU && c.config.MaxPool == nil {
+	if c.config.ReLU && c.config.MaxPool == nil {
 		return lengths("gradient of convolution", size{"y", len(y), c.sizeY()})
 	}
 	return nil

@@ -84,6 +84,12 @@ func (d *denseConv2D) prepareParameters() {
 	}
 }
 
+// readsOnce reports whether each image's gradient is read by one item of the parameters' gradient.
+func (d *denseConv2D) readsOnce() bool {
+	d.prepareParameters()
+	return d.splits == 1
+}
+
 // blocks returns how many pieces of dw a product computes.
 func (d *denseConv2D) blocks() int { return d.conv.columns.count() * ceil(d.conv.depth, tapBlock) }
 
@@ -100,7 +106,7 @@ func (d *denseConv2D) reserve(images int) {
 // they are made anew for each use. Where nothing is to be padded or left out, it is the gradients themselves.
 func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 	c := d.conv
-	if !c.config.ReLU && c.behind == nil && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
+	if !c.config.ReLU && d.imageSize == c.convHeight*c.convWidth*c.config.Filters {
 		return c.dy[image*d.imageSize : (image+images)*d.imageSize]
 	}
 	return d.copies(worker, image, images)
@@ -110,25 +116,21 @@ func (d *denseConv2D) gradients(worker, image, images int) []float32 {
 func (d *denseConv2D) copies(worker, image, images int) []float32 {
 	copies := d.conv.work[worker].own.gradients
 	for i := range images {
-		d.mask(worker, copies[i*d.imageSize:], image+i)
+		d.mask(copies[i*d.imageSize:], image+i)
 	}
 	return copies
 }
 
-// mask copies an image's gradient into the middle of a padded one, where ReLU let it through, and back through the
-// normalisation behind the convolution.
-func (d *denseConv2D) mask(worker int, padded []float32, image int) {
+// mask copies an image's gradient into the middle of a padded one, where ReLU let it through.
+func (d *denseConv2D) mask(padded []float32, image int) {
 	c := d.conv
 	row := c.convWidth * c.config.Filters
 	for i := range c.convHeight {
 		dst := padded[(i+d.top)*d.rowSize+d.left*c.config.Filters:][:row]
 		at := (image*c.convHeight + i) * row
-		switch {
-		case c.behind != nil:
-			c.behind.differentiate(&c.work[worker].own.normalise, dst, c.dy[at:at+row], c.y[at:at+row])
-		case c.config.ReLU:
+		if c.config.ReLU {
 			c.engine.Set.reluGradients(dst, c.dy[at:at+row], c.y[at:at+row])
-		default:
+		} else {
 			copy(dst, c.dy[at:at+row])
 		}
 	}
@@ -165,6 +167,9 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	for group := part * groups / d.partials; group < (part+1)*groups/d.partials; group++ {
 		image := group * d.together
 		images := min(d.together, c.config.Batch-image)
+		if c.asItReads {
+			c.differentiateImages(worker, image, images)
+		}
 		source, gradient := c.source(worker, image, images), d.gradientRows(worker, image, images)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
@@ -183,7 +188,7 @@ type gradientRows struct {
 func (d *denseConv2D) gradientRows(worker, image, images int) gradientRows {
 	c, f := d.conv, &d.conv.config
 	row := c.convWidth * f.Filters
-	if size := c.convHeight * row; !f.ReLU && c.behind == nil && c.columns.stored() == f.Filters {
+	if size := c.convHeight * row; !f.ReLU && c.columns.stored() == f.Filters {
 		return gradientRows{values: c.dy[image*size : (image+images)*size]}
 	}
 	return gradientRows{
@@ -213,7 +218,7 @@ func (d *denseConv2D) parametersBlock(worker, part, block, images int, source un
 	a.AJump = 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels)
 	a.AGroupJump = 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize)
 	c.engine.Set.productPanel(a, width)
-	if tap > 0 {
+	if tap > 0 || c.db == nil {
 		return
 	}
 	*a = b

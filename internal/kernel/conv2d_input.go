@@ -49,6 +49,5 @@ func (i *inputConv2D) turnChannel(_, channel int) {
 func (i *inputConv2D) backwardInput() error {
 	c := i.conv
 	c.engine.Pool.Run(c.config.Channels, i.task)
-	i.plan.original = c.y
 	return i.plan.Forward(c.dx, c.dy, i.weights, i.zeros)
 }

@@ -42,15 +42,23 @@ func TestConvolutionNormalisesAsItReads(t *testing.T) {
 			must(t, together.Forward(got.y, x, w, b))
 			must(t, behind.Prepare(got.y, scale2, shift2, shift2, variance2))
 			must(t, behind.Backward(want.dy, nil, nil, dz, want.y, scale2))
-			must(t, behind.PrepareBackward(nil, nil, dz, want.y, scale2))
-			must(t, apart.BackwardParameters(want.dw, want.db, want.dy, nil, normal))
-			must(t, together.BackwardParameters(got.dw, got.db, dz, got.y, x))
-			must(t, apart.BackwardInput(want.dx, want.dy, nil, w))
-			must(t, together.BackwardInput(got.dx, dz, got.y, w))
+			must(t, apart.Backward(want.dx, want.dw, want.db, want.dy, nil, normal, w))
+			parts := slices.Clone(dz)
+			must(t, together.Backward(got.dx, got.dw, got.db, dz, got.y, x, w))
+			if !slices.Equal(dz, want.dy) {
+				t.Errorf("%+v: dy is not the gradient of y", f)
+			}
+			// Of frozen weights, and of an image that nobody asks for.
+			inputAlone, parametersAlone := newConvolutionTensors(apart), newConvolutionTensors(apart)
+			must(t, together.Backward(inputAlone.dx, nil, nil, slices.Clone(parts), got.y, x, w))
+			must(t, together.Backward(nil, parametersAlone.dw, parametersAlone.db, parts, got.y, x, w))
 			for _, pair := range []struct {
 				name      string
 				got, want []float32
-			}{{"y", got.y, want.y}, {"dw", got.dw, want.dw}, {"db", got.db, want.db}, {"dx", got.dx, want.dx}} {
+			}{
+				{"y", got.y, want.y}, {"dw", got.dw, want.dw}, {"db", got.db, want.db}, {"dx", got.dx, want.dx},
+				{"dx alone", inputAlone.dx, want.dx}, {"dw alone", parametersAlone.dw, want.dw}, {"db alone", parametersAlone.db, want.db},
+			} {
 				if !slices.Equal(pair.got, pair.want) {
 					t.Errorf("%+v: %s differs", f, pair.name)
 				}

@@ -33,12 +33,9 @@ func (c *Conv2D) pad(worker int, dst []float32, image int) {
 	for h := range f.Height {
 		at := (image*f.Height + h) * row
 		to, from := dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[at:at+row]
-		switch {
-		case c.before != nil:
+		if c.before != nil {
 			c.before.normalise(&c.work[worker].own.normalise, to, from)
-		case c.gradientOf != nil:
-			c.gradientOf.differentiate(&c.work[worker].own.normalise, to, from, c.original[at:at+row])
-		default:
+		} else {
 			copy(to, from)
 		}
 	}

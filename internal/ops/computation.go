@@ -26,9 +26,10 @@ type Computation struct {
 	scratch []*rearrangement // what Forward works in; nil ones are none
 	// deferred, if not nil, is computed by who reads the result: y is nil, and the node's value is the first input's.
 	deferred *kernel.BatchNorm
-	// takesDeferred says that the inputs may be deferred, and behind, unless nil, takes the gradient of the output so.
+	// takesDeferred says that the inputs may be deferred; behind, unless nil, is asked for what stands in for Gradients where
+	// that of the output is.
 	takesDeferred bool
-	behind        func(*kernel.BatchNorm) error
+	behind        func(*kernel.BatchNorm) (Gradient, error)
 }
 
 // Gradient computes the gradients with respect to some inputs of a Computation, given that with
@@ -94,8 +95,15 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	}
 	if len(c.Gradients) > 0 {
 		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
-			gradients := make(gorgonia.Nodes, len(inputs))
-			for _, gradient := range c.Gradients {
+			gradients, all := make(gorgonia.Nodes, len(inputs)), c.Gradients
+			if n := deferredBy(grad); n != nil && c.behind != nil {
+				together, err := c.behind(n)
+				if err != nil {
+					return nil, err
+				}
+				all = []Gradient{together}
+			}
+			for _, gradient := range all {
 				if err := gradient.apply(&c, gradients, inputs, output, grad, wanted); err != nil {
 					return nil, err
 				}
@@ -109,13 +117,7 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 // apply adds the gradient's node, and one for each further gradient that it computes, to those by
 // input.
 func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
-	name, readsOutput, takesDeferred := c.Name, g.ReadsOutput, c.takesDeferred
-	if normalisation := deferredBy(grad); normalisation != nil && c.behind != nil {
-		if err := c.behind(normalisation); err != nil {
-			return err
-		}
-		readsOutput, takesDeferred = true, true
-	}
+	name := c.Name
 	results := make([]*buffer, len(inputs))
 	first := -1
 	for _, of := range g.Of {
@@ -131,7 +133,7 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 		return nil
 	}
 	operands := gorgonia.Nodes{grad}
-	if readsOutput {
+	if g.ReadsOutput {
 		operands = append(operands, output)
 	}
 	for _, read := range g.Reads {
@@ -142,14 +144,14 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
 	op := &operator{
 		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
-		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch), takesDeferred: takesDeferred,
+		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch), takesDeferred: c.takesDeferred,
 		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, operands); err != nil {
 				return nil, err
 			}
 			dy, rest := values[0], values[1:]
 			var y []float32
-			if readsOutput {
+			if g.ReadsOutput {
 				y, rest = rest[0], rest[1:]
 			}
 			for i, read := range g.Reads {

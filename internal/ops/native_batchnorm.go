@@ -17,8 +17,8 @@ type BatchNormOptions struct {
 	// Clamped bounds the result by Low and High, as ReLU (0 and NaN) and ReLU6 (0 and 6) do.
 	Clamped   bool
 	Low, High float32
-	// Deferred leaves it to who reads y to compute it, and DeferredGradient to who reads the gradient of x. Both save
-	// passes over memory; both are for a convolution alone that reads them.
+	// Deferred leaves it to who reads y to compute it: a convolution alone. DeferredGradient, which wants that too, leaves it
+	// to who made x, a convolution that nothing else reads, to compute the gradient of x where that of y lies.
 	Deferred, DeferredGradient bool
 }
 
