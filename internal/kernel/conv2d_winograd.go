@@ -16,12 +16,13 @@ import (
 type winogradConv2D struct {
 	conv            *Conv2D
 	transforms      *winogradTransforms
-	size            int // of an output tile's side
-	tiles           int // of an image
-	images          int // of an item
-	source          []int64
-	rows            []int64 // of transformed tiles
-	panelRows       []int64 // of products of a full panel
+	size            int      // of an output tile's side
+	tiles           int      // of an image
+	images          int      // of an item
+	source          []int64  // where in x a tile starts, which may be in the padding
+	inside          []uint64 // which of its elements are not
+	rows            []int64  // of transformed tiles
+	panelRows       []int64  // of products of a full panel
 	narrowRows      []int64
 	output          []int64 // where in y, or in scratch, a tile's results go
 	entries         []poolEntry
@@ -38,6 +39,7 @@ type winogradWork struct {
 	args            winogradArgs
 	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
 	tile, check     []float32
+	zeros           []float32 // what is read outside the images
 }
 
 const (
@@ -75,7 +77,7 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		w.work[i].own = winogradWork{
 			input:    aligned(winogradElements * (tiles*f.Channels + winogradGap)),
 			products: aligned(winogradElements * (tiles*set.panel() + winogradGap)),
-			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes),
+			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
 		}
 	}
 	w.weightsTask, w.packTask, w.forwardTask = w.transformFilter, w.packPanel, w.forwardItem
@@ -94,7 +96,9 @@ func (w *winogradConv2D) plan(down, across int) {
 		for t := range w.tiles {
 			i, j := min(t/across*w.size, c.convHeight-w.size), min(t%across*w.size, c.convWidth-w.size)
 			at := image*w.tiles + t
-			w.source = append(w.source, int64(4*image*c.imageSize+c.position(i, j)))
+			top, left := i-f.PaddingHeight, j-f.PaddingWidth
+			w.source = append(w.source, int64(4*((image*f.Height+top)*f.Width+left)*f.Channels))
+			w.inside = append(w.inside, winogradInside(winogradTile, top, left, f.Height, f.Width))
 			w.output = append(w.output, int64((image*positions+i*c.convWidth+j)*step))
 			w.rows = append(w.rows, int64(4*at*f.Channels))
 			w.panelRows = append(w.panelRows, int64(4*at*panel))
@@ -139,7 +143,6 @@ func (w *winogradConv2D) forward() (finite bool) {
 	}()
 	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
 	pool.Run(winogradElements*c.columns.count(), w.packTask)
-	c.reserve(w.images)
 	for i := range w.work {
 		clear(w.work[i].own.check)
 	}
@@ -185,7 +188,8 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 	all, tiles := w.images*w.tiles, images*w.tiles
 	plane := 4 * (all*f.Channels + winogradGap)
 	ws.args = winogradArgs{
-		Src: c.source(worker, image, images), SrcOffsets: &w.source[0], SrcRow: 4 * c.rowSize, SrcColumn: 4 * f.Channels,
+		Src: pointer(c.x[image*f.Height*f.Width*f.Channels:]), SrcOffsets: &w.source[0],
+		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[0], Zeros: pointer(ws.zeros),
 		Dst: pointer(ws.input), DstOffsets: &w.rows[0], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: f.Channels / set.lanes, Scratch: pointer(ws.tile),
 	}

@@ -139,6 +139,7 @@ func TestArgumentLayout(t *testing.T) {
 		{"winograd.Vectors", unsafe.Offsetof(w.Vectors), 72}, {"winograd.Scratch", unsafe.Offsetof(w.Scratch), 80},
 		{"winograd.Bias", unsafe.Offsetof(w.Bias), 88}, {"winograd.Check", unsafe.Offsetof(w.Check), 96},
 		{"winograd.Floor", unsafe.Offsetof(w.Floor), 104}, {"winograd.left", unsafe.Offsetof(w.left), 112},
+		{"winograd.Inside", unsafe.Offsetof(w.Inside), 120}, {"winograd.Zeros", unsafe.Offsetof(w.Zeros), 128},
 		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
 		{"normalise.Dy", unsafe.Offsetof(no.Dy), 16}, {"normalise.RowStep", unsafe.Offsetof(no.RowStep), 24}, {"normalise.Rows", unsafe.Offsetof(no.Rows), 32},
 		{"normalise.Vectors", unsafe.Offsetof(no.Vectors), 40}, {"normalise.Table", unsafe.Offsetof(no.Table), 48}, {"normalise.Sums", unsafe.Offsetof(no.Sums), 56},

@@ -9893,7 +9893,7 @@ DATA winogradConstantsAVX512<>+1212(SB)/4, $0x3f2aaaab
 GLOBL winogradConstantsAVX512<>(SB), RODATA|NOPTR, $1216
 
 // func winogradInputAVX512(args *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, CMOV
 TEXT ·winogradInputAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ 16(AX), CX
@@ -9909,6 +9909,340 @@ tile:
 	MOVQ R10, 112(AX)
 
 vector:
+	MOVQ        120(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	MOVQ        $0x0000000fffffffff, R11
+	CMPQ        R10, R11
+	JEQ         whole
+	MOVQ        8(AX), R11
+	MOVQ        (R11)(R8*8), R11
+	ADDQ        (AX), R11
+	ADDQ        R9, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 384(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 768(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1152(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1536(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 1920(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 64(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 448(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 832(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1216(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1600(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 1984(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 128(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 512(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 896(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1280(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1664(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2048(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 192(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 576(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 960(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1344(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1728(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2112(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 256(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 640(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 1024(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1408(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1792(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2176(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z0
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z1
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z2
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z3
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z4
+	ADDQ        CX, R11
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R11
+	VMOVUPS     (R11), Z5
+	VADDPS      Z4, Z0, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, 320(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z6
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+64(SB), Z1, Z6
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z7
+	VMOVUPS     Z7, 704(DI)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 1088(DI)
+	VMOVAPS     Z4, Z0
+	VMOVAPS     Z3, Z4
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+192(SB), Z1, Z4
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z4, Z4
+	VADDPS      Z4, Z0, Z2
+	VMOVUPS     Z2, 1472(DI)
+	VSUBPS      Z4, Z0, Z0
+	VMOVUPS     Z0, 1856(DI)
+	VADDPS      Z5, Z1, Z0
+	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, 2240(DI)
+	JMP         rows
+
+whole:
 	MOVQ        8(AX), R10
 	MOVQ        (R10)(R8*8), R10
 	ADDQ        (AX), R10
@@ -10133,6 +10467,8 @@ vector:
 	VADDPS      Z5, Z1, Z0
 	VFMADD231PS winogradConstantsAVX512<>+0(SB), Z3, Z0
 	VMOVUPS     Z0, 2240(DI)
+
+rows:
 	MOVQ        40(AX), R10
 	MOVQ        (R10)(R8*8), R10
 	ADDQ        32(AX), R10
@@ -10998,6 +11334,769 @@ vector:
 	VZEROUPPER
 	RET
 
+// func winogradGradient3AVX512(args *byte)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradGradient3AVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        120(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	MOVQ        $0x000000000000ffff, R11
+	CMPQ        R10, R11
+	JEQ         whole
+	MOVQ        8(AX), R11
+	MOVQ        (R11)(R8*8), R11
+	ADDQ        (AX), R11
+	ADDQ        R9, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z3
+	VMOVUPS     Z0, (DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 256(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 512(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 768(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1024(DI)
+	VMOVUPS     Z3, 1280(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z3
+	VMOVUPS     Z0, 64(DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 320(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 576(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 832(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1088(DI)
+	VMOVUPS     Z3, 1344(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z2
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z3
+	VMOVUPS     Z0, 128(DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 384(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 640(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 896(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1152(DI)
+	VMOVUPS     Z3, 1408(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z0
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z1
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z2
+	ADDQ        CX, R11
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, 192(DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 448(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 704(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 960(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1216(DI)
+	VMOVUPS     Z3, 1472(DI)
+	JMP         rows
+
+whole:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, (DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 256(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 512(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 768(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1024(DI)
+	VMOVUPS     Z3, 1280(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, 64(DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 320(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 576(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 832(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1088(DI)
+	VMOVUPS     Z3, 1344(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	VMOVUPS     Z0, 128(DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 384(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 640(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 896(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1152(DI)
+	VMOVUPS     Z3, 1408(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	VMOVUPS     Z0, 192(DI)
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, 448(DI)
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, 704(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, 960(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 1216(DI)
+	VMOVUPS     Z3, 1472(DI)
+
+rows:
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	VMOVUPS     192(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     256(DI), Z0
+	VMOVUPS     320(DI), Z1
+	VMOVUPS     384(DI), Z2
+	VMOVUPS     448(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     512(DI), Z0
+	VMOVUPS     576(DI), Z1
+	VMOVUPS     640(DI), Z2
+	VMOVUPS     704(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z0
+	VMOVUPS     832(DI), Z1
+	VMOVUPS     896(DI), Z2
+	VMOVUPS     960(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1024(DI), Z0
+	VMOVUPS     1088(DI), Z1
+	VMOVUPS     1152(DI), Z2
+	VMOVUPS     1216(DI), Z3
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1280(DI), Z0
+	VMOVUPS     1344(DI), Z1
+	VMOVUPS     1408(DI), Z2
+	VMOVUPS     1472(DI), Z3
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Z0, Z4
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z5
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z4
+	VFMADD231PS winogradConstantsAVX512<>+832(SB), Z3, Z5
+	VADDPS      Z5, Z4, Z6
+	VMOVUPS     Z6, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z5, Z4, Z4
+	VMOVUPS     Z4, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VFMADD231PS winogradConstantsAVX512<>+896(SB), Z3, Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Z3, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradWeightsGradient3AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeightsGradient3AVX512(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    80(AX), DI
+	XORQ    R8, R8
+	MOVQ    96(AX), R9
+	VMOVUPS (R9), Z0
+	VPXORD  Z1, Z1, Z1
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, (DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 384(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 768(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 448(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 832(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 896(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 576(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 960(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1024(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 320(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1088(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z2
+	VMOVUPS     64(DI), Z3
+	VMOVUPS     128(DI), Z4
+	VMOVUPS     192(DI), Z5
+	VMOVUPS     256(DI), Z6
+	VMOVUPS     320(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z2
+	VMOVUPS     448(DI), Z3
+	VMOVUPS     512(DI), Z4
+	VMOVUPS     576(DI), Z5
+	VMOVUPS     640(DI), Z6
+	VMOVUPS     704(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z2
+	VMOVUPS     832(DI), Z3
+	VMOVUPS     896(DI), Z4
+	VMOVUPS     960(DI), Z5
+	VMOVUPS     1024(DI), Z6
+	VMOVUPS     1088(DI), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET
+
 // func winogradWeights4AVX512(args *byte)
 // Requires: AVX, AVX512F
 TEXT ·winogradWeights4AVX512(SB), NOSPLIT, $0-8
@@ -11608,6 +12707,719 @@ vector:
 	VZEROUPPER
 	RET
 
+// func winogradGradient4AVX512(args *byte)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradGradient4AVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        120(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	MOVQ        $0x00000000000001ff, R11
+	CMPQ        R10, R11
+	JEQ         whole
+	MOVQ        8(AX), R11
+	MOVQ        (R11)(R8*8), R11
+	ADDQ        (AX), R11
+	ADDQ        R9, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z2
+	VMOVUPS     Z0, (DI)
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 192(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 384(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 576(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 768(DI)
+	VMOVUPS     Z2, 960(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Z1
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z2
+	VMOVUPS     Z0, 64(DI)
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 256(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 448(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 640(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 832(DI)
+	VMOVUPS     Z2, 1024(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z0
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Z1
+	ADDQ        CX, R11
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R11
+	VMOVUPS     (R11), Z2
+	VMOVUPS     Z0, 128(DI)
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 320(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 512(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 704(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 896(DI)
+	VMOVUPS     Z2, 1088(DI)
+	JMP         rows
+
+whole:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	VMOVUPS     Z0, (DI)
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 192(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 384(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 576(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 768(DI)
+	VMOVUPS     Z2, 960(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z2
+	VMOVUPS     Z0, 64(DI)
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 256(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 448(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 640(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 832(DI)
+	VMOVUPS     Z2, 1024(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z2
+	VMOVUPS     Z0, 128(DI)
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, 320(DI)
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, 512(DI)
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, 704(DI)
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, 896(DI)
+	VMOVUPS     Z2, 1088(DI)
+
+rows:
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z0
+	VMOVUPS     64(DI), Z1
+	VMOVUPS     128(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Z0
+	VMOVUPS     256(DI), Z1
+	VMOVUPS     320(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z0
+	VMOVUPS     448(DI), Z1
+	VMOVUPS     512(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Z0
+	VMOVUPS     640(DI), Z1
+	VMOVUPS     704(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z0
+	VMOVUPS     832(DI), Z1
+	VMOVUPS     896(DI), Z2
+	MOVQ        R10, R11
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     960(DI), Z0
+	VMOVUPS     1024(DI), Z1
+	VMOVUPS     1088(DI), Z2
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Z0, Z3
+	VMULPS      winogradConstantsAVX512<>+128(SB), Z1, Z4
+	VFMADD231PS winogradConstantsAVX512<>+704(SB), Z2, Z3
+	VADDPS      Z4, Z3, Z5
+	VMOVUPS     Z5, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Z0, Z0
+	VMULPS      winogradConstantsAVX512<>+256(SB), Z1, Z1
+	VFMADD231PS winogradConstantsAVX512<>+768(SB), Z2, Z0
+	VADDPS      Z1, Z0, Z3
+	VMOVUPS     Z3, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Z2, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradWeightsGradient4AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeightsGradient4AVX512(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    80(AX), DI
+	XORQ    R8, R8
+	MOVQ    96(AX), R9
+	VMOVUPS (R9), Z0
+	VPXORD  Z1, Z1, Z1
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, (DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 384(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 768(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1152(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 448(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 832(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1216(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 896(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1280(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 576(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 960(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1344(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 1024(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1408(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 320(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 1088(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1472(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z2
+	VMOVUPS     64(DI), Z3
+	VMOVUPS     128(DI), Z4
+	VMOVUPS     192(DI), Z5
+	VMOVUPS     256(DI), Z6
+	VMOVUPS     320(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z2
+	VMOVUPS     448(DI), Z3
+	VMOVUPS     512(DI), Z4
+	VMOVUPS     576(DI), Z5
+	VMOVUPS     640(DI), Z6
+	VMOVUPS     704(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z2
+	VMOVUPS     832(DI), Z3
+	VMOVUPS     896(DI), Z4
+	VMOVUPS     960(DI), Z5
+	VMOVUPS     1024(DI), Z6
+	VMOVUPS     1088(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1152(DI), Z2
+	VMOVUPS     1216(DI), Z3
+	VMOVUPS     1280(DI), Z4
+	VMOVUPS     1344(DI), Z5
+	VMOVUPS     1408(DI), Z6
+	VMOVUPS     1472(DI), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET
+
 // func winogradWeights5AVX512(args *byte)
 // Requires: AVX, AVX512F
 TEXT ·winogradWeights5AVX512(SB), NOSPLIT, $0-8
@@ -12207,6 +14019,701 @@ vector:
 	VADDPS      (R11)(R9*1), Z3, Z3
 	VMAXPS      Z3, Z2, Z3
 	VMOVUPS     Z3, (R10)
+	ADDQ        $0x40, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func winogradGradient5AVX512(args *byte)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·winogradGradient5AVX512(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ    120(AX), R10
+	MOVQ    (R10)(R8*8), R10
+	MOVQ    $0x000000000000000f, R11
+	CMPQ    R10, R11
+	JEQ     whole
+	MOVQ    8(AX), R11
+	MOVQ    (R11)(R8*8), R11
+	ADDQ    (AX), R11
+	ADDQ    R9, R11
+	MOVQ    R11, R12
+	MOVQ    R12, R13
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R13
+	VMOVUPS (R13), Z0
+	ADDQ    CX, R12
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R12
+	VMOVUPS (R12), Z1
+	VMOVUPS Z0, (DI)
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, 128(DI)
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, 256(DI)
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, 384(DI)
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, 512(DI)
+	VMOVUPS Z1, 640(DI)
+	ADDQ    DX, R11
+	MOVQ    R11, R12
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R12
+	VMOVUPS (R12), Z0
+	ADDQ    CX, R11
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R11
+	VMOVUPS (R11), Z1
+	VMOVUPS Z0, 64(DI)
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, 192(DI)
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, 320(DI)
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, 448(DI)
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, 576(DI)
+	VMOVUPS Z1, 704(DI)
+	JMP     rows
+
+whole:
+	MOVQ    8(AX), R10
+	MOVQ    (R10)(R8*8), R10
+	ADDQ    (AX), R10
+	ADDQ    R9, R10
+	MOVQ    R10, R11
+	VMOVUPS (R11), Z0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Z1
+	VMOVUPS Z0, (DI)
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, 128(DI)
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, 256(DI)
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, 384(DI)
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, 512(DI)
+	VMOVUPS Z1, 640(DI)
+	ADDQ    DX, R10
+	VMOVUPS (R10), Z0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Z1
+	VMOVUPS Z0, 64(DI)
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, 192(DI)
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, 320(DI)
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, 448(DI)
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, 576(DI)
+	VMOVUPS Z1, 704(DI)
+
+rows:
+	MOVQ    40(AX), R10
+	MOVQ    (R10)(R8*8), R10
+	ADDQ    32(AX), R10
+	ADDQ    R9, R10
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	MOVQ    R10, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 128(DI), Z0
+	VMOVUPS 192(DI), Z1
+	MOVQ    R10, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 256(DI), Z0
+	VMOVUPS 320(DI), Z1
+	MOVQ    R10, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 384(DI), Z0
+	VMOVUPS 448(DI), Z1
+	MOVQ    R10, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 512(DI), Z0
+	VMOVUPS 576(DI), Z1
+	MOVQ    R10, R11
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Z1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 640(DI), Z0
+	VMOVUPS 704(DI), Z1
+	VMOVUPS Z0, (R10)
+	ADDQ    SI, R10
+	VMOVAPS Z0, Z2
+	VMULPS  winogradConstantsAVX512<>+128(SB), Z1, Z3
+	VADDPS  Z3, Z2, Z4
+	VMOVUPS Z4, (R10)
+	ADDQ    SI, R10
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R10)
+	ADDQ    SI, R10
+	VMOVAPS Z0, Z0
+	VMULPS  winogradConstantsAVX512<>+256(SB), Z1, Z2
+	VADDPS  Z2, Z0, Z3
+	VMOVUPS Z3, (R10)
+	ADDQ    SI, R10
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (R10)
+	ADDQ    SI, R10
+	VMOVUPS Z1, (R10)
+	ADDQ    $0x40, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	VZEROUPPER
+	RET
+
+// func winogradWeightsGradient5AVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·winogradWeightsGradient5AVX512(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    80(AX), DI
+	XORQ    R8, R8
+	MOVQ    96(AX), R9
+	VMOVUPS (R9), Z0
+	VPXORD  Z1, Z1, Z1
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, (DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 384(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 768(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VMOVUPS     Z2, 1152(DI)
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1536(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 64(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 448(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 832(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VMOVUPS     Z2, 1216(DI)
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1600(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 128(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 512(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 896(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VMOVUPS     Z2, 1280(DI)
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1664(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 192(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 576(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 960(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VMOVUPS     Z2, 1344(DI)
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1728(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Z2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 256(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 640(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 1024(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VMOVUPS     Z2, 1408(DI)
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1792(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Z2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VMOVUPS     Z2, 320(DI)
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VMOVUPS     Z2, 704(DI)
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VMOVUPS     Z2, 1088(DI)
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VMOVUPS     Z2, 1472(DI)
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VMOVUPS     Z2, 1856(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Z2
+	VMOVUPS     64(DI), Z3
+	VMOVUPS     128(DI), Z4
+	VMOVUPS     192(DI), Z5
+	VMOVUPS     256(DI), Z6
+	VMOVUPS     320(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Z2
+	VMOVUPS     448(DI), Z3
+	VMOVUPS     512(DI), Z4
+	VMOVUPS     576(DI), Z5
+	VMOVUPS     640(DI), Z6
+	VMOVUPS     704(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Z2
+	VMOVUPS     832(DI), Z3
+	VMOVUPS     896(DI), Z4
+	VMOVUPS     960(DI), Z5
+	VMOVUPS     1024(DI), Z6
+	VMOVUPS     1088(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1152(DI), Z2
+	VMOVUPS     1216(DI), Z3
+	VMOVUPS     1280(DI), Z4
+	VMOVUPS     1344(DI), Z5
+	VMOVUPS     1408(DI), Z6
+	VMOVUPS     1472(DI), Z7
+	MOVQ        R10, R11
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     1536(DI), Z2
+	VMOVUPS     1600(DI), Z3
+	VMOVUPS     1664(DI), Z4
+	VMOVUPS     1728(DI), Z5
+	VMOVUPS     1792(DI), Z6
+	VMOVUPS     1856(DI), Z7
+	VADDPS      Z4, Z3, Z8
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMOVAPS     Z2, Z2
+	VFMADD231PS winogradConstantsAVX512<>+320(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+512(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+384(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+576(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+448(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+640(SB), Z4, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+960(SB), Z3, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1024(SB), Z5, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX512<>+1088(SB), Z8, Z2
+	VFMADD231PS winogradConstantsAVX512<>+1152(SB), Z4, Z2
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z2, (R10)
 	ADDQ        $0x40, R9
 	DECQ        112(AX)
 	JNZ         vector

@@ -38,6 +38,12 @@ func avx2Set() *Set {
 			input:   winogradInputAVX2,
 			weights: [...]func(args *byte){3: winogradWeights3AVX2, 4: winogradWeights4AVX2, 5: winogradWeights5AVX2},
 			output:  [...]func(args *byte){3: winogradOutput3AVX2, 4: winogradOutput4AVX2, 5: winogradOutput5AVX2},
+			gradient: [...]func(args *byte){
+				3: winogradGradient3AVX2, 4: winogradGradient4AVX2, 5: winogradGradient5AVX2,
+			},
+			weightsGradient: [...]func(args *byte){
+				3: winogradWeightsGradient3AVX2, 4: winogradWeightsGradient4AVX2, 5: winogradWeightsGradient5AVX2,
+			},
 		},
 		normalise: normalisePasses{
 			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, gradient: normaliseGradientAVX2,
@@ -67,6 +73,12 @@ func avx512Set() *Set {
 			input:   winogradInputAVX512,
 			weights: [...]func(args *byte){3: winogradWeights3AVX512, 4: winogradWeights4AVX512, 5: winogradWeights5AVX512},
 			output:  [...]func(args *byte){3: winogradOutput3AVX512, 4: winogradOutput4AVX512, 5: winogradOutput5AVX512},
+			gradient: [...]func(args *byte){
+				3: winogradGradient3AVX512, 4: winogradGradient4AVX512, 5: winogradGradient5AVX512,
+			},
+			weightsGradient: [...]func(args *byte){
+				3: winogradWeightsGradient3AVX512, 4: winogradWeightsGradient4AVX512, 5: winogradWeightsGradient5AVX512,
+			},
 		},
 		normalise: normalisePasses{
 			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, gradient: normaliseGradientAVX512,
