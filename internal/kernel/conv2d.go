@@ -102,8 +102,8 @@ type Conv2DConfig struct {
 	ConstantWeights bool
 	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
 	ExtraHeight, ExtraWidth int
-	// FilteredInput lets the gradient of the input use Winograd's minimal filtering, too.
-	FilteredInput bool
+	// FilteredGradients lets the gradients use Winograd's minimal filtering, too; that of the weights does where db is nil.
+	FilteredGradients bool
 }
 
 // Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
@@ -137,6 +137,8 @@ type Conv2D struct {
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
 	dense    *denseConv2D
+
+	filteredWeights *winogradWeights // nil where it does not apply
 
 	// The tensors of the call in progress.
 	x, y, w, b, dy, dx, dw, db []float32
@@ -236,8 +238,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	if !f.Direct {
 		c.winograd = newWinogradConv2D(c)
 	}
-	if f.FilteredInput {
+	if f.FilteredGradients {
 		c.filtered = newInputConv2D(c)
+		c.filteredWeights = newWinogradWeights(c)
 	}
 	if c.winograd != nil && f.MaxPool != nil {
 		scratch = max(scratch, c.winograd.scratch())
@@ -399,11 +402,11 @@ func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, pa
 	}
 }
 
-// BackwardParameters computes dw and db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
+// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
 // without pooling reads it.
 func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
-		size{"db", len(db), c.config.Filters}, size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
+		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
 		return err
 	}
 	if err := c.checkMask(y); err != nil {
@@ -411,6 +414,9 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
 	defer c.release()
+	if c.filteredWeights != nil && db == nil && c.filteredWeights.backward() {
+		return nil
+	}
 	if c.sparse != nil {
 		c.sparse.backwardParameters()
 	} else {

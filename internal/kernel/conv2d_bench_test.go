@@ -24,7 +24,7 @@ func BenchmarkConv2DPasses(b *testing.B) {
 				benchmarkConv2DPasses(b, Conv2DConfig{
 					Batch: n, Height: side, Width: side, Channels: channels, Filters: channels,
 					KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1,
-					PaddingHeight: 1, PaddingWidth: 1, FilteredInput: filtered,
+					PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: filtered,
 				})
 			})
 		}
@@ -39,13 +39,13 @@ func benchmarkConv2DPasses(b *testing.B, f Conv2DConfig) {
 	must(b, err)
 	r := rand.New(rand.NewPCG(1, 2))
 	x, y, dy, dx := random(r, plan.sizeX()), random(r, plan.sizeY()), random(r, plan.sizeY()), random(r, plan.sizeX())
-	w, dw, bias, db := random(r, f.Filters*plan.depth), random(r, f.Filters*plan.depth), random(r, f.Filters), random(r, f.Filters)
+	w, dw, bias := random(r, f.Filters*plan.depth), random(r, f.Filters*plan.depth), random(r, f.Filters)
 	for _, pass := range []struct {
 		name string
 		run  func() error
 	}{
 		{"forward", func() error { return plan.Forward(y, x, w, bias) }},
-		{"weights", func() error { return plan.BackwardParameters(dw, db, dy, y, x) }},
+		{"weights", func() error { return plan.BackwardParameters(dw, nil, dy, y, x) }},
 		{"input", func() error { return plan.BackwardInput(dx, dy, y, w) }},
 	} {
 		b.Run(pass.name, func(b *testing.B) {

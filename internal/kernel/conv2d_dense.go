@@ -209,7 +209,7 @@ func (d *denseConv2D) parametersBlock(worker, part, block, images int, source un
 	a.AJump = 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels)
 	a.AGroupJump = 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize)
 	c.engine.Set.productPanel(a, width)
-	if tap > 0 {
+	if tap > 0 || c.db == nil {
 		return
 	}
 	*a = b

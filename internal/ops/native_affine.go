@@ -18,22 +18,12 @@ type affinePlan interface {
 // is fused. Otherwise they get nil, and y's memory is free for other things.
 func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
 	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
-	var noBias, unwantedWeight, unwantedBias []float32
+	var noBias, unwantedWeight []float32
 	inputs, parameters := gorgonia.Nodes{x, w}, []int{1}
 	if b != nil {
 		inputs, parameters = append(inputs, b), append(parameters, 2)
 	} else {
 		noBias = make([]float32, outputs)
-	}
-	// scratch is where a gradient goes that nobody asks for.
-	scratch := func(wanted []float32, unwanted *[]float32, elements int) []float32 {
-		if wanted == nil && *unwanted == nil {
-			*unwanted = make([]float32, elements)
-		}
-		if wanted == nil {
-			return *unwanted
-		}
-		return wanted
 	}
 	return Apply(Computation{
 		Name: name, Output: output,
@@ -51,8 +41,14 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 				if b != nil {
 					db = d[2]
 				}
-				return plan.BackwardParameters(scratch(d[1], &unwantedWeight, w.Shape().TotalSize()),
-					scratch(db, &unwantedBias, outputs), dy, y, in[0])
+				dw := d[1]
+				if dw == nil { // nobody asks for it
+					if unwantedWeight == nil {
+						unwantedWeight = make([]float32, w.Shape().TotalSize())
+					}
+					dw = unwantedWeight
+				}
+				return plan.BackwardParameters(dw, db, dy, y, in[0])
 			},
 		}, {
 			Of: []int{0}, ReadsOutput: readsOutput, Reads: []int{1},
