@@ -14,6 +14,16 @@ func productAVX2(args *byte)
 //go:noescape
 func productNarrowAVX2(args *byte)
 
+// rowsWideAVX2 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsWideAVX2(args *byte)
+
+// rowsNarrowAVX2 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsNarrowAVX2(args *byte)
+
 // sparse1x1AVX2 adds scaled blocks of 1 rows by 1 vectors; see sparseArgs.
 //
 //go:noescape
@@ -373,3 +383,8 @@ func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks
 //
 //go:noescape
 func gather8AVX2(args *byte)
+
+// prefetchAVX2 brings lines of 64 bytes into the second-level cache.
+//
+//go:noescape
+func prefetchAVX2(p *float32, lines int)

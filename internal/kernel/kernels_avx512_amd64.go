@@ -14,6 +14,16 @@ func productAVX512(args *byte)
 //go:noescape
 func productNarrowAVX512(args *byte)
 
+// rowsWideAVX512 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsWideAVX512(args *byte)
+
+// rowsNarrowAVX512 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsNarrowAVX512(args *byte)
+
 // sparse1x1AVX512 adds scaled blocks of 1 rows by 1 vectors; see sparseArgs.
 //
 //go:noescape
