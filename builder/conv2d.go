@@ -170,7 +170,7 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 		Direct: !p.options.Training,
 		// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
 		// before there were any.
-		FilteredInput: l.NoBias,
+		FilteredGradients: l.NoBias,
 	}
 	if l.depthwise(p.node.Input[0]) {
 		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)

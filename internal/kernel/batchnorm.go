@@ -306,6 +306,12 @@ func (b *BatchNorm) normalise(a *normaliseArgs, y, x []float32) {
 	b.pass(a, y, x, nil, b.config.Low, func(s *segment) func(*byte) { return s.passes.forward })
 }
 
+// normaliseChannels is normalise of some channels of the rows, whole vectors of them.
+func (b *BatchNorm) normaliseChannels(a *normaliseArgs, y, x []float32, first, channels int) {
+	s := segment{first, b.segments[0].lanes, channels / b.segments[0].lanes, b.segments[0].passes}
+	b.passSegment(a, &s, y, x, nil, b.config.Low, s.passes.forward)
+}
+
 // differentiate writes dx, rows of the gradient, from those of dy and x, after PrepareBackward.
 func (b *BatchNorm) differentiate(a *normaliseArgs, dx, dy, x []float32) {
 	b.pass(a, dx, x, dy, b.config.Low, func(s *segment) func(*byte) { return s.passes.gradient })
@@ -315,13 +321,17 @@ func (b *BatchNorm) differentiate(a *normaliseArgs, dx, dy, x []float32) {
 func (b *BatchNorm) pass(a *normaliseArgs, y, x, dy []float32, low float32, loop func(*segment) func(*byte)) {
 	for i := range b.segments {
 		s := &b.segments[i]
-		b.args(a, s, x, dy).Y = unsafe.Add(pointer(y), 4*s.first)
-		a.Low, a.Together = low, 4
-		if s.vectors == 1 {
-			a.Together = a.Rows
-		}
-		loop(s)((*byte)(unsafe.Pointer(a)))
+		b.passSegment(a, s, y, x, dy, low, loop(s))
 	}
+}
+
+func (b *BatchNorm) passSegment(a *normaliseArgs, s *segment, y, x, dy []float32, low float32, loop func(*byte)) {
+	b.args(a, s, x, dy).Y = unsafe.Add(pointer(y), 4*s.first)
+	a.Low, a.Together = low, 4
+	if s.vectors == 1 {
+		a.Together = a.Rows
+	}
+	loop((*byte)(unsafe.Pointer(a)))
 }
 
 // args describes a segment of rows of x and, unless it is nil, as many of dy.

@@ -102,8 +102,8 @@ type Conv2DConfig struct {
 	ConstantWeights bool
 	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
 	ExtraHeight, ExtraWidth int
-	// FilteredInput lets the gradient of the input use Winograd's minimal filtering, too.
-	FilteredInput bool
+	// FilteredGradients lets the gradients use Winograd's minimal filtering, too; that of the weights does where db is nil.
+	FilteredGradients bool
 }
 
 // Conv2D is a plan for y = pool(relu(conv(x, w) + b)) and its gradients at one shape. Tensors are channels last: x
@@ -138,6 +138,8 @@ type Conv2D struct {
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
 	dense    *denseConv2D
+
+	filteredWeights *winogradWeights // nil where it does not apply
 
 	// The tensors of the call in progress.
 	x, y, w, b, dy, dx, dw, db []float32
@@ -238,8 +240,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	if !f.Direct {
 		c.winograd = newWinogradConv2D(c)
 	}
-	if f.FilteredInput {
+	if f.FilteredGradients {
 		c.filtered = newInputConv2D(c)
+		c.filteredWeights = newWinogradWeights(c)
 	}
 	if c.winograd != nil && f.MaxPool != nil {
 		scratch = max(scratch, c.winograd.scratch())
@@ -255,9 +258,10 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 // Output returns the height and width of y.
 func (c *Conv2D) Output() (height, width int) { return c.outHeight, c.outWidth }
 
-func (c *Conv2D) sizeX() int {
-	return c.config.Batch * c.config.Height * c.config.Width * c.config.Channels
-}
+// sizeImage returns the elements of an image of x.
+func (c *Conv2D) sizeImage() int { return c.config.Height * c.config.Width * c.config.Channels }
+
+func (c *Conv2D) sizeX() int { return c.config.Batch * c.sizeImage() }
 
 func (c *Conv2D) sizeY() int { return c.config.Batch * c.outHeight * c.outWidth * c.config.Filters }
 
@@ -413,10 +417,13 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
 	defer c.release()
-	if c.sparse != nil {
-		if db == nil {
-			c.db = make([]float32, c.config.Filters)
+	if c.filteredWeights != nil && db == nil {
+		if c.filteredWeights.backward() {
+			return nil
 		}
+		c.asItReads = false // done
+	}
+	if c.sparse != nil {
 		c.sparse.backwardParameters()
 	} else {
 		c.dense.backwardParameters()

@@ -158,9 +158,9 @@ func (g *GroupedConv2D) Forward(y, x, w, b []float32) error {
 	return nil
 }
 
-// BackwardParameters computes dw and db from dy and x; y is not read.
+// BackwardParameters computes dw and, unless it is nil, db from dy and x; y is not read.
 func (g *GroupedConv2D) BackwardParameters(dw, db, dy, _, x []float32) error {
-	if err := lengths("gradient of grouped convolution parameters", size{"dw", len(dw), g.sizeW()}, size{"db", len(db), g.config.Filters},
+	if err := lengths("gradient of grouped convolution parameters", size{"dw", len(dw), g.sizeW()}, optional("db", db, g.config.Filters),
 		size{"dy", len(dy), g.sizeY()}, size{"x", len(x), g.sizeX()}); err != nil {
 		return err
 	}
@@ -171,7 +171,10 @@ func (g *GroupedConv2D) BackwardParameters(dw, db, dy, _, x []float32) error {
 		if g.taps != nil {
 			to = g.dw
 		}
-		bias := db[group*g.filters : (group+1)*g.filters]
+		bias := db
+		if db != nil {
+			bias = db[group*g.filters : (group+1)*g.filters]
+		}
 		gradient, input := g.take(g.dy, dy, group, true), g.take(g.x, x, group, false)
 		if err := g.group.BackwardParameters(to, bias, gradient, nil, input); err != nil {
 			return err

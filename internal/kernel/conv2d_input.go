@@ -10,14 +10,10 @@ type inputConv2D struct {
 	task    func(worker, channel int)
 }
 
-// filteredInputMinChannels is how many channels and filters there are at least. With fewer the direct sum is short: it rounds
-// less than half as much, which shows once a ReLU decides otherwise for it, and little time is saved in all.
-const filteredInputMinChannels = 64
-
 // newInputConv2D returns nil where that is not the better way.
 func newInputConv2D(c *Conv2D) *inputConv2D {
 	f := &c.config
-	if min(f.Channels, f.Filters) < filteredInputMinChannels || f.Direct || f.ReLU || f.MaxPool != nil || f.StrideHeight != 1 || f.StrideWidth != 1 || f.ExtraHeight != 0 || f.ExtraWidth != 0 ||
+	if f.Direct || f.ReLU || f.MaxPool != nil || f.StrideHeight != 1 || f.StrideWidth != 1 || f.ExtraHeight != 0 || f.ExtraWidth != 0 ||
 		f.PaddingHeight >= f.KernelHeight || f.PaddingWidth >= f.KernelWidth {
 		return nil
 	}

@@ -45,7 +45,7 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 		if err := lengths("gradient of convolution", size{"dy", len(dy), c.sizeY()}, size{"y", len(y), c.sizeY()}); err != nil {
 			return err
 		}
-		if c.asItReads = dw != nil && c.dense.readsOnce(); !c.asItReads {
+		if c.asItReads = dw != nil && c.readsGradientOnce(db); !c.asItReads {
 			c.dy, c.y = dy, y
 			c.engine.Pool.Run(c.config.Batch, c.differentiateTask)
 			c.release()
@@ -61,6 +61,14 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 		return c.BackwardInput(dx, dy, y, w)
 	}
 	return nil
+}
+
+// readsGradientOnce reports whether each image's gradient is read by one item of the parameters' gradient, as a whole.
+func (c *Conv2D) readsGradientOnce(db []float32) bool {
+	if c.filteredWeights != nil && db == nil {
+		return c.filteredWeights.wholeImages()
+	}
+	return c.dense.readsOnce()
 }
 
 // differentiateImage makes the gradient of y of that of an image's normalised values.

@@ -149,7 +149,9 @@ func (s *sparseConv2D) parametersItem(worker, item int) {
 	from, to := item*blocks/s.splits, (item+1)*blocks/s.splits
 	channels := min(to*channelBlock, c.config.Filters)
 	clear(c.dw[from*channelBlock*c.depth : channels*c.depth])
-	clear(c.db[from*channelBlock : channels])
+	if c.db != nil {
+		clear(c.db[from*channelBlock : channels])
+	}
 	for image := 0; image < c.config.Batch; image += s.cached {
 		end := min(image+s.cached, c.config.Batch)
 		source := c.source(worker, image, end-image)
@@ -169,7 +171,9 @@ func (s *sparseConv2D) parametersBlock(worker, block int, source unsafe.Pointer,
 	s.listChannels(ws, image, images, first, channels)
 	for k := range channels {
 		start := k * s.capacity
-		c.db[first+k] += ws.lists.sums[k]
+		if c.db != nil {
+			c.db[first+k] += ws.lists.sums[k]
+		}
 		ws.lists.buckets[k] = bucket{dst: int32(4 * k * c.depth), count: int32(ws.lists.cursors[k] - start), start: int32(8 * start)}
 	}
 	for i := range s.chunks {

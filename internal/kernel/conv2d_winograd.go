@@ -6,9 +6,9 @@ import (
 )
 
 // winogradConv2D is the forward pass of a convolution by Winograd's minimal filtering; winograd.go has the mathematics. It
-// takes the images of an item through three steps: tiles are transformed, 36 matrix products of tiles × channels by
-// channels × filters multiply them with the transformed weights, and the products are transformed back, a panel of
-// filters at a time.
+// takes the tiles of an item, a chunk at a time, through three steps: tiles are transformed, 36 matrix products of
+// tiles × channels by channels × filters multiply them with the transformed weights, and the products are transformed
+// back, a panel of filters at a time.
 //
 // It differs from the direct sum in two ways. Its rounding depends on the place in a tile, so that positions that are
 // equal are so only up to rounding, and the first of them need not win a maximum. And one element that is not finite
@@ -16,12 +16,14 @@ import (
 type winogradConv2D struct {
 	conv            *Conv2D
 	transforms      *winogradTransforms
-	size            int // of an output tile's side
-	tiles           int // of an image
-	images          int // of an item
-	source          []int64
-	rows            []int64 // of transformed tiles
-	panelRows       []int64 // of products of a full panel
+	size            int      // of an output tile's side
+	tiles           int      // of an image
+	images          int      // of an item
+	chunk           int      // tiles that go through the steps together
+	source          []int64  // where in x a tile starts, which may be in the padding
+	inside          []uint64 // which of its elements are not
+	rows            []int64  // of transformed tiles
+	panelRows       []int64  // of products of a full panel
 	narrowRows      []int64
 	output          []int64 // where in y, or in scratch, a tile's results go
 	entries         []poolEntry
@@ -36,14 +38,19 @@ type winogradConv2D struct {
 // winogradWork is a thread's memory.
 type winogradWork struct {
 	args            winogradArgs
+	product         rowsArgs
 	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
 	tile, check     []float32
+	zeros           []float32 // what is read outside the images
+	normal          []float32 // normalised images of an item
 }
 
 const (
-	// winogradItemTiles is how many tiles an item aims at: a multiple of tile heights, few enough that the transformed tiles,
-	// their products and the weights stay in the second-level cache.
-	winogradItemTiles = 32
+	// winogradChunk is how many tiles a chunk has, at most: a multiple of tile heights; few enough that the transformed tiles
+	// and their products stay in the second-level cache, enough that the weights need not come from behind it too often.
+	winogradChunk = 64
+	// winogradPooledTiles is how many tiles an item aims at where a pooling takes the results.
+	winogradPooledTiles = 32
 	// winogradMaxTiles bounds the tiles of an image: more would leave the cache.
 	winogradMaxTiles = 256
 	// winogradGap is the elements between the planes of a tile's elements, a cache line: without it, planes whose size is a
@@ -67,15 +74,19 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		return nil
 	}
 	w := &winogradConv2D{conv: c, transforms: &set.winograd, size: size, tiles: down * across}
-	w.images = min(max(1, winogradItemTiles/w.tiles), f.Batch)
+	w.images = max(1, min(winogradChunk/w.tiles, ceil(f.Batch, c.engine.Pool.Threads())))
+	w.chunk = min(winogradChunk, w.images*w.tiles)
+	if f.MaxPool != nil { // which takes whole images
+		w.images = min(max(1, winogradPooledTiles/w.tiles), f.Batch)
+		w.chunk = w.images * w.tiles
+	}
 	w.plan(down, across)
 	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
-	tiles := w.images * w.tiles
 	for i := range w.work {
 		w.work[i].own = winogradWork{
-			input:    aligned(winogradElements * (tiles*f.Channels + winogradGap)),
-			products: aligned(winogradElements * (tiles*set.panel() + winogradGap)),
-			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes),
+			input:    aligned(winogradElements * (w.chunk*f.Channels + winogradGap)),
+			products: aligned(winogradElements * (w.chunk*set.panel() + winogradGap)),
+			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
 		}
 	}
 	w.weightsTask, w.packTask, w.forwardTask = w.transformFilter, w.packPanel, w.forwardItem
@@ -94,7 +105,9 @@ func (w *winogradConv2D) plan(down, across int) {
 		for t := range w.tiles {
 			i, j := min(t/across*w.size, c.convHeight-w.size), min(t%across*w.size, c.convWidth-w.size)
 			at := image*w.tiles + t
-			w.source = append(w.source, int64(4*image*c.imageSize+c.position(i, j)))
+			top, left := i-f.PaddingHeight, j-f.PaddingWidth
+			w.source = append(w.source, int64(4*((image*f.Height+top)*f.Width+left)*f.Channels))
+			w.inside = append(w.inside, winogradInside(winogradTile, top, left, f.Height, f.Width))
 			w.output = append(w.output, int64((image*positions+i*c.convWidth+j)*step))
 			w.rows = append(w.rows, int64(4*at*f.Channels))
 			w.panelRows = append(w.panelRows, int64(4*at*panel))
@@ -139,7 +152,6 @@ func (w *winogradConv2D) forward() (finite bool) {
 	}()
 	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
 	pool.Run(winogradElements*c.columns.count(), w.packTask)
-	c.reserve(w.images)
 	for i := range w.work {
 		clear(w.work[i].own.check)
 	}
@@ -179,24 +191,41 @@ func (w *winogradConv2D) panel(element, panel int) []float32 {
 }
 
 func (w *winogradConv2D) forwardItem(worker, item int) {
-	c, f, set := w.conv, &w.conv.config, w.conv.engine.Set
-	ws, image := &w.work[worker].own, item*w.images
-	images := min(w.images, f.Batch-image)
-	all, tiles := w.images*w.tiles, images*w.tiles
-	plane := 4 * (all*f.Channels + winogradGap)
+	c, image := w.conv, item*w.images
+	images := min(w.images, c.config.Batch-image)
+	source := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
+	if c.before != nil {
+		ws := &w.work[worker].own
+		if ws.normal == nil {
+			ws.normal = aligned(w.images * c.sizeImage())
+		}
+		c.before.normalise(&c.work[worker].own.normalise, ws.normal[:len(source)], source)
+		source = ws.normal
+	}
+	tiles := images * w.tiles
+	for first := 0; first < tiles; first += w.chunk {
+		w.forwardChunk(worker, pointer(source), image, first, min(w.chunk, tiles-first))
+	}
+}
+
+// forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are given, through all steps.
+func (w *winogradConv2D) forwardChunk(worker int, source unsafe.Pointer, image, first, tiles int) {
+	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
+	plane := 4 * (w.chunk*f.Channels + winogradGap)
 	ws.args = winogradArgs{
-		Src: c.source(worker, image, images), SrcOffsets: &w.source[0], SrcRow: 4 * c.rowSize, SrcColumn: 4 * f.Channels,
+		Src: source, SrcOffsets: &w.source[first],
+		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
 		Dst: pointer(ws.input), DstOffsets: &w.rows[0], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: f.Channels / set.lanes, Scratch: pointer(ws.tile),
 	}
 	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
 	for panel := range c.columns.count() {
 		width := c.columns.width(panel)
-		w.multiply(worker, panel, tiles)
-		plane := 4 * (all*width + winogradGap)
+		w.multiply(worker, image, first, panel, tiles)
+		plane := 4 * (w.chunk*width + winogradGap)
 		ws.args = winogradArgs{
 			Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
-			DstOffsets: &w.output[0], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
+			DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
 			Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
 		}
 		if f.MaxPool == nil {
@@ -210,7 +239,7 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 		w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 		if f.MaxPool != nil {
 			windows := c.outHeight * c.outWidth
-			c.poolPanel(&c.work[worker].own, w.entries, image*windows, images*windows, panel)
+			c.poolPanel(&c.work[worker].own, w.entries, image*windows, tiles/w.tiles*windows, panel)
 		}
 	}
 }
@@ -223,18 +252,39 @@ func (w *winogradConv2D) productRows(width int) []int64 {
 	return w.narrowRows
 }
 
-// multiply computes the products of transformed tiles and a panel of filters, one for each element of a tile.
-func (w *winogradConv2D) multiply(worker, panel, tiles int) {
-	c, channels := w.conv, w.conv.config.Channels
-	ws, a, width := &w.work[worker].own, &c.work[worker].own.product, c.columns.width(panel)
-	all := w.images * w.tiles
+// multiply computes the products of transformed tiles and a panel of filters, one for each element of a tile. Meanwhile
+// come the images of the next item, and where the results go.
+func (w *winogradConv2D) multiply(worker, image, first, panel, tiles int) {
+	c, channels, set := w.conv, w.conv.config.Channels, w.conv.engine.Set
+	ws, width := &w.work[worker].own, c.columns.width(panel)
+	next, results := w.surroundings(image, first, panel)
+	ws.product = rowsArgs{ARow: 4 * channels, CRow: 4 * width, M: tiles, Length: channels}
 	for element := range winogradElements {
-		*a = productArgs{
-			A: pointer(ws.input[element*(all*channels+winogradGap):]), AOffsets: &w.rows[0],
-			C: pointer(ws.products[element*(all*width+winogradGap):]), COffsets: &w.productRows(width)[0],
-			B: pointer(w.panel(element, panel)), Init: pointer(c.columns.zeros),
-			M: tiles, Runs: 1, Length: channels, AStep: 4, BStep: 4 * width, Floor: nan32,
-		}
-		c.engine.Set.productPanel(a, width)
+		set.ahead(next, element, winogradElements)
+		set.ahead(results, element, winogradElements)
+		ws.product.A = pointer(ws.input[element*(w.chunk*channels+winogradGap):])
+		ws.product.B = pointer(w.panel(element, panel))
+		ws.product.C = pointer(ws.products[element*(w.chunk*width+winogradGap):])
+		set.rowsProduct(&ws.product, width)
 	}
+}
+
+// surroundings returns what is worth having near while the products of a chunk and a panel are computed: about where the
+// next one's elements lie in x, and where this one's results go.
+func (w *winogradConv2D) surroundings(image, first, panel int) (next, results []float32) {
+	c, f := w.conv, &w.conv.config
+	at := image*w.tiles + first
+	if panel == 0 {
+		next = partOf(c.x, at+w.chunk, at+2*w.chunk, f.Batch*w.tiles)
+	}
+	if f.MaxPool == nil && c.columns.count() == 1 {
+		results = partOf(c.y, at, at+w.chunk, f.Batch*w.tiles)
+	}
+	return next, results
+}
+
+// partOf returns the elements that belong to some of all tiles, those from first to end, if they lie in their order.
+func partOf(values []float32, first, end, tiles int) []float32 {
+	first, end = min(first, tiles), min(end, tiles)
+	return values[len(values)/tiles*first : len(values)/tiles*end]
 }

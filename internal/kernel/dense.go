@@ -144,10 +144,10 @@ func (d *Dense) forwardItem(worker, item int) {
 	transposeMatrix(d.engine.Set, d.y[output:], f.Out, d.columns[output*f.Batch:], f.Batch, outputs, f.Batch)
 }
 
-// BackwardParameters computes dw and db from dy and x. y is Forward's output; only a plan with ReLU reads it.
+// BackwardParameters computes dw and, unless it is nil, db from dy and x. y is Forward's output; only a plan with ReLU reads it.
 func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	f := &d.config
-	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In}, size{"db", len(db), f.Out},
+	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In}, optional("db", db, f.Out),
 		size{"x", len(x), f.Batch * f.In}); err != nil {
 		return err
 	}

@@ -103,6 +103,7 @@ func TestArgumentLayout(t *testing.T) {
 	var no normaliseArgs
 	var d depthwiseArgs
 	var dg depthwiseGradientArgs
+	var ro rowsArgs
 	for _, test := range []struct {
 		name      string
 		got, want uintptr
@@ -139,6 +140,10 @@ func TestArgumentLayout(t *testing.T) {
 		{"winograd.Vectors", unsafe.Offsetof(w.Vectors), 72}, {"winograd.Scratch", unsafe.Offsetof(w.Scratch), 80},
 		{"winograd.Bias", unsafe.Offsetof(w.Bias), 88}, {"winograd.Check", unsafe.Offsetof(w.Check), 96},
 		{"winograd.Floor", unsafe.Offsetof(w.Floor), 104}, {"winograd.left", unsafe.Offsetof(w.left), 112},
+		{"winograd.Inside", unsafe.Offsetof(w.Inside), 120}, {"winograd.Zeros", unsafe.Offsetof(w.Zeros), 128},
+		{"rows.ARow", unsafe.Offsetof(ro.ARow), 8}, {"rows.B", unsafe.Offsetof(ro.B), 16},
+		{"rows.C", unsafe.Offsetof(ro.C), 24}, {"rows.CRow", unsafe.Offsetof(ro.CRow), 32},
+		{"rows.M", unsafe.Offsetof(ro.M), 40}, {"rows.Length", unsafe.Offsetof(ro.Length), 48},
 		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
 		{"normalise.Dy", unsafe.Offsetof(no.Dy), 16}, {"normalise.RowStep", unsafe.Offsetof(no.RowStep), 24}, {"normalise.Rows", unsafe.Offsetof(no.Rows), 32},
 		{"normalise.Vectors", unsafe.Offsetof(no.Vectors), 40}, {"normalise.Table", unsafe.Offsetof(no.Table), 48}, {"normalise.Sums", unsafe.Offsetof(no.Sums), 56},

@@ -14,6 +14,16 @@ func productAVX2(args *byte)
 //go:noescape
 func productNarrowAVX2(args *byte)
 
+// rowsWideAVX2 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsWideAVX2(args *byte)
+
+// rowsNarrowAVX2 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsNarrowAVX2(args *byte)
+
 // sparse1x1AVX2 adds scaled blocks of 1 rows by 1 vectors; see sparseArgs.
 //
 //go:noescape
@@ -284,6 +294,16 @@ func winogradWeights3AVX2(args *byte)
 //go:noescape
 func winogradOutput3AVX2(args *byte)
 
+// winogradGradient3AVX2 transforms tiles of 4×4 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradGradient3AVX2(args *byte)
+
+// winogradWeightsGradient3AVX2 transforms tiles of 6×6 into 3×3; see winogradArgs.
+//
+//go:noescape
+func winogradWeightsGradient3AVX2(args *byte)
+
 // winogradWeights4AVX2 transforms tiles of 4×4 into 6×6; see winogradArgs.
 //
 //go:noescape
@@ -294,6 +314,16 @@ func winogradWeights4AVX2(args *byte)
 //go:noescape
 func winogradOutput4AVX2(args *byte)
 
+// winogradGradient4AVX2 transforms tiles of 3×3 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradGradient4AVX2(args *byte)
+
+// winogradWeightsGradient4AVX2 transforms tiles of 6×6 into 4×4; see winogradArgs.
+//
+//go:noescape
+func winogradWeightsGradient4AVX2(args *byte)
+
 // winogradWeights5AVX2 transforms tiles of 5×5 into 6×6; see winogradArgs.
 //
 //go:noescape
@@ -303,6 +333,16 @@ func winogradWeights5AVX2(args *byte)
 //
 //go:noescape
 func winogradOutput5AVX2(args *byte)
+
+// winogradGradient5AVX2 transforms tiles of 2×2 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradGradient5AVX2(args *byte)
+
+// winogradWeightsGradient5AVX2 transforms tiles of 6×6 into 5×5; see winogradArgs.
+//
+//go:noescape
+func winogradWeightsGradient5AVX2(args *byte)
 
 // normaliseSumsAVX2 adds sums of x − mean and of its squares; see normaliseArgs.
 //
@@ -348,3 +388,8 @@ func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks
 //
 //go:noescape
 func gather8AVX2(args *byte)
+
+// prefetchAVX2 brings lines of 64 bytes into the second-level cache.
+//
+//go:noescape
+func prefetchAVX2(p *float32, lines int)

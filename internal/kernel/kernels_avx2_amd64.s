@@ -2968,6 +2968,596 @@ done086:
 	VZEROUPPER
 	RET
 
+// func rowsWideAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·rowsWideAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 40(AX), BX
+
+tile001:
+	CMPQ   BX, $0x06
+	JLT    smaller002
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   CX, R8
+	LEAQ   (R8)(SI*4), R9
+	MOVQ   16(AX), R10
+	MOVQ   48(AX), R11
+
+step003:
+	VMOVUPS      (R10), Y12
+	VMOVUPS      32(R10), Y13
+	VBROADCASTSS (R8), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (R8)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (R8)(SI*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (R8)(DI*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (R9)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	VMOVUPS      64(R10), Y12
+	VMOVUPS      96(R10), Y13
+	VBROADCASTSS 4(R8), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 4(R8)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 4(R8)(SI*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 4(R8)(DI*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 4(R9)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	VMOVUPS      128(R10), Y12
+	VMOVUPS      160(R10), Y13
+	VBROADCASTSS 8(R8), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 8(R8)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 8(R8)(SI*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 8(R8)(DI*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 8(R9)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	VMOVUPS      192(R10), Y12
+	VMOVUPS      224(R10), Y13
+	VBROADCASTSS 12(R8), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 12(R8)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 12(R8)(SI*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 12(R8)(DI*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 12(R9)(SI*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x00000100, R10
+	SUBQ         $0x04, R11
+	JNZ          step003
+	LEAQ         (CX)(SI*4), CX
+	LEAQ         (CX)(SI*2), CX
+	MOVQ         32(AX), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         DX, R8
+	LEAQ         (R8)(SI*4), R9
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, (R8)(SI*1)
+	VMOVUPS      Y3, 32(R8)(SI*1)
+	VMOVUPS      Y4, (R8)(SI*2)
+	VMOVUPS      Y5, 32(R8)(SI*2)
+	VMOVUPS      Y6, (R8)(DI*1)
+	VMOVUPS      Y7, 32(R8)(DI*1)
+	VMOVUPS      Y8, (R9)
+	VMOVUPS      Y9, 32(R9)
+	VMOVUPS      Y10, (R9)(SI*1)
+	VMOVUPS      Y11, 32(R9)(SI*1)
+	LEAQ         (DX)(SI*4), DX
+	LEAQ         (DX)(SI*2), DX
+	SUBQ         $0x06, BX
+	JMP          tile001
+
+smaller002:
+	CMPQ   BX, $0x04
+	JLT    smaller005
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   CX, R8
+	MOVQ   16(AX), R9
+	MOVQ   48(AX), R10
+
+step006:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (R8)(SI*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (R8)(SI*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (R8)(DI*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	VMOVUPS      64(R9), Y8
+	VMOVUPS      96(R9), Y9
+	VBROADCASTSS 4(R8), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 4(R8)(SI*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 4(R8)(SI*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 4(R8)(DI*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	VMOVUPS      128(R9), Y8
+	VMOVUPS      160(R9), Y9
+	VBROADCASTSS 8(R8), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 8(R8)(SI*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 8(R8)(SI*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 8(R8)(DI*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	VMOVUPS      192(R9), Y8
+	VMOVUPS      224(R9), Y9
+	VBROADCASTSS 12(R8), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 12(R8)(SI*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS 12(R8)(SI*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 12(R8)(DI*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x10, R8
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x04, R10
+	JNZ          step006
+	LEAQ         (CX)(SI*4), CX
+	MOVQ         32(AX), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         DX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, (R8)(SI*1)
+	VMOVUPS      Y3, 32(R8)(SI*1)
+	VMOVUPS      Y4, (R8)(SI*2)
+	VMOVUPS      Y5, 32(R8)(SI*2)
+	VMOVUPS      Y6, (R8)(DI*1)
+	VMOVUPS      Y7, 32(R8)(DI*1)
+	LEAQ         (DX)(SI*4), DX
+	SUBQ         $0x04, BX
+
+smaller005:
+	CMPQ   BX, $0x02
+	JLT    smaller008
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   CX, DI
+	MOVQ   16(AX), R8
+	MOVQ   48(AX), R9
+
+step009:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (DI)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      64(R8), Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 4(DI)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      128(R8), Y4
+	VMOVUPS      160(R8), Y5
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 8(DI)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	VMOVUPS      192(R8), Y4
+	VMOVUPS      224(R8), Y5
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS 12(DI)(SI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         $0x10, DI
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R9
+	JNZ          step009
+	LEAQ         (CX)(SI*2), CX
+	MOVQ         32(AX), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         DX, DI
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, (DI)(SI*1)
+	VMOVUPS      Y3, 32(DI)(SI*1)
+	LEAQ         (DX)(SI*2), DX
+	SUBQ         $0x02, BX
+
+smaller008:
+	CMPQ   BX, $0x01
+	JLT    smaller011
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   CX, DI
+	MOVQ   16(AX), R8
+	MOVQ   48(AX), R9
+
+step012:
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	VMOVUPS      64(R8), Y2
+	VMOVUPS      96(R8), Y3
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	VMOVUPS      128(R8), Y2
+	VMOVUPS      160(R8), Y3
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	VMOVUPS      192(R8), Y2
+	VMOVUPS      224(R8), Y3
+	VBROADCASTSS 12(DI), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         $0x10, DI
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R9
+	JNZ          step012
+	ADDQ         SI, CX
+	MOVQ         32(AX), AX
+	LEAQ         (AX)(AX*2), CX
+	MOVQ         DX, CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         AX, DX
+	SUBQ         $0x01, BX
+
+smaller011:
+	VZEROUPPER
+	RET
+
+// func rowsNarrowAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·rowsNarrowAVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 40(AX), BX
+
+tile001:
+	CMPQ   BX, $0x06
+	JLT    smaller002
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   CX, R8
+	LEAQ   (R8)(SI*4), R9
+	MOVQ   16(AX), R10
+	MOVQ   48(AX), R11
+
+step003:
+	VMOVUPS      (R10), Y6
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (R8)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (R8)(SI*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (R8)(DI*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (R9)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	VMOVUPS      32(R10), Y6
+	VBROADCASTSS 4(R8), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 4(R8)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 4(R8)(SI*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 4(R8)(DI*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS 4(R9), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS 4(R9)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	VMOVUPS      64(R10), Y6
+	VBROADCASTSS 8(R8), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 8(R8)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 8(R8)(SI*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 8(R8)(DI*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS 8(R9), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS 8(R9)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	VMOVUPS      96(R10), Y6
+	VBROADCASTSS 12(R8), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS 12(R8)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS 12(R8)(SI*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS 12(R8)(DI*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS 12(R9), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS 12(R9)(SI*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x00000080, R10
+	SUBQ         $0x04, R11
+	JNZ          step003
+	LEAQ         (CX)(SI*4), CX
+	LEAQ         (CX)(SI*2), CX
+	MOVQ         32(AX), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         DX, R8
+	LEAQ         (R8)(SI*4), R9
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, (R8)(SI*1)
+	VMOVUPS      Y2, (R8)(SI*2)
+	VMOVUPS      Y3, (R8)(DI*1)
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y5, (R9)(SI*1)
+	LEAQ         (DX)(SI*4), DX
+	LEAQ         (DX)(SI*2), DX
+	SUBQ         $0x06, BX
+	JMP          tile001
+
+smaller002:
+	CMPQ   BX, $0x04
+	JLT    smaller005
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   CX, R8
+	MOVQ   16(AX), R9
+	MOVQ   48(AX), R10
+
+step006:
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (R8)(SI*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (R8)(SI*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (R8)(DI*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VMOVUPS      32(R9), Y4
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 4(R8)(SI*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 4(R8)(SI*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 4(R8)(DI*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VMOVUPS      64(R9), Y4
+	VBROADCASTSS 8(R8), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 8(R8)(SI*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 8(R8)(SI*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 8(R8)(DI*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VMOVUPS      96(R9), Y4
+	VBROADCASTSS 12(R8), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS 12(R8)(SI*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS 12(R8)(SI*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS 12(R8)(DI*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         $0x10, R8
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x04, R10
+	JNZ          step006
+	LEAQ         (CX)(SI*4), CX
+	MOVQ         32(AX), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         DX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, (R8)(SI*1)
+	VMOVUPS      Y2, (R8)(SI*2)
+	VMOVUPS      Y3, (R8)(DI*1)
+	LEAQ         (DX)(SI*4), DX
+	SUBQ         $0x04, BX
+
+smaller005:
+	CMPQ   BX, $0x02
+	JLT    smaller008
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   CX, DI
+	MOVQ   16(AX), R8
+	MOVQ   48(AX), R9
+
+step009:
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (DI)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VMOVUPS      32(R8), Y2
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 4(DI)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VMOVUPS      64(R8), Y2
+	VBROADCASTSS 8(DI), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 8(DI)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VMOVUPS      96(R8), Y2
+	VBROADCASTSS 12(DI), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS 12(DI)(SI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         $0x10, DI
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R9
+	JNZ          step009
+	LEAQ         (CX)(SI*2), CX
+	MOVQ         32(AX), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         DX, DI
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(SI*1)
+	LEAQ         (DX)(SI*2), DX
+	SUBQ         $0x02, BX
+
+smaller008:
+	CMPQ   BX, $0x01
+	JLT    smaller011
+	MOVQ   8(AX), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	MOVQ   CX, DI
+	MOVQ   16(AX), R8
+	MOVQ   48(AX), R9
+
+step012:
+	VMOVUPS      (R8), Y1
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS 4(DI), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      64(R8), Y1
+	VBROADCASTSS 8(DI), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      96(R8), Y1
+	VBROADCASTSS 12(DI), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         $0x10, DI
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R9
+	JNZ          step012
+	ADDQ         SI, CX
+	MOVQ         32(AX), AX
+	LEAQ         (AX)(AX*2), CX
+	MOVQ         DX, CX
+	VMOVUPS      Y0, (CX)
+	ADDQ         AX, DX
+	SUBQ         $0x01, BX
+
+smaller011:
+	VZEROUPPER
+	RET
+
 // func sparse1x1AVX2(args *byte)
 // Requires: AVX, FMA3
 TEXT ·sparse1x1AVX2(SB), NOSPLIT, $0-8
@@ -9599,7 +10189,7 @@ DATA winogradConstantsAVX2<>+604(SB)/4, $0x3f2aaaab
 GLOBL winogradConstantsAVX2<>(SB), RODATA|NOPTR, $608
 
 // func winogradInputAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·winogradInputAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ 16(AX), CX
@@ -9615,6 +10205,340 @@ tile:
 	MOVQ R10, 112(AX)
 
 vector:
+	MOVQ        120(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	MOVQ        $0x0000000fffffffff, R11
+	CMPQ        R10, R11
+	JEQ         whole
+	MOVQ        8(AX), R11
+	MOVQ        (R11)(R8*8), R11
+	ADDQ        (AX), R11
+	ADDQ        R9, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, (DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 192(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 384(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 576(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 768(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 960(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 32(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 224(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 416(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 608(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 800(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 992(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 64(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 256(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 448(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 640(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 832(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1024(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 96(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 288(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 480(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 672(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 864(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1056(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y3
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y4
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 128(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 320(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 512(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 704(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 896(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1088(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y0
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y1
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y2
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y3
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y4
+	ADDQ        CX, R11
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R11
+	VMOVUPS     (R11), Y5
+	VADDPS      Y4, Y0, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y2, Y0
+	VMOVUPS     Y0, 160(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y6
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+32(SB), Y1, Y6
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y7
+	VMOVUPS     Y7, 352(DI)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 544(DI)
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y4
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+96(SB), Y1, Y4
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y4, Y4
+	VADDPS      Y4, Y0, Y2
+	VMOVUPS     Y2, 736(DI)
+	VSUBPS      Y4, Y0, Y0
+	VMOVUPS     Y0, 928(DI)
+	VADDPS      Y5, Y1, Y0
+	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
+	VMOVUPS     Y0, 1120(DI)
+	JMP         rows
+
+whole:
 	MOVQ        8(AX), R10
 	MOVQ        (R10)(R8*8), R10
 	ADDQ        (AX), R10
@@ -9839,6 +10763,8 @@ vector:
 	VADDPS      Y5, Y1, Y0
 	VFMADD231PS winogradConstantsAVX2<>+0(SB), Y3, Y0
 	VMOVUPS     Y0, 1120(DI)
+
+rows:
 	MOVQ        40(AX), R10
 	MOVQ        (R10)(R8*8), R10
 	ADDQ        32(AX), R10
@@ -10704,6 +11630,769 @@ vector:
 	VZEROUPPER
 	RET
 
+// func winogradGradient3AVX2(args *byte)
+// Requires: AVX, CMOV, FMA3
+TEXT ·winogradGradient3AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        120(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	MOVQ        $0x000000000000ffff, R11
+	CMPQ        R10, R11
+	JEQ         whole
+	MOVQ        8(AX), R11
+	MOVQ        (R11)(R8*8), R11
+	ADDQ        (AX), R11
+	ADDQ        R9, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y3
+	VMOVUPS     Y0, (DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 128(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 256(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 384(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 512(DI)
+	VMOVUPS     Y3, 640(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y3
+	VMOVUPS     Y0, 32(DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 160(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 288(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 416(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 544(DI)
+	VMOVUPS     Y3, 672(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y2
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y3
+	VMOVUPS     Y0, 64(DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 192(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 320(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 448(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 576(DI)
+	VMOVUPS     Y3, 704(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y0
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y1
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y2
+	ADDQ        CX, R11
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, 96(DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 224(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 352(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 480(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 608(DI)
+	VMOVUPS     Y3, 736(DI)
+	JMP         rows
+
+whole:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, (DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 128(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 256(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 384(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 512(DI)
+	VMOVUPS     Y3, 640(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, 32(DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 160(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 288(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 416(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 544(DI)
+	VMOVUPS     Y3, 672(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	VMOVUPS     Y0, 64(DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 192(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 320(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 448(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 576(DI)
+	VMOVUPS     Y3, 704(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	VMOVUPS     Y0, 96(DI)
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, 224(DI)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 352(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, 480(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 608(DI)
+	VMOVUPS     Y3, 736(DI)
+
+rows:
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     96(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     128(DI), Y0
+	VMOVUPS     160(DI), Y1
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     224(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     256(DI), Y0
+	VMOVUPS     288(DI), Y1
+	VMOVUPS     320(DI), Y2
+	VMOVUPS     352(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	VMOVUPS     480(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     512(DI), Y0
+	VMOVUPS     544(DI), Y1
+	VMOVUPS     576(DI), Y2
+	VMOVUPS     608(DI), Y3
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y3, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     640(DI), Y0
+	VMOVUPS     672(DI), Y1
+	VMOVUPS     704(DI), Y2
+	VMOVUPS     736(DI), Y3
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Y0, Y4
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y5
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y4
+	VFMADD231PS winogradConstantsAVX2<>+416(SB), Y3, Y5
+	VADDPS      Y5, Y4, Y6
+	VMOVUPS     Y6, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VFMADD231PS winogradConstantsAVX2<>+448(SB), Y3, Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradWeightsGradient3AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradWeightsGradient3AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    80(AX), DI
+	XORQ    R8, R8
+	MOVQ    96(AX), R9
+	VMOVUPS (R9), Y0
+	VXORPS  Y1, Y1, Y1
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, (DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 192(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 384(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 224(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 416(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 448(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 288(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 480(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 512(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 160(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 544(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y2
+	VMOVUPS     32(DI), Y3
+	VMOVUPS     64(DI), Y4
+	VMOVUPS     96(DI), Y5
+	VMOVUPS     128(DI), Y6
+	VMOVUPS     160(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     224(DI), Y3
+	VMOVUPS     256(DI), Y4
+	VMOVUPS     288(DI), Y5
+	VMOVUPS     320(DI), Y6
+	VMOVUPS     352(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y2
+	VMOVUPS     416(DI), Y3
+	VMOVUPS     448(DI), Y4
+	VMOVUPS     480(DI), Y5
+	VMOVUPS     512(DI), Y6
+	VMOVUPS     544(DI), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func winogradWeights4AVX2(args *byte)
 // Requires: AVX, FMA3
 TEXT ·winogradWeights4AVX2(SB), NOSPLIT, $0-8
@@ -11314,6 +13003,719 @@ vector:
 	VZEROUPPER
 	RET
 
+// func winogradGradient4AVX2(args *byte)
+// Requires: AVX, CMOV, FMA3
+TEXT ·winogradGradient4AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        120(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	MOVQ        $0x00000000000001ff, R11
+	CMPQ        R10, R11
+	JEQ         whole
+	MOVQ        8(AX), R11
+	MOVQ        (R11)(R8*8), R11
+	ADDQ        (AX), R11
+	ADDQ        R9, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y2
+	VMOVUPS     Y0, (DI)
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 96(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 192(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 288(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 384(DI)
+	VMOVUPS     Y2, 480(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y0
+	ADDQ        CX, R12
+	MOVQ        R12, R13
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R13
+	VMOVUPS     (R13), Y1
+	ADDQ        CX, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y2
+	VMOVUPS     Y0, 32(DI)
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 128(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 224(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 320(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 416(DI)
+	VMOVUPS     Y2, 512(DI)
+	ADDQ        DX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y0
+	ADDQ        CX, R11
+	MOVQ        R11, R12
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R12
+	VMOVUPS     (R12), Y1
+	ADDQ        CX, R11
+	SHRQ        $0x01, R10
+	CMOVQCC     128(AX), R11
+	VMOVUPS     (R11), Y2
+	VMOVUPS     Y0, 64(DI)
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 160(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 256(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 352(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 448(DI)
+	VMOVUPS     Y2, 544(DI)
+	JMP         rows
+
+whole:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	VMOVUPS     Y0, (DI)
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 96(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 192(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 288(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 384(DI)
+	VMOVUPS     Y2, 480(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y0
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y1
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y2
+	VMOVUPS     Y0, 32(DI)
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 128(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 224(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 320(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 416(DI)
+	VMOVUPS     Y2, 512(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y2
+	VMOVUPS     Y0, 64(DI)
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, 160(DI)
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, 256(DI)
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, 352(DI)
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 448(DI)
+	VMOVUPS     Y2, 544(DI)
+
+rows:
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     64(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     96(DI), Y0
+	VMOVUPS     128(DI), Y1
+	VMOVUPS     160(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y0
+	VMOVUPS     224(DI), Y1
+	VMOVUPS     256(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     288(DI), Y0
+	VMOVUPS     320(DI), Y1
+	VMOVUPS     352(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y0
+	VMOVUPS     416(DI), Y1
+	VMOVUPS     448(DI), Y2
+	MOVQ        R10, R11
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R11)
+	ADDQ        SI, R11
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R11)
+	ADDQ        SI, R11
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     480(DI), Y0
+	VMOVUPS     512(DI), Y1
+	VMOVUPS     544(DI), Y2
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Y0, Y3
+	VMULPS      winogradConstantsAVX2<>+64(SB), Y1, Y4
+	VFMADD231PS winogradConstantsAVX2<>+352(SB), Y2, Y3
+	VADDPS      Y4, Y3, Y5
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMOVAPS     Y0, Y0
+	VMULPS      winogradConstantsAVX2<>+128(SB), Y1, Y1
+	VFMADD231PS winogradConstantsAVX2<>+384(SB), Y2, Y0
+	VADDPS      Y1, Y0, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VSUBPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	VZEROUPPER
+	RET
+
+// func winogradWeightsGradient4AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradWeightsGradient4AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    80(AX), DI
+	XORQ    R8, R8
+	MOVQ    96(AX), R9
+	VMOVUPS (R9), Y0
+	VXORPS  Y1, Y1, Y1
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, (DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 192(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 384(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 576(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 224(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 416(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 608(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 448(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 640(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 288(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 480(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 672(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 512(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 704(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 160(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 544(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 736(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y2
+	VMOVUPS     32(DI), Y3
+	VMOVUPS     64(DI), Y4
+	VMOVUPS     96(DI), Y5
+	VMOVUPS     128(DI), Y6
+	VMOVUPS     160(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     224(DI), Y3
+	VMOVUPS     256(DI), Y4
+	VMOVUPS     288(DI), Y5
+	VMOVUPS     320(DI), Y6
+	VMOVUPS     352(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y2
+	VMOVUPS     416(DI), Y3
+	VMOVUPS     448(DI), Y4
+	VMOVUPS     480(DI), Y5
+	VMOVUPS     512(DI), Y6
+	VMOVUPS     544(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Y2
+	VMOVUPS     608(DI), Y3
+	VMOVUPS     640(DI), Y4
+	VMOVUPS     672(DI), Y5
+	VMOVUPS     704(DI), Y6
+	VMOVUPS     736(DI), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func winogradWeights5AVX2(args *byte)
 // Requires: AVX, FMA3
 TEXT ·winogradWeights5AVX2(SB), NOSPLIT, $0-8
@@ -11913,6 +14315,701 @@ vector:
 	VADDPS      (R11)(R9*1), Y3, Y3
 	VMAXPS      Y3, Y2, Y3
 	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, R9
+	DECQ        112(AX)
+	JNZ         vector
+	INCQ        R8
+	CMPQ        R8, 64(AX)
+	JLT         tile
+	MOVQ        96(AX), AX
+	VMOVUPS     Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func winogradGradient5AVX2(args *byte)
+// Requires: AVX, CMOV
+TEXT ·winogradGradient5AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ 16(AX), CX
+	MOVQ 24(AX), DX
+	MOVQ 48(AX), BX
+	MOVQ 56(AX), SI
+	MOVQ 80(AX), DI
+	XORQ R8, R8
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ    120(AX), R10
+	MOVQ    (R10)(R8*8), R10
+	MOVQ    $0x000000000000000f, R11
+	CMPQ    R10, R11
+	JEQ     whole
+	MOVQ    8(AX), R11
+	MOVQ    (R11)(R8*8), R11
+	ADDQ    (AX), R11
+	ADDQ    R9, R11
+	MOVQ    R11, R12
+	MOVQ    R12, R13
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R13
+	VMOVUPS (R13), Y0
+	ADDQ    CX, R12
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R12
+	VMOVUPS (R12), Y1
+	VMOVUPS Y0, (DI)
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, 64(DI)
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, 128(DI)
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, 192(DI)
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, 256(DI)
+	VMOVUPS Y1, 320(DI)
+	ADDQ    DX, R11
+	MOVQ    R11, R12
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R12
+	VMOVUPS (R12), Y0
+	ADDQ    CX, R11
+	SHRQ    $0x01, R10
+	CMOVQCC 128(AX), R11
+	VMOVUPS (R11), Y1
+	VMOVUPS Y0, 32(DI)
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, 96(DI)
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, 160(DI)
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, 224(DI)
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, 288(DI)
+	VMOVUPS Y1, 352(DI)
+	JMP     rows
+
+whole:
+	MOVQ    8(AX), R10
+	MOVQ    (R10)(R8*8), R10
+	ADDQ    (AX), R10
+	ADDQ    R9, R10
+	MOVQ    R10, R11
+	VMOVUPS (R11), Y0
+	ADDQ    CX, R11
+	VMOVUPS (R11), Y1
+	VMOVUPS Y0, (DI)
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, 64(DI)
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, 128(DI)
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, 192(DI)
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, 256(DI)
+	VMOVUPS Y1, 320(DI)
+	ADDQ    DX, R10
+	VMOVUPS (R10), Y0
+	ADDQ    CX, R10
+	VMOVUPS (R10), Y1
+	VMOVUPS Y0, 32(DI)
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, 96(DI)
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, 160(DI)
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, 224(DI)
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, 288(DI)
+	VMOVUPS Y1, 352(DI)
+
+rows:
+	MOVQ    40(AX), R10
+	MOVQ    (R10)(R8*8), R10
+	ADDQ    32(AX), R10
+	ADDQ    R9, R10
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	MOVQ    R10, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 64(DI), Y0
+	VMOVUPS 96(DI), Y1
+	MOVQ    R10, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 128(DI), Y0
+	VMOVUPS 160(DI), Y1
+	MOVQ    R10, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 192(DI), Y0
+	VMOVUPS 224(DI), Y1
+	MOVQ    R10, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 256(DI), Y0
+	VMOVUPS 288(DI), Y1
+	MOVQ    R10, R11
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R11)
+	ADDQ    SI, R11
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, (R11)
+	ADDQ    SI, R11
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    SI, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    BX, R10
+	VMOVUPS 320(DI), Y0
+	VMOVUPS 352(DI), Y1
+	VMOVUPS Y0, (R10)
+	ADDQ    SI, R10
+	VMOVAPS Y0, Y2
+	VMULPS  winogradConstantsAVX2<>+64(SB), Y1, Y3
+	VADDPS  Y3, Y2, Y4
+	VMOVUPS Y4, (R10)
+	ADDQ    SI, R10
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R10)
+	ADDQ    SI, R10
+	VMOVAPS Y0, Y0
+	VMULPS  winogradConstantsAVX2<>+128(SB), Y1, Y2
+	VADDPS  Y2, Y0, Y3
+	VMOVUPS Y3, (R10)
+	ADDQ    SI, R10
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (R10)
+	ADDQ    SI, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    $0x20, R9
+	DECQ    112(AX)
+	JNZ     vector
+	INCQ    R8
+	CMPQ    R8, 64(AX)
+	JLT     tile
+	VZEROUPPER
+	RET
+
+// func winogradWeightsGradient5AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·winogradWeightsGradient5AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    16(AX), CX
+	MOVQ    24(AX), DX
+	MOVQ    48(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    80(AX), DI
+	XORQ    R8, R8
+	MOVQ    96(AX), R9
+	VMOVUPS (R9), Y0
+	VXORPS  Y1, Y1, Y1
+
+tile:
+	XORQ R9, R9
+	MOVQ 72(AX), R10
+	MOVQ R10, 112(AX)
+
+vector:
+	MOVQ        8(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        (AX), R10
+	ADDQ        R9, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, (DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 192(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 384(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VMOVUPS     Y2, 576(DI)
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 768(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 32(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 224(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 416(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VMOVUPS     Y2, 608(DI)
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 800(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 64(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 256(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 448(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VMOVUPS     Y2, 640(DI)
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 832(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 96(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 288(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 480(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VMOVUPS     Y2, 672(DI)
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 864(DI)
+	ADDQ        DX, R10
+	MOVQ        R10, R11
+	VMOVUPS     (R11), Y2
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y3
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y4
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y5
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y6
+	ADDQ        CX, R11
+	VMOVUPS     (R11), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 128(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 320(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 512(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VMOVUPS     Y2, 704(DI)
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 896(DI)
+	ADDQ        DX, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y6
+	ADDQ        CX, R10
+	VMOVUPS     (R10), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VMOVUPS     Y2, 160(DI)
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VMOVUPS     Y2, 352(DI)
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VMOVUPS     Y2, 544(DI)
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VMOVUPS     Y2, 736(DI)
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VMOVUPS     Y2, 928(DI)
+	MOVQ        40(AX), R10
+	MOVQ        (R10)(R8*8), R10
+	ADDQ        32(AX), R10
+	ADDQ        R9, R10
+	VMOVUPS     (DI), Y2
+	VMOVUPS     32(DI), Y3
+	VMOVUPS     64(DI), Y4
+	VMOVUPS     96(DI), Y5
+	VMOVUPS     128(DI), Y6
+	VMOVUPS     160(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     192(DI), Y2
+	VMOVUPS     224(DI), Y3
+	VMOVUPS     256(DI), Y4
+	VMOVUPS     288(DI), Y5
+	VMOVUPS     320(DI), Y6
+	VMOVUPS     352(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     384(DI), Y2
+	VMOVUPS     416(DI), Y3
+	VMOVUPS     448(DI), Y4
+	VMOVUPS     480(DI), Y5
+	VMOVUPS     512(DI), Y6
+	VMOVUPS     544(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     576(DI), Y2
+	VMOVUPS     608(DI), Y3
+	VMOVUPS     640(DI), Y4
+	VMOVUPS     672(DI), Y5
+	VMOVUPS     704(DI), Y6
+	VMOVUPS     736(DI), Y7
+	MOVQ        R10, R11
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        SI, R11
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R11)
+	ADDQ        BX, R10
+	VMOVUPS     768(DI), Y2
+	VMOVUPS     800(DI), Y3
+	VMOVUPS     832(DI), Y4
+	VMOVUPS     864(DI), Y5
+	VMOVUPS     896(DI), Y6
+	VMOVUPS     928(DI), Y7
+	VADDPS      Y4, Y3, Y8
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y2, Y2
+	VFMADD231PS winogradConstantsAVX2<>+160(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+256(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+192(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+288(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+224(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+320(SB), Y4, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+480(SB), Y3, Y2
+	VFMADD231PS winogradConstantsAVX2<>+512(SB), Y5, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	VMULPS      winogradConstantsAVX2<>+544(SB), Y8, Y2
+	VFMADD231PS winogradConstantsAVX2<>+576(SB), Y4, Y2
+	VADDPS      Y7, Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	VMOVUPS     Y2, (R10)
 	ADDQ        $0x20, R9
 	DECQ        112(AX)
 	JNZ         vector
@@ -13255,4 +16352,17 @@ window:
 	MOVQ         80(AX), CX
 	VMOVUPS      Y2, (CX)
 	VZEROUPPER
+	RET
+
+// func prefetchAVX2(p *float32, lines int)
+// Requires: MMX+
+TEXT ·prefetchAVX2(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+line:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JNZ        line
 	RET

@@ -14,6 +14,16 @@ func productAVX512(args *byte)
 //go:noescape
 func productNarrowAVX512(args *byte)
 
+// rowsWideAVX512 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsWideAVX512(args *byte)
+
+// rowsNarrowAVX512 computes args.M rows of a matrix product; see rowsArgs.
+//
+//go:noescape
+func rowsNarrowAVX512(args *byte)
+
 // sparse1x1AVX512 adds scaled blocks of 1 rows by 1 vectors; see sparseArgs.
 //
 //go:noescape
@@ -284,6 +294,16 @@ func winogradWeights3AVX512(args *byte)
 //go:noescape
 func winogradOutput3AVX512(args *byte)
 
+// winogradGradient3AVX512 transforms tiles of 4×4 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradGradient3AVX512(args *byte)
+
+// winogradWeightsGradient3AVX512 transforms tiles of 6×6 into 3×3; see winogradArgs.
+//
+//go:noescape
+func winogradWeightsGradient3AVX512(args *byte)
+
 // winogradWeights4AVX512 transforms tiles of 4×4 into 6×6; see winogradArgs.
 //
 //go:noescape
@@ -294,6 +314,16 @@ func winogradWeights4AVX512(args *byte)
 //go:noescape
 func winogradOutput4AVX512(args *byte)
 
+// winogradGradient4AVX512 transforms tiles of 3×3 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradGradient4AVX512(args *byte)
+
+// winogradWeightsGradient4AVX512 transforms tiles of 6×6 into 4×4; see winogradArgs.
+//
+//go:noescape
+func winogradWeightsGradient4AVX512(args *byte)
+
 // winogradWeights5AVX512 transforms tiles of 5×5 into 6×6; see winogradArgs.
 //
 //go:noescape
@@ -303,6 +333,16 @@ func winogradWeights5AVX512(args *byte)
 //
 //go:noescape
 func winogradOutput5AVX512(args *byte)
+
+// winogradGradient5AVX512 transforms tiles of 2×2 into 6×6; see winogradArgs.
+//
+//go:noescape
+func winogradGradient5AVX512(args *byte)
+
+// winogradWeightsGradient5AVX512 transforms tiles of 6×6 into 5×5; see winogradArgs.
+//
+//go:noescape
+func winogradWeightsGradient5AVX512(args *byte)
 
 // normaliseSumsAVX512 adds sums of x − mean and of its squares; see normaliseArgs.
 //

@@ -15,10 +15,11 @@ func portableSet() *Set {
 	s := &Set{
 		name: "portable", lanes: portableLanes,
 		productWide: portableProduct, productNarrow: portableProductNarrow,
+		rowsWide: portableRowsWide, rowsNarrow: portableRowsNarrow,
 		poolMaximum: portablePoolMax, poolAverage: portablePoolAverage, poolSpread: portablePoolSpread, gather8: portableGather8, list: portableList, transpose8: portableTranspose8, copyPanel: portableCopyPanel,
 		relu: portableReLU, reluGradient: portableReLUGradient, multiply: portableMultiply,
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
-		winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
+		prefetch: func(*float32, int) {}, winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
 		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient, addClamped: portableAddClamped,
 		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
 	}

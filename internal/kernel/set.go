@@ -17,6 +17,7 @@ type Set struct {
 	half  *Set // of vectors half as wide, for few channels; nil if there is none
 
 	productWide, productNarrow func(args *byte)
+	rowsWide, rowsNarrow       func(args *byte)
 	sparseBlocks               [6][13]func(args *byte)            // by rows and vectors of a block
 	sparseRows                 [stripVectors + 1]func(args *byte) // by vectors
 	poolMaximum                func(args *byte)
@@ -25,6 +26,7 @@ type Set struct {
 	list                       func(items *byte, x *float32, n int, step int32) int
 	transpose8                 func(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 	copyPanel                  func(dst, src *float32, srcStep, rows int)
+	prefetch                   func(p *float32, lines int)
 	winograd                   winogradTransforms
 	normalise                  normalisePasses
 	depthwise                  func(args *byte)
@@ -96,6 +98,15 @@ func (s *Set) forWholeVectors(channels int) *Set {
 		return s.half
 	}
 	return s
+}
+
+// ahead brings one of so many parts of some values into the second-level cache, where a loop reads them soon.
+func (s *Set) ahead(values []float32, part, parts int) {
+	const line = 16
+	lines := ceil(len(values), line)
+	if from, to := lines*part/parts, lines*(part+1)/parts; from < to {
+		s.prefetch(&values[from*line], to-from)
+	}
 }
 
 // productPanel computes a panel of the given width: panel() columns, or half of it.

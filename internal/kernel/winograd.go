@@ -10,6 +10,11 @@ import (
 //
 //	Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 //
+// That is linear in g, so that the weights' gradient is the transpose, with as few multiplications: of the tiles' gradients
+// dY, summed over all tiles before the last transform,
+//
+//	dg = Gᵀ [Σ (A dY Aᵀ) ⊙ (Bᵀ d B)] G
+//
 // In one dimension, polynomials are multiplied by way of their values at the points pᵢ = 0, ±√½, ±√2 and ∞: row i of G is
 // (1, p, p², …)/Nᵢ with Nᵢ = Π(pᵢ−pⱼ) over the other finite points, row i of Bᵀ the coefficients of Π(x−pⱼ), column i of Aᵀ
 // (1, p, p², …); ∞ stands for the highest coefficient. The points are each other's reciprocals and negatives, which keeps
@@ -27,8 +32,11 @@ const winogradElements = winogradTile * winogradTile
 const winogradSmallest, winogradLargest = 3, 5
 
 // winogradArgs describes transforms of tiles, each of Vectors vectors of channels side by side. Element (i, j) of tile t is
-// read from Src + SrcOffsets[t] + i·SrcRow + j·SrcColumn, and likewise written. The transform of the output adds Bias,
-// rectifies by Floor, and makes each lane of Check that saw a result that is not finite NaN. Offsets are in bytes.
+// read from Src + SrcOffsets[t] + i·SrcRow + j·SrcColumn, and likewise written. Offsets are in bytes.
+//
+// The transforms of the input and of the gradient read Zeros in place of an element that lies outside the image: bit
+// j·rows + i of Inside[t] is set where (i, j) is inside. Those of the output and of the weights' gradient make each lane of
+// Check that saw a result that is not finite NaN, and that of the output adds Bias and rectifies by Floor.
 type winogradArgs struct {
 	Src        unsafe.Pointer
 	SrcOffsets *int64
@@ -46,12 +54,28 @@ type winogradArgs struct {
 	Floor      float32        // 0 rectifies; NaN changes nothing
 	_          float32
 	left       int // the assembly's
+	Inside     *uint64
+	Zeros      unsafe.Pointer // a vector
 }
 
-// winogradTransforms are a set's loops; weights and output by kernel size.
+// winogradTransforms are a set's loops; all but the input's by kernel size.
 type winogradTransforms struct {
-	input           func(args *byte)
-	weights, output [winogradLargest + 1]func(args *byte)
+	input                     func(args *byte)
+	weights, output           [winogradLargest + 1]func(args *byte)
+	gradient, weightsGradient [winogradLargest + 1]func(args *byte)
+}
+
+// winogradInside returns the bits of the elements of a tile of size² whose first one is (top, left) that are inside an image.
+func winogradInside(size, top, left, height, width int) uint64 {
+	var inside uint64
+	for j := range size {
+		for i := range size {
+			if row, column := top+i, left+j; row >= 0 && row < height && column >= 0 && column < width {
+				inside |= 1 << (j*size + i)
+			}
+		}
+	}
+	return inside
 }
 
 // winogradLine transforms one row or column of a tile in place: inputs in, results out.
@@ -68,41 +92,56 @@ func winogradInputLine(x *[winogradTile]float32) {
 	x[5] = d[1] + d[5] - 2.5*d[3]
 }
 
-func winogradWeightsLine(kernel int) winogradLine {
-	var coefficients [2][winogradLargest]float32 // of the pairs of points
-	for i, pair := range [2]struct{ square, divisor float64 }{{0.5, -1.5}, {2, 6}} {
-		for k := range kernel {
-			coefficients[i][k] = float32(math.Pow(pair.square, float64(k)/2) / pair.divisor)
-		}
+// winogradPair stands for the points ±√square; what is computed with them is divided by divisor.
+type winogradPair struct{ square, divisor float64 }
+
+// winogradPairs returns the points of the matrix A, or of G, whose rows are divided by the products of differences.
+func winogradPairs(divided bool) [2]winogradPair {
+	if divided {
+		return [2]winogradPair{{0.5, -1.5}, {2, 6}}
 	}
+	return [2]winogradPair{{0.5, 1}, {2, 1}}
+}
+
+// powers returns the first powers of √square, over the divisor.
+func (p winogradPair) powers() (powers [winogradTile]float32) {
+	for k := range powers {
+		powers[k] = float32(math.Pow(p.square, float64(k)/2) / p.divisor)
+	}
+	return powers
+}
+
+// winogradPointsLine gives the values of a polynomial of size coefficients at the points.
+func winogradPointsLine(size int, divided bool) winogradLine {
+	pairs := winogradPairs(divided)
+	powers := [2][winogradTile]float32{pairs[0].powers(), pairs[1].powers()}
 	return func(x *[winogradTile]float32) {
 		g := *x
-		for i := range coefficients {
+		for i := range powers {
 			var halves [2]float32
-			for k, v := range g[:kernel] {
-				halves[k%2] += coefficients[i][k] * v
+			for k, v := range g[:size] {
+				halves[k%2] += powers[i][k] * v
 			}
 			x[1+2*i], x[2+2*i] = halves[0]+halves[1], halves[0]-halves[1]
 		}
-		x[5] = g[kernel-1]
+		x[5] = g[size-1]
 	}
 }
 
-func winogradOutputLine(size int) winogradLine {
-	var powers [winogradTile][2]float32 // of the pairs of points
-	for k := range size {
-		powers[k] = [2]float32{float32(math.Pow(0.5, float64(k)/2)), float32(math.Pow(2, float64(k)/2))}
-	}
+// winogradPowersLine gives the sums over the points of the values times the point's power, of the first size powers.
+func winogradPowersLine(size int, divided bool) winogradLine {
+	pairs := winogradPairs(divided)
+	powers := [2][winogradTile]float32{pairs[0].powers(), pairs[1].powers()}
 	return func(x *[winogradTile]float32) {
 		v := *x
 		sums, differences := [2]float32{v[1] + v[2], v[3] + v[4]}, [2]float32{v[1] - v[2], v[3] - v[4]}
-		x[0] = v[0] + sums[0] + sums[1]
+		x[0] = v[0] + powers[0][0]*sums[0] + powers[1][0]*sums[1]
 		for power := 1; power < size; power++ {
 			terms := sums
 			if power%2 == 1 {
 				terms = differences
 			}
-			x[power] = powers[power][0]*terms[0] + powers[power][1]*terms[1]
+			x[power] = powers[0][power]*terms[0] + powers[1][power]*terms[1]
 		}
 		x[size-1] += v[5]
 	}
@@ -112,8 +151,11 @@ func winogradOutputLine(size int) winogradLine {
 func portableWinograd() winogradTransforms {
 	t := winogradTransforms{input: portableSeparable(winogradTile, winogradTile, winogradInputLine)}
 	for k := winogradSmallest; k <= winogradLargest; k++ {
-		t.weights[k] = portableSeparable(k, winogradTile, winogradWeightsLine(k))
-		t.output[k] = portableSeparable(winogradTile, winogradTile+1-k, winogradOutputLine(winogradTile+1-k))
+		size := winogradTile + 1 - k
+		t.weights[k] = portableSeparable(k, winogradTile, winogradPointsLine(k, true))
+		t.output[k] = portableSeparable(winogradTile, size, winogradPowersLine(size, false))
+		t.gradient[k] = portableSeparable(size, winogradTile, winogradPointsLine(size, false))
+		t.weightsGradient[k] = portableSeparable(winogradTile, k, winogradPowersLine(k, true))
 	}
 	return t
 }
@@ -124,12 +166,18 @@ func portableSeparable(inputs, outputs int, transform winogradLine) func(args *b
 		a := (*winogradArgs)(unsafe.Pointer(args))
 		src, dst := unsafe.Slice(a.SrcOffsets, a.Tiles), unsafe.Slice(a.DstOffsets, a.Tiles)
 		for t := range a.Tiles {
+			inside := ^uint64(0)
+			if a.Inside != nil {
+				inside = unsafe.Slice(a.Inside, a.Tiles)[t]
+			}
 			for c := range a.Vectors * portableLanes {
 				var tile [winogradTile][winogradTile]float32 // rows of transformed columns
 				for j := range inputs {
 					var column [winogradTile]float32
 					for i := range inputs {
-						column[i] = *floatAt(a.Src, int(src[t])+i*a.SrcRow+j*a.SrcColumn+4*c)
+						if inside>>(j*inputs+i)&1 != 0 {
+							column[i] = *floatAt(a.Src, int(src[t])+i*a.SrcRow+j*a.SrcColumn+4*c)
+						}
 					}
 					transform(&column)
 					for i := range outputs {
@@ -139,8 +187,10 @@ func portableSeparable(inputs, outputs int, transform winogradLine) func(args *b
 				for i := range outputs {
 					transform(&tile[i])
 					for j, v := range tile[i][:outputs] {
-						if a.Bias != nil {
+						if a.Check != nil {
 							*floatAt(a.Check, 4*(c%portableLanes)) += 0 * v
+						}
+						if a.Bias != nil {
 							v += *floatAt(a.Bias, 4*c)
 							if v < a.Floor {
 								v = a.Floor

@@ -45,9 +45,9 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 		return *unwanted
 	}
 	together, convolves := plan.(normalisedPlan)
-	// parameters are where their gradients go. A convolution need not be given db.
+	// parameters are where their gradients go: no db where there is no b.
 	parameters := func(d [][]float32) (dw, db []float32) {
-		if convolves && b == nil {
+		if b == nil {
 			return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), nil
 		}
 		return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), scratch(d, 2, &unwantedBias, outputs)

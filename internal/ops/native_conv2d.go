@@ -20,8 +20,8 @@ type Conv2DOptions struct {
 	DilationHeight, DilationWidth int
 	// Groups is how many groups channels and filters are divided into, 1 if 0.
 	Groups int
-	// FilteredInput lets the gradient of the input use Winograd's minimal filtering.
-	FilteredInput bool
+	// FilteredGradients lets the gradients use Winograd's minimal filtering, that of the weights where there is no bias.
+	FilteredGradients bool
 	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
 	ReLU    bool
 	MaxPool *Window
@@ -53,7 +53,7 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
 		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
 		ExtraHeight: options.ExtraHeight, ExtraWidth: options.ExtraWidth,
-		ReLU: options.ReLU, Direct: options.Direct, FilteredInput: options.FilteredInput,
+		ReLU: options.ReLU, Direct: options.Direct, FilteredGradients: options.FilteredGradients,
 	}
 	name := "Conv2D"
 	if options.ReLU {

@@ -26,6 +26,12 @@ func main() {
 	ConstraintExpr("amd64")
 	v.product("product", v.columns)
 	v.product("productNarrow", 1)
+	v.rowsProduct("rowsWide", v.rows, v.columns)
+	if v.wide {
+		v.rowsProduct("rowsNarrow", 2*v.rows, 1)
+	} else {
+		v.rowsProduct("rowsNarrow", v.rows, 1)
+	}
 	for rows := 1; rows <= 5; rows++ {
 		for columns := 1; rows*columns <= 12; columns++ {
 			v.sparse(rows, columns)
@@ -48,6 +54,7 @@ func main() {
 	if !v.wide {
 		transpose()
 		gather()
+		prefetch()
 	}
 	Generate()
 }

@@ -27,6 +27,8 @@ const (
 	winogradCheck      = 96
 	winogradFloor      = 104
 	winogradLeft       = 112
+	winogradInside     = 120
+	winogradZeros      = 128
 )
 
 // constants is a table of vectors of one value each, for arithmetic with an operand in memory.
@@ -57,14 +59,41 @@ func (c *constants) of(x float64) Mem {
 type line func(in []reg.VecVirtual, give func(i int, r reg.VecVirtual))
 
 // winograd generates the transforms of Winograd's minimal filtering, of tiles of 6×6: of the input, and, for kernels of 3×3
-// to 5×5, of the weights and of the output. Package kernel's winograd.go has the matrices.
+// to 5×5, of the weights, of the output and of the gradients of both. Package kernel's winograd.go has the matrices.
 func (v *vector) winograd() {
 	c := v.constants("winogradConstants")
-	v.separable("winogradInput", 6, 6, v.inputLine(c), false)
+	v.separable("winogradInput", 6, 6, v.inputLine(c), separable{masked: true})
 	for kernel := 3; kernel <= 5; kernel++ {
-		v.separable(fmt.Sprintf("winogradWeights%d", kernel), kernel, 6, v.weightsLine(c, kernel), false)
-		v.separable(fmt.Sprintf("winogradOutput%d", kernel), 6, 7-kernel, v.outputLine(c, 7-kernel), true)
+		size := 7 - kernel
+		name := func(what string) string { return fmt.Sprintf("winograd%s%d", what, kernel) }
+		v.separable(name("Weights"), kernel, 6, v.pointsLine(c, kernel, true), separable{})
+		v.separable(name("Output"), 6, size, v.powersLine(c, size, false),
+			separable{checked: true, finished: true})
+		v.separable(name("Gradient"), size, 6, v.pointsLine(c, size, false), separable{masked: true})
+		v.separable(name("WeightsGradient"), 6, kernel, v.powersLine(c, kernel, true),
+			separable{checked: true})
 	}
+}
+
+// separable says what a transform does beside its arithmetic.
+type separable struct {
+	masked   bool // elements of the source that do not lie inside are zero
+	checked  bool // results that are not finite leave a trace
+	finished bool // the bias is added, and the sum rectified
+}
+
+// pair stands for the points ±√square; what is computed with them is divided by divisor.
+type pair struct{ square, divisor float64 }
+
+// power returns ±√square to the k-th power, without the sign, over the divisor.
+func (p pair) power(k int) float64 { return math.Pow(p.square, float64(k)/2) / p.divisor }
+
+// pairs returns the points of the matrix A, or of G, whose rows are divided by the products of the points' differences.
+func pairs(divided bool) [2]pair {
+	if divided {
+		return [2]pair{{0.5, -1.5}, {2, 6}}
+	}
+	return [2]pair{{0.5, 1}, {2, 1}}
 }
 
 // scaled returns a new register with x times a constant.
@@ -109,22 +138,33 @@ func (v *vector) inputLine(c *constants) line {
 	}
 }
 
-func (v *vector) weightsLine(c *constants, kernel int) line {
+// times returns a new register with x times a constant.
+func (v *vector) times(c *constants, constant float64, x reg.VecVirtual) reg.VecVirtual {
+	if constant == 1 {
+		return v.copied(x)
+	}
+	return v.scaled(c.of(constant), x)
+}
+
+// pointsLine gives the values of a polynomial of size coefficients at the points: G's and A's.
+func (v *vector) pointsLine(c *constants, size int, divided bool) line {
+	pairs := pairs(divided)
 	return func(g []reg.VecVirtual, give func(i int, r reg.VecVirtual)) {
 		give(0, g[0])
-		for i, pair := range []struct{ square, divisor float64 }{{0.5, -1.5}, {2, 6}} {
-			coefficient := func(k int) Mem { return c.of(math.Pow(pair.square, float64(k)/2) / pair.divisor) }
-			even, odd := v.scaled(coefficient(0), g[0]), v.scaled(coefficient(1), g[1])
-			for k := 2; k < kernel; k++ {
-				VFMADD231PS(coefficient(k), g[k], []reg.VecVirtual{even, odd}[k%2])
+		for i, pair := range pairs {
+			even, odd := v.times(c, pair.power(0), g[0]), v.times(c, pair.power(1), g[1])
+			for k := 2; k < size; k++ {
+				VFMADD231PS(c.of(pair.power(k)), g[k], []reg.VecVirtual{even, odd}[k%2])
 			}
 			v.sumAndDifference(1+2*i, even, odd, give)
 		}
-		give(5, g[kernel-1])
+		give(5, g[size-1])
 	}
 }
 
-func (v *vector) outputLine(c *constants, size int) line {
+// powersLine gives the sums over the points of the values times the point's power: Aᵀ's and Gᵀ's.
+func (v *vector) powersLine(c *constants, size int, divided bool) line {
+	pairs := pairs(divided)
 	return func(x []reg.VecVirtual, give func(i int, r reg.VecVirtual)) {
 		var sums, differences [2]reg.VecVirtual
 		for i := range sums {
@@ -133,16 +173,23 @@ func (v *vector) outputLine(c *constants, size int) line {
 			VSUBPS(x[2+2*i], x[1+2*i], differences[i])
 		}
 		first := v.register()
-		VADDPS(sums[0], x[0], first)
-		VADDPS(sums[1], first, first)
+		if !divided {
+			VADDPS(sums[0], x[0], first)
+			VADDPS(sums[1], first, first)
+		} else {
+			VMOVAPS(x[0], first)
+			for i, pair := range pairs {
+				VFMADD231PS(c.of(pair.power(0)), sums[i], first)
+			}
+		}
 		give(0, first)
 		for power := 1; power < size; power++ {
 			terms := sums
 			if power%2 == 1 {
 				terms = differences
 			}
-			r := v.scaled(c.of(math.Pow(0.5, float64(power)/2)), terms[0])
-			VFMADD231PS(c.of(math.Pow(2, float64(power)/2)), terms[1], r)
+			r := v.times(c, pairs[0].power(power), terms[0])
+			VFMADD231PS(c.of(pairs[1].power(power)), terms[1], r)
 			if power == size-1 {
 				VADDPS(x[5], r, r)
 			}
@@ -151,9 +198,8 @@ func (v *vector) outputLine(c *constants, size int) line {
 	}
 }
 
-// separable generates a transform of the columns and then of the rows of each tile, from inputs² to outputs² vectors. The
-// last one also checks its results, adds the bias and rectifies.
-func (v *vector) separable(name string, inputs, outputs int, transform line, last bool) {
+// separable generates a transform of the columns and then of the rows of each tile, from inputs² to outputs² vectors.
+func (v *vector) separable(name string, inputs, outputs int, transform line, also separable) {
 	v.text(name, "func(args *byte)", fmt.Sprintf("transforms tiles of %d×%d into %d×%d; see winogradArgs.", inputs, inputs, outputs, outputs))
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
 	load := func(offset int) reg.GPVirtual {
@@ -166,10 +212,13 @@ func (v *vector) separable(name string, inputs, outputs int, transform line, las
 	tile := GP64()
 	XORQ(tile, tile)
 	var check, zero, floor reg.VecVirtual
-	if last {
-		check, zero, floor = v.register(), v.register(), v.register()
+	if also.checked {
+		check, zero = v.register(), v.register()
 		VMOVUPS(Mem{Base: load(winogradCheck)}, check)
 		v.zero(zero)
+	}
+	if also.finished {
+		floor = v.register()
 		VBROADCASTSS(field(args, winogradFloor), floor)
 	}
 	Label("tile")
@@ -186,28 +235,54 @@ func (v *vector) separable(name string, inputs, outputs int, transform line, las
 		ADDQ(lane, p)
 		return p
 	}
-	src := start(winogradSrc, winogradSrcOffsets)
-	in := make([]reg.VecVirtual, inputs)
-	for j := range inputs {
-		p := GP64()
-		MOVQ(src, p)
-		for i := range in {
-			in[i] = v.register()
-			VMOVUPS(Mem{Base: p}, in[i])
-			if i+1 < inputs {
-				ADDQ(srcRow, p)
+	columns := func(inside reg.GPVirtual) {
+		src := start(winogradSrc, winogradSrcOffsets)
+		in := make([]reg.VecVirtual, inputs)
+		for j := range inputs {
+			p := GP64()
+			MOVQ(src, p)
+			for i := range in {
+				in[i] = v.register()
+				at := p
+				if inside != nil {
+					at = GP64()
+					MOVQ(p, at)
+					SHRQ(Imm(1), inside)
+					CMOVQCC(field(args, winogradZeros), at)
+				}
+				VMOVUPS(Mem{Base: at}, in[i])
+				if i+1 < inputs {
+					ADDQ(srcRow, p)
+				}
+			}
+			transform(in, func(i int, r reg.VecVirtual) {
+				VMOVUPS(r, Mem{Base: scratch, Disp: (i*inputs + j) * v.bytes})
+			})
+			if j+1 < inputs {
+				ADDQ(srcColumn, src)
 			}
 		}
-		transform(in, func(i int, r reg.VecVirtual) { VMOVUPS(r, Mem{Base: scratch, Disp: (i*inputs + j) * v.bytes}) })
-		if j+1 < inputs {
-			ADDQ(srcColumn, src)
-		}
+	}
+	if also.masked {
+		inside, all := load(winogradInside), GP64()
+		MOVQ(Mem{Base: inside, Index: tile, Scale: 8}, inside)
+		MOVQ(U64(1<<(inputs*inputs)-1), all)
+		CMPQ(inside, all)
+		JEQ(LabelRef("whole"))
+		columns(inside)
+		JMP(LabelRef("rows"))
+		Label("whole")
+	}
+	columns(nil)
+	if also.masked {
+		Label("rows")
 	}
 	dst := start(winogradDst, winogradDstOffsets)
 	var bias reg.GPVirtual
-	if last {
+	if also.finished {
 		bias = load(winogradBias)
 	}
+	in := make([]reg.VecVirtual, inputs)
 	for i := range outputs {
 		for j := range in {
 			in[j] = v.register()
@@ -216,8 +291,10 @@ func (v *vector) separable(name string, inputs, outputs int, transform line, las
 		p := GP64()
 		MOVQ(dst, p)
 		transform(in, func(j int, r reg.VecVirtual) {
-			if last {
+			if also.checked {
 				VFMADD231PS(zero, r, check) // what is not finite makes NaN, which stays
+			}
+			if also.finished {
 				VADDPS(Mem{Base: bias, Index: lane, Scale: 1}, r, r)
 				VMAXPS(r, floor, r)
 			}
@@ -236,7 +313,7 @@ func (v *vector) separable(name string, inputs, outputs int, transform line, las
 	INCQ(tile)
 	CMPQ(tile, field(args, winogradTiles))
 	JLT(LabelRef("tile"))
-	if last {
+	if also.checked {
 		VMOVUPS(check, Mem{Base: load(winogradCheck)})
 	}
 	leave()
