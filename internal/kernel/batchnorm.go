@@ -36,6 +36,8 @@ type BatchNorm struct {
 	table          []float32
 	work           []apart[normaliseArgs]
 
+	measured, measuredGradients *measured // nil unless another plan takes the sums
+
 	x, y, z, dy []float32
 	gradient    bool
 	low         float32
@@ -138,7 +140,10 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 	}
 	b.x, b.gradient = x, false
 	defer b.release()
-	if b.config.Batch {
+	switch {
+	case b.config.Batch && b.measured != nil:
+		b.combine()
+	case b.config.Batch:
 		b.guess()
 		b.sum()
 		for i := range b.mean {
@@ -146,7 +151,7 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 			b.mean[i] = float64(b.centre[i]) + first
 			b.variance[i] = max(b.sums[1][i]/float64(b.config.Rows)-first*first, 0)
 		}
-	} else {
+	default:
 		for i := range b.mean {
 			b.mean[i], b.variance[i] = float64(mean[i]), float64(variance[i])
 		}
@@ -200,7 +205,10 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 	}
 	b.x, b.dy, b.gradient = x, dy, true
 	defer b.release()
-	if b.config.Batch || dWeight != nil || dBias != nil {
+	if b.measuredGradients != nil && b.measuredGradients.gradients {
+		b.measuredGradients.gradients = false
+		b.combineGradients()
+	} else if b.config.Batch || dWeight != nil || dBias != nil {
 		b.sum()
 	}
 	m := float64(b.config.Rows)
@@ -258,21 +266,8 @@ func (b *BatchNorm) sum() {
 
 func (b *BatchNorm) sumItem(worker, item int) {
 	c := b.config.Channels
-	partial := b.partial[item*2*c : (item+1)*2*c]
-	clear(partial)
-	for row := item * b.rows; row < min((item+1)*b.rows, b.config.Rows); row += b.block {
-		x, dy := b.some(row, min(row+b.block, (item+1)*b.rows, b.config.Rows))
-		for i := range b.segments {
-			s := &b.segments[i]
-			a := b.args(&b.work[worker].own, s, x, dy)
-			a.Sums = unsafe.Pointer(&partial[2*s.first])
-			if b.gradient {
-				s.passes.gradientSums((*byte)(unsafe.Pointer(a)))
-			} else {
-				s.passes.sums((*byte)(unsafe.Pointer(a)))
-			}
-		}
-	}
+	x, dy := b.some(item*b.rows, min((item+1)*b.rows, b.config.Rows))
+	b.sumRows(&b.work[worker].own, b.partial[item*2*c:(item+1)*2*c], b.table, x, dy)
 }
 
 func (b *BatchNorm) rowItem(worker, item int) {

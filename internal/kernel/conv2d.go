@@ -304,6 +304,9 @@ func (c *Conv2D) forwardDirectly() {
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
 	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
+	if c.finish != nil {
+		c.engine.Pool.Run(c.config.Batch, c.finish)
+	}
 }
 
 // forwardGroup computes all blocks of a group of images.
@@ -314,6 +317,7 @@ func (c *Conv2D) forwardGroup(worker, group int) {
 	for i := range c.blocks {
 		c.forwardBlock(worker, &c.blocks[i], source, image, images)
 	}
+	c.finished(worker, image, images)
 }
 
 // forwardItem computes one block of a group of images, all of which are copied, if they must be.

@@ -7,8 +7,9 @@ import "fmt"
 // where that of its result lies, by who reads it first. A training step is bound by memory where there are few channels: an
 // element that is written once and read twice is as dear as hundreds of multiplications.
 type normalised struct {
-	before *BatchNorm // of x
-	behind *BatchNorm // of y
+	before *BatchNorm              // of x
+	behind *BatchNorm              // of y
+	finish func(worker, image int) // is told of each image of y that is stored, unless it is nil
 	// asItReads says that the weights' gradient makes dy the gradient of y as it goes along.
 	asItReads         bool
 	differentiateTask func(worker, item int)
@@ -21,7 +22,41 @@ func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
 		return fmt.Errorf("kernel: convolution %+v: what is before it normalises %d×%d", c.config, n.config.Rows, n.config.Channels)
 	}
 	c.before, c.copied = n, true
+	n.measureGradientsIn(c.config.Batch)
+	if c.filtered != nil {
+		c.filtered.plan.finish = func(worker, image int) { c.finishInput(worker, image, 1) }
+	}
 	return nil
+}
+
+// Measure lets Forward take the sums of y that n needs, so that it need not read y for them: it must be prepared with that y.
+func (c *Conv2D) Measure(n *BatchNorm) error {
+	if n.config.Channels != c.config.Filters || n.config.Rows*n.config.Channels != c.sizeY() {
+		return fmt.Errorf("kernel: convolution %+v: it is measured for %d×%d", c.config, n.config.Rows, n.config.Channels)
+	}
+	size := c.sizeY() / c.config.Batch
+	c.finish = func(worker, image int) { n.measure(worker, image, c.y[image*size:(image+1)*size]) }
+	return n.measureIn(c.config.Batch)
+}
+
+// finished tells of images of y that are stored.
+func (c *Conv2D) finished(worker, image, images int) {
+	if c.finish != nil {
+		for i := range images {
+			c.finish(worker, image+i)
+		}
+	}
+}
+
+// finishInput measures images of dx for the normalisation before the convolution.
+func (c *Conv2D) finishInput(worker, image, images int) {
+	if c.before == nil || c.x == nil {
+		return
+	}
+	size := c.sizeImage()
+	for i := image; i < image+images; i++ {
+		c.before.measureGradient(worker, i, c.dx[i*size:(i+1)*size], c.x[i*size:(i+1)*size])
+	}
 }
 
 // NormaliseBehind says what normalises y: from then on Backward is given the gradient of its result, and must be the only
@@ -57,8 +92,18 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 			return err
 		}
 	}
-	if dx != nil {
-		return c.BackwardInput(dx, dy, y, w)
+	if dx == nil {
+		return nil
+	}
+	if err := lengths("gradient of convolution", size{"x", len(x), c.sizeX()}); err != nil {
+		return err
+	}
+	c.x = x
+	if err := c.BackwardInput(dx, dy, y, w); err != nil {
+		return err
+	}
+	if c.before != nil && c.sparse == nil {
+		c.before.measuredGradients.gradients = true
 	}
 	return nil
 }

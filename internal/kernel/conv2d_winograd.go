@@ -206,6 +206,7 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 	for first := 0; first < tiles; first += w.chunk {
 		w.forwardChunk(worker, pointer(source), image, first, min(w.chunk, tiles-first))
 	}
+	c.finished(worker, image, images)
 }
 
 // forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are given, through all steps.

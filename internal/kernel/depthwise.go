@@ -38,6 +38,7 @@ type Depthwise struct {
 	work        []apart[depthwiseWork]
 
 	before, behind *BatchNorm // see NormaliseBefore and NormaliseBehind
+	measures       *BatchNorm // see Measure
 	asItReads      bool       // the weights' gradient makes dy the gradient of y as it goes along
 
 	callX, callY, callDy, callDx, callDb []float32
@@ -281,6 +282,10 @@ func (d *Depthwise) forwardImage(worker, image int) {
 		a.Taps, a.Count, a.Bias = &d.taps[0], len(d.taps), pointer(d.bias)
 		d.row(ws, d.callY[((image*d.height+i)*d.width)*f.Channels:], d.width, 1)
 	}
+	if d.measures != nil {
+		size := d.sizeY() / f.Batch
+		d.measures.measure(worker, image, d.callY[image*size:(image+1)*size])
+	}
 }
 
 // row computes positions into to, step positions apart, by way of the thread's own row where channels are padded.
@@ -329,6 +334,10 @@ func (d *Depthwise) inputImage(worker, image int) {
 			at := (image*f.Height+p.row+r*f.StrideHeight)*f.Width + p.column
 			d.row(ws, d.callDx[at*f.Channels:], p.columns, f.StrideWidth)
 		}
+	}
+	if d.before != nil && d.callX != nil {
+		from, to := image*d.sizeX()/f.Batch, (image+1)*d.sizeX()/f.Batch
+		d.before.measureGradient(worker, image, d.callDx[from:to], d.callX[from:to])
 	}
 }
 

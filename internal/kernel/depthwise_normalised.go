@@ -8,7 +8,17 @@ func (d *Depthwise) NormaliseBefore(n *BatchNorm) error {
 		return fmt.Errorf("kernel: depthwise convolution %+v: what is before it normalises %d×%d", d.config, n.config.Rows, n.config.Channels)
 	}
 	d.before = n
+	n.measureGradientsIn(d.config.Batch)
 	return nil
+}
+
+// Measure is Conv2D.Measure.
+func (d *Depthwise) Measure(n *BatchNorm) error {
+	if n.config.Channels != d.config.Channels || n.config.Rows*n.config.Channels != d.sizeY() {
+		return fmt.Errorf("kernel: depthwise convolution %+v: it is measured for %d×%d", d.config, n.config.Rows, n.config.Channels)
+	}
+	d.measures = n
+	return n.measureIn(d.config.Batch)
 }
 
 // NormaliseBehind is Conv2D.NormaliseBehind.
@@ -41,8 +51,18 @@ func (d *Depthwise) Backward(dx, dw, db, dy, y, x, w []float32) error {
 			return err
 		}
 	}
-	if dx != nil {
-		return d.BackwardInput(dx, dy, w)
+	if dx == nil {
+		return nil
+	}
+	if err := lengths("gradient of depthwise convolution", size{"x", len(x), d.sizeX()}); err != nil {
+		return err
+	}
+	d.callX = x
+	if err := d.BackwardInput(dx, dy, w); err != nil {
+		return err
+	}
+	if d.before != nil {
+		d.before.measuredGradients.gradients = true
 	}
 	return nil
 }

@@ -26,10 +26,12 @@ type Computation struct {
 	scratch []*rearrangement // what Forward works in; nil ones are none
 	// deferred, if not nil, is computed by who reads the result: y is nil, and the node's value is the first input's.
 	deferred *kernel.BatchNorm
-	// takesDeferred says that the inputs may be deferred; behind, unless nil, is asked for what stands in for Gradients where
-	// that of the output is.
+	// takesDeferred says that the inputs may be deferred; together, unless nil, is asked for what stands in for Gradients
+	// where the first input is, or the gradient of the output, by the normalisation that is given, or nil.
 	takesDeferred bool
-	behind        func(*kernel.BatchNorm) (Gradient, error)
+	together      func(behind *kernel.BatchNorm) (Gradient, error)
+	// measure, unless nil, lets Forward take the sums of its result for a normalisation of it.
+	measure func(*kernel.BatchNorm) error
 }
 
 // Gradient computes the gradients with respect to some inputs of a Computation, given that with
@@ -71,7 +73,7 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	op := &operator{
 		name: c.Name, output: tensorType(c.Output.Dims()), shape: y.shape, result: y, inside: -1,
 		differentiable: make([]bool, len(inputs)), description: c.Description, others: buffersOf(c.scratch),
-		deferred: c.deferred, takesDeferred: c.takesDeferred,
+		deferred: c.deferred, takesDeferred: c.takesDeferred, measure: c.measure,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, inputs); err != nil {
 				return nil, err
@@ -96,8 +98,8 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	if len(c.Gradients) > 0 {
 		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
 			gradients, all := make(gorgonia.Nodes, len(inputs)), c.Gradients
-			if n := deferredBy(grad); n != nil && c.behind != nil {
-				together, err := c.behind(n)
+			if n := deferredBy(grad); c.together != nil && (n != nil || deferredBy(inputs[0]) != nil) {
+				together, err := c.together(n)
 				if err != nil {
 					return nil, err
 				}

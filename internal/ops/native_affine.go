@@ -21,6 +21,7 @@ type normalisedPlan interface {
 	NormaliseBefore(*kernel.BatchNorm) error
 	NormaliseBehind(*kernel.BatchNorm) error
 	Backward(dx, dw, db, dy, y, x, w []float32) error
+	Measure(*kernel.BatchNorm) error
 }
 
 // affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
@@ -76,9 +77,15 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 	}
 	if convolves {
 		c.takesDeferred = true
-		c.behind = func(n *kernel.BatchNorm) (Gradient, error) {
+		c.measure = together.Measure
+		c.together = func(n *kernel.BatchNorm) (Gradient, error) {
+			if n != nil {
+				if err := together.NormaliseBehind(n); err != nil {
+					return Gradient{}, err
+				}
+			}
 			return Gradient{
-				Of: all, ReadsOutput: true, Reads: []int{0, 1},
+				Of: all, ReadsOutput: readsOutput || n != nil, Reads: []int{0, 1},
 				Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 					var dw, db []float32
 					if d[1] != nil || b != nil && d[2] != nil {
@@ -86,7 +93,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 					}
 					return together.Backward(d[0], dw, db, dy, y, in[0], in[1])
 				},
-			}, together.NormaliseBehind(n)
+			}, nil
 		}
 		if n := deferredBy(x); n != nil {
 			if err := together.NormaliseBefore(n); err != nil {

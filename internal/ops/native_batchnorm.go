@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"slipway/internal/kernel"
 )
@@ -26,7 +25,7 @@ type BatchNormOptions struct {
 // the channels; γ, β and the statistics that may be given are C. Only x, γ and β have gradients. The
 // plan knows the statistics of the last run.
 func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gorgonia.Node, options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
-	plan, err := newBatchNorm(kernels, x.Shape(), options)
+	plan, err := newBatchNorm(kernels, x, options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -47,7 +46,10 @@ func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gor
 	return y, plan, err
 }
 
-func newBatchNorm(kernels kernel.Engine, shape tensor.Shape, options BatchNormOptions) (*kernel.BatchNorm, error) {
+// newBatchNorm returns the plan for x. Where an operator that can take the sums of x computes it, it does: its one reader
+// that normalises by the batch's own statistics.
+func newBatchNorm(kernels kernel.Engine, x *gorgonia.Node, options BatchNormOptions) (*kernel.BatchNorm, error) {
+	shape := x.Shape()
 	channels := shape[shape.Dims()-1]
 	config := kernel.BatchNormConfig{
 		Rows: shape.TotalSize() / channels, Channels: channels, Epsilon: options.Epsilon, Batch: options.Batch,
@@ -56,7 +58,15 @@ func newBatchNorm(kernels kernel.Engine, shape tensor.Shape, options BatchNormOp
 	if options.Clamped {
 		config.Low, config.High = options.Low, options.High
 	}
-	return kernel.NewBatchNorm(kernels, config)
+	plan, err := kernel.NewBatchNorm(kernels, config)
+	if err != nil {
+		return nil, err
+	}
+	if op, ours := x.Op().(*operator); ours && options.Batch && op.measure != nil {
+		err = op.measure(plan)
+		op.measure = nil
+	}
+	return plan, err
 }
 
 func batchNormGradient(plan *kernel.BatchNorm, options BatchNormOptions) Gradient {
@@ -80,7 +90,7 @@ func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, varianc
 	if options.Clamped || options.Deferred || !x.Shape().Eq(z.Shape()) {
 		return nil, nil, fmt.Errorf("batch normalisation with a sum of %v and %v, options %+v", x.Shape(), z.Shape(), options)
 	}
-	plan, err := newBatchNorm(kernels, x.Shape(), options)
+	plan, err := newBatchNorm(kernels, x, options)
 	if err != nil {
 		return nil, nil, err
 	}
