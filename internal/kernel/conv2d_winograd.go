@@ -14,25 +14,27 @@ import (
 // equal are so only up to rounding, and the first of them need not win a maximum. And one element that is not finite
 // spoils its whole tile: where any result is not finite, the batch is computed again directly.
 type winogradConv2D struct {
-	conv            *Conv2D
-	transforms      *winogradTransforms
-	size            int      // of an output tile's side
-	tiles           int      // of an image
-	images          int      // of an item
-	chunk           int      // tiles that go through the steps together
-	source          []int64  // where in x a tile starts, which may be in the padding
-	inside          []uint64 // which of its elements are not
-	rows            []int64  // of transformed tiles
-	panelRows       []int64  // of products of a full panel
-	narrowRows      []int64
-	output          []int64 // where in y, or in scratch, a tile's results go
-	entries         []poolEntry
-	filters         []int64 // where filters start in weights, and in transformed
-	transformed     []int64
-	weights, packed []float32 // during a call
-	work            []apart[winogradWork]
+	conv           *Conv2D
+	transforms     *winogradTransforms
+	size           int      // of an output tile's side
+	tiles          int      // of an image
+	images         int      // of an item
+	chunk          int      // tiles that go through the steps together
+	source         []int64  // where in x a tile starts, which may be in the padding
+	inside         []uint64 // which of its elements are not
+	rows           []int64  // of transformed tiles
+	panelRows      []int64  // of products of a full panel
+	narrowRows     []int64
+	output         []int64 // where in y, or in scratch, a tile's results go
+	entries        []poolEntry
+	turned         bool    // the weights are those of the convolution whose input's gradient this is
+	filters        []int64 // where in turned weights the filters of a block start
+	panelChannels  []int64 // where in a full panel of weights the channels of a block start
+	narrowChannels []int64
+	packed         []float32 // during a call: by element and panel, channels × filters
+	work           []apart[winogradWork]
 
-	weightsTask, packTask, forwardTask func(worker, item int)
+	weightsTask, forwardTask func(worker, item int)
 }
 
 // winogradWork is a thread's memory.
@@ -42,9 +44,12 @@ type winogradWork struct {
 	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
 	tile, check     []float32
 	zeros           []float32 // what is read outside the images
+	taps            []float32 // during a call: taps × channels × filters of a block
 }
 
 const (
+	// winogradWeightsChannels is how many channels' weights are transformed together.
+	winogradWeightsChannels = 32
 	// winogradChunk is how many tiles a chunk has, at most: a multiple of tile heights; few enough that the transformed tiles
 	// and their products stay in the second-level cache, enough that the weights need not come from behind it too often.
 	winogradChunk = 64
@@ -88,7 +93,7 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
 		}
 	}
-	w.weightsTask, w.packTask, w.forwardTask = w.transformFilter, w.packPanel, w.forwardItem
+	w.weightsTask, w.forwardTask = w.transformWeights, w.forwardItem
 	return w
 }
 
@@ -116,9 +121,10 @@ func (w *winogradConv2D) plan(down, across int) {
 			w.planWindows(image*positions*step, step)
 		}
 	}
-	for o := range f.Filters {
-		w.filters = append(w.filters, int64(4*o*c.depth))
-		w.transformed = append(w.transformed, int64(4*o*f.Channels))
+	for channel := range min(winogradWeightsChannels, f.Channels) {
+		w.filters = append(w.filters, int64(4*channel*f.KernelHeight*f.KernelWidth*f.Filters))
+		w.panelChannels = append(w.panelChannels, int64(4*channel*panel))
+		w.narrowChannels = append(w.narrowChannels, int64(4*channel*c.engine.Set.lanes))
 	}
 }
 
@@ -142,15 +148,21 @@ func (w *winogradConv2D) scratch() int {
 // forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is to be computed directly.
 func (w *winogradConv2D) forward() (finite bool) {
 	c, f, pool := w.conv, &w.conv.config, w.conv.engine.Pool
-	weights := line(winogradElements * (f.Filters*f.Channels + winogradGap))
-	memory := pool.scratch.take(weights + winogradElements*c.columns.padded()*f.Channels)
-	w.weights, w.packed = memory[:weights], memory[weights:]
+	packed := line(winogradElements * w.plane())
+	taps := line(f.KernelHeight * f.KernelWidth * len(w.filters) * c.engine.Set.panel())
+	memory := pool.scratch.take(packed + len(w.work)*taps)
+	w.packed = memory[:packed]
+	for i := range w.work {
+		w.work[i].own.taps = memory[packed+i*taps : packed+(i+1)*taps]
+	}
 	defer func() {
 		pool.scratch.give(memory)
-		w.weights, w.packed = nil, nil
+		w.packed = nil
+		for i := range w.work {
+			w.work[i].own.taps = nil
+		}
 	}()
-	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
-	pool.Run(winogradElements*c.columns.count(), w.packTask)
+	pool.Run(c.columns.count()*ceil(f.Channels, winogradWeightsChannels), w.weightsTask)
 	for i := range w.work {
 		clear(w.work[i].own.check)
 	}
@@ -163,30 +175,54 @@ func (w *winogradConv2D) forward() (finite bool) {
 	return true
 }
 
-// transformFilter transforms the weights of a block of filters.
-func (w *winogradConv2D) transformFilter(worker, block int) {
-	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
-	first := block * channelBlock
-	plane := 4 * (f.Filters*f.Channels + winogradGap)
-	ws.args = winogradArgs{
-		Src: pointer(c.w), SrcOffsets: &w.filters[first], SrcRow: 4 * c.run, SrcColumn: 4 * f.Channels,
-		Dst: pointer(w.weights), DstOffsets: &w.transformed[first], DstRow: winogradTile * plane, DstColumn: plane,
-		Tiles: min(channelBlock, f.Filters-first), Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
-	}
-	w.transforms.weights[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
-}
-
-// packPanel packs a panel of filters of the weights of one element.
-func (w *winogradConv2D) packPanel(_, item int) {
-	c, f := w.conv, &w.conv.config
-	element, panel := item/c.columns.count(), item%c.columns.count()
-	c.columns.packTransposed(w.panel(element, panel), w.weights[element*(f.Filters*f.Channels+winogradGap):], f.Channels, panel)
+// plane returns the distance of the packed weights of two elements.
+func (w *winogradConv2D) plane() int {
+	return w.conv.columns.padded()*w.conv.config.Channels + winogradGap
 }
 
 // panel returns where a panel of filters of the weights of an element is packed.
 func (w *winogradConv2D) panel(element, panel int) []float32 {
-	c := w.conv
-	return w.packed[(element*c.columns.padded()+c.columns.first(panel))*c.config.Channels:]
+	return w.packed[element*w.plane()+w.conv.columns.first(panel)*w.conv.config.Channels:]
+}
+
+// transformWeights transforms the weights of a panel of filters and a block of channels to where the products read them.
+//
+// That takes vectors of filters. In turned weights, where a filter is a channel, they lie so, and the taps are read from the
+// last to the first. Others are transposed before the transform, which makes four times as many elements of them.
+func (w *winogradConv2D) transformWeights(worker, item int) {
+	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
+	blocks := ceil(f.Channels, winogradWeightsChannels)
+	panel, channel := item/blocks, item%blocks*winogradWeightsChannels
+	channels, width, filter := min(winogradWeightsChannels, f.Channels-channel), c.columns.width(panel), c.columns.first(panel)
+	places := w.panelChannels
+	if width < c.engine.Set.panel() {
+		places = w.narrowChannels
+	}
+	ws.args = winogradArgs{
+		Dst: pointer(w.panel(0, panel)[channel*width:]), DstOffsets: &places[0],
+		DstRow: 4 * winogradTile * w.plane(), DstColumn: 4 * w.plane(),
+		Tiles: channels, Vectors: width / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+	}
+	if taps := f.KernelHeight * f.KernelWidth; w.turned {
+		ws.args.Src, ws.args.SrcOffsets = pointer(c.w[(channel*taps+taps-1)*f.Filters+filter:]), &w.filters[0]
+		ws.args.SrcRow, ws.args.SrcColumn = -4*f.KernelWidth*f.Filters, -4*f.Filters
+	} else {
+		w.transposeTaps(ws.taps, filter, width, channel, channels)
+		ws.args.Src, ws.args.SrcOffsets = pointer(ws.taps), &places[0]
+		ws.args.SrcRow, ws.args.SrcColumn = 4*f.KernelWidth*channels*width, 4*channels*width
+	}
+	w.transforms.weights[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
+}
+
+// transposeTaps writes some filters' weights of some channels as taps × channels × filters.
+func (w *winogradConv2D) transposeTaps(dst []float32, filter, filters, channel, channels int) {
+	c, f := w.conv, &w.conv.config
+	for tap := range f.KernelHeight * f.KernelWidth {
+		for o := 0; o < filters; o += 8 {
+			c.engine.Set.transpose8(&dst[tap*channels*filters+o], 4*filters,
+				&c.w[(filter+o)*c.depth+tap*f.Channels+channel], 4*c.depth, channels/8)
+		}
+	}
 }
 
 func (w *winogradConv2D) forwardItem(worker, item int) {

@@ -94,3 +94,27 @@ func TestWinogradIsNearlyAsExact(t *testing.T) {
 		}
 	})
 }
+
+// The input's gradient leaves what is not finite to the direct sum, too: one NaN spoils what it reaches and no more.
+func TestWinogradInputLeavesTheInfiniteToTheDirectSum(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		f := Conv2DConfig{
+			Batch: 3, Height: 9, Width: 12, Channels: 16, Filters: 32, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1,
+			StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
+		}
+		c, err := NewConv2D(engine, f)
+		must(t, err)
+		if c.filtered == nil {
+			t.Fatal("the gradient is not filtered")
+		}
+		r := rand.New(rand.NewPCG(4, 5))
+		x, w, dx := random(r, c.sizeX()), random(r, f.Filters*c.depth), make([]float32, c.sizeX())
+		for name, value := range map[string]float64{"NaN": math.NaN(), "infinity": math.Inf(-1), "none": 1} {
+			dy := random(r, c.sizeY())
+			dy[2000] = float32(value)
+			must(t, c.BackwardInput(dx, dy, nil, w))
+			want := referenceConvolution(f, x, w, make([]float32, f.Filters), dy).dx
+			near(t, name, dx, want, f.KernelHeight*f.KernelWidth*f.Filters)
+		}
+	})
+}
