@@ -27,29 +27,36 @@ type winogradConv2D struct {
 	narrowRows     []int64
 	output         []int64 // where in y, or in scratch, a tile's results go
 	entries        []poolEntry
+	byPanel        bool    // weights are transformed right before they are read: see panelItem
 	turned         bool    // the weights are those of the convolution whose input's gradient this is
 	filters        []int64 // where in turned weights the filters of a block start
 	panelChannels  []int64 // where in a full panel of weights the channels of a block start
 	narrowChannels []int64
-	packed         []float32 // during a call: by element and panel, channels × filters
 	work           []apart[winogradWork]
 
-	weightsTask, forwardTask func(worker, item int)
+	inputTask, weightsTask, forwardTask func(worker, item int)
 }
 
 // winogradWork is a thread's memory.
 type winogradWork struct {
 	args            winogradArgs
 	product         rowsArgs
-	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
 	tile, check     []float32
 	zeros           []float32 // what is read outside the images
+	input, products []float32 // during a call: 36 × tiles × channels; 36 × tiles × a panel of filters
+	weights         []float32 // during a call: by element and panel, channels × filters
 	taps            []float32 // during a call: taps × channels × filters of a block
 }
 
 const (
 	// winogradWeightsChannels is how many channels' weights are transformed together.
-	winogradWeightsChannels = 32
+	winogradWeightsChannels = 64
+	// winogradPanelTiles is how many tiles a batch has, at most, whose weights are transformed panel by panel. Of more tiles
+	// it would be the transformed input that takes longer to come, again for each panel.
+	winogradPanelTiles = 128
+	// winogradMaxWeights is how many weights such a batch has, at most, that are transformed before they are read: 36 times
+	// as many, 2.4 MB, leave the second-level cache.
+	winogradMaxWeights = 1 << 14
 	// winogradChunk is how many tiles a chunk has, at most: a multiple of tile heights; few enough that the transformed tiles
 	// and their products stay in the second-level cache, enough that the weights need not come from behind it too often.
 	winogradChunk = 64
@@ -84,16 +91,20 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		w.images = min(max(1, winogradPooledTiles/w.tiles), f.Batch)
 		w.chunk = w.images * w.tiles
 	}
+	if f.MaxPool == nil && f.Batch*w.tiles <= winogradPanelTiles && f.Channels*f.Filters > winogradMaxWeights {
+		w.byPanel, w.images, w.chunk = true, f.Batch, f.Batch*w.tiles
+	}
 	w.plan(down, across)
 	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
 	for i := range w.work {
 		w.work[i].own = winogradWork{
-			input:    aligned(winogradElements * (w.chunk*f.Channels + winogradGap)),
-			products: aligned(winogradElements * (w.chunk*set.panel() + winogradGap)),
-			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
+			tile: aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
 		}
 	}
-	w.weightsTask, w.forwardTask = w.transformWeights, w.forwardItem
+	w.inputTask, w.weightsTask, w.forwardTask = w.inputItem, w.weightsItem, w.forwardItem
+	if w.byPanel {
+		w.forwardTask = w.panelItem
+	}
 	return w
 }
 
@@ -148,25 +159,24 @@ func (w *winogradConv2D) scratch() int {
 // forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is to be computed directly.
 func (w *winogradConv2D) forward() (finite bool) {
 	c, f, pool := w.conv, &w.conv.config, w.conv.engine.Pool
-	packed := line(winogradElements * w.plane())
-	taps := line(f.KernelHeight * f.KernelWidth * len(w.filters) * c.engine.Set.panel())
-	memory := pool.scratch.take(packed + len(w.work)*taps)
-	w.packed = memory[:packed]
-	for i := range w.work {
-		w.work[i].own.taps = memory[packed+i*taps : packed+(i+1)*taps]
-	}
+	memory := w.take()
 	defer func() {
 		pool.scratch.give(memory)
-		w.packed = nil
 		for i := range w.work {
-			w.work[i].own.taps = nil
+			ws := &w.work[i].own
+			ws.input, ws.products, ws.weights, ws.taps = nil, nil, nil, nil
 		}
 	}()
-	pool.Run(c.columns.count()*ceil(f.Channels, winogradWeightsChannels), w.weightsTask)
 	for i := range w.work {
 		clear(w.work[i].own.check)
 	}
-	pool.Run(ceil(c.config.Batch, w.images), w.forwardTask)
+	if w.byPanel {
+		pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
+		pool.Run(c.columns.count(), w.forwardTask)
+	} else {
+		pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
+		pool.Run(ceil(f.Batch, w.images), w.forwardTask)
+	}
 	for i := range w.work {
 		if slices.ContainsFunc(w.work[i].own.check, func(v float32) bool { return v != v }) {
 			return false
@@ -175,54 +185,33 @@ func (w *winogradConv2D) forward() (finite bool) {
 	return true
 }
 
-// plane returns the distance of the packed weights of two elements.
-func (w *winogradConv2D) plane() int {
-	return w.conv.columns.padded()*w.conv.config.Channels + winogradGap
-}
-
-// panel returns where a panel of filters of the weights of an element is packed.
-func (w *winogradConv2D) panel(element, panel int) []float32 {
-	return w.packed[element*w.plane()+w.conv.columns.first(panel)*w.conv.config.Channels:]
-}
-
-// transformWeights transforms the weights of a panel of filters and a block of channels to where the products read them.
-//
-// That takes vectors of filters. In turned weights, where a filter is a channel, they lie so, and the taps are read from the
-// last to the first. Others are transposed before the transform, which makes four times as many elements of them.
-func (w *winogradConv2D) transformWeights(worker, item int) {
-	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
-	blocks := ceil(f.Channels, winogradWeightsChannels)
-	panel, channel := item/blocks, item%blocks*winogradWeightsChannels
-	channels, width, filter := min(winogradWeightsChannels, f.Channels-channel), c.columns.width(panel), c.columns.first(panel)
-	places := w.panelChannels
-	if width < c.engine.Set.panel() {
-		places = w.narrowChannels
+// take returns memory for a call, and shares it out.
+func (w *winogradConv2D) take() []float32 {
+	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
+	input := line(winogradElements * (w.chunk*f.Channels + winogradGap))
+	products := line(winogradElements * (w.chunk*panel + winogradGap))
+	weights, taps := line(winogradElements*w.plane()), line(f.KernelHeight*f.KernelWidth*len(w.filters)*panel)
+	inputs, copies := len(w.work), 1 // the weights' copies: threads share one, or the input
+	if w.byPanel {
+		inputs, copies = copies, inputs
 	}
-	ws.args = winogradArgs{
-		Dst: pointer(w.panel(0, panel)[channel*width:]), DstOffsets: &places[0],
-		DstRow: 4 * winogradTile * w.plane(), DstColumn: 4 * w.plane(),
-		Tiles: channels, Vectors: width / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+	memory := c.engine.Pool.scratch.take(inputs*input + copies*weights + len(w.work)*(products+taps))
+	rest := memory
+	cut := func(n int) (piece []float32) {
+		piece, rest = rest[:n], rest[n:]
+		return piece
 	}
-	if taps := f.KernelHeight * f.KernelWidth; w.turned {
-		ws.args.Src, ws.args.SrcOffsets = pointer(c.w[(channel*taps+taps-1)*f.Filters+filter:]), &w.filters[0]
-		ws.args.SrcRow, ws.args.SrcColumn = -4*f.KernelWidth*f.Filters, -4*f.Filters
-	} else {
-		w.transposeTaps(ws.taps, filter, width, channel, channels)
-		ws.args.Src, ws.args.SrcOffsets = pointer(ws.taps), &places[0]
-		ws.args.SrcRow, ws.args.SrcColumn = 4*f.KernelWidth*channels*width, 4*channels*width
-	}
-	w.transforms.weights[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
-}
-
-// transposeTaps writes some filters' weights of some channels as taps × channels × filters.
-func (w *winogradConv2D) transposeTaps(dst []float32, filter, filters, channel, channels int) {
-	c, f := w.conv, &w.conv.config
-	for tap := range f.KernelHeight * f.KernelWidth {
-		for o := 0; o < filters; o += 8 {
-			c.engine.Set.transpose8(&dst[tap*channels*filters+o], 4*filters,
-				&c.w[(filter+o)*c.depth+tap*f.Channels+channel], 4*c.depth, channels/8)
+	for i := range w.work {
+		ws, first := &w.work[i].own, &w.work[0].own
+		ws.products, ws.taps, ws.input, ws.weights = cut(products), cut(taps), first.input, first.weights
+		if i < inputs {
+			ws.input = cut(input)
+		}
+		if i < copies {
+			ws.weights = cut(weights)
 		}
 	}
+	return memory
 }
 
 func (w *winogradConv2D) forwardItem(worker, item int) {
@@ -235,38 +224,51 @@ func (w *winogradConv2D) forwardItem(worker, item int) {
 
 // forwardChunk takes some tiles of an item, whose first image and first tile are given, through all steps.
 func (w *winogradConv2D) forwardChunk(worker, image, first, tiles int) {
-	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
-	plane := 4 * (w.chunk*f.Channels + winogradGap)
-	ws.args = winogradArgs{
-		Src: pointer(c.x[image*f.Height*f.Width*f.Channels:]), SrcOffsets: &w.source[first],
-		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
-		Dst: pointer(ws.input), DstOffsets: &w.rows[0], DstRow: winogradTile * plane, DstColumn: plane,
-		Tiles: tiles, Vectors: f.Channels / set.lanes, Scratch: pointer(ws.tile),
-	}
-	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
+	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
+	w.transformInput(ws, image, first, 0, tiles)
 	for panel := range c.columns.count() {
-		width := c.columns.width(panel)
 		w.multiply(worker, image, first, panel, tiles)
-		plane := 4 * (w.chunk*width + winogradGap)
-		ws.args = winogradArgs{
-			Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
-			DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
-			Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
-		}
-		if f.MaxPool == nil {
-			ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
-			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
-			ws.args.Floor = floor(f.ReLU)
-		} else {
-			ws.args.Dst = pointer(c.work[worker].own.scratch)
-			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
-		}
-		w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
+		w.transformOutput(worker, image, first, panel, tiles)
 		if f.MaxPool != nil {
 			windows := c.outHeight * c.outWidth
 			c.poolPanel(&c.work[worker].own, w.entries, image*windows, tiles/w.tiles*windows, panel)
 		}
 	}
+}
+
+// transformInput transforms some tiles of an item, to where the given one and those behind it belong.
+func (w *winogradConv2D) transformInput(ws *winogradWork, image, first, to, tiles int) {
+	c, f := w.conv, &w.conv.config
+	plane := 4 * (w.chunk*f.Channels + winogradGap)
+	ws.args = winogradArgs{
+		Src: pointer(c.x[image*f.Height*f.Width*f.Channels:]), SrcOffsets: &w.source[first],
+		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
+		Dst: pointer(ws.input), DstOffsets: &w.rows[to], DstRow: winogradTile * plane, DstColumn: plane,
+		Tiles: tiles, Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+	}
+	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
+}
+
+// transformOutput transforms the products of some tiles and a panel of filters into results, or into scratch where they
+// are to be pooled.
+func (w *winogradConv2D) transformOutput(worker, image, first, panel, tiles int) {
+	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
+	width := c.columns.width(panel)
+	plane := 4 * (w.chunk*width + winogradGap)
+	ws.args = winogradArgs{
+		Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
+		DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
+		Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
+	}
+	if f.MaxPool == nil {
+		ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
+		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
+		ws.args.Floor = floor(f.ReLU)
+	} else {
+		ws.args.Dst = pointer(c.work[worker].own.scratch)
+		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
+	}
+	w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 }
 
 // productRows returns where the rows of products of a panel of that width start.
@@ -281,14 +283,14 @@ func (w *winogradConv2D) productRows(width int) []int64 {
 // come the images of the next item, and where the results go.
 func (w *winogradConv2D) multiply(worker, image, first, panel, tiles int) {
 	c, channels, set := w.conv, w.conv.config.Channels, w.conv.engine.Set
-	ws, width := &w.work[worker].own, c.columns.width(panel)
+	ws, width, weights := &w.work[worker].own, c.columns.width(panel), c.columns.first(panel)*channels
 	next, results := w.surroundings(image, first, panel)
 	ws.product = rowsArgs{ARow: 4 * channels, CRow: 4 * width, M: tiles, Length: channels}
 	for element := range winogradElements {
 		set.ahead(next, element, winogradElements)
 		set.ahead(results, element, winogradElements)
 		ws.product.A = pointer(ws.input[element*(w.chunk*channels+winogradGap):])
-		ws.product.B = pointer(w.panel(element, panel))
+		ws.product.B = pointer(ws.weights[element*w.plane()+weights:])
 		ws.product.C = pointer(ws.products[element*(w.chunk*width+winogradGap):])
 		set.rowsProduct(&ws.product, width)
 	}
