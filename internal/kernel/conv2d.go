@@ -304,9 +304,7 @@ func (c *Conv2D) forwardDirectly() {
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
 	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
-	if c.finish != nil {
-		c.engine.Pool.Run(c.config.Batch, c.finish)
-	}
+	c.finishAll()
 }
 
 // forwardGroup computes all blocks of a group of images.
@@ -409,8 +407,8 @@ func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, pa
 	}
 }
 
-// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
-// without pooling reads it.
+// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is Forward's output; only a
+// plan with ReLU and without pooling reads it.
 func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
 		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
@@ -447,7 +445,8 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	c.dx, c.dy, c.y, c.w = dx, dy, y, w
 	defer c.release()
 	if c.filtered != nil {
-		return c.filtered.backwardInput()
+		c.filtered.backwardInput()
+		return nil
 	}
 	if c.sparse != nil {
 		return c.sparse.backwardInput()

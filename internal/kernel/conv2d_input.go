@@ -5,8 +5,7 @@ package kernel
 type inputConv2D struct {
 	conv    *Conv2D
 	plan    *Conv2D
-	weights []float32 // C×KH×KW×O
-	zeros   []float32
+	weights []float32 // C×KH×KW×O, where the direct sum is asked for
 	task    func(worker, channel int)
 }
 
@@ -25,7 +24,8 @@ func newInputConv2D(c *Conv2D) *inputConv2D {
 	if err != nil || plan.winograd == nil {
 		return nil
 	}
-	i := &inputConv2D{conv: c, plan: plan, weights: make([]float32, f.Channels*plan.depth), zeros: make([]float32, f.Channels)}
+	plan.winograd.turned = true
+	i := &inputConv2D{conv: c, plan: plan}
 	i.task = i.turnChannel
 	return i
 }
@@ -42,8 +42,17 @@ func (i *inputConv2D) turnChannel(_, channel int) {
 	}
 }
 
-func (i *inputConv2D) backwardInput() error {
-	c := i.conv
+func (i *inputConv2D) backwardInput() {
+	c, plan := i.conv, i.plan
+	plan.y, plan.x, plan.w = c.dx, c.dy, c.w
+	defer plan.release()
+	if plan.winograd.forward() {
+		return
+	}
+	if i.weights == nil {
+		i.weights = make([]float32, len(c.w))
+	}
 	c.engine.Pool.Run(c.config.Channels, i.task)
-	return i.plan.Forward(c.dx, c.dy, i.weights, i.zeros)
+	plan.w = i.weights
+	plan.forwardDirectly()
 }

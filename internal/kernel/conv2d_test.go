@@ -52,6 +52,7 @@ var convolutions = []Conv2DConfig{
 	{2, 9, 12, 64, 64, 5, 5, 1, 1, 0, 2, false, nil, false, false, 0, 0, true},
 	{2, 8, 8, 65, 64, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 	{2, 8, 8, 16, 16, 3, 3, 2, 2, 1, 1, false, nil, false, false, 0, 0, true},
+	{2, 7, 8, 144, 144, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 }
 
 type convolutionTensors struct {

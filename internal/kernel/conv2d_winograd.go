@@ -14,38 +14,52 @@ import (
 // equal are so only up to rounding, and the first of them need not win a maximum. And one element that is not finite
 // spoils its whole tile: where any result is not finite, the batch is computed again directly.
 type winogradConv2D struct {
-	conv            *Conv2D
-	transforms      *winogradTransforms
-	size            int      // of an output tile's side
-	tiles           int      // of an image
-	images          int      // of an item
-	chunk           int      // tiles that go through the steps together
-	source          []int64  // where in x a tile starts, which may be in the padding
-	inside          []uint64 // which of its elements are not
-	rows            []int64  // of transformed tiles
-	panelRows       []int64  // of products of a full panel
-	narrowRows      []int64
-	output          []int64 // where in y, or in scratch, a tile's results go
-	entries         []poolEntry
-	filters         []int64 // where filters start in weights, and in transformed
-	transformed     []int64
-	weights, packed []float32 // during a call
-	work            []apart[winogradWork]
+	conv           *Conv2D
+	transforms     *winogradTransforms
+	size           int      // of an output tile's side
+	tiles          int      // of an image
+	images         int      // of an item
+	chunk          int      // tiles that go through the steps together
+	source         []int64  // where in x a tile starts, which may be in the padding
+	inside         []uint64 // which of its elements are not
+	rows           []int64  // of transformed tiles
+	panelRows      []int64  // of products of a full panel
+	narrowRows     []int64
+	output         []int64 // where in y, or in scratch, a tile's results go
+	entries        []poolEntry
+	byPanel        bool    // weights are transformed right before they are read: see panelItem
+	turned         bool    // the weights are those of the convolution whose input's gradient this is
+	filters        []int64 // where in turned weights the filters of a block start
+	panelChannels  []int64 // where in a full panel of weights the channels of a block start
+	narrowChannels []int64
+	work           []apart[winogradWork]
 
-	weightsTask, packTask, forwardTask func(worker, item int)
+	normal []float32 // normalised images of the batch, by panels
+
+	inputTask, weightsTask, normaliseTask, forwardTask func(worker, item int)
 }
 
 // winogradWork is a thread's memory.
 type winogradWork struct {
 	args            winogradArgs
 	product         rowsArgs
-	input, products []float32 // 36 × tiles × channels; 36 × tiles × a panel of filters
 	tile, check     []float32
 	zeros           []float32 // what is read outside the images
 	normal          []float32 // normalised images of an item
+	input, products []float32 // during a call: 36 × tiles × channels; 36 × tiles × a panel of filters
+	weights         []float32 // during a call: by element and panel, channels × filters
+	taps            []float32 // during a call: taps × channels × filters of a block
 }
 
 const (
+	// winogradWeightsChannels is how many channels' weights are transformed together.
+	winogradWeightsChannels = 64
+	// winogradPanelTiles is how many tiles a batch has, at most, whose weights are transformed panel by panel. Of more tiles
+	// it would be the transformed input that takes longer to come, again for each panel.
+	winogradPanelTiles = 128
+	// winogradMaxWeights is how many weights such a batch has, at most, that are transformed before they are read: 36 times
+	// as many, 2.4 MB, leave the second-level cache.
+	winogradMaxWeights = 1 << 14
 	// winogradChunk is how many tiles a chunk has, at most: a multiple of tile heights; few enough that the transformed tiles
 	// and their products stay in the second-level cache, enough that the weights need not come from behind it too often.
 	winogradChunk = 64
@@ -80,16 +94,20 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 		w.images = min(max(1, winogradPooledTiles/w.tiles), f.Batch)
 		w.chunk = w.images * w.tiles
 	}
+	if f.MaxPool == nil && f.Batch*w.tiles <= winogradPanelTiles && f.Channels*f.Filters > winogradMaxWeights {
+		w.byPanel, w.images, w.chunk = true, f.Batch, f.Batch*w.tiles
+	}
 	w.plan(down, across)
 	w.work = make([]apart[winogradWork], c.engine.Pool.Threads())
 	for i := range w.work {
 		w.work[i].own = winogradWork{
-			input:    aligned(winogradElements * (w.chunk*f.Channels + winogradGap)),
-			products: aligned(winogradElements * (w.chunk*set.panel() + winogradGap)),
-			tile:     aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
+			tile: aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
 		}
 	}
-	w.weightsTask, w.packTask, w.forwardTask = w.transformFilter, w.packPanel, w.forwardItem
+	w.inputTask, w.weightsTask, w.normaliseTask, w.forwardTask = w.inputItem, w.weightsItem, w.normaliseImage, w.forwardItem
+	if w.byPanel {
+		w.forwardTask = w.panelItem
+	}
 	return w
 }
 
@@ -117,9 +135,10 @@ func (w *winogradConv2D) plan(down, across int) {
 			w.planWindows(image*positions*step, step)
 		}
 	}
-	for o := range f.Filters {
-		w.filters = append(w.filters, int64(4*o*c.depth))
-		w.transformed = append(w.transformed, int64(4*o*f.Channels))
+	for channel := range min(winogradWeightsChannels, f.Channels) {
+		w.filters = append(w.filters, int64(4*channel*f.KernelHeight*f.KernelWidth*f.Filters))
+		w.panelChannels = append(w.panelChannels, int64(4*channel*panel))
+		w.narrowChannels = append(w.narrowChannels, int64(4*channel*c.engine.Set.lanes))
 	}
 }
 
@@ -143,19 +162,31 @@ func (w *winogradConv2D) scratch() int {
 // forward computes y, and reports whether all of it before pooling and ReLU is finite: if not, y is to be computed directly.
 func (w *winogradConv2D) forward() (finite bool) {
 	c, f, pool := w.conv, &w.conv.config, w.conv.engine.Pool
-	weights := line(winogradElements * (f.Filters*f.Channels + winogradGap))
-	memory := pool.scratch.take(weights + winogradElements*c.columns.padded()*f.Channels)
-	w.weights, w.packed = memory[:weights], memory[weights:]
+	memory := w.take()
 	defer func() {
 		pool.scratch.give(memory)
-		w.weights, w.packed = nil, nil
+		for i := range w.work {
+			ws := &w.work[i].own
+			ws.input, ws.products, ws.weights, ws.taps = nil, nil, nil, nil
+		}
 	}()
-	pool.Run(ceil(c.config.Filters, channelBlock), w.weightsTask)
-	pool.Run(winogradElements*c.columns.count(), w.packTask)
 	for i := range w.work {
 		clear(w.work[i].own.check)
 	}
-	pool.Run(ceil(c.config.Batch, w.images), w.forwardTask)
+	if w.byPanel {
+		if c.before != nil {
+			if w.normal == nil {
+				w.normal = aligned(len(c.x))
+			}
+			pool.Run(f.Batch, w.normaliseTask)
+		}
+		pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
+		pool.Run(c.columns.count(), w.forwardTask)
+		c.finishAll()
+	} else {
+		pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
+		pool.Run(ceil(f.Batch, w.images), w.forwardTask)
+	}
 	for i := range w.work {
 		if slices.ContainsFunc(w.work[i].own.check, func(v float32) bool { return v != v }) {
 			return false
@@ -164,85 +195,108 @@ func (w *winogradConv2D) forward() (finite bool) {
 	return true
 }
 
-// transformFilter transforms the weights of a block of filters.
-func (w *winogradConv2D) transformFilter(worker, block int) {
-	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
-	first := block * channelBlock
-	plane := 4 * (f.Filters*f.Channels + winogradGap)
-	ws.args = winogradArgs{
-		Src: pointer(c.w), SrcOffsets: &w.filters[first], SrcRow: 4 * c.run, SrcColumn: 4 * f.Channels,
-		Dst: pointer(w.weights), DstOffsets: &w.transformed[first], DstRow: winogradTile * plane, DstColumn: plane,
-		Tiles: min(channelBlock, f.Filters-first), Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+// take returns memory for a call, and shares it out.
+func (w *winogradConv2D) take() []float32 {
+	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
+	input := line(winogradElements * (w.chunk*f.Channels + winogradGap))
+	products := line(winogradElements * (w.chunk*panel + winogradGap))
+	weights, taps := line(winogradElements*w.plane()), line(f.KernelHeight*f.KernelWidth*len(w.filters)*panel)
+	inputs, copies := len(w.work), 1 // the weights' copies: threads share one, or the input
+	if w.byPanel {
+		inputs, copies = copies, inputs
 	}
-	w.transforms.weights[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
-}
-
-// packPanel packs a panel of filters of the weights of one element.
-func (w *winogradConv2D) packPanel(_, item int) {
-	c, f := w.conv, &w.conv.config
-	element, panel := item/c.columns.count(), item%c.columns.count()
-	c.columns.packTransposed(w.panel(element, panel), w.weights[element*(f.Filters*f.Channels+winogradGap):], f.Channels, panel)
-}
-
-// panel returns where a panel of filters of the weights of an element is packed.
-func (w *winogradConv2D) panel(element, panel int) []float32 {
-	c := w.conv
-	return w.packed[(element*c.columns.padded()+c.columns.first(panel))*c.config.Channels:]
+	memory := c.engine.Pool.scratch.take(inputs*input + copies*weights + len(w.work)*(products+taps))
+	rest := memory
+	cut := func(n int) (piece []float32) {
+		piece, rest = rest[:n], rest[n:]
+		return piece
+	}
+	for i := range w.work {
+		ws, first := &w.work[i].own, &w.work[0].own
+		ws.products, ws.taps, ws.input, ws.weights = cut(products), cut(taps), first.input, first.weights
+		if i < inputs {
+			ws.input = cut(input)
+		}
+		if i < copies {
+			ws.weights = cut(weights)
+		}
+	}
+	return memory
 }
 
 func (w *winogradConv2D) forwardItem(worker, item int) {
 	c, image := w.conv, item*w.images
 	images := min(w.images, c.config.Batch-image)
-	source := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
-	if c.before != nil {
-		ws := &w.work[worker].own
-		if ws.normal == nil {
-			ws.normal = aligned(w.images * c.sizeImage())
-		}
-		c.before.normalise(&c.work[worker].own.normalise, ws.normal[:len(source)], source)
-		source = ws.normal
-	}
+	source := w.normalised(&c.work[worker].own.normalise, &w.work[worker].own.normal, image, images)
 	tiles := images * w.tiles
 	for first := 0; first < tiles; first += w.chunk {
-		w.forwardChunk(worker, pointer(source), image, first, min(w.chunk, tiles-first))
+		w.forwardChunk(worker, source, image, first, min(w.chunk, tiles-first))
 	}
 	c.finished(worker, image, images)
 }
 
+// normalised returns some images, or copies in the memory given where they are to be normalised.
+func (w *winogradConv2D) normalised(a *normaliseArgs, memory *[]float32, image, images int) unsafe.Pointer {
+	c := w.conv
+	x := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
+	if c.before == nil {
+		return pointer(x)
+	}
+	if *memory == nil {
+		*memory = aligned(w.images * c.sizeImage())
+	}
+	c.before.normalise(a, (*memory)[:len(x)], x)
+	return pointer(*memory)
+}
+
 // forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are given, through all steps.
 func (w *winogradConv2D) forwardChunk(worker int, source unsafe.Pointer, image, first, tiles int) {
-	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
-	plane := 4 * (w.chunk*f.Channels + winogradGap)
-	ws.args = winogradArgs{
-		Src: source, SrcOffsets: &w.source[first],
-		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
-		Dst: pointer(ws.input), DstOffsets: &w.rows[0], DstRow: winogradTile * plane, DstColumn: plane,
-		Tiles: tiles, Vectors: f.Channels / set.lanes, Scratch: pointer(ws.tile),
-	}
-	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
+	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
+	w.transformInput(ws, source, first, 0, tiles)
 	for panel := range c.columns.count() {
-		width := c.columns.width(panel)
 		w.multiply(worker, image, first, panel, tiles)
-		plane := 4 * (w.chunk*width + winogradGap)
-		ws.args = winogradArgs{
-			Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
-			DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
-			Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
-		}
-		if f.MaxPool == nil {
-			ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
-			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
-			ws.args.Floor = floor(f.ReLU)
-		} else {
-			ws.args.Dst = pointer(c.work[worker].own.scratch)
-			ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
-		}
-		w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
+		w.transformOutput(worker, image, first, panel, tiles)
 		if f.MaxPool != nil {
 			windows := c.outHeight * c.outWidth
 			c.poolPanel(&c.work[worker].own, w.entries, image*windows, tiles/w.tiles*windows, panel)
 		}
 	}
+}
+
+// transformInput transforms some tiles of an item, whose images begin at source, to where the given one and those behind it
+// belong.
+func (w *winogradConv2D) transformInput(ws *winogradWork, source unsafe.Pointer, first, to, tiles int) {
+	c, f := w.conv, &w.conv.config
+	plane := 4 * (w.chunk*f.Channels + winogradGap)
+	ws.args = winogradArgs{
+		Src: source, SrcOffsets: &w.source[first],
+		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
+		Dst: pointer(ws.input), DstOffsets: &w.rows[to], DstRow: winogradTile * plane, DstColumn: plane,
+		Tiles: tiles, Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),
+	}
+	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
+}
+
+// transformOutput transforms the products of some tiles and a panel of filters into results, or into scratch where they
+// are to be pooled.
+func (w *winogradConv2D) transformOutput(worker, image, first, panel, tiles int) {
+	c, f, set, ws := w.conv, &w.conv.config, w.conv.engine.Set, &w.work[worker].own
+	width := c.columns.width(panel)
+	plane := 4 * (w.chunk*width + winogradGap)
+	ws.args = winogradArgs{
+		Src: pointer(ws.products), SrcOffsets: &w.productRows(width)[0], SrcRow: winogradTile * plane, SrcColumn: plane,
+		DstOffsets: &w.output[first], Tiles: tiles, Vectors: c.columns.columns(panel) / set.lanes, Scratch: pointer(ws.tile),
+		Bias: pointer(c.bias[c.columns.first(panel):]), Check: pointer(ws.check), Floor: nan32,
+	}
+	if f.MaxPool == nil {
+		ws.args.Dst = pointer(c.y[image*c.convHeight*c.convWidth*f.Filters+c.columns.first(panel):])
+		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*f.Filters, 4*f.Filters
+		ws.args.Floor = floor(f.ReLU)
+	} else {
+		ws.args.Dst = pointer(c.work[worker].own.scratch)
+		ws.args.DstRow, ws.args.DstColumn = 4*c.convWidth*set.panel(), 4*set.panel()
+	}
+	w.transforms.output[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 }
 
 // productRows returns where the rows of products of a panel of that width start.
@@ -257,14 +311,14 @@ func (w *winogradConv2D) productRows(width int) []int64 {
 // come the images of the next item, and where the results go.
 func (w *winogradConv2D) multiply(worker, image, first, panel, tiles int) {
 	c, channels, set := w.conv, w.conv.config.Channels, w.conv.engine.Set
-	ws, width := &w.work[worker].own, c.columns.width(panel)
+	ws, width, weights := &w.work[worker].own, c.columns.width(panel), c.columns.first(panel)*channels
 	next, results := w.surroundings(image, first, panel)
 	ws.product = rowsArgs{ARow: 4 * channels, CRow: 4 * width, M: tiles, Length: channels}
 	for element := range winogradElements {
 		set.ahead(next, element, winogradElements)
 		set.ahead(results, element, winogradElements)
 		ws.product.A = pointer(ws.input[element*(w.chunk*channels+winogradGap):])
-		ws.product.B = pointer(w.panel(element, panel))
+		ws.product.B = pointer(ws.weights[element*w.plane()+weights:])
 		ws.product.C = pointer(ws.products[element*(w.chunk*width+winogradGap):])
 		set.rowsProduct(&ws.product, width)
 	}

@@ -94,3 +94,56 @@ func TestWinogradIsNearlyAsExact(t *testing.T) {
 		}
 	})
 }
+
+// The input's gradient leaves what is not finite to the direct sum, too: one NaN spoils what it reaches and no more.
+func TestWinogradInputLeavesTheInfiniteToTheDirectSum(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		f := Conv2DConfig{
+			Batch: 3, Height: 9, Width: 12, Channels: 16, Filters: 32, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1,
+			StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
+		}
+		c, err := NewConv2D(engine, f)
+		must(t, err)
+		if c.filtered == nil {
+			t.Fatal("the gradient is not filtered")
+		}
+		r := rand.New(rand.NewPCG(4, 5))
+		x, w, dx := random(r, c.sizeX()), random(r, f.Filters*c.depth), make([]float32, c.sizeX())
+		for name, value := range map[string]float64{"NaN": math.NaN(), "infinity": math.Inf(-1), "none": 1} {
+			dy := random(r, c.sizeY())
+			dy[2000] = float32(value)
+			must(t, c.BackwardInput(dx, dy, nil, w))
+			want := referenceConvolution(f, x, w, make([]float32, f.Filters), dy).dx
+			near(t, name, dx, want, f.KernelHeight*f.KernelWidth*f.Filters)
+		}
+	})
+}
+
+// A small batch, whose weights are transformed panel by panel, gives the bits that the same images have in a large one.
+func TestWinogradByPanelGivesTheSameBits(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		small := Conv2DConfig{
+			Batch: 3, Height: 8, Width: 9, Channels: 144, Filters: 144, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1,
+			StrideWidth: 1, PaddingHeight: 1, PaddingWidth: 1, FilteredGradients: true,
+		}
+		large := small
+		large.Batch = 25
+		r := rand.New(rand.NewPCG(8, 5))
+		images := large.Height * large.Width * large.Channels // of one, and its gradients, too
+		x, dy := random(r, large.Batch*images), random(r, large.Batch*images)
+		w, b := random(r, large.Filters*9*large.Channels), random(r, large.Filters)
+		var y, dx [2][]float32
+		for i, f := range []Conv2DConfig{small, large} {
+			c, err := NewConv2D(engine, f)
+			must(t, err)
+			if want := i == 0; c.winograd.byPanel != want || c.filtered.plan.winograd.byPanel != want {
+				t.Fatalf("batch %d: panel by panel: %v", f.Batch, c.winograd.byPanel)
+			}
+			y[i], dx[i] = make([]float32, f.Batch*images), make([]float32, f.Batch*images)
+			must(t, c.Forward(y[i], x[:f.Batch*images], w, b))
+			must(t, c.BackwardInput(dx[i], dy[:f.Batch*images], nil, w))
+		}
+		same(t, "y", y[0], y[1][:len(y[0])])
+		same(t, "dx", dx[0], dx[1][:len(dx[0])])
+	})
+}

@@ -144,6 +144,7 @@ func TestArgumentLayout(t *testing.T) {
 		{"rows.ARow", unsafe.Offsetof(ro.ARow), 8}, {"rows.B", unsafe.Offsetof(ro.B), 16},
 		{"rows.C", unsafe.Offsetof(ro.C), 24}, {"rows.CRow", unsafe.Offsetof(ro.CRow), 32},
 		{"rows.M", unsafe.Offsetof(ro.M), 40}, {"rows.Length", unsafe.Offsetof(ro.Length), 48},
+		{"rows.Add", unsafe.Offsetof(ro.Add), 56},
 		{"adam.decayed", unsafe.Offsetof(adamConstants{}.decayed), 32}, {"sgd.decayed", unsafe.Offsetof(sgdConstants{}.decayed), 16},
 		{"normalise.Dy", unsafe.Offsetof(no.Dy), 16}, {"normalise.RowStep", unsafe.Offsetof(no.RowStep), 24}, {"normalise.Rows", unsafe.Offsetof(no.Rows), 32},
 		{"normalise.Vectors", unsafe.Offsetof(no.Vectors), 40}, {"normalise.Table", unsafe.Offsetof(no.Table), 48}, {"normalise.Sums", unsafe.Offsetof(no.Sums), 56},

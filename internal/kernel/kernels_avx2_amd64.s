@@ -2979,8 +2979,8 @@ TEXT ·rowsWideAVX2(SB), NOSPLIT, $0-8
 tile001:
 	CMPQ   BX, $0x06
 	JLT    smaller002
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	CMPQ   56(AX), $0x00
+	JNE    add003
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2993,12 +2993,35 @@ tile001:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	MOVQ   CX, R8
-	LEAQ   (R8)(SI*4), R9
-	MOVQ   16(AX), R10
-	MOVQ   48(AX), R11
+	JMP    start004
 
-step003:
+add003:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	LEAQ    (R8)(SI*4), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS (R8)(SI*1), Y2
+	VMOVUPS 32(R8)(SI*1), Y3
+	VMOVUPS (R8)(SI*2), Y4
+	VMOVUPS 32(R8)(SI*2), Y5
+	VMOVUPS (R8)(DI*1), Y6
+	VMOVUPS 32(R8)(DI*1), Y7
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	VMOVUPS (R9)(SI*1), Y10
+	VMOVUPS 32(R9)(SI*1), Y11
+
+start004:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	LEAQ (R8)(SI*4), R9
+	MOVQ 16(AX), R10
+	MOVQ 48(AX), R11
+
+step005:
 	VMOVUPS      (R10), Y12
 	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (R8), Y14
@@ -3083,7 +3106,7 @@ step003:
 	ADDQ         $0x10, R9
 	ADDQ         $0x00000100, R10
 	SUBQ         $0x04, R11
-	JNZ          step003
+	JNZ          step005
 	LEAQ         (CX)(SI*4), CX
 	LEAQ         (CX)(SI*2), CX
 	MOVQ         32(AX), SI
@@ -3109,9 +3132,9 @@ step003:
 
 smaller002:
 	CMPQ   BX, $0x04
-	JLT    smaller005
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller007
+	CMPQ   56(AX), $0x00
+	JNE    add008
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3120,11 +3143,29 @@ smaller002:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   CX, R8
-	MOVQ   16(AX), R9
-	MOVQ   48(AX), R10
+	JMP    start009
 
-step006:
+add008:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS (R8)(SI*1), Y2
+	VMOVUPS 32(R8)(SI*1), Y3
+	VMOVUPS (R8)(SI*2), Y4
+	VMOVUPS 32(R8)(SI*2), Y5
+	VMOVUPS (R8)(DI*1), Y6
+	VMOVUPS 32(R8)(DI*1), Y7
+
+start009:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	MOVQ 16(AX), R9
+	MOVQ 48(AX), R10
+
+step010:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (R8), Y10
@@ -3184,7 +3225,7 @@ step006:
 	ADDQ         $0x10, R8
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JNZ          step006
+	JNZ          step010
 	LEAQ         (CX)(SI*4), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3200,20 +3241,34 @@ step006:
 	LEAQ         (DX)(SI*4), DX
 	SUBQ         $0x04, BX
 
-smaller005:
+smaller007:
 	CMPQ   BX, $0x02
-	JLT    smaller008
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller012
+	CMPQ   56(AX), $0x00
+	JNE    add013
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start014
 
-step009:
+add013:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS (DI)(SI*1), Y2
+	VMOVUPS 32(DI)(SI*1), Y3
+
+start014:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step015:
 	VMOVUPS      (R8), Y4
 	VMOVUPS      32(R8), Y5
 	VBROADCASTSS (DI), Y6
@@ -3249,7 +3304,7 @@ step009:
 	ADDQ         $0x10, DI
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, R9
-	JNZ          step009
+	JNZ          step015
 	LEAQ         (CX)(SI*2), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3261,18 +3316,30 @@ step009:
 	LEAQ         (DX)(SI*2), DX
 	SUBQ         $0x02, BX
 
-smaller008:
+smaller012:
 	CMPQ   BX, $0x01
-	JLT    smaller011
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller017
+	CMPQ   56(AX), $0x00
+	JNE    add018
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start019
 
-step012:
+add018:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), SI
+	MOVQ    DX, SI
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+
+start019:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step020:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (DI), Y4
@@ -3296,7 +3363,7 @@ step012:
 	ADDQ         $0x10, DI
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, R9
-	JNZ          step012
+	JNZ          step020
 	ADDQ         SI, CX
 	MOVQ         32(AX), AX
 	LEAQ         (AX)(AX*2), CX
@@ -3306,7 +3373,7 @@ step012:
 	ADDQ         AX, DX
 	SUBQ         $0x01, BX
 
-smaller011:
+smaller017:
 	VZEROUPPER
 	RET
 
@@ -3321,20 +3388,37 @@ TEXT ·rowsNarrowAVX2(SB), NOSPLIT, $0-8
 tile001:
 	CMPQ   BX, $0x06
 	JLT    smaller002
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	CMPQ   56(AX), $0x00
+	JNE    add003
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   CX, R8
-	LEAQ   (R8)(SI*4), R9
-	MOVQ   16(AX), R10
-	MOVQ   48(AX), R11
+	JMP    start004
 
-step003:
+add003:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	LEAQ    (R8)(SI*4), R9
+	VMOVUPS (R8), Y0
+	VMOVUPS (R8)(SI*1), Y1
+	VMOVUPS (R8)(SI*2), Y2
+	VMOVUPS (R8)(DI*1), Y3
+	VMOVUPS (R9), Y4
+	VMOVUPS (R9)(SI*1), Y5
+
+start004:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	LEAQ (R8)(SI*4), R9
+	MOVQ 16(AX), R10
+	MOVQ 48(AX), R11
+
+step005:
 	VMOVUPS      (R10), Y6
 	VBROADCASTSS (R8), Y7
 	VFMADD231PS  Y7, Y6, Y0
@@ -3391,7 +3475,7 @@ step003:
 	ADDQ         $0x10, R9
 	ADDQ         $0x00000080, R10
 	SUBQ         $0x04, R11
-	JNZ          step003
+	JNZ          step005
 	LEAQ         (CX)(SI*4), CX
 	LEAQ         (CX)(SI*2), CX
 	MOVQ         32(AX), SI
@@ -3411,18 +3495,32 @@ step003:
 
 smaller002:
 	CMPQ   BX, $0x04
-	JLT    smaller005
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller007
+	CMPQ   56(AX), $0x00
+	JNE    add008
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   CX, R8
-	MOVQ   16(AX), R9
-	MOVQ   48(AX), R10
+	JMP    start009
 
-step006:
+add008:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS (R8)(SI*1), Y1
+	VMOVUPS (R8)(SI*2), Y2
+	VMOVUPS (R8)(DI*1), Y3
+
+start009:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	MOVQ 16(AX), R9
+	MOVQ 48(AX), R10
+
+step010:
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y5, Y4, Y0
@@ -3462,7 +3560,7 @@ step006:
 	ADDQ         $0x10, R8
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JNZ          step006
+	JNZ          step010
 	LEAQ         (CX)(SI*4), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3474,18 +3572,30 @@ step006:
 	LEAQ         (DX)(SI*4), DX
 	SUBQ         $0x04, BX
 
-smaller005:
+smaller007:
 	CMPQ   BX, $0x02
-	JLT    smaller008
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller012
+	CMPQ   56(AX), $0x00
+	JNE    add013
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start014
 
-step009:
+add013:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, DI
+	VMOVUPS (DI), Y0
+	VMOVUPS (DI)(SI*1), Y1
+
+start014:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step015:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y3, Y2, Y0
@@ -3509,7 +3619,7 @@ step009:
 	ADDQ         $0x10, DI
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x04, R9
-	JNZ          step009
+	JNZ          step015
 	LEAQ         (CX)(SI*2), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3519,17 +3629,28 @@ step009:
 	LEAQ         (DX)(SI*2), DX
 	SUBQ         $0x02, BX
 
-smaller008:
+smaller012:
 	CMPQ   BX, $0x01
-	JLT    smaller011
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller017
+	CMPQ   56(AX), $0x00
+	JNE    add018
 	VXORPS Y0, Y0, Y0
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start019
 
-step012:
+add018:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), SI
+	MOVQ    DX, SI
+	VMOVUPS (SI), Y0
+
+start019:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step020:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y2, Y1, Y0
@@ -3545,7 +3666,7 @@ step012:
 	ADDQ         $0x10, DI
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x04, R9
-	JNZ          step012
+	JNZ          step020
 	ADDQ         SI, CX
 	MOVQ         32(AX), AX
 	LEAQ         (AX)(AX*2), CX
@@ -3554,7 +3675,7 @@ step012:
 	ADDQ         AX, DX
 	SUBQ         $0x01, BX
 
-smaller011:
+smaller017:
 	VZEROUPPER
 	RET
 

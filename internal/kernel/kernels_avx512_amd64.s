@@ -3331,8 +3331,8 @@ TEXT ·rowsWideAVX512(SB), NOSPLIT, $0-8
 tile001:
 	CMPQ   BX, $0x08
 	JLT    smaller002
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	CMPQ   56(AX), $0x00
+	JNE    add003
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3349,12 +3349,39 @@ tile001:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   CX, R8
-	LEAQ   (R8)(SI*4), R9
-	MOVQ   16(AX), R10
-	MOVQ   48(AX), R11
+	JMP    start004
 
-step003:
+add003:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	LEAQ    (R8)(SI*4), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS (R8)(SI*1), Z2
+	VMOVUPS 64(R8)(SI*1), Z3
+	VMOVUPS (R8)(SI*2), Z4
+	VMOVUPS 64(R8)(SI*2), Z5
+	VMOVUPS (R8)(DI*1), Z6
+	VMOVUPS 64(R8)(DI*1), Z7
+	VMOVUPS (R9), Z8
+	VMOVUPS 64(R9), Z9
+	VMOVUPS (R9)(SI*1), Z10
+	VMOVUPS 64(R9)(SI*1), Z11
+	VMOVUPS (R9)(SI*2), Z12
+	VMOVUPS 64(R9)(SI*2), Z13
+	VMOVUPS (R9)(DI*1), Z14
+	VMOVUPS 64(R9)(DI*1), Z15
+
+start004:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	LEAQ (R8)(SI*4), R9
+	MOVQ 16(AX), R10
+	MOVQ 48(AX), R11
+
+step005:
 	VMOVUPS      (R10), Z16
 	VMOVUPS      64(R10), Z17
 	VBROADCASTSS (R8), Z18
@@ -3463,7 +3490,7 @@ step003:
 	ADDQ         $0x10, R9
 	ADDQ         $0x00000200, R10
 	SUBQ         $0x04, R11
-	JNZ          step003
+	JNZ          step005
 	LEAQ         (CX)(SI*8), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3491,9 +3518,9 @@ step003:
 
 smaller002:
 	CMPQ   BX, $0x04
-	JLT    smaller005
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller007
+	CMPQ   56(AX), $0x00
+	JNE    add008
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3502,11 +3529,29 @@ smaller002:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   CX, R8
-	MOVQ   16(AX), R9
-	MOVQ   48(AX), R10
+	JMP    start009
 
-step006:
+add008:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS (R8)(SI*1), Z2
+	VMOVUPS 64(R8)(SI*1), Z3
+	VMOVUPS (R8)(SI*2), Z4
+	VMOVUPS 64(R8)(SI*2), Z5
+	VMOVUPS (R8)(DI*1), Z6
+	VMOVUPS 64(R8)(DI*1), Z7
+
+start009:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	MOVQ 16(AX), R9
+	MOVQ 48(AX), R10
+
+step010:
 	VMOVUPS      (R9), Z8
 	VMOVUPS      64(R9), Z9
 	VBROADCASTSS (R8), Z10
@@ -3566,7 +3611,7 @@ step006:
 	ADDQ         $0x10, R8
 	ADDQ         $0x00000200, R9
 	SUBQ         $0x04, R10
-	JNZ          step006
+	JNZ          step010
 	LEAQ         (CX)(SI*4), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3582,20 +3627,34 @@ step006:
 	LEAQ         (DX)(SI*4), DX
 	SUBQ         $0x04, BX
 
-smaller005:
+smaller007:
 	CMPQ   BX, $0x02
-	JLT    smaller008
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller012
+	CMPQ   56(AX), $0x00
+	JNE    add013
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start014
 
-step009:
+add013:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS (DI)(SI*1), Z2
+	VMOVUPS 64(DI)(SI*1), Z3
+
+start014:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step015:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (DI), Z6
@@ -3631,7 +3690,7 @@ step009:
 	ADDQ         $0x10, DI
 	ADDQ         $0x00000200, R8
 	SUBQ         $0x04, R9
-	JNZ          step009
+	JNZ          step015
 	LEAQ         (CX)(SI*2), CX
 	MOVQ         32(AX), SI
 	LEAQ         (SI)(SI*2), DI
@@ -3643,18 +3702,30 @@ step009:
 	LEAQ         (DX)(SI*2), DX
 	SUBQ         $0x02, BX
 
-smaller008:
+smaller012:
 	CMPQ   BX, $0x01
-	JLT    smaller011
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller017
+	CMPQ   56(AX), $0x00
+	JNE    add018
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start019
 
-step012:
+add018:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), SI
+	MOVQ    DX, SI
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Z1
+
+start019:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step020:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (DI), Z4
@@ -3678,7 +3749,7 @@ step012:
 	ADDQ         $0x10, DI
 	ADDQ         $0x00000200, R8
 	SUBQ         $0x04, R9
-	JNZ          step012
+	JNZ          step020
 	ADDQ         SI, CX
 	MOVQ         32(AX), AX
 	LEAQ         (AX)(AX*2), CX
@@ -3688,7 +3759,7 @@ step012:
 	ADDQ         AX, DX
 	SUBQ         $0x01, BX
 
-smaller011:
+smaller017:
 	VZEROUPPER
 	RET
 
@@ -3703,8 +3774,8 @@ TEXT ·rowsNarrowAVX512(SB), NOSPLIT, $0-8
 tile001:
 	CMPQ   BX, $0x10
 	JLT    smaller002
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	CMPQ   56(AX), $0x00
+	JNE    add003
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3721,14 +3792,43 @@ tile001:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   CX, R8
-	LEAQ   (R8)(SI*4), R9
-	LEAQ   (R9)(SI*4), R10
-	LEAQ   (R10)(SI*4), R11
-	MOVQ   16(AX), R12
-	MOVQ   48(AX), R13
+	JMP    start004
 
-step003:
+add003:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	LEAQ    (R8)(SI*4), R9
+	LEAQ    (R9)(SI*4), R10
+	LEAQ    (R10)(SI*4), R11
+	VMOVUPS (R8), Z0
+	VMOVUPS (R8)(SI*1), Z1
+	VMOVUPS (R8)(SI*2), Z2
+	VMOVUPS (R8)(DI*1), Z3
+	VMOVUPS (R9), Z4
+	VMOVUPS (R9)(SI*1), Z5
+	VMOVUPS (R9)(SI*2), Z6
+	VMOVUPS (R9)(DI*1), Z7
+	VMOVUPS (R10), Z8
+	VMOVUPS (R10)(SI*1), Z9
+	VMOVUPS (R10)(SI*2), Z10
+	VMOVUPS (R10)(DI*1), Z11
+	VMOVUPS (R11), Z12
+	VMOVUPS (R11)(SI*1), Z13
+	VMOVUPS (R11)(SI*2), Z14
+	VMOVUPS (R11)(DI*1), Z15
+
+start004:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	LEAQ (R8)(SI*4), R9
+	LEAQ (R9)(SI*4), R10
+	LEAQ (R10)(SI*4), R11
+	MOVQ 16(AX), R12
+	MOVQ 48(AX), R13
+
+step005:
 	VMOVUPS          (R12), Z16
 	VFMADD231PS.BCST (R8), Z16, Z0
 	VFMADD231PS.BCST (R8)(SI*1), Z16, Z1
@@ -3803,7 +3903,7 @@ step003:
 	ADDQ             $0x10, R11
 	ADDQ             $0x00000100, R12
 	SUBQ             $0x04, R13
-	JNZ              step003
+	JNZ              step005
 	LEAQ             (CX)(SI*8), CX
 	LEAQ             (CX)(SI*8), CX
 	MOVQ             32(AX), SI
@@ -3835,9 +3935,9 @@ step003:
 
 smaller002:
 	CMPQ   BX, $0x08
-	JLT    smaller005
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller007
+	CMPQ   56(AX), $0x00
+	JNE    add008
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3846,12 +3946,31 @@ smaller002:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   CX, R8
-	LEAQ   (R8)(SI*4), R9
-	MOVQ   16(AX), R10
-	MOVQ   48(AX), R11
+	JMP    start009
 
-step006:
+add008:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	LEAQ    (R8)(SI*4), R9
+	VMOVUPS (R8), Z0
+	VMOVUPS (R8)(SI*1), Z1
+	VMOVUPS (R8)(SI*2), Z2
+	VMOVUPS (R8)(DI*1), Z3
+	VMOVUPS (R9), Z4
+	VMOVUPS (R9)(SI*1), Z5
+	VMOVUPS (R9)(SI*2), Z6
+	VMOVUPS (R9)(DI*1), Z7
+
+start009:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	LEAQ (R8)(SI*4), R9
+	MOVQ 16(AX), R10
+	MOVQ 48(AX), R11
+
+step010:
 	VMOVUPS          (R10), Z8
 	VFMADD231PS.BCST (R8), Z8, Z0
 	VFMADD231PS.BCST (R8)(SI*1), Z8, Z1
@@ -3892,7 +4011,7 @@ step006:
 	ADDQ             $0x10, R9
 	ADDQ             $0x00000100, R10
 	SUBQ             $0x04, R11
-	JNZ              step006
+	JNZ              step010
 	LEAQ             (CX)(SI*8), CX
 	MOVQ             32(AX), SI
 	LEAQ             (SI)(SI*2), DI
@@ -3909,20 +4028,34 @@ step006:
 	LEAQ             (DX)(SI*8), DX
 	SUBQ             $0x08, BX
 
-smaller005:
+smaller007:
 	CMPQ   BX, $0x04
-	JLT    smaller008
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller012
+	CMPQ   56(AX), $0x00
+	JNE    add013
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   CX, R8
-	MOVQ   16(AX), R9
-	MOVQ   48(AX), R10
+	JMP    start014
 
-step009:
+add013:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS (R8)(SI*1), Z1
+	VMOVUPS (R8)(SI*2), Z2
+	VMOVUPS (R8)(DI*1), Z3
+
+start014:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, R8
+	MOVQ 16(AX), R9
+	MOVQ 48(AX), R10
+
+step015:
 	VMOVUPS          (R9), Z4
 	VFMADD231PS.BCST (R8), Z4, Z0
 	VFMADD231PS.BCST (R8)(SI*1), Z4, Z1
@@ -3946,7 +4079,7 @@ step009:
 	ADDQ             $0x10, R8
 	ADDQ             $0x00000100, R9
 	SUBQ             $0x04, R10
-	JNZ              step009
+	JNZ              step015
 	LEAQ             (CX)(SI*4), CX
 	MOVQ             32(AX), SI
 	LEAQ             (SI)(SI*2), DI
@@ -3958,18 +4091,30 @@ step009:
 	LEAQ             (DX)(SI*4), DX
 	SUBQ             $0x04, BX
 
-smaller008:
+smaller012:
 	CMPQ   BX, $0x02
-	JLT    smaller011
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller017
+	CMPQ   56(AX), $0x00
+	JNE    add018
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start019
 
-step012:
+add018:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    DX, DI
+	VMOVUPS (DI), Z0
+	VMOVUPS (DI)(SI*1), Z1
+
+start019:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step020:
 	VMOVUPS          (R8), Z2
 	VFMADD231PS.BCST (DI), Z2, Z0
 	VFMADD231PS.BCST (DI)(SI*1), Z2, Z1
@@ -3985,7 +4130,7 @@ step012:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000100, R8
 	SUBQ             $0x04, R9
-	JNZ              step012
+	JNZ              step020
 	LEAQ             (CX)(SI*2), CX
 	MOVQ             32(AX), SI
 	LEAQ             (SI)(SI*2), DI
@@ -3995,17 +4140,28 @@ step012:
 	LEAQ             (DX)(SI*2), DX
 	SUBQ             $0x02, BX
 
-smaller011:
+smaller017:
 	CMPQ   BX, $0x01
-	JLT    smaller014
-	MOVQ   8(AX), SI
-	LEAQ   (SI)(SI*2), DI
+	JLT    smaller022
+	CMPQ   56(AX), $0x00
+	JNE    add023
 	VPXORD Z0, Z0, Z0
-	MOVQ   CX, DI
-	MOVQ   16(AX), R8
-	MOVQ   48(AX), R9
+	JMP    start024
 
-step015:
+add023:
+	MOVQ    32(AX), SI
+	LEAQ    (SI)(SI*2), SI
+	MOVQ    DX, SI
+	VMOVUPS (SI), Z0
+
+start024:
+	MOVQ 8(AX), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ CX, DI
+	MOVQ 16(AX), R8
+	MOVQ 48(AX), R9
+
+step025:
 	VMOVUPS          (R8), Z1
 	VFMADD231PS.BCST (DI), Z1, Z0
 	VMOVUPS          64(R8), Z1
@@ -4017,7 +4173,7 @@ step015:
 	ADDQ             $0x10, DI
 	ADDQ             $0x00000100, R8
 	SUBQ             $0x04, R9
-	JNZ              step015
+	JNZ              step025
 	ADDQ             SI, CX
 	MOVQ             32(AX), AX
 	LEAQ             (AX)(AX*2), CX
@@ -4026,7 +4182,7 @@ step015:
 	ADDQ             AX, DX
 	SUBQ             $0x01, BX
 
-smaller014:
+smaller022:
 	VZEROUPPER
 	RET
 

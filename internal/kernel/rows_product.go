@@ -2,7 +2,7 @@ package kernel
 
 import "unsafe"
 
-// rowsArgs describes a panel of a product C = A·B of M rows: row r of A, of Length elements, a multiple of four, is at
+// rowsArgs describes a panel of a product C (+)= A·B of M rows: row r of A, of Length elements, a multiple of four, is at
 // A + r·ARow, row r of C, a panel wide, at C + r·CRow. B is packed: Length rows of a panel. Distances are in bytes.
 type rowsArgs struct {
 	A      unsafe.Pointer
@@ -12,6 +12,7 @@ type rowsArgs struct {
 	CRow   int
 	M      int
 	Length int
+	Add    int // not 0: C is added to
 }
 
 // rowsProduct computes a panel of the given width: panel() columns, or half of it.
@@ -33,8 +34,12 @@ func portableRowsPanel(args *byte, width int) {
 	for r := range a.M {
 		for first := 0; first < width; first += portableLanes {
 			var sums [portableLanes]float32
+			c := floats(floatAt(a.C, r*a.CRow+4*first), portableLanes)
+			if a.Add != 0 {
+				copy(sums[:], c)
+			}
 			portableProductColumns(&product, unsafe.Add(a.A, r*a.ARow), 4*first, &sums)
-			copy(floats(floatAt(a.C, r*a.CRow+4*first), portableLanes), sums[:])
+			copy(c, sums[:])
 		}
 	}
 }

@@ -15,9 +15,10 @@ const (
 	rowsCRow   = 32
 	rowsM      = 40
 	rowsLength = 48
+	rowsAdd    = 56
 )
 
-// rowsProduct is the matrix product C = A·B of rows that lie evenly apart, where B is a packed panel of columns vectors.
+// rowsProduct is the matrix product C (+)= A·B of rows that lie evenly apart, where B is a packed panel of columns vectors.
 // Of a short sum the general product's tables, runs and masks would be half the time.
 func (v *vector) rowsProduct(name string, rows, columns int) {
 	v.text(name, "func(args *byte)", "computes args.M rows of a matrix product; see rowsArgs.")
@@ -39,18 +40,34 @@ func (v *vector) rowsProduct(name string, rows, columns int) {
 		Label(tile)
 		CMPQ(m, Imm(uint64(height)))
 		JLT(LabelRef(smaller))
-		a := newEvenly(from, load(rowsARow))
 		acc := accumulators[:height]
-		v.rowsTile(args, a, acc, l.next("step"))
-		a.advance(height)
-		c := newEvenly(to, load(rowsCRow))
-		fours := c.fours(height)
+		// visit calls f for each vector of C.
+		visit := func(f func(c Mem, sum reg.VecVirtual)) evenly {
+			c := newEvenly(to, load(rowsCRow))
+			fours := c.fours(height)
+			for r := range acc {
+				for j := range columns {
+					f(c.at(fours[r/4], r, j*v.bytes), acc[r][j])
+				}
+			}
+			return c
+		}
+		add, start := l.next("add"), l.next("start")
+		CMPQ(field(args, rowsAdd), Imm(0))
+		JNE(LabelRef(add))
 		for r := range acc {
 			for j := range columns {
-				VMOVUPS(acc[r][j], c.at(fours[r/4], r, j*v.bytes))
+				v.zero(acc[r][j])
 			}
 		}
-		c.advance(height)
+		JMP(LabelRef(start))
+		Label(add)
+		visit(func(c Mem, sum reg.VecVirtual) { VMOVUPS(c, sum) })
+		Label(start)
+		a := newEvenly(from, load(rowsARow))
+		v.rowsTile(args, a, acc, l.next("step"))
+		a.advance(height)
+		visit(func(c Mem, sum reg.VecVirtual) { VMOVUPS(sum, c) }).advance(height)
 		SUBQ(Imm(uint64(height)), m)
 		if height == rows {
 			JMP(LabelRef(tile))
@@ -117,14 +134,9 @@ func (e evenly) advance(n int) {
 	}
 }
 
-// rowsTile sums as many rows as there are accumulators of.
+// rowsTile adds to as many rows as there are accumulators of.
 func (v *vector) rowsTile(args reg.GPVirtual, a evenly, acc [][]reg.VecVirtual, step string) {
 	rows, columns := len(acc), len(acc[0])
-	for r := range acc {
-		for j := range acc[r] {
-			v.zero(acc[r][j])
-		}
-	}
 	fours, b, left := a.fours(rows), GP64(), GP64()
 	MOVQ(field(args, rowsB), b)
 	MOVQ(field(args, rowsLength), left)
