@@ -41,8 +41,9 @@ type BatchNorm struct {
 	x, y, z, dy []float32
 	gradient    bool
 	low         float32
+	summed      bool // the gradient's sums are taken
 
-	sumTask, rowTask, sumRowTask func(worker, item int)
+	sumTask, rowTask, sumRowTask, reluTask func(worker, item int)
 }
 
 // segment is some channels of all rows: whole vectors, or single channels behind them.
@@ -90,7 +91,7 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 	b.partial = make([]float64, b.items*2*f.Channels)
 	b.table = aligned(normaliseTable * f.Channels)
 	b.work = make([]apart[normaliseArgs], engine.Pool.Threads())
-	b.sumTask, b.rowTask, b.sumRowTask = b.sumItem, b.rowItem, b.sumRowItem
+	b.sumTask, b.rowTask, b.sumRowTask, b.reluTask = b.sumItem, b.rowItem, b.sumRowItem, b.reluItem
 	return b, nil
 }
 
@@ -195,6 +196,31 @@ func (b *BatchNorm) Backward(dx, dWeight, dBias, dy, x, weight []float32) error 
 	return nil
 }
 
+// ReLUGradient computes g = dy where y, the result of ForwardSum with 0 for low, is positive or NaN, and 0 elsewhere: the
+// gradient of z, and what Backward or PrepareBackward must be given next, with the same x. It takes their sums on the way.
+func (b *BatchNorm) ReLUGradient(g, dy, y, x []float32) error {
+	n := b.config.Rows * b.config.Channels
+	if err := lengths("gradient of ReLU", size{"g", len(g), n}, size{"dy", len(dy), n}, size{"y", len(y), n}, size{"x", len(x), n}); err != nil {
+		return err
+	}
+	b.x, b.y, b.z, b.dy, b.gradient = x, y, dy, g, true
+	defer b.release()
+	b.engine.Pool.Run(b.items, b.reluTask)
+	b.summed = true
+	return nil
+}
+
+func (b *BatchNorm) reluItem(worker, item int) {
+	c, sums := b.config.Channels, b.partialOf(item)
+	clear(sums)
+	for row := item * b.rows; row < min((item+1)*b.rows, b.config.Rows); row += b.block {
+		end := min(row+b.block, (item+1)*b.rows, b.config.Rows)
+		x, g := b.some(row, end)
+		b.engine.Set.reluGradients(g, b.z[row*c:end*c], b.y[row*c:end*c])
+		b.sumRows(&b.work[worker].own, sums, b.table, x, g)
+	}
+}
+
 // PrepareBackward computes the gradients of the weight and the bias, each unless it is nil, and leaves it to another plan to
 // compute that of x from dy and x as it reads them (see Conv2D.NormaliseBehind).
 func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) error {
@@ -208,6 +234,9 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 	if b.measuredGradients != nil && b.measuredGradients.gradients {
 		b.measuredGradients.gradients = false
 		b.combineGradients()
+	} else if b.summed {
+		b.summed = false
+		b.addPartials()
 	} else if b.config.Batch || dWeight != nil || dBias != nil {
 		b.sum()
 	}
@@ -250,6 +279,10 @@ func (b *BatchNorm) set(channel, k int, value float64) {
 // sum adds all rows up.
 func (b *BatchNorm) sum() {
 	b.engine.Pool.Run(b.items, b.sumTask)
+	b.addPartials()
+}
+
+func (b *BatchNorm) addPartials() {
 	clear(b.sums[0])
 	clear(b.sums[1])
 	for item := range b.items {
@@ -265,9 +298,15 @@ func (b *BatchNorm) sum() {
 }
 
 func (b *BatchNorm) sumItem(worker, item int) {
-	c := b.config.Channels
 	x, dy := b.some(item*b.rows, min((item+1)*b.rows, b.config.Rows))
-	b.sumRows(&b.work[worker].own, b.partial[item*2*c:(item+1)*2*c], b.table, x, dy)
+	sums := b.partialOf(item)
+	clear(sums)
+	b.sumRows(&b.work[worker].own, sums, b.table, x, dy)
+}
+
+func (b *BatchNorm) partialOf(item int) []float64 {
+	n := 2 * b.config.Channels
+	return b.partial[item*n : (item+1)*n]
 }
 
 func (b *BatchNorm) rowItem(worker, item int) {

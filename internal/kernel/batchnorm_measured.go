@@ -54,18 +54,21 @@ func (b *BatchNorm) measure(worker, image int, x []float32) {
 			copy(table[normaliseTable*(s.first+v*s.lanes):][:s.lanes], centre[s.first+v*s.lanes:])
 		}
 	}
-	b.sumRows(&b.work[worker].own, m.sums[2*image*c:2*(image+1)*c], table, x, nil)
+	sums := m.sums[2*image*c : 2*(image+1)*c]
+	clear(sums)
+	b.sumRows(&b.work[worker].own, sums, table, x, nil)
 }
 
 // measureGradient takes the sums of an image of dy; x is that of Prepare.
 func (b *BatchNorm) measureGradient(worker, image int, dy, x []float32) {
 	c := b.config.Channels
-	b.sumRows(&b.work[worker].own, b.measuredGradients.gradientSums[2*image*c:2*(image+1)*c], b.table, x, dy)
+	sums := b.measuredGradients.gradientSums[2*image*c : 2*(image+1)*c]
+	clear(sums)
+	b.sumRows(&b.work[worker].own, sums, b.table, x, dy)
 }
 
-// sumRows sets sums to those of some rows, of the gradient unless dy is nil.
+// sumRows adds the sums of some rows, of the gradient unless dy is nil.
 func (b *BatchNorm) sumRows(a *normaliseArgs, sums []float64, table, x, dy []float32) {
-	clear(sums)
 	for most := b.block * b.config.Channels; len(x) > 0; {
 		n := min(most, len(x))
 		for i := range b.segments {

@@ -174,6 +174,15 @@ func TestBatchNormSum(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Errorf("%+v, low %v: differs from normalisation and sum", f, low)
 				}
+				// Back through the ReLU: the sums of the next gradient are taken on the way, item by item as by itself.
+				dy, g, wantG, dx, wantX := random(r, n), make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+				must(t, e.ReLUGradient(wantG, dy, want))
+				must(t, b.Backward(wantX, nil, nil, wantG, x, weight))
+				must(t, b.ReLUGradient(g, dy, got, x))
+				must(t, b.Backward(dx, nil, nil, g, x, weight))
+				if !slices.Equal(g, wantG) || !slices.Equal(dx, wantX) {
+					t.Errorf("%+v: the gradient differs", f)
+				}
 			}
 		}
 		clamping, err := NewBatchNorm(engine, BatchNormConfig{Rows: 1, Channels: 1, Epsilon: 1, Low: 0, High: nan32})

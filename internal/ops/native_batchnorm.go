@@ -94,10 +94,6 @@ func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, varianc
 	if err != nil {
 		return nil, nil, err
 	}
-	pass, err := kernel.NewElementwise(kernels)
-	if err != nil {
-		return nil, nil, err
-	}
 	c := Computation{Name: "BatchNormSum", Output: x.Shape().Clone()}
 	low := nan
 	if relu {
@@ -115,7 +111,10 @@ func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, varianc
 	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
 		if relu {
 			var err error
-			if grad, err = reluGradient(pass, grad, output); err != nil {
+			if grad, err = Apply(Computation{
+				Name: "ReLUGradient", Output: output.Shape().Clone(),
+				Forward: func(d []float32, in [][]float32) error { return plan.ReLUGradient(d, in[0], in[1], in[2]) },
+			}, grad, output, inputs[0]); err != nil {
 				return nil, err
 			}
 		}
@@ -125,12 +124,4 @@ func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, varianc
 		return gradients, err
 	}
 	return y, plan, nil
-}
-
-// reluGradient is the gradient where the output is above 0.
-func reluGradient(pass *kernel.Elementwise, grad, output *gorgonia.Node) (*gorgonia.Node, error) {
-	return Apply(Computation{
-		Name: "ReLUGradient", Output: output.Shape().Clone(),
-		Forward: func(d []float32, in [][]float32) error { return pass.ReLUGradient(d, in[0], in[1]) },
-	}, grad, output)
 }
