@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -147,6 +148,108 @@ func TestBatchNormIsTheSameOnAnyThreads(t *testing.T) {
 			}
 			for i := range got {
 				same(t, fmt.Sprintf("%s, %d threads, tensor %d", set, threads, i), got[i], first[i])
+			}
+		}
+	}
+}
+
+// TestBatchNormSum holds the end of a residual block to its parts, one after the other: the same bits.
+func TestBatchNormSum(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for i, shape := range [][2]int{{1, 1}, {7, 16}, {1000, 8}, {301, 33}, {9, 1280}} {
+			for _, low := range []float32{0, nan32} {
+				f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: i%2 == 0, Low: nan32, High: nan32}
+				r := rand.New(rand.NewPCG(uint64(i), 6))
+				n, c := f.Rows*f.Channels, f.Channels
+				x, z, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
+				mean, variance := random(r, c), positive(r, c)
+				b, err := NewBatchNorm(engine, f)
+				must(t, err)
+				e, err := NewElementwise(engine)
+				must(t, err)
+				got, want := make([]float32, n), make([]float32, n)
+				must(t, b.Forward(want, x, weight, bias, mean, variance))
+				must(t, e.AddClamped(want, want, z, low, nan32))
+				must(t, b.ForwardSum(got, x, z, weight, bias, mean, variance, low))
+				if !slices.Equal(got, want) {
+					t.Errorf("%+v, low %v: differs from normalisation and sum", f, low)
+				}
+			}
+		}
+		clamping, err := NewBatchNorm(engine, BatchNormConfig{Rows: 1, Channels: 1, Epsilon: 1, Low: 0, High: nan32})
+		must(t, err)
+		one := make([]float32, 1)
+		if clamping.ForwardSum(one, one, one, one, one, one, one, 0) == nil {
+			t.Error("a sum of clamped values is taken")
+		}
+	})
+}
+
+// TestMeasuredByConvolution holds the sums that a convolution takes of what it stores, and of its input's gradient, to those that
+// the normalisation takes by itself; also where the values lie far from zero, and on any number of threads to the same bits.
+func TestMeasuredByConvolution(t *testing.T) {
+	for _, set := range Available() {
+		for i, f := range []Conv2DConfig{
+			{3, 9, 7, 5, 17, 3, 3, 2, 1, 1, 1, false, nil, false, false, 0, 0, true},
+			{7, 8, 8, 16, 32, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+			{40, 4, 4, 24, 16, 1, 1, 1, 1, 0, 0, false, nil, false, false, 0, 0, true},
+			{1, 12, 12, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+		} {
+			var first [][]float64
+			for _, threads := range []int{1, 2, 3, 7} {
+				engine := newEngine(t, set, threads)
+				r := rand.New(rand.NewPCG(uint64(i), 10))
+				c, err := NewConv2D(engine, f)
+				must(t, err)
+				normalisation := func(channels, size int) *BatchNorm {
+					n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / channels, Channels: channels, Epsilon: 1e-5, Batch: true, Low: 0, High: nan32})
+					must(t, err)
+					return n
+				}
+				before, measured, alone := normalisation(f.Channels, c.sizeX()), normalisation(f.Filters, c.sizeY()), normalisation(f.Filters, c.sizeY())
+				must(t, c.NormaliseBefore(before))
+				must(t, c.Measure(measured))
+				x, w, b, dy := random(r, c.sizeX()), random(r, f.Filters*c.depth), random(r, f.Filters), random(r, c.sizeY())
+				for k := range b {
+					b[k] += 1000 // times the values' spread, or so
+				}
+				scale, shift, ones := random(r, f.Channels), random(r, f.Channels), make([]float32, f.Filters)
+				must(t, before.Prepare(x, scale, shift, shift, positive(r, f.Channels)))
+				y := make([]float32, c.sizeY())
+				must(t, c.Forward(y, x, w, b))
+				must(t, measured.Prepare(y, ones, ones, ones, ones))
+				must(t, alone.Prepare(y, ones, ones, ones, ones))
+				dx, dw := make([]float32, c.sizeX()), make([]float32, len(w))
+				must(t, c.Backward(dx, dw, nil, dy, nil, x, w))
+				gradients := [2][]float32{make([]float32, f.Channels), make([]float32, f.Channels)}
+				must(t, before.PrepareBackward(gradients[0], gradients[1], dx, x, scale)) // by what was measured,
+				sums := [2][]float64{slices.Clone(before.sums[0]), slices.Clone(before.sums[1])}
+				want := [2][]float32{make([]float32, f.Channels), make([]float32, f.Channels)}
+				must(t, before.PrepareBackward(want[0], want[1], dx, x, scale)) // and by itself
+				for k := range gradients {
+					for j, g := range gradients[k] {
+						if d := math.Abs(float64(g - want[k][j])); !(d <= 2e-6*math.Sqrt(float64(len(dx)))) {
+							t.Errorf("%s, %+v: gradient %d of channel %d is %v, by itself %v", set, f, k, j, g, want[k][j])
+						}
+					}
+				}
+				got := [][]float64{slices.Clone(measured.mean), slices.Clone(measured.variance), sums[0], sums[1]}
+				for k, name := range []string{"mean", "variance"} {
+					for j, v := range got[k] {
+						of := [][]float64{alone.mean, alone.variance}[k][j]
+						if !(math.Abs(v-of) <= 1e-6*math.Abs(of)) {
+							t.Errorf("%s, %+v: %s of channel %d is %v, by itself %v", set, f, name, j, v, of)
+						}
+					}
+				}
+				if first == nil {
+					first = got
+				}
+				for k := range got {
+					if !slices.Equal(got[k], first[k]) {
+						t.Errorf("%s, %+v: other sums on %d threads", set, f, threads)
+					}
+				}
 			}
 		}
 	}

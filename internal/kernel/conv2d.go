@@ -133,6 +133,7 @@ type Conv2D struct {
 	parts   []part
 	work    []apart[convWork]
 
+	normalised
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
@@ -157,6 +158,7 @@ type convBlock struct {
 // convWork is a thread's memory.
 type convWork struct {
 	product   productArgs
+	normalise normaliseArgs
 	sparse    sparseArgs
 	pool      poolArgs
 	gather    gatherArgs
@@ -256,9 +258,10 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 // Output returns the height and width of y.
 func (c *Conv2D) Output() (height, width int) { return c.outHeight, c.outWidth }
 
-func (c *Conv2D) sizeX() int {
-	return c.config.Batch * c.config.Height * c.config.Width * c.config.Channels
-}
+// sizeImage returns the elements of an image of x.
+func (c *Conv2D) sizeImage() int { return c.config.Height * c.config.Width * c.config.Channels }
+
+func (c *Conv2D) sizeX() int { return c.config.Batch * c.sizeImage() }
 
 func (c *Conv2D) sizeY() int { return c.config.Batch * c.outHeight * c.outWidth * c.config.Filters }
 
@@ -301,6 +304,9 @@ func (c *Conv2D) forwardDirectly() {
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
 	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
+	if c.finish != nil {
+		c.engine.Pool.Run(c.config.Batch, c.finish)
+	}
 }
 
 // forwardGroup computes all blocks of a group of images.
@@ -311,6 +317,7 @@ func (c *Conv2D) forwardGroup(worker, group int) {
 	for i := range c.blocks {
 		c.forwardBlock(worker, &c.blocks[i], source, image, images)
 	}
+	c.finished(worker, image, images)
 }
 
 // forwardItem computes one block of a group of images, all of which are copied, if they must be.
@@ -414,8 +421,11 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
 	defer c.release()
-	if c.filteredWeights != nil && db == nil && c.filteredWeights.backward() {
-		return nil
+	if c.filteredWeights != nil && db == nil {
+		if c.filteredWeights.backward() {
+			return nil
+		}
+		c.asItReads = false // done
 	}
 	if c.sparse != nil {
 		c.sparse.backwardParameters()

@@ -134,6 +134,7 @@ func (d *denseConv2D) inputItem(worker, item int) {
 			d.inputBlock(worker, p, &p.blocks[b], gradient, image, images)
 		}
 	}
+	d.conv.finishInput(worker, image, images)
 }
 
 // inputBlock computes a block of a phase of some images, whose padded gradients start at gradient.

@@ -94,4 +94,5 @@ func (s *scatterConv2D) item(worker, item int) {
 	if s.sums != nil {
 		c.unpad(sums, image, images)
 	}
+	c.finishInput(worker, image, images)
 }

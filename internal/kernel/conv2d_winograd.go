@@ -46,6 +46,7 @@ type winogradWork struct {
 	input, products []float32 // during a call: 36 × tiles × channels; 36 × tiles × a panel of filters
 	weights         []float32 // during a call: by element and panel, channels × filters
 	taps            []float32 // during a call: taps × channels × filters of a block
+	normal          []float32 // normalised images that are read together
 }
 
 const (
@@ -171,8 +172,11 @@ func (w *winogradConv2D) forward() (finite bool) {
 		clear(w.work[i].own.check)
 	}
 	if w.byPanel {
-		pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
+		pool.Run(f.Batch, w.inputTask)
 		pool.Run(c.columns.count(), w.forwardTask)
+		if c.finish != nil {
+			pool.Run(f.Batch, c.finish)
+		}
 	} else {
 		pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
 		pool.Run(ceil(f.Batch, w.images), w.forwardTask)
@@ -215,17 +219,33 @@ func (w *winogradConv2D) take() []float32 {
 }
 
 func (w *winogradConv2D) forwardItem(worker, item int) {
-	image := item * w.images
-	tiles := min(w.images, w.conv.config.Batch-image) * w.tiles
+	c, image := w.conv, item*w.images
+	images := min(w.images, c.config.Batch-image)
+	source, tiles := w.read(worker, image, images), images*w.tiles
 	for first := 0; first < tiles; first += w.chunk {
-		w.forwardChunk(worker, image, first, min(w.chunk, tiles-first))
+		w.forwardChunk(worker, source, image, first, min(w.chunk, tiles-first))
 	}
+	c.finished(worker, image, images)
 }
 
-// forwardChunk takes some tiles of an item, whose first image and first tile are given, through all steps.
-func (w *winogradConv2D) forwardChunk(worker, image, first, tiles int) {
+// read returns some images, normalised where that is asked for.
+func (w *winogradConv2D) read(worker, image, images int) unsafe.Pointer {
+	c, ws := w.conv, &w.work[worker].own
+	source := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
+	if c.before == nil {
+		return pointer(source)
+	}
+	if len(ws.normal) < len(source) {
+		ws.normal = aligned(len(source))
+	}
+	c.before.normalise(&c.work[worker].own.normalise, ws.normal[:len(source)], source)
+	return pointer(ws.normal)
+}
+
+// forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are given, through all steps.
+func (w *winogradConv2D) forwardChunk(worker int, source unsafe.Pointer, image, first, tiles int) {
 	c, f, ws := w.conv, &w.conv.config, &w.work[worker].own
-	w.transformInput(ws, image, first, 0, tiles)
+	w.transformInput(ws, source, first, 0, tiles)
 	for panel := range c.columns.count() {
 		w.multiply(worker, image, first, panel, tiles)
 		w.transformOutput(worker, image, first, panel, tiles)
@@ -236,12 +256,12 @@ func (w *winogradConv2D) forwardChunk(worker, image, first, tiles int) {
 	}
 }
 
-// transformInput transforms some tiles of an item, to where the given one and those behind it belong.
-func (w *winogradConv2D) transformInput(ws *winogradWork, image, first, to, tiles int) {
+// transformInput transforms some tiles of the images at source, to where the given one and those behind it belong.
+func (w *winogradConv2D) transformInput(ws *winogradWork, source unsafe.Pointer, first, to, tiles int) {
 	c, f := w.conv, &w.conv.config
 	plane := 4 * (w.chunk*f.Channels + winogradGap)
 	ws.args = winogradArgs{
-		Src: pointer(c.x[image*f.Height*f.Width*f.Channels:]), SrcOffsets: &w.source[first],
+		Src: source, SrcOffsets: &w.source[first],
 		SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels, Inside: &w.inside[first], Zeros: pointer(ws.zeros),
 		Dst: pointer(ws.input), DstOffsets: &w.rows[to], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: f.Channels / c.engine.Set.lanes, Scratch: pointer(ws.tile),

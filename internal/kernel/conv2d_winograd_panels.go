@@ -2,9 +2,6 @@ package kernel
 
 import "unsafe"
 
-// winogradInputTiles is how many tiles are one item where the transformed input is shared.
-const winogradInputTiles = 8
-
 // blocks returns how many blocks of channels there are.
 func (w *winogradConv2D) blocks() int { return ceil(w.conv.config.Channels, winogradWeightsChannels) }
 
@@ -72,10 +69,9 @@ func (w *winogradConv2D) transposeTaps(dst []float32, filter, filters, channel, 
 	}
 }
 
-// inputItem transforms some tiles to where all threads read them.
-func (w *winogradConv2D) inputItem(worker, item int) {
-	first := item * winogradInputTiles
-	w.transformInput(&w.work[worker].own, 0, first, first, min(winogradInputTiles, w.chunk-first))
+// inputItem transforms an image's tiles to where all threads read them.
+func (w *winogradConv2D) inputItem(worker, image int) {
+	w.transformInput(&w.work[worker].own, w.read(worker, image, 1), 0, image*w.tiles, w.tiles)
 }
 
 // panelItem computes a panel of filters of all tiles. It transforms the weights of a block of channels and multiplies with

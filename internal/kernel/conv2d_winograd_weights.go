@@ -16,6 +16,7 @@ type winogradWeights struct {
 	transforms        *winogradTransforms
 	channels, filters int      // of a block
 	blocks            int      // of all channels and filters
+	size, across      int      // of a tile's results; tiles in a row of them
 	tiles             int      // of an image
 	group             int      // tiles that are transformed at a time
 	groups            int      // of the batch
@@ -41,6 +42,7 @@ type winogradWeightsWork struct {
 	images, gradients      []int64 // of a group's tiles
 	inside, covered        []uint64
 	tile, check, zeros     []float32
+	normal                 []float32 // normalised images of a group
 	input, gradient, total []float32 // during a call: 36 × tiles × channels, tiles × filters and filters × channels
 }
 
@@ -64,7 +66,7 @@ func newWinogradWeights(c *Conv2D) *winogradWeights {
 	}
 	size := winogradTile + 1 - f.KernelHeight
 	down, across := ceil(c.convHeight, size), ceil(c.convWidth, size)
-	w := &winogradWeights{conv: c, transforms: &set.winograd, tiles: down * across}
+	w := &winogradWeights{conv: c, transforms: &set.winograd, size: size, across: across, tiles: down * across}
 	if min(c.convHeight, c.convWidth) < size || !w.pays() {
 		return nil
 	}
@@ -73,7 +75,7 @@ func newWinogradWeights(c *Conv2D) *winogradWeights {
 	w.group = min(winogradWeightsGroup/(w.channels+w.filters), f.Batch*w.tiles)
 	w.groups = ceil(f.Batch*w.tiles, w.group)
 	w.partials = min(ceil(winogradWeightsItems, w.blocks), w.groups)
-	w.plan(size, across)
+	w.plan()
 	w.task, w.addTask = w.computeItem, w.addSpan
 	return w
 }
@@ -89,8 +91,8 @@ func (w *winogradWeights) pays() bool {
 }
 
 // plan makes the tables of an image's tiles. Tiles may reach beyond dy, and then beyond what of x it was computed from.
-func (w *winogradWeights) plan(size, across int) {
-	c, f := w.conv, &w.conv.config
+func (w *winogradWeights) plan() {
+	c, f, size, across := w.conv, &w.conv.config, w.size, w.across
 	for t := range w.tiles {
 		i, j := t/across*size, t%across*size
 		top, left := i-f.PaddingHeight, j-f.PaddingWidth
@@ -166,7 +168,8 @@ func (w *winogradWeights) computeItem(worker, item int) {
 	first := part * w.groups / w.partials
 	for group := first; group < (part+1)*w.groups/w.partials; group++ {
 		tiles := w.locate(ws, group)
-		w.transform(ws, tiles, filter, filters, channel, channels)
+		w.differentiate(worker, group, tiles)
+		w.transform(ws, tiles, w.source(worker, group, tiles, channel, channels), w.gradient(group), filter, filters, channel, channels)
 		w.multiply(worker, tiles, filters, channels, group == first)
 	}
 	dw := c.dw
@@ -182,33 +185,75 @@ func (w *winogradWeights) computeItem(worker, item int) {
 	w.transforms.weightsGradient[f.KernelHeight]((*byte)(unsafe.Pointer(&ws.args)))
 }
 
-// locate lists where the tiles of a group are, and returns how many they are.
+// locate lists where the tiles of a group are, from the first image on, and returns how many they are.
 func (w *winogradWeights) locate(ws *winogradWeightsWork, group int) int {
 	c, f := w.conv, &w.conv.config
 	first := group * w.group
 	tiles := min(w.group, f.Batch*w.tiles-first)
 	for t := range tiles {
-		image, at := (first+t)/w.tiles, (first+t)%w.tiles
-		ws.images[t] = int64(4*image*f.Height*f.Width*f.Channels) + w.images[at]
+		image, at := (first+t)/w.tiles-first/w.tiles, (first+t)%w.tiles
+		ws.images[t] = int64(4*image*c.sizeImage()) + w.images[at]
 		ws.gradients[t] = int64(4*image*c.convHeight*c.convWidth*f.Filters) + w.gradients[at]
 		ws.inside[t], ws.covered[t] = w.inside[at], w.covered[at]
 	}
 	return tiles
 }
 
+// gradient returns that of a group's first image.
+func (w *winogradWeights) gradient(group int) []float32 {
+	c := w.conv
+	return c.dy[group*w.group/w.tiles*c.convHeight*c.convWidth*c.config.Filters:]
+}
+
+// wholeImages reports whether groups are of whole images, which one item alone reads.
+func (w *winogradWeights) wholeImages() bool { return w.blocks == 1 && w.group%w.tiles == 0 }
+
+// differentiate makes the gradient of y of that of its normalised values, where that is asked for.
+func (w *winogradWeights) differentiate(worker, group, tiles int) {
+	if c := w.conv; c.asItReads {
+		c.differentiateImages(worker, group*w.group/w.tiles, tiles/w.tiles)
+	}
+}
+
+// source returns the group's first image. Where it is to be normalised, it is a copy, of the rows and channels that the
+// tiles see.
+func (w *winogradWeights) source(worker, group, tiles, channel, channels int) []float32 {
+	c, f := w.conv, &w.conv.config
+	first, end := group*w.group, group*w.group+tiles
+	from := first / w.tiles
+	x := c.x[from*c.sizeImage():]
+	if c.before == nil {
+		return x
+	}
+	ws := &w.work[worker].own
+	if ws.normal == nil {
+		ws.normal = aligned((ceil(w.group, w.tiles) + 1) * c.sizeImage())
+	}
+	for image := from; image*w.tiles < end; image++ {
+		// The tiles of the image, and the rows of x that they see.
+		one, last := max(first-image*w.tiles, 0), min(end-image*w.tiles, w.tiles)-1
+		top := max(one/w.across*w.size-f.PaddingHeight, 0)
+		bottom := min(last/w.across*w.size-f.PaddingHeight+winogradTile, f.Height)
+		at := (image-from)*c.sizeImage() + top*f.Width*f.Channels
+		n := (bottom - top) * f.Width * f.Channels
+		c.before.normaliseChannels(&c.work[worker].own.normalise, ws.normal[at:at+n], x[at:at+n], channel, channels)
+	}
+	return ws.normal
+}
+
 // transform transforms a group's tiles of a block.
-func (w *winogradWeights) transform(ws *winogradWeightsWork, tiles, filter, filters, channel, channels int) {
+func (w *winogradWeights) transform(ws *winogradWeightsWork, tiles int, source, gradient []float32, filter, filters, channel, channels int) {
 	c, f, lanes := w.conv, &w.conv.config, w.conv.engine.Set.lanes
 	plane := 4 * (w.group*w.channels + winogradGap)
 	ws.args = winogradArgs{
-		Src: pointer(c.x[channel:]), SrcOffsets: &ws.images[0], SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels,
+		Src: pointer(source[channel:]), SrcOffsets: &ws.images[0], SrcRow: 4 * f.Width * f.Channels, SrcColumn: 4 * f.Channels,
 		Dst: pointer(ws.input), DstOffsets: &w.imageRows[0], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: channels / lanes, Scratch: pointer(ws.tile), Inside: &ws.inside[0], Zeros: pointer(ws.zeros),
 	}
 	w.transforms.input((*byte)(unsafe.Pointer(&ws.args)))
 	plane = 4 * (w.group*w.filters + winogradGap)
 	ws.args = winogradArgs{
-		Src: pointer(c.dy[filter:]), SrcOffsets: &ws.gradients[0], SrcRow: 4 * c.convWidth * f.Filters, SrcColumn: 4 * f.Filters,
+		Src: pointer(gradient[filter:]), SrcOffsets: &ws.gradients[0], SrcRow: 4 * c.convWidth * f.Filters, SrcColumn: 4 * f.Filters,
 		Dst: pointer(ws.gradient), DstOffsets: &w.gradientRows[0], DstRow: winogradTile * plane, DstColumn: plane,
 		Tiles: tiles, Vectors: filters / lanes, Scratch: pointer(ws.tile), Inside: &ws.covered[0], Zeros: pointer(ws.zeros),
 	}

@@ -46,7 +46,7 @@ func avx2Set() *Set {
 			},
 		},
 		normalise: normalisePasses{
-			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, gradient: normaliseGradientAVX2,
+			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, sum: normaliseSumAVX2, gradient: normaliseGradientAVX2,
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
@@ -81,7 +81,7 @@ func avx512Set() *Set {
 			},
 		},
 		normalise: normalisePasses{
-			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, gradient: normaliseGradientAVX512,
+			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, sum: normaliseSumAVX512, gradient: normaliseGradientAVX512,
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,

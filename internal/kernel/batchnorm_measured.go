@@ -1,0 +1,147 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// measured are sums that the plan next to a normalisation takes, image by image, of what it has just stored and so finds in its
+// caches: passes over memory that the normalisation need not make. Sums of x are of what it differs from the image's first
+// row by, so that values far from zero lose nothing; they are brought together in the order of the images, whoever took them.
+type measured struct {
+	images, rows int       // rows of an image
+	centres      []float32 // by image: its first row
+	sums         []float64 // by image, as partial
+	gradientSums []float64
+	gradients    bool        // gradientSums are those of the gradient that comes next
+	tables       [][]float32 // by worker
+	task         func(worker, item int)
+	gradientTask func(worker, item int)
+}
+
+// measuredChannels is how many channels' sums are brought together at a time.
+const measuredChannels = 64
+
+// measureIn makes ready for so many images to be measured by another plan.
+func (b *BatchNorm) measureIn(images int) error {
+	if b.config.Rows%images != 0 {
+		return fmt.Errorf("kernel: batch normalisation %+v: rows of %d images", b.config, images)
+	}
+	n := images * b.config.Channels
+	m := &measured{images: images, rows: b.config.Rows / images, centres: make([]float32, n), sums: make([]float64, 2*n)}
+	for range b.work {
+		m.tables = append(m.tables, aligned(normaliseTable*b.config.Channels))
+	}
+	m.task = b.combineItem
+	b.measured = m
+	return nil
+}
+
+// measureGradientsIn is measureIn of the gradient.
+func (b *BatchNorm) measureGradientsIn(images int) {
+	m := &measured{images: images, rows: b.config.Rows / images, gradientSums: make([]float64, 2*images*b.config.Channels)}
+	m.gradientTask = b.combineGradientItem
+	b.measuredGradients = m
+}
+
+// measure takes the sums of an image of x.
+func (b *BatchNorm) measure(worker, image int, x []float32) {
+	m, c := b.measured, b.config.Channels
+	table, centre := m.tables[worker], m.centres[image*c:(image+1)*c]
+	copy(centre, x)
+	for _, s := range b.segments {
+		for v := range s.vectors {
+			copy(table[normaliseTable*(s.first+v*s.lanes):][:s.lanes], centre[s.first+v*s.lanes:])
+		}
+	}
+	b.sumRows(&b.work[worker].own, m.sums[2*image*c:2*(image+1)*c], table, x, nil)
+}
+
+// measureGradient takes the sums of an image of dy; x is that of Prepare.
+func (b *BatchNorm) measureGradient(worker, image int, dy, x []float32) {
+	c := b.config.Channels
+	b.sumRows(&b.work[worker].own, b.measuredGradients.gradientSums[2*image*c:2*(image+1)*c], b.table, x, dy)
+}
+
+// sumRows sets sums to those of some rows, of the gradient unless dy is nil.
+func (b *BatchNorm) sumRows(a *normaliseArgs, sums []float64, table, x, dy []float32) {
+	clear(sums)
+	for most := b.block * b.config.Channels; len(x) > 0; {
+		n := min(most, len(x))
+		for i := range b.segments {
+			s := &b.segments[i]
+			b.args(a, s, x[:n], dy)
+			a.Table, a.Sums = unsafe.Pointer(&table[normaliseTable*s.first]), unsafe.Pointer(&sums[2*s.first])
+			if dy != nil {
+				s.passes.gradientSums((*byte)(unsafe.Pointer(a)))
+			} else {
+				s.passes.sums((*byte)(unsafe.Pointer(a)))
+			}
+		}
+		x = x[n:]
+		if dy != nil {
+			dy = dy[n:]
+		}
+	}
+}
+
+// combine sets the mean and the variance.
+func (b *BatchNorm) combine() {
+	b.engine.Pool.Run(ceil(b.config.Channels, measuredChannels), b.measured.task)
+}
+
+// combineItem brings the images' sums of some channels together: with d the difference of an image's centre and the mean,
+// Σ (x − mean)² is Σ (x − centre)² + 2d·Σ (x − centre) + rows·d².
+func (b *BatchNorm) combineItem(_, item int) {
+	m, c := b.measured, b.config.Channels
+	from, to := item*measuredChannels, min((item+1)*measuredChannels, c)
+	mean, variance := b.mean[from:to], b.variance[from:to]
+	clear(mean)
+	clear(variance)
+	n := float64(m.images * m.rows)
+	for image := range m.images {
+		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
+		b.eachSum(from, to, func(i, at, _ int) { mean[i] += (float64(m.rows)*float64(centres[i]) + sums[at]) / n })
+	}
+	for image := range m.images {
+		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
+		b.eachSum(from, to, func(i, first, second int) {
+			d := float64(centres[i]) - mean[i]
+			variance[i] += (sums[second] + d*(2*sums[first]+float64(m.rows)*d)) / n
+		})
+	}
+	for i, v := range variance {
+		variance[i] = max(v, 0)
+	}
+}
+
+// combineGradients sets the gradient's sums.
+func (b *BatchNorm) combineGradients() {
+	b.engine.Pool.Run(ceil(b.config.Channels, measuredChannels), b.measuredGradients.gradientTask)
+}
+
+func (b *BatchNorm) combineGradientItem(_, item int) {
+	m, c := b.measuredGradients, b.config.Channels
+	from, to := item*measuredChannels, min((item+1)*measuredChannels, c)
+	first, second := b.sums[0][from:to], b.sums[1][from:to]
+	clear(first)
+	clear(second)
+	for image := range m.images {
+		sums := m.gradientSums[2*image*c:]
+		b.eachSum(from, to, func(i, one, other int) {
+			first[i] += sums[one]
+			second[i] += sums[other]
+		})
+	}
+}
+
+// eachSum calls f for channels from … to, counted from 0, with the places of their two sums.
+func (b *BatchNorm) eachSum(from, to int, f func(i, first, second int)) {
+	for _, s := range b.segments {
+		for c := max(from, s.first); c < min(to, s.first+s.lanes*s.vectors); c++ {
+			k := c - s.first
+			at := 2*s.first + k/s.lanes*2*s.lanes + k%s.lanes
+			f(c-from, at, at+s.lanes)
+		}
+	}
+}
