@@ -304,9 +304,7 @@ func (c *Conv2D) forwardDirectly() {
 		c.engine.Pool.Run(c.config.Batch, c.copyTask)
 	}
 	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
-	if c.finish != nil {
-		c.engine.Pool.Run(c.config.Batch, c.finish)
-	}
+	c.finishAll()
 }
 
 // forwardGroup computes all blocks of a group of images.

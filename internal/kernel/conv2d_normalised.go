@@ -48,6 +48,13 @@ func (c *Conv2D) finished(worker, image, images int) {
 	}
 }
 
+// finishAll tells of all images of y.
+func (c *Conv2D) finishAll() {
+	if c.finish != nil {
+		c.engine.Pool.Run(c.config.Batch, c.finish)
+	}
+}
+
 // finishInput measures images of dx for the normalisation before the convolution.
 func (c *Conv2D) finishInput(worker, image, images int) {
 	if c.before == nil || c.x == nil {

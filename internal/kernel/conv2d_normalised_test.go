@@ -14,6 +14,7 @@ func TestConvolutionNormalisesAsItReads(t *testing.T) {
 			Conv2DConfig{9, 8, 8, 64, 64, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 			Conv2DConfig{3, 32, 30, 16, 32, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 			Conv2DConfig{2, 28, 28, 64, 128, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+			Conv2DConfig{2, 8, 8, 512, 512, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true}, // panel by panel
 			Conv2DConfig{5, 12, 12, 80, 48, 3, 3, 1, 1, 0, 0, false, nil, false, false, 0, 0, true})
 		for i, f := range several {
 			if f.ReLU || f.MaxPool != nil {

@@ -34,7 +34,9 @@ type winogradConv2D struct {
 	narrowChannels []int64
 	work           []apart[winogradWork]
 
-	inputTask, weightsTask, forwardTask func(worker, item int)
+	normal []float32 // normalised images of the batch, by panels
+
+	inputTask, weightsTask, normaliseTask, forwardTask func(worker, item int)
 }
 
 // winogradWork is a thread's memory.
@@ -43,10 +45,10 @@ type winogradWork struct {
 	product         rowsArgs
 	tile, check     []float32
 	zeros           []float32 // what is read outside the images
+	normal          []float32 // normalised images of an item
 	input, products []float32 // during a call: 36 × tiles × channels; 36 × tiles × a panel of filters
 	weights         []float32 // during a call: by element and panel, channels × filters
 	taps            []float32 // during a call: taps × channels × filters of a block
-	normal          []float32 // normalised images that are read together
 }
 
 const (
@@ -102,7 +104,7 @@ func newWinogradConv2D(c *Conv2D) *winogradConv2D {
 			tile: aligned(winogradElements * set.lanes), check: aligned(set.lanes), zeros: aligned(set.lanes),
 		}
 	}
-	w.inputTask, w.weightsTask, w.forwardTask = w.inputItem, w.weightsItem, w.forwardItem
+	w.inputTask, w.weightsTask, w.normaliseTask, w.forwardTask = w.inputItem, w.weightsItem, w.normaliseImage, w.forwardItem
 	if w.byPanel {
 		w.forwardTask = w.panelItem
 	}
@@ -172,11 +174,15 @@ func (w *winogradConv2D) forward() (finite bool) {
 		clear(w.work[i].own.check)
 	}
 	if w.byPanel {
-		pool.Run(f.Batch, w.inputTask)
-		pool.Run(c.columns.count(), w.forwardTask)
-		if c.finish != nil {
-			pool.Run(f.Batch, c.finish)
+		if c.before != nil {
+			if w.normal == nil {
+				w.normal = aligned(len(c.x))
+			}
+			pool.Run(f.Batch, w.normaliseTask)
 		}
+		pool.Run(ceil(w.chunk, winogradInputTiles), w.inputTask)
+		pool.Run(c.columns.count(), w.forwardTask)
+		c.finishAll()
 	} else {
 		pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
 		pool.Run(ceil(f.Batch, w.images), w.forwardTask)
@@ -221,25 +227,26 @@ func (w *winogradConv2D) take() []float32 {
 func (w *winogradConv2D) forwardItem(worker, item int) {
 	c, image := w.conv, item*w.images
 	images := min(w.images, c.config.Batch-image)
-	source, tiles := w.read(worker, image, images), images*w.tiles
+	source := w.normalised(&c.work[worker].own.normalise, &w.work[worker].own.normal, image, images)
+	tiles := images * w.tiles
 	for first := 0; first < tiles; first += w.chunk {
 		w.forwardChunk(worker, source, image, first, min(w.chunk, tiles-first))
 	}
 	c.finished(worker, image, images)
 }
 
-// read returns some images, normalised where that is asked for.
-func (w *winogradConv2D) read(worker, image, images int) unsafe.Pointer {
-	c, ws := w.conv, &w.work[worker].own
-	source := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
+// normalised returns some images, or copies in the memory given where they are to be normalised.
+func (w *winogradConv2D) normalised(a *normaliseArgs, memory *[]float32, image, images int) unsafe.Pointer {
+	c := w.conv
+	x := c.x[image*c.sizeImage() : (image+images)*c.sizeImage()]
 	if c.before == nil {
-		return pointer(source)
+		return pointer(x)
 	}
-	if len(ws.normal) < len(source) {
-		ws.normal = aligned(len(source))
+	if *memory == nil {
+		*memory = aligned(w.images * c.sizeImage())
 	}
-	c.before.normalise(&c.work[worker].own.normalise, ws.normal[:len(source)], source)
-	return pointer(ws.normal)
+	c.before.normalise(a, (*memory)[:len(x)], x)
+	return pointer(*memory)
 }
 
 // forwardChunk takes some tiles of an item, whose first image, where it lies, and first tile are given, through all steps.
@@ -256,7 +263,8 @@ func (w *winogradConv2D) forwardChunk(worker int, source unsafe.Pointer, image, 
 	}
 }
 
-// transformInput transforms some tiles of the images at source, to where the given one and those behind it belong.
+// transformInput transforms some tiles of an item, whose images begin at source, to where the given one and those behind it
+// belong.
 func (w *winogradConv2D) transformInput(ws *winogradWork, source unsafe.Pointer, first, to, tiles int) {
 	c, f := w.conv, &w.conv.config
 	plane := 4 * (w.chunk*f.Channels + winogradGap)

@@ -2,6 +2,9 @@ package kernel
 
 import "unsafe"
 
+// winogradInputTiles is how many tiles are one item where the transformed input is shared.
+const winogradInputTiles = 8
+
 // blocks returns how many blocks of channels there are.
 func (w *winogradConv2D) blocks() int { return ceil(w.conv.config.Channels, winogradWeightsChannels) }
 
@@ -69,9 +72,20 @@ func (w *winogradConv2D) transposeTaps(dst []float32, filter, filters, channel, 
 	}
 }
 
-// inputItem transforms an image's tiles to where all threads read them.
-func (w *winogradConv2D) inputItem(worker, image int) {
-	w.transformInput(&w.work[worker].own, w.read(worker, image, 1), 0, image*w.tiles, w.tiles)
+// inputItem transforms some tiles to where all threads read them.
+func (w *winogradConv2D) inputItem(worker, item int) {
+	first, source := item*winogradInputTiles, w.conv.x
+	if w.conv.before != nil {
+		source = w.normal
+	}
+	w.transformInput(&w.work[worker].own, pointer(source), first, first, min(winogradInputTiles, w.chunk-first))
+}
+
+// normaliseImage normalises an image to where inputItem reads it.
+func (w *winogradConv2D) normaliseImage(worker, image int) {
+	c := w.conv
+	from, to := image*c.sizeImage(), (image+1)*c.sizeImage()
+	c.before.normalise(&c.work[worker].own.normalise, w.normal[from:to], c.x[from:to])
 }
 
 // panelItem computes a panel of filters of all tiles. It transforms the weights of a block of channels and multiplies with
