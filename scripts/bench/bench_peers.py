@@ -105,7 +105,7 @@ class Group:
     def configurations(self, slipway):
         """Yields (system, config, start)."""
         for one in slipway["configurations"]:
-            if one["name"] in self.page.slow_configurations:
+            if one["name"] in self.page.left_out:
                 continue
             if one.get("unavailable"):
                 if self.wanted("Slipway", one["name"]):

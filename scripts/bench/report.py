@@ -29,7 +29,7 @@ class Page:
     # A configuration that needs longer for a step, in ms, takes part in fewer rounds.
     slow_ms: float
     # Slipway's configurations that are left out.
-    slow_configurations: tuple = ()
+    left_out: tuple = ()
 
 
 PEERS = Page(
@@ -77,7 +77,7 @@ How to read it:
 """ + COMMON_NOTES,
     epoch_images=None,
     slow_ms=10_000,
-    slow_configurations=("native portable", "gorgonia"),
+    left_out=("native portable", "gorgonia"),
 )
 
 PAGES = {"peers": PEERS, "networks": NETWORKS}
