@@ -3,9 +3,11 @@ package builder
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 
+	"slipway/internal/kernel"
 	"slipway/internal/ops"
 )
 
@@ -147,17 +149,27 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 	return c, nil
 }
 
-// native takes up a ReLU or ReLU6 behind it.
+// native takes up a ReLU or ReLU6 behind it, or a sum with one more value and the ReLU behind that.
 func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	batch := p.options.Training && !l.Frozen
 	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch}
-	if _, ok := p.fuse(ReLU{}.Kind()); ok {
-		options.Clamped, options.High = true, float32(math.NaN())
-	} else if _, ok := p.fuse(ReLU6{}.Kind()); ok {
-		options.Clamped, options.High = true, 6
-	}
+	var y *gorgonia.Node
+	var plan *kernel.BatchNorm
+	var err error
 	t := p.tensors
-	y, plan, err := ops.NativeBatchNorm(p.kernels, p.in[0], t[0], t[1], t[2], t[3], options)
+	if other := p.fuseSum(); other != nil {
+		_, relu := p.fuse(ReLU{}.Kind())
+		y, plan, err = ops.NativeBatchNormSum(p.kernels, p.in[0], other, t[0], t[1], t[2], t[3], relu, options)
+	} else {
+		if _, ok := p.fuse(ReLU{}.Kind()); ok {
+			options.Clamped, options.High = true, float32(math.NaN())
+		} else if _, ok := p.fuse(ReLU6{}.Kind()); ok {
+			options.Clamped, options.High = true, 6
+		}
+		options.Deferred = p.normalisedByReader()
+		options.DeferredGradient = options.Deferred && p.normalisesConvolution()
+		y, plan, err = ops.NativeBatchNorm(p.kernels, p.in[0], t[0], t[1], t[2], t[3], options)
+	}
 	if err != nil || !batch {
 		return y, err
 	}
@@ -169,6 +181,24 @@ func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 		}
 	})
 	return y, nil
+}
+
+// normalisedByReader reports whether a convolution alone reads the result, which can compute it by itself.
+func (p *place) normalisedByReader() bool {
+	next, ok := p.next(Conv2D{}.Kind())
+	return ok && next.(Conv2D).normalises(p.node.Output)
+}
+
+// normalisesConvolution reports whether the input is that of a convolution, which can compute the input's gradient by
+// itself, and nobody else asks for it.
+func (p *place) normalisesConvolution() bool {
+	at := p.node.Inputs[0]
+	if at < 0 || len(p.consumers[at]) != 1 || slices.Contains(p.options.Keep, p.network.nodes[at].Name) {
+		return false
+	}
+	node := p.network.nodes[at]
+	convolution, ok := node.Layer.(Conv2D)
+	return ok && convolution.normalises(node.Input)
 }
 
 // update brings the running statistics of a channel up to date. The variance of one value alone

@@ -175,7 +175,7 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	if l.depthwise(p.node.Input[0]) {
 		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}
-	if l.groups() > 1 || !l.Dilation.isZero() {
+	if !l.dense() {
 		return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}
 	if _, ok := p.fuse(ReLU{}.Kind()); ok {
@@ -188,6 +188,12 @@ func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	}
 	return ops.NativeConv2D(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 }
+
+// normalises reports whether its native form computes the normalisations next to it as it reads what they normalise.
+func (l Conv2D) normalises(in Shape) bool { return l.dense() || l.depthwise(in[0]) }
+
+// dense reports whether every filter sees every channel, and neighbouring taps neighbouring values.
+func (l Conv2D) dense() bool { return l.groups() == 1 && l.Dilation.isZero() }
 
 // depthwise reports whether each of so many channels has one filter of its own.
 func (l Conv2D) depthwise(channels int) bool {

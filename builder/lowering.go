@@ -190,6 +190,24 @@ func (p *place) next(kind string) (Layer, bool) {
 	return next.Layer, true
 }
 
+// fuseSum takes up the Add of two values behind the node, if nobody else takes what it adds, and the other one is there
+// already. It returns that one, or nil.
+func (p *place) fuseSum() *gorgonia.Node {
+	consumers := p.consumers[p.last]
+	if len(consumers) != 1 || slices.Contains(p.options.Keep, p.network.nodes[p.last].Name) {
+		return nil
+	}
+	sum := p.network.nodes[consumers[0]]
+	if sum.Layer.Kind() != (Add{}).Kind() || len(sum.Inputs) != 2 {
+		return nil
+	}
+	other := p.value(sum.Inputs[0] + sum.Inputs[1] - p.last)
+	if other != nil {
+		p.last = consumers[0]
+	}
+	return other
+}
+
 // compute lowers the layer to its Computation, on the public layout: where the engine has another
 // one, values are rearranged before and after.
 func (p *place) compute() (*gorgonia.Node, error) {

@@ -36,6 +36,11 @@ func randomGraph(source *rand.Rand) (*Network, error) {
 		values := []Value{g.Input()}
 		used := map[int]bool{}
 		for tries := 0; tries < 200 && len(g.nodes) < 2+source.IntN(12); tries++ {
+			if value := values[len(values)-1]; source.IntN(4) == 0 && len(g.Shape(value)) == 3 {
+				used[value.at] = true
+				values = append(values, residual(source, g, value))
+				continue
+			}
 			c := cases[source.IntN(len(cases))]
 			var takes []Value
 			var shapes []Shape
@@ -77,6 +82,53 @@ func randomGraph(source *rand.Rand) (*Network, error) {
 		}
 		return g.Network(x)
 	}
+}
+
+// residual puts one to three normalised convolutions behind a value and adds it, or its own normalised convolution, to
+// them: what the engines fuse, with one part or another of it missing.
+func residual(source *rand.Rand, g *Graph, x Value) Value {
+	filters := []int{1, 5, 8, 16, 17}[source.IntN(5)]
+	normalised := func(x Value, stride int) Value {
+		kernel := []int{1, 3}[source.IntN(2)]
+		convolution := Conv2D{
+			Filters: filters, Kernel: Square(kernel), Padding: Square(kernel / 2), Stride: Square(stride), NoBias: source.IntN(4) > 0,
+		}
+		if shape := g.Shape(x); source.IntN(4) == 0 && shape[0] == filters && filters > 1 {
+			convolution.Groups = filters
+		}
+		x = g.Then(x, convolution)
+		if source.IntN(8) > 0 {
+			// A channel that hardly varies would be amplified, and the rounding in it.
+			x = g.Then(x, BatchNorm{Epsilon: 0.1, Frozen: source.IntN(8) == 0})
+		}
+		return x
+	}
+	activated := func(x Value) Value {
+		switch source.IntN(4) {
+		case 0:
+			return g.Then(x, ReLU6{})
+		case 1:
+			return x
+		}
+		return g.Then(x, ReLU{})
+	}
+	stride := 1 + source.IntN(2)
+	y := normalised(x, stride)
+	for range source.IntN(3) {
+		y = normalised(activated(y), 1)
+	}
+	if source.IntN(3) == 0 {
+		return activated(y)
+	}
+	shape := g.Shape(x)
+	if stride > 1 || shape[0] != filters || source.IntN(3) == 0 {
+		x = normalised(x, stride)
+	}
+	sum := []Value{y, x}
+	if source.IntN(2) == 0 {
+		sum = []Value{x, y}
+	}
+	return activated(g.Join(Add{}, sum...))
 }
 
 // evaluated is a network's logits and gradients as the layers' own computations have them, one after the
@@ -283,6 +335,14 @@ func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
 		batch := 1 + source.IntN(4)
 		training := source.IntN(3) > 0
 		weights := network.InitialWeights(uint64(i))
+		for k, spec := range network.Tensors() {
+			// A dead channel, normalised and shifted by nothing, is a tie of a ReLU that rounding decides.
+			if spec.Role == Learned && !slices.ContainsFunc(weights[k].Data, func(x float32) bool { return x != 0 }) {
+				for j := range weights[k].Data {
+					weights[k].Data[j] = float32(source.NormFloat64()) / 8
+				}
+			}
+		}
 		images, dy := make([]float32, batch*network.input.Elements()), make([]float32, batch*4)
 		for _, values := range [][]float32{images, dy} {
 			for k := range values {

@@ -172,6 +172,8 @@ type normaliseArgs struct {
 	Sums      unsafe.Pointer
 	Low, High float32 // NaN does not clamp
 	scratch   [4]int  // the assembly's
+	Together  int     // rows that a pass takes a vector of channels of, before it goes on to the next vector
+	counters  [2]int  // the assembly's
 }
 
 // normaliseTable is how many vectors of normaliseArgs.Table there are for each vector of channels.

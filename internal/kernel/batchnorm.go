@@ -36,10 +36,11 @@ type BatchNorm struct {
 	table          []float32
 	work           []apart[normaliseArgs]
 
-	x, y, dy []float32
-	gradient bool
+	x, y, z, dy []float32
+	gradient    bool
+	low         float32
 
-	sumTask, rowTask func(worker, item int)
+	sumTask, rowTask, sumRowTask func(worker, item int)
 }
 
 // segment is some channels of all rows: whole vectors, or single channels behind them.
@@ -87,7 +88,7 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 	b.partial = make([]float64, b.items*2*f.Channels)
 	b.table = aligned(normaliseTable * f.Channels)
 	b.work = make([]apart[normaliseArgs], engine.Pool.Threads())
-	b.sumTask, b.rowTask = b.sumItem, b.rowItem
+	b.sumTask, b.rowTask, b.sumRowTask = b.sumItem, b.rowItem, b.sumRowItem
 	return b, nil
 }
 
@@ -96,12 +97,46 @@ func (b *BatchNorm) Statistics() (mean, variance []float64) { return b.mean, b.v
 
 // Forward computes y from x. mean and variance are the statistics that a plan without the batch's own takes.
 func (b *BatchNorm) Forward(y, x, weight, bias, mean, variance []float32) error {
-	n, c := b.config.Rows*b.config.Channels, b.config.Channels
-	if err := lengths("batch normalisation", size{"y", len(y), n}, size{"x", len(x), n}, size{"weight", len(weight), c},
-		size{"bias", len(bias), c}, size{"mean", len(mean), c}, size{"variance", len(variance), c}); err != nil {
+	if err := lengths("batch normalisation", size{"y", len(y), b.config.Rows * b.config.Channels}); err != nil {
+		return err
+	}
+	if err := b.Prepare(x, weight, bias, mean, variance); err != nil {
 		return err
 	}
 	b.x, b.y, b.gradient = x, y, false
+	defer b.release()
+	b.engine.Pool.Run(b.items, b.rowTask)
+	return nil
+}
+
+// ForwardSum computes y = max(γ·(x − μ)/√(σ² + ε) + β + z, low), NaN for low bounding nothing: the end of a residual block.
+// A plan that clamps cannot. The gradients are those of the normalisation alone, of dy where y is above low.
+func (b *BatchNorm) ForwardSum(y, x, z, weight, bias, mean, variance []float32, low float32) error {
+	n := b.config.Rows * b.config.Channels
+	if err := lengths("batch normalisation with a sum", size{"y", len(y), n}, size{"z", len(z), n}); err != nil {
+		return err
+	}
+	if b.config.Low == b.config.Low || b.config.High == b.config.High {
+		return fmt.Errorf("kernel: batch normalisation %+v: it clamps what is to be added up", b.config)
+	}
+	if err := b.Prepare(x, weight, bias, mean, variance); err != nil {
+		return err
+	}
+	b.x, b.y, b.z, b.low = x, y, z, low
+	defer b.release()
+	b.engine.Pool.Run(b.items, b.sumRowTask)
+	return nil
+}
+
+// Prepare takes the statistics of x, as Forward does, and leaves it to another plan to normalise its rows as it reads them
+// (see Conv2D.NormaliseBefore).
+func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
+	n, c := b.config.Rows*b.config.Channels, b.config.Channels
+	if err := lengths("batch normalisation", size{"x", len(x), n}, size{"weight", len(weight), c},
+		size{"bias", len(bias), c}, size{"mean", len(mean), c}, size{"variance", len(variance), c}); err != nil {
+		return err
+	}
+	b.x, b.gradient = x, false
 	defer b.release()
 	if b.config.Batch {
 		b.guess()
@@ -123,7 +158,6 @@ func (b *BatchNorm) Forward(y, x, weight, bias, mean, variance []float32) error 
 		b.set(i, 1, scale)
 		b.set(i, 2, float64(bias[i])+(float64(b.centre[i])-b.mean[i])*scale)
 	}
-	b.engine.Pool.Run(b.items, b.rowTask)
 	return nil
 }
 
@@ -144,12 +178,27 @@ func (b *BatchNorm) guess() {
 
 // Backward computes the gradients of x, the weight and the bias from dy, each unless it is nil.
 func (b *BatchNorm) Backward(dx, dWeight, dBias, dy, x, weight []float32) error {
-	n, c := b.config.Rows*b.config.Channels, b.config.Channels
-	if err := lengths("gradient of batch normalisation", size{"dy", len(dy), n}, size{"x", len(x), n}, size{"weight", len(weight), c},
-		optional("dx", dx, n), optional("dw", dWeight, c), optional("db", dBias, c)); err != nil {
+	if err := lengths("gradient of batch normalisation", optional("dx", dx, b.config.Rows*b.config.Channels)); err != nil {
+		return err
+	}
+	if err := b.PrepareBackward(dWeight, dBias, dy, x, weight); err != nil || dx == nil {
 		return err
 	}
 	b.x, b.y, b.dy, b.gradient = x, dx, dy, true
+	defer b.release()
+	b.engine.Pool.Run(b.items, b.rowTask)
+	return nil
+}
+
+// PrepareBackward computes the gradients of the weight and the bias, each unless it is nil, and leaves it to another plan to
+// compute that of x from dy and x as it reads them (see Conv2D.NormaliseBehind).
+func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) error {
+	n, c := b.config.Rows*b.config.Channels, b.config.Channels
+	if err := lengths("gradient of batch normalisation", size{"dy", len(dy), n}, size{"x", len(x), n}, size{"weight", len(weight), c},
+		optional("dw", dWeight, c), optional("db", dBias, c)); err != nil {
+		return err
+	}
+	b.x, b.dy, b.gradient = x, dy, true
 	defer b.release()
 	if b.config.Batch || dWeight != nil || dBias != nil {
 		b.sum()
@@ -176,13 +225,10 @@ func (b *BatchNorm) Backward(dx, dWeight, dBias, dy, x, weight []float32) error 
 		b.set(i, 4, slope)
 		b.set(i, 5, shift)
 	}
-	if dx != nil {
-		b.engine.Pool.Run(b.items, b.rowTask)
-	}
 	return nil
 }
 
-func (b *BatchNorm) release() { b.x, b.y, b.dy = nil, nil, nil }
+func (b *BatchNorm) release() { b.x, b.y, b.z, b.dy = nil, nil, nil, nil }
 
 // set stores a channel's value in the table, vector k.
 func (b *BatchNorm) set(channel, k int, value float64) {
@@ -215,9 +261,10 @@ func (b *BatchNorm) sumItem(worker, item int) {
 	partial := b.partial[item*2*c : (item+1)*2*c]
 	clear(partial)
 	for row := item * b.rows; row < min((item+1)*b.rows, b.config.Rows); row += b.block {
+		x, dy := b.some(row, min(row+b.block, (item+1)*b.rows, b.config.Rows))
 		for i := range b.segments {
 			s := &b.segments[i]
-			a := b.args(worker, s, row, min(row+b.block, (item+1)*b.rows, b.config.Rows))
+			a := b.args(&b.work[worker].own, s, x, dy)
 			a.Sums = unsafe.Pointer(&partial[2*s.first])
 			if b.gradient {
 				s.passes.gradientSums((*byte)(unsafe.Pointer(a)))
@@ -229,27 +276,63 @@ func (b *BatchNorm) sumItem(worker, item int) {
 }
 
 func (b *BatchNorm) rowItem(worker, item int) {
-	for i := range b.segments {
-		s := &b.segments[i]
-		a := b.args(worker, s, item*b.rows, min((item+1)*b.rows, b.config.Rows))
-		a.Y = unsafe.Add(pointer(b.y), 4*(item*b.rows*b.config.Channels+s.first))
-		if b.gradient {
-			s.passes.gradient((*byte)(unsafe.Pointer(a)))
-		} else {
-			s.passes.forward((*byte)(unsafe.Pointer(a)))
-		}
+	from, to := item*b.rows, min((item+1)*b.rows, b.config.Rows)
+	x, dy := b.some(from, to)
+	y := b.y[from*b.config.Channels : to*b.config.Channels]
+	if b.gradient {
+		b.differentiate(&b.work[worker].own, y, dy, x)
+	} else {
+		b.normalise(&b.work[worker].own, y, x)
 	}
 }
 
-// args describes some rows of a segment.
-func (b *BatchNorm) args(worker int, s *segment, from, to int) *normaliseArgs {
-	a, c := &b.work[worker].own, b.config.Channels
+func (b *BatchNorm) sumRowItem(worker, item int) {
+	c := b.config.Channels
+	from, to := item*b.rows*c, min((item+1)*b.rows, b.config.Rows)*c
+	b.pass(&b.work[worker].own, b.y[from:to], b.x[from:to], b.z[from:to], b.low, func(s *segment) func(*byte) { return s.passes.sum })
+}
+
+// some returns rows of x and, of a gradient, dy.
+func (b *BatchNorm) some(from, to int) (x, dy []float32) {
+	c := b.config.Channels
+	if b.gradient {
+		dy = b.dy[from*c : to*c]
+	}
+	return b.x[from*c : to*c], dy
+}
+
+// normalise writes y, rows of the result, from those of x, after Prepare.
+func (b *BatchNorm) normalise(a *normaliseArgs, y, x []float32) {
+	b.pass(a, y, x, nil, b.config.Low, func(s *segment) func(*byte) { return s.passes.forward })
+}
+
+// differentiate writes dx, rows of the gradient, from those of dy and x, after PrepareBackward.
+func (b *BatchNorm) differentiate(a *normaliseArgs, dx, dy, x []float32) {
+	b.pass(a, dx, x, dy, b.config.Low, func(s *segment) func(*byte) { return s.passes.gradient })
+}
+
+// pass takes rows through a loop.
+func (b *BatchNorm) pass(a *normaliseArgs, y, x, dy []float32, low float32, loop func(*segment) func(*byte)) {
+	for i := range b.segments {
+		s := &b.segments[i]
+		b.args(a, s, x, dy).Y = unsafe.Add(pointer(y), 4*s.first)
+		a.Low, a.Together = low, 4
+		if s.vectors == 1 {
+			a.Together = a.Rows
+		}
+		loop(s)((*byte)(unsafe.Pointer(a)))
+	}
+}
+
+// args describes a segment of rows of x and, unless it is nil, as many of dy.
+func (b *BatchNorm) args(a *normaliseArgs, s *segment, x, dy []float32) *normaliseArgs {
+	c := b.config.Channels
 	*a = normaliseArgs{
-		X: unsafe.Add(pointer(b.x), 4*(from*c+s.first)), RowStep: 4 * c, Rows: to - from, Vectors: s.vectors,
+		X: unsafe.Add(pointer(x), 4*s.first), RowStep: 4 * c, Rows: len(x) / c, Vectors: s.vectors,
 		Table: unsafe.Pointer(&b.table[normaliseTable*s.first]), Low: b.config.Low, High: b.config.High,
 	}
-	if b.gradient {
-		a.Dy = unsafe.Add(pointer(b.dy), 4*(from*c+s.first))
+	if dy != nil {
+		a.Dy = unsafe.Add(pointer(dy), 4*s.first)
 	}
 	return a
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -150,4 +151,36 @@ func TestBatchNormIsTheSameOnAnyThreads(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBatchNormSum holds the end of a residual block to its parts, one after the other: the same bits.
+func TestBatchNormSum(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for i, shape := range [][2]int{{1, 1}, {7, 16}, {1000, 8}, {301, 33}, {9, 1280}} {
+			for _, low := range []float32{0, nan32} {
+				f := BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1e-3, Batch: i%2 == 0, Low: nan32, High: nan32}
+				r := rand.New(rand.NewPCG(uint64(i), 6))
+				n, c := f.Rows*f.Channels, f.Channels
+				x, z, weight, bias := random(r, n), random(r, n), random(r, c), random(r, c)
+				mean, variance := random(r, c), positive(r, c)
+				b, err := NewBatchNorm(engine, f)
+				must(t, err)
+				e, err := NewElementwise(engine)
+				must(t, err)
+				got, want := make([]float32, n), make([]float32, n)
+				must(t, b.Forward(want, x, weight, bias, mean, variance))
+				must(t, e.AddClamped(want, want, z, low, nan32))
+				must(t, b.ForwardSum(got, x, z, weight, bias, mean, variance, low))
+				if !slices.Equal(got, want) {
+					t.Errorf("%+v, low %v: differs from normalisation and sum", f, low)
+				}
+			}
+		}
+		clamping, err := NewBatchNorm(engine, BatchNormConfig{Rows: 1, Channels: 1, Epsilon: 1, Low: 0, High: nan32})
+		must(t, err)
+		one := make([]float32, 1)
+		if clamping.ForwardSum(one, one, one, one, one, one, one, 0) == nil {
+			t.Error("a sum of clamped values is taken")
+		}
+	})
 }

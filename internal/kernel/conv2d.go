@@ -133,6 +133,7 @@ type Conv2D struct {
 	parts   []part
 	work    []apart[convWork]
 
+	normalised
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
@@ -155,6 +156,7 @@ type convBlock struct {
 // convWork is a thread's memory.
 type convWork struct {
 	product   productArgs
+	normalise normaliseArgs
 	sparse    sparseArgs
 	pool      poolArgs
 	gather    gatherArgs
@@ -399,11 +401,11 @@ func (c *Conv2D) poolPanel(ws *convWork, entries []poolEntry, first, windows, pa
 	}
 }
 
-// BackwardParameters computes dw and db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
+// BackwardParameters computes dw and, unless it is nil, db from dy and the x of Forward. y is Forward's output; only a plan with ReLU and
 // without pooling reads it.
 func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	if err := lengths("gradient of convolution parameters", size{"dw", len(dw), c.config.Filters * c.depth},
-		size{"db", len(db), c.config.Filters}, size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
+		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()}); err != nil {
 		return err
 	}
 	if err := c.checkMask(y); err != nil {
@@ -412,6 +414,9 @@ func (c *Conv2D) BackwardParameters(dw, db, dy, y, x []float32) error {
 	c.dw, c.db, c.dy, c.y, c.x = dw, db, dy, y, x
 	defer c.release()
 	if c.sparse != nil {
+		if db == nil {
+			c.db = make([]float32, c.config.Filters)
+		}
 		c.sparse.backwardParameters()
 	} else {
 		c.dense.backwardParameters()

@@ -84,6 +84,12 @@ func (d *denseConv2D) prepareParameters() {
 	}
 }
 
+// readsOnce reports whether each image's gradient is read by one item of the parameters' gradient.
+func (d *denseConv2D) readsOnce() bool {
+	d.prepareParameters()
+	return d.splits == 1
+}
+
 // blocks returns how many pieces of dw a product computes.
 func (d *denseConv2D) blocks() int { return d.conv.columns.count() * ceil(d.conv.depth, tapBlock) }
 
@@ -161,6 +167,9 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 	for group := part * groups / d.partials; group < (part+1)*groups/d.partials; group++ {
 		image := group * d.together
 		images := min(d.together, c.config.Batch-image)
+		if c.asItReads {
+			c.differentiateImages(worker, image, images)
+		}
 		source, gradient := c.source(worker, image, images), d.gradientRows(worker, image, images)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
@@ -209,7 +218,7 @@ func (d *denseConv2D) parametersBlock(worker, part, block, images int, source un
 	a.AJump = 4 * (f.StrideHeight*c.rowSize - c.convWidth*f.StrideWidth*f.Channels)
 	a.AGroupJump = 4 * (c.imageSize - c.convHeight*f.StrideHeight*c.rowSize)
 	c.engine.Set.productPanel(a, width)
-	if tap > 0 {
+	if tap > 0 || c.db == nil {
 		return
 	}
 	*a = b

@@ -19,19 +19,25 @@ func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
 	}
 	copies := c.work[worker].own.images
 	for i := range images {
-		c.pad(copies[i*c.imageSize:], image+i)
+		c.pad(worker, copies[i*c.imageSize:], image+i)
 	}
 	return pointer(copies)
 }
 
-func (c *Conv2D) copyImage(_, image int) { c.pad(c.input[image*c.imageSize:], image) }
+func (c *Conv2D) copyImage(worker, image int) { c.pad(worker, c.input[image*c.imageSize:], image) }
 
-// pad copies an image into the middle of dst.
-func (c *Conv2D) pad(dst []float32, image int) {
+// pad copies an image into the middle of dst, normalised where that is asked for.
+func (c *Conv2D) pad(worker int, dst []float32, image int) {
 	f := &c.config
 	row := f.Width * f.Channels
 	for h := range f.Height {
-		copy(dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[(image*f.Height+h)*row:])
+		at := (image*f.Height + h) * row
+		to, from := dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[at:at+row]
+		if c.before != nil {
+			c.before.normalise(&c.work[worker].own.normalise, to, from)
+		} else {
+			copy(to, from)
+		}
 	}
 }
 

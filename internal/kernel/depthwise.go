@@ -37,9 +37,12 @@ type Depthwise struct {
 	partial     []float32 // by part: dw, then db
 	work        []apart[depthwiseWork]
 
-	callX, callY, callDy, callDx []float32
+	before, behind *BatchNorm // see NormaliseBefore and NormaliseBehind
+	asItReads      bool       // the weights' gradient makes dy the gradient of y as it goes along
 
-	forwardTask, parametersTask, inputTask func(worker, item int)
+	callX, callY, callDy, callDx, callDb []float32
+
+	forwardTask, parametersTask, inputTask, differentiateTask func(worker, item int)
 }
 
 // paddedImage is how an image is copied into a frame of zeros.
@@ -59,7 +62,9 @@ type depthwisePhase struct {
 type depthwiseWork struct {
 	args         depthwiseArgs
 	gradientArgs depthwiseGradientArgs
+	normalise    normaliseArgs
 	x, dy, y     []float32 // padded copies; a row of positions of padded channels
+	row          []float32 // of normalised positions
 }
 
 // depthwisePartials is how many partial sums of the weights' gradient there are, each over some of the images. The number of
@@ -107,7 +112,7 @@ func NewDepthwise(engine Engine, config DepthwiseConfig) (*Depthwise, error) {
 	d.bias, d.zeros = aligned(d.channels), aligned(d.channels)
 	d.partials = min(depthwisePartials, f.Batch)
 	d.work = make([]apart[depthwiseWork], engine.Pool.Threads())
-	d.forwardTask, d.parametersTask, d.inputTask = d.forwardImage, d.parametersItem, d.inputImage
+	d.forwardTask, d.parametersTask, d.inputTask, d.differentiateTask = d.forwardImage, d.parametersItem, d.inputImage, d.differentiateImage
 	return d, nil
 }
 
@@ -189,12 +194,13 @@ func (d *Depthwise) sizeX() int {
 func (d *Depthwise) sizeY() int { return d.config.Batch * d.height * d.width * d.config.Channels }
 func (d *Depthwise) sizeW() int { return len(d.taps) * d.config.Channels }
 
-// copied returns an image in its frame: the thread's copy, or, without a frame, the image itself.
-func (d *Depthwise) copied(own *[]float32, p *paddedImage, from []float32, image int) []float32 {
+// copied returns an image in its frame: the thread's copy, or, without a frame, the image itself. Unless it is nil, before
+// normalises what is copied.
+func (d *Depthwise) copied(ws *depthwiseWork, own *[]float32, p *paddedImage, from []float32, image int, before *BatchNorm) []float32 {
 	c := d.config.Channels
 	size := p.height * p.width * c
 	from = from[image*size : (image+1)*size]
-	if p.size == size {
+	if p.size == size && before == nil {
 		return from
 	}
 	if *own == nil {
@@ -202,15 +208,31 @@ func (d *Depthwise) copied(own *[]float32, p *paddedImage, from []float32, image
 	}
 	for h := range p.height {
 		row, to := from[h*p.width*c:(h+1)*p.width*c], (*own)[(p.top+h)*p.row+p.left*d.channels:]
+		if d.channels == c && before != nil {
+			before.normalise(&ws.normalise, to[:len(row)], row)
+			continue
+		}
 		if d.channels == c {
 			copy(to, row)
 			continue
+		}
+		if before != nil {
+			if len(ws.row) < len(row) {
+				ws.row = aligned(len(row))
+			}
+			before.normalise(&ws.normalise, ws.row[:len(row)], row)
+			row = ws.row
 		}
 		for k := range p.width {
 			copy(to[k*d.channels:], row[k*c:(k+1)*c])
 		}
 	}
 	return *own
+}
+
+// source returns an image as the kernels read it.
+func (d *Depthwise) source(ws *depthwiseWork, image int) []float32 {
+	return d.copied(ws, &ws.x, &d.x, d.callX, image, d.before)
 }
 
 // packed returns the weights with padded channels.
@@ -243,7 +265,7 @@ func (d *Depthwise) Forward(y, x, w, b []float32) error {
 }
 
 func (d *Depthwise) release() {
-	d.callX, d.callY, d.callDy, d.callDx = nil, nil, nil, nil
+	d.callX, d.callY, d.callDy, d.callDx, d.callDb = nil, nil, nil, nil, nil
 	for i := range d.work {
 		ws := &d.work[i].own
 		ws.args, ws.gradientArgs = depthwiseArgs{}, depthwiseGradientArgs{}
@@ -252,7 +274,7 @@ func (d *Depthwise) release() {
 
 func (d *Depthwise) forwardImage(worker, image int) {
 	f, ws := &d.config, &d.work[worker].own
-	x := d.copied(&ws.x, &d.x, d.callX, image)
+	x := d.source(ws, image)
 	for i := range d.height {
 		a := &ws.args
 		a.X, a.XStep = pointer(x[i*f.StrideHeight*d.x.row:]), 4*f.StrideWidth*d.channels
@@ -297,7 +319,7 @@ func (d *Depthwise) BackwardInput(dx, dy, w []float32) error {
 
 func (d *Depthwise) inputImage(worker, image int) {
 	f, ws := &d.config, &d.work[worker].own
-	dy := pointer(d.copied(&ws.dy, &d.gradient, d.callDy, image))
+	dy := pointer(d.copied(ws, &ws.dy, &d.gradient, d.callDy, image, nil))
 	for i := range d.phases {
 		p := &d.phases[i]
 		for r := range p.rows {
@@ -320,7 +342,7 @@ func (d *Depthwise) BackwardParameters(dw, db, dy, x []float32) error {
 	if d.partial == nil {
 		d.partial = aligned(d.partials * part)
 	}
-	d.callX, d.callDy = x, dy
+	d.callX, d.callDy, d.callDb = x, dy, db
 	d.engine.Pool.Run(d.partials, d.parametersTask)
 	for k := 1; k < d.partials; k++ {
 		d.engine.Set.addScaledSlice(d.partial[:part], d.partial[k*part:(k+1)*part], 1)
@@ -345,7 +367,10 @@ func (d *Depthwise) parametersItem(worker, item int) {
 		frame, places = &d.gradient, d.gradient.top*d.gradient.row+d.gradient.left*d.channels
 	}
 	for image := item * f.Batch / d.partials; image < (item+1)*f.Batch/d.partials; image++ {
-		x, dy := d.copied(&ws.x, &d.x, d.callX, image), d.copied(&ws.dy, frame, d.callDy, image)
+		if d.asItReads {
+			d.differentiateImage(worker, image)
+		}
+		x, dy := d.source(ws, image), d.copied(ws, &ws.dy, frame, d.callDy, image, nil)
 		for u := range f.KernelHeight {
 			for v := 0; v < f.KernelWidth; v += maxDepthwiseTaps {
 				tap := u*f.KernelWidth + v
@@ -358,6 +383,9 @@ func (d *Depthwise) parametersItem(worker, item int) {
 				}
 				d.engine.Set.depthwiseGradient((*byte)(unsafe.Pointer(a)))
 			}
+		}
+		if d.callDb == nil {
+			continue
 		}
 		for i := range d.height {
 			for j := range d.width {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"slipway/internal/reference"
@@ -111,4 +112,49 @@ func TestDepthwiseRejects(t *testing.T) {
 			t.Errorf("%s is no error", name)
 		}
 	}
+}
+
+// TestDepthwiseNormalisesAsItReads is TestConvolutionNormalisesAsItReads of depthwise convolutions.
+func TestDepthwiseNormalisesAsItReads(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for i, f := range depthwises {
+			r := rand.New(rand.NewPCG(uint64(i), 9))
+			apart, err := NewDepthwise(engine, f)
+			must(t, err)
+			together, err := NewDepthwise(engine, f)
+			must(t, err)
+			c := f.Channels
+			normalisation := func(size int) *BatchNorm {
+				n, err := NewBatchNorm(engine, BatchNormConfig{Rows: size / c, Channels: c, Epsilon: 1e-3, Batch: i%2 == 0, Low: 0, High: 1.5})
+				must(t, err)
+				return n
+			}
+			before, behind := normalisation(apart.sizeX()), normalisation(apart.sizeY())
+			must(t, together.NormaliseBefore(before))
+			must(t, together.NormaliseBehind(behind))
+
+			x, w, dz := random(r, apart.sizeX()), random(r, apart.sizeW()), random(r, apart.sizeY())
+			scale, shift, variance := random(r, c), random(r, c), positive(r, c)
+			normal := make([]float32, len(x))
+			must(t, before.Forward(normal, x, scale, shift, shift, variance))
+			y, gotY := make([]float32, len(dz)), make([]float32, len(dz))
+			must(t, apart.Forward(y, normal, w, nil))
+			must(t, together.Forward(gotY, x, w, nil))
+			must(t, behind.Prepare(y, scale, shift, shift, variance))
+			dy, dx, dw := make([]float32, len(dz)), make([]float32, len(x)), make([]float32, len(w))
+			must(t, behind.Backward(dy, nil, nil, dz, y, scale))
+			must(t, apart.Backward(dx, dw, nil, dy, nil, normal, w))
+			gotDx, dxAlone, gotDw, db := make([]float32, len(x)), make([]float32, len(x)), make([]float32, len(w)), make([]float32, c)
+			must(t, together.Backward(dxAlone, nil, nil, slices.Clone(dz), gotY, x, w))
+			must(t, together.Backward(gotDx, gotDw, db, dz, gotY, x, w))
+			for _, pair := range []struct {
+				name      string
+				got, want []float32
+			}{{"y", gotY, y}, {"dy", dz, dy}, {"dw", gotDw, dw}, {"dx", gotDx, dx}, {"dx alone", dxAlone, dx}} {
+				if !slices.Equal(pair.got, pair.want) {
+					t.Errorf("%+v: %s differs", f, pair.name)
+				}
+			}
+		}
+	})
 }

@@ -143,7 +143,7 @@ func TestArgumentLayout(t *testing.T) {
 		{"normalise.Dy", unsafe.Offsetof(no.Dy), 16}, {"normalise.RowStep", unsafe.Offsetof(no.RowStep), 24}, {"normalise.Rows", unsafe.Offsetof(no.Rows), 32},
 		{"normalise.Vectors", unsafe.Offsetof(no.Vectors), 40}, {"normalise.Table", unsafe.Offsetof(no.Table), 48}, {"normalise.Sums", unsafe.Offsetof(no.Sums), 56},
 		{"normalise.Low", unsafe.Offsetof(no.Low), 64}, {"normalise.High", unsafe.Offsetof(no.High), 68}, {"normalise.scratch", unsafe.Offsetof(no.scratch), 72},
-		{"normalise", unsafe.Sizeof(no), 104},
+		{"normalise.Together", unsafe.Offsetof(no.Together), 104}, {"normalise.counters", unsafe.Offsetof(no.counters), 112}, {"normalise", unsafe.Sizeof(no), 128},
 		{"depthwise.XStep", unsafe.Offsetof(d.XStep), 8}, {"depthwise.W", unsafe.Offsetof(d.W), 16}, {"depthwise.Taps", unsafe.Offsetof(d.Taps), 24},
 		{"depthwise.Count", unsafe.Offsetof(d.Count), 32}, {"depthwise.Y", unsafe.Offsetof(d.Y), 40}, {"depthwise.YStep", unsafe.Offsetof(d.YStep), 48},
 		{"depthwise.Positions", unsafe.Offsetof(d.Positions), 56}, {"depthwise.Vectors", unsafe.Offsetof(d.Vectors), 64}, {"depthwise.Bias", unsafe.Offsetof(d.Bias), 72},

@@ -319,6 +319,11 @@ func normaliseGradientSumsAVX2(args *byte)
 //go:noescape
 func normaliseForwardAVX2(args *byte)
 
+// normaliseSumAVX2 computes y from x and what is added to it; see normaliseArgs.
+//
+//go:noescape
+func normaliseSumAVX2(args *byte)
+
 // normaliseGradientAVX2 computes dx from dy and x; see normaliseArgs.
 //
 //go:noescape

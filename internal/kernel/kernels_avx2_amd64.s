@@ -12154,85 +12154,274 @@ done:
 	RET
 
 // func normaliseForwardAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·normaliseForwardAVX2(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
-	MOVQ         (AX), CX
-	MOVQ         8(AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         32(AX), SI
+	MOVQ         24(AX), CX
 	VBROADCASTSS 64(AX), Y0
 	VBROADCASTSS 68(AX), Y1
+	MOVQ         (AX), SI
+	MOVQ         8(AX), R8
+	MOVQ         32(AX), DX
+	MOVQ         DX, 112(AX)
 
-row:
-	XORQ DI, DI
-	MOVQ 40(AX), R8
-	MOVQ 48(AX), R9
+block:
+	MOVQ    112(AX), DX
+	CMPQ    DX, 104(AX)
+	CMOVQGT 104(AX), DX
+	MOVQ    DX, 120(AX)
+	MOVQ    40(AX), DX
+	MOVQ    DX, 72(AX)
+	MOVQ    48(AX), BX
+	XORQ    DX, DX
 
 vector:
-	VMOVUPS     (CX)(DI*1), Y2
-	VSUBPS      (R9), Y2, Y2
-	VMOVUPS     32(R9), Y3
-	VMOVUPS     64(R9), Y4
-	VFMADD231PS Y3, Y2, Y4
-	VMAXPS      Y4, Y0, Y4
-	VMINPS      Y4, Y1, Y4
-	VMOVUPS     Y4, (DX)(DI*1)
-	ADDQ        $0x00000020, DI
-	ADDQ        $0x000000c0, R9
-	DECQ        R8
-	JNZ         vector
-	ADDQ        BX, CX
-	ADDQ        BX, DX
-	DECQ        SI
-	JNZ         row
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	VMOVUPS 64(BX), Y4
+	LEAQ    (SI)(DX*1), DI
+	LEAQ    (R8)(DX*1), R9
+	MOVQ    120(AX), R10
+	SUBQ    $0x02, R10
+	JLT     rest
+
+two:
+	VMOVUPS     (DI), Y5
+	VSUBPS      Y2, Y5, Y5
+	VMOVAPS     Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VMAXPS      Y6, Y0, Y6
+	VMINPS      Y6, Y1, Y6
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     (DI)(CX*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VMOVAPS     Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VMAXPS      Y6, Y0, Y6
+	VMINPS      Y6, Y1, Y6
+	VMOVUPS     Y6, (R9)(CX*1)
+	LEAQ        (DI)(CX*2), DI
+	LEAQ        (R9)(CX*2), R9
+	SUBQ        $0x02, R10
+	JGE         two
+
+rest:
+	ADDQ        $0x02, R10
+	JZ          done
+	VMOVUPS     (DI), Y5
+	VSUBPS      Y2, Y5, Y5
+	VMOVAPS     Y4, Y2
+	VFMADD231PS Y3, Y5, Y2
+	VMAXPS      Y2, Y0, Y2
+	VMINPS      Y2, Y1, Y2
+	VMOVUPS     Y2, (R9)
+
+done:
+	ADDQ  $0x00000020, DX
+	ADDQ  $0x000000c0, BX
+	DECQ  72(AX)
+	JNZ   vector
+	MOVQ  120(AX), DX
+	SUBQ  DX, 112(AX)
+	JZ    end
+	IMULQ CX, DX
+	ADDQ  DX, SI
+	ADDQ  DX, R8
+	JMP   block
+
+end:
+	VZEROUPPER
+	RET
+
+// func normaliseSumAVX2(args *byte)
+// Requires: AVX, CMOV, FMA3
+TEXT ·normaliseSumAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         24(AX), CX
+	VBROADCASTSS 64(AX), Y0
+	VBROADCASTSS 68(AX), Y1
+	MOVQ         (AX), SI
+	MOVQ         8(AX), R8
+	MOVQ         16(AX), R10
+	MOVQ         32(AX), DX
+	MOVQ         DX, 112(AX)
+
+block:
+	MOVQ    112(AX), DX
+	CMPQ    DX, 104(AX)
+	CMOVQGT 104(AX), DX
+	MOVQ    DX, 120(AX)
+	MOVQ    40(AX), DX
+	MOVQ    DX, 72(AX)
+	MOVQ    48(AX), BX
+	XORQ    DX, DX
+
+vector:
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	VMOVUPS 64(BX), Y4
+	LEAQ    (SI)(DX*1), DI
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R10)(DX*1), R11
+	MOVQ    120(AX), R12
+	SUBQ    $0x02, R12
+	JLT     rest
+
+two:
+	VMOVUPS     (DI), Y5
+	VSUBPS      Y2, Y5, Y5
+	VMOVAPS     Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VADDPS      (R11), Y6, Y6
+	VMAXPS      Y6, Y0, Y6
+	VMINPS      Y6, Y1, Y6
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     (DI)(CX*1), Y5
+	VSUBPS      Y2, Y5, Y5
+	VMOVAPS     Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VADDPS      (R11)(CX*1), Y6, Y6
+	VMAXPS      Y6, Y0, Y6
+	VMINPS      Y6, Y1, Y6
+	VMOVUPS     Y6, (R9)(CX*1)
+	LEAQ        (DI)(CX*2), DI
+	LEAQ        (R9)(CX*2), R9
+	LEAQ        (R11)(CX*2), R11
+	SUBQ        $0x02, R12
+	JGE         two
+
+rest:
+	ADDQ        $0x02, R12
+	JZ          done
+	VMOVUPS     (DI), Y5
+	VSUBPS      Y2, Y5, Y5
+	VMOVAPS     Y4, Y2
+	VFMADD231PS Y3, Y5, Y2
+	VADDPS      (R11), Y2, Y2
+	VMAXPS      Y2, Y0, Y2
+	VMINPS      Y2, Y1, Y2
+	VMOVUPS     Y2, (R9)
+
+done:
+	ADDQ  $0x00000020, DX
+	ADDQ  $0x000000c0, BX
+	DECQ  72(AX)
+	JNZ   vector
+	MOVQ  120(AX), DX
+	SUBQ  DX, 112(AX)
+	JZ    end
+	IMULQ CX, DX
+	ADDQ  DX, SI
+	ADDQ  DX, R8
+	ADDQ  DX, R10
+	JMP   block
+
+end:
 	VZEROUPPER
 	RET
 
 // func normaliseGradientAVX2(args *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, CMOV, FMA3
 TEXT ·normaliseGradientAVX2(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
-	MOVQ         (AX), CX
-	MOVQ         8(AX), DX
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DI
-	MOVQ         16(AX), BX
+	MOVQ         24(AX), CX
 	VBROADCASTSS 64(AX), Y0
 	VBROADCASTSS 68(AX), Y1
+	MOVQ         (AX), SI
+	MOVQ         8(AX), R8
+	MOVQ         16(AX), R10
+	MOVQ         32(AX), DX
+	MOVQ         DX, 112(AX)
 
-row:
-	XORQ R8, R8
-	MOVQ 40(AX), R9
-	MOVQ 48(AX), R10
+block:
+	MOVQ    112(AX), DX
+	CMPQ    DX, 104(AX)
+	CMOVQGT 104(AX), DX
+	MOVQ    DX, 120(AX)
+	MOVQ    40(AX), DX
+	MOVQ    DX, 72(AX)
+	MOVQ    48(AX), BX
+	XORQ    DX, DX
 
 vector:
-	VMOVUPS     (CX)(R8*1), Y2
-	VSUBPS      (R10), Y2, Y2
-	VMOVUPS     32(R10), Y3
-	VMOVUPS     64(R10), Y4
-	VMOVUPS     (BX)(R8*1), Y5
+	VMOVUPS (BX), Y2
+	VMOVUPS 32(BX), Y3
+	VMOVUPS 64(BX), Y4
+	VMOVUPS 96(BX), Y5
+	VMOVUPS 128(BX), Y6
+	VMOVUPS 160(BX), Y7
+	LEAQ    (SI)(DX*1), DI
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R10)(DX*1), R11
+	MOVQ    120(AX), R12
+	SUBQ    $0x02, R12
+	JLT     rest
+
+two:
+	VMOVUPS     (DI), Y8
+	VSUBPS      Y2, Y8, Y8
+	VMOVUPS     (R11), Y10
+	VMOVAPS     Y4, Y9
+	VFMADD231PS Y3, Y8, Y9
+	VCMPPS      $0x16, Y0, Y9, Y11
+	VANDPS      Y11, Y10, Y10
+	VCMPPS      $0x19, Y1, Y9, Y11
+	VANDPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y9
+	VFMADD231PS Y6, Y8, Y9
+	VFMADD231PS Y5, Y10, Y9
+	VMOVUPS     Y9, (R9)
+	VMOVUPS     (DI)(CX*1), Y8
+	VSUBPS      Y2, Y8, Y8
+	VMOVUPS     (R11)(CX*1), Y10
+	VMOVAPS     Y4, Y9
+	VFMADD231PS Y3, Y8, Y9
+	VCMPPS      $0x16, Y0, Y9, Y11
+	VANDPS      Y11, Y10, Y10
+	VCMPPS      $0x19, Y1, Y9, Y11
+	VANDPS      Y11, Y10, Y10
+	VMOVAPS     Y7, Y9
+	VFMADD231PS Y6, Y8, Y9
+	VFMADD231PS Y5, Y10, Y9
+	VMOVUPS     Y9, (R9)(CX*1)
+	LEAQ        (DI)(CX*2), DI
+	LEAQ        (R9)(CX*2), R9
+	LEAQ        (R11)(CX*2), R11
+	SUBQ        $0x02, R12
+	JGE         two
+
+rest:
+	ADDQ        $0x02, R12
+	JZ          done
+	VMOVUPS     (DI), Y8
+	VSUBPS      Y2, Y8, Y8
+	VMOVUPS     (R11), Y2
 	VMOVAPS     Y4, Y4
-	VFMADD231PS Y3, Y2, Y4
+	VFMADD231PS Y3, Y8, Y4
 	VCMPPS      $0x16, Y0, Y4, Y3
-	VANDPS      Y3, Y5, Y5
+	VANDPS      Y3, Y2, Y2
 	VCMPPS      $0x19, Y1, Y4, Y3
-	VANDPS      Y3, Y5, Y5
-	VMOVUPS     160(R10), Y3
-	VMOVUPS     128(R10), Y4
-	VFMADD231PS Y4, Y2, Y3
-	VMOVUPS     96(R10), Y4
-	VFMADD231PS Y4, Y5, Y3
-	VMOVUPS     Y3, (DX)(R8*1)
-	ADDQ        $0x00000020, R8
-	ADDQ        $0x000000c0, R10
-	DECQ        R9
-	JNZ         vector
-	ADDQ        SI, CX
-	ADDQ        SI, DX
-	ADDQ        SI, BX
-	DECQ        DI
-	JNZ         row
+	VANDPS      Y3, Y2, Y2
+	VMOVAPS     Y7, Y3
+	VFMADD231PS Y6, Y8, Y3
+	VFMADD231PS Y5, Y2, Y3
+	VMOVUPS     Y3, (R9)
+
+done:
+	ADDQ  $0x00000020, DX
+	ADDQ  $0x000000c0, BX
+	DECQ  72(AX)
+	JNZ   vector
+	MOVQ  120(AX), DX
+	SUBQ  DX, 112(AX)
+	JZ    end
+	IMULQ CX, DX
+	ADDQ  DX, SI
+	ADDQ  DX, R8
+	ADDQ  DX, R10
+	JMP   block
+
+end:
 	VZEROUPPER
 	RET
 

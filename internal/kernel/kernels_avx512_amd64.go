@@ -319,6 +319,11 @@ func normaliseGradientSumsAVX512(args *byte)
 //go:noescape
 func normaliseForwardAVX512(args *byte)
 
+// normaliseSumAVX512 computes y from x and what is added to it; see normaliseArgs.
+//
+//go:noescape
+func normaliseSumAVX512(args *byte)
+
 // normaliseGradientAVX512 computes dx from dy and x; see normaliseArgs.
 //
 //go:noescape

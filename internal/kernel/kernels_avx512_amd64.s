@@ -12448,85 +12448,274 @@ done:
 	RET
 
 // func normaliseForwardAVX512(args *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, CMOV
 TEXT ·normaliseForwardAVX512(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
-	MOVQ         (AX), CX
-	MOVQ         8(AX), DX
-	MOVQ         24(AX), BX
-	MOVQ         32(AX), SI
+	MOVQ         24(AX), CX
 	VBROADCASTSS 64(AX), Z0
 	VBROADCASTSS 68(AX), Z1
+	MOVQ         (AX), SI
+	MOVQ         8(AX), R8
+	MOVQ         32(AX), DX
+	MOVQ         DX, 112(AX)
 
-row:
-	XORQ DI, DI
-	MOVQ 40(AX), R8
-	MOVQ 48(AX), R9
+block:
+	MOVQ    112(AX), DX
+	CMPQ    DX, 104(AX)
+	CMOVQGT 104(AX), DX
+	MOVQ    DX, 120(AX)
+	MOVQ    40(AX), DX
+	MOVQ    DX, 72(AX)
+	MOVQ    48(AX), BX
+	XORQ    DX, DX
 
 vector:
-	VMOVUPS     (CX)(DI*1), Z2
-	VSUBPS      (R9), Z2, Z2
-	VMOVUPS     64(R9), Z3
-	VMOVUPS     128(R9), Z4
-	VFMADD231PS Z3, Z2, Z4
-	VMAXPS      Z4, Z0, Z4
-	VMINPS      Z4, Z1, Z4
-	VMOVUPS     Z4, (DX)(DI*1)
-	ADDQ        $0x00000040, DI
-	ADDQ        $0x00000180, R9
-	DECQ        R8
-	JNZ         vector
-	ADDQ        BX, CX
-	ADDQ        BX, DX
-	DECQ        SI
-	JNZ         row
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS 128(BX), Z4
+	LEAQ    (SI)(DX*1), DI
+	LEAQ    (R8)(DX*1), R9
+	MOVQ    120(AX), R10
+	SUBQ    $0x02, R10
+	JLT     rest
+
+two:
+	VMOVUPS     (DI), Z5
+	VSUBPS      Z2, Z5, Z5
+	VMOVAPS     Z4, Z6
+	VFMADD231PS Z3, Z5, Z6
+	VMAXPS      Z6, Z0, Z6
+	VMINPS      Z6, Z1, Z6
+	VMOVUPS     Z6, (R9)
+	VMOVUPS     (DI)(CX*1), Z5
+	VSUBPS      Z2, Z5, Z5
+	VMOVAPS     Z4, Z6
+	VFMADD231PS Z3, Z5, Z6
+	VMAXPS      Z6, Z0, Z6
+	VMINPS      Z6, Z1, Z6
+	VMOVUPS     Z6, (R9)(CX*1)
+	LEAQ        (DI)(CX*2), DI
+	LEAQ        (R9)(CX*2), R9
+	SUBQ        $0x02, R10
+	JGE         two
+
+rest:
+	ADDQ        $0x02, R10
+	JZ          done
+	VMOVUPS     (DI), Z5
+	VSUBPS      Z2, Z5, Z5
+	VMOVAPS     Z4, Z2
+	VFMADD231PS Z3, Z5, Z2
+	VMAXPS      Z2, Z0, Z2
+	VMINPS      Z2, Z1, Z2
+	VMOVUPS     Z2, (R9)
+
+done:
+	ADDQ  $0x00000040, DX
+	ADDQ  $0x00000180, BX
+	DECQ  72(AX)
+	JNZ   vector
+	MOVQ  120(AX), DX
+	SUBQ  DX, 112(AX)
+	JZ    end
+	IMULQ CX, DX
+	ADDQ  DX, SI
+	ADDQ  DX, R8
+	JMP   block
+
+end:
+	VZEROUPPER
+	RET
+
+// func normaliseSumAVX512(args *byte)
+// Requires: AVX, AVX512F, CMOV
+TEXT ·normaliseSumAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         24(AX), CX
+	VBROADCASTSS 64(AX), Z0
+	VBROADCASTSS 68(AX), Z1
+	MOVQ         (AX), SI
+	MOVQ         8(AX), R8
+	MOVQ         16(AX), R10
+	MOVQ         32(AX), DX
+	MOVQ         DX, 112(AX)
+
+block:
+	MOVQ    112(AX), DX
+	CMPQ    DX, 104(AX)
+	CMOVQGT 104(AX), DX
+	MOVQ    DX, 120(AX)
+	MOVQ    40(AX), DX
+	MOVQ    DX, 72(AX)
+	MOVQ    48(AX), BX
+	XORQ    DX, DX
+
+vector:
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS 128(BX), Z4
+	LEAQ    (SI)(DX*1), DI
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R10)(DX*1), R11
+	MOVQ    120(AX), R12
+	SUBQ    $0x02, R12
+	JLT     rest
+
+two:
+	VMOVUPS     (DI), Z5
+	VSUBPS      Z2, Z5, Z5
+	VMOVAPS     Z4, Z6
+	VFMADD231PS Z3, Z5, Z6
+	VADDPS      (R11), Z6, Z6
+	VMAXPS      Z6, Z0, Z6
+	VMINPS      Z6, Z1, Z6
+	VMOVUPS     Z6, (R9)
+	VMOVUPS     (DI)(CX*1), Z5
+	VSUBPS      Z2, Z5, Z5
+	VMOVAPS     Z4, Z6
+	VFMADD231PS Z3, Z5, Z6
+	VADDPS      (R11)(CX*1), Z6, Z6
+	VMAXPS      Z6, Z0, Z6
+	VMINPS      Z6, Z1, Z6
+	VMOVUPS     Z6, (R9)(CX*1)
+	LEAQ        (DI)(CX*2), DI
+	LEAQ        (R9)(CX*2), R9
+	LEAQ        (R11)(CX*2), R11
+	SUBQ        $0x02, R12
+	JGE         two
+
+rest:
+	ADDQ        $0x02, R12
+	JZ          done
+	VMOVUPS     (DI), Z5
+	VSUBPS      Z2, Z5, Z5
+	VMOVAPS     Z4, Z2
+	VFMADD231PS Z3, Z5, Z2
+	VADDPS      (R11), Z2, Z2
+	VMAXPS      Z2, Z0, Z2
+	VMINPS      Z2, Z1, Z2
+	VMOVUPS     Z2, (R9)
+
+done:
+	ADDQ  $0x00000040, DX
+	ADDQ  $0x00000180, BX
+	DECQ  72(AX)
+	JNZ   vector
+	MOVQ  120(AX), DX
+	SUBQ  DX, 112(AX)
+	JZ    end
+	IMULQ CX, DX
+	ADDQ  DX, SI
+	ADDQ  DX, R8
+	ADDQ  DX, R10
+	JMP   block
+
+end:
 	VZEROUPPER
 	RET
 
 // func normaliseGradientAVX512(args *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, CMOV
 TEXT ·normaliseGradientAVX512(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
-	MOVQ         (AX), CX
-	MOVQ         8(AX), DX
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DI
-	MOVQ         16(AX), BX
+	MOVQ         24(AX), CX
 	VBROADCASTSS 64(AX), Z0
 	VBROADCASTSS 68(AX), Z1
+	MOVQ         (AX), SI
+	MOVQ         8(AX), R8
+	MOVQ         16(AX), R10
+	MOVQ         32(AX), DX
+	MOVQ         DX, 112(AX)
 
-row:
-	XORQ R8, R8
-	MOVQ 40(AX), R9
-	MOVQ 48(AX), R10
+block:
+	MOVQ    112(AX), DX
+	CMPQ    DX, 104(AX)
+	CMOVQGT 104(AX), DX
+	MOVQ    DX, 120(AX)
+	MOVQ    40(AX), DX
+	MOVQ    DX, 72(AX)
+	MOVQ    48(AX), BX
+	XORQ    DX, DX
 
 vector:
-	VMOVUPS     (CX)(R8*1), Z2
-	VSUBPS      (R10), Z2, Z2
-	VMOVUPS     64(R10), Z3
-	VMOVUPS     128(R10), Z4
-	VMOVUPS     (BX)(R8*1), Z5
+	VMOVUPS (BX), Z2
+	VMOVUPS 64(BX), Z3
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 192(BX), Z5
+	VMOVUPS 256(BX), Z6
+	VMOVUPS 320(BX), Z7
+	LEAQ    (SI)(DX*1), DI
+	LEAQ    (R8)(DX*1), R9
+	LEAQ    (R10)(DX*1), R11
+	MOVQ    120(AX), R12
+	SUBQ    $0x02, R12
+	JLT     rest
+
+two:
+	VMOVUPS     (DI), Z8
+	VSUBPS      Z2, Z8, Z8
+	VMOVUPS     (R11), Z10
+	VMOVAPS     Z4, Z9
+	VFMADD231PS Z3, Z8, Z9
+	VCMPPS      $0x16, Z0, Z9, K1
+	VMOVAPS.Z   Z10, K1, Z10
+	VCMPPS      $0x19, Z1, Z9, K1
+	VMOVAPS.Z   Z10, K1, Z10
+	VMOVAPS     Z7, Z9
+	VFMADD231PS Z6, Z8, Z9
+	VFMADD231PS Z5, Z10, Z9
+	VMOVUPS     Z9, (R9)
+	VMOVUPS     (DI)(CX*1), Z8
+	VSUBPS      Z2, Z8, Z8
+	VMOVUPS     (R11)(CX*1), Z10
+	VMOVAPS     Z4, Z9
+	VFMADD231PS Z3, Z8, Z9
+	VCMPPS      $0x16, Z0, Z9, K1
+	VMOVAPS.Z   Z10, K1, Z10
+	VCMPPS      $0x19, Z1, Z9, K1
+	VMOVAPS.Z   Z10, K1, Z10
+	VMOVAPS     Z7, Z9
+	VFMADD231PS Z6, Z8, Z9
+	VFMADD231PS Z5, Z10, Z9
+	VMOVUPS     Z9, (R9)(CX*1)
+	LEAQ        (DI)(CX*2), DI
+	LEAQ        (R9)(CX*2), R9
+	LEAQ        (R11)(CX*2), R11
+	SUBQ        $0x02, R12
+	JGE         two
+
+rest:
+	ADDQ        $0x02, R12
+	JZ          done
+	VMOVUPS     (DI), Z8
+	VSUBPS      Z2, Z8, Z8
+	VMOVUPS     (R11), Z2
 	VMOVAPS     Z4, Z4
-	VFMADD231PS Z3, Z2, Z4
+	VFMADD231PS Z3, Z8, Z4
 	VCMPPS      $0x16, Z0, Z4, K1
-	VMOVAPS.Z   Z5, K1, Z5
+	VMOVAPS.Z   Z2, K1, Z2
 	VCMPPS      $0x19, Z1, Z4, K1
-	VMOVAPS.Z   Z5, K1, Z5
-	VMOVUPS     320(R10), Z3
-	VMOVUPS     256(R10), Z4
-	VFMADD231PS Z4, Z2, Z3
-	VMOVUPS     192(R10), Z4
-	VFMADD231PS Z4, Z5, Z3
-	VMOVUPS     Z3, (DX)(R8*1)
-	ADDQ        $0x00000040, R8
-	ADDQ        $0x00000180, R10
-	DECQ        R9
-	JNZ         vector
-	ADDQ        SI, CX
-	ADDQ        SI, DX
-	ADDQ        SI, BX
-	DECQ        DI
-	JNZ         row
+	VMOVAPS.Z   Z2, K1, Z2
+	VMOVAPS     Z7, Z3
+	VFMADD231PS Z6, Z8, Z3
+	VFMADD231PS Z5, Z2, Z3
+	VMOVUPS     Z3, (R9)
+
+done:
+	ADDQ  $0x00000040, DX
+	ADDQ  $0x00000180, BX
+	DECQ  72(AX)
+	JNZ   vector
+	MOVQ  120(AX), DX
+	SUBQ  DX, 112(AX)
+	JZ    end
+	IMULQ CX, DX
+	ADDQ  DX, SI
+	ADDQ  DX, R8
+	ADDQ  DX, R10
+	JMP   block
+
+end:
 	VZEROUPPER
 	RET
 

@@ -8,14 +8,15 @@ func portableNormalise(lanes int) normalisePasses {
 	return normalisePasses{
 		sums:         func(args *byte) { portableNormaliseSums(args, lanes, false) },
 		gradientSums: func(args *byte) { portableNormaliseSums(args, lanes, true) },
-		forward:      func(args *byte) { portableNormaliseRows(args, lanes, false) },
-		gradient:     func(args *byte) { portableNormaliseRows(args, lanes, true) },
+		forward:      func(args *byte) { portableNormaliseRows(args, lanes, false, false) },
+		sum:          func(args *byte) { portableNormaliseRows(args, lanes, true, false) },
+		gradient:     func(args *byte) { portableNormaliseRows(args, lanes, false, true) },
 	}
 }
 
 // normalisePasses are a set's loops.
 type normalisePasses struct {
-	sums, gradientSums, forward, gradient func(args *byte)
+	sums, gradientSums, forward, sum, gradient func(args *byte)
 }
 
 func portableNormaliseSums(args *byte, lanes int, gradient bool) {
@@ -41,7 +42,7 @@ func portableNormaliseSums(args *byte, lanes int, gradient bool) {
 	}
 }
 
-func portableNormaliseRows(args *byte, lanes int, gradient bool) {
+func portableNormaliseRows(args *byte, lanes int, sum, gradient bool) {
 	a := (*normaliseArgs)(unsafe.Pointer(args))
 	for r := range a.Rows {
 		for v := range a.Vectors {
@@ -54,6 +55,9 @@ func portableNormaliseRows(args *byte, lanes int, gradient bool) {
 					g := a.passed(*floatAt(a.Dy, at), y)
 					y = table[3*lanes+lane]*g + (table[4*lanes+lane]*centred + table[5*lanes+lane])
 				} else {
+					if sum {
+						y += *floatAt(a.Dy, at)
+					}
 					if y < a.Low {
 						y = a.Low
 					}

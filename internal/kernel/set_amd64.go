@@ -40,7 +40,7 @@ func avx2Set() *Set {
 			output:  [...]func(args *byte){3: winogradOutput3AVX2, 4: winogradOutput4AVX2, 5: winogradOutput5AVX2},
 		},
 		normalise: normalisePasses{
-			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, gradient: normaliseGradientAVX2,
+			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, sum: normaliseSumAVX2, gradient: normaliseGradientAVX2,
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
@@ -69,7 +69,7 @@ func avx512Set() *Set {
 			output:  [...]func(args *byte){3: winogradOutput3AVX512, 4: winogradOutput4AVX512, 5: winogradOutput5AVX512},
 		},
 		normalise: normalisePasses{
-			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, gradient: normaliseGradientAVX512,
+			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, sum: normaliseSumAVX512, gradient: normaliseGradientAVX512,
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,

@@ -5,6 +5,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
 )
 
 // Computation is a differentiable function of float32 tensors that lie in memory in order. It
@@ -22,6 +24,12 @@ type Computation struct {
 	Description Description
 
 	scratch []*rearrangement // what Forward works in; nil ones are none
+	// deferred, if not nil, is computed by who reads the result: y is nil, and the node's value is the first input's.
+	deferred *kernel.BatchNorm
+	// takesDeferred says that the inputs may be deferred; behind, unless nil, is asked for what stands in for Gradients where
+	// that of the output is.
+	takesDeferred bool
+	behind        func(*kernel.BatchNorm) (Gradient, error)
 }
 
 // Gradient computes the gradients with respect to some inputs of a Computation, given that with
@@ -41,6 +49,8 @@ type Gradient struct {
 	Description Description
 
 	scratch []*rearrangement // what Run works in
+	// deferred, if not nil, computes the gradient of the first input for who reads it, from dy and that input: its d is nil.
+	deferred *kernel.BatchNorm
 }
 
 // buffersOf are those of scratch memory.
@@ -61,15 +71,22 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	op := &operator{
 		name: c.Name, output: tensorType(c.Output.Dims()), shape: y.shape, result: y, inside: -1,
 		differentiable: make([]bool, len(inputs)), description: c.Description, others: buffersOf(c.scratch),
+		deferred: c.deferred, takesDeferred: c.takesDeferred,
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, inputs); err != nil {
 				return nil, err
+			}
+			if c.deferred != nil {
+				return inputs[0], c.Forward(nil, values)
 			}
 			if err := c.Forward(y.data(), values); err != nil {
 				return nil, err
 			}
 			return y.value(), nil
 		},
+	}
+	if c.deferred != nil {
+		op.result, op.inside = nil, 0
 	}
 	for _, gradient := range c.Gradients {
 		for _, of := range gradient.Of {
@@ -78,9 +95,16 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	}
 	if len(c.Gradients) > 0 {
 		op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
-			gradients := make(gorgonia.Nodes, len(inputs))
-			for _, gradient := range c.Gradients {
-				if err := gradient.apply(c.Name, gradients, inputs, output, grad, wanted); err != nil {
+			gradients, all := make(gorgonia.Nodes, len(inputs)), c.Gradients
+			if n := deferredBy(grad); n != nil && c.behind != nil {
+				together, err := c.behind(n)
+				if err != nil {
+					return nil, err
+				}
+				all = []Gradient{together}
+			}
+			for _, gradient := range all {
+				if err := gradient.apply(&c, gradients, inputs, output, grad, wanted); err != nil {
 					return nil, err
 				}
 			}
@@ -92,7 +116,8 @@ func Apply(c Computation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 
 // apply adds the gradient's node, and one for each further gradient that it computes, to those by
 // input.
-func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
+func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) error {
+	name := c.Name
 	results := make([]*buffer, len(inputs))
 	first := -1
 	for _, of := range g.Of {
@@ -114,11 +139,12 @@ func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, g
 	for _, read := range g.Reads {
 		operands = append(operands, inputs[read])
 	}
+	deferred := g.deferred != nil && first == 0
 	values := make([][]float32, len(operands))
 	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
 	op := &operator{
 		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
-		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch),
+		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch), takesDeferred: c.takesDeferred,
 		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, operands); err != nil {
 				return nil, err
@@ -132,15 +158,21 @@ func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, g
 				in[read] = rest[i]
 			}
 			for i, result := range results {
-				if result != nil {
+				if result != nil && !(deferred && i == first) {
 					d[i] = result.data()
 				}
 			}
 			if err := g.Run(d, dy, y, in); err != nil {
 				return nil, err
 			}
+			if deferred {
+				return operands[0], nil
+			}
 			return results[first].value(), nil
 		},
+	}
+	if deferred {
+		op.result, op.inside, op.deferred = nil, 0, g.deferred
 	}
 	for i, result := range results {
 		if result != nil && i != first {
@@ -159,12 +191,20 @@ func (g Gradient) apply(name string, gradients, inputs gorgonia.Nodes, output, g
 		// It hands on what the node before has computed.
 		other := &operator{
 			name: gradientName(name, []int{i}, len(inputs)), output: tensorType(result.shape.Dims()), shape: result.shape,
-			result: result, inside: -1,
+			result: result, inside: -1, takesDeferred: true,
 			run: func([]gorgonia.Value) (gorgonia.Value, error) { return result.value(), nil },
 		}
 		if gradients[i], err = other.apply(node); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// deferredBy returns the normalisation that who reads the node's values has to compute, nil if there is none.
+func deferredBy(node *gorgonia.Node) *kernel.BatchNorm {
+	if op, ours := node.Op().(*operator); ours {
+		return op.deferred
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package ops
 import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
 )
 
 // affinePlan is a kernel of y = f(x ∗ w + b), where ∗ is a convolution or a
@@ -13,29 +15,44 @@ type affinePlan interface {
 	BackwardInput(dx, dy, y, w []float32) error
 }
 
+// normalisedPlan is one that computes the normalisations next to it as it reads what they normalise.
+type normalisedPlan interface {
+	affinePlan
+	NormaliseBefore(*kernel.BatchNorm) error
+	NormaliseBehind(*kernel.BatchNorm) error
+	Backward(dx, dw, db, dy, y, x, w []float32) error
+}
+
 // affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
 // and, in the same pass, db; another one dx. readsOutput says whether they need y: where ReLU or a pooling
-// is fused. Otherwise they get nil, and y's memory is free for other things.
+// is fused. Otherwise they get nil, and y's memory is free for other things. Where a normalisation leaves its gradient to the
+// plan, one node computes all three.
 func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
 	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
-	var noBias, unwantedWeight, unwantedBias []float32
-	inputs, parameters := gorgonia.Nodes{x, w}, []int{1}
+	inputs, all, noBias := gorgonia.Nodes{x, w}, []int{0, 1}, make([]float32, outputs)
 	if b != nil {
-		inputs, parameters = append(inputs, b), append(parameters, 2)
-	} else {
-		noBias = make([]float32, outputs)
+		inputs, all = append(inputs, b), append(all, 2)
 	}
+	var unwantedWeight, unwantedBias []float32
 	// scratch is where a gradient goes that nobody asks for.
-	scratch := func(wanted []float32, unwanted *[]float32, elements int) []float32 {
-		if wanted == nil && *unwanted == nil {
+	scratch := func(d [][]float32, place int, unwanted *[]float32, elements int) []float32 {
+		if place < len(d) && d[place] != nil {
+			return d[place]
+		}
+		if *unwanted == nil {
 			*unwanted = make([]float32, elements)
 		}
-		if wanted == nil {
-			return *unwanted
-		}
-		return wanted
+		return *unwanted
 	}
-	return Apply(Computation{
+	together, convolves := plan.(normalisedPlan)
+	// parameters are where their gradients go. A convolution need not be given db.
+	parameters := func(d [][]float32) (dw, db []float32) {
+		if convolves && b == nil {
+			return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), nil
+		}
+		return scratch(d, 1, &unwantedWeight, w.Shape().TotalSize()), scratch(d, 2, &unwantedBias, outputs)
+	}
+	c := Computation{
 		Name: name, Output: output,
 		Forward: func(y []float32, in [][]float32) error {
 			bias := noBias
@@ -45,14 +62,10 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 			return plan.Forward(y, in[0], in[1], bias)
 		},
 		Gradients: []Gradient{{
-			Of: parameters, ReadsOutput: readsOutput, Reads: []int{0},
+			Of: all[1:], ReadsOutput: readsOutput, Reads: []int{0},
 			Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
-				var db []float32
-				if b != nil {
-					db = d[2]
-				}
-				return plan.BackwardParameters(scratch(d[1], &unwantedWeight, w.Shape().TotalSize()),
-					scratch(db, &unwantedBias, outputs), dy, y, in[0])
+				dw, db := parameters(d)
+				return plan.BackwardParameters(dw, db, dy, y, in[0])
 			},
 		}, {
 			Of: []int{0}, ReadsOutput: readsOutput, Reads: []int{1},
@@ -60,5 +73,26 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 				return plan.BackwardInput(d[0], dy, y, in[1])
 			},
 		}},
-	}, inputs...)
+	}
+	if convolves {
+		c.takesDeferred = true
+		c.behind = func(n *kernel.BatchNorm) (Gradient, error) {
+			return Gradient{
+				Of: all, ReadsOutput: true, Reads: []int{0, 1},
+				Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
+					var dw, db []float32
+					if d[1] != nil || b != nil && d[2] != nil {
+						dw, db = parameters(d)
+					}
+					return together.Backward(d[0], dw, db, dy, y, in[0], in[1])
+				},
+			}, together.NormaliseBehind(n)
+		}
+		if n := deferredBy(x); n != nil {
+			if err := together.NormaliseBefore(n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return Apply(c, inputs...)
 }

@@ -1,7 +1,10 @@
 package ops
 
 import (
+	"fmt"
+
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"slipway/internal/kernel"
 )
@@ -14,13 +17,37 @@ type BatchNormOptions struct {
 	// Clamped bounds the result by Low and High, as ReLU (0 and NaN) and ReLU6 (0 and 6) do.
 	Clamped   bool
 	Low, High float32
+	// Deferred leaves it to who reads y to compute it: a convolution alone. DeferredGradient, which wants that too, leaves it
+	// to who made x, a convolution that nothing else reads, to compute the gradient of x where that of y lies.
+	Deferred, DeferredGradient bool
 }
 
 // NativeBatchNorm applies y = clamp(γ·(x − μ)/√(σ² + ε) + β) to x, N×H×W×C or N×C, whose last dimension is that of
 // the channels; γ, β and the statistics that may be given are C. Only x, γ and β have gradients. The
 // plan knows the statistics of the last run.
 func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gorgonia.Node, options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
-	shape := x.Shape()
+	plan, err := newBatchNorm(kernels, x.Shape(), options)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := Computation{
+		Name: "BatchNorm", Output: x.Shape().Clone(),
+		Forward: func(y []float32, in [][]float32) error {
+			if y == nil {
+				return plan.Prepare(in[0], in[1], in[2], in[3], in[4])
+			}
+			return plan.Forward(y, in[0], in[1], in[2], in[3], in[4])
+		},
+		Gradients: []Gradient{batchNormGradient(plan, options)},
+	}
+	if options.Deferred {
+		c.deferred = plan
+	}
+	y, err := Apply(c, x, weight, bias, mean, variance)
+	return y, plan, err
+}
+
+func newBatchNorm(kernels kernel.Engine, shape tensor.Shape, options BatchNormOptions) (*kernel.BatchNorm, error) {
 	channels := shape[shape.Dims()-1]
 	config := kernel.BatchNormConfig{
 		Rows: shape.TotalSize() / channels, Channels: channels, Epsilon: options.Epsilon, Batch: options.Batch,
@@ -29,21 +56,71 @@ func NativeBatchNorm(kernels kernel.Engine, x, weight, bias, mean, variance *gor
 	if options.Clamped {
 		config.Low, config.High = options.Low, options.High
 	}
-	plan, err := kernel.NewBatchNorm(kernels, config)
+	return kernel.NewBatchNorm(kernels, config)
+}
+
+func batchNormGradient(plan *kernel.BatchNorm, options BatchNormOptions) Gradient {
+	g := Gradient{
+		Of: []int{0, 1, 2}, Reads: []int{0, 1},
+		// Backward without dx prepares the plan for who computes it.
+		Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+			return plan.Backward(d[0], d[1], d[2], dy, in[0], in[1])
+		},
+	}
+	if options.DeferredGradient {
+		g.deferred = plan
+	}
+	return g
+}
+
+// NativeBatchNormSum applies y = f(γ·(x − μ)/√(σ² + ε) + β + z), where f is ReLU or nothing: the end of a residual block in
+// one pass. x and z have one shape. With g = dy where y > 0, or dy if there is no ReLU, g is the gradient of z, and x, γ and β have those of NativeBatchNorm
+// for g. Neither may options clamp, nor defer the result.
+func NativeBatchNormSum(kernels kernel.Engine, x, z, weight, bias, mean, variance *gorgonia.Node, relu bool, options BatchNormOptions) (*gorgonia.Node, *kernel.BatchNorm, error) {
+	if options.Clamped || options.Deferred || !x.Shape().Eq(z.Shape()) {
+		return nil, nil, fmt.Errorf("batch normalisation with a sum of %v and %v, options %+v", x.Shape(), z.Shape(), options)
+	}
+	plan, err := newBatchNorm(kernels, x.Shape(), options)
 	if err != nil {
 		return nil, nil, err
 	}
-	y, err := Apply(Computation{
-		Name: "BatchNorm", Output: shape.Clone(),
-		Forward: func(y []float32, in [][]float32) error {
-			return plan.Forward(y, in[0], in[1], in[2], in[3], in[4])
-		},
-		Gradients: []Gradient{{
-			Of: []int{0, 1, 2}, Reads: []int{0, 1},
-			Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
-				return plan.Backward(d[0], d[1], d[2], dy, in[0], in[1])
-			},
-		}},
-	}, x, weight, bias, mean, variance)
-	return y, plan, err
+	pass, err := kernel.NewElementwise(kernels)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := Computation{Name: "BatchNormSum", Output: x.Shape().Clone()}
+	low := nan
+	if relu {
+		c.Name, low = "BatchNormSumReLU", 0
+	}
+	c.Forward = func(y []float32, in [][]float32) error {
+		return plan.ForwardSum(y, in[0], in[5], in[1], in[2], in[3], in[4], low)
+	}
+	y, err := Apply(c, x, weight, bias, mean, variance, z)
+	if err != nil {
+		return nil, nil, err
+	}
+	op, gradient := y.Op().(*operator), batchNormGradient(plan, options)
+	op.differentiable = []bool{true, true, true, false, false, true}
+	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, wanted []bool) (gorgonia.Nodes, error) {
+		if relu {
+			var err error
+			if grad, err = reluGradient(pass, grad, output); err != nil {
+				return nil, err
+			}
+		}
+		gradients := make(gorgonia.Nodes, len(inputs))
+		err := gradient.apply(&c, gradients, inputs, output, grad, wanted)
+		gradients[5] = grad
+		return gradients, err
+	}
+	return y, plan, nil
+}
+
+// reluGradient is the gradient where the output is above 0.
+func reluGradient(pass *kernel.Elementwise, grad, output *gorgonia.Node) (*gorgonia.Node, error) {
+	return Apply(Computation{
+		Name: "ReLUGradient", Output: output.Shape().Clone(),
+		Forward: func(d []float32, in [][]float32) error { return pass.ReLUGradient(d, in[0], in[1]) },
+	}, grad, output)
 }

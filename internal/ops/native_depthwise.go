@@ -20,6 +20,10 @@ func (p depthwisePlan) BackwardInput(dx, dy, _, w []float32) error {
 	return p.Depthwise.BackwardInput(dx, dy, w)
 }
 
+func (p depthwisePlan) Backward(dx, dw, db, dy, y, x, w []float32) error {
+	return p.Depthwise.Backward(dx, dw, db, dy, y, x, w)
+}
+
 // NativeDepthwise applies a convolution of each channel with a kernel of its own: x N×H×W×C, w KH×KW×C, b C or nil, y
 // N×H'×W'×C:
 //

@@ -11,6 +11,8 @@ import (
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
 )
 
 // operator implements gorgonia.Op and gorgonia.SDOp for one place in one graph.
@@ -38,6 +40,10 @@ type operator struct {
 	others []*buffer
 	// inside is the input in whose memory the output lies, -1 if it has its own.
 	inside int
+	// deferred, if not nil, is a normalisation that who reads the output has to compute; takesDeferred says that this operator
+	// does so for its inputs.
+	deferred      *kernel.BatchNorm
+	takesDeferred bool
 }
 
 var (
@@ -51,6 +57,9 @@ func (op *operator) apply(inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	for i, input := range inputs {
 		if input == nil {
 			return nil, fmt.Errorf("%s: input %d is nil", op.name, i)
+		}
+		if deferredBy(input) != nil && !op.takesDeferred {
+			return nil, fmt.Errorf("%s: input %d is values that are still to be normalised", op.name, i)
 		}
 		op.inputs[i] = input.Type()
 	}

@@ -74,10 +74,7 @@ func sum(kernels *kernel.Engine, relu bool, terms gorgonia.Nodes) (*gorgonia.Nod
 	op.gradient = func(inputs gorgonia.Nodes, output, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 		if relu {
 			var err error
-			if grad, err = Apply(Computation{
-				Name: "SumReLUGradient", Output: shape,
-				Forward: func(d []float32, in [][]float32) error { return pass.ReLUGradient(d, in[0], in[1]) },
-			}, grad, output); err != nil {
+			if grad, err = reluGradient(pass, grad, output); err != nil {
 				return nil, err
 			}
 		}

@@ -22,6 +22,9 @@ const (
 	normaliseSumsAt    = 80
 	normaliseXAt       = 88
 	normaliseDyAt      = 96
+	normaliseTogether  = 104
+	normaliseRowsLeft  = 112
+	normaliseBlock     = 120
 	normaliseTableRows = 6 // vectors of the table for each vector of channels
 )
 
@@ -33,8 +36,9 @@ const notGreaterOrEqual = 0x19
 func (v *vector) normalise() {
 	v.normaliseSums("normaliseSums", "adds sums of x − mean and of its squares; see normaliseArgs.", false)
 	v.normaliseSums("normaliseGradientSums", "adds sums of dy and of dy·(x − mean); see normaliseArgs.", true)
-	v.normaliseRows("normaliseForward", "computes y from x; see normaliseArgs.", false)
-	v.normaliseRows("normaliseGradient", "computes dx from dy and x; see normaliseArgs.", true)
+	v.normaliseRows("normaliseForward", "computes y from x; see normaliseArgs.", rowsForward)
+	v.normaliseRows("normaliseSum", "computes y from x and what is added to it; see normaliseArgs.", rowsSum)
+	v.normaliseRows("normaliseGradient", "computes dx from dy and x; see normaliseArgs.", rowsGradient)
 }
 
 func (v *vector) table(base reg.Register, k int) Mem { return Mem{Base: base, Disp: k * v.bytes} }
@@ -191,59 +195,114 @@ func (v *vector) normaliseSums(name, doc string, gradient bool) {
 	leave()
 }
 
-// normaliseRows goes over rows in their order, whose channels' factors stay in the first-level cache.
-func (v *vector) normaliseRows(name, doc string, gradient bool) {
+// rowsForm is what normaliseRows generates.
+type rowsForm int
+
+const (
+	rowsForward rowsForm = iota
+	rowsSum              // forward, with what lies at Dy added before it is clamped
+	rowsGradient
+)
+
+// normaliseRows goes over some rows at a time, a vector of channels after the other, whose factors stay in registers
+// meanwhile: so few that each is read on as memory brings it.
+func (v *vector) normaliseRows(name, doc string, form rowsForm) {
 	v.text(name, "func(args *byte)", doc)
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
-	x, y, dy, step, rows := GP64(), GP64(), GP64(), GP64(), GP64()
-	MOVQ(field(args, normaliseX), x)
-	MOVQ(field(args, normaliseY), y)
+	step, lane, table, t := GP64(), GP64(), GP64(), GP64()
 	MOVQ(field(args, normaliseRowStep), step)
-	MOVQ(field(args, normaliseRows), rows)
-	if gradient {
-		MOVQ(field(args, normaliseDy), dy)
-	}
 	low, high := v.register(), v.register()
 	VBROADCASTSS(field(args, normaliseLow), low)
 	VBROADCASTSS(field(args, normaliseHigh), high)
-	Label("row")
-	lane, left, table := GP64(), GP64(), GP64()
-	XORQ(lane, lane)
-	MOVQ(field(args, normaliseVectors), left)
-	MOVQ(field(args, normaliseTable), table)
-	Label("vector")
-	centred, scale, bias := v.register(), v.register(), v.register()
-	VMOVUPS(at(x, lane), centred)
-	VSUBPS(v.table(table, 0), centred, centred)
-	VMOVUPS(v.table(table, 1), scale)
-	VMOVUPS(v.table(table, 2), bias)
-	if gradient {
-		g := v.register()
-		VMOVUPS(at(dy, lane), g)
-		v.passed(centred, scale, bias, low, high, g)
-		sum, factor := v.register(), v.register()
-		VMOVUPS(v.table(table, 5), sum)
-		VMOVUPS(v.table(table, 4), factor)
-		VFMADD231PS(factor, centred, sum)
-		VMOVUPS(v.table(table, 3), factor)
-		VFMADD231PS(factor, g, sum)
-		VMOVUPS(sum, at(y, lane))
-	} else {
-		VFMADD231PS(scale, centred, bias)
-		VMAXPS(bias, low, bias)
-		VMINPS(bias, high, bias)
-		VMOVUPS(bias, at(y, lane))
+	tensors := []*normaliseTensor{{field: normaliseX}, {field: normaliseY}}
+	if form != rowsForward {
+		tensors = append(tensors, &normaliseTensor{field: normaliseDy})
 	}
+	for _, one := range tensors {
+		one.block, one.at = GP64(), GP64()
+		MOVQ(field(args, one.field), one.block)
+	}
+	MOVQ(field(args, normaliseRows), t)
+	MOVQ(t, field(args, normaliseRowsLeft))
+	Label("block")
+	MOVQ(field(args, normaliseRowsLeft), t)
+	CMPQ(t, field(args, normaliseTogether))
+	CMOVQGT(field(args, normaliseTogether), t)
+	MOVQ(t, field(args, normaliseBlock))
+	MOVQ(field(args, normaliseVectors), t)
+	MOVQ(t, field(args, normaliseLeft))
+	MOVQ(field(args, normaliseTable), table)
+	XORQ(lane, lane)
+	Label("vector")
+	factors := v.registers(3)
+	if form == rowsGradient {
+		factors = v.registers(6)
+	}
+	for k, r := range factors {
+		VMOVUPS(v.table(table, k), r)
+	}
+	for _, one := range tensors {
+		LEAQ(Mem{Base: one.block, Index: lane, Scale: 1}, one.at)
+	}
+	rows := GP64()
+	MOVQ(field(args, normaliseBlock), rows)
+	row := func(place func(base reg.Register) Mem) {
+		centred, result := v.register(), v.register()
+		VMOVUPS(place(tensors[0].at), centred)
+		VSUBPS(factors[0], centred, centred)
+		if form == rowsGradient {
+			g := v.register()
+			VMOVUPS(place(tensors[2].at), g)
+			v.passed(centred, factors[1], factors[2], low, high, g)
+			VMOVAPS(factors[5], result)
+			VFMADD231PS(factors[4], centred, result)
+			VFMADD231PS(factors[3], g, result)
+		} else {
+			VMOVAPS(factors[2], result)
+			VFMADD231PS(factors[1], centred, result)
+			if form == rowsSum {
+				VADDPS(place(tensors[2].at), result, result)
+			}
+			VMAXPS(result, low, result)
+			VMINPS(result, high, result)
+		}
+		VMOVUPS(result, place(tensors[1].at))
+	}
+	first := func(base reg.Register) Mem { return Mem{Base: base} }
+	second := func(base reg.Register) Mem { return Mem{Base: base, Index: step, Scale: 1} }
+	SUBQ(Imm(2), rows)
+	JLT(LabelRef("rest"))
+	Label("two")
+	row(first)
+	row(second)
+	for _, one := range tensors {
+		LEAQ(Mem{Base: one.at, Index: step, Scale: 2}, one.at)
+	}
+	SUBQ(Imm(2), rows)
+	JGE(LabelRef("two"))
+	Label("rest")
+	ADDQ(Imm(2), rows)
+	JZ(LabelRef("done"))
+	row(first)
+	Label("done")
 	ADDQ(U32(v.bytes), lane)
 	ADDQ(U32(normaliseTableRows*v.bytes), table)
-	DECQ(left)
+	DECQ(field(args, normaliseLeft))
 	JNZ(LabelRef("vector"))
-	ADDQ(step, x)
-	ADDQ(step, y)
-	if gradient {
-		ADDQ(step, dy)
+	MOVQ(field(args, normaliseBlock), t)
+	SUBQ(t, field(args, normaliseRowsLeft))
+	JZ(LabelRef("end"))
+	IMULQ(step, t)
+	for _, one := range tensors {
+		ADDQ(t, one.block)
 	}
-	DECQ(rows)
-	JNZ(LabelRef("row"))
+	JMP(LabelRef("block"))
+	Label("end")
 	leave()
+}
+
+// normaliseTensor is where a loop is in one of its tensors.
+type normaliseTensor struct {
+	field     int           // of its address in normaliseArgs
+	block, at reg.GPVirtual // the first of the rows that are taken together, and the next
 }

@@ -1,0 +1,99 @@
+package kernel
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestConvolutionNormalisesAsItReads compares a convolution between two normalisations, which it takes up, with the three
+// one after another: the same numbers are multiplied, so the bits are the same.
+func TestConvolutionNormalisesAsItReads(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for i, f := range convolutions {
+			if f.ReLU || f.MaxPool != nil {
+				continue
+			}
+			r := rand.New(rand.NewPCG(uint64(i), 8))
+			apart, err := NewConv2D(engine, f)
+			must(t, err)
+			together, err := NewConv2D(engine, f)
+			must(t, err)
+			normalisation := func(channels, size int) *BatchNorm {
+				n, err := NewBatchNorm(engine, BatchNormConfig{
+					Rows: size / channels, Channels: channels, Epsilon: 1e-3, Batch: i%2 == 0, Low: 0, High: 1.5,
+				})
+				must(t, err)
+				return n
+			}
+			before, behind := normalisation(f.Channels, apart.sizeX()), normalisation(f.Filters, apart.sizeY())
+			must(t, together.NormaliseBefore(before))
+			must(t, together.NormaliseBehind(behind))
+
+			x, w, b, dz := random(r, apart.sizeX()), random(r, f.Filters*apart.depth), random(r, f.Filters), random(r, apart.sizeY())
+			scale, shift, variance := random(r, f.Channels), random(r, f.Channels), positive(r, f.Channels)
+			scale2, shift2, variance2 := random(r, f.Filters), random(r, f.Filters), positive(r, f.Filters)
+			must(t, before.Prepare(x, scale, shift, shift, variance))
+			normal := make([]float32, len(x))
+			must(t, before.Forward(normal, x, scale, shift, shift, variance))
+
+			want, got := newConvolutionTensors(apart), newConvolutionTensors(apart)
+			must(t, apart.Forward(want.y, normal, w, b))
+			must(t, together.Forward(got.y, x, w, b))
+			must(t, behind.Prepare(got.y, scale2, shift2, shift2, variance2))
+			must(t, behind.Backward(want.dy, nil, nil, dz, want.y, scale2))
+			must(t, apart.Backward(want.dx, want.dw, want.db, want.dy, nil, normal, w))
+			parts := slices.Clone(dz)
+			must(t, together.Backward(got.dx, got.dw, got.db, dz, got.y, x, w))
+			if !slices.Equal(dz, want.dy) {
+				t.Errorf("%+v: dy is not the gradient of y", f)
+			}
+			// Of frozen weights, and of an image that nobody asks for.
+			inputAlone, parametersAlone := newConvolutionTensors(apart), newConvolutionTensors(apart)
+			must(t, together.Backward(inputAlone.dx, nil, nil, slices.Clone(parts), got.y, x, w))
+			must(t, together.Backward(nil, parametersAlone.dw, parametersAlone.db, parts, got.y, x, w))
+			for _, pair := range []struct {
+				name      string
+				got, want []float32
+			}{
+				{"y", got.y, want.y}, {"dw", got.dw, want.dw}, {"db", got.db, want.db}, {"dx", got.dx, want.dx},
+				{"dx alone", inputAlone.dx, want.dx}, {"dw alone", parametersAlone.dw, want.dw}, {"db alone", parametersAlone.db, want.db},
+			} {
+				if !slices.Equal(pair.got, pair.want) {
+					t.Errorf("%+v: %s differs", f, pair.name)
+				}
+			}
+		}
+	})
+}
+
+func positive(r *rand.Rand, n int) []float32 {
+	v := random(r, n)
+	for i := range v {
+		v[i] *= v[i]
+	}
+	return v
+}
+
+func newConvolutionTensors(c *Conv2D) convolutionTensors {
+	return convolutionTensors{
+		y: make([]float32, c.sizeY()), dy: make([]float32, c.sizeY()), dx: make([]float32, c.sizeX()),
+		dw: make([]float32, c.config.Filters*c.depth), db: make([]float32, c.config.Filters),
+	}
+}
+
+// TestNormalisationOfOtherSizeIsRefused: a plan that is next to another one's tensor would read past it.
+func TestNormalisationOfOtherSizeIsRefused(t *testing.T) {
+	engine := newEngine(t, "portable", 1)
+	c, err := NewConv2D(engine, Conv2DConfig{
+		Batch: 2, Height: 4, Width: 4, Channels: 3, Filters: 5, KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1,
+	})
+	must(t, err)
+	for _, shape := range [][2]int{{31, 3}, {33, 3}, {24, 4}, {8, 4}, {7, 5}} {
+		n, err := NewBatchNorm(engine, BatchNormConfig{Rows: shape[0], Channels: shape[1], Epsilon: 1, Low: nan32, High: nan32})
+		must(t, err)
+		if c.NormaliseBefore(n) == nil || c.NormaliseBehind(n) == nil {
+			t.Errorf("%v is taken", shape)
+		}
+	}
+}
