@@ -30,7 +30,8 @@ import worker
 STEPS_IN_GATE = 6
 # How long a group waits in all for its CPUs to be next to each other, in seconds.
 PATIENCE = 180
-# Relative differences of the losses that float32 explains: of the first step, and after steps of the optimizer.
+# Relative differences of the losses that float32 explains: of the first step, and after steps of the optimizer. Networks with batch normalisation
+# make more of rounding; slipway/subjects.go trains them so slowly that these hold for float32 PyTorch, too.
 GATE_FIRST, GATE_LATER = 2e-5, 2e-3
 # A configuration that needs longer for a step, in ms, takes part in fewer rounds.
 SLOW_ROUNDS = 2
