@@ -30,9 +30,9 @@ import worker
 STEPS_IN_GATE = 6
 # How long a group waits in all for its CPUs to be next to each other, in seconds.
 PATIENCE = 180
-# Relative differences of the losses that float32 explains: of the first step, and after steps of the optimizer. Networks with batch normalisation
-# make more of rounding; slipway/subjects.go trains them so slowly that these hold for float32 PyTorch, too.
-GATE_FIRST, GATE_LATER = 2e-5, 2e-3
+# The relative difference of the losses that float32 explains after steps of the optimizer. Networks with batch normalisation make
+# more of rounding; slipway/subjects.go trains them so slowly that it holds for float32 PyTorch, too.
+GATE_LATER = 2e-3
 # A configuration that needs longer for a step, in ms, takes part in fewer rounds.
 SLOW_ROUNDS = 2
 
@@ -177,7 +177,7 @@ class Group:
         if config.startswith("bf16"):
             return  # computes something else, and is not counted
         for step, (got, want) in enumerate(zip(losses, expected, strict=True)):
-            allowed = (GATE_LATER if step else GATE_FIRST) * abs(want)
+            allowed = (GATE_LATER if step else self.page.first_loss) * abs(want)
             if not abs(got - want) <= allowed:
                 sys.exit(f"bench-peers: {self.name()}: {system}, {config} computes something else: its loss at step {step + 1} "
                          f"is {got:.7g}, PyTorch's in float64 is {want:.7g}. Nothing of this group was timed.\n"

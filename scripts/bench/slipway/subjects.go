@@ -44,11 +44,11 @@ func subjects() []subject {
 		rate    float64
 	}{
 		{"resnet20", []int{32, 128}, resNet20, 0.01},
-		{"resnet18_cifar", []int{32}, resNet18CIFAR, 0.01},
-		{"resnet18", []int{8}, resNet18, 0.01},
+		{"resnet18_cifar", []int{32}, resNet18CIFAR, 0.001},
+		{"resnet18", []int{8}, resNet18, 0.001},
 		{"mobilenet_v2_cifar", []int{32}, mobileNetV2CIFAR, 0.00005},
 		{"mobilenet_v2", []int{8}, mobileNetV2, 0.00005},
-		{"efficientnet_lite0", []int{8}, efficientNetLite0, 0.001},
+		{"efficientnet_lite0", []int{8}, efficientNetLite0, 0.0001},
 	} {
 		all = append(all, subject{
 			name: known.name, set: setNetworks, batches: known.batches, build: known.build, optimizer: momentum(known.rate),
