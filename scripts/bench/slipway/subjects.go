@@ -48,7 +48,7 @@ func subjects() []subject {
 		{"resnet18", []int{8}, resNet18, 0.001},
 		{"mobilenet_v2_cifar", []int{32}, mobileNetV2CIFAR, 0.00005},
 		{"mobilenet_v2", []int{8}, mobileNetV2, 0.00005},
-		{"efficientnet_lite0", []int{8}, efficientNetLite0, 0.0001},
+		{"efficientnet_lite0", []int{8}, efficientNetLite0, 0.00005},
 	} {
 		all = append(all, subject{
 			name: known.name, set: setNetworks, batches: known.batches, build: known.build, optimizer: momentum(known.rate),
