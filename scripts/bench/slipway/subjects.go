@@ -45,7 +45,7 @@ func subjects() []subject {
 	}{
 		{"resnet20", []int{32, 128}, resNet20, 0.01},
 		{"resnet18_cifar", []int{32}, resNet18CIFAR, 0.001},
-		{"resnet18", []int{8}, resNet18, 0.001},
+		{"resnet18", []int{8}, resNet18, 0.0005},
 		{"mobilenet_v2_cifar", []int{32}, mobileNetV2CIFAR, 0.00005},
 		{"mobilenet_v2", []int{8}, mobileNetV2, 0.00005},
 		{"efficientnet_lite0", []int{8}, efficientNetLite0, 0.00005},
