@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-batch bench-infer bench-feed bench-pictures bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-feed bench-pictures bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ foreign-networks: ## export torchvision's, timm's and Keras's networks and read 
 
 bench-peers: ## time a training step beside PyTorch and JAX into docs/bench/peers.md
 	scripts/bench/bench-peers $(BENCH_FLAGS)
+
+bench-networks: ## time a training step of ResNets, MobileNetV2 and EfficientNet-Lite0 beside PyTorch and JAX into docs/bench/networks.md
+	scripts/bench/bench-peers --set networks $(BENCH_FLAGS)
 
 bench-batch: ## time E1's step over the batch size into docs/bench/batch.md
 	scripts/bench/bench-batch $(BENCH_FLAGS)

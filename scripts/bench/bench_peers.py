@@ -1,16 +1,18 @@
-"""Times one training step of Slipway, PyTorch and JAX on the same networks, and writes docs/bench/peers.md and peers.json.
+"""Times one training step of Slipway, PyTorch and JAX on the same networks, and writes docs/bench/peers.md and peers.json; with
+--set networks, on those that people train, and writes networks.md and networks.json.
 
 For every network, batch size and number of threads, each configuration of each system runs in a process of its own, pinned
 to as many CPUs as it has threads. First a gate: all begin with the same weights and batches, and the losses of six steps must
 agree with PyTorch's in float64, or nothing is timed. Then the processes train a block of steps in turn, round after round,
 while the others wait. Where there is more than one thread, a block counts that ran while its CPUs were next to each other
 (placement.py); others are listed apart. The results of each group stay in .cache/bench/, so that a run can be broken off and completed with
---resume, or one network measured again by itself; the table is made of all that is there. A table that lacks groups of
+--resume, or one network measured again by itself; the table of a set is made of all that is there. A table that lacks groups of
 the one in docs/bench/, or of a machine that was not quiet, stays in .cache/bench/ too.
 """
 
 import argparse
 import contextlib
+import hashlib
 import json
 import pathlib
 import re
@@ -20,6 +22,7 @@ import sys
 import time
 
 import machine
+import network
 import placement
 import report
 import worker
@@ -27,13 +30,16 @@ import worker
 STEPS_IN_GATE = 6
 # How long a group waits in all for its CPUs to be next to each other, in seconds.
 PATIENCE = 180
-# Relative differences of the losses that float32 explains: of the first step, and after steps of Adam.
-GATE_FIRST, GATE_LATER = 2e-5, 2e-3
+# The relative difference of the losses that float32 explains after steps of the optimizer. Networks with batch normalisation make
+# more of rounding; slipway/subjects.go trains them so slowly that it holds for float32 PyTorch, too.
+GATE_LATER = 2e-3
 # A configuration that needs longer for a step, in ms, takes part in fewer rounds.
-SLOW, SLOW_ROUNDS = 500, 2
+SLOW_ROUNDS = 2
 
-PYTORCH = ["eager", "eager, channels_last", "eager, fused Adam", "eager, channels_last, fused Adam", "compile, fused Adam",
-           "compile, channels_last, fused Adam", "bf16 autocast, channels_last, fused Adam"]
+# OPTIMIZER stands for the optimizer's name.
+PYTORCH = ["eager", "eager, channels_last", "eager, fused OPTIMIZER", "eager, channels_last, fused OPTIMIZER",
+           "compile, fused OPTIMIZER", "compile, channels_last, fused OPTIMIZER", "bf16 autocast, channels_last, fused OPTIMIZER"]
+OPTIMIZERS = {"adam": "Adam", "sgd": "SGD"}
 
 
 def arguments():
@@ -43,8 +49,10 @@ def arguments():
                "  scripts/bench/bench-peers\n"
                "  scripts/bench/bench-peers --network e1 --batch 32\n"
                "  scripts/bench/bench-peers --quick --network mlp --system Slipway --system JAX")
-    parser.add_argument("--network", action="append", help="e1, lenet5, conv4, strided or mlp")
-    parser.add_argument("--batch", action="append", type=int, help="images a step (32 and 256)")
+    parser.add_argument("--set", choices=list(report.PAGES), default="peers", help="the networks, and the page (%(default)s)")
+    parser.add_argument("--network", action="append", help="one of the set's: " + "; ".join(
+        f"{name}: {', '.join(page.titles)}" for name, page in report.PAGES.items()))
+    parser.add_argument("--batch", action="append", type=int, help="images a step (each network's own)")
     parser.add_argument("--threads", action="append", type=int, help="threads (1 and all)")
     parser.add_argument("--system", action="append", help="Slipway, PyTorch or JAX")
     parser.add_argument("--config", metavar="REGEXP", help="only configurations whose name has a match")
@@ -61,9 +69,8 @@ def arguments():
     if options.rounds < 1 or not options.seconds > 0:
         parser.error("--rounds must be at least 1 and --seconds over 0")
     cores = len(machine.all_cpus())
-    options.batch = options.batch or [32, 256]
     options.threads = options.threads or sorted({1, cores})
-    if min(options.batch) < 1 or min(options.threads) < 1 or max(options.threads) > cores:
+    if min(options.batch or [1]) < 1 or min(options.threads) < 1 or max(options.threads) > cores:
         parser.error(f"--batch must be at least 1, --threads 1 to {cores}")
     systems = ["Slipway", "PyTorch", "JAX"]
     names = {system.lower(): system for system in systems}
@@ -73,11 +80,23 @@ def arguments():
     return parser, options
 
 
+def jax_configurations(places):
+    """By the ways to pool: a reshape can where the windows lie side by side and leave nothing over."""
+    pools = [place for place in places if place.kind in ("MaxPool2D", "AvgPool2D")]
+    if not pools:
+        return ["jit"]
+    forms = ["jit, reduce_window pooling"]
+    if all(network.is_tiling(place) for place in pools):
+        forms.append("jit, reshape pooling")
+    return forms
+
+
 class Group:
     """The configurations of one network, batch size and number of threads."""
 
     def __init__(self, network, batch, threads, options, place):
         self.network, self.batch, self.threads, self.options, self.place = network, batch, threads, options, place
+        self.page = report.PAGES[options.set]
         self.inputs = machine.CACHE / "inputs" / f"{network}.safetensors"
         self.workers, self.rows, self.missing, self.others = {}, {}, [], []
 
@@ -87,27 +106,30 @@ class Group:
     def configurations(self, slipway):
         """Yields (system, config, start)."""
         for one in slipway["configurations"]:
+            if one["name"] in self.page.left_out:
+                continue
             if one.get("unavailable"):
                 if self.wanted("Slipway", one["name"]):
                     self.missing.append(["Slipway", one["name"], one["unavailable"]])
                 continue
             yield "Slipway", one["name"], lambda one=one: worker.slipway(
                 self.network, self.batch, self.threads, one["engine"], one.get("kernel"))
-        has = {entry["kind"] for entry in self.layers()}
+        described = self.described()
+        layers = network.places(json.loads(described["network"]))
+        convolves = any(place.kind == "Conv2D" for place in layers)
         for config in PYTORCH:
-            if "channels_last" in config and "Conv2D" not in has:
-                if not config.startswith("bf16"):
-                    continue
+            if "channels_last" in config and not convolves and not config.startswith("bf16"):
+                continue
+            config = config.replace("OPTIMIZER", OPTIMIZERS[json.loads(described["optimizer"])["name"]])
             yield "PyTorch", config, lambda config=config: self.peer("torch_worker.py", config)
-        pools = has & {"MaxPool2D", "AvgPool2D"}
-        for config in ["jit, reduce_window pooling", "jit, reshape pooling"] if pools else ["jit"]:
+        for config in jax_configurations(layers):
             yield "JAX", config, lambda config=config: self.peer("jax_worker.py", config)
 
-    def layers(self):
+    def described(self):
+        """The network and the optimizer, as JSON, from the inputs' metadata."""
         with open(self.inputs, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-        return json.loads(header["__metadata__"]["network"])["layers"]
+            return json.loads(file.read(length))["__metadata__"]
 
     def peer(self, script, config):
         return worker.peer(script, self.inputs, self.batch, self.threads, config)
@@ -118,8 +140,7 @@ class Group:
     def measure(self, slipway):
         say(f"{self.name()}: starting")
         with contextlib.ExitStack() as stack:
-            with self.peer("torch_worker.py", "float64") as reference:
-                expected = reference.run(STEPS_IN_GATE, losses=True)["losses"]
+            expected = self.reference()
             for system, config, start in self.configurations(slipway):
                 if not self.wanted(system, config):
                     continue
@@ -138,12 +159,25 @@ class Group:
                 self.rows[key]["peak_mb"] = one.peak()
         return self.result()
 
+    def reference(self):
+        """The losses of the first steps in float64, kept in .cache/bench/reference/: PyTorch takes minutes for some networks."""
+        made_of = hashlib.sha256(self.inputs.read_bytes())
+        made_of.update(pathlib.Path(machine.VENV_PYTHON.parents[1] / "requirements.txt").read_bytes())
+        path = machine.CACHE / "reference" / f"{self.network}-batch{self.batch}-{made_of.hexdigest()[:16]}.json"
+        if path.exists():
+            return json.loads(path.read_text())
+        with self.peer("torch_worker.py", "float64") as reference:
+            losses = reference.run(STEPS_IN_GATE, losses=True)["losses"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, json.dumps(losses))
+        return losses
+
     def gate(self, system, config, losses, expected):
         """Ends the run unless the losses are those of PyTorch in float64."""
         if config.startswith("bf16"):
             return  # computes something else, and is not counted
         for step, (got, want) in enumerate(zip(losses, expected, strict=True)):
-            allowed = (GATE_LATER if step else GATE_FIRST) * abs(want)
+            allowed = (GATE_LATER if step else self.page.first_loss) * abs(want)
             if not abs(got - want) <= allowed:
                 sys.exit(f"bench-peers: {self.name()}: {system}, {config} computes something else: its loss at step {step + 1} "
                          f"is {got:.7g}, PyTorch's in float64 is {want:.7g}. Nothing of this group was timed.\n"
@@ -151,17 +185,18 @@ class Group:
 
     def plan(self, system, config, one):
         """Warms the worker up, and finds how many steps are a block."""
-        one.run(1, fed=True)
+        one.run(1, fed=self.page.epoch_images is not None)
         ms = one.milliseconds(2)
         if ms < 100:
             ms = one.milliseconds(max(3, int(50 / max(ms, 0.1))))
-        # Slipway's steps are always fed; the others train a block without feeding and half a block with it.
+        # Slipway's steps are always fed; the others train a block without feeding and, for the time of an epoch, half a block with it.
         length = 1000 * self.options.seconds
         self.rows[system, config] = {
             "system": system, "config": config, "version": one.introduction["version"],
             "images": one.introduction["images"], "shuffle_s": one.introduction["shuffle_seconds"],
-            "imported_mb": one.introduction.get("imported_mb"), "slow": ms > SLOW,
-            "steps": max(1, round(length / ms)), "fed_steps": 0 if system == "Slipway" else max(1, round(length / ms / 2)),
+            "imported_mb": one.introduction.get("imported_mb"), "slow": ms > self.page.slow_ms,
+            "steps": max(1, round(length / ms)),
+            "fed_steps": 0 if system == "Slipway" or self.page.epoch_images is None else max(1, round(length / ms / 2)),
             "blocks": [],
         }
 
@@ -172,28 +207,30 @@ class Group:
         row["blocks"] += self.place.blocks(lambda: self.time(row, one))
 
     def time(self, row, one):
-        """The milliseconds of a step, and of one with feeding."""
+        """The milliseconds of a step, of one with feeding, and of the CPUs in a step, which others at work change least."""
         load = machine.Load(one.process.pid)
         ms = fed = one.milliseconds(row["steps"])
+        cpu = 1000 * load.used() / row["steps"]
         if row["fed_steps"]:
             fed = one.milliseconds(row["fed_steps"], fed=True)
         if (others := load.others()) is not None:
             self.others.append(others)
-        return ms, fed
+        return ms, fed, cpu
 
     def result(self):
         rows = []
         for row in self.rows.values():
             near, apart = self.place.split(row["blocks"])
-            ms, fed_ms = zip(*(near or apart))
+            ms, fed_ms, cpu_ms = zip(*(near or apart))
             fed = statistics.median(fed_ms) / 1000
             rows.append({
                 "network": self.network, "batch": self.batch, "threads": self.threads,
                 "system": row["system"], "config": row["config"],
                 "ms_min": min(ms), "ms_median": statistics.median(ms),
-                "ms_apart": statistics.median(ms for ms, _ in apart) if apart else None,
+                "ms_cpu": min(cpu_ms),
+                "ms_apart": statistics.median(ms for ms, _, _ in apart) if apart else None,
                 "blocks_near": len(near), "blocks_apart": len(apart), "distances": [max(distances) for distances, _ in row["blocks"]],
-                "epoch_s": row["shuffle_s"] + fed * report.EPOCH_IMAGES / self.batch,
+                "epoch_s": row["shuffle_s"] + fed * self.page.epoch_images / self.batch if self.page.epoch_images else None,
                 "peak_mb": row["peak_mb"], "float32": not row["config"].startswith("bf16"),
                 "steps": row["steps"], "version": row["version"], "imported_mb": row["imported_mb"],
             })
@@ -206,11 +243,10 @@ def say(text):
     print(f"bench-peers: {text}", file=sys.stderr, flush=True)
 
 
-def unfit(docs, groups):
-    """Why the table must not take the place of the one in docs; empty where it may. That one is hours of a quiet machine."""
+def unfit(path, groups):
+    """Why the table must not take the place of the one in the JSON file path; empty where it may. That one is hours of a quiet machine."""
     if (busy := report.busy(groups)) > report.QUIET:
         return f"the machine was not quiet: others used {busy:.2f} cores"
-    path = docs / "peers.json"
     if not path.exists():
         return ""
     def names(rows):
@@ -229,46 +265,52 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     docs = folder if options.quick else machine.DOCS
     if not options.report:
-        if removed := machine.removed_variables():
-            say(f"unset for all sides: {', '.join(removed)}")
-        if not options.keep_build:
-            machine.build_slipway()
-        slipway = json.loads(subprocess.run([machine.SLIPWAY, "describe"], check=True, capture_output=True, text=True).stdout)
-        options.network = options.network or slipway["networks"]
-        if unknown := set(options.network) - set(slipway["networks"]):
-            parser.error(f"unknown network {', '.join(unknown)}; there are {', '.join(slipway['networks'])}")
-        seen = {}
-        for network in options.network:
-            inputs = machine.CACHE / "inputs" / f"{network}.safetensors"
-            inputs.parent.mkdir(exist_ok=True)
-            subprocess.run([machine.SLIPWAY, "inputs", "-network", network, "-o", inputs], check=True,
-                           env=machine.clean_environment())
-            for batch in options.batch:
-                for threads in options.threads:
-                    path = folder / f"{network}-batch{batch}-threads{threads}.json"
-                    if options.resume and path.exists():
-                        continue
-                    place = placement.Placement(machine.cpus_of(threads), 0 if options.quick else PATIENCE, seen.get(threads, ()))
-                    result = Group(network, batch, threads, options, place).measure(slipway)
-                    seen[threads] = place.seen
-                    if not result["rows"]:
-                        sys.exit("bench-peers: no configuration is left by the filters, or none can run here")
-                    write(path, json.dumps(result, indent=1))
-    groups = [json.loads(path.read_text()) for path in sorted(folder.glob("*-batch*-threads*.json"))]
+        measure(parser, options, folder)
+    page = report.PAGES[options.set]
+    groups = [json.loads(path.read_text()) for name in page.titles for path in sorted(folder.glob(f"{name}-batch*-threads*.json"))]
     here = [group for group in groups if group["cpu"] == machine.cpu()[0]]
     if len(here) < len(groups):
         say(f"{len(groups) - len(here)} groups in {folder} are from another CPU and left out; remove them")
     if not here:
-        sys.exit("bench-peers: there are no results")
+        sys.exit(f"bench-peers: there are no results of the set {options.set}")
     docs.mkdir(parents=True, exist_ok=True)
-    if not options.quick and (reason := unfit(docs, here)):
+    if not options.quick and (reason := unfit(docs / f"{options.set}.json", here)):
+        say(f"{docs / options.set}.md stays as it is: {reason}")
         docs = folder
-        say(f"{machine.DOCS} stays as it is: {reason}")
-    write(docs / "peers.json", report.as_json(here))
-    text = report.as_markdown(here)
-    write(docs / "peers.md", text)
+    write(docs / f"{options.set}.json", report.as_json(here, page))
+    text = report.as_markdown(here, page)
+    write(docs / f"{options.set}.md", text)
     print(text)
-    say(f"written: {docs / 'peers.md'}, {docs / 'peers.json'}")
+    say(f"written: {docs / options.set}.md, {docs / options.set}.json")
+
+
+def measure(parser, options, folder):
+    """Measures the groups that are asked for; each one's results are a file in the folder."""
+    if removed := machine.removed_variables():
+        say(f"unset for all sides: {', '.join(removed)}")
+    if not options.keep_build:
+        machine.build_slipway()
+    slipway = json.loads(subprocess.run([machine.SLIPWAY, "describe"], check=True, capture_output=True, text=True).stdout)
+    batches = {one["name"]: one["batches"] for one in slipway["networks"] if one["set"] == options.set}
+    names = options.network or list(batches)
+    if unknown := set(names) - set(batches):
+        parser.error(f"unknown network {', '.join(unknown)}; the set {options.set} has {', '.join(batches)}")
+    seen = {}
+    for name in names:
+        inputs = machine.CACHE / "inputs" / f"{name}.safetensors"
+        inputs.parent.mkdir(exist_ok=True)
+        subprocess.run([machine.SLIPWAY, "inputs", "-network", name, "-o", inputs], check=True, env=machine.clean_environment())
+        for batch in options.batch or batches[name]:
+            for threads in options.threads:
+                path = folder / f"{name}-batch{batch}-threads{threads}.json"
+                if options.resume and path.exists():
+                    continue
+                place = placement.Placement(machine.cpus_of(threads), 0 if options.quick else PATIENCE, seen.get(threads, ()))
+                result = Group(name, batch, threads, options, place).measure(slipway)
+                seen[threads] = place.seen
+                if not result["rows"]:
+                    sys.exit("bench-peers: no configuration is left by the filters, or none can run here")
+                write(path, json.dumps(result, indent=1))
 
 
 def write(path: pathlib.Path, text):

@@ -23,6 +23,7 @@ import machine
 from bench_pictures import SIDES, TRAIN, build, difference, given, summary, welch, write
 
 BATCH, RATE, MOMENTUM, DECAY, CROP = 128, 0.1, 0.9, 5e-4, 4
+CLASSES = 10
 # Of the training set, as is usual for CIFAR-10.
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 SEEDS = [0, 1, 2]
@@ -44,6 +45,11 @@ def arguments():
     if options.epochs < 1 or options.threads < 1 or min(options.seeds) < 0 or len(set(options.seeds)) < 2:
         parser.error("--epochs and --threads must be at least 1, --seeds at least 0, and two of them")
     return options
+
+
+def network():
+    """The network as JSON, from which PyTorch's is built: the one that train makes by that name for CIFAR-10's ten classes."""
+    return json.loads(subprocess.run([machine.SLIPWAY, "network", "-network", "resnet20"], check=True, capture_output=True, text=True).stdout)
 
 
 def numbers(values):
@@ -72,9 +78,8 @@ def train(side, options, seed, folder, path):
             {name: epoch[name] for name in ("mean_loss", "seconds", "test_accuracy")} for epoch in epochs]}
     else:
         config = folder / f"config-{seed}.json"
-        network = json.loads((runs / f"seed{seed}" / "config.json").read_text())["network"]
         config.write_text(json.dumps({
-            "network": network, "train": str(options.data / "train"), "test": str(options.data / "test"), "seed": seed,
+            "network": network(), "train": str(options.data / "train"), "test": str(options.data / "test"), "seed": seed,
             "epochs": options.epochs, "batch": BATCH, "learning_rate": RATE, "momentum": MOMENTUM, "weight_decay": DECAY,
             "mean": MEAN, "std": STD, "crop": CROP, "threads": options.threads, "output": str(part)}))
         script = machine.ROOT / "scripts" / "bench" / "torch_cifar.py"
@@ -122,6 +127,8 @@ def main():
     options = arguments()
     if not given(options, "bench-resnet20"):
         return
+    if (classes := sum(path.is_dir() for path in (options.data / "train").iterdir())) != CLASSES:
+        sys.exit(f"bench-resnet20: {options.data / 'train'} has {classes} folders; CIFAR-10 has one for each of {CLASSES} classes")
     build()
     folder = machine.CACHE / ("quick-resnet20" if options.quick else "resnet20")
     folder.mkdir(parents=True, exist_ok=True)

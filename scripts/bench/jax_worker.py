@@ -1,7 +1,7 @@
 """JAX's worker: jax_worker.py INPUTS BATCH THREADS CONFIG. See peer_worker.py.
 
-One jit-compiled function is the whole step: forward, loss, backward and Adam, its arguments donated. Maps are N×H×W×C,
-which XLA's CPU convolution wants."""
+One jit-compiled function is the whole step: forward, loss, backward and the optimizer, its arguments donated. Maps are N×H×W×C,
+which XLA's CPU convolution wants. Running statistics of batch normalisation are part of the state that a step takes and gives."""
 
 import functools
 import sys
@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from peer_worker import READY, FedOrder, Inputs, pair, serve
+from network import INPUT, pair, places
+from peer_worker import READY, FedOrder, Inputs, serve
 
 # How a configuration pools; jit: the network has no pooling layer.
 CONFIGS = ("jit", "jit, reduce_window pooling", "jit, reshape pooling")
@@ -31,33 +32,89 @@ def pooled(x, layer, maximum, form):
     return lax.reduce_window(x, 0.0, lax.add, *window) / (kernel[0] * kernel[1])
 
 
-def forward(weights, x, layers, form):
-    for entry in layers:
-        layer, kind = entry["layer"], entry["kind"]
-        name = layer["name"]
+def normalised(x, layer, weights, statistics):
+    """Batch normalisation in training, and the statistics after it. The variance is E[x²] − E[x]², in one pass over x, as flax
+    takes it."""
+    name, axes = layer["name"], tuple(range(x.ndim - 1))
+    count = x.size // x.shape[-1]
+    mean = x.mean(axes)
+    variance = jnp.maximum(0, jnp.square(x).mean(axes) - jnp.square(mean))
+    momentum = layer.get("momentum", 0.1)
+    after = {}
+    for suffix, value in (("running_mean", mean), ("running_var", variance * (count / max(1, count - 1)))):
+        before = statistics[f"{name}.{suffix}"]
+        after[f"{name}.{suffix}"] = before + momentum * (value - before)
+    scale = weights[name + ".weight"] * lax.rsqrt(variance + layer.get("epsilon", 1e-5))
+    return (x - mean) * scale + weights[name + ".bias"], after
+
+
+def affine(x, name, weights):
+    return x + weights[name + ".bias"] if name + ".bias" in weights else x
+
+
+def forward(weights, statistics, x, network, form):
+    """The logits, and the running statistics after this batch."""
+    values, after = {INPUT: x}, {}
+    for place in places(network):
+        layer, kind, name = place.layer, place.kind, place.name
+        x, *others = (values[one] for one in place.inputs)
         if kind == "Conv2D":
-            x = lax.conv_general_dilated(
+            x = affine(lax.conv_general_dilated(
                 x, weights[name + ".weight"], pair(layer["stride"]), [(p, p) for p in pair(layer["padding"])],
-                dimension_numbers=("NHWC", "HWIO", "NHWC")) + weights[name + ".bias"]
+                dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=layer.get("groups", 1)), name, weights)
+        elif kind == "BatchNorm":
+            x, seen = normalised(x, layer, weights, statistics)
+            after |= seen
         elif kind in ("MaxPool2D", "AvgPool2D"):
             x = pooled(x, layer, kind == "MaxPool2D", form)
-        elif kind == "ReLU":
-            x = jax.nn.relu(x)
+        elif kind == "GlobalAvgPool":
+            x = x.mean((1, 2), keepdims=True)
+        elif kind in ("ReLU", "ReLU6"):
+            x = jax.nn.relu(x) if kind == "ReLU" else jax.nn.relu6(x)
+        elif kind == "Sigmoid":
+            x = jax.nn.sigmoid(x)
         elif kind == "Flatten":
             x = x.reshape(x.shape[0], -1)
         elif kind == "Dense":
-            x = x @ weights[name + ".weight"] + weights[name + ".bias"]
-        else:
-            raise ValueError(f"layer {kind} is not known here")
-    return x
+            x = affine(x @ weights[name + ".weight"], name, weights)
+        elif kind in ("Add", "Mul"):
+            for other in others:
+                x = x + other if kind == "Add" else x * other
+        elif kind != "Dropout" or layer.get("p"):
+            raise ValueError(f"layer {name}: {kind} is not known here")
+        values[name] = x
+    return x, after
 
 
-def cross_entropy(weights, x, y, layers, form):
-    logits = jax.nn.log_softmax(forward(weights, x.astype(jnp.float32), layers, form))
-    return -jnp.mean(jnp.take_along_axis(logits, y[:, None], axis=1))
+def cross_entropy(weights, statistics, x, y, network, form):
+    logits, after = forward(weights, statistics, x.astype(jnp.float32), network, form)
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)), after
 
 
-def adam(weights, gradients, m, v, t, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
+def sgd(weights, gradients, velocity, config):
+    """Momentum as PyTorch has it: v = μ·v + g, w −= rate·v; the decay is part of g."""
+    rate, momentum, decay = config["learning_rate"], config.get("momentum", 0), config.get("weight_decay", 0)
+    velocity = jax.tree.map(lambda v, g, w: momentum * v + (g + decay * w), velocity, gradients, weights)
+    return jax.tree.map(lambda w, v: w - rate * v, weights, velocity), velocity
+
+
+def optimizer(config, weights):
+    """The first state of an optimizer, and its function of weights, gradients and state."""
+    def zeros():
+        return jax.tree.map(jnp.zeros_like, weights)
+    if config["name"] == "adam" and not config.get("weight_decay"):
+        def step(weights, gradients, state):
+            m, v, t = state
+            weights, m, v = adam(weights, gradients, m, v, t + 1, config["learning_rate"], config["beta1"], config["beta2"],
+                                 config["epsilon"])
+            return weights, (m, v, t + 1)
+        return (zeros(), zeros(), jnp.float32(0)), step
+    if config["name"] == "sgd" and not config.get("nesterov"):
+        return zeros(), lambda weights, gradients, state: sgd(weights, gradients, state, config)
+    raise ValueError(f"optimizer {config} is not known here")
+
+
+def adam(weights, gradients, m, v, t, rate, beta1, beta2, epsilon):
     """Kingma and Ba, ICLR 2015, with epsilon where PyTorch has it."""
     m = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, m, gradients)
     v = jax.tree.map(lambda v, g: beta2 * v + (1 - beta2) * g * g, v, gradients)
@@ -68,42 +125,41 @@ def adam(weights, gradients, m, v, t, rate=1e-3, beta1=0.9, beta2=0.999, epsilon
 
 def arranged(network, weights):
     """Slipway's weights as JAX's: filters H×W×I×O, dense In×Out with the inputs of a flattened map in the order H×W×C."""
-    arranged, shape = dict(weights), tuple(network["input"])
-    flattened = None
-    for entry in network["layers"]:
-        layer, kind = entry["layer"], entry["kind"]
-        if kind == "Conv2D":
-            name = layer["name"] + ".weight"
+    arranged, flattened = dict(weights), {}
+    for place in places(network):
+        name = place.name + ".weight"
+        if place.kind == "Conv2D":
             arranged[name] = weights[name].transpose(2, 3, 1, 0)
-        if kind in ("Conv2D", "MaxPool2D", "AvgPool2D"):
-            size = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(
-                shape[1:], pair(layer["padding"]), pair(layer["kernel"]), pair(layer["stride"]))]
-            shape = (layer.get("filters", shape[0]), *size)
-        if kind == "Flatten":
-            flattened = shape
-        if kind == "Dense":
-            name = layer["name"] + ".weight"
+        if place.kind == "Flatten" and len(place.shape) == 3:
+            flattened[place.name] = place.shape
+        elif flattened.get(place.inputs[0]) and place.kind in ("ReLU", "ReLU6", "Sigmoid", "Dropout"):
+            flattened[place.name] = flattened[place.inputs[0]]
+        if place.kind == "Dense":
             w = weights[name]
-            if flattened:
-                w = w.reshape(len(w), *flattened).transpose(0, 2, 3, 1).reshape(len(w), -1)
-            arranged[name], flattened = w.T, None
+            if shape := flattened.get(place.inputs[0]):
+                w = w.reshape(len(w), *shape).transpose(0, 2, 3, 1).reshape(len(w), -1)
+            arranged[name] = w.T
     return {name: jnp.asarray(np.ascontiguousarray(value)) for name, value in arranged.items()}
 
 
 class Side:
     def __init__(self, inputs, batch, config):
-        layers = inputs.network["layers"]
+        network = inputs.network
+        tensors = arranged(network, inputs.weights)
+        statistics = {name: value for name, value in tensors.items() if name.endswith((".running_mean", ".running_var"))}
+        weights = {name: value for name, value in tensors.items() if name not in statistics}
+        first, update = optimizer(inputs.optimizer, weights)
 
         @functools.partial(jax.jit, donate_argnums=(0,))
         def step(state, x, y):
-            weights, m, v, t = state
-            loss, gradients = jax.value_and_grad(cross_entropy)(weights, x, y, layers, config)
-            return (*adam(weights, gradients, m, v, t + 1), t + 1), loss
+            weights, statistics, moments = state
+            (loss, statistics), gradients = jax.value_and_grad(cross_entropy, has_aux=True)(
+                weights, statistics, x, y, network, config)
+            weights, moments = update(weights, gradients, moments)
+            return (weights, statistics, moments), loss
 
         self.jitted = step
-        weights = arranged(inputs.network, inputs.weights)
-        zeros = {name: jnp.zeros_like(value) for name, value in weights.items()}
-        self.state = (weights, zeros, {name: jnp.zeros_like(value) for name, value in weights.items()}, jnp.float32(0))
+        self.state = (weights, statistics, first)
         self.images = np.ascontiguousarray(inputs.images.transpose(0, 2, 3, 1))
         self.labels = inputs.labels.astype(np.int32)
         self.ready = [(jnp.asarray(self.images[i], dtype=jnp.float32), jnp.asarray(self.labels[i]))

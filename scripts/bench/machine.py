@@ -134,11 +134,15 @@ class Load:
     def __init__(self, pid):
         self.pid, self.own, self.busy, self.time = pid, own_ticks(pid), busy_ticks(), os.times().elapsed
 
+    def used(self):
+        """The CPUs' seconds that the process itself took since then, on all its threads."""
+        return (own_ticks(self.pid) - self.own) / TICKS
+
     def others(self):
         elapsed = os.times().elapsed - self.time
         if self.busy is None or elapsed <= 0.1:
             return None
-        return max(0.0, (busy_ticks() - self.busy) - (own_ticks(self.pid) - self.own)) / TICKS / elapsed
+        return max(0.0, (busy_ticks() - self.busy) / TICKS - self.used()) / elapsed
 
 
 def busy_ticks():

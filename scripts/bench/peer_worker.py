@@ -14,11 +14,12 @@ IMPORTED = machine.peak_megabytes("self")
 
 
 class Inputs:
-    """The network, its first weights, the data and Slipway's order of it, from `slipway-bench inputs`."""
+    """The network, the optimizer, the first weights, the data and Slipway's order of it, from `slipway-bench inputs`."""
 
     def __init__(self, path):
         with safe_open(path, framework="np") as file:
             self.network = json.loads(file.metadata()["network"])
+            self.optimizer = json.loads(file.metadata()["optimizer"])
             self.images = file.get_tensor("data.images")
             self.labels = file.get_tensor("data.labels").astype(np.int64)
             self.order = file.get_tensor("data.order").astype(np.int64)
@@ -33,10 +34,6 @@ class Inputs:
     def first_batches(self, size, count):
         """Indices of the batches with which Slipway's first epoch begins."""
         return [self.order[k * size:(k + 1) * size] for k in range(count)]
-
-
-def pair(size):
-    return size["height"], size["width"]
 
 
 class FedOrder:

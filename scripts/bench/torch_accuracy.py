@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from peer_worker import Inputs
-from torch_worker import build
+from torch_graph import Graph
 
 BATCH = 32
 
@@ -20,7 +20,7 @@ def main():
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     inputs = Inputs(path)
-    model = build(inputs.network)
+    model = Graph(inputs.network)
     images, labels = torch.from_numpy(inputs.images), torch.from_numpy(inputs.labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     cross_entropy = nn.CrossEntropyLoss()

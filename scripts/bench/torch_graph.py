@@ -1,35 +1,58 @@
-"""A network of Slipway's JSON, a graph of layers, as a PyTorch module whose tensors have the same names. The layers are those of
-the ResNets; another one is an error that names it."""
+"""A network of Slipway's JSON as a PyTorch module whose tensors have the same names."""
 
 import torch
 from torch import nn
 
+from network import INPUT, last_uses, pair, places
 
-def pair(size):
-    return (size["height"], size["width"])
+# What these give is not needed for their own gradient, so that an activation behind them may write over it, as in torchvision.
+OVERWRITTEN = {"Conv2D", "BatchNorm", "Dense", "Add"}
 
 
-def made(kind, layer, channels):
-    """The module of a layer, and its number of output channels."""
+def made(place, inplace):
+    """The module of a layer; inplace: it may write over what it takes."""
+    kind, layer, shape = place.kind, place.layer, place.shape
     if kind == "Conv2D":
-        convolution = nn.Conv2d(channels, layer["filters"], pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]),
-                                bias=not layer.get("no_bias", False))
-        if layer.get("init") == "kaiming_normal":
-            nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-        elif layer.get("init"):
-            raise ValueError(f"init {layer['init']} is not known here")
-        return convolution, layer["filters"]
+        return drawn(nn.Conv2d(shape[0], layer["filters"], pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]),
+                               groups=layer.get("groups", 1), bias=not layer.get("no_bias", False)), layer.get("init"))
     if kind == "BatchNorm":
-        return nn.BatchNorm2d(channels, eps=layer.get("epsilon", 1e-5), momentum=layer.get("momentum", 0.1)), channels
+        norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+        return drawn(norm(shape[0], eps=layer.get("epsilon", 1e-5), momentum=layer.get("momentum", 0.1)), layer.get("init"))
     if kind == "Dense":
-        return nn.Linear(channels, layer["units"]), layer["units"]
-    if kind == "MaxPool2D":
-        return nn.MaxPool2d(pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"])), channels
+        return drawn(nn.Linear(shape[0], layer["units"], bias=not layer.get("no_bias", False)), layer.get("init"))
+    if kind in ("MaxPool2D", "AvgPool2D"):
+        pool = nn.MaxPool2d if kind == "MaxPool2D" else nn.AvgPool2d
+        return pool(pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]))
     if kind == "GlobalAvgPool":
-        return nn.AdaptiveAvgPool2d(1), channels
-    if kind in ("ReLU", "Flatten"):
-        return (nn.ReLU() if kind == "ReLU" else nn.Flatten()), channels
-    raise ValueError(f"layer {kind} is not known here")
+        return nn.AdaptiveAvgPool2d(1)
+    if kind == "Dropout":
+        return nn.Dropout(layer.get("p", 0.0))
+    if kind in ("ReLU", "ReLU6"):
+        return (nn.ReLU if kind == "ReLU" else nn.ReLU6)(inplace=inplace)
+    if kind in ("Sigmoid", "Flatten"):
+        return nn.Sigmoid() if kind == "Sigmoid" else nn.Flatten()
+    raise ValueError(f"layer {place.name}: {kind} is not known here")
+
+
+def drawn(module, init):
+    """Draws the weight as Slipway's Init says; PyTorch's default is the same rule as none."""
+    if not init:
+        return module
+    rule, _, value = init.partition("=")
+    with torch.no_grad():
+        if rule == "kaiming_normal":
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif rule == "normal":
+            nn.init.normal_(module.weight, std=float(value))
+        elif rule == "uniform":
+            nn.init.uniform_(module.weight, -float(value), float(value))
+        elif rule in ("zeros", "ones"):
+            nn.init.constant_(module.weight, float(rule == "ones"))
+        else:
+            raise ValueError(f"init {init} is not known here")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return module
 
 
 class Graph(nn.Module):
@@ -37,16 +60,15 @@ class Graph(nn.Module):
 
     def __init__(self, network):
         super().__init__()
-        self.steps, channels, before = [], {"input": network["input"][0]}, "input"
-        for entry in network["layers"]:
-            name, kind = entry["layer"]["name"], entry["kind"]
-            inputs = entry.get("inputs") or [before]
-            channels[name] = channels[inputs[0]]
-            if kind != "Add":
-                module, channels[name] = made(kind, entry["layer"], channels[inputs[0]])
-                self.put(name, module)
-            self.steps.append((name, kind, inputs))
-            before = name
+        found = places(network)
+        kinds = {place.name: place.kind for place in found}
+        self.steps, self.last = [], found[-1].name
+        for place, last in zip(found, last_uses(found)):
+            step = None
+            if place.kind not in ("Add", "Mul"):
+                step = made(place, inplace=place.inputs[0] in last and kinds.get(place.inputs[0]) in OVERWRITTEN)
+                self.put(place.name, step)
+            self.steps.append((place.name, place.kind, step, place.inputs, last))
 
     def put(self, name, module):
         *scopes, last = name.split(".")
@@ -57,9 +79,26 @@ class Graph(nn.Module):
             parent = parent._modules[scope]
         parent.add_module(last, module)
 
+    def load(self, weights):
+        """Takes Slipway's weights: all but the count of batches, which it does not keep."""
+        wrong = self.load_state_dict(weights, strict=False)
+        missing = [name for name in wrong.missing_keys if not name.endswith(".num_batches_tracked")]
+        if missing or wrong.unexpected_keys:
+            raise ValueError(f"weights: missing {missing}, unexpected {wrong.unexpected_keys}")
+
     def forward(self, x):
-        values = {"input": x}
-        for name, kind, inputs in self.steps:
+        values = {INPUT: x}
+        del x  # what nobody takes any more is freed, as in a module written by hand
+        for name, kind, step, inputs, last in self.steps:
             taken = [values[i] for i in inputs]
-            x = values[name] = sum(taken[1:], taken[0]) if kind == "Add" else self.get_submodule(name)(taken[0])
-        return x
+            for one in last:
+                del values[one]
+            if step is not None:
+                values[name] = step(taken.pop())
+            else:
+                value = taken[0]
+                for one in taken[1:]:
+                    value = value + one if kind == "Add" else value * one
+                values[name] = value
+                del value
+        return values[self.last]

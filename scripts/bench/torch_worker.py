@@ -1,6 +1,5 @@
 """PyTorch's worker: torch_worker.py INPUTS BATCH THREADS CONFIG. See peer_worker.py."""
 
-import collections
 import contextlib
 import shutil
 import sys
@@ -8,54 +7,47 @@ import sys
 import torch
 from torch import nn
 
-from peer_worker import READY, FedOrder, Inputs, pair, serve, unavailable
+from peer_worker import READY, FedOrder, Inputs, serve, unavailable
+from torch_graph import Graph
 
-# What each configuration adds to plain eager PyTorch. float64 is the reference that all sides are checked against.
-CONFIGS = {
-    "float64": set(),
-    "eager": set(),
-    "eager, channels_last": {"channels_last"},
-    "eager, fused Adam": {"fused"},
-    "eager, channels_last, fused Adam": {"channels_last", "fused"},
-    "compile, fused Adam": {"compile", "fused"},
-    "compile, channels_last, fused Adam": {"compile", "channels_last", "fused"},
-    "bf16 autocast, channels_last, fused Adam": {"bf16", "channels_last", "fused"},
-}
+# What a configuration may add to plain eager PyTorch, as its name says; a fused optimizer with the optimizer's name. float64 is
+# the reference that all sides are checked against.
+WORDS = {"float64", "eager", "compile", "channels_last", "fused", "bf16"}
+
+# Scripts that train by another recipe build their network by this.
+build = Graph
 
 
-def build(network):
-    """The network from Slipway's JSON; the names are those of its weights."""
-    layers, shape = {}, network["input"]
-    for entry in network["layers"]:
-        layer, kind = entry["layer"], entry["kind"]
-        if kind == "Conv2D":
-            made = nn.Conv2d(shape[0], layer["filters"], pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]))
-        elif kind in ("MaxPool2D", "AvgPool2D"):
-            pool = nn.MaxPool2d if kind == "MaxPool2D" else nn.AvgPool2d
-            made = pool(pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]))
-        elif kind == "ReLU":
-            made = nn.ReLU()
-        elif kind == "Flatten":
-            made = nn.Flatten()
-        elif kind == "Dense":
-            made = nn.Linear(shape[0], layer["units"])
-        else:
-            raise ValueError(f"layer {kind} is not known here")
-        layers[layer["name"]] = made
-        shape = made(torch.zeros(1, *shape)).shape[1:]
-    return nn.Sequential(collections.OrderedDict(layers))
+def words(config):
+    """The first word of each part of the name."""
+    found = {part.split()[0] for part in config.split(", ")}
+    if unknown := found - WORDS:
+        raise ValueError(f"configuration {config!r}: {', '.join(unknown)} is not known here")
+    return found
+
+
+def optimizer(config, parameters, fused):
+    """Slipway's configuration of an optimizer, its defaults filled in, as PyTorch's."""
+    name, rate, decay = config["name"], config["learning_rate"], config.get("weight_decay", 0)
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr=rate, betas=(config["beta1"], config["beta2"]), eps=config["epsilon"],
+                                weight_decay=decay, fused=fused)
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.get("momentum", 0), weight_decay=decay,
+                               nesterov=config.get("nesterov", False), fused=fused)
+    raise ValueError(f"optimizer {name} is not known here")
 
 
 class Side:
     def __init__(self, inputs, batch, config):
-        options = CONFIGS[config]
+        options = words(config)
         self.dtype = torch.float64 if config == "float64" else torch.float32
         self.format = torch.channels_last if "channels_last" in options else torch.contiguous_format
         model = build(inputs.network).to(self.dtype)
-        model.load_state_dict({name: torch.from_numpy(value).to(self.dtype) for name, value in inputs.weights.items()})
+        model.load({name: torch.from_numpy(value).to(self.dtype) for name, value in inputs.weights.items()})
         model = model.to(memory_format=self.format)
         self.parameters = list(model.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=1e-3, fused=True if "fused" in options else None)
+        self.optimizer = optimizer(inputs.optimizer, self.parameters, True if "fused" in options else None)
         cross_entropy = nn.CrossEntropyLoss()
 
         def forward(x, y):
@@ -102,11 +94,11 @@ def main():
     inputs, batch, threads, config = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    if "compile" in CONFIGS[config] and not (shutil.which("g++") or shutil.which("clang++")):
+    if "compile" in words(config) and not (shutil.which("g++") or shutil.which("clang++")):
         unavailable("torch.compile needs a C++ compiler, and neither g++ nor clang++ is here")
     loaded = Inputs(inputs)
     side = Side(loaded, batch, config)
-    if "compile" in CONFIGS[config]:
+    if "compile" in words(config):
         try:
             side.loss(*side.ready[0]).backward()
         except Exception as error:  # whatever stops the compiler, the other configurations go on

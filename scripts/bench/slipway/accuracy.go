@@ -35,7 +35,7 @@ func accuracy(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	set, err := openSet(ctx, network)
+	set, err := openSet(ctx, network, false)
 	if err != nil {
 		return err
 	}

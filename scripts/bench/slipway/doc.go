@@ -2,6 +2,7 @@
 // scripts there build and drive it; it is of little use by itself.
 //
 //	slipway-bench describe                          engines and kernel sets, as JSON
+//	slipway-bench network -network resnet20         a network's JSON
 //	slipway-bench distance                          how far two CPUs are from each other, as JSON
 //	slipway-bench inputs -network e1 -o FILE        what every side starts from
 //	slipway-bench worker -network e1 -batch 32 …    train on command, see worker.go

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 
 	"slipway/builder"
@@ -19,7 +20,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | welch | plot [flags]"
+const usage = "usage: slipway-bench describe | network | distance | inputs | worker | accuracy | feed | memory | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,12 +45,13 @@ func run(ctx context.Context, args []string) error {
 	}
 	var o options
 	flags := flag.NewFlagSet("slipway-bench "+args[0], flag.ContinueOnError)
-	flags.StringVar(&o.network, "network", "e1", "network: e1, lenet5, conv4, strided or mlp")
+	flags.StringVar(&o.network, "network", "e1", "network: "+strings.Join(networkNames(), ", "))
 	flags.StringVar(&o.engine, "engine", builder.DefaultEngine, "engine")
 	flags.IntVar(&o.batch, "batch", 32, "images a step")
 	flags.IntVar(&o.threads, "threads", 1, "threads to compute on")
 	flags.IntVar(&o.epochs, "epochs", 10, "epochs to train for (accuracy)")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of the weights and of the shuffle")
+	flags.StringVar(&o.profile, "cpuprofile", "", "file for the CPU's profile of the training (worker)")
 	flags.StringVar(&o.csv, "csv", "", "table to draw (plot)")
 	flags.StringVar(&o.output, "o", "", "file to write")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -61,6 +63,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "describe":
 		return describe(os.Stdout)
+	case "network":
+		return writeNetwork(o.network, os.Stdout)
 	case "distance":
 		return distance(os.Stdout)
 	case "inputs":
@@ -76,9 +80,9 @@ func run(ctx context.Context, args []string) error {
 }
 
 type options struct {
-	network, engine, csv, output string
-	batch, threads, epochs       int
-	seed                         uint64
+	network, engine, csv, output, profile string
+	batch, threads, epochs                int
+	seed                                  uint64
 }
 
 // configuration is one way for Slipway to train.
@@ -89,6 +93,13 @@ type configuration struct {
 	Kernel string `json:"kernel,omitempty"`
 	// Unavailable says why it cannot run here, empty if it can.
 	Unavailable string `json:"unavailable,omitempty"`
+}
+
+// described is a network that is measured.
+type described struct {
+	Name    string `json:"name"`
+	Set     string `json:"set"`
+	Batches []int  `json:"batches"`
 }
 
 // describe lists every configuration there is, also those that cannot run here.
@@ -106,11 +117,24 @@ func describe(out io.Writer) error {
 		all = append(all, c)
 	}
 	all = append(all, configuration{Name: builder.EngineGorgonia, Engine: builder.EngineGorgonia})
+	var networks []described
+	for _, s := range subjects() {
+		networks = append(networks, described{s.name, s.set, s.batches})
+	}
 	return json.NewEncoder(out).Encode(struct {
 		Version        string          `json:"version"`
-		Networks       []string        `json:"networks"`
+		Networks       []described     `json:"networks"`
 		Configurations []configuration `json:"configurations"`
-	}{fmt.Sprintf("%s, %s", cli.ModuleVersion, runtime.Version()), networkNames(), all})
+	}{fmt.Sprintf("%s, %s", cli.ModuleVersion, runtime.Version()), networks, all})
+}
+
+// writeNetwork writes the network's JSON.
+func writeNetwork(name string, out io.Writer) error {
+	_, network, err := newSubject(name)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(network)
 }
 
 func writeJSON(path string, value any) error {

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"time"
 
 	"slipway/dataset"
@@ -40,20 +42,21 @@ type answer struct {
 var errDone = errors.New("no more commands")
 
 // work trains with the product's own trainer. So a step is all that it does in a
-// step: the images' conversion from bytes, forward, loss, backward and Adam, and
-// the counting of right answers.
+// step: the images' conversion from bytes, forward, loss, backward and the
+// optimizer, and the counting of right answers.
 func work(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 	runtime.GOMAXPROCS(o.threads)
-	network, err := newNetwork(o.network)
+	subject, network, err := newSubject(o.network)
 	if err != nil {
 		return err
 	}
-	set, err := openSet(ctx, network)
+	set, err := openSet(ctx, network, subject.set == setNetworks)
 	if err != nil {
 		return err
 	}
 	trainer, err := train.New(network, set, train.Config{
 		Data: set.Name, BatchSize: o.batch, Epochs: math.MaxInt32, Seed: o.seed, Engine: o.engine, Threads: o.threads,
+		Optimizer: subject.optimizer,
 	}, nil)
 	if err != nil {
 		return err
@@ -67,7 +70,33 @@ func work(ctx context.Context, o options, in io.Reader, out io.Writer) error {
 	if err := w.next(); err != nil {
 		return ended(err)
 	}
+	stop, err := profile(o.profile)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return ended(trainer.Fit(ctx, train.Callbacks{Step: w.step}))
+}
+
+// profile writes the CPU's profile of what comes until stop to a file; it does nothing where
+// path is empty.
+func profile(path string) (stop func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("CPU profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("CPU profile: %w", err), file.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		if err := file.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "slipway-bench: CPU profile:", err)
+		}
+	}, nil
 }
 
 func ended(err error) error {
