@@ -116,8 +116,9 @@ type Conv2D struct {
 	config             Conv2DConfig
 	convHeight         int // of the convolution's output
 	convWidth          int
-	outHeight          int // of y
+	outHeight          int // of y, as it is computed: see bands
 	outWidth           int
+	output             [2]int    // and as it is
 	run, depth         int       // elements of one kernel row, and of a filter
 	rowSize, imageSize int       // elements of the input as it is read: padded, if there is padding
 	input              []float32 // padded images of the batch, where threads share them
@@ -194,13 +195,17 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 		return nil, fmt.Errorf("kernel: convolution kernel %d×%d does not fit the padded image %d×%d",
 			f.KernelHeight, f.KernelWidth, height, width)
 	}
-	whole := engine
+	whole, padded := engine, [2]int{height, width}
+	if pointwise, ok := f.bands(); ok {
+		f, height, width = pointwise, pointwise.Height, pointwise.Width
+	}
 	// Rows of few elements are the vectors of the sparse gradient, few filters those of everything.
 	engine.Set = engine.Set.forChannels(f.Filters)
 	if f.MaxPool != nil {
 		engine.Set = engine.Set.forChannels(f.KernelWidth * f.Channels)
 	}
 	c := &Conv2D{engine: engine, whole: whole, config: f}
+	c.output = [2]int{(padded[0]-f.KernelHeight)/f.StrideHeight + 1, (padded[1]-f.KernelWidth)/f.StrideWidth + 1}
 	c.convHeight = (height-f.KernelHeight)/f.StrideHeight + 1
 	c.convWidth = (width-f.KernelWidth)/f.StrideWidth + 1
 	c.outHeight, c.outWidth = c.convHeight, c.convWidth
@@ -211,6 +216,7 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 		if c.outHeight, c.outWidth, err = window.output(c.convHeight, c.convWidth); err != nil {
 			return nil, err
 		}
+		c.output = [2]int{c.outHeight, c.outWidth}
 	}
 	c.run = f.KernelWidth * f.Channels
 	c.depth = f.KernelHeight * c.run
@@ -256,7 +262,7 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 }
 
 // Output returns the height and width of y.
-func (c *Conv2D) Output() (height, width int) { return c.outHeight, c.outWidth }
+func (c *Conv2D) Output() (height, width int) { return c.output[0], c.output[1] }
 
 // sizeImage returns the elements of an image of x.
 func (c *Conv2D) sizeImage() int { return c.config.Height * c.config.Width * c.config.Channels }

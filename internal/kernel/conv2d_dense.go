@@ -27,6 +27,7 @@ type denseConv2D struct {
 	partials        int            // sums of dw and db, each over some of the images
 	splits          int            // items that share the blocks of one of them
 	scatter         *scatterConv2D // nil where this way is better
+	withInput       bool           // the parameters' gradient takes the input's along
 	empty           bool           // a phase has no taps
 	parametersTask  func(worker, item int)
 	addTask         func(worker, item int)
@@ -54,6 +55,9 @@ const gradientPositions = 256
 // each other's images. The number of threads must not change it, as sums in another order are other sums.
 const gradientPartials = 4
 
+// gradientManyPartials is how many there are where they are small, of at most gradientSmall elements.
+const gradientManyPartials, gradientSmall = 16, 1 << 15
+
 func newDenseConv2D(c *Conv2D) *denseConv2D {
 	f := &c.config
 	d := &denseConv2D{conv: c, top: ceil(f.KernelHeight, f.StrideHeight) - 1, left: ceil(f.KernelWidth, f.StrideWidth) - 1}
@@ -72,7 +76,11 @@ func (d *denseConv2D) prepareParameters() {
 	}
 	c := d.conv
 	d.together = min(max(1, gradientPositions/(c.convHeight*c.convWidth)), c.config.Batch)
-	d.partials = min(gradientPartials, ceil(c.config.Batch, d.together))
+	partials := gradientPartials
+	if c.config.FilteredGradients && c.depth*c.columns.padded() <= gradientSmall {
+		partials = gradientManyPartials
+	}
+	d.partials = min(partials, ceil(c.config.Batch, d.together))
 	d.splits = min(ceil(c.engine.Pool.Threads(), d.partials), d.blocks())
 	d.biasSums = aligned(d.partials * c.columns.padded())
 	d.one = aligned(1)
@@ -173,6 +181,9 @@ func (d *denseConv2D) parametersItem(worker, item int) {
 		source, gradient := c.source(worker, image, images), d.gradientRows(worker, image, images)
 		for block := split * d.blocks() / d.splits; block < (split+1)*d.blocks()/d.splits; block++ {
 			d.parametersBlock(worker, part, block, images, source, gradient, group == part*groups/d.partials)
+		}
+		for i := 0; d.withInput && i < images; i += d.images {
+			d.inputImages(worker, image+i, min(d.images, images-i))
 		}
 	}
 }

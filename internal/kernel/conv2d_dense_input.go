@@ -75,16 +75,35 @@ func (d *denseConv2D) backwardInput() {
 		d.scatter.backwardInput()
 		return
 	}
+	memory := d.packInput()
+	defer d.unpackInput(memory)
+	c.engine.Pool.Run(ceil(c.config.Batch, d.images), d.inputTask)
+}
+
+// backward computes all gradients, those of the input of some images right behind their part of the parameters' gradient,
+// while they are in the caches. It reports false, having done nothing, where the threads would not share that evenly or
+// another way is better.
+func (d *denseConv2D) backward() bool {
+	d.prepareParameters()
+	d.prepareInput()
+	if d.scatter != nil || d.splits > 1 {
+		return false
+	}
+	memory := d.packInput()
+	defer d.unpackInput(memory)
+	d.withInput = true
+	d.backwardParameters()
+	d.withInput = false
+	return true
+}
+
+// packInput packs the weights as the input's gradient reads them, into memory that unpackInput gives back.
+func (d *denseConv2D) packInput() []float32 {
+	c := d.conv
 	if d.empty {
 		clear(c.dx)
 	}
 	memory := c.engine.Pool.scratch.take(d.packedSize())
-	defer func() {
-		c.engine.Pool.scratch.give(memory)
-		for i := range d.phases {
-			d.phases[i].packed = nil
-		}
-	}()
 	rest := memory
 	for i := range d.phases {
 		n := d.phases[i].packedSize(d)
@@ -92,7 +111,14 @@ func (d *denseConv2D) backwardInput() {
 	}
 	c.engine.Pool.Run(len(d.phases)*d.columns.count(), d.packTask)
 	d.reserve(d.images)
-	c.engine.Pool.Run(ceil(c.config.Batch, d.images), d.inputTask)
+	return memory
+}
+
+func (d *denseConv2D) unpackInput(memory []float32) {
+	d.conv.engine.Pool.scratch.give(memory)
+	for i := range d.phases {
+		d.phases[i].packed = nil
+	}
 }
 
 // packedSize returns how many elements the packed weights of a phase take, and of all phases.
@@ -126,7 +152,10 @@ func (d *denseConv2D) packItem(_, item int) {
 // inputItem computes the gradient of some images.
 func (d *denseConv2D) inputItem(worker, item int) {
 	image := item * d.images
-	images := min(d.images, d.conv.config.Batch-image)
+	d.inputImages(worker, image, min(d.images, d.conv.config.Batch-image))
+}
+
+func (d *denseConv2D) inputImages(worker, image, images int) {
 	gradient := pointer(d.gradients(worker, image, images))
 	for i := range d.phases {
 		p := &d.phases[i]

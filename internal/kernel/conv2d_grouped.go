@@ -44,6 +44,8 @@ func NewGroupedConv2D(engine Engine, config GroupedConv2DConfig) (*GroupedConv2D
 	inner := f.Conv2DConfig
 	inner.Channels, inner.Filters = g.channels, g.filters
 	inner.KernelHeight, inner.KernelWidth = f.DilationHeight*(f.KernelHeight-1)+1, f.DilationWidth*(f.KernelWidth-1)+1
+	// Its images are copied one by one.
+	inner.FilteredGradients = inner.FilteredGradients && inner.KernelHeight*inner.KernelWidth > 1
 	var err error
 	if g.group, err = NewConv2D(engine, inner); err != nil {
 		return nil, err

@@ -94,6 +94,9 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 		}
 	}
 	defer func() { c.asItReads = false }()
+	if done, err := c.backwardTogether(dx, dw, db, dy, y, x, w); done || err != nil {
+		return err
+	}
 	if dw != nil {
 		if err := c.BackwardParameters(dw, db, dy, y, x); err != nil {
 			return err
@@ -109,10 +112,36 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if err := c.BackwardInput(dx, dy, y, w); err != nil {
 		return err
 	}
+	c.inputMeasured()
+	return nil
+}
+
+// inputMeasured says that finishInput has seen all images.
+func (c *Conv2D) inputMeasured() {
 	if c.before != nil && c.sparse == nil {
 		c.before.measuredGradients.gradients = true
 	}
-	return nil
+}
+
+// backwardTogether computes all gradients of some images after the other's, where that is the better way.
+func (c *Conv2D) backwardTogether(dx, dw, db, dy, y, x, w []float32) (done bool, err error) {
+	if dx == nil || dw == nil || c.sparse != nil || c.filtered != nil || c.filteredWeights != nil && db == nil {
+		return false, nil
+	}
+	if err := lengths("gradient of convolution", size{"dx", len(dx), c.sizeX()}, size{"dw", len(dw), c.config.Filters * c.depth},
+		optional("db", db, c.config.Filters), size{"dy", len(dy), c.sizeY()}, size{"x", len(x), c.sizeX()},
+		size{"w", len(w), c.config.Filters * c.depth}); err != nil {
+		return false, err
+	}
+	if err := c.checkMask(y); err != nil {
+		return false, err
+	}
+	c.dx, c.dw, c.db, c.dy, c.y, c.x, c.w = dx, dw, db, dy, y, x, w
+	defer c.release()
+	if done = c.dense.backward(); done {
+		c.inputMeasured()
+	}
+	return done, nil
 }
 
 // readsGradientOnce reports whether each image's gradient is read by one item of the parameters' gradient, as a whole.
