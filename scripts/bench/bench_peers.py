@@ -56,6 +56,8 @@ def arguments():
     parser.add_argument("--threads", action="append", type=int, help="threads (1 and all)")
     parser.add_argument("--system", action="append", help="Slipway, PyTorch or JAX")
     parser.add_argument("--config", metavar="REGEXP", help="only configurations whose name has a match")
+    parser.add_argument("--instructions", choices=["avx2"], default="",
+                        help="let no side use instructions beyond these: what a CPU without AVX-512 does; a page of its own, SET-avx2.md")
     parser.add_argument("--rounds", type=int, default=5, help="blocks of each configuration (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a block (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="leave out the groups whose results are there")
@@ -106,7 +108,7 @@ class Group:
     def configurations(self, slipway):
         """Yields (system, config, start)."""
         for one in slipway["configurations"]:
-            if one["name"] in self.page.left_out:
+            if one["name"] in self.page.left_out or self.options.instructions == "avx2" and one.get("kernel") == "avx512":
                 continue
             if one.get("unavailable"):
                 if self.wanted("Slipway", one["name"]):
@@ -132,7 +134,7 @@ class Group:
             return json.loads(file.read(length))["__metadata__"]
 
     def peer(self, script, config):
-        return worker.peer(script, self.inputs, self.batch, self.threads, config)
+        return worker.peer(script, self.inputs, self.batch, self.threads, config, self.options.instructions)
 
     def wanted(self, system, config):
         return system in self.options.system and (not self.options.config or re.search(self.options.config, config))
@@ -261,7 +263,8 @@ def unfit(path, groups):
 def main():
     parser, options = arguments()
     machine.take_children_along()
-    folder = machine.CACHE / ("quick" if options.quick else "peers")
+    suffix = f"-{options.instructions}" if options.instructions else ""
+    folder = machine.CACHE / (("quick" if options.quick else "peers") + suffix)
     folder.mkdir(parents=True, exist_ok=True)
     docs = folder if options.quick else machine.DOCS
     if not options.report:
@@ -274,14 +277,15 @@ def main():
     if not here:
         sys.exit(f"bench-peers: there are no results of the set {options.set}")
     docs.mkdir(parents=True, exist_ok=True)
-    if not options.quick and (reason := unfit(docs / f"{options.set}.json", here)):
-        say(f"{docs / options.set}.md stays as it is: {reason}")
+    name = options.set + suffix
+    if not options.quick and (reason := unfit(docs / f"{name}.json", here)):
+        say(f"{docs / name}.md stays as it is: {reason}")
         docs = folder
-    write(docs / f"{options.set}.json", report.as_json(here, page))
-    text = report.as_markdown(here, page)
-    write(docs / f"{options.set}.md", text)
+    write(docs / f"{name}.json", report.as_json(here, page))
+    text = report.as_markdown(here, page, options.instructions)
+    write(docs / f"{name}.md", text)
     print(text)
-    say(f"written: {docs / options.set}.md, {docs / options.set}.json")
+    say(f"written: {docs / name}.md, {docs / name}.json")
 
 
 def measure(parser, options, folder):

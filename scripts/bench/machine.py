@@ -39,10 +39,16 @@ def clean_environment(**more):
     return kept
 
 
-def peer_environment(threads):
+# What keeps PyTorch (its own kernels, oneDNN's, MKL's) and JAX from instructions beyond AVX2.
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+
+
+def peer_environment(threads, instructions=""):
     return clean_environment(
+        **(AVX2 if instructions == "avx2" else {}),
         OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads, CUDA_VISIBLE_DEVICES="", JAX_PLATFORMS="cpu",
-        XLA_FLAGS=f"--xla_cpu_multi_thread_eigen={'false' if threads == 1 else 'true'}",
+        XLA_FLAGS=f"--xla_cpu_multi_thread_eigen={'false' if threads == 1 else 'true'}" +
+                  (" --xla_cpu_max_isa=AVX2" if instructions == "avx2" else ""),
         # No helper processes, which would outlive the compilation.
         TORCHINDUCTOR_COMPILE_THREADS=1, TORCHINDUCTOR_CACHE_DIR=CACHE / "inductor",
         PYTHONDONTWRITEBYTECODE=1, PYTHONWARNINGS="ignore", TF_CPP_MIN_LOG_LEVEL=2,

@@ -118,10 +118,14 @@ def as_json(groups, page):
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
-def as_markdown(groups, page):
+def as_markdown(groups, page, instructions=""):
     groups = ordered(groups, page)
-    parts = [f"# {page.title}", "<!-- made by scripts/bench/bench-peers; not by hand -->",
-             "\n".join(head(groups)), "## Best float32 peer ÷ Slipway", ratios(groups)]
+    lines = head(groups)
+    if instructions == "avx2":
+        lines.append("- no side uses instructions beyond AVX2: PyTorch by ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA and "
+                     "MKL_ENABLE_INSTRUCTIONS, JAX by --xla_cpu_max_isa, Slipway by SLIPWAY_KERNEL")
+    parts = [f"# {page.title}" + (", AVX2" if instructions == "avx2" else ""), "<!-- made by scripts/bench/bench-peers; not by hand -->",
+             "\n".join(lines), "## Best float32 peer ÷ Slipway", ratios(groups)]
     parts.append(page.notes.format(imported=imported(groups)))
     network = None
     for group in groups:

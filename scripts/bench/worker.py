@@ -74,6 +74,6 @@ def slipway(network, batch, threads, engine, kernel):
     return Worker(command, machine.clean_environment(**more), threads, batch)
 
 
-def peer(script, inputs, batch, threads, config):
+def peer(script, inputs, batch, threads, config, instructions=""):
     command = [machine.VENV_PYTHON, machine.ROOT / "scripts" / "bench" / script, inputs, batch, threads, config]
-    return Worker(command, machine.peer_environment(threads), threads, batch)
+    return Worker(command, machine.peer_environment(threads, instructions), threads, batch)
