@@ -19,7 +19,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | welch | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | evaluate | network | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -39,6 +39,13 @@ func run(ctx context.Context, args []string) error {
 		return feed(ctx, args[1:], os.Stdout)
 	case "memory":
 		return memory(ctx, args[1:], os.Stdout)
+	case "evaluate":
+		return evaluate(ctx, args[1:], os.Stdin, os.Stdout)
+	case "network":
+		if len(args) != 3 {
+			return errors.New("usage: slipway-bench network NAME FILE")
+		}
+		return writeNetwork(args[1], args[2])
 	case "welch":
 		return welch(args[1:], os.Stdout)
 	}
