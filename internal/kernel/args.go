@@ -22,13 +22,15 @@ type productArgs struct {
 	AJump      int
 	BStep      int
 	BJump      int
-	Floor      float32 // C = max(C, Floor), NaN kept; a NaN floor changes nothing
-	_          float32
-	scratch    [4]int // the assembly's
-	Groups     int    // the sum is of so many times Runs; 0 is 1
-	AGroupJump int    // bytes that A moves by between them
-	BGroupJump int    // the same of B
-	left       int    // the assembly's
+	Floor      float32        // C = max(C, Floor), NaN kept; a NaN floor changes nothing
+	Ceiling    float32        // C = min(C, Ceiling), NaN kept; 0 changes nothing
+	scratch    [4]int         // the assembly's
+	Groups     int            // the sum is of so many times Runs; 0 is 1
+	AGroupJump int            // bytes that A moves by between them
+	BGroupJump int            // the same of B
+	left       int            // the assembly's
+	Add        unsafe.Pointer // rows that are added before C is bounded, at the offsets of C's; nil: none
+	Gate       unsafe.Pointer // a gate by which C is multiplied last, see newGate; nil: none
 }
 
 // sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the
@@ -190,10 +192,23 @@ type depthwiseArgs struct {
 	Positions int
 	Vectors   int
 	Bias      unsafe.Pointer
+	Low, High float32        // bounds of y, NaN kept; a NaN bound does not bound
+	Gate      unsafe.Pointer // a gate by which y is multiplied last, see newGate; nil: none
 }
 
 // depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in bytes.
 type depthwiseTap struct{ x, w int }
+
+// affineArgs describes rows of Vectors vectors of channels: y = x·scale + shift, at least Low and at most High, NaN kept.
+// Steps are in bytes.
+type affineArgs struct {
+	X, Y         unsafe.Pointer
+	XStep, YStep int
+	Rows         int
+	Vectors      int
+	Scale, Shift unsafe.Pointer
+	Low, High    float32 // NaN does not bound
+}
 
 // depthwiseGradientArgs describes a part of the gradient of up to eight taps TapStep apart: dw[tap] += Σ over positions p of
 // rows r of dy[r][p]·x[r·XRow + p·XStep + tap·TapStep], for Vectors vectors of channels. The gradients are DwStep apart.

@@ -133,6 +133,7 @@ type Conv2D struct {
 	parts   []part
 	work    []apart[convWork]
 
+	finish   finishing
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
@@ -367,6 +368,7 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 				a.Mask = c.columns.mask(panel)
 				if k == len(c.parts)-1 {
 					a.Floor = floor(c.config.ReLU)
+					c.finish.store(a, image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel))
 				}
 			}
 			c.engine.Set.productPanel(a, width)

@@ -306,14 +306,94 @@ step007:
 	JNZ          step007
 
 end009:
-	ADDQ         88(AX), R12
-	ADDQ         104(AX), R11
-	DECQ         120(AX)
-	JNZ          run005
-	ADDQ         160(AX), R12
-	ADDQ         168(AX), R11
-	DECQ         176(AX)
-	JGT          group004
+	ADDQ   88(AX), R12
+	ADDQ   104(AX), R11
+	DECQ   120(AX)
+	JNZ    run005
+	ADDQ   160(AX), R12
+	ADDQ   168(AX), R11
+	DECQ   176(AX)
+	JGT    group004
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound010
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), R9
+	ADDQ   184(AX), R9
+	MOVQ   48(CX), R10
+	ADDQ   184(AX), R10
+	MOVQ   56(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R11
+	TESTQ  R11, R11
+	JNZ    partialAdd011
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (BX), Z2, Z2
+	VADDPS 64(BX), Z3, Z3
+	VADDPS (SI), Z4, Z4
+	VADDPS 64(SI), Z5, Z5
+	VADDPS (DI), Z6, Z6
+	VADDPS 64(DI), Z7, Z7
+	VADDPS (R8), Z8, Z8
+	VADDPS 64(R8), Z9, Z9
+	VADDPS (R9), Z10, Z10
+	VADDPS 64(R9), Z11, Z11
+	VADDPS (R10), Z12, Z12
+	VADDPS 64(R10), Z13, Z13
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	JMP    bound010
+
+partialAdd011:
+	VMOVDQU32 (R11), Z16
+	VPMOVD2M  Z16, K1
+	VMOVUPS.Z (DX), K1, Z16
+	VADDPS    Z16, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z2, Z2
+	VMOVUPS.Z (SI), K1, Z16
+	VADDPS    Z16, Z4, Z4
+	VMOVUPS.Z (DI), K1, Z16
+	VADDPS    Z16, Z6, Z6
+	VMOVUPS.Z (R8), K1, Z16
+	VADDPS    Z16, Z8, Z8
+	VMOVUPS.Z (R9), K1, Z16
+	VADDPS    Z16, Z10, Z10
+	VMOVUPS.Z (R10), K1, Z16
+	VADDPS    Z16, Z12, Z12
+	VMOVUPS.Z (CX), K1, Z16
+	VADDPS    Z16, Z14, Z14
+	VMOVDQU32 64(R11), Z16
+	VPMOVD2M  Z16, K1
+	VMOVUPS.Z 64(DX), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	VMOVUPS.Z 64(BX), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	VMOVUPS.Z 64(SI), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	VMOVUPS.Z 64(DI), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	VMOVUPS.Z 64(R8), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	VMOVUPS.Z 64(R9), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	VMOVUPS.Z 64(R10), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z15, Z15
+
+bound010:
 	VBROADCASTSS 112(AX), Z16
 	VMAXPS       Z0, Z16, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -331,45 +411,184 @@ end009:
 	VMAXPS       Z13, Z16, Z13
 	VMAXPS       Z14, Z16, Z14
 	VMAXPS       Z15, Z16, Z15
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), R9
-	ADDQ         16(AX), R9
-	MOVQ         48(CX), R10
-	ADDQ         16(AX), R10
-	MOVQ         56(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), R11
-	TESTQ        R11, R11
-	JNZ          partialStore010
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (BX)
-	VMOVUPS      Z3, 64(BX)
-	VMOVUPS      Z4, (SI)
-	VMOVUPS      Z5, 64(SI)
-	VMOVUPS      Z6, (DI)
-	VMOVUPS      Z7, 64(DI)
-	VMOVUPS      Z8, (R8)
-	VMOVUPS      Z9, 64(R8)
-	VMOVUPS      Z10, (R9)
-	VMOVUPS      Z11, 64(R9)
-	VMOVUPS      Z12, (R10)
-	VMOVUPS      Z13, 64(R10)
-	VMOVUPS      Z14, (CX)
-	VMOVUPS      Z15, 64(CX)
-	JMP          done011
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated012
+	VBROADCASTSS 116(AX), Z16
+	VMINPS       Z0, Z16, Z0
+	VMINPS       Z1, Z16, Z1
+	VMINPS       Z2, Z16, Z2
+	VMINPS       Z3, Z16, Z3
+	VMINPS       Z4, Z16, Z4
+	VMINPS       Z5, Z16, Z5
+	VMINPS       Z6, Z16, Z6
+	VMINPS       Z7, Z16, Z7
+	VMINPS       Z8, Z16, Z8
+	VMINPS       Z9, Z16, Z9
+	VMINPS       Z10, Z16, Z10
+	VMINPS       Z11, Z16, Z11
+	VMINPS       Z12, Z16, Z12
+	VMINPS       Z13, Z16, Z13
+	VMINPS       Z14, Z16, Z14
+	VMINPS       Z15, Z16, Z15
 
-partialStore010:
+gated012:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished013
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z0, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z0, Z0
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z1, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z1, Z1
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z2, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z2, Z2
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z3, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z3, Z3
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z4, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z4, Z4
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z5, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z5, Z5
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z6, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z6, Z6
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z7, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z7, Z7
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z8, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z8, Z8
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z9, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z9, Z9
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z10, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z10, Z10
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z11, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z11, Z11
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z12, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z12, Z12
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z13, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z13, Z13
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z14, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z14, Z14
+	VMOVUPS     (CX), Z16
+	VFMADD213PS 64(CX), Z15, Z16
+	VMOVUPS     128(CX), Z17
+	VMAXPS      Z16, Z17, Z16
+	VMOVUPS     192(CX), Z17
+	VMINPS      Z16, Z17, Z16
+	VMULPS      Z16, Z15, Z15
+
+finished013:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), R9
+	ADDQ    16(AX), R9
+	MOVQ    48(CX), R10
+	ADDQ    16(AX), R10
+	MOVQ    56(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), R11
+	TESTQ   R11, R11
+	JNZ     partialStore014
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	VMOVUPS Z12, (R10)
+	VMOVUPS Z13, 64(R10)
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	JMP     done015
+
+partialStore014:
 	VMOVDQU32 (R11), Z16
 	VPMOVD2M  Z16, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -391,7 +610,7 @@ partialStore010:
 	VMOVUPS   Z13, K1, 64(R10)
 	VMOVUPS   Z15, K1, 64(CX)
 
-done011:
+done015:
 	ADDQ $0x00000040, 128(AX)
 	ADDQ $0x00000040, 136(AX)
 	SUBQ $0x00000008, 144(AX)
@@ -400,7 +619,7 @@ done011:
 rows7:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate012
+	JZ      accumulate016
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -415,9 +634,9 @@ rows7:
 	VMOVAPS Z1, Z9
 	VMOVAPS Z1, Z11
 	VMOVAPS Z1, Z13
-	JMP     start014
+	JMP     start018
 
-accumulate012:
+accumulate016:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -435,7 +654,7 @@ accumulate012:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R10
 	TESTQ   R10, R10
-	JNZ     partialLoad013
+	JNZ     partialLoad017
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -450,9 +669,9 @@ accumulate012:
 	VMOVUPS 64(R9), Z11
 	VMOVUPS (CX), Z12
 	VMOVUPS 64(CX), Z13
-	JMP     start014
+	JMP     start018
 
-partialLoad013:
+partialLoad017:
 	VMOVDQU32 (R10), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -472,7 +691,7 @@ partialLoad013:
 	VMOVUPS.Z 64(R9), K1, Z11
 	VMOVUPS.Z 64(CX), K1, Z13
 
-start014:
+start018:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -495,16 +714,16 @@ start014:
 	MOVQ 80(AX), R13
 	MOVQ 96(AX), R14
 
-group015:
+group019:
 	MOVQ 64(AX), R12
 	MOVQ R12, 120(AX)
 
-run016:
+run020:
 	MOVQ 72(AX), R12
 	SUBQ $0x04, R12
-	JLT  rest019
+	JLT  rest023
 
-steps017:
+steps021:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (DX)(R11*1), Z16
@@ -606,13 +825,13 @@ steps017:
 	ADDQ         R13, R11
 	ADDQ         R14, R10
 	SUBQ         $0x04, R12
-	JGE          steps017
+	JGE          steps021
 
-rest019:
+rest023:
 	ADDQ $0x04, R12
-	JZ   end020
+	JZ   end024
 
-step018:
+step022:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (DX)(R11*1), Z16
@@ -639,17 +858,89 @@ step018:
 	ADDQ         R13, R11
 	ADDQ         R14, R10
 	DECQ         R12
-	JNZ          step018
+	JNZ          step022
 
-end020:
-	ADDQ         88(AX), R11
-	ADDQ         104(AX), R10
-	DECQ         120(AX)
-	JNZ          run016
-	ADDQ         160(AX), R11
-	ADDQ         168(AX), R10
-	DECQ         176(AX)
-	JGT          group015
+end024:
+	ADDQ   88(AX), R11
+	ADDQ   104(AX), R10
+	DECQ   120(AX)
+	JNZ    run020
+	ADDQ   160(AX), R11
+	ADDQ   168(AX), R10
+	DECQ   176(AX)
+	JGT    group019
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound025
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), R9
+	ADDQ   184(AX), R9
+	MOVQ   48(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R10
+	TESTQ  R10, R10
+	JNZ    partialAdd026
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (BX), Z2, Z2
+	VADDPS 64(BX), Z3, Z3
+	VADDPS (SI), Z4, Z4
+	VADDPS 64(SI), Z5, Z5
+	VADDPS (DI), Z6, Z6
+	VADDPS 64(DI), Z7, Z7
+	VADDPS (R8), Z8, Z8
+	VADDPS 64(R8), Z9, Z9
+	VADDPS (R9), Z10, Z10
+	VADDPS 64(R9), Z11, Z11
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	JMP    bound025
+
+partialAdd026:
+	VMOVDQU32 (R10), Z14
+	VPMOVD2M  Z14, K1
+	VMOVUPS.Z (DX), K1, Z14
+	VADDPS    Z14, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z14
+	VADDPS    Z14, Z2, Z2
+	VMOVUPS.Z (SI), K1, Z14
+	VADDPS    Z14, Z4, Z4
+	VMOVUPS.Z (DI), K1, Z14
+	VADDPS    Z14, Z6, Z6
+	VMOVUPS.Z (R8), K1, Z14
+	VADDPS    Z14, Z8, Z8
+	VMOVUPS.Z (R9), K1, Z14
+	VADDPS    Z14, Z10, Z10
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z12, Z12
+	VMOVDQU32 64(R10), Z14
+	VPMOVD2M  Z14, K1
+	VMOVUPS.Z 64(DX), K1, Z14
+	VADDPS    Z14, Z1, Z1
+	VMOVUPS.Z 64(BX), K1, Z14
+	VADDPS    Z14, Z3, Z3
+	VMOVUPS.Z 64(SI), K1, Z14
+	VADDPS    Z14, Z5, Z5
+	VMOVUPS.Z 64(DI), K1, Z14
+	VADDPS    Z14, Z7, Z7
+	VMOVUPS.Z 64(R8), K1, Z14
+	VADDPS    Z14, Z9, Z9
+	VMOVUPS.Z 64(R9), K1, Z14
+	VADDPS    Z14, Z11, Z11
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z13, Z13
+
+bound025:
 	VBROADCASTSS 112(AX), Z14
 	VMAXPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -665,41 +956,164 @@ end020:
 	VMAXPS       Z11, Z14, Z11
 	VMAXPS       Z12, Z14, Z12
 	VMAXPS       Z13, Z14, Z13
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), R9
-	ADDQ         16(AX), R9
-	MOVQ         48(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore021
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (BX)
-	VMOVUPS      Z3, 64(BX)
-	VMOVUPS      Z4, (SI)
-	VMOVUPS      Z5, 64(SI)
-	VMOVUPS      Z6, (DI)
-	VMOVUPS      Z7, 64(DI)
-	VMOVUPS      Z8, (R8)
-	VMOVUPS      Z9, 64(R8)
-	VMOVUPS      Z10, (R9)
-	VMOVUPS      Z11, 64(R9)
-	VMOVUPS      Z12, (CX)
-	VMOVUPS      Z13, 64(CX)
-	JMP          done022
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated027
+	VBROADCASTSS 116(AX), Z14
+	VMINPS       Z0, Z14, Z0
+	VMINPS       Z1, Z14, Z1
+	VMINPS       Z2, Z14, Z2
+	VMINPS       Z3, Z14, Z3
+	VMINPS       Z4, Z14, Z4
+	VMINPS       Z5, Z14, Z5
+	VMINPS       Z6, Z14, Z6
+	VMINPS       Z7, Z14, Z7
+	VMINPS       Z8, Z14, Z8
+	VMINPS       Z9, Z14, Z9
+	VMINPS       Z10, Z14, Z10
+	VMINPS       Z11, Z14, Z11
+	VMINPS       Z12, Z14, Z12
+	VMINPS       Z13, Z14, Z13
 
-partialStore021:
+gated027:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished028
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z0, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z0, Z0
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z1, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z1, Z1
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z2, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z2, Z2
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z3, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z3, Z3
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z4, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z4, Z4
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z5, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z5, Z5
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z6, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z6, Z6
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z7, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z7, Z7
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z8, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z8, Z8
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z9, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z9, Z9
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z10, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z10, Z10
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z11, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z11, Z11
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z12, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z12, Z12
+	VMOVUPS     (CX), Z14
+	VFMADD213PS 64(CX), Z13, Z14
+	VMOVUPS     128(CX), Z15
+	VMAXPS      Z14, Z15, Z14
+	VMOVUPS     192(CX), Z15
+	VMINPS      Z14, Z15, Z14
+	VMULPS      Z14, Z13, Z13
+
+finished028:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), R9
+	ADDQ    16(AX), R9
+	MOVQ    48(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore029
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	JMP     done030
+
+partialStore029:
 	VMOVDQU32 (AX), Z14
 	VPMOVD2M  Z14, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -719,14 +1133,14 @@ partialStore021:
 	VMOVUPS   Z11, K1, 64(R9)
 	VMOVUPS   Z13, K1, 64(CX)
 
-done022:
+done030:
 	VZEROUPPER
 	RET
 
 rows6:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate023
+	JZ      accumulate031
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -739,9 +1153,9 @@ rows6:
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
 	VMOVAPS Z1, Z11
-	JMP     start025
+	JMP     start033
 
-accumulate023:
+accumulate031:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -757,7 +1171,7 @@ accumulate023:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialLoad024
+	JNZ     partialLoad032
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -770,9 +1184,9 @@ accumulate023:
 	VMOVUPS 64(R8), Z9
 	VMOVUPS (CX), Z10
 	VMOVUPS 64(CX), Z11
-	JMP     start025
+	JMP     start033
 
-partialLoad024:
+partialLoad032:
 	VMOVDQU32 (R9), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -790,7 +1204,7 @@ partialLoad024:
 	VMOVUPS.Z 64(R8), K1, Z9
 	VMOVUPS.Z 64(CX), K1, Z11
 
-start025:
+start033:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -811,16 +1225,16 @@ start025:
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
-group026:
+group034:
 	MOVQ 64(AX), R11
 	MOVQ R11, 120(AX)
 
-run027:
+run035:
 	MOVQ 72(AX), R11
 	SUBQ $0x04, R11
-	JLT  rest030
+	JLT  rest038
 
-steps028:
+steps036:
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
 	VBROADCASTSS (DX)(R10*1), Z14
@@ -910,13 +1324,13 @@ steps028:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	SUBQ         $0x04, R11
-	JGE          steps028
+	JGE          steps036
 
-rest030:
+rest038:
 	ADDQ $0x04, R11
-	JZ   end031
+	JZ   end039
 
-step029:
+step037:
 	VMOVUPS      (R9), Z12
 	VMOVUPS      64(R9), Z13
 	VBROADCASTSS (DX)(R10*1), Z14
@@ -940,17 +1354,81 @@ step029:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	DECQ         R11
-	JNZ          step029
+	JNZ          step037
 
-end031:
-	ADDQ         88(AX), R10
-	ADDQ         104(AX), R9
-	DECQ         120(AX)
-	JNZ          run027
-	ADDQ         160(AX), R10
-	ADDQ         168(AX), R9
-	DECQ         176(AX)
-	JGT          group026
+end039:
+	ADDQ   88(AX), R10
+	ADDQ   104(AX), R9
+	DECQ   120(AX)
+	JNZ    run035
+	ADDQ   160(AX), R10
+	ADDQ   168(AX), R9
+	DECQ   176(AX)
+	JGT    group034
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound040
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R9
+	TESTQ  R9, R9
+	JNZ    partialAdd041
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (BX), Z2, Z2
+	VADDPS 64(BX), Z3, Z3
+	VADDPS (SI), Z4, Z4
+	VADDPS 64(SI), Z5, Z5
+	VADDPS (DI), Z6, Z6
+	VADDPS 64(DI), Z7, Z7
+	VADDPS (R8), Z8, Z8
+	VADDPS 64(R8), Z9, Z9
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	JMP    bound040
+
+partialAdd041:
+	VMOVDQU32 (R9), Z12
+	VPMOVD2M  Z12, K1
+	VMOVUPS.Z (DX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VMOVUPS.Z (SI), K1, Z12
+	VADDPS    Z12, Z4, Z4
+	VMOVUPS.Z (DI), K1, Z12
+	VADDPS    Z12, Z6, Z6
+	VMOVUPS.Z (R8), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z10, Z10
+	VMOVDQU32 64(R9), Z12
+	VPMOVD2M  Z12, K1
+	VMOVUPS.Z 64(DX), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	VMOVUPS.Z 64(BX), K1, Z12
+	VADDPS    Z12, Z3, Z3
+	VMOVUPS.Z 64(SI), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VMOVUPS.Z 64(DI), K1, Z12
+	VADDPS    Z12, Z7, Z7
+	VMOVUPS.Z 64(R8), K1, Z12
+	VADDPS    Z12, Z9, Z9
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z11, Z11
+
+bound040:
 	VBROADCASTSS 112(AX), Z12
 	VMAXPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -964,37 +1442,144 @@ end031:
 	VMAXPS       Z9, Z12, Z9
 	VMAXPS       Z10, Z12, Z10
 	VMAXPS       Z11, Z12, Z11
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore032
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (BX)
-	VMOVUPS      Z3, 64(BX)
-	VMOVUPS      Z4, (SI)
-	VMOVUPS      Z5, 64(SI)
-	VMOVUPS      Z6, (DI)
-	VMOVUPS      Z7, 64(DI)
-	VMOVUPS      Z8, (R8)
-	VMOVUPS      Z9, 64(R8)
-	VMOVUPS      Z10, (CX)
-	VMOVUPS      Z11, 64(CX)
-	JMP          done033
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated042
+	VBROADCASTSS 116(AX), Z12
+	VMINPS       Z0, Z12, Z0
+	VMINPS       Z1, Z12, Z1
+	VMINPS       Z2, Z12, Z2
+	VMINPS       Z3, Z12, Z3
+	VMINPS       Z4, Z12, Z4
+	VMINPS       Z5, Z12, Z5
+	VMINPS       Z6, Z12, Z6
+	VMINPS       Z7, Z12, Z7
+	VMINPS       Z8, Z12, Z8
+	VMINPS       Z9, Z12, Z9
+	VMINPS       Z10, Z12, Z10
+	VMINPS       Z11, Z12, Z11
 
-partialStore032:
+gated042:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished043
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z0, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z0, Z0
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z1, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z1, Z1
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z2, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z2, Z2
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z3, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z3, Z3
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z4, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z4, Z4
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z5, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z5, Z5
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z6, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z6, Z6
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z7, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z7, Z7
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z8, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z8, Z8
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z9, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z9, Z9
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z10, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z10, Z10
+	VMOVUPS     (CX), Z12
+	VFMADD213PS 64(CX), Z11, Z12
+	VMOVUPS     128(CX), Z13
+	VMAXPS      Z12, Z13, Z12
+	VMOVUPS     192(CX), Z13
+	VMINPS      Z12, Z13, Z12
+	VMULPS      Z12, Z11, Z11
+
+finished043:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore044
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	JMP     done045
+
+partialStore044:
 	VMOVDQU32 (AX), Z12
 	VPMOVD2M  Z12, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1012,14 +1597,14 @@ partialStore032:
 	VMOVUPS   Z9, K1, 64(R8)
 	VMOVUPS   Z11, K1, 64(CX)
 
-done033:
+done045:
 	VZEROUPPER
 	RET
 
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate034
+	JZ      accumulate046
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -1030,9 +1615,9 @@ rows5:
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
 	VMOVAPS Z1, Z9
-	JMP     start036
+	JMP     start048
 
-accumulate034:
+accumulate046:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1046,7 +1631,7 @@ accumulate034:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad035
+	JNZ     partialLoad047
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -1057,9 +1642,9 @@ accumulate034:
 	VMOVUPS 64(DI), Z7
 	VMOVUPS (CX), Z8
 	VMOVUPS 64(CX), Z9
-	JMP     start036
+	JMP     start048
 
-partialLoad035:
+partialLoad047:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1075,7 +1660,7 @@ partialLoad035:
 	VMOVUPS.Z 64(DI), K1, Z7
 	VMOVUPS.Z 64(CX), K1, Z9
 
-start036:
+start048:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1094,16 +1679,16 @@ start036:
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-group037:
+group049:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run038:
+run050:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest041
+	JLT  rest053
 
-steps039:
+steps051:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (DX)(R9*1), Z12
@@ -1181,13 +1766,13 @@ steps039:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	SUBQ         $0x04, R10
-	JGE          steps039
+	JGE          steps051
 
-rest041:
+rest053:
 	ADDQ $0x04, R10
-	JZ   end042
+	JZ   end054
 
-step040:
+step052:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (DX)(R9*1), Z12
@@ -1208,17 +1793,73 @@ step040:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step040
+	JNZ          step052
 
-end042:
-	ADDQ         88(AX), R9
-	ADDQ         104(AX), R8
-	DECQ         120(AX)
-	JNZ          run038
-	ADDQ         160(AX), R9
-	ADDQ         168(AX), R8
-	DECQ         176(AX)
-	JGT          group037
+end054:
+	ADDQ   88(AX), R9
+	ADDQ   104(AX), R8
+	DECQ   120(AX)
+	JNZ    run050
+	ADDQ   160(AX), R9
+	ADDQ   168(AX), R8
+	DECQ   176(AX)
+	JGT    group049
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound055
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R8
+	TESTQ  R8, R8
+	JNZ    partialAdd056
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (BX), Z2, Z2
+	VADDPS 64(BX), Z3, Z3
+	VADDPS (SI), Z4, Z4
+	VADDPS 64(SI), Z5, Z5
+	VADDPS (DI), Z6, Z6
+	VADDPS 64(DI), Z7, Z7
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	JMP    bound055
+
+partialAdd056:
+	VMOVDQU32 (R8), Z10
+	VPMOVD2M  Z10, K1
+	VMOVUPS.Z (DX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z10
+	VADDPS    Z10, Z2, Z2
+	VMOVUPS.Z (SI), K1, Z10
+	VADDPS    Z10, Z4, Z4
+	VMOVUPS.Z (DI), K1, Z10
+	VADDPS    Z10, Z6, Z6
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z8, Z8
+	VMOVDQU32 64(R8), Z10
+	VPMOVD2M  Z10, K1
+	VMOVUPS.Z 64(DX), K1, Z10
+	VADDPS    Z10, Z1, Z1
+	VMOVUPS.Z 64(BX), K1, Z10
+	VADDPS    Z10, Z3, Z3
+	VMOVUPS.Z 64(SI), K1, Z10
+	VADDPS    Z10, Z5, Z5
+	VMOVUPS.Z 64(DI), K1, Z10
+	VADDPS    Z10, Z7, Z7
+	VMOVUPS.Z 64(CX), K1, Z10
+	VADDPS    Z10, Z9, Z9
+
+bound055:
 	VBROADCASTSS 112(AX), Z10
 	VMAXPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -1230,33 +1871,124 @@ end042:
 	VMAXPS       Z7, Z10, Z7
 	VMAXPS       Z8, Z10, Z8
 	VMAXPS       Z9, Z10, Z9
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore043
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (BX)
-	VMOVUPS      Z3, 64(BX)
-	VMOVUPS      Z4, (SI)
-	VMOVUPS      Z5, 64(SI)
-	VMOVUPS      Z6, (DI)
-	VMOVUPS      Z7, 64(DI)
-	VMOVUPS      Z8, (CX)
-	VMOVUPS      Z9, 64(CX)
-	JMP          done044
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated057
+	VBROADCASTSS 116(AX), Z10
+	VMINPS       Z0, Z10, Z0
+	VMINPS       Z1, Z10, Z1
+	VMINPS       Z2, Z10, Z2
+	VMINPS       Z3, Z10, Z3
+	VMINPS       Z4, Z10, Z4
+	VMINPS       Z5, Z10, Z5
+	VMINPS       Z6, Z10, Z6
+	VMINPS       Z7, Z10, Z7
+	VMINPS       Z8, Z10, Z8
+	VMINPS       Z9, Z10, Z9
 
-partialStore043:
+gated057:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished058
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z0, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z0, Z0
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z1, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z1, Z1
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z2, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z2, Z2
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z3, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z3, Z3
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z4, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z4, Z4
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z5, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z5, Z5
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z6, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z6, Z6
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z7, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z7, Z7
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z8, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z8, Z8
+	VMOVUPS     (CX), Z10
+	VFMADD213PS 64(CX), Z9, Z10
+	VMOVUPS     128(CX), Z11
+	VMAXPS      Z10, Z11, Z10
+	VMOVUPS     192(CX), Z11
+	VMINPS      Z10, Z11, Z10
+	VMULPS      Z10, Z9, Z9
+
+finished058:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore059
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	JMP     done060
+
+partialStore059:
 	VMOVDQU32 (AX), Z10
 	VPMOVD2M  Z10, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1272,14 +2004,14 @@ partialStore043:
 	VMOVUPS   Z7, K1, 64(DI)
 	VMOVUPS   Z9, K1, 64(CX)
 
-done044:
+done060:
 	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate045
+	JZ      accumulate061
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
@@ -1288,9 +2020,9 @@ rows4:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	JMP     start047
+	JMP     start063
 
-accumulate045:
+accumulate061:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1302,7 +2034,7 @@ accumulate045:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad046
+	JNZ     partialLoad062
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
@@ -1311,9 +2043,9 @@ accumulate045:
 	VMOVUPS 64(SI), Z5
 	VMOVUPS (CX), Z6
 	VMOVUPS 64(CX), Z7
-	JMP     start047
+	JMP     start063
 
-partialLoad046:
+partialLoad062:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1327,7 +2059,7 @@ partialLoad046:
 	VMOVUPS.Z 64(SI), K1, Z5
 	VMOVUPS.Z 64(CX), K1, Z7
 
-start047:
+start063:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1344,16 +2076,16 @@ start047:
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-group048:
+group064:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run049:
+run065:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest052
+	JLT  rest068
 
-steps050:
+steps066:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (DX)(R8*1), Z10
@@ -1419,13 +2151,13 @@ steps050:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	SUBQ         $0x04, R9
-	JGE          steps050
+	JGE          steps066
 
-rest052:
+rest068:
 	ADDQ $0x04, R9
-	JZ   end053
+	JZ   end069
 
-step051:
+step067:
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (DX)(R8*1), Z10
@@ -1443,17 +2175,65 @@ step051:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step051
+	JNZ          step067
 
-end053:
-	ADDQ         88(AX), R8
-	ADDQ         104(AX), DI
-	DECQ         120(AX)
-	JNZ          run049
-	ADDQ         160(AX), R8
-	ADDQ         168(AX), DI
-	DECQ         176(AX)
-	JGT          group048
+end069:
+	ADDQ   88(AX), R8
+	ADDQ   104(AX), DI
+	DECQ   120(AX)
+	JNZ    run065
+	ADDQ   160(AX), R8
+	ADDQ   168(AX), DI
+	DECQ   176(AX)
+	JGT    group064
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound070
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DI
+	TESTQ  DI, DI
+	JNZ    partialAdd071
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (BX), Z2, Z2
+	VADDPS 64(BX), Z3, Z3
+	VADDPS (SI), Z4, Z4
+	VADDPS 64(SI), Z5, Z5
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	JMP    bound070
+
+partialAdd071:
+	VMOVDQU32 (DI), Z8
+	VPMOVD2M  Z8, K1
+	VMOVUPS.Z (DX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS.Z (SI), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVDQU32 64(DI), Z8
+	VPMOVD2M  Z8, K1
+	VMOVUPS.Z 64(DX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS.Z 64(BX), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS.Z 64(SI), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS.Z 64(CX), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+bound070:
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1463,29 +2243,104 @@ end053:
 	VMAXPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z8, Z6
 	VMAXPS       Z7, Z8, Z7
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore054
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (BX)
-	VMOVUPS      Z3, 64(BX)
-	VMOVUPS      Z4, (SI)
-	VMOVUPS      Z5, 64(SI)
-	VMOVUPS      Z6, (CX)
-	VMOVUPS      Z7, 64(CX)
-	JMP          done055
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated072
+	VBROADCASTSS 116(AX), Z8
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
+	VMINPS       Z6, Z8, Z6
+	VMINPS       Z7, Z8, Z7
 
-partialStore054:
+gated072:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished073
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z0, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z0, Z0
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z1, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z1, Z1
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z2, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z3, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z3, Z3
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z4, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z4, Z4
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z5, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z5, Z5
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z6, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z6, Z6
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z7, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z7, Z7
+
+finished073:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore074
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z4, (SI)
+	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	JMP     done075
+
+partialStore074:
 	VMOVDQU32 (AX), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1499,23 +2354,23 @@ partialStore054:
 	VMOVUPS   Z5, K1, 64(SI)
 	VMOVUPS   Z7, K1, 64(CX)
 
-done055:
+done075:
 	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate056
+	JZ      accumulate076
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVUPS 64(CX), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
-	JMP     start058
+	JMP     start078
 
-accumulate056:
+accumulate076:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1525,16 +2380,16 @@ accumulate056:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad057
+	JNZ     partialLoad077
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX), Z2
 	VMOVUPS 64(BX), Z3
 	VMOVUPS (CX), Z4
 	VMOVUPS 64(CX), Z5
-	JMP     start058
+	JMP     start078
 
-partialLoad057:
+partialLoad077:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1546,7 +2401,7 @@ partialLoad057:
 	VMOVUPS.Z 64(BX), K1, Z3
 	VMOVUPS.Z 64(CX), K1, Z5
 
-start058:
+start078:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1561,16 +2416,16 @@ start058:
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-group059:
+group079:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run060:
+run080:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest063
+	JLT  rest083
 
-steps061:
+steps081:
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
 	VBROADCASTSS (DX)(DI*1), Z8
@@ -1624,13 +2479,13 @@ steps061:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	SUBQ         $0x04, R8
-	JGE          steps061
+	JGE          steps081
 
-rest063:
+rest083:
 	ADDQ $0x04, R8
-	JZ   end064
+	JZ   end084
 
-step062:
+step082:
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
 	VBROADCASTSS (DX)(DI*1), Z8
@@ -1645,17 +2500,57 @@ step062:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step062
+	JNZ          step082
 
-end064:
-	ADDQ         88(AX), DI
-	ADDQ         104(AX), SI
-	DECQ         120(AX)
-	JNZ          run060
-	ADDQ         160(AX), DI
-	ADDQ         168(AX), SI
-	DECQ         176(AX)
-	JGT          group059
+end084:
+	ADDQ   88(AX), DI
+	ADDQ   104(AX), SI
+	DECQ   120(AX)
+	JNZ    run080
+	ADDQ   160(AX), DI
+	ADDQ   168(AX), SI
+	DECQ   176(AX)
+	JGT    group079
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound085
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), SI
+	TESTQ  SI, SI
+	JNZ    partialAdd086
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (BX), Z2, Z2
+	VADDPS 64(BX), Z3, Z3
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	JMP    bound085
+
+partialAdd086:
+	VMOVDQU32 (SI), Z6
+	VPMOVD2M  Z6, K1
+	VMOVUPS.Z (DX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z4, Z4
+	VMOVDQU32 64(SI), Z6
+	VPMOVD2M  Z6, K1
+	VMOVUPS.Z 64(DX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	VMOVUPS.Z 64(BX), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	VMOVUPS.Z 64(CX), K1, Z6
+	VADDPS    Z6, Z5, Z5
+
+bound085:
 	VBROADCASTSS 112(AX), Z6
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1663,25 +2558,84 @@ end064:
 	VMAXPS       Z3, Z6, Z3
 	VMAXPS       Z4, Z6, Z4
 	VMAXPS       Z5, Z6, Z5
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore065
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (BX)
-	VMOVUPS      Z3, 64(BX)
-	VMOVUPS      Z4, (CX)
-	VMOVUPS      Z5, 64(CX)
-	JMP          done066
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated087
+	VBROADCASTSS 116(AX), Z6
+	VMINPS       Z0, Z6, Z0
+	VMINPS       Z1, Z6, Z1
+	VMINPS       Z2, Z6, Z2
+	VMINPS       Z3, Z6, Z3
+	VMINPS       Z4, Z6, Z4
+	VMINPS       Z5, Z6, Z5
 
-partialStore065:
+gated087:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished088
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z0, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z1, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z1, Z1
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z2, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z2, Z2
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z3, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z3, Z3
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z4, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z4, Z4
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z5, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z5, Z5
+
+finished088:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore089
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)
+	VMOVUPS Z3, 64(BX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	JMP     done090
+
+partialStore089:
 	VMOVDQU32 (AX), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1693,21 +2647,21 @@ partialStore065:
 	VMOVUPS   Z3, K1, 64(BX)
 	VMOVUPS   Z5, K1, 64(CX)
 
-done066:
+done090:
 	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate067
+	JZ      accumulate091
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z2
 	VMOVUPS 64(CX), Z1
 	VMOVAPS Z1, Z3
-	JMP     start069
+	JMP     start093
 
-accumulate067:
+accumulate091:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1715,14 +2669,14 @@ accumulate067:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad068
+	JNZ     partialLoad092
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (CX), Z2
 	VMOVUPS 64(CX), Z3
-	JMP     start069
+	JMP     start093
 
-partialLoad068:
+partialLoad092:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -1732,7 +2686,7 @@ partialLoad068:
 	VMOVUPS.Z 64(DX), K1, Z1
 	VMOVUPS.Z 64(CX), K1, Z3
 
-start069:
+start093:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1745,16 +2699,16 @@ start069:
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-group070:
+group094:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run071:
+run095:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest074
+	JLT  rest098
 
-steps072:
+steps096:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
 	VBROADCASTSS (DX)(SI*1), Z6
@@ -1796,13 +2750,13 @@ steps072:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	SUBQ         $0x04, DI
-	JGE          steps072
+	JGE          steps096
 
-rest074:
+rest098:
 	ADDQ $0x04, DI
-	JZ   end075
+	JZ   end099
 
-step073:
+step097:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
 	VBROADCASTSS (DX)(SI*1), Z6
@@ -1814,37 +2768,112 @@ step073:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step073
+	JNZ          step097
 
-end075:
-	ADDQ         88(AX), SI
-	ADDQ         104(AX), BX
-	DECQ         120(AX)
-	JNZ          run071
-	ADDQ         160(AX), SI
-	ADDQ         168(AX), BX
-	DECQ         176(AX)
-	JGT          group070
+end099:
+	ADDQ   88(AX), SI
+	ADDQ   104(AX), BX
+	DECQ   120(AX)
+	JNZ    run095
+	ADDQ   160(AX), SI
+	ADDQ   168(AX), BX
+	DECQ   176(AX)
+	JGT    group094
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound100
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), BX
+	TESTQ  BX, BX
+	JNZ    partialAdd101
+	VADDPS (DX), Z0, Z0
+	VADDPS 64(DX), Z1, Z1
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	JMP    bound100
+
+partialAdd101:
+	VMOVDQU32 (BX), Z4
+	VPMOVD2M  Z4, K1
+	VMOVUPS.Z (DX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVDQU32 64(BX), Z4
+	VPMOVD2M  Z4, K1
+	VMOVUPS.Z 64(DX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS.Z 64(CX), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+bound100:
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z4, Z2
 	VMAXPS       Z3, Z4, Z3
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore076
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, 64(DX)
-	VMOVUPS      Z2, (CX)
-	VMOVUPS      Z3, 64(CX)
-	JMP          done077
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated102
+	VBROADCASTSS 116(AX), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+	VMINPS       Z3, Z4, Z3
 
-partialStore076:
+gated102:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished103
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z0, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z1, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z1, Z1
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z2, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z2, Z2
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z3, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z3, Z3
+
+finished103:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore104
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	JMP     done105
+
+partialStore104:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -1854,30 +2883,30 @@ partialStore076:
 	VMOVUPS   Z1, K1, 64(DX)
 	VMOVUPS   Z3, K1, 64(CX)
 
-done077:
+done105:
 	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate078
+	JZ      accumulate106
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     start080
+	JMP     start108
 
-accumulate078:
+accumulate106:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad079
+	JNZ     partialLoad107
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     start080
+	JMP     start108
 
-partialLoad079:
+partialLoad107:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
@@ -1885,7 +2914,7 @@ partialLoad079:
 	VPMOVD2M  Z1, K1
 	VMOVUPS.Z 64(CX), K1, Z1
 
-start080:
+start108:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
@@ -1896,16 +2925,16 @@ start080:
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-group081:
+group109:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run082:
+run110:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest085
+	JLT  rest113
 
-steps083:
+steps111:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	VBROADCASTSS (CX)(BX*1), Z4
@@ -1935,13 +2964,13 @@ steps083:
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	SUBQ         $0x04, SI
-	JGE          steps083
+	JGE          steps111
 
-rest085:
+rest113:
 	ADDQ $0x04, SI
-	JZ   end086
+	JZ   end114
 
-step084:
+step112:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	VBROADCASTSS (CX)(BX*1), Z4
@@ -1950,31 +2979,82 @@ step084:
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step084
+	JNZ          step112
 
-end086:
-	ADDQ         88(AX), BX
-	ADDQ         104(AX), DX
-	DECQ         120(AX)
-	JNZ          run082
-	ADDQ         160(AX), BX
-	ADDQ         168(AX), DX
-	DECQ         176(AX)
-	JGT          group081
+end114:
+	ADDQ   88(AX), BX
+	ADDQ   104(AX), DX
+	DECQ   120(AX)
+	JNZ    run110
+	ADDQ   160(AX), BX
+	ADDQ   168(AX), DX
+	DECQ   176(AX)
+	JGT    group109
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound115
+	MOVQ   136(AX), CX
+	MOVQ   (CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DX
+	TESTQ  DX, DX
+	JNZ    partialAdd116
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	JMP    bound115
+
+partialAdd116:
+	VMOVDQU32 (DX), Z2
+	VPMOVD2M  Z2, K1
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVDQU32 64(DX), Z2
+	VPMOVD2M  Z2, K1
+	VMOVUPS.Z 64(CX), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+bound115:
 	VBROADCASTSS 112(AX), Z2
 	VMAXPS       Z0, Z2, Z0
 	VMAXPS       Z1, Z2, Z1
-	MOVQ         136(AX), CX
-	MOVQ         (CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore087
-	VMOVUPS      Z0, (CX)
-	VMOVUPS      Z1, 64(CX)
-	JMP          done088
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated117
+	VBROADCASTSS 116(AX), Z2
+	VMINPS       Z0, Z2, Z0
+	VMINPS       Z1, Z2, Z1
 
-partialStore087:
+gated117:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished118
+	VMOVUPS     (CX), Z2
+	VFMADD213PS 64(CX), Z0, Z2
+	VMOVUPS     128(CX), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     192(CX), Z3
+	VMINPS      Z2, Z3, Z2
+	VMULPS      Z2, Z0, Z0
+	VMOVUPS     (CX), Z2
+	VFMADD213PS 64(CX), Z1, Z2
+	VMOVUPS     128(CX), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     192(CX), Z3
+	VMINPS      Z2, Z3, Z2
+	VMULPS      Z2, Z1, Z1
+
+finished118:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore119
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	JMP     done120
+
+partialStore119:
 	VMOVDQU32 (AX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS   Z0, K1, (CX)
@@ -1982,7 +3062,7 @@ partialStore087:
 	VPMOVD2M  Z0, K1
 	VMOVUPS   Z1, K1, 64(CX)
 
-done088:
+done120:
 	VZEROUPPER
 	RET
 
@@ -2177,14 +3257,68 @@ step007:
 	JNZ              step007
 
 end009:
-	ADDQ         88(AX), R12
-	ADDQ         104(AX), R11
-	DECQ         120(AX)
-	JNZ          run005
-	ADDQ         160(AX), R12
-	ADDQ         168(AX), R11
-	DECQ         176(AX)
-	JGT          group004
+	ADDQ   88(AX), R12
+	ADDQ   104(AX), R11
+	DECQ   120(AX)
+	JNZ    run005
+	ADDQ   160(AX), R12
+	ADDQ   168(AX), R11
+	DECQ   176(AX)
+	JGT    group004
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound010
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), R9
+	ADDQ   184(AX), R9
+	MOVQ   48(CX), R10
+	ADDQ   184(AX), R10
+	MOVQ   56(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R11
+	TESTQ  R11, R11
+	JNZ    partialAdd011
+	VADDPS (DX), Z0, Z0
+	VADDPS (BX), Z1, Z1
+	VADDPS (SI), Z2, Z2
+	VADDPS (DI), Z3, Z3
+	VADDPS (R8), Z4, Z4
+	VADDPS (R9), Z5, Z5
+	VADDPS (R10), Z6, Z6
+	VADDPS (CX), Z7, Z7
+	JMP    bound010
+
+partialAdd011:
+	VMOVDQU32 (R11), Z8
+	VPMOVD2M  Z8, K1
+	VMOVUPS.Z (DX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS.Z (SI), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS.Z (DI), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS.Z (R8), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS.Z (R9), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS.Z (R10), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+bound010:
 	VBROADCASTSS 112(AX), Z8
 	VMAXPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2194,37 +3328,112 @@ end009:
 	VMAXPS       Z5, Z8, Z5
 	VMAXPS       Z6, Z8, Z6
 	VMAXPS       Z7, Z8, Z7
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), R9
-	ADDQ         16(AX), R9
-	MOVQ         48(CX), R10
-	ADDQ         16(AX), R10
-	MOVQ         56(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), R11
-	TESTQ        R11, R11
-	JNZ          partialStore010
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (BX)
-	VMOVUPS      Z2, (SI)
-	VMOVUPS      Z3, (DI)
-	VMOVUPS      Z4, (R8)
-	VMOVUPS      Z5, (R9)
-	VMOVUPS      Z6, (R10)
-	VMOVUPS      Z7, (CX)
-	JMP          done011
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated012
+	VBROADCASTSS 116(AX), Z8
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
+	VMINPS       Z6, Z8, Z6
+	VMINPS       Z7, Z8, Z7
 
-partialStore010:
+gated012:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished013
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z0, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z0, Z0
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z1, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z1, Z1
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z2, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z3, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z3, Z3
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z4, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z4, Z4
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z5, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z5, Z5
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z6, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z6, Z6
+	VMOVUPS     (CX), Z8
+	VFMADD213PS 64(CX), Z7, Z8
+	VMOVUPS     128(CX), Z9
+	VMAXPS      Z8, Z9, Z8
+	VMOVUPS     192(CX), Z9
+	VMINPS      Z8, Z9, Z8
+	VMULPS      Z8, Z7, Z7
+
+finished013:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), R9
+	ADDQ    16(AX), R9
+	MOVQ    48(CX), R10
+	ADDQ    16(AX), R10
+	MOVQ    56(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), R11
+	TESTQ   R11, R11
+	JNZ     partialStore014
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (BX)
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z3, (DI)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, (R9)
+	VMOVUPS Z6, (R10)
+	VMOVUPS Z7, (CX)
+	JMP     done015
+
+partialStore014:
 	VMOVDQU32 (R11), Z8
 	VPMOVD2M  Z8, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2236,7 +3445,7 @@ partialStore010:
 	VMOVUPS   Z6, K1, (R10)
 	VMOVUPS   Z7, K1, (CX)
 
-done011:
+done015:
 	ADDQ $0x00000040, 128(AX)
 	ADDQ $0x00000040, 136(AX)
 	SUBQ $0x00000008, 144(AX)
@@ -2245,7 +3454,7 @@ done011:
 rows7:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate012
+	JZ      accumulate016
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
@@ -2253,9 +3462,9 @@ rows7:
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z5
 	VMOVAPS Z0, Z6
-	JMP     start014
+	JMP     start018
 
-accumulate012:
+accumulate016:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2273,7 +3482,7 @@ accumulate012:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R10
 	TESTQ   R10, R10
-	JNZ     partialLoad013
+	JNZ     partialLoad017
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
@@ -2281,9 +3490,9 @@ accumulate012:
 	VMOVUPS (R8), Z4
 	VMOVUPS (R9), Z5
 	VMOVUPS (CX), Z6
-	JMP     start014
+	JMP     start018
 
-partialLoad013:
+partialLoad017:
 	VMOVDQU32 (R10), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2294,7 +3503,7 @@ partialLoad013:
 	VMOVUPS.Z (R9), K1, Z5
 	VMOVUPS.Z (CX), K1, Z6
 
-start014:
+start018:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2317,16 +3526,16 @@ start014:
 	MOVQ 80(AX), R13
 	MOVQ 96(AX), R14
 
-group015:
+group019:
 	MOVQ 64(AX), R12
 	MOVQ R12, 120(AX)
 
-run016:
+run020:
 	MOVQ 72(AX), R12
 	SUBQ $0x04, R12
-	JLT  rest019
+	JLT  rest023
 
-steps017:
+steps021:
 	VMOVUPS          (R10), Z7
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
@@ -2368,13 +3577,13 @@ steps017:
 	ADDQ             R13, R11
 	ADDQ             R14, R10
 	SUBQ             $0x04, R12
-	JGE              steps017
+	JGE              steps021
 
-rest019:
+rest023:
 	ADDQ $0x04, R12
-	JZ   end020
+	JZ   end024
 
-step018:
+step022:
 	VMOVUPS          (R10), Z7
 	VFMADD231PS.BCST (DX)(R11*1), Z7, Z0
 	VFMADD231PS.BCST (BX)(R11*1), Z7, Z1
@@ -2386,17 +3595,66 @@ step018:
 	ADDQ             R13, R11
 	ADDQ             R14, R10
 	DECQ             R12
-	JNZ              step018
+	JNZ              step022
 
-end020:
-	ADDQ         88(AX), R11
-	ADDQ         104(AX), R10
-	DECQ         120(AX)
-	JNZ          run016
-	ADDQ         160(AX), R11
-	ADDQ         168(AX), R10
-	DECQ         176(AX)
-	JGT          group015
+end024:
+	ADDQ   88(AX), R11
+	ADDQ   104(AX), R10
+	DECQ   120(AX)
+	JNZ    run020
+	ADDQ   160(AX), R11
+	ADDQ   168(AX), R10
+	DECQ   176(AX)
+	JGT    group019
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound025
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), R9
+	ADDQ   184(AX), R9
+	MOVQ   48(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R10
+	TESTQ  R10, R10
+	JNZ    partialAdd026
+	VADDPS (DX), Z0, Z0
+	VADDPS (BX), Z1, Z1
+	VADDPS (SI), Z2, Z2
+	VADDPS (DI), Z3, Z3
+	VADDPS (R8), Z4, Z4
+	VADDPS (R9), Z5, Z5
+	VADDPS (CX), Z6, Z6
+	JMP    bound025
+
+partialAdd026:
+	VMOVDQU32 (R10), Z7
+	VPMOVD2M  Z7, K1
+	VMOVUPS.Z (DX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z7
+	VADDPS    Z7, Z1, Z1
+	VMOVUPS.Z (SI), K1, Z7
+	VADDPS    Z7, Z2, Z2
+	VMOVUPS.Z (DI), K1, Z7
+	VADDPS    Z7, Z3, Z3
+	VMOVUPS.Z (R8), K1, Z7
+	VADDPS    Z7, Z4, Z4
+	VMOVUPS.Z (R9), K1, Z7
+	VADDPS    Z7, Z5, Z5
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z6, Z6
+
+bound025:
 	VBROADCASTSS 112(AX), Z7
 	VMAXPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -2405,34 +3663,101 @@ end020:
 	VMAXPS       Z4, Z7, Z4
 	VMAXPS       Z5, Z7, Z5
 	VMAXPS       Z6, Z7, Z6
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), R9
-	ADDQ         16(AX), R9
-	MOVQ         48(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore021
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (BX)
-	VMOVUPS      Z2, (SI)
-	VMOVUPS      Z3, (DI)
-	VMOVUPS      Z4, (R8)
-	VMOVUPS      Z5, (R9)
-	VMOVUPS      Z6, (CX)
-	JMP          done022
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated027
+	VBROADCASTSS 116(AX), Z7
+	VMINPS       Z0, Z7, Z0
+	VMINPS       Z1, Z7, Z1
+	VMINPS       Z2, Z7, Z2
+	VMINPS       Z3, Z7, Z3
+	VMINPS       Z4, Z7, Z4
+	VMINPS       Z5, Z7, Z5
+	VMINPS       Z6, Z7, Z6
 
-partialStore021:
+gated027:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished028
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z0, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z0, Z0
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z1, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z1, Z1
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z2, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z2, Z2
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z3, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z3, Z3
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z4, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z4, Z4
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z5, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z5, Z5
+	VMOVUPS     (CX), Z7
+	VFMADD213PS 64(CX), Z6, Z7
+	VMOVUPS     128(CX), Z8
+	VMAXPS      Z7, Z8, Z7
+	VMOVUPS     192(CX), Z8
+	VMINPS      Z7, Z8, Z7
+	VMULPS      Z7, Z6, Z6
+
+finished028:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), R9
+	ADDQ    16(AX), R9
+	MOVQ    48(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore029
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (BX)
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z3, (DI)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, (R9)
+	VMOVUPS Z6, (CX)
+	JMP     done030
+
+partialStore029:
 	VMOVDQU32 (AX), Z7
 	VPMOVD2M  Z7, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2443,23 +3768,23 @@ partialStore021:
 	VMOVUPS   Z5, K1, (R9)
 	VMOVUPS   Z6, K1, (CX)
 
-done022:
+done030:
 	VZEROUPPER
 	RET
 
 rows6:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate023
+	JZ      accumulate031
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z5
-	JMP     start025
+	JMP     start033
 
-accumulate023:
+accumulate031:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2475,16 +3800,16 @@ accumulate023:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R9
 	TESTQ   R9, R9
-	JNZ     partialLoad024
+	JNZ     partialLoad032
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (DI), Z3
 	VMOVUPS (R8), Z4
 	VMOVUPS (CX), Z5
-	JMP     start025
+	JMP     start033
 
-partialLoad024:
+partialLoad032:
 	VMOVDQU32 (R9), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2494,7 +3819,7 @@ partialLoad024:
 	VMOVUPS.Z (R8), K1, Z4
 	VMOVUPS.Z (CX), K1, Z5
 
-start025:
+start033:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2515,16 +3840,16 @@ start025:
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
 
-group026:
+group034:
 	MOVQ 64(AX), R11
 	MOVQ R11, 120(AX)
 
-run027:
+run035:
 	MOVQ 72(AX), R11
 	SUBQ $0x04, R11
-	JLT  rest030
+	JLT  rest038
 
-steps028:
+steps036:
 	VMOVUPS          (R9), Z6
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
@@ -2562,13 +3887,13 @@ steps028:
 	ADDQ             R12, R10
 	ADDQ             R13, R9
 	SUBQ             $0x04, R11
-	JGE              steps028
+	JGE              steps036
 
-rest030:
+rest038:
 	ADDQ $0x04, R11
-	JZ   end031
+	JZ   end039
 
-step029:
+step037:
 	VMOVUPS          (R9), Z6
 	VFMADD231PS.BCST (DX)(R10*1), Z6, Z0
 	VFMADD231PS.BCST (BX)(R10*1), Z6, Z1
@@ -2579,17 +3904,61 @@ step029:
 	ADDQ             R12, R10
 	ADDQ             R13, R9
 	DECQ             R11
-	JNZ              step029
+	JNZ              step037
 
-end031:
-	ADDQ         88(AX), R10
-	ADDQ         104(AX), R9
-	DECQ         120(AX)
-	JNZ          run027
-	ADDQ         160(AX), R10
-	ADDQ         168(AX), R9
-	DECQ         176(AX)
-	JGT          group026
+end039:
+	ADDQ   88(AX), R10
+	ADDQ   104(AX), R9
+	DECQ   120(AX)
+	JNZ    run035
+	ADDQ   160(AX), R10
+	ADDQ   168(AX), R9
+	DECQ   176(AX)
+	JGT    group034
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound040
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R9
+	TESTQ  R9, R9
+	JNZ    partialAdd041
+	VADDPS (DX), Z0, Z0
+	VADDPS (BX), Z1, Z1
+	VADDPS (SI), Z2, Z2
+	VADDPS (DI), Z3, Z3
+	VADDPS (R8), Z4, Z4
+	VADDPS (CX), Z5, Z5
+	JMP    bound040
+
+partialAdd041:
+	VMOVDQU32 (R9), Z6
+	VPMOVD2M  Z6, K1
+	VMOVUPS.Z (DX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	VMOVUPS.Z (SI), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VMOVUPS.Z (DI), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	VMOVUPS.Z (R8), K1, Z6
+	VADDPS    Z6, Z4, Z4
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z5, Z5
+
+bound040:
 	VBROADCASTSS 112(AX), Z6
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -2597,31 +3966,90 @@ end031:
 	VMAXPS       Z3, Z6, Z3
 	VMAXPS       Z4, Z6, Z4
 	VMAXPS       Z5, Z6, Z5
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore032
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (BX)
-	VMOVUPS      Z2, (SI)
-	VMOVUPS      Z3, (DI)
-	VMOVUPS      Z4, (R8)
-	VMOVUPS      Z5, (CX)
-	JMP          done033
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated042
+	VBROADCASTSS 116(AX), Z6
+	VMINPS       Z0, Z6, Z0
+	VMINPS       Z1, Z6, Z1
+	VMINPS       Z2, Z6, Z2
+	VMINPS       Z3, Z6, Z3
+	VMINPS       Z4, Z6, Z4
+	VMINPS       Z5, Z6, Z5
 
-partialStore032:
+gated042:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished043
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z0, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z1, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z1, Z1
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z2, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z2, Z2
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z3, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z3, Z3
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z4, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z4, Z4
+	VMOVUPS     (CX), Z6
+	VFMADD213PS 64(CX), Z5, Z6
+	VMOVUPS     128(CX), Z7
+	VMAXPS      Z6, Z7, Z6
+	VMOVUPS     192(CX), Z7
+	VMINPS      Z6, Z7, Z6
+	VMULPS      Z6, Z5, Z5
+
+finished043:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore044
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (BX)
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z3, (DI)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, (CX)
+	JMP     done045
+
+partialStore044:
 	VMOVDQU32 (AX), Z6
 	VPMOVD2M  Z6, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2631,22 +4059,22 @@ partialStore032:
 	VMOVUPS   Z4, K1, (R8)
 	VMOVUPS   Z5, K1, (CX)
 
-done033:
+done045:
 	VZEROUPPER
 	RET
 
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate034
+	JZ      accumulate046
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
 	VMOVAPS Z0, Z4
-	JMP     start036
+	JMP     start048
 
-accumulate034:
+accumulate046:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2660,15 +4088,15 @@ accumulate034:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad035
+	JNZ     partialLoad047
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (DI), Z3
 	VMOVUPS (CX), Z4
-	JMP     start036
+	JMP     start048
 
-partialLoad035:
+partialLoad047:
 	VMOVDQU32 (R8), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2677,7 +4105,7 @@ partialLoad035:
 	VMOVUPS.Z (DI), K1, Z3
 	VMOVUPS.Z (CX), K1, Z4
 
-start036:
+start048:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2696,16 +4124,16 @@ start036:
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
 
-group037:
+group049:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run038:
+run050:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest041
+	JLT  rest053
 
-steps039:
+steps051:
 	VMOVUPS          (R8), Z5
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
@@ -2739,13 +4167,13 @@ steps039:
 	ADDQ             R11, R9
 	ADDQ             R12, R8
 	SUBQ             $0x04, R10
-	JGE              steps039
+	JGE              steps051
 
-rest041:
+rest053:
 	ADDQ $0x04, R10
-	JZ   end042
+	JZ   end054
 
-step040:
+step052:
 	VMOVUPS          (R8), Z5
 	VFMADD231PS.BCST (DX)(R9*1), Z5, Z0
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z1
@@ -2755,45 +4183,135 @@ step040:
 	ADDQ             R11, R9
 	ADDQ             R12, R8
 	DECQ             R10
-	JNZ              step040
+	JNZ              step052
 
-end042:
-	ADDQ         88(AX), R9
-	ADDQ         104(AX), R8
-	DECQ         120(AX)
-	JNZ          run038
-	ADDQ         160(AX), R9
-	ADDQ         168(AX), R8
-	DECQ         176(AX)
-	JGT          group037
+end054:
+	ADDQ   88(AX), R9
+	ADDQ   104(AX), R8
+	DECQ   120(AX)
+	JNZ    run050
+	ADDQ   160(AX), R9
+	ADDQ   168(AX), R8
+	DECQ   176(AX)
+	JGT    group049
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound055
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R8
+	TESTQ  R8, R8
+	JNZ    partialAdd056
+	VADDPS (DX), Z0, Z0
+	VADDPS (BX), Z1, Z1
+	VADDPS (SI), Z2, Z2
+	VADDPS (DI), Z3, Z3
+	VADDPS (CX), Z4, Z4
+	JMP    bound055
+
+partialAdd056:
+	VMOVDQU32 (R8), Z5
+	VPMOVD2M  Z5, K1
+	VMOVUPS.Z (DX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVUPS.Z (SI), K1, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS.Z (DI), K1, Z5
+	VADDPS    Z5, Z3, Z3
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z4, Z4
+
+bound055:
 	VBROADCASTSS 112(AX), Z5
 	VMAXPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z5, Z1
 	VMAXPS       Z2, Z5, Z2
 	VMAXPS       Z3, Z5, Z3
 	VMAXPS       Z4, Z5, Z4
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore043
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (BX)
-	VMOVUPS      Z2, (SI)
-	VMOVUPS      Z3, (DI)
-	VMOVUPS      Z4, (CX)
-	JMP          done044
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated057
+	VBROADCASTSS 116(AX), Z5
+	VMINPS       Z0, Z5, Z0
+	VMINPS       Z1, Z5, Z1
+	VMINPS       Z2, Z5, Z2
+	VMINPS       Z3, Z5, Z3
+	VMINPS       Z4, Z5, Z4
 
-partialStore043:
+gated057:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished058
+	VMOVUPS     (CX), Z5
+	VFMADD213PS 64(CX), Z0, Z5
+	VMOVUPS     128(CX), Z6
+	VMAXPS      Z5, Z6, Z5
+	VMOVUPS     192(CX), Z6
+	VMINPS      Z5, Z6, Z5
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (CX), Z5
+	VFMADD213PS 64(CX), Z1, Z5
+	VMOVUPS     128(CX), Z6
+	VMAXPS      Z5, Z6, Z5
+	VMOVUPS     192(CX), Z6
+	VMINPS      Z5, Z6, Z5
+	VMULPS      Z5, Z1, Z1
+	VMOVUPS     (CX), Z5
+	VFMADD213PS 64(CX), Z2, Z5
+	VMOVUPS     128(CX), Z6
+	VMAXPS      Z5, Z6, Z5
+	VMOVUPS     192(CX), Z6
+	VMINPS      Z5, Z6, Z5
+	VMULPS      Z5, Z2, Z2
+	VMOVUPS     (CX), Z5
+	VFMADD213PS 64(CX), Z3, Z5
+	VMOVUPS     128(CX), Z6
+	VMAXPS      Z5, Z6, Z5
+	VMOVUPS     192(CX), Z6
+	VMINPS      Z5, Z6, Z5
+	VMULPS      Z5, Z3, Z3
+	VMOVUPS     (CX), Z5
+	VFMADD213PS 64(CX), Z4, Z5
+	VMOVUPS     128(CX), Z6
+	VMAXPS      Z5, Z6, Z5
+	VMOVUPS     192(CX), Z6
+	VMINPS      Z5, Z6, Z5
+	VMULPS      Z5, Z4, Z4
+
+finished058:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore059
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (BX)
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z3, (DI)
+	VMOVUPS Z4, (CX)
+	JMP     done060
+
+partialStore059:
 	VMOVDQU32 (AX), Z5
 	VPMOVD2M  Z5, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2802,21 +4320,21 @@ partialStore043:
 	VMOVUPS   Z3, K1, (DI)
 	VMOVUPS   Z4, K1, (CX)
 
-done044:
+done060:
 	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate045
+	JZ      accumulate061
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z3
-	JMP     start047
+	JMP     start063
 
-accumulate045:
+accumulate061:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2828,14 +4346,14 @@ accumulate045:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad046
+	JNZ     partialLoad062
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (SI), Z2
 	VMOVUPS (CX), Z3
-	JMP     start047
+	JMP     start063
 
-partialLoad046:
+partialLoad062:
 	VMOVDQU32 (DI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
@@ -2843,7 +4361,7 @@ partialLoad046:
 	VMOVUPS.Z (SI), K1, Z2
 	VMOVUPS.Z (CX), K1, Z3
 
-start047:
+start063:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2860,16 +4378,16 @@ start047:
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
 
-group048:
+group064:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run049:
+run065:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest052
+	JLT  rest068
 
-steps050:
+steps066:
 	VMOVUPS          (DI), Z4
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
@@ -2899,13 +4417,13 @@ steps050:
 	ADDQ             R10, R8
 	ADDQ             R11, DI
 	SUBQ             $0x04, R9
-	JGE              steps050
+	JGE              steps066
 
-rest052:
+rest068:
 	ADDQ $0x04, R9
-	JZ   end053
+	JZ   end069
 
-step051:
+step067:
 	VMOVUPS          (DI), Z4
 	VFMADD231PS.BCST (DX)(R8*1), Z4, Z0
 	VFMADD231PS.BCST (BX)(R8*1), Z4, Z1
@@ -2914,41 +4432,118 @@ step051:
 	ADDQ             R10, R8
 	ADDQ             R11, DI
 	DECQ             R9
-	JNZ              step051
+	JNZ              step067
 
-end053:
-	ADDQ         88(AX), R8
-	ADDQ         104(AX), DI
-	DECQ         120(AX)
-	JNZ          run049
-	ADDQ         160(AX), R8
-	ADDQ         168(AX), DI
-	DECQ         176(AX)
-	JGT          group048
+end069:
+	ADDQ   88(AX), R8
+	ADDQ   104(AX), DI
+	DECQ   120(AX)
+	JNZ    run065
+	ADDQ   160(AX), R8
+	ADDQ   168(AX), DI
+	DECQ   176(AX)
+	JGT    group064
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound070
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DI
+	TESTQ  DI, DI
+	JNZ    partialAdd071
+	VADDPS (DX), Z0, Z0
+	VADDPS (BX), Z1, Z1
+	VADDPS (SI), Z2, Z2
+	VADDPS (CX), Z3, Z3
+	JMP    bound070
+
+partialAdd071:
+	VMOVDQU32 (DI), Z4
+	VPMOVD2M  Z4, K1
+	VMOVUPS.Z (DX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS.Z (SI), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z3, Z3
+
+bound070:
 	VBROADCASTSS 112(AX), Z4
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z4, Z1
 	VMAXPS       Z2, Z4, Z2
 	VMAXPS       Z3, Z4, Z3
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore054
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (BX)
-	VMOVUPS      Z2, (SI)
-	VMOVUPS      Z3, (CX)
-	JMP          done055
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated072
+	VBROADCASTSS 116(AX), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+	VMINPS       Z3, Z4, Z3
 
-partialStore054:
+gated072:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished073
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z0, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z1, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z1, Z1
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z2, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z2, Z2
+	VMOVUPS     (CX), Z4
+	VFMADD213PS 64(CX), Z3, Z4
+	VMOVUPS     128(CX), Z5
+	VMAXPS      Z4, Z5, Z4
+	VMOVUPS     192(CX), Z5
+	VMINPS      Z4, Z5, Z4
+	VMULPS      Z4, Z3, Z3
+
+finished073:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore074
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (BX)
+	VMOVUPS Z2, (SI)
+	VMOVUPS Z3, (CX)
+	JMP     done075
+
+partialStore074:
 	VMOVDQU32 (AX), Z4
 	VPMOVD2M  Z4, K1
 	VMOVUPS   Z0, K1, (DX)
@@ -2956,20 +4551,20 @@ partialStore054:
 	VMOVUPS   Z2, K1, (SI)
 	VMOVUPS   Z3, K1, (CX)
 
-done055:
+done075:
 	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate056
+	JZ      accumulate076
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
 	VMOVAPS Z0, Z2
-	JMP     start058
+	JMP     start078
 
-accumulate056:
+accumulate076:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2979,20 +4574,20 @@ accumulate056:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad057
+	JNZ     partialLoad077
 	VMOVUPS (DX), Z0
 	VMOVUPS (BX), Z1
 	VMOVUPS (CX), Z2
-	JMP     start058
+	JMP     start078
 
-partialLoad057:
+partialLoad077:
 	VMOVDQU32 (SI), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (BX), K1, Z1
 	VMOVUPS.Z (CX), K1, Z2
 
-start058:
+start078:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -3007,16 +4602,16 @@ start058:
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
 
-group059:
+group079:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run060:
+run080:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest063
+	JLT  rest083
 
-steps061:
+steps081:
 	VMOVUPS          (SI), Z3
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
@@ -3042,13 +4637,13 @@ steps061:
 	ADDQ             R9, DI
 	ADDQ             R10, SI
 	SUBQ             $0x04, R8
-	JGE              steps061
+	JGE              steps081
 
-rest063:
+rest083:
 	ADDQ $0x04, R8
-	JZ   end064
+	JZ   end084
 
-step062:
+step082:
 	VMOVUPS          (SI), Z3
 	VFMADD231PS.BCST (DX)(DI*1), Z3, Z0
 	VFMADD231PS.BCST (BX)(DI*1), Z3, Z1
@@ -3056,56 +4651,120 @@ step062:
 	ADDQ             R9, DI
 	ADDQ             R10, SI
 	DECQ             R8
-	JNZ              step062
+	JNZ              step082
 
-end064:
-	ADDQ         88(AX), DI
-	ADDQ         104(AX), SI
-	DECQ         120(AX)
-	JNZ          run060
-	ADDQ         160(AX), DI
-	ADDQ         168(AX), SI
-	DECQ         176(AX)
-	JGT          group059
+end084:
+	ADDQ   88(AX), DI
+	ADDQ   104(AX), SI
+	DECQ   120(AX)
+	JNZ    run080
+	ADDQ   160(AX), DI
+	ADDQ   168(AX), SI
+	DECQ   176(AX)
+	JGT    group079
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound085
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), SI
+	TESTQ  SI, SI
+	JNZ    partialAdd086
+	VADDPS (DX), Z0, Z0
+	VADDPS (BX), Z1, Z1
+	VADDPS (CX), Z2, Z2
+	JMP    bound085
+
+partialAdd086:
+	VMOVDQU32 (SI), Z3
+	VPMOVD2M  Z3, K1
+	VMOVUPS.Z (DX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS.Z (BX), K1, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z2, Z2
+
+bound085:
 	VBROADCASTSS 112(AX), Z3
 	VMAXPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z3, Z1
 	VMAXPS       Z2, Z3, Z2
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore065
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (BX)
-	VMOVUPS      Z2, (CX)
-	JMP          done066
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated087
+	VBROADCASTSS 116(AX), Z3
+	VMINPS       Z0, Z3, Z0
+	VMINPS       Z1, Z3, Z1
+	VMINPS       Z2, Z3, Z2
 
-partialStore065:
+gated087:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished088
+	VMOVUPS     (CX), Z3
+	VFMADD213PS 64(CX), Z0, Z3
+	VMOVUPS     128(CX), Z4
+	VMAXPS      Z3, Z4, Z3
+	VMOVUPS     192(CX), Z4
+	VMINPS      Z3, Z4, Z3
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     (CX), Z3
+	VFMADD213PS 64(CX), Z1, Z3
+	VMOVUPS     128(CX), Z4
+	VMAXPS      Z3, Z4, Z3
+	VMOVUPS     192(CX), Z4
+	VMINPS      Z3, Z4, Z3
+	VMULPS      Z3, Z1, Z1
+	VMOVUPS     (CX), Z3
+	VFMADD213PS 64(CX), Z2, Z3
+	VMOVUPS     128(CX), Z4
+	VMAXPS      Z3, Z4, Z3
+	VMOVUPS     192(CX), Z4
+	VMINPS      Z3, Z4, Z3
+	VMULPS      Z3, Z2, Z2
+
+finished088:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore089
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (BX)
+	VMOVUPS Z2, (CX)
+	JMP     done090
+
+partialStore089:
 	VMOVDQU32 (AX), Z3
 	VPMOVD2M  Z3, K1
 	VMOVUPS   Z0, K1, (DX)
 	VMOVUPS   Z1, K1, (BX)
 	VMOVUPS   Z2, K1, (CX)
 
-done066:
+done090:
 	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate067
+	JZ      accumulate091
 	VMOVUPS (CX), Z0
 	VMOVAPS Z0, Z1
-	JMP     start069
+	JMP     start093
 
-accumulate067:
+accumulate091:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -3113,18 +4772,18 @@ accumulate067:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad068
+	JNZ     partialLoad092
 	VMOVUPS (DX), Z0
 	VMOVUPS (CX), Z1
-	JMP     start069
+	JMP     start093
 
-partialLoad068:
+partialLoad092:
 	VMOVDQU32 (BX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVUPS.Z (CX), K1, Z1
 
-start069:
+start093:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -3137,16 +4796,16 @@ start069:
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
 
-group070:
+group094:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run071:
+run095:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest074
+	JLT  rest098
 
-steps072:
+steps096:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
@@ -3168,78 +4827,129 @@ steps072:
 	ADDQ             R8, SI
 	ADDQ             R9, BX
 	SUBQ             $0x04, DI
-	JGE              steps072
+	JGE              steps096
 
-rest074:
+rest098:
 	ADDQ $0x04, DI
-	JZ   end075
+	JZ   end099
 
-step073:
+step097:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (DX)(SI*1), Z2, Z0
 	VFMADD231PS.BCST (CX)(SI*1), Z2, Z1
 	ADDQ             R8, SI
 	ADDQ             R9, BX
 	DECQ             DI
-	JNZ              step073
+	JNZ              step097
 
-end075:
-	ADDQ         88(AX), SI
-	ADDQ         104(AX), BX
-	DECQ         120(AX)
-	JNZ          run071
-	ADDQ         160(AX), SI
-	ADDQ         168(AX), BX
-	DECQ         176(AX)
-	JGT          group070
+end099:
+	ADDQ   88(AX), SI
+	ADDQ   104(AX), BX
+	DECQ   120(AX)
+	JNZ    run095
+	ADDQ   160(AX), SI
+	ADDQ   168(AX), BX
+	DECQ   176(AX)
+	JGT    group094
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound100
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), BX
+	TESTQ  BX, BX
+	JNZ    partialAdd101
+	VADDPS (DX), Z0, Z0
+	VADDPS (CX), Z1, Z1
+	JMP    bound100
+
+partialAdd101:
+	VMOVDQU32 (BX), Z2
+	VPMOVD2M  Z2, K1
+	VMOVUPS.Z (DX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z1, Z1
+
+bound100:
 	VBROADCASTSS 112(AX), Z2
 	VMAXPS       Z0, Z2, Z0
 	VMAXPS       Z1, Z2, Z1
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore076
-	VMOVUPS      Z0, (DX)
-	VMOVUPS      Z1, (CX)
-	JMP          done077
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated102
+	VBROADCASTSS 116(AX), Z2
+	VMINPS       Z0, Z2, Z0
+	VMINPS       Z1, Z2, Z1
 
-partialStore076:
+gated102:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished103
+	VMOVUPS     (CX), Z2
+	VFMADD213PS 64(CX), Z0, Z2
+	VMOVUPS     128(CX), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     192(CX), Z3
+	VMINPS      Z2, Z3, Z2
+	VMULPS      Z2, Z0, Z0
+	VMOVUPS     (CX), Z2
+	VFMADD213PS 64(CX), Z1, Z2
+	VMOVUPS     128(CX), Z3
+	VMAXPS      Z2, Z3, Z2
+	VMOVUPS     192(CX), Z3
+	VMINPS      Z2, Z3, Z2
+	VMULPS      Z2, Z1, Z1
+
+finished103:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore104
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, (CX)
+	JMP     done105
+
+partialStore104:
 	VMOVDQU32 (AX), Z2
 	VPMOVD2M  Z2, K1
 	VMOVUPS   Z0, K1, (DX)
 	VMOVUPS   Z1, K1, (CX)
 
-done077:
+done105:
 	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate078
+	JZ      accumulate106
 	VMOVUPS (CX), Z0
-	JMP     start080
+	JMP     start108
 
-accumulate078:
+accumulate106:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad079
+	JNZ     partialLoad107
 	VMOVUPS (CX), Z0
-	JMP     start080
+	JMP     start108
 
-partialLoad079:
+partialLoad107:
 	VMOVDQU32 (DX), Z0
 	VPMOVD2M  Z0, K1
 	VMOVUPS.Z (CX), K1, Z0
 
-start080:
+start108:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
@@ -3250,16 +4960,16 @@ start080:
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
 
-group081:
+group109:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run082:
+run110:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest085
+	JLT  rest113
 
-steps083:
+steps111:
 	VMOVUPS          (DX), Z1
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
 	ADDQ             DI, BX
@@ -3277,46 +4987,84 @@ steps083:
 	ADDQ             DI, BX
 	ADDQ             R8, DX
 	SUBQ             $0x04, SI
-	JGE              steps083
+	JGE              steps111
 
-rest085:
+rest113:
 	ADDQ $0x04, SI
-	JZ   end086
+	JZ   end114
 
-step084:
+step112:
 	VMOVUPS          (DX), Z1
 	VFMADD231PS.BCST (CX)(BX*1), Z1, Z0
 	ADDQ             DI, BX
 	ADDQ             R8, DX
 	DECQ             SI
-	JNZ              step084
+	JNZ              step112
 
-end086:
-	ADDQ         88(AX), BX
-	ADDQ         104(AX), DX
-	DECQ         120(AX)
-	JNZ          run082
-	ADDQ         160(AX), BX
-	ADDQ         168(AX), DX
-	DECQ         176(AX)
-	JGT          group081
+end114:
+	ADDQ   88(AX), BX
+	ADDQ   104(AX), DX
+	DECQ   120(AX)
+	JNZ    run110
+	ADDQ   160(AX), BX
+	ADDQ   168(AX), DX
+	DECQ   176(AX)
+	JGT    group109
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound115
+	MOVQ   136(AX), CX
+	MOVQ   (CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DX
+	TESTQ  DX, DX
+	JNZ    partialAdd116
+	VADDPS (CX), Z0, Z0
+	JMP    bound115
+
+partialAdd116:
+	VMOVDQU32 (DX), Z1
+	VPMOVD2M  Z1, K1
+	VMOVUPS.Z (CX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+bound115:
 	VBROADCASTSS 112(AX), Z1
 	VMAXPS       Z0, Z1, Z0
-	MOVQ         136(AX), CX
-	MOVQ         (CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore087
-	VMOVUPS      Z0, (CX)
-	JMP          done088
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated117
+	VBROADCASTSS 116(AX), Z1
+	VMINPS       Z0, Z1, Z0
 
-partialStore087:
+gated117:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished118
+	VMOVUPS     (CX), Z1
+	VFMADD213PS 64(CX), Z0, Z1
+	VMOVUPS     128(CX), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     192(CX), Z2
+	VMINPS      Z1, Z2, Z1
+	VMULPS      Z1, Z0, Z0
+
+finished118:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore119
+	VMOVUPS Z0, (CX)
+	JMP     done120
+
+partialStore119:
 	VMOVDQU32 (AX), Z1
 	VPMOVD2M  Z1, K1
 	VMOVUPS   Z0, K1, (CX)
 
-done088:
+done120:
 	VZEROUPPER
 	RET
 
@@ -12584,6 +14332,85 @@ tap8:
 	JNZ         tap8
 
 done8:
+	VBROADCASTSS 80(AX), Z8
+	VMAXPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMAXPS       Z7, Z8, Z7
+	VBROADCASTSS 84(AX), Z8
+	VMINPS       Z0, Z8, Z0
+	VMINPS       Z1, Z8, Z1
+	VMINPS       Z2, Z8, Z2
+	VMINPS       Z3, Z8, Z3
+	VMINPS       Z4, Z8, Z4
+	VMINPS       Z5, Z8, Z5
+	VMINPS       Z6, Z8, Z6
+	VMINPS       Z7, Z8, Z7
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain8
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z0, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z0, Z0
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z1, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z1, Z1
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z2, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z2, Z2
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z3, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z3, Z3
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z4, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z4, Z4
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z5, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z5, Z5
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z6, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z6, Z6
+	VMOVUPS      (R12), Z8
+	VFMADD213PS  64(R12), Z7, Z8
+	VMOVUPS      128(R12), Z9
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      192(R12), Z9
+	VMINPS       Z8, Z9, Z8
+	VMULPS       Z8, Z7, Z7
+
+plain8:
 	VMOVUPS Z0, (R10)
 	ADDQ    BX, R10
 	VMOVUPS Z1, (R10)
@@ -12632,6 +14459,49 @@ tap4:
 	JNZ         tap4
 
 done4:
+	VBROADCASTSS 80(AX), Z4
+	VMAXPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMAXPS       Z3, Z4, Z3
+	VBROADCASTSS 84(AX), Z4
+	VMINPS       Z0, Z4, Z0
+	VMINPS       Z1, Z4, Z1
+	VMINPS       Z2, Z4, Z2
+	VMINPS       Z3, Z4, Z3
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain4
+	VMOVUPS      (R12), Z4
+	VFMADD213PS  64(R12), Z0, Z4
+	VMOVUPS      128(R12), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMOVUPS      192(R12), Z5
+	VMINPS       Z4, Z5, Z4
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      (R12), Z4
+	VFMADD213PS  64(R12), Z1, Z4
+	VMOVUPS      128(R12), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMOVUPS      192(R12), Z5
+	VMINPS       Z4, Z5, Z4
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      (R12), Z4
+	VFMADD213PS  64(R12), Z2, Z4
+	VMOVUPS      128(R12), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMOVUPS      192(R12), Z5
+	VMINPS       Z4, Z5, Z4
+	VMULPS       Z4, Z2, Z2
+	VMOVUPS      (R12), Z4
+	VFMADD213PS  64(R12), Z3, Z4
+	VMOVUPS      128(R12), Z5
+	VMAXPS       Z4, Z5, Z4
+	VMOVUPS      192(R12), Z5
+	VMINPS       Z4, Z5, Z4
+	VMULPS       Z4, Z3, Z3
+
+plain4:
 	VMOVUPS Z0, (R10)
 	ADDQ    BX, R10
 	VMOVUPS Z1, (R10)
@@ -12667,6 +14537,31 @@ tap2:
 	JNZ         tap2
 
 done2:
+	VBROADCASTSS 80(AX), Z2
+	VMAXPS       Z0, Z2, Z0
+	VMAXPS       Z1, Z2, Z1
+	VBROADCASTSS 84(AX), Z2
+	VMINPS       Z0, Z2, Z0
+	VMINPS       Z1, Z2, Z1
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain2
+	VMOVUPS      (R12), Z2
+	VFMADD213PS  64(R12), Z0, Z2
+	VMOVUPS      128(R12), Z3
+	VMAXPS       Z2, Z3, Z2
+	VMOVUPS      192(R12), Z3
+	VMINPS       Z2, Z3, Z2
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      (R12), Z2
+	VFMADD213PS  64(R12), Z1, Z2
+	VMOVUPS      128(R12), Z3
+	VMAXPS       Z2, Z3, Z2
+	VMOVUPS      192(R12), Z3
+	VMINPS       Z2, Z3, Z2
+	VMULPS       Z2, Z1, Z1
+
+plain2:
 	VMOVUPS Z0, (R10)
 	ADDQ    BX, R10
 	VMOVUPS Z1, (R10)
@@ -12696,6 +14591,22 @@ tap1:
 	JNZ         tap1
 
 done1:
+	VBROADCASTSS 80(AX), Z1
+	VMAXPS       Z0, Z1, Z0
+	VBROADCASTSS 84(AX), Z1
+	VMINPS       Z0, Z1, Z0
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain1
+	VMOVUPS      (R12), Z1
+	VFMADD213PS  64(R12), Z0, Z1
+	VMOVUPS      128(R12), Z2
+	VMAXPS       Z1, Z2, Z1
+	VMOVUPS      192(R12), Z2
+	VMINPS       Z1, Z2, Z1
+	VMULPS       Z1, Z0, Z0
+
+plain1:
 	VMOVUPS Z0, (R10)
 	ADDQ    BX, R10
 	LEAQ    (R9)(DX*1), R9
@@ -13214,5 +15125,133 @@ position1:
 	ADDQ        $0x00000040, CX
 	DECQ        80(AX)
 	JNZ         taps1
+	VZEROUPPER
+	RET
+
+// func gateByAVX512(y *float32, x *float32, n int, gate *float32)
+// Requires: AVX, AVX512F
+TEXT ·gateByAVX512(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ gate+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, DX
+
+loop:
+	VMOVUPS     (CX)(SI*1), Z0
+	VMOVUPS     (BX), Z1
+	VFMADD213PS 64(BX), Z0, Z1
+	VMOVUPS     128(BX), Z2
+	VMAXPS      Z1, Z2, Z1
+	VMOVUPS     192(BX), Z2
+	VMINPS      Z1, Z2, Z1
+	VMULPS      Z1, Z0, Z0
+	VMOVUPS     Z0, (AX)(SI*1)
+	ADDQ        $0x40, SI
+	CMPQ        SI, DX
+	JLT         loop
+	VZEROUPPER
+	RET
+
+// func clampAVX512(y *float32, x *float32, n int, scale float32, shift float32, low float32, high float32)
+// Requires: AVX, AVX512F
+TEXT ·clampAVX512(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS scale+24(FP), Z0
+	VBROADCASTSS shift+28(FP), Z1
+	VBROADCASTSS low+32(FP), Z2
+	VBROADCASTSS high+36(FP), Z3
+	XORQ         BX, BX
+	SHLQ         $0x02, DX
+
+loop:
+	VMOVUPS     (CX)(BX*1), Z4
+	VFMADD213PS Z1, Z0, Z4
+	VMAXPS      Z4, Z2, Z4
+	VMINPS      Z4, Z3, Z4
+	VMOVUPS     Z4, (AX)(BX*1)
+	ADDQ        $0x40, BX
+	CMPQ        BX, DX
+	JLT         loop
+	VZEROUPPER
+	RET
+
+// func copyVectorsAVX512(dst *float32, src *float32, srcStep int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·copyVectorsAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	MOVQ rows+24(FP), BX
+	LEAQ (DX)(DX*2), SI
+	SUBQ $0x04, BX
+	JLT  rest
+
+four:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(SI*1), Z3
+	LEAQ    (CX)(DX*4), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x04, BX
+	JGE     four
+
+rest:
+	ADDQ $0x04, BX
+	JZ   end
+
+one:
+	VMOVUPS (CX), Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000040, AX
+	DECQ    BX
+	JNZ     one
+
+end:
+	VZEROUPPER
+	RET
+
+// func affineAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·affineAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS 64(AX), Z0
+	VBROADCASTSS 68(AX), Z1
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), R9
+	MOVQ         40(AX), AX
+	IMUL3Q       $0x40, AX, AX
+
+row:
+	XORQ R10, R10
+
+vector:
+	VMOVUPS     (CX)(R10*1), Z2
+	VMOVUPS     (BX)(R10*1), Z3
+	VFMADD213PS (SI)(R10*1), Z3, Z2
+	VMAXPS      Z2, Z0, Z2
+	VMINPS      Z2, Z1, Z2
+	VMOVUPS     Z2, (DX)(R10*1)
+	ADDQ        $0x40, R10
+	CMPQ        R10, AX
+	JLT         vector
+	ADDQ        DI, CX
+	ADDQ        R8, DX
+	DECQ        R9
+	JNZ         row
 	VZEROUPPER
 	RET

@@ -45,6 +45,7 @@ func main() {
 	v.normalise()
 	v.depthwise()
 	v.depthwiseGradient()
+	v.evaluate()
 	if !v.wide {
 		transpose()
 		gather()

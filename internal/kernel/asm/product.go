@@ -23,6 +23,7 @@ const (
 	productBStep      = 96
 	productBJump      = 104
 	productFloor      = 112
+	productCeiling    = 116
 	productRunsLeft   = 120
 	productARow       = 128
 	productCRow       = 136
@@ -31,6 +32,8 @@ const (
 	productAGroup     = 160
 	productBGroup     = 168
 	productGroupsLeft = 176
+	productAdd        = 184
+	productGate       = 192
 )
 
 // unroll is how many steps of the sum are in a row.
@@ -171,13 +174,9 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	DECQ(field(args, productGroupsLeft))
 	JGT(LabelRef(group))
 
-	floor := v.register()
-	VBROADCASTSS(field(args, productFloor), floor)
-	for r := range rows {
-		for j := range columns {
-			VMAXPS(acc[r][j], floor, acc[r][j])
-		}
-	}
+	v.finish(args, acc, pointers, &finishing{
+		floor: productFloor, ceiling: productCeiling, add: productAdd, row: productCRow, mask: productMask, gate: productGate,
+	}, l)
 	partialStore, done := l.next("partialStore"), l.next("done")
 	c, k := pointers(productC, productCRow), GP64()
 	MOVQ(field(args, productMask), k)
