@@ -9,14 +9,17 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// convolution is Conv, with the Relu and the MaxPool after it if there are any.
+// addendInput is the place, among a Conv's inputs, of what is added to it.
+const addendInput = 3
+
+// convolution is Conv, with the Add, the Relu, Clip or HardSwish and the MaxPool after it if there are any.
 type convolution struct {
 	window window
 	group  int
-	relu   bool
-	// The same as operations of their own, for what the plan does not compute.
-	reluAlone, poolAlone operation
-	pool                 *window
+	finish finish
+	// poolAlone is pooling as an operation of its own, for what the plan does not compute.
+	poolAlone operation
+	pool      *window
 
 	packed  *Tensor   // constant weights, O×KH×KW×C
 	kernels []float32 // those of a depthwise convolution, KH×KW×C
@@ -24,6 +27,7 @@ type convolution struct {
 	plans   planCache[*kernel.Conv2D]
 
 	depthwisePlans planCache[*kernel.Depthwise]
+	bandPlans      planCache[*kernel.DepthwiseForward]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -35,13 +39,7 @@ func makeConv(n *node) (operation, error) {
 	if group < 1 || group > maxElements {
 		return nil, fmt.Errorf("attribute group = %d is not supported", group)
 	}
-	c := &convolution{window: w, group: int(group)}
-	if n.relu != nil {
-		c.relu = true
-		if c.reluAlone, err = makeRelu(n.relu); err != nil {
-			return nil, err
-		}
-	}
+	c := &convolution{window: w, group: int(group), finish: n.finish}
 	if n.pool != nil {
 		if c.poolAlone, err = makeMaxPool(n.pool); err != nil {
 			return nil, err
@@ -112,49 +110,84 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
-		y, err := c.planned(r, x, w, bias, f)
-		if err == nil {
-			return []*Tensor{y}, nil
-		}
-		if !errors.Is(err, errNoPlan) {
-			return nil, err
-		}
+	var addend *Tensor
+	if len(in) > addendInput {
+		addend = in[addendInput]
 	}
-	follows := []operation{c.reluAlone, c.poolAlone}
-	var y *Tensor
-	err = errNoPlan
-	if x.size() > 0 && w.size() > 0 && c.group > 1 {
-		y, err = c.depthwise(r, x, w, bias, f)
-		follows = follows[1:]
-	}
-	if errors.Is(err, errNoPlan) {
-		follows = []operation{c.reluAlone, c.poolAlone}
-		y, err = c.loops(r, x, w, bias, f)
-	}
+	y, done, err := c.sums(r, x, w, bias, addend, f)
 	if err != nil {
 		return nil, err
 	}
-	for _, follow := range follows {
-		if follow == nil {
-			continue
+	return c.rest(r, y, addend, done)
+}
+
+// stage is how much of a convolution and of what follows it has been computed.
+type stage int
+
+const (
+	convolved stage = iota
+	finished        // added and finished, too
+	pooled          // and pooled
+)
+
+// sums computes the convolution, and as much of what follows as goes with it.
+func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
+		y, done, err := c.planned(r, x, w, bias, addend, f)
+		if !errors.Is(err, errNoPlan) {
+			return y, done, err
 		}
-		out, err := follow(r, []*Tensor{y})
-		r.release(y)
-		if err != nil {
+	}
+	if x.size() > 0 && w.size() > 0 && c.group > 1 {
+		y, done, err := c.depthwise(r, x, w, bias, addend, f)
+		if !errors.Is(err, errNoPlan) {
+			return y, done, err
+		}
+	}
+	y, err := c.loops(r, x, w, bias, f)
+	return y, convolved, err
+}
+
+// rest does what has not been done with the convolution, which it releases.
+func (c *convolution) rest(r *run, y, addend *Tensor, done stage) ([]*Tensor, error) {
+	if done < finished {
+		if addend != nil {
+			r.ending = nil // which is of the step's inputs
+			sum, err := r.sum(y, addend)
+			r.release(y)
+			if err != nil {
+				return nil, err
+			}
+			y = sum
+		}
+		if err := c.finish.apply(r, y); err != nil {
+			r.release(y)
 			return nil, err
 		}
-		y = out[0]
 	}
-	return []*Tensor{y}, nil
+	if c.pool == nil || done == pooled {
+		return []*Tensor{y}, nil
+	}
+	defer r.release(y)
+	return c.poolAlone(r, []*Tensor{y})
+}
+
+// sum adds two tensors of float32.
+func (r *run) sum(a, b *Tensor) (*Tensor, error) {
+	y, err := r.ofImages([]*Tensor{a, b}, addition, false)
+	if y != nil || err != nil {
+		return y, err
+	}
+	return r.binary(a, b, addition)
 }
 
 // errNoPlan says that no plan of the kernels computes this; plain loops do.
 var errNoPlan = errors.New("no plan")
 
-// planned computes the convolution with a plan, and pooling with it where that
+// planned computes the convolution with a plan, and with it what follows where that
 // can.
-func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
+func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+	fail := func(err error) (*Tensor, stage, error) { return nil, convolved, err }
 	filters := w.Shape[0]
 	packed := c.packed
 	if packed == nil {
@@ -168,62 +201,75 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*T
 	}
 	image, err := r.toChannelsLast(x)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	defer r.release(image)
 	if !f.symmetric() {
 		padded, err := r.padSpatial(image, f)
 		if err != nil {
-			return nil, err
+			return fail(err)
 		}
 		defer r.release(padded)
 		image = padded
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters, ReLU: c.relu}
+	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters}
 	config.Height, config.Width = pair(f.in, 1)
 	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
 	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
 	out := f.out
-	together := false
-	if c.pool != nil {
-		pooled, err := c.pool.over(f.out)
+	done := finished
+	if c.pool != nil && addend == nil && (c.finish.none() || c.finish.rectifies()) {
+		windows, err := c.pool.over(f.out)
 		if err != nil {
-			return nil, err
+			return fail(err)
 		}
-		if window, ok := kernelWindow(pooled); ok {
-			config.MaxPool, out, together = &window, pooled.out, true
+		// Where windows overlap, positions of two blocks would be computed twice.
+		if window, ok := kernelWindow(windows); ok && window.Height <= window.StrideHeight && window.Width <= window.StrideWidth {
+			config.MaxPool, out, done = &window, windows.out, pooled
+			config.ReLU = c.finish.rectifies()
 		}
 	}
 	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth,
 		config.PaddingHeight, config.PaddingWidth}
 	plan, err := c.plans.get(r, key, convPlanBytes(config, out, r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
-		return kernel.NewConv2D(r.engine, config)
+		plan, err := kernel.NewConv2D(r.engine, config)
+		if err == nil && done == finished && !c.finish.none() {
+			plan.Finish(c.finish.kernel())
+		}
+		return plan, err
 	})
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	shape := append([]int{x.Shape[0], filters}, out...)
 	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	y.channelsLast = true
-	if err := plan.Forward(y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32), bias); err != nil {
+	to, from, weights := y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32)
+	switch {
+	case addend == nil:
+		err = plan.Forward(to, from, weights, bias)
+	case slices.Equal(addend.Shape, y.Shape) && addend.Type() == onnxpb.TensorProto_FLOAT:
+		var also *Tensor
+		if also, err = r.toChannelsLast(addend); err == nil {
+			err = plan.ForwardAdd(to, from, weights, bias, also.Data.([]float32))
+			r.release(also)
+		}
+	default:
+		// It has to be broadcast, and the sum is finished afterwards.
 		r.release(y)
-		return nil, err
+		return fail(errNoPlan)
 	}
-	if c.pool == nil || together {
-		return y, nil
-	}
-	defer r.release(y)
-	pooled, err := c.poolAlone(r, []*Tensor{y})
 	if err != nil {
-		return nil, err
+		r.release(y)
+		return fail(err)
 	}
-	return pooled[0], nil
+	return y, done, nil
 }
 
 // convPlanBytes is about what a plan allocates: padded copies of the images that the threads are at,

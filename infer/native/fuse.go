@@ -1,54 +1,85 @@
 package native
 
-import "slipway/onnx/onnxpb"
+import (
+	"slices"
+
+	"slipway/onnx/onnxpb"
+)
 
 // fusion says what becomes of a node: computed by a later one, or computing those
 // before it, too.
 type fusion struct {
 	absorbed bool
-	// Of the last node of a group, the group: Conv [Relu] [MaxPool], Gemm or MatMul
-	// [Add] [Relu], an arithmetic operator [Relu], or QuantizeLinear DequantizeLinear.
+	// Of the last node of a group, the group: Conv [Add] [Relu, Clip or HardSwish] [MaxPool],
+	// Gemm or MatMul [Add] [Relu], an arithmetic operator [Relu], or QuantizeLinear
+	// DequantizeLinear.
 	head, add, relu, pool, dequantize *onnxpb.NodeProto
+	// finish is what Conv's Relu, Clip or HardSwish does; of other operators, relu is.
+	finish finish
+	// addend is the name of what is added to a Conv, empty for nothing.
+	addend string
 }
 
 // fuse finds groups of nodes that are computed as one: each one's output is used
 // by the next and by nothing else.
 func (c *compiler) fuse() []fusion {
 	fusions := make([]fusion, len(c.nodes))
-	user := make(map[string]int)
+	all := make(map[string][]int)
 	for i, proto := range c.nodes {
 		if c.needed[i] {
 			for _, input := range proto.GetInput() {
-				user[input] = i
+				if input != "" && !slices.Contains(all[input], i) {
+					all[input] = append(all[input], i)
+				}
 			}
 		}
 	}
-	// next returns the only user of a node's output if it is of that operator.
-	next := func(i int, operator string) (int, bool) {
+	users := func(value string) []int { return all[value] }
+	// only returns the only user of a node's output.
+	only := func(i int) (int, bool) {
 		proto := c.nodes[i]
 		if len(proto.GetOutput()) != 1 || c.uses[proto.GetOutput()[0]] != 1 {
 			return 0, false
 		}
-		j, ok := user[proto.GetOutput()[0]]
-		if !ok || c.nodes[j].GetOpType() != operator || !standard(c.nodes[j]) {
-			return 0, false
+		if by := users(proto.GetOutput()[0]); len(by) == 1 {
+			return by[0], true
 		}
-		return j, true
+		return 0, false
 	}
+	// next returns it if it is of that operator.
+	next := func(i int, operator string) (int, bool) {
+		j, ok := only(i)
+		return j, ok && c.nodes[j].GetOpType() == operator && standard(c.nodes[j])
+	}
+	taken := make([]bool, len(c.nodes)) // by the group of another head
 	for i, proto := range c.nodes {
-		if !c.needed[i] || !standard(proto) || fusions[i].absorbed {
+		if !c.needed[i] || !standard(proto) || fusions[i].absorbed || taken[i] {
 			continue
 		}
-		group, last := fusion{head: proto}, i
+		group, last := fusion{head: proto, finish: noFinish()}, i
 		absorb := func(j int) {
 			fusions[last].absorbed = true
 			last = j
 		}
 		switch proto.GetOpType() {
 		case "Conv":
-			if j, ok := next(last, "Relu"); ok {
-				absorb(j)
-				group.relu = c.nodes[j]
+			if j, ok := next(last, "Add"); ok && j > i && !taken[j] {
+				if addend := c.addendOf(c.nodes[j], proto); addend != "" {
+					absorb(j)
+					taken[j], group.addend = true, addend
+				}
+			}
+			if j, ok := only(last); ok {
+				if f, ok := c.finishOf(c.nodes[j]); ok && c.nodes[j].GetInput()[0] == c.nodes[last].GetOutput()[0] {
+					absorb(j)
+					group.finish = f
+				}
+			} else if len(c.nodes[last].GetOutput()) == 1 {
+				if f, sigmoid, product, ok := c.gateOf(c.nodes[last].GetOutput()[0], users); ok {
+					fusions[sigmoid].absorbed = true
+					absorb(product)
+					taken[product], group.finish = true, f
+				}
 			}
 			if j, ok := next(last, "MaxPool"); ok && len(c.nodes[j].GetOutput()) == 1 {
 				absorb(j)
@@ -93,6 +124,18 @@ func (c *compiler) addsVector(add, product *onnxpb.NodeProto) bool {
 		len(matrix.Shape) == 2 && len(bias.Shape) == 1 && matrix.Shape[1] == bias.Shape[0]
 }
 
+// addendOf returns what an Add adds to a Conv's output, and "" where it may not be computed with it.
+func (c *compiler) addendOf(add, conv *onnxpb.NodeProto) string {
+	if known := c.operators["Add"]; c.opset < known.since || known.check(add) != nil || len(add.GetInput()) != 2 {
+		return ""
+	}
+	other := biasOf(add, conv.GetOutput()[0])
+	if c.initial(other) != nil {
+		return "" // of another shape as a rule
+	}
+	return other
+}
+
 // oneScale reports whether a QuantizeLinear or DequantizeLinear has a single scale and
 // a zero point, both initializers.
 func (c *compiler) oneScale(proto *onnxpb.NodeProto) bool {
@@ -126,6 +169,7 @@ func (c *compiler) fused(group fusion) (*node, operator, error) {
 	if err != nil {
 		return nil, operator{}, err
 	}
+	n.finish, n.addend = group.finish, group.addend != ""
 	if group.add != nil {
 		n.bias = c.values[c.names[biasOf(group.add, group.head.GetOutput()[0])]]
 	}

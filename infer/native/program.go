@@ -176,7 +176,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 	if err := known.check(proto); err != nil {
 		return nil, operator{}, err
 	}
-	n := &node{proto: proto, opset: c.opset, uses: c.uses}
+	n := &node{proto: proto, opset: c.opset, uses: c.uses, finish: noFinish()}
 	for _, name := range proto.GetInput() {
 		var constant *Tensor
 		if name != "" {
@@ -211,6 +211,16 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 		i := -1
 		if name != "" {
 			i = c.names[name]
+		}
+		s.inputs = append(s.inputs, i)
+	}
+	if group.addend != "" {
+		for len(s.inputs) < addendInput {
+			s.inputs = append(s.inputs, -1)
+		}
+		i, ok := c.names[group.addend]
+		if !ok {
+			return fmt.Errorf("its input %q is not made before it", shorten(group.addend))
 		}
 		s.inputs = append(s.inputs, i)
 	}
