@@ -30,7 +30,7 @@ type productArgs struct {
 	BGroupJump int            // the same of B
 	left       int            // the assembly's
 	Add        unsafe.Pointer // rows that are added before C is bounded, at the offsets of C's; nil: none
-	Gate       unsafe.Pointer // a gate by which C is multiplied last, see newGate; nil: none
+	Gate       unsafe.Pointer // a gate by which C is multiplied last, see Gate; nil: none
 }
 
 // sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the
@@ -193,7 +193,7 @@ type depthwiseArgs struct {
 	Vectors   int
 	Bias      unsafe.Pointer
 	Low, High float32        // bounds of y, NaN kept; a NaN bound does not bound
-	Gate      unsafe.Pointer // a gate by which y is multiplied last, see newGate; nil: none
+	Gate      unsafe.Pointer // a gate by which y is multiplied last, see Gate; nil: none
 }
 
 // depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in bytes.
@@ -208,6 +208,19 @@ type affineArgs struct {
 	Vectors      int
 	Scale, Shift unsafe.Pointer
 	Low, High    float32 // NaN does not bound
+}
+
+// rowArgs describes one row of a product, y = max(x·B + bias, Floor), of Panels panels of B, two vectors wide and Panel bytes
+// apart. A NaN floor changes nothing.
+type rowArgs struct {
+	X       unsafe.Pointer
+	Depth   int
+	B       unsafe.Pointer
+	Panel   int
+	Bias, Y unsafe.Pointer
+	Panels  int // which the assembly counts down
+	Floor   float32
+	_       float32
 }
 
 // depthwiseGradientArgs describes a part of the gradient of up to eight taps TapStep apart: dw[tap] += Σ over positions p of

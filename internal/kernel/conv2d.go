@@ -134,6 +134,7 @@ type Conv2D struct {
 	work    []apart[convWork]
 
 	finish   finishing
+	split    int             // into how many parts of its panels a block is cut, where blocks are few
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
@@ -296,9 +297,14 @@ func (c *Conv2D) forwardDirectly() {
 		if c.input == nil {
 			c.input = aligned(c.config.Batch * c.imageSize)
 		}
-		c.engine.Pool.Run(c.config.Batch, c.copyTask)
+		c.engine.Pool.Run(c.config.Batch*copyItems, c.copyTask)
 	}
-	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
+	items := groups * len(c.blocks)
+	c.split = 1
+	if threads := c.engine.Pool.Threads(); threads > 1 && c.config.MaxPool == nil {
+		c.split = min(c.columns.count(), ceil(4*threads, items))
+	}
+	c.engine.Pool.Run(items*c.split, c.blockTask)
 }
 
 // forwardGroup computes all blocks of a group of images.
@@ -307,18 +313,21 @@ func (c *Conv2D) forwardGroup(worker, group int) {
 	images := min(c.images, c.config.Batch-image)
 	source := c.source(worker, image, images)
 	for i := range c.blocks {
-		c.forwardBlock(worker, &c.blocks[i], source, image, images)
+		c.forwardBlock(worker, &c.blocks[i], source, image, images, 0, c.columns.count())
 	}
 }
 
-// forwardItem computes one block of a group of images, all of which are copied, if they must be.
+// forwardItem computes some panels of one block of a group of images, all of which are copied, if they must be.
 func (c *Conv2D) forwardItem(worker, item int) {
+	first, last := item%c.split*c.columns.count()/c.split, (item%c.split+1)*c.columns.count()/c.split
+	item /= c.split
 	image := item / len(c.blocks) * c.images
 	source := c.x
 	if c.copied {
 		source = c.input
 	}
-	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image, min(c.images, c.config.Batch-image))
+	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image, min(c.images, c.config.Batch-image),
+		first, last)
 }
 
 // release forgets the caller's tensors.
@@ -339,8 +348,8 @@ func floor(relu bool) float32 {
 	return nan32
 }
 
-// forwardBlock computes a block of some images, which start at source.
-func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images int) {
+// forwardBlock computes panels first to last of a block of some images, which start at source.
+func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images, first, last int) {
 	ws := &c.work[worker].own
 	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
 	windows := 0
@@ -351,7 +360,7 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 		positions, windows = positions/c.images*images, windows/c.images*images
 	}
 	a := &ws.product
-	for panel := range c.columns.count() {
+	for panel := first; panel < last; panel++ {
 		width := c.columns.width(panel)
 		for k, p := range c.parts {
 			*a = productArgs{

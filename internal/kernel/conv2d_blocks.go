@@ -9,9 +9,11 @@ func (c *Conv2D) planBlocks() {
 	positions := c.convHeight * c.convWidth
 	c.images = min(max(1, blockPositions/positions), c.config.Batch)
 	total := c.images * positions
-	for first := 0; first < total; first += blockPositions {
+	// As many positions each as near as tiles allow: a short last block would read all weights for few.
+	step := ceil(ceil(total, max(1, (total+blockPositions/2)/blockPositions)), tileRows) * tileRows
+	for first := 0; first < total; first += step {
 		var b convBlock
-		for p := first; p < min(first+blockPositions, total); p++ {
+		for p := first; p < min(first+step, total); p++ {
 			image, at := p/positions, p%positions
 			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(at/c.convWidth, at%c.convWidth)))
 			b.cOffsets = append(b.cOffsets, int64(4*p*c.config.Filters))
@@ -19,6 +21,9 @@ func (c *Conv2D) planBlocks() {
 		c.blocks = append(c.blocks, b)
 	}
 }
+
+// tileRows is a multiple of the heights of the sets' tiles, 6 and 8.
+const tileRows = 24
 
 // planPooledBlocks makes blocks of whole windows: the positions that they need, and for each window the table of its
 // elements. Positions that no window needs are not computed; those of windows that overlap are computed once a block.

@@ -19,18 +19,24 @@ func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
 	}
 	copies := c.work[worker].own.images
 	for i := range images {
-		c.pad(copies[i*c.imageSize:], image+i)
+		c.pad(copies[i*c.imageSize:], image+i, 0, c.config.Height)
 	}
 	return pointer(copies)
 }
 
-func (c *Conv2D) copyImage(_, image int) { c.pad(c.input[image*c.imageSize:], image) }
+// copyItems is how many items of work the copy of an image is.
+const copyItems = 4
 
-// pad copies an image into the middle of dst.
-func (c *Conv2D) pad(dst []float32, image int) {
+func (c *Conv2D) copyImage(_, item int) {
+	image, quarter, height := item/copyItems, item%copyItems, c.config.Height
+	c.pad(c.input[image*c.imageSize:], image, quarter*height/copyItems, (quarter+1)*height/copyItems)
+}
+
+// pad copies rows first to last of an image into the middle of dst.
+func (c *Conv2D) pad(dst []float32, image, first, last int) {
 	f := &c.config
 	row := f.Width * f.Channels
-	for h := range f.Height {
+	for h := first; h < last; h++ {
 		copy(dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[(image*f.Height+h)*row:])
 	}
 }

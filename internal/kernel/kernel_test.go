@@ -103,6 +103,7 @@ func TestArgumentLayout(t *testing.T) {
 	var no normaliseArgs
 	var d depthwiseArgs
 	var af affineArgs
+	var rw rowArgs
 	var dg depthwiseGradientArgs
 	for _, test := range []struct {
 		name      string
@@ -153,6 +154,9 @@ func TestArgumentLayout(t *testing.T) {
 		{"affine.Y", unsafe.Offsetof(af.Y), 8}, {"affine.XStep", unsafe.Offsetof(af.XStep), 16}, {"affine.YStep", unsafe.Offsetof(af.YStep), 24},
 		{"affine.Rows", unsafe.Offsetof(af.Rows), 32}, {"affine.Vectors", unsafe.Offsetof(af.Vectors), 40}, {"affine.Scale", unsafe.Offsetof(af.Scale), 48},
 		{"affine.Shift", unsafe.Offsetof(af.Shift), 56}, {"affine.Low", unsafe.Offsetof(af.Low), 64}, {"affine.High", unsafe.Offsetof(af.High), 68},
+		{"row.Depth", unsafe.Offsetof(rw.Depth), 8}, {"row.B", unsafe.Offsetof(rw.B), 16}, {"row.Panel", unsafe.Offsetof(rw.Panel), 24},
+		{"row.Bias", unsafe.Offsetof(rw.Bias), 32}, {"row.Y", unsafe.Offsetof(rw.Y), 40}, {"row.Panels", unsafe.Offsetof(rw.Panels), 48},
+		{"row.Floor", unsafe.Offsetof(rw.Floor), 56},
 		{"depthwiseTap", unsafe.Sizeof(depthwiseTap{}), 16},
 		{"depthwiseGradient.XStep", unsafe.Offsetof(dg.XStep), 8}, {"depthwiseGradient.XRow", unsafe.Offsetof(dg.XRow), 16}, {"depthwiseGradient.TapStep", unsafe.Offsetof(dg.TapStep), 24},
 		{"depthwiseGradient.Taps", unsafe.Offsetof(dg.Taps), 32}, {"depthwiseGradient.Dy", unsafe.Offsetof(dg.Dy), 40}, {"depthwiseGradient.DyStep", unsafe.Offsetof(dg.DyStep), 48},

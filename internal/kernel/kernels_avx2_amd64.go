@@ -354,6 +354,11 @@ func copyVectorsAVX2(dst *float32, src *float32, srcStep int, rows int)
 //go:noescape
 func affineAVX2(args *byte)
 
+// rowAVX2 computes one row of a matrix product; see rowArgs.
+//
+//go:noescape
+func rowAVX2(args *byte)
+
 // transpose8AVX2 writes the transpose of 8 rows of 8·blocks elements; steps are in bytes.
 //
 //go:noescape

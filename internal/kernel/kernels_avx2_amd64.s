@@ -14285,6 +14285,102 @@ vector:
 	VZEROUPPER
 	RET
 
+// func rowAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·rowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         24(AX), CX
+	LEAQ         (CX)(CX*2), DX
+	MOVQ         16(AX), BX
+	MOVQ         32(AX), SI
+	MOVQ         40(AX), DI
+	VBROADCASTSS 56(AX), Y0
+
+tile4:
+	MOVQ    48(AX), R8
+	CMPQ    R8, $0x04
+	JLT     next4
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	VMOVUPS 64(SI), Y3
+	VMOVUPS 96(SI), Y4
+	VMOVUPS 128(SI), Y5
+	VMOVUPS 160(SI), Y6
+	VMOVUPS 192(SI), Y7
+	VMOVUPS 224(SI), Y8
+	MOVQ    (AX), R8
+	MOVQ    BX, R9
+	MOVQ    8(AX), R10
+
+step4:
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  (R9), Y9, Y1
+	VFMADD231PS  32(R9), Y9, Y2
+	VFMADD231PS  (R9)(CX*1), Y9, Y3
+	VFMADD231PS  32(R9)(CX*1), Y9, Y4
+	VFMADD231PS  (R9)(CX*2), Y9, Y5
+	VFMADD231PS  32(R9)(CX*2), Y9, Y6
+	VFMADD231PS  (R9)(DX*1), Y9, Y7
+	VFMADD231PS  32(R9)(DX*1), Y9, Y8
+	ADDQ         $0x04, R8
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          step4
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      Y1, (DI)
+	VMAXPS       Y2, Y0, Y2
+	VMOVUPS      Y2, 32(DI)
+	VMAXPS       Y3, Y0, Y3
+	VMOVUPS      Y3, 64(DI)
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      Y4, 96(DI)
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      Y5, 128(DI)
+	VMAXPS       Y6, Y0, Y6
+	VMOVUPS      Y6, 160(DI)
+	VMAXPS       Y7, Y0, Y7
+	VMOVUPS      Y7, 192(DI)
+	VMAXPS       Y8, Y0, Y8
+	VMOVUPS      Y8, 224(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	LEAQ         (BX)(CX*4), BX
+	SUBQ         $0x04, 48(AX)
+	JMP          tile4
+
+next4:
+tile1:
+	MOVQ    48(AX), DX
+	CMPQ    DX, $0x01
+	JLT     next1
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	MOVQ    (AX), DX
+	MOVQ    BX, R8
+	MOVQ    8(AX), R9
+
+step1:
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  (R8), Y3, Y1
+	VFMADD231PS  32(R8), Y3, Y2
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000040, R8
+	DECQ         R9
+	JNZ          step1
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      Y1, (DI)
+	VMAXPS       Y2, Y0, Y2
+	VMOVUPS      Y2, 32(DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         CX, BX
+	SUBQ         $0x01, 48(AX)
+	JMP          tile1
+
+next1:
+	VZEROUPPER
+	RET
+
 // func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 // Requires: AVX
 TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40

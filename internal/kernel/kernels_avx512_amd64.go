@@ -353,3 +353,8 @@ func copyVectorsAVX512(dst *float32, src *float32, srcStep int, rows int)
 //
 //go:noescape
 func affineAVX512(args *byte)
+
+// rowAVX512 computes one row of a matrix product; see rowArgs.
+//
+//go:noescape
+func rowAVX512(args *byte)

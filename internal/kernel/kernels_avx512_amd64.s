@@ -15255,3 +15255,99 @@ vector:
 	JNZ         row
 	VZEROUPPER
 	RET
+
+// func rowAVX512(args *byte)
+// Requires: AVX, AVX512F
+TEXT ·rowAVX512(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         24(AX), CX
+	LEAQ         (CX)(CX*2), DX
+	MOVQ         16(AX), BX
+	MOVQ         32(AX), SI
+	MOVQ         40(AX), DI
+	VBROADCASTSS 56(AX), Z0
+
+tile4:
+	MOVQ    48(AX), R8
+	CMPQ    R8, $0x04
+	JLT     next4
+	VMOVUPS (SI), Z1
+	VMOVUPS 64(SI), Z2
+	VMOVUPS 128(SI), Z3
+	VMOVUPS 192(SI), Z4
+	VMOVUPS 256(SI), Z5
+	VMOVUPS 320(SI), Z6
+	VMOVUPS 384(SI), Z7
+	VMOVUPS 448(SI), Z8
+	MOVQ    (AX), R8
+	MOVQ    BX, R9
+	MOVQ    8(AX), R10
+
+step4:
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  (R9), Z9, Z1
+	VFMADD231PS  64(R9), Z9, Z2
+	VFMADD231PS  (R9)(CX*1), Z9, Z3
+	VFMADD231PS  64(R9)(CX*1), Z9, Z4
+	VFMADD231PS  (R9)(CX*2), Z9, Z5
+	VFMADD231PS  64(R9)(CX*2), Z9, Z6
+	VFMADD231PS  (R9)(DX*1), Z9, Z7
+	VFMADD231PS  64(R9)(DX*1), Z9, Z8
+	ADDQ         $0x04, R8
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          step4
+	VMAXPS       Z1, Z0, Z1
+	VMOVUPS      Z1, (DI)
+	VMAXPS       Z2, Z0, Z2
+	VMOVUPS      Z2, 64(DI)
+	VMAXPS       Z3, Z0, Z3
+	VMOVUPS      Z3, 128(DI)
+	VMAXPS       Z4, Z0, Z4
+	VMOVUPS      Z4, 192(DI)
+	VMAXPS       Z5, Z0, Z5
+	VMOVUPS      Z5, 256(DI)
+	VMAXPS       Z6, Z0, Z6
+	VMOVUPS      Z6, 320(DI)
+	VMAXPS       Z7, Z0, Z7
+	VMOVUPS      Z7, 384(DI)
+	VMAXPS       Z8, Z0, Z8
+	VMOVUPS      Z8, 448(DI)
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x00000200, DI
+	LEAQ         (BX)(CX*4), BX
+	SUBQ         $0x04, 48(AX)
+	JMP          tile4
+
+next4:
+tile1:
+	MOVQ    48(AX), DX
+	CMPQ    DX, $0x01
+	JLT     next1
+	VMOVUPS (SI), Z1
+	VMOVUPS 64(SI), Z2
+	MOVQ    (AX), DX
+	MOVQ    BX, R8
+	MOVQ    8(AX), R9
+
+step1:
+	VBROADCASTSS (DX), Z3
+	VFMADD231PS  (R8), Z3, Z1
+	VFMADD231PS  64(R8), Z3, Z2
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000080, R8
+	DECQ         R9
+	JNZ          step1
+	VMAXPS       Z1, Z0, Z1
+	VMOVUPS      Z1, (DI)
+	VMAXPS       Z2, Z0, Z2
+	VMOVUPS      Z2, 64(DI)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	ADDQ         CX, BX
+	SUBQ         $0x01, 48(AX)
+	JMP          tile1
+
+next1:
+	VZEROUPPER
+	RET

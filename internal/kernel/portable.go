@@ -20,7 +20,7 @@ func portableSet() *Set {
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
 		winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
 		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient, addClamped: portableAddClamped,
-		gateBy: portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors, affine: portableAffine,
+		gateBy: portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors, affine: portableAffine, row: portableRow,
 		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
 	}
 	for rows := 1; rows <= 5; rows++ {

@@ -54,3 +54,23 @@ func portableAffine(args *byte) {
 		}
 	}
 }
+
+func portableRow(args *byte) {
+	a := (*rowArgs)(unsafe.Pointer(args))
+	x := floats((*float32)(a.X), a.Depth)
+	for p := range a.Panels {
+		bias := floats(floatAt(a.Bias, 4*p*portablePanel), portablePanel)
+		y := floats(floatAt(a.Y, 4*p*portablePanel), portablePanel)
+		var sums [portablePanel]float32
+		copy(sums[:], bias)
+		for k, v := range x {
+			b := floats(floatAt(a.B, p*a.Panel+4*k*portablePanel), portablePanel)
+			for c := range sums {
+				sums[c] += v * b[c]
+			}
+		}
+		for c, v := range sums {
+			y[c] = portableBound(v, a.Floor, nan32)
+		}
+	}
+}

@@ -39,6 +39,7 @@ type Set struct {
 	clamp        func(y, x *float32, n int, scale, shift, low, high float32)
 	copyVectors  func(dst, src *float32, srcStep, rows int)
 	affine       func(args *byte)
+	row          func(args *byte)
 	bytes        func(y *float32, x *uint8, n int, scale, offset float32)
 	sums         func(out, x *float32, n int)
 	penalty      func(g, p *float32, n int, l1, scale float32)

@@ -43,7 +43,7 @@ func avx2Set() *Set {
 			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, gradient: normaliseGradientAVX2,
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
-		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, affine: affineAVX2,
+		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, affine: affineAVX2, row: rowAVX2,
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
 	}
 }
@@ -73,7 +73,7 @@ func avx512Set() *Set {
 			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, gradient: normaliseGradientAVX512,
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
-		gateBy: gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512, affine: affineAVX512,
+		gateBy: gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512, affine: affineAVX512, row: rowAVX512,
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -18,6 +20,18 @@ const (
 	affineShift   = 56
 	affineLow     = 64
 	affineHigh    = 68
+)
+
+// Offsets of rowArgs' fields; a test in package kernel compares them.
+const (
+	rowX      = 0
+	rowDepth  = 8
+	rowB      = 16
+	rowPanel  = 24
+	rowBias   = 32
+	rowY      = 40
+	rowPanels = 48
+	rowFloor  = 56
 )
 
 // evaluate is what only the evaluation of a graph needs.
@@ -78,6 +92,72 @@ func (v *vector) evaluate() {
 	leave()
 
 	v.affine()
+	v.row()
+}
+
+// row multiplies a row by a matrix, four panels at a time while there are as many: what a product of few rows cannot do, whose
+// sums would wait for each other.
+func (v *vector) row() {
+	v.text("row", "func(args *byte)", "computes one row of a matrix product; see rowArgs.")
+	args := Load(Param("args"), GP64()).(reg.GPVirtual)
+	panel, three, b, bias, y := GP64(), GP64(), GP64(), GP64(), GP64()
+	MOVQ(field(args, rowPanel), panel)
+	LEAQ(Mem{Base: panel, Index: panel, Scale: 2}, three)
+	MOVQ(field(args, rowB), b)
+	MOVQ(field(args, rowBias), bias)
+	MOVQ(field(args, rowY), y)
+	floor := v.register()
+	VBROADCASTSS(field(args, rowFloor), floor)
+	for _, panels := range []int{4, 1} {
+		name := func(label string) string { return fmt.Sprintf("%s%d", label, panels) }
+		Label(name("tile"))
+		left := GP64()
+		MOVQ(field(args, rowPanels), left)
+		CMPQ(left, Imm(uint64(panels)))
+		JLT(LabelRef(name("next")))
+		sums := v.registers(2 * panels)
+		for i, sum := range sums {
+			VMOVUPS(Mem{Base: bias, Disp: i * v.bytes}, sum)
+		}
+		x, at, depth := GP64(), GP64(), GP64()
+		MOVQ(field(args, rowX), x)
+		MOVQ(b, at)
+		MOVQ(field(args, rowDepth), depth)
+		place := func(p, disp int) Mem {
+			switch p {
+			case 0:
+				return Mem{Base: at, Disp: disp}
+			case 3:
+				return Mem{Base: at, Index: three, Scale: 1, Disp: disp}
+			}
+			return Mem{Base: at, Index: panel, Scale: uint8(p), Disp: disp}
+		}
+		Label(name("step"))
+		f := v.register()
+		VBROADCASTSS(Mem{Base: x}, f)
+		for i, sum := range sums {
+			VFMADD231PS(place(i/2, i%2*v.bytes), f, sum)
+		}
+		ADDQ(Imm(4), x)
+		ADDQ(U32(2*v.bytes), at)
+		DECQ(depth)
+		JNZ(LabelRef(name("step")))
+		for i, sum := range sums {
+			VMAXPS(sum, floor, sum)
+			VMOVUPS(sum, Mem{Base: y, Disp: i * v.bytes})
+		}
+		ADDQ(U32(2*panels*v.bytes), bias)
+		ADDQ(U32(2*panels*v.bytes), y)
+		if panels == 4 {
+			LEAQ(Mem{Base: b, Index: panel, Scale: 4}, b)
+		} else {
+			ADDQ(panel, b)
+		}
+		SUBQ(Imm(uint64(panels)), field(args, rowPanels))
+		JMP(LabelRef(name("tile")))
+		Label(name("next"))
+	}
+	leave()
 }
 
 // affine scales and shifts each channel of rows of vectors, as a normalisation with constant statistics does.
