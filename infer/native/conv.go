@@ -25,6 +25,7 @@ type convolution struct {
 	kernels []float32 // those of a depthwise convolution, KH×KW×C
 	zeros   []float32
 	plans   planCache[*kernel.Conv2D]
+	rows    planCache[*kernel.Row]
 
 	depthwisePlans planCache[*kernel.Depthwise]
 	bandPlans      planCache[*kernel.DepthwiseForward]
@@ -132,6 +133,12 @@ const (
 
 // sums computes the convolution, and as much of what follows as goes with it.
 func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+	if c.packed != nil && x.size() == x.Shape[1] && w.size() == x.size()*w.Shape[0] && c.group == 1 && product(f.out) == 1 {
+		y, done, err := c.pixel(r, x, w, bias, addend == nil)
+		if !errors.Is(err, errNoPlan) {
+			return y, done, err
+		}
+	}
 	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
 		y, done, err := c.planned(r, x, w, bias, addend, f)
 		if !errors.Is(err, errNoPlan) {
@@ -146,6 +153,44 @@ func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor,
 	}
 	y, err := c.loops(r, x, w, bias, f)
 	return y, convolved, err
+}
+
+// pixel computes a convolution of a single pixel with a kernel of one, a matrix times a vector.
+func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool) (*Tensor, stage, error) {
+	low, done := noFinish().low, convolved
+	if finishing && c.finish.rectifies() {
+		low, done = 0, finished
+	}
+	filters := w.Shape[0]
+	plan, err := c.rows.get(r, planKey{x.size(), filters}, rowBytes(x.size(), filters), func() (*kernel.Row, error) {
+		return kernel.NewRow(r.engine, x.size(), filters, low, w.Data.([]float32))
+	})
+	if err != nil {
+		return nil, convolved, err
+	}
+	shape := slices.Clone(x.Shape)
+	shape[1] = filters
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	if err != nil {
+		return nil, convolved, err
+	}
+	y.channelsLast = true
+	if err := plan.Forward(y.Data.([]float32), x.Data.([]float32), c.biasOf(bias, filters)); err != nil {
+		r.release(y)
+		return nil, convolved, err
+	}
+	return y, done, nil
+}
+
+// biasOf returns the bias, zeros where there is none.
+func (c *convolution) biasOf(bias []float32, filters int) []float32 {
+	if bias != nil {
+		return bias
+	}
+	if len(c.zeros) != filters {
+		c.zeros = make([]float32, filters)
+	}
+	return c.zeros
 }
 
 // rest does what has not been done with the convolution, which it releases.
@@ -193,12 +238,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 	if packed == nil {
 		packed = packFilters(w.Data.([]float32), w.Shape)
 	}
-	if bias == nil {
-		if len(c.zeros) != filters {
-			c.zeros = make([]float32, filters)
-		}
-		bias = c.zeros
-	}
+	bias = c.biasOf(bias, filters)
 	image, err := r.toChannelsLast(x)
 	if err != nil {
 		return fail(err)
