@@ -11,10 +11,13 @@ import (
 type fusion struct {
 	absorbed bool
 	// Of the last node of a group, the group: Conv [Add] [Relu, Clip or HardSwish] [MaxPool],
-	// Gemm or MatMul [Add] [Relu], an arithmetic operator [Relu], or QuantizeLinear
-	// DequantizeLinear.
+	// [Concat] BatchNormalization [Relu or Clip], Gemm or MatMul [Add] [Relu], an arithmetic
+	// operator [Relu], or QuantizeLinear DequantizeLinear.
 	head, add, relu, pool, dequantize *onnxpb.NodeProto
-	// finish is what Conv's Relu, Clip or HardSwish does; of other operators, relu is.
+	// joined is the Concat before a BatchNormalization, which is the head then.
+	joined *onnxpb.NodeProto
+	// finish is what the Relu, Clip or HardSwish of a Conv or BatchNormalization does; of other
+	// operators, relu is.
 	finish finish
 	// addend is the name of what is added to a Conv, empty for nothing.
 	addend string
@@ -85,6 +88,22 @@ func (c *compiler) fuse() []fusion {
 				absorb(j)
 				group.pool = c.nodes[j]
 			}
+		case "Concat":
+			j, ok := next(last, "BatchNormalization")
+			if !ok || !c.joins(proto, c.nodes[j]) {
+				break
+			}
+			absorb(j)
+			taken[j] = true
+			group.head, group.joined = c.nodes[j], proto
+			fallthrough
+		case "BatchNormalization":
+			if j, ok := only(last); ok && len(c.nodes[last].GetOutput()) == 1 {
+				if f, ok := c.finishOf(c.nodes[j]); ok && f.gate == nil && c.nodes[j].GetInput()[0] == c.nodes[last].GetOutput()[0] {
+					absorb(j)
+					group.finish = f
+				}
+			}
 		case "MatMul":
 			if j, ok := next(last, "Add"); ok && len(proto.GetInput()) == 2 && c.addsVector(c.nodes[j], proto) {
 				absorb(j)
@@ -136,6 +155,22 @@ func (c *compiler) addendOf(add, conv *onnxpb.NodeProto) string {
 	return other
 }
 
+// joins reports whether a BatchNormalization may read what a Concat of channels joins from where it lies.
+func (c *compiler) joins(concat, normalization *onnxpb.NodeProto) bool {
+	known := c.operators["Concat"]
+	if c.opset < known.since || known.check(concat) != nil || len(normalization.GetInput()) != joinedInputs ||
+		normalization.GetInput()[0] != concat.GetOutput()[0] {
+		return false
+	}
+	for _, name := range concat.GetInput() {
+		if name == "" || c.initial(name) != nil {
+			return false
+		}
+	}
+	n := &node{proto: concat}
+	return n.integer("axis", 0) == 1
+}
+
 // oneScale reports whether a QuantizeLinear or DequantizeLinear has a single scale and
 // a zero point, both initializers.
 func (c *compiler) oneScale(proto *onnxpb.NodeProto) bool {
@@ -165,11 +200,11 @@ func biasOf(add *onnxpb.NodeProto, product string) string {
 
 // fused makes the first node of a group ready, with those that follow.
 func (c *compiler) fused(group fusion) (*node, operator, error) {
-	n, known, err := c.newNode(group.head)
+	n, known, err := c.newNode(group.head, group.joined != nil)
 	if err != nil {
 		return nil, operator{}, err
 	}
-	n.finish, n.addend = group.finish, group.addend != ""
+	n.finish, n.addend, n.joins = group.finish, group.addend != "", group.joined != nil
 	if group.add != nil {
 		n.bias = c.values[c.names[biasOf(group.add, group.head.GetOutput()[0])]]
 	}

@@ -161,8 +161,8 @@ func (c *compiler) define(name string, constant *Tensor) int {
 }
 
 // newNode makes a node ready for its operator's maker and checks what holds for
-// every operator.
-func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
+// every operator. Where it joins, its first input is never made.
+func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator, error) {
 	if domain := proto.GetDomain(); domain != "" && domain != "ai.onnx" {
 		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported", shorten(domain))
 	}
@@ -177,9 +177,9 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 		return nil, operator{}, err
 	}
 	n := &node{proto: proto, opset: c.opset, uses: c.uses, finish: noFinish()}
-	for _, name := range proto.GetInput() {
+	for k, name := range proto.GetInput() {
 		var constant *Tensor
-		if name != "" {
+		if name != "" && !(joins && k == 0) {
 			i, ok := c.names[name]
 			if !ok {
 				return nil, operator{}, fmt.Errorf("its input %q is not made before it", shorten(name))
@@ -195,7 +195,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) error {
 	// The first node's inputs, the last node's outputs.
 	s, first := step{place: place}, proto
-	prepare := func() (*node, operator, error) { return c.newNode(proto) }
+	prepare := func() (*node, operator, error) { return c.newNode(proto, false) }
 	if group.head != nil {
 		first = group.head
 		prepare = func() (*node, operator, error) { return c.fused(group) }
@@ -207,10 +207,17 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 	if s.compute, err = known.make(n); err != nil {
 		return err
 	}
-	for _, name := range first.GetInput() {
+	inputs := first.GetInput()
+	if group.joined != nil {
+		inputs = slices.Concat([]string{""}, inputs[1:], group.joined.GetInput())
+	}
+	for _, name := range inputs {
 		i := -1
 		if name != "" {
-			i = c.names[name]
+			var ok bool
+			if i, ok = c.names[name]; !ok {
+				return fmt.Errorf("its input %q is not made before it", shorten(name))
+			}
 		}
 		s.inputs = append(s.inputs, i)
 	}

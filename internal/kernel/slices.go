@@ -53,21 +53,21 @@ func (e Engine) AddClamped(z, x, y []float32, low, high float32) {
 // Multiply computes z = x·y. z may be x or y.
 func (e Engine) Multiply(z, x, y []float32) { e.Set.multiplySlice(z, x, y) }
 
-// ScaleRows computes rows of y = x·scale + shift, channel by channel, bounded as by Clamp. x and y are rows×channels,
-// channels being the length of scale and of shift. y may be x.
-func (e Engine) ScaleRows(y, x, scale, shift []float32, low, high float32) {
+// ScaleRows computes rows of y = x·scale + shift, channel by channel, bounded as by Clamp. x is rows×channels, channels being
+// the length of scale and of shift; the rows of y begin step elements apart, and y may be x.
+func (e Engine) ScaleRows(y []float32, step int, x, scale, shift []float32, low, high float32) {
 	channels := len(scale)
 	rows, vectors := len(x)/channels, channels/e.Set.lanes
 	if vectors > 0 && rows > 0 {
 		a := affineArgs{
-			X: pointer(x), Y: pointer(y), XStep: 4 * channels, YStep: 4 * channels, Rows: rows, Vectors: vectors,
+			X: pointer(x), Y: pointer(y), XStep: 4 * channels, YStep: 4 * step, Rows: rows, Vectors: vectors,
 			Scale: pointer(scale), Shift: pointer(shift), Low: low, High: high,
 		}
 		e.Set.affine((*byte)(unsafe.Pointer(&a)))
 	}
 	for c := vectors * e.Set.lanes; c < channels; c++ {
-		for at := c; at < len(x); at += channels {
-			y[at] = portableBound(x[at]*scale[c]+shift[c], low, high)
+		for r := range rows {
+			y[r*step+c] = portableBound(x[r*channels+c]*scale[c]+shift[c], low, high)
 		}
 	}
 }
