@@ -368,6 +368,7 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
 				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
 				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width, Floor: nan32,
+				Ahead: 4 * p.runs * p.length * width,
 			}
 			if k == 0 {
 				a.Init = pointer(c.bias[c.columns.first(panel):])

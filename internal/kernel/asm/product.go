@@ -34,7 +34,11 @@ const (
 	productGroupsLeft = 176
 	productAdd        = 184
 	productGate       = 192
+	productAhead      = 200
 )
+
+// cacheLine is the bytes that a prefetch brings.
+const cacheLine = 64
 
 // unroll is how many steps of the sum are in a row.
 const unroll = 4
@@ -130,9 +134,10 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	MOVQ(field(args, productGroups), left)
 	MOVQ(left, field(args, productGroupsLeft))
 	group, run, steps, step, rest, end := l.next("group"), l.next("run"), l.next("steps"), l.next("step"), l.next("rest"), l.next("end")
-	aStep, bStep := GP64(), GP64()
+	aStep, bStep, ahead := GP64(), GP64(), GP64()
 	MOVQ(field(args, productAStep), aStep)
 	MOVQ(field(args, productBStep), bStep)
+	MOVQ(field(args, productAhead), ahead)
 	Label(group)
 	MOVQ(field(args, productRuns), left)
 	MOVQ(left, field(args, productRunsLeft))
@@ -142,6 +147,9 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 		row := v.registers(columns)
 		for j := range columns {
 			VMOVUPS(Mem{Base: b, Disp: j * v.bytes}, row[j])
+		}
+		for j := 0; j < columns*v.bytes; j += cacheLine {
+			PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: j})
 		}
 		for r := range rows {
 			v.multiplyBroadcast(Mem{Base: a[r], Index: index, Scale: 1}, row, acc[r])
