@@ -32,6 +32,7 @@ type productArgs struct {
 	Add        unsafe.Pointer // rows that are added before C is bounded, at the offsets of C's; nil: none
 	Gate       unsafe.Pointer // a gate by which C is multiplied last, see Gate; nil: none
 	Ahead      int            // how far ahead B is brought into the second-level cache, in bytes: what the next call reads
+	Panel      int            // of a pair of panels, how far the second lies from the first
 }
 
 // sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the

@@ -362,6 +362,7 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 	a := &ws.product
 	for panel := first; panel < last; panel++ {
 		width := c.columns.width(panel)
+		pair := !pooled && panel+1 < last && c.columns.whole(panel+1) && c.engine.Set.productPair != nil
 		for k, p := range c.parts {
 			*a = productArgs{
 				A: unsafe.Add(source, p.aShift), AOffsets: &block.aOffsets[0],
@@ -381,7 +382,15 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 					c.finish.store(a, image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel))
 				}
 			}
+			if pair {
+				a.Panel = 4 * c.depth * width
+				c.engine.Set.productPair((*byte)(unsafe.Pointer(a)))
+				continue
+			}
 			c.engine.Set.productPanel(a, width)
+		}
+		if pair {
+			panel++
 		}
 		if pooled {
 			c.poolPanel(ws, block.entries, image*c.outHeight*c.outWidth+block.window, windows, panel)

@@ -119,6 +119,7 @@ func TestArgumentLayout(t *testing.T) {
 		{"product.scratch", unsafe.Offsetof(p.scratch), 120},
 		{"product.Groups", unsafe.Offsetof(p.Groups), 152}, {"product.AGroupJump", unsafe.Offsetof(p.AGroupJump), 160}, {"product.BGroupJump", unsafe.Offsetof(p.BGroupJump), 168}, {"product.left", unsafe.Offsetof(p.left), 176},
 		{"product.Ceiling", unsafe.Offsetof(p.Ceiling), 116}, {"product.Add", unsafe.Offsetof(p.Add), 184}, {"product.Gate", unsafe.Offsetof(p.Gate), 192},
+		{"product.Ahead", unsafe.Offsetof(p.Ahead), 200}, {"product.Panel", unsafe.Offsetof(p.Panel), 208},
 		{"sparse.Src", unsafe.Offsetof(s.Src), 8}, {"sparse.Buckets", unsafe.Offsetof(s.Buckets), 16},
 		{"sparse.Count", unsafe.Offsetof(s.Count), 24}, {"sparse.Items", unsafe.Offsetof(s.Items), 32},
 		{"sparse.DstRow", unsafe.Offsetof(s.DstRow), 40}, {"sparse.SrcRow", unsafe.Offsetof(s.SrcRow), 48},

@@ -14,6 +14,11 @@ func productAVX512(args *byte)
 //go:noescape
 func productNarrowAVX512(args *byte)
 
+// productPairAVX512 computes args.M rows of a matrix product; see productArgs.
+//
+//go:noescape
+func productPairAVX512(args *byte)
+
 // sparse1x1AVX512 adds scaled blocks of 1 rows by 1 vectors; see sparseArgs.
 //
 //go:noescape

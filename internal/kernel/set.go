@@ -17,6 +17,7 @@ type Set struct {
 	half  *Set // of vectors half as wide, for few channels; nil if there is none
 
 	productWide, productNarrow func(args *byte)
+	productPair                func(args *byte)                   // two wide panels at once; nil where there are too few registers
 	sparseBlocks               [6][13]func(args *byte)            // by rows and vectors of a block
 	sparseRows                 [stripVectors + 1]func(args *byte) // by vectors
 	poolMaximum                func(args *byte)

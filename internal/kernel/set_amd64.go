@@ -51,7 +51,7 @@ func avx2Set() *Set {
 func avx512Set() *Set {
 	return &Set{
 		name: "avx512", lanes: 16, half: avx2Set(),
-		productWide: productAVX512, productNarrow: productNarrowAVX512,
+		productWide: productAVX512, productNarrow: productNarrowAVX512, productPair: productPairAVX512,
 		sparseBlocks: [6][13]func(args *byte){
 			1: {1: sparse1x1AVX512, sparse1x2AVX512, sparse1x3AVX512, sparse1x4AVX512, sparse1x5AVX512, sparse1x6AVX512, sparse1x7AVX512, sparse1x8AVX512, sparse1x9AVX512, sparse1x10AVX512, sparse1x11AVX512, sparse1x12AVX512},
 			2: {1: sparse2x1AVX512, sparse2x2AVX512, sparse2x3AVX512, sparse2x4AVX512, sparse2x5AVX512, sparse2x6AVX512},

@@ -24,8 +24,12 @@ func main() {
 		os.Exit(2)
 	}
 	ConstraintExpr("amd64")
-	v.product("product", v.columns)
-	v.product("productNarrow", 1)
+	v.product("product", v.rows, v.columns)
+	v.product("productNarrow", v.rows, 1)
+	if v.wide {
+		// More sums than AVX2 has registers for.
+		v.product("productPair", 6, 2*v.columns)
+	}
 	for rows := 1; rows <= 5; rows++ {
 		for columns := 1; rows*columns <= 12; columns++ {
 			v.sparse(rows, columns)
