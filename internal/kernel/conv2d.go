@@ -294,9 +294,12 @@ func (c *Conv2D) forwardDirectly() {
 		return
 	}
 	if c.copied {
-		if c.input == nil {
-			c.input = aligned(c.config.Batch * c.imageSize)
-		}
+		// The plans of a network share it, and so find it in the caches.
+		c.input = c.engine.Pool.scratch.take(c.config.Batch * c.imageSize)
+		defer func() {
+			c.engine.Pool.scratch.give(c.input)
+			c.input = nil
+		}()
 		c.engine.Pool.Run(c.config.Batch*copyItems, c.copyTask)
 	}
 	items := groups * len(c.blocks)

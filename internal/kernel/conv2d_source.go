@@ -28,8 +28,24 @@ func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
 const copyItems = 4
 
 func (c *Conv2D) copyImage(_, item int) {
-	image, quarter, height := item/copyItems, item%copyItems, c.config.Height
-	c.pad(c.input[image*c.imageSize:], image, quarter*height/copyItems, (quarter+1)*height/copyItems)
+	f := &c.config
+	image, quarter := item/copyItems, item%copyItems
+	first, last := quarter*f.Height/copyItems, (quarter+1)*f.Height/copyItems
+	to := c.input[image*c.imageSize : (image+1)*c.imageSize]
+	c.pad(to, image, first, last)
+	// What lies around the image is zero, whoever used the memory before.
+	left, row := f.PaddingWidth*f.Channels, f.Width*f.Channels
+	for h := first; h < last; h++ {
+		padded := to[(h+f.PaddingHeight)*c.rowSize:][:c.rowSize]
+		clear(padded[:left])
+		clear(padded[left+row:])
+	}
+	if quarter == 0 {
+		clear(to[:f.PaddingHeight*c.rowSize])
+	}
+	if quarter == copyItems-1 {
+		clear(to[(f.PaddingHeight+f.Height)*c.rowSize:])
+	}
 }
 
 // pad copies rows first to last of an image into the middle of dst.
