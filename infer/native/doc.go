@@ -23,7 +23,8 @@
 // keeps plans of internal/kernel for the shapes last seen, so that a second batch
 // finds the weights packed; a plan that does not exist, such as that of a dilated
 // convolution, is replaced by plain loops. Between operators that allow it, images
-// stay channels last, as the kernels want them. docs/native-evaluation.md says more.
+// stay channels last, as the kernels want them. Where maps are larger than weights, a
+// batch goes through a few images at a time. docs/native-evaluation.md says more.
 //
 // Sums of products are float32, as in every runtime, and taken in one order, so that an image has the same bits alone and in
 // a batch, on any number of threads. So are bounds, HardSwish behind a Conv, and BatchNormalization. Softmax, reductions other

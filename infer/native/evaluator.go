@@ -166,10 +166,26 @@ func (e *Evaluator) execute(r *run, given map[string]*Tensor) ([]*Tensor, error)
 	if err != nil {
 		return nil, err
 	}
+	if seen, images, part := e.parts(given); part < images {
+		return e.executeParts(r, given, seen, images, part)
+	}
 	if err := e.arena.follow(plan); err != nil {
 		return nil, err
 	}
 	return e.program.execute(r, given)
+}
+
+// parts returns what was seen of images of a run's size, how many it has, and how many of them go through the graph at a time.
+func (e *Evaluator) parts(given map[string]*Tensor) (seen *image, images, part int) {
+	images, key := e.images(given)
+	seen, ok := e.seen[key]
+	if images <= smallBatch || !ok || !e.program.apart {
+		return nil, images, images
+	}
+	if _, ok := given[e.program.inputs[0].Name].Data.([]float32); !ok {
+		return nil, images, images
+	}
+	return seen, images, partOf(images, seen.elements(), e.program.constants())
 }
 
 // Held returns the bytes that the Evaluator holds beside the model's weights: what lies between the nodes, and what the

@@ -26,6 +26,7 @@ type program struct {
 	results []int          // the values of outputs
 	values  []*Tensor      // constants; nil for what a run computes
 	steps   []step
+	apart   bool // each step does to an image what it does to it alone, to float32
 }
 
 // Port is an input of the graph.
@@ -87,6 +88,7 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 		c.results = append(c.results, c.names[name])
 	}
 	c.ends()
+	c.apart = c.separable()
 	return c.program, nil
 }
 
