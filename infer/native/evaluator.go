@@ -46,10 +46,11 @@ type Evaluator struct {
 	program *program
 	engine  kernel.Engine
 
-	mu     sync.Mutex
-	arena  *arena
-	seen   map[string]*image // by the image's shape
-	closed bool
+	mu       sync.Mutex
+	arena    *arena
+	elements *kernel.Elementwise
+	seen     map[string]*image // by the image's shape
+	closed   bool
 }
 
 // ErrUnsupported says that a model, though it may be valid, cannot be run here: it
@@ -104,11 +105,13 @@ func weightBytes(model *onnx.Model) int {
 }
 
 func (e *Evaluator) newRun(ctx context.Context) (*run, error) {
-	elements, err := kernel.NewElementwise(e.engine)
-	if err != nil {
-		return nil, err
+	if e.elements == nil {
+		var err error
+		if e.elements, err = kernel.NewElementwise(e.engine); err != nil {
+			return nil, err
+		}
 	}
-	return &run{arena: e.arena, ctx: ctx, engine: e.engine, elements: elements}, nil
+	return &run{arena: e.arena, ctx: ctx, engine: e.engine, elements: e.elements}, nil
 }
 
 // Kernels returns the name of the kernel set: "avx512", "avx2" or "portable".

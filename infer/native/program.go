@@ -325,12 +325,18 @@ func (p *program) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
 			}
 		}
 	}()
+	// The steps keep neither.
+	var operands []*Tensor
+	var ending []bool
 	for _, s := range p.steps {
 		if err := r.ctx.Err(); err != nil {
 			return nil, err
 		}
-		in := make([]*Tensor, len(s.inputs))
-		r.ending = make([]bool, len(s.inputs))
+		in := slices.Grow(operands[:0], len(s.inputs))[:len(s.inputs)]
+		clear(in)
+		r.ending = slices.Grow(ending[:0], len(s.inputs))[:len(s.inputs)]
+		clear(r.ending)
+		operands, ending = in, r.ending
 		for i, v := range s.inputs {
 			if v >= 0 {
 				in[i], r.ending[i] = values[v], slices.Contains(s.ends, v)
