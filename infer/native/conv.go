@@ -9,6 +9,9 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
+// cachedMap is the bytes of a map that lies in the second-level cache when the next step reads it.
+const cachedMap = 1 << 20
+
 // addendInput is the place, among a Conv's inputs, of what is added to it.
 const addendInput = 3
 
@@ -213,6 +216,7 @@ func (c *convolution) rest(r *run, y, addend *Tensor, done stage) ([]*Tensor, er
 	if c.pool == nil || done == pooled {
 		return []*Tensor{y}, nil
 	}
+	r.ending = nil // which is of the step's inputs
 	defer r.release(y)
 	return c.poolAlone(r, []*Tensor{y})
 }
@@ -266,8 +270,10 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		if err != nil {
 			return fail(err)
 		}
-		// Where windows overlap, positions of two blocks would be computed twice.
-		if window, ok := kernelWindow(windows); ok && window.Height <= window.StrideHeight && window.Width <= window.StrideWidth {
+		// Where windows overlap, positions of two blocks would be computed twice; and a map that stays in the second-level
+		// cache is pooled from there, as the convolution alone has the wider vectors.
+		large := 4*x.Shape[0]*filters*product(f.out) > cachedMap
+		if window, ok := kernelWindow(windows); ok && large && window.Height <= window.StrideHeight && window.Width <= window.StrideWidth {
 			config.MaxPool, out, done = &window, windows.out, pooled
 			config.ReLU = c.finish.rectifies()
 		}
