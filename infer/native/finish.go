@@ -7,8 +7,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// finish is what is done with the results of a node, element by element, while they are stored: what a Relu, a Clip or a
-// HardSwish behind it says.
+// finish is what is done with the results of a node, element by element, while they are stored:
+// what a Relu, a Clip or a HardSwish behind it says.
 type finish struct {
 	low, high float32 // NaN does not bound
 	gate      *kernel.Gate
@@ -102,8 +102,8 @@ func (c *compiler) clipOf(n *node) (finish, bool) {
 	return f, true
 }
 
-// gateOf returns, where a HardSigmoid and a Mul are all that takes a node's output, and the one multiplies it by the other,
-// what they do, and both nodes.
+// gateOf returns, where a HardSigmoid and a Mul are all that takes a node's output, and the one
+// multiplies it by the other, what they do, and both nodes.
 func (c *compiler) gateOf(output string, users func(string) []int) (f finish, sigmoid, product int, ok bool) {
 	f = noFinish()
 	if c.uses[output] != 2 {

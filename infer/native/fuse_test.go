@@ -13,8 +13,8 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// TestConvolutionsWithWhatFollows is of chains that begin with a Conv or a Concat: those that are computed as one, and those
-// that look like them and are not.
+// TestConvolutionsWithWhatFollows is of chains that begin with a Conv or a Concat: those that are
+// computed as one, and those that look like them and are not.
 func TestConvolutionsWithWhatFollows(t *testing.T) {
 	startONNXRuntime(t)
 	r := random{newSource(9)}
@@ -78,8 +78,8 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 	}
 }
 
-// TestNetworksOfTheZooOnAnyThreads: networks of depthwise convolutions, gates, residual sums and Concat are answered as by
-// onnxruntime, with the same bits on any number of threads.
+// TestNetworksOfTheZooOnAnyThreads: networks of depthwise convolutions, gates, residual sums and
+// Concat are answered as by onnxruntime, with the same bits on any number of threads.
 func TestNetworksOfTheZooOnAnyThreads(t *testing.T) {
 	startONNXRuntime(t)
 	for _, name := range []string{"resnet18", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1", "efficientnet_lite0"} {

@@ -7,15 +7,18 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// A batch may go through the graph a few images at a time: where a network's maps are larger than its weights, more of what
-// one node writes is in the caches yet when the next reads it. That takes a graph each node of which does to an image
-// what it does to it alone; then the answers have the same bits.
+// A batch may go through the graph a few images at a time: where a network's maps are larger than
+// its weights, more of what one node writes is in the caches yet when the next reads it. That takes
+// a graph each node of which does to an image what it does to it alone; then the answers have the
+// same bits.
 
-// A part has images of partElements values, but partImages at least: each node's share of fixed cost is small then.
+// A part has images of partElements values, but partImages at least: each node's share of fixed
+// cost is small then.
 const partImages, partElements = 2, 1 << 20
 
-// partOf returns how many images of a batch go at a time, whose values take so many elements an image, when the model's
-// constants have so many: all, where the constants are the larger part, as they are read again for each part.
+// partOf returns how many images of a batch go at a time, whose values take so many elements an
+// image, when the model's constants have so many: all, where the constants are the larger part, as
+// they are read again for each part.
 func partOf(images, elements, constants int) int {
 	if images <= smallBatch || elements <= constants {
 		return images
@@ -23,8 +26,9 @@ func partOf(images, elements, constants int) int {
 	return min(images, max(partImages, partElements/elements))
 }
 
-// separable reports whether every step does to each image what it does to it alone, as far as it can tell: values have a
-// batch's images along their first dimension, and as many dimensions as ranks says.
+// separable reports whether every step does to each image what it does to it alone, as far as it
+// can tell: values have a batch's images along their first dimension, and as many dimensions as
+// ranks says.
 func (c *compiler) separable() bool {
 	if len(c.inputs) != 1 || len(c.inputs[0].Shape) < 2 || c.inputs[0].Shape[0] >= 0 {
 		return false
@@ -46,7 +50,8 @@ func (c *compiler) separable() bool {
 	return !slices.ContainsFunc(c.outputs, func(name string) bool { return ranks[name] == 0 })
 }
 
-// rankApart returns the dimensions of a node's output, and whether the node takes each image by itself.
+// rankApart returns the dimensions of a node's output, and whether the node takes each image by
+// itself.
 func (c *compiler) rankApart(proto *onnxpb.NodeProto, ranks map[string]int) (rank int, ok bool) {
 	n := &node{proto: proto, opset: c.opset, uses: c.uses}
 	first, computed := ranks[proto.GetInput()[0]]
@@ -82,7 +87,8 @@ func (c *compiler) rankApart(proto *onnxpb.NodeProto, ranks map[string]int) (ran
 	return 0, false
 }
 
-// broadcasts reports whether constants are the same for each image of values of that many dimensions.
+// broadcasts reports whether constants are the same for each image of values of that many
+// dimensions.
 func (c *compiler) broadcasts(names []string, rank int) bool {
 	for _, name := range names {
 		if name == "" {

@@ -9,7 +9,8 @@ import (
 	"slipway/internal/networktest"
 )
 
-// TestPartsAnswerAsTheBatch: networks whose images go through them a few at a time answer with the bits of the whole batch.
+// TestPartsAnswerAsTheBatch: networks whose images go through them a few at a time answer with the
+// bits of the whole batch.
 func TestPartsAnswerAsTheBatch(t *testing.T) {
 	for _, name := range []string{"resnet18", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1"} {
 		t.Run(name, func(t *testing.T) {

@@ -6,11 +6,13 @@ import (
 	"unsafe"
 )
 
-// DepthwiseForward is a plan for a depthwise convolution with bias alone, without its gradients, and what follows it. Tensors are
-// those of Depthwise. A plan owns its scratch memory: Forward must not run at the same time as itself.
+// DepthwiseForward is a plan for a depthwise convolution with bias alone, without its gradients,
+// and what follows it. Tensors are those of Depthwise. A plan owns its scratch memory: Forward must
+// not run at the same time as itself.
 //
-// An item of work is a band of output rows of some vectors of channels. A vector's input rows go one by one into a ring of as
-// many rows as the kernel has, in the first-level cache, where its padding lies, too; from there a row of outputs is computed.
+// An item of work is a band of output rows of some vectors of channels. A vector's input rows go
+// one by one into a ring of as many rows as the kernel has, in the first-level cache, where its
+// padding lies, too; from there a row of outputs is computed.
 type DepthwiseForward struct {
 	engine    Engine
 	config    DepthwiseConfig
@@ -28,7 +30,8 @@ type DepthwiseForward struct {
 	x, y, w []float32
 }
 
-// depthwisePiece is a vector of channels: of the widest kind or, for the last eight, of the next one.
+// depthwisePiece is a vector of channels: of the widest kind or, for the last eight, of the next
+// one.
 type depthwisePiece struct {
 	set     *Set
 	channel int
@@ -42,14 +45,16 @@ type depthwiseRing struct {
 }
 
 const (
-	// depthwiseBandBytes bounds the input rows of a band, of all channels: they stay in the second-level cache.
+	// depthwiseBandBytes bounds the input rows of a band, of all channels: they stay in the
+	// second-level cache.
 	depthwiseBandBytes = 512 << 10
-	// depthwiseLeastRows is how many rows of outputs a band has at least: the rows above them are copied again.
+	// depthwiseLeastRows is how many rows of outputs a band has at least: the rows above them are
+	// copied again.
 	depthwiseLeastRows = 4
 )
 
-// NewDepthwiseForward returns a plan, or an error that says what is wrong with the configuration. Channels must be whole
-// vectors of the engine's set, or of its half.
+// NewDepthwiseForward returns a plan, or an error that says what is wrong with the configuration.
+// Channels must be whole vectors of the engine's set, or of its half.
 func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (*DepthwiseForward, error) {
 	if err := engine.check(); err != nil {
 		return nil, err
@@ -124,7 +129,8 @@ func (d *DepthwiseForward) cut() error {
 	return nil
 }
 
-// taps returns the taps of a set's vectors, for each row of the ring that the first input row may lie in.
+// taps returns the taps of a set's vectors, for each row of the ring that the first input row may
+// lie in.
 func (d *DepthwiseForward) taps(set *Set) [][]depthwiseTap {
 	f, ring := &d.config, d.ringRows()
 	all := make([][]depthwiseTap, ring)

@@ -5,7 +5,8 @@ import "math"
 // Gate is y = x·clamp(Slope·x + Offset, 0, 1): HardSwish with 1/6 and 1/2.
 type Gate struct{ Slope, Offset float32 }
 
-// table returns the gate as the loops of a set read it: a vector each of slope, offset and the bounds.
+// table returns the gate as the loops of a set read it: a vector each of slope, offset and the
+// bounds.
 func (g *Gate) table(set *Set) []float32 {
 	t := aligned(4 * set.lanes)
 	for i, v := range []float32{g.Slope, g.Offset, 0, 1} {
@@ -16,8 +17,8 @@ func (g *Gate) table(set *Set) []float32 {
 	return t
 }
 
-// Finish is what is done with the sums of a convolution before they are stored, in this order: another tensor is added
-// (ForwardAdd), they are bounded, and gated. NaN stays.
+// Finish is what is done with the sums of a convolution before they are stored, in this order:
+// another tensor is added (ForwardAdd), they are bounded, and gated. NaN stays.
 type Finish struct {
 	Low, High float32 // NaN does not bound
 	Gate      *Gate   // nil for none
@@ -26,7 +27,8 @@ type Finish struct {
 // NoFinish changes nothing.
 func NoFinish() Finish { return Finish{Low: nan32, High: nan32} }
 
-// finishing is a Finish as a plan of Conv2D reads it. Its zero value changes nothing beside the plan's ReLU.
+// finishing is a Finish as a plan of Conv2D reads it. Its zero value changes nothing beside the
+// plan's ReLU.
 type finishing struct {
 	on      bool
 	low     float32
@@ -35,7 +37,8 @@ type finishing struct {
 	add     []float32 // of the call in progress
 }
 
-// Finish makes Forward do more with its sums; the plan is a Direct one without pooling. It is set before the first Forward.
+// Finish makes Forward do more with its sums; the plan is a Direct one without pooling. It is set
+// before the first Forward.
 func (c *Conv2D) Finish(f Finish) {
 	c.finish = finishing{on: true, low: f.Low}
 	if f.High == f.High {
@@ -49,7 +52,8 @@ func (c *Conv2D) Finish(f Finish) {
 	}
 }
 
-// ForwardAdd is Forward with z, of y's shape, added to the convolution before it is bounded. y and z may not overlap.
+// ForwardAdd is Forward with z, of y's shape, added to the convolution before it is bounded. y and
+// z may not overlap.
 func (c *Conv2D) ForwardAdd(y, x, w, b, z []float32) error {
 	if err := lengths("convolution", size{"z", len(z), c.sizeY()}); err != nil {
 		return err
@@ -59,7 +63,8 @@ func (c *Conv2D) ForwardAdd(y, x, w, b, z []float32) error {
 	return c.Forward(y, x, w, b)
 }
 
-// store completes the arguments of the product that ends the sums of a panel, whose first element is at of y.
+// store completes the arguments of the product that ends the sums of a panel, whose first element
+// is at of y.
 func (f *finishing) store(a *productArgs, at int) {
 	if f.add != nil {
 		a.Add = pointer(f.add[at:])

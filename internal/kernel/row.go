@@ -6,9 +6,9 @@ import (
 	"unsafe"
 )
 
-// Row is a plan for y = max(W·x + b, low) with one vector x and constant weights W, Out×In, which are packed once. Sums are
-// taken in the order of Dense and Conv2D, so that an image alone has the bits that it has in a batch. Forward must not run at
-// the same time as itself.
+// Row is a plan for y = max(W·x + b, low) with one vector x and constant weights W, Out×In, which
+// are packed once. Sums are taken in the order of Dense and Conv2D, so that an image alone has the
+// bits that it has in a batch. Forward must not run at the same time as itself.
 type Row struct {
 	engine  Engine
 	in, out int

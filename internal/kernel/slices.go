@@ -2,10 +2,12 @@ package kernel
 
 import "unsafe"
 
-// Operations on slices of any length by the loops of an engine's set, on the caller's thread alone. What is left after the whole
-// vectors goes through a vector of its own, so that an element's result does not depend on its place.
+// Operations on slices of any length by the loops of an engine's set, on the caller's thread alone.
+// What is left after the whole vectors goes through a vector of its own, so that an element's
+// result does not depend on its place.
 
-// Clamp computes y = scale·x + shift, at least low and at most high; NaN stays, and a bound of NaN does not bound. y may be x.
+// Clamp computes y = scale·x + shift, at least low and at most high; NaN stays, and a bound of NaN
+// does not bound. y may be x.
 func (e Engine) Clamp(y, x []float32, scale, shift, low, high float32) {
 	n := e.Set.whole(len(y))
 	if n > 0 {
@@ -53,8 +55,9 @@ func (e Engine) AddClamped(z, x, y []float32, low, high float32) {
 // Multiply computes z = x·y. z may be x or y.
 func (e Engine) Multiply(z, x, y []float32) { e.Set.multiplySlice(z, x, y) }
 
-// ScaleRows computes rows of y = x·scale + shift, channel by channel, bounded as by Clamp. x is rows×channels, channels being
-// the length of scale and of shift; the rows of y begin step elements apart, and y may be x.
+// ScaleRows computes rows of y = x·scale + shift, channel by channel, bounded as by Clamp. x is
+// rows×channels, channels being the length of scale and of shift; the rows of y begin step elements
+// apart, and y may be x.
 func (e Engine) ScaleRows(y []float32, step int, x, scale, shift []float32, low, high float32) {
 	channels := len(scale)
 	rows, vectors := len(x)/channels, channels/e.Set.lanes
@@ -72,8 +75,8 @@ func (e Engine) ScaleRows(y []float32, step int, x, scale, shift []float32, low,
 	}
 }
 
-// SumRows adds the rows of x, rows×channels, to sums, a value a channel. Of eight rows at a time the sum is float32, of those
-// float64. scratch is of channels, and written.
+// SumRows adds the rows of x, rows×channels, to sums, a value a channel. Of eight rows at a time
+// the sum is float32, of those float64. scratch is of channels, and written.
 func (e Engine) SumRows(sums []float64, x, scratch []float32) {
 	channels := len(sums)
 	for len(x) > 0 {

@@ -95,8 +95,8 @@ func (v *vector) evaluate() {
 	v.row()
 }
 
-// row multiplies a row by a matrix, four panels at a time while there are as many: what a product of few rows cannot do, whose
-// sums would wait for each other.
+// row multiplies a row by a matrix, four panels at a time while there are as many: what a product
+// of few rows cannot do, whose sums would wait for each other.
 func (v *vector) row() {
 	v.text("row", "func(args *byte)", "computes one row of a matrix product; see rowArgs.")
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
@@ -160,7 +160,8 @@ func (v *vector) row() {
 	leave()
 }
 
-// affine scales and shifts each channel of rows of vectors, as a normalisation with constant statistics does.
+// affine scales and shifts each channel of rows of vectors, as a normalisation with constant
+// statistics does.
 func (v *vector) affine() {
 	v.text("affine", "func(args *byte)", "computes rows of y = clamp(x·scale + shift), channel by channel; see affineArgs.")
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)

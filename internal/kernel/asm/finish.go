@@ -9,8 +9,8 @@ import (
 // finishing is the offsets of the fields that say what becomes of sums before they are stored.
 type finishing struct{ floor, ceiling, add, row, mask, gate int }
 
-// finish adds rows of another tensor to the sums, bounds them, and multiplies them by their gate, each where it is asked for.
-// pointers gives the rows of a base and a table of offsets.
+// finish adds rows of another tensor to the sums, bounds them, and multiplies them by their gate,
+// each where it is asked for. pointers gives the rows of a base and a table of offsets.
 func (v *vector) finish(args reg.GPVirtual, acc [][]reg.VecVirtual, pointers func(base, offsets int) []reg.GPVirtual, f *finishing, l *labels) {
 	bound, partial := l.next("bound"), l.next("partialAdd")
 	t := GP64()
@@ -71,7 +71,8 @@ func (v *vector) finish(args reg.GPVirtual, acc [][]reg.VecVirtual, pointers fun
 	Label(end)
 }
 
-// gate multiplies x by clamp(slope·x + offset, low, high), of which a vector each lies at p. NaN stays.
+// gate multiplies x by clamp(slope·x + offset, low, high), of which a vector each lies at p. NaN
+// stays.
 func (v *vector) gate(p reg.Register, x reg.VecVirtual) {
 	t := v.register()
 	constant := func(i int) Mem { return Mem{Base: p, Disp: i * v.bytes} }
