@@ -9,21 +9,29 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-// convolution is Conv, with the Relu and the MaxPool after it if there are any.
+// cachedMap is the bytes of a map that lies in the second-level cache when the next step reads it.
+const cachedMap = 1 << 20
+
+// addendInput is the place, among a Conv's inputs, of what is added to it.
+const addendInput = 3
+
+// convolution is Conv, with the Add, the Relu, Clip or HardSwish and the MaxPool after it if there are any.
 type convolution struct {
 	window window
 	group  int
-	relu   bool
-	// The same as operations of their own, for what the plan does not compute.
-	reluAlone, poolAlone operation
-	pool                 *window
+	finish finish
+	// poolAlone is pooling as an operation of its own, for what the plan does not compute.
+	poolAlone operation
+	pool      *window
 
 	packed  *Tensor   // constant weights, O×KH×KW×C
 	kernels []float32 // those of a depthwise convolution, KH×KW×C
 	zeros   []float32
 	plans   planCache[*kernel.Conv2D]
+	rows    planCache[*kernel.Row]
 
 	depthwisePlans planCache[*kernel.Depthwise]
+	bandPlans      planCache[*kernel.DepthwiseForward]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -35,13 +43,7 @@ func makeConv(n *node) (operation, error) {
 	if group < 1 || group > maxElements {
 		return nil, fmt.Errorf("attribute group = %d is not supported", group)
 	}
-	c := &convolution{window: w, group: int(group)}
-	if n.relu != nil {
-		c.relu = true
-		if c.reluAlone, err = makeRelu(n.relu); err != nil {
-			return nil, err
-		}
-	}
+	c := &convolution{window: w, group: int(group), finish: n.finish}
 	if n.pool != nil {
 		if c.poolAlone, err = makeMaxPool(n.pool); err != nil {
 			return nil, err
@@ -112,118 +114,208 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
-		y, err := c.planned(r, x, w, bias, f)
-		if err == nil {
-			return []*Tensor{y}, nil
-		}
-		if !errors.Is(err, errNoPlan) {
-			return nil, err
-		}
+	var addend *Tensor
+	if len(in) > addendInput {
+		addend = in[addendInput]
 	}
-	follows := []operation{c.reluAlone, c.poolAlone}
-	var y *Tensor
-	err = errNoPlan
-	if x.size() > 0 && w.size() > 0 && c.group > 1 {
-		y, err = c.depthwise(r, x, w, bias, f)
-		follows = follows[1:]
-	}
-	if errors.Is(err, errNoPlan) {
-		follows = []operation{c.reluAlone, c.poolAlone}
-		y, err = c.loops(r, x, w, bias, f)
-	}
+	y, done, err := c.sums(r, x, w, bias, addend, f)
 	if err != nil {
 		return nil, err
 	}
-	for _, follow := range follows {
-		if follow == nil {
-			continue
+	return c.rest(r, y, addend, done)
+}
+
+// stage is how much of a convolution and of what follows it has been computed.
+type stage int
+
+const (
+	convolved stage = iota
+	finished        // added and finished, too
+	pooled          // and pooled
+)
+
+// sums computes the convolution, and as much of what follows as goes with it.
+func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+	if c.packed != nil && x.size() == x.Shape[1] && w.size() == x.size()*w.Shape[0] && c.group == 1 && product(f.out) == 1 {
+		y, done, err := c.pixel(r, x, w, bias, addend == nil)
+		if !errors.Is(err, errNoPlan) {
+			return y, done, err
 		}
-		out, err := follow(r, []*Tensor{y})
+	}
+	if x.size() > 0 && w.size() > 0 && c.group == 1 && f.plain() {
+		y, done, err := c.planned(r, x, w, bias, addend, f)
+		if !errors.Is(err, errNoPlan) {
+			return y, done, err
+		}
+	}
+	if x.size() > 0 && w.size() > 0 && c.group > 1 {
+		y, done, err := c.depthwise(r, x, w, bias, addend, f)
+		if !errors.Is(err, errNoPlan) {
+			return y, done, err
+		}
+	}
+	y, err := c.loops(r, x, w, bias, f)
+	return y, convolved, err
+}
+
+// pixel computes a convolution of a single pixel with a kernel of one, a matrix times a vector.
+func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool) (*Tensor, stage, error) {
+	low, done := noFinish().low, convolved
+	if finishing && c.finish.rectifies() {
+		low, done = 0, finished
+	}
+	filters := w.Shape[0]
+	plan, err := c.rows.get(r, planKey{x.size(), filters}, rowBytes(x.size(), filters), func() (*kernel.Row, error) {
+		return kernel.NewRow(r.engine, x.size(), filters, low, w.Data.([]float32))
+	})
+	if err != nil {
+		return nil, convolved, err
+	}
+	shape := slices.Clone(x.Shape)
+	shape[1] = filters
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	if err != nil {
+		return nil, convolved, err
+	}
+	y.channelsLast = true
+	if err := plan.Forward(y.Data.([]float32), x.Data.([]float32), c.biasOf(bias, filters)); err != nil {
 		r.release(y)
-		if err != nil {
+		return nil, convolved, err
+	}
+	return y, done, nil
+}
+
+// biasOf returns the bias, zeros where there is none.
+func (c *convolution) biasOf(bias []float32, filters int) []float32 {
+	if bias != nil {
+		return bias
+	}
+	if len(c.zeros) != filters {
+		c.zeros = make([]float32, filters)
+	}
+	return c.zeros
+}
+
+// rest does what has not been done with the convolution, which it releases.
+func (c *convolution) rest(r *run, y, addend *Tensor, done stage) ([]*Tensor, error) {
+	if done < finished {
+		if addend != nil {
+			r.ending = nil // which is of the step's inputs
+			sum, err := r.sum(y, addend)
+			r.release(y)
+			if err != nil {
+				return nil, err
+			}
+			y = sum
+		}
+		if err := c.finish.apply(r, y); err != nil {
+			r.release(y)
 			return nil, err
 		}
-		y = out[0]
 	}
-	return []*Tensor{y}, nil
+	if c.pool == nil || done == pooled {
+		return []*Tensor{y}, nil
+	}
+	r.ending = nil // which is of the step's inputs
+	defer r.release(y)
+	return c.poolAlone(r, []*Tensor{y})
+}
+
+// sum adds two tensors of float32.
+func (r *run) sum(a, b *Tensor) (*Tensor, error) {
+	y, err := r.ofImages([]*Tensor{a, b}, addition, false)
+	if y != nil || err != nil {
+		return y, err
+	}
+	return r.binary(a, b, addition)
 }
 
 // errNoPlan says that no plan of the kernels computes this; plain loops do.
 var errNoPlan = errors.New("no plan")
 
-// planned computes the convolution with a plan, and pooling with it where that
+// planned computes the convolution with a plan, and with it what follows where that
 // can.
-func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
+func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+	fail := func(err error) (*Tensor, stage, error) { return nil, convolved, err }
 	filters := w.Shape[0]
 	packed := c.packed
 	if packed == nil {
 		packed = packFilters(w.Data.([]float32), w.Shape)
 	}
-	if bias == nil {
-		if len(c.zeros) != filters {
-			c.zeros = make([]float32, filters)
-		}
-		bias = c.zeros
-	}
+	bias = c.biasOf(bias, filters)
 	image, err := r.toChannelsLast(x)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	defer r.release(image)
 	if !f.symmetric() {
 		padded, err := r.padSpatial(image, f)
 		if err != nil {
-			return nil, err
+			return fail(err)
 		}
 		defer r.release(padded)
 		image = padded
 		f.in = padded.Shape[2:]
 		f.begin, f.end = make([]int, len(f.in)), make([]int, len(f.in))
 	}
-	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters, ReLU: c.relu}
+	config := kernel.Conv2DConfig{Direct: true, ConstantWeights: c.packed != nil, Batch: x.Shape[0], Channels: x.Shape[1], Filters: filters}
 	config.Height, config.Width = pair(f.in, 1)
 	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
 	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
 	out := f.out
-	together := false
-	if c.pool != nil {
-		pooled, err := c.pool.over(f.out)
+	done := finished
+	if c.pool != nil && addend == nil && (c.finish.none() || c.finish.rectifies()) {
+		windows, err := c.pool.over(f.out)
 		if err != nil {
-			return nil, err
+			return fail(err)
 		}
-		if window, ok := kernelWindow(pooled); ok {
-			config.MaxPool, out, together = &window, pooled.out, true
+		// Where windows overlap, positions of two blocks would be computed twice; and a map that stays in the second-level
+		// cache is pooled from there, as the convolution alone has the wider vectors.
+		large := 4*x.Shape[0]*filters*product(f.out) > cachedMap
+		if window, ok := kernelWindow(windows); ok && large && window.Height <= window.StrideHeight && window.Width <= window.StrideWidth {
+			config.MaxPool, out, done = &window, windows.out, pooled
+			config.ReLU = c.finish.rectifies()
 		}
 	}
 	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth,
 		config.PaddingHeight, config.PaddingWidth}
 	plan, err := c.plans.get(r, key, convPlanBytes(config, out, r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
-		return kernel.NewConv2D(r.engine, config)
+		plan, err := kernel.NewConv2D(r.engine, config)
+		if err == nil && done == finished && !c.finish.none() {
+			plan.Finish(c.finish.kernel())
+		}
+		return plan, err
 	})
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	shape := append([]int{x.Shape[0], filters}, out...)
 	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	y.channelsLast = true
-	if err := plan.Forward(y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32), bias); err != nil {
+	to, from, weights := y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32)
+	switch {
+	case addend == nil:
+		err = plan.Forward(to, from, weights, bias)
+	case slices.Equal(addend.Shape, y.Shape) && addend.Type() == onnxpb.TensorProto_FLOAT:
+		var also *Tensor
+		if also, err = r.toChannelsLast(addend); err == nil {
+			err = plan.ForwardAdd(to, from, weights, bias, also.Data.([]float32))
+			r.release(also)
+		}
+	default:
+		// It has to be broadcast, and the sum is finished afterwards.
 		r.release(y)
-		return nil, err
+		return fail(errNoPlan)
 	}
-	if c.pool == nil || together {
-		return y, nil
-	}
-	defer r.release(y)
-	pooled, err := c.poolAlone(r, []*Tensor{y})
 	if err != nil {
-		return nil, err
+		r.release(y)
+		return fail(err)
 	}
-	return pooled[0], nil
+	return y, done, nil
 }
 
 // convPlanBytes is about what a plan allocates: padded copies of the images that the threads are at,
@@ -271,84 +363,4 @@ func (r *run) padSpatial(x *Tensor, f frame) (*Tensor, error) {
 	from := spatial(x.Shape)
 	copyStrided(y, x, region{shape: from, dst: to, src: strides(from), dstOffset: offset})
 	return y, nil
-}
-
-// loops computes any convolution, row-major: for each filter and tap, a row of
-// the output gains a row of the input times the weight.
-func (c *convolution) loops(r *run, in, w *Tensor, bias []float32, f frame) (*Tensor, error) {
-	x, err := r.rowMajor(in)
-	if err != nil {
-		return nil, err
-	}
-	defer r.release(x)
-	images, channels, filters := x.Shape[0], x.Shape[1], w.Shape[0]
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{images, filters}, f.out...))
-	if err != nil {
-		return nil, err
-	}
-	dst, src, weights := y.Data.([]float32), x.Data.([]float32), w.Data.([]float32)
-	outArea, inArea, taps := product(f.out), product(f.in), product(f.kernel)
-	perGroup := w.Shape[1]
-	err = r.split(images*filters, outArea*taps*perGroup, func(first, last int) {
-		for i := first; i < last; i++ {
-			n, o := i/filters, i%filters
-			plane := dst[i*outArea : (i+1)*outArea]
-			start := float32(0)
-			if bias != nil {
-				start = bias[o]
-			}
-			for k := range plane {
-				plane[k] = start
-			}
-			channel := o / (filters / c.group) * perGroup
-			for k := range perGroup {
-				if r.ctx.Err() != nil {
-					return
-				}
-				f.addPlane(plane, src[(n*channels+channel+k)*inArea:][:inArea], weights[(o*perGroup+k)*taps:][:taps])
-			}
-		}
-	})
-	if err != nil {
-		r.release(y)
-		return nil, err
-	}
-	return y, nil
-}
-
-// addPlane adds to an output plane an input plane convolved with one kernel.
-func (f frame) addPlane(dst, src, weights []float32) {
-	if len(dst) == 0 || len(src) == 0 {
-		return
-	}
-	last := len(f.in) - 1
-	rows, stride, dilation, begin := f.out[:last], f.strides[last], f.dilations[last], f.begin[last]
-	width, inWidth, kernel := f.out[last], f.in[last], f.kernel[last]
-	outer := frame{kernel: f.kernel[:last], strides: f.strides[:last], dilations: f.dilations[:last], begin: f.begin[:last], in: f.in[:last]}
-	position := make([]int, last)
-	for row := 0; ; row++ {
-		out := dst[row*width : (row+1)*width]
-		outer.taps(position, func(tap, index int) {
-			in := src[index*inWidth : (index+1)*inWidth]
-			for k := range kernel {
-				weight := weights[tap*kernel+k]
-				// Output j reads input j·stride + shift, which must be inside.
-				shift := k*dilation - begin
-				from := 0
-				if shift < 0 {
-					from = (-shift + stride - 1) / stride
-				}
-				if shift >= inWidth {
-					continue
-				}
-				to := min(width, (inWidth-1-shift)/stride+1)
-				for j := from; j < to; j++ {
-					out[j] += weight * in[j*stride+shift]
-				}
-			}
-		})
-		if !next(position, rows) {
-			return
-		}
-	}
 }

@@ -1,20 +1,23 @@
 package native
 
 import (
+	"errors"
+
 	"slipway/internal/kernel"
 	"slipway/onnx/onnxpb"
 )
 
 // depthwise computes a convolution of which each channel has one kernel of its own, with a plan of
-// the kernels, and the Relu after it.
-func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
+// the kernels, and what follows it where that can.
+func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
+	fail := func(err error) (*Tensor, stage, error) { return nil, convolved, err }
 	channels := x.Shape[1]
 	if w.Shape[0] != channels || w.Shape[1] != 1 || len(f.in) > 2 {
-		return nil, errNoPlan
+		return fail(errNoPlan)
 	}
 	for i := range f.in {
 		if f.begin[i] < 0 || f.end[i] < f.begin[i] {
-			return nil, errNoPlan
+			return fail(errNoPlan)
 		}
 	}
 	config := kernel.DepthwiseConfig{Batch: x.Shape[0], Channels: channels}
@@ -33,37 +36,61 @@ func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, f frame) (
 	}
 	key := planKey{config.Batch, config.Height, config.Width, channels, channels,
 		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
-	// A padded copy of an image for each thread, and the weights.
-	padded := (config.Height + config.PaddingHeight + endHeight) *
-		(config.Width + config.PaddingWidth + endWidth)
-	taps := config.KernelHeight * config.KernelWidth
-	bytes := 4 * (channels + 16) * (r.engine.Pool.Threads()*padded + 2*taps)
-	plan, err := c.depthwisePlans.get(r, key, bytes, func() (*kernel.Depthwise, error) {
-		return kernel.NewDepthwise(r.engine, config)
-	})
+	forward, done, err := c.depthwisePlan(r, config, key, addend == nil)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	image, err := r.toChannelsLast(x)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	defer r.release(image)
 	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{x.Shape[0], channels}, f.out...))
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	y.channelsLast = true
 	to := y.Data.([]float32)
-	err = plan.Forward(to, image.Data.([]float32), weight, bias)
-	if err == nil && c.relu {
-		err = r.elements.ReLU(to, to)
-	}
-	if err != nil {
+	if err := forward(to, image.Data.([]float32), weight, bias); err != nil {
 		r.release(y)
-		return nil, err
+		return fail(err)
 	}
-	return y, nil
+	return y, done, nil
+}
+
+// depthwisePlan returns what computes y from x, weights and bias, and how far: whole vectors of channels are finished where
+// nothing is to be added before.
+func (c *convolution) depthwisePlan(r *run, config kernel.DepthwiseConfig, key planKey, finishing bool) (
+	func(y, x, w, b []float32) error, stage, error,
+) {
+	width := config.Width + 2*config.PaddingWidth + config.ExtraWidth
+	taps, threads := config.KernelHeight*config.KernelWidth, r.engine.Pool.Threads()
+	if config.Channels%8 == 0 {
+		finish, done := noFinish(), convolved
+		if finishing {
+			finish, done = c.finish, finished
+		}
+		// A ring of rows for each thread, and the tables of taps.
+		rows := config.DilationHeight*(config.KernelHeight-1) + 1
+		plan, err := c.bandPlans.get(r, key, 64*threads*rows*width+32*rows*taps+8*config.Channels,
+			func() (*kernel.DepthwiseForward, error) {
+				return kernel.NewDepthwiseForward(r.engine, config, finish.kernel())
+			})
+		if err == nil {
+			return plan.Forward, done, nil
+		}
+		if !errors.Is(err, errNoPlan) {
+			return nil, convolved, err
+		}
+	}
+	// A padded copy of an image for each thread, and the weights.
+	padded := (config.Height + 2*config.PaddingHeight + config.ExtraHeight) * width
+	plan, err := c.depthwisePlans.get(r, key, 4*(config.Channels+16)*(threads*padded+2*taps),
+		func() (*kernel.Depthwise, error) { return kernel.NewDepthwise(r.engine, config) })
+	if err != nil {
+		return nil, convolved, err
+	}
+	return plan.Forward, convolved, nil
 }
 
 // depthwiseKernels returns C×1×KH×KW weights as KH×KW×C.

@@ -17,15 +17,18 @@
 // # How
 //
 // New checks the model, drops what the outputs do not need, computes once what
-// depends on no input, folds BatchNormalization into the Conv before it, and joins Conv, Relu and MaxPool, MatMul or Gemm, Add
-// and Relu, arithmetic and Relu, and QuantizeLinear and DequantizeLinear, where nothing else uses what is between. Run walks the steps. Each
+// depends on no input, folds BatchNormalization into the Conv before it, and joins nodes
+// where nothing else uses what is between: Conv with an Add, with Relu, Clip or HardSwish (also as HardSigmoid and Mul) and with MaxPool; Concat with
+// BatchNormalization and Relu or Clip; MatMul or Gemm, Add and Relu; arithmetic and Relu; QuantizeLinear and DequantizeLinear. Run walks the steps. Each
 // keeps plans of internal/kernel for the shapes last seen, so that a second batch
-// allocates next to nothing and finds the weights packed; a plan that does not exist, such as that of a dilated
+// finds the weights packed; a plan that does not exist, such as that of a dilated
 // convolution, is replaced by plain loops. Between operators that allow it, images
-// stay channels last, as the kernels want them.
+// stay channels last, as the kernels want them. Where maps are larger than weights, a
+// batch goes through a few images at a time. docs/native-evaluation.md says more.
 //
-// Sums of products are float32, as in every runtime; softmax, reductions other
-// than those, and all that is computed element by element from one number is
+// Sums of products are float32, as in every runtime, and taken in one order, so that an image has the same bits alone and in
+// a batch, on any number of threads. So are bounds, HardSwish behind a Conv, and BatchNormalization. Softmax, reductions other
+// than means over maps, and all else that is computed element by element from one number is
 // float64, rounded once.
 //
 // # Numbers that are none

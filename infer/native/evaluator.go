@@ -46,10 +46,11 @@ type Evaluator struct {
 	program *program
 	engine  kernel.Engine
 
-	mu     sync.Mutex
-	arena  *arena
-	seen   map[string]*image // by the image's shape
-	closed bool
+	mu       sync.Mutex
+	arena    *arena
+	elements *kernel.Elementwise
+	seen     map[string]*image // by the image's shape
+	closed   bool
 }
 
 // ErrUnsupported says that a model, though it may be valid, cannot be run here: it
@@ -104,11 +105,13 @@ func weightBytes(model *onnx.Model) int {
 }
 
 func (e *Evaluator) newRun(ctx context.Context) (*run, error) {
-	elements, err := kernel.NewElementwise(e.engine)
-	if err != nil {
-		return nil, err
+	if e.elements == nil {
+		var err error
+		if e.elements, err = kernel.NewElementwise(e.engine); err != nil {
+			return nil, err
+		}
 	}
-	return &run{arena: e.arena, ctx: ctx, engine: e.engine, elements: elements}, nil
+	return &run{arena: e.arena, ctx: ctx, engine: e.engine, elements: e.elements}, nil
 }
 
 // Kernels returns the name of the kernel set: "avx512", "avx2" or "portable".
@@ -166,10 +169,26 @@ func (e *Evaluator) execute(r *run, given map[string]*Tensor) ([]*Tensor, error)
 	if err != nil {
 		return nil, err
 	}
+	if seen, images, part := e.parts(given); part < images {
+		return e.executeParts(r, given, seen, images, part)
+	}
 	if err := e.arena.follow(plan); err != nil {
 		return nil, err
 	}
 	return e.program.execute(r, given)
+}
+
+// parts returns what was seen of images of a run's size, how many it has, and how many of them go through the graph at a time.
+func (e *Evaluator) parts(given map[string]*Tensor) (seen *image, images, part int) {
+	images, key := e.images(given)
+	seen, ok := e.seen[key]
+	if images <= smallBatch || !ok || !e.program.apart {
+		return nil, images, images
+	}
+	if _, ok := given[e.program.inputs[0].Name].Data.([]float32); !ok {
+		return nil, images, images
+	}
+	return seen, images, partOf(images, seen.elements(), e.program.constants())
 }
 
 // Held returns the bytes that the Evaluator holds beside the model's weights: what lies between the nodes, and what the

@@ -22,6 +22,7 @@ func makeMatMul(n *node) (operation, error) {
 		if data, ok := b.Data.([]float32); ok {
 			m.weight = make([]float32, len(data))
 			transpose(m.weight, data, b.Shape[0], b.Shape[1])
+			m.product.constant = true
 		}
 	}
 	if n.bias != nil {

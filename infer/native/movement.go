@@ -120,28 +120,41 @@ func makeConcat(n *node) (operation, error) {
 	}, nil
 }
 
-// concatChannels joins images that are channels last, and stay so.
-func concatChannels(r *run, in []*Tensor) ([]*Tensor, error) {
+// joinedShape returns the shape of images that are joined along their channels.
+func joinedShape(in []*Tensor) ([]int, error) {
 	shape := slices.Clone(in[0].Shape)
 	shape[1] = 0
 	for i, x := range in {
-		if x.Shape[0] != shape[0] || !slices.Equal(x.Shape[2:], shape[2:]) {
+		if len(x.Shape) != len(shape) || x.Shape[0] != shape[0] || !slices.Equal(x.Shape[2:], shape[2:]) {
 			return nil, fmt.Errorf("its inputs 0 and %d, %v and %v, differ outside of axis 1", i, in[0], x)
 		}
 		shape[1] += x.Shape[1]
 	}
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	return shape, nil
+}
+
+// concatChannels joins images that are channels last, and stay so.
+func concatChannels(r *run, in []*Tensor) ([]*Tensor, error) {
+	shape, err := joinedShape(in)
+	if err != nil {
+		return nil, err
+	}
+	y, err := r.tensor(in[0].Type(), shape)
 	if err != nil {
 		return nil, err
 	}
 	y.channelsLast = true
-	positions, offset := shape[0]*product(shape[2:]), 0
-	for _, x := range in {
-		channels := x.Shape[1]
-		copyStrided(y, x, region{shape: []int{positions, channels}, dst: []int{shape[1], 1}, src: []int{channels, 1}, dstOffset: offset})
-		offset += channels
-	}
-	return []*Tensor{y}, nil
+	dst, channels := y.Data.([]float32), shape[1]
+	return r.result(y, r.split(shape[0]*product(shape[2:]), channels, func(first, last int) {
+		at := 0
+		for _, x := range in {
+			n, src := x.Shape[1], x.Data.([]float32)
+			for i := first; i < last; i++ {
+				copy(dst[i*channels+at:], src[i*n:(i+1)*n])
+			}
+			at += n
+		}
+	}))
 }
 
 // makeSlice makes Slice, whose bounds are attributes before opset 10.

@@ -19,6 +19,12 @@ type node struct {
 	// relu and pool are nodes that follow this one and nothing else, and so may be
 	// computed with it; nil where there are none.
 	relu, pool *node
+	// finish is what follows a Conv or a BatchNormalization element by element, and addend
+	// whether the fourth input is added to a Conv before.
+	finish finish
+	addend bool
+	// joins says that a BatchNormalization's first input is what those from the sixth on join.
+	joins bool
 	// dequantize is the DequantizeLinear that follows a QuantizeLinear and is computed
 	// with it, nil where there is none. Its constants are those of its own inputs.
 	dequantize *node

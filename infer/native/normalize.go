@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"slipway/onnx/onnxpb"
 )
 
 // makeSoftmax makes Softmax, or its logarithm: along one axis since opset 13,
@@ -85,58 +87,134 @@ func makeBatchNormalization(n *node) (operation, error) {
 			return nil, errors.New("it gives the statistics of its batch, which is not supported; export the model for inference")
 		}
 	}
-	epsilon := float64(n.number("epsilon", 1e-5))
-	return func(r *run, in []*Tensor) ([]*Tensor, error) {
-		x := in[0]
-		src, err := floats32(x, "input")
+	b := &batchNormalization{epsilon: float64(n.number("epsilon", 1e-5)), finish: n.finish, joins: n.joins}
+	b.constant = true
+	for i := 1; i <= 4; i++ {
+		b.constant = b.constant && n.constant(i) != nil
+	}
+	return b.run, nil
+}
+
+// joinedInputs is how many inputs a BatchNormalization has; those of a Concat follow them.
+const joinedInputs = 5
+
+// batchNormalization is BatchNormalization with constant statistics, with the Concat before it and the Relu or Clip after it
+// if there are any.
+type batchNormalization struct {
+	epsilon  float64
+	finish   finish
+	joins    bool // the inputs from the sixth on are a Concat's, in place of the first
+	constant bool // the parameters are the same in every run
+
+	scale, shift []float32
+}
+
+// factors returns what each channel is multiplied by, and what is added then.
+func (b *batchNormalization) factors(in []*Tensor, channels int) (scale, shift []float32, err error) {
+	if b.constant && len(b.scale) == channels {
+		return b.scale, b.shift, nil
+	}
+	var parameters [4][]float32 // scale, bias, mean, variance
+	for i := range parameters {
+		if parameters[i], err = floats32(in[i+1], "parameter"); err != nil {
+			return nil, nil, err
+		}
+		if len(parameters[i]) != channels {
+			return nil, nil, fmt.Errorf("its input %d is %v; it must have one value for each of the %d channels", i+1, in[i+1], channels)
+		}
+	}
+	scale, shift = make([]float32, channels), make([]float32, channels)
+	for c := range scale {
+		f := float64(parameters[0][c]) / math.Sqrt(float64(parameters[3][c])+b.epsilon)
+		scale[c], shift[c] = float32(f), float32(float64(parameters[1][c])-float64(parameters[2][c])*f)
+	}
+	if b.constant {
+		b.scale, b.shift = scale, shift
+	}
+	return scale, shift, nil
+}
+
+func (b *batchNormalization) run(r *run, in []*Tensor) ([]*Tensor, error) {
+	if b.joins {
+		return b.joined(r, in)
+	}
+	x := in[0]
+	src, err := floats32(x, "input")
+	if err != nil {
+		return nil, err
+	}
+	if len(x.Shape) < 2 {
+		return nil, fmt.Errorf("its input %v has no channels", x)
+	}
+	channels := x.Shape[1]
+	scale, shift, err := b.factors(in, channels)
+	if err != nil {
+		return nil, err
+	}
+	y, err := r.inPlace(in, 0)
+	if err != nil || len(src) == 0 {
+		return []*Tensor{y}, err
+	}
+	dst := y.Data.([]float32)
+	if x.channelsLast {
+		return r.result(y, r.split(len(src)/channels, channels, func(first, last int) {
+			r.engine.ScaleRows(dst[first*channels:last*channels], channels, src[first*channels:last*channels], scale, shift, b.finish.low, b.finish.high)
+		}))
+	}
+	area := product(x.Shape[2:])
+	return r.result(y, r.split(len(src)/area, area, func(first, last int) {
+		for i := first; i < last; i++ {
+			c := i % channels
+			r.engine.Clamp(dst[i*area:(i+1)*area], src[i*area:(i+1)*area], scale[c], shift[c], b.finish.low, b.finish.high)
+		}
+	}))
+}
+
+// joined normalises what a Concat of images joins, from where the parts lie.
+func (b *batchNormalization) joined(r *run, in []*Tensor) ([]*Tensor, error) {
+	parts := make([]*Tensor, len(in)-joinedInputs)
+	for i := range parts {
+		part := in[joinedInputs+i]
+		if _, err := floats32(part, "input"); err != nil {
+			return nil, err
+		}
+		if len(part.Shape) < 3 {
+			return nil, fmt.Errorf("its input %v is no image", part)
+		}
+		last, err := r.toChannelsLast(part)
 		if err != nil {
 			return nil, err
 		}
-		if len(x.Shape) < 2 {
-			return nil, fmt.Errorf("its input %v has no channels", x)
-		}
-		channels := x.Shape[1]
-		var parameters [4][]float32 // scale, bias, mean, variance
-		for i := range parameters {
-			if parameters[i], err = floats32(in[i+1], "parameter"); err != nil {
-				return nil, err
+		defer r.release(last)
+		parts[i] = last
+	}
+	shape, err := joinedShape(parts)
+	if err != nil {
+		return nil, err
+	}
+	channels := shape[1]
+	scale, shift, err := b.factors(in, channels)
+	if err != nil {
+		return nil, err
+	}
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	dst := y.Data.([]float32)
+	return r.result(y, r.split(shape[0]*product(shape[2:]), channels, func(first, last int) {
+		at := 0
+		for _, part := range parts {
+			n, src := part.Shape[1], part.Data.([]float32)
+			if n == 0 || last == first {
+				continue
 			}
-			if len(parameters[i]) != channels {
-				return nil, fmt.Errorf("its input %d is %v; it must have one value for each of the %d channels", i+1, in[i+1], channels)
-			}
+			r.engine.ScaleRows(dst[first*channels+at:(last-1)*channels+at+n], channels, src[first*n:last*n],
+				scale[at:at+n], shift[at:at+n], b.finish.low, b.finish.high)
+			at += n
 		}
-		factor := make([]float32, channels)
-		for c := range factor {
-			factor[c] = float32(float64(parameters[0][c]) / math.Sqrt(float64(parameters[3][c])+epsilon))
-		}
-		bias, mean := parameters[1], parameters[2]
-		y, err := r.inPlace(in, 0)
-		if err != nil || len(src) == 0 {
-			return []*Tensor{y}, err
-		}
-		dst := y.Data.([]float32)
-		if x.channelsLast {
-			return []*Tensor{y}, r.split(len(src)/channels, channels, func(first, last int) {
-				for i := first; i < last; i++ {
-					row, out := src[i*channels:(i+1)*channels], dst[i*channels:(i+1)*channels]
-					for c, v := range row {
-						out[c] = (v-mean[c])*factor[c] + bias[c]
-					}
-				}
-			})
-		}
-		area := product(x.Shape[2:])
-		return []*Tensor{y}, r.split(len(src)/area, area, func(first, last int) {
-			for i := first; i < last; i++ {
-				c := i % channels
-				m, f, b := mean[c], factor[c], bias[c]
-				out := dst[i*area : (i+1)*area]
-				for k, v := range src[i*area : (i+1)*area] {
-					out[k] = (v-m)*f + b
-				}
-			}
-		})
-	}, nil
+	}))
 }
 
 // makeInstanceNormalization makes (x − mean)/√(variance + epsilon)·scale + bias with

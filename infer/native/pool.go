@@ -356,6 +356,9 @@ func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 			if err != nil {
 				return nil, err
 			}
+			if x.channelsLast && !maximum {
+				return r.result(y, r.means(y.Data.([]float32), src, x.Shape[1], area))
+			}
 			dst, channels, step := y.Data.([]float32), x.Shape[1], 1
 			if x.channelsLast {
 				step = channels
@@ -382,4 +385,18 @@ func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 			}))
 		}, nil
 	}
+}
+
+// means writes the mean of each channel of images that are channels last.
+func (r *run) means(dst, src []float32, channels, area int) error {
+	return r.split(len(dst)/channels, channels*area, func(first, last int) {
+		sums, scratch := make([]float64, channels), make([]float32, channels)
+		for image := first; image < last; image++ {
+			clear(sums)
+			r.engine.SumRows(sums, src[image*area*channels:(image+1)*area*channels], scratch)
+			for c, sum := range sums {
+				dst[image*channels+c] = float32(sum / float64(area))
+			}
+		}
+	})
 }

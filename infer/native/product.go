@@ -10,9 +10,58 @@ import (
 
 // matrixProduct computes y = x·Wᵀ + b with plans: x M×K, W N×K, b N, y M×N.
 type matrixProduct struct {
-	relu  bool
-	zeros []float32
-	plans planCache[*kernel.Dense]
+	relu bool
+	// constant says that w is the same in every run.
+	constant bool
+	zeros    []float32
+	plans    planCache[*kernel.Dense]
+	few      planCache[*kernel.Conv2D]
+	one      planCache[*kernel.Row]
+}
+
+// fewRows is the most rows for which weights that are packed once serve better than weights that are read where they lie,
+// as a panel's columns would be rows of x.
+const fewRows = 16
+
+// plan returns what computes y: of one row reading each weight once, of a few as a convolution of images of one pixel.
+func (p *matrixProduct) plan(r *run, w []float32, rows, depth, columns int) (func(y, x, w, b []float32) error, error) {
+	key, finish := planKey{rows, depth, columns}, noFinish()
+	if p.relu {
+		finish.low = 0
+	}
+	switch {
+	case rows == 1 && p.constant:
+		plan, err := p.one.get(r, key, rowBytes(depth, columns), func() (*kernel.Row, error) {
+			return kernel.NewRow(r.engine, depth, columns, finish.low, w)
+		})
+		if err == nil {
+			return func(y, x, _, b []float32) error { return plan.Forward(y, x, b) }, nil
+		}
+		if !errors.Is(err, errNoPlan) {
+			return nil, err
+		}
+	case rows <= fewRows && p.constant:
+		config := kernel.Conv2DConfig{
+			Batch: rows, Height: 1, Width: 1, Channels: depth, Filters: columns, KernelHeight: 1, KernelWidth: 1,
+			StrideHeight: 1, StrideWidth: 1, ReLU: p.relu, Direct: true, ConstantWeights: true,
+		}
+		plan, err := p.few.get(r, key, convPlanBytes(config, []int{1, 1}, r.engine.Pool.Threads()),
+			func() (*kernel.Conv2D, error) { return kernel.NewConv2D(r.engine, config) })
+		if err == nil {
+			return plan.Forward, nil
+		}
+		if !errors.Is(err, errNoPlan) {
+			return nil, err
+		}
+	}
+	bytes := 4*(columns+64)*(depth+2) + 16*(rows+columns)
+	plan, err := p.plans.get(r, key, bytes, func() (*kernel.Dense, error) {
+		return kernel.NewDense(r.engine, kernel.DenseConfig{Batch: rows, In: depth, Out: columns, ReLU: p.relu})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return plan.Forward, nil
 }
 
 // compute writes y. Without a bias, b is nil.
@@ -27,12 +76,9 @@ func (p *matrixProduct) compute(r *run, y, x, w, b []float32, rows, depth, colum
 		b = p.zeros[:columns]
 	}
 	if depth > 0 {
-		bytes := 4*(columns+64)*(depth+2) + 16*(rows+columns)
-		plan, err := p.plans.get(r, planKey{rows, depth, columns}, bytes, func() (*kernel.Dense, error) {
-			return kernel.NewDense(r.engine, kernel.DenseConfig{Batch: rows, In: depth, Out: columns, ReLU: p.relu})
-		})
+		forward, err := p.plan(r, w, rows, depth, columns)
 		if err == nil {
-			return plan.Forward(y, x, w, b)
+			return forward(y, x, w, b)
 		}
 		if !errors.Is(err, errNoPlan) {
 			return err
@@ -52,6 +98,9 @@ func (p *matrixProduct) compute(r *run, y, x, w, b []float32, rows, depth, colum
 		}
 	})
 }
+
+// rowBytes is about what a plan of one row allocates: packed weights, mostly.
+func rowBytes(depth, columns int) int { return 4 * (columns + 64) * (depth + 2) }
 
 // gemm is y = alpha·A'·B' + beta·C, where A' is A or its transpose.
 type gemm struct {
@@ -96,7 +145,7 @@ func makeGemm(n *node) (operation, error) {
 			}
 		}
 	}
-	g.product.relu = g.biased && n.relu != nil
+	g.product.relu, g.product.constant = g.biased && n.relu != nil, g.weight != nil
 	return ordered(g.run), nil
 }
 

@@ -26,6 +26,7 @@ type program struct {
 	results []int          // the values of outputs
 	values  []*Tensor      // constants; nil for what a run computes
 	steps   []step
+	apart   bool // each step does to an image what it does to it alone, to float32
 }
 
 // Port is an input of the graph.
@@ -87,6 +88,7 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 		c.results = append(c.results, c.names[name])
 	}
 	c.ends()
+	c.apart = c.separable()
 	return c.program, nil
 }
 
@@ -161,8 +163,8 @@ func (c *compiler) define(name string, constant *Tensor) int {
 }
 
 // newNode makes a node ready for its operator's maker and checks what holds for
-// every operator.
-func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
+// every operator. Where it joins, its first input is never made.
+func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator, error) {
 	if domain := proto.GetDomain(); domain != "" && domain != "ai.onnx" {
 		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported", shorten(domain))
 	}
@@ -176,10 +178,10 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 	if err := known.check(proto); err != nil {
 		return nil, operator{}, err
 	}
-	n := &node{proto: proto, opset: c.opset, uses: c.uses}
-	for _, name := range proto.GetInput() {
+	n := &node{proto: proto, opset: c.opset, uses: c.uses, finish: noFinish()}
+	for k, name := range proto.GetInput() {
 		var constant *Tensor
-		if name != "" {
+		if name != "" && !(joins && k == 0) {
 			i, ok := c.names[name]
 			if !ok {
 				return nil, operator{}, fmt.Errorf("its input %q is not made before it", shorten(name))
@@ -195,7 +197,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto) (*node, operator, error) {
 func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) error {
 	// The first node's inputs, the last node's outputs.
 	s, first := step{place: place}, proto
-	prepare := func() (*node, operator, error) { return c.newNode(proto) }
+	prepare := func() (*node, operator, error) { return c.newNode(proto, false) }
 	if group.head != nil {
 		first = group.head
 		prepare = func() (*node, operator, error) { return c.fused(group) }
@@ -207,10 +209,27 @@ func (c *compiler) node(place string, proto *onnxpb.NodeProto, group fusion) err
 	if s.compute, err = known.make(n); err != nil {
 		return err
 	}
-	for _, name := range first.GetInput() {
+	inputs := first.GetInput()
+	if group.joined != nil {
+		inputs = slices.Concat([]string{""}, inputs[1:], group.joined.GetInput())
+	}
+	for _, name := range inputs {
 		i := -1
 		if name != "" {
-			i = c.names[name]
+			var ok bool
+			if i, ok = c.names[name]; !ok {
+				return fmt.Errorf("its input %q is not made before it", shorten(name))
+			}
+		}
+		s.inputs = append(s.inputs, i)
+	}
+	if group.addend != "" {
+		for len(s.inputs) < addendInput {
+			s.inputs = append(s.inputs, -1)
+		}
+		i, ok := c.names[group.addend]
+		if !ok {
+			return fmt.Errorf("its input %q is not made before it", shorten(group.addend))
 		}
 		s.inputs = append(s.inputs, i)
 	}
@@ -306,12 +325,18 @@ func (p *program) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
 			}
 		}
 	}()
+	// The steps keep neither.
+	var operands []*Tensor
+	var ending []bool
 	for _, s := range p.steps {
 		if err := r.ctx.Err(); err != nil {
 			return nil, err
 		}
-		in := make([]*Tensor, len(s.inputs))
-		r.ending = make([]bool, len(s.inputs))
+		in := slices.Grow(operands[:0], len(s.inputs))[:len(s.inputs)]
+		clear(in)
+		r.ending = slices.Grow(ending[:0], len(s.inputs))[:len(s.inputs)]
+		clear(r.ending)
+		operands, ending = in, r.ending
 		for i, v := range s.inputs {
 			if v >= 0 {
 				in[i], r.ending[i] = values[v], slices.Contains(s.ends, v)

@@ -42,18 +42,7 @@ func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 	if !ok || !also || len(x) == 0 || o != addition && o != subtraction && o != multiplication {
 		return nil, nil
 	}
-	row := floatRow[float32](o)
-	clamp := func(dst []float32) {
-		if !relu {
-			return
-		}
-		for i, v := range dst {
-			// NaN stays.
-			if v <= 0 {
-				dst[i] = 0
-			}
-		}
-	}
+	combine := r.combination(o, relu)
 	switch {
 	case slices.Equal(a.Shape, b.Shape) && a.channelsLast == b.channelsLast:
 		y, err := r.inPlace(in, 0, 1)
@@ -62,8 +51,7 @@ func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 		}
 		dst := y.Data.([]float32)
 		return r.one(y, r.split(len(dst), 1, func(first, last int) {
-			row(dst[first:last], x[first:last], z[first:last], 1, 1)
-			clamp(dst[first:last])
+			combine(dst[first:last], x[first:last], z[first:last])
 		}))
 	case slices.Equal(a.Shape, b.Shape) && len(a.Shape) > 2:
 		// One comes from the kernels, and they will want the sum.
@@ -81,8 +69,7 @@ func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 		}
 		dst, x, z := y.Data.([]float32), both[0].Data.([]float32), both[1].Data.([]float32)
 		return r.one(y, r.split(len(dst), 1, func(first, last int) {
-			row(dst[first:last], x[first:last], z[first:last], 1, 1)
-			clamp(dst[first:last])
+			combine(dst[first:last], x[first:last], z[first:last])
 		}))
 	case a.channelsLast && b.perChannel(a.Shape):
 		y, err := r.inPlace(in, 0)
@@ -97,12 +84,35 @@ func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 				if len(z) > channels {
 					factors = z[i/area*channels:][:channels]
 				}
-				row(dst[from:to], x[from:to], factors, 1, 1)
-				clamp(dst[from:to])
+				combine(dst[from:to], x[from:to], factors)
 			}
 		}))
 	}
 	return nil, nil
+}
+
+// combination returns addition, subtraction or multiplication of two slices of one length, and
+// the Relu after it.
+func (r *run) combination(o arithmetic, relu bool) func(z, x, y []float32) {
+	f := noFinish()
+	if relu {
+		f.low = 0
+	}
+	row := floatRow[float32](o)
+	return func(z, x, y []float32) {
+		switch o {
+		case addition:
+			r.engine.AddClamped(z, x, y, f.low, f.high)
+			return
+		case multiplication:
+			r.engine.Multiply(z, x, y)
+		default:
+			row(z, x, y, 1, 1)
+		}
+		if relu {
+			r.engine.Clamp(z, z, 1, 0, f.low, f.high)
+		}
+	}
 }
 
 // perChannel reports whether a tensor has one number for each channel of images of that shape,

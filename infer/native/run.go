@@ -100,9 +100,32 @@ func (r *run) rowMajor(t *Tensor) (*Tensor, error) {
 func (r *run) transposeImages(dst, src *Tensor, n, rows, columns int) error {
 	d, s := dst.Data.([]float32), src.Data.([]float32)
 	size := rows * columns
+	if rows == 3 {
+		return r.interleaveImages(d, s, n, columns)
+	}
 	return r.split(n, size, func(first, last int) {
 		for i := first; i < last; i++ {
 			transpose(d[i*size:(i+1)*size], s[i*size:(i+1)*size], rows, columns)
+		}
+	})
+}
+
+// interleaveImages transposes n matrices of three rows: the planes of colour pictures.
+func (r *run) interleaveImages(dst, src []float32, n, columns int) error {
+	const span = 4 << 10 // positions of an item
+	spans := (columns + span - 1) / span
+	return r.split(n*spans, 3*span, func(first, last int) {
+		for i := first; i < last; i++ {
+			at, size := i%spans*span, min(span, columns-i%spans*span)
+			planes := src[i/spans*3*columns+at:]
+			a, b, c := planes[:size], planes[columns:columns+size], planes[2*columns:2*columns+size]
+			to := dst[i/spans*3*columns+3*at:][:3*size]
+			for k, v := range a {
+				if len(to) >= 3 { // which it is: the compiler asks no more below
+					to[0], to[1], to[2] = v, b[k], c[k]
+					to = to[3:]
+				}
+			}
 		}
 	})
 }

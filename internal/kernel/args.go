@@ -22,13 +22,17 @@ type productArgs struct {
 	AJump      int
 	BStep      int
 	BJump      int
-	Floor      float32 // C = max(C, Floor), NaN kept; a NaN floor changes nothing
-	_          float32
-	scratch    [4]int // the assembly's
-	Groups     int    // the sum is of so many times Runs; 0 is 1
-	AGroupJump int    // bytes that A moves by between them
-	BGroupJump int    // the same of B
-	left       int    // the assembly's
+	Floor      float32        // C = max(C, Floor), NaN kept; a NaN floor changes nothing
+	Ceiling    float32        // C = min(C, Ceiling), NaN kept; 0 changes nothing
+	scratch    [4]int         // the assembly's
+	Groups     int            // the sum is of so many times Runs; 0 is 1
+	AGroupJump int            // bytes that A moves by between them
+	BGroupJump int            // the same of B
+	left       int            // the assembly's
+	Add        unsafe.Pointer // rows that are added before C is bounded, at the offsets of C's; nil: none
+	Gate       unsafe.Pointer // a gate by which C is multiplied last, see Gate; nil: none
+	Ahead      int            // how far ahead B is brought into the second-level cache, in bytes: what the next call reads
+	Panel      int            // of a pair of panels, how far the second lies from the first
 }
 
 // sparseArgs describes sums of scaled blocks: for each bucket, dst[r] += Σ value·src[offset][r] over its items, for the
@@ -192,10 +196,36 @@ type depthwiseArgs struct {
 	Positions int
 	Vectors   int
 	Bias      unsafe.Pointer
+	Low, High float32        // bounds of y, NaN kept; a NaN bound does not bound
+	Gate      unsafe.Pointer // a gate by which y is multiplied last, see Gate; nil: none
 }
 
 // depthwiseTap is where a tap's input lies, from a position's first, and where its weights; in bytes.
 type depthwiseTap struct{ x, w int }
+
+// affineArgs describes rows of Vectors vectors of channels: y = x·scale + shift, at least Low and at most High, NaN kept.
+// Steps are in bytes.
+type affineArgs struct {
+	X, Y         unsafe.Pointer
+	XStep, YStep int
+	Rows         int
+	Vectors      int
+	Scale, Shift unsafe.Pointer
+	Low, High    float32 // NaN does not bound
+}
+
+// rowArgs describes one row of a product, y = max(x·B + bias, Floor), of Panels panels of B, two vectors wide and Panel bytes
+// apart. A NaN floor changes nothing.
+type rowArgs struct {
+	X       unsafe.Pointer
+	Depth   int
+	B       unsafe.Pointer
+	Panel   int
+	Bias, Y unsafe.Pointer
+	Panels  int // which the assembly counts down
+	Floor   float32
+	_       float32
+}
 
 // depthwiseGradientArgs describes a part of the gradient of up to eight taps TapStep apart: dw[tap] += Σ over positions p of
 // rows r of dy[r][p]·x[r·XRow + p·XStep + tap·TapStep], for Vectors vectors of channels. The gradients are DwStep apart.

@@ -135,6 +135,8 @@ type Conv2D struct {
 	work    []apart[convWork]
 
 	normalised
+	finish   finishing
+	split    int             // into how many parts of its panels a block is cut, where blocks are few
 	winograd *winogradConv2D // nil where it does not apply
 	filtered *inputConv2D    // the same of the input's gradient
 	sparse   *sparseConv2D
@@ -304,12 +306,20 @@ func (c *Conv2D) forwardDirectly() {
 		return
 	}
 	if c.copied {
-		if c.input == nil {
-			c.input = aligned(c.config.Batch * c.imageSize)
-		}
-		c.engine.Pool.Run(c.config.Batch, c.copyTask)
+		// The plans of a network share it, and so find it in the caches.
+		c.input = c.engine.Pool.scratch.take(c.config.Batch * c.imageSize)
+		defer func() {
+			c.engine.Pool.scratch.give(c.input)
+			c.input = nil
+		}()
+		c.engine.Pool.Run(c.config.Batch*copyItems, c.copyTask)
 	}
-	c.engine.Pool.Run(groups*len(c.blocks), c.blockTask)
+	items := groups * len(c.blocks)
+	c.split = 1
+	if threads := c.engine.Pool.Threads(); threads > 1 && c.config.MaxPool == nil {
+		c.split = min(c.columns.count(), ceil(4*threads, items))
+	}
+	c.engine.Pool.Run(items*c.split, c.blockTask)
 	c.finishAll()
 }
 
@@ -319,19 +329,22 @@ func (c *Conv2D) forwardGroup(worker, group int) {
 	images := min(c.images, c.config.Batch-image)
 	source := c.source(worker, image, images)
 	for i := range c.blocks {
-		c.forwardBlock(worker, &c.blocks[i], source, image, images)
+		c.forwardBlock(worker, &c.blocks[i], source, image, images, 0, c.columns.count())
 	}
 	c.finished(worker, image, images)
 }
 
-// forwardItem computes one block of a group of images, all of which are copied, if they must be.
+// forwardItem computes some panels of one block of a group of images, all of which are copied, if they must be.
 func (c *Conv2D) forwardItem(worker, item int) {
+	first, last := item%c.split*c.columns.count()/c.split, (item%c.split+1)*c.columns.count()/c.split
+	item /= c.split
 	image := item / len(c.blocks) * c.images
 	source := c.x
 	if c.copied {
 		source = c.input
 	}
-	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image, min(c.images, c.config.Batch-image))
+	c.forwardBlock(worker, &c.blocks[item%len(c.blocks)], pointer(source[image*c.imageSize:]), image, min(c.images, c.config.Batch-image),
+		first, last)
 }
 
 // release forgets the caller's tensors.
@@ -352,8 +365,8 @@ func floor(relu bool) float32 {
 	return nan32
 }
 
-// forwardBlock computes a block of some images, which start at source.
-func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images int) {
+// forwardBlock computes panels first to last of a block of some images, which start at source.
+func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointer, image, images, first, last int) {
 	ws := &c.work[worker].own
 	positions, pooled := len(block.aOffsets), c.config.MaxPool != nil
 	windows := 0
@@ -364,14 +377,16 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 		positions, windows = positions/c.images*images, windows/c.images*images
 	}
 	a := &ws.product
-	for panel := range c.columns.count() {
+	for panel := first; panel < last; panel++ {
 		width := c.columns.width(panel)
+		pair := !pooled && panel+1 < last && c.columns.whole(panel+1) && c.engine.Set.productPair != nil
 		for k, p := range c.parts {
 			*a = productArgs{
 				A: unsafe.Add(source, p.aShift), AOffsets: &block.aOffsets[0],
 				C: pointer(ws.scratch), COffsets: &block.cOffsets[0],
 				B: pointer(c.packed[c.columns.first(panel)*c.depth+p.bRow*width:]),
 				M: positions, Runs: p.runs, Length: p.length, AStep: 4, AJump: p.aJump, BStep: 4 * width, Floor: nan32,
+				Ahead: 4 * p.runs * p.length * width,
 			}
 			if k == 0 {
 				a.Init = pointer(c.bias[c.columns.first(panel):])
@@ -381,9 +396,18 @@ func (c *Conv2D) forwardBlock(worker int, block *convBlock, source unsafe.Pointe
 				a.Mask = c.columns.mask(panel)
 				if k == len(c.parts)-1 {
 					a.Floor = floor(c.config.ReLU)
+					c.finish.store(a, image*c.convHeight*c.convWidth*c.config.Filters+c.columns.first(panel))
 				}
 			}
+			if pair {
+				a.Panel = 4 * c.depth * width
+				c.engine.Set.productPair((*byte)(unsafe.Pointer(a)))
+				continue
+			}
 			c.engine.Set.productPanel(a, width)
+		}
+		if pair {
+			panel++
 		}
 		if pooled {
 			c.poolPanel(ws, block.entries, image*c.outHeight*c.outWidth+block.window, windows, panel)

@@ -7,11 +7,17 @@ func (c *Conv2D) planBlocks() {
 		return
 	}
 	positions := c.convHeight * c.convWidth
-	c.images = min(max(1, blockPositions/positions), c.config.Batch)
+	most := blockPositions
+	if 4*c.depth*c.config.Filters > manyWeights {
+		most = manyPositions
+	}
+	c.images = min(max(1, most/positions), c.config.Batch)
 	total := c.images * positions
-	for first := 0; first < total; first += blockPositions {
+	// As many positions each as near as tiles allow: a short last block would read all weights for few.
+	step := ceil(ceil(total, max(1, (total+most/2)/most)), tileRows) * tileRows
+	for first := 0; first < total; first += step {
 		var b convBlock
-		for p := first; p < min(first+blockPositions, total); p++ {
+		for p := first; p < min(first+step, total); p++ {
 			image, at := p/positions, p%positions
 			b.aOffsets = append(b.aOffsets, int64(4*image*c.imageSize+c.position(at/c.convWidth, at%c.convWidth)))
 			b.cOffsets = append(b.cOffsets, int64(4*p*c.config.Filters))
@@ -19,6 +25,13 @@ func (c *Conv2D) planBlocks() {
 		c.blocks = append(c.blocks, b)
 	}
 }
+
+// Where weights are of more bytes than manyWeights, each block reads them from behind the second-level cache. So it has more
+// positions then, whose input, unlike all of the weights, stays in that cache.
+const manyWeights, manyPositions = 768 << 10, 240
+
+// tileRows is a multiple of the heights of the sets' tiles, 6 and 8.
+const tileRows = 24
 
 // planPooledBlocks makes blocks of whole windows: the positions that they need, and for each window the table of its
 // elements. Positions that no window needs are not computed; those of windows that overlap are computed once a block.

@@ -9,7 +9,7 @@ import "fmt"
 type normalised struct {
 	before *BatchNorm              // of x
 	behind *BatchNorm              // of y
-	finish func(worker, image int) // is told of each image of y that is stored, unless it is nil
+	stored func(worker, image int) // is told of each image of y that is stored, unless it is nil
 	// asItReads says that the weights' gradient makes dy the gradient of y as it goes along.
 	asItReads         bool
 	differentiateTask func(worker, item int)
@@ -24,7 +24,7 @@ func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
 	c.before, c.copied = n, true
 	n.measureGradientsIn(c.config.Batch)
 	if c.filtered != nil {
-		c.filtered.plan.finish = func(worker, image int) { c.finishInput(worker, image, 1) }
+		c.filtered.plan.stored = func(worker, image int) { c.finishInput(worker, image, 1) }
 	}
 	return nil
 }
@@ -35,23 +35,23 @@ func (c *Conv2D) Measure(n *BatchNorm) error {
 		return fmt.Errorf("kernel: convolution %+v: it is measured for %d×%d", c.config, n.config.Rows, n.config.Channels)
 	}
 	size := c.sizeY() / c.config.Batch
-	c.finish = func(worker, image int) { n.measure(worker, image, c.y[image*size:(image+1)*size]) }
+	c.stored = func(worker, image int) { n.measure(worker, image, c.y[image*size:(image+1)*size]) }
 	return n.measureIn(c.config.Batch)
 }
 
 // finished tells of images of y that are stored.
 func (c *Conv2D) finished(worker, image, images int) {
-	if c.finish != nil {
+	if c.stored != nil {
 		for i := range images {
-			c.finish(worker, image+i)
+			c.stored(worker, image+i)
 		}
 	}
 }
 
 // finishAll tells of all images of y.
 func (c *Conv2D) finishAll() {
-	if c.finish != nil {
-		c.engine.Pool.Run(c.config.Batch, c.finish)
+	if c.stored != nil {
+		c.engine.Pool.Run(c.config.Batch, c.stored)
 	}
 }
 

@@ -19,18 +19,40 @@ func (c *Conv2D) source(worker, image, images int) unsafe.Pointer {
 	}
 	copies := c.work[worker].own.images
 	for i := range images {
-		c.pad(worker, copies[i*c.imageSize:], image+i)
+		c.pad(worker, copies[i*c.imageSize:], image+i, 0, c.config.Height)
 	}
 	return pointer(copies)
 }
 
-func (c *Conv2D) copyImage(worker, image int) { c.pad(worker, c.input[image*c.imageSize:], image) }
+// copyItems is how many items of work the copy of an image is.
+const copyItems = 4
 
-// pad copies an image into the middle of dst, normalised where that is asked for.
-func (c *Conv2D) pad(worker int, dst []float32, image int) {
+func (c *Conv2D) copyImage(worker, item int) {
+	f := &c.config
+	image, quarter := item/copyItems, item%copyItems
+	first, last := quarter*f.Height/copyItems, (quarter+1)*f.Height/copyItems
+	to := c.input[image*c.imageSize : (image+1)*c.imageSize]
+	c.pad(worker, to, image, first, last)
+	// What lies around the image is zero, whoever used the memory before.
+	left, row := f.PaddingWidth*f.Channels, f.Width*f.Channels
+	for h := first; h < last; h++ {
+		padded := to[(h+f.PaddingHeight)*c.rowSize:][:c.rowSize]
+		clear(padded[:left])
+		clear(padded[left+row:])
+	}
+	if quarter == 0 {
+		clear(to[:f.PaddingHeight*c.rowSize])
+	}
+	if quarter == copyItems-1 {
+		clear(to[(f.PaddingHeight+f.Height)*c.rowSize:])
+	}
+}
+
+// pad copies rows first to last of an image into the middle of dst, normalised where that is asked for.
+func (c *Conv2D) pad(worker int, dst []float32, image, first, last int) {
 	f := &c.config
 	row := f.Width * f.Channels
-	for h := range f.Height {
+	for h := first; h < last; h++ {
 		at := (image*f.Height + h) * row
 		to, from := dst[(h+f.PaddingHeight)*c.rowSize+f.PaddingWidth*f.Channels:][:row], c.x[at:at+row]
 		if c.before != nil {

@@ -291,7 +291,7 @@ func (d *Depthwise) forwardImage(worker, image int) {
 // row computes positions into to, step positions apart, by way of the thread's own row where channels are padded.
 func (d *Depthwise) row(ws *depthwiseWork, to []float32, positions, step int) {
 	a, c := &ws.args, d.config.Channels
-	a.Positions, a.Vectors = positions, d.vectors
+	a.Positions, a.Vectors, a.Low, a.High = positions, d.vectors, nan32, nan32
 	if d.channels == c {
 		a.Y, a.YStep = pointer(to), 4*step*c
 		d.engine.Set.depthwise((*byte)(unsafe.Pointer(a)))

@@ -114,6 +114,9 @@ func (p panels) width(i int) int {
 	return p.set.panel()
 }
 
+// whole reports whether panel i is wide and has all of its columns.
+func (p panels) whole(i int) bool { return p.columns(i) == p.set.panel() }
+
 func (p panels) mask(i int) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(p.masks[i])) }
 
 // padded returns the number of columns with the padding of the last panel.

@@ -102,6 +102,8 @@ func TestArgumentLayout(t *testing.T) {
 	var sr sparseRowArgs
 	var no normaliseArgs
 	var d depthwiseArgs
+	var af affineArgs
+	var rw rowArgs
 	var dg depthwiseGradientArgs
 	var ro rowsArgs
 	for _, test := range []struct {
@@ -117,6 +119,8 @@ func TestArgumentLayout(t *testing.T) {
 		{"product.BJump", unsafe.Offsetof(p.BJump), 104}, {"product.Floor", unsafe.Offsetof(p.Floor), 112},
 		{"product.scratch", unsafe.Offsetof(p.scratch), 120},
 		{"product.Groups", unsafe.Offsetof(p.Groups), 152}, {"product.AGroupJump", unsafe.Offsetof(p.AGroupJump), 160}, {"product.BGroupJump", unsafe.Offsetof(p.BGroupJump), 168}, {"product.left", unsafe.Offsetof(p.left), 176},
+		{"product.Ceiling", unsafe.Offsetof(p.Ceiling), 116}, {"product.Add", unsafe.Offsetof(p.Add), 184}, {"product.Gate", unsafe.Offsetof(p.Gate), 192},
+		{"product.Ahead", unsafe.Offsetof(p.Ahead), 200}, {"product.Panel", unsafe.Offsetof(p.Panel), 208},
 		{"sparse.Src", unsafe.Offsetof(s.Src), 8}, {"sparse.Buckets", unsafe.Offsetof(s.Buckets), 16},
 		{"sparse.Count", unsafe.Offsetof(s.Count), 24}, {"sparse.Items", unsafe.Offsetof(s.Items), 32},
 		{"sparse.DstRow", unsafe.Offsetof(s.DstRow), 40}, {"sparse.SrcRow", unsafe.Offsetof(s.SrcRow), 48},
@@ -153,6 +157,13 @@ func TestArgumentLayout(t *testing.T) {
 		{"depthwise.XStep", unsafe.Offsetof(d.XStep), 8}, {"depthwise.W", unsafe.Offsetof(d.W), 16}, {"depthwise.Taps", unsafe.Offsetof(d.Taps), 24},
 		{"depthwise.Count", unsafe.Offsetof(d.Count), 32}, {"depthwise.Y", unsafe.Offsetof(d.Y), 40}, {"depthwise.YStep", unsafe.Offsetof(d.YStep), 48},
 		{"depthwise.Positions", unsafe.Offsetof(d.Positions), 56}, {"depthwise.Vectors", unsafe.Offsetof(d.Vectors), 64}, {"depthwise.Bias", unsafe.Offsetof(d.Bias), 72},
+		{"depthwise.Low", unsafe.Offsetof(d.Low), 80}, {"depthwise.High", unsafe.Offsetof(d.High), 84}, {"depthwise.Gate", unsafe.Offsetof(d.Gate), 88},
+		{"affine.Y", unsafe.Offsetof(af.Y), 8}, {"affine.XStep", unsafe.Offsetof(af.XStep), 16}, {"affine.YStep", unsafe.Offsetof(af.YStep), 24},
+		{"affine.Rows", unsafe.Offsetof(af.Rows), 32}, {"affine.Vectors", unsafe.Offsetof(af.Vectors), 40}, {"affine.Scale", unsafe.Offsetof(af.Scale), 48},
+		{"affine.Shift", unsafe.Offsetof(af.Shift), 56}, {"affine.Low", unsafe.Offsetof(af.Low), 64}, {"affine.High", unsafe.Offsetof(af.High), 68},
+		{"row.Depth", unsafe.Offsetof(rw.Depth), 8}, {"row.B", unsafe.Offsetof(rw.B), 16}, {"row.Panel", unsafe.Offsetof(rw.Panel), 24},
+		{"row.Bias", unsafe.Offsetof(rw.Bias), 32}, {"row.Y", unsafe.Offsetof(rw.Y), 40}, {"row.Panels", unsafe.Offsetof(rw.Panels), 48},
+		{"row.Floor", unsafe.Offsetof(rw.Floor), 56},
 		{"depthwiseTap", unsafe.Sizeof(depthwiseTap{}), 16},
 		{"depthwiseGradient.XStep", unsafe.Offsetof(dg.XStep), 8}, {"depthwiseGradient.XRow", unsafe.Offsetof(dg.XRow), 16}, {"depthwiseGradient.TapStep", unsafe.Offsetof(dg.TapStep), 24},
 		{"depthwiseGradient.Taps", unsafe.Offsetof(dg.Taps), 32}, {"depthwiseGradient.Dy", unsafe.Offsetof(dg.Dy), 40}, {"depthwiseGradient.DyStep", unsafe.Offsetof(dg.DyStep), 48},

@@ -379,6 +379,31 @@ func depthwiseAVX2(args *byte)
 //go:noescape
 func depthwiseGradientAVX2(args *byte)
 
+// gateByAVX2 computes y = x·clamp(slope·x + offset, low, high), of which a vector each lies at gate; NaN stays.
+//
+//go:noescape
+func gateByAVX2(y *float32, x *float32, n int, gate *float32)
+
+// clampAVX2 computes y = scale·x + shift, at least low and at most high; a bound of NaN does not bound.
+//
+//go:noescape
+func clampAVX2(y *float32, x *float32, n int, scale float32, shift float32, low float32, high float32)
+
+// copyVectorsAVX2 gathers rows vectors, srcStep bytes apart.
+//
+//go:noescape
+func copyVectorsAVX2(dst *float32, src *float32, srcStep int, rows int)
+
+// affineAVX2 computes rows of y = clamp(x·scale + shift), channel by channel; see affineArgs.
+//
+//go:noescape
+func affineAVX2(args *byte)
+
+// rowAVX2 computes one row of a matrix product; see rowArgs.
+//
+//go:noescape
+func rowAVX2(args *byte)
+
 // transpose8AVX2 writes the transpose of 8 rows of 8·blocks elements; steps are in bytes.
 //
 //go:noescape

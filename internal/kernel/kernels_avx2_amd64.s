@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func productAVX2(args *byte)
-// Requires: AVX, FMA3, POPCNT
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·productAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ 8(AX), CX
@@ -117,6 +117,7 @@ start003:
 	MOVQ R11, 176(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
+	MOVQ 200(AX), R14
 
 group004:
 	MOVQ 64(AX), R11
@@ -130,6 +131,7 @@ run005:
 steps006:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -152,6 +154,7 @@ steps006:
 	ADDQ         R13, R9
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -174,6 +177,7 @@ steps006:
 	ADDQ         R13, R9
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -196,6 +200,7 @@ steps006:
 	ADDQ         R13, R9
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -226,6 +231,7 @@ rest008:
 step007:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
@@ -250,14 +256,76 @@ step007:
 	JNZ          step007
 
 end009:
-	ADDQ         88(AX), R10
-	ADDQ         104(AX), R9
-	DECQ         120(AX)
-	JNZ          run005
-	ADDQ         160(AX), R10
-	ADDQ         168(AX), R9
-	DECQ         176(AX)
-	JGT          group004
+	ADDQ   88(AX), R10
+	ADDQ   104(AX), R9
+	DECQ   120(AX)
+	JNZ    run005
+	ADDQ   160(AX), R10
+	ADDQ   168(AX), R9
+	DECQ   176(AX)
+	JGT    group004
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound010
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R9
+	TESTQ  R9, R9
+	JNZ    partialAdd011
+	VADDPS (DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
+	VADDPS (BX), Y2, Y2
+	VADDPS 32(BX), Y3, Y3
+	VADDPS (SI), Y4, Y4
+	VADDPS 32(SI), Y5, Y5
+	VADDPS (DI), Y6, Y6
+	VADDPS 32(DI), Y7, Y7
+	VADDPS (R8), Y8, Y8
+	VADDPS 32(R8), Y9, Y9
+	VADDPS (CX), Y10, Y10
+	VADDPS 32(CX), Y11, Y11
+	JMP    bound010
+
+partialAdd011:
+	VMOVUPS    (R9), Y12
+	VMASKMOVPS (DX), Y12, Y13
+	VADDPS     Y13, Y0, Y0
+	VMASKMOVPS (BX), Y12, Y13
+	VADDPS     Y13, Y2, Y2
+	VMASKMOVPS (SI), Y12, Y13
+	VADDPS     Y13, Y4, Y4
+	VMASKMOVPS (DI), Y12, Y13
+	VADDPS     Y13, Y6, Y6
+	VMASKMOVPS (R8), Y12, Y13
+	VADDPS     Y13, Y8, Y8
+	VMASKMOVPS (CX), Y12, Y12
+	VADDPS     Y12, Y10, Y10
+	VMOVUPS    32(R9), Y12
+	VMASKMOVPS 32(DX), Y12, Y13
+	VADDPS     Y13, Y1, Y1
+	VMASKMOVPS 32(BX), Y12, Y13
+	VADDPS     Y13, Y3, Y3
+	VMASKMOVPS 32(SI), Y12, Y13
+	VADDPS     Y13, Y5, Y5
+	VMASKMOVPS 32(DI), Y12, Y13
+	VADDPS     Y13, Y7, Y7
+	VMASKMOVPS 32(R8), Y12, Y13
+	VADDPS     Y13, Y9, Y9
+	VMASKMOVPS 32(CX), Y12, Y12
+	VADDPS     Y12, Y11, Y11
+
+bound010:
 	VBROADCASTSS 112(AX), Y12
 	VMAXPS       Y0, Y12, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -271,54 +339,161 @@ end009:
 	VMAXPS       Y9, Y12, Y9
 	VMAXPS       Y10, Y12, Y10
 	VMAXPS       Y11, Y12, Y11
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), R9
-	TESTQ        R9, R9
-	JNZ          partialStore010
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y3, 32(BX)
-	VMOVUPS      Y4, (SI)
-	VMOVUPS      Y5, 32(SI)
-	VMOVUPS      Y6, (DI)
-	VMOVUPS      Y7, 32(DI)
-	VMOVUPS      Y8, (R8)
-	VMOVUPS      Y9, 32(R8)
-	VMOVUPS      Y10, (CX)
-	VMOVUPS      Y11, 32(CX)
-	JMP          done011
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated012
+	VBROADCASTSS 116(AX), Y12
+	VMINPS       Y0, Y12, Y0
+	VMINPS       Y1, Y12, Y1
+	VMINPS       Y2, Y12, Y2
+	VMINPS       Y3, Y12, Y3
+	VMINPS       Y4, Y12, Y4
+	VMINPS       Y5, Y12, Y5
+	VMINPS       Y6, Y12, Y6
+	VMINPS       Y7, Y12, Y7
+	VMINPS       Y8, Y12, Y8
+	VMINPS       Y9, Y12, Y9
+	VMINPS       Y10, Y12, Y10
+	VMINPS       Y11, Y12, Y11
 
-partialStore010:
+gated012:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished013
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y0, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y0, Y0
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y1, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y1, Y1
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y2, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y2, Y2
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y3, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y3, Y3
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y4, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y4, Y4
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y5, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y5, Y5
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y6, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y6, Y6
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y7, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y7, Y7
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y8, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y8, Y8
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y9, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y9, Y9
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y10, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y10, Y10
+	VMOVUPS     (CX), Y12
+	VFMADD213PS 32(CX), Y11, Y12
+	VMOVUPS     64(CX), Y13
+	VMAXPS      Y12, Y13, Y12
+	VMOVUPS     96(CX), Y13
+	VMINPS      Y12, Y13, Y12
+	VMULPS      Y12, Y11, Y11
+
+finished013:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore014
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	VMOVUPS Y6, (DI)
+	VMOVUPS Y7, 32(DI)
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	JMP     done015
+
+partialStore014:
 	VMOVUPS   (R9), Y12
 	VMOVMSKPS Y12, R10
 	POPCNTL   R10, R10
 	CMPL      R10, $0x08
-	JNE       partial012
+	JNE       partial016
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (SI)
 	VMOVUPS   Y6, (DI)
 	VMOVUPS   Y8, (R8)
 	VMOVUPS   Y10, (CX)
-	JMP       done015
+	JMP       done019
 
-partial012:
+partial016:
 	XORQ         R11, R11
 	TESTL        $0x00000004, R10
-	JZ           twos013
+	JZ           twos017
 	VMOVUPS      X0, (DX)(R11*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(R11*1)
@@ -333,9 +508,9 @@ partial012:
 	VEXTRACTF128 $0x01, Y10, X10
 	ADDQ         $0x10, R11
 
-twos013:
+twos017:
 	TESTL     $0x00000002, R10
-	JZ        one014
+	JZ        one018
 	VMOVLPS   X0, (DX)(R11*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(R11*1)
@@ -350,9 +525,9 @@ twos013:
 	VPERMILPS $0x0e, X10, X10
 	ADDQ      $0x08, R11
 
-one014:
+one018:
 	TESTL  $0x00000001, R10
-	JZ     done015
+	JZ     done019
 	VMOVSS X0, (DX)(R11*1)
 	VMOVSS X2, (BX)(R11*1)
 	VMOVSS X4, (SI)(R11*1)
@@ -360,24 +535,24 @@ one014:
 	VMOVSS X8, (R8)(R11*1)
 	VMOVSS X10, (CX)(R11*1)
 
-done015:
+done019:
 	VMOVUPS   32(R9), Y0
 	VMOVMSKPS Y0, R9
 	POPCNTL   R9, R9
 	CMPL      R9, $0x08
-	JNE       partial016
+	JNE       partial020
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(SI)
 	VMOVUPS   Y7, 32(DI)
 	VMOVUPS   Y9, 32(R8)
 	VMOVUPS   Y11, 32(CX)
-	JMP       done019
+	JMP       done023
 
-partial016:
+partial020:
 	XORQ         R10, R10
 	TESTL        $0x00000004, R9
-	JZ           twos017
+	JZ           twos021
 	VMOVUPS      X1, 32(DX)(R10*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(R10*1)
@@ -392,9 +567,9 @@ partial016:
 	VEXTRACTF128 $0x01, Y11, X11
 	ADDQ         $0x10, R10
 
-twos017:
+twos021:
 	TESTL     $0x00000002, R9
-	JZ        one018
+	JZ        one022
 	VMOVLPS   X1, 32(DX)(R10*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(R10*1)
@@ -409,9 +584,9 @@ twos017:
 	VPERMILPS $0x0e, X11, X11
 	ADDQ      $0x08, R10
 
-one018:
+one022:
 	TESTL  $0x00000001, R9
-	JZ     done019
+	JZ     done023
 	VMOVSS X1, 32(DX)(R10*1)
 	VMOVSS X3, 32(BX)(R10*1)
 	VMOVSS X5, 32(SI)(R10*1)
@@ -419,8 +594,8 @@ one018:
 	VMOVSS X9, 32(R8)(R10*1)
 	VMOVSS X11, 32(CX)(R10*1)
 
-done019:
-done011:
+done023:
+done015:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
 	SUBQ $0x00000006, 144(AX)
@@ -429,7 +604,7 @@ done011:
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate020
+	JZ      accumulate024
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -440,9 +615,9 @@ rows5:
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
 	VMOVAPS Y1, Y9
-	JMP     start022
+	JMP     start026
 
-accumulate020:
+accumulate024:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -456,7 +631,7 @@ accumulate020:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad021
+	JNZ     partialLoad025
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -467,9 +642,9 @@ accumulate020:
 	VMOVUPS 32(DI), Y7
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
-	JMP     start022
+	JMP     start026
 
-partialLoad021:
+partialLoad025:
 	VMOVUPS    (R8), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -483,7 +658,7 @@ partialLoad021:
 	VMASKMOVPS 32(DI), Y9, Y7
 	VMASKMOVPS 32(CX), Y9, Y9
 
-start022:
+start026:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -501,19 +676,21 @@ start022:
 	MOVQ R10, 176(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
+	MOVQ 200(AX), R13
 
-group023:
+group027:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run024:
+run028:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest027
+	JLT  rest031
 
-steps025:
+steps029:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -533,6 +710,7 @@ steps025:
 	ADDQ         R12, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -552,6 +730,7 @@ steps025:
 	ADDQ         R12, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -571,6 +750,7 @@ steps025:
 	ADDQ         R12, R8
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -589,15 +769,16 @@ steps025:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	SUBQ         $0x04, R10
-	JGE          steps025
+	JGE          steps029
 
-rest027:
+rest031:
 	ADDQ $0x04, R10
-	JZ   end028
+	JZ   end032
 
-step026:
+step030:
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
@@ -616,17 +797,71 @@ step026:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step026
+	JNZ          step030
 
-end028:
-	ADDQ         88(AX), R9
-	ADDQ         104(AX), R8
-	DECQ         120(AX)
-	JNZ          run024
-	ADDQ         160(AX), R9
-	ADDQ         168(AX), R8
-	DECQ         176(AX)
-	JGT          group023
+end032:
+	ADDQ   88(AX), R9
+	ADDQ   104(AX), R8
+	DECQ   120(AX)
+	JNZ    run028
+	ADDQ   160(AX), R9
+	ADDQ   168(AX), R8
+	DECQ   176(AX)
+	JGT    group027
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound033
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R8
+	TESTQ  R8, R8
+	JNZ    partialAdd034
+	VADDPS (DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
+	VADDPS (BX), Y2, Y2
+	VADDPS 32(BX), Y3, Y3
+	VADDPS (SI), Y4, Y4
+	VADDPS 32(SI), Y5, Y5
+	VADDPS (DI), Y6, Y6
+	VADDPS 32(DI), Y7, Y7
+	VADDPS (CX), Y8, Y8
+	VADDPS 32(CX), Y9, Y9
+	JMP    bound033
+
+partialAdd034:
+	VMOVUPS    (R8), Y10
+	VMASKMOVPS (DX), Y10, Y11
+	VADDPS     Y11, Y0, Y0
+	VMASKMOVPS (BX), Y10, Y11
+	VADDPS     Y11, Y2, Y2
+	VMASKMOVPS (SI), Y10, Y11
+	VADDPS     Y11, Y4, Y4
+	VMASKMOVPS (DI), Y10, Y11
+	VADDPS     Y11, Y6, Y6
+	VMASKMOVPS (CX), Y10, Y10
+	VADDPS     Y10, Y8, Y8
+	VMOVUPS    32(R8), Y10
+	VMASKMOVPS 32(DX), Y10, Y11
+	VADDPS     Y11, Y1, Y1
+	VMASKMOVPS 32(BX), Y10, Y11
+	VADDPS     Y11, Y3, Y3
+	VMASKMOVPS 32(SI), Y10, Y11
+	VADDPS     Y11, Y5, Y5
+	VMASKMOVPS 32(DI), Y10, Y11
+	VADDPS     Y11, Y7, Y7
+	VMASKMOVPS 32(CX), Y10, Y10
+	VADDPS     Y10, Y9, Y9
+
+bound033:
 	VBROADCASTSS 112(AX), Y10
 	VMAXPS       Y0, Y10, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -638,49 +873,140 @@ end028:
 	VMAXPS       Y7, Y10, Y7
 	VMAXPS       Y8, Y10, Y8
 	VMAXPS       Y9, Y10, Y9
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore029
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y3, 32(BX)
-	VMOVUPS      Y4, (SI)
-	VMOVUPS      Y5, 32(SI)
-	VMOVUPS      Y6, (DI)
-	VMOVUPS      Y7, 32(DI)
-	VMOVUPS      Y8, (CX)
-	VMOVUPS      Y9, 32(CX)
-	JMP          done030
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated035
+	VBROADCASTSS 116(AX), Y10
+	VMINPS       Y0, Y10, Y0
+	VMINPS       Y1, Y10, Y1
+	VMINPS       Y2, Y10, Y2
+	VMINPS       Y3, Y10, Y3
+	VMINPS       Y4, Y10, Y4
+	VMINPS       Y5, Y10, Y5
+	VMINPS       Y6, Y10, Y6
+	VMINPS       Y7, Y10, Y7
+	VMINPS       Y8, Y10, Y8
+	VMINPS       Y9, Y10, Y9
 
-partialStore029:
+gated035:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished036
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y0, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y0, Y0
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y1, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y1, Y1
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y2, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y2, Y2
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y3, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y3, Y3
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y4, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y4, Y4
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y5, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y5, Y5
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y6, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y6, Y6
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y7, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y7, Y7
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y8, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y8, Y8
+	VMOVUPS     (CX), Y10
+	VFMADD213PS 32(CX), Y9, Y10
+	VMOVUPS     64(CX), Y11
+	VMAXPS      Y10, Y11, Y10
+	VMOVUPS     96(CX), Y11
+	VMINPS      Y10, Y11, Y10
+	VMULPS      Y10, Y9, Y9
+
+finished036:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore037
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	VMOVUPS Y6, (DI)
+	VMOVUPS Y7, 32(DI)
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	JMP     done038
+
+partialStore037:
 	VMOVUPS   (AX), Y10
 	VMOVMSKPS Y10, R8
 	POPCNTL   R8, R8
 	CMPL      R8, $0x08
-	JNE       partial031
+	JNE       partial039
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (SI)
 	VMOVUPS   Y6, (DI)
 	VMOVUPS   Y8, (CX)
-	JMP       done034
+	JMP       done042
 
-partial031:
+partial039:
 	XORQ         R9, R9
 	TESTL        $0x00000004, R8
-	JZ           twos032
+	JZ           twos040
 	VMOVUPS      X0, (DX)(R9*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(R9*1)
@@ -693,9 +1019,9 @@ partial031:
 	VEXTRACTF128 $0x01, Y8, X8
 	ADDQ         $0x10, R9
 
-twos032:
+twos040:
 	TESTL     $0x00000002, R8
-	JZ        one033
+	JZ        one041
 	VMOVLPS   X0, (DX)(R9*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(R9*1)
@@ -708,32 +1034,32 @@ twos032:
 	VPERMILPS $0x0e, X8, X8
 	ADDQ      $0x08, R9
 
-one033:
+one041:
 	TESTL  $0x00000001, R8
-	JZ     done034
+	JZ     done042
 	VMOVSS X0, (DX)(R9*1)
 	VMOVSS X2, (BX)(R9*1)
 	VMOVSS X4, (SI)(R9*1)
 	VMOVSS X6, (DI)(R9*1)
 	VMOVSS X8, (CX)(R9*1)
 
-done034:
+done042:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial035
+	JNE       partial043
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(SI)
 	VMOVUPS   Y7, 32(DI)
 	VMOVUPS   Y9, 32(CX)
-	JMP       done038
+	JMP       done046
 
-partial035:
+partial043:
 	XORQ         R8, R8
 	TESTL        $0x00000004, AX
-	JZ           twos036
+	JZ           twos044
 	VMOVUPS      X1, 32(DX)(R8*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(R8*1)
@@ -746,9 +1072,9 @@ partial035:
 	VEXTRACTF128 $0x01, Y9, X9
 	ADDQ         $0x10, R8
 
-twos036:
+twos044:
 	TESTL     $0x00000002, AX
-	JZ        one037
+	JZ        one045
 	VMOVLPS   X1, 32(DX)(R8*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(R8*1)
@@ -761,24 +1087,24 @@ twos036:
 	VPERMILPS $0x0e, X9, X9
 	ADDQ      $0x08, R8
 
-one037:
+one045:
 	TESTL  $0x00000001, AX
-	JZ     done038
+	JZ     done046
 	VMOVSS X1, 32(DX)(R8*1)
 	VMOVSS X3, 32(BX)(R8*1)
 	VMOVSS X5, 32(SI)(R8*1)
 	VMOVSS X7, 32(DI)(R8*1)
 	VMOVSS X9, 32(CX)(R8*1)
 
+done046:
 done038:
-done030:
 	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate039
+	JZ      accumulate047
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
@@ -787,9 +1113,9 @@ rows4:
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	JMP     start041
+	JMP     start049
 
-accumulate039:
+accumulate047:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -801,7 +1127,7 @@ accumulate039:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad040
+	JNZ     partialLoad048
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
@@ -810,9 +1136,9 @@ accumulate039:
 	VMOVUPS 32(SI), Y5
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
-	JMP     start041
+	JMP     start049
 
-partialLoad040:
+partialLoad048:
 	VMOVUPS    (DI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -824,7 +1150,7 @@ partialLoad040:
 	VMASKMOVPS 32(SI), Y7, Y5
 	VMASKMOVPS 32(CX), Y7, Y7
 
-start041:
+start049:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -840,19 +1166,21 @@ start041:
 	MOVQ R9, 176(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
+	MOVQ 200(AX), R12
 
-group042:
+group050:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run043:
+run051:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest046
+	JLT  rest054
 
-steps044:
+steps052:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -869,6 +1197,7 @@ steps044:
 	ADDQ         R11, DI
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -885,6 +1214,7 @@ steps044:
 	ADDQ         R11, DI
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -901,6 +1231,7 @@ steps044:
 	ADDQ         R11, DI
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -916,15 +1247,16 @@ steps044:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	SUBQ         $0x04, R9
-	JGE          steps044
+	JGE          steps052
 
-rest046:
+rest054:
 	ADDQ $0x04, R9
-	JZ   end047
+	JZ   end055
 
-step045:
+step053:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
@@ -940,17 +1272,63 @@ step045:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step045
+	JNZ          step053
 
-end047:
-	ADDQ         88(AX), R8
-	ADDQ         104(AX), DI
-	DECQ         120(AX)
-	JNZ          run043
-	ADDQ         160(AX), R8
-	ADDQ         168(AX), DI
-	DECQ         176(AX)
-	JGT          group042
+end055:
+	ADDQ   88(AX), R8
+	ADDQ   104(AX), DI
+	DECQ   120(AX)
+	JNZ    run051
+	ADDQ   160(AX), R8
+	ADDQ   168(AX), DI
+	DECQ   176(AX)
+	JGT    group050
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound056
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DI
+	TESTQ  DI, DI
+	JNZ    partialAdd057
+	VADDPS (DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
+	VADDPS (BX), Y2, Y2
+	VADDPS 32(BX), Y3, Y3
+	VADDPS (SI), Y4, Y4
+	VADDPS 32(SI), Y5, Y5
+	VADDPS (CX), Y6, Y6
+	VADDPS 32(CX), Y7, Y7
+	JMP    bound056
+
+partialAdd057:
+	VMOVUPS    (DI), Y8
+	VMASKMOVPS (DX), Y8, Y9
+	VADDPS     Y9, Y0, Y0
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y2, Y2
+	VMASKMOVPS (SI), Y8, Y9
+	VADDPS     Y9, Y4, Y4
+	VMASKMOVPS (CX), Y8, Y8
+	VADDPS     Y8, Y6, Y6
+	VMOVUPS    32(DI), Y8
+	VMASKMOVPS 32(DX), Y8, Y9
+	VADDPS     Y9, Y1, Y1
+	VMASKMOVPS 32(BX), Y8, Y9
+	VADDPS     Y9, Y3, Y3
+	VMASKMOVPS 32(SI), Y8, Y9
+	VADDPS     Y9, Y5, Y5
+	VMASKMOVPS 32(CX), Y8, Y8
+	VADDPS     Y8, Y7, Y7
+
+bound056:
 	VBROADCASTSS 112(AX), Y8
 	VMAXPS       Y0, Y8, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -960,44 +1338,119 @@ end047:
 	VMAXPS       Y5, Y8, Y5
 	VMAXPS       Y6, Y8, Y6
 	VMAXPS       Y7, Y8, Y7
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore048
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y3, 32(BX)
-	VMOVUPS      Y4, (SI)
-	VMOVUPS      Y5, 32(SI)
-	VMOVUPS      Y6, (CX)
-	VMOVUPS      Y7, 32(CX)
-	JMP          done049
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated058
+	VBROADCASTSS 116(AX), Y8
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
+	VMINPS       Y6, Y8, Y6
+	VMINPS       Y7, Y8, Y7
 
-partialStore048:
+gated058:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished059
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y0, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y1, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y1, Y1
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y2, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y2, Y2
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y3, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y3, Y3
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y4, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y4, Y4
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y5, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y5, Y5
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y6, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y6, Y6
+	VMOVUPS     (CX), Y8
+	VFMADD213PS 32(CX), Y7, Y8
+	VMOVUPS     64(CX), Y9
+	VMAXPS      Y8, Y9, Y8
+	VMOVUPS     96(CX), Y9
+	VMINPS      Y8, Y9, Y8
+	VMULPS      Y8, Y7, Y7
+
+finished059:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore060
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, 32(SI)
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	JMP     done061
+
+partialStore060:
 	VMOVUPS   (AX), Y8
 	VMOVMSKPS Y8, DI
 	POPCNTL   DI, DI
 	CMPL      DI, $0x08
-	JNE       partial050
+	JNE       partial062
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (SI)
 	VMOVUPS   Y6, (CX)
-	JMP       done053
+	JMP       done065
 
-partial050:
+partial062:
 	XORQ         R8, R8
 	TESTL        $0x00000004, DI
-	JZ           twos051
+	JZ           twos063
 	VMOVUPS      X0, (DX)(R8*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(R8*1)
@@ -1008,9 +1461,9 @@ partial050:
 	VEXTRACTF128 $0x01, Y6, X6
 	ADDQ         $0x10, R8
 
-twos051:
+twos063:
 	TESTL     $0x00000002, DI
-	JZ        one052
+	JZ        one064
 	VMOVLPS   X0, (DX)(R8*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(R8*1)
@@ -1021,30 +1474,30 @@ twos051:
 	VPERMILPS $0x0e, X6, X6
 	ADDQ      $0x08, R8
 
-one052:
+one064:
 	TESTL  $0x00000001, DI
-	JZ     done053
+	JZ     done065
 	VMOVSS X0, (DX)(R8*1)
 	VMOVSS X2, (BX)(R8*1)
 	VMOVSS X4, (SI)(R8*1)
 	VMOVSS X6, (CX)(R8*1)
 
-done053:
+done065:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial054
+	JNE       partial066
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(SI)
 	VMOVUPS   Y7, 32(CX)
-	JMP       done057
+	JMP       done069
 
-partial054:
+partial066:
 	XORQ         DI, DI
 	TESTL        $0x00000004, AX
-	JZ           twos055
+	JZ           twos067
 	VMOVUPS      X1, 32(DX)(DI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(DI*1)
@@ -1055,9 +1508,9 @@ partial054:
 	VEXTRACTF128 $0x01, Y7, X7
 	ADDQ         $0x10, DI
 
-twos055:
+twos067:
 	TESTL     $0x00000002, AX
-	JZ        one056
+	JZ        one068
 	VMOVLPS   X1, 32(DX)(DI*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(DI*1)
@@ -1068,32 +1521,32 @@ twos055:
 	VPERMILPS $0x0e, X7, X7
 	ADDQ      $0x08, DI
 
-one056:
+one068:
 	TESTL  $0x00000001, AX
-	JZ     done057
+	JZ     done069
 	VMOVSS X1, 32(DX)(DI*1)
 	VMOVSS X3, 32(BX)(DI*1)
 	VMOVSS X5, 32(SI)(DI*1)
 	VMOVSS X7, 32(CX)(DI*1)
 
-done057:
-done049:
+done069:
+done061:
 	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate058
+	JZ      accumulate070
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVUPS 32(CX), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
-	JMP     start060
+	JMP     start072
 
-accumulate058:
+accumulate070:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1103,16 +1556,16 @@ accumulate058:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad059
+	JNZ     partialLoad071
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-	JMP     start060
+	JMP     start072
 
-partialLoad059:
+partialLoad071:
 	VMOVUPS    (SI), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (BX), Y1, Y2
@@ -1122,7 +1575,7 @@ partialLoad059:
 	VMASKMOVPS 32(BX), Y5, Y3
 	VMASKMOVPS 32(CX), Y5, Y5
 
-start060:
+start072:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1136,19 +1589,21 @@ start060:
 	MOVQ R8, 176(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
+	MOVQ 200(AX), R11
 
-group061:
+group073:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run062:
+run074:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest065
+	JLT  rest077
 
-steps063:
+steps075:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1162,6 +1617,7 @@ steps063:
 	ADDQ         R10, SI
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1175,6 +1631,7 @@ steps063:
 	ADDQ         R10, SI
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1188,6 +1645,7 @@ steps063:
 	ADDQ         R10, SI
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1200,15 +1658,16 @@ steps063:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	SUBQ         $0x04, R8
-	JGE          steps063
+	JGE          steps075
 
-rest065:
+rest077:
 	ADDQ $0x04, R8
-	JZ   end066
+	JZ   end078
 
-step064:
+step076:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
@@ -1221,17 +1680,55 @@ step064:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step064
+	JNZ          step076
 
-end066:
-	ADDQ         88(AX), DI
-	ADDQ         104(AX), SI
-	DECQ         120(AX)
-	JNZ          run062
-	ADDQ         160(AX), DI
-	ADDQ         168(AX), SI
-	DECQ         176(AX)
-	JGT          group061
+end078:
+	ADDQ   88(AX), DI
+	ADDQ   104(AX), SI
+	DECQ   120(AX)
+	JNZ    run074
+	ADDQ   160(AX), DI
+	ADDQ   168(AX), SI
+	DECQ   176(AX)
+	JGT    group073
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound079
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), SI
+	TESTQ  SI, SI
+	JNZ    partialAdd080
+	VADDPS (DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
+	VADDPS (BX), Y2, Y2
+	VADDPS 32(BX), Y3, Y3
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	JMP    bound079
+
+partialAdd080:
+	VMOVUPS    (SI), Y6
+	VMASKMOVPS (DX), Y6, Y7
+	VADDPS     Y7, Y0, Y0
+	VMASKMOVPS (BX), Y6, Y7
+	VADDPS     Y7, Y2, Y2
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y4, Y4
+	VMOVUPS    32(SI), Y6
+	VMASKMOVPS 32(DX), Y6, Y7
+	VADDPS     Y7, Y1, Y1
+	VMASKMOVPS 32(BX), Y6, Y7
+	VADDPS     Y7, Y3, Y3
+	VMASKMOVPS 32(CX), Y6, Y6
+	VADDPS     Y6, Y5, Y5
+
+bound079:
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1239,39 +1736,98 @@ end066:
 	VMAXPS       Y3, Y6, Y3
 	VMAXPS       Y4, Y6, Y4
 	VMAXPS       Y5, Y6, Y5
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore067
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, (BX)
-	VMOVUPS      Y3, 32(BX)
-	VMOVUPS      Y4, (CX)
-	VMOVUPS      Y5, 32(CX)
-	JMP          done068
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated081
+	VBROADCASTSS 116(AX), Y6
+	VMINPS       Y0, Y6, Y0
+	VMINPS       Y1, Y6, Y1
+	VMINPS       Y2, Y6, Y2
+	VMINPS       Y3, Y6, Y3
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y6, Y5
 
-partialStore067:
+gated081:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished082
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y0, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y0, Y0
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y1, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y1, Y1
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y2, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y2, Y2
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y3, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y3, Y3
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y4, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y4, Y4
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y5, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y5, Y5
+
+finished082:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore083
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	JMP     done084
+
+partialStore083:
 	VMOVUPS   (AX), Y6
 	VMOVMSKPS Y6, SI
 	POPCNTL   SI, SI
 	CMPL      SI, $0x08
-	JNE       partial069
+	JNE       partial085
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (BX)
 	VMOVUPS   Y4, (CX)
-	JMP       done072
+	JMP       done088
 
-partial069:
+partial085:
 	XORQ         DI, DI
 	TESTL        $0x00000004, SI
-	JZ           twos070
+	JZ           twos086
 	VMOVUPS      X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (BX)(DI*1)
@@ -1280,9 +1836,9 @@ partial069:
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x10, DI
 
-twos070:
+twos086:
 	TESTL     $0x00000002, SI
-	JZ        one071
+	JZ        one087
 	VMOVLPS   X0, (DX)(DI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (BX)(DI*1)
@@ -1291,28 +1847,28 @@ twos070:
 	VPERMILPS $0x0e, X4, X4
 	ADDQ      $0x08, DI
 
-one071:
+one087:
 	TESTL  $0x00000001, SI
-	JZ     done072
+	JZ     done088
 	VMOVSS X0, (DX)(DI*1)
 	VMOVSS X2, (BX)(DI*1)
 	VMOVSS X4, (CX)(DI*1)
 
-done072:
+done088:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial073
+	JNE       partial089
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(BX)
 	VMOVUPS   Y5, 32(CX)
-	JMP       done076
+	JMP       done092
 
-partial073:
+partial089:
 	XORQ         SI, SI
 	TESTL        $0x00000004, AX
-	JZ           twos074
+	JZ           twos090
 	VMOVUPS      X1, 32(DX)(SI*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(BX)(SI*1)
@@ -1321,9 +1877,9 @@ partial073:
 	VEXTRACTF128 $0x01, Y5, X5
 	ADDQ         $0x10, SI
 
-twos074:
+twos090:
 	TESTL     $0x00000002, AX
-	JZ        one075
+	JZ        one091
 	VMOVLPS   X1, 32(DX)(SI*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(BX)(SI*1)
@@ -1332,29 +1888,29 @@ twos074:
 	VPERMILPS $0x0e, X5, X5
 	ADDQ      $0x08, SI
 
-one075:
+one091:
 	TESTL  $0x00000001, AX
-	JZ     done076
+	JZ     done092
 	VMOVSS X1, 32(DX)(SI*1)
 	VMOVSS X3, 32(BX)(SI*1)
 	VMOVSS X5, 32(CX)(SI*1)
 
-done076:
-done068:
+done092:
+done084:
 	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate077
+	JZ      accumulate093
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y2
 	VMOVUPS 32(CX), Y1
 	VMOVAPS Y1, Y3
-	JMP     start079
+	JMP     start095
 
-accumulate077:
+accumulate093:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -1362,14 +1918,14 @@ accumulate077:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad078
+	JNZ     partialLoad094
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-	JMP     start079
+	JMP     start095
 
-partialLoad078:
+partialLoad094:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y2
@@ -1377,7 +1933,7 @@ partialLoad078:
 	VMASKMOVPS 32(DX), Y3, Y1
 	VMASKMOVPS 32(CX), Y3, Y3
 
-start079:
+start095:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -1389,19 +1945,21 @@ start079:
 	MOVQ DI, 176(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
+	MOVQ 200(AX), R10
 
-group080:
+group096:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run081:
+run097:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest084
+	JLT  rest100
 
-steps082:
+steps098:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
@@ -1412,6 +1970,7 @@ steps082:
 	ADDQ         R9, BX
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
@@ -1422,6 +1981,7 @@ steps082:
 	ADDQ         R9, BX
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
@@ -1432,6 +1992,7 @@ steps082:
 	ADDQ         R9, BX
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
@@ -1441,15 +2002,16 @@ steps082:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	SUBQ         $0x04, DI
-	JGE          steps082
+	JGE          steps098
 
-rest084:
+rest100:
 	ADDQ $0x04, DI
-	JZ   end085
+	JZ   end101
 
-step083:
+step099:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
@@ -1459,137 +2021,210 @@ step083:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step083
+	JNZ          step099
 
-end085:
-	ADDQ         88(AX), SI
-	ADDQ         104(AX), BX
-	DECQ         120(AX)
-	JNZ          run081
-	ADDQ         160(AX), SI
-	ADDQ         168(AX), BX
-	DECQ         176(AX)
-	JGT          group080
+end101:
+	ADDQ   88(AX), SI
+	ADDQ   104(AX), BX
+	DECQ   120(AX)
+	JNZ    run097
+	ADDQ   160(AX), SI
+	ADDQ   168(AX), BX
+	DECQ   176(AX)
+	JGT    group096
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound102
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), BX
+	TESTQ  BX, BX
+	JNZ    partialAdd103
+	VADDPS (DX), Y0, Y0
+	VADDPS 32(DX), Y1, Y1
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	JMP    bound102
+
+partialAdd103:
+	VMOVUPS    (BX), Y4
+	VMASKMOVPS (DX), Y4, Y5
+	VADDPS     Y5, Y0, Y0
+	VMASKMOVPS (CX), Y4, Y4
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    32(BX), Y4
+	VMASKMOVPS 32(DX), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	VMASKMOVPS 32(CX), Y4, Y4
+	VADDPS     Y4, Y3, Y3
+
+bound102:
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y4, Y3
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore086
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, 32(DX)
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      Y3, 32(CX)
-	JMP          done087
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated104
+	VBROADCASTSS 116(AX), Y4
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y4, Y3
 
-partialStore086:
+gated104:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished105
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y0, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y0, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y1, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y1, Y1
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y2, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y2, Y2
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y3, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y3, Y3
+
+finished105:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore106
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	JMP     done107
+
+partialStore106:
 	VMOVUPS   (AX), Y4
 	VMOVMSKPS Y4, BX
 	POPCNTL   BX, BX
 	CMPL      BX, $0x08
-	JNE       partial088
+	JNE       partial108
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y2, (CX)
-	JMP       done091
+	JMP       done111
 
-partial088:
+partial108:
 	XORQ         SI, SI
 	TESTL        $0x00000004, BX
-	JZ           twos089
+	JZ           twos109
 	VMOVUPS      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X2, (CX)(SI*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x10, SI
 
-twos089:
+twos109:
 	TESTL     $0x00000002, BX
-	JZ        one090
+	JZ        one110
 	VMOVLPS   X0, (DX)(SI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X2, (CX)(SI*1)
 	VPERMILPS $0x0e, X2, X2
 	ADDQ      $0x08, SI
 
-one090:
+one110:
 	TESTL  $0x00000001, BX
-	JZ     done091
+	JZ     done111
 	VMOVSS X0, (DX)(SI*1)
 	VMOVSS X2, (CX)(SI*1)
 
-done091:
+done111:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial092
+	JNE       partial112
 	VMOVUPS   Y1, 32(DX)
 	VMOVUPS   Y3, 32(CX)
-	JMP       done095
+	JMP       done115
 
-partial092:
+partial112:
 	XORQ         BX, BX
 	TESTL        $0x00000004, AX
-	JZ           twos093
+	JZ           twos113
 	VMOVUPS      X1, 32(DX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	VMOVUPS      X3, 32(CX)(BX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x10, BX
 
-twos093:
+twos113:
 	TESTL     $0x00000002, AX
-	JZ        one094
+	JZ        one114
 	VMOVLPS   X1, 32(DX)(BX*1)
 	VPERMILPS $0x0e, X1, X1
 	VMOVLPS   X3, 32(CX)(BX*1)
 	VPERMILPS $0x0e, X3, X3
 	ADDQ      $0x08, BX
 
-one094:
+one114:
 	TESTL  $0x00000001, AX
-	JZ     done095
+	JZ     done115
 	VMOVSS X1, 32(DX)(BX*1)
 	VMOVSS X3, 32(CX)(BX*1)
 
-done095:
-done087:
+done115:
+done107:
 	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate096
+	JZ      accumulate116
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start098
+	JMP     start118
 
-accumulate096:
+accumulate116:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad097
+	JNZ     partialLoad117
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-	JMP     start098
+	JMP     start118
 
-partialLoad097:
+partialLoad117:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(CX), Y1, Y1
 
-start098:
+start118:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
@@ -1599,19 +2234,21 @@ start098:
 	MOVQ SI, 176(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
+	MOVQ 200(AX), R9
 
-group099:
+group119:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run100:
+run120:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest103
+	JLT  rest123
 
-steps101:
+steps121:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
@@ -1619,6 +2256,7 @@ steps101:
 	ADDQ         R8, DX
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
@@ -1626,6 +2264,7 @@ steps101:
 	ADDQ         R8, DX
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
@@ -1633,116 +2272,167 @@ steps101:
 	ADDQ         R8, DX
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	SUBQ         $0x04, SI
-	JGE          steps101
+	JGE          steps121
 
-rest103:
+rest123:
 	ADDQ $0x04, SI
-	JZ   end104
+	JZ   end124
 
-step102:
+step122:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step102
+	JNZ          step122
 
-end104:
-	ADDQ         88(AX), BX
-	ADDQ         104(AX), DX
-	DECQ         120(AX)
-	JNZ          run100
-	ADDQ         160(AX), BX
-	ADDQ         168(AX), DX
-	DECQ         176(AX)
-	JGT          group099
+end124:
+	ADDQ   88(AX), BX
+	ADDQ   104(AX), DX
+	DECQ   120(AX)
+	JNZ    run120
+	ADDQ   160(AX), BX
+	ADDQ   168(AX), DX
+	DECQ   176(AX)
+	JGT    group119
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound125
+	MOVQ   136(AX), CX
+	MOVQ   (CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DX
+	TESTQ  DX, DX
+	JNZ    partialAdd126
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	JMP    bound125
+
+partialAdd126:
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS (CX), Y2, Y2
+	VADDPS     Y2, Y0, Y0
+	VMOVUPS    32(DX), Y2
+	VMASKMOVPS 32(CX), Y2, Y2
+	VADDPS     Y2, Y1, Y1
+
+bound125:
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
-	MOVQ         136(AX), CX
-	MOVQ         (CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore105
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      Y1, 32(CX)
-	JMP          done106
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated127
+	VBROADCASTSS 116(AX), Y2
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y2, Y1
 
-partialStore105:
+gated127:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished128
+	VMOVUPS     (CX), Y2
+	VFMADD213PS 32(CX), Y0, Y2
+	VMOVUPS     64(CX), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     96(CX), Y3
+	VMINPS      Y2, Y3, Y2
+	VMULPS      Y2, Y0, Y0
+	VMOVUPS     (CX), Y2
+	VFMADD213PS 32(CX), Y1, Y2
+	VMOVUPS     64(CX), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     96(CX), Y3
+	VMINPS      Y2, Y3, Y2
+	VMULPS      Y2, Y1, Y1
+
+finished128:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore129
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	JMP     done130
+
+partialStore129:
 	VMOVUPS   (AX), Y2
 	VMOVMSKPS Y2, DX
 	POPCNTL   DX, DX
 	CMPL      DX, $0x08
-	JNE       partial107
+	JNE       partial131
 	VMOVUPS   Y0, (CX)
-	JMP       done110
+	JMP       done134
 
-partial107:
+partial131:
 	XORQ         BX, BX
 	TESTL        $0x00000004, DX
-	JZ           twos108
+	JZ           twos132
 	VMOVUPS      X0, (CX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x10, BX
 
-twos108:
+twos132:
 	TESTL     $0x00000002, DX
-	JZ        one109
+	JZ        one133
 	VMOVLPS   X0, (CX)(BX*1)
 	VPERMILPS $0x0e, X0, X0
 	ADDQ      $0x08, BX
 
-one109:
+one133:
 	TESTL  $0x00000001, DX
-	JZ     done110
+	JZ     done134
 	VMOVSS X0, (CX)(BX*1)
 
-done110:
+done134:
 	VMOVUPS   32(AX), Y0
 	VMOVMSKPS Y0, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial111
+	JNE       partial135
 	VMOVUPS   Y1, 32(CX)
-	JMP       done114
+	JMP       done138
 
-partial111:
+partial135:
 	XORQ         DX, DX
 	TESTL        $0x00000004, AX
-	JZ           twos112
+	JZ           twos136
 	VMOVUPS      X1, 32(CX)(DX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x10, DX
 
-twos112:
+twos136:
 	TESTL     $0x00000002, AX
-	JZ        one113
+	JZ        one137
 	VMOVLPS   X1, 32(CX)(DX*1)
 	VPERMILPS $0x0e, X1, X1
 	ADDQ      $0x08, DX
 
-one113:
+one137:
 	TESTL  $0x00000001, AX
-	JZ     done114
+	JZ     done138
 	VMOVSS X1, 32(CX)(DX*1)
 
-done114:
-done106:
+done138:
+done130:
 	VZEROUPPER
 	RET
 
 // func productNarrowAVX2(args *byte)
-// Requires: AVX, FMA3, POPCNT
+// Requires: AVX, FMA3, MMX+, POPCNT
 TEXT ·productNarrowAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ 8(AX), CX
@@ -1835,6 +2525,7 @@ start003:
 	MOVQ R11, 176(AX)
 	MOVQ 80(AX), R12
 	MOVQ 96(AX), R13
+	MOVQ 200(AX), R14
 
 group004:
 	MOVQ 64(AX), R11
@@ -1847,6 +2538,7 @@ run005:
 
 steps006:
 	VMOVUPS      (R9), Y6
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -1862,6 +2554,7 @@ steps006:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	VMOVUPS      (R9), Y6
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -1877,6 +2570,7 @@ steps006:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	VMOVUPS      (R9), Y6
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -1892,6 +2586,7 @@ steps006:
 	ADDQ         R12, R10
 	ADDQ         R13, R9
 	VMOVUPS      (R9), Y6
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -1915,6 +2610,7 @@ rest008:
 
 step007:
 	VMOVUPS      (R9), Y6
+	PREFETCHT1   (R9)(R14*1)
 	VBROADCASTSS (DX)(R10*1), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS (BX)(R10*1), Y7
@@ -1933,14 +2629,57 @@ step007:
 	JNZ          step007
 
 end009:
-	ADDQ         88(AX), R10
-	ADDQ         104(AX), R9
-	DECQ         120(AX)
-	JNZ          run005
-	ADDQ         160(AX), R10
-	ADDQ         168(AX), R9
-	DECQ         176(AX)
-	JGT          group004
+	ADDQ   88(AX), R10
+	ADDQ   104(AX), R9
+	DECQ   120(AX)
+	JNZ    run005
+	ADDQ   160(AX), R10
+	ADDQ   168(AX), R9
+	DECQ   176(AX)
+	JGT    group004
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound010
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), R8
+	ADDQ   184(AX), R8
+	MOVQ   40(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R9
+	TESTQ  R9, R9
+	JNZ    partialAdd011
+	VADDPS (DX), Y0, Y0
+	VADDPS (BX), Y1, Y1
+	VADDPS (SI), Y2, Y2
+	VADDPS (DI), Y3, Y3
+	VADDPS (R8), Y4, Y4
+	VADDPS (CX), Y5, Y5
+	JMP    bound010
+
+partialAdd011:
+	VMOVUPS    (R9), Y6
+	VMASKMOVPS (DX), Y6, Y7
+	VADDPS     Y7, Y0, Y0
+	VMASKMOVPS (BX), Y6, Y7
+	VADDPS     Y7, Y1, Y1
+	VMASKMOVPS (SI), Y6, Y7
+	VADDPS     Y7, Y2, Y2
+	VMASKMOVPS (DI), Y6, Y7
+	VADDPS     Y7, Y3, Y3
+	VMASKMOVPS (R8), Y6, Y7
+	VADDPS     Y7, Y4, Y4
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y5, Y5
+
+bound010:
 	VBROADCASTSS 112(AX), Y6
 	VMAXPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1948,48 +2687,107 @@ end009:
 	VMAXPS       Y3, Y6, Y3
 	VMAXPS       Y4, Y6, Y4
 	VMAXPS       Y5, Y6, Y5
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), R8
-	ADDQ         16(AX), R8
-	MOVQ         40(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), R9
-	TESTQ        R9, R9
-	JNZ          partialStore010
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, (SI)
-	VMOVUPS      Y3, (DI)
-	VMOVUPS      Y4, (R8)
-	VMOVUPS      Y5, (CX)
-	JMP          done011
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated012
+	VBROADCASTSS 116(AX), Y6
+	VMINPS       Y0, Y6, Y0
+	VMINPS       Y1, Y6, Y1
+	VMINPS       Y2, Y6, Y2
+	VMINPS       Y3, Y6, Y3
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y6, Y5
 
-partialStore010:
+gated012:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished013
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y0, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y0, Y0
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y1, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y1, Y1
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y2, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y2, Y2
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y3, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y3, Y3
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y4, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y4, Y4
+	VMOVUPS     (CX), Y6
+	VFMADD213PS 32(CX), Y5, Y6
+	VMOVUPS     64(CX), Y7
+	VMAXPS      Y6, Y7, Y6
+	VMOVUPS     96(CX), Y7
+	VMINPS      Y6, Y7, Y6
+	VMULPS      Y6, Y5, Y5
+
+finished013:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), R8
+	ADDQ    16(AX), R8
+	MOVQ    40(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), R9
+	TESTQ   R9, R9
+	JNZ     partialStore014
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, (DI)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, (CX)
+	JMP     done015
+
+partialStore014:
 	VMOVUPS   (R9), Y6
 	VMOVMSKPS Y6, R9
 	POPCNTL   R9, R9
 	CMPL      R9, $0x08
-	JNE       partial012
+	JNE       partial016
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (SI)
 	VMOVUPS   Y3, (DI)
 	VMOVUPS   Y4, (R8)
 	VMOVUPS   Y5, (CX)
-	JMP       done015
+	JMP       done019
 
-partial012:
+partial016:
 	XORQ         R10, R10
 	TESTL        $0x00000004, R9
-	JZ           twos013
+	JZ           twos017
 	VMOVUPS      X0, (DX)(R10*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(R10*1)
@@ -2004,9 +2802,9 @@ partial012:
 	VEXTRACTF128 $0x01, Y5, X5
 	ADDQ         $0x10, R10
 
-twos013:
+twos017:
 	TESTL     $0x00000002, R9
-	JZ        one014
+	JZ        one018
 	VMOVLPS   X0, (DX)(R10*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(R10*1)
@@ -2021,9 +2819,9 @@ twos013:
 	VPERMILPS $0x0e, X5, X5
 	ADDQ      $0x08, R10
 
-one014:
+one018:
 	TESTL  $0x00000001, R9
-	JZ     done015
+	JZ     done019
 	VMOVSS X0, (DX)(R10*1)
 	VMOVSS X1, (BX)(R10*1)
 	VMOVSS X2, (SI)(R10*1)
@@ -2031,8 +2829,8 @@ one014:
 	VMOVSS X4, (R8)(R10*1)
 	VMOVSS X5, (CX)(R10*1)
 
+done019:
 done015:
-done011:
 	ADDQ $0x00000030, 128(AX)
 	ADDQ $0x00000030, 136(AX)
 	SUBQ $0x00000006, 144(AX)
@@ -2041,15 +2839,15 @@ done011:
 rows5:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate016
+	JZ      accumulate020
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
 	VMOVAPS Y0, Y4
-	JMP     start018
+	JMP     start022
 
-accumulate016:
+accumulate020:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2063,15 +2861,15 @@ accumulate016:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), R8
 	TESTQ   R8, R8
-	JNZ     partialLoad017
+	JNZ     partialLoad021
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (DI), Y3
 	VMOVUPS (CX), Y4
-	JMP     start018
+	JMP     start022
 
-partialLoad017:
+partialLoad021:
 	VMOVUPS    (R8), Y4
 	VMASKMOVPS (DX), Y4, Y0
 	VMASKMOVPS (BX), Y4, Y1
@@ -2079,7 +2877,7 @@ partialLoad017:
 	VMASKMOVPS (DI), Y4, Y3
 	VMASKMOVPS (CX), Y4, Y4
 
-start018:
+start022:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2097,18 +2895,20 @@ start018:
 	MOVQ R10, 176(AX)
 	MOVQ 80(AX), R11
 	MOVQ 96(AX), R12
+	MOVQ 200(AX), R13
 
-group019:
+group023:
 	MOVQ 64(AX), R10
 	MOVQ R10, 120(AX)
 
-run020:
+run024:
 	MOVQ 72(AX), R10
 	SUBQ $0x04, R10
-	JLT  rest023
+	JLT  rest027
 
-steps021:
+steps025:
 	VMOVUPS      (R8), Y5
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2122,6 +2922,7 @@ steps021:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	VMOVUPS      (R8), Y5
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2135,6 +2936,7 @@ steps021:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	VMOVUPS      (R8), Y5
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2148,6 +2950,7 @@ steps021:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	VMOVUPS      (R8), Y5
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2161,14 +2964,15 @@ steps021:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	SUBQ         $0x04, R10
-	JGE          steps021
+	JGE          steps025
 
-rest023:
+rest027:
 	ADDQ $0x04, R10
-	JZ   end024
+	JZ   end028
 
-step022:
+step026:
 	VMOVUPS      (R8), Y5
+	PREFETCHT1   (R8)(R13*1)
 	VBROADCASTSS (DX)(R9*1), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS (BX)(R9*1), Y6
@@ -2182,61 +2986,150 @@ step022:
 	ADDQ         R11, R9
 	ADDQ         R12, R8
 	DECQ         R10
-	JNZ          step022
+	JNZ          step026
 
-end024:
-	ADDQ         88(AX), R9
-	ADDQ         104(AX), R8
-	DECQ         120(AX)
-	JNZ          run020
-	ADDQ         160(AX), R9
-	ADDQ         168(AX), R8
-	DECQ         176(AX)
-	JGT          group019
+end028:
+	ADDQ   88(AX), R9
+	ADDQ   104(AX), R8
+	DECQ   120(AX)
+	JNZ    run024
+	ADDQ   160(AX), R9
+	ADDQ   168(AX), R8
+	DECQ   176(AX)
+	JGT    group023
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound029
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), DI
+	ADDQ   184(AX), DI
+	MOVQ   32(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), R8
+	TESTQ  R8, R8
+	JNZ    partialAdd030
+	VADDPS (DX), Y0, Y0
+	VADDPS (BX), Y1, Y1
+	VADDPS (SI), Y2, Y2
+	VADDPS (DI), Y3, Y3
+	VADDPS (CX), Y4, Y4
+	JMP    bound029
+
+partialAdd030:
+	VMOVUPS    (R8), Y5
+	VMASKMOVPS (DX), Y5, Y6
+	VADDPS     Y6, Y0, Y0
+	VMASKMOVPS (BX), Y5, Y6
+	VADDPS     Y6, Y1, Y1
+	VMASKMOVPS (SI), Y5, Y6
+	VADDPS     Y6, Y2, Y2
+	VMASKMOVPS (DI), Y5, Y6
+	VADDPS     Y6, Y3, Y3
+	VMASKMOVPS (CX), Y5, Y5
+	VADDPS     Y5, Y4, Y4
+
+bound029:
 	VBROADCASTSS 112(AX), Y5
 	VMAXPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y5, Y1
 	VMAXPS       Y2, Y5, Y2
 	VMAXPS       Y3, Y5, Y3
 	VMAXPS       Y4, Y5, Y4
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), DI
-	ADDQ         16(AX), DI
-	MOVQ         32(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore025
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, (SI)
-	VMOVUPS      Y3, (DI)
-	VMOVUPS      Y4, (CX)
-	JMP          done026
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated031
+	VBROADCASTSS 116(AX), Y5
+	VMINPS       Y0, Y5, Y0
+	VMINPS       Y1, Y5, Y1
+	VMINPS       Y2, Y5, Y2
+	VMINPS       Y3, Y5, Y3
+	VMINPS       Y4, Y5, Y4
 
-partialStore025:
+gated031:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished032
+	VMOVUPS     (CX), Y5
+	VFMADD213PS 32(CX), Y0, Y5
+	VMOVUPS     64(CX), Y6
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     96(CX), Y6
+	VMINPS      Y5, Y6, Y5
+	VMULPS      Y5, Y0, Y0
+	VMOVUPS     (CX), Y5
+	VFMADD213PS 32(CX), Y1, Y5
+	VMOVUPS     64(CX), Y6
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     96(CX), Y6
+	VMINPS      Y5, Y6, Y5
+	VMULPS      Y5, Y1, Y1
+	VMOVUPS     (CX), Y5
+	VFMADD213PS 32(CX), Y2, Y5
+	VMOVUPS     64(CX), Y6
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     96(CX), Y6
+	VMINPS      Y5, Y6, Y5
+	VMULPS      Y5, Y2, Y2
+	VMOVUPS     (CX), Y5
+	VFMADD213PS 32(CX), Y3, Y5
+	VMOVUPS     64(CX), Y6
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     96(CX), Y6
+	VMINPS      Y5, Y6, Y5
+	VMULPS      Y5, Y3, Y3
+	VMOVUPS     (CX), Y5
+	VFMADD213PS 32(CX), Y4, Y5
+	VMOVUPS     64(CX), Y6
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     96(CX), Y6
+	VMINPS      Y5, Y6, Y5
+	VMULPS      Y5, Y4, Y4
+
+finished032:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), DI
+	ADDQ    16(AX), DI
+	MOVQ    32(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore033
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, (DI)
+	VMOVUPS Y4, (CX)
+	JMP     done034
+
+partialStore033:
 	VMOVUPS   (AX), Y5
 	VMOVMSKPS Y5, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial027
+	JNE       partial035
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (SI)
 	VMOVUPS   Y3, (DI)
 	VMOVUPS   Y4, (CX)
-	JMP       done030
+	JMP       done038
 
-partial027:
+partial035:
 	XORQ         R8, R8
 	TESTL        $0x00000004, AX
-	JZ           twos028
+	JZ           twos036
 	VMOVUPS      X0, (DX)(R8*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(R8*1)
@@ -2249,9 +3142,9 @@ partial027:
 	VEXTRACTF128 $0x01, Y4, X4
 	ADDQ         $0x10, R8
 
-twos028:
+twos036:
 	TESTL     $0x00000002, AX
-	JZ        one029
+	JZ        one037
 	VMOVLPS   X0, (DX)(R8*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(R8*1)
@@ -2264,31 +3157,31 @@ twos028:
 	VPERMILPS $0x0e, X4, X4
 	ADDQ      $0x08, R8
 
-one029:
+one037:
 	TESTL  $0x00000001, AX
-	JZ     done030
+	JZ     done038
 	VMOVSS X0, (DX)(R8*1)
 	VMOVSS X1, (BX)(R8*1)
 	VMOVSS X2, (SI)(R8*1)
 	VMOVSS X3, (DI)(R8*1)
 	VMOVSS X4, (CX)(R8*1)
 
-done030:
-done026:
+done038:
+done034:
 	VZEROUPPER
 	RET
 
 rows4:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate031
+	JZ      accumulate039
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y3
-	JMP     start033
+	JMP     start041
 
-accumulate031:
+accumulate039:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2300,21 +3193,21 @@ accumulate031:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DI
 	TESTQ   DI, DI
-	JNZ     partialLoad032
+	JNZ     partialLoad040
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (SI), Y2
 	VMOVUPS (CX), Y3
-	JMP     start033
+	JMP     start041
 
-partialLoad032:
+partialLoad040:
 	VMOVUPS    (DI), Y3
 	VMASKMOVPS (DX), Y3, Y0
 	VMASKMOVPS (BX), Y3, Y1
 	VMASKMOVPS (SI), Y3, Y2
 	VMASKMOVPS (CX), Y3, Y3
 
-start033:
+start041:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2330,18 +3223,20 @@ start033:
 	MOVQ R9, 176(AX)
 	MOVQ 80(AX), R10
 	MOVQ 96(AX), R11
+	MOVQ 200(AX), R12
 
-group034:
+group042:
 	MOVQ 64(AX), R9
 	MOVQ R9, 120(AX)
 
-run035:
+run043:
 	MOVQ 72(AX), R9
 	SUBQ $0x04, R9
-	JLT  rest038
+	JLT  rest046
 
-steps036:
+steps044:
 	VMOVUPS      (DI), Y4
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -2353,6 +3248,7 @@ steps036:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	VMOVUPS      (DI), Y4
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -2364,6 +3260,7 @@ steps036:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	VMOVUPS      (DI), Y4
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -2375,6 +3272,7 @@ steps036:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	VMOVUPS      (DI), Y4
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -2386,14 +3284,15 @@ steps036:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	SUBQ         $0x04, R9
-	JGE          steps036
+	JGE          steps044
 
-rest038:
+rest046:
 	ADDQ $0x04, R9
-	JZ   end039
+	JZ   end047
 
-step037:
+step045:
 	VMOVUPS      (DI), Y4
+	PREFETCHT1   (DI)(R12*1)
 	VBROADCASTSS (DX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS (BX)(R8*1), Y5
@@ -2405,56 +3304,132 @@ step037:
 	ADDQ         R10, R8
 	ADDQ         R11, DI
 	DECQ         R9
-	JNZ          step037
+	JNZ          step045
 
-end039:
-	ADDQ         88(AX), R8
-	ADDQ         104(AX), DI
-	DECQ         120(AX)
-	JNZ          run035
-	ADDQ         160(AX), R8
-	ADDQ         168(AX), DI
-	DECQ         176(AX)
-	JGT          group034
+end047:
+	ADDQ   88(AX), R8
+	ADDQ   104(AX), DI
+	DECQ   120(AX)
+	JNZ    run043
+	ADDQ   160(AX), R8
+	ADDQ   168(AX), DI
+	DECQ   176(AX)
+	JGT    group042
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound048
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), SI
+	ADDQ   184(AX), SI
+	MOVQ   24(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DI
+	TESTQ  DI, DI
+	JNZ    partialAdd049
+	VADDPS (DX), Y0, Y0
+	VADDPS (BX), Y1, Y1
+	VADDPS (SI), Y2, Y2
+	VADDPS (CX), Y3, Y3
+	JMP    bound048
+
+partialAdd049:
+	VMOVUPS    (DI), Y4
+	VMASKMOVPS (DX), Y4, Y5
+	VADDPS     Y5, Y0, Y0
+	VMASKMOVPS (BX), Y4, Y5
+	VADDPS     Y5, Y1, Y1
+	VMASKMOVPS (SI), Y4, Y5
+	VADDPS     Y5, Y2, Y2
+	VMASKMOVPS (CX), Y4, Y4
+	VADDPS     Y4, Y3, Y3
+
+bound048:
 	VBROADCASTSS 112(AX), Y4
 	VMAXPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y4, Y2
 	VMAXPS       Y3, Y4, Y3
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), SI
-	ADDQ         16(AX), SI
-	MOVQ         24(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore040
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, (SI)
-	VMOVUPS      Y3, (CX)
-	JMP          done041
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated050
+	VBROADCASTSS 116(AX), Y4
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y4, Y3
 
-partialStore040:
+gated050:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished051
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y0, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y0, Y0
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y1, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y1, Y1
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y2, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y2, Y2
+	VMOVUPS     (CX), Y4
+	VFMADD213PS 32(CX), Y3, Y4
+	VMOVUPS     64(CX), Y5
+	VMAXPS      Y4, Y5, Y4
+	VMOVUPS     96(CX), Y5
+	VMINPS      Y4, Y5, Y4
+	VMULPS      Y4, Y3, Y3
+
+finished051:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), SI
+	ADDQ    16(AX), SI
+	MOVQ    24(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore052
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, (CX)
+	JMP     done053
+
+partialStore052:
 	VMOVUPS   (AX), Y4
 	VMOVMSKPS Y4, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial042
+	JNE       partial054
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (SI)
 	VMOVUPS   Y3, (CX)
-	JMP       done045
+	JMP       done057
 
-partial042:
+partial054:
 	XORQ         DI, DI
 	TESTL        $0x00000004, AX
-	JZ           twos043
+	JZ           twos055
 	VMOVUPS      X0, (DX)(DI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(DI*1)
@@ -2465,9 +3440,9 @@ partial042:
 	VEXTRACTF128 $0x01, Y3, X3
 	ADDQ         $0x10, DI
 
-twos043:
+twos055:
 	TESTL     $0x00000002, AX
-	JZ        one044
+	JZ        one056
 	VMOVLPS   X0, (DX)(DI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(DI*1)
@@ -2478,29 +3453,29 @@ twos043:
 	VPERMILPS $0x0e, X3, X3
 	ADDQ      $0x08, DI
 
-one044:
+one056:
 	TESTL  $0x00000001, AX
-	JZ     done045
+	JZ     done057
 	VMOVSS X0, (DX)(DI*1)
 	VMOVSS X1, (BX)(DI*1)
 	VMOVSS X2, (SI)(DI*1)
 	VMOVSS X3, (CX)(DI*1)
 
-done045:
-done041:
+done057:
+done053:
 	VZEROUPPER
 	RET
 
 rows3:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate046
+	JZ      accumulate058
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
 	VMOVAPS Y0, Y2
-	JMP     start048
+	JMP     start060
 
-accumulate046:
+accumulate058:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2510,19 +3485,19 @@ accumulate046:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), SI
 	TESTQ   SI, SI
-	JNZ     partialLoad047
+	JNZ     partialLoad059
 	VMOVUPS (DX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (CX), Y2
-	JMP     start048
+	JMP     start060
 
-partialLoad047:
+partialLoad059:
 	VMOVUPS    (SI), Y2
 	VMASKMOVPS (DX), Y2, Y0
 	VMASKMOVPS (BX), Y2, Y1
 	VMASKMOVPS (CX), Y2, Y2
 
-start048:
+start060:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2536,18 +3511,20 @@ start048:
 	MOVQ R8, 176(AX)
 	MOVQ 80(AX), R9
 	MOVQ 96(AX), R10
+	MOVQ 200(AX), R11
 
-group049:
+group061:
 	MOVQ 64(AX), R8
 	MOVQ R8, 120(AX)
 
-run050:
+run062:
 	MOVQ 72(AX), R8
 	SUBQ $0x04, R8
-	JLT  rest053
+	JLT  rest065
 
-steps051:
+steps063:
 	VMOVUPS      (SI), Y3
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
@@ -2557,6 +3534,7 @@ steps051:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	VMOVUPS      (SI), Y3
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
@@ -2566,6 +3544,7 @@ steps051:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	VMOVUPS      (SI), Y3
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
@@ -2575,6 +3554,7 @@ steps051:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	VMOVUPS      (SI), Y3
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
@@ -2584,14 +3564,15 @@ steps051:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	SUBQ         $0x04, R8
-	JGE          steps051
+	JGE          steps063
 
-rest053:
+rest065:
 	ADDQ $0x04, R8
-	JZ   end054
+	JZ   end066
 
-step052:
+step064:
 	VMOVUPS      (SI), Y3
+	PREFETCHT1   (SI)(R11*1)
 	VBROADCASTSS (DX)(DI*1), Y4
 	VFMADD231PS  Y4, Y3, Y0
 	VBROADCASTSS (BX)(DI*1), Y4
@@ -2601,51 +3582,114 @@ step052:
 	ADDQ         R9, DI
 	ADDQ         R10, SI
 	DECQ         R8
-	JNZ          step052
+	JNZ          step064
 
-end054:
-	ADDQ         88(AX), DI
-	ADDQ         104(AX), SI
-	DECQ         120(AX)
-	JNZ          run050
-	ADDQ         160(AX), DI
-	ADDQ         168(AX), SI
-	DECQ         176(AX)
-	JGT          group049
+end066:
+	ADDQ   88(AX), DI
+	ADDQ   104(AX), SI
+	DECQ   120(AX)
+	JNZ    run062
+	ADDQ   160(AX), DI
+	ADDQ   168(AX), SI
+	DECQ   176(AX)
+	JGT    group061
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound067
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), BX
+	ADDQ   184(AX), BX
+	MOVQ   16(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), SI
+	TESTQ  SI, SI
+	JNZ    partialAdd068
+	VADDPS (DX), Y0, Y0
+	VADDPS (BX), Y1, Y1
+	VADDPS (CX), Y2, Y2
+	JMP    bound067
+
+partialAdd068:
+	VMOVUPS    (SI), Y3
+	VMASKMOVPS (DX), Y3, Y4
+	VADDPS     Y4, Y0, Y0
+	VMASKMOVPS (BX), Y3, Y4
+	VADDPS     Y4, Y1, Y1
+	VMASKMOVPS (CX), Y3, Y3
+	VADDPS     Y3, Y2, Y2
+
+bound067:
 	VBROADCASTSS 112(AX), Y3
 	VMAXPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y3, Y1
 	VMAXPS       Y2, Y3, Y2
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), BX
-	ADDQ         16(AX), BX
-	MOVQ         16(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore055
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      Y2, (CX)
-	JMP          done056
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated069
+	VBROADCASTSS 116(AX), Y3
+	VMINPS       Y0, Y3, Y0
+	VMINPS       Y1, Y3, Y1
+	VMINPS       Y2, Y3, Y2
 
-partialStore055:
+gated069:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished070
+	VMOVUPS     (CX), Y3
+	VFMADD213PS 32(CX), Y0, Y3
+	VMOVUPS     64(CX), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     96(CX), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      Y3, Y0, Y0
+	VMOVUPS     (CX), Y3
+	VFMADD213PS 32(CX), Y1, Y3
+	VMOVUPS     64(CX), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     96(CX), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      Y3, Y1, Y1
+	VMOVUPS     (CX), Y3
+	VFMADD213PS 32(CX), Y2, Y3
+	VMOVUPS     64(CX), Y4
+	VMAXPS      Y3, Y4, Y3
+	VMOVUPS     96(CX), Y4
+	VMINPS      Y3, Y4, Y3
+	VMULPS      Y3, Y2, Y2
+
+finished070:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), BX
+	ADDQ    16(AX), BX
+	MOVQ    16(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore071
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y2, (CX)
+	JMP     done072
+
+partialStore071:
 	VMOVUPS   (AX), Y3
 	VMOVMSKPS Y3, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial057
+	JNE       partial073
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (BX)
 	VMOVUPS   Y2, (CX)
-	JMP       done060
+	JMP       done076
 
-partial057:
+partial073:
 	XORQ         SI, SI
 	TESTL        $0x00000004, AX
-	JZ           twos058
+	JZ           twos074
 	VMOVUPS      X0, (DX)(SI*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (BX)(SI*1)
@@ -2654,9 +3698,9 @@ partial057:
 	VEXTRACTF128 $0x01, Y2, X2
 	ADDQ         $0x10, SI
 
-twos058:
+twos074:
 	TESTL     $0x00000002, AX
-	JZ        one059
+	JZ        one075
 	VMOVLPS   X0, (DX)(SI*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (BX)(SI*1)
@@ -2665,27 +3709,27 @@ twos058:
 	VPERMILPS $0x0e, X2, X2
 	ADDQ      $0x08, SI
 
-one059:
+one075:
 	TESTL  $0x00000001, AX
-	JZ     done060
+	JZ     done076
 	VMOVSS X0, (DX)(SI*1)
 	VMOVSS X1, (BX)(SI*1)
 	VMOVSS X2, (CX)(SI*1)
 
-done060:
-done056:
+done076:
+done072:
 	VZEROUPPER
 	RET
 
 rows2:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate061
+	JZ      accumulate077
 	VMOVUPS (CX), Y0
 	VMOVAPS Y0, Y1
-	JMP     start063
+	JMP     start079
 
-accumulate061:
+accumulate077:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), DX
 	ADDQ    16(AX), DX
@@ -2693,17 +3737,17 @@ accumulate061:
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), BX
 	TESTQ   BX, BX
-	JNZ     partialLoad062
+	JNZ     partialLoad078
 	VMOVUPS (DX), Y0
 	VMOVUPS (CX), Y1
-	JMP     start063
+	JMP     start079
 
-partialLoad062:
+partialLoad078:
 	VMOVUPS    (BX), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (CX), Y1, Y1
 
-start063:
+start079:
 	MOVQ 128(AX), CX
 	MOVQ (CX), DX
 	ADDQ (AX), DX
@@ -2715,18 +3759,20 @@ start063:
 	MOVQ DI, 176(AX)
 	MOVQ 80(AX), R8
 	MOVQ 96(AX), R9
+	MOVQ 200(AX), R10
 
-group064:
+group080:
 	MOVQ 64(AX), DI
 	MOVQ DI, 120(AX)
 
-run065:
+run081:
 	MOVQ 72(AX), DI
 	SUBQ $0x04, DI
-	JLT  rest068
+	JLT  rest084
 
-steps066:
+steps082:
 	VMOVUPS      (BX), Y2
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
@@ -2734,6 +3780,7 @@ steps066:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	VMOVUPS      (BX), Y2
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
@@ -2741,6 +3788,7 @@ steps066:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	VMOVUPS      (BX), Y2
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
@@ -2748,6 +3796,7 @@ steps066:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	VMOVUPS      (BX), Y2
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
@@ -2755,14 +3804,15 @@ steps066:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	SUBQ         $0x04, DI
-	JGE          steps066
+	JGE          steps082
 
-rest068:
+rest084:
 	ADDQ $0x04, DI
-	JZ   end069
+	JZ   end085
 
-step067:
+step083:
 	VMOVUPS      (BX), Y2
+	PREFETCHT1   (BX)(R10*1)
 	VBROADCASTSS (DX)(SI*1), Y3
 	VFMADD231PS  Y3, Y2, Y0
 	VBROADCASTSS (CX)(SI*1), Y3
@@ -2770,94 +3820,144 @@ step067:
 	ADDQ         R8, SI
 	ADDQ         R9, BX
 	DECQ         DI
-	JNZ          step067
+	JNZ          step083
 
-end069:
-	ADDQ         88(AX), SI
-	ADDQ         104(AX), BX
-	DECQ         120(AX)
-	JNZ          run065
-	ADDQ         160(AX), SI
-	ADDQ         168(AX), BX
-	DECQ         176(AX)
-	JGT          group064
+end085:
+	ADDQ   88(AX), SI
+	ADDQ   104(AX), BX
+	DECQ   120(AX)
+	JNZ    run081
+	ADDQ   160(AX), SI
+	ADDQ   168(AX), BX
+	DECQ   176(AX)
+	JGT    group080
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound086
+	MOVQ   136(AX), CX
+	MOVQ   (CX), DX
+	ADDQ   184(AX), DX
+	MOVQ   8(CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), BX
+	TESTQ  BX, BX
+	JNZ    partialAdd087
+	VADDPS (DX), Y0, Y0
+	VADDPS (CX), Y1, Y1
+	JMP    bound086
+
+partialAdd087:
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS (DX), Y2, Y3
+	VADDPS     Y3, Y0, Y0
+	VMASKMOVPS (CX), Y2, Y2
+	VADDPS     Y2, Y1, Y1
+
+bound086:
 	VBROADCASTSS 112(AX), Y2
 	VMAXPS       Y0, Y2, Y0
 	VMAXPS       Y1, Y2, Y1
-	MOVQ         136(AX), CX
-	MOVQ         (CX), DX
-	ADDQ         16(AX), DX
-	MOVQ         8(CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore070
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      Y1, (CX)
-	JMP          done071
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated088
+	VBROADCASTSS 116(AX), Y2
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y2, Y1
 
-partialStore070:
+gated088:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished089
+	VMOVUPS     (CX), Y2
+	VFMADD213PS 32(CX), Y0, Y2
+	VMOVUPS     64(CX), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     96(CX), Y3
+	VMINPS      Y2, Y3, Y2
+	VMULPS      Y2, Y0, Y0
+	VMOVUPS     (CX), Y2
+	VFMADD213PS 32(CX), Y1, Y2
+	VMOVUPS     64(CX), Y3
+	VMAXPS      Y2, Y3, Y2
+	VMOVUPS     96(CX), Y3
+	VMINPS      Y2, Y3, Y2
+	VMULPS      Y2, Y1, Y1
+
+finished089:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), DX
+	ADDQ    16(AX), DX
+	MOVQ    8(CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore090
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, (CX)
+	JMP     done091
+
+partialStore090:
 	VMOVUPS   (AX), Y2
 	VMOVMSKPS Y2, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial072
+	JNE       partial092
 	VMOVUPS   Y0, (DX)
 	VMOVUPS   Y1, (CX)
-	JMP       done075
+	JMP       done095
 
-partial072:
+partial092:
 	XORQ         BX, BX
 	TESTL        $0x00000004, AX
-	JZ           twos073
+	JZ           twos093
 	VMOVUPS      X0, (DX)(BX*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	VMOVUPS      X1, (CX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	ADDQ         $0x10, BX
 
-twos073:
+twos093:
 	TESTL     $0x00000002, AX
-	JZ        one074
+	JZ        one094
 	VMOVLPS   X0, (DX)(BX*1)
 	VPERMILPS $0x0e, X0, X0
 	VMOVLPS   X1, (CX)(BX*1)
 	VPERMILPS $0x0e, X1, X1
 	ADDQ      $0x08, BX
 
-one074:
+one094:
 	TESTL  $0x00000001, AX
-	JZ     done075
+	JZ     done095
 	VMOVSS X0, (DX)(BX*1)
 	VMOVSS X1, (CX)(BX*1)
 
-done075:
-done071:
+done095:
+done091:
 	VZEROUPPER
 	RET
 
 rows1:
 	MOVQ    40(AX), CX
 	TESTQ   CX, CX
-	JZ      accumulate076
+	JZ      accumulate096
 	VMOVUPS (CX), Y0
-	JMP     start078
+	JMP     start098
 
-accumulate076:
+accumulate096:
 	MOVQ    136(AX), CX
 	MOVQ    (CX), CX
 	ADDQ    16(AX), CX
 	MOVQ    48(AX), DX
 	TESTQ   DX, DX
-	JNZ     partialLoad077
+	JNZ     partialLoad097
 	VMOVUPS (CX), Y0
-	JMP     start078
+	JMP     start098
 
-partialLoad077:
+partialLoad097:
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y0
 
-start078:
+start098:
 	MOVQ 128(AX), CX
 	MOVQ (CX), CX
 	ADDQ (AX), CX
@@ -2867,104 +3967,147 @@ start078:
 	MOVQ SI, 176(AX)
 	MOVQ 80(AX), DI
 	MOVQ 96(AX), R8
+	MOVQ 200(AX), R9
 
-group079:
+group099:
 	MOVQ 64(AX), SI
 	MOVQ SI, 120(AX)
 
-run080:
+run100:
 	MOVQ 72(AX), SI
 	SUBQ $0x04, SI
-	JLT  rest083
+	JLT  rest103
 
-steps081:
+steps101:
 	VMOVUPS      (DX), Y1
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	VMOVUPS      (DX), Y1
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	VMOVUPS      (DX), Y1
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	VMOVUPS      (DX), Y1
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	SUBQ         $0x04, SI
-	JGE          steps081
+	JGE          steps101
 
-rest083:
+rest103:
 	ADDQ $0x04, SI
-	JZ   end084
+	JZ   end104
 
-step082:
+step102:
 	VMOVUPS      (DX), Y1
+	PREFETCHT1   (DX)(R9*1)
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         DI, BX
 	ADDQ         R8, DX
 	DECQ         SI
-	JNZ          step082
+	JNZ          step102
 
-end084:
-	ADDQ         88(AX), BX
-	ADDQ         104(AX), DX
-	DECQ         120(AX)
-	JNZ          run080
-	ADDQ         160(AX), BX
-	ADDQ         168(AX), DX
-	DECQ         176(AX)
-	JGT          group079
+end104:
+	ADDQ   88(AX), BX
+	ADDQ   104(AX), DX
+	DECQ   120(AX)
+	JNZ    run100
+	ADDQ   160(AX), BX
+	ADDQ   168(AX), DX
+	DECQ   176(AX)
+	JGT    group099
+	MOVQ   184(AX), CX
+	TESTQ  CX, CX
+	JZ     bound105
+	MOVQ   136(AX), CX
+	MOVQ   (CX), CX
+	ADDQ   184(AX), CX
+	MOVQ   48(AX), DX
+	TESTQ  DX, DX
+	JNZ    partialAdd106
+	VADDPS (CX), Y0, Y0
+	JMP    bound105
+
+partialAdd106:
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS (CX), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+
+bound105:
 	VBROADCASTSS 112(AX), Y1
 	VMAXPS       Y0, Y1, Y0
-	MOVQ         136(AX), CX
-	MOVQ         (CX), CX
-	ADDQ         16(AX), CX
-	MOVQ         48(AX), AX
-	TESTQ        AX, AX
-	JNZ          partialStore085
-	VMOVUPS      Y0, (CX)
-	JMP          done086
+	MOVL         116(AX), CX
+	TESTL        CX, CX
+	JZ           gated107
+	VBROADCASTSS 116(AX), Y1
+	VMINPS       Y0, Y1, Y0
 
-partialStore085:
+gated107:
+	MOVQ        192(AX), CX
+	TESTQ       CX, CX
+	JZ          finished108
+	VMOVUPS     (CX), Y1
+	VFMADD213PS 32(CX), Y0, Y1
+	VMOVUPS     64(CX), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     96(CX), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      Y1, Y0, Y0
+
+finished108:
+	MOVQ    136(AX), CX
+	MOVQ    (CX), CX
+	ADDQ    16(AX), CX
+	MOVQ    48(AX), AX
+	TESTQ   AX, AX
+	JNZ     partialStore109
+	VMOVUPS Y0, (CX)
+	JMP     done110
+
+partialStore109:
 	VMOVUPS   (AX), Y1
 	VMOVMSKPS Y1, AX
 	POPCNTL   AX, AX
 	CMPL      AX, $0x08
-	JNE       partial087
+	JNE       partial111
 	VMOVUPS   Y0, (CX)
-	JMP       done090
+	JMP       done114
 
-partial087:
+partial111:
 	XORQ         DX, DX
 	TESTL        $0x00000004, AX
-	JZ           twos088
+	JZ           twos112
 	VMOVUPS      X0, (CX)(DX*1)
 	VEXTRACTF128 $0x01, Y0, X0
 	ADDQ         $0x10, DX
 
-twos088:
+twos112:
 	TESTL     $0x00000002, AX
-	JZ        one089
+	JZ        one113
 	VMOVLPS   X0, (CX)(DX*1)
 	VPERMILPS $0x0e, X0, X0
 	ADDQ      $0x08, DX
 
-one089:
+one113:
 	TESTL  $0x00000001, AX
-	JZ     done090
+	JZ     done114
 	VMOVSS X0, (CX)(DX*1)
 
-done090:
-done086:
+done114:
+done110:
 	VZEROUPPER
 	RET
 
@@ -15697,6 +16840,85 @@ tap8:
 	JNZ         tap8
 
 done8:
+	VBROADCASTSS 80(AX), Y8
+	VMAXPS       Y0, Y8, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y8, Y7
+	VBROADCASTSS 84(AX), Y8
+	VMINPS       Y0, Y8, Y0
+	VMINPS       Y1, Y8, Y1
+	VMINPS       Y2, Y8, Y2
+	VMINPS       Y3, Y8, Y3
+	VMINPS       Y4, Y8, Y4
+	VMINPS       Y5, Y8, Y5
+	VMINPS       Y6, Y8, Y6
+	VMINPS       Y7, Y8, Y7
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain8
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y0, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y1, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y1, Y1
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y2, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y2, Y2
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y3, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y3, Y3
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y4, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y4, Y4
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y5, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y5, Y5
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y6, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      (R12), Y8
+	VFMADD213PS  32(R12), Y7, Y8
+	VMOVUPS      64(R12), Y9
+	VMAXPS       Y8, Y9, Y8
+	VMOVUPS      96(R12), Y9
+	VMINPS       Y8, Y9, Y8
+	VMULPS       Y8, Y7, Y7
+
+plain8:
 	VMOVUPS Y0, (R10)
 	ADDQ    BX, R10
 	VMOVUPS Y1, (R10)
@@ -15745,6 +16967,49 @@ tap4:
 	JNZ         tap4
 
 done4:
+	VBROADCASTSS 80(AX), Y4
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y4, Y3
+	VBROADCASTSS 84(AX), Y4
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y4, Y1
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y4, Y3
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain4
+	VMOVUPS      (R12), Y4
+	VFMADD213PS  32(R12), Y0, Y4
+	VMOVUPS      64(R12), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMOVUPS      96(R12), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      (R12), Y4
+	VFMADD213PS  32(R12), Y1, Y4
+	VMOVUPS      64(R12), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMOVUPS      96(R12), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      (R12), Y4
+	VFMADD213PS  32(R12), Y2, Y4
+	VMOVUPS      64(R12), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMOVUPS      96(R12), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      (R12), Y4
+	VFMADD213PS  32(R12), Y3, Y4
+	VMOVUPS      64(R12), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMOVUPS      96(R12), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       Y4, Y3, Y3
+
+plain4:
 	VMOVUPS Y0, (R10)
 	ADDQ    BX, R10
 	VMOVUPS Y1, (R10)
@@ -15780,6 +17045,31 @@ tap2:
 	JNZ         tap2
 
 done2:
+	VBROADCASTSS 80(AX), Y2
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y1, Y2, Y1
+	VBROADCASTSS 84(AX), Y2
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y2, Y1
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain2
+	VMOVUPS      (R12), Y2
+	VFMADD213PS  32(R12), Y0, Y2
+	VMOVUPS      64(R12), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      96(R12), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      (R12), Y2
+	VFMADD213PS  32(R12), Y1, Y2
+	VMOVUPS      64(R12), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      96(R12), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       Y2, Y1, Y1
+
+plain2:
 	VMOVUPS Y0, (R10)
 	ADDQ    BX, R10
 	VMOVUPS Y1, (R10)
@@ -15809,6 +17099,22 @@ tap1:
 	JNZ         tap1
 
 done1:
+	VBROADCASTSS 80(AX), Y1
+	VMAXPS       Y0, Y1, Y0
+	VBROADCASTSS 84(AX), Y1
+	VMINPS       Y0, Y1, Y0
+	MOVQ         88(AX), R12
+	TESTQ        R12, R12
+	JZ           plain1
+	VMOVUPS      (R12), Y1
+	VFMADD213PS  32(R12), Y0, Y1
+	VMOVUPS      64(R12), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      96(R12), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       Y1, Y0, Y0
+
+plain1:
 	VMOVUPS Y0, (R10)
 	ADDQ    BX, R10
 	LEAQ    (R9)(DX*1), R9
@@ -16327,6 +17633,230 @@ position1:
 	ADDQ        $0x00000020, CX
 	DECQ        80(AX)
 	JNZ         taps1
+	VZEROUPPER
+	RET
+
+// func gateByAVX2(y *float32, x *float32, n int, gate *float32)
+// Requires: AVX, FMA3
+TEXT ·gateByAVX2(SB), NOSPLIT, $0-32
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ gate+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, DX
+
+loop:
+	VMOVUPS     (CX)(SI*1), Y0
+	VMOVUPS     (BX), Y1
+	VFMADD213PS 32(BX), Y0, Y1
+	VMOVUPS     64(BX), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     96(BX), Y2
+	VMINPS      Y1, Y2, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (AX)(SI*1)
+	ADDQ        $0x20, SI
+	CMPQ        SI, DX
+	JLT         loop
+	VZEROUPPER
+	RET
+
+// func clampAVX2(y *float32, x *float32, n int, scale float32, shift float32, low float32, high float32)
+// Requires: AVX, FMA3
+TEXT ·clampAVX2(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS scale+24(FP), Y0
+	VBROADCASTSS shift+28(FP), Y1
+	VBROADCASTSS low+32(FP), Y2
+	VBROADCASTSS high+36(FP), Y3
+	XORQ         BX, BX
+	SHLQ         $0x02, DX
+
+loop:
+	VMOVUPS     (CX)(BX*1), Y4
+	VFMADD213PS Y1, Y0, Y4
+	VMAXPS      Y4, Y2, Y4
+	VMINPS      Y4, Y3, Y4
+	VMOVUPS     Y4, (AX)(BX*1)
+	ADDQ        $0x20, BX
+	CMPQ        BX, DX
+	JLT         loop
+	VZEROUPPER
+	RET
+
+// func copyVectorsAVX2(dst *float32, src *float32, srcStep int, rows int)
+// Requires: AVX
+TEXT ·copyVectorsAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcStep+16(FP), DX
+	MOVQ rows+24(FP), BX
+	LEAQ (DX)(DX*2), SI
+	SUBQ $0x04, BX
+	JLT  rest
+
+four:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(SI*1), Y3
+	LEAQ    (CX)(DX*4), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x04, BX
+	JGE     four
+
+rest:
+	ADDQ $0x04, BX
+	JZ   end
+
+one:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000020, AX
+	DECQ    BX
+	JNZ     one
+
+end:
+	VZEROUPPER
+	RET
+
+// func affineAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·affineAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	VBROADCASTSS 64(AX), Y0
+	VBROADCASTSS 68(AX), Y1
+	MOVQ         (AX), CX
+	MOVQ         8(AX), DX
+	MOVQ         48(AX), BX
+	MOVQ         56(AX), SI
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), R9
+	MOVQ         40(AX), AX
+	IMUL3Q       $0x20, AX, AX
+
+row:
+	XORQ R10, R10
+
+vector:
+	VMOVUPS     (CX)(R10*1), Y2
+	VMOVUPS     (BX)(R10*1), Y3
+	VFMADD213PS (SI)(R10*1), Y3, Y2
+	VMAXPS      Y2, Y0, Y2
+	VMINPS      Y2, Y1, Y2
+	VMOVUPS     Y2, (DX)(R10*1)
+	ADDQ        $0x20, R10
+	CMPQ        R10, AX
+	JLT         vector
+	ADDQ        DI, CX
+	ADDQ        R8, DX
+	DECQ        R9
+	JNZ         row
+	VZEROUPPER
+	RET
+
+// func rowAVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·rowAVX2(SB), NOSPLIT, $0-8
+	MOVQ         args+0(FP), AX
+	MOVQ         24(AX), CX
+	LEAQ         (CX)(CX*2), DX
+	MOVQ         16(AX), BX
+	MOVQ         32(AX), SI
+	MOVQ         40(AX), DI
+	VBROADCASTSS 56(AX), Y0
+
+tile4:
+	MOVQ    48(AX), R8
+	CMPQ    R8, $0x04
+	JLT     next4
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	VMOVUPS 64(SI), Y3
+	VMOVUPS 96(SI), Y4
+	VMOVUPS 128(SI), Y5
+	VMOVUPS 160(SI), Y6
+	VMOVUPS 192(SI), Y7
+	VMOVUPS 224(SI), Y8
+	MOVQ    (AX), R8
+	MOVQ    BX, R9
+	MOVQ    8(AX), R10
+
+step4:
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  (R9), Y9, Y1
+	VFMADD231PS  32(R9), Y9, Y2
+	VFMADD231PS  (R9)(CX*1), Y9, Y3
+	VFMADD231PS  32(R9)(CX*1), Y9, Y4
+	VFMADD231PS  (R9)(CX*2), Y9, Y5
+	VFMADD231PS  32(R9)(CX*2), Y9, Y6
+	VFMADD231PS  (R9)(DX*1), Y9, Y7
+	VFMADD231PS  32(R9)(DX*1), Y9, Y8
+	ADDQ         $0x04, R8
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          step4
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      Y1, (DI)
+	VMAXPS       Y2, Y0, Y2
+	VMOVUPS      Y2, 32(DI)
+	VMAXPS       Y3, Y0, Y3
+	VMOVUPS      Y3, 64(DI)
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      Y4, 96(DI)
+	VMAXPS       Y5, Y0, Y5
+	VMOVUPS      Y5, 128(DI)
+	VMAXPS       Y6, Y0, Y6
+	VMOVUPS      Y6, 160(DI)
+	VMAXPS       Y7, Y0, Y7
+	VMOVUPS      Y7, 192(DI)
+	VMAXPS       Y8, Y0, Y8
+	VMOVUPS      Y8, 224(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	LEAQ         (BX)(CX*4), BX
+	SUBQ         $0x04, 48(AX)
+	JMP          tile4
+
+next4:
+tile1:
+	MOVQ    48(AX), DX
+	CMPQ    DX, $0x01
+	JLT     next1
+	VMOVUPS (SI), Y1
+	VMOVUPS 32(SI), Y2
+	MOVQ    (AX), DX
+	MOVQ    BX, R8
+	MOVQ    8(AX), R9
+
+step1:
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  (R8), Y3, Y1
+	VFMADD231PS  32(R8), Y3, Y2
+	ADDQ         $0x04, DX
+	ADDQ         $0x00000040, R8
+	DECQ         R9
+	JNZ          step1
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      Y1, (DI)
+	VMAXPS       Y2, Y0, Y2
+	VMOVUPS      Y2, 32(DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         CX, BX
+	SUBQ         $0x01, 48(AX)
+	JMP          tile1
+
+next1:
 	VZEROUPPER
 	RET
 

@@ -19,6 +19,11 @@ func productNarrowAVX512(args *byte)
 //go:noescape
 func rowsWideAVX512(args *byte)
 
+// productPairAVX512 computes args.M rows of a matrix product; see productArgs.
+//
+//go:noescape
+func productPairAVX512(args *byte)
+
 // rowsNarrowAVX512 computes args.M rows of a matrix product; see rowsArgs.
 //
 //go:noescape
@@ -378,3 +383,28 @@ func depthwiseAVX512(args *byte)
 //
 //go:noescape
 func depthwiseGradientAVX512(args *byte)
+
+// gateByAVX512 computes y = x·clamp(slope·x + offset, low, high), of which a vector each lies at gate; NaN stays.
+//
+//go:noescape
+func gateByAVX512(y *float32, x *float32, n int, gate *float32)
+
+// clampAVX512 computes y = scale·x + shift, at least low and at most high; a bound of NaN does not bound.
+//
+//go:noescape
+func clampAVX512(y *float32, x *float32, n int, scale float32, shift float32, low float32, high float32)
+
+// copyVectorsAVX512 gathers rows vectors, srcStep bytes apart.
+//
+//go:noescape
+func copyVectorsAVX512(dst *float32, src *float32, srcStep int, rows int)
+
+// affineAVX512 computes rows of y = clamp(x·scale + shift), channel by channel; see affineArgs.
+//
+//go:noescape
+func affineAVX512(args *byte)
+
+// rowAVX512 computes one row of a matrix product; see rowArgs.
+//
+//go:noescape
+func rowAVX512(args *byte)

@@ -28,6 +28,7 @@ type pool2D struct {
 
 	x, y []float32 // or their gradients
 
+	bands                     int // into how many an image's windows are cut where images are few
 	forwardTask, backwardTask func(worker, image int)
 }
 
@@ -78,11 +79,15 @@ func (p *pool2D) imageY() int { return p.height * p.width * p.config.Channels }
 func (p *pool2D) Output() (height, width int) { return p.height, p.width }
 
 func (p *pool2D) run(operation string, x, y []float32, task func(worker, image int)) error {
+	return p.runItems(operation, x, y, p.config.Batch, task)
+}
+
+func (p *pool2D) runItems(operation string, x, y []float32, items int, task func(worker, item int)) error {
 	if err := lengths(operation, size{"input", len(x), p.config.Batch * p.imageX()}, size{"output", len(y), p.config.Batch * p.imageY()}); err != nil {
 		return err
 	}
 	p.x, p.y = x, y
-	p.engine.Pool.Run(p.config.Batch, task)
+	p.engine.Pool.Run(items, task)
 	p.x, p.y = nil, nil
 	return nil
 }
@@ -99,33 +104,46 @@ func NewMaxPool2D(engine Engine, config Pool2DConfig) (*MaxPool2D, error) {
 	}
 	p.index = make([]uint16, config.Batch*p.imageY())
 	p.work = make([]apart[poolArgs], engine.Pool.Threads())
-	p.forwardTask, p.backwardTask = p.maxImage, p.maxGradientImage
+	p.bands = 1
+	if threads := engine.Pool.Threads(); threads > 1 && config.Batch < 2*threads {
+		p.bands = min(p.height, ceil(4*threads, config.Batch))
+	}
+	p.forwardTask, p.backwardTask = p.maxBand, p.maxGradientImage
 	return &MaxPool2D{p}, nil
 }
 
 // Forward computes y from x.
-func (p *MaxPool2D) Forward(y, x []float32) error { return p.run("max pooling", x, y, p.forwardTask) }
+func (p *MaxPool2D) Forward(y, x []float32) error {
+	return p.runItems("max pooling", x, y, p.config.Batch*p.bands, p.forwardTask)
+}
 
 // Backward computes dx from dy.
 func (p *MaxPool2D) Backward(dx, dy []float32) error {
 	return p.run("gradient of max pooling", dx, dy, p.backwardTask)
 }
 
-func (p *pool2D) maxImage(worker, image int) {
-	channels, lanes, windows := p.config.Channels, p.engine.Set.lanes, p.height*p.width
-	x, y, index := p.x[image*p.imageX():], p.y[image*p.imageY():], p.index[image*p.imageY():]
+// maxBand computes some rows of windows of an image.
+func (p *pool2D) maxBand(worker, item int) {
+	image, band := item/p.bands, item%p.bands
+	first, last := band*p.height/p.bands*p.width, (band+1)*p.height/p.bands*p.width
+	if first == last {
+		return
+	}
+	channels, lanes := p.config.Channels, p.engine.Set.lanes
+	at := image*p.imageY() + first*channels
+	x, y, index, entries := p.x[image*p.imageX():], p.y[at:], p.index[at:], p.entries[first*p.elements:]
 	if vectors := channels / lanes; vectors > 0 {
 		a := &p.work[worker].own
 		*a = poolArgs{
-			Src: pointer(x), Entries: &p.entries[0], Y: pointer(y), YStep: 4 * channels,
+			Src: pointer(x), Entries: &entries[0], Y: pointer(y), YStep: 4 * channels,
 			Index: unsafe.Pointer(&index[0]), IndexStep: 2 * channels,
-			Windows: windows, Elements: p.elements, Vectors: vectors, Floor: nan32,
+			Windows: last - first, Elements: p.elements, Vectors: vectors, Floor: nan32,
 		}
 		p.engine.Set.poolMax(a)
 	}
 	for c := channels / lanes * lanes; c < channels; c++ {
-		for w := range windows {
-			y[w*channels+c], index[w*channels+c] = poolWindow(pointer(x), p.entries[w*p.elements:(w+1)*p.elements], c, nan32)
+		for w := range last - first {
+			y[w*channels+c], index[w*channels+c] = poolWindow(pointer(x), entries[w*p.elements:(w+1)*p.elements], c, nan32)
 		}
 	}
 }

@@ -21,6 +21,7 @@ func portableSet() *Set {
 		addScaled: portableAddScaled, bytes: portableBytes, sums: portableSums, penalty: portablePenalty,
 		prefetch: func(*float32, int) {}, winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
 		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient, addClamped: portableAddClamped,
+		gateBy: portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors, affine: portableAffine, row: portableRow,
 		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
 	}
 	for rows := 1; rows <= 5; rows++ {
@@ -97,10 +98,16 @@ func portableStart(a *productArgs, sum []float32, offset int64) {
 func portableFinish(a *productArgs, sum []float32, offset int64) {
 	for j := range portableColumns(a.Mask, len(sum)) {
 		v := sum[j]
+		if a.Add != nil {
+			v += *floatAt(a.Add, int(offset)+4*j)
+		}
 		if v < a.Floor {
 			v = a.Floor
 		}
-		*floatAt(a.C, int(offset)+4*j) = v
+		if math.Float32bits(a.Ceiling) != 0 && v > a.Ceiling {
+			v = a.Ceiling
+		}
+		*floatAt(a.C, int(offset)+4*j) = portableGate(v, a.Gate)
 	}
 }
 

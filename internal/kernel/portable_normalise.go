@@ -92,6 +92,9 @@ func portableDepthwise(args *byte) {
 				y[c] += x[c] * w[c]
 			}
 		}
+		for c, v := range y {
+			y[c] = portableGate(portableBound(v, a.Low, a.High), a.Gate)
+		}
 	}
 }
 

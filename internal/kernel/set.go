@@ -18,6 +18,7 @@ type Set struct {
 
 	productWide, productNarrow func(args *byte)
 	rowsWide, rowsNarrow       func(args *byte)
+	productPair                func(args *byte)                   // two wide panels at once; nil where there are too few registers
 	sparseBlocks               [6][13]func(args *byte)            // by rows and vectors of a block
 	sparseRows                 [stripVectors + 1]func(args *byte) // by vectors
 	poolMaximum                func(args *byte)
@@ -37,6 +38,11 @@ type Set struct {
 	multiply     func(z, x, y *float32, n int)
 	addScaled    func(y, x *float32, n int, scale float32)
 	addClamped   func(z, x, y *float32, n int, low, high float32)
+	gateBy       func(y, x *float32, n int, gate *float32)
+	clamp        func(y, x *float32, n int, scale, shift, low, high float32)
+	copyVectors  func(dst, src *float32, srcStep, rows int)
+	affine       func(args *byte)
+	row          func(args *byte)
 	bytes        func(y *float32, x *uint8, n int, scale, offset float32)
 	sums         func(out, x *float32, n int)
 	penalty      func(g, p *float32, n int, l1, scale float32)

@@ -49,6 +49,7 @@ func avx2Set() *Set {
 			sums: normaliseSumsAVX2, gradientSums: normaliseGradientSumsAVX2, forward: normaliseForwardAVX2, sum: normaliseSumAVX2, gradient: normaliseGradientAVX2,
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
+		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, affine: affineAVX2, row: rowAVX2,
 		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
 	}
 }
@@ -56,7 +57,8 @@ func avx2Set() *Set {
 func avx512Set() *Set {
 	return &Set{
 		name: "avx512", lanes: 16, half: avx2Set(),
-		productWide: productAVX512, productNarrow: productNarrowAVX512, rowsWide: rowsWideAVX512, rowsNarrow: rowsNarrowAVX512,
+		productWide: productAVX512, productNarrow: productNarrowAVX512, productPair: productPairAVX512,
+		rowsWide: rowsWideAVX512, rowsNarrow: rowsNarrowAVX512,
 		sparseBlocks: [6][13]func(args *byte){
 			1: {1: sparse1x1AVX512, sparse1x2AVX512, sparse1x3AVX512, sparse1x4AVX512, sparse1x5AVX512, sparse1x6AVX512, sparse1x7AVX512, sparse1x8AVX512, sparse1x9AVX512, sparse1x10AVX512, sparse1x11AVX512, sparse1x12AVX512},
 			2: {1: sparse2x1AVX512, sparse2x2AVX512, sparse2x3AVX512, sparse2x4AVX512, sparse2x5AVX512, sparse2x6AVX512},
@@ -84,6 +86,7 @@ func avx512Set() *Set {
 			sums: normaliseSumsAVX512, gradientSums: normaliseGradientSumsAVX512, forward: normaliseForwardAVX512, sum: normaliseSumAVX512, gradient: normaliseGradientAVX512,
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
+		gateBy: gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512, affine: affineAVX512, row: rowAVX512,
 		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,
 	}
 }

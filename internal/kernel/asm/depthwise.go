@@ -20,6 +20,9 @@ const (
 	depthwisePositions = 56
 	depthwiseVectors   = 64
 	depthwiseBias      = 72
+	depthwiseLow       = 80
+	depthwiseHigh      = 84
+	depthwiseGate      = 88
 )
 
 // Offsets of depthwiseGradientArgs' fields; a test in package kernel compares them.
@@ -127,6 +130,22 @@ func (v *vector) depthwise() {
 		DECQ(count)
 		JNZ(LabelRef(tap))
 		Label(done)
+		bound, gate, plain := v.register(), GP64(), fmt.Sprintf("plain%d", positions)
+		VBROADCASTSS(field(args, depthwiseLow), bound)
+		for _, sum := range sums {
+			VMAXPS(sum, bound, sum)
+		}
+		VBROADCASTSS(field(args, depthwiseHigh), bound)
+		for _, sum := range sums {
+			VMINPS(sum, bound, sum)
+		}
+		MOVQ(field(args, depthwiseGate), gate)
+		TESTQ(gate, gate)
+		JZ(LabelRef(plain))
+		for _, sum := range sums {
+			v.gate(gate, sum)
+		}
+		Label(plain)
 		for _, sum := range sums {
 			VMOVUPS(sum, Mem{Base: y})
 			ADDQ(yStep, y)

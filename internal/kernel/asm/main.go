@@ -24,10 +24,12 @@ func main() {
 		os.Exit(2)
 	}
 	ConstraintExpr("amd64")
-	v.product("product", v.columns)
-	v.product("productNarrow", 1)
+	v.product("product", v.rows, v.columns)
+	v.product("productNarrow", v.rows, 1)
 	v.rowsProduct("rowsWide", v.rows, v.columns)
 	if v.wide {
+		// More sums than AVX2 has registers for.
+		v.product("productPair", 6, 2*v.columns)
 		v.rowsProduct("rowsNarrow", 2*v.rows, 1)
 	} else {
 		v.rowsProduct("rowsNarrow", v.rows, 1)
@@ -51,6 +53,7 @@ func main() {
 	v.normalise()
 	v.depthwise()
 	v.depthwiseGradient()
+	v.evaluate()
 	if !v.wide {
 		transpose()
 		gather()

@@ -23,6 +23,7 @@ const (
 	productBStep      = 96
 	productBJump      = 104
 	productFloor      = 112
+	productCeiling    = 116
 	productRunsLeft   = 120
 	productARow       = 128
 	productCRow       = 136
@@ -31,15 +32,24 @@ const (
 	productAGroup     = 160
 	productBGroup     = 168
 	productGroupsLeft = 176
+	productAdd        = 184
+	productGate       = 192
+	productAhead      = 200
+	productPanel      = 208
 )
+
+// cacheLine is the bytes that a prefetch brings.
+const cacheLine = 64
 
 // unroll is how many steps of the sum are in a row.
 const unroll = 4
 
-// product is the register-tiled matrix product: C[r] (+)= Σ A[r][k]·B[k] for tiles of v.rows rows by columns vectors.
+// product is the register-tiled matrix product: C[r] (+)= Σ A[r][k]·B[k] for tiles of height rows by columns vectors.
 // All accumulators of a tile stay in registers over the whole sum; one step of it loads the row B[k] once and
 // broadcasts one element of each row of A.
-func (v *vector) product(name string, columns int) {
+//
+// More columns than a panel has are those of the next one.
+func (v *vector) product(name string, height, columns int) {
 	v.text(name, "func(args *byte)", "computes args.M rows of a matrix product; see productArgs.")
 	var l labels
 	args := Load(Param("args"), GP64()).(reg.GPVirtual)
@@ -51,17 +61,17 @@ func (v *vector) product(name string, columns int) {
 	}
 	Label("tile")
 	MOVQ(field(args, productMLeft), m)
-	CMPQ(m, Imm(uint64(v.rows)))
-	JGE(LabelRef("rows" + string(rune('0'+v.rows))))
-	for rows := v.rows - 1; rows >= 1; rows-- {
+	CMPQ(m, Imm(uint64(height)))
+	JGE(LabelRef("rows" + string(rune('0'+height))))
+	for rows := height - 1; rows >= 1; rows-- {
 		CMPQ(m, Imm(uint64(rows)))
 		JEQ(LabelRef("rows" + string(rune('0'+rows))))
 	}
 	leave()
-	for rows := v.rows; rows >= 1; rows-- {
+	for rows := height; rows >= 1; rows-- {
 		Label("rows" + string(rune('0'+rows)))
 		v.productTile(args, rows, columns, &l)
-		if rows < v.rows {
+		if rows < height {
 			leave()
 			continue
 		}
@@ -127,9 +137,22 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	MOVQ(field(args, productGroups), left)
 	MOVQ(left, field(args, productGroupsLeft))
 	group, run, steps, step, rest, end := l.next("group"), l.next("run"), l.next("steps"), l.next("step"), l.next("rest"), l.next("end")
-	aStep, bStep := GP64(), GP64()
+	aStep, bStep, ahead := GP64(), GP64(), GP64()
 	MOVQ(field(args, productAStep), aStep)
 	MOVQ(field(args, productBStep), bStep)
+	MOVQ(field(args, productAhead), ahead)
+	// at is the place of a vector of B's row.
+	at := func(j int) Mem { return Mem{Base: b, Disp: j * v.bytes} }
+	if columns > v.columns {
+		panel := GP64()
+		MOVQ(field(args, productPanel), panel)
+		at = func(j int) Mem {
+			if j < v.columns {
+				return Mem{Base: b, Disp: j * v.bytes}
+			}
+			return Mem{Base: b, Index: panel, Scale: 1, Disp: (j - v.columns) * v.bytes}
+		}
+	}
 	Label(group)
 	MOVQ(field(args, productRuns), left)
 	MOVQ(left, field(args, productRunsLeft))
@@ -138,7 +161,10 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	add := func() {
 		row := v.registers(columns)
 		for j := range columns {
-			VMOVUPS(Mem{Base: b, Disp: j * v.bytes}, row[j])
+			VMOVUPS(at(j), row[j])
+		}
+		for j := 0; j < min(columns, v.columns)*v.bytes; j += cacheLine {
+			PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 1, Disp: j})
 		}
 		for r := range rows {
 			v.multiplyBroadcast(Mem{Base: a[r], Index: index, Scale: 1}, row, acc[r])
@@ -171,13 +197,9 @@ func (v *vector) productTile(args reg.GPVirtual, rows, columns int, l *labels) {
 	DECQ(field(args, productGroupsLeft))
 	JGT(LabelRef(group))
 
-	floor := v.register()
-	VBROADCASTSS(field(args, productFloor), floor)
-	for r := range rows {
-		for j := range columns {
-			VMAXPS(acc[r][j], floor, acc[r][j])
-		}
-	}
+	v.finish(args, acc, pointers, &finishing{
+		floor: productFloor, ceiling: productCeiling, add: productAdd, row: productCRow, mask: productMask, gate: productGate,
+	}, l)
 	partialStore, done := l.next("partialStore"), l.next("done")
 	c, k := pointers(productC, productCRow), GP64()
 	MOVQ(field(args, productMask), k)

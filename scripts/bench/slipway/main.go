@@ -20,7 +20,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | network | distance | inputs | worker | accuracy | feed | memory | welch | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | evaluate | graph | network | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,6 +40,13 @@ func run(ctx context.Context, args []string) error {
 		return feed(ctx, args[1:], os.Stdout)
 	case "memory":
 		return memory(ctx, args[1:], os.Stdout)
+	case "evaluate":
+		return evaluate(ctx, args[1:], os.Stdin, os.Stdout)
+	case "graph":
+		if len(args) != 3 {
+			return errors.New("usage: slipway-bench graph NAME FILE")
+		}
+		return writeGraph(args[1], args[2])
 	case "welch":
 		return welch(args[1:], os.Stdout)
 	}

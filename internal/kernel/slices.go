@@ -1,0 +1,96 @@
+package kernel
+
+import "unsafe"
+
+// Operations on slices of any length by the loops of an engine's set, on the caller's thread alone.
+// What is left after the whole vectors goes through a vector of its own, so that an element's
+// result does not depend on its place.
+
+// Clamp computes y = scale·x + shift, at least low and at most high; NaN stays, and a bound of NaN
+// does not bound. y may be x.
+func (e Engine) Clamp(y, x []float32, scale, shift, low, high float32) {
+	n := e.Set.whole(len(y))
+	if n > 0 {
+		e.Set.clamp(&y[0], &x[0], n, scale, shift, low, high)
+	}
+	if n < len(y) {
+		var rest [maxLanes]float32
+		copy(rest[:], x[n:])
+		e.Set.clamp(&rest[0], &rest[0], e.Set.lanes, scale, shift, low, high)
+		copy(y[n:], rest[:])
+	}
+}
+
+// GateTable is a gate as Engine.Gate takes it.
+type GateTable []float32
+
+// GateTable makes a gate ready for Gate.
+func (e Engine) GateTable(g Gate) GateTable { return g.table(e.Set) }
+
+// Gate computes y = x times its gate. y may be x.
+func (e Engine) Gate(y, x []float32, gate GateTable) {
+	n := e.Set.whole(len(y))
+	if n > 0 {
+		e.Set.gateBy(&y[0], &x[0], n, &gate[0])
+	}
+	if n < len(y) {
+		var rest [maxLanes]float32
+		copy(rest[:], x[n:])
+		e.Set.gateBy(&rest[0], &rest[0], e.Set.lanes, &gate[0])
+		copy(y[n:], rest[:])
+	}
+}
+
+// AddClamped computes z = x + y, bounded as by Clamp. z may be x or y.
+func (e Engine) AddClamped(z, x, y []float32, low, high float32) {
+	n := e.Set.whole(len(z))
+	if n > 0 {
+		e.Set.addClamped(&z[0], &x[0], &y[0], n, low, high)
+	}
+	if n < len(z) {
+		portableAddClamped(&z[n], &x[n], &y[n], len(z)-n, low, high)
+	}
+}
+
+// Multiply computes z = x·y. z may be x or y.
+func (e Engine) Multiply(z, x, y []float32) { e.Set.multiplySlice(z, x, y) }
+
+// ScaleRows computes rows of y = x·scale + shift, channel by channel, bounded as by Clamp. x is
+// rows×channels, channels being the length of scale and of shift; the rows of y begin step elements
+// apart, and y may be x.
+func (e Engine) ScaleRows(y []float32, step int, x, scale, shift []float32, low, high float32) {
+	channels := len(scale)
+	rows, vectors := len(x)/channels, channels/e.Set.lanes
+	if vectors > 0 && rows > 0 {
+		a := affineArgs{
+			X: pointer(x), Y: pointer(y), XStep: 4 * channels, YStep: 4 * step, Rows: rows, Vectors: vectors,
+			Scale: pointer(scale), Shift: pointer(shift), Low: low, High: high,
+		}
+		e.Set.affine((*byte)(unsafe.Pointer(&a)))
+	}
+	for c := vectors * e.Set.lanes; c < channels; c++ {
+		for r := range rows {
+			y[r*step+c] = portableBound(x[r*channels+c]*scale[c]+shift[c], low, high)
+		}
+	}
+}
+
+// SumRows adds the rows of x, rows×channels, to sums, a value a channel. Of eight rows at a time
+// the sum is float32, of those float64. scratch is of channels, and written.
+func (e Engine) SumRows(sums []float64, x, scratch []float32) {
+	channels := len(sums)
+	for len(x) > 0 {
+		block := min(len(x), 8*channels)
+		copy(scratch, x[:channels])
+		for at := channels; at < block; at += channels {
+			e.Set.addScaledSlice(scratch, x[at:at+channels], 1)
+		}
+		for c, v := range scratch[:channels] {
+			sums[c] += float64(v)
+		}
+		x = x[block:]
+	}
+}
+
+// maxLanes is the lanes of the widest set's vectors.
+const maxLanes = 16
