@@ -56,8 +56,11 @@ func normalisedChain(source *rand.Rand) (*Network, error) {
 			continue
 		}
 		add(c, from)
-		if source.IntN(8) == 0 {
+		if shape := g.Shape(last()); source.IntN(8) == 0 { // fused, and then normalised
 			add(ReLU{}, last())
+			if source.IntN(2) == 0 && min(shape[1], shape[2]) > 3 {
+				add(MaxPool2D{Kernel: Square(2), Stride: Square(2)}, last())
+			}
 		}
 		for n := pick(1, 1, 1, 1, 1, 0, 2); n > 0; n-- {
 			add(BatchNorm{Epsilon: 0.1, Frozen: source.IntN(6) == 0}, last())
@@ -70,6 +73,9 @@ func normalisedChain(source *rand.Rand) (*Network, error) {
 			add(ReLU{}, last())
 		case 2:
 			add(ReLU6{}, last())
+		}
+		if shape := g.Shape(last()); source.IntN(8) == 0 && min(shape[1], shape[2]) > 3 {
+			add(MaxPool2D{Kernel: Square(2), Stride: Square(2)}, last())
 		}
 	}
 	var ends []Value
