@@ -203,6 +203,9 @@ func TestMeasuredByConvolution(t *testing.T) {
 			{7, 8, 8, 16, 32, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 			{40, 4, 4, 24, 16, 1, 1, 1, 1, 0, 0, false, nil, false, false, 0, 0, true},
 			{1, 12, 12, 16, 16, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
+			{3, 8, 8, 144, 144, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true}, // Winograd's panel by panel
+			{257, 2, 3, 17, 16, 1, 1, 1, 1, 0, 0, false, nil, false, false, 0, 0, true}, // in bands
+			{5, 9, 9, 16, 16, 3, 3, 1, 1, 1, 1, true, window(2, 2, 2, 2, 0, 0), false, false, 0, 0, false},
 		} {
 			var first [][]float64
 			for _, threads := range []int{1, 2, 3, 7} {

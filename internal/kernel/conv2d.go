@@ -24,6 +24,8 @@ type Conv2DConfig struct {
 	// ExtraHeight and ExtraWidth are how much more padding there is below and to the right.
 	ExtraHeight, ExtraWidth int
 	// FilteredGradients lets the gradients use Winograd's minimal filtering, too; that of the weights does where db is nil.
+	// It also lets the weights' gradient be summed in another order than without it: over bands of positions where the
+	// kernel has one tap, and in more partial sums where they are small.
 	FilteredGradients bool
 }
 

@@ -7,6 +7,7 @@ func (d *denseConv2D) prepareInput() {
 		return
 	}
 	f, c := &d.conv.config, d.conv
+	d.phases = []phase{} // of which there may be none
 	set := c.engine.Set.forChannels(f.Channels)
 	d.columns = newPanels(set, f.Channels)
 	// Taps of a residue, in the order of increasing output row: decreasing kernel row.

@@ -15,7 +15,9 @@ func TestConvolutionNormalisesAsItReads(t *testing.T) {
 			Conv2DConfig{3, 32, 30, 16, 32, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 			Conv2DConfig{2, 28, 28, 64, 128, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true},
 			Conv2DConfig{2, 8, 8, 512, 512, 3, 3, 1, 1, 1, 1, false, nil, false, false, 0, 0, true}, // panel by panel
-			Conv2DConfig{5, 12, 12, 80, 48, 3, 3, 1, 1, 0, 0, false, nil, false, false, 0, 0, true})
+			Conv2DConfig{5, 12, 12, 80, 48, 3, 3, 1, 1, 0, 0, false, nil, false, false, 0, 0, true},
+			// A group begins with tiles that see padding alone.
+			Conv2DConfig{5, 8, 8, 64, 64, 3, 3, 1, 1, 6, 6, false, nil, false, false, 0, 0, true})
 		for i, f := range several {
 			if f.ReLU || f.MaxPool != nil {
 				continue

@@ -234,6 +234,9 @@ func (w *winogradWeights) source(worker, group, tiles, channel, channels int) []
 		one, last := max(first-image*w.tiles, 0), min(end-image*w.tiles, w.tiles)-1
 		top := max(one/w.across*w.size-f.PaddingHeight, 0)
 		bottom := min(last/w.across*w.size-f.PaddingHeight+winogradTile, f.Height)
+		if top >= bottom {
+			continue // they see padding alone
+		}
 		at := (image-from)*c.sizeImage() + top*f.Width*f.Channels
 		n := (bottom - top) * f.Width * f.Channels
 		c.before.normaliseChannels(&c.work[worker].own.normalise, ws.normal[at:at+n], x[at:at+n], channel, channels)

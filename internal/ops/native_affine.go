@@ -15,7 +15,8 @@ type affinePlan interface {
 	BackwardInput(dx, dy, y, w []float32) error
 }
 
-// normalisedPlan is one that computes the normalisations next to it as it reads what they normalise.
+// normalisedPlan is one that computes the normalisations next to it as it reads what they normalise. Behind a
+// NormaliseBehind, Backward overwrites dy.
 type normalisedPlan interface {
 	affinePlan
 	NormaliseBefore(*kernel.BatchNorm) error
@@ -26,8 +27,8 @@ type normalisedPlan interface {
 
 // affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
 // and, in the same pass, db; another one dx. readsOutput says whether they need y: where ReLU or a pooling
-// is fused. Otherwise they get nil, and y's memory is free for other things. Where a normalisation leaves its gradient to the
-// plan, one node computes all three.
+// is fused. Otherwise they get nil, and y's memory is free for other things. Where the plan
+// takes up a normalisation before it, or the gradient of one behind it, one node computes all three.
 func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
 	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	inputs, all, noBias := gorgonia.Nodes{x, w}, []int{0, 1}, make([]float32, outputs)

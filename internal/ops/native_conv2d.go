@@ -20,7 +20,8 @@ type Conv2DOptions struct {
 	DilationHeight, DilationWidth int
 	// Groups is how many groups channels and filters are divided into, 1 if 0.
 	Groups int
-	// FilteredGradients lets the gradients use Winograd's minimal filtering, that of the weights where there is no bias.
+	// FilteredGradients lets the gradients use Winograd's minimal filtering, that of the weights where there is no bias,
+	// and sum in another order; see kernel.Conv2DConfig.
 	FilteredGradients bool
 	// ReLU rectifies the output; MaxPool, if not nil, then pools it.
 	ReLU    bool
