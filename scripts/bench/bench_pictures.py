@@ -101,14 +101,15 @@ def train(side, options, seed, folder, path):
 
 def summary(results):
     accuracies = [100 * result["epochs"][-1]["test_accuracy"] for result in results]
+    timed = [result for result in results if "seconds" in result]  # others ran beside something else
     return {
         "system": results[0]["system"], "version": results[0]["version"], "seeds": [result["seed"] for result in results],
         "test_accuracy_percent": [round(accuracy, 2) for accuracy in accuracies],
         "mean": round(statistics.mean(accuracies), 3), "standard_deviation": round(statistics.stdev(accuracies), 3),
         "mean_losses": [[round(epoch["mean_loss"], 4) for epoch in result["epochs"]] for result in results],
-        "epoch_seconds": [[round(epoch["seconds"], 2) for epoch in result["epochs"]] for result in results],
-        "seconds": [round(result["seconds"], 1) for result in results], "cpu_seconds": [round(result["cpu_seconds"], 1) for result in results],
-        "load": [round(result["load"], 1) for result in results],
+        "epoch_seconds": [[round(epoch["seconds"], 2) for epoch in result["epochs"]] for result in timed],
+        "seconds": [round(result["seconds"], 1) for result in timed], "cpu_seconds": [round(result["cpu_seconds"], 1) for result in timed],
+        "load": [round(result["load"], 1) for result in timed],
     }
 
 

@@ -37,6 +37,7 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=30, help="(%(default)s)")
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES), help="train these alone, and write no page")
     parser.add_argument("--threads", type=int, default=len(machine.all_cpus()), help="of each side (%(default)s)")
+    parser.add_argument("--untimed", action="store_true", help="other processes are at work: keep no times, which would be false")
     parser.add_argument("--fresh", action="store_true", help="remove earlier results of these seeds")
     parser.add_argument("--quick", action="store_true", help="a smoke test: 1 epoch; writes to .cache/bench/quick/")
     options = parser.parse_args()
@@ -87,8 +88,11 @@ def train(side, options, seed, folder, path):
         result = json.loads(part.read_text())
     seconds, after = time.perf_counter() - began, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    part.write_text(json.dumps(result | {"seconds": seconds, "cpu_seconds": cpu, "seed": seed, "system": SIDES[side], "load": load,
-                                          "cpu": machine.cpu()[0], "threads": options.threads}))
+    result |= {"seconds": seconds, "cpu_seconds": cpu, "load": load} if not options.untimed else {"epochs": [
+        {name: value for name, value in epoch.items() if name != "seconds"} for epoch in result["epochs"]]}
+    if options.untimed:
+        result.pop("seconds", None)
+    part.write_text(json.dumps(result | {"seed": seed, "system": SIDES[side], "cpu": machine.cpu()[0], "threads": options.threads}))
     part.replace(path)
 
 
@@ -111,12 +115,13 @@ def markdown(options, found, sides, test):
     table = ["| | " + " | ".join(f"seed {seed}" for seed in options.seeds) + " | mean | standard deviation | s an epoch, median | CPU s a run, median |",
              "| --- |" + " ---: |" * (len(options.seeds) + 4)]
     for side in sides:
-        epoch = statistics.median(seconds for run in side["epoch_seconds"] for seconds in run)
+        epochs = [seconds for run in side["epoch_seconds"] for seconds in run]
+        times = f"{statistics.median(epochs):.1f} | {statistics.median(side['cpu_seconds']):.0f}" if epochs else "– | –"
         table.append(f"| {side['system']} | " + " | ".join(f"{value:.2f}" for value in side["test_accuracy_percent"]) +
-                     f" | **{side['mean']:.2f}** | {side['standard_deviation']:.2f} | {epoch:.1f} | {statistics.median(side['cpu_seconds']):.0f} |")
+                     f" | **{side['mean']:.2f}** | {side['standard_deviation']:.2f} | {times} |")
     lines.append("\n".join(table))
     lines.append(difference(test))
-    lines.append("An epoch's seconds are those of training, augmenting included; less is better. PyTorch augments a whole batch at a time, channels last, with its fused SGD.")
+    lines.append("An epoch's seconds are those of training, augmenting included; less is better. Runs beside other processes are not timed. PyTorch augments a whole batch at a time, channels last, with its fused SGD.")
     command = " ".join(str(word) for word in slipway_command(options, "SEED", "RUNS"))
     command = command.replace(str(TRAIN), "train").replace(str(options.data), "PICTURES")
     lines.append(f"Commands:\n\n```\n{command}\npython scripts/bench/torch_cifar.py CONFIG.json\n```")
