@@ -36,7 +36,9 @@ func randomGraph(source *rand.Rand) (*Network, error) {
 		values := []Value{g.Input()}
 		used := map[int]bool{}
 		for tries := 0; tries < 200 && len(g.nodes) < 2+source.IntN(12); tries++ {
-			if value := values[len(values)-1]; source.IntN(4) == 0 && len(g.Shape(value)) == 3 {
+			// Not of maps of a few positions: their channels hardly vary, and normalised is what they were rounded by.
+			value := values[len(values)-1]
+			if shape := g.Shape(value); source.IntN(4) == 0 && len(shape) == 3 && shape[1]*shape[2] >= 6 {
 				used[value.at] = true
 				values = append(values, residual(source, g, value))
 				continue
