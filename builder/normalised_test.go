@@ -6,12 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
-	"slipway/internal/kernel"
-	"slipway/internal/ops"
 )
 
 // normalisedChain is a network of normalised convolutions whose shapes, drawn at random, are those that the native engine has
@@ -94,82 +88,6 @@ func normalisedChain(source *rand.Rand) (*Network, error) {
 	return g.Network(x)
 }
 
-// normalisedRun is a chain that trains on one engine.
-type normalisedRun struct {
-	graph     *Lowered
-	variables *Variables
-	machine   interface {
-		Reset()
-		RunAll() error
-	}
-	upstream  []float32
-	memory    *ops.Memory
-	wanted    []int
-	gradients gorgonia.Nodes
-	kept      []string
-}
-
-func newNormalisedRun(t *testing.T, network *Network, engine *Engine, weights Weights, batch int, wanted []int, keep []string) *normalisedRun {
-	t.Helper()
-	fail := func(err error) {
-		if err != nil {
-			t.Fatalf("%v: %v\n%v", engine, err, network)
-		}
-	}
-	r := &normalisedRun{wanted: wanted, kept: keep}
-	var err error
-	r.variables, err = NewVariables(network, engine, weights)
-	fail(err)
-	r.graph, err = network.Lower(r.variables, LowerOptions{Batch: batch, Training: true, Seed: 5, Keep: keep})
-	fail(err)
-	shape := r.graph.Logits.Shape()
-	r.upstream = make([]float32, shape.TotalSize())
-	dNode := gorgonia.NewTensor(r.graph.Expr, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(r.upstream))))
-	var kernels *kernel.Engine
-	if engine.name == EngineNative {
-		kernels = &engine.kernels
-	}
-	var wrt gorgonia.Nodes
-	for _, at := range wanted {
-		wrt = append(wrt, r.graph.Parameters[at])
-	}
-	r.gradients, err = ops.Differentiate(r.graph.Logits, dNode, wrt, kernels)
-	fail(err)
-	all := append(gorgonia.Nodes{r.graph.Logits}, r.gradients...)
-	for _, name := range keep {
-		all = append(all, r.graph.Activations[name])
-	}
-	r.memory, err = ops.PlanMemory(r.graph.Expr, all)
-	fail(err)
-	machine := gorgonia.NewTapeMachine(r.graph.Expr)
-	t.Cleanup(func() { machine.Close() })
-	r.machine = machine
-	return r
-}
-
-func (r *normalisedRun) step(t *testing.T, images, dy []float32) evaluated {
-	t.Helper()
-	copy(r.graph.Images(), images)
-	copy(r.upstream, dy)
-	r.graph.SetStep(1, 0)
-	r.graph.Feed()
-	r.memory.Fill(float32(math.NaN()))
-	r.machine.Reset()
-	if err := r.machine.RunAll(); err != nil {
-		t.Fatal(err)
-	}
-	e := evaluated{logits: slices.Clone(r.graph.Logits.Value().(*tensor.Dense).Float32s())}
-	for i, gradient := range r.gradients {
-		values := gradient.Value().(*tensor.Dense).Float32s()
-		e.gradients = append(e.gradients, r.variables.ToPublic(r.variables.Learned()[r.wanted[i]], values))
-	}
-	for _, name := range r.kept {
-		e.outputs = append(e.outputs, slices.Clone(r.graph.Activations[name].Value().(*tensor.Dense).Float32s()))
-	}
-	return e
-}
-
 // Whatever is between the convolutions, whichever tensors are frozen and whoever else reads a value, the native engine
 // computes what the layers' own computations do, the same bits on any threads and after steps that were not finite.
 func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
@@ -189,24 +107,10 @@ func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		batch := []int{1, 2, 3, 5, 8}[source.IntN(5)]
-		weights := network.InitialWeights(uint64(i))
-		for k, spec := range network.Tensors() {
-			if spec.Role == Learned && !slices.ContainsFunc(weights[k].Data, func(x float32) bool { return x != 0 }) {
-				for j := range weights[k].Data {
-					weights[k].Data[j] = float32(source.NormFloat64()) / 8
-				}
-			}
-		}
-		images, dy := make([]float32, batch*network.input.Elements()), make([]float32, batch*4)
-		for _, values := range [][]float32{images, dy} {
-			for k := range values {
-				values[k] = float32(source.NormFloat64())
-			}
-		}
-		every := make([]int, len(network.Parameters()))
+		weights, images, dy := drawn(source, network, uint64(i), batch)
+		every := everyParameter(network)
 		var some []int
 		for k := range every {
-			every[k] = k
 			if source.IntN(2) == 0 {
 				some = append(some, k)
 			}
@@ -220,6 +124,9 @@ func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
 				keep = append(keep, node.Name)
 			}
 		}
+		options := LowerOptions{Batch: batch, Training: true, Seed: 5}
+		keeping := options
+		keeping.Keep = keep
 		want := evaluateReference(t, network, weights, images, dy, batch, true, 5, 1)
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			for k := range engines[0] {
@@ -229,8 +136,8 @@ func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
 					if engine.kernels.Set.Name() == "portable" && n > 1 {
 						continue
 					}
-					all := newNormalisedRun(t, network, engine, weights, batch, every, nil)
-					got := all.step(t, images, dy)
+					all := newGraphRun(t, network, engine, weights, options, every)
+					got := all.step(t, images, dy, 1)
 					if n == 0 {
 						first = got
 						got.weights = want.weights
@@ -238,14 +145,14 @@ func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
 					} else if !sameBits(got, first) {
 						t.Errorf("%v: other bits than on %d threads", engine, counts[0])
 					}
-					all.step(t, broken(images), dy)
-					all.step(t, images, broken(dy))
-					if !sameBits(all.step(t, images, dy), first) {
+					all.step(t, broken(images), dy, 1)
+					all.step(t, images, broken(dy), 1)
+					if !sameBits(all.step(t, images, dy, 1), first) {
 						t.Errorf("%v: other bits after a step that was not finite", engine)
 					}
-					frozen := newNormalisedRun(t, network, engine, weights, batch, some, nil)
+					frozen := newGraphRun(t, network, engine, weights, options, some)
 					for range 2 {
-						got := frozen.step(t, images, dy)
+						got := frozen.step(t, images, dy, 1)
 						for j, at := range some {
 							if !slices.Equal(got.gradients[j], first.gradients[at]) {
 								t.Errorf("%v: with others frozen, %s has another gradient by %g",
@@ -253,8 +160,8 @@ func TestNormalisedConvolutionsAreTheReference(t *testing.T) {
 							}
 						}
 					}
-					kept := newNormalisedRun(t, network, engine, weights, batch, every, keep)
-					got = kept.step(t, images, dy)
+					kept := newGraphRun(t, network, engine, weights, keeping, every)
+					got = kept.step(t, images, dy, 1)
 					got.weights = want.weights
 					compareEvaluated(t, network, engine, got, want)
 				}

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"slipway/internal/kernel"
 	"slipway/internal/ops"
 	"slipway/scripts/golden/goldentest"
@@ -261,51 +258,16 @@ func testEngines(t testing.TB, threads int) []*Engine {
 // trainOnce runs a graph forward and back, twice with something else in between, and returns what it came to.
 func trainOnce(t testing.TB, network *Network, engine *Engine, weights Weights, images, dy []float32, batch int, training bool, seed, step uint64) evaluated {
 	t.Helper()
-	fail := func(err error) {
-		if err != nil {
-			t.Fatalf("%v: %v\n%v", engine, err, network)
-		}
-	}
-	variables, err := NewVariables(network, engine, weights)
-	fail(err)
-	graph, err := network.Lower(variables, LowerOptions{Batch: batch, Training: training, Seed: seed})
-	fail(err)
-	shape := graph.Logits.Shape()
-	upstream := make([]float32, shape.TotalSize())
-	dNode := gorgonia.NewTensor(graph.Expr, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(upstream))))
-	var kernels *kernel.Engine
-	if engine.name == EngineNative {
-		kernels = &engine.kernels
-	}
-	gradients, err := ops.Differentiate(graph.Logits, dNode, graph.Parameters, kernels)
-	fail(err)
-	memory, err := ops.PlanMemory(graph.Expr, append(gorgonia.Nodes{graph.Logits}, gradients...))
-	fail(err)
-	machine := gorgonia.NewTapeMachine(graph.Expr)
-	defer machine.Close()
-	run := func(images, dy []float32, step uint64) evaluated {
-		copy(graph.Images(), images)
-		copy(upstream, dy)
-		graph.SetStep(step, 0)
-		graph.Feed()
-		memory.Fill(float32(math.NaN()))
-		machine.Reset()
-		fail(machine.RunAll())
-		e := evaluated{logits: slices.Clone(graph.Logits.Value().(*tensor.Dense).Float32s())}
-		for i, gradient := range gradients {
-			e.gradients = append(e.gradients, variables.ToPublic(variables.Learned()[i], gradient.Value().(*tensor.Dense).Float32s()))
-		}
-		return e
-	}
+	r := newGraphRun(t, network, engine, weights, LowerOptions{Batch: batch, Training: training, Seed: seed}, everyParameter(network))
+	run := func(images, dy []float32, step uint64) evaluated { return r.step(t, images, dy, step) }
 	first := run(images, dy, step)
 	run(make([]float32, len(images)), make([]float32, len(dy)), step+1)
 	again := run(images, dy, step)
 	if !sameBits(first, again) {
 		t.Errorf("%v: the same run gave other bits the second time\n%v", engine, network)
 	}
-	graph.Update()
-	again.weights = variables.Weights()
+	r.graph.Update()
+	again.weights = r.variables.Weights()
 	return again
 }
 
@@ -336,21 +298,7 @@ func TestRandomGraphsOnEveryEngineAreTheReference(t *testing.T) {
 		}
 		batch := 1 + source.IntN(4)
 		training := source.IntN(3) > 0
-		weights := network.InitialWeights(uint64(i))
-		for k, spec := range network.Tensors() {
-			// A dead channel, normalised and shifted by nothing, is a tie of a ReLU that rounding decides.
-			if spec.Role == Learned && !slices.ContainsFunc(weights[k].Data, func(x float32) bool { return x != 0 }) {
-				for j := range weights[k].Data {
-					weights[k].Data[j] = float32(source.NormFloat64()) / 8
-				}
-			}
-		}
-		images, dy := make([]float32, batch*network.input.Elements()), make([]float32, batch*4)
-		for _, values := range [][]float32{images, dy} {
-			for k := range values {
-				values[k] = float32(source.NormFloat64())
-			}
-		}
+		weights, images, dy := drawn(source, network, uint64(i), batch)
 		want := evaluateReference(t, network, weights, images, dy, batch, training, 5, uint64(i))
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			var native []evaluated

@@ -2,16 +2,10 @@ package builder
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
-	"slipway/internal/kernel"
-	"slipway/internal/ops"
 	"slipway/scripts/golden/goldentest"
 )
 
@@ -129,12 +123,7 @@ func checkSharing(t *testing.T, network *Network, source *rand.Rand, batch int) 
 			keep = append(keep, node.Name)
 		}
 	}
-	images, dy := make([]float32, batch*network.input.Elements()), make([]float32, batch*logits.Output().Elements())
-	for _, values := range [][]float32{images, dy} {
-		for k := range values {
-			values[k] = float32(source.NormFloat64())
-		}
-	}
+	images, dy := gaussian(source, batch*network.input.Elements()), gaussian(source, batch*logits.Output().Elements())
 	weights := network.InitialWeights(source.Uint64())
 	for _, training := range []bool{true, false} {
 		want := evaluateReference(t, logits, weights, images, dy, batch, training, 5, 1)
@@ -148,69 +137,29 @@ func checkSharing(t *testing.T, network *Network, source *rand.Rand, batch int) 
 
 func checkShared(t *testing.T, network *Network, engine *Engine, weights Weights, images, dy []float32, want evaluated, options LowerOptions, source *rand.Rand) {
 	t.Helper()
-	variables, err := NewVariables(network, engine, weights)
-	if err != nil {
-		t.Fatal(err)
-	}
-	graph, err := network.Lower(variables, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shape := graph.Logits.Shape()
-	upstream := make([]float32, shape.TotalSize())
-	dNode := gorgonia.NewTensor(graph.Expr, tensor.Float32, shape.Dims(), gorgonia.WithShape(shape...), gorgonia.WithName("dy"),
-		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(upstream))))
-	var kernels *kernel.Engine
-	if engine.name == EngineNative {
-		kernels = &engine.kernels
-	}
-	var trained gorgonia.Nodes
-	var places []int
-	for i, parameter := range graph.Parameters {
+	var trained []int
+	for _, at := range everyParameter(network) {
 		if source.IntN(3) > 0 {
-			trained, places = append(trained, parameter), append(places, i)
+			trained = append(trained, at)
 		}
 	}
-	gradients, err := ops.Differentiate(graph.Logits, dNode, trained, kernels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stay := append(gorgonia.Nodes{graph.Logits}, gradients...)
-	for _, activation := range graph.Activations {
-		stay = append(stay, activation)
-	}
-	memory, err := ops.PlanMemory(graph.Expr, stay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	machine := gorgonia.NewTapeMachine(graph.Expr)
-	defer machine.Close()
-	for range 2 {
-		copy(graph.Images(), images)
-		copy(upstream, dy)
-		graph.SetStep(1, 0)
-		graph.Feed()
-		memory.Fill(float32(math.NaN()))
-		machine.Reset()
-		if err := machine.RunAll(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	run := newGraphRun(t, network, engine, weights, options, trained)
+	run.step(t, images, dy, 1)
+	got := run.step(t, images, dy, 1)
 	tolerance := goldentest.Tolerance{Relative: 1e-4, OfLargest: 2e-5}
-	goldentest.Compare(t, "logits", graph.Logits.Value().(*tensor.Dense).Float32s(), want.logits, tolerance)
-	var got, wanted []float32
-	for k, gradient := range gradients {
-		got = append(got, variables.ToPublic(variables.Learned()[places[k]], gradient.Value().(*tensor.Dense).Float32s())...)
-		wanted = append(wanted, want.gradients[places[k]]...)
+	goldentest.Compare(t, "logits", got.logits, want.logits, tolerance)
+	var wanted [][]float32
+	for _, at := range trained {
+		wanted = append(wanted, want.gradients[at])
 	}
-	goldentest.Compare(t, "gradients", got, wanted, tolerance)
+	goldentest.Compare(t, "gradients", slices.Concat(got.gradients...), slices.Concat(wanted...), tolerance)
 	for i, node := range network.nodes {
-		if kept := graph.Activations[node.Name]; kept != nil {
+		if k := slices.Index(options.Keep, node.Name); k >= 0 {
 			// In the engine's layout, so compared in no order.
-			got, want := slices.Clone(kept.Value().(*tensor.Dense).Float32s()), slices.Clone(want.outputs[i])
-			slices.Sort(got)
+			kept, want := slices.Clone(got.outputs[k]), slices.Clone(want.outputs[i])
+			slices.Sort(kept)
 			slices.Sort(want)
-			goldentest.Compare(t, "output of "+node.Name, got, want, tolerance)
+			goldentest.Compare(t, "output of "+node.Name, kept, want, tolerance)
 		}
 	}
 }
