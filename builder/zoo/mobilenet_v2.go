@@ -15,8 +15,19 @@ type MobileNetV2 struct {
 	Width float64
 	// Stages are those of the paper's table 2 if nil.
 	Stages []Stage
+	// SmallImages takes strides of 1 in the first convolution and in the second stage of the paper's, as for CIFAR's 32×32
+	// pixels.
+	SmallImages bool
 	// Dropout is the probability before the last layer.
 	Dropout float64
+}
+
+// early is the stride where small images are not made smaller yet.
+func (m MobileNetV2) early() int {
+	if m.SmallImages {
+		return 1
+	}
+	return 2
 }
 
 func (m MobileNetV2) stages() []Stage {
@@ -25,7 +36,7 @@ func (m MobileNetV2) stages() []Stage {
 	}
 	return []Stage{
 		{Expand: 1, Channels: 16, Blocks: 1, Stride: 1},
-		{Expand: 6, Channels: 24, Blocks: 2, Stride: 2},
+		{Expand: 6, Channels: 24, Blocks: 2, Stride: m.early()},
 		{Expand: 6, Channels: 32, Blocks: 3, Stride: 2},
 		{Expand: 6, Channels: 64, Blocks: 4, Stride: 2},
 		{Expand: 6, Channels: 96, Blocks: 3, Stride: 1},
@@ -47,7 +58,7 @@ func (m MobileNetV2) Network(name string, input builder.Shape, classes int) (*bu
 	leave := g.Scope("features")
 	features := numbered{graph: g}
 	channels := divisible(32 * width)
-	x := m.normalised(g, &features, g.Input(), kaiming("0", channels, 3, 2))
+	x := m.normalised(g, &features, g.Input(), kaiming("0", channels, 3, m.early()))
 	for _, stage := range m.stages() {
 		for i := range stage.Blocks {
 			if i > 0 {

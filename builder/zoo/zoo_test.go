@@ -248,3 +248,26 @@ func TestFactors(t *testing.T) {
 		t.Error("Has and Names do not agree")
 	}
 }
+
+// For small images the maps of MobileNetV2 are those of ImageNet's four times as large.
+func TestMobileNetV2OfSmallImages(t *testing.T) {
+	small, err := zoo.MobileNetV2{SmallImages: true}.Network("small", builder.Shape{3, 32, 32}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, err := zoo.MobileNetV2{}.Network("large", builder.Shape{3, 128, 128}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range map[string]builder.Shape{"features.0.0": {32, 32, 32}, "features.3.conv.2": {24, 32, 32}, "features.18.0": {1280, 4, 4}} {
+		node, ok := small.Node(i)
+		if !ok || !slices.Equal(node.Output, want) {
+			t.Errorf("%s gives %v, want %v", i, node.Output, want)
+		}
+	}
+	for i, spec := range large.Tensors() {
+		if got := small.Tensors()[i]; got.Name != spec.Name || !slices.Equal(got.Shape, spec.Shape) {
+			t.Errorf("tensor %d is %s %v, that of large images %s %v", i, got.Name, got.Shape, spec.Name, spec.Shape)
+		}
+	}
+}

@@ -22,31 +22,8 @@ func resNet18CIFAR() (*builder.Network, error) {
 
 func resNet18() (*builder.Network, error) { return zoo.New("resnet18", imageNet(), imageNetClasses) }
 
-// mobileNetV2CIFAR has a stride of 1 in its first convolution and in its second stage, so
-// that its maps are of 32×32 pixels where those for ImageNet are of 112×112 and 56×56.
 func mobileNetV2CIFAR() (*builder.Network, error) {
-	network, err := zoo.MobileNetV2{Stages: []zoo.Stage{
-		{Expand: 1, Channels: 16, Blocks: 1, Stride: 1},
-		{Expand: 6, Channels: 24, Blocks: 2, Stride: 1},
-		{Expand: 6, Channels: 32, Blocks: 3, Stride: 2},
-		{Expand: 6, Channels: 64, Blocks: 4, Stride: 2},
-		{Expand: 6, Channels: 96, Blocks: 3, Stride: 1},
-		{Expand: 6, Channels: 160, Blocks: 3, Stride: 2},
-		{Expand: 6, Channels: 320, Blocks: 1, Stride: 1},
-	}}.Network("mobilenet_v2_cifar", cifar(), cifarClasses)
-	if err != nil {
-		return nil, err
-	}
-	first := true
-	return network.With(func(node builder.Node) builder.Layer {
-		conv, ok := node.Layer.(builder.Conv2D)
-		if !ok || !first {
-			return node.Layer
-		}
-		first = false
-		conv.Stride = builder.Square(1)
-		return conv
-	})
+	return zoo.MobileNetV2{SmallImages: true}.Network("mobilenet_v2_cifar", cifar(), cifarClasses)
 }
 
 func mobileNetV2() (*builder.Network, error) {
