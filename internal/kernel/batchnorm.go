@@ -41,10 +41,20 @@ type BatchNorm struct {
 	x, y, z, dy []float32
 	gradient    bool
 	low         float32
-	summed      bool // the gradient's sums are taken
+	taken       taking // of the gradient that comes next
 
 	sumTask, rowTask, sumRowTask, reluTask func(worker, item int)
 }
+
+// taking says where a gradient's sums are before PrepareBackward: nowhere, in partial since its ReLU, or with the images since
+// the plan that reads what is normalised.
+type taking int
+
+const (
+	notTaken taking = iota
+	takenByReLU
+	takenByReader
+)
 
 // segment is some channels of all rows: whole vectors, or single channels behind them.
 type segment struct {
@@ -143,7 +153,7 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 	defer b.release()
 	switch {
 	case b.config.Batch && b.measured != nil:
-		b.combine()
+		b.combine(b.measured)
 	case b.config.Batch:
 		b.guess()
 		b.sum()
@@ -206,13 +216,12 @@ func (b *BatchNorm) ReLUGradient(g, dy, y, x []float32) error {
 	b.x, b.y, b.z, b.dy, b.gradient = x, y, dy, g, true
 	defer b.release()
 	b.engine.Pool.Run(b.items, b.reluTask)
-	b.summed = true
+	b.taken = takenByReLU
 	return nil
 }
 
 func (b *BatchNorm) reluItem(worker, item int) {
-	c, sums := b.config.Channels, b.partialOf(item)
-	clear(sums)
+	c, sums := b.config.Channels, b.sumsOf(b.partial, item)
 	for row := item * b.rows; row < min((item+1)*b.rows, b.config.Rows); row += b.block {
 		end := min(row+b.block, (item+1)*b.rows, b.config.Rows)
 		x, g := b.some(row, end)
@@ -231,13 +240,14 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 	}
 	b.x, b.dy, b.gradient = x, dy, true
 	defer b.release()
-	if b.measuredGradients != nil && b.measuredGradients.gradients {
-		b.measuredGradients.gradients = false
-		b.combineGradients()
-	} else if b.summed {
-		b.summed = false
+	taken := b.taken
+	b.taken = notTaken
+	switch {
+	case taken == takenByReader:
+		b.combine(b.measuredGradients)
+	case taken == takenByReLU:
 		b.addPartials()
-	} else if b.config.Batch || dWeight != nil || dBias != nil {
+	case b.config.Batch || dWeight != nil || dBias != nil:
 		b.sum()
 	}
 	m := float64(b.config.Rows)
@@ -299,14 +309,15 @@ func (b *BatchNorm) addPartials() {
 
 func (b *BatchNorm) sumItem(worker, item int) {
 	x, dy := b.some(item*b.rows, min((item+1)*b.rows, b.config.Rows))
-	sums := b.partialOf(item)
-	clear(sums)
-	b.sumRows(&b.work[worker].own, sums, b.table, x, dy)
+	b.sumRows(&b.work[worker].own, b.sumsOf(b.partial, item), b.table, x, dy)
 }
 
-func (b *BatchNorm) partialOf(item int) []float64 {
+// sumsOf returns the sums of an item among those of all, and clears them.
+func (b *BatchNorm) sumsOf(all []float64, item int) []float64 {
 	n := 2 * b.config.Channels
-	return b.partial[item*n : (item+1)*n]
+	sums := all[item*n : (item+1)*n]
+	clear(sums)
+	return sums
 }
 
 func (b *BatchNorm) rowItem(worker, item int) {

@@ -6,43 +6,48 @@ import (
 )
 
 // measured are sums that the plan next to a normalisation takes, image by image, of what it has just stored and so finds in its
-// caches: passes over memory that the normalisation need not make. Sums of x are of what it differs from the image's first
-// row by, so that values far from zero lose nothing; they are brought together in the order of the images, whoever took them.
+// caches: passes over memory that the normalisation need not make. They are brought together in the order of the images,
+// whoever took them. Those of x are of what it differs from the image's first row by, so that values far from zero lose
+// nothing; those of the gradient of what the one mean is.
 type measured struct {
-	images, rows int       // rows of an image
-	centres      []float32 // by image: its first row
-	sums         []float64 // by image, as partial
-	gradientSums []float64
-	gradients    bool        // gradientSums are those of the gradient that comes next
-	tables       [][]float32 // by worker
+	images, rows int         // rows of an image
+	sums         []float64   // by image, as partial
+	centres      []float32   // of x, by image: its first row
+	tables       [][]float32 // of x, by worker: the centre where the loops read it
 	task         func(worker, item int)
-	gradientTask func(worker, item int)
 }
 
 // measuredChannels is how many channels' sums are brought together at a time.
 const measuredChannels = 64
 
-// measureIn makes ready for so many images to be measured by another plan.
-func (b *BatchNorm) measureIn(images int) error {
-	if b.config.Rows%images != 0 {
-		return fmt.Errorf("kernel: batch normalisation %+v: rows of %d images", b.config, images)
+// fits reports an error where the normalisation is not of so many elements of so many channels.
+func (b *BatchNorm) fits(channels, elements int) error {
+	if f := b.config; f.Channels != channels || f.Rows*f.Channels != elements {
+		return fmt.Errorf("a normalisation of %d×%d for %d elements of %d channels", f.Rows, f.Channels, elements, channels)
 	}
-	n := images * b.config.Channels
-	m := &measured{images: images, rows: b.config.Rows / images, centres: make([]float32, n), sums: make([]float64, 2*n)}
-	for range b.work {
-		m.tables = append(m.tables, aligned(normaliseTable*b.config.Channels))
-	}
-	m.task = b.combineItem
-	b.measured = m
 	return nil
+}
+
+func (b *BatchNorm) newMeasured(images int, task func(worker, item int)) *measured {
+	return &measured{images: images, rows: b.config.Rows / images, sums: make([]float64, 2*images*b.config.Channels), task: task}
+}
+
+// measureIn makes ready for so many images to be measured by another plan.
+func (b *BatchNorm) measureIn(images int) {
+	b.measured = b.newMeasured(images, b.combineItem)
+	b.measured.centres = make([]float32, images*b.config.Channels)
+	for range b.work {
+		b.measured.tables = append(b.measured.tables, aligned(normaliseTable*b.config.Channels))
+	}
 }
 
 // measureGradientsIn is measureIn of the gradient.
 func (b *BatchNorm) measureGradientsIn(images int) {
-	m := &measured{images: images, rows: b.config.Rows / images, gradientSums: make([]float64, 2*images*b.config.Channels)}
-	m.gradientTask = b.combineGradientItem
-	b.measuredGradients = m
+	b.measuredGradients = b.newMeasured(images, b.combineGradientItem)
 }
+
+// gradientMeasured says that all images of the gradient that comes next are measured.
+func (b *BatchNorm) gradientMeasured() { b.taken = takenByReader }
 
 // measure takes the sums of an image of x.
 func (b *BatchNorm) measure(worker, image int, x []float32) {
@@ -54,17 +59,12 @@ func (b *BatchNorm) measure(worker, image int, x []float32) {
 			copy(table[normaliseTable*(s.first+v*s.lanes):][:s.lanes], centre[s.first+v*s.lanes:])
 		}
 	}
-	sums := m.sums[2*image*c : 2*(image+1)*c]
-	clear(sums)
-	b.sumRows(&b.work[worker].own, sums, table, x, nil)
+	b.sumRows(&b.work[worker].own, b.sumsOf(m.sums, image), table, x, nil)
 }
 
 // measureGradient takes the sums of an image of dy; x is that of Prepare.
 func (b *BatchNorm) measureGradient(worker, image int, dy, x []float32) {
-	c := b.config.Channels
-	sums := b.measuredGradients.gradientSums[2*image*c : 2*(image+1)*c]
-	clear(sums)
-	b.sumRows(&b.work[worker].own, sums, b.table, x, dy)
+	b.sumRows(&b.work[worker].own, b.sumsOf(b.measuredGradients.sums, image), b.table, x, dy)
 }
 
 // sumRows adds the sums of some rows, of the gradient unless dy is nil.
@@ -88,9 +88,9 @@ func (b *BatchNorm) sumRows(a *normaliseArgs, sums []float64, table, x, dy []flo
 	}
 }
 
-// combine sets the mean and the variance.
-func (b *BatchNorm) combine() {
-	b.engine.Pool.Run(ceil(b.config.Channels, measuredChannels), b.measured.task)
+// combine sets the mean and the variance, or the gradient's sums.
+func (b *BatchNorm) combine(m *measured) {
+	b.engine.Pool.Run(ceil(b.config.Channels, measuredChannels), m.task)
 }
 
 // combineItem brings the images' sums of some channels together: with d the difference of an image's centre and the mean,
@@ -118,11 +118,6 @@ func (b *BatchNorm) combineItem(_, item int) {
 	}
 }
 
-// combineGradients sets the gradient's sums.
-func (b *BatchNorm) combineGradients() {
-	b.engine.Pool.Run(ceil(b.config.Channels, measuredChannels), b.measuredGradients.gradientTask)
-}
-
 func (b *BatchNorm) combineGradientItem(_, item int) {
 	m, c := b.measuredGradients, b.config.Channels
 	from, to := item*measuredChannels, min((item+1)*measuredChannels, c)
@@ -130,7 +125,7 @@ func (b *BatchNorm) combineGradientItem(_, item int) {
 	clear(first)
 	clear(second)
 	for image := range m.images {
-		sums := m.gradientSums[2*image*c:]
+		sums := m.sums[2*image*c:]
 		b.eachSum(from, to, func(i, one, other int) {
 			first[i] += sums[one]
 			second[i] += sums[other]

@@ -18,8 +18,8 @@ type normalised struct {
 // NormaliseBefore says what normalises the image: from then on x is its input, and each pass normalises the rows that it
 // reads. It must have been prepared with the same x. dx is the gradient of the normalised values.
 func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
-	if n.config.Channels != c.config.Channels || n.config.Rows*n.config.Channels != c.sizeX() {
-		return fmt.Errorf("kernel: convolution %+v: what is before it normalises %d×%d", c.config, n.config.Rows, n.config.Channels)
+	if err := n.fits(c.config.Channels, c.sizeX()); err != nil {
+		return fmt.Errorf("kernel: convolution %+v: before it: %w", c.config, err)
 	}
 	c.before, c.copied = n, true
 	n.measureGradientsIn(c.config.Batch)
@@ -31,12 +31,13 @@ func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
 
 // Measure lets Forward take the sums of y that n needs, so that it need not read y for them: it must be prepared with that y.
 func (c *Conv2D) Measure(n *BatchNorm) error {
-	if n.config.Channels != c.config.Filters || n.config.Rows*n.config.Channels != c.sizeY() {
-		return fmt.Errorf("kernel: convolution %+v: it is measured for %d×%d", c.config, n.config.Rows, n.config.Channels)
+	if err := n.fits(c.config.Filters, c.sizeY()); err != nil {
+		return fmt.Errorf("kernel: convolution %+v: behind it: %w", c.config, err)
 	}
 	size := c.sizeY() / c.config.Batch
 	c.stored = func(worker, image int) { n.measure(worker, image, c.y[image*size:(image+1)*size]) }
-	return n.measureIn(c.config.Batch)
+	n.measureIn(c.config.Batch)
+	return nil
 }
 
 // finished tells of images of y that are stored.
@@ -69,8 +70,8 @@ func (c *Conv2D) finishInput(worker, image, images int) {
 // NormaliseBehind says what normalises y: from then on Backward is given the gradient of its result, and must be the only
 // one to read it. It must have been prepared with it.
 func (c *Conv2D) NormaliseBehind(n *BatchNorm) error {
-	if n.config.Channels != c.config.Filters || n.config.Rows*n.config.Channels != c.sizeY() {
-		return fmt.Errorf("kernel: convolution %+v: what is behind it normalises %d×%d", c.config, n.config.Rows, n.config.Channels)
+	if err := n.fits(c.config.Filters, c.sizeY()); err != nil {
+		return fmt.Errorf("kernel: convolution %+v: behind it: %w", c.config, err)
 	}
 	if c.config.ReLU || c.config.MaxPool != nil {
 		return fmt.Errorf("kernel: convolution %+v: a normalisation behind it cannot be taken up behind ReLU or pooling", c.config)
@@ -119,7 +120,7 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 // inputMeasured says that finishInput has seen all images.
 func (c *Conv2D) inputMeasured() {
 	if c.before != nil && c.sparse == nil {
-		c.before.measuredGradients.gradients = true
+		c.before.gradientMeasured()
 	}
 }
 

@@ -17,6 +17,16 @@ type DepthwiseConfig struct {
 	DilationHeight, DilationWidth int
 }
 
+// output returns the size of y, or an error that says what is wrong with the configuration.
+func (f DepthwiseConfig) output() (height, width int, err error) {
+	shape := Conv2DConfig{
+		Batch: f.Batch, Height: f.Height, Width: f.Width, Channels: f.Channels, Filters: 1,
+		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
+		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth,
+	}
+	return shape.slide(f.ExtraHeight, f.ExtraWidth, f.DilationHeight, f.DilationWidth)
+}
+
 // Depthwise is a plan for a depthwise convolution with bias and its gradients. Tensors are channels last: x N×H×W×C, y
 // N×OH×OW×C, weights KH×KW×C, bias C. A plan owns its scratch memory: its methods must not run at the same time as each
 // other. Whole padded images are read, as rows of whole vectors of channels.
@@ -81,12 +91,7 @@ func NewDepthwise(engine Engine, config DepthwiseConfig) (*Depthwise, error) {
 		return nil, err
 	}
 	f := config
-	shape := Conv2DConfig{
-		Batch: f.Batch, Height: f.Height, Width: f.Width, Channels: f.Channels, Filters: 1,
-		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
-		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth,
-	}
-	oh, ow, err := shape.slide(f.ExtraHeight, f.ExtraWidth, f.DilationHeight, f.DilationWidth)
+	oh, ow, err := f.output()
 	if err != nil {
 		return nil, err
 	}

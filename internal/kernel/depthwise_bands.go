@@ -60,12 +60,7 @@ func NewDepthwiseForward(engine Engine, config DepthwiseConfig, finish Finish) (
 		return nil, err
 	}
 	f := config
-	shape := Conv2DConfig{
-		Batch: f.Batch, Height: f.Height, Width: f.Width, Channels: f.Channels, Filters: 1,
-		KernelHeight: f.KernelHeight, KernelWidth: f.KernelWidth, StrideHeight: f.StrideHeight, StrideWidth: f.StrideWidth,
-		PaddingHeight: f.PaddingHeight, PaddingWidth: f.PaddingWidth,
-	}
-	oh, ow, err := shape.slide(f.ExtraHeight, f.ExtraWidth, f.DilationHeight, f.DilationWidth)
+	oh, ow, err := f.output()
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,8 @@ import "fmt"
 
 // NormaliseBefore is Conv2D.NormaliseBefore.
 func (d *Depthwise) NormaliseBefore(n *BatchNorm) error {
-	if n.config.Channels != d.config.Channels || n.config.Rows*n.config.Channels != d.sizeX() {
-		return fmt.Errorf("kernel: depthwise convolution %+v: what is before it normalises %d×%d", d.config, n.config.Rows, n.config.Channels)
+	if err := n.fits(d.config.Channels, d.sizeX()); err != nil {
+		return fmt.Errorf("kernel: depthwise convolution %+v: before it: %w", d.config, err)
 	}
 	d.before = n
 	n.measureGradientsIn(d.config.Batch)
@@ -14,17 +14,18 @@ func (d *Depthwise) NormaliseBefore(n *BatchNorm) error {
 
 // Measure is Conv2D.Measure.
 func (d *Depthwise) Measure(n *BatchNorm) error {
-	if n.config.Channels != d.config.Channels || n.config.Rows*n.config.Channels != d.sizeY() {
-		return fmt.Errorf("kernel: depthwise convolution %+v: it is measured for %d×%d", d.config, n.config.Rows, n.config.Channels)
+	if err := n.fits(d.config.Channels, d.sizeY()); err != nil {
+		return fmt.Errorf("kernel: depthwise convolution %+v: behind it: %w", d.config, err)
 	}
 	d.measures = n
-	return n.measureIn(d.config.Batch)
+	n.measureIn(d.config.Batch)
+	return nil
 }
 
 // NormaliseBehind is Conv2D.NormaliseBehind.
 func (d *Depthwise) NormaliseBehind(n *BatchNorm) error {
-	if n.config.Channels != d.config.Channels || n.config.Rows*n.config.Channels != d.sizeY() {
-		return fmt.Errorf("kernel: depthwise convolution %+v: what is behind it normalises %d×%d", d.config, n.config.Rows, n.config.Channels)
+	if err := n.fits(d.config.Channels, d.sizeY()); err != nil {
+		return fmt.Errorf("kernel: depthwise convolution %+v: behind it: %w", d.config, err)
 	}
 	d.behind = n
 	return nil
@@ -62,7 +63,7 @@ func (d *Depthwise) Backward(dx, dw, db, dy, y, x, w []float32) error {
 		return err
 	}
 	if d.before != nil {
-		d.before.measuredGradients.gradients = true
+		d.before.gradientMeasured()
 	}
 	return nil
 }
