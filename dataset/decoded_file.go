@@ -238,20 +238,22 @@ func (p *pack) modified() int64 {
 	return info.ModTime().UnixNano()
 }
 
-// load implements pictureStore. Pixels that are not what was written are decoded again.
-func (p *pack) load(ctx context.Context, place int, into *picture.Image) error {
+// load implements pictureStore. Pixels that are not what was written are decoded again. Only a
+// picture that is known to be sound is read in some rows: the sum is one of all.
+func (p *pack) load(ctx context.Context, place int, rows Rows, into *picture.Image) error {
 	entry := &p.entries[place]
 	size := entry.channels * entry.height * entry.width
 	into.Channels, into.Height, into.Width = entry.channels, entry.height, entry.width
 	into.Pixels = slices.Grow(into.Pixels[:0], size)[:size]
+	if at := p.modified(); at != 0 && at == p.sound[place].Load() {
+		if err := p.read(into.Pixels, entry, rows); err == nil && at == p.modified() {
+			return nil
+		}
+	}
 	before := p.modified()
 	_, err := p.file.ReadAt(into.Pixels, entry.offset)
-	same := before == p.modified() // not written to while it was read
-	if err == nil && same && before != 0 && p.sound[place].Load() == before {
-		return nil
-	}
 	if err == nil && crc32.Checksum(into.Pixels, p.table) == entry.checksum {
-		if same {
+		if before == p.modified() { // not written to while it was read
 			p.sound[place].Store(before)
 		}
 		return nil
@@ -263,5 +265,22 @@ func (p *pack) load(ctx context.Context, place int, into *picture.Image) error {
 		p.say("note: %s: %v at %s, which is decoded again, and so is what else it has lost; "+
 			"dataset cache -clear removes the file", p.file.Name(), err, p.files.files[place].name)
 	})
-	return p.files.load(ctx, place, into)
+	return p.files.load(ctx, place, nil, into)
+}
+
+// read reads a picture's pixels in those rows, from each plane.
+func (p *pack) read(pixels []uint8, entry *packed, rows Rows) error {
+	height, width := entry.height, entry.width
+	first, end := rows.of(height, width)
+	if end-first == height {
+		_, err := p.file.ReadAt(pixels, entry.offset)
+		return err
+	}
+	for plane := 0; plane < len(pixels); plane += height * width {
+		from, to := plane+first*width, plane+end*width
+		if _, err := p.file.ReadAt(pixels[from:to], entry.offset+int64(from)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

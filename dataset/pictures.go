@@ -35,8 +35,8 @@ type Pictures struct {
 // pictureStore has decoded pictures.
 type pictureStore interface {
 	// load makes into the picture of that place. Its Pixels are used again where they are
-	// large enough.
-	load(ctx context.Context, place int, into *picture.Image) error
+	// large enough; those outside the rows need not be set, unless rows is nil.
+	load(ctx context.Context, place int, rows Rows, into *picture.Image) error
 }
 
 // readScratch is what one Read works with.
@@ -87,7 +87,7 @@ func (p *Pictures) Read(ctx context.Context, images []uint8, labels []int32, ind
 
 func (p *Pictures) read(ctx context.Context, into []uint8, index int, scratch *readScratch) error {
 	image := &scratch.stored
-	if err := p.store.load(ctx, int(p.at[index]), image); err != nil {
+	if err := p.store.load(ctx, int(p.at[index]), nil, image); err != nil {
 		return err
 	}
 	if p.sizing != nil {
@@ -111,26 +111,40 @@ func spread(into []uint8, image *picture.Image, channels int) {
 	}
 }
 
-// Original makes into the picture of that index as it was before it came to one size.
-func (p *Pictures) Original(ctx context.Context, index int, into *picture.Image) error {
+// Original makes into the picture of that index as it was before it came to one size, in those
+// rows.
+func (p *Pictures) Original(ctx context.Context, index int, rows Rows, into *picture.Image) error {
 	if index < 0 || index >= p.Len() {
 		return fmt.Errorf("%s: %w: %d of 0…%d", p.info.Name, ErrIndex, index, p.Len()-1)
 	}
 	place := int(p.at[index])
 	if held, ok := p.store.(decoded); ok {
-		copyOf(into, held[place])
-	} else if err := p.store.load(ctx, place, into); err != nil {
+		copyRows(into, held[place], rows)
+	} else if err := p.store.load(ctx, place, rows, into); err != nil {
 		return fmt.Errorf("%s: %s: %w", p.info.Name, p.files[index], err)
 	}
 	toChannels(into, p.info.Channels)
 	return nil
 }
 
-// copyOf makes into a picture like the other, in memory of its own.
-func copyOf(into, image *picture.Image) {
-	pixels := append(into.Pixels[:0], image.Pixels...)
+// copyRows makes into a picture like the other in those rows, in memory of its own.
+func copyRows(into, image *picture.Image, rows Rows) {
+	first, end := rows.of(image.Height, image.Width)
+	pixels := slices.Grow(into.Pixels[:0], len(image.Pixels))[:len(image.Pixels)]
 	*into = *image
 	into.Pixels = pixels
+	for plane := 0; plane < len(pixels); plane += image.Height * image.Width {
+		from, to := plane+first*image.Width, plane+end*image.Width
+		copy(pixels[from:to], image.Pixels[from:to])
+	}
+}
+
+// of returns the rows of a picture of that size.
+func (r Rows) of(height, width int) (first, end int) {
+	if r == nil {
+		return 0, height
+	}
+	return r(height, width)
 }
 
 // toChannels makes of a picture of 1 channel, or of as many, one with that many.
@@ -194,7 +208,7 @@ func pictureDigest(channels, height, width int, sizing string, labels []int32,
 // decoded has pictures in memory. They are not to be changed.
 type decoded []*picture.Image
 
-func (m decoded) load(_ context.Context, place int, into *picture.Image) error {
+func (m decoded) load(_ context.Context, place int, _ Rows, into *picture.Image) error {
 	*into = *m[place]
 	return nil
 }
@@ -207,7 +221,7 @@ type inFiles struct {
 	channels int             // 0: as they are
 }
 
-func (f *inFiles) load(_ context.Context, place int, into *picture.Image) error {
+func (f *inFiles) load(_ context.Context, place int, _ Rows, into *picture.Image) error {
 	data, err := f.files[place].read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s is gone; put it back, and go on: %w", ErrChanged, f.files[place].where, err)

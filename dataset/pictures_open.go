@@ -145,7 +145,7 @@ func (t *intake) fromPack(ctx context.Context, cache pictureCache) (pictureStore
 			continue
 		}
 		image := new(picture.Image)
-		if err := pack.load(ctx, place, image); err != nil {
+		if err := pack.load(ctx, place, nil, image); err != nil {
 			return nil, err
 		}
 		t.images[place] = image

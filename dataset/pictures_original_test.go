@@ -34,7 +34,7 @@ func TestOriginalsOfEachStore(t *testing.T) {
 			var got picture.Image
 			for range 2 {
 				for i, name := range names {
-					if err := originals.Original(t.Context(), i, &got); err != nil {
+					if err := originals.Original(t.Context(), i, nil, &got); err != nil {
 						t.Fatal(err)
 					}
 					want := inColour(t, filepath.Join(dir, name))
@@ -43,9 +43,35 @@ func TestOriginalsOfEachStore(t *testing.T) {
 						t.Errorf("%s: another picture, %d×%d×%d", name, got.Channels, got.Height, got.Width)
 					}
 					clear(got.Pixels) // nobody else has them
+					checkMiddleRows(t, originals, i, name, want)
 				}
 			}
 		})
+	}
+}
+
+// checkMiddleRows looks at what is read where the rows in the middle are asked for alone.
+func checkMiddleRows(t *testing.T, originals Originals, index int, name string, want *picture.Image) {
+	t.Helper()
+	var got picture.Image
+	first, end := want.Height/3, want.Height-want.Height/3
+	middle := func(height, width int) (int, int) {
+		if height != want.Height || width != want.Width {
+			t.Errorf("%s: rows are asked of %d×%d pixels", name, height, width)
+		}
+		return first, end
+	}
+	if err := originals.Original(t.Context(), index, middle, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Channels != 3 || len(got.Pixels) != len(want.Pixels) {
+		t.Fatalf("%s: %d channels and %d bytes", name, got.Channels, len(got.Pixels))
+	}
+	for plane := 0; plane < len(want.Pixels); plane += want.Height * want.Width {
+		from, to := plane+first*want.Width, plane+end*want.Width
+		if !bytes.Equal(got.Pixels[from:to], want.Pixels[from:to]) {
+			t.Errorf("%s: other pixels in the rows from %d on", name, first)
+		}
 	}
 }
 

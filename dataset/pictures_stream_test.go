@@ -145,7 +145,7 @@ func TestPicturesBeyondMemory(t *testing.T) {
 				return
 			}
 			var got picture.Image
-			if err := originals.Original(t.Context(), 1, &got); err != nil {
+			if err := originals.Original(t.Context(), 1, nil, &got); err != nil {
 				t.Fatal(err)
 			}
 			if opts.Originals && (got.Height < 15 || got.Channels != 3) {

@@ -33,11 +33,16 @@ type Source interface {
 type Originals interface {
 	Source
 	// Original makes into the picture of that index, of any size, with as many channels
-	// as Info says. Its Pixels are used again where they are large enough.
-	Original(ctx context.Context, index int, into *picture.Image) error
+	// as Info says. Its Pixels are used again where they are large enough. Of the pixels those
+	// in the rows are set, all if rows is nil; the others can be anything.
+	Original(ctx context.Context, index int, rows Rows, into *picture.Image) error
 	// ReadLabels writes the labels of those indices, as Read does, without the images.
 	ReadLabels(labels []int32, indices []int) error
 }
+
+// Rows says of a picture of that size which rows are needed: from first on, up to the one
+// before end, where 0 ≤ first < end ≤ height.
+type Rows func(height, width int) (first, end int)
 
 // Named is a Source whose images have file names, or that has images of which none has.
 type Named interface {
@@ -245,11 +250,11 @@ type originalsPart struct {
 	originals Originals
 }
 
-func (p *originalsPart) Original(ctx context.Context, index int, into *picture.Image) error {
+func (p *originalsPart) Original(ctx context.Context, index int, rows Rows, into *picture.Image) error {
 	if index < 0 || index >= p.Len() {
 		return fmt.Errorf("%s: %w: %d of 0…%d", p.info.Name, ErrIndex, index, p.Len()-1)
 	}
-	return p.originals.Original(ctx, p.indices[index], into)
+	return p.originals.Original(ctx, p.indices[index], rows, into)
 }
 
 func (p *originalsPart) ReadLabels(labels []int32, indices []int) error {

@@ -145,7 +145,7 @@ func TestReadingBesideASource(t *testing.T) {
 			told := fmt.Sprintf("%d of 0…%d", index, s.Len()-1)
 			errs := []error{s.Read(t.Context(), make([]uint8, size), labels, []int{index}, 0)}
 			if originals, ok := s.(Originals); ok {
-				errs = append(errs, originals.Original(t.Context(), index, new(picture.Image)),
+				errs = append(errs, originals.Original(t.Context(), index, nil, new(picture.Image)),
 					originals.ReadLabels(labels, []int{index}))
 			}
 			for i, err := range errs {
@@ -157,8 +157,8 @@ func TestReadingBesideASource(t *testing.T) {
 	}
 	var a, b picture.Image
 	for i := range 5 {
-		err := errors.Join(pictures.Original(t.Context(), i, &a),
-			some.(Originals).Original(t.Context(), i, &b))
+		err := errors.Join(pictures.Original(t.Context(), i, nil, &a),
+			some.(Originals).Original(t.Context(), i, nil, &b))
 		if err != nil || a.Height != 2 || a.Width != 3 || !bytes.Equal(a.Pixels, b.Pixels) {
 			t.Errorf("original %d: %v", i, err)
 		}

@@ -88,6 +88,17 @@ func (a *Augmenter) ApplyOriginal(dst []uint8, original *picture.Image, epoch, i
 	return nil
 }
 
+// OriginalRows returns the rows, from first on up to the one before end, that ApplyOriginal looks at
+// of a picture of that size, all where the list does not begin with RandomResizedCrop. What else
+// the picture holds can be anything.
+func (a *Augmenter) OriginalRows(height, width, epoch, index int) (first, end int) {
+	if a.crop == nil || height < 1 || width < 1 {
+		return 0, height
+	}
+	part := a.crop.part(newDraws(a.keys[0], epoch, index), height, width)
+	return part.Top, part.Top + part.Height
+}
+
 // apply does the operations from the place first on.
 func (a *Augmenter) apply(c *canvas, first, epoch, index int) {
 	for place := first; place < len(a.list); place++ {

@@ -224,6 +224,19 @@ func TestApplyOriginal(t *testing.T) {
 		if !bytes.Equal(got, resized.Pixels) {
 			t.Errorf("of %v, part %+v: %s", size, part, difference(got, resized.Pixels))
 		}
+		first, end := a.OriginalRows(size[0], size[1], 2, index)
+		for i := range original.Pixels {
+			if y := i / size[1] % size[0]; y < first || y >= end {
+				original.Pixels[i] ^= 255
+			}
+		}
+		if err := a.ApplyOriginal(got, original, 2, index); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, resized.Pixels) {
+			t.Errorf("of %v, with rows %d to %d alone: %s", size, first, end,
+				difference(got, resized.Pixels))
+		}
 	}
 }
 

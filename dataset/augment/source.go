@@ -25,7 +25,7 @@ func Source(from dataset.Source, list List, seed uint64) (dataset.Source, error)
 	s := &source{Source: from, augmenter: augmenter, size: info.Channels * info.Height * info.Width}
 	if originals, ok := from.(dataset.Originals); ok && list.NeedsOriginal() {
 		s.originals = originals
-		s.pictures.New = func() any { return new(picture.Image) }
+		s.pictures.New = func() any { return newOriginal(augmenter) }
 	}
 	return s, nil
 }
@@ -35,7 +35,22 @@ type source struct {
 	augmenter *Augmenter
 	size      int // bytes of an image
 	originals dataset.Originals
-	pictures  sync.Pool // of *picture.Image
+	pictures  sync.Pool // of *original
+}
+
+// original is a picture that is read for the image of that index in that epoch.
+type original struct {
+	picture.Image
+	rows         dataset.Rows // that the augmenter looks at
+	epoch, index int
+}
+
+func newOriginal(augmenter *Augmenter) *original {
+	o := new(original)
+	o.rows = func(height, width int) (first, end int) {
+		return augmenter.OriginalRows(height, width, o.epoch, o.index)
+	}
+	return o
 }
 
 // Read implements dataset.Source.
@@ -65,16 +80,17 @@ func (s *source) readOriginals(ctx context.Context, images []uint8, labels []int
 		return fmt.Errorf("%w: %d images of %d bytes into a buffer of %d", dataset.ErrSize,
 			len(indices), s.size, len(images))
 	}
-	original := s.pictures.Get().(*picture.Image)
+	original := s.pictures.Get().(*original)
 	defer s.pictures.Put(original)
 	for k, index := range indices {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.originals.Original(ctx, index, original); err != nil {
+		original.epoch, original.index = epoch, index
+		if err := s.originals.Original(ctx, index, original.rows, &original.Image); err != nil {
 			return err
 		}
-		if err := s.augmenter.ApplyOriginal(images[k*s.size:(k+1)*s.size], original, epoch,
+		if err := s.augmenter.ApplyOriginal(images[k*s.size:(k+1)*s.size], &original.Image, epoch,
 			index); err != nil {
 			return fmt.Errorf("augment image %d: %w", index, err)
 		}
