@@ -15,6 +15,7 @@ import (
 
 	"slipway/infer/internal/workerproto"
 	"slipway/infer/onnxgo"
+	"slipway/internal/librarytest"
 )
 
 const (
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	librarytest.Main(m)
 }
 
 func workerCommand() []string { return []string{os.Args[0], workerArgument} }

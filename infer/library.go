@@ -55,10 +55,11 @@ func (e *LibraryError) Unwrap() []error { return e.Reasons }
 
 // FindLibrary returns the first usable library of: explicit, if not empty; the
 // file that ONNXRUNTIME_LIB names; .cache/onnxruntime of the project that holds
-// the executable or the working folder; the user's cache folder
-// (slipway/onnxruntime); the system's loader. The first two are used or are an
-// error, never passed over. Cache folders of other users than this one and root are
-// passed over. preferCUDA puts builds with the CUDA provider first.
+// the executable; the user's cache folder (slipway/onnxruntime); the system's loader.
+// The first two are used or are an error, never passed over. From the folders nothing is
+// loaded but what setup-onnxruntime brings, by its sha256, and nothing that another user
+// could put there; the working folder is not looked at, since whoever made what
+// lies in it may be anybody. preferCUDA puts builds with the CUDA provider first.
 //
 // The error is a *LibraryError.
 func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
@@ -83,11 +84,12 @@ func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
 		return library, nil
 	}
 
-	places := cacheFolders()
-	failure := &LibraryError{Reasons: places.refused, Searched: places.searched}
-	for _, folder := range places.folders {
+	folders := cacheFolders()
+	failure := new(LibraryError)
+	for _, folder := range folders {
+		failure.Searched = append(failure.Searched, folder.path)
 		for _, path := range librariesIn(folder.path, preferCUDA) {
-			library, err := probeCandidate(path, folder.origin)
+			library, err := probePinned(path, folder.origin, thisPlatformsPins())
 			if err == nil {
 				return library, nil
 			}
@@ -122,58 +124,40 @@ func hasCUDAProvider(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// probePinned loads a library that is one of the pins and that nobody else can replace.
+func probePinned(path, origin string, pins []pin) (Library, error) {
+	real, err := trusted(path)
+	if err == nil {
+		err = verifyLibrary(real, pins)
+	}
+	if err != nil {
+		return Library{}, fmt.Errorf("nothing is loaded from %s: %w", filepath.Dir(path), err)
+	}
+	return probeCandidate(path, origin)
+}
+
+// cacheFolder is a folder where setup-onnxruntime puts libraries.
 type cacheFolder struct{ path, origin string }
 
-// cachePlaces are the folders where setup-onnxruntime puts libraries.
-type cachePlaces struct {
-	folders  []cacheFolder // those that exist
-	refused  []error       // one for each that exists and is another user's
-	searched []string      // in words all that were looked at
-}
-
-// add takes a folder if it exists, is new, and nobody else's: what is loaded runs as
-// this program does, and a folder above may be open to anybody. Who owns the folder
-// around it could put another in its place.
-func (p *cachePlaces) add(path, origin string) {
-	if slices.ContainsFunc(p.folders, func(f cacheFolder) bool { return f.path == path }) {
-		return
-	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return
-	}
-	if !ownedByUs(path) || !ownedByUs(filepath.Dir(path)) {
-		p.refused = append(p.refused, fmt.Errorf("%s is another user's: nothing is loaded from there unless %s names the file", path, LibraryVariable))
-		return
-	}
-	p.folders = append(p.folders, cacheFolder{path, origin})
-}
-
-func cacheFolders() *cachePlaces {
-	p := &cachePlaces{}
-	walkUp := func(start, origin string) {
-		p.searched = append(p.searched, fmt.Sprintf(".cache/onnxruntime of %s and the folders above it", start))
-		for dir := start; ; dir = filepath.Dir(dir) {
-			p.add(filepath.Join(dir, ".cache", "onnxruntime"), origin)
-			if dir == filepath.Dir(dir) {
-				return
-			}
-		}
-	}
+// cacheFolders are those of the project, if the executable lies in it or in its bin/, and of the
+// user.
+func cacheFolders() []cacheFolder {
+	var folders []cacheFolder
 	if executable, err := os.Executable(); err == nil {
 		if real, err := filepath.EvalSymlinks(executable); err == nil {
 			executable = real
 		}
-		walkUp(filepath.Dir(executable), "project of the executable")
-	}
-	if working, err := os.Getwd(); err == nil {
-		walkUp(working, "project of the working folder")
+		dir := filepath.Dir(executable)
+		for _, project := range []string{dir, filepath.Dir(dir)} {
+			folders = append(folders, cacheFolder{filepath.Join(project, ".cache", "onnxruntime"),
+				"project of the executable"})
+		}
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
-		folder := filepath.Join(cache, "slipway", "onnxruntime")
-		p.searched = append(p.searched, folder)
-		p.add(folder, "user's cache")
+		folders = append(folders,
+			cacheFolder{filepath.Join(cache, "slipway", "onnxruntime"), "user's cache"})
 	}
-	return p
+	return folders
 }
 
 // librariesIn lists <folder>/<version>/<os>-<arch>[-cuda]/lib/libonnxruntime.*,

@@ -5,46 +5,67 @@ package infer
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// TestLibrariesOfOthersAreNotLoaded: a folder above the working one may be anybody's,
-// as /tmp/.cache is.
-func TestLibrariesOfOthersAreNotLoaded(t *testing.T) {
+// What another user can put another file in the place of is not loaded: any folder on the way, the
+// file itself, and what a link leads to.
+func TestPathsThatOthersCanChange(t *testing.T) {
 	top, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := filepath.Join(top, ".cache")
-	folder, working := filepath.Join(cache, "onnxruntime"), filepath.Join(top, "project")
-	for _, dir := range []string{folder, working} {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
+	folder := filepath.Join(top, "a", "b", "lib")
+	file, link := filepath.Join(folder, "libonnxruntime.so"), filepath.Join(top, "link")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(top, "a"), link); err != nil {
+		t.Fatal(err)
+	}
+	through := filepath.Join(link, "b", "lib", "libonnxruntime.so")
+	for _, path := range []string{file, through} {
+		if real, err := trusted(path); err != nil || real != file {
+			t.Errorf("our own: %s is %q: %v", path, real, err)
+		}
+	}
+	// The folder a/b is in the way of both, and top in that of the link alone.
+	for _, place := range []string{file, folder, filepath.Join(top, "a"), top} {
+		info, err := os.Stat(place)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	t.Chdir(working)
-	found := func() (taken bool, refused string) {
-		places := cacheFolders()
-		for _, err := range places.refused {
-			refused += err.Error()
+		if err := os.Chmod(place, info.Mode().Perm()|0o002); err != nil {
+			t.Fatal(err)
 		}
-		return slices.ContainsFunc(places.folders, func(f cacheFolder) bool { return f.path == folder }), refused
-	}
-	if taken, refused := found(); !taken || strings.Contains(refused, folder) {
-		t.Errorf("our own: taken %v, refused %q", taken, refused)
-	}
-	for _, theirs := range []string{folder, cache} {
+		for _, path := range []string{file, through} {
+			_, err := trusted(path)
+			if err == nil || !strings.Contains(err.Error(), filepath.Base(place)+" can be written to by other users") {
+				t.Errorf("%s of all: %v", place, err)
+			}
+		}
+		if err := os.Chmod(place, info.Mode().Perm()); err != nil {
+			t.Fatal(err)
+		}
 		const somebody = 54321
-		if err := os.Chown(theirs, somebody, -1); err != nil {
-			t.Skipf("only root gives a folder away: %v", err)
+		if err := os.Lchown(place, somebody, -1); err != nil {
+			t.Logf("only root gives a file away: %v", err)
+			continue
 		}
-		if taken, refused := found(); taken || !strings.Contains(refused, folder) || !strings.Contains(refused, LibraryVariable) {
-			t.Errorf("%s of another user: taken %v, refused %q", theirs, taken, refused)
+		for _, path := range []string{file, through} {
+			if _, err := trusted(path); err == nil || !strings.Contains(err.Error(), filepath.Base(place)+" is another user's") {
+				t.Errorf("%s of another user: %v", place, err)
+			}
 		}
-		if err := os.Chown(theirs, os.Geteuid(), -1); err != nil {
+		if err := os.Lchown(place, os.Geteuid(), -1); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := trusted(filepath.Join(top, "missing")); err == nil {
+		t.Error("a file that is not there is trusted")
 	}
 }

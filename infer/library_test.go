@@ -2,8 +2,10 @@ package infer
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"os/exec"
@@ -181,56 +183,126 @@ func TestVersionsOfLibraries(t *testing.T) {
 	}
 }
 
-func TestSumsThatAreNone(t *testing.T) {
-	folder := t.TempDir()
-	library := Library{Path: filepath.Join(folder, "library")}
-	if err := os.WriteFile(library.Path, nil, 0o666); err != nil {
+// planted is a shared library that looks like the newest onnxruntime and says so when it is loaded.
+func planted(t *testing.T, folder string) (mark string) {
+	t.Helper()
+	mark = filepath.Join(t.TempDir(), "loaded")
+	source := writeFile(t, "planted.c", []byte(`#include <stdio.h>
+__attribute__((constructor)) static void begin(void) { fclose(fopen("`+mark+`", "w")); }
+`))
+	lib := filepath.Join(folder, ".cache", "onnxruntime", "99.0.0", runtime.GOOS+"-"+runtime.GOARCH, "lib")
+	if err := os.MkdirAll(lib, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	for text, want := range map[string]string{
-		empty + "  library\n":              "",
-		empty + " library\n":               "no line of sha256sum",
-		empty + "  " + library.Path + "\n": "no line of sha256sum",
-		empty + "  sub/../library\n":       "no line of sha256sum",
-	} {
-		if err := os.WriteFile(filepath.Join(folder, SumsName), []byte(text), 0o666); err != nil {
-			t.Fatal(err)
+	if err := os.Rename(compile(t, source), filepath.Join(lib, "libonnxruntime.so.99.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	return mark
+}
+
+// Nothing of the working folder runs, nor of the folders above it, and in the folders that are looked
+// at only what is pinned.
+func TestPlantedLibrariesAreNotLoaded(t *testing.T) {
+	if err := canLoad(); err != nil {
+		t.Skip(err)
+	}
+	t.Setenv(LibraryVariable, "")
+	top := t.TempDir()
+	working := filepath.Join(top, "project", "data")
+	if err := os.MkdirAll(working, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(working)
+	for _, folder := range []string{working, filepath.Dir(working), top} {
+		mark := planted(t, folder)
+		_, err := FindLibrary("", false)
+		if _, stat := os.Stat(mark); stat == nil {
+			t.Errorf("a library in %s has run (%v)", folder, err)
 		}
-		err := VerifyLibrary(library)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, want %q", text, err, want)
-		}
+	}
+	user := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", user)
+	t.Setenv("HOME", user)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := planted(t, cache)
+	if err := os.Rename(filepath.Join(cache, ".cache"), filepath.Join(cache, "slipway")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = FindLibrary("", false)
+	if _, stat := os.Stat(mark); stat == nil {
+		t.Error("a library in the user's cache that nobody has pinned has run")
+	}
+	var library *LibraryError
+	if errors.As(err, &library) && !errors.Is(err, ErrNotPinned) {
+		t.Errorf("%v does not say that it is not pinned", err)
 	}
 }
 
-// A folder is looked through once, and each of the places is told of.
+// The library and all of onnxruntime beside it are the pinned ones.
+func TestVerifyingPins(t *testing.T) {
+	folder := t.TempDir()
+	library := filepath.Join(folder, "libonnxruntime.so.1.32.0")
+	provider := filepath.Join(folder, "libonnxruntime_providers_cuda.so")
+	write := func(path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sum := func(text string) string { s := sha256.Sum256([]byte(text)); return hex.EncodeToString(s[:]) }
+	pins := parsePins("# a comment of nine fields, as there may be one day too\n"+
+		"cpu here pip onnxruntime 1.32.0 - - onnxruntime/capi/libonnxruntime.so.1.32.0 "+sum("library")+"\n"+
+		"cpu elsewhere pip onnxruntime 1.32.0 - - capi/libonnxruntime.so.1.32.0 "+sum("elsewhere")+"\n"+
+		"cpu here npm onnxruntime-node 1.30.0 - - bin/libonnxruntime.so.1 "+sum("node")+"\n"+
+		"cuda here pip onnxruntime-gpu 1.31.1 - - capi/libonnxruntime_providers_cuda.so "+sum("cuda")+"\n", "here")
+	if len(pins) != 3 || pins[1].name != "libonnxruntime.so.1.30.0" {
+		t.Fatalf("%+v", pins)
+	}
+	for _, test := range []struct {
+		library, provider string
+		pinned            bool
+	}{
+		{"library", "", true}, {"library", "cuda", true}, {"elsewhere", "", false}, {"node", "", false},
+		{"library", "library", false}, {"librarz", "cuda", false},
+	} {
+		write(library, test.library)
+		os.Remove(provider)
+		if test.provider != "" {
+			write(provider, test.provider)
+		}
+		err := verifyLibrary(library, pins)
+		if test.pinned != (err == nil) || err != nil && !errors.Is(err, ErrNotPinned) {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+	if err := verifyLibrary("libonnxruntime.so", pins); !errors.Is(err, ErrNotPinned) {
+		t.Errorf("what the system's loader finds is pinned: %v", err)
+	}
+}
+
+// Each of the places is told of, and the working folder is none.
 func TestPlacesOfLibraries(t *testing.T) {
-	first, second := t.TempDir(), t.TempDir()
-	p := &cachePlaces{}
-	for _, path := range []string{first, second, first, filepath.Join(first, "missing")} {
-		p.add(path, "a test")
-	}
-	if len(p.folders) != 2 || p.folders[0].path != first || p.folders[1].path != second {
-		t.Errorf("%+v", p.folders)
-	}
 	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	working, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
+	working := t.TempDir()
+	t.Chdir(working)
+	var places []string
+	for _, folder := range cacheFolders() {
+		places = append(places, folder.path)
 	}
-	searched := cacheFolders().searched
-	for _, want := range []string{"of " + filepath.Dir(executable) + " and",
-		"of " + working + " and", filepath.Join("slipway", "onnxruntime")} {
-		if !slices.ContainsFunc(searched, func(place string) bool {
-			return strings.Contains(place,
-				want)
-		}) {
-			t.Errorf("%s is not among the places %q", want, searched)
+	told := strings.Join(places, " ")
+	for _, want := range []string{filepath.Join(filepath.Dir(filepath.Dir(executable)), ".cache"),
+		filepath.Join("slipway", "onnxruntime")} {
+		if !strings.Contains(told, want) {
+			t.Errorf("%s is not among the places %q", want, places)
 		}
+	}
+	if strings.Contains(told, working) {
+		t.Errorf("the working folder %s is among the places %q", working, places)
 	}
 	for relative, want := range map[string][]int{
 		"1.24.0/linux": {1, 24, 0}, "1.10/linux": {1, 10}, "1.9-rc1/linux": {1}, "new/linux": nil,
@@ -287,40 +359,34 @@ func TestSegmentsOfLibraries(t *testing.T) {
 	}
 }
 
-// A library that cannot be used is passed over for an older one that can.
+// What is brought is found in the user's cache; what lies beside it and is not pinned is passed over.
 func TestTheNextLibraryIsFound(t *testing.T) {
-	var sound string
-	for _, folder := range cacheFolders().folders {
-		for _, path := range librariesIn(folder.path, false) {
-			sound = path
-		}
+	found := needLibrary(t)
+	if err := VerifyLibrary(found); err != nil {
+		t.Skipf("the library is not one that setup-onnxruntime has brought: %v", err)
 	}
-	if sound == "" {
-		t.Skip("there is no library that setup-onnxruntime has brought")
-	}
-	working, err := filepath.EvalSymlinks(t.TempDir())
+	user := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", user)
+	t.Setenv("HOME", user)
+	t.Setenv(LibraryVariable, "")
+	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	place := func(version string) string {
-		return filepath.Join(working, ".cache", "onnxruntime", version,
-			runtime.GOOS+"-"+runtime.GOARCH, "lib", "libonnxruntime.so")
-	}
-	for _, version := range []string{"99.0.0", "1.0.0"} {
-		if err := os.MkdirAll(filepath.Dir(place(version)), 0o777); err != nil {
+		lib := filepath.Join(cache, "slipway", "onnxruntime", version, runtime.GOOS+"-"+runtime.GOARCH, "lib")
+		if err := os.MkdirAll(lib, 0o755); err != nil {
 			t.Fatal(err)
 		}
+		return filepath.Join(lib, filepath.Base(found.Path))
 	}
-	err = errors.Join(os.WriteFile(place("99.0.0"), []byte("no library"), 0o666),
-		os.Symlink(sound, place("1.0.0")))
+	err = errors.Join(os.WriteFile(place("99.0.0"), []byte("no library"), 0o644),
+		os.Symlink(found.Path, place("1.0.0")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(LibraryVariable, "")
-	t.Chdir(working)
 	library, err := FindLibrary("", false)
-	if err != nil || library.Path != place("1.0.0") ||
-		library.Origin != "project of the working folder" {
+	if err != nil || library.Path != place("1.0.0") || library.Origin != "user's cache" {
 		t.Errorf("%+v (%v)", library, err)
 	}
 }

@@ -66,7 +66,7 @@ func newSetupProject(t *testing.T, wheelSum, memberSum string) *setupProject {
 		}
 		return got
 	}
-	p.write("scripts/onnxruntime.pins", fmt.Sprintf("cpu %s-%s pip onnxruntime 1.32.0 %s tag onnxruntime/capi/libonnxruntime.so.1.32.0 %s\n",
+	p.write("infer/onnxruntime.pins", fmt.Sprintf("cpu %s-%s pip onnxruntime 1.32.0 %s tag onnxruntime/capi/libonnxruntime.so.1.32.0 %s\n",
 		runtime.GOOS, runtime.GOARCH, sum("onnxruntime-1.32.0.whl", wheelSum), sum("onnxruntime/capi/libonnxruntime.so.1.32.0", memberSum)), 0o666)
 
 	p.write("bin/pip3", fakePip, 0o777)
@@ -92,6 +92,16 @@ func (p *setupProject) write(name, text string, mode os.FileMode) {
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// verify compares a library with the project's pins.
+func (p *setupProject) verify(path string) error {
+	p.t.Helper()
+	pins, err := os.ReadFile(filepath.Join(p.folder, "infer", "onnxruntime.pins"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return verifyLibrary(path, parsePins(string(pins), runtime.GOOS+"-"+runtime.GOARCH))
 }
 
 func (p *setupProject) run(env []string, args ...string) (code int, output string) {
@@ -146,7 +156,7 @@ func TestSetupIsIdempotentAndRepairs(t *testing.T) {
 	p := newSetupProject(t, "", "")
 	code, output := p.run(nil)
 	p.want(code, output, 0, "with pip", "installed, sha256 verified")
-	if err := VerifyLibrary(Library{Path: p.lib()}); err != nil {
+	if err := p.verify(p.lib()); err != nil {
 		t.Error(err)
 	}
 	offline := []string{"PIP_FAILS=no network"}
@@ -156,14 +166,14 @@ func TestSetupIsIdempotentAndRepairs(t *testing.T) {
 	if err := os.WriteFile(p.lib(), []byte("flipped bits"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := VerifyLibrary(Library{Path: p.lib()}); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if err := p.verify(p.lib()); err == nil || !errors.Is(err, ErrNotPinned) {
 		t.Errorf("a damaged library: %v", err)
 	}
 	code, output = p.run(offline)
 	p.want(code, output, 1, "damaged", "no network", "install pip (or npm)", "ONNXRUNTIME_LIB")
 	code, output = p.run(nil)
 	p.want(code, output, 0, "damaged", "installed, sha256 verified")
-	if err := VerifyLibrary(Library{Path: p.lib()}); err != nil {
+	if err := p.verify(p.lib()); err != nil {
 		t.Error(err)
 	}
 }
@@ -199,14 +209,14 @@ func TestSetupForTheUserCopiesTheProjects(t *testing.T) {
 		p.want(code, output, 0, want, user)
 	}
 	found := librariesIn(filepath.Join(user, "slipway", "onnxruntime"), false)
-	if len(found) != 1 || VerifyLibrary(Library{Path: found[0]}) != nil {
+	if len(found) != 1 || p.verify(found[0]) != nil {
 		t.Errorf("in the user's cache: %v", found)
 	}
 }
 
 func TestSetupOverrideAndUsage(t *testing.T) {
 	p := newSetupProject(t, "", "")
-	code, output := p.run([]string{"ONNXRUNTIME_LIB=" + filepath.Join(p.folder, "scripts", "onnxruntime.pins")})
+	code, output := p.run([]string{"ONNXRUNTIME_LIB=" + filepath.Join(p.folder, "infer", "onnxruntime.pins")})
 	p.want(code, output, 0, "nothing to bring")
 	code, output = p.run([]string{"ONNXRUNTIME_LIB=/nonexistent"})
 	p.want(code, output, 1, "/nonexistent is not a file")
@@ -220,7 +230,7 @@ func TestSetupOverrideAndUsage(t *testing.T) {
 
 // TestPins keeps the pins readable by the script, and the library new enough.
 func TestPins(t *testing.T) {
-	pins, err := os.ReadFile("../scripts/onnxruntime.pins")
+	pins, err := os.ReadFile("onnxruntime.pins")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,8 +157,8 @@ func checkLibrary(library infer.Library, err error) check {
 	switch err := infer.VerifyLibrary(library); {
 	case err == nil:
 		c.Found += ", sha256 verified"
-	case errors.Is(err, infer.ErrNoSums):
-		c.Found += ", sha256 not known"
+	case errors.Is(err, infer.ErrNotPinned):
+		c.Found += ", sha256 not known: it is a library of your own, or another release"
 	default:
 		c.State, c.Found, c.Remedy = stateDamaged, err.Error(), "make setup brings it again"
 	}

@@ -20,6 +20,7 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli/clitest"
+	"slipway/internal/librarytest"
 	"slipway/internal/safetensors"
 	"slipway/onnx"
 )
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == workerArgument || os.Getenv("SLIPWAY_TEST_MAIN") == "1" {
 		main()
 	}
-	os.Exit(m.Run())
+	librarytest.Main(m)
 }
 
 // needLibrary fails where the onnxruntime library is missing.

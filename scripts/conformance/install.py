@@ -152,7 +152,7 @@ def slipway_version():
 
 
 def pinned_onnxruntime():
-    return pinned(ROOT / "scripts" / "onnxruntime.pins", r"^cpu\s+linux-amd64\s+pip\s+onnxruntime\s+(\S+)")
+    return pinned(ROOT / "infer" / "onnxruntime.pins", r"^cpu\s+linux-amd64\s+pip\s+onnxruntime\s+(\S+)")
 
 
 def pinned(file, pattern):
