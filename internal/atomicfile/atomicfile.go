@@ -109,6 +109,9 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
+// SyncDir makes the names in a folder last through a crash, as those of files that were made in it.
+func SyncDir(path string) error { return syncDir(path) }
+
 // MkdirAll makes a folder and those above it that are missing, as os.MkdirAll does, and
 // flushes the folders in which it made one, so that they survive a power cut.
 func MkdirAll(path string) error { return system().mkdirAll(path) }

@@ -9,54 +9,39 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/c-bata/goptuna"
 	"github.com/c-bata/goptuna/medianstopping"
-	rdb "github.com/c-bata/goptuna/rdb.v2"
 	"github.com/c-bata/goptuna/tpe"
-	"gorm.io/driver/sqlite"
-	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 
 	"slipway/train"
 )
-
-// StorageFile holds a search's trials, in the tables of goptuna's storage.
-const StorageFile = "goptuna.db"
 
 // optimizer proposes settings, and remembers them on the disk.
 type optimizer struct {
 	search *Search
 	path   string
 	name   string // of the search in its storage
-	store  *rdb.Storage
+	store  *journal
 	study  *goptuna.Study
 	pruner goptuna.Pruner
+	// judging is held while a trial's epoch is told and compared: goptuna's storage hands
+	// out maps that other trials' epochs are written into.
+	judging sync.Mutex
 }
 
-// openOptimizer opens the search's storage. A file that was changed begins another
-// search in it.
+// openOptimizer opens the search's journal in the folder. A study file that was changed begins
+// another search, with a journal of its own.
 func openOptimizer(dir string, f *File) (*optimizer, error) {
 	s := f.Search
 	name, err := studyName(f)
 	if err != nil {
 		return nil, err
 	}
-	o := &optimizer{search: s, path: filepath.Join(dir, StorageFile), name: name}
-	// Each transaction is on the disk before it returns, so that a crash forgets no
-	// proposal.
-	db, err := gorm.Open(sqlite.Open(o.path+"?_synchronous=FULL"), &gorm.Config{Logger: logger.Discard})
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w; remove it to begin the search again", o.path, err)
-	}
-	o.store = rdb.NewStorage(db)
-	if connections, err := db.DB(); err == nil {
-		// SQLite has one writer at a time, and refuses a second rather than wait.
-		connections.SetMaxOpenConns(1)
-	}
-	if err := rdb.RunAutoMigrate(db); err != nil {
-		o.close()
-		return nil, fmt.Errorf("%s: %w; remove it to begin the search again", o.path, err)
+	o := &optimizer{search: s, path: filepath.Join(dir, "search-"+name+".jsonl"), name: name}
+	if o.store, err = openJournal(o.path); err != nil {
+		return nil, err
 	}
 	direction := goptuna.StudyDirectionMinimize
 	if s.Objective == objectiveAccuracy {
@@ -67,10 +52,10 @@ func openOptimizer(dir string, f *File) (*optimizer, error) {
 	o.pruner = pruner
 	o.study, err = goptuna.CreateStudy(o.name,
 		goptuna.StudyOptionStorage(o.store), goptuna.StudyOptionDirection(direction),
-		goptuna.StudyOptionLoadIfExists(true), goptuna.StudyOptionLogger(silent{}))
+		goptuna.StudyOptionLogger(silent{}))
 	if err != nil {
 		o.close()
-		return nil, fmt.Errorf("%s: %w; remove it to begin the search again", o.path, err)
+		return nil, fmt.Errorf("%s: %w", o.path, err)
 	}
 	return o, nil
 }
@@ -107,9 +92,7 @@ func studyName(f *File) (string, error) {
 
 func (o *optimizer) close() {
 	// All that was written is on the disk already.
-	if db, err := o.store.DB(); err == nil {
-		_ = db.Close()
-	}
+	_ = o.store.close()
 }
 
 // trials returns those that the storage knows, in their order.
@@ -207,6 +190,8 @@ func (p parameter) external(drawn any) any {
 // judge returns what is asked after each epoch of the trial.
 func (o *optimizer) judge(t *trial) func(train.Epoch) (bool, error) {
 	return func(epoch train.Epoch) (bool, error) {
+		o.judging.Lock()
+		defer o.judging.Unlock()
 		frozen, err := o.store.GetTrial(t.handle.ID)
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", o.path, err)

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -164,17 +165,52 @@ func TestNamesOfSearches(t *testing.T) {
 	}
 }
 
-func TestADamagedSearchStorage(t *testing.T) {
+// A journal that ends in the middle of a line, as a crash leaves it, goes on before that line; one
+// that is no journal is named with its line and the remedy, and stays as it is.
+func TestDamagedJournals(t *testing.T) {
 	root := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(root, "s"), 0o777); err != nil {
+	whole, _ := execute(t, readStudy(t, "s", searchText), root, 1)
+	found, err := filepath.Glob(filepath.Join(root, "s", "search-*.jsonl"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("journals %v (%v)", found, err)
+	}
+	path := found[0]
+	journal, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(root, "s", StorageFile)
-	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o666); err != nil {
-		t.Fatal(err)
+	lines := bytes.SplitAfter(journal, []byte("\n"))
+	for _, size := range []int{1, len(journal) / 3, len(journal) - len(lines[len(lines)-2])/2} {
+		if err := os.WriteFile(path, journal[:size], 0o666); err != nil {
+			t.Fatal(err)
+		}
+		again, _ := execute(t, readStudy(t, "s", searchText), root, 2)
+		if table(again) != table(whole) {
+			t.Errorf("cut to %d of %d bytes:\n%s\nwhole:\n%s", size, len(journal), table(again), table(whole))
+		}
 	}
-	_, err := Execute(t.Context(), readStudy(t, "s", searchText), Options{Root: root, Progress: new(counter)})
-	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "remove it") {
-		t.Errorf("%v", err)
+	const begun = `{"event":"trial","trial":0}` + "\n"
+	for text, want := range map[string]string{
+		"no journal\n": ":1: ",
+		begun + `{"event":"trial","trial":0}` + "\n":                           ":2: ",
+		begun + `{"event":"value","trial":1,"value":1}` + "\n":                 ":2: ",
+		begun + `{"event":"value","trial":-1,"value":1}` + "\n":                ":2: ",
+		begun + `{"event":"state","trial":0,"text":"lost"}` + "\n":             ":2: ",
+		begun + `{"event":"forget","trial":0}` + "\n":                          ":2: ",
+		begun + `{"event":"value","trial":0,"volume":1}` + "\n":                ":2: ",
+		begun + `{"event":"parameter","trial":0,"name":"lr","value":7}` + "\n": ":2: ",
+		begun + `{"event":"parameter","trial":0,"name":"lr","value":7,"distribution":` +
+			`{"name":"CategoricalDistribution","attributes":{"choices":["a"]}}}` + "\n": ":2: ",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Execute(t.Context(), readStudy(t, "s", searchText), Options{Root: root, Progress: new(counter)})
+		if err == nil || !strings.Contains(err.Error(), path+want) || !strings.Contains(err.Error(), "remove it") {
+			t.Errorf("%q: %v", text, err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%q: it is %q after that (%v)", text, got, err)
+		}
 	}
 }
