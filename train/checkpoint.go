@@ -1,12 +1,8 @@
 package train
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -119,7 +115,6 @@ type checkpointState struct {
 const (
 	checkpointVersion = 1
 	stateKey          = "slipway.state"
-	digestKey         = "slipway.sha256"
 	// bestPrefix is that of the best weights' tensors.
 	bestPrefix = "best."
 )
@@ -170,27 +165,10 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 		add(slotPrefix(slot), c.OptimizerState[slot])
 	}
 	add(bestPrefix, c.Best)
-	file.Metadata[digestKey] = digest(file)
 	if err := safetensors.Write(path, file); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return nil
-}
-
-// digest covers all metadata but itself, and every tensor's name and data, so
-// that a flipped bit anywhere in the file is found.
-func digest(file *safetensors.File) string {
-	sum := sha256.New()
-	for _, key := range slices.Sorted(maps.Keys(file.Metadata)) {
-		if key != digestKey {
-			fmt.Fprintf(sum, "%q %q\n", key, file.Metadata[key])
-		}
-	}
-	for _, tensor := range file.Tensors {
-		fmt.Fprintf(sum, "%q %s %v %d\n", tensor.Name, tensor.DType, tensor.Shape, len(tensor.Data))
-		sum.Write(tensor.Data)
-	}
-	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // ReadCheckpoint reads and verifies a checkpoint. Extra are the kinds of layers that its network may
@@ -212,8 +190,8 @@ func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoin
 	if !ok {
 		return nil, fmt.Errorf("has no %q in its metadata; it holds weights alone, or another program wrote it: start from its weights with -init", stateKey)
 	}
-	if got := digest(file); got != file.Metadata[digestKey] {
-		return nil, fmt.Errorf("is damaged: its content has the sha256 %s, its metadata says %s; use an older checkpoint", got, file.Metadata[digestKey])
+	if got, want := file.Digest(), file.Metadata[safetensors.DigestKey]; got != want {
+		return nil, fmt.Errorf("is damaged: its content has the sha256 %s, its metadata says %q; use an older checkpoint", got, want)
 	}
 	var state checkpointState
 	if err := json.Unmarshal([]byte(raw), &state); err != nil {

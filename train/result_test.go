@@ -75,6 +75,7 @@ func TestStatesThatAreNotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		file := fileOf(network.InitialWeights(5), string(text))
+		file.Metadata[safetensors.DigestKey] = file.Digest()
 		if _, err := decodeCheckpoint(file, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("is of version %d; this program reads version %d", state.Version, checkpointVersion)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -94,7 +95,6 @@ func fileOf(weights builder.Weights, state string) *safetensors.File {
 	for _, tensor := range weights {
 		file.Tensors = append(file.Tensors, safetensors.NewFloat32(tensor.Name, tensor.Shape, tensor.Data))
 	}
-	file.Metadata[digestKey] = digest(file)
 	return file
 }
 

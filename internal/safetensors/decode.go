@@ -19,7 +19,8 @@ import (
 // remedy ends the message about a file that no writer of the format makes.
 const remedy = "the file is damaged or not safetensors; take another copy or write it again"
 
-// Read reads the file at path. An error about its content is an *Error.
+// Read reads the file at path, and compares it with the digest that Write gave it. An error about its
+// content is an *Error.
 func Read(path string) (*File, error) {
 	info, err := os.Stat(path) // before opening: a named pipe would block
 	if err != nil {
@@ -52,6 +53,9 @@ func Read(path string) (*File, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	file, err := Decode(data)
+	if err == nil {
+		err = file.verify()
+	}
 	if err != nil {
 		return nil, inFile(err, path)
 	}

@@ -13,13 +13,19 @@ import (
 	"slipway/internal/atomicfile"
 )
 
-// Write replaces the file at path by f, whole or not at all.
+// Write replaces the file at path by f, whole or not at all, with f's Digest in its metadata, so
+// that Read finds a bit that was flipped since.
 func Write(path string, f *File) error {
-	header, err := f.header()
+	sealed := &File{Metadata: maps.Clone(f.Metadata), Tensors: f.Tensors}
+	if sealed.Metadata == nil {
+		sealed.Metadata = make(map[string]string)
+	}
+	sealed.Metadata[DigestKey] = f.Digest()
+	header, err := sealed.header()
 	if err != nil {
 		return inFile(err, path)
 	}
-	return atomicfile.Write(path, func(w io.Writer) error { return f.write(w, header) })
+	return atomicfile.Write(path, func(w io.Writer) error { return sealed.write(w, header) })
 }
 
 // Encode writes f: tensors in the order of f.Tensors, metadata by name, the

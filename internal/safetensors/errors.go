@@ -20,6 +20,7 @@ var (
 	ErrGap          = errors.New("there is a gap before the data")
 	ErrTrailing     = errors.New("there are bytes after the last tensor")
 	ErrName         = errors.New("no tensor can have this name")
+	ErrDigest       = errors.New("the file is damaged")
 	ErrPyTorch      = errors.New("it is a file of PyTorch's own format, which is Python code and is not read")
 )
 

@@ -205,7 +205,7 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 	for _, epoch := range progress.History {
 		result.TrainSeconds += epoch.Seconds
 	}
-	if err := writeFiles(dir, trainer, result, test); err != nil {
+	if result.Files, err = writeFiles(dir, trainer, result, test); err != nil {
 		return Result{}, err
 	}
 	if err := result.Write(dir.Path()); err != nil {
@@ -218,30 +218,33 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 	return result, nil
 }
 
-// writeFiles writes what lies beside a result.
-func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *train.Evaluation) error {
+// writeFiles writes what lies beside a result, and returns the sha256 of each file by its name.
+// The weights' file holds its own.
+func writeFiles(dir train.RunDir, trainer *train.Trainer, result Result, test *train.Evaluation) (map[string]string, error) {
 	weights := trainer.Weights()
 	if err := train.WriteWeights(dir.WeightsPath(), weights); err != nil {
-		return err
+		return nil, err
 	}
 	table, err := result.History.CSV()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	model, err := encode(trainer, weights, result, test)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	logits := make([]byte, 0, 4*len(test.Logits))
 	if logits, err = binary.Append(logits, binary.LittleEndian, test.Logits); err != nil {
-		return err
+		return nil, err
 	}
+	sums := make(map[string]string)
 	for name, content := range map[string][]byte{HistoryFile: table, ModelFile: model, LogitsFile: logits} {
 		if err := atomicfile.WriteBytes(filepath.Join(dir.Path(), name), content); err != nil {
-			return err
+			return nil, err
 		}
+		sums[name] = sum(content)
 	}
-	return nil
+	return sums, nil
 }
 
 // encode makes the ONNX file of a finished run.

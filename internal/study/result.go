@@ -1,6 +1,8 @@
 package study
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,6 +67,9 @@ type Result struct {
 	// corruption, at strengths 1…5 (index 0 is strength 1); nil if the study does
 	// not ask.
 	Robustness map[string][]float64 `json:"robustness,omitempty"`
+	// Files has the sha256 of each file beside the result, by its name; nil in results of before
+	// it was kept.
+	Files map[string]string `json:"files,omitempty"`
 	// CPU and Go say what the run was computed on and with.
 	CPU string `json:"cpu"`
 	Go  string `json:"go"`
@@ -110,6 +115,28 @@ func orNaN(x *float64) float64 {
 		return math.NaN()
 	}
 	return *x
+}
+
+// ReadFile reads a file beside the result, and compares it with its sha256. A result of before sums were
+// kept has none to compare with.
+func (r Result) ReadFile(name string) ([]byte, error) {
+	path := filepath.Join(r.Dir, name)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; remove the run's folder, and run the study again", err)
+	}
+	if want, ok := r.Files[name]; ok {
+		if got := sum(raw); got != want {
+			return nil, fmt.Errorf("%s is damaged: its sha256 is %s, %s says %s; remove the run's folder, and run the study again",
+				path, got, ResultFile, want)
+		}
+	}
+	return raw, nil
+}
+
+func sum(content []byte) string {
+	digest := sha256.Sum256(content)
+	return hex.EncodeToString(digest[:])
 }
 
 // Write writes result.json into the run's folder, which marks it as finished.

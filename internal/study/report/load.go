@@ -4,10 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,7 +142,7 @@ func first(set *dataset.Set, n int) (*dataset.Set, error) {
 
 func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	run := Run{Result: result}
-	logits, err := readLogits(filepath.Join(result.Dir, study.LogitsFile))
+	logits, err := readLogits(result)
 	if err != nil {
 		return run, err
 	}
@@ -184,16 +182,14 @@ func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	return run, nil
 }
 
-func readLogits(path string) ([]float32, error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read answers: %w; remove the run's folder, and run the study again", err)
-	}
+func readLogits(result study.Result) ([]float32, error) {
+	raw, err := result.ReadFile(study.LogitsFile)
 	if err != nil {
 		return nil, fmt.Errorf("read answers: %w", err)
 	}
 	if len(raw)%4 != 0 {
-		return nil, fmt.Errorf("%s: %d bytes are no whole number of float32; remove the run's folder, and run the study again", path, len(raw))
+		return nil, fmt.Errorf("%s: %d bytes are no whole number of float32; remove the run's folder, and run the study again",
+			filepath.Join(result.Dir, study.LogitsFile), len(raw))
 	}
 	logits := make([]float32, len(raw)/4)
 	for i := range logits {
