@@ -9,11 +9,7 @@ const batchBytes = 256 << 20
 // BatchOf returns Evaluate's batch size where none is asked for: DefaultBatch, or fewer images
 // where the values between the model's nodes would take more than 256 MiB.
 func BatchOf(model *onnx.Model) int {
-	report := onnx.Inspect(model)
-	bytes, _ := report.LiveBytes()
-	if report.Batch > 0 {
-		bytes /= report.Batch // that of a run of so many
-	}
+	bytes, _ := imageBytes(model)
 	return int(min(DefaultBatch, max(1, batchBytes/max(1, bytes))))
 }
 

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -23,6 +24,9 @@ import (
 // DeviceAuto falls back to the CPU where CUDA fails, and says so in Info.Notes;
 // DeviceCUDA does not. An error about the library is a *LibraryError; in a program
 // built without cgo it is that and ErrWithoutCgo.
+//
+// A batch whose values take more than 4 GiB is ErrBatchMemory, as far as the shapes in the model
+// tell, and one that takes longer than the limit ErrTimeLimit.
 func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, error) {
 	device, err := ParseDevice(string(options.Device))
 	if options.Device == "" {
@@ -33,6 +37,9 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	}
 	if options.Threads < 0 {
 		return nil, fmt.Errorf("threads %d: at least 1 is needed, or 0 for the default", options.Threads)
+	}
+	if options.TimeLimit < 0 {
+		return nil, fmt.Errorf("a time limit of %v: it may not be negative, 0 stands for the default", options.TimeLimit)
 	}
 	if options.Threads == 0 {
 		options.Threads = runtime.GOMAXPROCS(0)
@@ -62,7 +69,8 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 		Threads: options.Threads,
 		Library: library.Path,
 		Notes:   notesOf(model),
-	}}
+	}, timeLimit: options.TimeLimit}
+	r.imageBytes, r.fixed = imageBytes(model)
 	if err := r.open(encoded, device, tryCUDA); err != nil {
 		return nil, errors.Join(err, releaseEnvironment())
 	}
@@ -82,6 +90,10 @@ type onnxRuntime struct {
 	info   Info
 	// unoptimized is as in ONNXRuntimeOptions.
 	unoptimized bool
+	timeLimit   time.Duration
+	// imageBytes and fixed are as imageBytes returns them.
+	imageBytes int64
+	fixed      int
 
 	// mu keeps Close from destroying a session that runs.
 	mu      sync.RWMutex
@@ -179,6 +191,9 @@ func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 		return Logits{}, err
 	}
 	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
+		if err := checkBatchMemory(r.imageBytes, chunk.N, r.fixed); err != nil {
+			return Logits{}, fmt.Errorf("%s: %w", r.model, err)
+		}
 		return r.runOnce(ctx, chunk, layout)
 	})
 }
@@ -262,6 +277,8 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvanc
 		return fmt.Errorf("onnxruntime: %w", err)
 	}
 	defer options.Destroy()
+	ctx, cancel := limited(ctx, r.timeLimit)
+	defer cancel()
 	// Terminate fails only on destroyed options, and stop's answer says when
 	// it must be waited for.
 	terminated := make(chan struct{})

@@ -1,5 +1,7 @@
 package infer
 
+import "time"
+
 // ONNXRuntimeOptions are the choices for OpenONNXRuntime.
 type ONNXRuntimeOptions struct {
 	// Device to run on; DeviceAuto when empty.
@@ -15,4 +17,7 @@ type ONNXRuntimeOptions struct {
 	// Unoptimized runs the nodes one by one as the file has them, without the graph
 	// optimizations that merge them and choose other kernels: the same function, rounded otherwise.
 	Unoptimized bool
+	// TimeLimit bounds the time of a batch, which is ErrTimeLimit where it takes longer;
+	// DefaultTimeLimit if 0.
+	TimeLimit time.Duration
 }

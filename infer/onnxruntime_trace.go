@@ -47,6 +47,9 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, plainError(err))
 	}
 	tensors, err := traceInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) ([]Tensor, error) {
+		if err := checkBatchMemory(r.imageBytes, chunk.N, r.fixed); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.model, err)
+		}
 		input, err := r.newInput(chunk, layout)
 		if err != nil {
 			return nil, err

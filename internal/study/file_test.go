@@ -23,6 +23,7 @@ func writeStudy(t *testing.T, text string) string {
 // A slip in a study file is an error that names the file and the line, and what
 // would be right.
 func TestBadStudyFiles(t *testing.T) {
+	const ten = "0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9"
 	for name, test := range map[string]struct {
 		text string
 		want []string
@@ -84,6 +85,9 @@ func TestBadStudyFiles(t *testing.T) {
 		"enormous range":       {"random:\n  settings: 3\n  space:\n    epochs: {int: [0, 1e300]}\n", []string{"mine.yaml:4", "1e+09"}},
 		"endless numbers":      {"random:\n  settings: 3\n  space:\n    l1: {uniform: [0, .inf]}\n", []string{"mine.yaml:4", "1e+09"}},
 		"too many settings":    {"random:\n  settings: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "at most 1000000"}},
+		"a grid of 10^6":       {"grid:\n  l1: [" + ten + "]\n  l2: [" + ten + "]\n  dropout: [" + ten + "]\n  alpha: [" + ten + "]\n  momentum: [" + ten + "]\n  beta1: [" + ten + "]\n", []string{"mine.yaml:2", "more than 100000 runs"}},
+		"settings by seeds":    {"grid: {l1: [" + ten + "]}\nseeds: 10001\n", []string{"mine.yaml:1", "more than 100000 runs"}},
+		"too many trials":      {"search:\n  trials: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "at most 1000000"}},
 		"search and grid":      {"grid: {l1: [0]}\nsearch:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n", []string{"a search goes alone"}},
 		"search by the test":   {"search:\n  trials: 2\n  objective: test_accuracy\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:3", "the test set has no say"}},
 		"nothing held out":     {"search:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "validation_fraction"}},

@@ -37,9 +37,37 @@ func (f *File) Shorten() {
 	}
 }
 
+// mostRuns bounds a study: a few lines multiply to more than memory holds, and each is kept before
+// the first one starts.
+const mostRuns = 100_000
+
+// checkSize reports more runs than a study may have.
+func (f *File) checkSize() error {
+	total := 0
+	for _, e := range f.Entries {
+		runs := max(1, len(f.seedsOf(e)))
+		if e.draw != nil {
+			runs *= e.draw.count // both are bounded
+		}
+		for _, a := range e.axes {
+			if runs *= len(a.values); runs > mostRuns {
+				break
+			}
+		}
+		if total += runs; total > mostRuns {
+			return &PlaceError{Line: e.line, Err: fmt.Errorf("these are more than %d runs, settings by seeds; give fewer values or seeds, "+
+				"or draw some of the settings with random", mostRuns)}
+		}
+	}
+	return nil
+}
+
 // Runs lists the study's runs in the order of settings, and of seeds within a
 // setting. A search has none before it runs.
 func (f *File) Runs() ([]Run, error) {
+	if err := f.checkSize(); err != nil {
+		return nil, err
+	}
 	var runs []Run
 	names := make(map[string]int)
 	for _, e := range f.Entries {

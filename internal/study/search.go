@@ -38,7 +38,7 @@ type Search struct {
 func readSearch(node *yaml.Node) (*Search, error) {
 	s := &Search{Objective: objectiveLoss, Together: 2, Pruning: true, Warmup: 1, line: node.Line}
 	err := readFields(node, "search", fields{
-		"trials":   positive(&s.Trials),
+		"trials":   counted(&s.Trials),
 		"together": positive(&s.Together),
 		"objective": func(node *yaml.Node) error {
 			if err := into(&s.Objective)(node); err != nil {
