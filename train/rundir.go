@@ -42,7 +42,7 @@ func CreateRun(path string) (dir RunDir, movedTo string, err error) {
 		}
 	}
 	// The first folder that is made is path, so that the move is flushed with it.
-	if err := atomicfile.MkdirAll(filepath.Join(path, "checkpoints")); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Join(path, checkpointsFolder)); err != nil {
 		return RunDir{}, movedTo, fmt.Errorf("create run: %w", err)
 	}
 	return RunDir{path}, movedTo, nil
@@ -66,7 +66,7 @@ func CheckRunPath(name string) error {
 	if !fs.ValidPath(name) || name == "." {
 		return fmt.Errorf("%q names no folder inside that of the runs; give a name such as e1, or e1/again", name)
 	}
-	return nil
+	return checkParts(name)
 }
 
 // CheckRunName reports a name that a new run may not have: one that CheckRunPath
@@ -107,18 +107,10 @@ func PlainName(name string) string {
 	return plain
 }
 
-// OpenRun opens the folder of a run that is there.
-func OpenRun(path string) (RunDir, error) {
-	if _, err := os.Stat(filepath.Join(path, "checkpoints")); err != nil {
-		return RunDir{}, fmt.Errorf("%s is not the folder of a run: %w", path, err)
-	}
-	return RunDir{path}, nil
-}
-
 // Restore makes the folder again, and that of its checkpoints, where somebody has removed
 // them. What is there stays.
 func (d RunDir) Restore() error {
-	if err := atomicfile.MkdirAll(filepath.Join(d.path, "checkpoints")); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Join(d.path, checkpointsFolder)); err != nil {
 		return fmt.Errorf("make the run's folder again: %w", err)
 	}
 	return nil
@@ -187,7 +179,7 @@ func (d RunDir) write(name string, data []byte) error {
 // Those that are newer by name stay: the run went on from before them, so that they
 // are damaged, and must not count as kept.
 func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
-	path := filepath.Join(d.path, "checkpoints", fmt.Sprintf("step-%08d.safetensors", c.Progress.Step))
+	path := filepath.Join(d.path, checkpointsFolder, fmt.Sprintf("step-%08d.safetensors", c.Progress.Step))
 	if err := WriteCheckpoint(path, c); err != nil {
 		return "", err
 	}
@@ -208,7 +200,7 @@ func (d RunDir) WriteCheckpoint(c *Checkpoint) (string, error) {
 
 // Checkpoints returns the run's checkpoint files, newest first.
 func (d RunDir) Checkpoints() ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(escapeGlob(d.path), "checkpoints", checkpointPattern))
+	paths, err := filepath.Glob(filepath.Join(escapeGlob(d.path), checkpointsFolder, checkpointPattern))
 	if err != nil {
 		return nil, fmt.Errorf("checkpoints of run %s: %w", d.path, err)
 	}

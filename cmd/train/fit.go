@@ -241,6 +241,9 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 	if err := s.lock(s.dir.Path()); err != nil {
 		return err
 	}
+	if err := s.dir.Sweep(); err != nil {
+		return err
+	}
 	checkpoint, path, damaged, err := s.dir.Latest()
 	for _, problem := range damaged {
 		fmt.Fprintf(out, "warning: %v\n", problem)

@@ -58,6 +58,9 @@ func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
 	if err != nil {
 		return Result{}, err
 	}
+	if err := dir.Sweep(); err != nil { // the study has the lock of all its runs
+		return Result{}, err
+	}
 	trainer, err := t.begin(dir, sets, threads)
 	var unfit *train.UnfitError
 	if errors.As(err, &unfit) {
