@@ -3,6 +3,8 @@ package infer
 import (
 	"regexp"
 	"strings"
+
+	"slipway/internal/display"
 )
 
 // onnxRuntimeError is an error of onnxruntime in the words that are of use to a user.
@@ -11,12 +13,13 @@ type onnxRuntimeError struct {
 	err  error
 }
 
-// plainError leaves out of an error of onnxruntime where in its own source it arose.
+// plainError leaves out of an error of onnxruntime where in its own source it arose, and what of a name
+// in the model would move a terminal's cursor.
 func plainError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &onnxRuntimeError{text: withoutSource(err.Error()), err: err}
+	return &onnxRuntimeError{text: display.Printable(withoutSource(err.Error())), err: err}
 }
 
 func (e *onnxRuntimeError) Error() string { return e.text }

@@ -57,3 +57,12 @@ func TestRunErrorsNameTheNodeAlone(t *testing.T) {
 		t.Errorf("%q has C++ in it, or no cause", text)
 	}
 }
+
+// A node's name moves no terminal's cursor.
+func TestErrorsLoseTerminalEscapes(t *testing.T) {
+	err := plainError(errors.New("Error running network: Non-zero status code returned while running Add node. " +
+		"Name:'\x1b[2J\x1b]0;owned\a' Status Message: wrong"))
+	if text := err.Error(); strings.ContainsAny(text, "\x1b\a") || !strings.Contains(text, "owned") || !strings.Contains(text, "wrong") {
+		t.Errorf("%q", text)
+	}
+}

@@ -265,7 +265,7 @@ func writeAnswerTable(w io.Writer, answers []answered) error {
 	rows := [][]string{{"file", "rank", "class", "name", "probability"}}
 	for _, answer := range answers {
 		for rank, candidate := range answer.Top {
-			rows = append(rows, []string{answer.File, strconv.Itoa(rank + 1), strconv.Itoa(candidate.Class), candidate.Name,
+			rows = append(rows, []string{display.Cell(answer.File), strconv.Itoa(rank + 1), strconv.Itoa(candidate.Class), display.Cell(candidate.Name),
 				strconv.FormatFloat(candidate.Probability, 'g', 7, 64)})
 		}
 	}

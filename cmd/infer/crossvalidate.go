@@ -85,13 +85,15 @@ func (r *report) answersOf(ctx context.Context, name string, result *infer.Resul
 	return answers, err
 }
 
-func (r *report) compareWithTrainer(ctx context.Context) error {
+// readReference reads the trainer's answers, before anything is computed: what is wrong with the file
+// does not wait for the runtimes. Without a file it is nil.
+func (r *report) readReference() error {
 	s := r.session
 	path, asked := s.reference, s.reference != ""
 	if !asked {
 		path = filepath.Join(strings.TrimSuffix(s.modelPath, filepath.Ext(s.modelPath)), referenceName)
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			r.notes = append(r.notes, fmt.Sprintf("not compared with the trainer: there is no %s", path))
+			r.referenceNote = fmt.Sprintf("not compared with the trainer: there is no %s", path)
 			return nil
 		}
 	}
@@ -103,17 +105,29 @@ func (r *report) compareWithTrainer(ctx context.Context) error {
 		if asked {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		r.notes = append(r.notes, fmt.Sprintf("not compared with the trainer: %s: %v", path, err))
+		r.referenceNote = fmt.Sprintf("not compared with the trainer: %s: %v", path, err)
 		return nil
 	}
 	if sum, err := sha256Of(s.modelPath); err != nil {
 		return err
 	} else if reference.ModelSHA256 != "" && reference.ModelSHA256 != sum {
-		r.notes = append(r.notes, fmt.Sprintf("%s was written for another model file: its sha256 is %s, this one's %s", path, reference.ModelSHA256, sum))
+		r.referenceNote = fmt.Sprintf("%s was written for another model file: its sha256 is %s, this one's %s", path, reference.ModelSHA256, sum)
 	}
-	result, err := reference.Count(ctx, s.set)
+	r.reference, r.referencePath = reference, path
+	return nil
+}
+
+func (r *report) compareWithTrainer(ctx context.Context) error {
+	s := r.session
+	if r.referenceNote != "" {
+		r.notes = append(r.notes, r.referenceNote)
+	}
+	if r.reference == nil {
+		return nil
+	}
+	result, err := r.reference.Count(ctx, s.set)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", r.referencePath, err)
 	}
 	answers := infer.Answers{Scores: result.Logits}
 	if head := r.source.head; !head.None() && !head.MadeBy(result.Logits) {

@@ -32,6 +32,11 @@ type report struct {
 	source     *source       // of the model's answers, with -cross-validate
 	answers    infer.Answers // of the first runtime, with -cross-validate
 	compared   []compared
+	// reference is the trainer's answer and the file of it, with -cross-validate and where there is
+	// one; referenceNote what is to be said of the file.
+	reference                    *infer.Reference
+	referencePath, referenceNote string
+
 	notes      []string
 	reasons    []string // why something disagrees
 	uncompared bool     // a comparison was asked for, and there was nothing to compare with
@@ -52,6 +57,11 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		return err
 	}
 	r := &report{session: s}
+	if o.crossValidate {
+		if err := r.readReference(); err != nil {
+			return err
+		}
+	}
 	runtime, note, err := s.openFirst("infer", stderr, func(name string) (infer.Runtime, error) { return s.open(ctx, name, s.batch) })
 	if err != nil {
 		return err

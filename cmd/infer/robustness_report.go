@@ -11,6 +11,7 @@ import (
 
 	"slipway/dataset/corrupt"
 	"slipway/infer"
+	"slipway/internal/display"
 )
 
 func (r *robustness) writeText(out io.Writer) error {
@@ -195,7 +196,7 @@ func (r *robustness) writeCSV(w io.Writer) error {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	for _, model := range r.models {
 		add := func(data, corruption string, strength int, c infer.Confidence) {
-			rows = append(rows, []string{model.modelPath, data, corruption, strconv.Itoa(strength), strconv.Itoa(c.Images),
+			rows = append(rows, []string{display.Cell(model.modelPath), display.Cell(data), corruption, strconv.Itoa(strength), strconv.Itoa(c.Images),
 				number(c.Accuracy), number(c.Mean), number(c.Above90), number(c.Above99), strconv.Itoa(c.Unanswered)})
 		}
 		add(r.set.Name, "", 0, model.measured.Clean)

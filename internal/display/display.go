@@ -18,6 +18,18 @@ func Printable(text string) string {
 	}, text)
 }
 
+// Cell makes a text fit for a CSV file that a spreadsheet opens: one that begins as a formula does gets an
+// apostrophe before it, which spreadsheets take for the mark of a text. Numbers stay.
+func Cell(text string) string {
+	if text == "" || !strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return text
+	}
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return text
+	}
+	return "'" + text
+}
+
 // Thousands writes a number of at least 0 with commas: 1,234,567.
 func Thousands[N int | int64](n N) string {
 	digits := strconv.FormatInt(int64(n), 10)

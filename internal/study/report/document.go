@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+
+	"slipway/internal/display"
 )
 
 // document is a report before it is Markdown or HTML.
@@ -90,7 +92,14 @@ type csvTable struct{ rows [][]string }
 
 func newTable(head ...string) *csvTable { return &csvTable{[][]string{head}} }
 
-func (t *csvTable) row(cells ...string) { t.rows = append(t.rows, cells) }
+// row adds a row. Names of settings are anybody's: none is a formula.
+func (t *csvTable) row(cells ...string) {
+	safe := make([]string, len(cells))
+	for i, cell := range cells {
+		safe[i] = display.Cell(cell)
+	}
+	t.rows = append(t.rows, safe)
+}
 
 func (t *csvTable) bytes() ([]byte, error) {
 	var text bytes.Buffer
