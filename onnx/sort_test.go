@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/cputime"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -133,12 +134,12 @@ func TestSortingManyNodesIsFast(t *testing.T) {
 	}
 	graph.Output[0].Name = proto.String(last)
 	slices.Reverse(graph.Node)
-	begin := time.Now()
+	begin := cputime.Used()
 	again := decoded(t, model)
 	if err := again.Check(); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := cputime.Used() - begin; took > 20*time.Second {
 		t.Errorf("sorting and checking took %v", took)
 	}
 }

@@ -47,7 +47,7 @@ func TestPoolDoesNotWaitForHelpersThatHaveNotBegun(t *testing.T) {
 		}()
 		select {
 		case <-done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(5 * time.Minute):
 			t.Fatal("the run waits for a helper that has not begun")
 		}
 	}
@@ -91,7 +91,7 @@ func TestPoolWaitsForHelpersAtWork(t *testing.T) {
 			} else {
 				select {
 				case <-begun:
-				case <-time.After(20 * time.Second):
+				case <-time.After(5 * time.Minute):
 					t.Error("the helper has not begun")
 				}
 			}
