@@ -37,8 +37,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	fmt.Fprint(out, trainer.Network())
 	o.tellPixels(trainer, out)
-	if o.initPrefix != "" {
-		fmt.Fprintf(out, "note: the names in %s begin with %q, which is left out\n", o.init, o.initPrefix)
+	for _, note := range o.initNotes {
+		fmt.Fprintf(out, "note: %s\n", note)
 	}
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && session.test != nil {

@@ -49,7 +49,7 @@ type options struct {
 	device      string
 	threads     int
 	init        string
-	initPrefix  string // that the names in it have
+	initNotes   []string // what was done with the file of weights
 	from        string
 	output      string
 	resume      bool
@@ -169,7 +169,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.Choice(flags, &c.Engine, "engine", builder.DefaultEngine, builder.EngineNames(), strings.Join(builder.EngineNames(), " or "))
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	cli.Choice(flags, &o.device, "device", deviceAuto, []string{deviceAuto, deviceCPU, deviceCUDA}, "auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
-	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
+	flags.StringVar(&o.init, "init", "", "start from the weights in this `file`, told by its content: safetensors, one of torch.save (.pt, .pth; nothing in it is executed), or ONNX")
 	flags.StringVar(&o.from, "from", "", "start from the network and the weights in this ONNX `file`; the experiment's training settings stay")
 	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several, or of a value inside")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the run of that name")

@@ -17,16 +17,16 @@ const (
 
 // flattener collects the tensors of nested containers.
 type flattener struct {
-	tensors []safetensors.Tensor
-	path    []any // the keys and the places that lead to where it is
-	seen    map[string]bool
+	file    File
+	path    []any           // the keys and the places that lead to where it is
+	seen    map[string]bool // names of tensors, and containers with their dots
 	visited int
 	names   int    // bytes of all names
 	copies  uint64 // bytes that copies may still take
 }
 
 // flatten lists the tensors below the root by their paths. Copies take at most room bytes.
-func flatten(root any, room uint64) ([]safetensors.Tensor, error) {
+func flatten(root any, room uint64) (*File, error) {
 	switch root.(type) {
 	case *dict, *list, tuple:
 	default:
@@ -36,7 +36,7 @@ func flatten(root any, room uint64) ([]safetensors.Tensor, error) {
 	if err := f.walk(root); err != nil {
 		return nil, err
 	}
-	return f.tensors, nil
+	return &f.file, nil
 }
 
 func (f *flattener) walk(value any) error {
@@ -83,20 +83,32 @@ func (f *flattener) below(key, value any) error {
 	return err
 }
 
-// name is the path with dots.
-func (f *flattener) name() string {
-	keys := make([]string, len(f.path))
+// name is the path with dots. The containers on it are noted where they are not yet.
+func (f *flattener) name() (string, error) {
+	var name strings.Builder
 	for i, key := range f.path {
-		keys[i] = keyText(key)
+		if i > 0 {
+			name.WriteString(".")
+			if container := name.String(); !f.seen[container] {
+				f.seen[container] = true
+				f.file.Containers = append(f.file.Containers, container)
+			}
+		}
+		name.WriteString(keyText(key))
+		if f.names+name.Len() > maxNames {
+			return "", fault(ErrLimit, fmt.Sprintf("the tensors' names take more than %d bytes "+
+				"together",
+				maxNames))
+		}
 	}
-	return strings.Join(keys, ".")
+	f.names += name.Len()
+	return name.String(), nil
 }
 
 func (f *flattener) add(t *tensor) error {
-	name := f.name()
-	if f.names += len(name); f.names > maxNames {
-		return fault(ErrLimit, fmt.Sprintf("the tensors' names take more than %d bytes together",
-			maxNames))
+	name, err := f.name()
+	if err != nil {
+		return err
 	}
 	if f.seen[name] {
 		return fault(ErrUnsupported, "two tensors are called "+quote(name)+
@@ -111,7 +123,8 @@ func (f *flattener) add(t *tensor) error {
 		}
 		f.copies -= n
 	}
-	f.tensors = append(f.tensors, safetensors.Tensor{Name: name, DType: t.dtype, Shape: t.shape,
-		Data: t.rows()})
+	f.file.Tensors = append(f.file.Tensors, safetensors.Tensor{
+		Name: name, DType: t.dtype, Shape: t.shape, Data: t.rows(),
+	})
 	return nil
 }

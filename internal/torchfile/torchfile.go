@@ -23,6 +23,10 @@ type File struct {
 	// Tensors are all of the file, in its order, each by the path of keys that leads to it. Those
 	// that share a storage and lie in it row by row share their Data.
 	Tensors []safetensors.Tensor
+	// Containers are the paths of the dicts and lists below the outermost one that have a tensor
+	// in them, in the file's order, each with the dot behind it: "state_dict.". They tell the dots
+	// between containers from those within a name.
+	Containers []string
 }
 
 // Is tells a file of torch.save by its beginning: a ZIP archive or a pickle.
@@ -92,9 +96,10 @@ func Decode(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	tensors, err := flatten(root, uint64(len(data)))
+	file, err := flatten(root, uint64(len(data)))
 	if err != nil {
 		return nil, err
 	}
-	return &File{Form: form, Tensors: tensors}, nil
+	file.Form = form
+	return file, nil
 }

@@ -100,6 +100,10 @@ func TestReadsACheckpoint(t *testing.T) {
 			t.Errorf("%s is not among %v", want, names)
 		}
 	}
+	want := []string{"state_dict.", "state_dict_ema.", "optimizer.", "optimizer.state."}
+	if len(file.Containers) != 8 || !slices.Equal(file.Containers[:4], want) {
+		t.Errorf("its containers are %q, not %q and those of 4 parameters", file.Containers, want)
+	}
 }
 
 // What a state dict does not need is refused by its name, and nothing of it is run.

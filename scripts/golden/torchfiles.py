@@ -1,4 +1,4 @@
-"""Files of torch.save, for internal/torchfile/testdata.
+"""Files of torch.save, for internal/torchfile/testdata and train/testdata/torchfiles.
 
 state.pt and state-legacy.pt hold the same tensors in both forms, and state.safetensors what a reader of them is to find: each
 tensor by the path of its keys. checkpoint.pt is as a training script saves one. The others are files that nobody should read:
@@ -20,6 +20,7 @@ from torch import nn
 from golden_file import ROOT
 
 FOLDER = ROOT / "internal/torchfile/testdata"
+WEIGHTS = ROOT / "train/testdata/torchfiles"
 
 
 def state():
@@ -113,6 +114,38 @@ def hostile():
             packed.writestr(zipfile.ZipInfo(entry.filename), whole.read(entry), zipfile.ZIP_DEFLATED)
 
 
+def trained():
+    """Two layers after a step, and their optimizer."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    return model, optimizer
+
+
+def checkpoint(of):
+    model, optimizer = of
+    weights = model.state_dict()
+    return {"epoch": 3, "state_dict": {"module." + name: tensor for name, tensor in weights.items()},
+            "state_dict_ema": {name: tensor * 0.5 for name, tensor in list(weights.items())[:1]},
+            "optimizer": optimizer.state_dict(), "arguments": {"lr": 0.1, "data": "train"}}
+
+
+def weights():
+    """The same weights in every form, for train/testdata/torchfiles."""
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    model, optimizer = trained()
+    value = model.state_dict()
+    safetensors.torch.save_file(value, WEIGHTS / "state.safetensors")
+    torch.save(value, WEIGHTS / "state.pt")
+    save_legacy(value, WEIGHTS / "state-legacy.pt")
+    torch.save(checkpoint((model, optimizer)), WEIGHTS / "checkpoint.pt")
+    for dtype in [torch.float16, torch.bfloat16]:
+        torch.save({name: tensor.to(dtype) for name, tensor in value.items()}, WEIGHTS / f"{str(dtype)[6:]}.pt")
+    torch.save({"model": {name: tensor.double() for name, tensor in value.items()}}, WEIGHTS / "float64.pt")
+
+
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.pt"):
@@ -131,12 +164,8 @@ def main():
     torch.serialization.set_crc32_options(False)
     torch.save({"weight": torch.ones(2)}, FOLDER / "without-sums.pt")
     torch.serialization.set_crc32_options(True)
-    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
-    optimizer = torch.optim.Adam(model.parameters())
-    model(torch.ones(1, 2)).sum().backward()
-    optimizer.step()
-    torch.save({"epoch": 3, "state_dict": {"module." + name: tensor for name, tensor in model.state_dict().items()},
-                "optimizer": optimizer.state_dict(), "arguments": {"lr": 0.1, "data": "train"}}, FOLDER / "checkpoint.pt")
+    torch.save(checkpoint(trained()), FOLDER / "checkpoint.pt")
+    weights()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # quantized tensors and TorchScript are no longer recommended
         hostile()
