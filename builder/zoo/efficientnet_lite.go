@@ -21,6 +21,33 @@ type EfficientNetLite struct {
 	Stages []Stage
 	// Dropout is the probability before the last layer.
 	Dropout float64
+	// Same pads as TensorFlow's "SAME" does, and as weights that were learned there need it: where a
+	// convolution of stride 2 has an even number of pixels before it, one zero more below and to the
+	// right than above and to the left. timm's tf_efficientnet_lite0 does so.
+	Same bool
+	// Epsilon is that of the normalisations, 1e-5 if zero; TensorFlow's is 1e-3.
+	Epsilon float64
+}
+
+// padded is the convolution with Same's padding, for maps of that size.
+func (e EfficientNetLite) padded(conv builder.Conv2D, in builder.Size) builder.Conv2D {
+	if !e.Same {
+		return conv
+	}
+	around := func(kernel, stride, n int) (padding, extra int) {
+		both := max(0, (ceiling(n, stride)-1)*stride+kernel-n)
+		return both / 2, both % 2
+	}
+	conv.Padding.Height, conv.PaddingExtra.Height = around(conv.Kernel.Height, conv.Stride.Height, in.Height)
+	conv.Padding.Width, conv.PaddingExtra.Width = around(conv.Kernel.Width, conv.Stride.Width, in.Width)
+	return conv
+}
+
+// ceiling is n/by, rounded up.
+func ceiling(n, by int) int { return (n + by - 1) / by }
+
+func (e EfficientNetLite) norm(name string) builder.BatchNorm {
+	return builder.BatchNorm{Name: name, Epsilon: e.Epsilon}
 }
 
 func (e EfficientNetLite) stages() []Stage {
@@ -46,13 +73,21 @@ func (e EfficientNetLite) Network(name string, input builder.Shape, classes int)
 			return nil, err
 		}
 	}
+	if err := check(name, input, classes); err != nil {
+		return nil, err
+	}
 	stages := e.stages()
 	if err := checkStages(name, stages); err != nil {
 		return nil, err
 	}
 	g := builder.NewGraph(name, input)
 	channels := 32
-	x := g.Then(g.Input(), timm(kaiming("conv_stem", channels, 3, 2)), builder.BatchNorm{Name: "bn1"}, builder.ReLU6{Name: "act1"})
+	size := builder.Size{Height: input[1], Width: input[2]}
+	halve := func(stride int) {
+		size = builder.Size{Height: ceiling(size.Height, stride), Width: ceiling(size.Width, stride)}
+	}
+	x := g.Then(g.Input(), e.padded(timm(kaiming("conv_stem", channels, 3, 2)), size), e.norm("bn1"), builder.ReLU6{Name: "act1"})
+	halve(2)
 	for s, stage := range stages {
 		blocks := stage.Blocks
 		if s > 0 && s < len(stages)-1 {
@@ -66,13 +101,14 @@ func (e EfficientNetLite) Network(name string, input builder.Shape, classes int)
 				block.stride = stage.Stride
 			}
 			leave := g.Scope(strconv.Itoa(i))
-			x = block.append(g, x)
+			x = e.append(g, x, block, size)
 			channels = out
+			halve(block.stride)
 			leave()
 		}
 		leave()
 	}
-	x = g.Then(x, timm(kaiming("conv_head", 1280, 1, 1)), builder.BatchNorm{Name: "bn2"}, builder.ReLU6{Name: "act2"},
+	x = g.Then(x, timm(kaiming("conv_head", 1280, 1, 1)), e.norm("bn2"), builder.ReLU6{Name: "act2"},
 		builder.GlobalAvgPool{Name: "global_pool"}, builder.Flatten{Name: "flatten"})
 	x = g.Then(x, dropout("drop", e.Dropout)...)
 	bound := 1 / math.Sqrt(float64(classes))
@@ -90,21 +126,22 @@ func timm(conv builder.Conv2D) builder.Conv2D {
 // its layers by other names.
 type inverted struct{ in, out, kernel, stride, expand int }
 
-func (b inverted) append(g *builder.Graph, x builder.Value) builder.Value {
+// append adds a block, for maps of that size.
+func (e EfficientNetLite) append(g *builder.Graph, x builder.Value, b inverted, size builder.Size) builder.Value {
 	kernel := b.kernel
 	if kernel == 0 {
 		kernel = 3
 	}
 	inner := b.in * b.expand
-	depth := timm(depthwise("conv_dw", inner, kernel, b.stride))
+	depth := e.padded(timm(depthwise("conv_dw", inner, kernel, b.stride)), size)
 	var y builder.Value
 	if b.expand == 1 {
-		y = g.Then(x, depth, builder.BatchNorm{Name: "bn1"}, builder.ReLU6{Name: "act1"},
-			timm(kaiming("conv_pw", b.out, 1, 1)), builder.BatchNorm{Name: "bn2"})
+		y = g.Then(x, depth, e.norm("bn1"), builder.ReLU6{Name: "act1"},
+			timm(kaiming("conv_pw", b.out, 1, 1)), e.norm("bn2"))
 	} else {
-		y = g.Then(x, timm(kaiming("conv_pw", inner, 1, 1)), builder.BatchNorm{Name: "bn1"}, builder.ReLU6{Name: "act1"},
-			depth, builder.BatchNorm{Name: "bn2"}, builder.ReLU6{Name: "act2"},
-			timm(kaiming("conv_pwl", b.out, 1, 1)), builder.BatchNorm{Name: "bn3"})
+		y = g.Then(x, timm(kaiming("conv_pw", inner, 1, 1)), e.norm("bn1"), builder.ReLU6{Name: "act1"},
+			depth, e.norm("bn2"), builder.ReLU6{Name: "act2"},
+			timm(kaiming("conv_pwl", b.out, 1, 1)), e.norm("bn3"))
 	}
 	if b.stride == 1 && b.in == b.out {
 		y = g.Join(builder.Add{Name: "add"}, y, x)
