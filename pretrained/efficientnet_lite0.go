@@ -1,6 +1,7 @@
 package pretrained
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,11 +20,11 @@ import (
 // Its authors feed (x − 127)/128 (efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB), and bring
 // pictures to 224×224 by bicubic interpolation (preprocessing.py); they take the middle seven
 // eighths for evaluation, where Sizing takes the whole shorter side.
-func efficientNetLite0(name string, tensors tensors) (*Model, error) {
-	const side = 224
+func efficientNetLite0(name string, tensors tensors, height, width int) (*Model, error) {
+	height, width = cmp.Or(height, 224), cmp.Or(width, 224)
 	classes := imageNet()
 	family := zoo.EfficientNetLite{Dropout: 0.2, Same: true, Epsilon: 1e-3}
-	network, err := family.Network(name, builder.Shape{3, side, side}, len(classes))
+	network, err := family.Network(name, builder.Shape{3, height, width}, len(classes))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func efficientNetLite0(name string, tensors tensors) (*Model, error) {
 	return &Model{
 		Name: name, Network: network, Weights: weights,
 		Pixels: "0.4980392156862745,0.5019607843137255", // 127/255, 128/255
-		Sizing: picture.Sizing{Height: side, Width: side, Fit: picture.Crop,
+		Sizing: picture.Sizing{Height: height, Width: width, Fit: picture.Crop,
 			Filter: picture.Bicubic},
 		ClassNames: classes,
 		DataSet:    "ImageNet (ILSVRC 2012)",

@@ -17,13 +17,22 @@ import (
 	"slipway/internal/lockfile"
 )
 
-// fetched returns the path of a network's weights on this machine, where they are brought if they
-// are missing or damaged.
-func fetched(ctx context.Context, name string, options Options) (string, error) {
+// Here returns where the weights of a network are kept on this machine, and what is wrong with
+// them,
+// fs.ErrNotExist where they are not there. It brings nothing.
+func Here(name string, options Options) (path string, err error) {
 	p, err := pinOf(name)
 	if err != nil {
 		return "", err
 	}
+	if path, err = p.path(options); err != nil {
+		return "", err
+	}
+	return path, p.verify(path)
+}
+
+// path is where the weights are kept.
+func (p pin) path(options Options) (string, error) {
 	dir := options.CacheDir
 	if dir == "" {
 		user, err := os.UserCacheDir()
@@ -32,7 +41,20 @@ func fetched(ctx context.Context, name string, options Options) (string, error) 
 		}
 		dir = filepath.Join(user, "slipway", "pretrained")
 	}
-	path := filepath.Join(dir, p.file())
+	return filepath.Join(dir, p.file()), nil
+}
+
+// fetched returns the path of a network's weights on this machine, where they are brought if they
+// are missing or damaged.
+func fetched(ctx context.Context, name string, options Options) (string, error) {
+	p, err := pinOf(name)
+	if err != nil {
+		return "", err
+	}
+	path, err := p.path(options)
+	if err != nil {
+		return "", err
+	}
 	if p.verify(path) == nil {
 		return path, nil
 	}

@@ -35,6 +35,9 @@ type Options struct {
 	// CacheDir is the folder of the weights, instead of slipway/pretrained in the user's
 	// cache folder (os.UserCacheDir).
 	CacheDir string
+	// Height and Width are those of the images that the network is for, instead of those that it
+	// was trained with.
+	Height, Width int
 	// Messages takes a line when something is brought. It may be nil.
 	Messages io.Writer
 }
@@ -42,7 +45,7 @@ type Options struct {
 // recipe makes a network of the weights' file.
 type recipe struct {
 	name string
-	make func(name string, tensors tensors) (*Model, error)
+	make func(name string, tensors tensors, height, width int) (*Model, error)
 }
 
 func recipes() []recipe {
@@ -83,7 +86,7 @@ func Load(ctx context.Context, name string, options Options) (*Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pretrained %s: %w", name, err)
 		}
-		model, err := r.make(name, tensors)
+		model, err := r.make(name, tensors, options.Height, options.Width)
 		if err != nil {
 			return nil, fmt.Errorf("pretrained %s: %s: %w", name, path, err)
 		}

@@ -76,15 +76,7 @@ func TestImageNetsClasses(t *testing.T) {
 // here is the model, if its weights are on this machine: no test reaches for a network.
 func here(t *testing.T) *Model {
 	t.Helper()
-	p, err := pinOf("efficientnet_lite0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	user, err := os.UserCacheDir()
-	if err != nil {
-		t.Skip(err)
-	}
-	if err := p.verify(filepath.Join(user, "slipway", "pretrained", p.file())); err != nil {
+	if _, err := Here("efficientnet_lite0", Options{}); err != nil {
 		t.Skipf("%v: export -from efficientnet_lite0 brings it", err)
 	}
 	t.Setenv("PATH", t.TempDir()) // nothing is brought again

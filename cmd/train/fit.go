@@ -171,6 +171,9 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 			return err
 		}
 	}
+	if err := o.loadPretrained(ctx, out); err != nil {
+		return err
+	}
 	sets, err := o.openSets(ctx, out)
 	if err != nil {
 		return err
@@ -179,6 +182,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	o.tellClasses(network, sets, out)
 	config, err := o.settings().WithDefaults(network)
 	if err != nil {
 		return err

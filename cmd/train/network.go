@@ -26,6 +26,8 @@ func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Netwo
 		classes = o.classes
 	}
 	switch {
+	case o.pretrained != nil:
+		return o.pretrained.Network, o.pretrained.Weights, nil
 	case o.from != "":
 		return o.readModel(out)
 	case zoo.Has(o.network):
