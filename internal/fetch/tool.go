@@ -22,7 +22,8 @@ func Tool(ctx context.Context, dir, name string, args ...string) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		if text := strings.TrimSpace(stderr.String()); text != "" && !errors.Is(err, exec.ErrNotFound) {
+		if text := strings.TrimSpace(stderr.String()); text != "" && !errors.Is(err,
+			exec.ErrNotFound) {
 			return fmt.Errorf("%s: %w: %s", name, err, text)
 		}
 		return fmt.Errorf("%s: %w", name, err)

@@ -44,9 +44,11 @@ func Wheel(
 // pip tries the names under which it may be installed; one that is found but does not run, such as
 // a version manager's shim, is passed over.
 func pip(ctx context.Context, dir, requirements string, options []string) error {
-	download := append([]string{"download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
+	download := append([]string{"download", "--quiet", "--no-deps", "--only-binary=:all:",
+		"--require-hashes",
 		"--dest", dir, "--requirement", requirements}, options...)
-	for _, pip := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"}} {
+	for _, pip := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m",
+		"pip"}} {
 		if err := Tool(ctx, dir, pip[0], append(pip[1:], "--version")...); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()

@@ -1,16 +1,15 @@
 package torchfile
 
 import (
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"slipway/internal/safetensors"
 )
 
 // callable is what a name stands for.
 type callable struct {
-	// call is what it does, nil for a name that is only a value.
+	// run is what it does when it is called, nil for a name that is only a value.
 	run func(arguments tuple) (any, error)
 	// dtype is that of a storage's elements, or of a torch.dtype; untyped that the storage
 	// counts bytes.
@@ -25,7 +24,8 @@ func (g *global) call(arguments tuple) (any, error) {
 	}
 	value, err := g.run(arguments)
 	if err != nil {
-		if e, ok := err.(*Error); ok {
+		var e *Error
+		if errors.As(err, &e) {
 			return nil, e
 		}
 		return nil, fault(ErrDamaged, g.name+": "+err.Error()+"; "+copyAgain)
@@ -37,41 +37,52 @@ func (g *global) call(arguments tuple) (any, error) {
 // GPU.
 func storages() map[string]safetensors.DType {
 	return map[string]safetensors.DType{
-		"FloatStorage": safetensors.F32, "DoubleStorage": safetensors.F64,
-		"HalfStorage":     safetensors.F16,
-		"BFloat16Storage": safetensors.BF16, "LongStorage": safetensors.I64,
-		"IntStorage":   safetensors.I32,
-		"ShortStorage": safetensors.I16, "CharStorage": safetensors.I8,
-		"ByteStorage": safetensors.U8,
-		"BoolStorage": safetensors.Bool, "ComplexFloatStorage": safetensors.Complex,
+		"FloatStorage":        safetensors.F32,
+		"DoubleStorage":       safetensors.F64,
+		"HalfStorage":         safetensors.F16,
+		"BFloat16Storage":     safetensors.BF16,
+		"LongStorage":         safetensors.I64,
+		"IntStorage":          safetensors.I32,
+		"ShortStorage":        safetensors.I16,
+		"CharStorage":         safetensors.I8,
+		"ByteStorage":         safetensors.U8,
+		"BoolStorage":         safetensors.Bool,
+		"ComplexFloatStorage": safetensors.Complex,
 	}
 }
 
 // dtypes are torch's element types.
 func dtypes() map[string]safetensors.DType {
 	return map[string]safetensors.DType{
-		"float32": safetensors.F32, "float64": safetensors.F64, "float16": safetensors.F16,
-		"bfloat16": safetensors.BF16, "int64": safetensors.I64, "int32": safetensors.I32,
-		"int16": safetensors.I16, "int8": safetensors.I8, "uint8": safetensors.U8,
-		"uint16": safetensors.U16, "uint32": safetensors.U32, "uint64": safetensors.U64,
-		"bool": safetensors.Bool, "complex64": safetensors.Complex,
-		"float8_e4m3fn": safetensors.F8E4M3,
-		"float8_e5m2":   safetensors.F8E5M2, "float8_e8m0fnu": safetensors.F8E8M0,
+		"float32":        safetensors.F32,
+		"float64":        safetensors.F64,
+		"float16":        safetensors.F16,
+		"bfloat16":       safetensors.BF16,
+		"int64":          safetensors.I64,
+		"int32":          safetensors.I32,
+		"int16":          safetensors.I16,
+		"int8":           safetensors.I8,
+		"uint8":          safetensors.U8,
+		"uint16":         safetensors.U16,
+		"uint32":         safetensors.U32,
+		"uint64":         safetensors.U64,
+		"bool":           safetensors.Bool,
+		"complex64":      safetensors.Complex,
+		"float8_e4m3fn":  safetensors.F8E4M3,
+		"float8_e5m2":    safetensors.F8E5M2,
+		"float8_e8m0fnu": safetensors.F8E8M0,
 	}
 }
 
 // functions are the names that are called.
 func functions() map[string]func(tuple) (any, error) {
 	return map[string]func(tuple) (any, error){
-		"collections.OrderedDict": orderedDict,
-		"collections.Counter":     orderedDict,
-		"builtins.set":            set,
-		"_codecs.encode":          encode,
-		"torch.Size":              size,
-		"torch.device": func(tuple) (any,
-			error) {
-			return other("torch.device"), nil
-		},
+		"collections.OrderedDict":                    orderedDict,
+		"collections.Counter":                        orderedDict,
+		"builtins.set":                               set,
+		"_codecs.encode":                             encode,
+		"torch.Size":                                 size,
+		"torch.device":                               device,
 		"torch._utils._rebuild_tensor":               rebuildTensor,
 		"torch._utils._rebuild_tensor_v2":            rebuildTensor,
 		"torch._utils._rebuild_tensor_v3":            rebuildTypedTensor,
@@ -110,21 +121,6 @@ func known(module, name string) (*global, error) {
 	return nil, fault(ErrName, quote(full)+"; "+saveWeights)
 }
 
-// Known lists the names that a file may ask for, sorted.
-func Known() []string {
-	names := slices.Collect(maps.Keys(functions()))
-	for name := range storages() {
-		names = append(names, "torch."+name, "torch.cuda."+name)
-	}
-	for name := range dtypes() {
-		names = append(names, "torch."+name)
-	}
-	names = append(names, "torch.storage.UntypedStorage", "torch.Tensor",
-		"torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
-	slices.Sort(names)
-	return names
-}
-
 // orderedDict makes a dict, of nothing, of another dict or of pairs.
 func orderedDict(arguments tuple) (any, error) {
 	d := &dict{}
@@ -157,6 +153,7 @@ func orderedDict(arguments tuple) (any, error) {
 	return nil, fmt.Errorf("made of %s", kindOf(arguments[0]))
 }
 
+// set makes a list of a list: in which order its values are is not asked.
 func set(arguments tuple) (any, error) {
 	if len(arguments) == 0 {
 		return &list{}, nil
@@ -177,6 +174,10 @@ func encode(arguments tuple) (any, error) {
 	return other("bytes"), nil
 }
 
+// device is where a tensor lay, of which nothing is asked.
+func device(tuple) (any, error) { return other("torch.device"), nil }
+
+// size is a tuple by another name.
 func size(arguments tuple) (any, error) {
 	if len(arguments) != 1 {
 		return nil, fmt.Errorf("called with %d arguments", len(arguments))

@@ -2,6 +2,7 @@ package torchfile
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -60,7 +61,8 @@ func run(data []byte, persistent func(id any) (any, error)) (value any, rest []b
 
 // at adds the place in the pickle to an error that is about its form.
 func at(err error, place int) error {
-	if e, ok := err.(*Error); ok && e.Err == ErrDamaged {
+	var e *Error
+	if errors.As(err, &e) && errors.Is(e.Err, ErrDamaged) {
 		e.Detail = fmt.Sprintf("byte %d of the pickle: %s", place, e.Detail)
 	}
 	return err

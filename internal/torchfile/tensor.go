@@ -56,7 +56,8 @@ func rebuildTypedTensor(arguments tuple) (any, error) {
 	}
 	s, ok := arguments[0].(*storage)
 	dtype, too := arguments[6].(*global)
-	if !ok || !too || dtype.dtype == "" || dtype.storage {
+	// A storage of elements of its own counts those, and not the tensor's.
+	if !ok || !too || !s.untyped || dtype.dtype == "" || dtype.storage {
 		return nil, fmt.Errorf("a tensor of %s with elements of %s", kindOf(arguments[0]),
 			kindOf(arguments[6]))
 	}
