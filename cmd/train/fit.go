@@ -194,6 +194,9 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if s.trainer, err = train.New(network, sets.training, config, initial); err != nil {
 		return remedied(err)
 	}
+	if o.pretrained != nil {
+		s.trainer.BeganFrom(o.pretrained.Attribution + ", " + o.pretrained.Licence)
+	}
 	if err := s.testOn(sets.test); err != nil {
 		return err
 	}

@@ -80,6 +80,9 @@ func TestAPretrainedNetworkIsFedAsItWasTrained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if !strings.HasSuffix(checkpoint.Sets.Pretrained, "ML Illustrated, Apache-2.0") {
+			t.Errorf("%s: the run is told to have begun with %q", test.name, checkpoint.Sets.Pretrained)
+		}
 		if checkpoint.Config.Pixels != test.pixels ||
 			checkpoint.Sets.Training.Sizing != test.sizing {
 			t.Errorf("%s: pixels %s of %q, want %s of %q", test.name, checkpoint.Config.Pixels,
