@@ -17,9 +17,10 @@ import (
 // timm's tf_efficientnet_lite0 and not its efficientnet_lite0. The running statistics' momentum
 // is PyTorch's default and not the authors' 0.01, which takes hundreds of steps to move.
 //
-// Its authors feed (x − 127)/128 (efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB), and bring
-// pictures to 224×224 by bicubic interpolation (preprocessing.py); they take the middle seven
-// eighths for evaluation, where Sizing takes the whole shorter side.
+// Its authors feed (x − 127)/128 (efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB), and take
+// the middle seven eighths of a picture for evaluation (preprocessing.py), where Sizing takes
+// the whole shorter side. Their default interpolation is bicubic, and timm takes Pillow's bicubic for
+// these weights, too: it says that it is nearer to TensorFlow's bilinear than Pillow's.
 func efficientNetLite0(name string, tensors tensors, height, width int) (*Model, error) {
 	height, width = cmp.Or(height, 224), cmp.Or(width, 224)
 	classes := imageNet()
