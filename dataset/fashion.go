@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"slipway/internal/atomicfile"
+	"slipway/internal/fetch"
 )
 
 const (
@@ -149,14 +150,14 @@ func downloadFashion(ctx context.Context) (fashionParts, error) {
 		return fashionParts{}, err
 	}
 	defer os.RemoveAll(temp)
-	if err := runTool(ctx, temp, "apt-get", "download", fashionPackage); err != nil {
+	if err := fetch.Tool(ctx, temp, "apt-get", "download", fashionPackage); err != nil {
 		return fashionParts{}, err
 	}
 	packages, err := filepath.Glob(filepath.Join(temp, "*.deb"))
 	if err != nil || len(packages) != 1 {
 		return fashionParts{}, errors.Join(fmt.Errorf("apt-get left %d packages", len(packages)), err)
 	}
-	if err := runTool(ctx, temp, "dpkg-deb", "-x", packages[0], temp); err != nil {
+	if err := fetch.Tool(ctx, temp, "dpkg-deb", "-x", packages[0], temp); err != nil {
 		return fashionParts{}, err
 	}
 	return readFashionParts(filepath.Join(temp, fashionFolder))

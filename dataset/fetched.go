@@ -2,13 +2,9 @@ package dataset
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"time"
 )
 
 // Sets beside MNIST, by the names that Open takes. They are brought by FetchNamed alone.
@@ -91,25 +87,4 @@ func (o Options) cachedDir(name string) (string, error) {
 // notBrought is the error of a set that is not there, or not as it should be.
 func notBrought(name string, cause error) error {
 	return fmt.Errorf("%w: %s (%w); run `dataset fetch %s` once, where a network is", ErrNotBrought, name, cause, name)
-}
-
-// runTool runs a program that downloads, in a folder of its own choice, and puts
-// what it says on standard error into the error.
-func runTool(ctx context.Context, dir, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	cmd.WaitDelay = 5 * time.Second // for what it has started itself
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil {
-		if text := strings.TrimSpace(stderr.String()); text != "" && !errors.Is(err, exec.ErrNotFound) {
-			return fmt.Errorf("%s: %w: %s", name, err, text)
-		}
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
 )
 
 // What an IDX file may have of dimensions, sizes and bytes at its beginning.
@@ -126,23 +126,6 @@ func TestOpenRefusesAtItsLimits(t *testing.T) {
 		if _, err := Open(t.Context(), name, Options{}); err == nil || !strings.Contains(err.Error(), "set HOME or XDG_CACHE_HOME") {
 			t.Errorf("%s without a home: %v", name, err)
 		}
-	}
-}
-
-// What a tool says of its failure is told, and nothing where it says nothing.
-func TestRunToolTells(t *testing.T) {
-	for script, want := range map[string]string{
-		"exit 0":                      "",
-		"exit 3":                      "sh: exit status 3",
-		"echo no network >&2; exit 3": "sh: exit status 3: no network",
-	} {
-		err := runTool(t.Context(), t.TempDir(), "sh", "-c", script)
-		if want == "" && err != nil || want != "" && (err == nil || err.Error() != want) {
-			t.Errorf("%s: %v, want %q", script, err, want)
-		}
-	}
-	if err := runTool(t.Context(), t.TempDir(), "no-such-tool"); !errors.Is(err, exec.ErrNotFound) {
-		t.Errorf("a tool that is not there: %v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -16,6 +15,7 @@ import (
 	"strings"
 
 	"slipway/internal/atomicfile"
+	"slipway/internal/fetch"
 )
 
 // The wheel that carries the digits, and its member. The wheel of one platform is
@@ -135,27 +135,13 @@ func fetchOptdigits(ctx context.Context, dir string, opts Options) error {
 	if _, err := readOptdigits(dir); err == nil {
 		return nil
 	}
-	temp, err := os.MkdirTemp("", "slipway-optdigits-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp)
-	requirements := filepath.Join(temp, "requirements.txt")
-	if err := os.WriteFile(requirements, []byte(optdigitsRequirement), 0o666); err != nil {
-		return err
-	}
 	opts.say("bringing %s, which carries the digits, with pip", strings.Fields(optdigitsRequirement)[0])
-	if err := pipDownload(ctx, temp, requirements); err != nil {
+	data, err := fetch.Wheel(ctx, optdigitsRequirement, optdigitsMember, maxMNISTFile,
+		"--implementation", "cp", "--python-version", "3.11", "--abi", "cp311",
+		"--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64")
+	if err != nil {
 		return fmt.Errorf("%s could not be brought: %w; install pip and see that it reaches its registry, or put the wheel's %s into %s",
 			Optdigits, err, optdigitsMember, dir)
-	}
-	wheels, err := filepath.Glob(filepath.Join(temp, "*.whl"))
-	if err != nil || len(wheels) != 1 {
-		return fmt.Errorf("pip left %d wheels (%v)", len(wheels), err)
-	}
-	data, err := fromZip(wheels[0], optdigitsMember)
-	if err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(wheels[0]), err)
 	}
 	if err := verifySum(optdigitsMember, data, optdigitsSum); err != nil {
 		return err
@@ -164,38 +150,6 @@ func fetchOptdigits(ctx context.Context, dir string, opts Options) error {
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, optdigitsFile), data)
-}
-
-// pipDownload tries the names under which pip may be installed; one that is found
-// but does not run, such as a version manager's shim, is passed over.
-func pipDownload(ctx context.Context, dir, requirements string) error {
-	download := []string{"download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
-		"--implementation", "cp", "--python-version", "3.11", "--abi", "cp311",
-		"--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64", "--dest", dir, "--requirement", requirements}
-	for _, pip := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"}} {
-		if err := runTool(ctx, dir, pip[0], append(pip[1:], "--version")...); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			continue
-		}
-		return runTool(ctx, dir, pip[0], append(pip[1:], download...)...)
-	}
-	return errors.New("pip is not installed")
-}
-
-func fromZip(archive, member string) ([]byte, error) {
-	z, err := zip.OpenReader(archive)
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	f, err := z.Open(member)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxMNISTFile))
 }
 
 // missing reports whether a set's file is simply not there.

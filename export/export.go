@@ -69,6 +69,7 @@ type graph struct {
 	bytes      []byte
 	answers    []answer
 	passed     []notAsked // runtimes that do not run the graph
+	unlabelled bool       // of the test's images: nothing is told of an accuracy
 }
 
 // answer is how one runtime agreed with the trainer.

@@ -45,7 +45,7 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 		record.TestAccuracy, record.TestImages = test.Accuracy, len(test.Logits)/test.Classes
 	}
 	// Of the sets that every command takes where none is named, the name says it all.
-	if !training.IsDefault() {
+	if !training.IsDefault() || sets.Pretrained != "" {
 		record.DataSHA256, record.Attribution, record.Licence = training.SHA256, sets.Attribution(), training.Licence
 	}
 	if test != nil && sets.Test != nil && !(training.IsDefault() && sets.Test.IsDefault()) {

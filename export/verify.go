@@ -36,7 +36,9 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 	if err != nil {
 		return err
 	}
-	say("trainer: Accuracy = %.2f %%", 100*g.answer.Accuracy)
+	if !g.unlabelled {
+		say("trainer: Accuracy = %.2f %%", 100*g.answer.Accuracy)
+	}
 	names, passed, err := judges(ctx, model, options)
 	if err != nil {
 		return err
@@ -53,7 +55,7 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 		if err != nil {
 			return fmt.Errorf("verify with %s: %w", name, err)
 		}
-		say("%s", a.line(g.test.Len()))
+		say("%s", a.line(g.test.Len(), g.unlabelled))
 		if a.rounding != nil {
 			say("  the tolerance is %.2g of the range: %v", a.comparison.Tolerance, a.rounding)
 		}
@@ -70,9 +72,13 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 }
 
 // line says how the runtime agreed, over so many images.
-func (a answer) line(images int) string {
-	return fmt.Sprintf("%s %s (%s): Accuracy = %.2f %%, %d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
-		a.info.Runtime, a.info.Version, a.info.Provider, 100*float64(a.correct)/float64(images),
+func (a answer) line(images int, unlabelled bool) string {
+	accuracy := fmt.Sprintf("Accuracy = %.2f %%, ", 100*float64(a.correct)/float64(images))
+	if unlabelled {
+		accuracy = ""
+	}
+	return fmt.Sprintf("%s %s (%s): %s%d labels differ, largest logit difference %.3g (%.2g of the range), %.0f images/s",
+		a.info.Runtime, a.info.Version, a.info.Provider, accuracy,
 		a.comparison.LabelsDiffer, a.comparison.MaxAbsDiff, a.comparison.MaxRelDiff, a.speed)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 )
 
@@ -18,6 +19,9 @@ type TrainingRecord struct {
 	// and by whom, Licence what may be done with it. Each is empty where it is not
 	// known, and where DataSet is train.
 	DataSHA256, Attribution, Licence string
+	// Elsewhere says that the weights were not learned by Slipway: the accuracy, the loss, the
+	// epochs and the seed are not known, and not recorded.
+	Elsewhere bool
 	// TestSet is the set that TestAccuracy was measured on, by its name, and TestSHA256
 	// its digest. Both are empty for MNIST's test set, t10k, where DataSet is train.
 	TestSet, TestSHA256 string
@@ -93,6 +97,11 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 		keyEpochs:       strconv.Itoa(r.Epochs),
 		keySeed:         strconv.FormatUint(r.Seed, 10),
 	}
+	if r.Elsewhere {
+		for _, key := range trainingKeys() {
+			delete(entries, key)
+		}
+	}
 	scales, offsets := r.PixelTransform()
 	entries[keyPixelScale], entries[keyPixelOffset] = numberList(scales), numberList(offsets)
 	for key, target := range r.provenance() {
@@ -116,6 +125,11 @@ func (r *TrainingRecord) provenance() map[string]*string {
 		keyDataSHA256: &r.DataSHA256, keyAttribution: &r.Attribution, keyLicence: &r.Licence,
 		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256, keySizing: &r.Sizing,
 	}
+}
+
+// trainingKeys are those of what only a training by Slipway says.
+func trainingKeys() []string {
+	return []string{keyTestAccuracy, keyTestImages, keyTrainingLoss, keyEpochs, keySeed}
 }
 
 // IsZero reports whether the record says nothing.
@@ -181,9 +195,12 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 		parse(keyTestAccuracy, float(&record.TestAccuracy))
 		parse(keyTestImages, integer(&record.TestImages))
 	}
-	parse(keyTrainingLoss, float(&record.TrainingLoss))
-	parse(keyEpochs, integer(&record.Epochs))
-	parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
+	record.Elsewhere = !slices.ContainsFunc(trainingKeys(), func(key string) bool { _, ok := metadata[key]; return ok })
+	if !record.Elsewhere {
+		parse(keyTrainingLoss, float(&record.TrainingLoss))
+		parse(keyEpochs, integer(&record.Epochs))
+		parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
+	}
 	var scales, offsets []float64
 	parse(keyPixelScale, func(text string) (err error) { scales, err = parseNumberList(text); return err })
 	parse(keyPixelOffset, func(text string) (err error) { offsets, err = parseNumberList(text); return err })
@@ -216,6 +233,9 @@ func (m *Model) SetTrainingRecord(record TrainingRecord) error {
 	}
 	metadata := m.Metadata()
 	delete(metadata, keyClassLabels)
+	for _, key := range trainingKeys() {
+		delete(metadata, key)
+	}
 	for key := range record.provenance() {
 		delete(metadata, key)
 	}

@@ -102,7 +102,7 @@ func fileOf(weights builder.Weights, state string) *safetensors.File {
 func TestNoPrefixIsGuessed(t *testing.T) {
 	network := smallNetwork(t)
 	file := &safetensors.File{Tensors: []safetensors.Tensor{safetensors.NewFloat32("module.other", []int{1}, []float32{1})}}
-	if got := wrapperOf(file, network); got != "" {
+	if got := (&weightsFile{file: file}).wrapperOf(network); got != "" {
 		t.Errorf("the prefix %q", got)
 	}
 }

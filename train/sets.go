@@ -2,6 +2,8 @@ package train
 
 import (
 	"fmt"
+	"strings"
+	"sync"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -16,6 +18,9 @@ type Sets struct {
 	Validation *dataset.Info `json:"validation,omitempty"`
 	// Test is the set on which accuracy was measured after each epoch, nil without one.
 	Test *dataset.Info `json:"test,omitempty"`
+	// Pretrained says whose weights the run began with, where somebody else learned them, and what
+	// may be done with them: what was learned from their set is in them, too.
+	Pretrained string `json:"pretrained,omitempty"`
 }
 
 // String says in a line what a run is trained and tested on.
@@ -26,13 +31,17 @@ func (s Sets) String() string {
 	return fmt.Sprintf("trained on %v; tested on %v", s.Training, *s.Test)
 }
 
-// Attribution names the published set that the run learned from, and its authors, empty
-// where it is no known one.
+// Attribution names the published set that the run learned from, and its authors, and whose
+// weights it began with; empty where neither is known.
 func (s Sets) Attribution() string {
-	if s.Training.Title == "" {
-		return ""
+	var texts []string
+	if s.Training.Title != "" {
+		texts = append(texts, s.Training.Title+": "+s.Training.Authors)
 	}
-	return s.Training.Title + ": " + s.Training.Authors
+	if s.Pretrained != "" {
+		texts = append(texts, "trained on from "+s.Pretrained)
+	}
+	return strings.Join(texts, "; ")
 }
 
 // WithoutPlaces is the record as others may see it: without folders of this machine.
@@ -41,7 +50,7 @@ func (s Sets) WithoutPlaces() Sets {
 		info.Name, info.Place = info.ShortName(), ""
 		return info
 	}
-	hidden := Sets{Training: hide(s.Training)}
+	hidden := Sets{Training: hide(s.Training), Pretrained: s.Pretrained}
 	if s.Validation != nil {
 		validation := hide(*s.Validation)
 		hidden.Validation = &validation
@@ -55,6 +64,16 @@ func (s Sets) WithoutPlaces() Sets {
 
 // Sets returns what is recorded of the trainer's data.
 func (t *Trainer) Sets() Sets { return t.sets() }
+
+// BeganFrom has the trainer record whose weights its run began with, and under which licence.
+func (t *Trainer) BeganFrom(pretrained string) {
+	before := t.sets
+	t.sets = sync.OnceValue(func() Sets {
+		sets := before()
+		sets.Pretrained = pretrained
+		return sets
+	})
+}
 
 // TestOn has the trainer record the set as the one that its run is tested on. The error
 // says why the network cannot classify its images, or what its classes are called that

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -120,5 +121,43 @@ func TestCheckpointsHoldTheirSet(t *testing.T) {
 	}
 	if old := (&Checkpoint{Network: four, Data: set.DigestOf(4)}); !old.holds(set, digest) {
 		t.Error("a set taken for one of as many classes as the network's is another")
+	}
+}
+
+// Whose weights a run began with is in its checkpoint, stays there when it goes on, and is told.
+func TestWhoseWeightsARunBeganWith(t *testing.T) {
+	set := datasettest.Bars(t, 60)
+	config := smallConfig("native")
+	config.Epochs = 1
+	trainer, err := New(smallNetwork(t), set, config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	trainer.BeganFrom("Net by Somebody, Apache-2.0")
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	if err := WriteCheckpoint(path, trainer.Checkpoint()); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := ReadCheckpoint(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Epochs = 2
+	resumed, err := Resume(checkpoint, set, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resumed.Close()
+	if err := resumed.TestOn(set); err != nil {
+		t.Fatal(err)
+	}
+	for _, sets := range []Sets{checkpoint.Sets, resumed.Sets(), resumed.Sets().WithoutPlaces()} {
+		if sets.Pretrained != "Net by Somebody, Apache-2.0" || !strings.HasSuffix(sets.Attribution(), "trained on from Net by Somebody, Apache-2.0") {
+			t.Errorf("it is told %q, and %q", sets.Pretrained, sets.Attribution())
+		}
 	}
 }

@@ -90,6 +90,9 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
 	t.progress.Finished = ""
+	if pretrained := checkpoint.Sets.Pretrained; pretrained != "" {
+		t.BeganFrom(pretrained)
+	}
 	if checkpoint.Config.Patience > 0 {
 		t.best = checkpoint.Best
 	} else {

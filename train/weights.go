@@ -11,73 +11,66 @@ import (
 	"slipway/internal/safetensors"
 )
 
-// wrappers are what PyTorch puts before the names of a module's tensors where that is a part
-// of another one: DataParallel, torch.compile, and many a class of people's own.
-func wrappers() []string { return []string{"module.", "_orig_mod.", "model."} }
+// LoadedWeights is what a file of weights came to.
+type LoadedWeights struct {
+	Weights builder.Weights
+	// Prefix is what all names in the file have before those of the network, and is left out.
+	Prefix string
+	// Notes are what was done with the file, a sentence each, to be told to whoever chose it.
+	Notes []string
+}
 
-// ReadWeights reads the network's weights from any safetensors file that has
-// them under their PyTorch names: a checkpoint, of which it takes the Result, or a
-// state dict saved from Python. Other tensors in the file are an error unless the
-// file is a checkpoint of ours.
+// ReadWeights is LoadWeights without what is to be told: the weights, and the prefix that was
+// left out.
+func ReadWeights(path string, network *builder.Network) (weights builder.Weights, prefix string, err error) {
+	loaded, err := LoadWeights(path, network)
+	if err != nil {
+		return nil, "", err
+	}
+	return loaded.Weights, loaded.Prefix, nil
+}
+
+// LoadWeights reads the network's weights from any file that has them under their PyTorch names:
+// a checkpoint, of which it takes the Result, a state dict saved from Python as safetensors or
+// by torch.save (.pt, .pth), of which nothing is executed, or an ONNX model, whose
+// initializers are taken by their names. Its beginning tells which it is, whatever its name.
+//
+// Other tensors in the file are an error unless the file is a checkpoint of ours, a model, or
+// one of torch.save that keeps them in a container of their own, as an optimizer's state. All that
+// is missing, unexpected or of another shape is named.
 //
 // A tensor's shape may differ from the network's by dimensions of 1, as C×1×1 does from C.
+// Weights of float16 and bfloat16 are widened, and those of float64 rounded, to float32.
 //
 // The names of a state dict may all have a prefix that PyTorch gives them, such as
-// "module."; it is returned, and left out.
-func ReadWeights(path string, network *builder.Network) (weights builder.Weights, prefix string, err error) {
-	file, err := safetensors.Read(path)
+// "module.", or the names of the containers that it lies in, as in "state_dict."; it is
+// left out.
+func LoadWeights(path string, network *builder.Network) (*LoadedWeights, error) {
+	source, err := readWeightsFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("read weights: %w", err)
+		return nil, fmt.Errorf("read weights: %w", err)
 	}
-	if raw, ours := file.Metadata[stateKey]; ours {
+	loaded := &LoadedWeights{}
+	if raw, ours := source.file.Metadata[stateKey]; ours {
 		// Of another program's state the weights are all that is asked for.
 		best := ""
 		var state checkpointState
 		if err := json.Unmarshal([]byte(raw), &state); err == nil && resultIsBest(state.Config, state.Progress) {
 			best = bestPrefix
 		}
-		weights, err = takeWeights(file, best, network)
+		loaded.Weights, err = takeWeights(source.file, best, network)
 	} else {
-		prefix = wrapperOf(file, network)
-		if err = compare(file, prefix, network).wrong(network, true); err == nil {
-			weights, err = takeWeights(file, prefix, network)
+		var outside []safetensors.Tensor
+		loaded.Prefix, outside = source.take(network)
+		if err = compare(source.file, loaded.Prefix, network).wrong(network, !source.isModel); err == nil {
+			loaded.Weights, err = takeWeights(source.file, loaded.Prefix, network)
+			loaded.Notes = source.notes(path, loaded.Prefix, outside, network)
 		}
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("weights %s: %w", path, err)
+		return nil, fmt.Errorf("weights %s: %w", path, err)
 	}
-	return weights, prefix, nil
-}
-
-// wrapperOf returns the prefix with which the file has most of the network's parameters,
-// none where it has as many without.
-func wrapperOf(file *safetensors.File, network *builder.Network) string {
-	best, missing := "", len(compare(file, "", network).missing)
-	tried := map[string]bool{"": true}
-	for _, tensor := range file.Tensors {
-		prefix := leadingWrappers(tensor.Name)
-		if tried[prefix] {
-			continue
-		}
-		tried[prefix] = true
-		if m := len(compare(file, prefix, network).missing); m < missing {
-			best, missing = prefix, m
-		}
-	}
-	return best
-}
-
-func leadingWrappers(name string) string {
-	rest := name
-	for found := true; found; {
-		found = false
-		for _, wrapper := range wrappers() {
-			if shorter, ok := strings.CutPrefix(rest, wrapper); ok {
-				rest, found = shorter, true
-			}
-		}
-	}
-	return name[:len(name)-len(rest)]
+	return loaded, nil
 }
 
 // countSuffix is that of what PyTorch's batch normalisation counts and nobody needs.
@@ -186,7 +179,7 @@ func takeTensors(file *safetensors.File, prefix string, specs []builder.TensorSp
 		if !ok {
 			return nil, fmt.Errorf("tensor %q is missing", prefix+parameter.Name)
 		}
-		data, err := tensor.Float32s()
+		data, err := float32s(tensor)
 		if err != nil {
 			return nil, err
 		}
@@ -196,6 +189,19 @@ func takeTensors(file *safetensors.File, prefix string, specs []builder.TensorSp
 		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: data})
 	}
 	return weights, nil
+}
+
+// float32s are a tensor's values, rounded where they are of float64.
+func float32s(tensor safetensors.Tensor) ([]float32, error) {
+	if tensor.DType != safetensors.F64 {
+		return tensor.Float32s()
+	}
+	values, err := tensor.Float64s()
+	rounded := make([]float32, len(values))
+	for i, value := range values {
+		rounded[i] = float32(value)
+	}
+	return rounded, err
 }
 
 // WriteWeights writes the weights alone, as a state dict that PyTorch loads

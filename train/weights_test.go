@@ -103,24 +103,6 @@ func TestWeightsOfAnotherShapeByDimensionsOf1(t *testing.T) {
 	}
 }
 
-// PyTorch's own files are known, and what makes weights of them is said.
-func TestPyTorchsOwnFiles(t *testing.T) {
-	for name, begin := range map[string]string{"model.pt": "PK\x03\x04\x00\x00\x08\x08\x00\x00", "old.pth": "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9", "new.bin": "\x80\x04\x95\x1a\x00\x00\x00\x00\x00"} {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte(begin+"more of it"), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		_, _, err := ReadWeights(path, smallNetwork(t))
-		stem, _, _ := strings.Cut(name, ".")
-		for _, want := range []string{"PyTorch's own format", "\n  import torch, safetensors.torch\n",
-			`safetensors.torch.save_file(torch.load("` + name + `", map_location="cpu", weights_only=True), "` + stem + `.safetensors")`} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: the error lacks %q: %v", name, want, err)
-			}
-		}
-	}
-}
-
 // A weight that is no number is not started from.
 func TestWeightsThatAreNoNumbers(t *testing.T) {
 	weights := smallNetwork(t).InitialWeights(3)

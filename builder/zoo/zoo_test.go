@@ -271,3 +271,43 @@ func TestMobileNetV2OfSmallImages(t *testing.T) {
 		}
 	}
 }
+
+// TensorFlow's padding adds a zero below and to the right alone where a stride of 2 meets an even
+// number of pixels, and the same on each side of an odd one; maps come to the same sizes.
+func TestEfficientNetLitePadsAsTensorFlow(t *testing.T) {
+	for _, test := range []struct {
+		side        int
+		stem, extra builder.Size // padding, and how much more behind
+		same        bool
+	}{
+		{224, builder.Square(0), builder.Square(1), true},
+		{225, builder.Square(1), builder.Square(0), true},
+		{224, builder.Square(1), builder.Square(0), false},
+	} {
+		lite := zoo.EfficientNetLite{Same: test.same, Epsilon: 1e-3}
+		network, err := lite.Network("lite", builder.Shape{3, test.side, test.side}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conv, ok := network.Nodes()[0].Layer.(builder.Conv2D)
+		if !ok || conv.Padding != test.stem || conv.PaddingExtra != test.extra {
+			t.Errorf("of %d pixels the stem pads by %v and %v more", test.side, conv.Padding, conv.PaddingExtra)
+		}
+		norm, ok := network.Nodes()[1].Layer.(builder.BatchNorm)
+		if !ok || norm.Epsilon != 1e-3 {
+			t.Errorf("its normalisation is %+v", norm)
+		}
+		plain, err := zoo.New("efficientnet_lite0", builder.Shape{3, test.side, test.side}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, node := range network.Nodes()[:8] {
+			if got, want := node.Output, plain.Nodes()[i].Output; !slices.Equal(got, want) {
+				t.Errorf("of %d pixels layer %d gives %v, and without Same %v", test.side, i, got, want)
+			}
+		}
+	}
+	if _, err := (zoo.EfficientNetLite{}).Network("lite", builder.Shape{3}, 10); err == nil {
+		t.Error("a vector is taken for an image")
+	}
+}

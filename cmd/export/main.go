@@ -17,6 +17,7 @@ import (
 	"slipway/infer/onnxgo"
 	"slipway/internal/cli"
 	"slipway/internal/nearest"
+	"slipway/pretrained"
 	"slipway/train"
 )
 
@@ -33,6 +34,7 @@ NAME/ with the card, ONNX test data and the trainer's answers.
   export -model graphs/e1.onnx -variant int8 -o e1-int8.onnx
   export -model resnet.onnx -variant int8 -pixels 0.5,0.5 -data birds:t10k -calibration-data birds:train
   export -model graphs/e1.onnx -input uint8 -softmax -batch 1
+  export -from efficientnet_lite0 -o lite0.onnx          # a pretrained network as it is
 
 -variant, -batch, -softmax and -input ask for variants of the graph, each in a file
 of its own; the graph itself stays what it is. A variant is written once onnxruntime
@@ -72,6 +74,7 @@ func main() {
 
 type options struct {
 	run, output, runs, graphs string
+	from                      string
 	verify                    []string
 	data                      string
 	skipDamaged               bool
@@ -97,6 +100,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // work exports runs, or makes variants of a model.
 func (o *options) work(ctx context.Context, stdout, stderr io.Writer) error {
+	if o.from != "" {
+		return o.exportPretrained(ctx, stdout, stderr)
+	}
 	if o.variants.model == "" {
 		return exportAll(ctx, o, stdout, stderr)
 	}
@@ -116,6 +122,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags := cli.NewFlagSet("export", fmt.Sprintf(usage, strings.Join(export.Runtimes(), ", "),
 		strings.Join(export.ForeignRuntimes(), ", "), strings.Join(export.OptionalRuntimes(), ", ")), stdout)
 	flags.StringVar(&o.run, "run", "", "`folder` of the run; every e1 and e2 in -runs if empty")
+	cli.Suggest(flags, &o.from, "from", "", cli.Words(pretrained.Names()), "`name` of a pretrained network that is exported as it is: "+strings.Join(pretrained.Names(), ", ")+" (brought once, docs/pretrained.md)")
 	flags.StringVar(&o.output, "o", "", "the ONNX `file` of -run; the run's name in -graphs if empty")
 	flags.StringVar(&o.runs, "runs", "runs", "`folder` of the runs")
 	flags.StringVar(&o.graphs, "graphs", "graphs", "`folder` of the graphs")
@@ -131,7 +138,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	}
 	given := cli.Given(flags)
 	switch {
-	case o.output != "" && o.run == "" && o.variants.model == "":
+	case o.output != "" && o.run == "" && o.variants.model == "" && o.from == "":
 		return nil, errors.New("-o names the file of one run or of one variant; give its -run or -model too")
 	case o.output != "" && filepath.Ext(o.output) != ".onnx":
 		return nil, fmt.Errorf("-o %s does not end in .onnx", o.output)
@@ -147,6 +154,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, fmt.Errorf("-tolerance %v is outside 0 < t < 1", o.tolerance)
 	}
 	if err := readVariants(given, o.output); err != nil {
+		return nil, err
+	}
+	if err := o.checkFrom(given); err != nil {
 		return nil, err
 	}
 	var err error

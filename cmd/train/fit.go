@@ -37,8 +37,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	fmt.Fprint(out, trainer.Network())
 	o.tellPixels(trainer, out)
-	if o.initPrefix != "" {
-		fmt.Fprintf(out, "note: the names in %s begin with %q, which is left out\n", o.init, o.initPrefix)
+	for _, note := range o.initNotes {
+		fmt.Fprintf(out, "note: %s\n", note)
 	}
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
 	if o.from != "" && session.test != nil {
@@ -171,6 +171,9 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 			return err
 		}
 	}
+	if err := o.loadPretrained(ctx, out); err != nil {
+		return err
+	}
 	sets, err := o.openSets(ctx, out)
 	if err != nil {
 		return err
@@ -179,6 +182,7 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	o.tellClasses(network, sets, out)
 	config, err := o.settings().WithDefaults(network)
 	if err != nil {
 		return err
@@ -189,6 +193,9 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	config.Device = s.device.device
 	if s.trainer, err = train.New(network, sets.training, config, initial); err != nil {
 		return remedied(err)
+	}
+	if o.pretrained != nil {
+		s.trainer.BeganFrom(o.pretrained.Attribution + ", " + o.pretrained.Licence)
 	}
 	if err := s.testOn(sets.test); err != nil {
 		return err

@@ -26,6 +26,8 @@ func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Netwo
 		classes = o.classes
 	}
 	switch {
+	case o.pretrained != nil:
+		return o.pretrained.Network, o.pretrained.Weights, nil
 	case o.from != "":
 		return o.readModel(out)
 	case zoo.Has(o.network):
@@ -38,9 +40,19 @@ func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Netwo
 		network, err = builder.E1(classes)
 	}
 	if err == nil && o.init != "" {
-		initial, o.initPrefix, err = train.ReadWeights(o.init, network)
+		initial, err = o.readWeights(network)
 	}
 	return network, initial, err
+}
+
+// readWeights reads -init's weights, and keeps what is to be said of them.
+func (o *options) readWeights(network *builder.Network) (builder.Weights, error) {
+	loaded, err := train.LoadWeights(o.init, network)
+	if err != nil {
+		return nil, err
+	}
+	o.initNotes = loaded.Notes
+	return loaded.Weights, nil
 }
 
 // imageShape is that of each of the set's images.

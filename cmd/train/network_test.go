@@ -120,3 +120,25 @@ func TestDecayOfAllIsNotRecorded(t *testing.T) {
 		t.Errorf("decay %q, %v", options.config.Decay, err)
 	}
 }
+
+// What does not fit in a file of torch.save is named, with what was taken for its prefix, and what
+// is refused as well.
+func TestInitSaysWhatIsWrongWithPyTorchsFiles(t *testing.T) {
+	dir := fixture(t)
+	network := filepath.Join(dir, "linear.json")
+	layers := `{"name": "linear", "input": [1, 8, 8], "layers": [{"kind": "Flatten"}, {"kind": "Dense", "layer": {"units": 2}},
+		{"kind": "Dense", "layer": {"name": "0", "units": 3}}, {"kind": "Dense", "layer": {"name": "1", "units": 2}}]}`
+	if err := os.WriteFile(network, []byte(layers), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint := "../../train/testdata/torchfiles/checkpoint.pt"
+	code, _, errs := runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs", dir+"/runs", "-init", checkpoint)
+	if code != cli.ExitFailure || !strings.Contains(errs, checkpoint+": the tensors are not those of network linear; missing: state_dict.module.fc1.weight (2×64)") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	refused := "../../internal/torchfile/testdata/refused-eval.pt"
+	code, _, errs = runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs", dir+"/runs", "-init", refused)
+	if code != cli.ExitFailure || !strings.Contains(errs, refused) || !strings.Contains(errs, `"builtins.eval"`) {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}

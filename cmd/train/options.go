@@ -13,6 +13,7 @@ import (
 	"slipway/builder/zoo"
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
+	"slipway/pretrained"
 	"slipway/train"
 )
 
@@ -26,6 +27,7 @@ const usage = `train fits a network to labelled images and writes runs/NAME/.
   train -data ~/birds -network birds.json -resize 64   # train/ and test/ with a folder of pictures for each class
   train -data ~/birds -network resnet18 -resize 96     # a known network, for the set's images and classes
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
+  train -from efficientnet_lite0 -data ~/birds -lr 1e-4 -epochs 5      # a pretrained network, fed as it was trained with
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
 Flags:
@@ -49,8 +51,9 @@ type options struct {
 	device      string
 	threads     int
 	init        string
-	initPrefix  string // that the names in it have
+	initNotes   []string // what was done with the file of weights
 	from        string
+	pretrained  *pretrained.Model // -from's, nil where that is a file
 	output      string
 	resume      bool
 	tensorBoard string
@@ -169,8 +172,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.Choice(flags, &c.Engine, "engine", builder.DefaultEngine, builder.EngineNames(), strings.Join(builder.EngineNames(), " or "))
 	flags.IntVar(&o.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	cli.Choice(flags, &o.device, "device", deviceAuto, []string{deviceAuto, deviceCPU, deviceCUDA}, "auto, cpu or cuda; auto takes the GPU where one can be used (a build of make gpu)")
-	flags.StringVar(&o.init, "init", "", "start from the weights in this safetensors `file`")
-	flags.StringVar(&o.from, "from", "", "start from the network and the weights in this ONNX `file`; the experiment's training settings stay")
+	flags.StringVar(&o.init, "init", "", "start from the weights in this `file`, told by its content: safetensors, one of torch.save (.pt, .pth; nothing in it is executed), or ONNX")
+	cli.Suggest(flags, &o.from, "from", "", cli.Words(append(pretrained.Names(), cli.FileNames)), "start from the network and the weights in this ONNX `file`, or of a pretrained network by its name: "+strings.Join(pretrained.Names(), ", ")+" (brought once, docs/pretrained.md); the experiment's training settings stay")
 	flags.StringVar(&o.output, "output", "", "`name` of the output that -from's network ends in, where it has several, or of a value inside")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the run of that name")
 	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")

@@ -33,6 +33,7 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 	if s.training, err = dataset.OpenSource(ctx, o.data, training); err != nil {
 		return s, fmt.Errorf("-data: %w", err)
 	}
+	o.ownSize(s.training)
 	if err := o.pictures.Check(s.training); err != nil {
 		return s, err
 	}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/internal/display"
+	"slipway/internal/nearest"
+	"slipway/pretrained"
+)
+
+// loadPretrained loads -from's network where that is a pretrained one's name, which has neither a
+// dot nor a slash as a path does. Pictures come to its size and are fed as it was trained with,
+// unless -resize and -pixels say otherwise.
+func (o *options) loadPretrained(ctx context.Context, out io.Writer) error {
+	if o.from == "" || strings.ContainsAny(o.from, `./\`) {
+		return nil
+	}
+	if !pretrained.Has(o.from) {
+		if _, err := os.Stat(o.from); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("-from %s: no pretrained network is called so, and no file%s; "+
+				"there are %s, "+
+				"or give an ONNX file", o.from, nearest.Hint(o.from, pretrained.Names()),
+				strings.Join(pretrained.Names(), ", "))
+		}
+		return nil
+	}
+	wanted := pretrained.Options{Messages: out}
+	if sizing := o.pictures.Sizing; sizing != nil {
+		wanted.Height, wanted.Width = sizing.Height, sizing.Width
+	}
+	model, err := pretrained.Load(ctx, o.from, wanted)
+	if err != nil {
+		return fmt.Errorf("-from: %w", err)
+	}
+	o.pretrained = model
+	if o.pictures.Sizing == nil {
+		o.pictures.Sizing = &model.Sizing
+	}
+	if !o.given["pixels"] {
+		o.config.Pixels = model.Pixels
+	}
+	fmt.Fprintf(out, "%s: %s; licence %s\n", model.Name, model.Attribution, model.Licence)
+	return nil
+}
+
+// tellClasses says what becomes of the classes that a pretrained network knows, where it keeps its
+// classifier and the set's classes are others.
+func (o *options) tellClasses(network *builder.Network, sets sets, out io.Writer) {
+	classes, err := network.Classes()
+	info := sets.training.Info()
+	if err != nil || o.pretrained == nil || classes != len(o.pretrained.ClassNames) ||
+		slices.Equal(info.ClassNames, o.pretrained.ClassNames) {
+		return
+	}
+	fmt.Fprintf(out, "note: %s's classifier was learned for %s other classes, of which the first "+
+		"%d are taken "+
+		"for those of %s; -head gives it one of their own\n", o.pretrained.Name,
+		display.Thousands(classes), info.Classes, info.Name)
+}
+
+// ownSize takes back the pretrained network's size where the set's images have one of their own:
+// they fit, or the network says what it takes.
+func (o *options) ownSize(set dataset.Source) {
+	if o.pretrained != nil && !o.given["resize"] && len(dataset.FileNames(set)) == 0 {
+		o.pictures.Sizing = nil
+	}
+}
