@@ -18,7 +18,7 @@ func (n *Network) CheckDevice() error {
 	if err != nil {
 		return err
 	}
-	l := newLowering(n, variables, LowerOptions{Batch: 1, Training: true})
+	l := newLowering(n, variables, LowerOptions{Batch: 1, Training: true}, nil)
 	if err := l.lower(); err != nil {
 		return fmt.Errorf("network %s, engine %s: %w", n.name, EnginePlain, err)
 	}

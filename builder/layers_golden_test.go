@@ -178,7 +178,7 @@ func (g layerGolden) run(t *testing.T, engine *Engine) (y []float32, d, tensors 
 	}
 	variables, err := NewVariables(g.network, engine, weights)
 	fail(err)
-	l := newLowering(g.network, variables, LowerOptions{Batch: goldenBatch, Training: g.training, Seed: 1})
+	l := newLowering(g.network, variables, LowerOptions{Batch: goldenBatch, Training: g.training, Seed: 1}, nil)
 	p := &place{lowering: l, node: node, at: g.at, last: g.at, tensors: l.tensors[g.at]}
 	leaf := func(name string, example Shape, public []float32) *gorgonia.Node {
 		shape := l.shape(example)

@@ -19,6 +19,12 @@ type LowerOptions struct {
 	Seed uint64
 	// Keep names the layers whose outputs Graph.Activations has to hold.
 	Keep []string
+	// From names a layer whose output the graph takes instead of images, N times as it lies in the
+	// engine: Lowered.Images holds it. All that follows must be computed from it alone.
+	From string
+	// To names a layer that the graph ends in, instead of the last one: Lowered.Logits is its output,
+	// in the engine's layout.
+	To string
 }
 
 // Lowered is a network lowered to a Gorgonia graph for one batch size.
@@ -33,7 +39,7 @@ type Lowered struct {
 	// in the engine's layout.
 	Activations map[string]*gorgonia.Node
 	// Parameters are in the order of Network.Parameters and hold the values of
-	// the Variables.
+	// the Variables. Those of layers that LowerOptions.From and To leave out are nil.
 	Parameters gorgonia.Nodes
 
 	images  []float32
@@ -42,8 +48,8 @@ type Lowered struct {
 	updates []func()
 }
 
-// Images returns the slice that holds the input batch, N×C×H×W (or N×F),
-// to write before Feed.
+// Images returns the slice that holds the input batch, N×C×H×W (or N×F), to write before Feed; with
+// LowerOptions.From what that layer gives.
 func (g *Lowered) Images() []float32 { return g.images }
 
 // Feed brings the images into Input. Call it before each run.
@@ -154,7 +160,11 @@ func (n *Network) Lower(variables *Variables, options LowerOptions) (*Lowered, e
 			return nil, fmt.Errorf("network %s has no layer %q", n.name, name)
 		}
 	}
-	l := newLowering(n, variables, options)
+	outside, err := n.outside(options)
+	if err != nil {
+		return nil, err
+	}
+	l := newLowering(n, variables, options, outside)
 	if err := l.lower(); err != nil {
 		return nil, fmt.Errorf("network %s, engine %s: %w", n.name, variables.engine.name, err)
 	}

@@ -23,19 +23,32 @@ type lowering struct {
 	values    gorgonia.Nodes   // by node: its output
 	tensors   []gorgonia.Nodes // by node
 	places    [][]int          // by node: its tensors' places among the variables
+	outside   []bool           // by node: not in the graph; nil if all are
 }
 
-func newLowering(n *Network, variables *Variables, options LowerOptions) *lowering {
+func newLowering(n *Network, variables *Variables, options LowerOptions, outside []bool) *lowering {
+	if options.To != "" {
+		options.Keep = append(slices.Clone(options.Keep), options.To) // nothing is fused with it
+	}
 	l := &lowering{
 		network: n, variables: variables, engine: variables.engine.name, kernels: variables.engine.kernels, options: options,
 		consumers: n.consumers(), values: make(gorgonia.Nodes, len(n.nodes)),
-		graph: &Lowered{Expr: gorgonia.NewGraph(), Activations: make(map[string]*gorgonia.Node)},
+		graph:   &Lowered{Expr: gorgonia.NewGraph(), Activations: make(map[string]*gorgonia.Node)},
+		outside: outside,
 	}
 	at := 0
-	for _, node := range n.nodes {
+	for i, node := range n.nodes {
 		var tensors gorgonia.Nodes
 		var places []int
 		for _, spec := range node.Tensors {
+			if l.without(i) {
+				if spec.Role == Learned {
+					l.graph.Parameters = append(l.graph.Parameters, nil)
+				}
+				places = append(places, at)
+				at++
+				continue
+			}
 			value := variables.values[at]
 			leaf := gorgonia.NewTensor(l.graph.Expr, tensor.Float32, value.Dims(),
 				gorgonia.WithShape(value.Shape()...), gorgonia.WithName(spec.Name), gorgonia.WithValue(value))
@@ -53,8 +66,8 @@ func newLowering(n *Network, variables *Variables, options LowerOptions) *loweri
 func (l *lowering) lower() error {
 	l.input()
 	for i, node := range l.network.nodes {
-		if l.values[i] != nil {
-			continue // fused into the one before
+		if l.values[i] != nil || l.without(i) {
+			continue // fused into the one before, or not in the graph
 		}
 		p := &place{lowering: l, node: node, at: i, last: i, tensors: l.tensors[i]}
 		for _, input := range node.Inputs {
@@ -77,11 +90,17 @@ func (l *lowering) lower() error {
 			l.graph.Activations[node.Name] = l.values[i]
 		}
 	}
+	if l.options.To != "" {
+		l.graph.Logits = l.graph.Activations[l.options.To]
+	}
 	if l.graph.Logits == nil {
 		l.graph.Logits = l.values[len(l.values)-1]
 	}
 	return nil
 }
+
+// without reports whether node i is not in the graph.
+func (l *lowering) without(i int) bool { return l.outside != nil && l.outside[i] }
 
 func (l *lowering) value(place int) *gorgonia.Node {
 	if place < 0 {
@@ -101,15 +120,24 @@ func (l *lowering) shape(example Shape) tensor.Shape {
 // input makes the input node. Images of one channel lie the same way in both
 // layouts, others are rearranged by Feed.
 func (l *lowering) input() {
+	from := slices.IndexFunc(l.network.nodes, func(node Node) bool {
+		return node.Name == l.options.From && l.options.From != ""
+	})
 	shape := l.shape(l.network.input)
+	if from >= 0 {
+		shape = l.shape(l.network.nodes[from].Output)
+	}
 	values := make([]float32, shape.TotalSize())
 	l.graph.images = values
-	if l.engine == EngineNative && len(shape) == 4 && shape[3] > 1 {
+	if from < 0 && l.engine == EngineNative && len(shape) == 4 && shape[3] > 1 {
 		l.graph.images = make([]float32, len(values))
 		l.graph.feed = func() { ops.ToChannelsLast(values, l.graph.images, shape) }
 	}
 	l.graph.Input = gorgonia.NewTensor(l.graph.Expr, tensor.Float32, len(shape), gorgonia.WithShape(shape...),
 		gorgonia.WithName("image"), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))))
+	if from >= 0 {
+		l.values[from] = l.graph.Input
+	}
 }
 
 // place is a node that is being lowered.

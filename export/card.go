@@ -219,6 +219,15 @@ func protocol(c train.Config) string {
 	if !c.Augmentation.IsZero() {
 		text += fmt.Sprintf(", augmentation: %v", c.Augmentation)
 	}
+	if len(c.Freeze) > 0 {
+		text += fmt.Sprintf(", frozen: %s", strings.Join(c.Freeze, ", "))
+		if until := c.FineTune.FreezeUntil; until > 0 {
+			text += fmt.Sprintf(" until epoch %d", until)
+		}
+	}
+	for _, rate := range c.FineTune.Rates {
+		text += fmt.Sprintf(", learning rate of %s %v", rate.Pattern, rate.LearningRate)
+	}
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
 	}

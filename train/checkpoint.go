@@ -20,7 +20,7 @@ type Checkpoint struct {
 	// Weights are those after the last step, from which the run goes on.
 	Weights builder.Weights
 	// OptimizerState holds the tensors of each of the optimizer's slots, in the
-	// order of those of Network.Parameters that are not frozen.
+	// order of those of Network.Parameters that are not frozen in the epoch under way.
 	OptimizerState map[string]builder.Weights
 	// Best holds the weights of the epoch with the lowest validation loss, nil
 	// if there is none.
@@ -65,6 +65,9 @@ type Progress struct {
 	Correct      int     `json:"correct"`
 	LastLoss     float64 `json:"last_loss"`
 	Seconds      float64 `json:"seconds"`
+	// ThawStep is the number of steps that were done when FineTune.FreezeUntil's epoch began, 0
+	// before.
+	ThawStep int `json:"thaw_step,omitempty"`
 	// BestEpoch and BestLoss are those of early stopping, 0 if it is off.
 	BestEpoch int     `json:"best_epoch,omitempty"`
 	BestLoss  float64 `json:"best_loss,omitempty"`
@@ -220,7 +223,7 @@ func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoin
 		return nil, err
 	}
 	var trained []builder.TensorSpec
-	for _, parameter := range c.Config.updated(c.Network) {
+	for _, parameter := range c.Config.inEpoch(c.Progress.Epochs).updated(c.Network) {
 		trained = append(trained, parameter.spec)
 	}
 	for _, slot := range c.Config.Optimizer.Slots() {

@@ -49,9 +49,13 @@ type Config struct {
 	// ParameterPenalty is added to the loss over the parameters that are trained:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty Penalty `json:"parameter_penalty"`
-	// Freeze are names of parameters that stay as they are; * stands for any text, as in
-	// layer1.* or *.bias. Nothing is computed for them on the way back.
+	// Freeze are names of parameters that stay as they are, or of their layers; * stands for any
+	// text, as in layer1.* or *.bias. The word head is the classifier (builder.Network.Head), and
+	// trunk all else. Nothing is computed for them on the way back. Statistics of batch
+	// normalisation are no parameters: FreezeStatistics keeps those.
 	Freeze []string `json:"freeze,omitempty"`
+	// FineTune is how a network that has learned elsewhere is trained on.
+	FineTune FineTune `json:"fine_tune,omitzero"`
 	// Decay is what weight decay and ParameterPenalty are of: DecayAll, used if empty, or
 	// DecayWeights.
 	Decay string `json:"decay,omitempty"`
@@ -135,7 +139,13 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err
 	}
+	if c.FineTune, err = c.FineTune.withDefaults(); err != nil {
+		return c, err
+	}
 	if err := c.checkTrained(network); err != nil {
+		return c, err
+	}
+	if err := c.checkFineTune(network); err != nil {
 		return c, err
 	}
 	if err := c.checkNames(network); err != nil {
@@ -172,6 +182,8 @@ func (c Config) CPUOnly() string {
 		return "augmentation is"
 	case len(c.Freeze) > 0:
 		return "a frozen parameter is"
+	case len(c.FineTune.Rates) > 0:
+		return "a learning rate by group is"
 	case c.Decay == DecayWeights:
 		return "weight decay of weights alone is"
 	case perChannel(c.Pixels):

@@ -32,9 +32,14 @@ type LossGraph struct {
 // NewLossGraph lowers the network for a batch, adds the loss, and for training
 // its gradients.
 func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*LossGraph, error) {
+	return newLossGraph(network, engine, variables, config, programKey{batch: batch, training: training})
+}
+
+func newLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, key programKey) (*LossGraph, error) {
+	batch, training := key.batch, key.training
 	graph, err := network.Lower(variables, builder.LowerOptions{
 		Batch: batch, Training: training, Seed: config.Seed,
-		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)),
+		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)), From: key.from,
 	})
 	if err != nil {
 		return nil, err

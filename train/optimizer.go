@@ -105,6 +105,8 @@ func (c OptimizerConfig) Slots() []string {
 // tensor. Its state can be read and set, so that a resumed run goes on exactly.
 type Optimizer struct {
 	config OptimizerConfig
+	// factor is the schedule's, of the rates of groups; that of config has it already.
+	factor float64
 	steps  int
 	// parameters are those that it updates; state[s][i] is slot s of parameter i, in the parameter's
 	// own layout.
@@ -154,12 +156,16 @@ type updated struct {
 	at int
 	// decays says whether weight decay is of it, too.
 	decays bool
+	// rate is its group's learning rate, 0 where it has the optimizer's.
+	rate float64
+	// since is the number of steps that the optimizer took before it was trained.
+	since int
 }
 
 // newOptimizer returns an optimizer for the parameters, with
 // zero state. The configuration must have its defaults filled in.
 func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*Optimizer, error) {
-	o := &Optimizer{config: config, parameters: parameters, update: plainUpdater{}}
+	o := &Optimizer{config: config, factor: 1, parameters: parameters, update: plainUpdater{}}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
 		if err != nil {
@@ -188,15 +194,19 @@ func (o *Optimizer) slot(s, i int) []float32 {
 
 // updateParameter applies the rule to parameter i.
 func (o *Optimizer) updateParameter(i int, p, g []float32) error {
-	config := o.config
-	if !o.parameters[i].decays {
+	config, parameter := o.config, o.parameters[i]
+	if !parameter.decays {
 		config.WeightDecay = 0
 	}
+	if parameter.rate != 0 {
+		config.LearningRate = parameter.rate * o.factor
+	}
+	steps := o.steps - parameter.since
 	switch config.Name {
 	case "adam", "adamw":
-		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), config, o.steps)
+		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), config, steps)
 	case "sgd":
-		return o.update.sgd(p, g, o.slot(0, i), config, o.steps)
+		return o.update.sgd(p, g, o.slot(0, i), config, steps)
 	default:
 		return o.update.rmsprop(p, g, o.slot(0, i), o.slot(1, i), config)
 	}
@@ -221,6 +231,22 @@ func (o *Optimizer) SetState(variables *builder.Variables, state map[string]buil
 	for s, slot := range o.config.Slots() {
 		for i, tensor := range state[slot] {
 			variables.FromPublic(o.parameters[i].at, o.state[s][i], tensor.Data)
+		}
+	}
+}
+
+// takeOver takes the state of another optimizer of the same rule: its steps, and its tensors of the
+// parameters that both have.
+func (o *Optimizer) takeOver(other *Optimizer) {
+	o.steps = other.steps
+	for i, parameter := range o.parameters {
+		for j, before := range other.parameters {
+			if parameter.at != before.at {
+				continue
+			}
+			for s := range o.state {
+				o.state[s][i] = other.state[s][j]
+			}
 		}
 	}
 }

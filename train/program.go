@@ -32,8 +32,8 @@ func (v variable) Grad() (gorgonia.Value, error) {
 }
 
 // compile prepares a graph for Gorgonia's TapeMachine.
-func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*program, error) {
-	graph, err := NewLossGraph(network, engine, variables, config, batch, training)
+func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, key programKey) (*program, error) {
+	graph, err := newLossGraph(network, engine, variables, config, key)
 	if err != nil {
 		return nil, err
 	}

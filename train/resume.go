@@ -62,6 +62,9 @@ func fixedFields(c Config) (map[string]string, error) {
 		c.Decay = ""
 	}
 	c.Freeze = slices.Compact(slices.Sorted(slices.Values(c.Freeze))) // their order changes nothing
+	if c.FineTune.Features == FeaturesNever {
+		c.FineTune.Features = "" // which changes no bit
+	}
 	c.Epochs, c.UntilLoss, c.Patience, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0, 0, 0
 	raw, err := json.Marshal(c)
 	if err != nil {

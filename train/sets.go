@@ -91,6 +91,8 @@ func (t *Trainer) TestOn(source dataset.Source) error {
 		}
 	}
 	before.Test = &test
+	t.tested = source
+	t.features.add(source)
 	t.sets = func() Sets { return before }
 	return nil
 }

@@ -39,7 +39,7 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 	if diverged(result.total) {
 		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices}
 	}
-	t.optimizer.config.LearningRate = t.learningRate()
+	t.optimizer.config.LearningRate, t.optimizer.factor = t.learningRate(), t.rateFactor()
 	if err := t.optimizer.Step(result.model); err != nil {
 		return err
 	}
@@ -108,11 +108,21 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 // program for as many. The result has no model.
 func (t *Trainer) pass(ctx context.Context, training bool, images feed, first int) (*program, batchResult, error) {
 	var result batchResult
-	p, err := t.program(len(images.indices), training)
+	kept, err := t.features.of(ctx, training, images.source)
 	if err != nil {
 		return nil, result, err
 	}
-	if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
+	key := programKey{batch: len(images.indices), training: training}
+	if kept != nil {
+		key.from = t.features.cut
+	}
+	p, err := t.programOf(key)
+	if err != nil {
+		return nil, result, err
+	}
+	if kept != nil {
+		kept.fill(p.graph.Images(), p.labels, images.indices)
+	} else if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
 		return nil, result, &ReadError{err}
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)
@@ -128,17 +138,26 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 
 // learningRate is that of the next step.
 func (t *Trainer) learningRate() float64 {
-	schedule := t.config.Schedule
-	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, schedule.Epochs*t.batches.Steps())
+	return t.config.Optimizer.LearningRate * t.rateFactor()
 }
 
-// program returns the compiled graph for a batch size, making it once.
+// rateFactor is the schedule's at the next step.
+func (t *Trainer) rateFactor() float64 {
+	schedule := t.config.Schedule
+	return schedule.Factor(t.progress.Step, schedule.Epochs*t.batches.Steps())
+}
+
+// program returns the compiled graph of images for a batch size, making it once.
 func (t *Trainer) program(batch int, training bool) (*program, error) {
-	key := programKey{batch, training}
+	return t.programOf(programKey{batch: batch, training: training})
+}
+
+// programOf returns a compiled graph, making it once.
+func (t *Trainer) programOf(key programKey) (*program, error) {
 	if p, ok := t.programs[key]; ok {
 		return p, nil
 	}
-	p, err := compile(t.network, t.engine, t.variables, t.config, batch, training)
+	p, err := compile(t.network, t.engine, t.variables, t.phase, key)
 	if err != nil {
 		return nil, err
 	}

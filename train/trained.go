@@ -22,14 +22,42 @@ func pattern(text string) *regexp.Regexp {
 	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(text), `\*`, ".*") + "$")
 }
 
+// Words of patterns: the classifier, and all that is not it.
+const (
+	HeadWord  = "head"
+	TrunkWord = "trunk"
+)
+
+// selector says of which tensors, by their names, a pattern is: those whose own name or whose
+// layer's name matches, or those of the head, or of the trunk.
+func (c Config) selector(network *builder.Network, text string) (func(tensor string) bool, error) {
+	if text == HeadWord || text == TrunkWord {
+		head, err := network.Head(c.FineTune.Head)
+		if err != nil {
+			return nil, err
+		}
+		return func(tensor string) bool { return (layerOf(tensor) == head.Name) == (text == HeadWord) }, nil
+	}
+	matches := pattern(text)
+	return func(tensor string) bool {
+		return matches.MatchString(tensor) || matches.MatchString(layerOf(tensor))
+	}, nil
+}
+
+// layerOf returns the name of a tensor's layer.
+func layerOf(tensor string) string { return tensor[:max(0, strings.LastIndexByte(tensor, '.'))] }
+
 // checkTrained reports what is wrong with Freeze and Decay.
 func (c Config) checkTrained(network *builder.Network) error {
 	if c.Decay != "" && c.Decay != DecayAll && c.Decay != DecayWeights {
 		return fmt.Errorf("weight decay of %q; it is of %s parameters or of %s alone", c.Decay, DecayAll, DecayWeights)
 	}
 	for _, text := range c.Freeze {
-		matches := pattern(text)
-		if !slices.ContainsFunc(network.Parameters(), func(t builder.TensorSpec) bool { return matches.MatchString(t.Name) }) {
+		selected, err := c.selector(network, text)
+		if err != nil {
+			return fmt.Errorf("freeze %s: %w", text, err)
+		}
+		if !slices.ContainsFunc(network.Parameters(), func(t builder.TensorSpec) bool { return selected(t.Name) }) {
 			return fmt.Errorf("freeze: network %s has no parameter that is called %q; it has %s", network.Name(), text, parameterNames(network))
 		}
 	}
@@ -49,13 +77,15 @@ func parameterNames(network *builder.Network) string {
 
 // trained returns the places, among Network.Parameters, of those that are not frozen.
 func (c Config) trained(network *builder.Network) []int {
-	var patterns []*regexp.Regexp
+	var frozen []func(tensor string) bool
 	for _, text := range c.Freeze {
-		patterns = append(patterns, pattern(text))
+		if selected, err := c.selector(network, text); err == nil { // checkTrained says what is wrong
+			frozen = append(frozen, selected)
+		}
 	}
 	var places []int
 	for i, parameter := range network.Parameters() {
-		if !slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(parameter.Name) }) {
+		if !slices.ContainsFunc(frozen, func(selected func(string) bool) bool { return selected(parameter.Name) }) {
 			places = append(places, i)
 		}
 	}
@@ -76,10 +106,15 @@ func (c Config) updated(network *builder.Network) []updated {
 			learned = append(learned, at)
 		}
 	}
+	rateOf := c.rateOf(network)
 	var all []updated
 	for _, i := range c.trained(network) {
 		spec := tensors[learned[i]]
-		all = append(all, updated{spec: spec, at: learned[i], decays: !c.spares(spec)})
+		u := updated{spec: spec, at: learned[i], decays: !c.spares(spec)}
+		if group := rateOf(spec.Name); group >= 0 {
+			u.rate = c.FineTune.Rates[group].LearningRate
+		}
+		all = append(all, u)
 	}
 	return all
 }

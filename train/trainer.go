@@ -17,6 +17,7 @@ import (
 type Trainer struct {
 	network    *builder.Network
 	config     Config
+	phase      Config      // as it holds in the epoch under way
 	sets       func() Sets // computed once
 	training   dataset.Source
 	validation dataset.Source // nil if nothing is held out
@@ -31,7 +32,9 @@ type Trainer struct {
 	sum          *sum // of the parts of a batch; nil with an engine that takes batches whole
 	optimizer    *Optimizer
 	programs     map[programKey]*program
-	device       onDevice // used if config.Device is not nil
+	features     *features      // nil where all is computed in each step
+	tested       dataset.Source // nil if there is none
+	device       onDevice       // used if config.Device is not nil
 	progress     Progress
 	best         builder.Weights
 	// last holds the weights of the last step once the variables hold the best ones.
@@ -41,6 +44,7 @@ type Trainer struct {
 type programKey struct {
 	batch    int
 	training bool
+	from     string // the layer that it takes the output of, empty if it takes images
 }
 
 // New returns a trainer at the start of its first epoch, to be closed when it is
@@ -87,8 +91,12 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 		t.Close()
 		return nil, err
 	}
-	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress = checkpoint.Progress
+	if err := t.enter(); err != nil {
+		t.Close()
+		return nil, err
+	}
+	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
 	t.progress.Finished = ""
 	if pretrained := checkpoint.Sets.Pretrained; pretrained != "" {
 		t.BeganFrom(pretrained)
@@ -135,13 +143,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		t.engine.Close()
 		return nil, err
 	}
-	if kernels, native := t.engine.Kernels(); native {
-		if t.sum, err = newSum(network, config, kernels, t.variables); err != nil {
-			t.engine.Close()
-			return nil, err
-		}
-	}
-	if t.optimizer, err = newOptimizer(config.Optimizer, config.updated(network), t.engine); err != nil {
+	if err := t.enter(); err != nil {
 		t.engine.Close()
 		return nil, err
 	}
@@ -394,9 +396,9 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 	history := append(now.History, epoch)
 	*now = Progress{
 		Epochs: now.Epochs + 1, Step: now.Step, LastLoss: now.LastLoss,
-		BestEpoch: now.BestEpoch, BestLoss: now.BestLoss, History: history,
+		BestEpoch: now.BestEpoch, BestLoss: now.BestLoss, History: history, ThawStep: now.ThawStep,
 	}
-	return nil
+	return t.thaw()
 }
 
 // StopRule says which stop rule ends the training where it stands, or nothing if none

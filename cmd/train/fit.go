@@ -41,7 +41,10 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
-	if o.from != "" && session.test != nil {
+	if features := trainer.Features(); features != "" {
+		fmt.Fprintln(out, features)
+	}
+	if o.from != "" && o.fineTuning.head == "" && session.test != nil {
 		// Pixels fed in another way than the model was trained with show here.
 		evaluation, err := trainer.Evaluate(ctx, session.test)
 		if err != nil {
@@ -180,6 +183,9 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	}
 	network, initial, err := o.buildNetwork(sets, out)
 	if err != nil {
+		return err
+	}
+	if network, initial, err = o.fineTuned(network, initial, sets, out); err != nil {
 		return err
 	}
 	o.tellClasses(network, sets, out)

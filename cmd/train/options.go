@@ -29,6 +29,7 @@ const usage = `train fits a network to labelled images and writes runs/NAME/.
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
   train -from efficientnet_lite0 -data ~/birds -lr 1e-4 -epochs 5      # a pretrained network, fed as it was trained with
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
+  train -from m.onnx -data ~/birds -head auto -freeze trunk -freeze-until 6 -lr head=1e-3,1e-4   # its classifier anew, then all
 
 Flags:
 `
@@ -61,6 +62,7 @@ type options struct {
 	given       map[string]bool
 	values      map[string]string // of the flags given
 	activations activationFlags
+	fineTuning  fineTuning
 }
 
 // activationFlags collects -activation-l1 and -activation-l2, each LAYER=λ.
@@ -143,7 +145,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.ValidationFraction, "validation", 0, "fraction of the training set held out")
 	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, and keep the best weights")
 	cli.Choice(flags, &c.Optimizer.Name, "optimizer", "adam", train.OptimizerNames(), strings.Join(train.OptimizerNames(), ", "))
-	flags.Float64Var(&c.Optimizer.LearningRate, "lr", 0, "learning rate (1e-3; rmsprop 1e-2)")
+	o.defineFineTuning(flags)
 	flags.Float64Var(&c.Optimizer.Momentum, "momentum", 0, "momentum of sgd and rmsprop")
 	flags.BoolVar(&c.Optimizer.Nesterov, "nesterov", false, "Nesterov momentum of sgd")
 	flags.Float64Var(&c.Optimizer.Beta1, "beta1", 0, "decay of the first moment of adam and adamw (0.9)")
@@ -158,7 +160,6 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
 	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
 	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
-	flags.Func("freeze", "parameters that stay as they are: a list of `patterns` such as conv1.*,bn1.*, where * stands for any text", freeze(&c.Freeze))
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
@@ -210,7 +211,7 @@ func (o *options) check() error {
 	case o.given["classes"] && o.classes < 1:
 		return fmt.Errorf("-classes %d; at least 1 is needed, and without the flag it is the sets' number", o.classes)
 	case o.given["classes"] && o.from != "":
-		return errors.New("-classes does not apply to -from: the network is the file's")
+		return errors.New("-classes does not apply to -from: the network is the file's; -head gives it a classifier of other classes")
 	case o.given["classes"] && o.network != "" && !zoo.Has(o.network):
 		return errors.New("-classes applies to a known network or an experiment's: a file's network has its own number")
 	case strings.ContainsAny(o.licence, "\r\n"):
@@ -233,6 +234,9 @@ func (o *options) check() error {
 		return errors.New("-resume goes on from the run's checkpoint, -init starts from other weights; give one of them")
 	case o.resume && o.name == "" && !o.given["experiment"]:
 		return errors.New("-resume needs the run's -name")
+	}
+	if err := o.checkFineTuning(); err != nil {
+		return err
 	}
 	if err := cli.CheckThreads(o.threads); err != nil {
 		return err
@@ -269,7 +273,7 @@ func (o *options) givenZero() string {
 		name string
 		zero bool
 	}{
-		{"lr", c.Optimizer.LearningRate == 0},
+		{"lr", c.Optimizer.LearningRate == 0 && len(c.FineTune.Rates) == 0},
 		{"beta1", c.Optimizer.Beta1 == 0},
 		{"beta2", c.Optimizer.Beta2 == 0},
 		{"alpha", c.Optimizer.Alpha == 0},

@@ -20,7 +20,7 @@ import (
 	"slipway/internal/kernel"
 )
 
-const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | evaluate | graph | network | welch | plot [flags]"
+const usage = "usage: slipway-bench describe | distance | inputs | worker | accuracy | feed | memory | evaluate | graph | network | start | welch | plot [flags]"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,6 +47,8 @@ func run(ctx context.Context, args []string) error {
 			return errors.New("usage: slipway-bench graph NAME FILE")
 		}
 		return writeGraph(args[1], args[2])
+	case "start":
+		return start(args[1:], os.Stdout)
 	case "welch":
 		return welch(args[1:], os.Stdout)
 	}
