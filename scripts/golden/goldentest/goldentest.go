@@ -45,6 +45,8 @@ type Case struct {
 	Size  int `json:"size"`
 	// Schedule is a train.Schedule.
 	Schedule json.RawMessage `json:"schedule"`
+	// Loss is a loss's settings: smoothing, gamma, and weights by class.
+	Loss json.RawMessage `json:"loss"`
 
 	tensors *safetensors.File
 }
