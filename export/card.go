@@ -212,7 +212,7 @@ func (c *card) trained() string {
 }
 
 func protocol(c train.Config) string {
-	text := fmt.Sprintf("batches of %d, %s with learning rate %v, cross-entropy", c.BatchSize, c.Optimizer.Name, c.Optimizer.LearningRate)
+	text := fmt.Sprintf("batches of %d, %s with learning rate %v, %v", c.BatchSize, c.Optimizer.Name, c.Optimizer.LearningRate, c.Loss)
 	if !c.Schedule.IsZero() {
 		text += fmt.Sprintf(", schedule %v", c.Schedule)
 	}

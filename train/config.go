@@ -46,6 +46,8 @@ type Config struct {
 	// it depends neither on the batches nor on threads, and a resumed run sees what an
 	// unbroken one does. Evaluation sees the images as they are.
 	Augmentation augment.Record `json:"augmentation,omitzero"`
+	// Loss is what is made small, the mean cross-entropy if zero.
+	Loss Loss `json:"loss,omitzero"`
 	// ParameterPenalty is added to the loss over the parameters that are trained:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty Penalty `json:"parameter_penalty"`
@@ -135,6 +137,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err
 	}
+	if c.Loss, err = c.Loss.withDefaults(network); err != nil {
+		return c, err
+	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
 	}
@@ -170,6 +175,8 @@ func (c Config) CPUOnly() string {
 		return "a learning-rate schedule is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
+	case !c.Loss.IsZero():
+		return "a loss other than plain cross-entropy is"
 	case len(c.Freeze) > 0:
 		return "a frozen parameter is"
 	case c.Decay == DecayWeights:

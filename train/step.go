@@ -76,6 +76,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 	if t.sum != nil {
 		count = (batch-1)/t.sum.size + 1
 	}
+	weights := t.config.Loss.ClassWeights.sum(t.labels, images.indices)
 	var result batchResult
 	for i := range count {
 		if i > 0 && ctx.Err() != nil {
@@ -84,6 +85,9 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		first, end := i*batch/count, (i+1)*batch/count
 		some := images
 		some.indices = images.indices[first:end]
+		if err := t.divideLoss(end-first, weights*float64(end-first)/float64(batch)); err != nil {
+			return result, err
+		}
 		p, part, err := t.pass(ctx, true, some, first)
 		if err != nil {
 			return result, err

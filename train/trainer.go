@@ -25,6 +25,7 @@ type Trainer struct {
 	// augmented is training as the steps see it; trainingInfo is its Info.
 	augmented    dataset.Source
 	trainingInfo dataset.Info
+	labels       []int32 // of training, where the loss weighs classes
 	engine       *builder.Engine
 	feeder       *feeder
 	variables    *builder.Variables
@@ -115,6 +116,9 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	}
 	t.trainingInfo = t.training.Info()
 	if t.config.Pixels, t.pixels, err = readyPixels(config.Pixels, t.training, t.trainingInfo); err != nil {
+		return nil, err
+	}
+	if err := t.takeWeights(); err != nil {
 		return nil, err
 	}
 	t.sets = sync.OnceValue(func() Sets { return describeSets(source, t.validation) })

@@ -37,6 +37,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	fmt.Fprint(out, trainer.Network())
 	o.tellPixels(trainer, out)
+	tellLoss(trainer, out)
 	if o.initPrefix != "" {
 		fmt.Fprintf(out, "note: the names in %s begin with %q, which is left out\n", o.init, o.initPrefix)
 	}

@@ -158,6 +158,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Func("freeze", "parameters that stay as they are: a list of `patterns` such as conv1.*,bn1.*, where * stands for any text", freeze(&c.Freeze))
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
+	defineLoss(flags, &c.Loss)
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
 	flags.Func("activation-l2", "`LAYER=λ`: the same with λ·Σa²", layerFactor(o.activations.l2))
 	cli.Suggest(flags, &c.Pixels, "pixels", "", cli.Words(train.PixelsNames()),
@@ -275,6 +276,7 @@ func (o *options) givenZero() string {
 		{"first-factor", c.Schedule.First == 0},
 		{"final-factor", c.Schedule.Final == 0 && c.Schedule.Name == train.ScheduleOneCycle},
 		{"schedule-epochs", c.Schedule.Epochs == 0},
+		{"gamma", c.Loss.Gamma == 0},
 		{"checkpoint-every", c.CheckpointEvery == 0},
 		{"keep", c.KeepCheckpoints == 0},
 	}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"slipway/internal/cli"
+	"slipway/train"
+)
+
+// defineLoss adds the flags of what is made small.
+func defineLoss(flags *flag.FlagSet, loss *train.Loss) {
+	cli.Choice(flags, &loss.Name, "loss", train.LossCrossEntropy, train.LossNames(),
+		"what is made small: "+strings.Join(train.LossNames(), ", ")+" (docs/losses.md)")
+	flags.Float64Var(&loss.Smoothing, "label-smoothing", 0, "share of each target that is spread over all classes, 0 ≤ ε ≤ 1")
+	flags.Float64Var(&loss.Gamma, "gamma", 0, "focal loss's γ (2)")
+	flags.Func("class-weights", "how much the images of each class count: `balanced`, or a number for each class, such as 1,2.5",
+		func(text string) (err error) {
+			loss.ClassWeights, err = train.ParseClassWeights(text)
+			return err
+		})
+}
+
+// tellLoss says which loss it is, where it is not the plain one, with the weights that were measured.
+func tellLoss(trainer *train.Trainer, out io.Writer) {
+	if loss := trainer.Config().Loss; !loss.IsZero() {
+		fmt.Fprintf(out, "loss: %v\n", loss)
+	}
+}
