@@ -219,6 +219,9 @@ func protocol(c train.Config) string {
 	if !c.Augmentation.IsZero() {
 		text += fmt.Sprintf(", augmentation: %v", c.Augmentation)
 	}
+	if !c.Mix.IsZero() {
+		text += fmt.Sprintf(", images mixed: %v", c.Mix)
+	}
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
 	}

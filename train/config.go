@@ -48,6 +48,8 @@ type Config struct {
 	Augmentation augment.Record `json:"augmentation,omitzero"`
 	// Loss is what is made small, the mean cross-entropy if zero.
 	Loss Loss `json:"loss,omitzero"`
+	// Mix makes one training image of two, not at all if zero.
+	Mix Mix `json:"mix,omitzero"`
 	// ParameterPenalty is added to the loss over the parameters that are trained:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty Penalty `json:"parameter_penalty"`
@@ -140,6 +142,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Loss, err = c.Loss.withDefaults(network); err != nil {
 		return c, err
 	}
+	if c.Mix, err = c.Mix.withDefaults(); err != nil {
+		return c, err
+	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
 	}
@@ -177,6 +182,8 @@ func (c Config) CPUOnly() string {
 		return "augmentation is"
 	case !c.Loss.IsZero():
 		return "a loss other than plain cross-entropy is"
+	case !c.Mix.IsZero():
+		return "mixing of images is"
 	case len(c.Freeze) > 0:
 		return "a frozen parameter is"
 	case c.Decay == DecayWeights:

@@ -94,13 +94,16 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, traini
 	if native {
 		l.kernels = &kernels
 	}
-	if !training || config.Loss.IsZero() {
+	if !training || config.Loss.IsZero() && config.Mix.IsZero() {
 		if native {
 			return ops.NativeSoftmaxCrossEntropy(kernels, l.Logits, l.Labels)
 		}
 		return ops.SoftmaxCrossEntropy(l.Logits, l.Labels)
 	}
 	l.targets = new(ops.Targets)
+	if !config.Mix.IsZero() {
+		l.targets.Others, l.targets.Shares = make([]int32, batch), make([]float32, batch)
+	}
 	settings := ops.SoftmaxLossConfig{
 		Smoothing: config.Loss.Smoothing, Gamma: config.Loss.Gamma, Weights: config.Loss.ClassWeights.Values,
 	}

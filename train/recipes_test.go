@@ -25,6 +25,11 @@ func recipes() map[string]func(*Config) {
 		"focal":            func(c *Config) { c.Loss = Loss{Name: LossFocal, ClassWeights: weights} },
 		"class weights":    func(c *Config) { c.Loss = Loss{ClassWeights: weights, Smoothing: 0.1} },
 		"balanced weights": func(c *Config) { c.Loss = Loss{ClassWeights: ClassWeights{Balanced: true}} },
+		"mixup":            func(c *Config) { c.Mix = Mix{MixUp: 0.4} },
+		"cutmix":           func(c *Config) { c.Mix = Mix{CutMix: 1, Probability: 0.8} },
+		"both, weighted": func(c *Config) {
+			c.Mix, c.Loss = Mix{MixUp: 0.8, CutMix: 1}, Loss{Smoothing: 0.1, ClassWeights: weights}
+		},
 	}
 }
 
@@ -133,6 +138,10 @@ func tenClasses() map[string]func(*Config) {
 	return map[string]func(*Config){
 		"class weights": func(c *Config) { c.Loss = Loss{ClassWeights: weights, Smoothing: 0.1} },
 		"focal":         func(c *Config) { c.Loss = Loss{Name: LossFocal, ClassWeights: weights} },
+		"mixup":         func(c *Config) { c.Mix = Mix{MixUp: 1} },
+		"cutmix": func(c *Config) {
+			c.Mix, c.Loss = Mix{CutMix: 1}, Loss{Smoothing: 0.1, ClassWeights: weights}
+		},
 	}
 }
 

@@ -28,6 +28,7 @@ type Trainer struct {
 	labels       []int32 // of training, where the loss weighs classes
 	engine       *builder.Engine
 	feeder       *feeder
+	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
 	sum          *sum // of the parts of a batch; nil with an engine that takes batches whole
 	optimizer    *Optimizer
@@ -132,6 +133,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		return nil, err
 	}
 	t.feeder = newFeeder(t.engine, t.pixels)
+	t.mixer = newMixer(config, t.engine, t.trainingInfo)
 	if t.variables, err = builder.NewVariables(network, t.engine, initial); err != nil {
 		t.engine.Close()
 		return nil, err

@@ -23,9 +23,22 @@ func defineLoss(flags *flag.FlagSet, loss *train.Loss) {
 		})
 }
 
-// tellLoss says which loss it is, where it is not the plain one, with the weights that were measured.
+// defineMix adds the flags of images that are mixed.
+func defineMix(flags *flag.FlagSet, mix *train.Mix) {
+	flags.Float64Var(&mix.MixUp, "mixup", 0, "make one training image of two by their weighted sum, with this `α`, such as 0.2")
+	flags.Float64Var(&mix.CutMix, "cutmix", 0, "make one training image of two by a rectangle of the other, with this `α`, such as 1; "+
+		"with -mixup each batch has one of them")
+	flags.Float64Var(&mix.Probability, "mix-probability", 0, "share of the batches that are mixed (1)")
+	flags.Float64Var(&mix.Switch, "mix-switch", 0, "share of cutmix where -mixup is on, too (0.5)")
+}
+
+// tellLoss says which loss it is, where it is not the plain one, with the weights that were measured,
+// and how images are mixed.
 func tellLoss(trainer *train.Trainer, out io.Writer) {
 	if loss := trainer.Config().Loss; !loss.IsZero() {
 		fmt.Fprintf(out, "loss: %v\n", loss)
+	}
+	if mix := trainer.Config().Mix; !mix.IsZero() {
+		fmt.Fprintf(out, "images are mixed: %v\n", mix)
 	}
 }

@@ -19,6 +19,10 @@ func TestLossFlags(t *testing.T) {
 	if o, err = parse([]string{"-class-weights", "balanced"}, io.Discard); err != nil || !o.settings().Loss.ClassWeights.Balanced {
 		t.Errorf("%+v: %v", o.settings().Loss, err)
 	}
+	if o, err = parse(strings.Fields("-mixup 0.2 -cutmix 1 -mix-probability 0.8 -mix-switch 0.3"), io.Discard); err != nil ||
+		o.settings().Mix != (train.Mix{MixUp: 0.2, CutMix: 1, Probability: 0.8, Switch: 0.3}) {
+		t.Errorf("%+v: %v", o.settings().Mix, err)
+	}
 	if o, err = parse(nil, io.Discard); err != nil || !o.settings().Loss.IsZero() || o.settings().CPUOnly() != "" {
 		t.Errorf("without a flag: %+v: %v", o.settings().Loss, err)
 	}
@@ -29,6 +33,9 @@ func TestLossFlagsReject(t *testing.T) {
 		"-loss hinge":                            "hinge",
 		"-class-weights even":                    "class weights \"even\"",
 		"-gamma 0 -loss focal":                   "-gamma 0; more than 0 is needed",
+		"-mix-probability 0 -mixup 1":            "-mix-probability 0; more than 0 is needed",
+		"-cutmix 1 -device cuda":                 "mixing of images is computed on the CPU alone",
+		"-mixup 1 -resume":                       "-mixup does not apply to -resume",
 		"-class-weights balanced -resume":        "-class-weights does not apply to -resume",
 		"-label-smoothing 0.1 -device cuda":      "a loss other than plain cross-entropy is computed on the CPU alone",
 		"-class-weights 1,2 -device cuda":        "a loss other than plain cross-entropy is computed on the CPU alone",
