@@ -219,6 +219,9 @@ func protocol(c train.Config) string {
 	if !c.Augmentation.IsZero() {
 		text += fmt.Sprintf(", augmentation: %v", c.Augmentation)
 	}
+	if c.Sampling != "" {
+		text += ", sampling " + c.Sampling
+	}
 	if !c.Mix.IsZero() {
 		text += fmt.Sprintf(", images mixed: %v", c.Mix)
 	}

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -151,10 +150,11 @@ func (t *Trainer) takeWeights() error {
 	if err != nil {
 		return err
 	}
-	if t.labels, err = dataset.AllLabels(context.Background(), t.training); err != nil {
-		return fmt.Errorf("class weights: %w", err)
+	labels, err := t.trainingLabels()
+	if err != nil {
+		return err
 	}
-	t.config.Loss.ClassWeights, err = weights.measured(t.labels, t.trainingInfo, classes)
+	t.config.Loss.ClassWeights, err = weights.measured(labels, t.trainingInfo, classes)
 	return err
 }
 

@@ -48,6 +48,9 @@ type Config struct {
 	Augmentation augment.Record `json:"augmentation,omitzero"`
 	// Loss is what is made small, the mean cross-entropy if zero.
 	Loss Loss `json:"loss,omitzero"`
+	// Sampling is how an epoch's images are chosen: SamplingShuffled, used if empty, or
+	// SamplingBalanced.
+	Sampling string `json:"sampling,omitempty"`
 	// Mix makes one training image of two, not at all if zero.
 	Mix Mix `json:"mix,omitzero"`
 	// ParameterPenalty is added to the loss over the parameters that are trained:
@@ -142,6 +145,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Loss, err = c.Loss.withDefaults(network); err != nil {
 		return c, err
 	}
+	if err := c.checkSampling(); err != nil {
+		return c, err
+	}
 	if c.Mix, err = c.Mix.withDefaults(); err != nil {
 		return c, err
 	}
@@ -182,6 +188,8 @@ func (c Config) CPUOnly() string {
 		return "augmentation is"
 	case !c.Loss.IsZero():
 		return "a loss other than plain cross-entropy is"
+	case c.Sampling == SamplingBalanced:
+		return "balanced sampling is"
 	case !c.Mix.IsZero():
 		return "mixing of images is"
 	case len(c.Freeze) > 0:

@@ -14,6 +14,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"slipway/builder"
+	"slipway/dataset/augment"
 	"slipway/internal/datasettest"
 )
 
@@ -25,6 +26,7 @@ func recipes() map[string]func(*Config) {
 		"focal":            func(c *Config) { c.Loss = Loss{Name: LossFocal, ClassWeights: weights} },
 		"class weights":    func(c *Config) { c.Loss = Loss{ClassWeights: weights, Smoothing: 0.1} },
 		"balanced weights": func(c *Config) { c.Loss = Loss{ClassWeights: ClassWeights{Balanced: true}} },
+		"balanced":         func(c *Config) { c.Sampling = SamplingBalanced },
 		"mixup":            func(c *Config) { c.Mix = Mix{MixUp: 0.4} },
 		"cutmix":           func(c *Config) { c.Mix = Mix{CutMix: 1, Probability: 0.8} },
 		"both, weighted": func(c *Config) {
@@ -139,6 +141,10 @@ func tenClasses() map[string]func(*Config) {
 		"class weights": func(c *Config) { c.Loss = Loss{ClassWeights: weights, Smoothing: 0.1} },
 		"focal":         func(c *Config) { c.Loss = Loss{Name: LossFocal, ClassWeights: weights} },
 		"mixup":         func(c *Config) { c.Mix = Mix{MixUp: 1} },
+		"balanced": func(c *Config) {
+			c.Sampling, c.Mix = SamplingBalanced, Mix{MixUp: 1}
+			c.Augmentation = augment.Record{augment.Shift{Pixels: 2}}
+		},
 		"cutmix": func(c *Config) {
 			c.Mix, c.Loss = Mix{CutMix: 1}, Loss{Smoothing: 0.1, ClassWeights: weights}
 		},

@@ -29,7 +29,7 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 		return t.deviceStep(len(indices))
 	}
 	began := time.Now()
-	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.progress.Epochs})
+	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.epochOf()})
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return errStepInterrupted // while it was fed
 	}
@@ -90,6 +90,9 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		first, end := i*units/count*unit, min((i+1)*units/count*unit, batch)
 		some := images
 		some.indices = images.indices[first:end]
+		if _, ok := images.source.(drawn); ok {
+			some.epoch += first
+		}
 		if err := t.divideLoss(end-first, weights*float64(end-first)/float64(batch)); err != nil {
 			return result, err
 		}

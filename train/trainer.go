@@ -25,7 +25,7 @@ type Trainer struct {
 	// augmented is training as the steps see it; trainingInfo is its Info.
 	augmented    dataset.Source
 	trainingInfo dataset.Info
-	labels       []int32 // of training, where the loss weighs classes
+	labels       []int32 // of training, where the loss or the sampling asks for them
 	engine       *builder.Engine
 	feeder       *feeder
 	mixer        *mixer // nil if no images are mixed
@@ -123,12 +123,13 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		return nil, err
 	}
 	t.sets = sync.OnceValue(func() Sets { return describeSets(source, t.validation) })
-	if t.batches, err = dataset.NewBatches(t.training.Len(), config.BatchSize, config.Seed); err != nil {
+	if t.batches, err = t.newBatches(); err != nil {
 		return nil, err
 	}
 	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation), config.Seed); err != nil {
 		return nil, err
 	}
+	t.augmented = t.asDrawn(t.augmented)
 	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
 		return nil, err
 	}

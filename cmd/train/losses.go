@@ -23,6 +23,12 @@ func defineLoss(flags *flag.FlagSet, loss *train.Loss) {
 		})
 }
 
+// defineSampling adds the flag of how an epoch's images are chosen.
+func defineSampling(flags *flag.FlagSet, sampling *string) {
+	cli.Choice(flags, sampling, "sampling", train.SamplingShuffled, train.SamplingNames(),
+		"how an epoch's images are chosen: shuffled, each once; or balanced, drawn with replacement, each class as often as another")
+}
+
 // defineMix adds the flags of images that are mixed.
 func defineMix(flags *flag.FlagSet, mix *train.Mix) {
 	flags.Float64Var(&mix.MixUp, "mixup", 0, "make one training image of two by their weighted sum, with this `α`, such as 0.2")
@@ -33,10 +39,13 @@ func defineMix(flags *flag.FlagSet, mix *train.Mix) {
 }
 
 // tellLoss says which loss it is, where it is not the plain one, with the weights that were measured,
-// and how images are mixed.
+// and how images are chosen and mixed.
 func tellLoss(trainer *train.Trainer, out io.Writer) {
 	if loss := trainer.Config().Loss; !loss.IsZero() {
 		fmt.Fprintf(out, "loss: %v\n", loss)
+	}
+	if trainer.Config().Sampling == train.SamplingBalanced {
+		fmt.Fprintln(out, "sampling: balanced, each class as often as another")
 	}
 	if mix := trainer.Config().Mix; !mix.IsZero() {
 		fmt.Fprintf(out, "images are mixed: %v\n", mix)

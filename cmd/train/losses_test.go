@@ -23,6 +23,9 @@ func TestLossFlags(t *testing.T) {
 		o.settings().Mix != (train.Mix{MixUp: 0.2, CutMix: 1, Probability: 0.8, Switch: 0.3}) {
 		t.Errorf("%+v: %v", o.settings().Mix, err)
 	}
+	if o, err = parse(strings.Fields("-sampling balanced"), io.Discard); err != nil || o.settings().Sampling != train.SamplingBalanced {
+		t.Errorf("%+v: %v", o.settings(), err)
+	}
 	if o, err = parse(nil, io.Discard); err != nil || !o.settings().Loss.IsZero() || o.settings().CPUOnly() != "" {
 		t.Errorf("without a flag: %+v: %v", o.settings().Loss, err)
 	}
@@ -34,6 +37,8 @@ func TestLossFlagsReject(t *testing.T) {
 		"-class-weights even":                    "class weights \"even\"",
 		"-gamma 0 -loss focal":                   "-gamma 0; more than 0 is needed",
 		"-mix-probability 0 -mixup 1":            "-mix-probability 0; more than 0 is needed",
+		"-sampling fair":                         "fair",
+		"-sampling balanced -device cuda":        "balanced sampling is computed on the CPU alone",
 		"-cutmix 1 -device cuda":                 "mixing of images is computed on the CPU alone",
 		"-mixup 1 -resume":                       "-mixup does not apply to -resume",
 		"-class-weights balanced -resume":        "-class-weights does not apply to -resume",
