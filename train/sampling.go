@@ -57,13 +57,14 @@ func (t *Trainer) trainingLabels() (_ []int32, err error) {
 // drawn is what the steps see of a source whose images are drawn with replacement: each image as it
 // is in an epoch of its own, so that one that comes again is augmented anew. The epoch of a Read is
 // that of its first image, and each further image is of the next one.
-type drawn struct{ dataset.Source }
+type drawn struct {
+	dataset.Source
+	size int // bytes of an image
+}
 
 func (d drawn) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
-	info := d.Info()
-	size := info.Channels * info.Height * info.Width
 	for k := range indices {
-		if err := d.Source.Read(ctx, images[k*size:], labels[k:], indices[k:k+1], epoch+k); err != nil {
+		if err := d.Source.Read(ctx, images[k*d.size:], labels[k:], indices[k:k+1], epoch+k); err != nil {
 			return err
 		}
 	}
@@ -76,7 +77,8 @@ func (t *Trainer) asDrawn(source dataset.Source) dataset.Source {
 	if _, same := source.(*dataset.Set); same || t.config.Sampling != SamplingBalanced {
 		return source
 	}
-	return drawn{source}
+	info := t.trainingInfo
+	return drawn{source, info.Channels * info.Height * info.Width}
 }
 
 // epochOf is the epoch as which the next step reads its first image: of drawn images, how many were
