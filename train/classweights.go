@@ -18,8 +18,9 @@ const ClassWeightsBalanced = "balanced"
 // alike. In JSON they are "balanced" or a list of numbers.
 type ClassWeights struct {
 	// Balanced takes n/(K·n_c) for a class of n_c of the n images that are trained on, as
-	// scikit-learn's class_weight="balanced" does: each class counts as much as another. New
-	// puts what it measured in its place, as constants.
+	// scikit-learn's class_weight="balanced" does: each class counts as much as another. Of the
+	// binary loss it takes (n−n_c)/n_c, as PyTorch advises for pos_weight: a class's own images
+	// count as much as the others. New puts what it measured in its place, as constants.
 	Balanced bool
 	// Values has a number above 0 for each class.
 	Values []float64
@@ -106,7 +107,8 @@ func (w ClassWeights) check(network *builder.Network) error {
 
 // measured returns the weights as constants, for the labels of the images that are trained on and a
 // network of so many classes. Classes that the network alone has count as they are.
-func (w ClassWeights) measured(labels []int32, info dataset.Info, classes int) (ClassWeights, error) {
+func (l Loss) measured(labels []int32, info dataset.Info, classes int) (ClassWeights, error) {
+	w := l.ClassWeights
 	if !w.Balanced {
 		return w, nil
 	}
@@ -125,6 +127,9 @@ func (w ClassWeights) measured(labels []int32, info dataset.Info, classes int) (
 				"weights divide by their number; give a number for each class instead", info.Name, name)
 		}
 		weights[class] = float64(len(labels)) / (float64(info.Classes) * float64(count))
+		if l.Name == LossBinary {
+			weights[class] = float64(len(labels)-count) / float64(count)
+		}
 	}
 	return ClassWeights{Values: weights}, nil
 }
@@ -142,8 +147,7 @@ func (w ClassWeights) sum(labels []int32, indices []int) float64 {
 
 // takeWeights measures the class weights where the configuration asks for that.
 func (t *Trainer) takeWeights() error {
-	weights := t.config.Loss.ClassWeights
-	if weights.IsZero() {
+	if t.config.Loss.ClassWeights.IsZero() {
 		return nil
 	}
 	classes, err := t.network.Classes()
@@ -154,7 +158,7 @@ func (t *Trainer) takeWeights() error {
 	if err != nil {
 		return err
 	}
-	t.config.Loss.ClassWeights, err = weights.measured(labels, t.trainingInfo, classes)
+	t.config.Loss.ClassWeights, err = t.config.Loss.measured(labels, t.trainingInfo, classes)
 	return err
 }
 

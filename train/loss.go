@@ -15,25 +15,32 @@ import (
 const (
 	LossCrossEntropy = "cross-entropy"
 	LossFocal        = "focal"
+	LossBinary       = "binary"
 )
 
 // LossNames lists the losses there are.
-func LossNames() []string { return []string{LossCrossEntropy, LossFocal} }
+func LossNames() []string { return []string{LossCrossEntropy, LossFocal, LossBinary} }
 
 // Loss is what training makes small, beside the penalties. The zero value is the mean
-// cross-entropy of softmax(logits). Evaluation always reports that one, so that runs with
-// different losses can be compared.
+// cross-entropy of softmax(logits). Evaluation reports that one, and of the binary loss the plain
+// binary cross-entropy, so that runs with different settings can be compared.
 //
 // With p = softmax(logits) of an image, the class weights w, K classes and the smoothing ε, a
 // batch of images n with labels a has the loss
 //
 //	L = 1/Σₙ w_a · Σₙ Σₖ tₙₖ·wₖ·(1−pₙₖ)^γ·(−log pₙₖ)     tₙ = (1−ε)·onehot(a) + ε/K
 //
+// The binary loss asks of each class alone whether the image is of it, by σ(logits):
+//
+//	L = 1/(N·K) · Σₙ Σₖ (wₖ·tₙₖ·(−log σ(xₙₖ)) + (1−tₙₖ)·(−log(1−σ(xₙₖ))))
+//
 // Mix makes two labels of one.
 type Loss struct {
 	// Name is cross-entropy, for which γ is 0 and which is PyTorch's CrossEntropyLoss with
 	// weight and label_smoothing; or focal, after Lin et al., "Focal Loss for Dense Object
-	// Detection" (2017), in which images that are answered well count less.
+	// Detection" (2017), in which images that are answered well count less; or binary, which is
+	// PyTorch's BCEWithLogitsLoss with pos_weight of targets with one 1, as timm's
+	// BinaryCrossEntropy has it.
 	Name string `json:"name,omitempty"`
 	// Smoothing is ε, 0 ≤ ε ≤ 1: what of the target is spread over all classes.
 	Smoothing float64 `json:"smoothing,omitempty"`
@@ -94,16 +101,16 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, traini
 	if native {
 		l.kernels = &kernels
 	}
+	if config.Loss.Name == LossBinary {
+		return l.addBinary(engine, config, batch, training)
+	}
 	if !training || config.Loss.IsZero() && config.Mix.IsZero() {
 		if native {
 			return ops.NativeSoftmaxCrossEntropy(kernels, l.Logits, l.Labels)
 		}
 		return ops.SoftmaxCrossEntropy(l.Logits, l.Labels)
 	}
-	l.targets = new(ops.Targets)
-	if !config.Mix.IsZero() {
-		l.targets.Others, l.targets.Shares = make([]int32, batch), make([]float32, batch)
-	}
+	l.targets = newTargets(config, batch)
 	settings := ops.SoftmaxLossConfig{
 		Smoothing: config.Loss.Smoothing, Gamma: config.Loss.Gamma, Weights: config.Loss.ClassWeights.Values,
 	}
@@ -111,4 +118,28 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, traini
 		return ops.NativeSoftmaxLoss(kernels, l.Logits, l.Labels, l.targets, settings)
 	}
 	return ops.SoftmaxLoss(l.Logits, l.Labels, l.targets, settings)
+}
+
+// addBinary adds the binary loss, the plain one unless it trains.
+func (l *LossGraph) addBinary(engine *builder.Engine, config Config, batch int, training bool) (*gorgonia.Node, error) {
+	var settings ops.BinaryLossConfig
+	targets := new(ops.Targets)
+	if training {
+		settings = ops.BinaryLossConfig{Smoothing: config.Loss.Smoothing, Weights: config.Loss.ClassWeights.Values}
+		targets = newTargets(config, batch)
+		l.targets = targets
+	}
+	if kernels, native := engine.Kernels(); native {
+		return ops.NativeBinaryLoss(kernels, l.Logits, l.Labels, targets, settings)
+	}
+	return ops.BinaryLoss(l.Logits, l.Labels, targets, settings)
+}
+
+// newTargets are those of a batch, with room for second labels where images are mixed.
+func newTargets(config Config, batch int) *ops.Targets {
+	targets := new(ops.Targets)
+	if !config.Mix.IsZero() {
+		targets.Others, targets.Shares = make([]int32, batch), make([]float32, batch)
+	}
+	return targets
 }

@@ -10,6 +10,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/reference"
 	"slipway/scripts/golden/goldentest"
 )
 
@@ -119,7 +120,7 @@ func TestBalancedClassWeightsAgreeWithScikitLearn(t *testing.T) {
 	for _, c := range goldentest.Read(t, "testdata/classweights.safetensors").Cases {
 		want := c.Floats(t, "weights")
 		info := dataset.Info{Name: c.Name, Classes: len(want)}
-		weights, err := ClassWeights{Balanced: true}.measured(c.Ints(t, "labels"), info, len(want))
+		weights, err := Loss{ClassWeights: ClassWeights{Balanced: true}}.measured(c.Ints(t, "labels"), info, len(want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +162,38 @@ func TestBalancedClassWeightsOfAbsentClasses(t *testing.T) {
 	}
 }
 
-// Whatever the loss, an evaluation reports the plain cross-entropy.
+// Balanced weights of the binary loss are the other images of a class over its own.
+func TestBalancedWeightsOfTheBinaryLoss(t *testing.T) {
+	loss := Loss{Name: LossBinary, ClassWeights: ClassWeights{Balanced: true}}
+	weights, err := loss.measured([]int32{0, 1, 1, 1}, dataset.Info{Classes: 2}, 3)
+	if err != nil || !slices.Equal(weights.Values, []float64{3, 1. / 3, 1}) {
+		t.Errorf("weights %v, error %v", weights.Values, err)
+	}
+}
+
+// An evaluation reports the binary cross-entropy of a network that is trained on it, without weights.
+func TestEvaluationReportsBinaryCrossEntropy(t *testing.T) {
+	set := datasettest.Bars(t, 60)
+	config := smallConfig(builder.DefaultEngine)
+	config.Loss = Loss{Name: LossBinary, Smoothing: 0.2, ClassWeights: ClassWeights{Values: []float64{1, 5, 2}}}
+	config.Mix = Mix{MixUp: 1}
+	trainer := newSmallTrainer(t, config)
+	defer trainer.Close()
+	got, err := trainer.Evaluate(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := make([]float32, len(got.Logits))
+	for n, label := range set.Labels {
+		targets[3*n+int(label)] = 1
+	}
+	want := float64(reference.BinaryLossForward(3, got.Logits, targets, nil))
+	if math.Abs(got.Loss-want) > 1e-6*want {
+		t.Errorf("loss %v, want %v", got.Loss, want)
+	}
+}
+
+// Whatever the loss of softmax, an evaluation reports the plain cross-entropy.
 func TestEvaluationReportsCrossEntropy(t *testing.T) {
 	set := datasettest.Bars(t, 60)
 	plain := newSmallTrainer(t, smallConfig(builder.DefaultEngine))
@@ -173,6 +205,9 @@ func TestEvaluationReportsCrossEntropy(t *testing.T) {
 	eachRecipe(t, func(t *testing.T, change func(*Config)) {
 		config := smallConfig(builder.DefaultEngine)
 		change(&config)
+		if config.Loss.Name == LossBinary {
+			t.Skip("its evaluation is TestEvaluationReportsBinaryCrossEntropy's matter")
+		}
 		trainer := newSmallTrainer(t, config)
 		defer trainer.Close()
 		got, err := trainer.Evaluate(t.Context(), set)

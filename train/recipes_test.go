@@ -26,9 +26,13 @@ func recipes() map[string]func(*Config) {
 		"focal":            func(c *Config) { c.Loss = Loss{Name: LossFocal, ClassWeights: weights} },
 		"class weights":    func(c *Config) { c.Loss = Loss{ClassWeights: weights, Smoothing: 0.1} },
 		"balanced weights": func(c *Config) { c.Loss = Loss{ClassWeights: ClassWeights{Balanced: true}} },
-		"balanced":         func(c *Config) { c.Sampling = SamplingBalanced },
-		"mixup":            func(c *Config) { c.Mix = Mix{MixUp: 0.4} },
-		"cutmix":           func(c *Config) { c.Mix = Mix{CutMix: 1, Probability: 0.8} },
+		"binary": func(c *Config) {
+			c.Loss = Loss{Name: LossBinary, Smoothing: 0.1, ClassWeights: ClassWeights{Balanced: true}}
+			c.Mix = Mix{MixUp: 0.5}
+		},
+		"balanced": func(c *Config) { c.Sampling = SamplingBalanced },
+		"mixup":    func(c *Config) { c.Mix = Mix{MixUp: 0.4} },
+		"cutmix":   func(c *Config) { c.Mix = Mix{CutMix: 1, Probability: 0.8} },
 		"both, weighted": func(c *Config) {
 			c.Mix, c.Loss = Mix{MixUp: 0.8, CutMix: 1}, Loss{Smoothing: 0.1, ClassWeights: weights}
 		},
@@ -141,6 +145,7 @@ func tenClasses() map[string]func(*Config) {
 		"class weights": func(c *Config) { c.Loss = Loss{ClassWeights: weights, Smoothing: 0.1} },
 		"focal":         func(c *Config) { c.Loss = Loss{Name: LossFocal, ClassWeights: weights} },
 		"mixup":         func(c *Config) { c.Mix = Mix{MixUp: 1} },
+		"binary":        func(c *Config) { c.Loss = Loss{Name: LossBinary, ClassWeights: weights} },
 		"balanced": func(c *Config) {
 			c.Sampling, c.Mix = SamplingBalanced, Mix{MixUp: 1}
 			c.Augmentation = augment.Record{augment.Shift{Pixels: 2}}

@@ -10,7 +10,7 @@ import (
 // NativeSoftmaxLoss is SoftmaxLoss on the kernels.
 func NativeSoftmaxLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targets *Targets,
 	config SoftmaxLossConfig) (*gorgonia.Node, error) {
-	shape, err := softmaxLossShape(logits, labels, targets, config)
+	shape, err := lossShape(logits, labels, targets, config)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type Targets struct {
 //
 //	1/D · (gⱼ − pₙⱼ·Σₖ gₖ)     gₖ = tₙₖ·wₖ · (γ·(1−pₙₖ)^(γ−1)·pₙₖ·log pₙₖ − (1−pₙₖ)^γ)
 func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (*gorgonia.Node, error) {
-	shape, err := softmaxLossShape(logits, labels, targets, config)
+	shape, err := lossShape(logits, labels, targets, config)
 	if err != nil {
 		return nil, err
 	}
@@ -99,21 +99,21 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 	return forward.apply(logits, labels)
 }
 
-// softmaxLossShape returns the shape of the logits, N×K, if targets and weights go with it.
-func softmaxLossShape(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (tensor.Shape, error) {
+// lossShape returns the shape of the logits, N×K, if targets and weights go with it.
+func lossShape(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (tensor.Shape, error) {
 	shape, err := crossEntropyShape(logits, labels)
 	if err != nil {
 		return nil, err
 	}
 	if targets == nil {
-		return nil, errors.New("softmax loss: no targets")
+		return nil, errors.New("loss: no targets")
 	}
 	if targets.Others != nil && (len(targets.Others) != shape[0] || len(targets.Shares) != shape[0]) {
-		return nil, fmt.Errorf("softmax loss: %d other labels and %d shares of %d images",
+		return nil, fmt.Errorf("loss: %d other labels and %d shares of %d images",
 			len(targets.Others), len(targets.Shares), shape[0])
 	}
 	if config.Weights != nil && len(config.Weights) != shape[1] {
-		return nil, fmt.Errorf("softmax loss: %d weights of %d classes", len(config.Weights), shape[1])
+		return nil, fmt.Errorf("loss: %d weights of %d classes", len(config.Weights), shape[1])
 	}
 	return shape, nil
 }

@@ -97,6 +97,30 @@ def softmax_losses(g):
     golden.write("internal/ops/testdata/softmaxloss.safetensors")
 
 
+def binary_losses(g):
+    golden = Golden()
+
+    def add(name, logits, labels, smoothing=0.0, weight=None, lam=None):
+        x = logits.double().requires_grad_()
+        share = 1.0 if lam is None else torch.tensor(lam, dtype=torch.float32).double().item()
+        target = mixup_target(labels, x.shape[1], share, smoothing).double()
+        y = F.binary_cross_entropy_with_logits(x, target, pos_weight=weight)
+        dy = torch.rand((), generator=g).double() + 0.5
+        settings = {"smoothing": smoothing, "weights": None if weight is None else weight.tolist()}
+        mixed = {} if lam is None else {"others": labels.flip(0).int(), "shares": torch.full((len(labels),), share)}
+        golden.add(name, {"loss": settings}, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0], labels=labels.int(), **mixed)
+
+    add("one unit", uniform(g, 5, 1) * 5, torch.zeros(5, dtype=torch.int64))
+    add("plain", uniform(g, 32, 10) * 5, labels_of(g, 32, 10))
+    add("smoothed", uniform(g, 32, 10) * 5, labels_of(g, 32, 10), 0.1)
+    add("weighted", uniform(g, 70, 6) * 5, labels_of(g, 70, 6), 0.0, weights_of(g, 6))
+    add("mixed", uniform(g, 8, 5) * 5, labels_of(g, 8, 5), lam=0.7)
+    add("everything", uniform(g, 7, 1000) * 5, labels_of(g, 7, 1000), 0.2, weights_of(g, 1000), 0.3)
+    add("huge logits", torch.tensor([[1e4, -1e4, 0.0], [3e38, -3e38, 1.0], [88.8, -89.9, 90.1]]), torch.tensor([1, 0, 2]), 0.1)
+    add("NaN and infinities", torch.tensor([[NAN, 1.0, 2.0], [1.0, INF, 2.0], [-INF, 2.0, 3.0]]), torch.tensor([1, 2, 2]), 0.1)
+    golden.write("internal/ops/testdata/binaryloss.safetensors")
+
+
 def class_weights(g):
     golden = Golden()
     for classes, shares in [(2, [50, 1]), (3, [1, 1, 1]), (10, list(range(1, 11)))]:
@@ -108,7 +132,7 @@ def class_weights(g):
 
 
 def main():
-    for loss in [softmax_losses, class_weights]:
+    for loss in [softmax_losses, binary_losses, class_weights]:
         # A seed each, so that a case added to one file leaves the others as they are.
         loss(torch.Generator().manual_seed(sum(loss.__name__.encode())))
 
