@@ -356,10 +356,10 @@ grid: {decay: [all, weights]}
 	}
 }
 
-// Losses are settings, too, and their class weights one value.
+// Losses are settings, too, and their class weights one value; so are mixing and sampling.
 func TestLossesAreSettings(t *testing.T) {
 	file, err := ReadFile(writeStudy(t, `
-fixed: {loss.name: focal, loss.gamma: 3, epochs: 1}
+fixed: {loss.name: focal, loss.gamma: 3, epochs: 1, mix.mixup: 0.2, mix.probability: 0.5, sampling: balanced}
 grid:
   loss.class_weights: [balanced, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]
   loss.smoothing: [0, 0.1]
@@ -381,6 +381,9 @@ grid:
 		if loss.Name != train.LossFocal || loss.Gamma != 3 || loss.ClassWeights.String() != weights.String() ||
 			loss.Smoothing != []float64{0, 0.1}[i%2] {
 			t.Errorf("run %d has the loss %+v", i, loss)
+		}
+		if c := run.Spec.Config; c.Mix != (train.Mix{MixUp: 0.2, Probability: 0.5}) || c.Sampling != train.SamplingBalanced {
+			t.Errorf("run %d mixes %+v and has the sampling %q", i, c.Mix, c.Sampling)
 		}
 		id, err := run.Spec.id("training", "test")
 		if err != nil {
