@@ -99,7 +99,8 @@ func (w ClassWeights) check(network *builder.Network) error {
 	}
 	for class, value := range w.Values {
 		if !(value > 0 && finite(value)) {
-			return fmt.Errorf("class weights: that of class %d is %v; it must be a number above 0", class, value)
+			return fmt.Errorf("class weights: that of class %d is %v; it must be a number above 0",
+				class, value)
 		}
 	}
 	return nil
@@ -123,8 +124,9 @@ func (l Loss) measured(labels []int32, info dataset.Info, classes int) (ClassWei
 			if class < len(info.ClassNames) {
 				name += " (" + info.ClassNames[class] + ")"
 			}
-			return w, fmt.Errorf("data %s: class %s has no image that is trained on, and balanced class "+
-				"weights divide by their number; give a number for each class instead", info.Name, name)
+			return w, fmt.Errorf("data %s: class %s has no image that is trained on, and balanced "+
+				"class weights divide by their number; give a number for each class instead",
+				info.Name, name)
 		}
 		weights[class] = float64(len(labels)) / (float64(info.Classes) * float64(count))
 		if l.Name == LossBinary {
@@ -163,7 +165,8 @@ func (t *Trainer) takeWeights() error {
 }
 
 // divideLoss says what the loss of the next so many images is divided by: a part of a batch takes
-// its share of the whole batch's divisor, since the mean over a batch is not one of its parts' means.
+// its share of the whole batch's divisor, since the mean over a batch is not that of its parts'
+// means.
 func (t *Trainer) divideLoss(images int, divisor float64) error {
 	p, err := t.program(images, true)
 	if err == nil && p.graph.targets != nil {

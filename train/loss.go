@@ -52,7 +52,8 @@ type Loss struct {
 
 // IsZero reports whether the loss is the plain cross-entropy.
 func (l Loss) IsZero() bool {
-	return (l.Name == "" || l.Name == LossCrossEntropy) && l.Smoothing == 0 && l.Gamma == 0 && l.ClassWeights.IsZero()
+	return (l.Name == "" || l.Name == LossCrossEntropy) &&
+		l.Smoothing == 0 && l.Gamma == 0 && l.ClassWeights.IsZero()
 }
 
 // withDefaults fills in what is zero, and reports what is out of range or does not belong to
@@ -96,7 +97,9 @@ func (l Loss) String() string {
 }
 
 // add adds the loss of the logits to the graph.
-func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, training bool) (*gorgonia.Node, error) {
+func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, training bool) (
+	*gorgonia.Node, error,
+) {
 	kernels, native := engine.Kernels()
 	if native {
 		l.kernels = &kernels
@@ -112,7 +115,8 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, traini
 	}
 	l.targets = newTargets(config, batch)
 	settings := ops.SoftmaxLossConfig{
-		Smoothing: config.Loss.Smoothing, Gamma: config.Loss.Gamma, Weights: config.Loss.ClassWeights.Values,
+		Smoothing: config.Loss.Smoothing, Gamma: config.Loss.Gamma,
+		Weights: config.Loss.ClassWeights.Values,
 	}
 	if native {
 		return ops.NativeSoftmaxLoss(kernels, l.Logits, l.Labels, l.targets, settings)
@@ -121,11 +125,15 @@ func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, traini
 }
 
 // addBinary adds the binary loss, the plain one unless it trains.
-func (l *LossGraph) addBinary(engine *builder.Engine, config Config, batch int, training bool) (*gorgonia.Node, error) {
+func (l *LossGraph) addBinary(engine *builder.Engine, config Config, batch int, training bool) (
+	*gorgonia.Node, error,
+) {
 	var settings ops.BinaryLossConfig
 	targets := new(ops.Targets)
 	if training {
-		settings = ops.BinaryLossConfig{Smoothing: config.Loss.Smoothing, Weights: config.Loss.ClassWeights.Values}
+		settings = ops.BinaryLossConfig{
+			Smoothing: config.Loss.Smoothing, Weights: config.Loss.ClassWeights.Values,
+		}
 		targets = newTargets(config, batch)
 		l.targets = targets
 	}

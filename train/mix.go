@@ -39,7 +39,8 @@ func (m Mix) withDefaults() (Mix, error) {
 		value float64
 	}{{"mixup", m.MixUp}, {"cutmix", m.CutMix}} {
 		if !(alpha.value >= 0 && finite(alpha.value)) {
-			return m, fmt.Errorf("%s: α = %v; it is a number above 0, or 0 for none", alpha.name, alpha.value)
+			return m, fmt.Errorf("%s: α = %v; it is a number above 0, or 0 for none",
+				alpha.name, alpha.value)
 		}
 	}
 	both := m.MixUp > 0 && m.CutMix > 0
@@ -51,7 +52,8 @@ func (m Mix) withDefaults() (Mix, error) {
 	case !(m.Probability >= 0 && m.Probability <= 1):
 		return m, fmt.Errorf("probability of mixing %v is outside 0 ≤ p ≤ 1", m.Probability)
 	case !(m.Switch >= 0 && m.Switch <= 1):
-		return m, fmt.Errorf("probability of cutmix in place of mixup %v is outside 0 ≤ p ≤ 1", m.Switch)
+		return m, fmt.Errorf("probability of cutmix in place of mixup %v is outside 0 ≤ p ≤ 1",
+			m.Switch)
 	case m.IsZero():
 		return m, nil
 	}

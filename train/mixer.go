@@ -86,10 +86,11 @@ func (m *mixer) pair(item int) {
 	size := channels * height * width
 	x, other := m.images[2*item*size:][:size], m.images[(2*item+1)*size:][:size]
 	if m.blend.cuts {
+		wide := m.blend.right - m.blend.left
 		for plane := range channels {
 			for row := m.blend.top; row < m.blend.bottom; row++ {
 				first := (plane*height+row)*width + m.blend.left
-				a, b := x[first:][:m.blend.right-m.blend.left], other[first:][:m.blend.right-m.blend.left]
+				a, b := x[first:][:wide], other[first:][:wide]
 				for i := range a {
 					a[i], b[i] = b[i], a[i]
 				}

@@ -19,15 +19,16 @@ const (
 // SamplingNames lists the ways there are.
 func SamplingNames() []string { return []string{SamplingShuffled, SamplingBalanced} }
 
-// checkSampling reports a way that there is not, and takes the default's name away, of which a run's
-// record says nothing.
+// checkSampling reports a way that there is not, and takes the default's name away, of which a
+// run's record says nothing.
 func (c *Config) checkSampling() error {
 	switch c.Sampling {
 	case SamplingShuffled:
 		c.Sampling = ""
 	case "", SamplingBalanced:
 	default:
-		return fmt.Errorf("unknown sampling %q; there are %s and %s", c.Sampling, SamplingShuffled, SamplingBalanced)
+		return fmt.Errorf("unknown sampling %q; there are %s and %s",
+			c.Sampling, SamplingShuffled, SamplingBalanced)
 	}
 	return nil
 }
@@ -62,9 +63,11 @@ type drawn struct {
 	size int // bytes of an image
 }
 
-func (d drawn) Read(ctx context.Context, images []uint8, labels []int32, indices []int, epoch int) error {
+func (d drawn) Read(ctx context.Context, images []uint8, labels []int32, indices []int,
+	epoch int) error {
 	for k := range indices {
-		if err := d.Source.Read(ctx, images[k*d.size:], labels[k:], indices[k:k+1], epoch+k); err != nil {
+		err := d.Source.Read(ctx, images[k*d.size:], labels[k:], indices[k:k+1], epoch+k)
+		if err != nil {
 			return err
 		}
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 // BinaryLoss is a plan for the mean binary cross-entropy of σ(z) for logits z, N×K, and targets t,
-// N×K, 0 ≤ t ≤ 1, with the weights w of a target by class, as PyTorch's BCEWithLogitsLoss(pos_weight)
-// has it:
+// N×K, 0 ≤ t ≤ 1, with the weights w of a target by class, as PyTorch has it in
+// BCEWithLogitsLoss(pos_weight):
 //
 //	L = 1/(N·K) · Σ_n Σ_k ( w[k]·t[n,k]·(−log σ(z[n,k])) + (1−t[n,k])·(−log(1−σ(z[n,k]))) )
 //
@@ -31,11 +31,12 @@ func NewBinaryLoss(engine Engine, batch, classes int, weights []float64) (*Binar
 		return nil, err
 	}
 	if batch < 1 || classes < 1 || batch > math.MaxInt32/classes {
-		return nil, fmt.Errorf("kernel: binary loss of %d×%d logits: sizes must be positive and not too large",
-			batch, classes)
+		return nil, fmt.Errorf("kernel: binary loss of %d×%d logits: sizes must be positive "+
+			"and not too large", batch, classes)
 	}
 	if weights != nil && len(weights) != classes {
-		return nil, fmt.Errorf("kernel: binary loss of %d classes: %d class weights", classes, len(weights))
+		return nil, fmt.Errorf("kernel: binary loss of %d classes: %d class weights",
+			classes, len(weights))
 	}
 	l := &BinaryLoss{
 		engine: engine, batch: batch, classes: classes, weights: weights,
@@ -86,7 +87,8 @@ func (l *BinaryLoss) forwardItem(_, item int) {
 //
 //	dloss/(N·K) · ((1 − t + w·t)·σ(z) − w·t)
 func (l *BinaryLoss) Backward(dlogits []float32, dloss float32) error {
-	if err := lengths("gradient of a binary loss", size{"dlogits", len(dlogits), l.batch * l.classes}); err != nil {
+	err := lengths("gradient of a binary loss", size{"dlogits", len(dlogits), l.batch * l.classes})
+	if err != nil {
 		return err
 	}
 	l.dlogits, l.scale = dlogits, float32(float64(dloss)/float64(l.batch*l.classes))

@@ -55,16 +55,19 @@ type SoftmaxLoss struct {
 }
 
 // NewSoftmaxLoss returns a plan, or an error that says what is wrong with the sizes.
-func NewSoftmaxLoss(engine Engine, batch, classes int, config SoftmaxLossConfig) (*SoftmaxLoss, error) {
+func NewSoftmaxLoss(engine Engine, batch, classes int, config SoftmaxLossConfig) (
+	*SoftmaxLoss, error,
+) {
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
 	if batch < 1 || classes < 1 || batch > math.MaxInt32/classes {
-		return nil, fmt.Errorf("kernel: loss of %d×%d logits: sizes must be positive and not too large",
-			batch, classes)
+		return nil, fmt.Errorf("kernel: loss of %d×%d logits: sizes must be positive and not "+
+			"too large", batch, classes)
 	}
 	if config.Weights != nil && len(config.Weights) != classes {
-		return nil, fmt.Errorf("kernel: loss of %d classes: %d class weights", classes, len(config.Weights))
+		return nil, fmt.Errorf("kernel: loss of %d classes: %d class weights",
+			classes, len(config.Weights))
 	}
 	l := &SoftmaxLoss{
 		engine: engine, config: config, batch: batch, classes: classes,
@@ -113,7 +116,8 @@ func (l *SoftmaxLoss) check(logits []float32, targets SoftmaxTargets) error {
 	for _, some := range labels {
 		for n, label := range some {
 			if label < 0 || int(label) >= l.classes {
-				return fmt.Errorf("kernel: loss: label %d of row %d is not in [0, %d)", label, n, l.classes)
+				return fmt.Errorf("kernel: loss: label %d of row %d is not in [0, %d)",
+					label, n, l.classes)
 			}
 		}
 	}
@@ -141,8 +145,8 @@ func (l *SoftmaxLoss) forwardItem(_, item int) {
 	}
 }
 
-// row computes the loss and the gradients of a row: with the derivative g of each term by log p, the
-// gradient by logit j is g[j] − p[j]·Σ_k g[k].
+// row computes the loss and the gradients of a row: with the derivative g of each term by log p,
+// the gradient by logit j is g[j] − p[j]·Σ_k g[k].
 func (l *SoftmaxLoss) row(n int) {
 	logits := l.logits[n*l.classes : (n+1)*l.classes]
 	p, gradients := l.probabilities[n*l.classes:][:l.classes], l.gradients[n*l.classes:][:l.classes]
@@ -206,7 +210,8 @@ func (l *SoftmaxLoss) term(logP float64) (value, derivative float64) {
 
 // Backward computes the gradient by the logits, N×K, of a loss whose own is dloss.
 func (l *SoftmaxLoss) Backward(dlogits []float32, dloss float32) error {
-	if err := lengths("gradient of a loss", size{"dlogits", len(dlogits), l.batch * l.classes}); err != nil {
+	err := lengths("gradient of a loss", size{"dlogits", len(dlogits), l.batch * l.classes})
+	if err != nil {
 		return err
 	}
 	l.dlogits, l.scale = dlogits, float32(float64(dloss)/l.divisor)

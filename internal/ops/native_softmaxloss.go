@@ -18,15 +18,18 @@ func NativeSoftmaxLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, tar
 	if err != nil {
 		return nil, err
 	}
-	return lossOfPlan("SoftmaxLoss", logits, labels, func(x []float32, classOf []int32) (float32, error) {
+	forward := func(x []float32, classOf []int32) (float32, error) {
 		return plan.Forward(x, kernel.SoftmaxTargets{
-			Labels: classOf, Others: targets.Others, Shares: targets.Shares, Divisor: targets.Divisor,
+			Labels: classOf, Others: targets.Others, Shares: targets.Shares,
+			Divisor: targets.Divisor,
 		})
-	}, plan.Backward)
+	}
+	return lossOfPlan("SoftmaxLoss", logits, labels, forward, plan.Backward)
 }
 
 // lossOfPlan applies a loss of logits N×K and labels N that keeps state from forward to backward.
-func lossOfPlan(name string, logits, labels *gorgonia.Node, forward func(x []float32, classOf []int32) (float32, error),
+func lossOfPlan(name string, logits, labels *gorgonia.Node,
+	forward func(x []float32, classOf []int32) (float32, error),
 	backward func(dx []float32, dloss float32) error) (*gorgonia.Node, error) {
 	shape := logits.Shape().Clone()
 	value := gorgonia.NewF32(0)

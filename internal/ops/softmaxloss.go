@@ -15,8 +15,8 @@ import (
 // γ, and weights by class.
 type SoftmaxLossConfig = kernel.SoftmaxLossConfig
 
-// Targets are what the images of a batch should be, beside the labels of NewLabels: they are written
-// before the graph runs.
+// Targets are what the images of a batch should be, beside the labels of NewLabels: they are
+// written before the graph runs.
 type Targets struct {
 	// Others and Shares mix a second label into each image: it is its label to the share of
 	// Shares and the other to the rest. Both are of the batch's length, or nil.
@@ -33,12 +33,14 @@ type Targets struct {
 //	L = 1/D · Σₙ Σₖ tₙₖ·wₖ · (1 − pₙₖ)^γ · (−log pₙₖ)
 //	tₙ = (1−ε)·(s·onehot(a) + (1−s)·onehot(b)) + ε/K     D = Σₙ (s·w_a + (1−s)·w_b)
 //
-// Each special case is somebody's: γ = 0 is PyTorch's CrossEntropyLoss(weight, label_smoothing) with
-// its weighted mean, and against a share timm's SoftTargetCrossEntropy; γ > 0 is the focal loss of
+// Each special case is somebody's: γ = 0 is PyTorch's CrossEntropyLoss(weight, label_smoothing)
+// with its weighted mean, and against a share timm's SoftTargetCrossEntropy; γ > 0 is the focal loss of
 // Lin et al. (2017), with w for their α. The logits are N×K; the gradient by xₙⱼ is
 //
 //	1/D · (gⱼ − pₙⱼ·Σₖ gₖ)     gₖ = tₙₖ·wₖ · (γ·(1−pₙₖ)^(γ−1)·pₙₖ·log pₙₖ − (1−pₙₖ)^γ)
-func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (*gorgonia.Node, error) {
+func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (
+	*gorgonia.Node, error,
+) {
 	shape, err := lossShape(logits, labels, targets, config)
 	if err != nil {
 		return nil, err
@@ -52,12 +54,13 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 		for n, other := range targets.Others {
 			if other < 0 || int(other) >= classes {
 				return reference.SoftmaxLoss{}, nil,
-					fmt.Errorf("the other label of image %d is %d, outside 0…%d", n, other, classes-1)
+					fmt.Errorf("the other label of image %d is %d, outside 0…%d",
+						n, other, classes-1)
 			}
 		}
 		l := reference.SoftmaxLoss{Batch: shape[0], Classes: classes, Gamma: config.Gamma}
-		l.Coefficients, l.Divisor = reference.Targets(classes, classOf, targets.Others, targets.Shares,
-			config.Smoothing, config.Weights)
+		l.Coefficients, l.Divisor = reference.Targets(classes, classOf, targets.Others,
+			targets.Shares, config.Smoothing, config.Weights)
 		if targets.Divisor != 0 {
 			l.Divisor = targets.Divisor
 		}
@@ -78,7 +81,8 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			dx := newBuffer(shape...)
 			backward := &operator{
-				name: "SoftmaxLossGradient", output: tensorType(2), shape: shape, result: dx, inside: -1,
+				name: "SoftmaxLossGradient", output: tensorType(2), shape: shape, result: dx,
+				inside: -1,
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					l, x, err := prepared(inputs)
 					if err != nil {
@@ -100,7 +104,9 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 }
 
 // lossShape returns the shape of the logits, N×K, if targets and weights go with it.
-func lossShape(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (tensor.Shape, error) {
+func lossShape(logits, labels *gorgonia.Node, targets *Targets, config SoftmaxLossConfig) (
+	tensor.Shape, error,
+) {
 	shape, err := crossEntropyShape(logits, labels)
 	if err != nil {
 		return nil, err

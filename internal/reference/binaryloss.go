@@ -2,8 +2,8 @@ package reference
 
 import "math"
 
-// BinaryLossForward returns the mean binary cross-entropy of σ(z) for logits N×K and targets t, N×K, 0 ≤ t ≤ 1, with the
-// weights w of a target by class, nil for 1:
+// BinaryLossForward returns the mean binary cross-entropy of σ(z) for logits N×K and targets t,
+// N×K, 0 ≤ t ≤ 1, with the weights w of a target by class, nil for 1:
 //
 //	L = 1/(N·K) · Σ_n Σ_k ( w[k]·t[n,k]·(−log σ(z[n,k])) + (1−t[n,k])·(−log(1−σ(z[n,k]))) )
 func BinaryLossForward[T Float](classes int, logits, targets []T, weights []float64) T {

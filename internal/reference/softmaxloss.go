@@ -2,7 +2,8 @@ package reference
 
 import "math"
 
-// SoftmaxLoss is a loss of softmax(z) for logits N×K. With the coefficients c, N×K, and p = softmax(z),
+// SoftmaxLoss is a loss of softmax(z) for logits N×K. With the coefficients c, N×K, and
+// p = softmax(z),
 //
 //	L = 1/D · Σ_n Σ_k c[n,k] · (1 − p[n,k])^γ · (−log p[n,k])
 //
@@ -13,12 +14,14 @@ type SoftmaxLoss struct {
 	Coefficients   []float64
 }
 
-// Targets returns the coefficients c = t·w of labels that are smoothed, shared and weighted, and the divisor of their
-// weighted mean. Row n belongs to labels[n] with shares[n] and to others[n] with the rest; others and shares are nil where
-// a row has one label. Weights are by class, nil for 1.
+// Targets returns the coefficients c = t·w of labels that are smoothed, shared and weighted, and
+// the divisor of their weighted mean. Row n belongs to labels[n] with shares[n] and to others[n]
+// with the rest; others and shares are nil where a row has one label. Weights are by class, nil
+// for 1.
 //
 //	t[n] = (1−ε)·(s·onehot(a) + (1−s)·onehot(b)) + ε/K     D = Σ_n (s·w[a] + (1−s)·w[b])
-func Targets(classes int, labels, others []int32, shares []float32, smoothing float64, weights []float64) (
+func Targets(classes int, labels, others []int32, shares []float32, smoothing float64,
+	weights []float64) (
 	coefficients []float64, divisor float64,
 ) {
 	weight := func(class int32) float64 {
