@@ -3,15 +3,19 @@ package dataset
 import (
 	"fmt"
 	"iter"
+	"maps"
+	"math/rand/v2"
+	"slices"
 )
 
 // Batches deals the indices 0…n−1 of a set's images out in mini-batches, each epoch in
-// another order. It holds no position: it is a function of seed and epoch,
+// another order, or of images drawn so that each class comes as often as another. It holds no position: it is a function of seed and epoch,
 // and safe for concurrent use.
 type Batches struct {
 	n, size  int
 	seed     uint64
 	shuffled bool
+	classes  [][]int // the indices of each class that has any; nil unless these are balanced
 }
 
 // NewBatches deals n indices in an order drawn anew for each epoch from the seed. The size
@@ -22,6 +26,25 @@ func NewBatches(n, size int, seed uint64) (*Batches, error) {
 		return nil, err
 	}
 	b.seed, b.shuffled = seed, true
+	return b, nil
+}
+
+// NewBalancedBatches deals as many indices an epoch as there are labels, one of each image, drawn
+// with replacement: each time one of the classes that have images, all alike, and then one of its
+// images. It is what PyTorch's WeightedRandomSampler does with weights of 1/n_c for a class of n_c
+// images. Images of a rare class come several times an epoch, some of a frequent one not at all.
+func NewBalancedBatches(labels []int32, size int, seed uint64) (*Batches, error) {
+	b, err := NewBatches(len(labels), size, seed)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[int32][]int)
+	for i, label := range labels {
+		of[label] = append(of[label], i)
+	}
+	for _, label := range slices.Sorted(maps.Keys(of)) {
+		b.classes = append(b.classes, of[label])
+	}
 	return b, nil
 }
 
@@ -59,14 +82,27 @@ func (b *Batches) Epoch(epoch, first int) iter.Seq2[int, []int] {
 	}
 }
 
-// Order returns the order of all indices in an epoch.
+// Order returns the indices of an epoch in their order.
 func (b *Batches) Order(epoch int) []int {
+	if b.classes != nil {
+		return b.draw(newSource("balanced", b.seed, epoch))
+	}
 	if b.shuffled {
 		return permutation(b.n, newSource("shuffle", b.seed, epoch))
 	}
 	order := make([]int, b.n)
 	for i := range order {
 		order[i] = i
+	}
+	return order
+}
+
+// draw draws an epoch's images from balanced classes.
+func (b *Batches) draw(source rand.Source) []int {
+	order := make([]int, b.n)
+	for i := range order {
+		class := b.classes[below(uint64(len(b.classes)), source)]
+		order[i] = class[below(uint64(len(class)), source)]
 	}
 	return order
 }

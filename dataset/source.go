@@ -106,11 +106,22 @@ func AllLabels(ctx context.Context, source Source) ([]int32, error) {
 	if known, ok := source.(labelled); ok {
 		return known.allLabels(), nil
 	}
-	set, err := Load(ctx, source)
-	if err != nil {
-		return nil, err
+	info := source.Info()
+	labels, indices := make([]int32, source.Len()), make([]int, 0, loadBatch)
+	images := make([]uint8, min(loadBatch, source.Len())*info.Channels*info.Height*info.Width)
+	for first := 0; first < len(labels); first += len(indices) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		indices = indices[:0]
+		for i := first; i < min(first+loadBatch, len(labels)); i++ {
+			indices = append(indices, i)
+		}
+		if err := source.Read(ctx, images, labels[first:], indices, 0); err != nil {
+			return nil, err
+		}
 	}
-	return set.Labels, nil
+	return labels, nil
 }
 
 // First returns the first n images of a source, all of them where n is 0 or more than

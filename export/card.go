@@ -212,7 +212,7 @@ func (c *card) trained() string {
 }
 
 func protocol(c train.Config) string {
-	text := fmt.Sprintf("batches of %d, %s with learning rate %v, cross-entropy", c.BatchSize, c.Optimizer.Name, c.Optimizer.LearningRate)
+	text := fmt.Sprintf("batches of %d, %s with learning rate %v, %v", c.BatchSize, c.Optimizer.Name, c.Optimizer.LearningRate, c.Loss)
 	if !c.Schedule.IsZero() {
 		text += fmt.Sprintf(", schedule %v", c.Schedule)
 	}
@@ -227,6 +227,12 @@ func protocol(c train.Config) string {
 	}
 	for _, rate := range c.FineTune.Rates {
 		text += fmt.Sprintf(", learning rate of %s %v", rate.Pattern, rate.LearningRate)
+	}
+	if c.Sampling != "" {
+		text += ", sampling " + c.Sampling
+	}
+	if !c.Mix.IsZero() {
+		text += fmt.Sprintf(", images mixed: %v", c.Mix)
 	}
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)

@@ -46,6 +46,13 @@ type Config struct {
 	// it depends neither on the batches nor on threads, and a resumed run sees what an
 	// unbroken one does. Evaluation sees the images as they are.
 	Augmentation augment.Record `json:"augmentation,omitzero"`
+	// Loss is what is made small, the mean cross-entropy if zero.
+	Loss Loss `json:"loss,omitzero"`
+	// Sampling is how an epoch's images are chosen: SamplingShuffled, used if empty, or
+	// SamplingBalanced.
+	Sampling string `json:"sampling,omitempty"`
+	// Mix makes one training image of two, not at all if zero.
+	Mix Mix `json:"mix,omitzero"`
 	// ParameterPenalty is added to the loss over the parameters that are trained:
 	// λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
 	ParameterPenalty Penalty `json:"parameter_penalty"`
@@ -142,6 +149,15 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.FineTune, err = c.FineTune.withDefaults(); err != nil {
 		return c, err
 	}
+	if c.Loss, err = c.Loss.withDefaults(network); err != nil {
+		return c, err
+	}
+	if err := c.checkSampling(); err != nil {
+		return c, err
+	}
+	if c.Mix, err = c.Mix.withDefaults(); err != nil {
+		return c, err
+	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
 	}
@@ -180,6 +196,12 @@ func (c Config) CPUOnly() string {
 		return "a learning-rate schedule is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
+	case !c.Loss.IsZero():
+		return "a loss other than plain cross-entropy is"
+	case c.Sampling == SamplingBalanced:
+		return "balanced sampling is"
+	case !c.Mix.IsZero():
+		return "mixing of images is"
 	case len(c.Freeze) > 0:
 		return "a frozen parameter is"
 	case len(c.FineTune.Rates) > 0:

@@ -87,7 +87,11 @@ func (f *feeder) item(worker, item int) {
 		f.bytes[worker] = make([]uint8, f.each*size)
 	}
 	bytes := f.bytes[worker][:len(indices)*size]
-	err := f.batch.source.Read(f.ctx, bytes, labels, indices, f.batch.epoch)
+	epoch := f.batch.epoch
+	if _, ok := f.batch.source.(drawn); ok {
+		epoch += first
+	}
+	err := f.batch.source.Read(f.ctx, bytes, labels, indices, epoch)
 	if err == nil {
 		err = f.pixels.Feed(images[first*size:], bytes, info.Channels, size)
 	}

@@ -17,7 +17,7 @@ type Epoch struct {
 	// batch; both include the penalties.
 	MeanLoss float64 `json:"mean_loss"`
 	LastLoss float64 `json:"last_loss"`
-	// MeanCrossEntropy is MeanLoss without the penalties.
+	// MeanCrossEntropy is MeanLoss without the penalties: of Config.Loss, whichever it is.
 	MeanCrossEntropy float64 `json:"mean_cross_entropy"`
 	// TrainAccuracy is the share of training images classified right on their
 	// way through the epoch, with dropout on.

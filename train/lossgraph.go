@@ -18,7 +18,8 @@ type LossGraph struct {
 	*builder.Lowered
 	// Labels is the node of the batch's labels.
 	Labels *gorgonia.Node
-	// Data is the mean cross-entropy of the batch, Total adds the penalties.
+	// Data is the batch's Config.Loss, and its mean cross-entropy unless it trains; Total adds
+	// the penalties.
 	Data, Total *gorgonia.Node
 	// Trained are the parameters that are not frozen, in order.
 	Trained gorgonia.Nodes
@@ -26,6 +27,7 @@ type LossGraph struct {
 	Gradients gorgonia.Nodes
 
 	labels  []int32
+	targets *ops.Targets   // nil of the plain cross-entropy
 	kernels *kernel.Engine // nil of an engine without
 }
 
@@ -49,14 +51,7 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 		l.Trained = append(l.Trained, graph.Parameters[i])
 	}
 	l.Labels, l.labels = ops.NewLabels(graph.Expr, batch)
-	kernels, native := engine.Kernels()
-	if native {
-		l.kernels = &kernels
-		l.Data, err = ops.NativeSoftmaxCrossEntropy(kernels, graph.Logits, l.Labels)
-	} else {
-		l.Data, err = ops.SoftmaxCrossEntropy(graph.Logits, l.Labels)
-	}
-	if err != nil {
+	if l.Data, err = l.add(engine, config, batch, training); err != nil {
 		return nil, err
 	}
 	cost, err := withActivationPenalties(l.Data, graph, config)
@@ -66,7 +61,7 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	switch engine.Name() {
 	case builder.EngineNative:
 		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {
-			return ops.NewNativePenalty(kernels, ops.Penalty(config.ParameterPenalty), parameters...)
+			return ops.NewNativePenalty(*l.kernels, ops.Penalty(config.ParameterPenalty), parameters...)
 		})
 	case builder.EnginePlain:
 		err = l.finishWithPass(network, cost, config, training, func(parameters gorgonia.Nodes) (*ops.PenaltyPass, error) {

@@ -61,9 +61,13 @@ func measurePixels(source dataset.Source, set dataset.Info) (string, error) {
 
 // goesOnWith refuses to resume with what was measured now, where the run was fed otherwise.
 func goesOnWith(saved, now Config) error {
-	if saved.Pixels == now.Pixels {
+	name, was, is := "pixels", saved.Pixels, now.Pixels
+	if was == is {
+		name, was, is = "class_weights", saved.Loss.ClassWeights.String(), now.Loss.ClassWeights.String()
+	}
+	if was == is {
 		return nil
 	}
-	return fmt.Errorf("cannot resume with other settings: pixels was %q and is now %q, which is measured; "+
-		"start a new run from these weights with -init instead", saved.Pixels, now.Pixels)
+	return fmt.Errorf("cannot resume with other settings: %s was %q and is now %q, which is measured; "+
+		"start a new run from these weights with -init instead", name, was, is)
 }

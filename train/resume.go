@@ -20,6 +20,9 @@ func resumable(saved, asked Config) error {
 	if asked.Pixels == PixelsMeasured {
 		asked.Pixels = saved.Pixels // goesOnWith compares them once they are measured
 	}
+	if asked.Loss.ClassWeights.Balanced {
+		asked.Loss.ClassWeights = saved.Loss.ClassWeights // likewise
+	}
 	savedFields, err := fixedFields(saved)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 		return t.deviceStep(len(indices))
 	}
 	began := time.Now()
-	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.progress.Epochs})
+	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.epochOf()})
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return errStepInterrupted // while it was fed
 	}
@@ -76,14 +76,26 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 	if t.sum != nil {
 		count = (batch-1)/t.sum.size + 1
 	}
+	unit := 1 // of images that are in the same part
+	if t.mixer != nil {
+		images.indices, unit = t.mixer.begin(t.progress.Step, images.indices), 2
+	}
+	units := (batch + unit - 1) / unit
+	weights := t.config.Loss.ClassWeights.sum(t.labels, images.indices)
 	var result batchResult
 	for i := range count {
 		if i > 0 && ctx.Err() != nil {
 			return result, errStepInterrupted
 		}
-		first, end := i*batch/count, (i+1)*batch/count
+		first, end := i*units/count*unit, min((i+1)*units/count*unit, batch)
 		some := images
 		some.indices = images.indices[first:end]
+		if _, ok := images.source.(drawn); ok {
+			some.epoch += first
+		}
+		if err := t.divideLoss(end-first, weights*float64(end-first)/float64(batch)); err != nil {
+			return result, err
+		}
 		p, part, err := t.pass(ctx, true, some, first)
 		if err != nil {
 			return result, err
@@ -124,6 +136,9 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 		kept.fill(p.graph.Images(), p.labels, images.indices)
 	} else if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
 		return nil, result, &ReadError{err}
+	}
+	if training && t.mixer != nil {
+		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)
 	if err := p.run(); err != nil {

@@ -26,8 +26,10 @@ type Trainer struct {
 	// augmented is training as the steps see it; trainingInfo is its Info.
 	augmented    dataset.Source
 	trainingInfo dataset.Info
+	labels       []int32 // of training, where the loss or the sampling asks for them
 	engine       *builder.Engine
 	feeder       *feeder
+	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
 	sum          *sum // of the parts of a batch; nil with an engine that takes batches whole
 	optimizer    *Optimizer
@@ -128,17 +130,22 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	if t.config.Pixels, t.pixels, err = readyPixels(config.Pixels, t.training, t.trainingInfo); err != nil {
 		return nil, err
 	}
+	if err := t.takeWeights(); err != nil {
+		return nil, err
+	}
 	t.sets = sync.OnceValue(func() Sets { return describeSets(source, t.validation) })
-	if t.batches, err = dataset.NewBatches(t.training.Len(), config.BatchSize, config.Seed); err != nil {
+	if t.batches, err = t.newBatches(); err != nil {
 		return nil, err
 	}
 	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation), config.Seed); err != nil {
 		return nil, err
 	}
+	t.augmented = t.asDrawn(t.augmented)
 	if t.engine, err = builder.NewEngine(config.Engine, config.Threads); err != nil {
 		return nil, err
 	}
 	t.feeder = newFeeder(t.engine, t.pixels)
+	t.mixer = newMixer(config, t.engine, t.trainingInfo)
 	if t.variables, err = builder.NewVariables(network, t.engine, initial); err != nil {
 		t.engine.Close()
 		return nil, err

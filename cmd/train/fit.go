@@ -37,6 +37,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	fmt.Fprint(out, trainer.Network())
 	o.tellPixels(trainer, out)
+	tellLoss(trainer, out)
 	for _, note := range o.initNotes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}

@@ -162,6 +162,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
 	flags.Float64Var(&c.ParameterPenalty.L2, "l2", 0, "λ2 of λ2·Σ‖p‖₂, not squared (e2: 0.001)")
+	defineLoss(flags, &c.Loss)
+	defineSampling(flags, &c.Sampling)
+	defineMix(flags, &c.Mix)
 	flags.Func("activation-l1", "`LAYER=λ`: add the batch's mean of λ·Σ|a| of that layer's output; may be repeated", layerFactor(o.activations.l1))
 	flags.Func("activation-l2", "`LAYER=λ`: the same with λ·Σa²", layerFactor(o.activations.l2))
 	cli.Suggest(flags, &c.Pixels, "pixels", "", cli.Words(train.PixelsNames()),
@@ -282,6 +285,9 @@ func (o *options) givenZero() string {
 		{"first-factor", c.Schedule.First == 0},
 		{"final-factor", c.Schedule.Final == 0 && c.Schedule.Name == train.ScheduleOneCycle},
 		{"schedule-epochs", c.Schedule.Epochs == 0},
+		{"gamma", c.Loss.Gamma == 0},
+		{"mix-probability", c.Mix.Probability == 0},
+		{"mix-switch", c.Mix.Switch == 0},
 		{"checkpoint-every", c.CheckpointEvery == 0},
 		{"keep", c.KeepCheckpoints == 0},
 	}

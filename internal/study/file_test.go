@@ -355,3 +355,43 @@ grid: {decay: [all, weights]}
 		}
 	}
 }
+
+// Losses are settings, too, and their class weights one value; so are mixing and sampling.
+func TestLossesAreSettings(t *testing.T) {
+	file, err := ReadFile(writeStudy(t, `
+fixed: {loss.name: focal, loss.gamma: 3, epochs: 1, mix.mixup: 0.2, mix.probability: 0.5, sampling: balanced}
+grid:
+  loss.class_weights: [balanced, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]
+  loss.smoothing: [0, 0.1]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := file.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make(map[string]bool)
+	for i, run := range runs {
+		loss := run.Spec.Config.Loss
+		weights := train.ClassWeights{Balanced: true}
+		if i >= 2 {
+			weights = train.ClassWeights{Values: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}
+		}
+		if loss.Name != train.LossFocal || loss.Gamma != 3 || loss.ClassWeights.String() != weights.String() ||
+			loss.Smoothing != []float64{0, 0.1}[i%2] {
+			t.Errorf("run %d has the loss %+v", i, loss)
+		}
+		if c := run.Spec.Config; c.Mix != (train.Mix{MixUp: 0.2, Probability: 0.5}) || c.Sampling != train.SamplingBalanced {
+			t.Errorf("run %d mixes %+v and has the sampling %q", i, c.Mix, c.Sampling)
+		}
+		id, err := run.Spec.id("training", "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[id] = true
+	}
+	if len(runs) != 4 || len(ids) != 4 {
+		t.Errorf("%d runs with %d addresses, want 4", len(runs), len(ids))
+	}
+}

@@ -57,10 +57,12 @@ func collect(t reflect.Type, prefix string, paths map[string]string) {
 		if field.Kind() == reflect.Pointer {
 			field = field.Elem()
 		}
-		switch path := prefix + name; field.Kind() {
-		case reflect.Struct:
+		switch path := prefix + name; {
+		case reflect.PointerTo(field).Implements(reflect.TypeFor[json.Unmarshaler]()):
+			paths[path] = path // a value with a JSON of its own
+		case field.Kind() == reflect.Struct:
 			collect(field, path+".", paths)
-		case reflect.Map:
+		case field.Kind() == reflect.Map:
 			paths[path+"."] = path + "."
 		default:
 			paths[path] = path

@@ -50,6 +50,12 @@ type Case struct {
 	Size  int `json:"size"`
 	// Schedule is a train.Schedule.
 	Schedule json.RawMessage `json:"schedule"`
+	// Loss is a loss's settings: smoothing, gamma, and weights by class.
+	Loss json.RawMessage `json:"loss"`
+	// Mix says how the images of a batch are mixed.
+	Mix json.RawMessage `json:"mix"`
+	// Beta are the parameters of a distribution.
+	Beta [2]float64 `json:"beta"`
 
 	tensors *safetensors.File
 }

@@ -1,0 +1,94 @@
+package ops
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
+	"slipway/internal/reference"
+)
+
+// BinaryLossConfig says what a binary loss is beside the plain one.
+type BinaryLossConfig struct {
+	// Smoothing ε spreads that share of an image's target over all classes.
+	Smoothing float64
+	// Weights are of a class's own images, against the others; nil for 1.
+	Weights []float64
+}
+
+// BinaryLoss applies the mean binary cross-entropy of σ(logits), one question a class, against
+// targets that are the labels' own as SoftmaxLoss has them, with weights w of the targets by class:
+//
+//	L = 1/(N·K) · Σₙ Σₖ (wₖ·tₙₖ·(−log σ(xₙₖ)) + (1−tₙₖ)·(−log(1−σ(xₙₖ))))
+//	tₙ = (1−ε)·(s·onehot(a) + (1−s)·onehot(b)) + ε/K
+//
+// It is PyTorch's BCEWithLogitsLoss(pos_weight=w) of such targets, and timm's BinaryCrossEntropy.
+// The gradient by xₙₖ is ((1 − tₙₖ + wₖ·tₙₖ)·σ(xₙₖ) − wₖ·tₙₖ) / (N·K). The mean is one over images
+// alike, so that Targets.Divisor has no part in it.
+func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLossConfig) (
+	*gorgonia.Node, error,
+) {
+	shape, err := lossShape(logits, labels, targets, SoftmaxLossConfig{Weights: config.Weights})
+	if err != nil {
+		return nil, err
+	}
+	classes, dense := shape[1], make([]float32, shape.TotalSize())
+	var gradient []float32 // of the last run: the logits' memory may be another's on the way back
+	forward := func(x []float32, classOf []int32) (float32, error) {
+		if err := targets.dense(dense, classOf, classes, config.Smoothing); err != nil {
+			return 0, err
+		}
+		gradient = reference.BinaryLossBackward(classes, 1, x, dense, config.Weights)
+		return reference.BinaryLossForward(classes, x, dense, config.Weights), nil
+	}
+	backward := func(dx []float32, dloss float32) error {
+		for i, g := range gradient {
+			dx[i] = dloss * g
+		}
+		return nil
+	}
+	return lossOfPlan("BinaryLoss", logits, labels, forward, backward)
+}
+
+// NativeBinaryLoss is BinaryLoss on the kernels.
+func NativeBinaryLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targets *Targets,
+	config BinaryLossConfig) (*gorgonia.Node, error) {
+	shape, err := lossShape(logits, labels, targets, SoftmaxLossConfig{Weights: config.Weights})
+	if err != nil {
+		return nil, err
+	}
+	plan, err := kernel.NewBinaryLoss(kernels, shape[0], shape[1], config.Weights)
+	if err != nil {
+		return nil, err
+	}
+	dense := make([]float32, shape.TotalSize())
+	forward := func(x []float32, classOf []int32) (float32, error) {
+		if err := targets.dense(dense, classOf, shape[1], config.Smoothing); err != nil {
+			return 0, err
+		}
+		return plan.Forward(x, dense)
+	}
+	return lossOfPlan("BinaryLoss", logits, labels, forward, plan.Backward)
+}
+
+// dense writes the targets of each image and class, N×K.
+func (t *Targets) dense(into []float32, labels []int32, classes int, smoothing float64) error {
+	for i := range into {
+		into[i] = float32(smoothing / float64(classes))
+	}
+	for n, label := range labels {
+		row, share := into[n*classes:(n+1)*classes], 1.0
+		if t.Others != nil {
+			other := t.Others[n]
+			if other < 0 || int(other) >= classes {
+				return fmt.Errorf("the other label of image %d is %d, outside 0…%d",
+					n, other, classes-1)
+			}
+			share = float64(t.Shares[n])
+			row[other] += float32((1 - smoothing) * (1 - share))
+		}
+		row[label] += float32((1 - smoothing) * share)
+	}
+	return nil
+}
