@@ -166,7 +166,7 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 // CPUOnly names what of the configuration no Device does, empty if there is nothing.
 func (c Config) CPUOnly() string {
 	switch {
-	case !c.Schedule.IsZero() && c.Schedule.Name != ScheduleConstant:
+	case c.Schedule.varies():
 		return "a learning-rate schedule is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"

@@ -128,8 +128,7 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 
 // learningRate is that of the next step.
 func (t *Trainer) learningRate() float64 {
-	schedule := t.config.Schedule
-	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, schedule.Epochs*t.batches.Steps())
+	return t.config.Optimizer.LearningRate * t.config.Schedule.Factor(t.progress.Step, t.batches.Steps())
 }
 
 // program returns the compiled graph for a batch size, making it once.

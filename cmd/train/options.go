@@ -148,11 +148,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Optimizer.Alpha, "alpha", 0, "decay of rmsprop's mean square (0.99)")
 	flags.Float64Var(&c.Optimizer.Epsilon, "epsilon", 0, "keeps denominators from zero (1e-8)")
 	flags.Float64Var(&c.Optimizer.WeightDecay, "weight-decay", 0, "decoupled in adamw, added to the gradient in the others")
-	flags.StringVar(&c.Schedule.Name, "schedule", train.ScheduleConstant, "how the learning rate goes from step to step, -lr being the highest: "+strings.Join(train.ScheduleNames(), ", "))
-	flags.Float64Var(&c.Schedule.Warmup, "warmup", 0, "share of the steps over which one-cycle's rate rises (0.3)")
-	flags.Float64Var(&c.Schedule.First, "first-factor", 0, "one-cycle's rate at the first step, as a factor of -lr (0.04)")
-	flags.Float64Var(&c.Schedule.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
-	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
+	o.recipeFlags(flags)
 	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
 	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
 	flags.Func("freeze", "parameters that stay as they are: a list of `patterns` such as conv1.*,bn1.*, where * stands for any text", freeze(&c.Freeze))
@@ -258,26 +254,25 @@ func (o *options) check() error {
 	return nil
 }
 
+// flagIsZero says whether the value of a flag is 0.
+type flagIsZero struct {
+	name string
+	zero bool
+}
+
 // givenZero names a flag that was given as 0 where a configuration's 0 stands for the
 // default, empty if none was.
 func (o *options) givenZero() string {
 	c := &o.config
-	zeros := []struct {
-		name string
-		zero bool
-	}{
+	zeros := append(o.recipeZeros(), []flagIsZero{
 		{"lr", c.Optimizer.LearningRate == 0},
 		{"beta1", c.Optimizer.Beta1 == 0},
 		{"beta2", c.Optimizer.Beta2 == 0},
 		{"alpha", c.Optimizer.Alpha == 0},
 		{"epsilon", c.Optimizer.Epsilon == 0},
-		{"warmup", c.Schedule.Warmup == 0},
-		{"first-factor", c.Schedule.First == 0},
-		{"final-factor", c.Schedule.Final == 0 && c.Schedule.Name == train.ScheduleOneCycle},
-		{"schedule-epochs", c.Schedule.Epochs == 0},
 		{"checkpoint-every", c.CheckpointEvery == 0},
 		{"keep", c.KeepCheckpoints == 0},
-	}
+	}...)
 	for _, flag := range zeros {
 		if flag.zero && o.given[flag.name] {
 			return flag.name

@@ -27,6 +27,22 @@ def one_cycle(optimizer, steps, warmup=None, first=None, final=None):
     return lr_scheduler.OneCycleLR(optimizer, max_lr=1, total_steps=steps, cycle_momentum=False, **options)
 
 
+def constant(optimizer, steps):
+    return lr_scheduler.ConstantLR(optimizer, factor=1, total_iters=steps)
+
+
+def warmed_up(schedule):
+    """The schedule after a linear rise over a share of the steps; of a constant rate, over a number of epochs, of
+    which these steps are one."""
+
+    def sequence(optimizer, steps, warmup=None, warmup_epochs=None, first=0.01, **settings):
+        rise = round((warmup or warmup_epochs) * steps)
+        parts = [lr_scheduler.LinearLR(optimizer, start_factor=first, total_iters=rise), schedule(optimizer, steps - rise, **settings)]
+        return lr_scheduler.SequentialLR(optimizer, parts, milestones=[rise])
+
+    return sequence
+
+
 CASES = [
     ("linear", linear, 7, {}),
     ("linear", linear, 100, {"final": 0.1}),
@@ -37,6 +53,11 @@ CASES = [
     ("one-cycle", one_cycle, 37, {"warmup": 0.6, "first": 0.2, "final": 0.5}),
     ("one-cycle", one_cycle, 3, {"warmup": 0.1}),  # the warm-up has no step
     ("one-cycle", one_cycle, 1, {}),
+    ("constant", warmed_up(constant), 50, {"warmup_epochs": 0.3}),
+    ("constant", warmed_up(constant), 50, {"warmup_epochs": 0.5, "first": 1 / 3}),
+    ("linear", warmed_up(linear), 40, {"warmup": 0.25, "final": 0.1}),
+    ("cosine", warmed_up(cosine), 100, {"warmup": 0.05, "first": 0.001}),
+    ("cosine", warmed_up(cosine), 60, {"warmup_epochs": 0.1, "final": 0.01}),
 ]
 
 

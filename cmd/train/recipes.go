@@ -1,0 +1,31 @@
+package main
+
+import (
+	"flag"
+	"strings"
+
+	"slipway/train"
+)
+
+// recipeFlags defines how the learning rate goes.
+func (o *options) recipeFlags(flags *flag.FlagSet) {
+	s := &o.config.Schedule
+	flags.StringVar(&s.Name, "schedule", train.ScheduleConstant, "how the learning rate goes from step to step, -lr being the highest (docs/schedules.md): "+strings.Join(train.ScheduleNames(), ", "))
+	flags.Float64Var(&s.Warmup, "warmup", 0, "share of the schedule's steps over which the rate rises at first (one-cycle 0.3)")
+	flags.Float64Var(&s.WarmupEpochs, "warmup-epochs", 0, "the same in `epochs`, also of a constant rate")
+	flags.Float64Var(&s.First, "first-factor", 0, "the rise's rate at the first step, as a factor of -lr (0.01; one-cycle 0.04)")
+	flags.Float64Var(&s.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
+	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
+}
+
+// recipeZeros are the flags of recipeFlags of which 0 stands for the default.
+func (o *options) recipeZeros() []flagIsZero {
+	s := &o.config.Schedule
+	return []flagIsZero{
+		{"warmup", s.Warmup == 0},
+		{"warmup-epochs", s.WarmupEpochs == 0},
+		{"first-factor", s.First == 0},
+		{"final-factor", s.Final == 0 && s.Name == train.ScheduleOneCycle},
+		{"schedule-epochs", s.Epochs == 0},
+	}
+}

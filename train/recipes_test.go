@@ -1,0 +1,110 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/internal/datasettest"
+)
+
+// recipe is a way to train, on top of smallConfig.
+type recipe struct {
+	name string
+	set  func(*Config)
+	// fixed says that a run that goes on keeps it.
+	fixed bool
+}
+
+// recipes are all the ways to train whose state goes through a checkpoint.
+func recipes() []recipe {
+	return []recipe{
+		{"constant with a warm-up", func(c *Config) { c.Schedule = Schedule{WarmupEpochs: 1.5} }, true},
+		{"cosine with a warm-up", func(c *Config) { c.Schedule = Schedule{Name: ScheduleCosine, Warmup: 0.5} }, true},
+	}
+}
+
+// brokenOff trains until step 3 of the second epoch and returns the trainer as it was
+// interrupted there.
+func brokenOff(t *testing.T, network *builder.Network, set *dataset.Set, config Config) *Trainer {
+	t.Helper()
+	trainer, err := New(network, set, config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trainer.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = trainer.Fit(ctx, Callbacks{Step: func(report StepReport) error {
+		if report.Epoch == 2 && report.Step == 3 {
+			cancel()
+		}
+		return nil
+	}})
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("Fit returned %v, want ErrInterrupted", err)
+	}
+	return trainer
+}
+
+// A run that was interrupted within an epoch comes to the checkpoint of one that was not, to
+// the last bit, on each engine and with other threads.
+func TestResumeWithinAnEpochIsBitForBit(t *testing.T) {
+	for _, recipe := range recipes() {
+		t.Run(recipe.name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, engine string) {
+				config := smallConfig(engine)
+				config.ValidationFraction, config.Threads = 0.2, 1
+				recipe.set(&config)
+				set := datasettest.Bars(t, 60)
+				whole, err := New(smallNormalised(t), set, config, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(whole.Close)
+				if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
+					t.Fatal(err)
+				}
+				config.Threads = 3
+				broken := brokenOff(t, smallNormalised(t), set, config)
+				checkpoint, resumed := savedAndResumed(t, broken, set)
+				if err := resumed.Fit(t.Context(), Callbacks{}); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint())) {
+					t.Error("the resumed run differs from the unbroken one")
+				}
+				if !recipe.fixed {
+					return
+				}
+				plain := smallConfig(engine)
+				plain.ValidationFraction = 0.2
+				if _, err := Resume(checkpoint, set, plain); err == nil ||
+					!strings.Contains(err.Error(), "cannot resume with other settings") {
+					t.Errorf("resumed without it: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// smallNormalised is a smallNetwork with statistics of its batches.
+func smallNormalised(t testing.TB) *builder.Network {
+	t.Helper()
+	network, err := builder.New("normalised", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)},
+		builder.BatchNorm{},
+		builder.ReLU{},
+		builder.Flatten{},
+		builder.Dropout{P: 0.25},
+		builder.Dense{Units: 3},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return network
+}
