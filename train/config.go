@@ -41,6 +41,9 @@ type Config struct {
 	Optimizer OptimizerConfig `json:"optimizer"`
 	// Schedule is how the learning rate goes over the steps, constant if zero.
 	Schedule Schedule `json:"schedule,omitzero"`
+	// EMA keeps an average of the weights over the steps, which is what the run comes to;
+	// none if zero.
+	EMA EMA `json:"ema,omitzero"`
 	// Augmentation changes the training images, not at all if empty. What an image becomes
 	// is a function of Seed, the epoch and the image's index in the training set, so that
 	// it depends neither on the batches nor on threads, and a resumed run sees what an
@@ -135,6 +138,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err
 	}
+	if err := c.EMA.check(); err != nil {
+		return c, err
+	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
 	}
@@ -168,6 +174,8 @@ func (c Config) CPUOnly() string {
 	switch {
 	case c.Schedule.varies():
 		return "a learning-rate schedule is"
+	case !c.EMA.IsZero():
+		return "an average of the weights (EMA) is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
 	case len(c.Freeze) > 0:

@@ -25,6 +25,10 @@ func recipes() []recipe {
 	return []recipe{
 		{"constant with a warm-up", func(c *Config) { c.Schedule = Schedule{WarmupEpochs: 1.5} }, true},
 		{"cosine with a warm-up", func(c *Config) { c.Schedule = Schedule{Name: ScheduleCosine, Warmup: 0.5} }, true},
+		{"averaged weights", func(c *Config) { c.EMA = EMA{Decay: 0.9} }, true},
+		{"averaged weights with a warm-up, and the best of them", func(c *Config) {
+			c.EMA, c.Patience = EMA{Decay: 0.99, Warmup: true}, 2
+		}, true},
 	}
 }
 

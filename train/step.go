@@ -48,6 +48,9 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 	}
 	images := len(indices)
 	t.progress.Step++
+	if err := t.average.take(t.variables, t.progress.Step); err != nil {
+		return err
+	}
 	t.progress.EpochStep++
 	t.progress.Images += images
 	t.progress.LossSum += result.total * float64(images)

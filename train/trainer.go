@@ -33,8 +33,10 @@ type Trainer struct {
 	programs     map[programKey]*program
 	device       onDevice // used if config.Device is not nil
 	progress     Progress
+	average      *average // nil without Config.EMA
 	best         builder.Weights
-	// last holds the weights of the last step once the variables hold the best ones.
+	// last holds the weights of the last step once the variables hold those that the run
+	// came to.
 	last builder.Weights
 }
 
@@ -88,6 +90,7 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 		return nil, err
 	}
 	t.optimizer.SetState(t.variables, checkpoint.OptimizerState, checkpoint.Progress.Step)
+	t.average.setWeights(t.variables, checkpoint.Average)
 	t.progress = checkpoint.Progress
 	t.progress.Finished = ""
 	if checkpoint.Config.Patience > 0 {
@@ -142,6 +145,10 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		t.engine.Close()
 		return nil, err
 	}
+	if t.average, err = newAverage(config.EMA, t.engine, t.variables); err != nil {
+		t.engine.Close()
+		return nil, err
+	}
 	return t, nil
 }
 
@@ -181,21 +188,30 @@ func (t *Trainer) Progress() Progress { return t.progress }
 // StepsPerEpoch returns the number of batches in an epoch.
 func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
 
-// Weights returns a copy of the weights as they are now: after a Fit with patience
-// the best ones; on a Device, as they were when they were last saved or the last
-// epoch ended.
-func (t *Trainer) Weights() builder.Weights { return t.variables.Weights() }
+// Weights returns a copy of the weights as they are now, averaged where Config.EMA says
+// so: after a Fit with patience the best ones; on a Device, as they were when they were
+// last saved or the last epoch ended.
+func (t *Trainer) Weights() builder.Weights {
+	if t.averages() {
+		return t.average.weights(t.variables)
+	}
+	return t.variables.Weights()
+}
+
+// averages reports whether the run's weights are the averaged ones and the variables hold
+// those of the last step.
+func (t *Trainer) averages() bool { return t.average != nil && t.last == nil }
 
 // Checkpoint returns a copy of the whole state.
 func (t *Trainer) Checkpoint() *Checkpoint {
 	progress := t.progress
 	progress.History = slices.Clone(progress.History)
-	weights := t.Weights()
+	weights := t.variables.Weights()
 	if t.last != nil {
 		weights = t.last.Clone()
 	}
 	return &Checkpoint{
-		Network: t.network, Config: t.config, Weights: weights,
+		Network: t.network, Config: t.config, Weights: weights, Average: t.average.weights(t.variables),
 		OptimizerState: t.optimizer.State(t.variables),
 		Best:           t.best.Clone(), Progress: progress,
 		Data: t.sets().Training.SHA256, Sets: t.sets(), KernelSet: t.KernelSet(),
@@ -247,7 +263,7 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	if err := save(callbacks); err != nil {
 		return err
 	}
-	return t.takeBest()
+	return t.takeResult()
 }
 
 // report has the last epoch measured and told, if it is not yet.
@@ -270,13 +286,20 @@ func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
 	return err
 }
 
-// takeBest gives the variables the weights of early stopping, where it is on.
-func (t *Trainer) takeBest() error {
-	if t.config.Patience == 0 || t.best == nil {
+// takeResult gives the variables the weights that the run came to, where they are not those
+// of the last step: the best ones of early stopping, or the averaged ones.
+func (t *Trainer) takeResult() error {
+	var result builder.Weights
+	switch {
+	case t.config.Patience > 0 && t.best != nil:
+		result = t.best
+	case t.average != nil:
+		result = t.average.weights(t.variables)
+	default:
 		return nil
 	}
-	t.last = t.Weights()
-	for i, tensor := range t.best {
+	t.last = t.variables.Weights()
+	for i, tensor := range result {
 		t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
 	}
 	if t.device.session == nil {
@@ -383,6 +406,13 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
+		if t.average != nil {
+			raw, err := t.evaluate(context.WithoutCancel(ctx), t.validation, evaluationBatch(t.network))
+			if err != nil {
+				return err
+			}
+			epoch.RawValidationLoss, epoch.RawValidationAccuracy = &raw.Loss, &raw.Accuracy
+		}
 	}
 	if t.config.Patience > 0 && (now.BestEpoch == 0 || *epoch.ValidationLoss < now.BestLoss) {
 		now.BestEpoch, now.BestLoss = epoch.Epoch, *epoch.ValidationLoss

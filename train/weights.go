@@ -31,12 +31,12 @@ func ReadWeights(path string, network *builder.Network) (weights builder.Weights
 	}
 	if raw, ours := file.Metadata[stateKey]; ours {
 		// Of another program's state the weights are all that is asked for.
-		best := ""
+		result := ""
 		var state checkpointState
-		if err := json.Unmarshal([]byte(raw), &state); err == nil && resultIsBest(state.Config, state.Progress) {
-			best = bestPrefix
+		if err := json.Unmarshal([]byte(raw), &state); err == nil {
+			result = resultPrefix(state.Config, state.Progress)
 		}
-		weights, err = takeWeights(file, best, network)
+		weights, err = takeWeights(file, result, network)
 	} else {
 		prefix = wrapperOf(file, network)
 		if err = compare(file, prefix, network).wrong(network, true); err == nil {

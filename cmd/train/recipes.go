@@ -7,7 +7,7 @@ import (
 	"slipway/train"
 )
 
-// recipeFlags defines how the learning rate goes.
+// recipeFlags defines how the learning rate goes and what becomes of the weights.
 func (o *options) recipeFlags(flags *flag.FlagSet) {
 	s := &o.config.Schedule
 	flags.StringVar(&s.Name, "schedule", train.ScheduleConstant, "how the learning rate goes from step to step, -lr being the highest (docs/schedules.md): "+strings.Join(train.ScheduleNames(), ", "))
@@ -16,6 +16,9 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	flags.Float64Var(&s.First, "first-factor", 0, "the rise's rate at the first step, as a factor of -lr (0.01; one-cycle 0.04)")
 	flags.Float64Var(&s.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
 	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
+	e := &o.config.EMA
+	flags.Float64Var(&e.Decay, "ema", 0, "average the weights over the steps with this `decay`, such as 0.999: what is validated, tested and exported is the average")
+	flags.BoolVar(&e.Warmup, "ema-warmup", false, "let -ema grow to its height with the steps, as 1 - step^(-2/3)")
 }
 
 // recipeZeros are the flags of recipeFlags of which 0 stands for the default.
@@ -27,5 +30,6 @@ func (o *options) recipeZeros() []flagIsZero {
 		{"first-factor", s.First == 0},
 		{"final-factor", s.Final == 0 && s.Name == train.ScheduleOneCycle},
 		{"schedule-epochs", s.Epochs == 0},
+		{"ema", o.config.EMA.Decay == 0},
 	}
 }

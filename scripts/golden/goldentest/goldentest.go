@@ -45,6 +45,9 @@ type Case struct {
 	Size  int `json:"size"`
 	// Schedule is a train.Schedule.
 	Schedule json.RawMessage `json:"schedule"`
+	// EMA is a train.EMA, and Steps how many steps it averages.
+	EMA   json.RawMessage `json:"ema"`
+	Steps int             `json:"steps"`
 
 	tensors *safetensors.File
 }
