@@ -25,8 +25,8 @@ type Checkpoint struct {
 	OptimizerState map[string]builder.Weights
 	// Average holds the averaged weights of Config.EMA, nil without it.
 	Average builder.Weights
-	// Best holds the weights of the epoch with the lowest validation loss, nil
-	// if there is none.
+	// Best holds the weights of the epoch that was best by Config.Best, nil if there is
+	// none.
 	Best     builder.Weights
 	Progress Progress
 	// Data is the dataset.Set.Digest of the training set, validation included; empty
@@ -38,8 +38,8 @@ type Checkpoint struct {
 	KernelSet string
 }
 
-// Result returns the weights that the run came to: the best ones where it has ended
-// with early stopping on, the last ones elsewhere, averaged where Config.EMA says so.
+// Result returns the weights that the run came to: the best ones where it has ended and
+// kept them, the last ones elsewhere, averaged where Config.EMA says so.
 func (c *Checkpoint) Result() builder.Weights {
 	switch resultPrefix(c.Config, c.Progress) {
 	case bestPrefix:
@@ -66,7 +66,7 @@ func resultPrefix(config Config, progress Progress) string {
 }
 
 func resultIsBest(config Config, progress Progress) bool {
-	return progress.Finished != "" && config.Patience > 0 && progress.BestEpoch > 0
+	return progress.Finished != "" && config.keepsBest() && progress.BestEpoch > 0
 }
 
 // Progress is where a run stands. With the seed it is also the whole random
@@ -86,7 +86,8 @@ type Progress struct {
 	Correct      int     `json:"correct"`
 	LastLoss     float64 `json:"last_loss"`
 	Seconds      float64 `json:"seconds"`
-	// BestEpoch and BestLoss are those of early stopping, 0 if it is off.
+	// BestEpoch is the epoch that was best by Config.Best, and BestLoss its validation loss,
+	// 0 where nothing is kept or held out.
 	BestEpoch int     `json:"best_epoch,omitempty"`
 	BestLoss  float64 `json:"best_loss,omitempty"`
 	// Unreported says that the last epoch is trained, but Callbacks.Epoch has not come
@@ -105,8 +106,8 @@ func (p Progress) Reported() int {
 	return p.Epochs
 }
 
-// Result returns the epoch of which a run that has ended has the weights: the best one with
-// early stopping on, the last one elsewhere. It is zero before the first epoch's end.
+// Result returns the epoch of which a run that has ended has the weights: the best one where
+// it was kept, the last one elsewhere. It is zero before the first epoch's end.
 func (p Progress) Result(config Config) Epoch {
 	if len(p.History) == 0 {
 		return Epoch{}

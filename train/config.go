@@ -33,10 +33,14 @@ type Config struct {
 	// ValidationFraction of the training set is held out, to watch the loss on;
 	// 0 holds out nothing.
 	ValidationFraction float64 `json:"validation_fraction,omitempty"`
-	// Patience stops once the validation loss has not been lower for that many
+	// Patience stops once the measure that Best names has not been better for that many
 	// epochs, and goes back to the weights of the best one. 0 means no such
 	// rule.
 	Patience int `json:"patience,omitempty"`
+	// Best names the measure of an epoch (BestNames) by which the best weights are kept:
+	// the run comes to those of the epoch where it was best, and Patience watches it. With
+	// Patience it is BestValidationLoss if empty; without, nothing is kept then.
+	Best string `json:"best,omitempty"`
 	// Optimizer is the update rule.
 	Optimizer OptimizerConfig `json:"optimizer"`
 	// Schedule is how the learning rate goes over the steps, constant if zero.
@@ -128,12 +132,13 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, fmt.Errorf("validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
 	case c.Patience < 0:
 		return c, fmt.Errorf("patience %d is negative", c.Patience)
-	case c.Patience > 0 && c.ValidationFraction == 0:
-		return c, errors.New("early stopping (patience) needs a validation fraction to watch")
 	case c.Threads < 0:
 		return c, fmt.Errorf("%d threads; at least 1 is needed, or 0 for one each core", c.Threads)
 	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
 		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
+	}
+	if err := c.checkBest(); err != nil {
+		return c, err
 	}
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err

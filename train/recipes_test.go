@@ -29,6 +29,8 @@ func recipes() []recipe {
 		{"averaged weights with a warm-up, and the best of them", func(c *Config) {
 			c.EMA, c.Patience = EMA{Decay: 0.99, Warmup: true}, 2
 		}, true},
+		{"the best of all epochs by its validation accuracy", func(c *Config) { c.Best = BestValidationAccuracy }, false},
+		{"the best of all epochs by its training loss", func(c *Config) { c.Best = BestTrainingLoss }, false},
 	}
 }
 

@@ -65,7 +65,7 @@ func New(network *builder.Network, source dataset.Source, config Config, initial
 }
 
 // Resume returns a trainer that goes on from the checkpoint as if it had never
-// stopped. Only Data, Epochs, UntilLoss, Patience and the keeping of checkpoints may
+// stopped. Only Data, Epochs, UntilLoss, Patience, Best and the keeping of checkpoints may
 // differ between the checkpoint's Config and config, and the length of a schedule that is
 // shorter than Epochs; the set must have the same content.
 func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trainer, error) {
@@ -93,10 +93,10 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	t.average.setWeights(t.variables, checkpoint.Average)
 	t.progress = checkpoint.Progress
 	t.progress.Finished = ""
-	if checkpoint.Config.Patience > 0 {
+	if checkpoint.Config.keepsBest() && checkpoint.Config.best().name == t.config.best().name {
 		t.best = checkpoint.Best
 	} else {
-		// Early stopping was off: a best epoch from before that is not the best of all.
+		// Nothing was kept, or by another measure: that best epoch is not the best of all.
 		t.progress.BestEpoch, t.progress.BestLoss = 0, 0
 	}
 	return t, nil
@@ -189,7 +189,7 @@ func (t *Trainer) Progress() Progress { return t.progress }
 func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
 
 // Weights returns a copy of the weights as they are now, averaged where Config.EMA says
-// so: after a Fit with patience the best ones; on a Device, as they were when they were
+// so: after a Fit that keeps the best ones those; on a Device, as they were when they were
 // last saved or the last epoch ended.
 func (t *Trainer) Weights() builder.Weights {
 	if t.averages() {
@@ -234,7 +234,7 @@ type Callbacks struct {
 }
 
 // Fit trains until a stop rule says so, and says in Progress.Finished which. With
-// patience the trainer has the best epoch's weights then. It can be called again
+// Patience or Best the trainer has the best epoch's weights then. It can be called again
 // after a Resume only.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	for {
@@ -291,7 +291,7 @@ func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
 func (t *Trainer) takeResult() error {
 	var result builder.Weights
 	switch {
-	case t.config.Patience > 0 && t.best != nil:
+	case t.config.keepsBest() && t.best != nil:
 		result = t.best
 	case t.average != nil:
 		result = t.average.weights(t.variables)
@@ -414,8 +414,11 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			epoch.RawValidationLoss, epoch.RawValidationAccuracy = &raw.Loss, &raw.Accuracy
 		}
 	}
-	if t.config.Patience > 0 && (now.BestEpoch == 0 || *epoch.ValidationLoss < now.BestLoss) {
-		now.BestEpoch, now.BestLoss = epoch.Epoch, *epoch.ValidationLoss
+	if t.config.keepsBest() && now.improvedBy(epoch, t.config.best()) {
+		now.BestEpoch, now.BestLoss = epoch.Epoch, 0
+		if epoch.ValidationLoss != nil {
+			now.BestLoss = *epoch.ValidationLoss
+		}
 		t.best = t.Weights()
 	}
 	history := append(now.History, epoch)
@@ -437,7 +440,7 @@ func (t *Trainer) StopRule() string {
 	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
 		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch, t.config.UntilLoss)
 	case t.config.Patience > 0 && t.progress.BestEpoch > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
-		return fmt.Sprintf("the validation loss was lowest in epoch %d, %s ago", t.progress.BestEpoch,
+		return fmt.Sprintf("%s in epoch %d, %s ago", t.config.best().was(), t.progress.BestEpoch,
 			display.Count(last.Epoch-t.progress.BestEpoch, "epoch"))
 	case t.progress.Epochs >= t.config.Epochs:
 		verb := "are"

@@ -289,6 +289,7 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 		"epochs":           func() { config.Epochs = o.config.Epochs },
 		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },
 		"patience":         func() { config.Patience = o.config.Patience },
+		"best":             func() { config.Best = o.config.Best },
 		"data":             func() { config.Data = o.data },
 		"checkpoint-every": func() { config.CheckpointEvery = o.config.CheckpointEvery },
 		"keep":             func() { config.KeepCheckpoints = o.config.KeepCheckpoints },

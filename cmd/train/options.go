@@ -138,7 +138,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.IntVar(&c.BatchSize, "batch", 32, "images in a step")
 	flags.Float64Var(&c.UntilLoss, "until-loss", 0, "stop after the first epoch whose mean loss is below this")
 	flags.Float64Var(&c.ValidationFraction, "validation", 0, "fraction of the training set held out")
-	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, and keep the best weights")
+	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, or a better -best, and keep the best weights")
 	cli.Choice(flags, &c.Optimizer.Name, "optimizer", "adam", train.OptimizerNames(), strings.Join(train.OptimizerNames(), ", "))
 	flags.Float64Var(&c.Optimizer.LearningRate, "lr", 0, "learning rate (1e-3; rmsprop 1e-2)")
 	flags.Float64Var(&c.Optimizer.Momentum, "momentum", 0, "momentum of sgd and rmsprop")
@@ -242,7 +242,7 @@ func (o *options) check() error {
 	if o.resume {
 		// A resumed run keeps its settings; these alone say when to stop and
 		// where things are, and lengthen a schedule.
-		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience",
+		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "best",
 			"data", "data-dir", "test", "labels", "licence", "memory", "picture-cache", "threads", "device", "checkpoint-every", "keep",
 			"schedule-epochs", "tensorboard", "version"}
 		for name := range o.given {

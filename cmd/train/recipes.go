@@ -4,6 +4,7 @@ import (
 	"flag"
 	"strings"
 
+	"slipway/internal/cli"
 	"slipway/train"
 )
 
@@ -16,6 +17,7 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	flags.Float64Var(&s.First, "first-factor", 0, "the rise's rate at the first step, as a factor of -lr (0.01; one-cycle 0.04)")
 	flags.Float64Var(&s.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
 	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
+	cli.Suggest(flags, &o.config.Best, "best", "", cli.Words(train.BestNames()), "keep the weights of the epoch that is best by this `measure`, without ending the run: "+strings.Join(train.BestNames(), ", "))
 	e := &o.config.EMA
 	flags.Float64Var(&e.Decay, "ema", 0, "average the weights over the steps with this `decay`, such as 0.999: what is validated, tested and exported is the average")
 	flags.BoolVar(&e.Warmup, "ema-warmup", false, "let -ema grow to its height with the steps, as 1 - step^(-2/3)")
