@@ -87,6 +87,8 @@ func (c Config) checkBest() error {
 		return fmt.Errorf("the best epoch by %q: there are %s", c.Best, strings.Join(BestNames(), ", "))
 	case c.ValidationFraction > 0 || !m.validation:
 		return nil
+	case c.Schedule.Name == SchedulePlateau:
+		return fmt.Errorf("schedule %s watches the %s, and needs a validation fraction", SchedulePlateau, m.name)
 	case c.Best != "":
 		return fmt.Errorf("the best epoch by %s needs a validation fraction to watch", c.Best)
 	case c.Patience > 0:

@@ -137,10 +137,10 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
 		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
 	}
-	if err := c.checkBest(); err != nil {
+	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err
 	}
-	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
+	if err := c.checkBest(); err != nil {
 		return c, err
 	}
 	if err := c.EMA.check(); err != nil {

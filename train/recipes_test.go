@@ -25,6 +25,14 @@ func recipes() []recipe {
 	return []recipe{
 		{"constant with a warm-up", func(c *Config) { c.Schedule = Schedule{WarmupEpochs: 1.5} }, true},
 		{"cosine with a warm-up", func(c *Config) { c.Schedule = Schedule{Name: ScheduleCosine, Warmup: 0.5} }, true},
+		{"steps", func(c *Config) { c.Schedule = Schedule{Name: ScheduleStep, Milestones: []int{1, 2}} }, true},
+		{"restarts", func(c *Config) {
+			c.Schedule = Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: 2, WarmupEpochs: 0.5}
+		}, true},
+		{"warm-up, stable, decay", func(c *Config) { c.Schedule = Schedule{Name: ScheduleWSD, Warmup: 0.1, Cooldown: 0.5} }, true},
+		{"a plateau", func(c *Config) {
+			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: 1, PlateauThreshold: 0.9, Gamma: 0.5}
+		}, true},
 		{"averaged weights", func(c *Config) { c.EMA = EMA{Decay: 0.9} }, true},
 		{"averaged weights with a warm-up, and the best of them", func(c *Config) {
 			c.EMA, c.Patience = EMA{Decay: 0.99, Warmup: true}, 2

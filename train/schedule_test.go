@@ -27,8 +27,15 @@ func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 			tried[schedule.Name] = true
 			want := c.Floats(t, "factors")
 			got := make([]float32, len(want))
-			for step := range got {
-				got[step] = float32(schedule.Factor(step, len(want)))
+			if schedule.Name == SchedulePlateau {
+				history := historyOf(t, c)
+				for i := range got {
+					got[i] = float32(schedule.plateauFactor(history[:i+1], Config{Best: c.Best}.best()))
+				}
+			} else {
+				for step := range got {
+					got[step] = float32(schedule.Factor(step, c.Steps))
+				}
 			}
 			goldentest.Compare(t, "factors", got, want, goldentest.Tolerance{Relative: 1e-6, OfLargest: 1e-9})
 		})
@@ -40,9 +47,30 @@ func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 	}
 }
 
+// historyOf has an epoch for each value of a case, of the measure that it watches.
+func historyOf(t *testing.T, c goldentest.Case) History {
+	t.Helper()
+	var history History
+	for i, x := range c.Floats(t, "values") {
+		value, epoch := float64(x), Epoch{Epoch: i + 1}
+		switch c.Best {
+		case BestValidationLoss:
+			epoch.ValidationLoss = &value
+		case BestValidationAccuracy:
+			epoch.ValidationAccuracy = &value
+		case BestTrainingLoss:
+			epoch.MeanLoss = value
+		default:
+			t.Fatalf("the measure %q", c.Best)
+		}
+		history = append(history, epoch)
+	}
+	return history
+}
+
 func TestScheduleKeepsItsFinalFactor(t *testing.T) {
 	const stepsPerEpoch = 5
-	for _, name := range ScheduleNames() {
+	for _, name := range []string{ScheduleConstant, ScheduleLinear, ScheduleCosine, ScheduleOneCycle, ScheduleWSD} {
 		schedule, err := Schedule{Name: name}.withDefaults(2)
 		if err != nil {
 			t.Fatal(err)
@@ -115,6 +143,27 @@ func TestScheduleRejects(t *testing.T) {
 		{Schedule{Name: ScheduleLinear, Warmup: 0.1, WarmupEpochs: 1}, "give one of them"},
 		{Schedule{Name: ScheduleLinear, WarmupEpochs: 3}, "a warm-up of 3 epochs is no part of 3 epochs"},
 		{Schedule{Name: ScheduleOneCycle, WarmupEpochs: 2, Epochs: 2}, "a warm-up of 2 epochs is no part of 2 epochs"},
+		{Schedule{Name: ScheduleStep}, "step needs milestones"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{2, 2}}, "milestones [2 2]; they are numbers of epochs, each above the one before"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{0}}, "milestones [0]"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, WarmupEpochs: 2}, "the rate still rises at the milestone 1"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Gamma: 1}, "gamma 1 is out of range"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Final: 0.1}, "step has no final factor"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Epochs: 2}, "step has no length"},
+		{Schedule{Name: ScheduleLinear, Milestones: []int{1}}, "linear has no milestones"},
+		{Schedule{Name: ScheduleLinear, Gamma: 0.5}, "linear has no gamma"},
+		{Schedule{Name: ScheduleCosineRestarts}, "epochs to a restart 0; at least 1"},
+		{Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: -1}, "factor from restart to restart -1"},
+		{Schedule{Name: ScheduleCosine, RestartEpochs: 1}, "cosine has no epochs to a restart"},
+		{Schedule{Name: ScheduleWSD, Cooldown: 1.5}, "cooldown 1.5 is out of range"},
+		{Schedule{Name: ScheduleWSD, Cooldown: 0.9, Warmup: 0.2}, "are more than there are"},
+		{Schedule{Name: ScheduleWSD, CooldownShape: "cliff"}, `unknown shape "cliff"`},
+		{Schedule{Name: ScheduleLinear, CooldownShape: CooldownRoot}, "linear has no shape"},
+		{Schedule{Name: ScheduleLinear, Cooldown: 0.1}, "linear has no cooldown"},
+		{Schedule{Name: SchedulePlateau}, "plateau watches the validation-loss, and needs a validation fraction"},
+		{Schedule{Name: SchedulePlateau, PlateauPatience: -1}, "patience -1; at least 1"},
+		{Schedule{Name: SchedulePlateau, PlateauThreshold: math.NaN()}, "threshold NaN is out of range"},
+		{Schedule{Name: ScheduleLinear, PlateauPatience: 1}, "linear has no patience"},
 		{Schedule{Name: ScheduleLinear, Warmup: 1}, "warm-up 1 is out of range"},
 		{Schedule{Name: ScheduleCosine, First: 0.1}, "cosine has no first factor"},
 		{Schedule{Name: ScheduleOneCycle, Warmup: 1}, "warm-up 1 is out of range"},

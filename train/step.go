@@ -131,7 +131,9 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 
 // learningRate is that of the next step.
 func (t *Trainer) learningRate() float64 {
-	return t.config.Optimizer.LearningRate * t.config.Schedule.Factor(t.progress.Step, t.batches.Steps())
+	schedule := t.config.Schedule
+	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, t.batches.Steps()) *
+		schedule.plateauFactor(t.progress.History, t.config.best())
 }
 
 // program returns the compiled graph for a batch size, making it once.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -144,7 +145,7 @@ func TestBadInput(t *testing.T) {
 		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
 		{"augmentation", []string{"-augment", "flop"}, 2, `the operation "flop" is unknown; there are flip, vertical-flip, `},
 		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": pixels is a whole number; "1.5" is none that fits`},
-		{"schedule", arguments(dir, "-schedule", "triangle"), 1, `unknown schedule "triangle"; there are [constant linear cosine one-cycle]`},
+		{"schedule", arguments(dir, "-schedule", "triangle"), 1, `unknown schedule "triangle"; there are [constant linear cosine one-cycle step cosine-restarts wsd plateau]`},
 		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 1, "schedule constant has no length that a warm-up is a share of"},
 		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
 		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
@@ -241,7 +242,7 @@ func TestScheduleAndAugmentationFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := checkpoint.Config
-	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); config.Schedule != want {
+	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); !reflect.DeepEqual(config.Schedule, want) {
 		t.Errorf("schedule %+v, want %+v", config.Schedule, want)
 	}
 	if want := (augment.Record{augment.Shift{Pixels: 2}, augment.Rotation{Degrees: 7.5}}); config.Augmentation.String() != want.String() {

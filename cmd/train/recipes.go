@@ -2,6 +2,8 @@ package main
 
 import (
 	"flag"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"slipway/internal/cli"
@@ -16,11 +18,34 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	flags.Float64Var(&s.WarmupEpochs, "warmup-epochs", 0, "the same in `epochs`, also of a constant rate")
 	flags.Float64Var(&s.First, "first-factor", 0, "the rise's rate at the first step, as a factor of -lr (0.01; one-cycle 0.04)")
 	flags.Float64Var(&s.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
+	flags.Func("milestones", "`epochs` after which -schedule step multiplies the rate by -gamma, such as 15,25", milestones(&s.Milestones))
+	flags.Float64Var(&s.Gamma, "gamma", 0, "what step and plateau multiply the rate by (0.1)")
+	flags.IntVar(&s.RestartEpochs, "restart-epochs", 0, "`epochs` of the first fall of cosine-restarts")
+	flags.IntVar(&s.RestartFactor, "restart-factor", 0, "how many times as long each fall of cosine-restarts is as the one before (1)")
+	flags.Float64Var(&s.Cooldown, "cooldown", 0, "share of the steps over which wsd falls at the end (0.2)")
+	cli.Suggest(flags, &s.CooldownShape, "cooldown-shape", "", cli.Words(train.CooldownShapes()), "how wsd falls: "+strings.Join(train.CooldownShapes(), " or ")+" ("+train.CooldownRoot+")")
+	flags.IntVar(&s.PlateauPatience, "plateau-patience", 0, "`epochs` without a better -best (validation-loss) that plateau bears (10)")
+	flags.Float64Var(&s.PlateauThreshold, "plateau-threshold", 0, "share by which it has to be better for that (1e-4)")
 	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
 	cli.Suggest(flags, &o.config.Best, "best", "", cli.Words(train.BestNames()), "keep the weights of the epoch that is best by this `measure`, without ending the run: "+strings.Join(train.BestNames(), ", "))
 	e := &o.config.EMA
 	flags.Float64Var(&e.Decay, "ema", 0, "average the weights over the steps with this `decay`, such as 0.999: what is validated, tested and exported is the average")
 	flags.BoolVar(&e.Warmup, "ema-warmup", false, "let -ema grow to its height with the steps, as 1 - step^(-2/3)")
+}
+
+// milestones reads -milestones.
+func milestones(into *[]int) func(string) error {
+	return func(text string) error {
+		*into = nil
+		for _, part := range strings.Split(text, ",") {
+			epochs, err := strconv.Atoi(strings.TrimSpace(part))
+			if err != nil {
+				return fmt.Errorf("%q is no list of numbers of epochs, such as 15,25", text)
+			}
+			*into = append(*into, epochs)
+		}
+		return nil
+	}
 }
 
 // recipeZeros are the flags of recipeFlags of which 0 stands for the default.
@@ -32,6 +57,12 @@ func (o *options) recipeZeros() []flagIsZero {
 		{"first-factor", s.First == 0},
 		{"final-factor", s.Final == 0 && s.Name == train.ScheduleOneCycle},
 		{"schedule-epochs", s.Epochs == 0},
+		{"gamma", s.Gamma == 0},
+		{"restart-epochs", s.RestartEpochs == 0},
+		{"restart-factor", s.RestartFactor == 0},
+		{"cooldown", s.Cooldown == 0},
+		{"plateau-patience", s.PlateauPatience == 0},
+		{"plateau-threshold", s.PlateauThreshold == 0},
 		{"ema", o.config.EMA.Decay == 0},
 	}
 }

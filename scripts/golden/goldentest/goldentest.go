@@ -45,9 +45,12 @@ type Case struct {
 	Size  int `json:"size"`
 	// Schedule is a train.Schedule.
 	Schedule json.RawMessage `json:"schedule"`
-	// EMA is a train.EMA, and Steps how many steps it averages.
-	EMA   json.RawMessage `json:"ema"`
-	Steps int             `json:"steps"`
+	// Best is a train.Config.Best that a schedule watches.
+	Best string `json:"best"`
+	// EMA is a train.EMA.
+	EMA json.RawMessage `json:"ema"`
+	// Steps is how many steps there are: of an average all, of a schedule those of an epoch.
+	Steps int `json:"steps"`
 
 	tensors *safetensors.File
 }
