@@ -86,6 +86,8 @@ type Progress struct {
 	Correct      int     `json:"correct"`
 	LastLoss     float64 `json:"last_loss"`
 	Seconds      float64 `json:"seconds"`
+	// GradientNorm is the largest norm of the gradients in it, 0 without Config.ClipNorm.
+	GradientNorm float64 `json:"gradient_norm,omitempty"`
 	// BestEpoch is the epoch that was best by Config.Best, and BestLoss its validation loss,
 	// 0 where nothing is kept or held out.
 	BestEpoch int     `json:"best_epoch,omitempty"`

@@ -21,9 +21,12 @@ type Config struct {
 	// PixelsMeasured, MEAN,STD, or mean=…,std=… with a number for each channel. A
 	// trainer's own Config has constants in place of PixelsMeasured.
 	Pixels string `json:"pixels"`
-	// BatchSize is the number of images in a step, 32 if zero. The last batch
-	// of an epoch may be shorter.
+	// BatchSize is the number of images in a batch, which is a step unless Accumulate says
+	// otherwise, 32 if zero. The last batch of an epoch may be shorter.
 	BatchSize int `json:"batch_size"`
+	// Accumulate is how many batches there are in a step of the optimizer, 1 if zero: their
+	// gradients are averaged by image, and only one batch is in memory at a time.
+	Accumulate int `json:"accumulate,omitempty"`
 	// Epochs is the number of passes over the training set, 10 if zero. With
 	// UntilLoss or Patience it is the cap.
 	Epochs int `json:"epochs"`
@@ -45,6 +48,8 @@ type Config struct {
 	Optimizer OptimizerConfig `json:"optimizer"`
 	// Schedule is how the learning rate goes over the steps, constant if zero.
 	Schedule Schedule `json:"schedule,omitzero"`
+	// ClipNorm limits the norm of all gradients together, penalties' included; 0 does not.
+	ClipNorm float64 `json:"clip_norm,omitempty"`
 	// EMA keeps an average of the weights over the steps, which is what the run comes to;
 	// none if zero.
 	EMA EMA `json:"ema,omitzero"`
@@ -143,8 +148,11 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if err := c.checkBest(); err != nil {
 		return c, err
 	}
-	if err := c.EMA.check(); err != nil {
+	if err := errors.Join(c.EMA.check(), c.checkClip(), c.checkAccumulate()); err != nil {
 		return c, err
+	}
+	if c.Accumulate == 1 {
+		c.Accumulate = 0 // the default, of which a run's record says nothing
 	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
@@ -179,6 +187,10 @@ func (c Config) CPUOnly() string {
 	switch {
 	case c.Schedule.varies():
 		return "a learning-rate schedule is"
+	case c.Accumulate > 1:
+		return "a step of several batches is"
+	case c.ClipNorm != 0:
+		return "clipping of gradients is"
 	case !c.EMA.IsZero():
 		return "an average of the weights (EMA) is"
 	case !c.Augmentation.IsZero():

@@ -31,6 +31,9 @@ type Epoch struct {
 	// where what is validated and tested are the averaged ones, nil elsewhere.
 	RawValidationLoss     *float64 `json:"raw_validation_loss,omitempty"`
 	RawValidationAccuracy *float64 `json:"raw_validation_accuracy,omitempty"`
+	// GradientNorm is the largest norm that the gradients of a step had before they were
+	// clipped, nil where they are not.
+	GradientNorm *float64 `json:"gradient_norm,omitempty"`
 	// TestAccuracy is that of the test set after the epoch, nil if it was not
 	// evaluated. Nothing is chosen by it.
 	TestAccuracy *float64 `json:"test_accuracy,omitempty"`
@@ -62,6 +65,7 @@ func recipeColumns() []recipeColumn {
 	return []recipeColumn{
 		{"raw_validation_loss", func(e Epoch) *float64 { return e.RawValidationLoss }},
 		{"raw_validation_accuracy", func(e Epoch) *float64 { return e.RawValidationAccuracy }},
+		{"gradient_norm", func(e Epoch) *float64 { return e.GradientNorm }},
 	}
 }
 

@@ -33,6 +33,8 @@ func recipes() []recipe {
 		{"a plateau", func(c *Config) {
 			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: 1, PlateauThreshold: 0.9, Gamma: 0.5}
 		}, true},
+		{"gradients clipped", func(c *Config) { c.ClipNorm = 0.5 }, true},
+		{"three batches a step", func(c *Config) { c.BatchSize, c.Accumulate = 3, 3 }, true},
 		{"averaged weights", func(c *Config) { c.EMA = EMA{Decay: 0.9} }, true},
 		{"averaged weights with a warm-up, and the best of them", func(c *Config) {
 			c.EMA, c.Patience = EMA{Decay: 0.99, Warmup: true}, 2

@@ -28,7 +28,8 @@ type Trainer struct {
 	engine       *builder.Engine
 	feeder       *feeder
 	variables    *builder.Variables
-	sum          *sum // of the parts of a batch; nil with an engine that takes batches whole
+	sum          *sum     // of the parts of a step; nil with an engine that takes it whole
+	clipper      *clipper // nil without Config.ClipNorm
 	optimizer    *Optimizer
 	programs     map[programKey]*program
 	device       onDevice // used if config.Device is not nil
@@ -121,7 +122,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		return nil, err
 	}
 	t.sets = sync.OnceValue(func() Sets { return describeSets(source, t.validation) })
-	if t.batches, err = dataset.NewBatches(t.training.Len(), config.BatchSize, config.Seed); err != nil {
+	if t.batches, err = dataset.NewBatches(t.training.Len(), config.stepImages(), config.Seed); err != nil {
 		return nil, err
 	}
 	if t.augmented, err = augment.Source(t.training, augment.List(config.Augmentation), config.Seed); err != nil {
@@ -135,11 +136,13 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		t.engine.Close()
 		return nil, err
 	}
-	if kernels, native := t.engine.Kernels(); native {
-		if t.sum, err = newSum(network, config, kernels, t.variables); err != nil {
-			t.engine.Close()
-			return nil, err
-		}
+	if t.sum, err = newSum(network, config, t.engine, t.variables); err != nil {
+		t.engine.Close()
+		return nil, err
+	}
+	if t.clipper, err = newClipper(config, t.engine); err != nil {
+		t.engine.Close()
+		return nil, err
 	}
 	if t.optimizer, err = newOptimizer(config.Optimizer, config.updated(network), t.engine); err != nil {
 		t.engine.Close()
@@ -185,7 +188,7 @@ func (t *Trainer) Config() Config { return t.config }
 // Progress returns where the run stands.
 func (t *Trainer) Progress() Progress { return t.progress }
 
-// StepsPerEpoch returns the number of batches in an epoch.
+// StepsPerEpoch returns the number of steps in an epoch.
 func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
 
 // Weights returns a copy of the weights as they are now, averaged where Config.EMA says
@@ -395,6 +398,10 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 		MeanLoss: now.LossSum / images, LastLoss: now.LastLoss, MeanCrossEntropy: now.CrossEntropy / images,
 		TrainAccuracy: float64(now.Correct) / images,
 		Seconds:       now.Seconds, ImagesPerSecond: images / now.Seconds,
+	}
+	if t.clipper != nil {
+		norm := now.GradientNorm
+		epoch.GradientNorm = &norm
 	}
 	if t.validation != nil {
 		// The epoch is trained: an interruption waits until it is recorded.

@@ -135,7 +135,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.licence, "licence", "", "what may be done with the training set, a `text` for the exported graph's card")
 	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")
 	flags.IntVar(&c.Epochs, "epochs", 0, "passes over the training set; the cap of the other stop rules (10; 100 with -until-loss)")
-	flags.IntVar(&c.BatchSize, "batch", 32, "images in a step")
+	flags.IntVar(&c.BatchSize, "batch", 32, "images in a batch, which is a step without -accumulate")
 	flags.Float64Var(&c.UntilLoss, "until-loss", 0, "stop after the first epoch whose mean loss is below this")
 	flags.Float64Var(&c.ValidationFraction, "validation", 0, "fraction of the training set held out")
 	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, or a better -best, and keep the best weights")

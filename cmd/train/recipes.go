@@ -27,6 +27,8 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	flags.IntVar(&s.PlateauPatience, "plateau-patience", 0, "`epochs` without a better -best (validation-loss) that plateau bears (10)")
 	flags.Float64Var(&s.PlateauThreshold, "plateau-threshold", 0, "share by which it has to be better for that (1e-4)")
 	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
+	flags.IntVar(&o.config.Accumulate, "accumulate", 0, "batches in a step of the optimizer, of which one is in memory at a time (1)")
+	flags.Float64Var(&o.config.ClipNorm, "clip-norm", 0, "scale the gradients down to this `norm` where theirs is larger")
 	cli.Suggest(flags, &o.config.Best, "best", "", cli.Words(train.BestNames()), "keep the weights of the epoch that is best by this `measure`, without ending the run: "+strings.Join(train.BestNames(), ", "))
 	e := &o.config.EMA
 	flags.Float64Var(&e.Decay, "ema", 0, "average the weights over the steps with this `decay`, such as 0.999: what is validated, tested and exported is the average")
@@ -63,6 +65,8 @@ func (o *options) recipeZeros() []flagIsZero {
 		{"cooldown", s.Cooldown == 0},
 		{"plateau-patience", s.PlateauPatience == 0},
 		{"plateau-threshold", s.PlateauThreshold == 0},
+		{"accumulate", o.config.Accumulate == 0},
+		{"clip-norm", o.config.ClipNorm == 0},
 		{"ema", o.config.EMA.Decay == 0},
 	}
 }

@@ -47,6 +47,8 @@ type Case struct {
 	Schedule json.RawMessage `json:"schedule"`
 	// Best is a train.Config.Best that a schedule watches.
 	Best string `json:"best"`
+	// ClipNorm is a train.Config.ClipNorm.
+	ClipNorm float64 `json:"clip_norm"`
 	// EMA is a train.EMA.
 	EMA json.RawMessage `json:"ema"`
 	// Steps is how many steps there are: of an average all, of a schedule those of an epoch.
