@@ -144,6 +144,9 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 
 // learningRate is that of the next step.
 func (t *Trainer) learningRate() float64 {
+	if t.sweep != nil {
+		return t.sweep.rate(t.progress.Step)
+	}
 	schedule := t.config.Schedule
 	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, t.batches.Steps()) *
 		schedule.plateauFactor(t.progress.History, t.config.best())

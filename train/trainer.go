@@ -28,8 +28,9 @@ type Trainer struct {
 	engine       *builder.Engine
 	feeder       *feeder
 	variables    *builder.Variables
-	sum          *sum     // of the parts of a step; nil with an engine that takes it whole
-	clipper      *clipper // nil without Config.ClipNorm
+	sum          *sum       // of the parts of a step; nil with an engine that takes it whole
+	clipper      *clipper   // nil without Config.ClipNorm
+	sweep        *RateSweep // takes the place of the schedule, if not nil
 	optimizer    *Optimizer
 	programs     map[programKey]*program
 	device       onDevice // used if config.Device is not nil

@@ -23,6 +23,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
 	}
+	if o.find.on {
+		return findRate(ctx, o, out)
+	}
 	session, err := begin(ctx, o, out, warnings)
 	if err != nil {
 		return untrained(err)

@@ -26,6 +26,7 @@ const usage = `train fits a network to labelled images and writes runs/NAME/.
   train -data ~/birds -network birds.json -resize 64   # train/ and test/ with a folder of pictures for each class
   train -data ~/birds -network resnet18 -resize 96     # a known network, for the set's images and classes
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
+  train -network resnet20 -data ~/birds -find-lr       # which learning rate suits
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
 
 Flags:
@@ -58,6 +59,7 @@ type options struct {
 	given       map[string]bool
 	values      map[string]string // of the flags given
 	activations activationFlags
+	find        finder
 }
 
 // activationFlags collects -activation-l1 and -activation-l2, each LAYER=λ.
@@ -149,6 +151,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Optimizer.Epsilon, "epsilon", 0, "keeps denominators from zero (1e-8)")
 	flags.Float64Var(&c.Optimizer.WeightDecay, "weight-decay", 0, "decoupled in adamw, added to the gradient in the others")
 	o.recipeFlags(flags)
+	o.findFlags(flags)
 	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
 	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
 	flags.Func("freeze", "parameters that stay as they are: a list of `patterns` such as conv1.*,bn1.*, where * stands for any text", freeze(&c.Freeze))
@@ -230,6 +233,9 @@ func (o *options) check() error {
 	if err := cli.CheckThreads(o.threads); err != nil {
 		return err
 	}
+	if err := o.checkFind(); err != nil {
+		return err
+	}
 	if o.name != "" {
 		check := train.CheckRunName
 		if o.resume {
@@ -264,7 +270,7 @@ type flagIsZero struct {
 // default, empty if none was.
 func (o *options) givenZero() string {
 	c := &o.config
-	zeros := append(o.recipeZeros(), []flagIsZero{
+	zeros := append(append(o.recipeZeros(), o.findZeros()...), []flagIsZero{
 		{"lr", c.Optimizer.LearningRate == 0},
 		{"beta1", c.Optimizer.Beta1 == 0},
 		{"beta2", c.Optimizer.Beta2 == 0},
