@@ -53,6 +53,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, accuracy %.2f %% on %s\n",
 			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Info().Name)
 	}
+	tellRecipe(trainer, out)
 
 	curves := o.openCurves(trainer, warnings)
 	defer curves.close()

@@ -3,10 +3,13 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
+	"math"
 	"strconv"
 	"strings"
 
 	"slipway/internal/cli"
+	"slipway/internal/display"
 	"slipway/train"
 )
 
@@ -33,6 +36,22 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	e := &o.config.EMA
 	flags.Float64Var(&e.Decay, "ema", 0, "average the weights over the steps with this `decay`, such as 0.999: what is validated, tested and exported is the average")
 	flags.BoolVar(&e.Warmup, "ema-warmup", false, "let -ema grow to its height with the steps, as 1 - step^(-2/3)")
+}
+
+// tellRecipe says which weights the figures of an averaging run are of, and where the average
+// looks back over more steps than there are.
+func tellRecipe(trainer *train.Trainer, out io.Writer) {
+	config := trainer.Config()
+	ema := config.EMA
+	if ema.IsZero() {
+		return
+	}
+	fmt.Fprintf(out, "validated, tested and exported are averaged weights (%v)\n", ema)
+	steps := trainer.StepsPerEpoch() * config.Epochs
+	if back := 1 / (1 - ema.Decay); !ema.Warmup && 3*back > float64(steps) {
+		fmt.Fprintf(out, "note: an average with decay %v looks back over some %s steps, and the run has %s: it keeps much of the first "+
+			"weights; take a lower -ema, or -ema-warmup\n", ema.Decay, display.Thousands(int(math.Round(back))), display.Thousands(steps))
+	}
 }
 
 // milestones reads -milestones.
