@@ -36,13 +36,13 @@ func (c Config) stepImages() int { return c.BatchSize * max(c.Accumulate, 1) }
 type span struct{ first, end int }
 
 // spans divides the images of a step into those that go forward and back together: its batches,
-// where there are several, and the parts of each.
+// where there are several, and the parts of each. It is valid until the next call.
 func (t *Trainer) spans(images int) []span {
 	size := images
 	if t.config.Accumulate > 1 {
 		size = t.config.BatchSize
 	}
-	var all []span
+	all := t.spanned[:0]
 	for begin := 0; begin < images; begin += size {
 		batch, count := min(size, images-begin), 1
 		if t.sum != nil {
@@ -52,6 +52,7 @@ func (t *Trainer) spans(images int) []span {
 			all = append(all, span{begin + i*batch/count, begin + (i+1)*batch/count})
 		}
 	}
+	t.spanned = all
 	return all
 }
 

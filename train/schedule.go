@@ -217,12 +217,9 @@ func (s Schedule) cooldown(t, n float64) float64 {
 //	becomes max(factor·Gamma, Final), and they are counted anew
 //
 // That is PyTorch's ReduceLROnPlateau(factor=Gamma, patience=PlateauPatience,
-// threshold=PlateauThreshold, min_lr=Final·lr, eps=0). It is 1 of other schedules.
+// threshold=PlateauThreshold, min_lr=Final·lr, eps=0).
 func (s Schedule) plateauFactor(history History, by measure) float64 {
 	factor := 1.0
-	if s.Name != SchedulePlateau {
-		return factor
-	}
 	threshold := 1 - s.PlateauThreshold
 	if by.highest {
 		threshold = 1 + s.PlateauThreshold

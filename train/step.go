@@ -148,8 +148,11 @@ func (t *Trainer) learningRate() float64 {
 		return t.sweep.rate(t.progress.Step)
 	}
 	schedule := t.config.Schedule
-	return t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, t.batches.Steps()) *
-		schedule.plateauFactor(t.progress.History, t.config.best())
+	rate := t.config.Optimizer.LearningRate * schedule.Factor(t.progress.Step, t.batches.Steps())
+	if schedule.Name == SchedulePlateau {
+		rate *= schedule.plateauFactor(t.progress.History, t.config.best())
+	}
+	return rate
 }
 
 // program returns the compiled graph for a batch size, making it once.

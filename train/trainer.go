@@ -30,6 +30,7 @@ type Trainer struct {
 	variables    *builder.Variables
 	sum          *sum       // of the parts of a step; nil with an engine that takes it whole
 	clipper      *clipper   // nil without Config.ClipNorm
+	spanned      []span     // the memory of spans
 	sweep        *RateSweep // takes the place of the schedule, if not nil
 	optimizer    *Optimizer
 	programs     map[programKey]*program
