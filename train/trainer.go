@@ -420,6 +420,9 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			if diverged(raw.Loss) {
+				return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: raw.Loss, Validation: true}
+			}
 			epoch.RawValidationLoss, epoch.RawValidationAccuracy = &raw.Loss, &raw.Accuracy
 		}
 	}
