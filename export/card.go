@@ -212,28 +212,11 @@ func (c *card) trained() string {
 }
 
 func protocol(c train.Config) string {
-	text := fmt.Sprintf("batches of %d, %s with learning rate %v, %v", c.BatchSize, c.Optimizer.Name, c.Optimizer.LearningRate, c.Loss)
-	if !c.Schedule.IsZero() {
-		text += fmt.Sprintf(", schedule %v", c.Schedule)
+	text := fmt.Sprintf("batches of %d, ", c.BatchSize)
+	if c.Accumulate > 1 {
+		text += fmt.Sprintf("%d of them a step, ", c.Accumulate)
 	}
-	if !c.Augmentation.IsZero() {
-		text += fmt.Sprintf(", augmentation: %v", c.Augmentation)
-	}
-	if len(c.Freeze) > 0 {
-		text += fmt.Sprintf(", frozen: %s", strings.Join(c.Freeze, ", "))
-		if until := c.FineTune.FreezeUntil; until > 0 {
-			text += fmt.Sprintf(" until epoch %d", until)
-		}
-	}
-	for _, rate := range c.FineTune.Rates {
-		text += fmt.Sprintf(", learning rate of %s %v", rate.Pattern, rate.LearningRate)
-	}
-	if c.Sampling != "" {
-		text += ", sampling " + c.Sampling
-	}
-	if !c.Mix.IsZero() {
-		text += fmt.Sprintf(", images mixed: %v", c.Mix)
-	}
+	text += fmt.Sprintf("%s with learning rate %v, %v", c.Optimizer.Name, c.Optimizer.LearningRate, c.Loss)
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
 	}
@@ -251,6 +234,30 @@ func protocol(c train.Config) string {
 	}
 	if !c.Augmentation.IsZero() {
 		text += fmt.Sprintf(", images augmented: %v", c.Augmentation)
+	}
+	if len(c.Freeze) > 0 {
+		text += fmt.Sprintf(", frozen: %s", strings.Join(c.Freeze, ", "))
+		if until := c.FineTune.FreezeUntil; until > 0 {
+			text += fmt.Sprintf(" until epoch %d", until)
+		}
+	}
+	for _, rate := range c.FineTune.Rates {
+		text += fmt.Sprintf(", learning rate of %s %v", rate.Pattern, rate.LearningRate)
+	}
+	if c.Sampling != "" {
+		text += ", sampling " + c.Sampling
+	}
+	if !c.Mix.IsZero() {
+		text += fmt.Sprintf(", images mixed: %v", c.Mix)
+	}
+	if c.ClipNorm > 0 {
+		text += fmt.Sprintf(", gradients clipped to a norm of %v", c.ClipNorm)
+	}
+	if !c.EMA.IsZero() {
+		text += fmt.Sprintf(", weights averaged over the steps (%v)", c.EMA)
+	}
+	if c.Best != "" {
+		text += fmt.Sprintf(", those of the epoch with the best %s", strings.ReplaceAll(c.Best, "-", " "))
 	}
 	if c.UntilLoss > 0 {
 		text += fmt.Sprintf(", until the mean loss is below %v", c.UntilLoss)

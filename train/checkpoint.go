@@ -11,8 +11,9 @@ import (
 
 // Checkpoint is the whole state of a run between two steps. Its file is a
 // safetensors file: the weights under their PyTorch names ("conv1.weight"), the
-// optimizer's state under "optimizer.<slot>.<name>", the best weights of early
-// stopping under "best.<name>", and everything else as JSON in the metadata.
+// optimizer's state under "optimizer.<slot>.<name>", the averaged weights under
+// "ema.<name>", the best weights of early stopping under "best.<name>", and everything
+// else as JSON in the metadata.
 // All tensors are in the public layout (O×I×KH×KW, Out×In).
 type Checkpoint struct {
 	Network *builder.Network
@@ -22,8 +23,10 @@ type Checkpoint struct {
 	// OptimizerState holds the tensors of each of the optimizer's slots, in the
 	// order of those of Network.Parameters that are not frozen in the epoch under way.
 	OptimizerState map[string]builder.Weights
-	// Best holds the weights of the epoch with the lowest validation loss, nil
-	// if there is none.
+	// Average holds the averaged weights of Config.EMA, nil without it.
+	Average builder.Weights
+	// Best holds the weights of the epoch that was best by Config.Best, nil if there is
+	// none.
 	Best     builder.Weights
 	Progress Progress
 	// Data is the dataset.Set.Digest of the training set, validation included; empty
@@ -35,17 +38,35 @@ type Checkpoint struct {
 	KernelSet string
 }
 
-// Result returns the weights that the run came to: the best ones where it has ended
-// with early stopping on, the last ones elsewhere.
+// Result returns the weights that the run came to: the best ones where it has ended and
+// kept them, the last ones elsewhere, averaged where Config.EMA says so.
 func (c *Checkpoint) Result() builder.Weights {
-	if resultIsBest(c.Config, c.Progress) && len(c.Best) > 0 {
-		return c.Best
+	switch resultPrefix(c.Config, c.Progress) {
+	case bestPrefix:
+		if len(c.Best) > 0 {
+			return c.Best
+		}
+	case averagePrefix:
+		if len(c.Average) > 0 {
+			return c.Average
+		}
 	}
 	return c.Weights
 }
 
+// resultPrefix is that of the tensors, in a checkpoint's file, that the run came to.
+func resultPrefix(config Config, progress Progress) string {
+	switch {
+	case resultIsBest(config, progress):
+		return bestPrefix
+	case !config.EMA.IsZero():
+		return averagePrefix
+	}
+	return ""
+}
+
 func resultIsBest(config Config, progress Progress) bool {
-	return progress.Finished != "" && config.Patience > 0 && progress.BestEpoch > 0
+	return progress.Finished != "" && config.keepsBest() && progress.BestEpoch > 0
 }
 
 // Progress is where a run stands. With the seed it is also the whole random
@@ -68,7 +89,10 @@ type Progress struct {
 	// ThawStep is the number of steps that were done when FineTune.FreezeUntil's epoch began, 0
 	// before.
 	ThawStep int `json:"thaw_step,omitempty"`
-	// BestEpoch and BestLoss are those of early stopping, 0 if it is off.
+	// GradientNorm is the largest norm of the gradients in it, 0 without Config.ClipNorm.
+	GradientNorm float64 `json:"gradient_norm,omitempty"`
+	// BestEpoch is the epoch that was best by Config.Best, and BestLoss its validation loss,
+	// 0 where nothing is kept or held out.
 	BestEpoch int     `json:"best_epoch,omitempty"`
 	BestLoss  float64 `json:"best_loss,omitempty"`
 	// Unreported says that the last epoch is trained, but Callbacks.Epoch has not come
@@ -87,8 +111,8 @@ func (p Progress) Reported() int {
 	return p.Epochs
 }
 
-// Result returns the epoch of which a run that has ended has the weights: the best one with
-// early stopping on, the last one elsewhere. It is zero before the first epoch's end.
+// Result returns the epoch of which a run that has ended has the weights: the best one where
+// it was kept, the last one elsewhere. It is zero before the first epoch's end.
 func (p Progress) Result(config Config) Epoch {
 	if len(p.History) == 0 {
 		return Epoch{}
@@ -120,6 +144,8 @@ const (
 	stateKey          = "slipway.state"
 	// bestPrefix is that of the best weights' tensors.
 	bestPrefix = "best."
+	// averagePrefix is that of the averaged weights' tensors.
+	averagePrefix = "ema."
 )
 
 // checkNames reports a tensor with the name that a checkpoint gives to the state of another one.
@@ -131,6 +157,9 @@ func (c Config) checkNames(network *builder.Network) error {
 	prefixes := []string{bestPrefix}
 	for _, slot := range c.Optimizer.Slots() {
 		prefixes = append(prefixes, slotPrefix(slot))
+	}
+	if !c.EMA.IsZero() {
+		prefixes = append(prefixes, averagePrefix)
 	}
 	for _, tensor := range network.Tensors() {
 		for _, prefix := range prefixes {
@@ -167,6 +196,7 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 	for _, slot := range c.Config.Optimizer.Slots() {
 		add(slotPrefix(slot), c.OptimizerState[slot])
 	}
+	add(averagePrefix, c.Average)
 	add(bestPrefix, c.Best)
 	if err := safetensors.Write(path, file); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
@@ -228,6 +258,11 @@ func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoin
 	}
 	for _, slot := range c.Config.Optimizer.Slots() {
 		if c.OptimizerState[slot], err = takeTensors(file, slotPrefix(slot), trained); err != nil {
+			return nil, err
+		}
+	}
+	if !c.Config.EMA.IsZero() {
+		if c.Average, err = takeWeights(file, averagePrefix, c.Network); err != nil {
 			return nil, err
 		}
 	}

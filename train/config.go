@@ -21,9 +21,12 @@ type Config struct {
 	// PixelsMeasured, MEAN,STD, or mean=…,std=… with a number for each channel. A
 	// trainer's own Config has constants in place of PixelsMeasured.
 	Pixels string `json:"pixels"`
-	// BatchSize is the number of images in a step, 32 if zero. The last batch
-	// of an epoch may be shorter.
+	// BatchSize is the number of images in a batch, which is a step unless Accumulate says
+	// otherwise, 32 if zero. The last batch of an epoch may be shorter.
 	BatchSize int `json:"batch_size"`
+	// Accumulate is how many batches there are in a step of the optimizer, 1 if zero: their
+	// gradients are averaged by image, and only one batch is in memory at a time.
+	Accumulate int `json:"accumulate,omitempty"`
 	// Epochs is the number of passes over the training set, 10 if zero. With
 	// UntilLoss or Patience it is the cap.
 	Epochs int `json:"epochs"`
@@ -33,14 +36,23 @@ type Config struct {
 	// ValidationFraction of the training set is held out, to watch the loss on;
 	// 0 holds out nothing.
 	ValidationFraction float64 `json:"validation_fraction,omitempty"`
-	// Patience stops once the validation loss has not been lower for that many
+	// Patience stops once the measure that Best names has not been better for that many
 	// epochs, and goes back to the weights of the best one. 0 means no such
 	// rule.
 	Patience int `json:"patience,omitempty"`
+	// Best names the measure of an epoch (BestNames) by which the best weights are kept:
+	// the run comes to those of the epoch where it was best, and Patience watches it. With
+	// Patience it is BestValidationLoss if empty; without, nothing is kept then.
+	Best string `json:"best,omitempty"`
 	// Optimizer is the update rule.
 	Optimizer OptimizerConfig `json:"optimizer"`
 	// Schedule is how the learning rate goes over the steps, constant if zero.
 	Schedule Schedule `json:"schedule,omitzero"`
+	// ClipNorm limits the norm of all gradients together, penalties' included; 0 does not.
+	ClipNorm float64 `json:"clip_norm,omitempty"`
+	// EMA keeps an average of the weights over the steps, which is what the run comes to;
+	// none if zero.
+	EMA EMA `json:"ema,omitzero"`
 	// Augmentation changes the training images, not at all if empty. What an image becomes
 	// is a function of Seed, the epoch and the image's index in the training set, so that
 	// it depends neither on the batches nor on threads, and a resumed run sees what an
@@ -136,8 +148,6 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, fmt.Errorf("validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
 	case c.Patience < 0:
 		return c, fmt.Errorf("patience %d is negative", c.Patience)
-	case c.Patience > 0 && c.ValidationFraction == 0:
-		return c, errors.New("early stopping (patience) needs a validation fraction to watch")
 	case c.Threads < 0:
 		return c, fmt.Errorf("%d threads; at least 1 is needed, or 0 for one each core", c.Threads)
 	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
@@ -157,6 +167,15 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	}
 	if c.Mix, err = c.Mix.withDefaults(); err != nil {
 		return c, err
+	}
+	if err := c.checkBest(); err != nil {
+		return c, err
+	}
+	if err := errors.Join(c.EMA.check(), c.checkClip(), c.checkAccumulate()); err != nil {
+		return c, err
+	}
+	if c.Accumulate == 1 {
+		c.Accumulate = 0 // the default, of which a run's record says nothing
 	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
@@ -192,8 +211,14 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 // CPUOnly names what of the configuration no Device does, empty if there is nothing.
 func (c Config) CPUOnly() string {
 	switch {
-	case !c.Schedule.IsZero() && c.Schedule.Name != ScheduleConstant:
+	case c.Schedule.varies():
 		return "a learning-rate schedule is"
+	case c.Accumulate > 1:
+		return "a step of several batches is"
+	case c.ClipNorm != 0:
+		return "clipping of gradients is"
+	case !c.EMA.IsZero():
+		return "an average of the weights (EMA) is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
 	case !c.Loss.IsZero():

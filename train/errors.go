@@ -41,6 +41,9 @@ type DivergedError struct {
 	// Weights says that Step, before an epoch's end or an interruption, made the
 	// weights overflow. Loss is that before the step.
 	Weights bool
+	// Gradients says that the loss, which is Loss, was finite and its gradient was not. The
+	// step has changed nothing.
+	Gradients bool
 }
 
 // Brief says what happened where.
@@ -48,6 +51,8 @@ func (e *DivergedError) Brief() string {
 	switch {
 	case e.Weights:
 		return fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", e.Epoch, e.Step)
+	case e.Gradients:
+		return fmt.Sprintf("the gradient is no longer finite at epoch %d, step %d", e.Epoch, e.Step)
 	case e.Validation:
 		return fmt.Sprintf("the validation loss is %.6g after epoch %d", e.Loss, e.Epoch)
 	}

@@ -57,8 +57,12 @@ type Evaluation struct {
 	Accuracy float64
 }
 
-// Evaluate classifies every image of the source with the weights as they are now.
+// Evaluate classifies every image of the source with the weights that Weights returns.
 func (t *Trainer) Evaluate(ctx context.Context, source dataset.Source) (*Evaluation, error) {
+	if t.averages() {
+		t.average.swap(t.variables)
+		defer t.average.swap(t.variables)
+	}
 	return t.evaluate(ctx, source, evaluationBatch(t.network))
 }
 

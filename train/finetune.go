@@ -106,12 +106,9 @@ func (c Config) inEpoch(finished int) Config {
 func (t *Trainer) enter() error {
 	t.phase = t.config.inEpoch(t.progress.Epochs)
 	clear(t.programs)
-	t.sum = nil
-	if kernels, native := t.engine.Kernels(); native {
-		var err error
-		if t.sum, err = newSum(t.network, t.phase, kernels, t.variables); err != nil {
-			return err
-		}
+	var err error
+	if t.sum, err = newSum(t.network, t.phase, t.engine, t.variables); err != nil {
+		return err
 	}
 	parameters := t.phase.updated(t.network)
 	first := t.config.inEpoch(0).updated(t.network)
@@ -120,7 +117,6 @@ func (t *Trainer) enter() error {
 			parameters[i].since = t.progress.ThawStep
 		}
 	}
-	var err error
 	if t.optimizer, err = newOptimizer(t.config.Optimizer, parameters, t.engine); err != nil {
 		return err
 	}

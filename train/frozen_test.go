@@ -128,13 +128,13 @@ func TestPatienceKeepsTheBestStatistics(t *testing.T) {
 
 // A layer whose name is that of another one's state would end the run at its first checkpoint.
 func TestNamesOfCheckpoints(t *testing.T) {
-	for _, name := range []string{"optimizer.exp_avg.fc1", "optimizer.exp_avg_sq.fc1", "best.fc1"} {
+	for _, name := range []string{"optimizer.exp_avg.fc1", "optimizer.exp_avg_sq.fc1", "best.fc1", "ema.fc1"} {
 		network, err := builder.New("named", builder.Shape{1, 6, 6},
 			builder.Flatten{}, builder.Dense{Name: name, Units: 3}, builder.Dense{Name: "fc1", Units: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = New(network, datasettest.Bars(t, 8), Config{}, nil)
+		_, err = New(network, datasettest.Bars(t, 8), Config{EMA: EMA{Decay: 0.9}}, nil)
 		if err == nil || !strings.Contains(err.Error(), "a tensor "+name+".weight, and a checkpoint calls fc1.weight's state so") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -26,6 +27,13 @@ type Epoch struct {
 	// images held out, after the epoch; nil if there are none.
 	ValidationLoss     *float64 `json:"validation_loss,omitempty"`
 	ValidationAccuracy *float64 `json:"validation_accuracy,omitempty"`
+	// RawValidationLoss and RawValidationAccuracy are those of the weights of the last step
+	// where what is validated and tested are the averaged ones, nil elsewhere.
+	RawValidationLoss     *float64 `json:"raw_validation_loss,omitempty"`
+	RawValidationAccuracy *float64 `json:"raw_validation_accuracy,omitempty"`
+	// GradientNorm is the largest norm that the gradients of a step had before they were
+	// clipped, nil where they are not.
+	GradientNorm *float64 `json:"gradient_norm,omitempty"`
 	// TestAccuracy is that of the test set after the epoch, nil if it was not
 	// evaluated. Nothing is chosen by it.
 	TestAccuracy *float64 `json:"test_accuracy,omitempty"`
@@ -47,8 +55,22 @@ func (h History) JSON() ([]byte, error) {
 	return append(raw, '\n'), nil
 }
 
+// recipeColumn is a column that only runs with a certain recipe have.
+type recipeColumn struct {
+	name  string
+	value func(Epoch) *float64
+}
+
+func recipeColumns() []recipeColumn {
+	return []recipeColumn{
+		{"raw_validation_loss", func(e Epoch) *float64 { return e.RawValidationLoss }},
+		{"raw_validation_accuracy", func(e Epoch) *float64 { return e.RawValidationAccuracy }},
+		{"gradient_norm", func(e Epoch) *float64 { return e.GradientNorm }},
+	}
+}
+
 // CSV returns the history as a table with a header line; what was not measured
-// is empty.
+// is empty. Columns that no epoch has a value in are left out at the end.
 func (h History) CSV() ([]byte, error) {
 	var text bytes.Buffer
 	table := csv.NewWriter(&text)
@@ -65,6 +87,15 @@ func (h History) CSV() ([]byte, error) {
 		rows = append(rows, []string{strconv.Itoa(e.Epoch), strconv.Itoa(e.Steps), number(e.MeanLoss), number(e.LastLoss),
 			number(e.MeanCrossEntropy), number(e.TrainAccuracy), optional(e.ValidationLoss), optional(e.ValidationAccuracy),
 			optional(e.TestAccuracy), number(e.Seconds), number(e.ImagesPerSecond)})
+	}
+	for _, column := range recipeColumns() {
+		if !slices.ContainsFunc(h, func(e Epoch) bool { return column.value(e) != nil }) {
+			continue // as before there was such a column
+		}
+		rows[0] = append(rows[0], column.name)
+		for i, e := range h {
+			rows[i+1] = append(rows[i+1], optional(column.value(e)))
+		}
 	}
 	if err := table.WriteAll(rows); err != nil {
 		return nil, fmt.Errorf("history: %w", err)

@@ -47,10 +47,11 @@ func partSize(network *builder.Network) int {
 	return min(size, partMost)
 }
 
-// sum holds the gradients of a batch that is trained on in parts.
+// sum holds the gradients of a step that is trained on in parts, or has several batches.
 type sum struct {
-	size  int // of a part, at most
-	add   *kernel.Elementwise
+	size int // of a part, at most
+	// add adds the second slice to the first, scaled.
+	add   func(total, gradient []float32, scale float32) error
 	model []gorgonia.ValueGrad
 	total [][]float32 // by parameter; made for the first batch that is in parts
 }
@@ -61,17 +62,31 @@ type summed struct{ parameter, gradient *tensor.Dense }
 func (s *summed) Value() gorgonia.Value         { return s.parameter }
 func (s *summed) Grad() (gorgonia.Value, error) { return s.gradient, nil }
 
-func newSum(network *builder.Network, config Config, kernels kernel.Engine, variables *builder.Variables) (*sum, error) {
-	add, err := kernel.NewElementwise(kernels)
-	if err != nil {
-		return nil, err
+// newSum returns what sums gradients, nil for an engine that takes batches whole where a step has
+// one.
+func newSum(network *builder.Network, config Config, engine *builder.Engine, variables *builder.Variables) (*sum, error) {
+	s := &sum{size: math.MaxInt, add: plainAddScaled}
+	if kernels, native := engine.Kernels(); native {
+		pass, err := kernel.NewElementwise(kernels)
+		if err != nil {
+			return nil, err
+		}
+		s.size, s.add = partSize(network), pass.AddScaled
+	} else if config.Accumulate < 2 {
+		return nil, nil
 	}
-	s := &sum{size: partSize(network), add: add}
 	learned := variables.Learned()
 	for _, i := range config.trained(network) {
 		s.model = append(s.model, &summed{parameter: variables.Values()[learned[i]]})
 	}
 	return s, nil
+}
+
+func plainAddScaled(total, gradient []float32, scale float32) error {
+	for i, g := range gradient {
+		total[i] += scale * g
+	}
+	return nil
 }
 
 // prepare makes the totals.
@@ -97,7 +112,7 @@ func (s *sum) take(p *program, first bool, share float32) error {
 		if first {
 			clear(total)
 		}
-		if err := s.add.AddScaled(total, value.(*tensor.Dense).Float32s(), share); err != nil {
+		if err := s.add(total, value.(*tensor.Dense).Float32s(), share); err != nil {
 			return err
 		}
 	}

@@ -69,6 +69,11 @@ func fixedFields(c Config) (map[string]string, error) {
 		c.FineTune.Features = "" // which changes no bit
 	}
 	c.Epochs, c.UntilLoss, c.Patience, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0, 0, 0
+	if c.Schedule.Name != SchedulePlateau {
+		c.Best = ""
+	} else {
+		c.Best = c.best().name // the rate depends on it
+	}
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)

@@ -36,13 +36,13 @@ func (c *Config) checkSampling() error {
 // newBatches deals the images that are trained on.
 func (t *Trainer) newBatches() (*dataset.Batches, error) {
 	if t.config.Sampling != SamplingBalanced {
-		return dataset.NewBatches(t.training.Len(), t.config.BatchSize, t.config.Seed)
+		return dataset.NewBatches(t.training.Len(), t.config.stepImages(), t.config.Seed)
 	}
 	labels, err := t.trainingLabels()
 	if err != nil {
 		return nil, err
 	}
-	return dataset.NewBalancedBatches(labels, t.config.BatchSize, t.config.Seed)
+	return dataset.NewBalancedBatches(labels, t.config.stepImages(), t.config.Seed)
 }
 
 // trainingLabels returns the labels of the images that are trained on, reading them once.

@@ -27,40 +27,103 @@ func TestSchedulesAgreeWithPyTorch(t *testing.T) {
 			tried[schedule.Name] = true
 			want := c.Floats(t, "factors")
 			got := make([]float32, len(want))
-			for step := range got {
-				got[step] = float32(schedule.Factor(step, len(want)))
+			if schedule.Name == SchedulePlateau {
+				history := historyOf(t, c)
+				for i := range got {
+					got[i] = float32(schedule.plateauFactor(history[:i+1], Config{Best: c.Best}.best()))
+				}
+			} else {
+				for step := range got {
+					got[step] = float32(schedule.Factor(step, c.Steps))
+				}
 			}
 			goldentest.Compare(t, "factors", got, want, goldentest.Tolerance{Relative: 1e-6, OfLargest: 1e-9})
 		})
 	}
 	for _, name := range ScheduleNames() {
-		if !tried[name] && name != ScheduleConstant {
+		if !tried[name] {
 			t.Errorf("the golden file has no case of %s", name)
 		}
 	}
 }
 
+// historyOf has an epoch for each value of a case, of the measure that it watches.
+func historyOf(t *testing.T, c goldentest.Case) History {
+	t.Helper()
+	var history History
+	for i, x := range c.Floats(t, "values") {
+		value, epoch := float64(x), Epoch{Epoch: i + 1}
+		switch c.Best {
+		case BestValidationLoss:
+			epoch.ValidationLoss = &value
+		case BestValidationAccuracy:
+			epoch.ValidationAccuracy = &value
+		case BestTrainingLoss:
+			epoch.MeanLoss = value
+		default:
+			t.Fatalf("the measure %q", c.Best)
+		}
+		history = append(history, epoch)
+	}
+	return history
+}
+
 func TestScheduleKeepsItsFinalFactor(t *testing.T) {
-	for _, name := range ScheduleNames() {
+	const stepsPerEpoch = 5
+	for _, name := range []string{ScheduleConstant, ScheduleLinear, ScheduleCosine, ScheduleOneCycle, ScheduleWSD} {
 		schedule, err := Schedule{Name: name}.withDefaults(2)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if name == ScheduleConstant {
-			if !schedule.IsZero() || schedule.Factor(0, 10) != 1 || schedule.Factor(99, 10) != 1 {
-				t.Errorf("constant: %+v, factors %v and %v", schedule, schedule.Factor(0, 10), schedule.Factor(99, 10))
+			if !schedule.IsZero() || schedule.Factor(0, stepsPerEpoch) != 1 || schedule.Factor(99, stepsPerEpoch) != 1 {
+				t.Errorf("constant: %+v, factors %v and %v", schedule, schedule.Factor(0, stepsPerEpoch), schedule.Factor(99, stepsPerEpoch))
 			}
 			continue
 		}
 		for _, step := range []int{10, 11, 1 << 40} {
-			if factor := schedule.Factor(step, 10); factor != schedule.Final {
+			if factor := schedule.Factor(step, stepsPerEpoch); factor != schedule.Final {
 				t.Errorf("%s: factor %v at step %d of 10, want %v", name, factor, step, schedule.Final)
 			}
 		}
 	}
 	// The warm-up of half of 2 steps ends at step 0.
-	if factor := (Schedule{Name: ScheduleOneCycle, Warmup: 0.5, First: 0.1, Final: 0.2}).Factor(0, 2); factor != 1 {
+	if factor := (Schedule{Name: ScheduleOneCycle, Warmup: 0.5, First: 0.1, Final: 0.2, Epochs: 1}).Factor(0, 2); factor != 1 {
 		t.Errorf("factor %v at the top of one-cycle, want 1", factor)
+	}
+}
+
+// A warm-up in epochs is the same as one of as many steps; one-cycle's rise takes either.
+func TestWarmupInEpochs(t *testing.T) {
+	const stepsPerEpoch, epochs = 7, 8
+	for _, name := range []string{ScheduleLinear, ScheduleCosine, ScheduleOneCycle} {
+		share, err := Schedule{Name: name, Warmup: 0.25}.withDefaults(epochs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inEpochs, err := Schedule{Name: name, WarmupEpochs: 2}.withDefaults(epochs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step := range stepsPerEpoch * epochs {
+			if a, b := share.Factor(step, stepsPerEpoch), inEpochs.Factor(step, stepsPerEpoch); a != b {
+				t.Errorf("%s: factors %v and %v at step %d", name, a, b, step)
+			}
+		}
+		if name != ScheduleOneCycle && share.Factor(0, stepsPerEpoch) != linearFirst {
+			t.Errorf("%s begins at %v", name, share.Factor(0, stepsPerEpoch))
+		}
+	}
+}
+
+// A warm-up of less than half a step has none.
+func TestAWarmupOfNoStep(t *testing.T) {
+	schedule, err := Schedule{WarmupEpochs: 0.01}.withDefaults(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := schedule.Factor(0, 10); got != 1 {
+		t.Errorf("factor %v", got)
 	}
 }
 
@@ -70,10 +133,38 @@ func TestScheduleRejects(t *testing.T) {
 		want     string
 	}{
 		{Schedule{Name: "triangle"}, `unknown schedule "triangle"`},
-		{Schedule{Warmup: 0.1}, "constant has no warm-up"},
+		{Schedule{Warmup: 0.1}, "constant has no length that a warm-up is a share of; say in epochs"},
 		{Schedule{Name: ScheduleConstant, Final: 0.1}, "constant has no final factor"},
 		{Schedule{Name: ScheduleConstant, Epochs: 3}, "constant has no length"},
-		{Schedule{Name: ScheduleLinear, Warmup: 0.1}, "linear has no warm-up"},
+		{Schedule{First: 0.1}, "constant has no first factor"},
+		{Schedule{WarmupEpochs: -1}, "a warm-up of -1 epochs"},
+		{Schedule{WarmupEpochs: math.NaN()}, "a warm-up of NaN epochs"},
+		{Schedule{WarmupEpochs: math.Inf(1)}, "a warm-up of +Inf epochs"},
+		{Schedule{Name: ScheduleLinear, Warmup: 0.1, WarmupEpochs: 1}, "give one of them"},
+		{Schedule{Name: ScheduleLinear, WarmupEpochs: 3}, "a warm-up of 3 epochs is no part of 3 epochs"},
+		{Schedule{Name: ScheduleOneCycle, WarmupEpochs: 2, Epochs: 2}, "a warm-up of 2 epochs is no part of 2 epochs"},
+		{Schedule{Name: ScheduleStep}, "step needs milestones"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{2, 2}}, "milestones [2 2]; they are numbers of epochs, each above the one before"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{0}}, "milestones [0]"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, WarmupEpochs: 2}, "the rate still rises at the milestone 1"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Gamma: 1}, "gamma 1 is out of range"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Final: 0.1}, "step has no final factor"},
+		{Schedule{Name: ScheduleStep, Milestones: []int{1}, Epochs: 2}, "step has no length"},
+		{Schedule{Name: ScheduleLinear, Milestones: []int{1}}, "linear has no milestones"},
+		{Schedule{Name: ScheduleLinear, Gamma: 0.5}, "linear has no gamma"},
+		{Schedule{Name: ScheduleCosineRestarts}, "epochs to a restart 0; at least 1"},
+		{Schedule{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: -1}, "factor from restart to restart -1"},
+		{Schedule{Name: ScheduleCosine, RestartEpochs: 1}, "cosine has no epochs to a restart"},
+		{Schedule{Name: ScheduleWSD, Cooldown: 1.5}, "cooldown 1.5 is out of range"},
+		{Schedule{Name: ScheduleWSD, Cooldown: 0.9, Warmup: 0.2}, "are more than there are"},
+		{Schedule{Name: ScheduleWSD, CooldownShape: "cliff"}, `unknown shape "cliff"`},
+		{Schedule{Name: ScheduleLinear, CooldownShape: CooldownRoot}, "linear has no shape"},
+		{Schedule{Name: ScheduleLinear, Cooldown: 0.1}, "linear has no cooldown"},
+		{Schedule{Name: SchedulePlateau}, "plateau watches the validation-loss, and needs a validation fraction"},
+		{Schedule{Name: SchedulePlateau, PlateauPatience: -1}, "patience -1; at least 1"},
+		{Schedule{Name: SchedulePlateau, PlateauThreshold: math.NaN()}, "threshold NaN is out of range"},
+		{Schedule{Name: ScheduleLinear, PlateauPatience: 1}, "linear has no patience"},
+		{Schedule{Name: ScheduleLinear, Warmup: 1}, "warm-up 1 is out of range"},
 		{Schedule{Name: ScheduleCosine, First: 0.1}, "cosine has no first factor"},
 		{Schedule{Name: ScheduleOneCycle, Warmup: 1}, "warm-up 1 is out of range"},
 		{Schedule{Name: ScheduleOneCycle, First: 1.1}, "first factor 1.1 is out of range"},
@@ -178,7 +269,7 @@ func TestMoreEpochsThanTheSchedule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rate, want := longer.learningRate(), 0.01*checkpoint.Config.Schedule.Factor(3*8, 5*8); rate != want || rate == 0 {
+		if rate, want := longer.learningRate(), 0.01*longer.Config().Schedule.Factor(3*8, 8); rate != want || rate == 0 {
 			t.Errorf("%s: rate %v in a longer schedule, want %v", schedule.Name, rate, want)
 		}
 		if err := longer.Fit(t.Context(), Callbacks{}); err != nil {

@@ -15,7 +15,7 @@ type StepReport struct {
 	// Loss is that of the batch, penalties included. On a Device it is that of
 	// the last step that was looked at, one in 16.
 	Loss float64
-	// Images is the number of images in the batch.
+	// Images is the number of images in the step.
 	Images int
 }
 
@@ -23,12 +23,19 @@ type StepReport struct {
 // changed neither weights nor the optimizer's state.
 var errStepInterrupted = errors.New("the step was interrupted")
 
-// step trains on one batch, unless the context ends before its last part.
-func (t *Trainer) step(ctx context.Context, indices []int) error {
+// step trains on one batch, or on those of Config.Accumulate, unless the context ends before
+// its last part. A step that fails changes nothing.
+func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 	if t.config.Device != nil {
 		return t.deviceStep(len(indices))
 	}
 	began := time.Now()
+	undo := t.rememberStatistics()
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
 	result, err := t.gradients(ctx, feed{t.augmented, t.trainingInfo, indices, t.epochOf()})
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return errStepInterrupted // while it was fed
@@ -39,6 +46,14 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 	if diverged(result.total) {
 		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices}
 	}
+	norm, err := t.clipper.clip(result.model)
+	if err != nil {
+		return err
+	}
+	if !finite(norm) {
+		return &DivergedError{Epoch: t.progress.Epochs + 1, Step: t.progress.EpochStep + 1, Loss: result.total, Indices: indices, Gradients: true}
+	}
+	t.progress.GradientNorm = max(t.progress.GradientNorm, norm)
 	t.optimizer.config.LearningRate, t.optimizer.factor = t.learningRate(), t.rateFactor()
 	if err := t.optimizer.Step(result.model); err != nil {
 		return err
@@ -48,6 +63,9 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 	}
 	images := len(indices)
 	t.progress.Step++
+	if err := t.average.take(t.variables, t.progress.Step); err != nil {
+		return err
+	}
 	t.progress.EpochStep++
 	t.progress.Images += images
 	t.progress.LossSum += result.total * float64(images)
@@ -58,7 +76,7 @@ func (t *Trainer) step(ctx context.Context, indices []int) error {
 	return nil
 }
 
-// batchResult is what a batch came to, before the optimizer's step.
+// batchResult is what a step came to, before the optimizer's step.
 type batchResult struct {
 	total, data float64 // mean loss with and without penalties
 	correct     int
@@ -68,26 +86,22 @@ type batchResult struct {
 	whole *LossGraph
 }
 
-// gradients runs a batch forward and back, in parts where partSize says so. A context
+// gradients runs a step's images forward and back, by spans. A context
 // that ends makes it return errStepInterrupted before the next part.
 func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, error) {
 	batch := len(images.indices)
-	count := 1
-	if t.sum != nil {
-		count = (batch-1)/t.sum.size + 1
-	}
 	unit := 1 // of images that are in the same part
 	if t.mixer != nil {
 		images.indices, unit = t.mixer.begin(t.progress.Step, images.indices), 2
 	}
-	units := (batch + unit - 1) / unit
 	weights := t.config.Loss.ClassWeights.sum(t.labels, images.indices)
+	spans := t.spans(batch, unit)
 	var result batchResult
-	for i := range count {
+	for i, span := range spans {
 		if i > 0 && ctx.Err() != nil {
 			return result, errStepInterrupted
 		}
-		first, end := i*units/count*unit, min((i+1)*units/count*unit, batch)
+		first, end := span.first, span.end
 		some := images
 		some.indices = images.indices[first:end]
 		if _, ok := images.source.(drawn); ok {
@@ -100,7 +114,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		if err != nil {
 			return result, err
 		}
-		if count == 1 {
+		if len(spans) == 1 {
 			part.model, part.whole = p.model, p.graph
 			return part, nil
 		}
@@ -111,6 +125,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		if err := t.sum.take(p, i == 0, float32(share)); err != nil {
 			return result, err
 		}
+		p.graph.Update() // of a batch among others: a part of one has no statistics
 	}
 	result.model = t.sum.model
 	return result, nil
@@ -153,13 +168,23 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 
 // learningRate is that of the next step.
 func (t *Trainer) learningRate() float64 {
+	if t.sweep != nil {
+		return t.sweep.rate(t.progress.Step)
+	}
 	return t.config.Optimizer.LearningRate * t.rateFactor()
 }
 
-// rateFactor is the schedule's at the next step.
+// rateFactor is what the schedule, or a sweep in its place, multiplies all rates by at the next step.
 func (t *Trainer) rateFactor() float64 {
+	if t.sweep != nil {
+		return t.sweep.rate(t.progress.Step) / t.config.Optimizer.LearningRate
+	}
 	schedule := t.config.Schedule
-	return schedule.Factor(t.progress.Step, schedule.Epochs*t.batches.Steps())
+	factor := schedule.Factor(t.progress.Step, t.batches.Steps())
+	if schedule.Name == SchedulePlateau {
+		factor *= schedule.plateauFactor(t.progress.History, t.config.best())
+	}
+	return factor
 }
 
 // program returns the compiled graph of images for a batch size, making it once.

@@ -18,6 +18,19 @@ func TestSchedulesSayWhatTheyAre(t *testing.T) {
 		"cosine over 1 epoch, down to 0 of the rate":    {Name: ScheduleCosine, Epochs: 1},
 		"one-cycle over 2 epochs, from 0.04 of the rate up over 0.3 of the steps and down to 0.001": {
 			Name: ScheduleOneCycle, Epochs: 2, First: 0.04, Warmup: 0.3, Final: 0.001},
+		"one-cycle over 3 epochs, from 0.04 of the rate up over 1 epoch and down to 0.001": {
+			Name: ScheduleOneCycle, Epochs: 3, First: 0.04, WarmupEpochs: 1, Final: 0.001},
+		"step, times 0.1 after epochs 15, 25": {Name: ScheduleStep, Milestones: []int{15, 25}, Gamma: 0.1},
+		"cosine-restarts after 5 epochs, down to 0 of the rate, each 2 times as long as the one before": {
+			Name: ScheduleCosineRestarts, RestartEpochs: 5, RestartFactor: 2},
+		"wsd over 9 epochs, down to 0 of the rate over the last 0.2 of the steps (1-sqrt)": {
+			Name: ScheduleWSD, Epochs: 9, Cooldown: 0.2, CooldownShape: CooldownRoot},
+		"plateau, times 0.1 after 11 epochs that are no better, down to 0 of the rate": {
+			Name: SchedulePlateau, Gamma: 0.1, PlateauPatience: 10},
+		"constant after a warm-up over 0.5 epochs from 0.01 of the rate": {
+			Name: ScheduleConstant, WarmupEpochs: 0.5, First: 0.01},
+		"cosine over 9 epochs, down to 0 of the rate after a warm-up over 0.1 of the steps from 0.01 of the rate": {
+			Name: ScheduleCosine, Epochs: 9, Warmup: 0.1, First: 0.01},
 	} {
 		if got := schedule.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

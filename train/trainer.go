@@ -31,15 +31,20 @@ type Trainer struct {
 	feeder       *feeder
 	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
-	sum          *sum // of the parts of a batch; nil with an engine that takes batches whole
+	sum          *sum       // of the parts of a step; nil with an engine that takes it whole
+	clipper      *clipper   // nil without Config.ClipNorm
+	spanned      []span     // the memory of spans
+	sweep        *RateSweep // takes the place of the schedule, if not nil
 	optimizer    *Optimizer
 	programs     map[programKey]*program
 	features     *features      // nil where all is computed in each step
 	tested       dataset.Source // nil if there is none
 	device       onDevice       // used if config.Device is not nil
 	progress     Progress
+	average      *average // nil without Config.EMA
 	best         builder.Weights
-	// last holds the weights of the last step once the variables hold the best ones.
+	// last holds the weights of the last step once the variables hold those that the run
+	// came to.
 	last builder.Weights
 }
 
@@ -69,7 +74,7 @@ func New(network *builder.Network, source dataset.Source, config Config, initial
 }
 
 // Resume returns a trainer that goes on from the checkpoint as if it had never
-// stopped. Only Data, Epochs, UntilLoss, Patience and the keeping of checkpoints may
+// stopped. Only Data, Epochs, UntilLoss, Patience, Best and the keeping of checkpoints may
 // differ between the checkpoint's Config and config, and the length of a schedule that is
 // shorter than Epochs; the set must have the same content.
 func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trainer, error) {
@@ -93,6 +98,7 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 		t.Close()
 		return nil, err
 	}
+	t.average.setWeights(t.variables, checkpoint.Average)
 	t.progress = checkpoint.Progress
 	if err := t.enter(); err != nil {
 		t.Close()
@@ -103,10 +109,10 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	if pretrained := checkpoint.Sets.Pretrained; pretrained != "" {
 		t.BeganFrom(pretrained)
 	}
-	if checkpoint.Config.Patience > 0 {
+	if checkpoint.Config.keepsBest() && checkpoint.Config.best().name == t.config.best().name {
 		t.best = checkpoint.Best
 	} else {
-		// Early stopping was off: a best epoch from before that is not the best of all.
+		// Nothing was kept, or by another measure: that best epoch is not the best of all.
 		t.progress.BestEpoch, t.progress.BestLoss = 0, 0
 	}
 	return t, nil
@@ -150,7 +156,15 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		t.engine.Close()
 		return nil, err
 	}
+	if t.clipper, err = newClipper(config, t.engine); err != nil {
+		t.engine.Close()
+		return nil, err
+	}
 	if err := t.enter(); err != nil {
+		t.engine.Close()
+		return nil, err
+	}
+	if t.average, err = newAverage(config.EMA, t.engine, t.variables); err != nil {
 		t.engine.Close()
 		return nil, err
 	}
@@ -190,24 +204,33 @@ func (t *Trainer) Config() Config { return t.config }
 // Progress returns where the run stands.
 func (t *Trainer) Progress() Progress { return t.progress }
 
-// StepsPerEpoch returns the number of batches in an epoch.
+// StepsPerEpoch returns the number of steps in an epoch.
 func (t *Trainer) StepsPerEpoch() int { return t.batches.Steps() }
 
-// Weights returns a copy of the weights as they are now: after a Fit with patience
-// the best ones; on a Device, as they were when they were last saved or the last
-// epoch ended.
-func (t *Trainer) Weights() builder.Weights { return t.variables.Weights() }
+// Weights returns a copy of the weights as they are now, averaged where Config.EMA says
+// so: after a Fit that keeps the best ones those; on a Device, as they were when they were
+// last saved or the last epoch ended.
+func (t *Trainer) Weights() builder.Weights {
+	if t.averages() {
+		return t.average.weights(t.variables)
+	}
+	return t.variables.Weights()
+}
+
+// averages reports whether the run's weights are the averaged ones and the variables hold
+// those of the last step.
+func (t *Trainer) averages() bool { return t.average != nil && t.last == nil }
 
 // Checkpoint returns a copy of the whole state.
 func (t *Trainer) Checkpoint() *Checkpoint {
 	progress := t.progress
 	progress.History = slices.Clone(progress.History)
-	weights := t.Weights()
+	weights := t.variables.Weights()
 	if t.last != nil {
 		weights = t.last.Clone()
 	}
 	return &Checkpoint{
-		Network: t.network, Config: t.config, Weights: weights,
+		Network: t.network, Config: t.config, Weights: weights, Average: t.average.weights(t.variables),
 		OptimizerState: t.optimizer.State(t.variables),
 		Best:           t.best.Clone(), Progress: progress,
 		Data: t.sets().Training.SHA256, Sets: t.sets(), KernelSet: t.KernelSet(),
@@ -230,7 +253,7 @@ type Callbacks struct {
 }
 
 // Fit trains until a stop rule says so, and says in Progress.Finished which. With
-// patience the trainer has the best epoch's weights then. It can be called again
+// Patience or Best the trainer has the best epoch's weights then. It can be called again
 // after a Resume only.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	for {
@@ -259,7 +282,7 @@ func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	if err := save(callbacks); err != nil {
 		return err
 	}
-	return t.takeBest()
+	return t.takeResult()
 }
 
 // report has the last epoch measured and told, if it is not yet.
@@ -282,13 +305,20 @@ func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
 	return err
 }
 
-// takeBest gives the variables the weights of early stopping, where it is on.
-func (t *Trainer) takeBest() error {
-	if t.config.Patience == 0 || t.best == nil {
+// takeResult gives the variables the weights that the run came to, where they are not those
+// of the last step: the best ones of early stopping, or the averaged ones.
+func (t *Trainer) takeResult() error {
+	var result builder.Weights
+	switch {
+	case t.config.keepsBest() && t.best != nil:
+		result = t.best
+	case t.average != nil:
+		result = t.average.weights(t.variables)
+	default:
 		return nil
 	}
-	t.last = t.Weights()
-	for i, tensor := range t.best {
+	t.last = t.variables.Weights()
+	for i, tensor := range result {
 		t.variables.FromPublic(i, t.variables.Values()[i].Float32s(), tensor.Data)
 	}
 	if t.device.session == nil {
@@ -385,6 +415,10 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 		TrainAccuracy: float64(now.Correct) / images,
 		Seconds:       now.Seconds, ImagesPerSecond: images / now.Seconds,
 	}
+	if t.clipper != nil {
+		norm := now.GradientNorm
+		epoch.GradientNorm = &norm
+	}
 	if t.validation != nil {
 		// The epoch is trained: an interruption waits until it is recorded.
 		evaluation, err := t.Evaluate(context.WithoutCancel(ctx), t.validation)
@@ -395,9 +429,22 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
+		if t.average != nil {
+			raw, err := t.evaluate(context.WithoutCancel(ctx), t.validation, evaluationBatch(t.network))
+			if err != nil {
+				return err
+			}
+			if diverged(raw.Loss) {
+				return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: raw.Loss, Validation: true}
+			}
+			epoch.RawValidationLoss, epoch.RawValidationAccuracy = &raw.Loss, &raw.Accuracy
+		}
 	}
-	if t.config.Patience > 0 && (now.BestEpoch == 0 || *epoch.ValidationLoss < now.BestLoss) {
-		now.BestEpoch, now.BestLoss = epoch.Epoch, *epoch.ValidationLoss
+	if t.config.keepsBest() && now.improvedBy(epoch, t.config.best()) {
+		now.BestEpoch, now.BestLoss = epoch.Epoch, 0
+		if epoch.ValidationLoss != nil {
+			now.BestLoss = *epoch.ValidationLoss
+		}
 		t.best = t.Weights()
 	}
 	history := append(now.History, epoch)
@@ -419,7 +466,7 @@ func (t *Trainer) StopRule() string {
 	case t.config.UntilLoss > 0 && last.MeanLoss < t.config.UntilLoss:
 		return fmt.Sprintf("the mean loss %.4f of epoch %d is below %v", last.MeanLoss, last.Epoch, t.config.UntilLoss)
 	case t.config.Patience > 0 && t.progress.BestEpoch > 0 && last.Epoch-t.progress.BestEpoch >= t.config.Patience:
-		return fmt.Sprintf("the validation loss was lowest in epoch %d, %s ago", t.progress.BestEpoch,
+		return fmt.Sprintf("%s in epoch %d, %s ago", t.config.best().was(), t.progress.BestEpoch,
 			display.Count(last.Epoch-t.progress.BestEpoch, "epoch"))
 	case t.progress.Epochs >= t.config.Epochs:
 		verb := "are"

@@ -53,12 +53,12 @@ func LoadWeights(path string, network *builder.Network) (*LoadedWeights, error) 
 	loaded := &LoadedWeights{}
 	if raw, ours := source.file.Metadata[stateKey]; ours {
 		// Of another program's state the weights are all that is asked for.
-		best := ""
+		result := ""
 		var state checkpointState
-		if err := json.Unmarshal([]byte(raw), &state); err == nil && resultIsBest(state.Config, state.Progress) {
-			best = bestPrefix
+		if err := json.Unmarshal([]byte(raw), &state); err == nil {
+			result = resultPrefix(state.Config, state.Progress)
 		}
-		loaded.Weights, err = takeWeights(source.file, best, network)
+		loaded.Weights, err = takeWeights(source.file, result, network)
 	} else {
 		var outside []safetensors.Tensor
 		loaded.Prefix, outside = source.take(network)

@@ -21,9 +21,12 @@ func TestDevicesOfRunsThatNoGPUComputes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, config := range map[string]train.Config{
-		"a learning-rate schedule is": {Engine: builder.EngineNative, Schedule: train.Schedule{Name: train.ScheduleLinear}},
-		"augmentation is":             {Engine: builder.EngineNative, Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
-		"engine gorgonia":             {Engine: builder.EngineGorgonia},
+		"a learning-rate schedule is":        {Engine: builder.EngineNative, Schedule: train.Schedule{Name: train.ScheduleLinear}},
+		"augmentation is":                    {Engine: builder.EngineNative, Augmentation: augment.Record{augment.Shift{Pixels: 1}}},
+		"a step of several batches is":       {Engine: builder.EngineNative, Accumulate: 2},
+		"clipping of gradients is":           {Engine: builder.EngineNative, ClipNorm: 1},
+		"an average of the weights (EMA) is": {Engine: builder.EngineNative, EMA: train.EMA{Decay: 0.9}},
+		"engine gorgonia":                    {Engine: builder.EngineGorgonia},
 	} {
 		flags := train.Config{Engine: builder.EngineNative}
 		chosen, err := (&options{device: deviceAuto, config: flags}).chooseDevice(config, network)

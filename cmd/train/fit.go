@@ -23,6 +23,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
 	}
+	if o.find.on {
+		return findRate(ctx, o, out)
+	}
 	session, err := begin(ctx, o, out, warnings)
 	if err != nil {
 		return untrained(err)
@@ -54,6 +57,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, accuracy %.2f %% on %s\n",
 			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Info().Name)
 	}
+	tellRecipe(trainer, out)
 
 	curves := o.openCurves(trainer, warnings)
 	defer curves.close()
@@ -303,6 +307,7 @@ func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
 		"epochs":           func() { config.Epochs = o.config.Epochs },
 		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },
 		"patience":         func() { config.Patience = o.config.Patience },
+		"best":             func() { config.Best = o.config.Best },
 		"data":             func() { config.Data = o.data },
 		"checkpoint-every": func() { config.CheckpointEvery = o.config.CheckpointEvery },
 		"keep":             func() { config.KeepCheckpoints = o.config.KeepCheckpoints },

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -144,8 +145,8 @@ func TestBadInput(t *testing.T) {
 		{"dropout of e1", []string{"-dropout", "0.2"}, 2, "-dropout applies to -experiment e2 alone"},
 		{"augmentation", []string{"-augment", "flop"}, 2, `the operation "flop" is unknown; there are flip, vertical-flip, `},
 		{"shift", []string{"-augment", "rotation=3,shift=1.5"}, 2, `"shift=1.5": pixels is a whole number; "1.5" is none that fits`},
-		{"schedule", arguments(dir, "-schedule", "triangle"), 1, `unknown schedule "triangle"; there are [constant linear cosine one-cycle]`},
-		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 1, "schedule constant has no warm-up"},
+		{"schedule", arguments(dir, "-schedule", "triangle"), 1, `unknown schedule "triangle"; there are [constant linear cosine one-cycle step cosine-restarts wsd plateau]`},
+		{"warm-up alone", arguments(dir, "-warmup", "0.1"), 1, "schedule constant has no length that a warm-up is a share of"},
 		{"large shift", arguments(dir, "-augment", "shift=8"), 1, "leaves nothing of the 8×8 images"},
 		{"schedule on a GPU", []string{"-device", "cuda", "-schedule", "linear"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
 		{"augmentation on a GPU", []string{"-device", "cuda", "-augment", "shift=1"}, 2, "-device cuda: augmentation is computed on the CPU alone"},
@@ -162,6 +163,12 @@ func TestBadInput(t *testing.T) {
 		{"beta2 of 0", []string{"-beta2", "0"}, 2, "-beta2 0; more than 0"},
 		{"alpha of 0", []string{"-optimizer", "rmsprop", "-alpha", "0"}, 2, "-alpha 0; more than 0"},
 		{"epsilon of 0", []string{"-epsilon", "0"}, 2, "-epsilon 0; more than 0"},
+		{"warm-up of 0 epochs", []string{"-warmup-epochs", "0"}, 2, "-warmup-epochs 0; more than 0"},
+		{"warm-up on a GPU", []string{"-device", "cuda", "-warmup-epochs", "1"}, 2, "-device cuda: a learning-rate schedule is computed on the CPU alone"},
+		{"best by the test set", arguments(dir, "-best", "test-accuracy"), 1, "nothing is chosen by the test set"},
+		{"average of no decay", arguments(dir, "-ema-warmup"), 1, "a warm-up of no decay"},
+		{"average of a decay of 0", []string{"-ema", "0"}, 2, "-ema 0; more than 0"},
+		{"resume with an average", []string{"-resume", "-name", "e1", "-ema", "0.9"}, 2, "-ema does not apply to -resume"},
 		{"warm-up of 0", []string{"-schedule", "one-cycle", "-warmup", "0"}, 2, "-warmup 0; more than 0"},
 		{"final factor of 0", []string{"-schedule", "one-cycle", "-final-factor", "0"}, 2, "-final-factor 0; more than 0"},
 		{"no checkpoints", []string{"-checkpoint-every", "0"}, 2, "-checkpoint-every 0; more than 0"},
@@ -235,7 +242,7 @@ func TestScheduleAndAugmentationFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := checkpoint.Config
-	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); config.Schedule != want {
+	if want := (train.Schedule{Name: "one-cycle", Warmup: 0.25, First: 0.1, Final: 4e-6, Epochs: 3}); !reflect.DeepEqual(config.Schedule, want) {
 		t.Errorf("schedule %+v, want %+v", config.Schedule, want)
 	}
 	if want := (augment.Record{augment.Shift{Pixels: 2}, augment.Rotation{Degrees: 7.5}}); config.Augmentation.String() != want.String() {

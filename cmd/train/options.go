@@ -28,6 +28,7 @@ const usage = `train fits a network to labelled images and writes runs/NAME/.
   train -data ~/birds -network resnet18 -resize 96     # a known network, for the set's images and classes
   train -pixels 0.1307,0.3081 -schedule one-cycle -augment shift=2 -epochs 2 -name quick
   train -from efficientnet_lite0 -data ~/birds -lr 1e-4 -epochs 5      # a pretrained network, fed as it was trained with
+  train -network resnet20 -data ~/birds -find-lr       # which learning rate suits
   train -from graphs/e1.onnx -lr 1e-4 -epochs 1 -name tuned   # train an ONNX model on, ours or another framework's
   train -from m.onnx -data ~/birds -head auto -freeze trunk -freeze-until 6 -lr head=1e-3,1e-4   # its classifier anew, then all
 
@@ -63,6 +64,7 @@ type options struct {
 	values      map[string]string // of the flags given
 	activations activationFlags
 	fineTuning  fineTuning
+	find        finder
 }
 
 // activationFlags collects -activation-l1 and -activation-l2, each LAYER=λ.
@@ -140,10 +142,10 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.licence, "licence", "", "what may be done with the training set, a `text` for the exported graph's card")
 	flags.Float64Var(&o.dropout, "dropout", 0.5, "E2's dropout probability, 0 ≤ p < 1")
 	flags.IntVar(&c.Epochs, "epochs", 0, "passes over the training set; the cap of the other stop rules (10; 100 with -until-loss)")
-	flags.IntVar(&c.BatchSize, "batch", 32, "images in a step")
+	flags.IntVar(&c.BatchSize, "batch", 32, "images in a batch, which is a step without -accumulate")
 	flags.Float64Var(&c.UntilLoss, "until-loss", 0, "stop after the first epoch whose mean loss is below this")
 	flags.Float64Var(&c.ValidationFraction, "validation", 0, "fraction of the training set held out")
-	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, and keep the best weights")
+	flags.IntVar(&c.Patience, "patience", 0, "stop after that many epochs without a lower validation loss, or a better -best, and keep the best weights")
 	cli.Choice(flags, &c.Optimizer.Name, "optimizer", "adam", train.OptimizerNames(), strings.Join(train.OptimizerNames(), ", "))
 	o.defineFineTuning(flags)
 	flags.Float64Var(&c.Optimizer.Momentum, "momentum", 0, "momentum of sgd and rmsprop")
@@ -153,11 +155,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Optimizer.Alpha, "alpha", 0, "decay of rmsprop's mean square (0.99)")
 	flags.Float64Var(&c.Optimizer.Epsilon, "epsilon", 0, "keeps denominators from zero (1e-8)")
 	flags.Float64Var(&c.Optimizer.WeightDecay, "weight-decay", 0, "decoupled in adamw, added to the gradient in the others")
-	flags.StringVar(&c.Schedule.Name, "schedule", train.ScheduleConstant, "how the learning rate goes from step to step, -lr being the highest: "+strings.Join(train.ScheduleNames(), ", "))
-	flags.Float64Var(&c.Schedule.Warmup, "warmup", 0, "share of the steps over which one-cycle's rate rises (0.3)")
-	flags.Float64Var(&c.Schedule.First, "first-factor", 0, "one-cycle's rate at the first step, as a factor of -lr (0.04)")
-	flags.Float64Var(&c.Schedule.Final, "final-factor", 0, "rate at the schedule's end, as a factor of -lr (0; one-cycle 4e-6)")
-	flags.IntVar(&c.Schedule.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
+	o.recipeFlags(flags)
+	o.findFlags(flags)
 	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
 	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
@@ -244,6 +243,9 @@ func (o *options) check() error {
 	if err := cli.CheckThreads(o.threads); err != nil {
 		return err
 	}
+	if err := o.checkFind(); err != nil {
+		return err
+	}
 	if o.name != "" {
 		check := train.CheckRunName
 		if o.resume {
@@ -256,7 +258,7 @@ func (o *options) check() error {
 	if o.resume {
 		// A resumed run keeps its settings; these alone say when to stop and
 		// where things are, and lengthen a schedule.
-		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience",
+		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "best",
 			"data", "data-dir", "test", "labels", "licence", "memory", "picture-cache", "threads", "device", "checkpoint-every", "keep",
 			"schedule-epochs", "tensorboard", "version"}
 		for name := range o.given {
@@ -268,29 +270,28 @@ func (o *options) check() error {
 	return nil
 }
 
+// flagIsZero says whether the value of a flag is 0.
+type flagIsZero struct {
+	name string
+	zero bool
+}
+
 // givenZero names a flag that was given as 0 where a configuration's 0 stands for the
 // default, empty if none was.
 func (o *options) givenZero() string {
 	c := &o.config
-	zeros := []struct {
-		name string
-		zero bool
-	}{
+	zeros := append(append(o.recipeZeros(), o.findZeros()...), []flagIsZero{
 		{"lr", c.Optimizer.LearningRate == 0 && len(c.FineTune.Rates) == 0},
 		{"beta1", c.Optimizer.Beta1 == 0},
 		{"beta2", c.Optimizer.Beta2 == 0},
 		{"alpha", c.Optimizer.Alpha == 0},
 		{"epsilon", c.Optimizer.Epsilon == 0},
-		{"warmup", c.Schedule.Warmup == 0},
-		{"first-factor", c.Schedule.First == 0},
-		{"final-factor", c.Schedule.Final == 0 && c.Schedule.Name == train.ScheduleOneCycle},
-		{"schedule-epochs", c.Schedule.Epochs == 0},
 		{"gamma", c.Loss.Gamma == 0},
 		{"mix-probability", c.Mix.Probability == 0},
 		{"mix-switch", c.Mix.Switch == 0},
 		{"checkpoint-every", c.CheckpointEvery == 0},
 		{"keep", c.KeepCheckpoints == 0},
-	}
+	}...)
 	for _, flag := range zeros {
 		if flag.zero && o.given[flag.name] {
 			return flag.name

@@ -53,6 +53,14 @@ func TestElementwise(t *testing.T) {
 				want[i] = y[i] - 3*v
 			}
 			near(t, "scaled sum", z, want, 1)
+			copy(z, y)
+			must(t, e.Lerp(z, x, 0.25))
+			for i, v := range x {
+				want[i] = y[i] + 0.25*(v-y[i])
+			}
+			near(t, "linear interpolation", z, want, 1)
+			must(t, e.Lerp(z, x, 1))
+			near(t, "interpolation to the end", z, x, 0)
 			must(t, e.AddClamped(z, x, y, 0, 1))
 			for i, v := range x {
 				want[i] = v + y[i]

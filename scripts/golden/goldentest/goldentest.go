@@ -56,6 +56,14 @@ type Case struct {
 	Mix json.RawMessage `json:"mix"`
 	// Beta are the parameters of a distribution.
 	Beta [2]float64 `json:"beta"`
+	// Best is a train.Config.Best that a schedule watches.
+	Best string `json:"best"`
+	// ClipNorm is a train.Config.ClipNorm.
+	ClipNorm float64 `json:"clip_norm"`
+	// EMA is a train.EMA.
+	EMA json.RawMessage `json:"ema"`
+	// Steps is how many steps there are: of an average all, of a schedule those of an epoch.
+	Steps int `json:"steps"`
 
 	tensors *safetensors.File
 }

@@ -1,0 +1,81 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"slipway/builder"
+)
+
+// A step of Config.Accumulate batches is that of a batch as large as all of them, of which only
+// one is in memory at a time: their gradients are summed, each weighted with its share of the
+// images, so that a shorter last batch counts for as much as it has, and the optimizer takes one
+// step. Without normalisation by batches that is the large batch's step, but for rounding.
+// BatchNorm normalises each batch by itself, and its running statistics see each of them, as
+// with PyTorch where backward() is called N times before step().
+//
+// All that a run counts are the optimizer's steps: those of an epoch, the schedule's, the
+// averages', the checkpoints'. A step that is interrupted between two batches leaves nothing,
+// so that a checkpoint needs no sums.
+
+// checkAccumulate reports a number of batches that no step can have.
+func (c Config) checkAccumulate() error {
+	switch {
+	case c.Accumulate < 0:
+		return fmt.Errorf("a step of %d batches; at least 1 is needed", c.Accumulate)
+	case c.Accumulate > math.MaxInt32/c.BatchSize:
+		return fmt.Errorf("a step of %d batches of %d images is more than any set has", c.Accumulate, c.BatchSize)
+	}
+	return nil
+}
+
+// stepImages is how many images a step takes, but for the last one of an epoch.
+func (c Config) stepImages() int { return c.BatchSize * max(c.Accumulate, 1) }
+
+// span is images of a step, from first up to end.
+type span struct{ first, end int }
+
+// spans divides the images of a step into those that go forward and back together: its batches,
+// where there are several, and the parts of each. A unit of images, pairs where they are mixed, stays
+// together. It is valid until the next call.
+func (t *Trainer) spans(images, unit int) []span {
+	size := images
+	if t.config.Accumulate > 1 {
+		size = (t.config.BatchSize + unit - 1) / unit * unit
+	}
+	all := t.spanned[:0]
+	for begin := 0; begin < images; begin += size {
+		batch, count := min(size, images-begin), 1
+		if t.sum != nil {
+			count = (batch-1)/t.sum.size + 1
+		}
+		units := (batch + unit - 1) / unit
+		for i := range count {
+			end := min((i+1)*units/count*unit, batch)
+			all = append(all, span{begin + i*units/count*unit, begin + end})
+		}
+	}
+	t.spanned = all
+	return all
+}
+
+// rememberStatistics returns what undoes the changes that the batches of a step make to the
+// statistics that layers keep, where it has several.
+func (t *Trainer) rememberStatistics() (undo func()) {
+	if t.config.Accumulate < 2 || !t.network.WholeBatch() {
+		return func() {}
+	}
+	type kept struct{ value, copied []float32 }
+	var all []kept
+	for i, spec := range t.network.Tensors() {
+		if spec.Role == builder.Statistic {
+			value := t.variables.Values()[i].Float32s()
+			all = append(all, kept{value, append([]float32(nil), value...)})
+		}
+	}
+	return func() {
+		for _, k := range all {
+			copy(k.value, k.copied)
+		}
+	}
+}
