@@ -392,5 +392,10 @@ func (s *session) finish(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "Accuracy = %.2f %%\n", 100*evaluation.Accuracy)
-	return s.dir.WriteLogits(s.test.Info().Name, evaluation)
+	if err := s.dir.WriteLogits(s.test.Info().Name, evaluation); err != nil {
+		return err
+	}
+	err = s.writeMetrics(ctx, evaluation, result.Epoch)
+	s.warnings.about("the test set's figures", err, "the run is whole without them")
+	return nil
 }
