@@ -30,6 +30,8 @@ const (
 	mostPairs = 10
 	// longestName is the most characters of a class's name at an axis.
 	longestName = 24
+	// upright is the most characters of names that stand side by side below the columns.
+	upright = 3
 )
 
 // pair is the images of a label that get one wrong answer.
@@ -210,8 +212,6 @@ func (m matrix) svg() (svg []byte, err error) {
 		rows[i] = plot.Tick{Value: float64(len(m.names) - 1 - i), Label: name}
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.ConstantTicks(columns), plot.ConstantTicks(rows)
-	p.X.Tick.Label.Rotation = math.Pi / 2
-	p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XRight, text.YCenter
 	edge, cell := float64(len(m.names))-0.5, 10*vg.Points(1)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, edge, -0.5, edge
 	if len(m.names) <= mostNumbered {
@@ -225,6 +225,10 @@ func (m matrix) svg() (svg []byte, err error) {
 	longest := 0
 	for _, name := range m.names {
 		longest = max(longest, len([]rune(name)))
+	}
+	if longest > upright {
+		p.X.Tick.Label.Rotation = math.Pi / 2
+		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XRight, text.YCenter
 	}
 	size := cell*vg.Length(len(m.names)) + vg.Points(6)*vg.Length(longest) + vg.Points(60)
 	return chart.SVG([][]*plot.Plot{{p}}, nil, size, size)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"slipway/dataset"
+	"slipway/internal/document"
 	"slipway/metrics"
 )
 
@@ -61,7 +62,7 @@ func TestTheWorstImagesAreTheMostConfidentOnes(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "worst.png")); !os.IsNotExist(err) {
 		t.Errorf("the earlier report's sheet: %v", err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, MarkdownFile))
+	text, err := os.ReadFile(filepath.Join(dir, document.MarkdownFile))
 	if err != nil || !strings.Contains(string(text), "No image has a wrong answer.") || strings.Contains(string(text), "NaN") {
 		t.Errorf("%v:\n%s", err, text)
 	}
@@ -71,7 +72,7 @@ func TestTheWorstImagesAreTheMostConfidentOnes(t *testing.T) {
 func TestWhatIsNotDefinedIsLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, []float32{1, 0, 2, 0}, []int{0, 0})
-	for _, name := range []string{MarkdownFile, HTMLFile, MetricsFile, classesFile} {
+	for _, name := range []string{document.MarkdownFile, document.HTMLFile, MetricsFile, classesFile} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || strings.Contains(string(text), "NaN") || strings.Contains(string(text), "ROC AUC\n") {
 			t.Errorf("%s: %v\n%s", name, err, text)

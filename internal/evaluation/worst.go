@@ -75,10 +75,16 @@ func worstOf(answers []metrics.Answer) []int {
 }
 
 // Caption writes "label>answer" for a sheet, which has ASCII alone: a class whose name has
-// other characters is told by its number.
+// other characters, or that has none, is told by its number.
 func Caption(names []string, label, answer int) string {
 	short := func(class int) string {
-		name := names[class]
+		name := strconv.Itoa(class)
+		switch {
+		case class < 0:
+			name = "none"
+		case class < len(names):
+			name = names[class]
+		}
 		if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
 			name = strconv.Itoa(class)
 		}
