@@ -18,7 +18,7 @@ import (
 )
 
 // fit trains as asked, and writes the run's folder.
-func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) error {
+func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) (err error) {
 	if o.threads > 0 {
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
@@ -53,6 +53,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 
 	curves := o.openCurves(trainer, warnings)
 	defer curves.close()
+	tracking := o.startTracking(session)
+	defer func() { tracking.end(ctx, err) }()
 	reporter := train.NewReporter(out, width, trainer.Config().Epochs)
 	err = trainer.Fit(ctx, train.Callbacks{
 		Step: reporter.Step,
@@ -63,6 +65,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 			}
 			session.writeHistory()
 			curves.epoch(*epoch)
+			tracking.epoch(*epoch)
 			return reporter.Epoch(*epoch)
 		},
 	})
