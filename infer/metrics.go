@@ -1,13 +1,17 @@
 package infer
 
-import "slipway/metrics"
+import (
+	"context"
+
+	"slipway/metrics"
+)
 
 // Metrics computes what the answers are worth; the result has its logits. names are what the
 // classes are called.
-func (r *Result) Metrics(names []string) (*metrics.Metrics, error) {
+func (r *Result) Metrics(ctx context.Context, names []string) (*metrics.Metrics, error) {
 	options := r.metricOptions()
 	options.ClassNames = names
-	return metrics.New(r.Logits.Values, r.Labels, r.Classes, options)
+	return metrics.New(ctx, r.Logits.Values, r.Labels, r.Classes, options)
 }
 
 // Answers has the answer to each image with its probability; the result has its logits.

@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 
@@ -15,7 +16,7 @@ func ExampleNew() {
 		1, 0, 5,
 		2, 1, 0,
 	}
-	m, err := metrics.New(logits, []int{0, 1, 2, 1}, 3,
+	m, err := metrics.New(context.Background(), logits, []int{0, 1, 2, 1}, 3,
 		metrics.Options{TopK: 2, ClassNames: []string{"ant", "bee", "wasp"}})
 	if err != nil {
 		log.Fatal(err)

@@ -102,7 +102,7 @@ func TestMetricsAgreeWithScikitLearn(t *testing.T) {
 	for _, c := range readGolden(t).SingleLabel {
 		t.Run(c.Name, func(t *testing.T) {
 			options := Options{TopK: c.TopKOf, Probabilities: c.Probabilities}
-			m, err := New(c.Scores, c.Labels, c.Classes, options)
+			m, err := New(t.Context(), c.Scores, c.Labels, c.Classes, options)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
@@ -91,7 +92,9 @@ type Class struct {
 
 // New computes the figures of scores, N×classes, row after row, against N labels,
 // 0…classes−1. An image's answer is the class with the highest score, the first of equal ones.
-func New(scores []float32, labels []int, classes int, options Options) (*Metrics, error) {
+// 5,000 images of 1,000 classes take about a second; when ctx ends it stops with its error.
+func New(ctx context.Context, scores []float32, labels []int, classes int,
+	options Options) (*Metrics, error) {
 	s, err := newScores(scores, labels, classes, options.Probabilities)
 	if err != nil {
 		return nil, err
@@ -126,7 +129,7 @@ func New(scores []float32, labels []int, classes int, options Options) (*Metrics
 	if classes > k {
 		m.TopK, m.TopKOf = defined(float64(top)/float64(m.Images)), k
 	}
-	if err := m.classFigures(s, options.ClassNames); err != nil {
+	if err := m.classFigures(ctx, s, options.ClassNames); err != nil {
 		return nil, err
 	}
 	if m.Unanswered > 0 {
@@ -136,7 +139,7 @@ func New(scores []float32, labels []int, classes int, options Options) (*Metrics
 }
 
 // classFigures fills in the classes' figures and the means over them.
-func (m *Metrics) classFigures(s *scores, names []string) error {
+func (m *Metrics) classFigures(ctx context.Context, s *scores, names []string) error {
 	counts, err := statistics.CountClasses(s.labels, s.answers, s.classes)
 	if err != nil {
 		return err
@@ -146,7 +149,7 @@ func (m *Metrics) classFigures(s *scores, names []string) error {
 		rankings[class] = statistics.Ranking{ROCAUC: math.NaN(), AveragePrecision: math.NaN()}
 	}
 	if m.Unanswered == 0 {
-		if rankings, err = s.rank(); err != nil {
+		if rankings, err = s.rank(ctx); err != nil {
 			return err
 		}
 	}
@@ -200,7 +203,7 @@ func (m *Metrics) calibration(s *scores) error {
 
 // rank ranks each class against the rest, on all cores: the figures of a class do not depend
 // on who computes them.
-func (s *scores) rank() ([]statistics.Ranking, error) {
+func (s *scores) rank(ctx context.Context) ([]statistics.Ranking, error) {
 	rankings, errs := make([]statistics.Ranking, s.classes), make([]error, s.classes)
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -209,7 +212,7 @@ func (s *scores) rank() ([]statistics.Ranking, error) {
 			column, positive := make([]float64, len(s.labels)), make([]bool, len(s.labels))
 			for {
 				class := int(next.Add(1)) - 1
-				if class >= s.classes {
+				if class >= s.classes || ctx.Err() != nil {
 					return
 				}
 				for i, label := range s.labels {
@@ -220,6 +223,9 @@ func (s *scores) rank() ([]statistics.Ranking, error) {
 		})
 	}
 	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
 	for _, err := range errs {
 		if err != nil {
 			return nil, err

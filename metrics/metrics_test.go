@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -16,7 +17,7 @@ var (
 )
 
 func TestAnImageWithoutAnAnswerIsWrong(t *testing.T) {
-	m, err := New([]float32{2, 1, 0, nan, 0, 5, 1, 2, 0}, []int{0, 1, 1}, 3, Options{TopK: 2})
+	m, err := New(t.Context(), []float32{2, 1, 0, nan, 0, 5, 1, 2, 0}, []int{0, 1, 1}, 3, Options{TopK: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestAnImageWithoutAnAnswerIsWrong(t *testing.T) {
 // Infinite logits are probabilities of 0 and 1. A certain answer that is wrong has no finite
 // logarithm, and no log loss.
 func TestInfiniteLogits(t *testing.T) {
-	m, err := New([]float32{infinity, 0, -infinity, 3}, []int{0, 0}, 2, Options{})
+	m, err := New(t.Context(), []float32{infinity, 0, -infinity, 3}, []int{0, 0}, 2, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestInfiniteLogits(t *testing.T) {
 }
 
 func TestJSONHasTheNamesOfScikitLearn(t *testing.T) {
-	m, err := New([]float32{3, 1, 2, 2, 1, 3}, []int{0, 1}, 3,
+	m, err := New(t.Context(), []float32{3, 1, 2, 2, 1, 3}, []int{0, 1}, 3,
 		Options{TopK: 2, ClassNames: []string{"ant", "bee", "wasp"}})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,7 @@ func TestJSONHasTheNamesOfScikitLearn(t *testing.T) {
 func TestBadArguments(t *testing.T) {
 	single := func(scores []float32, label int, options Options) func() error {
 		return func() error {
-			_, err := New(scores, []int{label}, 2, options)
+			_, err := New(t.Context(), scores, []int{label}, 2, options)
 			return err
 		}
 	}
@@ -105,7 +106,7 @@ func TestBadArguments(t *testing.T) {
 		"multi-label shapes":   several(make([]float32, 4), make([]bool, 3), 2),
 		"multi-label NaN":      several([]float32{nan}, []bool{true}, 1),
 		"no images": func() error {
-			_, err := New(nil, nil, 3, Options{})
+			_, err := New(t.Context(), nil, nil, 3, Options{})
 			return err
 		},
 	} {
@@ -123,7 +124,7 @@ func TestFiguresDoNotDependOnThreads(t *testing.T) {
 	var first *Metrics
 	for _, n := range []int{1, 2, 7} {
 		runtime.GOMAXPROCS(n)
-		m, err := New(c.Scores, c.Labels, c.Classes, Options{})
+		m, err := New(t.Context(), c.Scores, c.Labels, c.Classes, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,6 +134,14 @@ func TestFiguresDoNotDependOnThreads(t *testing.T) {
 		if !reflect.DeepEqual(m, first) {
 			t.Errorf("%d threads: other figures than 1", n)
 		}
+	}
+}
+
+func TestAnEndedContextEndsIt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := New(ctx, []float32{1, 2}, []int{1}, 2, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -153,7 +162,7 @@ func BenchmarkThousandClasses(b *testing.B) {
 		labels[i] = i % classes
 	}
 	for b.Loop() {
-		if _, err := New(scores, labels, classes, Options{}); err != nil {
+		if _, err := New(b.Context(), scores, labels, classes, Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // writeFolder writes what the answers are worth as a report into the folder of -report.
 func (r *report) writeFolder(ctx context.Context, dir string) error {
-	figures, err := r.result.Metrics(r.names)
+	figures, err := r.result.Metrics(ctx, r.names)
 	if err != nil {
 		return err
 	}
@@ -25,9 +25,9 @@ func (r *report) writeFolder(ctx context.Context, dir string) error {
 	report := &evaluation.Report{
 		Title: fmt.Sprintf("%s on %s", model, set.ShortName()),
 		Extent: fmt.Sprintf("%s was asked about %s, %s of %d×%d×%d in %s, fed as %s, in %s %s (%s).",
-			model, set.ShortName(), display.Count(r.result.Images, "image"), set.Channels, set.Height,
-			set.Width, classes(r.result.Classes), r.session.loaded.pixels, info.Runtime, info.Version,
-			info.Provider),
+			model, set.ShortName(), display.Count(r.result.Images, "image"), set.Channels,
+			set.Height, set.Width, classes(r.result.Classes), r.session.loaded.pixels,
+			info.Runtime, info.Version, info.Provider),
 		Metrics: figures, Answers: answers, ClassNames: r.names, Set: r.session.set,
 	}
 	return report.Write(ctx, dir)

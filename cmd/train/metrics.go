@@ -20,7 +20,7 @@ func (s *session) writeMetrics(ctx context.Context, evaluation *train.Evaluation
 		labels[i] = int(label)
 	}
 	set := s.test.Info()
-	m, err := metrics.New(evaluation.Logits, labels, evaluation.Classes,
+	m, err := metrics.New(ctx, evaluation.Logits, labels, evaluation.Classes,
 		metrics.Options{ClassNames: set.ClassNames})
 	if err != nil {
 		return err

@@ -27,8 +27,8 @@ const (
 type mlflowOptions struct{ uri, experiment string }
 
 func (m *mlflowOptions) define(flags *flag.FlagSet) {
-	flags.StringVar(&m.uri, "mlflow", "", "also tell MLflow: the `address` of its server, a folder in the layout of its file store, or "+
-		mlflowFromEnvironment+" for what "+mlflowVariable+" says (docs/tracking.md)")
+	flags.StringVar(&m.uri, "mlflow", "", "also tell MLflow: the `address` of its server, "+
+		"a folder in the layout of its file store, or "+mlflowFromEnvironment+" for what "+mlflowVariable+" says (docs/tracking.md)")
 	flags.StringVar(&m.experiment, "mlflow-experiment", "slipway", "`name` of MLflow's experiment")
 }
 
@@ -72,17 +72,20 @@ func (o *options) startTracking(s *session) *tracking {
 		delete(params, "data") // a place of this machine
 		sets := trainer.Sets().WithoutPlaces()
 		tags := map[string]string{
-			"slipway.version": cli.ModuleVersion, "slipway.network": trainer.Network().Name(),
-			"slipway.training_set": sets.Training.Name, "slipway.training_set_sha256": sets.Training.SHA256,
-			"mlflow.source.name": "train",
+			"slipway.version":             cli.ModuleVersion,
+			"slipway.network":             trainer.Network().Name(),
+			"slipway.training_set":        sets.Training.Name,
+			"slipway.training_set_sha256": sets.Training.SHA256,
+			"mlflow.source.name":          "train",
 		}
 		if sets.Test != nil {
-			tags["slipway.test_set"], tags["slipway.test_set_sha256"] = sets.Test.Name, sets.Test.SHA256
+			tags["slipway.test_set"] = sets.Test.Name
+			tags["slipway.test_set_sha256"] = sets.Test.SHA256
 		}
 		params["network"] = trainer.Network().Name()
-		t.tracker, err = mlflow.Start(mlflow.Options{URI: o.mlflow.uri, Experiment: o.mlflow.experiment,
-			Name: o.runName(trainer.Network()), Params: params, Tags: tags,
-			StateFile: filepath.Join(s.dir.Path(), mlflowFile)})
+		t.tracker, err = mlflow.Start(mlflow.Options{
+			URI: o.mlflow.uri, Experiment: o.mlflow.experiment, Name: o.runName(trainer.Network()),
+			Params: params, Tags: tags, StateFile: filepath.Join(s.dir.Path(), mlflowFile)})
 	}
 	if err != nil {
 		t.warn(err)
@@ -102,6 +105,7 @@ func (t *tracking) epoch(epoch train.Epoch) {
 	if t.tracker == nil {
 		return
 	}
+	now := time.Now()
 	var metrics []mlflow.Metric
 	for _, m := range []struct {
 		name  string
@@ -113,7 +117,8 @@ func (t *tracking) epoch(epoch train.Epoch) {
 		{"images_per_second", &epoch.ImagesPerSecond},
 	} {
 		if m.value != nil {
-			metrics = append(metrics, mlflow.Metric{Name: m.name, Value: *m.value, Step: epoch.Epoch, Time: time.Now()})
+			metrics = append(metrics,
+				mlflow.Metric{Name: m.name, Value: *m.value, Step: epoch.Epoch, Time: now})
 		}
 	}
 	t.tracker.Log(metrics...)
@@ -131,9 +136,11 @@ func (t *tracking) end(ctx context.Context, err error) {
 		status = mlflow.Finished
 		if m, err := t.session.dir.ReadMetrics(); err == nil {
 			names = append(names, "metrics.json")
+			now := time.Now()
 			var figures []mlflow.Metric
 			for _, figure := range m.Figures()[1:] { // the accuracy is the epoch's
-				figures = append(figures, mlflow.Metric{Name: "test_" + figure.Name, Value: figure.Value, Step: m.Epoch, Time: time.Now()})
+				figures = append(figures, mlflow.Metric{
+					Name: "test_" + figure.Name, Value: figure.Value, Step: m.Epoch, Time: now})
 			}
 			t.tracker.Log(figures...)
 		}
@@ -151,5 +158,6 @@ func (t *tracking) end(ctx context.Context, err error) {
 }
 
 func (t *tracking) warn(err error) {
-	t.session.warnings.about("MLflow", err, "training goes on, and what is missing is told later where it can be")
+	t.session.warnings.about("MLflow", err,
+		"training goes on, and what is missing is told later where it can be")
 }

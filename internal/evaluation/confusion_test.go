@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"encoding/xml"
 	"fmt"
 	"math"
 	"strings"
@@ -27,9 +28,13 @@ func TestMatrixIsOfShares(t *testing.T) {
 	if fmt.Sprint(m.shares) != fmt.Sprint(want) || m.grouped {
 		t.Errorf("%v, want %v", m.shares, want)
 	}
+	m.names[1] = "a<b&c"
 	svg, err := m.svg()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := xml.Unmarshal(svg, new(struct{})); err != nil {
+		t.Errorf("a class with a strange name: %v", err)
 	}
 	for _, text := range []string{"class-0", "class-2", ">25<", ">50<", ">100<"} {
 		if !strings.Contains(string(svg), text) {

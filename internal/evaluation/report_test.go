@@ -21,7 +21,7 @@ func write(t *testing.T, dir string, logits []float32, labels []int) *metrics.Me
 		set.Labels[i] = int32(label)
 	}
 	classes := []string{"ant", "bee"}
-	m, err := metrics.New(logits, labels, 2, metrics.Options{ClassNames: classes})
+	m, err := metrics.New(t.Context(), logits, labels, 2, metrics.Options{ClassNames: classes})
 	if err != nil {
 		t.Fatal(err)
 	}

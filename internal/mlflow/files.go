@@ -138,7 +138,8 @@ func (f *fileStore) setStatus(runID string, status Status, end *int64) error {
 	return writeMeta(filepath.Join(dir, metaFile), meta)
 }
 
-func (f *fileStore) create(_ context.Context, experiment, name string, began time.Time) (string, error) {
+func (f *fileStore) create(_ context.Context, experiment, name string,
+	began time.Time) (string, error) {
 	experimentID, err := f.experiment(experiment, began)
 	if err != nil {
 		return "", err
@@ -169,7 +170,8 @@ func (f *fileStore) experiment(name string, now time.Time) (id string, err error
 	}
 	for _, entry := range entries {
 		var meta experimentMeta
-		if readMeta(filepath.Join(f.root, entry.Name(), metaFile), &meta) == nil && meta.Name == name {
+		err := readMeta(filepath.Join(f.root, entry.Name(), metaFile), &meta)
+		if err == nil && meta.Name == name {
 			return meta.ExperimentID, nil
 		}
 	}
@@ -205,7 +207,8 @@ func (f *fileStore) log(_ context.Context, runID string, params, tags map[string
 		}
 	}
 	for _, m := range metrics {
-		line := fmt.Sprintf("%d %s %d\n", m.Time.UnixMilli(), strconv.FormatFloat(m.Value, 'g', -1, 64), m.Step)
+		line := fmt.Sprintf("%d %s %d\n", m.Time.UnixMilli(),
+			strconv.FormatFloat(m.Value, 'g', -1, 64), m.Step)
 		if err := appendTo(filepath.Join(dir, "metrics", plainKey(m.Name)), line); err != nil {
 			return err
 		}

@@ -45,7 +45,8 @@ func newServer(uri string) (*server, error) {
 		return nil, fmt.Errorf("address of the MLflow server: %w", err)
 	}
 	if base.Host == "" {
-		return nil, fmt.Errorf("%q is no address of a server; http://127.0.0.1:5000 is one", withoutSecrets(uri))
+		return nil, fmt.Errorf("%q is no address of a server; http://127.0.0.1:5000 is one",
+			withoutSecrets(uri))
 	}
 	user, password := os.Getenv("MLFLOW_TRACKING_USERNAME"), os.Getenv("MLFLOW_TRACKING_PASSWORD")
 	if base.User != nil {
@@ -88,11 +89,14 @@ func hasCode(err error, code string) bool {
 }
 
 // passes reports an answer that may be another one later.
-func (e *apiError) passes() bool { return e.Status >= 500 || e.Status == http.StatusTooManyRequests }
+func (e *apiError) passes() bool {
+	return e.Status >= 500 || e.Status == http.StatusTooManyRequests
+}
 
 // call asks the server, again where the network or the server fails, and decodes its answer.
 // body is JSON, or bytes as they are.
-func (s *server) call(ctx context.Context, method, at string, query url.Values, body, answer any) error {
+func (s *server) call(ctx context.Context, method, at string, query url.Values,
+	body, answer any) error {
 	address := s.base.JoinPath(at)
 	address.RawQuery = query.Encode()
 	content, isBytes := body.([]byte)
@@ -105,7 +109,8 @@ func (s *server) call(ctx context.Context, method, at string, query url.Values, 
 	for try := 0; ; try++ {
 		err := s.once(ctx, method, address.String(), content, isBytes, answer)
 		var refused *apiError
-		if err == nil || errors.As(err, &refused) && !refused.passes() || try == len(s.waits) || ctx.Err() != nil {
+		lasting := errors.As(err, &refused) && !refused.passes()
+		if err == nil || lasting || try == len(s.waits) || ctx.Err() != nil {
 			return err
 		}
 		select {
@@ -151,7 +156,8 @@ func (s *server) once(ctx context.Context, method, address string, content []byt
 	return nil
 }
 
-func (s *server) mlflow(ctx context.Context, method, what string, query url.Values, body, answer any) error {
+func (s *server) mlflow(ctx context.Context, method, what string, query url.Values,
+	body, answer any) error {
 	return s.call(ctx, method, apiURL+"mlflow/"+what, query, body, answer)
 }
 
@@ -183,7 +189,8 @@ func (s *server) open(ctx context.Context, runID string) error {
 		map[string]any{"run_id": runID, "status": Running}, nil)
 }
 
-func (s *server) create(ctx context.Context, experiment, name string, began time.Time) (string, error) {
+func (s *server) create(ctx context.Context, experiment, name string,
+	began time.Time) (string, error) {
 	id, err := s.experiment(ctx, experiment)
 	if err != nil {
 		return "", err
@@ -214,7 +221,8 @@ func (s *server) experiment(ctx context.Context, name string) (string, error) {
 		var made struct {
 			ID string `json:"experiment_id"`
 		}
-		err = s.mlflow(ctx, http.MethodPost, "experiments/create", nil, map[string]any{"name": name}, &made)
+		err = s.mlflow(ctx, http.MethodPost, "experiments/create", nil,
+			map[string]any{"name": name}, &made)
 		if !hasCode(err, alreadyThere) {
 			return made.ID, err
 		}
@@ -251,7 +259,8 @@ func pairs(from map[string]string, most int) []pair {
 // plainKey replaces by _ what names of MLflow do not have.
 func plainKey(key string) string {
 	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-. ", r) {
+		isLetter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if isLetter || r >= '0' && r <= '9' || strings.ContainsRune("_-. ", r) {
 			return r
 		}
 		return '_'
@@ -272,7 +281,8 @@ func (s *server) log(ctx context.Context, runID string, params, tags map[string]
 	}
 	allParams, allTags := pairs(params, longestParam), pairs(tags, longest)
 	for {
-		someParams, someTags := allParams[:min(len(allParams), mostParams)], allTags[:min(len(allTags), mostTags)]
+		someParams := allParams[:min(len(allParams), mostParams)]
+		someTags := allTags[:min(len(allTags), mostTags)]
 		err := s.mlflow(ctx, http.MethodPost, "runs/log-batch", nil, map[string]any{
 			"run_id": runID, "metrics": values, "params": someParams, "tags": someTags}, nil)
 		if err != nil {
@@ -298,7 +308,8 @@ func (s *server) artifact(ctx context.Context, runID, name string, content []byt
 		return fmt.Errorf("the server keeps files in %s, which it does not serve; start it with "+
 			"--serve-artifacts", run.Run.Info.ArtifactURI)
 	}
-	return s.call(ctx, http.MethodPut, path.Join(apiURL, "mlflow-artifacts/artifacts", place, name), nil, content, nil)
+	at := path.Join(apiURL, "mlflow-artifacts/artifacts", place, name)
+	return s.call(ctx, http.MethodPut, at, nil, content, nil)
 }
 
 func (s *server) end(ctx context.Context, runID string, status Status, at time.Time) error {

@@ -151,9 +151,10 @@ func Start(options Options) (*Tracker, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Tracker{options: options, store: s, cancel: cancel,
 		wake: make(chan struct{}, 1), done: make(chan struct{})}
-	if t.known, err = readState(options.StateFile); err != nil || t.known.URI != withoutSecrets(options.URI) {
+	uri := withoutSecrets(options.URI)
+	if t.known, err = readState(options.StateFile); err != nil || t.known.URI != uri {
 		// A file that cannot be read is one of another URI: a run of its own begins.
-		t.known = state{URI: withoutSecrets(options.URI)}
+		t.known = state{URI: uri}
 	}
 	t.told = t.known.Step
 	t.poke()
@@ -223,7 +224,8 @@ func (t *Tracker) work(ctx context.Context) {
 		}
 		if closing {
 			if ctx.Err() != nil {
-				err = fmt.Errorf("not all was told within %v: %w", t.options.Patience, cmp.Or(t.Err(), err))
+				err = fmt.Errorf("not all was told within %v: %w", t.options.Patience,
+					cmp.Or(t.Err(), err))
 			}
 			t.mutex.Lock()
 			t.err = err // what was told late is told

@@ -205,9 +205,9 @@ func (r *Record) records(accuracy float64) bool {
 
 // logits reads the trainer's answer on the test set, N×classes.
 func (r *Record) logits() (path string, values []float32, err error) {
-	if r.ofStudy {
+	if r.ofStudy != nil {
 		path = filepath.Join(r.Dir, study.LogitsFile)
-		raw, err := os.ReadFile(path)
+		raw, err := r.ofStudy.ReadFile(study.LogitsFile)
 		if err != nil {
 			return path, nil, fmt.Errorf("read answers: %w", err)
 		}

@@ -35,8 +35,8 @@ type Record struct {
 	TestAccuracy *float64
 	// Changed is when the run last wrote its history.
 	Changed time.Time
-	// ofStudy says that the folder is one of a study's.
-	ofStudy bool
+	// ofStudy is what a study's run says of itself, nil of another one.
+	ofStudy *study.Result
 }
 
 // ErrNoRun is wrapped by the error for a folder that is not that of a run.
@@ -95,7 +95,7 @@ func Read(dir string) (*Record, error) {
 
 // ofResult takes what a study's run says of itself.
 func (r *Record) ofResult(result study.Result) error {
-	r.ofStudy = true
+	r.ofStudy = &result
 	r.Name = fmt.Sprintf("%s, seed %d", result.Setting, result.Seed)
 	r.Network, r.Config, r.Sets, r.History = result.Network, result.Config, result.Sets, result.History
 	if len(r.History) > 0 && r.Sets.Test != nil {
@@ -180,7 +180,7 @@ func List(root string) (records []*Record, damaged []error, err error) {
 			damaged = append(damaged, err)
 			return fs.SkipDir
 		}
-		if !record.ofStudy {
+		if record.ofStudy == nil {
 			if record.Name, err = filepath.Rel(root, path); err != nil {
 				return err
 			}

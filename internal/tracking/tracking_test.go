@@ -49,7 +49,7 @@ func trained(t *testing.T, dir string, config train.Config, test *dataset.Set) {
 	for i := range labels {
 		labels[i] = test.Label(i)
 	}
-	m, metricsErr := metrics.New(last.Logits, labels, 3, metrics.Options{})
+	m, metricsErr := metrics.New(t.Context(), last.Logits, labels, 3, metrics.Options{})
 	if err := errors.Join(err, metricsErr); err != nil {
 		t.Fatal(err)
 	}
