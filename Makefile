@@ -141,6 +141,10 @@ bench-resnet20: ## train ResNet-20 on the folders in PICTURES from three seeds h
 photographs: build setup ## train, export and ask the folder PHOTOGRAPHS at two sizes into docs/photographs.md
 	scripts/photographs/make-photographs $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS))
 
+mlflow-test: ## tell MLflow's own server and file store of a run, and read it back with MLflow's client (0.9 GB on disk)
+	@scripts/setup-python-environment .cache/mlflow/venv scripts/mlflow/requirements.txt
+	go test -count=1 -v ./internal/mlflow -run MLflow
+
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 

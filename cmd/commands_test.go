@@ -23,7 +23,7 @@ import (
 var subcommands = map[string][]string{
 	"dataset":    {"show", "fetch", "pack", "cache"},
 	"doctor":     nil,
-	"experiment": {"insights", "report", "run"},
+	"experiment": {"compare", "curves", "insights", "list", "report", "run"},
 	"export":     nil,
 	"infer":      {"compare", "robustness"},
 	"inspect":    nil,

@@ -23,6 +23,8 @@ import (
 //	curve.svg                         loss and accuracy over the epochs
 //	checkpoints/step-00018750.safetensors   the last few, newest by name
 //	weights.safetensors               the final weights, a PyTorch state dict
+//	mlflow.json                       which MLflow run it is, where it is tracked
+//	metrics.json                      what they are worth on the test set
 //
 // Every file is written atomically.
 type RunDir struct{ path string }

@@ -19,6 +19,9 @@ const usage = `experiment answers a question by many training runs.
   experiment report experiments/dropout.yaml # say what it came to: experiments/dropout/report.html
   experiment insights                        # say what all of them came to: docs/insights.md
   experiment run -quick experiments/*.yaml   # short forms of all studies
+  experiment list                            # the runs in runs/, and what they are worth
+  experiment compare e1 e2                   # whether two runs differ, and on which images
+  experiment curves e1 e2 -o curves.svg      # the histories of several runs in one picture
 
 Each subcommand has -h.
 
@@ -38,7 +41,8 @@ type subcommand func(ctx context.Context, args []string, to console) int
 
 // subcommands is the list of all.
 func subcommands() map[string]subcommand {
-	return map[string]subcommand{"run": runStudies, "report": reportStudies, "insights": writeInsights}
+	return map[string]subcommand{"run": runStudies, "report": reportStudies, "insights": writeInsights,
+		"list": listRuns, "compare": compareRuns, "curves": drawCurves}
 }
 
 func main() {

@@ -287,7 +287,7 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, cli.ExitUsage, "say what to do: insights or report or run"},
+		{nil, cli.ExitUsage, "say what to do: compare or curves or insights or list or report or run"},
 		{[]string{"rnu"}, cli.ExitUsage, `did you mean "run"`},
 		{[]string{"run"}, cli.ExitUsage, "a study file is missing"},
 		{[]string{"run", "-quik", good}, cli.ExitUsage, "did you mean -quick"},

@@ -12,6 +12,7 @@ import (
 	"slipway/infer"
 	"slipway/internal/atomicfile"
 	"slipway/internal/cli"
+	"slipway/internal/evaluation"
 	"slipway/onnx"
 )
 
@@ -52,6 +53,11 @@ type compared struct {
 var errDisagree = errors.New("the answers disagree")
 
 func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Writer) error {
+	if o.report != "" {
+		if err := evaluation.CheckFolder(o.report); err != nil {
+			return err
+		}
+	}
 	s, err := newSession(ctx, o, stderr, progress)
 	if err != nil {
 		return err
@@ -88,6 +94,11 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 	if o.predictions != "" {
 		err := atomicfile.Write(o.predictions, func(w io.Writer) error { return infer.WritePredictions(w, r.result) })
 		if err != nil {
+			return err
+		}
+	}
+	if o.report != "" {
+		if err := r.writeFolder(ctx, o.report); err != nil {
 			return err
 		}
 	}

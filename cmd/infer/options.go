@@ -16,6 +16,7 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data t10k -cross-validate    # and compare onnxruntime, native, onnx-go and the trainer
   infer -model e1.onnx -data t10k -runtime native    # in Go alone, without any library
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
+  infer -model e1.onnx -data t10k -report e1-report  # figures, confusion as a picture, the worst images (docs/metrics.md)
   infer -model other.onnx -data t10k -normalize 0.1307,0.3081
   infer -model other.onnx -data photos -normalize 0.485,0.456,0.406,0.229,0.224,0.225   # by channel; -channels bgr
   infer -model e1.onnx -data t10k -corrupt rotate:3  # on rotated images; infer robustness -h lists the corruptions
@@ -70,6 +71,7 @@ type options struct {
 	reference     string
 	tolerance     float64
 	predictions   string
+	report        string
 	labels        string
 	top           int
 	// operands are the pictures to classify; without them a set is evaluated.
@@ -96,6 +98,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line, instead of the model's own")
 	flags.IntVar(&o.top, "top", 1, "classes that are told of each picture")
 	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
+	flags.StringVar(&o.report, "report", "", "write report.html, report.md, metrics.json, the confusion as a picture and the most confidently wrong images into this `folder`")
 	var err error
 	if o.operands, err = cli.ParseOperands(flags, args, cli.Words{compareCommand, robustnessCommand, cli.FileNames}); err != nil || o.version {
 		return o, err
@@ -130,7 +133,7 @@ func (o *options) checkOperands(given map[string]bool) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"data", "data-dir", "corrupt", "cross-validate", "reference"} {
+	for _, name := range []string{"data", "data-dir", "corrupt", "cross-validate", "reference", "report"} {
 		if given[name] {
 			return fmt.Errorf("-%s is of a set with labels; it does not go with single pictures such as %s", name, o.operands[0])
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 // fit trains as asked, and writes the run's folder.
-func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) error {
+func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) (err error) {
 	if o.threads > 0 {
 		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
@@ -61,6 +61,8 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 
 	curves := o.openCurves(trainer, warnings)
 	defer curves.close()
+	tracking := o.startTracking(session)
+	defer func() { tracking.end(ctx, err) }()
 	reporter := train.NewReporter(out, width, trainer.Config().Epochs)
 	err = trainer.Fit(ctx, train.Callbacks{
 		Step: reporter.Step,
@@ -71,6 +73,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 			}
 			session.writeHistory()
 			curves.epoch(*epoch)
+			tracking.epoch(*epoch)
 			return reporter.Epoch(*epoch)
 		},
 	})
@@ -411,5 +414,10 @@ func (s *session) finish(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "Accuracy = %.2f %%\n", 100*evaluation.Accuracy)
-	return s.dir.WriteLogits(s.test.Info().Name, evaluation)
+	if err := s.dir.WriteLogits(s.test.Info().Name, evaluation); err != nil {
+		return err
+	}
+	err = s.writeMetrics(ctx, evaluation, result.Epoch)
+	s.warnings.about("the test set's figures", err, "the run is whole without them")
+	return nil
 }

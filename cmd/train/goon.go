@@ -9,7 +9,7 @@ import (
 // repeated from this command line.
 func (o *options) goOnLine(network *builder.Network) string {
 	words := []string{"train", "-resume", "-name", o.runName(network), "-runs", o.runs}
-	for _, flag := range []string{"data", "data-dir", "test", "memory", "picture-cache", "device", "threads", "tensorboard"} {
+	for _, flag := range []string{"data", "data-dir", "test", "memory", "picture-cache", "device", "threads", "tensorboard", "mlflow", "mlflow-experiment"} {
 		if value, given := o.values[flag]; given {
 			words = append(words, "-"+flag, value)
 		}

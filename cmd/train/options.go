@@ -59,6 +59,7 @@ type options struct {
 	output      string
 	resume      bool
 	tensorBoard string
+	mlflow      mlflowOptions
 	version     bool
 	given       map[string]bool
 	values      map[string]string // of the flags given
@@ -182,6 +183,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")
 	flags.IntVar(&c.KeepCheckpoints, "keep", 3, "checkpoints kept")
 	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files into this `folder`, one inside for each run name")
+	o.mlflow.define(flags)
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err
@@ -246,6 +248,9 @@ func (o *options) check() error {
 	if err := o.checkFind(); err != nil {
 		return err
 	}
+	if err := o.mlflow.check(o.given); err != nil {
+		return err
+	}
 	if o.name != "" {
 		check := train.CheckRunName
 		if o.resume {
@@ -260,7 +265,7 @@ func (o *options) check() error {
 		// where things are, and lengthen a schedule.
 		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "best",
 			"data", "data-dir", "test", "labels", "licence", "memory", "picture-cache", "threads", "device", "checkpoint-every", "keep",
-			"schedule-epochs", "tensorboard", "version"}
+			"schedule-epochs", "tensorboard", "mlflow", "mlflow-experiment", "version"}
 		for name := range o.given {
 			if !slices.Contains(free, name) {
 				return fmt.Errorf("-%s does not apply to -resume: a run keeps its settings; start a new one with -init instead", name)

@@ -110,19 +110,32 @@ type Bin struct {
 
 // Reliability sorts the images by confidence into that many bins of equal width.
 func (s Scores) Reliability(bins int) ([]Bin, error) {
-	if bins < 1 {
-		return nil, fmt.Errorf("%w: %d bins", ErrArgument, bins)
+	confidence := make([]float64, s.Len())
+	for i := range confidence {
+		_, confidence[i] = s.Answer(i)
+	}
+	return Reliability(confidence, s.Correct(), bins)
+}
+
+// Reliability sorts images, whose answers are that confident and right or not, into that many
+// bins of equal width.
+func Reliability(confidence []float64, right []bool, bins int) ([]Bin, error) {
+	if bins < 1 || len(confidence) != len(right) {
+		return nil, fmt.Errorf("%w: %d bins of %d confidences and %d answers", ErrArgument,
+			bins, len(confidence), len(right))
 	}
 	out := make([]Bin, bins)
 	for b := range out {
 		out[b].Range = Interval{float64(b) / float64(bins), float64(b+1) / float64(bins)}
 	}
-	for i, label := range s.Labels {
-		class, confidence := s.Answer(i)
-		bin := &out[min(bins-1, int(confidence*float64(bins)))]
+	for i, c := range confidence {
+		if !(c >= 0 && c <= 1.01) { // more than 1 by rounding
+			return nil, fmt.Errorf("%w: confidence %v of image %d", ErrArgument, c, i)
+		}
+		bin := &out[min(bins-1, int(c*float64(bins)))]
 		bin.Count++
-		bin.Confidence += confidence
-		if class == label {
+		bin.Confidence += c
+		if right[i] {
 			bin.Accuracy++
 		}
 	}

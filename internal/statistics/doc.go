@@ -5,7 +5,8 @@
 // seed gives the same answer. Distributions are Gonum's. Tests, Holm's correction, the
 // bootstrap of one sample, intervals of shares and of one more value, and calibration are
 // checked against SciPy or statsmodels on the same numbers (testdata/golden.json, made by
-// scripts/golden/make-golden statistics). Quantile, MeanInterval and CrossedBootstrap are
+// scripts/golden/make-golden statistics). Counts of classes and rankings are checked against
+// scikit-learn by package metrics, which is made of them. Quantile, MeanInterval and CrossedBootstrap are
 // checked by cases whose answer is known.
 package statistics
 

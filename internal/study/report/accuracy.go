@@ -5,15 +5,16 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
-func (s *Study) addAccuracy(d *document) error {
+func (s *Study) addAccuracy(d *document.Document) error {
 	settings := s.compared()
 	accuracy := metrics()[0]
-	d.heading("Accuracy")
+	d.Heading("Accuracy")
 	rows := make([]dotRow, len(settings))
-	data := newTable("setting", "seed", "test_accuracy", "correct", "images", "wilson_low", "wilson_high", "clopper_pearson_low", "clopper_pearson_high")
+	data := document.NewCSV("setting", "seed", "test_accuracy", "correct", "images", "wilson_low", "wilson_high", "clopper_pearson_low", "clopper_pearson_high")
 	for i, setting := range settings {
 		values := accuracy.values(setting.Runs)
 		spread := spreadOf(values)
@@ -34,11 +35,11 @@ func (s *Study) addAccuracy(d *document) error {
 			if err != nil {
 				return err
 			}
-			data.row(setting.Name, strconv.FormatUint(run.Seed, 10), number(run.TestAccuracy), strconv.Itoa(right), strconv.Itoa(len(run.Correct)),
-				number(wilson.Low), number(wilson.High), number(exactInterval.Low), number(exactInterval.High))
+			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TestAccuracy), strconv.Itoa(right), strconv.Itoa(len(run.Correct)),
+				document.Number(wilson.Low), document.Number(wilson.High), document.Number(exactInterval.Low), document.Number(exactInterval.High))
 		}
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
@@ -46,14 +47,14 @@ func (s *Study) addAccuracy(d *document) error {
 	if err != nil {
 		return err
 	}
-	d.add(figure{name: "accuracy", svg: svg, data: table,
-		caption: "Test accuracy of each run (blue), the mean over seeds and its 95 % interval by Student's t (orange)."})
+	d.Add(document.Figure{Name: "accuracy", SVG: svg, Data: table,
+		Caption: "Test accuracy of each run (blue), the mean over seeds and its 95 % interval by Student's t (orange)."})
 	best := bestRun(settings)
 	wilson, err := statistics.Wilson(rightOf(best), len(best.Correct), level)
 	if err != nil {
 		return err
 	}
-	d.say(fmt.Sprintf("An interval over seeds says what other seeds would give on these %d images. That the images are a sample too is another matter: the best single run, %s of %s (seed %d), has a Wilson interval of %.2f … %.2f %%, which lies too high, as the run was picked for being the best on them.",
+	d.Say(fmt.Sprintf("An interval over seeds says what other seeds would give on these %d images. That the images are a sample too is another matter: the best single run, %s of %s (seed %d), has a Wilson interval of %.2f … %.2f %%, which lies too high, as the run was picked for being the best on them.",
 		s.Test.Len(), percent(best.TestAccuracy), best.Setting, best.Seed, 100*wilson.Low, 100*wilson.High))
 	return nil
 }
@@ -82,12 +83,12 @@ func bestRun(settings []Setting) Run {
 
 // addGap shows what a network learned by heart: its accuracy and loss on the training
 // images less those on the test images.
-func (s *Study) addGap(d *document) error {
+func (s *Study) addGap(d *document.Document) error {
 	settings := s.compared()
 	gap := metrics()[1]
-	d.heading("Gap between training and test")
+	d.Heading("Gap between training and test")
 	rows := make([]dotRow, len(settings))
-	data := newTable("setting", "seed", "train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
+	data := document.NewCSV("setting", "seed", "train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
 	for i, setting := range settings {
 		spread := spreadOf(gap.values(setting.Runs))
 		rows[i] = dotRow{name: setting.Name, mean: 100 * spread.mean}
@@ -96,11 +97,11 @@ func (s *Study) addGap(d *document) error {
 		}
 		for _, run := range setting.Runs {
 			rows[i].values = append(rows[i].values, 100*(run.TrainAccuracy-run.TestAccuracy))
-			data.row(setting.Name, strconv.FormatUint(run.Seed, 10), number(run.TrainAccuracy), number(run.TestAccuracy),
-				number(run.TrainAccuracy-run.TestAccuracy), number(run.TrainLoss), number(run.TestLoss))
+			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TrainAccuracy), document.Number(run.TestAccuracy),
+				document.Number(run.TrainAccuracy-run.TestAccuracy), document.Number(run.TrainLoss), document.Number(run.TestLoss))
 		}
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
@@ -108,30 +109,30 @@ func (s *Study) addGap(d *document) error {
 	if err != nil {
 		return err
 	}
-	d.add(figure{name: "gap", svg: svg, data: table,
-		caption: "Accuracy on the images trained on less that on the test images, both with the final weights and dropout off: each run (blue), mean and 95 % interval (orange)."})
+	d.Add(document.Figure{Name: "gap", SVG: svg, Data: table,
+		Caption: "Accuracy on the images trained on less that on the test images, both with the final weights and dropout off: each run (blue), mean and 95 % interval (orange)."})
 	return nil
 }
 
 // addTime shows how long the runs trained.
-func (s *Study) addTime(d *document) error {
+func (s *Study) addTime(d *document.Document) error {
 	settings := s.compared()
-	d.heading("Time")
+	d.Heading("Time")
 	var rows []dotRow
-	data := newTable("setting", "seed", "epochs", "train_seconds", "seconds_per_epoch", "threads")
+	data := document.NewCSV("setting", "seed", "epochs", "train_seconds", "seconds_per_epoch", "threads")
 	threads := map[int]bool{}
 	for _, setting := range settings {
 		row := dotRow{name: setting.Name}
 		for _, run := range setting.Runs {
 			threads[run.Threads] = true
 			row.values = append(row.values, run.TrainSeconds)
-			data.row(setting.Name, strconv.FormatUint(run.Seed, 10), strconv.Itoa(len(run.History)), number(run.TrainSeconds),
-				number(run.TrainSeconds/float64(max(1, len(run.History)))), strconv.Itoa(run.Threads))
+			data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), strconv.Itoa(len(run.History)), document.Number(run.TrainSeconds),
+				document.Number(run.TrainSeconds/float64(max(1, len(run.History)))), strconv.Itoa(run.Threads))
 		}
 		row.mean = statistics.Mean(row.values)
 		rows = append(rows, row)
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
@@ -139,9 +140,9 @@ func (s *Study) addTime(d *document) error {
 	if err != nil {
 		return err
 	}
-	d.add(figure{name: "time", svg: svg, data: table,
-		caption: "Seconds of training steps of each run, without evaluation (blue), and the mean (orange). The runs shared the machine with others: epochs compare better than seconds."})
-	d.say(fmt.Sprintf("Computed on %s.", machines(settings)))
+	d.Add(document.Figure{Name: "time", SVG: svg, Data: table,
+		Caption: "Seconds of training steps of each run, without evaluation (blue), and the mean (orange). The runs shared the machine with others: epochs compare better than seconds."})
+	d.Say(fmt.Sprintf("Computed on %s.", machines(settings)))
 	return nil
 }
 

@@ -2,13 +2,13 @@ package report
 
 import (
 	"fmt"
-	"image/color"
 	"strconv"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 
+	"slipway/internal/chart"
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
@@ -16,31 +16,31 @@ import (
 // is drawn.
 const fewImages = 20
 
-func (s *Study) addCalibration(d *document) error {
+func (s *Study) addCalibration(d *document.Document) error {
 	settings := s.compared()
-	data := newTable("setting", "confidence_from", "confidence_to", "images", "mean_confidence", "accuracy")
+	data := document.NewCSV("setting", "confidence_from", "confidence_to", "images", "mean_confidence", "accuracy")
 	drawn, note := shown(settings)
 	style := make(map[string]int)
 	for i, setting := range drawn {
 		style[setting.Name] = i
 	}
-	diagram, shares := newPlot("reliability", "confidence", "accuracy"), newPlot("accuracy less confidence", "confidence", "points")
-	var lines, differences []series
+	diagram, shares := chart.New("reliability", "confidence", "accuracy"), chart.New("accuracy less confidence", "confidence", "points")
+	var lines, differences []chart.Series
 	for _, setting := range settings {
-		line := series{name: setting.Name, style: style[setting.Name], marks: true}
+		line := chart.Series{Name: setting.Name, Style: style[setting.Name], Marks: true}
 		difference := line
 		for _, bin := range pool(setting.Runs) {
-			data.row(setting.Name, number(bin.Range.Low), number(bin.Range.High), strconv.Itoa(bin.Count), number(bin.Confidence), number(bin.Accuracy))
+			data.Row(setting.Name, document.Number(bin.Range.Low), document.Number(bin.Range.High), strconv.Itoa(bin.Count), document.Number(bin.Confidence), document.Number(bin.Accuracy))
 			if bin.Count >= fewImages {
-				line.x, line.y = append(line.x, bin.Confidence), append(line.y, bin.Accuracy)
-				difference.x, difference.y = append(difference.x, bin.Confidence), append(difference.y, 100*(bin.Accuracy-bin.Confidence))
+				line.X, line.Y = append(line.X, bin.Confidence), append(line.Y, bin.Accuracy)
+				difference.X, difference.Y = append(difference.X, bin.Confidence), append(difference.Y, 100*(bin.Accuracy-bin.Confidence))
 			}
 		}
 		if _, ok := style[setting.Name]; ok {
 			lines, differences = append(lines, line), append(differences, difference)
 		}
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
@@ -49,38 +49,38 @@ func (s *Study) addCalibration(d *document) error {
 		if p == shares {
 			slope = 0
 		}
-		if err := addGuide(p, 0, 0, 1, slope); err != nil {
+		if err := chart.AddGuide(p, 0, 0, 1, slope); err != nil {
 			return err
 		}
 	}
-	legend, err := addSeries(diagram, lines)
+	legend, err := chart.AddSeries(diagram, lines)
 	if err != nil {
 		return err
 	}
-	if _, err := addSeries(shares, differences); err != nil {
+	if _, err := chart.AddSeries(shares, differences); err != nil {
 		return err
 	}
-	svg, err := drawSVG([][]*plot.Plot{{diagram, shares}}, &legend, pageWidth, 9*vg.Centimeter)
+	svg, err := chart.SVG([][]*plot.Plot{{diagram, shares}}, &legend, chart.PageWidth, 9*vg.Centimeter)
 	if err != nil {
 		return err
 	}
-	d.heading("Calibration")
+	d.Heading("Calibration")
 	caption := fmt.Sprintf("How often answers are right by the confidence that the network gives them, over all runs of a setting, in %d bins; bins of fewer than %d answers are not drawn. Below the dashed line a network is too sure of itself.", bins, fewImages)
 	if note != "" {
 		caption += " " + note
 	}
-	d.add(figure{name: "calibration", caption: caption, svg: svg, data: table})
-	t := tableBlock{head: []string{"setting", "calibration error (ECE)", "Brier score", "mean confidence", "accuracy"}}
+	d.Add(document.Figure{Name: "calibration", Caption: caption, SVG: svg, Data: table})
+	t := document.Table{Head: []string{"setting", "calibration error (ECE)", "Brier score", "mean confidence", "accuracy"}}
 	for _, setting := range settings {
 		var ece, brier, confidence, accuracy []float64
 		for _, run := range setting.Runs {
 			ece, brier = append(ece, run.CalibrationError), append(brier, run.Brier)
 			accuracy, confidence = append(accuracy, run.TestAccuracy), append(confidence, meanConfidence(run))
 		}
-		t.rows = append(t.rows, []string{setting.Name, plusMinus(ece, 100, 2, " %"), plusMinus(brier, 1, 4, ""),
+		t.Rows = append(t.Rows, []string{setting.Name, plusMinus(ece, 100, 2, " %"), plusMinus(brier, 1, 4, ""),
 			percent(statistics.Mean(confidence)), percent(statistics.Mean(accuracy))})
 	}
-	d.add(t)
+	d.Add(t)
 	return nil
 }
 
@@ -110,15 +110,4 @@ func pool(runs []Run) []statistics.Bin {
 		}
 	}
 	return all
-}
-
-// addGuide draws a dashed line from (x0, y0) to (x1, y1).
-func addGuide(p *plot.Plot, x0, y0, x1, y1 float64) error {
-	line, err := plotter.NewLine(plotter.XYs{{X: x0, Y: y0}, {X: x1, Y: y1}})
-	if err != nil {
-		return err
-	}
-	line.Color, line.Dashes = color.Gray{100}, []vg.Length{vg.Points(3), vg.Points(3)}
-	p.Add(line)
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
@@ -312,7 +313,7 @@ func claimHeavy(s *committed) claim {
 	if s == nil {
 		return notRun(text, rule, "penalties")
 	}
-	runs := s.runs.where("l1", exact(heavyL1)).where("l2", exact(heavyL2))
+	runs := s.runs.where("l1", document.Exact(heavyL1)).where("l2", document.Exact(heavyL2))
 	losses, accuracies := runs.number("loss_after_first_epoch"), runs.number("test_accuracy")
 	if len(losses) == 0 || len(accuracies) == 0 {
 		return claim{text, rule, undecided, "study " + s.Study + " has no such run"}
@@ -349,10 +350,10 @@ func percentSpan(shares []float64) string {
 
 func writeClaims(out *bytes.Buffer, claims []claim) {
 	fmt.Fprint(out, "## The notebook's claims\n\nThe notebook ran each experiment once.\n\n")
-	t := tableBlock{head: []string{"claim", "verdict", "numbers", "confirmed if"}}
+	t := document.Table{Head: []string{"claim", "verdict", "numbers", "confirmed if"}}
 	for _, c := range claims {
-		t.rows = append(t.rows, []string{c.text, string(c.verdict), c.numbers, c.rule})
+		t.Rows = append(t.Rows, []string{c.text, string(c.verdict), c.numbers, c.rule})
 	}
-	writeLeftTable(out, t)
+	document.WriteLeftTable(out, t)
 	fmt.Fprint(out, "\nA difference that is significant the other way refutes a claim, one that is not significant leaves it undecided.\n\n")
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"slipway/internal/document"
 )
 
 // Files of the comparisons.
@@ -12,21 +14,21 @@ const (
 	mcnemarFile     = "mcnemar.csv"
 )
 
-func (s *Study) addComparisons(d *document, comparisons []comparison) error {
+func (s *Study) addComparisons(d *document.Document, comparisons []comparison) error {
 	settings := s.compared()
 	if len(settings) == 1 {
 		return nil // nothing to compare with
 	}
-	d.heading("Comparison with the first setting")
+	d.Heading("Comparison with the first setting")
 	if len(comparisons) == 0 {
-		d.say(fmt.Sprintf("Nothing is compared: it takes two settings with %d runs each.", fewestSeeds))
+		d.Say(fmt.Sprintf("Nothing is compared: it takes two settings with %d runs each.", fewestSeeds))
 		return nil
 	}
 	of := make(map[string][]comparison)
 	for _, c := range comparisons {
 		of[c.metric.key] = append(of[c.metric.key], c)
 	}
-	d.say(fmt.Sprintf("Every setting with at least %d seeds is compared with %s. Runs of the same seed are pairs; a difference is called one if its two-sided p-value, corrected by Holm for the comparisons by the same figure, is below %v. Intervals are not corrected, so one may leave 0 out where no difference is called.",
+	d.Say(fmt.Sprintf("Every setting with at least %d seeds is compared with %s. Runs of the same seed are pairs; a difference is called one if its two-sided p-value, corrected by Holm for the comparisons by the same figure, is below %v. Intervals are not corrected, so one may leave 0 out where no difference is called.",
 		fewestSeeds, settings[0].Name, significance))
 	var findings []string
 	for _, c := range of["test_accuracy"] {
@@ -36,7 +38,7 @@ func (s *Study) addComparisons(d *document, comparisons []comparison) error {
 		}
 		findings = append(findings, text)
 	}
-	d.list(findings)
+	d.List(findings)
 	rows := make([]dotRow, 0, len(of["test_accuracy"]))
 	for _, c := range of["test_accuracy"] {
 		row := dotRow{name: c.setting, mean: 100 * c.test.Difference, interval: &[2]float64{100 * c.test.Interval.Low, 100 * c.test.Interval.High}}
@@ -56,48 +58,48 @@ func (s *Study) addComparisons(d *document, comparisons []comparison) error {
 	if err != nil {
 		return err
 	}
-	d.add(figure{name: "comparisons", svg: svg, data: table,
-		caption: "Difference of test accuracy: of each pair of the same seed (blue), the mean with its 95 % interval over seeds (orange), and the interval over seeds and test images (grey). The data have all figures, the exact permutation test and the bootstrap intervals."})
-	d.say("By the other figures:")
-	t := tableBlock{head: []string{"setting", "figure", "difference", "95 % interval over seeds", "p, Holm-corrected", "finding"}}
+	d.Add(document.Figure{Name: "comparisons", SVG: svg, Data: table,
+		Caption: "Difference of test accuracy: of each pair of the same seed (blue), the mean with its 95 % interval over seeds (orange), and the interval over seeds and test images (grey). The data have all figures, the exact permutation test and the bootstrap intervals."})
+	d.Say("By the other figures:")
+	t := document.Table{Head: []string{"setting", "figure", "difference", "95 % interval over seeds", "p, Holm-corrected", "finding"}}
 	for _, m := range metrics()[1:] {
 		for _, c := range of[m.key] {
-			t.rows = append(t.rows, []string{c.setting, m.name, m.difference(c.test.Difference) + m.unit(),
+			t.Rows = append(t.Rows, []string{c.setting, m.name, m.difference(c.test.Difference) + m.unit(),
 				m.difference(c.test.Interval.Low) + " … " + m.difference(c.test.Interval.High), strings.TrimPrefix(pValue(c.adjusted), "p = "), c.verdict()})
 		}
 	}
-	d.add(t)
-	pairs := newTable("setting", "reference", "seed", "only_setting_right", "only_reference_right", "p", "p_holm")
+	d.Add(t)
+	pairs := document.NewCSV("setting", "reference", "seed", "only_setting_right", "only_reference_right", "p", "p_holm")
 	for _, c := range of["test_accuracy"] {
 		for _, pair := range c.mcnemar {
-			pairs.row(c.setting, c.reference, strconv.FormatUint(pair.seed, 10), strconv.Itoa(pair.onlySetting), strconv.Itoa(pair.onlyReference), number(pair.p), number(pair.adjusted))
+			pairs.Row(c.setting, c.reference, strconv.FormatUint(pair.seed, 10), strconv.Itoa(pair.onlySetting), strconv.Itoa(pair.onlyReference), document.Number(pair.p), document.Number(pair.adjusted))
 		}
 	}
-	content, err := pairs.bytes()
+	content, err := pairs.Bytes()
 	if err != nil {
 		return err
 	}
-	d.attach(fileData{mcnemarFile, content})
+	d.Attach(document.File{Name: mcnemarFile, Content: content})
 	return nil
 }
 
 func comparisonTable(comparisons []comparison) ([]byte, error) {
-	table := newTable("metric", "setting", "reference", "pairs", "paired", "difference", "low", "high", "p", "p_holm",
+	table := document.NewCSV("metric", "setting", "reference", "pairs", "paired", "difference", "low", "high", "p", "p_holm",
 		"permutation_p", "permutation_exact", "bootstrap_low", "bootstrap_high", "bca_low", "bca_high", "images_low", "images_high", "verdict")
 	for _, c := range comparisons {
 		bootstrap := []string{"", "", "", ""}
 		if c.paired {
-			bootstrap = []string{number(c.bootstrap.Percentile.Low), number(c.bootstrap.Percentile.High), number(c.bootstrap.BCa.Low), number(c.bootstrap.BCa.High)}
+			bootstrap = []string{document.Number(c.bootstrap.Percentile.Low), document.Number(c.bootstrap.Percentile.High), document.Number(c.bootstrap.BCa.Low), document.Number(c.bootstrap.BCa.High)}
 		}
 		images := []string{"", ""}
 		if c.images != nil {
-			images = []string{number(c.images.Low), number(c.images.High)}
+			images = []string{document.Number(c.images.Low), document.Number(c.images.High)}
 		}
 		cells := []string{c.metric.key, c.setting, c.reference, strconv.Itoa(c.pairs), strconv.FormatBool(c.paired),
-			exact(c.test.Difference), exact(c.test.Interval.Low), exact(c.test.Interval.High), exact(c.test.P), exact(c.adjusted),
-			number(c.permutation.P), strconv.FormatBool(c.permutation.Exact)}
+			document.Exact(c.test.Difference), document.Exact(c.test.Interval.Low), document.Exact(c.test.Interval.High), document.Exact(c.test.P), document.Exact(c.adjusted),
+			document.Number(c.permutation.P), strconv.FormatBool(c.permutation.Exact)}
 		cells = append(append(append(cells, bootstrap...), images...), c.verdict())
-		table.row(cells...)
+		table.Row(cells...)
 	}
-	return table.bytes()
+	return table.Bytes()
 }

@@ -13,31 +13,33 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"slipway/internal/chart"
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
 // mostClasses is the most classes whose confusion is drawn.
 const mostClasses = 20
 
-func (s *Study) addConfusion(d *document) error {
+func (s *Study) addConfusion(d *document.Document) error {
 	settings := s.compared()
 	for _, setting := range settings {
 		if mostScores(setting.Runs) > mostClasses {
 			return nil
 		}
 	}
-	data := newTable("setting", "label", "answer", "images_per_run")
+	data := document.NewCSV("setting", "label", "answer", "images_per_run")
 	matrices := make(map[string][][]float64)
 	for _, setting := range settings {
 		matrix := meanConfusion(setting.Runs)
 		matrices[setting.Name] = matrix
 		for label, row := range matrix {
 			for answer, n := range row {
-				data.row(setting.Name, strconv.Itoa(label), strconv.Itoa(answer), number(n))
+				data.Row(setting.Name, strconv.Itoa(label), strconv.Itoa(answer), document.Number(n))
 			}
 		}
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
@@ -63,19 +65,19 @@ func (s *Study) addConfusion(d *document) error {
 		}
 		row = append(row, p)
 	}
-	width := pageWidth / 2 * vg.Length(len(row))
-	svg, err := drawSVG([][]*plot.Plot{row}, nil, width, pageWidth/2)
+	width := chart.PageWidth / 2 * vg.Length(len(row))
+	svg, err := chart.SVG([][]*plot.Plot{row}, nil, width, chart.PageWidth/2)
 	if err != nil {
 		return err
 	}
-	d.heading("Confusion")
+	d.Heading("Confusion")
 	caption := "Wrong answers: images of a label (row) that get an answer (column), mean over seeds; right answers are left out."
 	if len(drawn) > 1 {
 		caption += " The first setting, and the one with the highest mean accuracy; the data have all."
 	}
-	d.add(figure{name: "confusion", caption: caption, svg: svg, data: table})
+	d.Add(document.Figure{Name: "confusion", Caption: caption, SVG: svg, Data: table})
 	if label, answer, n := mostConfused(matrices[settings[0].Name]); n > 0 {
-		d.say(fmt.Sprintf("Of %s the most frequent error is to take a %d for a %d: %.1f images a run.", settings[0].Name, label, answer, n))
+		d.Say(fmt.Sprintf("Of %s the most frequent error is to take a %d for a %d: %.1f images a run.", settings[0].Name, label, answer, n))
 	}
 	return nil
 }
@@ -148,7 +150,7 @@ func (shades) Colors() []color.Color {
 var _ palette.Palette = shades{}
 
 func confusionPlot(title string, matrix [][]float64, largest float64) (*plot.Plot, error) {
-	p := newPlot(title, "answer", "label")
+	p := chart.New(title, "answer", "label")
 	if largest > 0 {
 		heat := plotter.NewHeatMap(confusionGrid(matrix), shades{})
 		heat.Min, heat.Max = 0, largest
@@ -181,7 +183,7 @@ func confusionPlot(title string, matrix [][]float64, largest float64) (*plot.Plo
 			return nil, err
 		}
 		for i := range texts.TextStyle {
-			texts.TextStyle[i].Font.Variant, texts.TextStyle[i].Font.Size = sans, 8
+			texts.TextStyle[i].Font.Variant, texts.TextStyle[i].Font.Size = chart.Sans, 8
 			texts.TextStyle[i].XAlign, texts.TextStyle[i].YAlign = draw.XCenter, draw.YCenter
 		}
 		p.Add(texts)

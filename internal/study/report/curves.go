@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"slipway/internal/chart"
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 	"slipway/train"
 )
@@ -105,15 +107,15 @@ func quantities(settings []Setting) []quantity {
 	return all
 }
 
-func (s *Study) addCurves(d *document) error {
+func (s *Study) addCurves(d *document.Document) error {
 	settings := s.compared()
 	measured := quantities(settings)
-	data := newTable("setting", "quantity", "epoch", "runs", "mean", "lowest", "highest")
+	data := document.NewCSV("setting", "quantity", "epoch", "runs", "mean", "lowest", "highest")
 	for _, setting := range settings {
 		for _, q := range measured {
 			c := curveOf(setting.Runs, q.of)
 			for i, epoch := range c.epochs {
-				data.row(setting.Name, q.key, strconv.Itoa(epoch), strconv.Itoa(c.runs[i]), number(c.mean[i]), number(c.low[i]), number(c.high[i]))
+				data.Row(setting.Name, q.key, strconv.Itoa(epoch), strconv.Itoa(c.runs[i]), document.Number(c.mean[i]), document.Number(c.low[i]), document.Number(c.high[i]))
 			}
 		}
 	}
@@ -121,21 +123,21 @@ func (s *Study) addCurves(d *document) error {
 	var plots []*plot.Plot
 	var legend plot.Legend
 	for _, q := range measured {
-		p := newPlot(q.name, "epoch", "")
-		p.X.Tick.Marker = wholeTicks{}
-		var all []series
+		p := chart.New(q.name, "epoch", "")
+		p.X.Tick.Marker = chart.WholeTicks{}
+		var all []chart.Series
 		for i, setting := range drawn {
 			c := curveOf(setting.Runs, q.of)
-			line := series{name: setting.Name, style: i, marks: len(c.epochs) <= 15}
+			line := chart.Series{Name: setting.Name, Style: i, Marks: len(c.epochs) <= 15}
 			for j, epoch := range c.epochs {
-				line.x = append(line.x, float64(epoch))
-				line.y = append(line.y, q.scale*c.mean[j])
-				line.low, line.high = append(line.low, q.scale*c.low[j]), append(line.high, q.scale*c.high[j])
+				line.X = append(line.X, float64(epoch))
+				line.Y = append(line.Y, q.scale*c.mean[j])
+				line.Low, line.High = append(line.Low, q.scale*c.low[j]), append(line.High, q.scale*c.high[j])
 			}
 			all = append(all, line)
 		}
 		var err error
-		if legend, err = addSeries(p, all); err != nil {
+		if legend, err = chart.AddSeries(p, all); err != nil {
 			return err
 		}
 		zoom(p, all)
@@ -145,16 +147,16 @@ func (s *Study) addCurves(d *document) error {
 	if len(plots) == 3 {
 		columns = 3
 	}
-	grid := inRows(plots, columns)
-	svg, err := drawSVG(grid, &legend, pageWidth, vg.Length(len(grid))*7.5*vg.Centimeter)
+	grid := chart.InRows(plots, columns)
+	svg, err := chart.SVG(grid, &legend, chart.PageWidth, vg.Length(len(grid))*7.5*vg.Centimeter)
 	if err != nil {
 		return err
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
-	d.heading("Learning curves")
+	d.Heading("Learning curves")
 	caption := "By epoch: the mean over seeds, and the range from the lowest to the highest seed; each over the runs that got that far."
 	if cut := cutNote(plots, measured, drawn); cut != "" {
 		caption += " " + cut
@@ -162,17 +164,17 @@ func (s *Study) addCurves(d *document) error {
 	if note != "" {
 		caption += " " + note
 	}
-	d.add(figure{name: "curves", caption: caption, svg: svg, data: table})
+	d.Add(document.Figure{Name: "curves", Caption: caption, SVG: svg, Data: table})
 	return nil
 }
 
 // zoom cuts a first epoch off that would flatten all others.
-func zoom(p *plot.Plot, all []series) {
+func zoom(p *plot.Plot, all []chart.Series) {
 	var rest []float64
 	for _, s := range all {
-		for i := range s.x {
-			if s.x[i] > 1 {
-				rest = append(rest, s.low[i], s.high[i])
+		for i := range s.X {
+			if s.X[i] > 1 {
+				rest = append(rest, s.Low[i], s.High[i])
 			}
 		}
 	}

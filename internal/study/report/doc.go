@@ -38,13 +38,13 @@ const (
 
 // Render makes the files of the report, by name.
 func (s *Study) Render() (map[string][]byte, error) {
-	document, err := s.document()
+	d, err := s.document()
 	if err != nil {
 		return nil, fmt.Errorf("report of study %s: %w", s.Plan.Study, err)
 	}
 	files := map[string][]byte{
-		MarkdownFile: document.markdown(),
-		HTMLFile:     document.html(),
+		MarkdownFile: d.Markdown(),
+		HTMLFile:     d.HTML(),
 	}
 	add := func(name string, content []byte) error {
 		if _, twice := files[name]; twice {
@@ -53,11 +53,9 @@ func (s *Study) Render() (map[string][]byte, error) {
 		files[name] = content
 		return nil
 	}
-	for _, block := range document.blocks {
-		for _, file := range block.files() {
-			if err := add(file.name, file.content); err != nil {
-				return nil, err
-			}
+	for _, file := range d.Files() {
+		if err := add(file.Name, file.Content); err != nil {
+			return nil, err
 		}
 	}
 	return files, nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
@@ -31,8 +32,8 @@ func writeEpochs(out *bytes.Buffer, studies []committed, histories string) error
 		return err
 	}
 	fmt.Fprint(out, "## Epochs until the mean loss is below 0.38\n\n")
-	t := tableBlock{head: []string{"E2 until its mean loss, penalties included, is below 0.38", "seeds", "epochs", "test accuracy then"}}
-	t.rows = append(t.rows,
+	t := document.Table{Head: []string{"E2 until its mean loss, penalties included, is below 0.38", "seeds", "epochs", "test accuracy then"}}
+	t.Rows = append(t.Rows,
 		[]string{"the notebook", "1", "about 80", "98.50 %"},
 		[]string{"PyTorch 2.15, seed 0, an earlier machine", "1", "29", "98.33 %"},
 		[]string{"PyTorch 2.15, seed 0, docs/e2/pytorch.csv", "1", strconv.Itoa(crossed), percent(accuracyThen)},
@@ -44,7 +45,7 @@ func writeEpochs(out *bytes.Buffer, studies []committed, histories string) error
 		reached, missed := e2Runs(&s)
 		epochs, accuracies := reached.number("epochs"), reached.number("test_accuracy")
 		if len(epochs) > 0 {
-			t.rows = append(t.rows, []string{"Slipway, study " + s.Study, strconv.Itoa(len(epochs)),
+			t.Rows = append(t.Rows, []string{"Slipway, study " + s.Study, strconv.Itoa(len(epochs)),
 				fmt.Sprintf("%s; median %.1f, mean %.1f", span(epochs, 0), statistics.Quantile(epochs, 0.5), statistics.Mean(epochs)),
 				fmt.Sprintf("%s (%s)", plusMinus(accuracies, 100, 2, " %"), percentSpan(accuracies))})
 		}
@@ -56,7 +57,7 @@ func writeEpochs(out *bytes.Buffer, studies []committed, histories string) error
 			losses = append(losses, s.histories.where("id", id).number("mean_loss"))
 		}
 	}
-	writeLeftTable(out, t)
+	document.WriteLeftTable(out, t)
 	out.WriteString(note)
 	explainEpochs(out, losses)
 	fmt.Fprintf(out, "\nPyTorch itself crossed in epoch 29 on one machine and in epoch %d on another, from the same seed: rounding alone decides there. From equal weights, batches and dropout masks ten losses of Slipway and PyTorch agree to 1e-4 (train/parity\\_test.go).\n\n", crossed)

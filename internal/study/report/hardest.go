@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"slipway/dataset"
+	"slipway/internal/document"
 )
 
 // mostHardest is the most images on the sheet, hardestColumns its columns.
@@ -21,22 +22,22 @@ type hard struct {
 	probability   float64 // of the label, mean over all runs
 }
 
-func (s *Study) addHardest(d *document) error {
+func (s *Study) addHardest(d *document.Document) error {
 	images, runs := s.hardest()
-	d.heading("Hardest images")
+	d.Heading("Hardest images")
 	if len(images) == 0 {
-		d.say("Every run is right on every test image.")
+		d.Say("Every run is right on every test image.")
 		return nil
 	}
-	data := newTable("index", "label", "runs_wrong", "runs", "most_frequent_wrong_answer", "mean_probability_of_label")
+	data := document.NewCSV("index", "label", "runs_wrong", "runs", "most_frequent_wrong_answer", "mean_probability_of_label")
 	always := 0
 	for _, h := range images {
-		data.row(strconv.Itoa(h.index), strconv.Itoa(h.label), strconv.Itoa(h.wrong), strconv.Itoa(runs), strconv.Itoa(h.answer), number(h.probability))
+		data.Row(strconv.Itoa(h.index), strconv.Itoa(h.label), strconv.Itoa(h.wrong), strconv.Itoa(runs), strconv.Itoa(h.answer), document.Number(h.probability))
 		if h.wrong == runs {
 			always++
 		}
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
@@ -50,9 +51,9 @@ func (s *Study) addHardest(d *document) error {
 	if err != nil {
 		return err
 	}
-	d.add(figure{name: "hardest", png: encoded, data: table,
-		caption: fmt.Sprintf("The %s that most of the %s get wrong: label > most frequent wrong answer, and the share of the runs that are wrong. The data have every image that a run gets wrong.", count(len(sheet), "test image"), count(runs, "run"))})
-	d.say(fmt.Sprintf("%s of %d are wrong in at least one run, %d in all %d.", count(len(images), "image"), s.Test.Len(), always, runs))
+	d.Add(document.Figure{Name: "hardest", PNG: encoded, Data: table,
+		Caption: fmt.Sprintf("The %s that most of the %s get wrong: label > most frequent wrong answer, and the share of the runs that are wrong. The data have every image that a run gets wrong.", count(len(sheet), "test image"), count(runs, "run"))})
+	d.Say(fmt.Sprintf("%s of %d are wrong in at least one run, %d in all %d.", count(len(images), "image"), s.Test.Len(), always, runs))
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"slipway/internal/document"
 )
 
 // committed is a study as its report in the repository has it: what insights are read
@@ -135,20 +137,20 @@ func readReport(dir string) (s committed, err error) {
 
 // writeStudy says what was asked and found in one study.
 func writeStudy(out *bytes.Buffer, s committed, link string) error {
-	fmt.Fprintf(out, "## Study %s\n\n", escapeMarkdown(s.Study))
+	fmt.Fprintf(out, "## Study %s\n\n", document.EscapeMarkdown(s.Study))
 	if s.Question != "" {
-		fmt.Fprintf(out, "Asked: %s\n\n", escapeMarkdown(s.Question))
+		fmt.Fprintf(out, "Asked: %s\n\n", document.EscapeMarkdown(s.Question))
 	}
-	fmt.Fprintf(out, "%s [The report](%s/%s/%s) has the figures.\n\n", escapeMarkdown(s.Extent), link, s.folder, MarkdownFile)
-	writeMarkdownTable(out, s.Table)
-	fmt.Fprintf(out, "\nFound: %s\n", escapeMarkdown(s.Headline))
+	fmt.Fprintf(out, "%s [The report](%s/%s/%s) has the figures.\n\n", document.EscapeMarkdown(s.Extent), link, s.folder, MarkdownFile)
+	document.WriteMarkdownTable(out, s.Table)
+	fmt.Fprintf(out, "\nFound: %s\n", document.EscapeMarkdown(s.Headline))
 	for _, finding := range s.Findings {
-		fmt.Fprintf(out, "\n- %s", escapeMarkdown(finding))
+		fmt.Fprintf(out, "\n- %s", document.EscapeMarkdown(finding))
 	}
 	if len(s.Findings) > 0 {
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "\n![test accuracy of study %s](%s/%s/accuracy.svg)\n\n", escapeMarkdown(s.Study), link, s.folder)
+	fmt.Fprintf(out, "\n![test accuracy of study %s](%s/%s/accuracy.svg)\n\n", document.EscapeMarkdown(s.Study), link, s.folder)
 	return nil
 }
 
@@ -176,7 +178,7 @@ func writeOpen(out *bytes.Buffer, studies []committed, claims []claim) {
 		}
 	}
 	for _, text := range open {
-		fmt.Fprintf(out, "- %s\n", escapeMarkdown(text))
+		fmt.Fprintf(out, "- %s\n", document.EscapeMarkdown(text))
 	}
 	if len(open) == 0 {
 		fmt.Fprintln(out, "Nothing: every claim is decided, and every study is finished.")

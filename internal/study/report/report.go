@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"slipway/internal/display"
+	"slipway/internal/document"
 )
 
 // figureNames lists the files of figures that not every report has.
@@ -16,15 +17,15 @@ func figureNames() []string {
 }
 
 // document builds the report.
-func (s *Study) document() (*document, error) {
-	d := &document{title: "Study " + s.Plan.Study}
+func (s *Study) document() (*document.Document, error) {
+	d := &document.Document{Title: "Study " + s.Plan.Study}
 	if s.Plan.Quick {
-		d.say("This is the short form of the study, with fewer images, epochs and seeds: it shows that everything runs, and its figures answer nothing.")
+		d.Say("This is the short form of the study, with fewer images, epochs and seeds: it shows that everything runs, and its figures answer nothing.")
 	}
 	if s.Plan.Question != "" {
-		d.say("Question: " + s.Plan.Question)
+		d.Say("Question: " + s.Plan.Question)
 	}
-	d.say(s.extent())
+	d.Say(s.extent())
 	comparisons, err := compare(s.compared())
 	if err != nil {
 		return nil, err
@@ -32,16 +33,16 @@ func (s *Study) document() (*document, error) {
 	if err := s.addSummary(d, comparisons); err != nil {
 		return nil, err
 	}
-	for _, part := range []func(*document) error{
+	for _, part := range []func(*document.Document) error{
 		s.addAccuracy,
-		func(d *document) error { return s.addComparisons(d, comparisons) },
+		func(d *document.Document) error { return s.addComparisons(d, comparisons) },
 		s.addSearch, s.addCurves, s.addGap, s.addRobustness, s.addUnseen, s.addCalibration, s.addWeights, s.addConfusion, s.addHardest, s.addTime, s.addRuns, s.addHistories,
 	} {
 		if err := part(d); err != nil {
 			return nil, err
 		}
 	}
-	d.say("Written by experiment report; every figure and every sentence comes from the runs.")
+	d.Say("Written by experiment report; every figure and every sentence comes from the runs.")
 	return d, nil
 }
 

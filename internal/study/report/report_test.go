@@ -20,6 +20,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 	"slipway/internal/study"
 	"slipway/train"
@@ -454,7 +455,7 @@ func TestNumbersAsText(t *testing.T) {
 		percent(0.98575): "98.58 %", signed(-0.004, 2): "±0.00", signed(-0.126, 2): "−0.13", signed(0.5, 1): "+0.5",
 		pValue(0.04999): "p = 0.050", pValue(0.00042): "p = 0.0004", pValue(1e-9): "p < 0.0001", pValue(1): "p = 1",
 		count(1, "pair"): "1 pair", count(0, "run"): "0 runs",
-		escapeMarkdown("a|b_c*<d>"): `a\|b\_c\*&lt;d>`,
+		document.EscapeMarkdown("a|b_c*<d>"): `a\|b\_c\*&lt;d>`,
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -7,13 +7,15 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"slipway/internal/chart"
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
 // robustnessName names the figure of the accuracy on corrupted images, and its data.
 const robustnessName = "robustness"
 
-func (s *Study) addRobustness(d *document) error {
+func (s *Study) addRobustness(d *document.Document) error {
 	settings := slices.DeleteFunc(s.compared(), func(setting Setting) bool { return len(setting.Runs[0].Robustness) == 0 })
 	if len(settings) == 0 {
 		return nil
@@ -24,16 +26,16 @@ func (s *Study) addRobustness(d *document) error {
 	for i, setting := range drawn {
 		style[setting.Name] = i
 	}
-	data := newTable("corruption", "setting", "strength", "runs", "mean_accuracy", "lowest", "highest")
+	data := document.NewCSV("corruption", "setting", "strength", "runs", "mean_accuracy", "lowest", "highest")
 	var plots []*plot.Plot
 	var legend plot.Legend
 	lowest := 1.0
 	for _, name := range names {
-		p := newPlot(name, "strength", "accuracy (%)")
-		p.X.Tick.Marker = wholeTicks{}
-		var all []series
+		p := chart.New(name, "strength", "accuracy (%)")
+		p.X.Tick.Marker = chart.WholeTicks{}
+		var all []chart.Series
 		for _, setting := range settings {
-			line := series{name: setting.Name, style: style[setting.Name], marks: true}
+			line := chart.Series{Name: setting.Name, Style: style[setting.Name], Marks: true}
 			for strength := range strengths(settings, name) + 1 {
 				values := accuraciesAt(setting.Runs, name, strength)
 				if len(values) == 0 {
@@ -41,40 +43,40 @@ func (s *Study) addRobustness(d *document) error {
 				}
 				mean, low, high := statistics.Mean(values), slices.Min(values), slices.Max(values)
 				lowest = min(lowest, low)
-				data.row(name, setting.Name, strconv.Itoa(strength), strconv.Itoa(len(values)), number(mean), number(low), number(high))
-				line.x, line.y = append(line.x, float64(strength)), append(line.y, 100*mean)
-				line.low, line.high = append(line.low, 100*low), append(line.high, 100*high)
+				data.Row(name, setting.Name, strconv.Itoa(strength), strconv.Itoa(len(values)), document.Number(mean), document.Number(low), document.Number(high))
+				line.X, line.Y = append(line.X, float64(strength)), append(line.Y, 100*mean)
+				line.Low, line.High = append(line.Low, 100*low), append(line.High, 100*high)
 			}
 			if _, ok := style[setting.Name]; ok {
 				all = append(all, line)
 			}
 		}
 		var err error
-		if legend, err = addSeries(p, all); err != nil {
+		if legend, err = chart.AddSeries(p, all); err != nil {
 			return err
 		}
 		plots = append(plots, p)
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
 	for _, p := range plots {
 		p.Y.Min, p.Y.Max = 100*lowest, 100
 	}
-	grid := inRows(plots, 4)
-	svg, err := drawSVG(grid, &legend, pageWidth, vg.Length(len(grid))*5.2*vg.Centimeter+vg.Centimeter)
+	grid := chart.InRows(plots, 4)
+	svg, err := chart.SVG(grid, &legend, chart.PageWidth, vg.Length(len(grid))*5.2*vg.Centimeter+vg.Centimeter)
 	if err != nil {
 		return err
 	}
-	d.heading("Robustness")
+	d.Heading("Robustness")
 	caption := "Accuracy on the test images under corruption by strength, 0 being the images as they are: mean over seeds, and the range from the lowest to the highest seed. All axes are the same."
 	if note != "" {
 		caption += " " + note
 	}
-	d.add(figure{name: robustnessName, caption: caption, svg: svg, data: table})
-	t := tableBlock{head: append([]string{"mean over strengths"}, names...)}
-	t.head = append(t.head, "all")
+	d.Add(document.Figure{Name: robustnessName, Caption: caption, SVG: svg, Data: table})
+	t := document.Table{Head: append([]string{"mean over strengths"}, names...)}
+	t.Head = append(t.Head, "all")
 	for _, setting := range settings {
 		row := []string{setting.Name}
 		for _, name := range names {
@@ -90,9 +92,9 @@ func (s *Study) addRobustness(d *document) error {
 				all = append(all, x)
 			}
 		}
-		t.rows = append(t.rows, append(row, plusMinus(all, 100, 2, " %")))
+		t.Rows = append(t.Rows, append(row, plusMinus(all, 100, 2, " %")))
 	}
-	d.add(t)
+	d.Add(t)
 	return nil
 }
 

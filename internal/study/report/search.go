@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/chart"
+	"slipway/internal/document"
 	"slipway/internal/palette"
 
 	"gonum.org/v1/plot"
@@ -18,7 +20,7 @@ const searchName = "search"
 
 // addSearch shows the test accuracy over each number that varied, where more than a
 // few values of it were tried: as a search or a random draw does.
-func (s *Study) addSearch(d *document) error {
+func (s *Study) addSearch(d *document.Document) error {
 	const fewValues = 8
 	values := make(map[string]map[float64]bool)
 	for _, setting := range s.compared() {
@@ -43,7 +45,7 @@ func (s *Study) addSearch(d *document) error {
 		return nil
 	}
 	slices.Sort(keys)
-	data := newTable("parameter", "value", "setting", "seed", "test_accuracy")
+	data := document.NewCSV("parameter", "value", "setting", "seed", "test_accuracy")
 	var plots []*plot.Plot
 	for _, key := range keys {
 		var points plotter.XYs
@@ -51,7 +53,7 @@ func (s *Study) addSearch(d *document) error {
 			for _, run := range setting.Runs {
 				if x, ok := run.Values[key].(float64); ok {
 					points = append(points, plotter.XY{X: x, Y: 100 * run.TestAccuracy})
-					data.row(key, exact(x), setting.Name, strconv.FormatUint(run.Seed, 10), number(run.TestAccuracy))
+					data.Row(key, document.Exact(x), setting.Name, strconv.FormatUint(run.Seed, 10), document.Number(run.TestAccuracy))
 				}
 			}
 		}
@@ -61,24 +63,24 @@ func (s *Study) addSearch(d *document) error {
 		}
 		plots = append(plots, p)
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
-	grid := inRows(plots, 3)
-	svg, err := drawSVG(grid, nil, pageWidth, vg.Length(len(grid))*6.5*vg.Centimeter+vg.Centimeter)
+	grid := chart.InRows(plots, 3)
+	svg, err := chart.SVG(grid, nil, chart.PageWidth, vg.Length(len(grid))*6.5*vg.Centimeter+vg.Centimeter)
 	if err != nil {
 		return err
 	}
-	d.heading("What was searched")
-	d.add(figure{name: searchName, svg: svg, data: table,
-		caption: "Test accuracy of every finished run over each number that varied; the other numbers vary too. The lowest tenth of the runs is cut off."})
-	d.say("Nothing was chosen by the test accuracy if the search had a validation set to go by; a search that goes by the test accuracy overstates it.")
+	d.Heading("What was searched")
+	d.Add(document.Figure{Name: searchName, SVG: svg, Data: table,
+		Caption: "Test accuracy of every finished run over each number that varied; the other numbers vary too. The lowest tenth of the runs is cut off."})
+	d.Say("Nothing was chosen by the test accuracy if the search had a validation set to go by; a search that goes by the test accuracy overstates it.")
 	return nil
 }
 
 func scatterPlot(key string, points plotter.XYs) (*plot.Plot, error) {
-	p := newPlot(key, "", "test accuracy (%)")
+	p := chart.New(key, "", "test accuracy (%)")
 	var sizes, heights []float64
 	for _, point := range points {
 		sizes, heights = append(sizes, point.X), append(heights, point.Y)
@@ -97,7 +99,7 @@ func scatterPlot(key string, points plotter.XYs) (*plot.Plot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search over %s: %w", key, err)
 	}
-	scatter.GlyphStyle = draw.GlyphStyle{Color: translucent(palette.Colour(0), 0.6), Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
+	scatter.GlyphStyle = draw.GlyphStyle{Color: chart.Translucent(palette.Colour(0), 0.6), Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
 	p.Add(scatter)
 	slices.Sort(heights)
 	p.Y.Min = heights[len(heights)/10]

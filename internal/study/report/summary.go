@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 )
 
 // mostRows is the most settings in the table of the summary.
 const mostRows = 30
 
-func (s *Study) addSummary(d *document, comparisons []comparison) error {
+func (s *Study) addSummary(d *document.Document, comparisons []comparison) error {
 	settings := s.compared()
 	var used []metric
 	for _, m := range metrics() {
@@ -21,15 +22,16 @@ func (s *Study) addSummary(d *document, comparisons []comparison) error {
 			used = append(used, m)
 		}
 	}
-	t := tableBlock{head: []string{"setting", "runs", "epochs"}}
-	data := newTable("setting", "runs", "failed")
+	t := document.Table{Head: []string{"setting", "runs", "epochs"}}
+	head := []string{"setting", "runs", "failed"}
 	for _, m := range used {
-		t.head = append(t.head, m.name)
-		data.rows[0] = append(data.rows[0], m.key+"_mean", m.key+"_deviation", m.key+"_low", m.key+"_high")
+		t.Head = append(t.Head, m.name)
+		head = append(head, m.key+"_mean", m.key+"_deviation", m.key+"_low", m.key+"_high")
 	}
+	data := document.NewCSV(head...)
 	for _, setting := range s.Settings {
 		if len(setting.Runs) == 0 {
-			data.row(append([]string{setting.Name, "0", strconv.Itoa(len(setting.Failed))}, slices.Repeat([]string{""}, 4*len(used))...)...)
+			data.Row(append([]string{setting.Name, "0", strconv.Itoa(len(setting.Failed))}, slices.Repeat([]string{""}, 4*len(used))...)...)
 			continue
 		}
 		line := []string{setting.Name, strconv.Itoa(len(setting.Runs)), epochs(setting.Runs)}
@@ -37,24 +39,24 @@ func (s *Study) addSummary(d *document, comparisons []comparison) error {
 		for _, m := range used {
 			spread := spreadOf(m.values(setting.Runs))
 			line = append(line, m.summary(m.values(setting.Runs)))
-			cells = append(cells, number(spread.mean), number(spread.deviation), number(spread.interval.Low), number(spread.interval.High))
+			cells = append(cells, document.Number(spread.mean), document.Number(spread.deviation), document.Number(spread.interval.Low), document.Number(spread.interval.High))
 		}
-		t.rows = append(t.rows, line)
-		data.row(cells...)
+		t.Rows = append(t.Rows, line)
+		data.Row(cells...)
 	}
-	content, err := data.bytes()
+	content, err := data.Bytes()
 	if err != nil {
 		return err
 	}
-	d.heading("Summary")
-	if len(t.rows) > mostRows {
-		d.say(fmt.Sprintf("The %d settings with the highest mean test accuracy of %d; %s has all.", mostRows, len(t.rows), SettingsFile))
-		t.rows = s.highest(t.rows)
+	d.Heading("Summary")
+	if len(t.Rows) > mostRows {
+		d.Say(fmt.Sprintf("The %d settings with the highest mean test accuracy of %d; %s has all.", mostRows, len(t.Rows), SettingsFile))
+		t.Rows = s.highest(t.Rows)
 	}
-	d.add(t)
-	d.say("Mean ± standard deviation over seeds. The gap is training accuracy less test accuracy, in points; losses are mean cross-entropies without penalties.")
+	d.Add(t)
+	d.Say("Mean ± standard deviation over seeds. The gap is training accuracy less test accuracy, in points; losses are mean cross-entropies without penalties.")
 	headline := s.headline(comparisons)
-	d.say(headline)
+	d.Say(headline)
 	raw, err := json.MarshalIndent(Summary{
 		Study: s.Plan.Study, Question: s.Plan.Question, Quick: s.Plan.Quick, Missing: s.Missing, Extent: s.extent(), Headline: headline,
 		Findings: findings(comparisons), Table: t,
@@ -62,7 +64,7 @@ func (s *Study) addSummary(d *document, comparisons []comparison) error {
 	if err != nil {
 		return err
 	}
-	d.attach(fileData{SettingsFile, content}, fileData{SummaryFile, append(raw, '\n')})
+	d.Attach(document.File{Name: SettingsFile, Content: content}, document.File{Name: SummaryFile, Content: append(raw, '\n')})
 	return nil
 }
 
@@ -90,11 +92,11 @@ type Summary struct {
 	Question string `json:"question"`
 	Quick    bool   `json:"quick,omitempty"`
 	// Missing runs are planned and not finished.
-	Missing  int        `json:"missing,omitempty"`
-	Extent   string     `json:"extent"`
-	Headline string     `json:"headline"`
-	Findings []string   `json:"findings,omitempty"`
-	Table    tableBlock `json:"table"`
+	Missing  int            `json:"missing,omitempty"`
+	Extent   string         `json:"extent"`
+	Headline string         `json:"headline"`
+	Findings []string       `json:"findings,omitempty"`
+	Table    document.Table `json:"table"`
 }
 
 // SummaryFile holds a Summary.

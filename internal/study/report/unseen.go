@@ -9,6 +9,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/internal/document"
 	"slipway/internal/statistics"
 	"slipway/internal/study"
 )
@@ -83,16 +84,16 @@ func unseenAccuracy(r Run, set string) (float64, bool) {
 }
 
 // addUnseen shows how right and how sure the runs are on data of another source.
-func (s *Study) addUnseen(d *document) error {
+func (s *Study) addUnseen(d *document.Document) error {
 	settings := s.compared()
 	if len(settings[0].Runs[0].unseen) == 0 {
 		return nil
 	}
-	d.heading("Unseen data")
-	d.say("How right and how sure the networks are on sets that they were not trained for: " + digitsName +
+	d.Heading("Unseen data")
+	d.Say("How right and how sure the networks are on sets that they were not trained for: " + digitsName +
 		" are handwritten digits of another source (UCI), 8×8 pixels scaled up; on sets that are no digits there is no right answer, and every confident one is wrong.")
-	t := tableBlock{head: []string{"setting", "set", "images", "accuracy", "mean confidence", "confidence above 90 %", "above 99 %"}}
-	data := newTable("setting", "seed", "set", "images", "accuracy", "mean_confidence", "above_90", "above_99")
+	t := document.Table{Head: []string{"setting", "set", "images", "accuracy", "mean confidence", "confidence above 90 %", "above 99 %"}}
+	data := document.NewCSV("setting", "seed", "set", "images", "accuracy", "mean_confidence", "above_90", "above_99")
 	for _, setting := range settings {
 		for i, of := range setting.Runs[0].unseen {
 			var accuracy, mean, above90, above99 []float64
@@ -100,22 +101,22 @@ func (s *Study) addUnseen(d *document) error {
 				u := run.unseen[i]
 				accuracy, mean = append(accuracy, u.Accuracy), append(mean, u.Mean)
 				above90, above99 = append(above90, u.Above90), append(above99, u.Above99)
-				data.row(setting.Name, strconv.FormatUint(run.Seed, 10), u.set, strconv.Itoa(u.Images),
-					number(u.Accuracy), number(u.Mean), number(u.Above90), number(u.Above99))
+				data.Row(setting.Name, strconv.FormatUint(run.Seed, 10), u.set, strconv.Itoa(u.Images),
+					document.Number(u.Accuracy), document.Number(u.Mean), document.Number(u.Above90), document.Number(u.Above99))
 			}
 			right := "–"
 			if of.set == digitsName {
 				right = plusMinus(accuracy, 100, 2, " %")
 			}
-			t.rows = append(t.rows, []string{setting.Name, of.set, strconv.Itoa(of.Images), right, plusMinus(mean, 100, 2, " %"),
+			t.Rows = append(t.Rows, []string{setting.Name, of.set, strconv.Itoa(of.Images), right, plusMinus(mean, 100, 2, " %"),
 				percent(statistics.Mean(above90)), percent(statistics.Mean(above99))})
 		}
 	}
-	d.add(t)
-	content, err := data.bytes()
+	d.Add(t)
+	content, err := data.Bytes()
 	if err != nil {
 		return err
 	}
-	d.attach(fileData{unseenFile, content})
+	d.Attach(document.File{Name: unseenFile, Content: content})
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"slipway/internal/chart"
+	"slipway/internal/document"
 	"slipway/internal/safetensors"
 )
 
@@ -64,62 +66,62 @@ func (w Weights) sparsity() float64 {
 	return float64(w.Small) / float64(w.Total)
 }
 
-func (s *Study) addWeights(d *document) error {
+func (s *Study) addWeights(d *document.Document) error {
 	settings := s.compared()
-	data := newTable("setting", "log10_from", "log10_to", "share_of_weights")
+	data := document.NewCSV("setting", "log10_from", "log10_to", "share_of_weights")
 	drawn, note := shown(settings)
 	style := make(map[string]int)
 	for i, setting := range drawn {
 		style[setting.Name] = i
 	}
-	var all []series
+	var all []chart.Series
 	for _, setting := range settings {
 		shares := meanShares(setting.Runs)
-		line := series{name: setting.Name, style: style[setting.Name], stepShaped: true}
+		line := chart.Series{Name: setting.Name, Style: style[setting.Name], StepShaped: true}
 		for bin, share := range shares {
 			from := logLow + float64(bin)*logStep
-			data.row(setting.Name, number(from), number(from+logStep), number(share))
-			line.x, line.y = append(line.x, from+logStep/2), append(line.y, 100*share)
+			data.Row(setting.Name, document.Number(from), document.Number(from+logStep), document.Number(share))
+			line.X, line.Y = append(line.X, from+logStep/2), append(line.Y, 100*share)
 		}
 		if _, ok := style[setting.Name]; ok {
 			all = append(all, line)
 		}
 	}
-	table, err := data.bytes()
+	table, err := data.Bytes()
 	if err != nil {
 		return err
 	}
-	p := newPlot("", "size |w|", "share of weights (%)")
+	p := chart.New("", "size |w|", "share of weights (%)")
 	var ticks []plot.Tick
 	for decade := int(logLow); decade <= 1; decade++ {
 		ticks = append(ticks, plot.Tick{Value: float64(decade), Label: "1e" + strconv.Itoa(decade)})
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
-	legend, err := addSeries(p, all)
+	legend, err := chart.AddSeries(p, all)
 	if err != nil {
 		return err
 	}
 	p.Y.Min = 0
-	svg, err := drawSVG([][]*plot.Plot{{p}}, &legend, pageWidth, 9*vg.Centimeter)
+	svg, err := chart.SVG([][]*plot.Plot{{p}}, &legend, chart.PageWidth, 9*vg.Centimeter)
 	if err != nil {
 		return err
 	}
-	d.heading("Weights")
+	d.Heading("Weights")
 	caption := fmt.Sprintf("Sizes of the weights (biases not among them), in %v of a decade, mean over seeds. What is smaller than 1e%v is in the first bin.", logStep, logLow)
 	if note != "" {
 		caption += " " + note
 	}
-	d.add(figure{name: "weights", caption: caption, svg: svg, data: table})
-	t := tableBlock{head: []string{"setting", fmt.Sprintf("weights below %v", smallWeight), "exactly 0", "of"}}
+	d.Add(document.Figure{Name: "weights", Caption: caption, SVG: svg, Data: table})
+	t := document.Table{Head: []string{"setting", fmt.Sprintf("weights below %v", smallWeight), "exactly 0", "of"}}
 	for _, setting := range settings {
 		small, zero, total := 0.0, 0.0, setting.Runs[0].Weights.Total
 		for _, run := range setting.Runs {
 			small += run.Weights.sparsity() / float64(len(setting.Runs))
 			zero += float64(run.Weights.Zero) / float64(max(1, run.Weights.Total)) / float64(len(setting.Runs))
 		}
-		t.rows = append(t.rows, []string{setting.Name, percent(small), percent(zero), strconv.Itoa(total)})
+		t.Rows = append(t.Rows, []string{setting.Name, percent(small), percent(zero), strconv.Itoa(total)})
 	}
-	d.add(t)
+	d.Add(t)
 	return nil
 }
 

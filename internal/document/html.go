@@ -1,4 +1,4 @@
-package report
+package document
 
 import (
 	"bytes"
@@ -13,15 +13,15 @@ h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.2rem;border-bottom:1px sol
 table{border-collapse:collapse;font-size:.88rem;display:block;overflow-x:auto}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #e5e5e5;font-variant-numeric:tabular-nums}td{white-space:nowrap}
 th:first-child,td:first-child{text-align:left}th{border-bottom:2px solid #999;vertical-align:bottom}
-figure{margin:1.2rem 0}figure svg,figure img{max-width:100%;height:auto}
+Figure{margin:1.2rem 0}figure svg,figure img{max-width:100%;height:auto}
 figcaption,.files{font-size:.88rem;color:#555}`
 
-// html writes the document as one page that needs no other file: pictures and their
+// HTML writes the document as one page that needs no other file: pictures and their
 // data are in it.
-func (d *document) html() []byte {
+func (d *Document) HTML() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>\n%s\n</style>\n</head>\n<body>\n<h1>%s</h1>\n",
-		html.EscapeString(d.title), style, html.EscapeString(d.title))
+		html.EscapeString(d.Title), style, html.EscapeString(d.Title))
 	for _, b := range d.blocks {
 		switch b := b.(type) {
 		case heading:
@@ -40,23 +40,23 @@ func (d *document) html() []byte {
 				fmt.Fprintf(&out, " %s", dataLink(file))
 			}
 			out.WriteString("</p>\n")
-		case tableBlock:
+		case Table:
 			writeHTMLTable(&out, b)
-		case figure:
+		case Figure:
 			out.WriteString("<figure>\n")
-			if b.png != nil {
-				fmt.Fprintf(&out, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">\n", html.EscapeString(b.caption), base64.StdEncoding.EncodeToString(b.png))
+			if b.PNG != nil {
+				fmt.Fprintf(&out, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">\n", html.EscapeString(b.Caption), base64.StdEncoding.EncodeToString(b.PNG))
 			} else {
-				out.Write(inline(b.svg, b.caption))
+				out.Write(inline(b.SVG, b.Caption))
 			}
-			fmt.Fprintf(&out, "<figcaption>%s (%s)</figcaption>\n</figure>\n", html.EscapeString(b.caption), dataLink(b.files()[1]))
+			fmt.Fprintf(&out, "<figcaption>%s (%s)</figcaption>\n</figure>\n", html.EscapeString(b.Caption), dataLink(b.files()[1]))
 		}
 	}
 	out.WriteString("</body>\n</html>\n")
 	return out.Bytes()
 }
 
-func writeHTMLTable(out *bytes.Buffer, t tableBlock) {
+func writeHTMLTable(out *bytes.Buffer, t Table) {
 	row := func(tag string, cells []string) {
 		out.WriteString("<tr>")
 		for _, cell := range cells {
@@ -65,21 +65,21 @@ func writeHTMLTable(out *bytes.Buffer, t tableBlock) {
 		out.WriteString("</tr>\n")
 	}
 	out.WriteString("<table>\n")
-	row("th", t.head)
-	for _, cells := range t.rows {
+	row("th", t.Head)
+	for _, cells := range t.Rows {
 		row("td", cells)
 	}
 	out.WriteString("</table>\n")
 }
 
 // dataLink has the file in the link itself.
-func dataLink(file fileData) string {
+func dataLink(file File) string {
 	kind := "text/csv"
-	if strings.HasSuffix(file.name, ".json") {
+	if strings.HasSuffix(file.Name, ".json") {
 		kind = "application/json"
 	}
 	return fmt.Sprintf("<a download=\"%s\" href=\"data:%s;base64,%s\">%s</a>",
-		html.EscapeString(file.name), kind, base64.StdEncoding.EncodeToString(file.content), html.EscapeString(file.name))
+		html.EscapeString(file.Name), kind, base64.StdEncoding.EncodeToString(file.Content), html.EscapeString(file.Name))
 }
 
 // inline returns the svg element without what precedes it in a file of its own, with

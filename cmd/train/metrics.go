@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+
+	"slipway/dataset"
+	"slipway/metrics"
+	"slipway/train"
+)
+
+// writeMetrics writes what the trainer's answers on the test set are worth into the run's
+// folder.
+func (s *session) writeMetrics(ctx context.Context, evaluation *train.Evaluation, epoch int) error {
+	known, err := dataset.AllLabels(ctx, s.test)
+	if err != nil {
+		return err
+	}
+	labels := make([]int, len(known))
+	for i, label := range known {
+		labels[i] = int(label)
+	}
+	set := s.test.Info()
+	m, err := metrics.New(ctx, evaluation.Logits, labels, evaluation.Classes,
+		metrics.Options{ClassNames: set.ClassNames})
+	if err != nil {
+		return err
+	}
+	m.Data, m.DataSHA256, m.Epoch = set.ShortName(), set.SHA256, epoch
+	return s.dir.WriteMetrics(m)
+}
