@@ -70,7 +70,7 @@ func (n *Network) checkHead(place int) error {
 			return fail("%s (%s) behind it has tensors of its own", node.Name, node.Layer.Kind())
 		}
 		if node.Layer.Kind() == (Sigmoid{}).Kind() {
-			return fail("%s (Sigmoid) behind it makes probabilities of what training takes for " +
+			return fail("%s (Sigmoid) behind it makes probabilities of what training takes for "+
 				"logits; "+
 				"end the network before it (train -output)", node.Name)
 		}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
 )
 
 // What an IDX file may have of dimensions, sizes and bytes at its beginning.
