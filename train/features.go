@@ -62,7 +62,7 @@ func newFeatures(t *Trainer) (*features, error) {
 		return nil, nil
 	}
 	once := t.phase.FineTune.Features == FeaturesOnce
-	if (once || t.phase.Augmentation.IsZero()) && !f.keep(t.training, true) && once {
+	if (once || t.phase.sameImages() == "") && !f.keep(t.training, true) && once {
 		// Without them the steps would see other images.
 		return nil, fmt.Errorf("features once: those of %s would take %s, and %s are allowed",
 			t.trainingInfo.Name, megabytes((&featureSet{source: t.training,
@@ -73,6 +73,18 @@ func newFeatures(t *Trainer) (*features, error) {
 	}
 	f.add(t.tested)
 	return f, nil
+}
+
+// sameImages says why a step may see an image otherwise than the step before, empty where each is
+// always the same.
+func (c Config) sameImages() string {
+	switch {
+	case !c.Mix.IsZero():
+		return "images are mixed"
+	case !c.Augmentation.IsZero():
+		return "images are augmented"
+	}
+	return ""
 }
 
 // plannedFeatures returns features of no set yet.
@@ -254,10 +266,9 @@ func (t *Trainer) Features() string {
 		return ""
 	case f == nil:
 		return "features: computed anew in each step, since " + why
-	case !t.phase.Augmentation.IsZero() && t.phase.FineTune.Features != FeaturesOnce:
-		return fmt.Sprintf("features: what %s gives is computed anew in each step, since images "+
-			"are augmented",
-			f.cut)
+	case t.phase.sameImages() != "" && t.phase.FineTune.Features != FeaturesOnce:
+		return fmt.Sprintf("features: what %s gives is computed anew in each step, since %s", f.cut,
+			t.phase.sameImages())
 	}
 	training := &featureSet{source: t.training, shape: f.size}
 	return fmt.Sprintf("features: what %s gives is computed anew in each step, since that of all "+

@@ -76,6 +76,38 @@ func TestFeaturesChangeNoBit(t *testing.T) {
 	}
 }
 
+// Features change no bit beside any other part of a recipe: images that are mixed have none, and
+// what is drawn, weighted, averaged, clipped or accumulated takes them.
+func TestFeaturesWithRecipes(t *testing.T) {
+	network, err := builder.New("flat", builder.Shape{3, 32, 32},
+		builder.Conv2D{Filters: 8, Kernel: builder.Square(3), Padding: builder.Square(1)},
+		builder.ReLU{}, builder.MaxPool2D{Kernel: builder.Square(4)}, builder.Flatten{},
+		builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := lossRecipes()
+	all["accumulated"] = func(c *Config) { c.Accumulate, c.BatchSize = 3, 5 }
+	all["accumulated and mixed"] = func(c *Config) {
+		c.Accumulate, c.BatchSize, c.Mix = 2, 7, Mix{MixUp: 1, CutMix: 1}
+	}
+	all["averaged"] = func(c *Config) { c.EMA = EMA{Decay: 0.9} }
+	all["clipped"] = func(c *Config) { c.ClipNorm = 0.1 }
+	for name, change := range all {
+		t.Run(name, func(t *testing.T) {
+			config := Config{BatchSize: 12, Epochs: 1, Seed: 3, Pixels: PixelsHalf,
+				ValidationFraction: 0.2, Freeze: []string{TrunkWord}}
+			change(&config)
+			checkFeatures(t, network, config, noisyColours(t, 40, 32), noisyColours(t, 9, 32))
+		})
+	}
+	config := Config{Freeze: []string{TrunkWord}, Mix: Mix{MixUp: 1},
+		FineTune: FineTune{Features: FeaturesOnce}}
+	if _, err := config.WithDefaults(network); err == nil || !strings.Contains(err.Error(), "mixed") {
+		t.Errorf("features once of mixed images: %v", err)
+	}
+}
+
 // checkFeatures trains with and without features, and compares the bits.
 func checkFeatures(t *testing.T, network *builder.Network, config Config, set, test *dataset.Set) {
 	t.Helper()
@@ -110,9 +142,13 @@ func checkFeatures(t *testing.T, network *builder.Network, config Config, set, t
 						set.info.Name)
 				}
 			}
-			if len(trainer.features.sets) != 3 {
-				t.Errorf("features of %d sets, want training, validation and test",
-					len(trainer.features.sets))
+			want := 3
+			if !config.Mix.IsZero() {
+				want = 2
+			}
+			if len(trainer.features.sets) != want {
+				t.Errorf("features of %d sets, want those of %d: training unless it is mixed, "+
+					"validation and test", len(trainer.features.sets), want)
 			}
 		}
 		trainer.config.FineTune.Features = ""

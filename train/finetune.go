@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,6 +85,10 @@ func (c Config) checkFineTune(network *builder.Network) error {
 	}
 	if c.FineTune.Features != FeaturesOnce {
 		return nil
+	}
+	if !c.Mix.IsZero() {
+		return errors.New("features cannot be computed once of images that are mixed anew in each " +
+			"step; leave out one of them")
 	}
 	cut, why := c.cut(network)
 	if cut == "" {
