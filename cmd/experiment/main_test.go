@@ -15,6 +15,7 @@ import (
 
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
+	"slipway/internal/librarytest"
 	"slipway/internal/study"
 )
 
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	librarytest.Main(m)
 }
 
 // tiny is a study of four runs of some epochs each on the first images of the test

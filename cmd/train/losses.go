@@ -16,7 +16,7 @@ func defineLoss(flags *flag.FlagSet, loss *train.Loss) {
 		"what is made small: "+strings.Join(train.LossNames(), ", ")+" (docs/losses.md)")
 	flags.Float64Var(&loss.Smoothing, "label-smoothing", 0,
 		"share of each target that is spread over all classes, 0 ≤ ε ≤ 1")
-	flags.Float64Var(&loss.Gamma, "gamma", 0, "focal loss's γ (2)")
+	flags.Float64Var(&loss.Gamma, "focal-gamma", 0, "focal loss's γ (2)")
 	flags.Func("class-weights", "how much the images of each class count: `balanced`, or a number "+
 		"for each class, such as 1,2.5",
 		func(text string) (err error) {

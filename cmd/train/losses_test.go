@@ -9,7 +9,7 @@ import (
 )
 
 func TestLossFlags(t *testing.T) {
-	o, err := parse(strings.Fields("-loss focal -gamma 3 -label-smoothing 0.1 -class-weights 1,2.5"), io.Discard)
+	o, err := parse(strings.Fields("-loss focal -focal-gamma 3 -label-smoothing 0.1 -class-weights 1,2.5"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestLossFlagsReject(t *testing.T) {
 	for line, want := range map[string]string{
 		"-loss hinge":                            "hinge",
 		"-class-weights even":                    "class weights \"even\"",
-		"-gamma 0 -loss focal":                   "-gamma 0; more than 0 is needed",
+		"-focal-gamma 0 -loss focal":             "-focal-gamma 0; more than 0 is needed",
 		"-mix-probability 0 -mixup 1":            "-mix-probability 0; more than 0 is needed",
 		"-sampling fair":                         "fair",
 		"-sampling balanced -device cuda":        "balanced sampling is computed on the CPU alone",

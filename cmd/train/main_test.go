@@ -18,6 +18,7 @@ import (
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
+	"slipway/internal/librarytest"
 	"slipway/train"
 )
 
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	librarytest.Main(m)
 }
 
 // fixture is a folder with a small training and test set and a network for it.

@@ -291,7 +291,7 @@ func (o *options) givenZero() string {
 		{"beta2", c.Optimizer.Beta2 == 0},
 		{"alpha", c.Optimizer.Alpha == 0},
 		{"epsilon", c.Optimizer.Epsilon == 0},
-		{"gamma", c.Loss.Gamma == 0},
+		{"focal-gamma", c.Loss.Gamma == 0},
 		{"mix-probability", c.Mix.Probability == 0},
 		{"mix-switch", c.Mix.Switch == 0},
 		{"checkpoint-every", c.CheckpointEvery == 0},
