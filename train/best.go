@@ -63,8 +63,8 @@ func (m measure) was() string {
 	return "the " + name + " was lowest"
 }
 
-// keepsBest reports whether the best epoch's weights are kept, which the run comes to.
-func (c Config) keepsBest() bool { return c.Patience > 0 || c.Best != "" }
+// KeepsBest reports whether the best epoch's weights are kept, which the run comes to.
+func (c Config) KeepsBest() bool { return c.Patience > 0 || c.Best != "" }
 
 // best is the measure that Best names, the validation loss where it names none.
 func (c Config) best() measure {

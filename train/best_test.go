@@ -88,7 +88,7 @@ func TestAnotherMeasureOnResume(t *testing.T) {
 		}
 		defer resumed.Close()
 		if name == "" {
-			if resumed.config.keepsBest() {
+			if resumed.config.KeepsBest() {
 				t.Error("it still keeps the best weights")
 			}
 			continue

@@ -66,7 +66,7 @@ func resultPrefix(config Config, progress Progress) string {
 }
 
 func resultIsBest(config Config, progress Progress) bool {
-	return progress.Finished != "" && config.keepsBest() && progress.BestEpoch > 0
+	return progress.Finished != "" && config.KeepsBest() && progress.BestEpoch > 0
 }
 
 // Progress is where a run stands. With the seed it is also the whole random

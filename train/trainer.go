@@ -109,7 +109,7 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 	if pretrained := checkpoint.Sets.Pretrained; pretrained != "" {
 		t.BeganFrom(pretrained)
 	}
-	if checkpoint.Config.keepsBest() && checkpoint.Config.best().name == t.config.best().name {
+	if checkpoint.Config.KeepsBest() && checkpoint.Config.best().name == t.config.best().name {
 		t.best = checkpoint.Best
 	} else {
 		// Nothing was kept, or by another measure: that best epoch is not the best of all.
@@ -310,7 +310,7 @@ func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
 func (t *Trainer) takeResult() error {
 	var result builder.Weights
 	switch {
-	case t.config.keepsBest() && t.best != nil:
+	case t.config.KeepsBest() && t.best != nil:
 		result = t.best
 	case t.average != nil:
 		result = t.average.weights(t.variables)
@@ -440,7 +440,7 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			epoch.RawValidationLoss, epoch.RawValidationAccuracy = &raw.Loss, &raw.Accuracy
 		}
 	}
-	if t.config.keepsBest() && now.improvedBy(epoch, t.config.best()) {
+	if t.config.KeepsBest() && now.improvedBy(epoch, t.config.best()) {
 		now.BestEpoch, now.BestLoss = epoch.Epoch, 0
 		if epoch.ValidationLoss != nil {
 			now.BestLoss = *epoch.ValidationLoss

@@ -72,6 +72,11 @@ func readRun(root, name string) (*tracking.Record, error) {
 		dir = filepath.Join(root, name)
 	}
 	record, err := tracking.Read(dir)
+	if errors.Is(err, tracking.ErrNoRun) && dir == name && isFolder(filepath.Join(root, name)) {
+		// A folder of that name lies here, as export makes one beside a graph.
+		dir = filepath.Join(root, name)
+		record, err = tracking.Read(dir)
+	}
 	if errors.Is(err, tracking.ErrNoRun) {
 		return nil, fmt.Errorf("%w; experiment list shows the runs of a folder", err)
 	}

@@ -57,11 +57,18 @@ func findRate(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if network, initial, err = o.fineTuned(network, initial, sets, out); err != nil {
+		return err
+	}
+	config, err := o.settings().WithDefaults(network)
+	if err != nil {
+		return err
+	}
 	dir := filepath.Join(o.runs, o.runName(network)+"-find")
 	if _, err := os.Stat(filepath.Join(dir, "checkpoints")); err == nil {
 		return fmt.Errorf("%s is the folder of a run, which stays as it is; give another -name", dir)
 	}
-	curve, err := train.FindRate(ctx, network, sets.training, o.settings(), initial, o.find.sweep)
+	curve, err := train.FindRate(ctx, network, sets.training, config, initial, o.find.sweep)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the learning rates were tried: there is nothing to save")
 	}
@@ -89,6 +96,10 @@ func findRate(ctx context.Context, o *options, out io.Writer) error {
 	if steepest, falls := curve.Steepest(); falls {
 		fmt.Fprintf(out, "it falls fastest at %.2g, and a tenth of the lowest's rate is %.2g: a -lr between them is one to try first\n",
 			steepest.Rate, lowest.Rate/10)
+		for _, group := range config.FineTune.Rates {
+			fmt.Fprintf(out, "that is the rate of what no group of -lr names; %s was at %.3g times it\n",
+				group.Pattern, group.LearningRate/config.Optimizer.LearningRate)
+		}
 	} else {
 		fmt.Fprintln(out, "it falls nowhere: no rate suits; look at the picture, or take more -find-steps")
 	}

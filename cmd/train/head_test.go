@@ -102,6 +102,31 @@ func TestANewHead(t *testing.T) {
 	}
 }
 
+// The finder sweeps the network that is trained then, and says what the groups' rates were; a
+// classifier of other classes is told of where it stays.
+func TestANewHeadElsewhere(t *testing.T) {
+	dir, runs := oddAndEven(t, 200), t.TempDir()
+	data := []string{"-data", dir + ":train", "-test", dir + ":t10k", "-runs", runs}
+	code, out, errs := runTrain(t, append(data, "-name", "swept", "-from", e1Graph, "-head", "auto",
+		"-freeze", "trunk", "-lr", "head=1e-2,1e-4", "-find-lr", "-find-steps", "20")...)
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, want := range []string{"head: layer fc2, drawn anew, tells 2 classes apart",
+		"that is the rate of what no group of -lr names; head was at 100 times it\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output lacks %q:\n%s", want, out)
+		}
+	}
+	code, out, errs = runTrain(t, append(data, "-name", "other", "-from", e1Graph, "-epochs", "1")...)
+	if code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if want := "classifier was learned for 10 other classes, of which the first 2 are taken"; !strings.Contains(out, want) {
+		t.Errorf("output lacks %q:\n%s", want, out)
+	}
+}
+
 // model reads an ONNX file.
 func model(t *testing.T, path string) (*builder.Network, builder.Weights, error) {
 	t.Helper()

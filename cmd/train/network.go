@@ -82,6 +82,9 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 	if ok && !o.given["pixels"] {
 		o.config.Pixels = train.PixelsFor(record.PixelTransform())
 	}
+	if ok {
+		o.fromClasses = record.ClassLabels
+	}
 	return network, weights, nil
 }
 

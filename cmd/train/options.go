@@ -56,6 +56,7 @@ type options struct {
 	initNotes   []string // what was done with the file of weights
 	from        string
 	pretrained  *pretrained.Model // -from's, nil where that is a file
+	fromClasses []string          // that the model of -from's file tells apart
 	output      string
 	resume      bool
 	tensorBoard string

@@ -55,15 +55,18 @@ func (o *options) loadPretrained(ctx context.Context, out io.Writer) error {
 // tellClasses says what becomes of the classes that a pretrained network knows, where it keeps its
 // classifier and the set's classes are others.
 func (o *options) tellClasses(network *builder.Network, sets sets, out io.Writer) {
+	name, learned := o.from, o.fromClasses
+	if o.pretrained != nil {
+		name, learned = o.pretrained.Name, o.pretrained.ClassNames
+	}
 	classes, err := network.Classes()
 	info := sets.training.Info()
-	if err != nil || o.pretrained == nil || classes != len(o.pretrained.ClassNames) ||
-		slices.Equal(info.ClassNames, o.pretrained.ClassNames) {
+	if err != nil || classes != len(learned) || slices.Equal(info.ClassNames, learned) {
 		return
 	}
 	fmt.Fprintf(out, "note: %s's classifier was learned for %s other classes, of which the first "+
 		"%d are taken "+
-		"for those of %s; -head gives it one of their own\n", o.pretrained.Name,
+		"for those of %s; -head gives it one of their own\n", name,
 		display.Thousands(classes), info.Classes, info.Name)
 }
 

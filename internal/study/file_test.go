@@ -87,6 +87,7 @@ func TestBadStudyFiles(t *testing.T) {
 		"too many settings":    {"random:\n  settings: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "at most 1000000"}},
 		"a grid of 10^6":       {"grid:\n  l1: [" + ten + "]\n  l2: [" + ten + "]\n  dropout: [" + ten + "]\n  alpha: [" + ten + "]\n  momentum: [" + ten + "]\n  beta1: [" + ten + "]\n", []string{"mine.yaml:2", "more than 100000 runs"}},
 		"settings by seeds":    {"grid: {l1: [" + ten + "]}\nseeds: 10001\n", []string{"mine.yaml:1", "more than 100000 runs"}},
+		"losses by loss":       {"fixed: {validation_fraction: 0.1}\nsearch:\n  trials: 2\n  space: {loss.smoothing: {uniform: [0, 0.2]}}\n", []string{"mine.yaml:4", "the objective validation_accuracy"}},
 		"too many trials":      {"search:\n  trials: 9223372036854775807\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:2", "at most 1000000"}},
 		"search and grid":      {"grid: {l1: [0]}\nsearch:\n  trials: 2\n  space: {l1: {log: [0.1, 1]}}\n", []string{"a search goes alone"}},
 		"search by the test":   {"search:\n  trials: 2\n  objective: test_accuracy\n  space: {l1: {log: [0.1, 1]}}\n", []string{"mine.yaml:3", "the test set has no say"}},

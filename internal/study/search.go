@@ -3,6 +3,7 @@ package study
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/c-bata/goptuna"
 	"go.yaml.in/yaml/v3"
@@ -71,6 +72,10 @@ func (f *File) checkSearch() error {
 		return &PlaceError{Line: s.line, Err: fmt.Errorf("a search trains each setting from one seed, not %d; what it finds is compared by a study of its own", len(f.Seeds))}
 	}
 	for _, p := range s.space {
+		if strings.HasPrefix(p.key, "loss.") && s.Objective == objectiveLoss {
+			return &PlaceError{Line: p.line, Err: fmt.Errorf("%s varies, and the validation losses of different losses do not compare: give the search the objective %s",
+				p.key, objectiveAccuracy)}
+		}
 		for _, v := range p.ends() {
 			spec, err := f.spec(f.Seeds[0], value{p.key, v, p.line})
 			if err != nil {

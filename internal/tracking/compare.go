@@ -191,7 +191,7 @@ func (r *Record) records(accuracy float64) bool {
 	if same(r.TestAccuracy) {
 		return true
 	}
-	if r.Config.Patience == 0 || r.Metrics != nil {
+	if !r.Config.KeepsBest() || r.Metrics != nil {
 		return false
 	}
 	// A run of before metrics were written may have gone back to any epoch.

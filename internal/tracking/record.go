@@ -131,9 +131,9 @@ func (r *Record) readMetrics() error {
 	if err != nil {
 		return err
 	}
-	// Early stopping goes back to an epoch before the last.
+	// A run that keeps its best epoch comes to one before the last.
 	of := slices.IndexFunc(r.History, func(e train.Epoch) bool { return e.Epoch == m.Epoch })
-	if of < 0 || r.Config.Patience == 0 && m.Epoch != last.Epoch ||
+	if of < 0 || !r.Config.KeepsBest() && m.Epoch != last.Epoch ||
 		r.History[of].TestAccuracy == nil || *r.History[of].TestAccuracy != m.Accuracy {
 		return nil
 	}

@@ -172,6 +172,36 @@ func TestAnswersOfAnEarlierEpochAreRefused(t *testing.T) {
 	}
 }
 
+// What a run is worth is that of the epoch whose weights it keeps, also where it did not stop early.
+func TestARunThatKeepsItsBestEpoch(t *testing.T) {
+	root, test := t.TempDir(), shuffled(t)
+	for name, config := range map[string]train.Config{
+		"best":     {Epochs: 3, Best: train.BestValidationLoss, ValidationFraction: 0.2},
+		"patience": {Epochs: 3, Patience: 3, ValidationFraction: 0.2},
+	} {
+		dir := filepath.Join(root, name)
+		trained(t, dir, config, test)
+		record := read(t, dir)
+		kept, last := record.Metrics, 0.01
+		record.History = append(record.History, train.Epoch{Epoch: 4, TestAccuracy: &last})
+		raw, err := record.History.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "history.json"), raw, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		record = read(t, dir)
+		if record.Metrics == nil || *record.TestAccuracy != kept.Accuracy {
+			t.Errorf("%s: metrics %v, accuracy %v; the kept epoch's is %v", name, record.Metrics, *record.TestAccuracy, kept.Accuracy)
+			continue
+		}
+		if _, err := Compare(t.Context(), record, record, test); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestListPassesOverWhatIsNoRun(t *testing.T) {
 	root, test := t.TempDir(), shuffled(t)
 	trained(t, root+"/a", train.Config{Epochs: 1}, test)
