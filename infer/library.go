@@ -97,6 +97,10 @@ func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
 		}
 	}
 	for _, name := range systemNames() {
+		if err := searchesElsewhere(); err != nil {
+			failure.Reasons = append(failure.Reasons, err)
+			break
+		}
 		failure.Searched = append(failure.Searched, "the system's "+name)
 		library, err := probeCandidate(name, "system")
 		if err == nil {
@@ -133,7 +137,8 @@ func probePinned(path, origin string, pins []pin) (Library, error) {
 	if err != nil {
 		return Library{}, fmt.Errorf("nothing is loaded from %s: %w", filepath.Dir(path), err)
 	}
-	return probeCandidate(path, origin)
+	// What was looked at is what is loaded: a link's own folder may hold anything.
+	return probeCandidate(real, origin)
 }
 
 // cacheFolder is a folder where setup-onnxruntime puts libraries.
@@ -199,6 +204,24 @@ func versionOf(relative string) []int {
 		numbers = append(numbers, number)
 	}
 	return numbers
+}
+
+// searchesElsewhere reports an element of the system's search path that stands for the working folder, or
+// one below it: whoever made what lies there may be anybody.
+func searchesElsewhere() error {
+	for _, variable := range []string{"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+		value, ok := os.LookupEnv(variable)
+		if !ok || value == "" {
+			continue
+		}
+		for _, folder := range strings.Split(strings.ReplaceAll(value, ";", ":"), ":") {
+			if !filepath.IsAbs(folder) {
+				return fmt.Errorf("%s=%q has an element that stands for the working folder, so the system's library is not "+
+					"looked for; take it out, or name the file with %s", variable, value, LibraryVariable)
+			}
+		}
+	}
+	return nil
 }
 
 func systemNames() []string {

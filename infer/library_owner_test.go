@@ -33,7 +33,6 @@ func TestPathsThatOthersCanChange(t *testing.T) {
 			t.Errorf("our own: %s is %q: %v", path, real, err)
 		}
 	}
-	// The folder a/b is in the way of both, and top in that of the link alone.
 	for _, place := range []string{file, folder, filepath.Join(top, "a"), top} {
 		info, err := os.Stat(place)
 		if err != nil {

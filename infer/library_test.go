@@ -215,6 +215,11 @@ func TestPlantedLibrariesAreNotLoaded(t *testing.T) {
 	t.Chdir(working)
 	for _, folder := range []string{working, filepath.Dir(working), top} {
 		mark := planted(t, folder)
+		lib := filepath.Join(folder, ".cache", "onnxruntime", "99.0.0", runtime.GOOS+"-"+runtime.GOARCH, "lib")
+		if err := os.Link(filepath.Join(lib, "libonnxruntime.so.99.0.0"), filepath.Join(folder, "libonnxruntime.so")); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("LD_LIBRARY_PATH", "/nonexistent:")
 		_, err := FindLibrary("", false)
 		if _, stat := os.Stat(mark); stat == nil {
 			t.Errorf("a library in %s has run (%v)", folder, err)
@@ -265,7 +270,7 @@ func TestVerifyingPins(t *testing.T) {
 		pinned            bool
 	}{
 		{"library", "", true}, {"library", "cuda", true}, {"elsewhere", "", false}, {"node", "", false},
-		{"library", "library", false}, {"librarz", "cuda", false},
+		{"library", "library", false}, {"librarz", "cuda", false}, {"library", "anything else", false},
 	} {
 		write(library, test.library)
 		os.Remove(provider)
@@ -276,6 +281,26 @@ func TestVerifyingPins(t *testing.T) {
 		if test.pinned != (err == nil) || err != nil && !errors.Is(err, ErrNotPinned) {
 			t.Errorf("%+v: %v", test, err)
 		}
+	}
+	write(library, "library")
+	os.Remove(provider)
+	for _, planted := range []string{"librt.so.1", "libstdc++.so.6"} {
+		write(filepath.Join(folder, planted), "planted")
+		if err := verifyLibrary(library, pins); !errors.Is(err, ErrNotPinned) || !strings.Contains(err.Error(), planted) {
+			t.Errorf("with %s beside it: %v", planted, err)
+		}
+		os.Remove(filepath.Join(folder, planted))
+		if err := os.Symlink(library, filepath.Join(folder, planted)); err != nil {
+			t.Fatal(err)
+		}
+		if err := verifyLibrary(library, pins); !errors.Is(err, ErrNotPinned) {
+			t.Errorf("with %s beside it as a link: %v", planted, err)
+		}
+		os.Remove(filepath.Join(folder, planted))
+	}
+	write(filepath.Join(folder, oldSums), "a text")
+	if err := verifyLibrary(library, pins); err != nil {
+		t.Error(err)
 	}
 	if err := verifyLibrary("libonnxruntime.so", pins); !errors.Is(err, ErrNotPinned) {
 		t.Errorf("what the system's loader finds is pinned: %v", err)
@@ -385,8 +410,12 @@ func TestTheNextLibraryIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	real, err := filepath.EvalSymlinks(found.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	library, err := FindLibrary("", false)
-	if err != nil || library.Path != place("1.0.0") || library.Origin != "user's cache" {
+	if err != nil || library.Path != real || library.Origin != "user's cache" {
 		t.Errorf("%+v (%v)", library, err)
 	}
 }

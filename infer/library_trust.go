@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +18,9 @@ import (
 //
 //go:embed onnxruntime.pins
 var pinnedText string
+
+// oldSums is a text that setup-onnxruntime left beside a library.
+const oldSums = "SHA256SUMS"
 
 // ErrNotPinned says that a library is none of those that this program knows the sha256 of.
 var ErrNotPinned = errors.New("its sha256 is none of those that setup-onnxruntime brings")
@@ -48,7 +50,7 @@ func thisPlatformsPins() []pin {
 	return parsePins(pinnedText, runtime.GOOS+"-"+runtime.GOARCH)
 }
 
-// VerifyLibrary reads the library, and the files of onnxruntime beside it that it loads, and
+// VerifyLibrary reads the library and every file beside it, any of which it may load, and
 // compares their sha256 with those of what setup-onnxruntime brings, which this program holds.
 // It returns an error that is ErrNotPinned where one is none of them. A library that the
 // system's loader finds by its name cannot be read, and is not pinned.
@@ -60,14 +62,23 @@ func verifyLibrary(path string, pins []pin) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%s: %w", path, ErrNotPinned)
 	}
-	folder, base := filepath.Split(path)
-	// The folder's name is no pattern, and the pattern is sound.
-	beside, _ := fs.Glob(os.DirFS(folder), "libonnxruntime*")
-	if !slices.Contains(beside, base) {
-		beside = append(beside, base)
+	folder := filepath.Dir(path)
+	// The library asks for its own libraries in its folder first ($ORIGIN): whatever lies there
+	// may be loaded.
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
 	}
-	for _, name := range beside {
+	for _, entry := range entries {
+		name := entry.Name()
 		file := filepath.Join(folder, name)
+		if name == oldSums {
+			continue
+		}
+		if !entry.Type().IsRegular() {
+			return fmt.Errorf("%s: %w: it is no file of its own; remove it, or name a library of your own with %s",
+				file, ErrNotPinned, LibraryVariable)
+		}
 		sum, err := sha256Of(file)
 		if err != nil {
 			return err
@@ -101,18 +112,17 @@ func trusted(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Links are followed once, and what they led to is what is loaded.
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", err
 	}
-	for _, end := range []string{path, real} {
-		for place := end; ; place = filepath.Dir(place) {
-			if err := ours(place, place == real); err != nil {
-				return "", err
-			}
-			if place == filepath.Dir(place) {
-				break
-			}
+	for place := real; ; place = filepath.Dir(place) {
+		if err := ours(place, place == real); err != nil {
+			return "", err
+		}
+		if place == filepath.Dir(place) {
+			break
 		}
 	}
 	return real, nil

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"slipway/internal/display"
 	"slipway/internal/nearest"
 )
 
@@ -136,7 +137,7 @@ func Parsed(command string, err error, version bool, stdout, stderr io.Writer) (
 
 // Usage prints an error of usage and returns ExitUsage.
 func Usage(stderr io.Writer, command string, err error) int {
-	fmt.Fprintf(stderr, "%s: %v\nRun '%s -h' for help.\n", command, err, command)
+	fmt.Fprintf(stderr, "%s: %s\nRun '%s -h' for help.\n", command, display.Lines(err.Error()), command)
 	return ExitUsage
 }
 
@@ -146,7 +147,7 @@ func Fail(stderr io.Writer, command string, err error) int {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", command, err)
+	fmt.Fprintf(stderr, "%s: %s\n", command, display.Lines(err.Error()))
 	return ExitFailure
 }
 

@@ -18,16 +18,28 @@ func Printable(text string) string {
 	}, text)
 }
 
+// Lines is Printable for a text of several lines: it keeps their ends and tabs.
+func Lines(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
 // Cell makes a text fit for a CSV file that a spreadsheet opens: one that begins as a formula does gets an
-// apostrophe before it, which spreadsheets take for the mark of a text. Numbers stay.
+// apostrophe before it, which spreadsheets take for the mark of a text. Numbers stay, and what would
+// move a terminal's cursor does not.
 func Cell(text string) string {
+	safe := Printable(text)
 	if text == "" || !strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return text
+		return safe
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return text
 	}
-	return "'" + text
+	return "'" + safe
 }
 
 // Thousands writes a number of at least 0 with commas: 1,234,567.

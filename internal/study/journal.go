@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,8 +53,8 @@ var errJournal = errors.New("it is not a search's journal, or is damaged; remove
 // openJournal reads a journal, or begins one.
 func openJournal(path string) (*journal, error) {
 	j := &journal{InMemoryStorage: goptuna.NewInMemoryStorage(), path: path}
-	raw, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	raw, err := readJournal(path)
+	if err != nil {
 		return nil, err
 	}
 	whole := bytes.LastIndexByte(raw, '\n') + 1
@@ -77,6 +78,24 @@ func openJournal(path string) (*journal, error) {
 	return j, nil
 }
 
+// mostJournal is far more than a search of a million trials writes.
+const mostJournal = 1 << 30
+
+// readJournal reads a journal, nothing where there is none. A link is not followed: what it leads to is
+// somebody else's, and would be written to.
+func readJournal(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() || info.Size() > mostJournal:
+		return nil, fmt.Errorf("%s: %w", path, errJournal)
+	}
+	return os.ReadFile(path)
+}
+
 func (j *journal) close() error { return j.file.Close() }
 
 // replay does what a line says.
@@ -93,6 +112,9 @@ func (j *journal) replay(line []byte) (err error) {
 	if err := decoder.Decode(&e); err != nil {
 		return err
 	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return errors.New("there is more on the line")
+	}
 	memory := j.InMemoryStorage
 	if e.Event == eventTrial {
 		trial, err := memory.CreateNewTrial(goptuna.InMemoryStorageStudyID)
@@ -102,8 +124,11 @@ func (j *journal) replay(line []byte) (err error) {
 		return err
 	}
 	value := 0.0
-	if e.Value != nil {
+	switch {
+	case e.Value != nil:
 		value = *e.Value
+	case e.Event == eventParameter || e.Event == eventEpoch || e.Event == eventValue:
+		return errors.New("there is no value")
 	}
 	switch e.Event {
 	case eventParameter:

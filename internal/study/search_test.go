@@ -190,12 +190,25 @@ func TestDamagedJournals(t *testing.T) {
 		}
 	}
 	const begun = `{"event":"trial","trial":0}` + "\n"
+	precious := filepath.Join(t.TempDir(), "precious")
+	if err := errors.Join(os.WriteFile(precious, []byte("no newline"), 0o666), os.Remove(path), os.Symlink(precious, path)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Execute(t.Context(), readStudy(t, "s", searchText), Options{Root: root, Progress: new(counter)})
+	if text, readErr := os.ReadFile(precious); err == nil || readErr != nil || string(text) != "no newline" {
+		t.Errorf("a journal that is a link: %v, and what it leads to is %q (%v)", err, text, readErr)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
 	for text, want := range map[string]string{
 		"no journal\n": ":1: ",
 		begun + `{"event":"trial","trial":0}` + "\n":                           ":2: ",
 		begun + `{"event":"value","trial":1,"value":1}` + "\n":                 ":2: ",
 		begun + `{"event":"value","trial":-1,"value":1}` + "\n":                ":2: ",
 		begun + `{"event":"state","trial":0,"text":"lost"}` + "\n":             ":2: ",
+		begun + `{"event":"value","trial":0}` + "\n":                           ":2: ",
+		begun + `{"event":"trial","trial":1}{"garbage` + "\n":                  ":2: ",
 		begun + `{"event":"forget","trial":0}` + "\n":                          ":2: ",
 		begun + `{"event":"value","trial":0,"volume":1}` + "\n":                ":2: ",
 		begun + `{"event":"parameter","trial":0,"name":"lr","value":7}` + "\n": ":2: ",

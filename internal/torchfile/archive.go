@@ -51,6 +51,7 @@ func openArchive(data []byte) (*archive, error) {
 		return nil, err
 	}
 	a := &archive{records: make(map[string][]byte), storages: make(map[string]*storage)}
+	left := uint64(len(data)) // each byte is of one record: one that many share is read as often
 	for _, entry := range z.File {
 		name, ok := strings.CutPrefix(entry.Name, folder)
 		if !ok {
@@ -63,6 +64,10 @@ func openArchive(data []byte) (*archive, error) {
 		if a.records[name], err = record(data, entry); err != nil {
 			return nil, err
 		}
+		if entry.UncompressedSize64 > left {
+			return nil, fault(ErrDamaged, "its records take more bytes than the file has; "+copyAgain)
+		}
+		left -= entry.UncompressedSize64
 	}
 	return a, nil
 }

@@ -61,6 +61,9 @@ func Read(path string) (*File, error) {
 		return nil, inFile(fault(ErrFormat, "it begins with neither a ZIP archive nor a pickle; "+
 			copyAgain), path)
 	}
+	if info.Size() > mostBytes {
+		return nil, fmt.Errorf("%s has %d bytes, and %d are read at most: no network of images is as large", path, info.Size(), int64(mostBytes))
+	}
 	data := make([]byte, info.Size())
 	n := copy(data, begin)
 	if _, err := io.ReadFull(f, data[n:]); err != nil {
@@ -72,6 +75,9 @@ func Read(path string) (*File, error) {
 	}
 	return file, nil
 }
+
+// mostBytes bounds what is taken into memory. A file without content may claim any size.
+const mostBytes = 8 << 30
 
 func inFile(err error, path string) error {
 	var e *Error

@@ -142,6 +142,11 @@ func first(set *dataset.Set, n int) (*dataset.Set, error) {
 
 func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	run := Run{Result: result}
+	for name := range result.Files {
+		if _, err := result.ReadFile(name); err != nil {
+			return run, err
+		}
+	}
 	logits, err := readLogits(result)
 	if err != nil {
 		return run, err
