@@ -49,26 +49,16 @@ func (o *options) checkFind() error {
 
 // findRate sweeps the learning rate, and writes and prints what it came to.
 func findRate(ctx context.Context, o *options, out io.Writer) error {
-	sets, err := o.openSets(ctx, out)
+	p, err := o.prepare(ctx, out)
 	if err != nil {
 		return err
 	}
-	network, initial, err := o.buildNetwork(sets, out)
-	if err != nil {
-		return err
-	}
-	if network, initial, err = o.fineTuned(network, initial, sets, out); err != nil {
-		return err
-	}
-	config, err := o.settings().WithDefaults(network)
-	if err != nil {
-		return err
-	}
+	network, config := p.network, p.config
 	dir := filepath.Join(o.runs, o.runName(network)+"-find")
 	if _, err := os.Stat(filepath.Join(dir, "checkpoints")); err == nil {
 		return fmt.Errorf("%s is the folder of a run, which stays as it is; give another -name", dir)
 	}
-	curve, err := train.FindRate(ctx, network, sets.training, config, initial, o.find.sweep)
+	curve, err := train.FindRate(ctx, network, p.sets.training, config, p.initial, o.find.sweep)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the learning rates were tried: there is nothing to save")
 	}

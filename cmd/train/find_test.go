@@ -40,6 +40,15 @@ func TestFindLearningRate(t *testing.T) {
 	}
 }
 
+// The finder reads what a run does: also a pretrained network by its name.
+func TestTheFinderKnowsPretrainedNetworks(t *testing.T) {
+	code, _, errs := runTrain(t, "-from", "efficientnet_lite", "-data", fixture(t)+":train", "-test", "none",
+		"-runs", t.TempDir(), "-find-lr")
+	if code != cli.ExitFailure || !strings.Contains(errs, `did you mean "efficientnet_lite0"?`) {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
 func TestFinderFlagsThatDoNotGoTogether(t *testing.T) {
 	for _, test := range []struct {
 		args []string

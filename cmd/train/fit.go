@@ -172,49 +172,25 @@ func (s *session) lock(path string) (err error) {
 }
 
 func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
-	if o.network != "" && !zoo.Has(o.network) {
-		// What is wrong with the file is told before the sets are read.
-		network, err := readNetwork(o.network)
-		if err != nil {
-			return err
-		}
-		if err := o.fitsSizing(network); err != nil {
-			return err
-		}
-	}
-	if err := o.loadPretrained(ctx, out); err != nil {
-		return err
-	}
-	sets, err := o.openSets(ctx, out)
+	p, err := o.prepare(ctx, out)
 	if err != nil {
 		return err
 	}
-	network, initial, err := o.buildNetwork(sets, out)
-	if err != nil {
-		return err
-	}
-	if network, initial, err = o.fineTuned(network, initial, sets, out); err != nil {
-		return err
-	}
-	o.tellClasses(network, sets, out)
-	config, err := o.settings().WithDefaults(network)
-	if err != nil {
-		return err
-	}
+	network, config := p.network, p.config
 	if s.device, err = o.chooseDevice(config, network); err != nil {
 		return err
 	}
 	config.Device = s.device.device
-	if s.trainer, err = train.New(network, sets.training, config, initial); err != nil {
+	if s.trainer, err = train.New(network, p.sets.training, config, p.initial); err != nil {
 		return remedied(err)
 	}
 	if o.pretrained != nil {
 		s.trainer.BeganFrom(o.pretrained.Attribution + ", " + o.pretrained.Licence)
 	}
-	if err := s.testOn(sets.test); err != nil {
+	if err := s.testOn(p.sets.test); err != nil {
 		return err
 	}
-	s.shared = sharedNote(sets.training, sets.test)
+	s.shared = sharedNote(p.sets.training, p.sets.test)
 	path := filepath.Join(o.runs, o.runName(network))
 	if err := s.lock(path); err != nil {
 		return err
