@@ -13,15 +13,10 @@ import (
 //
 // Its methods must not run at the same time as each other; Backward belongs to the last Forward.
 type BinaryLoss struct {
-	engine         Engine
-	batch, classes int
-	weights        []float64 // by class; nil for 1
-	gradients      []float32 // those by the logits of the sum
-	losses         []float64 // by row
+	lossRun
+	weights []float64 // by class; nil for 1
 
-	logits, targets, dlogits  []float32
-	scale                     float32
-	forwardTask, backwardTask func(worker, item int)
+	logits, targets []float32
 }
 
 // NewBinaryLoss returns a plan, or an error that says what is wrong with the sizes. Weights are nil
@@ -38,10 +33,7 @@ func NewBinaryLoss(engine Engine, batch, classes int, weights []float64) (*Binar
 		return nil, fmt.Errorf("kernel: binary loss of %d classes: %d class weights",
 			classes, len(weights))
 	}
-	l := &BinaryLoss{
-		engine: engine, batch: batch, classes: classes, weights: weights,
-		gradients: aligned(batch * classes), losses: make([]float64, batch),
-	}
+	l := &BinaryLoss{lossRun: newLossRun(engine, batch, classes), weights: weights}
 	l.forwardTask, l.backwardTask = l.forwardItem, l.backwardItem
 	return l, nil
 }
@@ -53,12 +45,8 @@ func (l *BinaryLoss) Forward(logits, targets []float32) (float32, error) {
 		return 0, err
 	}
 	l.logits, l.targets = logits, targets
-	l.engine.Pool.Run(ceil(l.batch, lossRows), l.forwardTask)
+	total := l.forward()
 	l.logits, l.targets = nil, nil
-	total := 0.0
-	for _, loss := range l.losses {
-		total += loss
-	}
 	return float32(total / float64(l.batch*l.classes)), nil
 }
 
@@ -87,19 +75,5 @@ func (l *BinaryLoss) forwardItem(_, item int) {
 //
 //	dloss/(N·K) · ((1 − t + w·t)·σ(z) − w·t)
 func (l *BinaryLoss) Backward(dlogits []float32, dloss float32) error {
-	err := lengths("gradient of a binary loss", size{"dlogits", len(dlogits), l.batch * l.classes})
-	if err != nil {
-		return err
-	}
-	l.dlogits, l.scale = dlogits, float32(float64(dloss)/float64(l.batch*l.classes))
-	l.engine.Pool.Run(ceil(l.batch, lossRows), l.backwardTask)
-	l.dlogits = nil
-	return nil
-}
-
-func (l *BinaryLoss) backwardItem(_, item int) {
-	first, end := item*lossRows*l.classes, min((item+1)*lossRows, l.batch)*l.classes
-	for i, g := range l.gradients[first:end] {
-		l.dlogits[first+i] = l.scale * g
-	}
+	return l.backward(dlogits, float32(float64(dloss)/float64(l.batch*l.classes)))
 }

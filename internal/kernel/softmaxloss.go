@@ -37,21 +37,13 @@ type SoftmaxTargets struct {
 // For γ = 0 and one label this is PyTorch's CrossEntropyLoss(weight, label_smoothing). Its methods
 // must not run at the same time as each other; Backward belongs to the last Forward.
 type SoftmaxLoss struct {
-	engine         Engine
-	config         SoftmaxLossConfig
-	batch, classes int
-	probabilities  []float32 // not yet divided by their sum
-	// gradients are those by the logits, times the divisor.
-	gradients []float32
-	losses    []float64 // by row
-	divisor   float64
+	lossRun
+	config        SoftmaxLossConfig
+	probabilities []float32 // not yet divided by their sum
+	divisor       float64
 
 	logits  []float32
 	targets SoftmaxTargets
-	dlogits []float32
-	scale   float32
-
-	forwardTask, backwardTask func(worker, item int)
 }
 
 // NewSoftmaxLoss returns a plan, or an error that says what is wrong with the sizes.
@@ -70,9 +62,8 @@ func NewSoftmaxLoss(engine Engine, batch, classes int, config SoftmaxLossConfig)
 			classes, len(config.Weights))
 	}
 	l := &SoftmaxLoss{
-		engine: engine, config: config, batch: batch, classes: classes,
-		probabilities: aligned(batch * classes), gradients: aligned(batch * classes),
-		losses: make([]float64, batch),
+		lossRun: newLossRun(engine, batch, classes), config: config,
+		probabilities: aligned(batch * classes),
 	}
 	l.forwardTask, l.backwardTask = l.forwardItem, l.backwardItem
 	return l, nil
@@ -91,12 +82,8 @@ func (l *SoftmaxLoss) Forward(logits []float32, targets SoftmaxTargets) (float32
 		}
 	}
 	l.logits, l.targets = logits, targets
-	l.engine.Pool.Run(ceil(l.batch, lossRows), l.forwardTask)
+	total := l.forward()
 	l.logits, l.targets = nil, SoftmaxTargets{}
-	total := 0.0
-	for _, loss := range l.losses {
-		total += loss
-	}
 	return float32(total / l.divisor), nil
 }
 
@@ -210,19 +197,5 @@ func (l *SoftmaxLoss) term(logP float64) (value, derivative float64) {
 
 // Backward computes the gradient by the logits, N×K, of a loss whose own is dloss.
 func (l *SoftmaxLoss) Backward(dlogits []float32, dloss float32) error {
-	err := lengths("gradient of a loss", size{"dlogits", len(dlogits), l.batch * l.classes})
-	if err != nil {
-		return err
-	}
-	l.dlogits, l.scale = dlogits, float32(float64(dloss)/l.divisor)
-	l.engine.Pool.Run(ceil(l.batch, lossRows), l.backwardTask)
-	l.dlogits = nil
-	return nil
-}
-
-func (l *SoftmaxLoss) backwardItem(_, item int) {
-	first, end := item*lossRows*l.classes, min((item+1)*lossRows, l.batch)*l.classes
-	for i, g := range l.gradients[first:end] {
-		l.dlogits[first+i] = l.scale * g
-	}
+	return l.backward(dlogits, float32(float64(dloss)/l.divisor))
 }
