@@ -85,22 +85,22 @@ func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
 	}
 
 	folders := cacheFolders()
-	failure := new(LibraryError)
+	failure, pins := new(LibraryError), thisPlatformsPins()
 	for _, folder := range folders {
 		failure.Searched = append(failure.Searched, folder.path)
 		for _, path := range librariesIn(folder.path, preferCUDA) {
-			library, err := probePinned(path, folder.origin, thisPlatformsPins())
+			library, err := probePinned(path, folder.origin, pins)
 			if err == nil {
 				return library, nil
 			}
 			failure.Reasons = append(failure.Reasons, err)
 		}
 	}
+	if err := searchesElsewhere(); err != nil {
+		failure.Reasons = append(failure.Reasons, err)
+		return Library{}, failure
+	}
 	for _, name := range systemNames() {
-		if err := searchesElsewhere(); err != nil {
-			failure.Reasons = append(failure.Reasons, err)
-			break
-		}
 		failure.Searched = append(failure.Searched, "the system's "+name)
 		library, err := probeCandidate(name, "system")
 		if err == nil {

@@ -26,7 +26,7 @@ const oldSums = "SHA256SUMS"
 var ErrNotPinned = errors.New("its sha256 is none of those that setup-onnxruntime brings")
 
 // pin is a file that setup-onnxruntime brings.
-type pin struct{ version, name, sum string }
+type pin struct{ name, sum string }
 
 // parsePins reads pins: nine fields a line, of which the first is the flavour, the second the platform,
 // the third the source, the fifth the version and the last two the archive's member and its sha256.
@@ -41,7 +41,7 @@ func parsePins(text, platform string) []pin {
 		if name == "libonnxruntime.so.1" {
 			name = "libonnxruntime.so." + fields[4] // as the script names it
 		}
-		pins = append(pins, pin{fields[4], name, fields[8]})
+		pins = append(pins, pin{name, fields[8]})
 	}
 	return pins
 }

@@ -143,6 +143,9 @@ func first(set *dataset.Set, n int) (*dataset.Set, error) {
 func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	run := Run{Result: result}
 	for name := range result.Files {
+		if name == study.LogitsFile {
+			continue // compared where they are read, below
+		}
 		if _, err := result.ReadFile(name); err != nil {
 			return run, err
 		}

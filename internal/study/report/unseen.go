@@ -40,9 +40,6 @@ func (s *Study) MeasureUnseen(ctx context.Context, sets []*dataset.Set) error {
 }
 
 func (r *Run) measureUnseen(ctx context.Context, sets []*dataset.Set) (err error) {
-	if _, err := r.ReadFile(study.ModelFile); err != nil {
-		return fmt.Errorf("read model: %w", err)
-	}
 	model, err := infer.LoadModel(filepath.Join(r.Dir, study.ModelFile))
 	if err != nil {
 		return err
