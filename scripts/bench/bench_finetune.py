@@ -20,7 +20,7 @@ import sys
 import time
 
 import machine
-from bench_pictures import SIDES, TRAIN, build, difference, summary, welch, write
+from bench_pictures import SIDES, TRAIN, build, difference, results, summary, welch, write
 
 BATCH, HEAD_RATE, RATE = 16, 1e-3, 1e-4
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -159,12 +159,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     paths = {(side, seed): folder / f"{side}-{options.model.stem}-epochs{options.epochs}-seed{seed}.json"
              for seed in options.seeds for side in SIDES}
-    for (side, seed), path in paths.items():
-        if options.fresh or options.quick:
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            train(side, options, seed, folder, path)
-    found = {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
+    found = results(options, paths, lambda side, seed, path: train(side, options, seed, folder, path))
     sides = [summary(results) for results in found.values()]
     test = welch(*sides)
     docs = folder if options.quick else machine.DOCS

@@ -189,6 +189,16 @@ def markdown(options, sides, test, images):
     return "\n\n".join(lines) + "\n"
 
 
+def results(options, paths, train):
+    """Trains what has no result yet, and reads the results of each side, in the order of the seeds. --fresh and --quick train all."""
+    for (side, seed), path in paths.items():
+        if options.fresh or options.quick:
+            path.unlink(missing_ok=True)
+        if not path.exists():
+            train(side, seed, path)
+    return {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
+
+
 def main():
     options = arguments()
     if not given(options, "bench-pictures"):
@@ -197,12 +207,7 @@ def main():
     folder = machine.CACHE / ("quick" if options.quick else "pictures")
     folder.mkdir(parents=True, exist_ok=True)
     paths = {(side, seed): folder / f"{side}-epochs{options.epochs}-seed{seed}.json" for seed in options.seeds for side in SIDES}
-    for (side, seed), path in paths.items():
-        if options.fresh or options.quick:
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            train(side, options, seed, folder, path)
-    found = {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
+    found = results(options, paths, lambda side, seed, path: train(side, options, seed, folder, path))
     sides = [summary(results) for results in found.values()]
     test = welch(*sides)
     docs = folder if options.quick else machine.DOCS
