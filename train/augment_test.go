@@ -42,31 +42,7 @@ func TestResumeWithScheduleAndAugmentationIsBitForBit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		config := varyingConfig(engine)
 		config.ValidationFraction = 0.2
-		whole := newSmallTrainer(t, config)
-		defer whole.Close()
-		if err := whole.Fit(context.Background(), Callbacks{}); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		broken := newSmallTrainer(t, config)
-		defer broken.Close()
-		err := broken.Fit(ctx, Callbacks{Step: func(report StepReport) error {
-			if report.Epoch == 2 && report.Step == 3 {
-				cancel()
-			}
-			return nil
-		}})
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatalf("Fit returned %v, want ErrInterrupted", err)
-		}
-		checkpoint, resumed := savedAndResumed(t, broken, datasettest.Bars(t, 60))
-		if err := resumed.Fit(context.Background(), Callbacks{}); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint())) {
-			t.Error("the resumed run differs from the unbroken one")
-		}
-
+		checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Bars(t, 60), config, config.Threads)
 		for _, change := range []func(*Config){
 			func(c *Config) { c.Schedule.Warmup = 0.5 },
 			func(c *Config) { c.Schedule = Schedule{} },

@@ -1,6 +1,9 @@
 package train
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"testing"
 
 	"slipway/builder"
@@ -69,6 +72,52 @@ func savedAndResumed(t *testing.T, broken *Trainer, set *dataset.Set) (*Checkpoi
 	}
 	t.Cleanup(resumed.Close)
 	return checkpoint, resumed
+}
+
+// brokenOff trains until step 3 of the second epoch and returns the trainer as it was
+// interrupted there.
+func brokenOff(t *testing.T, network *builder.Network, set *dataset.Set, config Config) *Trainer {
+	t.Helper()
+	trainer, err := New(network, set, config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trainer.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = trainer.Fit(ctx, Callbacks{Step: func(report StepReport) error {
+		if report.Epoch == 2 && report.Step == 3 {
+			cancel()
+		}
+		return nil
+	}})
+	if !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("Fit returned %v, want ErrInterrupted", err)
+	}
+	return trainer
+}
+
+// resumesBitForBit checks that a run that is broken off within an epoch, on other threads, comes to the
+// checkpoint of one that is not, to the last bit. It returns the checkpoint of the break.
+func resumesBitForBit(t *testing.T, network *builder.Network, set *dataset.Set, config Config, threads int) *Checkpoint {
+	t.Helper()
+	whole, err := New(network, set, config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(whole.Close)
+	if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	config.Threads = threads
+	checkpoint, resumed := savedAndResumed(t, brokenOff(t, network, set, config), set)
+	if err := resumed.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint())) {
+		t.Error("the resumed run differs from the unbroken one")
+	}
+	return checkpoint
 }
 
 // ofSizes are parameters of so many values, all of which weight decay is of.

@@ -2,8 +2,6 @@ package train
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -54,30 +52,7 @@ func TestResumeWithRecipesIsBitForBit(t *testing.T) {
 			config := varyingConfig(engine)
 			config.ValidationFraction = 0.2
 			change(&config)
-			whole := newSmallTrainer(t, config)
-			defer whole.Close()
-			if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			broken := newSmallTrainer(t, config)
-			defer broken.Close()
-			err := broken.Fit(ctx, Callbacks{Step: func(report StepReport) error {
-				if report.Epoch == 2 && report.Step == 3 {
-					cancel()
-				}
-				return nil
-			}})
-			if !errors.Is(err, ErrInterrupted) {
-				t.Fatalf("Fit returned %v, want ErrInterrupted", err)
-			}
-			checkpoint, resumed := savedAndResumed(t, broken, datasettest.Bars(t, 60))
-			if err := resumed.Fit(t.Context(), Callbacks{}); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint())) {
-				t.Error("the resumed run differs from the unbroken one")
-			}
+			checkpoint := resumesBitForBit(t, smallNetwork(t), datasettest.Bars(t, 60), config, config.Threads)
 			// What was asked for at first, a measure perhaps, goes on as well as what was recorded.
 			again, err := Resume(checkpoint, datasettest.Bars(t, 60), config)
 			if err != nil {

@@ -1,14 +1,10 @@
 package train
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"strings"
 	"testing"
 
 	"slipway/builder"
-	"slipway/dataset"
 	"slipway/internal/datasettest"
 )
 
@@ -44,29 +40,6 @@ func recipes() []recipe {
 	}
 }
 
-// brokenOff trains until step 3 of the second epoch and returns the trainer as it was
-// interrupted there.
-func brokenOff(t *testing.T, network *builder.Network, set *dataset.Set, config Config) *Trainer {
-	t.Helper()
-	trainer, err := New(network, set, config, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(trainer.Close)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	err = trainer.Fit(ctx, Callbacks{Step: func(report StepReport) error {
-		if report.Epoch == 2 && report.Step == 3 {
-			cancel()
-		}
-		return nil
-	}})
-	if !errors.Is(err, ErrInterrupted) {
-		t.Fatalf("Fit returned %v, want ErrInterrupted", err)
-	}
-	return trainer
-}
-
 // A run that was interrupted within an epoch comes to the checkpoint of one that was not, to
 // the last bit, on each engine and with other threads.
 func TestResumeWithinAnEpochIsBitForBit(t *testing.T) {
@@ -77,23 +50,7 @@ func TestResumeWithinAnEpochIsBitForBit(t *testing.T) {
 				config.ValidationFraction, config.Threads = 0.2, 1
 				recipe.set(&config)
 				set := datasettest.Bars(t, 60)
-				whole, err := New(smallNormalised(t), set, config, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(whole.Close)
-				if err := whole.Fit(t.Context(), Callbacks{}); err != nil {
-					t.Fatal(err)
-				}
-				config.Threads = 3
-				broken := brokenOff(t, smallNormalised(t), set, config)
-				checkpoint, resumed := savedAndResumed(t, broken, set)
-				if err := resumed.Fit(t.Context(), Callbacks{}); err != nil {
-					t.Fatal(err)
-				}
-				if !bytes.Equal(encoded(t, whole.Checkpoint()), encoded(t, resumed.Checkpoint())) {
-					t.Error("the resumed run differs from the unbroken one")
-				}
+				checkpoint := resumesBitForBit(t, smallNormalised(t), set, config, 3)
 				if !recipe.fixed {
 					return
 				}

@@ -20,6 +20,20 @@ func writeStudy(t *testing.T, text string) string {
 	return path
 }
 
+// runsOf are the runs of a study with that text.
+func runsOf(t *testing.T, text string) []Run {
+	t.Helper()
+	file, err := ReadFile(writeStudy(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := file.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs
+}
+
 // A slip in a study file is an error that names the file and the line, and what
 // would be right.
 func TestBadStudyFiles(t *testing.T) {
@@ -111,7 +125,7 @@ func TestBadStudyFiles(t *testing.T) {
 
 // A study's networks are graphs, whose dropout varies in its place.
 func TestDropoutOfAGraph(t *testing.T) {
-	file, err := ReadFile(writeStudy(t, `
+	runs := runsOf(t, `
 base: residual
 networks:
   residual:
@@ -125,14 +139,7 @@ networks:
     - flatten
     - dense: {units: 3}
 grid: {dropout: [0.1, 0.3]}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := file.Runs()
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	for i, p := range []float64{0.1, 0.3} {
 		network := runs[i].Spec.Network
 		dropout, _ := network.Node("dropout1")
@@ -158,7 +165,7 @@ func TestAStudyIsNamedAfterItsFile(t *testing.T) {
 // Settings come in the file's order, the later key of a grid varying first, and each
 // has what base, fixed and set say, the later before the earlier.
 func TestRunsOfAStudy(t *testing.T) {
-	file, err := ReadFile(writeStudy(t, `
+	runs := runsOf(t, `
 base: e2
 fixed: {epochs: 3, optimizer: {name: adamw, weight_decay: 0.02}}
 list:
@@ -174,14 +181,7 @@ networks:
   - ReLU
   - flatten
   - dense: {units: 10}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := file.Runs()
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	var names []string
 	for _, run := range runs {
 		names = append(names, run.Setting)
@@ -339,17 +339,10 @@ func TestTheRepositorysStudies(t *testing.T) {
 
 // What is frozen and what decays are settings as others are.
 func TestFreezeAndDecayAreSettings(t *testing.T) {
-	file, err := ReadFile(writeStudy(t, `
+	runs := runsOf(t, `
 fixed: {freeze: ["conv1.*", "*.bias"], epochs: 1}
 grid: {decay: [all, weights]}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := file.Runs()
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	for i, decay := range []string{train.DecayAll, train.DecayWeights} {
 		if c := runs[i].Spec.Config; c.Decay != decay || !slices.Equal(c.Freeze, []string{"conv1.*", "*.bias"}) {
 			t.Errorf("run %d has decay %q and freeze %q", i, c.Decay, c.Freeze)
@@ -359,19 +352,12 @@ grid: {decay: [all, weights]}
 
 // Losses are settings, too, and their class weights one value; so are mixing and sampling.
 func TestLossesAreSettings(t *testing.T) {
-	file, err := ReadFile(writeStudy(t, `
+	runs := runsOf(t, `
 fixed: {loss.name: focal, loss.gamma: 3, epochs: 1, mix.mixup: 0.2, mix.probability: 0.5, sampling: balanced}
 grid:
   loss.class_weights: [balanced, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]
   loss.smoothing: [0, 0.1]
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := file.Runs()
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	ids := make(map[string]bool)
 	for i, run := range runs {
 		loss := run.Spec.Config.Loss

@@ -9,18 +9,11 @@ import (
 
 // How a network is trained on is a setting as others are.
 func TestFineTuningIsASetting(t *testing.T) {
-	file, err := ReadFile(writeStudy(t, `
+	runs := runsOf(t, `
 fixed: {freeze: [trunk], fine_tune.rates: ["head=0.01", "conv1=0.02"], epochs: 5,
   fine_tune.features: once}
 grid: {fine_tune.freeze_until: [2, 3]}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := file.Runs()
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	addresses := make(map[string]bool)
 	for i, until := range []int{2, 3} {
 		tuning := runs[i].Spec.Config.FineTune

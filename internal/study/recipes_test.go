@@ -10,7 +10,7 @@ import (
 // A study gives a run's recipe by the names of train.Config's JSON; what is not given keeps
 // the address of before there were recipes (TestAddressesAreThoseOfBefore).
 func TestRecipesOfAStudy(t *testing.T) {
-	file, err := ReadFile(writeStudy(t, `
+	runs := runsOf(t, `
 grid: {ema.decay: [0, 0.99]}
 fixed:
   epochs: 9
@@ -20,14 +20,7 @@ fixed:
   schedule.gamma: 0.5
   schedule.warmup_epochs: 1.5
   best: validation-accuracy
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs, err := file.Runs()
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	seen := make(map[string]bool)
 	averaged := false
 	for _, run := range runs {
