@@ -71,8 +71,7 @@ func (n *Network) checkHead(place int) error {
 		}
 		if node.Layer.Kind() == (Sigmoid{}).Kind() {
 			return fail("%s (Sigmoid) behind it makes probabilities of what training takes for "+
-				"logits; "+
-				"end the network before it (train -output)", node.Name)
+				"logits; end the network before it (train -output)", node.Name)
 		}
 		if len(node.Inputs) != 1 {
 			return fail("%s (%s) behind it takes other values, too", node.Name, node.Layer.Kind())
@@ -130,8 +129,7 @@ func (n *Network) WithHead(classes int, layer string) (network *Network, head st
 	got, err := network.Classes()
 	if err == nil && got != classes {
 		err = fmt.Errorf("network %s: with %d outputs of layer %s it has %d, one for each place "+
-			"of a map; "+
-			"only a classifier of vectors or one before a global pooling can be "+
+			"of a map; only a classifier of vectors or one before a global pooling can be "+
 			"replaced", n.name, classes, node.Name, got)
 	}
 	return network, node.Name, err

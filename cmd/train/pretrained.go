@@ -27,8 +27,7 @@ func (o *options) loadPretrained(ctx context.Context, out io.Writer) error {
 	if !pretrained.Has(o.from) {
 		if _, err := os.Stat(o.from); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("-from %s: no pretrained network is called so, and no file%s; "+
-				"there are %s, "+
-				"or give an ONNX file", o.from, nearest.Hint(o.from, pretrained.Names()),
+				"there are %s, or give an ONNX file", o.from, nearest.Hint(o.from, pretrained.Names()),
 				strings.Join(pretrained.Names(), ", "))
 		}
 		return nil
@@ -65,8 +64,7 @@ func (o *options) tellClasses(network *builder.Network, sets sets, out io.Writer
 		return
 	}
 	fmt.Fprintf(out, "note: %s's classifier was learned for %s other classes, of which the first "+
-		"%d are taken "+
-		"for those of %s; -head gives it one of their own\n", name,
+		"%d are taken for those of %s; -head gives it one of their own\n", name,
 		display.Thousands(classes), info.Classes, info.Name)
 }
 

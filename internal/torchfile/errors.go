@@ -43,8 +43,7 @@ const copyAgain = "take another copy, or save it again"
 
 // saveWeights ends the message about a file that has more in it than weights.
 const saveWeights = "nothing of it was run. Where you trust the file, save its weights alone " +
-	"with " +
-	"Python: torch.save(model.state_dict(), \"weights.pt\")"
+	"with Python: torch.save(model.state_dict(), \"weights.pt\")"
 
 func fault(err error, detail string) error { return &Error{Err: err, Detail: detail} }
 
