@@ -302,7 +302,7 @@ func (c *card) usage(line func(string, ...any)) {
 	line("")
 	line("```go")
 	line("model, err := infer.LoadModel(%q)", c.file.File)
-	line("runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{})")
+	line("runtime, err := infer.OpenONNXRuntime(ctx, model, infer.ONNXRuntimeOptions{})")
 	line("logits, err := runtime.Run(ctx, infer.Batch{N: 1, C: %d, H: %d, W: %d, Pixels: pixels})", image3[0], image3[1], image3[2])
 	line("```")
 	line("")

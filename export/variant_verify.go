@@ -129,7 +129,7 @@ func (l limits) hold(expected, got *infer.Result, c infer.Comparison) error {
 
 // askONNXRuntime evaluates a model, fed with those pixels.
 func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set, pixels dataset.Pixels) (result *infer.Result, err error) {
-	runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	runtime, err := infer.OpenONNXRuntime(ctx, model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		return nil, err
 	}

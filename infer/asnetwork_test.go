@@ -113,7 +113,7 @@ func requireNetwork(t *testing.T, model *onnx.Model, channels, height, width int
 		t.Errorf("layers %s, want %s", got, kinds)
 	}
 	set := randomImages(10, channels, height, width)
-	session, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	session, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func TestBatchFixedInside(t *testing.T) {
 func TestChanceIsTold(t *testing.T) {
 	needLibrary(t)
 	model := flat().Dense("f", 4).Node("n = RandomNormalLike y").Node("s = Add y n").Model()
-	r, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestTrainingModeIsTold(t *testing.T) {
 	model := g.New(g.Free, 1, 2, 2).Weight("scale", 1, 1, 1).Weight("bias", 0, 0, 1).Weight("mean", 0, 0, 1).Weight("variance", 1, 1, 1).
 		Node("n = BatchNormalization x scale bias mean variance", g.Int("training_mode", 1)).Node("f = Flatten n").Dense("f", 4).Model()
 	model.Proto.Graph.Node[0].Output = []string{"n", "running_mean", "running_variance"}
-	r, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 // well and how equally they answer.
 //
 //	model, err := infer.LoadModel("e1.onnx")          // read and checked
-//	runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{})
+//	runtime, err := infer.OpenONNXRuntime(ctx, model, infer.ONNXRuntimeOptions{})
 //	defer runtime.Close()
 //	set, err := dataset.Open(ctx, "t10k", dataset.Options{})
 //	result, err := infer.Evaluate(ctx, runtime, set, infer.EvaluateOptions{})

@@ -75,7 +75,7 @@ func BenchmarkBatch(b *testing.B) {
 	needLibrary(b)
 	for _, size := range []int{1, 16, 32, 64, 128, 256, 512, 1024} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			r, err := OpenONNXRuntime(loaded, ONNXRuntimeOptions{Device: DeviceCPU})
+			r, err := OpenONNXRuntime(b.Context(), loaded, ONNXRuntimeOptions{Device: DeviceCPU})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -73,7 +73,7 @@ func (f foreignModel) pixels(t *testing.T) (pixels dataset.Pixels, name string) 
 func (f foreignModel) evaluate(t *testing.T, model *onnx.Model, set *dataset.Set) *Result {
 	t.Helper()
 	needLibrary(t)
-	r, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU, Output: f.Output})
+	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, Output: f.Output})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func openONNXRuntime(t testing.TB, name string, options ONNXRuntimeOptions) (Run
 	if options.Device == "" {
 		options.Device = DeviceCPU
 	}
-	r, err := OpenONNXRuntime(model, options)
+	r, err := OpenONNXRuntime(t.Context(), model, options)
 	if err == nil {
 		t.Cleanup(func() { r.Close() })
 	}

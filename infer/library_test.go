@@ -87,7 +87,7 @@ func TestLibraryErrorsNameFileReasonAndRemedy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+			_, err = OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 			check(err)
 		})
 	}

@@ -59,7 +59,7 @@ func TestNativeIsONNXRuntimeOnTheTestSet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ort, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+			ort, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func BenchmarkNative(b *testing.B) {
 					r, err = OpenNative(b.Context(), model, NativeOptions{Threads: 1})
 				} else {
 					needLibrary(b)
-					r, err = OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU, Threads: 1})
+					r, err = OpenONNXRuntime(b.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, Threads: 1})
 				}
 				if err != nil {
 					b.Fatal(err)

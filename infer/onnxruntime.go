@@ -3,12 +3,12 @@
 package infer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -25,9 +25,14 @@ import (
 // DeviceCUDA does not. An error about the library is a *LibraryError; in a program
 // built without cgo it is that and ErrWithoutCgo.
 //
-// A batch whose values take more than 4 GiB is ErrBatchMemory, as far as the shapes in the model
-// tell, and one that takes longer than the limit ErrTimeLimit.
-func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, error) {
+// A batch whose values take more than 4 GiB is ErrBatchMemory, and one that takes longer than the
+// limit ErrTimeLimit; so is a session that takes as long to make, or more than 1 GiB and four times
+// the model. Shapes in the model tell before it runs; where they do not, on Linux, what this process
+// comes to hold outside Go while it runs. onnxruntime ends between two nodes of a graph alone: where
+// one takes longer than a second, Run and OpenONNXRuntime return their error, and it goes on in
+// the background until it is through or the program ends.
+func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
+	options ONNXRuntimeOptions) (Runtime, error) {
 	device, err := ParseDevice(string(options.Device))
 	if options.Device == "" {
 		device, err = DeviceAuto, nil
@@ -38,8 +43,9 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if options.Threads < 0 {
 		return nil, fmt.Errorf("threads %d: at least 1 is needed, or 0 for the default", options.Threads)
 	}
-	if options.TimeLimit < 0 {
-		return nil, fmt.Errorf("a time limit of %v: it may not be negative, 0 stands for the default", options.TimeLimit)
+	if options.TimeLimit < 0 || options.MemoryLimit < 0 {
+		return nil, fmt.Errorf("limits of %v and %d bytes: they may not be negative, 0 stands for the "+
+			"default", options.TimeLimit, options.MemoryLimit)
 	}
 	if options.Threads == 0 {
 		options.Threads = runtime.GOMAXPROCS(0)
@@ -60,19 +66,22 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if err != nil {
 		return nil, err
 	}
+	// Held over a second try on another device; each session holds it for itself.
 	if err := acquireEnvironment(library); err != nil {
 		return nil, err
 	}
-	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, tf32: options.TF32, unoptimized: options.Unoptimized, info: Info{
-		Runtime: RuntimeONNXRuntime,
-		Version: library.Version,
-		Threads: options.Threads,
-		Library: library.Path,
-		Notes:   notesOf(model),
-	}, timeLimit: options.TimeLimit}
+	r := &onnxRuntime{model: model.Path(), source: model, ports: ports, library: library,
+		tf32: options.TF32, unoptimized: options.Unoptimized, info: Info{
+			Runtime: RuntimeONNXRuntime,
+			Version: library.Version,
+			Threads: options.Threads,
+			Library: library.Path,
+			Notes:   notesOf(model),
+		}, timeLimit: options.TimeLimit, memoryLimit: cmp.Or(options.MemoryLimit, DefaultMemoryLimit)}
 	r.imageBytes, r.fixed = imageBytes(model)
-	if err := r.open(encoded, device, tryCUDA); err != nil {
-		return nil, errors.Join(err, releaseEnvironment())
+	err = r.open(ctx, encoded, device, tryCUDA)
+	if err := errors.Join(err, releaseEnvironment()); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -83,36 +92,42 @@ const (
 )
 
 type onnxRuntime struct {
-	model  string
-	source *onnx.Model
-	ports  ports
-	tf32   bool
-	info   Info
+	model   string
+	source  *onnx.Model
+	ports   ports
+	library Library
+	tf32    bool
+	info    Info
 	// unoptimized is as in ONNXRuntimeOptions.
 	unoptimized bool
 	timeLimit   time.Duration
+	memoryLimit int64
 	// imageBytes and fixed are as imageBytes returns them.
 	imageBytes int64
 	fixed      int
 
-	// mu keeps Close from destroying a session that runs.
-	mu      sync.RWMutex
-	session *ort.DynamicAdvancedSession // nil after Close
+	session *session
 }
 
 func (r *onnxRuntime) graph() *onnx.Model { return r.source }
 
 func (r *onnxRuntime) Info() Info { return r.ports.tell(r.info) }
 
+// Close destroys the session, or leaves that to a call that still runs.
+func (r *onnxRuntime) Close() error { return r.session.Close() }
+
 // open makes the session, on CUDA first where that is wanted.
-func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
+func (r *onnxRuntime) open(ctx context.Context, model []byte, device Device, tryCUDA bool) error {
 	outputs := []string{r.ports.output}
 	if tryCUDA {
 		var err error
-		r.session, err = r.newSession(model, outputs, r.appendCUDA)
+		r.session, err = r.newSession(ctx, model, outputs, r.appendCUDA)
 		if err == nil {
 			r.info.Provider, r.info.Device = cudaProvider, "cuda:0"
 			return nil
+		}
+		if limitReached(ctx, err) {
+			return fmt.Errorf("%s: %w", r.model, err)
 		}
 		if device == DeviceCUDA {
 			return fmt.Errorf("CUDA was asked for and cannot be used; it needs an NVIDIA GPU with its driver and the CUDA build of "+
@@ -121,7 +136,10 @@ func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
 		r.info.Notes = append(r.info.Notes, fmt.Sprintf("CUDA was tried, as %s is there, and failed: %v; running on the CPU", CUDASign(), plainError(err)))
 	}
 	var err error
-	r.session, err = r.newSession(model, outputs, nil)
+	r.session, err = r.newSession(ctx, model, outputs, nil)
+	if limitReached(ctx, err) {
+		return fmt.Errorf("%s: %w", r.model, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: onnxruntime refuses the model: %w", r.model, plainError(err))
 	}
@@ -129,9 +147,9 @@ func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
 	return nil
 }
 
-// newSession makes a session with options of its own: options that failed with
-// one provider are not used again. more, if not nil, adds to them.
-func (r *onnxRuntime) newSession(model []byte, outputs []string, more func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
+// makeSession is newSession without its limits.
+func (r *onnxRuntime) makeSession(model []byte, outputs []string,
+	more func(*ort.SessionOptions) error) (*ort.DynamicAdvancedSession, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("session options: %w", err)
@@ -191,7 +209,7 @@ func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 		return Logits{}, err
 	}
 	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
-		if err := checkBatchMemory(r.imageBytes, chunk.N, r.fixed); err != nil {
+		if err := checkBatchMemory(r.memoryLimit, r.imageBytes, chunk.N, r.fixed); err != nil {
 			return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 		}
 		return r.runOnce(ctx, chunk, layout)
@@ -200,11 +218,13 @@ func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 
 // runOnce runs a batch that has the graph's own batch size, if it has one.
 func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logits, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.session == nil {
-		return Logits{}, errors.New("onnxruntime: Run after Close")
-	}
+	return inSession(ctx, r, r.session, "Run", func(ctx context.Context) (Logits, error) {
+		return r.compute(ctx, batch, l)
+	})
+}
+
+// compute returns the logits of a batch.
+func (r *onnxRuntime) compute(ctx context.Context, batch Batch, l layout) (Logits, error) {
 	input, err := r.newInput(batch, l)
 	if err != nil {
 		return Logits{}, err
@@ -271,14 +291,13 @@ func (r *onnxRuntime) newFloat16Output(n int) (ort.Value, error) {
 
 // runSession runs a session on one input. Outputs that are nil are allocated; all are
 // the caller's to destroy, also beside an error.
-func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvancedSession, input ort.Value, outputs []ort.Value) error {
+func (r *onnxRuntime) runSession(ctx context.Context, session *session, input ort.Value,
+	outputs []ort.Value) error {
 	options, err := ort.NewRunOptions()
 	if err != nil {
 		return fmt.Errorf("onnxruntime: %w", err)
 	}
 	defer options.Destroy()
-	ctx, cancel := limited(ctx, r.timeLimit)
-	defer cancel()
 	// Terminate fails only on destroyed options, and stop's answer says when
 	// it must be waited for.
 	terminated := make(chan struct{})
@@ -291,7 +310,7 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvanc
 		<-terminated
 	}
 	if ctx.Err() != nil {
-		return ended(ctx)
+		return watchEnded(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: onnxruntime: %w", r.model, plainError(err))
@@ -325,15 +344,4 @@ func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
 		return nil, fmt.Errorf("onnxruntime: %w", err)
 	}
 	return input, nil
-}
-
-func (r *onnxRuntime) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.session == nil {
-		return nil
-	}
-	err := r.session.Destroy()
-	r.session = nil
-	return errors.Join(err, releaseEnvironment())
 }

@@ -44,7 +44,7 @@ func TestErrorsLoseTheirSource(t *testing.T) {
 func TestRunErrorsNameTheNodeAlone(t *testing.T) {
 	needLibrary(t)
 	model := graphmaker.New(graphmaker.Free, 2, 2, 2).Integers("s", 1, 8).Node("r = Reshape x s").Dense("r", 8).Model()
-	r, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}

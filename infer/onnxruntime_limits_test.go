@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/cmemory"
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -49,7 +50,7 @@ func TestLimitsOfONNXRuntime(t *testing.T) {
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: time.Second})
+	runtime, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestLimitsOfONNXRuntime(t *testing.T) {
 	if _, err := runtime.Run(t.Context(), batch); !errors.Is(err, ErrTimeLimit) || !strings.Contains(err.Error(), "of 1s") {
 		t.Errorf("the loop: %v", err)
 	}
-	if _, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: -1}); err == nil {
+	if _, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, TimeLimit: -1}); err == nil {
 		t.Error("a negative time limit is taken")
 	}
 
@@ -69,7 +70,7 @@ func TestLimitsOfONNXRuntime(t *testing.T) {
 	if err := wide.Check(); err != nil {
 		t.Fatal(err)
 	}
-	tall, err := OpenONNXRuntime(wide, ONNXRuntimeOptions{Device: DeviceCPU})
+	tall, err := OpenONNXRuntime(t.Context(), wide, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +78,33 @@ func TestLimitsOfONNXRuntime(t *testing.T) {
 	_, err = tall.Run(t.Context(), Batch{N: 1, C: 1, H: 28, W: 28, Pixels: make([]float32, 28*28)})
 	if !errors.Is(err, ErrBatchMemory) || !strings.Contains(err.Error(), "open batch dimension") {
 		t.Errorf("%d images of 50 KB: %v", fixed, err)
+	}
+}
+
+// Sizes that come from the pixels are no model's to tell: what is held while it runs does.
+func TestMemoryOfShapesFromPixels(t *testing.T) {
+	needLibrary(t)
+	if _, known := cmemory.Held(); !known {
+		t.Skip("the system does not tell what memory is held")
+	}
+	all := graphmaker.Int("keepdims", 0)
+	to := graphmaker.Int("to", int64(onnxpb.TensorProto_INT64))
+	model := graphmaker.New(graphmaker.Free, 4).Integers("both", 0, 1).Integers("two", 2).
+		Node("s = ReduceSum x both", all).Node("i = Cast s", to).Node("shape = Expand i two").
+		Node("e = ConstantOfShape shape").Node("c = Cos e").Node("m = ReduceMax c both", all).Node("z = Add x m").Model()
+	if err := model.Check(); err != nil {
+		t.Fatal(err)
+	}
+	runtime, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU, Threads: 1, MemoryLimit: 128 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.Close()
+	for side, most := range map[float32]bool{100: false, 16384: true} {
+		_, err := runtime.Run(t.Context(), Batch{N: 1, C: 1, H: 1, W: 4, Pixels: []float32{side, 0, 0, 0}})
+		if most != errors.Is(err, ErrBatchMemory) || !most && err != nil {
+			t.Errorf("%v×%v values: %v", side, side, err)
+		}
 	}
 }
 
@@ -88,7 +116,7 @@ func TestMemoryOfABatch(t *testing.T) {
 	}{
 		{1 << 20, 4096, true}, {1 << 20, 4097, false}, {0, math.MaxInt, true}, {math.MaxInt64, 1, false}, {1, math.MaxInt, false},
 	} {
-		if err := checkBatchMemory(test.bytes, test.n, 0); test.accepted != (err == nil) {
+		if err := checkBatchMemory(4<<30, test.bytes, test.n, 0); test.accepted != (err == nil) {
 			t.Errorf("%d bytes of each of %d images: %v", test.bytes, test.n, err)
 		}
 	}

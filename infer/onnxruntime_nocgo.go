@@ -2,9 +2,13 @@
 
 package infer
 
-import "slipway/onnx"
+import (
+	"context"
+
+	"slipway/onnx"
+)
 
 // OpenONNXRuntime fails by ErrWithoutCgo: onnxruntime is reached through C.
-func OpenONNXRuntime(*onnx.Model, ONNXRuntimeOptions) (Runtime, error) {
+func OpenONNXRuntime(context.Context, *onnx.Model, ONNXRuntimeOptions) (Runtime, error) {
 	return nil, &LibraryError{Reasons: []error{ErrWithoutCgo}}
 }

@@ -17,7 +17,11 @@ type ONNXRuntimeOptions struct {
 	// Unoptimized runs the nodes one by one as the file has them, without the graph
 	// optimizations that merge them and choose other kernels: the same function, rounded otherwise.
 	Unoptimized bool
-	// TimeLimit bounds the time of a batch, which is ErrTimeLimit where it takes longer;
-	// DefaultTimeLimit if 0.
+	// TimeLimit bounds the time of a batch, and that of making the session, which is ErrTimeLimit
+	// where it takes longer; DefaultTimeLimit if 0.
 	TimeLimit time.Duration
+	// MemoryLimit bounds the bytes that a batch takes between the nodes, which is ErrBatchMemory
+	// where it takes more; DefaultMemoryLimit if 0. Making the session may take a quarter of it, and
+	// four times the model.
+	MemoryLimit int64
 }

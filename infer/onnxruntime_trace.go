@@ -20,11 +20,6 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	if err != nil {
 		return nil, err
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.session == nil {
-		return nil, errors.New("onnxruntime: Trace after Close")
-	}
 	part, err := onnx.Extract(r.source, names)
 	if err != nil {
 		return nil, err
@@ -34,7 +29,7 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	if err != nil {
 		return nil, err
 	}
-	session, err := r.newSession(encoded, outputs, func(options *ort.SessionOptions) error {
+	own, err := r.newSession(ctx, encoded, outputs, func(options *ort.SessionOptions) error {
 		if err := options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll); err != nil {
 			return fmt.Errorf("graph optimization: %w", err)
 		}
@@ -47,27 +42,34 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, plainError(err))
 	}
 	tensors, err := traceInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) ([]Tensor, error) {
-		if err := checkBatchMemory(r.imageBytes, chunk.N, r.fixed); err != nil {
+		if err := checkBatchMemory(r.memoryLimit, r.imageBytes, chunk.N, r.fixed); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.model, err)
 		}
-		input, err := r.newInput(chunk, layout)
-		if err != nil {
-			return nil, err
-		}
-		defer input.Destroy()
-		outputs := make([]ort.Value, len(names))
-		err = r.runSession(ctx, session, input, outputs)
-		defer destroyAll(outputs)
-		if err != nil {
-			return nil, err
-		}
-		tensors := make([]Tensor, len(names))
-		for i, output := range outputs {
-			tensors[i] = tensorOf(output)
-		}
-		return tensors, nil
+		return inSession(ctx, r, own, "Trace", func(ctx context.Context) ([]Tensor, error) {
+			return r.traceOnce(ctx, own, chunk, layout, len(names))
+		})
 	})
-	return tensors, errors.Join(err, session.Destroy())
+	return tensors, errors.Join(err, own.Close())
+}
+
+// traceOnce returns all outputs of a session of Trace's.
+func (r *onnxRuntime) traceOnce(ctx context.Context, own *session, batch Batch, l layout, count int) ([]Tensor, error) {
+	input, err := r.newInput(batch, l)
+	if err != nil {
+		return nil, err
+	}
+	defer input.Destroy()
+	outputs := make([]ort.Value, count)
+	err = r.runSession(ctx, own, input, outputs)
+	defer destroyAll(outputs)
+	if err != nil {
+		return nil, err
+	}
+	tensors := make([]Tensor, count)
+	for i, output := range outputs {
+		tensors[i] = tensorOf(output)
+	}
+	return tensors, nil
 }
 
 // tensorOf copies an output of numbers.

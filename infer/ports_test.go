@@ -49,7 +49,7 @@ func castPorts(elementType onnxpb.TensorProto_DataType) *onnx.Model {
 func openBoth(t *testing.T, model *onnx.Model) []Runtime {
 	t.Helper()
 	needLibrary(t)
-	onnxRuntime, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+	onnxRuntime, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestGraphOfFloat16(t *testing.T) {
 	var answers []Logits
 	batch := grey(3, 2, 3, 3)
 	for _, model := range []*onnx.Model{wide, m} {
-		r, err := OpenONNXRuntime(model, ONNXRuntimeOptions{Device: DeviceCPU})
+		r, err := OpenONNXRuntime(t.Context(), model, ONNXRuntimeOptions{Device: DeviceCPU})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestBatchOfNoImages(t *testing.T) {
 		t.Errorf("native: %v", err)
 	}
 	needLibrary(t)
-	if _, err := OpenONNXRuntime(m, ONNXRuntimeOptions{Device: DeviceCPU}); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := OpenONNXRuntime(t.Context(), m, ONNXRuntimeOptions{Device: DeviceCPU}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("onnxruntime: %v", err)
 	}
 	if _, err := OpenONNXGo(t.Context(), m, ONNXGoOptions{Command: workerCommand()}); err == nil || !strings.Contains(err.Error(), want) {

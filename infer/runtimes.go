@@ -55,7 +55,7 @@ func CheckRuntimeName(name string) error {
 func OpenRuntime(ctx context.Context, name string, model *onnx.Model, options RuntimeOptions) (Runtime, error) {
 	switch name {
 	case RuntimeONNXRuntime:
-		return OpenONNXRuntime(model, ONNXRuntimeOptions{
+		return OpenONNXRuntime(ctx, model, ONNXRuntimeOptions{
 			Device: options.Device, Threads: options.Threads, Library: options.Library, Output: options.Output, TF32: options.TF32, Unoptimized: options.Plain,
 		})
 	case RuntimeNative:

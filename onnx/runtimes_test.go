@@ -182,7 +182,7 @@ func TestExportsInONNXRuntime(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				input, want := golden(t, name)
 				model := export(t, withVector(t, network), options)
-				session, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
+				session, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU, Threads: 1})
 				if err != nil {
 					t.Fatal(err)
 				}

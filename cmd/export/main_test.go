@@ -126,7 +126,7 @@ func TestExportWritesAGraphThatIsConfirmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	session, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}

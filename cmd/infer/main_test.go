@@ -181,7 +181,7 @@ func recordedModel(t *testing.T, path string, change func(*onnx.TrainingRecord, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	runtime, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func fileLoss(t *testing.T, path string, set *dataset.Set, pixels dataset.Pixels
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	runtime, err := infer.OpenONNXRuntime(t.Context(), model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,8 @@ func TestANewHeadElsewhere(t *testing.T) {
 	dir, runs := oddAndEven(t, 200), t.TempDir()
 	data := []string{"-data", dir + ":train", "-test", dir + ":t10k", "-runs", runs}
 	code, out, errs := runTrain(t, append(data, "-name", "swept", "-from", e1Graph, "-head", "auto",
-		"-freeze", "trunk", "-lr", "head=1e-2,1e-4", "-find-lr", "-find-steps", "20")...)
+		"-freeze", "trunk", "-lr", "head=1e-2,1e-4", "-batch", "200",
+		"-find-lr", "-find-steps", "20")...)
 	if code != cli.ExitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}

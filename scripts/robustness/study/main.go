@@ -105,7 +105,7 @@ func (t *table) measure(ctx context.Context, group []study.Result, test *dataset
 		}
 	}()
 	for _, result := range group {
-		subject, err := open(filepath.Join(result.Dir, study.ModelFile))
+		subject, err := open(ctx, filepath.Join(result.Dir, study.ModelFile))
 		if err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (t *table) measure(ctx context.Context, group []study.Result, test *dataset
 }
 
 // open opens a run's graph; pixels are fed as its record says.
-func open(path string) (infer.Subject, error) {
+func open(ctx context.Context, path string) (infer.Subject, error) {
 	model, err := infer.LoadModel(path)
 	if err != nil {
 		return infer.Subject{}, err
@@ -143,7 +143,8 @@ func open(path string) (infer.Subject, error) {
 	if subject.Pixels, err = infer.PixelsOfModel(model); err != nil {
 		return infer.Subject{}, fmt.Errorf("%s: %w", path, err)
 	}
-	subject.Runtime, err = infer.OpenONNXRuntime(model, infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
+	subject.Runtime, err = infer.OpenONNXRuntime(ctx, model,
+		infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	return subject, err
 }
 

@@ -1,0 +1,92 @@
+//go:build cgo
+
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"slipway/internal/cmemory"
+	"slipway/internal/graphmaker"
+	"slipway/onnx/onnxpb"
+)
+
+func environmentUsers() int {
+	ortEnvironment.Lock()
+	defer ortEnvironment.Unlock()
+	return ortEnvironment.users
+}
+
+// What depends on no input is computed while the session is made, where onnxruntime hears nothing:
+// limits and an interruption hold there, too.
+func TestLimitsOfASession(t *testing.T) {
+	needLibrary(t)
+	// What was given up holds the environment until it is through.
+	before := environmentUsers()
+	t.Cleanup(func() {
+		for environmentUsers() > before {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	// A square of so many ones from a column and a row.
+	filled := func(side int64) *graphmaker.Graph {
+		return graphmaker.New(graphmaker.Free, 4).Integers("column", side, 1).Integers("row", 1, side).
+			Tensor(&onnxpb.TensorProto{Name: proto.String("all"), DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)),
+				Dims: []int64{2}, Int64Data: []int64{0, 1}}).
+			Node("c = ConstantOfShape column").Node("r = ConstantOfShape row").Node("p0 = MatMul c r")
+	}
+	open := func(ctx context.Context, g *graphmaker.Graph, last string, options ONNXRuntimeOptions) error {
+		t.Helper()
+		model := g.Node("m = ReduceMax "+last+" all", graphmaker.Int("keepdims", 0)).Node("z = Add x m").Model()
+		if err := model.Check(); err != nil {
+			t.Fatal(err)
+		}
+		options.Device, options.Threads = DeviceCPU, 1
+		runtime, err := OpenONNXRuntime(ctx, model, options)
+		if err == nil {
+			_ = runtime.Close()
+		}
+		return err
+	}
+	if _, known := cmemory.Held(); known {
+		err := open(t.Context(), filled(16384), "p0", ONNXRuntimeOptions{MemoryLimit: 256 << 20})
+		if !errors.Is(err, ErrBatchMemory) || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "making a session") {
+			t.Errorf("a constant of 1 GiB: %v", err)
+		}
+	}
+	long := filled(2000)
+	const products = 60
+	for i := range products {
+		long.Node(fmt.Sprintf("p%d = MatMul p%d p0", i+1, i))
+	}
+	last := fmt.Sprintf("p%d", products)
+	err := open(t.Context(), long, last, ONNXRuntimeOptions{TimeLimit: 100 * time.Millisecond})
+	if !errors.Is(err, ErrTimeLimit) || !strings.Contains(err.Error(), "making a session") {
+		t.Errorf("%d constant products: %v", products, err)
+	}
+}
+
+// A call that is given up goes on, and the last to leave a closed session destroys it.
+func TestACallThatIsGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	goOn, discarded := make(chan struct{}), make(chan int, 1)
+	cancel()
+	_, err := watched(ctx, 1<<40, "it", func(ctx context.Context) (int, error) {
+		<-ctx.Done() // it hears of the end, and does not obey
+		<-goOn
+		return 7, nil
+	}, func(value int) { discarded <- value })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	close(goOn)
+	if value := <-discarded; value != 7 {
+		t.Errorf("%d is discarded", value)
+	}
+}
