@@ -17,23 +17,24 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-func environmentUsers() int {
-	ortEnvironment.Lock()
-	defer ortEnvironment.Unlock()
-	return ortEnvironment.users
+// waitForTheEnvironment waits until nothing uses it: a call that was given up goes on until it is
+// through, and holds it.
+func waitForTheEnvironment() {
+	users := func() int {
+		ortEnvironment.Lock()
+		defer ortEnvironment.Unlock()
+		return ortEnvironment.users
+	}
+	for users() > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // What depends on no input is computed while the session is made, where onnxruntime hears nothing:
 // limits and an interruption hold there, too.
 func TestLimitsOfASession(t *testing.T) {
 	needLibrary(t)
-	// What was given up holds the environment until it is through.
-	before := environmentUsers()
-	t.Cleanup(func() {
-		for environmentUsers() > before {
-			time.Sleep(10 * time.Millisecond)
-		}
-	})
+	t.Cleanup(waitForTheEnvironment) // two threads at most are at work in what was given up
 	// A square of so many ones from a column and a row.
 	filled := func(side int64) *graphmaker.Graph {
 		return graphmaker.New(graphmaker.Free, 4).Integers("column", side, 1).Integers("row", 1, side).

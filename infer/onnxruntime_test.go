@@ -10,6 +10,7 @@ import (
 
 // When its last user is gone the environment is another library's to have.
 func TestEnvironmentEndsWithItsLastUser(t *testing.T) {
+	waitForTheEnvironment()
 	r, err := openONNXRuntime(t, "small.onnx", ONNXRuntimeOptions{})
 	if err != nil {
 		t.Fatal(err)
