@@ -25,6 +25,9 @@ import (
 // commands builds the commands, and returns a function that runs one in a folder.
 func commands(t *testing.T) func(folder, name string, args ...string) (output string, code int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the commands and trains with them")
+	}
 	library, err := infer.FindLibrary("", false)
 	if err != nil {
 		t.Fatal(err)

@@ -57,8 +57,10 @@ var built = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if folder, _ := built(); folder != "" {
-		os.RemoveAll(folder)
+	if !testing.Short() {
+		if folder, _ := built(); folder != "" {
+			os.RemoveAll(folder)
+		}
 	}
 	os.Exit(code)
 }
@@ -66,6 +68,9 @@ func TestMain(m *testing.M) {
 // commands builds all commands, once, and returns their folder.
 func commands(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the commands, each by itself")
+	}
 	folder, err := built()
 	if err != nil {
 		t.Fatal(err)

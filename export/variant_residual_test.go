@@ -56,6 +56,9 @@ func residualModels(t *testing.T) map[string]*onnx.Model {
 // native run all of them; a form answers as its source, float16 and int8 nearly. Scores are
 // compared, and not labels: where nobody has trained a network, scores are near each other.
 func TestVariantsOfResidualNetworks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes every variant of several networks")
+	}
 	for name, model := range residualModels(t) {
 		dims := model.Inputs()[0].Dims
 		images := smoothImages(t, 40, int(dims[1].Size), int(dims[2].Size), int(dims[3].Size), 1)

@@ -120,6 +120,9 @@ func smallNetwork(t *testing.T, scale, offset float64) string {
 // TestFormsAnswerAlike makes every form of models that are fed in three ways; Variant
 // itself compares their answers to 10,000 images with the model's.
 func TestFormsAnswerAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("evaluates 10,000 images in each form")
+	}
 	for _, feed := range []struct {
 		name          string
 		scale, offset float64

@@ -34,7 +34,7 @@ func waitForTheEnvironment() {
 // limits and an interruption hold there, too.
 func TestLimitsOfASession(t *testing.T) {
 	needLibrary(t)
-	t.Cleanup(waitForTheEnvironment) // two threads at most are at work in what was given up
+	t.Cleanup(waitForTheEnvironment)
 	// A square of so many ones from a column and a row.
 	filled := func(side int64) *graphmaker.Graph {
 		return graphmaker.New(graphmaker.Free, 4).Integers("column", side, 1).Integers("row", 1, side).

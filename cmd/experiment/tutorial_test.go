@@ -16,6 +16,9 @@ import (
 // The tutorial works as it is written: its files are made, and its commands run, in
 // an empty folder.
 func TestTutorial(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs every command of the tutorial")
+	}
 	text, err := os.ReadFile("../../docs/tutorial-study.md")
 	if err != nil {
 		t.Fatal(err)

@@ -70,6 +70,9 @@ func correctAlone(t *testing.T, model string) float64 {
 }
 
 func TestCompareExperiments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("evaluates 10,000 images in two models")
+	}
 	needLibrary(t)
 	sheet := filepath.Join(t.TempDir(), "changed.png")
 	code, stdout, stderr := runCommand(t, "compare", e1Graph, "../../graphs/e2.onnx", "-json", "-sheet", sheet, "-device", "cpu")

@@ -141,6 +141,9 @@ func strongestUnits(t *testing.T, data string, names ...string) []int {
 // graph against the trainer's logits, by compare, and by the bisection, which must
 // name the node in one runtime, in the other, and between the two.
 func TestPlantedDefects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compares some thirty models")
+	}
 	needLibrary(t)
 	const images = 64
 	data, reference := smallData(t, images), smallReference(t, images)
