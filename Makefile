@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-few-labels bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -136,6 +136,9 @@ bench-memory: ## print what training ResNet-18 at 224 holds at most, beside PyTo
 
 bench-finetune: ## train an ONNX model, MODEL, on for the folders in PICTURES from five seeds here and in PyTorch into docs/bench/finetune.md
 	scripts/bench/bench-finetune $(if $(PICTURES),--data $(PICTURES)) $(if $(MODEL),--model $(MODEL)) $(BENCH_FLAGS)
+
+bench-few-labels: ## train on a tenth of the folders in PICTURES from three seeds, from nothing and from a pretrained network, into docs/bench/few-labels.md
+	scripts/bench/bench-few-labels $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
 bench-resnet20: ## train ResNet-20 on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/resnet20.md (hours)
 	scripts/bench/bench-resnet20 $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)

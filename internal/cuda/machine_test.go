@@ -95,6 +95,11 @@ func TestEveryNodeIsThatOfTheTapeMachine(t *testing.T) {
 			builder.Dropout{P: 0.5}, builder.AvgPool2D{Kernel: square(3), Stride: square(2), Padding: square(1)}, builder.Conv2D{Filters: 5, Kernel: square(2)},
 			builder.MaxPool2D{Kernel: square(3), Stride: square(1), Padding: square(1)}, builder.Flatten{}, builder.Dense{Units: 3}),
 		mustNew(t, "first-relu", image, builder.ReLU{}, builder.AvgPool2D{Kernel: square(2)}, builder.Flatten{}, builder.Dropout{P: 0.9}, builder.Dense{Units: 5}, builder.Softmax{}),
+		mustNew(t, "oblong", image, builder.MaxPool2D{Kernel: builder.Size{Height: 2, Width: 3},
+			Stride: builder.Size{Height: 1, Width: 2}, Padding: builder.Size{Height: 0, Width: 1}},
+			builder.Conv2D{Filters: 3, Kernel: builder.Size{Height: 2, Width: 1}},
+			builder.AvgPool2D{Kernel: builder.Size{Height: 3, Width: 2}, Stride: builder.Size{Height: 2, Width: 1},
+				Padding: builder.Size{Height: 1, Width: 0}}, builder.Flatten{}, builder.Dense{Units: 3}),
 		mustNew(t, "dense", builder.Shape{11}, builder.Dense{Units: 1}, builder.ReLU{}, builder.Dense{Units: 2}),
 		mustResidual(t, image),
 	} {

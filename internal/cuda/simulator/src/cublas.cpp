@@ -23,6 +23,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t *handle) {
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
+    outlives(__func__, handle->stream);
     delete handle;
     live("cuBLAS handle", -1);
     return CUBLAS_STATUS_SUCCESS;
@@ -65,14 +66,14 @@ cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t ta, cubla
         violate("cublasSgemm: m %d, n %d, k %d, lda %d, ldb %d, ldc %d", m, n, k, lda, ldb, ldc);
         return CUBLAS_STATUS_INVALID_VALUE;
     }
-    if (!handle->stream) violate("cublasSgemm: its handle has no stream");
     if (!handle->workspace) violate("cublasSgemm: its handle has no workspace of the caller's and may allocate");
     float alpha = *alpha_address, beta = *beta_address;
-    int failed = submit([=]() -> int {
+    int failed = submit(handle->stream, [=]() -> int {
         size_t a_size = (size_t)lda * ((at ? m : k) - 1) + (at ? k : m), b_size = (size_t)ldb * ((bt ? k : n) - 1) + (bt ? n : k);
         size_t c_size = (size_t)ldc * (n - 1) + m;
-        if (!readable("cublasSgemm", "A", a, a_size) || !readable("cublasSgemm", "B", b, b_size) ||
-            !(beta ? readable("cublasSgemm", "C", c, c_size) : reachable("cublasSgemm", "C", c, c_size * 4)))
+        const char *call = "cublasSgemm";
+        if (!readable(call, "A", a, a_size) ||
+            !readable(call, "B", b, b_size) || (beta && !readable(call, "C", c, c_size)) || !reachable(call, "C", c, c_size * 4, written))
             return CUBLAS_STATUS_EXECUTION_FAILED;
         std::vector<float> left((size_t)m * k), right((size_t)n * k);
         for (int i = 0; i < m; i++)

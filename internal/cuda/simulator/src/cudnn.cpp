@@ -61,9 +61,12 @@ static int fails(const char *call) {
         return CUDNN_STATUS_SUCCESS;                                                       \
     }
 
-static bool reads(const char *call, const char *what, const void *values, size_t count) { return readable(call, what, (const float *)values, count); }
+static bool reads(const char *call, const char *what, const void *values, size_t count) {
+    return vectors(call, what, values) && readable(call, what, (const float *)values, count);
+}
 static bool writes(const char *call, const char *what, void *values, size_t count, float beta) {
-    return beta ? readable(call, what, (float *)values, count) : reachable(call, what, values, count * 4);
+    return vectors(call, what, values) && (!beta || readable(call, what, (float *)values, count)) &&
+           reachable(call, what, values, count * 4, written);
 }
 /* destination = alpha * value + beta * destination; with beta 0 the destination is not read ("Scaling Parameters"). */
 static void blend(float *destination, float alpha, double value, float beta) {
@@ -150,7 +153,6 @@ static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float a
 static cudnnStatus_t convolution(const char *call, Pass pass, cudnnHandle_t handle, cudnnTensorStruct x, const void *x_values, cudnnFilterStruct w,
                                  const void *w_values, cudnnConvolutionStruct c, void *workspace, size_t bytes, cudnnTensorStruct y,
                                  const void *y_values, float alpha, float beta) {
-    if (!handle || !handle->stream) violate("%s: its handle has no stream", call);
     if (c.groups != 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
     if (c.math != CUDNN_FMA_MATH) violate("%s: its math type allows TF32", call);
     if (x.c != w.c || y.c != w.k || x.n != y.n || y.h != output_size(x.h, c.pad_h, w.h, c.stride_h, c.dilation_h) ||
@@ -162,8 +164,8 @@ static cudnnStatus_t convolution(const char *call, Pass pass, cudnnHandle_t hand
         violate("%s: a workspace of %zu bytes, less than it asked for", call, bytes);
         return CUDNN_STATUS_BAD_PARAM;
     }
-    return (cudnnStatus_t)submit([=]() -> int {
-        bool ok = reachable(call, "workspace", workspace, bytes);
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        bool ok = reachable(call, "workspace", workspace, bytes, written);
         ok = ok && (pass == data_gradient ? writes(call, "dx", (void *)x_values, x.size(), beta) : reads(call, "x", x_values, x.size()));
         ok = ok && (pass == filter_gradient ? writes(call, "dw", (void *)w_values, w.size(), beta) : reads(call, "w", w_values, w.size()));
         ok = ok && (pass == forward ? writes(call, "y", (void *)y_values, y.size(), beta) : reads(call, "dy", y_values, y.size()));
@@ -214,6 +216,7 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
+    outlives(__func__, handle->stream);
     delete handle;
     live("cuDNN handle", -1);
     return CUDNN_STATUS_SUCCESS;
@@ -322,13 +325,13 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
     return convolution("cudnnConvolutionBackwardData", data_gradient, handle, *dxd, dx, *wd, w, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }
-cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t, const void *alpha, const cudnnTensorDescriptor_t dyd, const void *dy, const void *beta,
+cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t dyd, const void *dy, const void *beta,
                                            const cudnnTensorDescriptor_t dbd, void *db) {
     ENTER;
     NEEDS(dbd->n == 1 && dbd->h == 1 && dbd->w == 1 && dbd->c == dyd->c);
     cudnnTensorStruct y = *dyd;
     float a = scale(alpha), b = scale(beta);
-    return (cudnnStatus_t)submit([=]() -> int {
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         if (!reads("cudnnConvolutionBackwardBias", "dy", dy, y.size()) || !writes("cudnnConvolutionBackwardBias", "db", db, y.c, b)) return CUDNN_STATUS_EXECUTION_FAILED;
         std::vector<double> sums(y.c);
         for (size_t i = 0; i < y.size(); i++) sums[i / ((size_t)y.h * y.w) % y.c] += ((const float *)dy)[i];
@@ -337,26 +340,26 @@ cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t, const void *alpha, con
     });
 }
 /* "Each dimension of the bias tensor A must match the corresponding dimension of the destination tensor C or must be equal to 1." */
-cudnnStatus_t cudnnAddTensor(cudnnHandle_t, const void *alpha, const cudnnTensorDescriptor_t ad, const void *a, const void *beta,
+cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t ad, const void *a, const void *beta,
                              const cudnnTensorDescriptor_t cd, void *c) {
     ENTER;
     NEEDS(ad->n == 1 && ad->h == 1 && ad->w == 1 && ad->c == cd->c);
     cudnnTensorStruct shape = *cd;
     float factor = scale(alpha), keep = scale(beta);
-    return (cudnnStatus_t)submit([=]() -> int {
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         if (!reads("cudnnAddTensor", "A", a, shape.c) || !writes("cudnnAddTensor", "C", c, shape.size(), keep)) return CUDNN_STATUS_EXECUTION_FAILED;
         for (size_t i = 0; i < shape.size(); i++) blend((float *)c + i, factor, ((const float *)a)[i / ((size_t)shape.h * shape.w) % shape.c], keep);
         return 0;
     });
 }
 
-cudnnStatus_t cudnnActivationForward(cudnnHandle_t, cudnnActivationDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
+cudnnStatus_t cudnnActivationForward(cudnnHandle_t handle, cudnnActivationDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
                                      const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
     ENTER;
     NEEDS(d->mode == CUDNN_ACTIVATION_RELU && d->nan == CUDNN_PROPAGATE_NAN && xd->size() == yd->size());
     size_t size = xd->size();
     float a = scale(alpha), b = scale(beta);
-    return (cudnnStatus_t)submit([=]() -> int {
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         if (!reads("cudnnActivationForward", "x", x, size) || !writes("cudnnActivationForward", "y", y, size, b)) return CUDNN_STATUS_EXECUTION_FAILED;
         for (size_t i = 0; i < size; i++) {
             float v = ((const float *)x)[i];
@@ -365,14 +368,14 @@ cudnnStatus_t cudnnActivationForward(cudnnHandle_t, cudnnActivationDescriptor_t 
         return 0;
     });
 }
-cudnnStatus_t cudnnActivationBackward(cudnnHandle_t, cudnnActivationDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
+cudnnStatus_t cudnnActivationBackward(cudnnHandle_t handle, cudnnActivationDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
                                       const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnTensorDescriptor_t xd, const void *x,
                                       const void *beta, const cudnnTensorDescriptor_t dxd, void *dx) {
     ENTER;
     NEEDS(d->mode == CUDNN_ACTIVATION_RELU && xd->size() == yd->size() && dyd->size() == yd->size() && dxd->size() == yd->size());
     size_t size = yd->size();
     float a = scale(alpha), b = scale(beta);
-    return (cudnnStatus_t)submit([=]() -> int {
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         const char *call = "cudnnActivationBackward";
         if (!reads(call, "y", y, size) || !reads(call, "dy", dy, size) || !reads(call, "x", x, size) || !writes(call, "dx", dx, size, b))
             return CUDNN_STATUS_EXECUTION_FAILED;
@@ -381,14 +384,14 @@ cudnnStatus_t cudnnActivationBackward(cudnnHandle_t, cudnnActivationDescriptor_t
     });
 }
 
-cudnnStatus_t cudnnPoolingForward(cudnnHandle_t, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
+cudnnStatus_t cudnnPoolingForward(cudnnHandle_t handle, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
                                   const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
     ENTER;
     NEEDS(pools(*d, *xd, *yd));
     cudnnPoolingStruct p = *d;
     cudnnTensorStruct xs = *xd, ys = *yd;
     float a = scale(alpha), b = scale(beta);
-    return (cudnnStatus_t)submit([=]() -> int {
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         if (!reads("cudnnPoolingForward", "x", x, xs.size()) || !writes("cudnnPoolingForward", "y", y, ys.size(), b)) return CUDNN_STATUS_EXECUTION_FAILED;
         std::vector<double> out(ys.size(), is_max(p) ? -INFINITY : 0);
         windows(p, xs, ys, [&](size_t o, size_t i) {
@@ -402,7 +405,7 @@ cudnnStatus_t cudnnPoolingForward(cudnnHandle_t, const cudnnPoolingDescriptor_t 
 }
 /* Which of several equal maxima the gradient goes to is not documented; here it is the last, which is not that of the CPU
  * engines, so that nothing relies on it. */
-cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
+cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t handle, const cudnnPoolingDescriptor_t d, const void *alpha, const cudnnTensorDescriptor_t yd, const void *y,
                                    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnTensorDescriptor_t xd, const void *x,
                                    const void *beta, const cudnnTensorDescriptor_t dxd, void *dx) {
     ENTER;
@@ -410,7 +413,7 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t, const cudnnPoolingDescriptor_t
     cudnnPoolingStruct p = *d;
     cudnnTensorStruct xs = *xd, ys = *yd;
     float a = scale(alpha), b = scale(beta);
-    return (cudnnStatus_t)submit([=]() -> int {
+    return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         const char *call = "cudnnPoolingBackward";
         if (!reads(call, "y", y, ys.size()) || !reads(call, "dy", dy, ys.size()) || !reads(call, "x", x, xs.size()) || !writes(call, "dx", dx, xs.size(), b))
             return CUDNN_STATUS_EXECUTION_FAILED;

@@ -1,11 +1,13 @@
 /* libcuda, as "CUDA Driver API", CUDA Toolkit documentation 13.0, describes it. */
 #include "simulator.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <sys/mman.h>
@@ -19,12 +21,20 @@ struct CUmod_st {
 struct CUfunc_st {
     const simulator::Kernel *kernel;
 };
-struct CUstream_st {};
+struct CUstream_st {
+    long number;
+    simulator::Clock clock;
+    bool capturing = false;
+};
+struct CUevent_st {
+    simulator::Clock clock;
+    bool recorded = false, captured = false;
+};
 struct CUgraph_st {
-    std::vector<std::function<int()>> work;
+    std::vector<simulator::Work> work;
 };
 struct CUgraphExec_st {
-    std::vector<std::function<int()>> work;
+    std::vector<simulator::Work> work;
 };
 
 namespace simulator {
@@ -62,14 +72,42 @@ long live(const char *kind, long change) {
     return state().objects[kind] += change;
 }
 
-bool reachable(const char *call, const char *what, const void *address, size_t bytes) {
+void join(Clock &to, const Clock &from) {
+    for (auto &[stream, tick] : from) to[stream] = std::max(to[stream], tick);
+}
+
+/* Books what the work at hand touches, and whether other work does that it does not come after. */
+static void touch(const char *call, const char *what, Allocation &allocation, size_t begin, size_t end, Access access) {
+    CUstream stream = state().working;
+    if (!stream || access == looked_up || begin == end) return;
+    std::vector<Touch> kept;
+    for (Touch &other : allocation.touches) {
+        bool overlaps = other.begin < end && begin < other.end, conflict = overlaps && (access == written || other.access == written);
+        if (conflict && stream->clock[other.stream] < other.tick)
+            violate("%s: %s: its bytes are %s by work of another stream, which this one does not wait for", call, what,
+                    other.access == written ? "written" : "read");
+        bool known = stream->clock[other.stream] >= other.tick;
+        bool covered = known && begin <= other.begin && other.end <= end && (access == written || other.access == read);
+        if (!covered) kept.push_back(other);
+    }
+    kept.push_back({begin, end, stream->number, stream->clock[stream->number], access});
+    allocation.touches.swap(kept);
+}
+
+static std::pair<const CUdeviceptr, Allocation> *allocation_of(const void *address) {
     CUdeviceptr begin = (CUdeviceptr)address;
     auto &live = state().live;
     auto after = live.upper_bound(begin);
-    if (after != live.begin()) {
-        auto found = std::prev(after);
-        if (begin - found->first <= found->second.bytes && bytes <= found->second.bytes - (begin - found->first)) {
-            found->second.busy |= state().working;
+    if (after == live.begin()) return nullptr;
+    auto found = std::prev(after);
+    return begin - found->first <= found->second.bytes ? &*found : nullptr;
+}
+
+bool reachable(const char *call, const char *what, const void *address, size_t bytes, Access access) {
+    if (auto found = allocation_of(address)) {
+        size_t begin = (CUdeviceptr)address - found->first;
+        if (bytes <= found->second.bytes - begin) {
+            touch(call, what, found->second, begin, begin + bytes, access);
             return true;
         }
     }
@@ -77,8 +115,19 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
     return false;
 }
 
+size_t bytes_behind(const void *address) {
+    auto found = allocation_of(address);
+    return found ? found->second.bytes - ((CUdeviceptr)address - found->first) : 0;
+}
+
+bool vectors(const char *call, const char *what, const void *address) {
+    if ((size_t)address % 16 == 0) return true;
+    violate("%s: %s: %p is not a multiple of 16 bytes, which kernels that read whole vectors need", call, what, address);
+    return false;
+}
+
 bool readable(const char *call, const char *what, const float *values, size_t count) {
-    if (!reachable(call, what, values, count * 4)) return false;
+    if (!reachable(call, what, values, count * 4, read)) return false;
     for (size_t i = 0; i < count; i++) {
         uint32_t word;
         memcpy(&word, values + i, 4);
@@ -90,17 +139,38 @@ bool readable(const char *call, const char *what, const float *values, size_t co
     return true;
 }
 
-static int do_work(const std::function<int()> &work) {
-    state().working = true;
-    int failed = work();
-    state().working = false;
+static std::set<CUstream> streams;
+
+bool needs_stream(const char *call, void *stream) {
+    if (!stream) violate("%s: the default stream", call);
+    else if (!streams.count((CUstream)stream)) violate("%s: its stream was destroyed before", call);
+    else return true;
+    return false;
+}
+
+void outlives(const char *call, void *stream) {
+    if (stream) needs_stream(call, stream);
+}
+
+static int do_work(const Work &work) {
+    if (!needs_stream("work", work.stream)) return CUDA_ERROR_INVALID_HANDLE;
+    Clock &clock = work.stream->clock;
+    clock[work.stream->number]++;
+    state().working = work.stream;
+    int failed = work.run();
+    state().working = nullptr;
     return failed;
 }
 
-int submit(std::function<int()> work) {
-    if (!state().capturing) return do_work(work);
-    state().captured.push_back(work);
-    return 0;
+int submit(void *to, std::function<int()> run) {
+    Work work = {(CUstream)to, run};
+    if (!needs_stream("work", to)) return CUDA_ERROR_INVALID_HANDLE;
+    if (work.stream->capturing) {
+        state().captured.push_back(work);
+        return 0;
+    }
+    join(work.stream->clock, state().host);
+    return do_work(work);
 }
 
 static thread_local CUcontext current;
@@ -205,13 +275,17 @@ CUresult cuCtxSetCurrent(CUcontext context) {
     current = context;
     return CUDA_SUCCESS;
 }
-CUresult cuStreamCreate(CUstream *stream, unsigned) {
+CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
     IN_CONTEXT;
-    *stream = new CUstream_st;
+    static long numbers = 0;
+    if (flags != CU_STREAM_NON_BLOCKING) violate("cuStreamCreate: a stream that waits for the default one, and is waited for");
+    *stream = new CUstream_st{++numbers, {}, false};
+    streams.insert(*stream);
     live("stream", 1);
     return CUDA_SUCCESS;
 }
 CUresult cuStreamDestroy_v2(CUstream stream) {
+    if (!streams.erase(stream)) return violate("cuStreamDestroy: %p is not live", (void *)stream), CUDA_ERROR_INVALID_HANDLE;
     delete stream;
     live("stream", -1);
     return CUDA_SUCCESS;
@@ -219,9 +293,38 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
 CUresult cuStreamSynchronize(CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
-    if (!stream) violate("cuStreamSynchronize: the default stream, where nothing was launched");
-    for (auto &allocation : state().live) allocation.second.busy = false;
+    if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
+    join(state().host, stream->clock);
+    for (auto &arrive : state().arriving) arrive();
+    state().arriving.clear();
     return CUDA_SUCCESS;
+}
+
+CUresult cuEventCreate(CUevent *event, unsigned) {
+    IN_CONTEXT;
+    *event = new CUevent_st;
+    live("event", 1);
+    return CUDA_SUCCESS;
+}
+CUresult cuEventDestroy_v2(CUevent event) {
+    delete event;
+    live("event", -1);
+    return CUDA_SUCCESS;
+}
+/* In a captured stream an event is a place in the graph, and a stream that waits for it is captured from then on. */
+CUresult cuEventRecord(CUevent event, CUstream stream) {
+    IN_CONTEXT;
+    if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
+    event->recorded = true;
+    event->captured = stream->capturing;
+    return (CUresult)submit(stream, [=]() -> int { return event->clock = stream->clock, 0; });
+}
+CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
+    IN_CONTEXT;
+    if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_HANDLE;
+    if (!event->recorded) violate("cuStreamWaitEvent: the event was never recorded, so that nothing is waited for");
+    if (event->captured) stream->capturing = true;
+    return (CUresult)submit(stream, [=]() -> int { return join(stream->clock, event->clock), 0; });
 }
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
@@ -237,9 +340,11 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     if (mapped == MAP_FAILED) return CUDA_ERROR_OUT_OF_MEMORY;
     mprotect(mapped, page, PROT_NONE);
     mprotect(mapped + page + pages, page, PROT_NONE);
-    for (size_t i = 0; i < pages; i += 4) memcpy(mapped + page + i, &s.fill, 4);
+    /* More than a GiB stays as it is mapped: tests of large indices touch little of it. */
+    if (bytes <= 1ul << 30)
+        for (size_t i = 0; i < pages; i += 4) memcpy(mapped + page + i, &s.fill, 4);
     *address = (CUdeviceptr)(mapped + page + pages - room);
-    s.live[*address] = {bytes, mapped, pages + 2 * page, false};
+    s.live[*address] = {bytes, mapped, pages + 2 * page, {}};
     s.live_bytes += bytes;
     return CUDA_SUCCESS;
 }
@@ -249,8 +354,11 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
     State &s = state();
     auto found = s.live.find(address);
     if (found == s.live.end()) return violate("cuMemFree: %p is not live", (void *)address), CUDA_ERROR_INVALID_VALUE;
-    if (found->second.busy) violate("cuMemFree: work that no one waited for uses the %zu bytes at %p", found->second.bytes, (void *)address);
-    for (size_t i = (found->second.bytes + 3) / 4 * 4; i + 4 <= (found->second.bytes + 255) / 256 * 256; i += 4)
+    bool busy = false;
+    for (Touch &touch : found->second.touches) busy |= s.host[touch.stream] < touch.tick;
+    if (busy) violate("cuMemFree: work that no one waited for uses the %zu bytes at %p", found->second.bytes, (void *)address);
+    bool filled = found->second.bytes <= 1ul << 30;
+    for (size_t i = (found->second.bytes + 3) / 4 * 4; filled && i + 4 <= (found->second.bytes + 255) / 256 * 256; i += 4)
         if (memcmp((char *)address + i, &s.fill, 4)) {
             violate("cuMemFree: something wrote behind the %zu bytes at %p", found->second.bytes, (void *)address);
             break;
@@ -260,36 +368,46 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
     s.live.erase(found);
     return CUDA_SUCCESS;
 }
+/* "the source may not be changed before the copy is done": it is looked at again when that is waited for. */
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
-    if (!stream) violate("cuMemcpyHtoDAsync: the default stream");
-    if (!reachable(__func__, "destination", (void *)to, bytes)) return CUDA_ERROR_INVALID_VALUE;
-    memcpy((void *)to, from, bytes);
-    return CUDA_SUCCESS;
+    return (CUresult)submit(stream, [=]() -> int {
+        if (!reachable("cuMemcpyHtoDAsync", "destination", (void *)to, bytes, written)) return CUDA_ERROR_INVALID_VALUE;
+        memcpy((void *)to, from, bytes);
+        auto sent = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + bytes);
+        state().arriving.push_back([=] {
+            if (memcmp(from, sent->data(), bytes)) violate("cuMemcpyHtoDAsync: the host changed what was being copied");
+        });
+        return 0;
+    });
 }
 CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
     IN_CONTEXT;
     NOT_CAPTURING;
-    if (!stream) violate("cuMemcpyDtoHAsync: the default stream");
-    if (bytes % 4 ? !reachable(__func__, "source", (void *)from, bytes) : !readable(__func__, "source", (float *)from, bytes / 4))
-        return CUDA_ERROR_INVALID_VALUE;
-    memcpy(to, (void *)from, bytes);
-    return CUDA_SUCCESS;
+    return (CUresult)submit(stream, [=]() -> int {
+        const char *call = "cuMemcpyDtoHAsync";
+        if (bytes % 4 ? !reachable(call, "source", (void *)from, bytes, read) : !readable(call, "source", (float *)from, bytes / 4))
+            return CUDA_ERROR_INVALID_VALUE;
+        auto sent = std::make_shared<std::vector<char>>((char *)from, (char *)from + bytes);
+        state().arriving.push_back([=] { memcpy(to, sent->data(), bytes); });
+        return 0;
+    });
 }
-CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream) {
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
     IN_CONTEXT;
-    return (CUresult)submit([=]() -> int {
-        if (!reachable("cuMemcpyDtoDAsync", "destination", (void *)to, bytes) || !reachable("cuMemcpyDtoDAsync", "source", (void *)from, bytes))
+    return (CUresult)submit(stream, [=]() -> int {
+        const char *call = "cuMemcpyDtoDAsync";
+        if (!reachable(call, "source", (void *)from, bytes, read) || !reachable(call, "destination", (void *)to, bytes, written))
             return CUDA_ERROR_INVALID_VALUE;
         memmove((void *)to, (void *)from, bytes);
         return 0;
     });
 }
-CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream) {
+CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream stream) {
     IN_CONTEXT;
-    return (CUresult)submit([=]() -> int {
-        if (!reachable("cuMemsetD32Async", "destination", (void *)to, count * 4)) return CUDA_ERROR_INVALID_VALUE;
+    return (CUresult)submit(stream, [=]() -> int {
+        if (!reachable("cuMemsetD32Async", "destination", (void *)to, count * 4, written)) return CUDA_ERROR_INVALID_VALUE;
         for (size_t i = 0; i < count; i++) ((unsigned *)to)[i] = value;
         return 0;
     });
@@ -345,14 +463,14 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     IN_CONTEXT;
     const Kernel *kernel = function->kernel;
     if (int fault = enter(("cuLaunchKernel " + kernel->name).c_str())) return (CUresult)fault;
-    if (!stream || shared || extra || !gx || gy - 1 > 65534 || gz - 1 > 65534 || !bx || !by || !bz || bx * by * bz > 1024)
+    if (shared || extra || !gx || gy - 1 > 65534 || gz - 1 > 65534 || !bx || !by || !bz || bx * by * bz > 1024)
         return violate("cuLaunchKernel %s: grid %u %u %u, block %u %u %u", kernel->name.c_str(), gx, gy, gz, bx, by, bz), CUDA_ERROR_INVALID_VALUE;
     /* The arguments are copied when the kernel is launched or captured. */
     std::vector<std::vector<char>> values;
     for (size_t i = 0; i < kernel->sizes.size(); i++) values.emplace_back((char *)arguments[i], (char *)arguments[i] + kernel->sizes[i]);
     /* What fails while it runs, rather than when it is launched, shows at a later call. */
     std::string running = "running " + kernel->name;
-    return (CUresult)submit([=]() -> int {
+    return (CUresult)submit(stream, [=]() -> int {
         int fault = enter(running.c_str());
         if (!fault && !kernel->run(gx, gy, gz, bx, by, bz, values)) fault = CUDA_ERROR_ILLEGAL_ADDRESS;
         if (fault) state().lost = fault;
@@ -362,16 +480,19 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
 
 static std::set<CUgraphExec> executables;
 
-CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode) {
+CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
     IN_CONTEXT;
-    if (!stream || state().capturing) return CUDA_ERROR_INVALID_VALUE;
-    state().capturing = true;
+    if (!needs_stream(__func__, stream) || state().capturing) return CUDA_ERROR_INVALID_VALUE;
+    /* "potentially unsafe API calls are prohibited" for every thread of the program. */
+    if (mode == CU_STREAM_CAPTURE_MODE_GLOBAL) violate("cuStreamBeginCapture: a mode that forbids calls to all other threads");
+    state().capturing = stream->capturing = true;
     state().capture_broken = false;
     state().captured.clear();
     return CUDA_SUCCESS;
 }
 CUresult cuStreamEndCapture(CUstream, CUgraph *graph) {
     state().capturing = false;
+    for (CUstream stream : streams) stream->capturing = false;
     IN_CONTEXT;
     if (state().capture_broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     *graph = new CUgraph_st{state().captured};
@@ -402,13 +523,19 @@ CUresult cuGraphExecDestroy(CUgraphExec executable) {
 }
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     IN_CONTEXT;
-    if (!stream) return CUDA_ERROR_INVALID_VALUE;
+    if (!needs_stream(__func__, stream)) return CUDA_ERROR_INVALID_VALUE;
+    /* All of the graph comes after what is in the stream, and before what comes there. */
+    join(stream->clock, state().host);
+    for (auto &work : executable->work)
+        if (streams.count(work.stream)) join(work.stream->clock, stream->clock);
     /* What fails inside shows at a later call, as on a device. */
     for (auto &work : executable->work)
         if (int failed = do_work(work)) {
             state().lost = failed;
             break;
         }
+    for (auto &work : executable->work)
+        if (streams.count(work.stream)) join(stream->clock, work.stream->clock);
     return CUDA_SUCCESS;
 }
 

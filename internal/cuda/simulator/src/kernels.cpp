@@ -1,9 +1,11 @@
 /* Compiles kernels.cu as host code: CUDA's words for where a thread is become variables, and each kernel a function that
- * runs its threads one after another. Barriers would need more; the kernels have none. */
+ * runs its threads one after another, in two orders. Barriers would need more; the kernels have none. */
 #include "kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
@@ -26,25 +28,56 @@ template <class T> static T value_of(const std::vector<char> &bytes) {
     return value;
 }
 
-/* A pointer may be null; else it leads to live device memory. */
-template <class T> static bool sound(const std::string &name, T value) {
-    if constexpr (std::is_pointer_v<T>)
-        return !value || reachable(("kernel " + name).c_str(), "argument", (const void *)value, sizeof *value);
+/* Bytes that a kernel may write. */
+struct Writable {
+    char *begin;
+    std::vector<char> before;
+};
+
+/* A pointer may be null; else it leads to live device memory, of which the kernel may touch all that is behind it. What it
+ * may write is noted. */
+template <class T> static bool sound(const std::string &name, T value, std::vector<Writable> &writable) {
+    if constexpr (std::is_pointer_v<T>) {
+        if (!value) return true;
+        constexpr bool constant = std::is_const_v<std::remove_pointer_t<T>>;
+        size_t bytes = std::max(bytes_behind((const void *)value), sizeof *value);
+        if (!reachable(("kernel " + name).c_str(), "argument", (const void *)value, bytes, constant ? read : written)) return false;
+        if constexpr (!constant) writable.push_back({(char *)value, {(char *)value, (char *)value + bytes}});
+    }
     return true;
 }
 
+/* Runs all threads, one after another, and again in another order from the same memory: a kernel without barriers has to
+ * come to the same bits in any. */
 template <class... A, size_t... I>
 static bool run_all(const std::string &name, void (*function)(A...), Place grid, Place block, const std::vector<std::vector<char>> &values,
                     std::index_sequence<I...>) {
-    if (!(sound<A>(name, value_of<A>(values[I])) && ...)) return false;
+    std::vector<Writable> writable;
+    if (!(sound<A>(name, value_of<A>(values[I]), writable) && ...)) return false;
     gridDim = grid;
     blockDim = block;
-    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
-        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
-            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++)
-                for (threadIdx.z = 0; threadIdx.z < block.z; threadIdx.z++)
-                    for (threadIdx.y = 0; threadIdx.y < block.y; threadIdx.y++)
-                        for (threadIdx.x = 0; threadIdx.x < block.x; threadIdx.x++) function(value_of<A>(values[I])...);
+    size_t threads = (size_t)block.x * block.y * block.z, all = threads * grid.x * grid.y * grid.z;
+    auto run = [&](size_t i) {
+        size_t thread = i % threads, at = i / threads;
+        threadIdx = {(unsigned)(thread % block.x), (unsigned)(thread / block.x % block.y), (unsigned)(thread / block.x / block.y)};
+        blockIdx = {(unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / grid.x / grid.y)};
+        function(value_of<A>(values[I])...);
+    };
+    for (size_t i = 0; i < all; i++) run(i);
+    std::vector<std::vector<char>> after;
+    for (auto &w : writable) after.emplace_back(w.begin, w.begin + w.before.size());
+    for (auto w = writable.rbegin(); w != writable.rend(); ++w) memcpy(w->begin, w->before.data(), w->before.size());
+    /* i * step mod all visits every thread once where the two have no common factor. */
+    static size_t draw = 0x9E3779B97F4A7C15u;
+    draw = draw * 6364136223846793005u + 1442695040888963407u;
+    size_t step = (draw >> 33) % all + 1, begin = (draw >> 20) % all;
+    while (std::gcd(step, all) != 1) step++;
+    for (size_t i = 0; i < all; i++) run((size_t)(((unsigned __int128)i * step + begin) % all));
+    for (size_t i = 0; i < writable.size(); i++)
+        if (memcmp(writable[i].begin, after[i].data(), after[i].size())) {
+            violate("kernel %s: what it comes to depends on the order of its threads", name.c_str());
+            break;
+        }
     return true;
 }
 

@@ -2,8 +2,12 @@
  *
  * Device memory is host memory between two pages that may not be touched, and is filled with a pattern that is a NaN and
  * an index out of range. Every address is looked up among the live allocations. A call whose documentation forbids what it
- * was given answers with the documented error, and leaves a sentence in the list of violations. Streams do their work at
- * once, except while they are captured; but what it used may not be freed before someone has waited for the stream. */
+ * was given answers with the documented error, and leaves a sentence in the list of violations.
+ *
+ * Streams do their work at once, except while they are captured. That they need not is kept by clocks: a piece of work
+ * knows what came before it in its stream, by events and by the host's waiting, and which bytes it reads and writes. Two
+ * that touch the same bytes, one of them writing, and of which neither knows of the other, are a violation, and so is
+ * freeing what work uses that no one has waited for. What is copied to the host arrives there when it is waited for. */
 #ifndef SLIPWAY_SIMULATOR_H
 #define SLIPWAY_SIMULATOR_H
 
@@ -16,11 +20,31 @@
 
 namespace simulator {
 
+/* How far the work of each stream, by its number, has come: a vector clock (Lamport 1978, Mattern 1988). */
+using Clock = std::map<long, long>;
+
+/* Makes what one knows known to the other, too. */
+void join(Clock &to, const Clock &from);
+
+enum Access { looked_up, read, written };
+
+/* Bytes from begin to before end that the work of a stream has touched. */
+struct Touch {
+    size_t begin, end;
+    long stream, tick;
+    Access access;
+};
+
 struct Allocation {
     size_t bytes;
     void *pages;
     size_t page_bytes;
-    bool busy = false; /* work uses it that no one has waited for */
+    std::vector<Touch> touches; /* those that nothing later covers */
+};
+
+struct Work {
+    CUstream stream;
+    std::function<int()> run;
 };
 
 struct State {
@@ -38,10 +62,12 @@ struct State {
     int fault_code = 0;
     bool fault_is_loss = false; /* from then on every driver call answers code */
     int lost = 0;
-    bool working = false; /* what a stream was given is at work */
+    CUstream working = nullptr; /* the stream whose work is being done */
+    Clock host;                 /* what the host has waited for */
+    std::vector<std::function<void()>> arriving; /* copies between host and device that no one has waited for */
     /* While a stream is captured its work is kept here. */
     bool capturing = false, capture_broken = false;
-    std::vector<std::function<int()>> captured;
+    std::vector<Work> captured;
 };
 
 State &state();
@@ -55,17 +81,30 @@ int enter(const char *call);
  * finds them, on a thread of its own. */
 long live(const char *kind, long change);
 
-/* Whether bytes from address on lie in one live allocation. what names the argument in a violation. */
-bool reachable(const char *call, const char *what, const void *address, size_t bytes);
+/* Whether bytes from address on lie in one live allocation. what names the argument in a violation. A piece of work says
+ * how it touches them. */
+bool reachable(const char *call, const char *what, const void *address, size_t bytes, Access access = looked_up);
 
-/* reachable, and none of the floats still has the pattern that fresh memory is filled with. */
+/* The bytes from address to the end of its allocation, 0 if it is in none. */
+size_t bytes_behind(const void *address);
+
+/* Whether the address is a multiple of 16 bytes, as the libraries' kernels that read whole vectors need it. */
+bool vectors(const char *call, const char *what, const void *address);
+
+/* reachable and read, and none of the floats still has the pattern that fresh memory is filled with. */
 bool readable(const char *call, const char *what, const float *values, size_t count);
 
 /* What a library that is made of the runtime API expects: it works in the context that cuDevicePrimaryCtxRetain answers. */
 void needs_primary(const char *call);
 
+/* Whether the stream is live and not the default one, which nobody here uses: it cannot be captured, and waits for others. */
+bool needs_stream(const char *call, void *stream);
+
+/* What a handle works on, if it was given one, is live until the handle is gone. */
+void outlives(const char *call, void *stream);
+
 /* Does the work now, or keeps it for the graph that is being captured. */
-int submit(std::function<int()> work);
+int submit(void *stream, std::function<int()> work);
 
 } // namespace simulator
 
