@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-few-labels bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-few-labels bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-plants gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -191,6 +191,10 @@ gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
 	@scripts/setup-cuda
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
 		go test -count=1 -tags gpu ./internal/cuda/... && go test -count=1 -tags gpu ./cmd/train -run CUDA
+
+gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests on the simulator notice each (half an hour)
+	@scripts/setup-cuda
+	@$(gpu_environment) && go run ./scripts/gpu/plants
 
 gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (1.0 GB to download) and look every entry point up
 	@scripts/setup-cuda --libraries
