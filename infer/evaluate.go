@@ -101,7 +101,7 @@ func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, optio
 			return nil, err
 		}
 		if options.KeepLogits {
-			result.Logits.append(logits)
+			result.Logits.Append(logits)
 		}
 		if options.Progress != nil {
 			options.Progress(len(result.Predictions), result.Images)
