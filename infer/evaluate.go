@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"slipway/dataset"
+	"slipway/infer/port"
 )
 
 // DefaultBatch is Evaluate's batch size, where memory allows it: on E1, larger ones answer no more
 // images a second (BenchmarkBatch).
-const DefaultBatch = 64
+const DefaultBatch = port.DefaultBatch
 
 // MostConfused is the most classes of a Result.Confusion, whose size is their square.
 const MostConfused = 4096

@@ -7,9 +7,8 @@ import (
 
 	"slipway/infer/native"
 	"slipway/infer/port"
-	"slipway/internal/cli"
+	"slipway/internal/version"
 	"slipway/onnx"
-	"slipway/onnx/onnxpb"
 )
 
 // NativeOptions are the choices for OpenNative.
@@ -42,7 +41,7 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	}
 	return &nativeRuntime{model: model.Path(), source: model, ports: ports, evaluator: evaluator, info: Info{
 		Runtime:  RuntimeNative,
-		Version:  cli.ModuleVersion,
+		Version:  version.Module,
 		Provider: evaluator.Kernels(),
 		Device:   "cpu",
 		Threads:  evaluator.Threads(),
@@ -95,23 +94,9 @@ func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, 
 	for _, size := range r.ports.Shape(l, batch.N, batch.C, batch.H, batch.W) {
 		input.Shape = append(input.Shape, int(size))
 	}
-	pixels := batch.Pixels
-	if l == port.ChannelsLast && batch.C > 1 {
-		pixels = port.ToChannelsLast(batch)
-	}
-	switch r.ports.InputType {
-	case onnxpb.TensorProto_UINT8:
-		bytes, err := port.ToBytes(pixels)
-		if err != nil {
-			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.Input, err)
-		}
-		input.Data = bytes
-	case onnxpb.TensorProto_FLOAT16:
-		input.Data = port.ToFloat16(pixels)
-	case onnxpb.TensorProto_DOUBLE:
-		input.Data = port.ToFloat64(pixels)
-	default:
-		input.Data = pixels
+	var err error
+	if input.Data, err = new(port.Feeder).Feed(r.ports, l, batch); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.model, err)
 	}
 	outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{r.ports.Input: input})
 	if ctx.Err() != nil {

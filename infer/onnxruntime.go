@@ -71,7 +71,7 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 		Library: library.Path,
 		Notes:   port.NotesOf(model),
 	}, timeLimit: options.TimeLimit}
-	r.imageBytes, r.fixed = imageBytes(model)
+	r.imageBytes, r.fixed = port.ImageBytes(model)
 	if err := r.open(encoded, device, tryCUDA); err != nil {
 		return nil, errors.Join(err, releaseEnvironment())
 	}

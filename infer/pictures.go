@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"slipway/dataset"
-	"slipway/dataset/picture"
 	"slipway/infer/port"
 	"slipway/onnx"
 )
@@ -17,15 +16,12 @@ func PictureOptions(model *onnx.Model, record *onnx.TrainingRecord, options data
 	dataset.Options, error,
 ) {
 	options.Channels = port.Channels(model)
-	if options.Sizing != nil || record == nil || record.Sizing == "" {
+	if options.Sizing != nil || record == nil {
 		return options, nil
 	}
-	sizing, err := picture.ParseSizing(record.Sizing)
-	if err != nil {
-		return options, fmt.Errorf("the model's training record: %w", err)
-	}
-	options.Sizing = &sizing
-	return options, nil
+	var err error
+	options.Sizing, err = port.SizingOf(*record)
+	return options, err
 }
 
 // InModelOrder gives the labels of pictures in files, which are in the order of their

@@ -29,8 +29,11 @@ var ErrUnsupported = port.ErrUnsupported
 // FindHead returns the function that a model's scores come from, as port.FindHead does.
 func FindHead(model *onnx.Model, output string) Head { return port.FindHead(model, output) }
 
-// Exponentials are e to the scores, as port.Exponentials has them.
-func Exponentials(scores []float32) []float32 { return port.Exponentials(scores) }
+// A Scale says what a model's scores are: logits, probabilities or their logarithms.
+type Scale = port.Scale
+
+// ScaleOf returns what the scores are by the function that the model ends in.
+func ScaleOf(model *onnx.Model, output string) Scale { return port.ScaleOf(model, output) }
 
 // PixelsOf returns how the record's network wants its pixels.
 func PixelsOf(record onnx.TrainingRecord) (dataset.Pixels, error) { return port.PixelsOf(record) }

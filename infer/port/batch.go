@@ -84,11 +84,15 @@ func Ended(ctx context.Context) error {
 // ToBytes converts pixels for an input of bytes.
 func ToBytes(pixels []float32) ([]uint8, error) {
 	bytes := make([]uint8, len(pixels))
+	return bytes, toBytes(bytes, pixels)
+}
+
+func toBytes(bytes []uint8, pixels []float32) error {
 	for i, v := range pixels {
 		if v < 0 || v > math.MaxUint8 || v != float32(uint8(v)) {
-			return nil, fmt.Errorf("takes uint8, the pixels 0…255 unscaled, but one is %g", v)
+			return fmt.Errorf("takes uint8, the pixels 0…255 unscaled, but one is %g", v)
 		}
 		bytes[i] = uint8(v)
 	}
-	return bytes, nil
+	return nil
 }

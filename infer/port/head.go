@@ -110,40 +110,35 @@ func valueTypes(model *onnx.Model) map[string]onnxpb.TensorProto_DataType {
 // Apply returns the scores that the function makes of N×K logits, over the classes.
 func (h Head) Apply(logits Logits) Logits {
 	scores := Logits{N: logits.N, K: logits.K, Values: slices.Clone(logits.Values)}
-	if h.None() {
-		return scores
-	}
 	for i := range scores.N {
-		row := scores.Row(i)
-		largest := math.Inf(-1)
-		for _, v := range row {
-			largest = max(largest, float64(v))
-		}
-		sum := 0.0
-		for _, v := range row {
-			sum += math.Exp(float64(v) - largest)
-		}
-		for k, v := range row {
-			switch h.Operator {
-			case Softmax:
-				row[k] = float32(math.Exp(float64(v)-largest) / sum)
-			case LogSoftmax:
-				row[k] = float32(float64(v) - largest - math.Log(sum))
-			case Sigmoid:
-				row[k] = float32(1 / (1 + math.Exp(-float64(v))))
-			}
-		}
+		h.apply(scores.Row(i))
 	}
 	return scores
 }
 
-// Exponentials are e to the scores, which are probabilities where a LogSoftmax made them.
-func Exponentials(scores []float32) []float32 {
-	values := make([]float32, len(scores))
-	for i, v := range scores {
-		values[i] = float32(math.Exp(float64(v)))
+// apply makes scores of an image's logits, in place.
+func (h Head) apply(row []float32) {
+	if h.None() {
+		return
 	}
-	return values
+	largest := math.Inf(-1)
+	for _, v := range row {
+		largest = max(largest, float64(v))
+	}
+	sum := 0.0
+	for _, v := range row {
+		sum += math.Exp(float64(v) - largest)
+	}
+	for k, v := range row {
+		switch h.Operator {
+		case Softmax:
+			row[k] = float32(math.Exp(float64(v)-largest) / sum)
+		case LogSoftmax:
+			row[k] = float32(float64(v) - largest - math.Log(sum))
+		case Sigmoid:
+			row[k] = float32(1 / (1 + math.Exp(-float64(v))))
+		}
+	}
 }
 
 // MadeBy reports whether scores can be what the function makes, and are not the

@@ -149,9 +149,31 @@ func (p Ports) Shape(l Layout, n, c, h, w int) []int64 {
 	return shape
 }
 
-// ToChannelsLast copies N×C×H×W pixels to N×H×W×C.
+// Size returns the height and the width of the images that the input takes, 0 where it leaves
+// them open or does not tell them apart; channels is their number, as Channels returns it.
+func (p Ports) Size(channels int) (height, width int) {
+	var size []int
+	switch d := p.InputDims[1:]; {
+	case len(d) == 3 && channels > 0 && d[0] == channels:
+		size = d[1:]
+	case len(d) == 3 && channels > 0 && d[2] == channels:
+		size = d[:2]
+	case len(d) == 2:
+		size = d
+	default:
+		return 0, 0
+	}
+	return max(size[0], 0), max(size[1], 0)
+}
+
+// ToChannelsLast returns N×C×H×W pixels as N×H×W×C.
 func ToChannelsLast(b Batch) []float32 {
 	out := make([]float32, len(b.Pixels))
+	toChannelsLast(out, b)
+	return out
+}
+
+func toChannelsLast(out []float32, b Batch) {
 	area := b.H * b.W
 	for n := range b.N {
 		image := b.Pixels[n*b.C*area : (n+1)*b.C*area]
@@ -162,7 +184,6 @@ func ToChannelsLast(b Batch) []float32 {
 			}
 		}
 	}
-	return out
 }
 
 func matches(dims []int, want ...int) bool {

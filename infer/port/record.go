@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"slipway/dataset/feed"
+	"slipway/dataset/picture"
 	"slipway/onnx"
 )
 
@@ -87,4 +88,17 @@ func Channels(model *onnx.Model) int {
 		}
 	}
 	return 0
+}
+
+// SizingOf returns how the record says that pictures come to the model's size, nil where it
+// does not.
+func SizingOf(record onnx.TrainingRecord) (*picture.Sizing, error) {
+	if record.Sizing == "" {
+		return nil, nil
+	}
+	sizing, err := picture.ParseSizing(record.Sizing)
+	if err != nil {
+		return nil, fmt.Errorf("the model's training record: %w", err)
+	}
+	return &sizing, nil
 }

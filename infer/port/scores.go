@@ -170,3 +170,17 @@ func (p ScorePort) Tell(info Info) Info {
 	}
 	return info
 }
+
+// Classes returns the number of scores of an image, 0 where the model does not say. A single
+// score is of two classes.
+func (p ScorePort) Classes() int {
+	switch formOf(p.OutputDims) {
+	case oneScore:
+		return 2
+	case manyScores:
+		if p.OutputDims[1] != Unknown {
+			return p.OutputDims[1]
+		}
+	}
+	return 0
+}
