@@ -13,6 +13,7 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -50,7 +51,7 @@ func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 	if options.Threads == 0 {
 		options.Threads = runtime.GOMAXPROCS(0)
 	}
-	ports, err := findPorts(model, options.Output)
+	ports, err := port.Find(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
@@ -76,9 +77,9 @@ func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 			Version: library.Version,
 			Threads: options.Threads,
 			Library: library.Path,
-			Notes:   notesOf(model),
+			Notes:   port.NotesOf(model),
 		}, timeLimit: options.TimeLimit, memoryLimit: cmp.Or(options.MemoryLimit, DefaultMemoryLimit)}
-	r.imageBytes, r.fixed = imageBytes(model)
+	r.imageBytes, r.fixed = port.ImageBytes(model)
 	err = r.open(ctx, encoded, device, tryCUDA)
 	if err := errors.Join(err, releaseEnvironment()); err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ const (
 type onnxRuntime struct {
 	model   string
 	source  *onnx.Model
-	ports   ports
+	ports   port.Ports
 	library Library
 	tf32    bool
 	info    Info
@@ -111,14 +112,14 @@ type onnxRuntime struct {
 
 func (r *onnxRuntime) graph() *onnx.Model { return r.source }
 
-func (r *onnxRuntime) Info() Info { return r.ports.tell(r.info) }
+func (r *onnxRuntime) Info() Info { return r.ports.Tell(r.info) }
 
 // Close destroys the session, or leaves that to a call that still runs.
 func (r *onnxRuntime) Close() error { return r.session.Close() }
 
 // open makes the session, on CUDA first where that is wanted.
 func (r *onnxRuntime) open(ctx context.Context, model []byte, device Device, tryCUDA bool) error {
-	outputs := []string{r.ports.output}
+	outputs := []string{r.ports.Output}
 	if tryCUDA {
 		var err error
 		r.session, err = r.newSession(ctx, model, outputs, r.appendCUDA)
@@ -175,7 +176,7 @@ func (r *onnxRuntime) makeSession(model []byte, outputs []string,
 			return nil, fmt.Errorf("graph optimization: %w", err)
 		}
 	}
-	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.input}, outputs, options)
+	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.Input}, outputs, options)
 }
 
 // appendCUDA adds the CUDA provider. Even when it returns nil, making the
@@ -204,11 +205,11 @@ func (r *onnxRuntime) appendCUDA(options *ort.SessionOptions) error {
 }
 
 func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
-	layout, err := r.ports.layoutOf(batch, r.model)
+	layout, err := r.ports.LayoutOf(batch, r.model)
 	if err != nil {
 		return Logits{}, err
 	}
-	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
+	return port.RunInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) (Logits, error) {
 		if err := checkBatchMemory(r.memoryLimit, r.imageBytes, chunk.N, r.fixed); err != nil {
 			return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 		}
@@ -217,14 +218,14 @@ func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 }
 
 // runOnce runs a batch that has the graph's own batch size, if it has one.
-func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logits, error) {
+func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l port.Layout) (Logits, error) {
 	return inSession(ctx, r, r.session, "Run", func(ctx context.Context) (Logits, error) {
 		return r.compute(ctx, batch, l)
 	})
 }
 
 // compute returns the logits of a batch.
-func (r *onnxRuntime) compute(ctx context.Context, batch Batch, l layout) (Logits, error) {
+func (r *onnxRuntime) compute(ctx context.Context, batch Batch, l port.Layout) (Logits, error) {
 	input, err := r.newInput(batch, l)
 	if err != nil {
 		return Logits{}, err
@@ -232,7 +233,7 @@ func (r *onnxRuntime) compute(ctx context.Context, batch Batch, l layout) (Logit
 	defer input.Destroy()
 
 	outputs := make([]ort.Value, 1)
-	if r.ports.outputType == onnxpb.TensorProto_FLOAT16 {
+	if r.ports.OutputType == onnxpb.TensorProto_FLOAT16 {
 		if outputs[0], err = r.newFloat16Output(batch.N); err != nil {
 			return Logits{}, err
 		}
@@ -248,20 +249,20 @@ func (r *onnxRuntime) compute(ctx context.Context, batch Batch, l layout) (Logit
 	case *ort.Tensor[float32]:
 		scores = output.GetData()
 	case *ort.Tensor[float64]:
-		scores, err = scoresFrom(output.GetData())
+		scores, err = port.ScoresFrom(output.GetData())
 	case *ort.CustomDataTensor:
-		scores, err = scoresFrom(float16From(output.GetData()))
+		scores, err = port.ScoresFrom(float16From(output.GetData()))
 	default:
 		err = fmt.Errorf("it is %T, not floats", output)
 	}
 	if err != nil {
-		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.output, err)
+		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.Output, err)
 	}
 	shape := make([]int, len(outputs[0].GetShape()))
 	for i, size := range outputs[0].GetShape() {
 		shape[i] = int(size)
 	}
-	logits, err := r.ports.logits(scores, shape, batch.N)
+	logits, err := r.ports.Logits(scores, shape, batch.N)
 	if err != nil {
 		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 	}
@@ -271,16 +272,16 @@ func (r *onnxRuntime) compute(ctx context.Context, batch Batch, l layout) (Logit
 // newFloat16Output allocates the scores of n images, which the binding of onnxruntime
 // does not do for this type.
 func (r *onnxRuntime) newFloat16Output(n int) (ort.Value, error) {
-	shape := make(ort.Shape, len(r.ports.outputDims))
-	for i, size := range r.ports.outputDims {
+	shape := make(ort.Shape, len(r.ports.OutputDims))
+	for i, size := range r.ports.OutputDims {
 		shape[i] = int64(size)
 	}
 	if len(shape) > 0 {
 		shape[0] = int64(n)
 	}
-	if len(shape) == 0 || slices.Contains(shape[1:], unknown) {
+	if len(shape) == 0 || slices.Contains(shape[1:], port.Unknown) {
 		return nil, fmt.Errorf("%s: output %q is float16 of no known number of scores: give it its shape, or export the model with float32 scores",
-			r.model, r.ports.output)
+			r.model, r.ports.Output)
 	}
 	output, err := ort.NewCustomDataTensor(shape, make([]byte, 2*shape.FlattenedSize()), ort.TensorElementDataTypeFloat16)
 	if err != nil {
@@ -318,25 +319,25 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *session, input or
 	return nil
 }
 
-func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
+func (r *onnxRuntime) newInput(batch Batch, l port.Layout) (ort.Value, error) {
 	pixels := batch.Pixels
-	if l == channelsLast && batch.C > 1 {
-		pixels = toChannelsLast(batch)
+	if l == port.ChannelsLast && batch.C > 1 {
+		pixels = port.ToChannelsLast(batch)
 	}
-	shape := ort.Shape(r.ports.shape(l, batch.N, batch.C, batch.H, batch.W))
+	shape := ort.Shape(r.ports.Shape(l, batch.N, batch.C, batch.H, batch.W))
 	var input ort.Value
 	var err error
-	switch r.ports.inputType {
+	switch r.ports.InputType {
 	case onnxpb.TensorProto_UINT8:
-		bytes, convertErr := toBytes(pixels)
+		bytes, convertErr := port.ToBytes(pixels)
 		if convertErr != nil {
-			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, convertErr)
+			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.Input, convertErr)
 		}
 		input, err = ort.NewTensor(shape, bytes)
 	case onnxpb.TensorProto_FLOAT16:
-		input, err = ort.NewCustomDataTensor(shape, float16Bytes(toFloat16(pixels)), ort.TensorElementDataTypeFloat16)
+		input, err = ort.NewCustomDataTensor(shape, float16Bytes(port.ToFloat16(pixels)), ort.TensorElementDataTypeFloat16)
 	case onnxpb.TensorProto_DOUBLE:
-		input, err = ort.NewTensor(shape, toFloat64(pixels))
+		input, err = ort.NewTensor(shape, port.ToFloat64(pixels))
 	default:
 		input, err = ort.NewTensor(shape, pixels)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"slipway/infer/port"
 	"slipway/internal/cmemory"
 )
 
@@ -85,5 +86,5 @@ func watchEnded(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, ErrBatchMemory) {
 		return cause
 	}
-	return ended(ctx)
+	return port.Ended(ctx)
 }
