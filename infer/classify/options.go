@@ -127,7 +127,7 @@ func WithLimits(pixels, bytes int) Option {
 // once for each session; what it gets has been checked. Package infer has such runtimes:
 //
 //	classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
-//		return infer.OpenONNXRuntime(m, infer.ONNXRuntimeOptions{})
+//		return infer.OpenONNXRuntime(ctx, m, infer.ONNXRuntimeOptions{})
 //	})
 //
 // A program that does not ask for onnxruntime has nothing of it, neither cgo nor a library.
