@@ -38,7 +38,7 @@ func plants() []plant {
 		{"a dense layer's gradient not transposed", "machine_layers.go", "m.appendProduct(plain, transposed, in, out, batch,", "m.appendProduct(transposed, transposed, in, out, batch,"},
 		{"sums of residual blocks without their third value", "machine_layers.go", "for _, term := range inputs[1:] {", "for _, term := range inputs[1:2] {"},
 		{"an activation's penalty not divided by the batch", "machine_loss.go", "float32(d.Penalty.L1/batch)", "float32(d.Penalty.L1)"},
-		{"a penalty with another parameter's factor", "machine_loss.go", "factors.part(int64(i)*4, 4)", "factors.part(0, 4)"},
+		{"a penalty with another parameter's factor", "machine_loss.go", "factors.part(int64(i)*4, 4)", "factors.part(int64(i)*0, 4)"},
 		{"a gradient that is not a mean", "kernels/kernels.cu", "double scale = (double)*outer / (double)rows;", "double scale = (double)*outer / 32;"},
 		{"an epoch's loss that does not weigh its batches", "kernels/kernels.cu", "ledger->loss_sum += (double)loss * (double)batch;", "ledger->loss_sum += (double)loss * 8;"},
 		{"Adam's correction one step late", "kernels/kernels.cu", "double t = (double)ledger->step;", "double t = (double)ledger->step + 1;"},

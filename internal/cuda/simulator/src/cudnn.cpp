@@ -190,6 +190,13 @@ template <class F> static void windows(cudnnPoolingStruct p, cudnnTensorStruct x
 static bool pools(cudnnPoolingStruct p, cudnnTensorStruct x, cudnnTensorStruct y) {
     return x.n == y.n && x.c == y.c && y.h == output_size(x.h, p.pad_h, p.h, p.stride_h, 1) && y.w == output_size(x.w, p.pad_w, p.w, p.stride_w, 1);
 }
+/* What a mean divides by at each output position: the window, or what of it lies inside. */
+static std::vector<double> divisors(cudnnPoolingStruct p, cudnnTensorStruct x, cudnnTensorStruct y) {
+    if (p.mode != CUDNN_POOLING_AVERAGE_COUNT_EXCLUDE_PADDING) return std::vector<double>(y.size(), (double)p.h * p.w);
+    std::vector<double> inside(y.size());
+    windows(p, x, y, [&](size_t o, size_t) { inside[o]++; });
+    return inside;
+}
 static bool is_max(cudnnPoolingStruct p) { return p.mode == CUDNN_POOLING_MAX || p.mode == CUDNN_POOLING_MAX_DETERMINISTIC; }
 
 extern "C" {
@@ -393,10 +400,10 @@ cudnnStatus_t cudnnPoolingForward(cudnnHandle_t handle, const cudnnPoolingDescri
     float a = scale(alpha), b = scale(beta);
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
         if (!reads("cudnnPoolingForward", "x", x, xs.size()) || !writes("cudnnPoolingForward", "y", y, ys.size(), b)) return CUDNN_STATUS_EXECUTION_FAILED;
-        std::vector<double> out(ys.size(), is_max(p) ? -INFINITY : 0);
+        std::vector<double> out(ys.size(), is_max(p) ? -INFINITY : 0), by = divisors(p, xs, ys);
         windows(p, xs, ys, [&](size_t o, size_t i) {
             float v = ((const float *)x)[i];
-            if (!is_max(p)) out[o] += v / (double)(p.h * p.w);
+            if (!is_max(p)) out[o] += v / by[o];
             else if (v > out[o] || (v != v && p.nan == CUDNN_PROPAGATE_NAN)) out[o] = v;
         });
         for (size_t i = 0; i < ys.size(); i++) blend((float *)y + i, a, out[i], b);
@@ -417,12 +424,12 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t handle, const cudnnPoolingDescr
         const char *call = "cudnnPoolingBackward";
         if (!reads(call, "y", y, ys.size()) || !reads(call, "dy", dy, ys.size()) || !reads(call, "x", x, xs.size()) || !writes(call, "dx", dx, xs.size(), b))
             return CUDNN_STATUS_EXECUTION_FAILED;
-        std::vector<double> out(xs.size());
+        std::vector<double> out(xs.size()), by = divisors(p, xs, ys);
         std::vector<size_t> last(ys.size(), SIZE_MAX);
         windows(p, xs, ys, [&](size_t o, size_t i) {
             double gradient = ((const float *)dy)[o];
             if (!is_max(p)) {
-                out[i] += gradient / (p.h * p.w);
+                out[i] += gradient / by[o];
                 return;
             }
             float v = ((const float *)x)[i], top = ((const float *)y)[o];
