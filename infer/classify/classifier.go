@@ -11,6 +11,7 @@ import (
 
 	"slipway/dataset/feed"
 	"slipway/dataset/picture"
+	"slipway/infer/native"
 	"slipway/infer/port"
 	"slipway/internal/display"
 	"slipway/onnx"
@@ -59,6 +60,7 @@ type Classifier struct {
 	info   Info
 	batch  int // images of a run at most
 	pool   *pool
+	first  *native.Evaluator // whose weights the others share; made before there are callers
 }
 
 // Open reads an ONNX image classifier and makes it ready. What the model was trained on is
