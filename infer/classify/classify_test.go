@@ -308,7 +308,7 @@ func TestBadPictures(t *testing.T) {
 		"too many pixels": {large.Bytes(), picture.ErrTooLarge},
 		"too many bytes":  {make([]byte, 100_001), picture.ErrTooLarge},
 	} {
-		if _, err := c.ClassifyReader(t.Context(), bytes.NewReader(test.data)); !errors.Is(err, test.want) {
+		if _, err := c.ClassifyReader(t.Context(), bytes.NewReader(test.data)); !errors.Is(err, test.want) || !errors.Is(err, classify.ErrPicture) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
