@@ -89,13 +89,13 @@ func ExampleWithSizing() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	wide := image.NewGray(image.Rect(0, 0, 200, 100))
-	for y := 20; y < 80; y++ {
-		for x := 96; x < 106; x++ {
-			wide.Pix[y*wide.Stride+x] = 255
+	stroke := image.NewGray(image.Rect(0, 0, 100, 140))
+	for y := 20; y < 120; y++ {
+		for x := 45; x < 57; x++ {
+			stroke.Pix[y*stroke.Stride+x] = 255
 		}
 	}
-	results, err := c.Classify(context.Background(), wide)
+	results, err := c.Classify(context.Background(), stroke)
 	if err != nil {
 		log.Fatal(err)
 	}
