@@ -84,7 +84,8 @@ func ExampleWithSizing() {
 	}
 	c, err := classify.Open("../../graphs/e1.onnx", classify.WithTop(1), classify.WithSizing(sizing),
 		classify.WithPixels(feed.Pixels{}), // 0…255
-		classify.WithLabels("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"))
+		classify.WithLabels("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
+			"nine"))
 	if err != nil {
 		log.Fatal(err)
 	}

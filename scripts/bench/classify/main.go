@@ -96,7 +96,8 @@ func digits(ctx context.Context, n int) ([]*image.Gray, error) {
 	}
 	images := make([]*image.Gray, n)
 	for i := range images {
-		images[i] = &image.Gray{Pix: set.Image(i), Stride: set.Width, Rect: image.Rect(0, 0, set.Width, set.Height)}
+		images[i] = &image.Gray{Pix: set.Image(i), Stride: set.Width,
+			Rect: image.Rect(0, 0, set.Width, set.Height)}
 	}
 	return images, nil
 }
@@ -113,7 +114,8 @@ func agree(ctx context.Context, sides []*side, images []*image.Gray) error {
 			if k == 0 {
 				first = results[0].Label
 			} else if got := results[0].Label; got != first {
-				return fmt.Errorf("image %d is %q for %s, and %q for %s", i, first, sides[0].name, got, s.name)
+				return fmt.Errorf("image %d is %q for %s, and %q for %s", i, first, sides[0].name,
+					got, s.name)
 			}
 		}
 	}
@@ -145,7 +147,8 @@ func measure(ctx context.Context, sides []*side, images []*image.Gray, rounds in
 func table(p plan, sides []*side) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# One image at a time in a Go program\n\n<!-- made by make bench-classify; not by hand -->\n\n")
-	fmt.Fprintf(&b, "- CPU: %s, %d processors; %s/%s, %s\n", processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(&b, "- CPU: %s, %d processors; %s/%s, %s\n", processor(), runtime.NumCPU(),
+		runtime.GOOS, runtime.GOARCH, runtime.Version())
 	fmt.Fprintf(&b, "- %s; load average %s\n", time.Now().UTC().Format(time.DateOnly), load())
 	fmt.Fprintf(&b, "- %s, %d images of t10k in each of %d rounds, the sides taking turns; all give the same labels\n",
 		filepath.ToSlash(p.model), p.images, p.rounds)
@@ -153,7 +156,8 @@ func table(p plan, sides []*side) string {
 	b.WriteString("| | µs an image, min | median | allocations an image | median by the first's |\n| --- | ---: | ---: | ---: | ---: |\n")
 	base := median(sides[0].micros)
 	for _, s := range sides {
-		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.1f | %.2f |\n", s.name, slices.Min(s.micros), median(s.micros), s.allocations, median(s.micros)/base)
+		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.1f | %.2f |\n", s.name, slices.Min(s.micros),
+			median(s.micros), s.allocations, median(s.micros)/base)
 	}
 	b.WriteString("\nLower is better.\n\n")
 	for _, s := range sides {
@@ -172,7 +176,8 @@ func median(values []float64) float64 {
 func processor() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+		if name, value, ok := strings.Cut(line, ":"); ok &&
+			strings.TrimSpace(name) == "model name" {
 			return strings.TrimSpace(value)
 		}
 	}

@@ -29,7 +29,8 @@ func open(path string) (sides []*side, closeAll func(), err error) {
 	}
 	closers = append(closers, native.Close)
 	other, err := classify.Open(path, classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
-		return infer.OpenONNXRuntime(m, infer.ONNXRuntimeOptions{Threads: 1, Device: infer.DeviceCPU})
+		return infer.OpenONNXRuntime(m,
+			infer.ONNXRuntimeOptions{Threads: 1, Device: infer.DeviceCPU})
 	}))
 	if err != nil {
 		closeAll()
@@ -43,12 +44,17 @@ func open(path string) (sides []*side, closeAll func(), err error) {
 	}
 	closers = append(closers, hand.session.Destroy)
 	info, onnxruntime := native.Info(), other.Info()
-	of := func(c *classify.Classifier) func(context.Context, *image.Gray) ([]classify.Result, error) {
-		return func(ctx context.Context, m *image.Gray) ([]classify.Result, error) { return c.Classify(ctx, m) }
+	of := func(c *classify.Classifier) func(context.Context, *image.Gray) ([]classify.Result,
+		error) {
+		return func(ctx context.Context, m *image.Gray) ([]classify.Result,
+			error) {
+			return c.Classify(ctx, m)
+		}
 	}
 	return []*side{
 		{name: "classify", classify: of(native),
-			note: fmt.Sprintf("`classify.Open(%q)`, the native runtime %s (%s)", path, info.Version, info.Provider)},
+			note: fmt.Sprintf("`classify.Open(%q)`, the native runtime %s (%s)", path, info.Version,
+				info.Provider)},
 		{name: "classify on onnxruntime", classify: of(other),
 			note: fmt.Sprintf("`classify.WithRuntime` with `infer.OpenONNXRuntime`, onnxruntime %s, %s", onnxruntime.Version, onnxruntime.Provider)},
 		{name: "onnxruntime_go by hand", classify: hand.classify,
