@@ -25,5 +25,5 @@ func Example() {
 		log.Fatal(err)
 	}
 	fmt.Println(again.Name(), again.Input(), len(again.Nodes()))
-	// Output: tiny [1 6 6] 2
+	// Output: tiny 1×6×6 2
 }
