@@ -14,7 +14,7 @@ import (
 func (c *Classifier) Decode(r io.Reader) (image.Image, error) {
 	m, err := picture.Read(r, c.chosen.pictures)
 	if err != nil {
-		return nil, err
+		return nil, pictureError{err}
 	}
 	return &decoded{m}, nil
 }
@@ -29,7 +29,9 @@ func (d *decoded) ColorModel() color.Model {
 	return color.RGBAModel
 }
 
-func (d *decoded) Bounds() image.Rectangle { return image.Rect(0, 0, d.image.Width, d.image.Height) }
+func (d *decoded) Bounds() image.Rectangle {
+	return image.Rect(0, 0, d.image.Width, d.image.Height)
+}
 
 func (d *decoded) At(x, y int) color.Color {
 	m := d.image

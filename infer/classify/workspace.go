@@ -27,8 +27,16 @@ func (w *workspace) begin(n int) *workspace {
 	return w
 }
 
-// add takes an image: in the channels that the model takes, in its size, scaled.
+// add takes an image: in the channels that the model takes, in its size, scaled. What is wrong
+// is ErrPicture.
 func (w *workspace) add(m image.Image) error {
+	if err := w.take(m); err != nil {
+		return pictureError{err}
+	}
+	return nil
+}
+
+func (w *workspace) take(m image.Image) error {
 	c := w.classifier
 	var from *picture.Image
 	if decoded, ok := m.(*decoded); ok {
@@ -55,7 +63,8 @@ func (w *workspace) add(m image.Image) error {
 		}
 		w.pixels = atLeast(w.pixels, w.wanted*len(from.Pixels))
 	}
-	if f := w.first; f.Channels != from.Channels || f.Height != from.Height || f.Width != from.Width {
+	if f := w.first; f.Channels != from.Channels || f.Height != from.Height ||
+		f.Width != from.Width {
 		return fmt.Errorf("the image is %d×%d×%d (C×H×W), and others of the batch are %d×%d×%d%s",
 			from.Channels, from.Height, from.Width, f.Channels, f.Height, f.Width, c.remedy())
 	}
