@@ -29,7 +29,7 @@ func open(path string) (sides []*side, closeAll func(), err error) {
 	}
 	closers = append(closers, native.Close)
 	other, err := classify.Open(path, classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
-		return infer.OpenONNXRuntime(m,
+		return infer.OpenONNXRuntime(context.Background(), m,
 			infer.ONNXRuntimeOptions{Threads: 1, Device: infer.DeviceCPU})
 	}))
 	if err != nil {
