@@ -20,5 +20,5 @@ func (r *Result) Answers() ([]metrics.Answer, error) {
 }
 
 func (r *Result) metricOptions() metrics.Options {
-	return metrics.Options{Probabilities: areProbabilities(r.Logits)}
+	return r.Scale.metricOptions(r.Logits)
 }

@@ -4,7 +4,7 @@ import "math"
 
 // Confidence is how right and how sure a model is on a set. An image's confidence
 // is its largest class probability, by softmax of its scores where these are not
-// probabilities themselves.
+// probabilities themselves, or by what Result.Scale says.
 type Confidence struct {
 	Images int
 	// Accuracy is the fraction of images answered right, 0…1. It says nothing where
@@ -22,9 +22,12 @@ type Confidence struct {
 // NewConfidence computes the figures of a result that has its logits.
 func NewConfidence(result *Result) Confidence {
 	c := Confidence{Images: result.Images, Accuracy: result.Accuracy(), Unanswered: result.Unanswered}
-	probabilities := areProbabilities(result.Logits)
-	for i := range result.Logits.N {
-		top := topProbability(result.Logits.Row(i), probabilities)
+	scores, probabilities := result.Logits, result.Scale == ScaleSigmoid || areProbabilities(result.Logits)
+	if result.Scale == ScaleLogits {
+		scores, probabilities = result.Scale.Probabilities(Head{}, scores), true
+	}
+	for i := range scores.N {
+		top := topProbability(scores.Row(i), probabilities)
 		c.Mean += top
 		if top > 0.9 {
 			c.Above90++

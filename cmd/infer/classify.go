@@ -40,7 +40,7 @@ type candidate struct {
 
 // classify says of each picture what the model takes it for.
 func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Writer) error {
-	model, err := loadModel(o.model, o.pixels)
+	model, err := loadModel(o.model, o.output, o.pixels)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, head: infer.FindHead(model.model, o.output)}
+	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, head: infer.FindHead(model.model, o.output), scale: model.scale}
 	answers, unread, err := c.all(ctx, files)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return err
@@ -127,6 +127,7 @@ type classifier struct {
 	runtime infer.Runtime
 	reading dataset.Options
 	head    infer.Head
+	scale   infer.Scale
 	stdin   io.Reader
 	names   []string
 }
@@ -214,15 +215,9 @@ func (c *classifier) answer(ctx context.Context, images []*picture.Image, files 
 // best are the classes with the highest probabilities, which are the scores themselves
 // where the model ends in what makes them.
 func (c *classifier) best(scores []float32) []candidate {
-	probabilities := infer.Head{Operator: "Softmax"}.Apply(infer.Logits{N: 1, K: len(scores), Values: scores}).Values
-	if !c.head.None() {
-		probabilities = scores
-		if c.head.Operator == "LogSoftmax" {
-			probabilities = infer.Exponentials(scores)
-		}
-	}
+	probabilities := c.scale.Probabilities(c.head, infer.Logits{N: 1, K: len(scores), Values: scores})
 	var all []candidate
-	for class, p := range probabilities {
+	for class, p := range probabilities.Values {
 		all = append(all, candidate{class, c.names[class], float64(p)})
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.Probability, a.Probability) })

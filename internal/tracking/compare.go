@@ -165,7 +165,8 @@ func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, flo
 		return nil, 0, err
 	}
 	classes := len(values) / len(labels)
-	answers, err := metrics.Answers(values, labels, classes, metrics.Options{})
+	answers, err := metrics.Answers(values, labels, classes,
+		metrics.Options{Independent: r.Config.Loss.Name == train.LossBinary})
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s is not of the %d images of %s: %w", path, len(labels), test.Name, err)
 	}

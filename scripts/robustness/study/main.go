@@ -143,6 +143,9 @@ func open(ctx context.Context, path string) (infer.Subject, error) {
 	if subject.Pixels, err = infer.PixelsOfModel(model); err != nil {
 		return infer.Subject{}, fmt.Errorf("%s: %w", path, err)
 	}
+	if subject.Scale, err = infer.ScaleOf(model, ""); err != nil {
+		return infer.Subject{}, fmt.Errorf("%s: %w", path, err)
+	}
 	subject.Runtime, err = infer.OpenONNXRuntime(ctx, model,
 		infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	return subject, err
