@@ -213,6 +213,9 @@ func (c *card) trained() string {
 	if c.run.FirstMeanLoss != nil {
 		text += fmt.Sprintf("; mean loss %.4f → %.4f", *c.run.FirstMeanLoss, c.training.TrainingLoss)
 	}
+	if c.run.KeptEpoch > 0 {
+		text += fmt.Sprintf("; the weights are those of epoch %d", c.run.KeptEpoch)
+	}
 	if c.run.Finished != "" {
 		return text + "; stopped because " + c.run.Finished
 	}

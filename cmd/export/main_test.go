@@ -190,6 +190,10 @@ func TestTheBestWeightsAreExported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	card, err := os.ReadFile(strings.TrimSuffix(output, ".onnx") + "/README.md")
+	if err != nil || !strings.Contains(string(card), "; the weights are those of epoch 1;") {
+		t.Errorf("the card does not say whose weights these are: %v\n%s", err, card)
+	}
 	_, weights, err := onnx.ToNetwork(model, "")
 	if err != nil {
 		t.Fatal(err)
