@@ -5,7 +5,8 @@ import "fmt"
 // SettingError says that a setting has a value that it cannot have, or none that goes with the
 // others, whatever the network and the sets are.
 type SettingError struct {
-	// Setting is the path of the setting in Config's JSON, such as schedule.gamma.
+	// Setting is the path of the setting in Config's JSON, such as schedule.gamma, or sweep.first,
+	// sweep.last or sweep.steps of a RateSweep.
 	Setting string
 	Err     error
 }

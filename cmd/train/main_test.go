@@ -206,7 +206,7 @@ func TestBadInput(t *testing.T) {
 		{"network kind", []string{"-network", dir + "/kind.json"}, 1, `kind.json:1:43: network x, layer 1 of 1: there is no layer "LSTM"`},
 		{"network in YAML", []string{"-network", dir + "/slip.yaml"}, 1, `slip.yaml:4:11: network x, layer 1 of 1 (Dense): has no field "unit"; did you mean "init", "units"?`},
 		{"network shape", []string{"-network", dir + "/shape.json"}, 1, "kernel 3×3 is larger than the input 2×2"},
-		{"dropout range", []string{"-experiment", "e2", "-dropout", "1"}, 1, "probability 1 is outside 0 ≤ p < 1"},
+		{"dropout range", []string{"-experiment", "e2", "-dropout", "1"}, 2, "-dropout 1 is outside 0 ≤ p < 1"},
 		{"momentum", arguments(dir, "-momentum", "0.9"), 2, "adam has no momentum"},
 		{"layer", arguments(dir, "-activation-l1", "relu9=1"), 1, `has no layer "relu9"; it has conv1, relu1`},
 		{"bad init", arguments(dir, "-init", dir+"/bad.safetensors"), 1, "bad.safetensors"},

@@ -228,6 +228,8 @@ func (o *options) check() error {
 		return errors.New("-output applies to -from alone")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
 		return errors.New("-dropout applies to -experiment e2 alone")
+	case o.given["dropout"] && !(o.dropout >= 0 && o.dropout < 1):
+		return fmt.Errorf("-dropout %v is outside 0 ≤ p < 1", o.dropout)
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":

@@ -8,7 +8,7 @@ import (
 	"slipway/train"
 )
 
-// flagsOf lists the flags of settings, by the paths of these in train.Config's JSON.
+// flagsOf lists the flags of settings, by the names that train.SettingError has for them.
 func flagsOf() map[string]string {
 	flags := map[string]string{
 		"pixels": "pixels", "batch_size": "batch", "accumulate": "accumulate", "epochs": "epochs",
@@ -29,6 +29,9 @@ func flagsOf() map[string]string {
 		"schedule.name":          "schedule", "schedule.first": "first-factor", "schedule.final": "final-factor",
 		"schedule.epochs": "schedule-epochs",
 	}
+	for _, name := range []string{"first", "last", "steps"} {
+		flags["sweep."+name] = "find-" + name
+	}
 	for _, name := range []string{"momentum", "nesterov", "beta1", "beta2", "alpha", "epsilon"} {
 		flags["optimizer."+name] = name
 	}
@@ -46,6 +49,9 @@ func (o *options) checkSettings() error {
 		return nil
 	}
 	err := o.settings().CheckValues()
+	if err == nil && o.find.on {
+		err = o.find.sweep.CheckValues()
+	}
 	var wrong *train.SettingError
 	if errors.As(err, &wrong) {
 		// Also a flag that is missing is named.

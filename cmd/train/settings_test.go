@@ -37,6 +37,8 @@ func TestAWrongValueNamesItsFlag(t *testing.T) {
 		"-schedule plateau -validation 0.1 -plateau-patience -1":  "-plateau-patience",
 		"-schedule plateau -validation 0.1 -plateau-threshold -1": "-plateau-threshold",
 		"-schedule-epochs 3": "-schedule-epochs", "-schedule cosine -schedule-epochs 3": "-schedule-epochs",
+		"-find-lr -find-first -1": "-find-first", "-find-lr -find-first 20": "-find-last", "-find-lr -find-last Inf": "-find-last",
+		"-find-lr -find-steps 1": "-find-steps", "-experiment e2 -dropout 1": "-dropout", "-experiment e2 -dropout NaN": "-dropout",
 		"-checkpoint-every -1": "-checkpoint-every", "-keep -1": "-keep",
 		"-freeze head -freeze-until 1": "-freeze-until", "-features once -mixup 1": "-features",
 	} {
@@ -84,6 +86,7 @@ func TestSettingsHaveTheirFlags(t *testing.T) {
 		}
 	}
 	collect(reflect.TypeFor[train.Config](), "")
+	paths = append(paths, "sweep.first", "sweep.last", "sweep.steps")
 	for setting, flag := range flagsOf() {
 		if !slices.Contains(paths, setting) || !slices.Contains(defined, flag) {
 			t.Errorf("%s, -%s: there is no such setting or flag", setting, flag)
