@@ -65,6 +65,9 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	for _, note := range runtime.Info().Notes {
 		fmt.Fprintf(stderr, "infer: note: %s\n", note)
 	}
+	if model.scale != infer.ScaleSoftmax {
+		fmt.Fprintf(stderr, "infer: note: %v\n", model.scale)
+	}
 	for _, err := range unread {
 		fmt.Fprintf(stderr, "infer: %s\n", display.Printable(err.Error()))
 	}

@@ -26,8 +26,8 @@ func flagsOf() map[string]string {
 		"fine_tune.features": "features",
 		"optimizer.name":     "optimizer", "optimizer.learning_rate": "lr",
 		"optimizer.weight_decay": "weight-decay",
-		"schedule.name":          "schedule", "schedule.first": "first-factor", "schedule.final": "final-factor",
-		"schedule.epochs": "schedule-epochs",
+		"schedule.name":          "schedule", "schedule.first": "first-factor",
+		"schedule.final": "final-factor", "schedule.epochs": "schedule-epochs",
 	}
 	for _, name := range []string{"first", "last", "steps"} {
 		flags["sweep."+name] = "find-" + name
@@ -35,8 +35,8 @@ func flagsOf() map[string]string {
 	for _, name := range []string{"momentum", "nesterov", "beta1", "beta2", "alpha", "epsilon"} {
 		flags["optimizer."+name] = name
 	}
-	for _, name := range []string{"warmup", "warmup_epochs", "milestones", "gamma", "restart_epochs",
-		"restart_factor", "cooldown", "cooldown_shape", "plateau_patience", "plateau_threshold"} {
+	for _, name := range []string{"warmup", "warmup_epochs", "milestones", "gamma",
+		"restart_epochs", "restart_factor", "cooldown", "cooldown_shape", "plateau_patience", "plateau_threshold"} {
 		flags["schedule."+name] = strings.ReplaceAll(name, "_", "-")
 	}
 	return flags

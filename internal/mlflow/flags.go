@@ -20,7 +20,8 @@ type Flags struct{ URI, Experiment string }
 // Define defines the flags. The experiment has the initial name, or the one that usage speaks of.
 func (f *Flags) Define(flags *flag.FlagSet, initial, usage string) {
 	flags.StringVar(&f.URI, "mlflow", "", "also tell MLflow: the `address` of its server, "+
-		"a folder in the layout of its file store, or "+FromEnvironment+" for what "+Variable+" says (docs/tracking.md)")
+		"a folder in the layout of its file store, or "+FromEnvironment+" for what "+Variable+
+		" says (docs/tracking.md)")
 	flags.StringVar(&f.Experiment, "mlflow-experiment", initial, usage)
 }
 

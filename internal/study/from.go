@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -53,20 +55,24 @@ func (f *File) setting(key string) func(*yaml.Node) error {
 // loadStarts reads the models that the file's settings name, each once. What is brought is told to
 // messages, which may be nil.
 func (f *File) loadStarts(ctx context.Context, messages io.Writer) error {
-	named := f.named(f.Fixed)
+	all := slices.Clone(f.Fixed)
 	for _, e := range f.Entries {
-		named = append(named, f.named(e.set)...)
+		all = append(all, e.set...)
 		for _, a := range e.axes {
 			for _, v := range a.values {
-				named = append(named, f.named([]value{{a.key, v, a.line}})...)
+				all = append(all, value{a.key, v, a.line})
 			}
 		}
 	}
 	f.starts = make(map[string]*start)
-	for _, v := range named {
+	for _, v := range all {
+		if v.key != keyFrom {
+			continue
+		}
 		name, ok := v.value.(string)
 		if !ok || name == "" {
-			return &PlaceError{Line: v.line, Err: fmt.Errorf("from is %s; it needs to be an ONNX file, %s, or %s",
+			return &PlaceError{Line: v.line, Err: fmt.Errorf("from is %s; it needs to be an ONNX "+
+				"file, %s, or %s",
 				valueKind(v.value), strings.Join(pretrained.Names(), ", "), fromNone)}
 		}
 		if name == fromNone || f.starts[name] != nil {
@@ -81,16 +87,6 @@ func (f *File) loadStarts(ctx context.Context, messages io.Writer) error {
 	return f.takeSizing()
 }
 
-// named are the values of from among those.
-func (f *File) named(values []value) (named []value) {
-	for _, v := range values {
-		if v.key == keyFrom {
-			named = append(named, v)
-		}
-	}
-	return named
-}
-
 // takeSizing has pictures come to the size that the models are for, where the file says none.
 func (f *File) takeSizing() error {
 	if f.Pictures.Resize != "" {
@@ -100,8 +96,8 @@ func (f *File) takeSizing() error {
 		switch own := f.Pictures.ofModel; {
 		case s.sizing == nil:
 		case own != nil && *own != *s.sizing:
-			return fmt.Errorf("the models of from take pictures of other sizes, %v and %v, and all runs of a study see the same; give a resize",
-				*own, *s.sizing)
+			return fmt.Errorf("the models of from take pictures of other sizes, %v and %v, and all "+
+				"runs of a study see the same; give a resize", *own, *s.sizing)
 		default:
 			f.Pictures.ofModel = s.sizing
 		}
@@ -119,12 +115,14 @@ func (f *File) loadStart(ctx context.Context, name string, messages io.Writer) (
 		if err != nil {
 			return nil, err
 		}
-		return &start{name: name, network: model.Network, weights: model.Weights, pixels: model.Pixels, sizing: &model.Sizing,
+		return &start{name: name, network: model.Network, weights: model.Weights,
+			pixels: model.Pixels, sizing: &model.Sizing,
 			origin: model.Attribution + ", " + model.Licence, digest: digestOf(model.Weights)}, nil
 	}
 	model, err := onnx.Read(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w; from is an ONNX file, a path from the working folder, or one of %s", err, strings.Join(pretrained.Names(), ", "))
+		return nil, fmt.Errorf("%w; from is an ONNX file, a path from the working folder, or one of %s",
+			err, strings.Join(pretrained.Names(), ", "))
 	}
 	s := &start{name: name}
 	if s.network, s.weights, err = onnx.ToNetwork(model, ""); err != nil {
@@ -161,17 +159,21 @@ func digestOf(weights builder.Weights) string {
 
 // started returns the network of from with the classifier that head asks for, and the name of the
 // layer that is drawn anew, empty where there is none. Of from: none it returns nil.
-func (f *File) started(from, head *value, layer string) (s *start, network *builder.Network, anew string, err error) {
+func (f *File) started(from, head *value, layer string) (
+	s *start, network *builder.Network, anew string, err error,
+) {
 	wrong := func(v *value, err error) error { return &PlaceError{Line: v.line, Err: err} }
 	if from == nil || from.value == fromNone {
 		if head != nil && from == nil {
-			return nil, nil, "", wrong(head, fmt.Errorf("head gives a new classifier to a network that has learned; name it with from"))
+			return nil, nil, "", wrong(head, errors.New("head gives a new classifier to a network that has "+
+				"learned; name it with from"))
 		}
 		return nil, nil, "", nil
 	}
 	name, _ := from.value.(string)
 	if s = f.starts[name]; s == nil {
-		return nil, nil, "", wrong(from, fmt.Errorf("from %v: the models that runs begin with stand in fixed, grid or list", from.value))
+		return nil, nil, "", wrong(from, fmt.Errorf("from %v: the models that runs begin with stand "+
+			"in fixed, grid or list", from.value))
 	}
 	if head == nil {
 		return s, s.network, "", nil
@@ -180,7 +182,8 @@ func (f *File) started(from, head *value, layer string) (s *start, network *buil
 	if number, ok := head.value.(float64); ok && number >= 1 && number == float64(int(number)) {
 		classes = int(number)
 	} else if head.value != headAuto {
-		return nil, nil, "", wrong(head, fmt.Errorf("head %v; it is a number of classes, or %s for the sets'", head.value, headAuto))
+		return nil, nil, "", wrong(head, fmt.Errorf("head %v; it is a number of classes, or %s for "+
+			"the sets'", head.value, headAuto))
 	}
 	network, anew, err = s.network.WithHead(classes, layer)
 	if err != nil {
@@ -191,15 +194,11 @@ func (f *File) started(from, head *value, layer string) (s *start, network *buil
 
 // initial returns the weights that the run begins with, nil where they are drawn from the seed.
 func (s Spec) initial() (builder.Weights, error) {
-	if s.start == nil || s.anew == "" {
-		return s.weights(), nil
+	switch {
+	case s.start == nil:
+		return nil, nil
+	case s.anew == "":
+		return s.start.weights, nil
 	}
 	return s.Network.CarryWeights(s.start.weights, s.Config.Seed, s.anew)
-}
-
-func (s Spec) weights() builder.Weights {
-	if s.start == nil {
-		return nil
-	}
-	return s.start.weights
 }

@@ -33,7 +33,7 @@ fixed: {epochs: 1}
 seeds: 2
 `)
 	root := t.TempDir()
-	headed, count := execute(t, file, root, 2)
+	headed, _ := execute(t, file, root, 2)
 	if len(headed) != 2 || headed[0].ID == headed[1].ID || headed[0].TestAccuracy < 0.3 {
 		t.Fatalf("%+v", headed)
 	}
@@ -58,7 +58,7 @@ seeds: 2
 		}
 	}
 	// It is found again.
-	if _, count = execute(t, file, root, 2); count.reused != 2 || count.began != 0 {
+	if _, count := execute(t, file, root, 2); count.reused != 2 || count.began != 0 {
 		t.Errorf("%d of the runs are found again, %d began", count.reused, count.began)
 	}
 }

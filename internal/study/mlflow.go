@@ -58,7 +58,8 @@ func (m *tracked) open(e *execution, t *task, progress train.Progress) error {
 func (m *tracked) log(epoch train.Epoch, now time.Time) {
 	var metrics []mlflow.Metric
 	for _, figure := range epoch.Figures() {
-		metrics = append(metrics, mlflow.Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch, Time: now})
+		metrics = append(metrics,
+			mlflow.Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch, Time: now})
 	}
 	m.tracker.Log(metrics...)
 }
@@ -85,7 +86,8 @@ func (m *tracked) end(dir string, result Result, failed error) error {
 	}
 	last, now := result.History[len(result.History)-1].Epoch, time.Now().Add(time.Millisecond)
 	// Beside the last epoch's own, of other weights where the best ones are kept.
-	m.tracker.Log(mlflow.Metric{Name: "test_accuracy", Value: result.TestAccuracy, Step: last, Time: now},
+	m.tracker.Log(
+		mlflow.Metric{Name: "test_accuracy", Value: result.TestAccuracy, Step: last, Time: now},
 		mlflow.Metric{Name: "test_loss", Value: result.TestLoss, Step: last, Time: now})
 	files := make(map[string][]byte)
 	content, err := os.ReadFile(filepath.Join(dir, HistoryFile))
@@ -103,7 +105,8 @@ func (e *execution) tellMLflow(failed error) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	if e.options.Messages != nil && !e.untracked {
-		e.options.Messages(fmt.Sprintf("warning: the runs go on, but MLflow is not told all: %v\n", failed))
+		e.options.Messages(fmt.Sprintf("warning: the runs go on, but MLflow is not told all: %v\n",
+			failed))
 	}
 	e.untracked = true
 }
