@@ -96,7 +96,7 @@ func (c *card) markdown() string {
 	line("| file | `%s`, %d bytes, sha256 `%s` |", c.file.File, report.Bytes, c.file.SHA256)
 	line("| format | ONNX IR %d, opset %d |", report.IRVersion, opsetOf(report))
 	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), c.fedAs())
-	line("| output | `%s`, float32 [%s], a score for each of the classes %s |", output.Name, listDims(output), classList(c.training.ClassLabels))
+	line("| output | `%s`, float32 [%s], %s of the classes %s |", output.Name, listDims(output), c.scores(), classList(c.training.ClassLabels))
 	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters, report.ParameterBytes, report.MultiplyAdds)
 	line("| training data | %s |", c.trainingData())
 	line("| protocol | %s |", protocol(config))
@@ -113,6 +113,14 @@ func (c *card) markdown() string {
 	c.graph(line)
 	c.usage(line)
 	return text.String()
+}
+
+// scores says what there is for each class.
+func (c *card) scores() string {
+	if c.training.Probabilities == onnx.SigmoidOfScores {
+		return "a score, whose sigmoid is the class's own probability whatever the others', for each"
+	}
+	return "a score for each"
 }
 
 // trainingData says what the run learned from, and of whom that is known.
@@ -204,6 +212,9 @@ func (c *card) trained() string {
 	text := display.Count(c.training.Epochs, "epoch") + ", " + display.Count(c.run.Steps, "step")
 	if c.run.FirstMeanLoss != nil {
 		text += fmt.Sprintf("; mean loss %.4f → %.4f", *c.run.FirstMeanLoss, c.training.TrainingLoss)
+	}
+	if c.run.KeptEpoch > 0 {
+		text += fmt.Sprintf("; the weights are those of epoch %d", c.run.KeptEpoch)
 	}
 	if c.run.Finished != "" {
 		return text + "; stopped because " + c.run.Finished

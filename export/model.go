@@ -53,6 +53,9 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 		record.TestSet, record.TestSHA256 = sets.Test.ShortName(), sets.Test.SHA256
 	}
 	record.Sizing = training.Sizing
+	if config.Loss.Name == train.LossBinary {
+		record.Probabilities = onnx.SigmoidOfScores
+	}
 	return record, setPixels(&record, config)
 }
 

@@ -15,6 +15,9 @@ type runRecord struct {
 	Config  train.Config     `json:"config"`
 	Sets    train.Sets       `json:"sets,omitzero"` // without places of the machine
 	Steps   int              `json:"steps"`
+	// KeptEpoch is the epoch whose weights these are, 0 where the last ones are kept whatever
+	// they are worth.
+	KeptEpoch int `json:"kept_epoch,omitempty"`
 	// FirstMeanLoss is the mean loss of the first epoch, nil where none is finished.
 	FirstMeanLoss *float64 `json:"first_mean_loss"`
 	// Finished says why the run ended, empty if it had not.
@@ -41,6 +44,9 @@ func (g *graph) record() *runRecord {
 	config := c.Config
 	config.Data = g.sets.Training.ShortName()
 	r := &runRecord{Network: c.Network, Config: config, Sets: g.sets.WithoutPlaces(), Steps: c.Progress.Step, Finished: c.Progress.Finished, Answers: []answerRecord{}, NotAsked: g.passed}
+	if c.Config.KeepsBest() {
+		r.KeptEpoch = c.Progress.Result(c.Config).Epoch
+	}
 	if history := c.Progress.History; len(history) > 0 {
 		r.FirstMeanLoss = &history[0].MeanLoss
 	}

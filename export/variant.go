@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,6 +115,10 @@ func (o VariantOptions) File(source string) string {
 	return name + ".onnx"
 }
 
+// ErrSigmoid is of a softmax that is asked of scores whose classes stand alone.
+var ErrSigmoid = errors.New("a softmax makes no probabilities of this network's scores, since it was " +
+	"trained with the binary loss; take the sigmoid of each score, as infer does, and leave -softmax out")
+
 // Variant makes a variant of the model in the file source and writes it to output,
 // once onnxruntime has answered with it on the test images as with the source, within
 // the limits of its precision.
@@ -131,6 +136,9 @@ func Variant(ctx context.Context, source, output string, options VariantOptions)
 	from, err := loadSource(source, options.Pixels)
 	if err != nil {
 		return err
+	}
+	if options.Form.Softmax && from.record.Probabilities == onnx.SigmoidOfScores {
+		return fmt.Errorf("%s: %w", source, ErrSigmoid)
 	}
 	for _, note := range from.model.Notes() {
 		options.say("note: %s: %s", source, note)

@@ -23,6 +23,8 @@ type EvaluateOptions struct {
 	Batch int
 	// Pixels says how bytes become the model's input; the zero value keeps 0…255.
 	Pixels dataset.Pixels
+	// Scale says what probabilities the scores stand for (ScaleOf).
+	Scale Scale
 	// Probe asks about a few images of the first batch alone, too: that the answers
 	// depend on how images are batched is a note in the Result's Info then.
 	Probe bool
@@ -49,8 +51,9 @@ type Result struct {
 	Labels, Predictions []int
 	// Files has the name of each image's file, and is empty where they have none.
 	Files []string
-	// Logits of all images, when they are kept.
+	// Logits of all images, when they are kept, and the Scale of the options.
 	Logits Logits
+	Scale  Scale
 	// Elapsed is the time in Run alone, without converting pixels and counting.
 	Elapsed time.Duration
 }
@@ -66,7 +69,7 @@ func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, optio
 		return nil, err
 	}
 	set := source.Info()
-	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source)}
+	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source), Scale: options.Scale}
 	size := set.Channels * set.Height * set.Width
 	var batchingNote string
 	most := min(options.Batch, source.Len())

@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 
+	"slipway/infer/port"
 	"slipway/metrics"
 )
 
@@ -20,5 +21,8 @@ func (r *Result) Answers() ([]metrics.Answer, error) {
 }
 
 func (r *Result) metricOptions() metrics.Options {
-	return metrics.Options{Probabilities: areProbabilities(r.Logits)}
+	if r.Scale.Independent() {
+		return metrics.Options{Independent: true, Probabilities: r.Scale == port.OfIndependentProbabilities}
+	}
+	return metrics.Options{Probabilities: r.Scale == port.OfProbabilities || areProbabilities(r.Logits)}
 }

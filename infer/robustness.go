@@ -14,6 +14,8 @@ type Subject struct {
 	Runtime Runtime
 	// Pixels says how bytes become the model's input.
 	Pixels dataset.Pixels
+	// Scale says what probabilities the scores stand for (ScaleOf).
+	Scale Scale
 }
 
 // RobustnessOptions are the choices for MeasureRobustness and MeasureUnseen.
@@ -127,7 +129,7 @@ func MeasureUnseen(ctx context.Context, subjects []Subject, sets []*dataset.Set,
 func measureConfidence(ctx context.Context, subjects []Subject, set *dataset.Set, options RobustnessOptions) ([]Confidence, error) {
 	var results []Confidence
 	for _, subject := range subjects {
-		result, err := Evaluate(ctx, subject.Runtime, set, EvaluateOptions{Batch: options.Batch, Pixels: subject.Pixels, KeepLogits: true})
+		result, err := Evaluate(ctx, subject.Runtime, set, EvaluateOptions{Batch: options.Batch, Pixels: subject.Pixels, Scale: subject.Scale, KeepLogits: true})
 		if err != nil {
 			return nil, fmt.Errorf("data %s: %w", set.Name, err)
 		}

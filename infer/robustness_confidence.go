@@ -1,10 +1,15 @@
 package infer
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"slipway/infer/port"
+)
 
 // Confidence is how right and how sure a model is on a set. An image's confidence
 // is its largest class probability, by softmax of its scores where these are not
-// probabilities themselves.
+// probabilities themselves, or by what Result.Scale says.
 type Confidence struct {
 	Images int
 	// Accuracy is the fraction of images answered right, 0…1. It says nothing where
@@ -22,9 +27,15 @@ type Confidence struct {
 // NewConfidence computes the figures of a result that has its logits.
 func NewConfidence(result *Result) Confidence {
 	c := Confidence{Images: result.Images, Accuracy: result.Accuracy(), Unanswered: result.Unanswered}
-	probabilities := areProbabilities(result.Logits)
-	for i := range result.Logits.N {
-		top := topProbability(result.Logits.Row(i), probabilities)
+	scores, probabilities := result.Logits, result.Scale.Independent() || areProbabilities(result.Logits)
+	if result.Scale == port.OfIndependentLogits {
+		scores.Values = slices.Clone(scores.Values)
+		for i := range scores.N {
+			result.Scale.Probabilities(scores.Row(i))
+		}
+	}
+	for i := range scores.N {
+		top := topProbability(scores.Row(i), probabilities)
 		c.Mean += top
 		if top > 0.9 {
 			c.Above90++

@@ -14,7 +14,7 @@ func (a Answer) Right() bool { return a.Class == a.Label }
 
 // Answers reads the answers out of scores, N×classes, for N labels, as New does.
 func Answers(values []float32, labels []int, classes int, options Options) ([]Answer, error) {
-	s, err := newScores(values, labels, classes, options.Probabilities)
+	s, err := newScores(values, labels, classes, options)
 	if err != nil {
 		return nil, err
 	}

@@ -25,12 +25,16 @@ type Options struct {
 	// Probabilities says that the scores are probabilities already, as of a model that ends in
 	// a Softmax. Otherwise they are logits, and a softmax makes probabilities of them.
 	Probabilities bool
+	// Independent says that each class's probability stands alone, as those of a network that was
+	// trained with the binary loss: a sigmoid makes them of logits, and they need not sum to 1.
+	Independent bool
 	// ClassNames are what the classes are called; their numbers where it is empty.
 	ClassNames []string
 }
 
 // Metrics are the figures of a classifier on a set. All but the counts and LogLoss are 0…1,
-// the Brier score 0…2. What is not defined is nil.
+// the Brier score 0…2, or 0…K of K classes whose probabilities stand alone. What is not defined
+// is nil.
 type Metrics struct {
 	// Data is the set's name and DataSHA256 its digest, Epoch the epoch after which the weights
 	// were so: what is known of them.
@@ -59,7 +63,8 @@ type Metrics struct {
 	// ROCAUC and AveragePrecision are means over the classes, each against the rest.
 	ROCAUC           *float64 `json:"roc_auc,omitempty"`
 	AveragePrecision *float64 `json:"average_precision,omitempty"`
-	// LogLoss is the mean cross-entropy in nats, Brier the mean of Σ(p − y)².
+	// LogLoss is the mean cross-entropy in nats; where probabilities stand alone it is the binary
+	// one, the mean over images and classes. Brier is the mean of Σ(p − y)².
 	LogLoss *float64 `json:"log_loss,omitempty"`
 	Brier   *float64 `json:"brier_score,omitempty"`
 	// ECE is the expected calibration error of Bins bins: Guo, Pleiss, Sun and Weinberger,
@@ -95,7 +100,7 @@ type Class struct {
 // 5,000 images of 1,000 classes take about a second; when ctx ends it stops with its error.
 func New(ctx context.Context, scores []float32, labels []int, classes int,
 	options Options) (*Metrics, error) {
-	s, err := newScores(scores, labels, classes, options.Probabilities)
+	s, err := newScores(scores, labels, classes, options)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +187,7 @@ func (m *Metrics) calibration(s *scores) error {
 	for i, label := range s.labels {
 		answer := s.answers[i]
 		confidence[i], right[i] = s.probability(i, answer), answer == label
-		loss -= s.logProbability(i, label)
+		loss += s.loss(i, label)
 		for class := range s.classes {
 			p := s.probability(i, class)
 			if class == label {

@@ -12,18 +12,23 @@ type scores struct {
 	labels  []int
 	classes int
 	answers []int // the class of the highest score, −1 where there is a NaN
-	// highest and logSum are, of logits, the largest of a row and log Σ exp(z − highest); nil
-	// where values are probabilities.
+	// independent says that each class's probability stands alone, probabilities that values are
+	// those already.
+	independent, probabilities bool
+	// highest and logSum are, of logits of a softmax, the largest of a row and log Σ exp(z −
+	// highest).
 	highest, logSum []float64
 }
 
-func newScores(values []float32, labels []int, classes int, probabilities bool) (*scores, error) {
+func newScores(values []float32, labels []int, classes int, options Options) (*scores, error) {
 	if classes < 1 || len(labels) == 0 || len(values) != classes*len(labels) {
 		return nil, fmt.Errorf("%w: %d scores for %d labels of %d classes", ErrArgument,
 			len(values), len(labels), classes)
 	}
-	s := &scores{values: values, labels: labels, classes: classes, answers: make([]int, len(labels))}
-	if !probabilities {
+	s := &scores{values: values, labels: labels, classes: classes, answers: make([]int, len(labels)),
+		independent: options.Independent, probabilities: options.Probabilities}
+	softmax := !s.independent && !s.probabilities
+	if softmax {
 		s.highest, s.logSum = make([]float64, len(labels)), make([]float64, len(labels))
 	}
 	for i, label := range labels {
@@ -32,12 +37,12 @@ func newScores(values []float32, labels []int, classes int, probabilities bool) 
 				label, i, classes)
 		}
 		s.answers[i] = s.answer(i)
-		if probabilities && s.answers[i] >= 0 {
+		if s.probabilities && s.answers[i] >= 0 {
 			if err := checkProbabilities(s.row(i)); err != nil {
 				return nil, fmt.Errorf("image %d: %w", i, err)
 			}
 		}
-		if !probabilities && s.answers[i] >= 0 {
+		if softmax && s.answers[i] >= 0 {
 			s.highest[i], s.logSum[i] = normaliser(s.row(i), s.answers[i])
 		}
 	}
@@ -88,8 +93,10 @@ func normaliser(row []float32, answer int) (highest, logSum float64) {
 func (s *scores) logProbability(i, class int) float64 {
 	z := float64(s.row(i)[class])
 	switch {
-	case s.highest == nil:
+	case s.probabilities:
 		return math.Log(z)
+	case s.independent:
+		return logSigmoid(z)
 	case z == s.highest[i]:
 		return -s.logSum[i]
 	}
@@ -98,8 +105,31 @@ func (s *scores) logProbability(i, class int) float64 {
 
 // probability is that of a class for an image that has an answer.
 func (s *scores) probability(i, class int) float64 {
-	if s.highest == nil {
+	if s.probabilities {
 		return float64(s.row(i)[class])
 	}
 	return math.Exp(s.logProbability(i, class))
 }
+
+// loss is the cross-entropy of an image that has an answer; where probabilities stand alone, the
+// mean over the classes of the binary one.
+func (s *scores) loss(i, label int) float64 {
+	if !s.independent {
+		return -s.logProbability(i, label)
+	}
+	sum := 0.0
+	for class, v := range s.row(i) {
+		switch z := float64(v); {
+		case class == label:
+			sum -= s.logProbability(i, class)
+		case s.probabilities:
+			sum -= math.Log1p(-min(z, 1)) // rounding may take z above 1
+		default:
+			sum -= logSigmoid(-z) // 1 − σ(z) is σ(−z)
+		}
+	}
+	return sum / float64(s.classes)
+}
+
+// logSigmoid is log σ(z) = −log(1 + exp(−z)): no exponent overflows.
+func logSigmoid(z float64) float64 { return min(z, 0) - math.Log1p(math.Exp(-math.Abs(z))) }

@@ -43,6 +43,9 @@ type TrainingRecord struct {
 	// Sizing says how pictures come to the size of the input, such as
 	// "resize 224×224 crop bilinear" (picture.Sizing); empty where they had it.
 	Sizing string
+	// Probabilities says what makes probabilities of the scores: empty for a softmax, or
+	// SigmoidOfScores.
+	Probabilities string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string
 	// PixelScale and PixelOffset turn a pixel of 0…255 into an input:
@@ -54,6 +57,11 @@ type TrainingRecord struct {
 	// PixelOffset are zero then.
 	PixelScales, PixelOffsets []float64
 }
+
+// SigmoidOfScores in TrainingRecord.Probabilities says that the sigmoid of each score is the
+// probability of its class alone, whatever the others': the network was trained with the binary
+// loss.
+const SigmoidOfScores = "sigmoid"
 
 // recordVersion is the value of the key that says that there is a record, and in
 // which form.
@@ -79,6 +87,8 @@ const (
 	keyTestSet      = "slipway.test_set"
 	keyTestSHA256   = "slipway.test_sha256"
 	keySizing       = "slipway.sizing"
+
+	keyProbabilities = "slipway.probabilities"
 )
 
 // entries returns the record as metadata. Floats have the fewest digits that read
@@ -127,6 +137,7 @@ func (r *TrainingRecord) provenance() map[string]*string {
 	return map[string]*string{
 		keyDataSHA256: &r.DataSHA256, keyAttribution: &r.Attribution, keyLicence: &r.Licence,
 		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256, keySizing: &r.Sizing,
+		keyProbabilities: &r.Probabilities,
 	}
 }
 
@@ -148,6 +159,9 @@ func (r TrainingRecord) check() error {
 		return fmt.Errorf("the number of epochs is %d", r.Epochs)
 	case !finite(r.TrainingLoss):
 		return fmt.Errorf("the training loss is %v; do not export a run that diverged", r.TrainingLoss)
+	case r.Probabilities != "" && r.Probabilities != SigmoidOfScores:
+		return fmt.Errorf("the scores become probabilities by %q; only %q and nothing, for a softmax, are known",
+			message.Shorten(r.Probabilities), SigmoidOfScores)
 	}
 	return r.checkPixels()
 }

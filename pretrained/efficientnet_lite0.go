@@ -18,8 +18,8 @@ import (
 // is PyTorch's default and not the authors' 0.01, which takes hundreds of steps to move.
 //
 // Its authors feed (x − 127)/128 (efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB), and take
-// the middle seven eighths of a picture for evaluation (preprocessing.py), where Sizing takes
-// the whole shorter side. Their default interpolation is bicubic, and timm takes Pillow's bicubic for
+// the middle seven eighths of a picture for evaluation (preprocessing.py), as timm does, and Sizing.
+// Their default interpolation is bicubic, and timm takes Pillow's bicubic for
 // these weights, too: it says that it is nearer to TensorFlow's bilinear than Pillow's.
 func efficientNetLite0(name string, tensors tensors, height, width int) (*Model, error) {
 	height, width = cmp.Or(height, 224), cmp.Or(width, 224)
@@ -37,7 +37,7 @@ func efficientNetLite0(name string, tensors tensors, height, width int) (*Model,
 		Name: name, Network: network, Weights: weights,
 		Pixels: "0.4980392156862745,0.5019607843137255", // 127/255, 128/255
 		Sizing: picture.Sizing{Height: height, Width: width, Fit: picture.Crop,
-			Filter: picture.Bicubic},
+			Share: 0.875, Filter: picture.Bicubic},
 		ClassNames: classes,
 		DataSet:    "ImageNet (ILSVRC 2012)",
 		Attribution: "EfficientNet-Lite0 by Mingxing Tan and Quoc V. Le (Google), learned on " +

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"math"
 
 	"slipway/builder"
@@ -22,9 +21,9 @@ import (
 func (c Config) checkAccumulate() error {
 	switch {
 	case c.Accumulate < 0:
-		return fmt.Errorf("a step of %d batches; at least 1 is needed", c.Accumulate)
+		return wrongSetting("accumulate", "a step of %d batches; at least 1 is needed", c.Accumulate)
 	case c.Accumulate > math.MaxInt32/c.BatchSize:
-		return fmt.Errorf("a step of %d batches of %d images is more than any set has", c.Accumulate, c.BatchSize)
+		return wrongSetting("accumulate", "a step of %d batches of %d images is more than any set has", c.Accumulate, c.BatchSize)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -40,9 +39,9 @@ func (e EMA) IsZero() bool { return e == EMA{} }
 func (e EMA) check() error {
 	switch {
 	case !(e.Decay >= 0 && e.Decay < 1):
-		return fmt.Errorf("average of the weights: decay %v is out of range; it is between 0 and 1", e.Decay)
+		return wrongSetting("ema.decay", "average of the weights: decay %v is out of range; it is between 0 and 1", e.Decay)
 	case e.Decay == 0 && e.Warmup:
-		return errors.New("average of the weights: a warm-up of no decay; give one, such as 0.999")
+		return wrongSetting("ema.warmup", "average of the weights: a warm-up of no decay; give one, such as 0.999")
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package train
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -66,6 +64,14 @@ func (m measure) was() string {
 // KeepsBest reports whether the best epoch's weights are kept, which the run comes to.
 func (c Config) KeepsBest() bool { return c.Patience > 0 || c.Best != "" }
 
+// BestBy is the measure by which the best epoch is told, empty where none is kept.
+func (c Config) BestBy() string {
+	if !c.KeepsBest() {
+		return ""
+	}
+	return c.best().name
+}
+
 // best is the measure that Best names, the validation loss where it names none.
 func (c Config) best() measure {
 	all := measures()
@@ -81,18 +87,18 @@ func (c Config) best() measure {
 func (c Config) checkBest() error {
 	switch m := c.best(); {
 	case strings.HasPrefix(c.Best, "test-"):
-		return fmt.Errorf("the best epoch by %s: nothing is chosen by the test set, which is to tell how images are "+
+		return wrongSetting("best", "the best epoch by %s: nothing is chosen by the test set, which is to tell how images are "+
 			"answered that had no say; hold out a fraction for validation, and choose by %s", c.Best, BestValidationAccuracy)
 	case c.Best != "" && m.name != c.Best:
-		return fmt.Errorf("the best epoch by %q: there are %s", c.Best, strings.Join(BestNames(), ", "))
+		return wrongSetting("best", "the best epoch by %q: there are %s", c.Best, strings.Join(BestNames(), ", "))
 	case c.ValidationFraction > 0 || !m.validation:
 		return nil
 	case c.Schedule.Name == SchedulePlateau:
-		return fmt.Errorf("schedule %s watches the %s, and needs a validation fraction", SchedulePlateau, m.name)
+		return wrongSetting("schedule.name", "schedule %s watches the %s, and needs a validation fraction", SchedulePlateau, m.name)
 	case c.Best != "":
-		return fmt.Errorf("the best epoch by %s needs a validation fraction to watch", c.Best)
+		return wrongSetting("best", "the best epoch by %s needs a validation fraction to watch", c.Best)
 	case c.Patience > 0:
-		return errors.New("early stopping (patience) needs a validation fraction to watch")
+		return wrongSetting("patience", "early stopping (patience) needs a validation fraction to watch")
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package train
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -81,11 +80,22 @@ func (w *ClassWeights) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// check reports weights that are none, or too few or too many for the network.
-func (w ClassWeights) check(network *builder.Network) error {
+// checkValues reports weights that are none.
+func (w ClassWeights) checkValues() error {
 	if w.Balanced && len(w.Values) > 0 {
-		return errors.New("class weights are given and to be measured; only one of them can be")
+		return wrongSetting("loss.class_weights", "class weights are given and to be measured; only one of them can be")
 	}
+	for class, value := range w.Values {
+		if !(value > 0 && finite(value)) {
+			return wrongSetting("loss.class_weights", "class weights: that of class %d is %v; it must be a number above 0",
+				class, value)
+		}
+	}
+	return nil
+}
+
+// check reports weights that are too few or too many for the network.
+func (w ClassWeights) check(network *builder.Network) error {
 	if len(w.Values) == 0 {
 		return nil
 	}
@@ -96,12 +106,6 @@ func (w ClassWeights) check(network *builder.Network) error {
 	if len(w.Values) != classes {
 		return fmt.Errorf("%d class weights, and network %s has %d classes; give a number for each",
 			len(w.Values), network.Name(), classes)
-	}
-	for class, value := range w.Values {
-		if !(value > 0 && finite(value)) {
-			return fmt.Errorf("class weights: that of class %d is %v; it must be a number above 0",
-				class, value)
-		}
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 package train
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -115,6 +115,40 @@ const UntilLossEpochs = 100
 // WithDefaults fills in what is zero and reports what is out of range or does
 // not fit the network.
 func (c Config) WithDefaults(network *builder.Network) (Config, error) {
+	c, err := c.withValues()
+	if err != nil {
+		return c, err
+	}
+	if err := checkPixels(c.Pixels, network); err != nil {
+		return c, err
+	}
+	if err := c.Loss.ClassWeights.check(network); err != nil {
+		return c, err
+	}
+	if err := c.checkTrained(network); err != nil {
+		return c, err
+	}
+	if err := c.checkFineTune(network); err != nil {
+		return c, err
+	}
+	if err := c.checkNames(network); err != nil {
+		return c, err
+	}
+	if c.Device != nil {
+		if err := network.CheckDevice(); err != nil {
+			return c, fmt.Errorf("device %s: %w", c.Device, err)
+		}
+	}
+	for layer := range c.ActivationPenalties {
+		if _, ok := network.Node(layer); !ok {
+			return c, fmt.Errorf("activation penalty: network %s has no layer %q; it has %s", network.Name(), layer, strings.Join(layerNames(network), ", "))
+		}
+	}
+	return c, nil
+}
+
+// withValues is WithDefaults for any network.
+func (c Config) withValues() (Config, error) {
 	setDefault(&c.Pixels, PixelsRaw)
 	setDefault(&c.BatchSize, 32)
 	setDefault(&c.Epochs, 10)
@@ -122,7 +156,7 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	setDefault(&c.KeepCheckpoints, 3)
 	setDefault(&c.Engine, builder.DefaultEngine)
 	if !slices.Contains(builder.EngineNames(), c.Engine) {
-		return c, fmt.Errorf("unknown engine %q; there are %s", c.Engine, strings.Join(builder.EngineNames(), ", "))
+		return c, wrongSetting("engine", "unknown engine %q; there are %s", c.Engine, strings.Join(builder.EngineNames(), ", "))
 	}
 	if c.Device != nil && c.Engine != builder.EngineNative {
 		return c, fmt.Errorf("engine %s computes on the CPU alone; device %s needs engine %s", c.Engine, c.Device, builder.EngineNative)
@@ -132,26 +166,8 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, err
 	}
 	c.Optimizer = optimizer
-	if err := checkPixels(c.Pixels, network); err != nil {
+	if err := c.checkNumbers(); err != nil {
 		return c, err
-	}
-	switch {
-	case c.BatchSize < 1:
-		return c, fmt.Errorf("batch size %d; at least 1 is needed", c.BatchSize)
-	case c.Epochs < 1:
-		return c, fmt.Errorf("%d epochs; at least 1 is needed", c.Epochs)
-	case c.UntilLoss < 0:
-		return c, fmt.Errorf("loss threshold %v is negative; no loss is ever below it", c.UntilLoss)
-	case !finite(c.UntilLoss):
-		return c, fmt.Errorf("loss threshold %v is no finite number", c.UntilLoss)
-	case !(c.ValidationFraction >= 0 && c.ValidationFraction < 1):
-		return c, fmt.Errorf("validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
-	case c.Patience < 0:
-		return c, fmt.Errorf("patience %d is negative", c.Patience)
-	case c.Threads < 0:
-		return c, fmt.Errorf("%d threads; at least 1 is needed, or 0 for one each core", c.Threads)
-	case c.CheckpointEvery < 1 || c.KeepCheckpoints < 1:
-		return c, errors.New("checkpoints: at least 1 epoch between them, and at least 1 kept")
 	}
 	if c.Schedule, err = c.Schedule.withDefaults(c.Epochs); err != nil {
 		return c, err
@@ -159,7 +175,7 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.FineTune, err = c.FineTune.withDefaults(); err != nil {
 		return c, err
 	}
-	if c.Loss, err = c.Loss.withDefaults(network); err != nil {
+	if c.Loss, err = c.Loss.withDefaults(); err != nil {
 		return c, err
 	}
 	if err := c.checkSampling(); err != nil {
@@ -171,41 +187,61 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if err := c.checkBest(); err != nil {
 		return c, err
 	}
-	if err := errors.Join(c.EMA.check(), c.checkClip(), c.checkAccumulate()); err != nil {
-		return c, err
+	for _, check := range []func() error{c.EMA.check, c.checkClip, c.checkAccumulate, c.checkDecay, c.checkFreezing, c.checkPenalties} {
+		if err := check(); err != nil {
+			return c, err
+		}
 	}
 	if c.Accumulate == 1 {
 		c.Accumulate = 0 // the default, of which a run's record says nothing
 	}
-	if err := c.checkTrained(network); err != nil {
-		return c, err
-	}
-	if err := c.checkFineTune(network); err != nil {
-		return c, err
-	}
-	if err := c.checkNames(network); err != nil {
-		return c, err
-	}
 	if what := c.CPUOnly(); c.Device != nil && what != "" {
 		return c, fmt.Errorf("%s computed on the CPU alone, not on device %s; train with -device cpu", what, c.Device)
 	}
-	if c.Device != nil {
-		if err := network.CheckDevice(); err != nil {
-			return c, fmt.Errorf("device %s: %w", c.Device, err)
-		}
-	}
-	if err := checkPenalty("parameters", c.ParameterPenalty); err != nil {
-		return c, err
-	}
-	for layer, penalty := range c.ActivationPenalties {
-		if _, ok := network.Node(layer); !ok {
-			return c, fmt.Errorf("activation penalty: network %s has no layer %q; it has %s", network.Name(), layer, strings.Join(layerNames(network), ", "))
-		}
-		if err := checkPenalty("layer "+layer, penalty); err != nil {
-			return c, err
-		}
-	}
 	return c, nil
+}
+
+// checkNumbers reports a number that is out of range.
+func (c Config) checkNumbers() error {
+	if c.Pixels != PixelsMeasured {
+		if _, _, _, err := parsePixels(c.Pixels); err != nil {
+			return &SettingError{"pixels", err}
+		}
+	}
+	switch {
+	case c.BatchSize < 1:
+		return wrongSetting("batch_size", "batch size %d; at least 1 is needed", c.BatchSize)
+	case c.Epochs < 1:
+		return wrongSetting("epochs", "%d epochs; at least 1 is needed", c.Epochs)
+	case c.UntilLoss < 0:
+		return wrongSetting("until_loss", "loss threshold %v is negative; no loss is ever below it", c.UntilLoss)
+	case !finite(c.UntilLoss):
+		return wrongSetting("until_loss", "loss threshold %v is no finite number", c.UntilLoss)
+	case !(c.ValidationFraction >= 0 && c.ValidationFraction < 1):
+		return wrongSetting("validation_fraction", "validation fraction %v is outside 0 ≤ f < 1", c.ValidationFraction)
+	case c.Patience < 0:
+		return wrongSetting("patience", "patience %d is negative", c.Patience)
+	case c.Threads < 0:
+		return fmt.Errorf("%d threads; at least 1 is needed, or 0 for one each core", c.Threads)
+	case c.CheckpointEvery < 1:
+		return wrongSetting("checkpoint_every", "checkpoints: at least 1 epoch between them, not %d", c.CheckpointEvery)
+	case c.KeepCheckpoints < 1:
+		return wrongSetting("keep_checkpoints", "checkpoints: at least 1 kept, not %d", c.KeepCheckpoints)
+	}
+	return nil
+}
+
+// checkPenalties reports a factor of a penalty that is out of range.
+func (c Config) checkPenalties() error {
+	if err := checkPenalty("parameters", "parameter_penalty", c.ParameterPenalty); err != nil {
+		return err
+	}
+	for _, layer := range slices.Sorted(maps.Keys(c.ActivationPenalties)) {
+		if err := checkPenalty("layer "+layer, "activation_penalties", c.ActivationPenalties[layer]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CPUOnly names what of the configuration no Device does, empty if there is nothing.
@@ -248,12 +284,18 @@ func setDefault[T comparable](field *T, value T) {
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-func checkPenalty(of string, penalty Penalty) error {
+func checkPenalty(of, setting string, penalty Penalty) error {
+	// The factor that is wrong, L2 where both are.
+	if good := func(factor float64) bool { return factor >= 0 && finite(factor) }; !good(penalty.L2) {
+		setting += ".l2"
+	} else {
+		setting += ".l1"
+	}
 	if !finite(penalty.L1) || !finite(penalty.L2) {
-		return fmt.Errorf("penalty of %s: λ1 = %v, λ2 = %v; both must be finite numbers", of, penalty.L1, penalty.L2)
+		return wrongSetting(setting, "penalty of %s: λ1 = %v, λ2 = %v; both must be finite numbers", of, penalty.L1, penalty.L2)
 	}
 	if penalty.L1 < 0 || penalty.L2 < 0 {
-		return fmt.Errorf("penalty of %s: λ1 = %v, λ2 = %v; neither may be negative", of, penalty.L1, penalty.L2)
+		return wrongSetting(setting, "penalty of %s: λ1 = %v, λ2 = %v; neither may be negative", of, penalty.L1, penalty.L2)
 	}
 	return nil
 }

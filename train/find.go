@@ -30,12 +30,20 @@ func (s RateSweep) withDefaults() (RateSweep, error) {
 	setDefault(&s.Last, 10)
 	setDefault(&s.Steps, 100)
 	switch {
-	case !(s.First > 0 && s.First < s.Last) || math.IsInf(s.Last, 0):
-		return s, fmt.Errorf("learning rates from %v to %v; the first is above 0 and below the last", s.First, s.Last)
+	case !(s.First > 0) || math.IsInf(s.First, 0):
+		return s, wrongSetting("sweep.first", "the first learning rate is %v; it is a number above 0", s.First)
+	case !(s.First < s.Last) || math.IsInf(s.Last, 0):
+		return s, wrongSetting("sweep.last", "learning rates from %v to %v; the first is above 0 and below the last", s.First, s.Last)
 	case s.Steps < 2:
-		return s, fmt.Errorf("learning rates in %d steps; at least 2 are needed", s.Steps)
+		return s, wrongSetting("sweep.steps", "learning rates in %d steps; at least 2 are needed", s.Steps)
 	}
 	return s, nil
+}
+
+// CheckValues reports the first setting, as a *SettingError, that is out of range.
+func (s RateSweep) CheckValues() error {
+	_, err := s.withDefaults()
+	return err
 }
 
 // rate is that of a step, counted from 0.

@@ -165,10 +165,10 @@ func TestCurvesAreWritten(t *testing.T) {
 
 func TestSweepsThatAreRefused(t *testing.T) {
 	for want, sweep := range map[string]RateSweep{
-		"learning rates from -1 to 10":        {First: -1},
+		"the first learning rate is -1":       {First: -1},
 		"learning rates from 1 to 0.1":        {First: 1, Last: 0.1},
 		"learning rates from 1e-07 to +Inf":   {Last: math.Inf(1)},
-		"learning rates from NaN to 10":       {First: math.NaN()},
+		"the first learning rate is NaN":      {First: math.NaN()},
 		"in 1 steps; at least 2 are needed":   {Steps: 1},
 		"in -10 steps; at least 2 are needed": {Steps: -10},
 	} {

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,15 +48,15 @@ func (f FineTune) withDefaults() (FineTune, error) {
 	setDefault(&f.FeatureBytes, DefaultFeatureBytes)
 	for _, rate := range f.Rates {
 		if err := rate.check(); err != nil {
-			return f, err
+			return f, &SettingError{"fine_tune.rates", err}
 		}
 	}
 	switch {
 	case f.FreezeUntil < 0 || f.FreezeUntil == 1:
-		return f, fmt.Errorf("frozen until epoch %d; epochs count from 1, and from the second on "+
+		return f, wrongSetting("fine_tune.freeze_until", "frozen until epoch %d; epochs count from 1, and from the second on "+
 			"is the first that something can be frozen until", f.FreezeUntil)
 	case f.Features != "" && !slices.Contains(FeatureModes(), f.Features):
-		return f, fmt.Errorf("features %q; there are %s", f.Features,
+		return f, wrongSetting("fine_tune.features", "features %q; there are %s", f.Features,
 			strings.Join(FeatureModes(), ", "))
 	case f.FeatureBytes < 0:
 		return f, fmt.Errorf("%d bytes of features", f.FeatureBytes)
@@ -75,23 +74,28 @@ func (c Config) checkFineTune(network *builder.Network) error {
 			return fmt.Errorf("head: %w", err)
 		}
 	}
-	if c.FineTune.FreezeUntil > 0 && len(c.Freeze) == 0 {
-		return fmt.Errorf("nothing is frozen, and is to be until epoch %d; say what with freeze",
-			c.FineTune.FreezeUntil)
-	}
 	if err := c.checkRates(network); err != nil {
 		return err
 	}
 	if c.FineTune.Features != FeaturesOnce {
 		return nil
 	}
-	if !c.Mix.IsZero() {
-		return errors.New("features cannot be computed once of images that are mixed anew in each " +
-			"step; leave out one of them")
-	}
 	cut, why := c.cut(network)
 	if cut == "" {
 		return fmt.Errorf("features cannot be computed once: %s", why)
+	}
+	return nil
+}
+
+// checkFreezing reports what of FineTune does not go with the rest, for any network.
+func (c Config) checkFreezing() error {
+	switch {
+	case c.FineTune.FreezeUntil > 0 && len(c.Freeze) == 0:
+		return wrongSetting("fine_tune.freeze_until", "nothing is frozen, and is to be until epoch %d; say what with freeze",
+			c.FineTune.FreezeUntil)
+	case c.FineTune.Features == FeaturesOnce && !c.Mix.IsZero():
+		return wrongSetting("fine_tune.features", "features cannot be computed once of images that are mixed anew in each "+
+			"step; leave out one of them")
 	}
 	return nil
 }

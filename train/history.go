@@ -43,6 +43,30 @@ type Epoch struct {
 	ImagesPerSecond float64 `json:"images_per_second"`
 }
 
+// Figure is one figure of an epoch, under its name in history.csv.
+type Figure struct {
+	Name  string
+	Value float64
+}
+
+// Figures lists what was measured of the epoch, for those who are told of a run while it goes.
+func (e Epoch) Figures() []Figure {
+	figures := []Figure{{"mean_loss", e.MeanLoss}, {"mean_cross_entropy", e.MeanCrossEntropy},
+		{"train_accuracy", e.TrainAccuracy}}
+	for _, f := range []struct {
+		name  string
+		value *float64
+	}{
+		{"validation_loss", e.ValidationLoss}, {"validation_accuracy", e.ValidationAccuracy},
+		{"test_accuracy", e.TestAccuracy},
+	} {
+		if f.value != nil {
+			figures = append(figures, Figure{f.name, *f.value})
+		}
+	}
+	return append(figures, Figure{"images_per_second", e.ImagesPerSecond})
+}
+
 // History is one Epoch after another.
 type History []Epoch
 

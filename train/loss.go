@@ -57,13 +57,13 @@ func (l Loss) IsZero() bool {
 }
 
 // withDefaults fills in what is zero, and reports what is out of range or does not belong to
-// the loss or the network.
-func (l Loss) withDefaults(network *builder.Network) (Loss, error) {
+// the loss.
+func (l Loss) withDefaults() (Loss, error) {
 	if l.Name == LossCrossEntropy {
 		l.Name = "" // the default, of which a run's record says nothing
 	}
 	if l.Name != "" && !slices.Contains(LossNames(), l.Name) {
-		return l, fmt.Errorf("unknown loss %q; there are %s", l.Name, strings.Join(LossNames(), ", "))
+		return l, wrongSetting("loss.name", "unknown loss %q; there are %s", l.Name, strings.Join(LossNames(), ", "))
 	}
 	focal := l.Name == LossFocal
 	if focal {
@@ -71,13 +71,13 @@ func (l Loss) withDefaults(network *builder.Network) (Loss, error) {
 	}
 	switch {
 	case !(l.Smoothing >= 0 && l.Smoothing <= 1):
-		return l, fmt.Errorf("label smoothing %v is outside 0 ≤ ε ≤ 1", l.Smoothing)
+		return l, wrongSetting("loss.smoothing", "label smoothing %v is outside 0 ≤ ε ≤ 1", l.Smoothing)
 	case !focal && l.Gamma != 0:
-		return l, fmt.Errorf("γ = %v is of the %s loss alone", l.Gamma, LossFocal)
+		return l, wrongSetting("loss.gamma", "γ = %v is of the %s loss alone", l.Gamma, LossFocal)
 	case focal && !(l.Gamma > 0 && finite(l.Gamma)):
-		return l, fmt.Errorf("focal loss: γ = %v; it is a number above 0", l.Gamma)
+		return l, wrongSetting("loss.gamma", "focal loss: γ = %v; it is a number above 0", l.Gamma)
 	}
-	return l, l.ClassWeights.check(network)
+	return l, l.ClassWeights.checkValues()
 }
 
 // String says what the loss is, for people.

@@ -39,20 +39,20 @@ func (m Mix) withDefaults() (Mix, error) {
 		value float64
 	}{{"mixup", m.MixUp}, {"cutmix", m.CutMix}} {
 		if !(alpha.value >= 0 && finite(alpha.value)) {
-			return m, fmt.Errorf("%s: α = %v; it is a number above 0, or 0 for none",
+			return m, wrongSetting("mix."+alpha.name, "%s: α = %v; it is a number above 0, or 0 for none",
 				alpha.name, alpha.value)
 		}
 	}
 	both := m.MixUp > 0 && m.CutMix > 0
 	switch {
 	case m.MixUp == 0 && m.CutMix == 0 && m.Probability != 0:
-		return m, fmt.Errorf("a probability of mixing, %v, needs mixup or cutmix", m.Probability)
+		return m, wrongSetting("mix.probability", "a probability of mixing, %v, needs mixup or cutmix", m.Probability)
 	case !both && m.Switch != 0:
-		return m, fmt.Errorf("a probability of cutmix in place of mixup, %v, needs both", m.Switch)
+		return m, wrongSetting("mix.switch", "a probability of cutmix in place of mixup, %v, needs both", m.Switch)
 	case !(m.Probability >= 0 && m.Probability <= 1):
-		return m, fmt.Errorf("probability of mixing %v is outside 0 ≤ p ≤ 1", m.Probability)
+		return m, wrongSetting("mix.probability", "probability of mixing %v is outside 0 ≤ p ≤ 1", m.Probability)
 	case !(m.Switch >= 0 && m.Switch <= 1):
-		return m, fmt.Errorf("probability of cutmix in place of mixup %v is outside 0 ≤ p ≤ 1",
+		return m, wrongSetting("mix.switch", "probability of cutmix in place of mixup %v is outside 0 ≤ p ≤ 1",
 			m.Switch)
 	case m.IsZero():
 		return m, nil

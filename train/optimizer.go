@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -48,7 +49,7 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 		c.Name = "adam"
 	}
 	if !slices.Contains(OptimizerNames(), c.Name) {
-		return c, fmt.Errorf("unknown optimizer %q; there are %v", c.Name, OptimizerNames())
+		return c, wrongSetting("optimizer.name", "unknown optimizer %q; there are %v", c.Name, OptimizerNames())
 	}
 	isAdam := c.Name == "adam" || c.Name == "adamw"
 	for _, option := range []struct {
@@ -66,18 +67,19 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 		{"epsilon", &c.Epsilon, isAdam || c.Name == "rmsprop", 1e-8, math.Inf(1)},
 		{"weight decay", &c.WeightDecay, true, 0, math.Inf(1)},
 	} {
+		setting := "optimizer." + strings.ReplaceAll(option.name, " ", "_")
 		if !option.applies && *option.value != 0 {
-			return c, fmt.Errorf("optimizer %s has no %s", c.Name, option.name)
+			return c, wrongSetting(setting, "optimizer %s has no %s", c.Name, option.name)
 		}
 		if option.applies && *option.value == 0 {
 			*option.value = option.initial
 		}
 		if !(*option.value >= 0 && *option.value < option.below) {
-			return c, fmt.Errorf("optimizer %s: %s %v is out of range", c.Name, option.name, *option.value)
+			return c, wrongSetting(setting, "optimizer %s: %s %v is out of range", c.Name, option.name, *option.value)
 		}
 	}
 	if c.Nesterov && (c.Name != "sgd" || c.Momentum == 0) {
-		return c, fmt.Errorf("optimizer %s: Nesterov needs sgd with momentum", c.Name)
+		return c, wrongSetting("optimizer.nesterov", "optimizer %s: Nesterov needs sgd with momentum", c.Name)
 	}
 	return c, nil
 }

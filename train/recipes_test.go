@@ -27,7 +27,7 @@ func recipes() []recipe {
 		}, true},
 		{"warm-up, stable, decay", func(c *Config) { c.Schedule = Schedule{Name: ScheduleWSD, Warmup: 0.1, Cooldown: 0.5} }, true},
 		{"a plateau", func(c *Config) {
-			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: 1, PlateauThreshold: 0.9, Gamma: 0.5}
+			c.Schedule = Schedule{Name: SchedulePlateau, PlateauPatience: new(1), PlateauThreshold: 0.9, Gamma: 0.5}
 		}, true},
 		{"gradients clipped", func(c *Config) { c.ClipNorm = 0.5 }, true},
 		{"three batches a step", func(c *Config) { c.BatchSize, c.Accumulate = 3, 3 }, true},

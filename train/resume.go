@@ -115,7 +115,7 @@ func scheduleGoesOn(saved, asked Config) error {
 // weight would change in them.
 func (c Config) restsAtZero() error {
 	if s := c.Schedule; s.Epochs > 0 && s.Final == 0 && c.Epochs > s.Epochs {
-		return fmt.Errorf("the %s schedule is at a learning rate of 0 after %s, and %s are asked for; lengthen it with -schedule-epochs %d, or give a -final-factor",
+		return wrongSetting("schedule.epochs", "the %s schedule is at a learning rate of 0 after %s, and %s are asked for; lengthen it with -schedule-epochs %d, or give a -final-factor",
 			s.Name, display.Count(s.Epochs, "epoch"), display.Count(c.Epochs, "epoch"), c.Epochs)
 	}
 	return nil

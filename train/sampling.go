@@ -27,7 +27,7 @@ func (c *Config) checkSampling() error {
 		c.Sampling = ""
 	case "", SamplingBalanced:
 	default:
-		return fmt.Errorf("unknown sampling %q; there are %s and %s",
+		return wrongSetting("sampling", "unknown sampling %q; there are %s and %s",
 			c.Sampling, SamplingShuffled, SamplingBalanced)
 	}
 	return nil

@@ -66,8 +66,8 @@ type Schedule struct {
 	CooldownShape string  `json:"cooldown_shape,omitempty"`
 	// PlateauPatience is for how many epochs plateau bears with a measure (Config.Best, the
 	// validation loss if that is empty) that is not better by PlateauThreshold of its best
-	// value, before it multiplies the rate by Gamma; 10 and 1e-4 if zero.
-	PlateauPatience  int     `json:"plateau_patience,omitempty"`
+	// value, before it multiplies the rate by Gamma; 10 and 1e-4 if nil and zero.
+	PlateauPatience  *int    `json:"plateau_patience,omitempty"`
 	PlateauThreshold float64 `json:"plateau_threshold,omitempty"`
 }
 
@@ -236,11 +236,19 @@ func (s Schedule) plateauFactor(history History, by measure) float64 {
 		} else {
 			bad++
 		}
-		if bad > s.PlateauPatience {
+		if bad > s.patience() {
 			factor, bad = max(factor*s.Gamma, s.Final), 0
 		}
 	}
 	return factor
+}
+
+// patience is PlateauPatience, or what it is where nothing is said.
+func (s Schedule) patience() int {
+	if s.PlateauPatience == nil {
+		return plateauPatience
+	}
+	return *s.PlateauPatience
 }
 
 // halfCosine goes from one value to another as x goes from 0 to 1.
@@ -269,7 +277,7 @@ func (s Schedule) String() string {
 		return fmt.Sprintf("%s, down to %.3g of the rate over the last %.3g of the steps (%s)", over, s.Final, s.Cooldown, s.CooldownShape) + s.warmupText()
 	case SchedulePlateau:
 		return fmt.Sprintf("%s, times %.3g after %s that are no better, down to %.3g of the rate",
-			s.Name, s.Gamma, display.Count(s.PlateauPatience+1, "epoch"), s.Final) + s.warmupText()
+			s.Name, s.Gamma, display.Count(s.patience()+1, "epoch"), s.Final) + s.warmupText()
 	}
 	return fmt.Sprintf("%s, down to %.3g of the rate", over, s.Final) + s.warmupText()
 }

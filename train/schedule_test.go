@@ -161,9 +161,9 @@ func TestScheduleRejects(t *testing.T) {
 		{Schedule{Name: ScheduleLinear, CooldownShape: CooldownRoot}, "linear has no shape"},
 		{Schedule{Name: ScheduleLinear, Cooldown: 0.1}, "linear has no cooldown"},
 		{Schedule{Name: SchedulePlateau}, "plateau watches the validation-loss, and needs a validation fraction"},
-		{Schedule{Name: SchedulePlateau, PlateauPatience: -1}, "patience -1; at least 1"},
+		{Schedule{Name: SchedulePlateau, PlateauPatience: new(-1)}, "patience -1; at least 0"},
 		{Schedule{Name: SchedulePlateau, PlateauThreshold: math.NaN()}, "threshold NaN is out of range"},
-		{Schedule{Name: ScheduleLinear, PlateauPatience: 1}, "linear has no patience"},
+		{Schedule{Name: ScheduleLinear, PlateauPatience: new(1)}, "linear has no patience"},
 		{Schedule{Name: ScheduleLinear, Warmup: 1}, "warm-up 1 is out of range"},
 		{Schedule{Name: ScheduleCosine, First: 0.1}, "cosine has no first factor"},
 		{Schedule{Name: ScheduleOneCycle, Warmup: 1}, "warm-up 1 is out of range"},
@@ -297,5 +297,18 @@ func TestARateOfZeroBehindTheSchedule(t *testing.T) {
 	// It goes on as it was planned, also where it was broken off behind the schedule.
 	if _, err := Resume(trainer.Checkpoint(), datasettest.Bars(t, 60), trainer.Config()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Without patience the rate falls at each epoch that is no better than the best one before.
+func TestAPlateauWithoutPatience(t *testing.T) {
+	schedule := Schedule{Name: SchedulePlateau, Gamma: 0.5, PlateauPatience: new(0)}
+	var history History
+	for i, loss := range []float64{1, 1, 0.5, 0.6, 0.4} {
+		history = append(history, Epoch{Epoch: i + 1, ValidationLoss: &loss})
+		want := []float64{1, 0.5, 0.5, 0.25, 0.25}[i]
+		if got := schedule.plateauFactor(history, Config{}.best()); got != want {
+			t.Errorf("after epoch %d the factor is %v, want %v", i+1, got, want)
+		}
 	}
 }

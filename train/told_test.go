@@ -26,7 +26,7 @@ func TestSchedulesSayWhatTheyAre(t *testing.T) {
 		"wsd over 9 epochs, down to 0 of the rate over the last 0.2 of the steps (1-sqrt)": {
 			Name: ScheduleWSD, Epochs: 9, Cooldown: 0.2, CooldownShape: CooldownRoot},
 		"plateau, times 0.1 after 11 epochs that are no better, down to 0 of the rate": {
-			Name: SchedulePlateau, Gamma: 0.1, PlateauPatience: 10},
+			Name: SchedulePlateau, Gamma: 0.1, PlateauPatience: new(10)},
 		"constant after a warm-up over 0.5 epochs from 0.01 of the rate": {
 			Name: ScheduleConstant, WarmupEpochs: 0.5, First: 0.01},
 		"cosine over 9 epochs, down to 0 of the rate after a warm-up over 0.1 of the steps from 0.01 of the rate": {

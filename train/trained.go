@@ -47,11 +47,16 @@ func (c Config) selector(network *builder.Network, text string) (func(tensor str
 // layerOf returns the name of a tensor's layer.
 func layerOf(tensor string) string { return tensor[:max(0, strings.LastIndexByte(tensor, '.'))] }
 
-// checkTrained reports what is wrong with Freeze and Decay.
-func (c Config) checkTrained(network *builder.Network) error {
+// checkDecay reports what weight decay cannot be of.
+func (c Config) checkDecay() error {
 	if c.Decay != "" && c.Decay != DecayAll && c.Decay != DecayWeights {
-		return fmt.Errorf("weight decay of %q; it is of %s parameters or of %s alone", c.Decay, DecayAll, DecayWeights)
+		return wrongSetting("decay", "weight decay of %q; it is of %s parameters or of %s alone", c.Decay, DecayAll, DecayWeights)
 	}
+	return nil
+}
+
+// checkTrained reports what is wrong with Freeze.
+func (c Config) checkTrained(network *builder.Network) error {
 	for _, text := range c.Freeze {
 		selected, err := c.selector(network, text)
 		if err != nil {

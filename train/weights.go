@@ -77,7 +77,23 @@ func LoadWeights(path string, network *builder.Network) (*LoadedWeights, error) 
 const countSuffix = ".num_batches_tracked"
 
 // misfit is what of a file's tensors and a network's parameters does not go together.
-type misfit struct{ missing, unexpected, reshaped []string }
+type misfit struct {
+	missing, unexpected, reshaped []string
+	// head is the number of classes that the file's classifier tells apart, where its tensors alone
+	// have another shape; 0 elsewhere.
+	head int
+}
+
+// HeadError says that a file's weights are the network's but for the classifier's, which tells
+// another number of classes apart.
+type HeadError struct {
+	Classes int // of the file
+	Err     error
+}
+
+func (e *HeadError) Error() string { return e.Err.Error() }
+
+func (e *HeadError) Unwrap() error { return e.Err }
 
 // compare compares the tensors with the network's parameters, before the names of which the
 // file has a prefix.
@@ -88,6 +104,8 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		shapes[tensor.Name] = tensor.Shape
 	}
 	known := make(map[string]bool)
+	head, headErr := network.Head("")
+	onlyHead := headErr == nil
 	for _, parameter := range network.Tensors() {
 		name := prefix + parameter.Name
 		known[name] = true
@@ -95,6 +113,10 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		case !ok:
 			m.missing = append(m.missing, fmt.Sprintf("%s (%v)", name, parameter.Shape))
 		case !slices.Equal(withoutOnes(shape), withoutOnes(parameter.Shape)):
+			onlyHead = onlyHead && layerOf(parameter.Name) == head.Name
+			if len(shape) > 0 {
+				m.head = shape[0]
+			}
 			m.reshaped = append(m.reshaped, fmt.Sprintf("%s (%v, needed is %v)", name, shape, parameter.Shape))
 		}
 	}
@@ -102,6 +124,9 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		if !known[tensor.Name] && !strings.HasSuffix(tensor.Name, countSuffix) {
 			m.unexpected = append(m.unexpected, fmt.Sprintf("%s (%v)", tensor.Name, builder.Shape(tensor.Shape)))
 		}
+	}
+	if !onlyHead || len(m.missing) > 0 || len(m.unexpected) > 0 {
+		m.head = 0
 	}
 	return m
 }
@@ -130,7 +155,11 @@ func (m misfit) wrong(network *builder.Network, alone bool) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the tensors are not those of network %s; %s", network.Name(), strings.Join(faults, "; "))
+	err := fmt.Errorf("the tensors are not those of network %s; %s", network.Name(), strings.Join(faults, "; "))
+	if m.head > 0 {
+		return &HeadError{m.head, err}
+	}
+	return err
 }
 
 // firstNames lists as many names as a message has room for.

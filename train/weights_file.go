@@ -36,11 +36,34 @@ func readWeightsFile(path string) (*weightsFile, error) {
 	case isONNX(begin):
 		return readModelWeights(path)
 	}
+	if len(begin) > 8 && begin[8] != '{' {
+		// The header of safetensors is a JSON object behind its length.
+		return nil, fmt.Errorf("%s: it is no file of weights that is read, which are safetensors, PyTorch's own "+
+			"(.pt, .pth) and ONNX; %s", path, looksLike(begin))
+	}
 	file, err := safetensors.Read(path)
 	if err != nil {
 		return nil, err
 	}
 	return &weightsFile{file: file}, nil
+}
+
+// looksLike says what the beginning of a file that is not read tells of it, and what to do.
+func looksLike(begin []byte) string {
+	for _, kind := range []struct{ begin, is string }{
+		{"\x89HDF\r\n\x1a\n", "it looks like HDF5, as Keras writes it (.h5): export the model to ONNX, and take it with -from"},
+		{"\x93NUMPY", "it looks like an array of NumPy (.npy): save the state dict as safetensors"},
+		{"GGUF", "it looks like GGUF: save the state dict as safetensors"},
+		{"\x1f\x8b", "it looks compressed by gzip: unpack it first"},
+		{"version https://", "it looks like a pointer of Git LFS: git lfs pull brings the file itself"},
+		{"<", "it looks like a page of the web: the download brought something else than the file"},
+		{"{", "it looks like JSON: it has no tensors"},
+	} {
+		if strings.HasPrefix(string(begin), kind.begin) {
+			return kind.is
+		}
+	}
+	return fmt.Sprintf("it begins with the bytes % x", begin[:8])
 }
 
 // beginning returns the first bytes of a file, fewer where it has no more, and none where it is no

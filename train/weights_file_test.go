@@ -148,6 +148,26 @@ func TestWeightsOfAnONNXModel(t *testing.T) {
 	}
 }
 
+// Of a file that is not read it is said what is, and what it looks like.
+func TestFilesThatAreNoWeights(t *testing.T) {
+	for content, says := range map[string]string{
+		"\x89HDF\r\n\x1a\nand so on": "HDF5, as Keras writes it", "\x93NUMPY\x01\x00v\x00{": "NumPy",
+		"version https://git-lfs.github.com/spec/v1": "git lfs pull", "<!DOCTYPE html><html>": "a page of the web",
+		"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03": "gzip", "\x01\x02\x03\x04\x05\x06\x07\x0b\x09": "begins with the bytes 01 02 03 04 05 06 07 0b",
+	} {
+		path := filepath.Join(t.TempDir(), "weights")
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadWeights(path, smallNetwork(t))
+		for _, want := range []string{says, path, "safetensors, PyTorch's own (.pt, .pth) and ONNX"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: the error lacks %q: %v", content, want, err)
+			}
+		}
+	}
+}
+
 // Integers are no weights.
 func TestWeightsOfIntegers(t *testing.T) {
 	path := stateDict(t, func(name string) string {

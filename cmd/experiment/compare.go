@@ -24,7 +24,8 @@ answers right, and the settings that are not the same.
   experiment compare e1 e2 -data ~/mnist     # the test set has moved
 
 RUN is the folder of a run, of train or of a study, or its name in the folder of -runs. Runs that
-were tested on different images are refused.
+were tested on different sets are refused; of runs of studies that were tested on the first images
+of one set (test_images) those are compared that both have.
 
 Flags:
 `

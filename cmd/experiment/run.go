@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"slipway/internal/cli"
+	"slipway/internal/mlflow"
 	"slipway/internal/study"
 )
 
@@ -34,6 +35,7 @@ type runOptions struct {
 	parallel, threads int
 	dataDir           string
 	tensorBoard       string
+	mlflow            mlflow.Flags
 	version           bool
 }
 
@@ -45,6 +47,7 @@ func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 	flags.IntVar(&o.threads, "threads", 0, "threads of each run; 0 for what the file says, or 1")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
 	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files below this `folder`")
+	o.mlflow.Define(flags, "", "`name` of MLflow's experiment; the study's if empty")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	files, err := cli.ParseOperands(flags, args, cli.Words{cli.FileNames})
 	if err != nil {
@@ -60,6 +63,9 @@ func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 	case o.parallel < 0:
 		return nil, fmt.Errorf("-parallel %d is negative", o.parallel)
 	}
+	if err := o.mlflow.Check(cli.Given(flags)); err != nil {
+		return nil, err
+	}
 	return o, cli.CheckThreads(o.threads)
 }
 
@@ -72,7 +78,7 @@ func runStudies(ctx context.Context, args []string, to console) int {
 	// All files are checked before the first run of the first one starts.
 	var files []*study.File
 	for _, path := range o.files {
-		file, err := study.ReadFile(path)
+		file, err := study.ReadFileContext(ctx, path, to.err)
 		if err != nil {
 			return cli.Fail(to.err, "experiment run", err)
 		}
@@ -99,7 +105,7 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 	fmt.Fprintf(to.out, "study %s%s, into %s\n", file.Name, form, filepath.Join(o.runs, file.Name))
 	reporter := study.NewReporter(to.out, to.terminal, to.rows, to.columns)
 	results, err := study.Execute(ctx, file, study.Options{
-		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, Progress: reporter,
+		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, MLflow: o.mlflow, Progress: reporter,
 		Messages: func(line string) {
 			reporter.Close() // takes the table away
 			fmt.Fprint(to.out, line)

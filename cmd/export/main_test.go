@@ -40,9 +40,14 @@ func smallRun(t *testing.T, pixels string) (path string) {
 // trainedRun trains the network on some digits and returns the run's folder.
 func trainedRun(t *testing.T, network *builder.Network, pixels string) (path string) {
 	t.Helper()
+	return trainedAs(t, network, train.Config{Data: "t10k", Epochs: 2, Seed: 3, Pixels: pixels})
+}
+
+// trainedAs trains the network on some digits as configured and returns the run's folder.
+func trainedAs(t *testing.T, network *builder.Network, config train.Config) (path string) {
+	t.Helper()
 	ctx := t.Context()
-	some := datasettest.Digits(t, 640)
-	trainer, err := train.New(network, some, train.Config{Data: "t10k", Epochs: 2, Seed: 3, Pixels: pixels}, nil)
+	trainer, err := train.New(network, datasettest.Digits(t, 640), config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +190,10 @@ func TestTheBestWeightsAreExported(t *testing.T) {
 	model, err := onnx.Read(output)
 	if err != nil {
 		t.Fatal(err)
+	}
+	card, err := os.ReadFile(strings.TrimSuffix(output, ".onnx") + "/README.md")
+	if err != nil || !strings.Contains(string(card), "; the weights are those of epoch 1;") {
+		t.Errorf("the card does not say whose weights these are: %v\n%s", err, card)
 	}
 	_, weights, err := convert.ToNetwork(model, "")
 	if err != nil {

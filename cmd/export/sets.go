@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
 
 	"slipway/dataset"
+	"slipway/export"
 	"slipway/infer"
 	"slipway/onnx"
 	"slipway/train"
@@ -27,6 +30,10 @@ func (o *options) setsOf(dir train.RunDir) (train.Sets, error) {
 	checkpoint, _, _, err := dir.Latest()
 	if err != nil {
 		return train.Sets{}, err
+	}
+	softmax := func(wanted export.VariantOptions) bool { return wanted.Form.Softmax }
+	if checkpoint.Config.Loss.Name == train.LossBinary && slices.ContainsFunc(o.variants.wanted, softmax) {
+		return train.Sets{}, fmt.Errorf("%s: %w", dir.Path(), export.ErrSigmoid)
 	}
 	return checkpoint.Sets, nil
 }

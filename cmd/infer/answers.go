@@ -67,7 +67,7 @@ func (s *source) logits(ctx context.Context, name string) (infer.Logits, error) 
 	if err != nil {
 		return infer.Logits{}, err
 	}
-	result, err := runOn(ctx, runtime, s.set, s.pixels, flags.batch, s.progress)
+	result, err := runOn(ctx, runtime, s.set, &loaded{pixels: s.pixels}, flags.batch, s.progress)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return infer.Logits{}, err
 	}

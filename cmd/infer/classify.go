@@ -40,7 +40,7 @@ type candidate struct {
 
 // classify says of each picture what the model takes it for.
 func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Writer) error {
-	model, err := loadModel(o.model, o.pixels)
+	model, err := loadModel(o.model, o.output, o.pixels)
 	if err != nil {
 		return err
 	}
@@ -57,13 +57,16 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: infer.ScaleOf(model.model, o.output)}
+	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: model.scale}
 	answers, unread, err := c.all(ctx, files)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return err
 	}
 	for _, note := range runtime.Info().Notes {
 		fmt.Fprintf(stderr, "infer: note: %s\n", note)
+	}
+	if model.scale.Independent() {
+		fmt.Fprintf(stderr, "infer: note: %v\n", model.scale)
 	}
 	for _, err := range unread {
 		fmt.Fprintf(stderr, "infer: %s\n", display.Printable(err.Error()))

@@ -164,7 +164,7 @@ func (s *session) classNames(classes int, ofData []string) ([]string, error) {
 }
 
 func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*session, error) {
-	model, err := loadModel(o.model, o.pixels)
+	model, err := loadModel(o.model, o.output, o.pixels)
 	if err != nil {
 		return nil, err
 	}
@@ -189,10 +189,12 @@ type loaded struct {
 	model     *onnx.Model
 	record    *onnx.TrainingRecord // nil for a model without one
 	pixels    dataset.Pixels
+	scale     infer.Scale
 }
 
-// loadModel reads a model. What the flags say of pixels goes before its record.
-func loadModel(name string, pixels *feeding) (*loaded, error) {
+// loadModel reads a model with the scores of that output. What the flags say of pixels goes before
+// its record.
+func loadModel(name, output string, pixels *feeding) (*loaded, error) {
 	l := &loaded{}
 	var err error
 	if l.modelPath, err = cli.FindModel(name); err != nil {
@@ -211,6 +213,7 @@ func loadModel(name string, pixels *feeding) (*loaded, error) {
 	if l.pixels, err = pixels.pixelsFor(l.record); err != nil {
 		return nil, fmt.Errorf("%s: %w", l.modelPath, err)
 	}
+	l.scale = infer.ScaleOf(l.model, output)
 	return l, nil
 }
 
@@ -230,12 +233,12 @@ func (s *session) open(ctx context.Context, name string, batch int) (infer.Runti
 }
 
 func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*infer.Result, error) {
-	return runOn(ctx, runtime, s.set, s.loaded.pixels, batch, s.progress)
+	return runOn(ctx, runtime, s.set, s.loaded, batch, s.progress)
 }
 
 // runOn evaluates a runtime and shows how far it is.
-func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, pixels dataset.Pixels, batch int, progress io.Writer) (*infer.Result, error) {
-	options := infer.EvaluateOptions{Batch: batch, Pixels: pixels, Probe: true, KeepLogits: true}
+func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, model *loaded, batch int, progress io.Writer) (*infer.Result, error) {
+	options := infer.EvaluateOptions{Batch: batch, Pixels: model.pixels, Scale: model.scale, Probe: true, KeepLogits: true}
 	if progress != nil {
 		name := runtime.Info().Runtime
 		options.Progress = func(done, total int) { fmt.Fprintf(progress, "\r%s: %d of %d images", name, done, total) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"text/tabwriter"
 
 	"slipway/infer"
@@ -163,6 +164,9 @@ func (r *report) writeText(out io.Writer) error {
 		r.writeConfusion(&b)
 	}
 	r.writeCompared(&b)
+	if s.options.report != "" {
+		fmt.Fprintf(&b, "\nthe report is in %s\n", filepath.Join(s.options.report, "report.html"))
+	}
 	_, err := out.Write(b.Bytes())
 	return err
 }

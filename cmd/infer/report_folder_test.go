@@ -82,6 +82,10 @@ func TestReportFolder(t *testing.T) {
 	if code, _, errs := runCommand(t, append(args, "-report", dir)...); code != 0 {
 		t.Errorf("again: exit %d: %s", code, errs)
 	}
+	if code, out, errs := runCommand(t, append(args[:len(args)-1:len(args)-1], "-report", dir)...); code != 0 ||
+		strings.Count(out, "the report is in "+filepath.Join(dir, "report.html")+"\n") != 1 {
+		t.Errorf("as text: exit %d: %s%s", code, out, errs)
+	}
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "metrics.json"), []byte("{}"), 0o666); err != nil {
 		t.Fatal(err)

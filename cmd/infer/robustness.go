@@ -42,7 +42,7 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 	r := &robustness{options: o}
 	var models []*loaded
 	for _, name := range o.models {
-		model, err := loadModel(name, o.pixels)
+		model, err := loadModel(name, o.output, o.pixels)
 		if err != nil {
 			return err
 		}
@@ -104,14 +104,14 @@ func (r *robustness) open(ctx context.Context, stderr io.Writer) ([]infer.Subjec
 			if err != nil {
 				return subjects, err
 			}
-			subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels})
+			subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels, Scale: model.scale})
 			continue
 		}
 		runtime, note, err := o.openFirst("infer robustness", stderr, open)
 		if err != nil {
 			return nil, err
 		}
-		subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels})
+		subjects = append(subjects, infer.Subject{Runtime: runtime, Pixels: model.pixels, Scale: model.scale})
 		if note != "" {
 			r.notes = append(r.notes, note)
 		}

@@ -58,6 +58,10 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Info().Name)
 	}
 	tellRecipe(trainer, out)
+	tellIdle(trainer, out)
+	if !o.resume && o.from == "" && o.init == "" && len(trainer.Config().Freeze) > 0 {
+		fmt.Fprintln(out, "note: -freeze keeps weights as they were drawn, which have learned nothing; -from or -init gives weights that have")
+	}
 
 	curves := o.openCurves(trainer, warnings)
 	defer curves.close()
@@ -273,6 +277,9 @@ func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
 			was, is, kernel.EnvironmentVariable, was)
 	}
 	if note := testedOnAnother(checkpoint.Sets, s.trainer.Sets()); note != "" {
+		fmt.Fprintln(out, note)
+	}
+	if note := chosenByAnother(checkpoint, s.trainer.Config()); note != "" {
 		fmt.Fprintln(out, note)
 	}
 	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())

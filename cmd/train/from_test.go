@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/builder"
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
@@ -199,5 +200,66 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 	}
 	if c := checkpoint.Config; c.Pixels != "0.1307,0.3081" || c.ParameterPenalty.L1 != 0.001 {
 		t.Errorf("pixels %s, λ1 %v; the experiment's settings and the flags' stay", c.Pixels, c.ParameterPenalty.L1)
+	}
+}
+
+// Pictures come to the size that a model's file records: -resize need not say it again.
+func TestAModelsFileSaysTheSizeOfPictures(t *testing.T) {
+	dir := pictureFixture(t)
+	network, err := readNetwork(filepath.Join(dir, "own.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{
+		Sizing: "resize 8×8 pad bicubic", ClassLabels: []string{"ant", "bee", "cat"}}, convert.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "own.onnx")
+	if err := model.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{"-from", path, "-data", dir + "/own", "-test", "none", "-epochs", "1", "-runs", dir + "/runs"}
+	code, out, errs := runTrain(t, arguments...)
+	if code != cli.ExitOK || !strings.Contains(out, "pictures come to the size that "+path+" records: resize 8×8 pad bicubic\n") {
+		t.Fatalf("exit %d: %s%s", code, out, errs)
+	}
+	run, err := train.OpenRun(dir + "/runs/own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, _, _, err := run.Latest()
+	if err != nil || checkpoint.Sets.Training.Sizing != "resize 8×8 pad bicubic" {
+		t.Errorf("the run's sizing is %q, %v", checkpoint.Sets.Training.Sizing, err)
+	}
+	// What is asked for goes first, and images that have a size of their own keep it.
+	code, out, errs = runTrain(t, append(arguments, "-resize", "8")...)
+	if code != cli.ExitOK || strings.Contains(out, "pictures come to") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	code, _, errs = runTrain(t, "-from", path, "-data", fixture(t), "-test", "none", "-runs", dir+"/runs")
+	if code != cli.ExitFailure || strings.Contains(errs, "resize") {
+		t.Errorf("of numbers: exit %d: %s", code, errs)
+	}
+}
+
+// Weights whose classifier tells another number of classes apart come with the way to a new one.
+func TestTheHintForAnotherClassifier(t *testing.T) {
+	dir, _ := someDigits(t, 64)
+	network, err := builder.E1(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "seven.safetensors")
+	if err := train.WriteWeights(path, network.InitialWeights(1)); err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{"-init", path, "-data", dir, "-test", "none", "-epochs", "1", "-runs", dir + "/runs"}
+	code, _, errs := runTrain(t, arguments...)
+	if code != cli.ExitFailure || !strings.Contains(errs, "-classes 7 -head auto takes it") {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := runTrain(t, append(arguments, "-classes", "7", "-head", "auto")...); code != cli.ExitOK {
+		t.Errorf("as the hint has it: exit %d: %s", code, errs)
 	}
 }

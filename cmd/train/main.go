@@ -36,6 +36,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, width fun
 	// A run is not ended by what reads its progress, or does not.
 	out := cli.NewDispensable("train", stdout, stderr, "training goes on")
 	if err := fit(ctx, options, out, &warnings{out: stderr}, width); err != nil {
+		if wrong := options.wrongFlag(err); wrong != nil {
+			return cli.Usage(stderr, "train", wrong)
+		}
 		return cli.Fail(stderr, "train", err)
 	}
 	return cli.ExitOK

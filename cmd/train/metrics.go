@@ -21,7 +21,10 @@ func (s *session) writeMetrics(ctx context.Context, evaluation *train.Evaluation
 	}
 	set := s.test.Info()
 	m, err := metrics.New(ctx, evaluation.Logits, labels, evaluation.Classes,
-		metrics.Options{ClassNames: set.ClassNames})
+		metrics.Options{
+			ClassNames:  set.ClassNames,
+			Independent: s.trainer.Config().Loss.Name == train.LossBinary,
+		})
 	if err != nil {
 		return err
 	}

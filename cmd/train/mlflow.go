@@ -3,55 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"slipway/internal/cli"
 	"slipway/internal/mlflow"
+	"slipway/metrics"
 	"slipway/train"
 )
 
-const (
-	// mlflowVariable is where MLflow's own client has the server's address from.
-	mlflowVariable = "MLFLOW_TRACKING_URI"
-	// mlflowFromEnvironment is what -mlflow takes instead of an address.
-	mlflowFromEnvironment = "env"
-	// mlflowFile says, in a run's folder, which MLflow run it is.
-	mlflowFile = "mlflow.json"
-)
-
-// mlflowOptions are the flags that say where MLflow is told of a run.
-type mlflowOptions struct{ uri, experiment string }
-
-func (m *mlflowOptions) define(flags *flag.FlagSet) {
-	flags.StringVar(&m.uri, "mlflow", "", "also tell MLflow: the `address` of its server, "+
-		"a folder in the layout of its file store, or "+mlflowFromEnvironment+" for what "+mlflowVariable+" says (docs/tracking.md)")
-	flags.StringVar(&m.experiment, "mlflow-experiment", "slipway", "`name` of MLflow's experiment")
-}
-
-// check takes the address, and reports one that nothing can be told to.
-func (m *mlflowOptions) check(given map[string]bool) error {
-	switch {
-	case given["mlflow-experiment"] && m.uri == "":
-		return errors.New("-mlflow-experiment applies to -mlflow alone")
-	case m.uri == "" && !given["mlflow"]:
-		return nil
-	case m.experiment == "":
-		return errors.New("-mlflow-experiment: an experiment has a name")
-	}
-	if m.uri == mlflowFromEnvironment {
-		if m.uri = os.Getenv(mlflowVariable); m.uri == "" {
-			return fmt.Errorf("-mlflow %s: %s is not set", mlflowFromEnvironment, mlflowVariable)
-		}
-	}
-	if err := mlflow.Check(m.uri); err != nil {
-		return fmt.Errorf("-mlflow: %w", err)
-	}
-	return nil
-}
+// mlflowFile says, in a run's folder, which MLflow run it is.
+const mlflowFile = "mlflow.json"
 
 // tracking tells MLflow of a run, if -mlflow asks for it.
 type tracking struct {
@@ -63,7 +26,7 @@ type tracking struct {
 // does not have.
 func (o *options) startTracking(s *session) *tracking {
 	t := &tracking{session: s}
-	if o.mlflow.uri == "" {
+	if o.mlflow.URI == "" {
 		return t
 	}
 	trainer := s.trainer
@@ -84,7 +47,7 @@ func (o *options) startTracking(s *session) *tracking {
 		}
 		params["network"] = trainer.Network().Name()
 		t.tracker, err = mlflow.Start(mlflow.Options{
-			URI: o.mlflow.uri, Experiment: o.mlflow.experiment, Name: o.runName(trainer.Network()),
+			URI: o.mlflow.URI, Experiment: o.mlflow.Experiment, Name: o.runName(trainer.Network()),
 			Params: params, Tags: tags, StateFile: filepath.Join(s.dir.Path(), mlflowFile)})
 	}
 	if err != nil {
@@ -107,22 +70,26 @@ func (t *tracking) epoch(epoch train.Epoch) {
 	}
 	now := time.Now()
 	var metrics []mlflow.Metric
-	for _, m := range []struct {
-		name  string
-		value *float64
-	}{
-		{"mean_loss", &epoch.MeanLoss}, {"mean_cross_entropy", &epoch.MeanCrossEntropy},
-		{"train_accuracy", &epoch.TrainAccuracy}, {"validation_loss", epoch.ValidationLoss},
-		{"validation_accuracy", epoch.ValidationAccuracy}, {"test_accuracy", epoch.TestAccuracy},
-		{"images_per_second", &epoch.ImagesPerSecond},
-	} {
-		if m.value != nil {
-			metrics = append(metrics,
-				mlflow.Metric{Name: m.name, Value: *m.value, Step: epoch.Epoch, Time: now})
-		}
+	for _, figure := range epoch.Figures() {
+		metrics = append(metrics,
+			mlflow.Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch, Time: now})
 	}
 	t.tracker.Log(metrics...)
 	t.warn(t.tracker.Err())
+}
+
+// keptAccuracy is what the test accuracy came to at the run's end, where the weights that are kept
+// are not the last epoch's: MLflow shows the last value of a metric, by its step. kept_epoch says
+// whose it is.
+func (t *tracking) keptAccuracy(m *metrics.Metrics, now time.Time) []mlflow.Metric {
+	last := t.session.trainer.Progress().Epochs
+	if m.Epoch == last {
+		return nil
+	}
+	return []mlflow.Metric{
+		{Name: "test_accuracy", Value: m.Accuracy, Step: last, Time: now},
+		{Name: "kept_epoch", Value: float64(m.Epoch), Step: last, Time: now},
+	}
 }
 
 // end tells how the run ended, with the figures of its test set and its small files.
@@ -136,8 +103,9 @@ func (t *tracking) end(ctx context.Context, err error) {
 		status = mlflow.Finished
 		if m, err := t.session.dir.ReadMetrics(); err == nil {
 			names = append(names, "metrics.json")
-			now := time.Now()
-			var figures []mlflow.Metric
+			// Later than the last epoch's own, whose accuracy is another where the weights are not.
+			now := time.Now().Add(time.Millisecond)
+			figures := t.keptAccuracy(m, now)
 			for _, figure := range m.Figures()[1:] { // the accuracy is the epoch's
 				figures = append(figures, mlflow.Metric{
 					Name: "test_" + figure.Name, Value: figure.Value, Step: m.Epoch, Time: now})

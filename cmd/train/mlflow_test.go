@@ -4,10 +4,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"slipway/internal/cli"
+	"slipway/internal/mlflow"
+	"slipway/train"
 )
 
 // only returns the only file that the pattern names.
@@ -66,6 +69,44 @@ func TestMLflowIsToldOfARun(t *testing.T) {
 	}
 }
 
+// MLflow's last test accuracy is that of the weights that the run comes to, also where -best went back
+// to those of an earlier epoch.
+func TestMLflowIsToldOfTheKeptWeights(t *testing.T) {
+	dir := fixture(t)
+	store := filepath.Join(dir, "mlruns")
+	// A rate at which the loss is worse from the second epoch on.
+	code, out, errs := runTrain(t, arguments(dir, "-epochs", "3", "-best", "training-loss", "-optimizer", "sgd", "-lr", "0.00001",
+		"-schedule", "step", "-milestones", "1", "-gamma", "0.5", "-mlflow", store)...)
+	if code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	run, err := train.OpenRun(filepath.Join(dir, "runs", "tiny"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := run.ReadMetrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := strings.Split(strings.TrimSpace(only(t, store+"/*/*/metrics/test_accuracy")), "\n")
+	last := strings.Fields(values[len(values)-1])
+	if m.Epoch == 3 || len(values) != 4 || last[2] != "3" || number(t, last[1]) != m.Accuracy {
+		t.Errorf("of epoch %d with %v: %q\n%s", m.Epoch, m.Accuracy, values, out)
+	}
+	if kept := strings.Fields(only(t, store+"/*/*/metrics/kept_epoch")); kept[1] != strconv.Itoa(m.Epoch) {
+		t.Errorf("the kept epoch is %v, want %d", kept, m.Epoch)
+	}
+}
+
+func number(t *testing.T, text string) float64 {
+	t.Helper()
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
 // A server that is not there ends no run, and is told of once.
 func TestMLflowThatIsNotThere(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,10 +123,10 @@ func TestMLflowThatIsNotThere(t *testing.T) {
 }
 
 func TestMLflowWrongUsage(t *testing.T) {
-	t.Setenv(mlflowVariable, "")
+	t.Setenv(mlflow.Variable, "")
 	for says, args := range map[string][]string{
 		"-mlflow-experiment applies to -mlflow alone": {"-mlflow-experiment", "x"},
-		mlflowVariable + " is not set":                {"-mlflow", "env"},
+		mlflow.Variable + " is not set":               {"-mlflow", "env"},
 		"start mlflow server":                         {"-mlflow", "sqlite:///mlflow.db"},
 		"no URI":                                      {"-mlflow", ""},
 	} {
@@ -94,12 +135,12 @@ func TestMLflowWrongUsage(t *testing.T) {
 		}
 	}
 	// The environment alone starts nothing; asked for, it says where.
-	t.Setenv(mlflowVariable, "http://127.0.0.1:1")
+	t.Setenv(mlflow.Variable, "http://127.0.0.1:1")
 	o, err := parse([]string{"-mlflow", "env"}, os.Stdout)
-	if err != nil || o.mlflow.uri != "http://127.0.0.1:1" {
+	if err != nil || o.mlflow.URI != "http://127.0.0.1:1" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if o, err = parse(nil, os.Stdout); err != nil || o.mlflow.uri != "" {
+	if o, err = parse(nil, os.Stdout); err != nil || o.mlflow.URI != "" {
 		t.Errorf("%+v, %v", o, err)
 	}
 }

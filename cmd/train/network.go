@@ -11,6 +11,7 @@ import (
 	"slipway/builder"
 	"slipway/builder/zoo"
 	"slipway/dataset"
+	"slipway/dataset/picture"
 	"slipway/onnx"
 	"slipway/onnx/convert"
 	"slipway/train"
@@ -49,7 +50,15 @@ func (o *options) buildNetwork(sets sets, out io.Writer) (network *builder.Netwo
 // readWeights reads -init's weights, and keeps what is to be said of them.
 func (o *options) readWeights(network *builder.Network) (builder.Weights, error) {
 	loaded, err := train.LoadWeights(o.init, network)
-	if err != nil {
+	var head *train.HeadError
+	switch {
+	case errors.As(err, &head) && o.network != "" && !zoo.Has(o.network):
+		return nil, fmt.Errorf("%w; the file's classifier tells %d classes apart: give the network's file as many, and -head auto a new "+
+			"classifier for the sets'", err, head.Classes)
+	case errors.As(err, &head):
+		return nil, fmt.Errorf("%w; the file's classifier tells %d classes apart: -classes %d -head auto takes it, and puts a new one for "+
+			"the sets' classes in its place", err, head.Classes, head.Classes)
+	case err != nil:
 		return nil, err
 	}
 	o.initNotes = loaded.Notes
@@ -62,13 +71,32 @@ func imageShape(set dataset.Source) builder.Shape {
 	return builder.Shape{info.Channels, info.Height, info.Width}
 }
 
-// readModel reads -from's network and weights. Pixels are fed as its record says,
+// openModel reads the model of -from's file. Pictures come to the size that its record says, unless
+// -resize says another.
+func (o *options) openModel() error {
+	if o.from == "" || o.pretrained != nil {
+		return nil
+	}
+	var err error
+	if o.model, err = onnx.Read(o.from); err != nil {
+		return err
+	}
+	record, _, err := o.model.TrainingRecord()
+	if err != nil || record.Sizing == "" || o.pictures.Sizing != nil {
+		return err
+	}
+	sizing, err := picture.ParseSizing(record.Sizing)
+	if err != nil {
+		return fmt.Errorf("%s: its training record: %w", o.from, err)
+	}
+	o.pictures.Sizing = &sizing
+	return nil
+}
+
+// readModel takes the network and the weights of -from's file. Pixels are fed as its record says,
 // unless -pixels does.
 func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, error) {
-	model, err := onnx.Read(o.from)
-	if err != nil {
-		return nil, nil, err
-	}
+	model := o.model
 	for _, note := range model.Notes() {
 		fmt.Fprintf(out, "note: %s: %s\n", o.from, note)
 	}
@@ -82,6 +110,10 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 	}
 	if ok && !o.given["pixels"] {
 		o.config.Pixels = train.PixelsFor(record.PixelTransform())
+	}
+	if record.Probabilities == onnx.SigmoidOfScores && o.config.Loss.Name != train.LossBinary {
+		fmt.Fprintf(out, "note: %s was trained with the binary loss, and this run's is another: the probabilities of what it comes "+
+			"to are a softmax's; -loss binary keeps them\n", o.from)
 	}
 	if ok {
 		o.fromClasses = record.ClassLabels

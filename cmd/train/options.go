@@ -13,6 +13,8 @@ import (
 	"slipway/builder/zoo"
 	"slipway/dataset/augment"
 	"slipway/internal/cli"
+	"slipway/internal/mlflow"
+	"slipway/onnx"
 	"slipway/pretrained"
 	"slipway/train"
 )
@@ -56,11 +58,12 @@ type options struct {
 	initNotes   []string // what was done with the file of weights
 	from        string
 	pretrained  *pretrained.Model // -from's, nil where that is a file
+	model       *onnx.Model       // of -from's file
 	fromClasses []string          // that the model of -from's file tells apart
 	output      string
 	resume      bool
 	tensorBoard string
-	mlflow      mlflowOptions
+	mlflow      mlflow.Flags
 	version     bool
 	given       map[string]bool
 	values      map[string]string // of the flags given
@@ -184,7 +187,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.IntVar(&c.CheckpointEvery, "checkpoint-every", 1, "epochs between checkpoints")
 	flags.IntVar(&c.KeepCheckpoints, "keep", 3, "checkpoints kept")
 	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files into this `folder`, one inside for each run name")
-	o.mlflow.define(flags)
+	o.mlflow.Define(flags, "slipway", "`name` of MLflow's experiment")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 	if err := cli.Parse(flags, args); err != nil {
 		return nil, err
@@ -225,6 +228,8 @@ func (o *options) check() error {
 		return errors.New("-output applies to -from alone")
 	case o.given["dropout"] && (o.experiment != "e2" || o.network != ""):
 		return errors.New("-dropout applies to -experiment e2 alone")
+	case o.given["dropout"] && !(o.dropout >= 0 && o.dropout < 1):
+		return fmt.Errorf("-dropout %v is outside 0 ≤ p < 1", o.dropout)
 	case o.device == deviceCUDA && o.config.Engine != builder.EngineNative:
 		return fmt.Errorf("-device cuda does not go with -engine %s, which runs on the CPU", o.config.Engine)
 	case o.device == deviceCUDA && o.config.CPUOnly() != "":
@@ -249,7 +254,7 @@ func (o *options) check() error {
 	if err := o.checkFind(); err != nil {
 		return err
 	}
-	if err := o.mlflow.check(o.given); err != nil {
+	if err := o.mlflow.Check(o.given); err != nil {
 		return err
 	}
 	if o.name != "" {
@@ -273,7 +278,7 @@ func (o *options) check() error {
 			}
 		}
 	}
-	return nil
+	return o.checkSettings()
 }
 
 // flagIsZero says whether the value of a flag is 0.

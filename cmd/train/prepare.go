@@ -32,6 +32,9 @@ func (o *options) prepare(ctx context.Context, out io.Writer) (*prepared, error)
 	if err := o.loadPretrained(ctx, out); err != nil {
 		return nil, err
 	}
+	if err := o.openModel(); err != nil {
+		return nil, err
+	}
 	p := new(prepared)
 	var err error
 	if p.sets, err = o.openSets(ctx, out); err != nil {

@@ -68,10 +68,14 @@ func (o *options) tellClasses(network *builder.Network, sets sets, out io.Writer
 		display.Thousands(classes), info.Classes, info.Name)
 }
 
-// ownSize takes back the pretrained network's size where the set's images have one of their own:
-// they fit, or the network says what it takes.
-func (o *options) ownSize(set dataset.Source) {
-	if o.pretrained != nil && !o.given["resize"] && len(dataset.FileNames(set)) == 0 {
+// ownSize takes back the size of -from's network where the set's images have one of their own:
+// they fit, or the network says what it takes. Of a model's file it says to which pictures come.
+func (o *options) ownSize(set dataset.Source, out io.Writer) {
+	switch {
+	case o.from == "" || o.given["resize"] || o.pictures.Sizing == nil:
+	case len(dataset.FileNames(set)) == 0:
 		o.pictures.Sizing = nil
+	case o.model != nil:
+		fmt.Fprintf(out, "pictures come to the size that %s records: %v\n", o.from, *o.pictures.Sizing)
 	}
 }

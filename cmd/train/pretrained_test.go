@@ -58,7 +58,7 @@ func TestAPretrainedNetworkIsFedAsItWasTrained(t *testing.T) {
 		flags          []string
 		sizing, pixels string
 	}{
-		{"own", nil, "resize 224×224 crop bicubic", "0.4980392156862745,0.5019607843137255"},
+		{"own", nil, "resize 224×224 crop=0.875 bicubic", "0.4980392156862745,0.5019607843137255"},
 		{"given", []string{"-resize", "64", "-pixels", "imagenet"}, "resize 64×64 crop bilinear",
 			"imagenet"},
 	} {

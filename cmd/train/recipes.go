@@ -27,7 +27,14 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	flags.IntVar(&s.RestartFactor, "restart-factor", 0, "how many times as long each fall of cosine-restarts is as the one before (1)")
 	flags.Float64Var(&s.Cooldown, "cooldown", 0, "share of the steps over which wsd falls at the end (0.2)")
 	cli.Suggest(flags, &s.CooldownShape, "cooldown-shape", "", cli.Words(train.CooldownShapes()), "how wsd falls: "+strings.Join(train.CooldownShapes(), " or ")+" ("+train.CooldownRoot+")")
-	flags.IntVar(&s.PlateauPatience, "plateau-patience", 0, "`epochs` without a better -best (validation-loss) that plateau bears (10)")
+	flags.Func("plateau-patience", "`epochs` without a better -best (validation-loss) that plateau bears, 0 for none (10)", func(text string) error {
+		epochs, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%q is no number of epochs", text)
+		}
+		s.PlateauPatience = &epochs
+		return nil
+	})
 	flags.Float64Var(&s.PlateauThreshold, "plateau-threshold", 0, "share by which it has to be better for that (1e-4)")
 	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
 	flags.IntVar(&o.config.Accumulate, "accumulate", 0, "batches in a step of the optimizer, of which one is in memory at a time (1)")
@@ -82,7 +89,6 @@ func (o *options) recipeZeros() []flagIsZero {
 		{"restart-epochs", s.RestartEpochs == 0},
 		{"restart-factor", s.RestartFactor == 0},
 		{"cooldown", s.Cooldown == 0},
-		{"plateau-patience", s.PlateauPatience == 0},
 		{"plateau-threshold", s.PlateauThreshold == 0},
 		{"accumulate", o.config.Accumulate == 0},
 		{"clip-norm", o.config.ClipNorm == 0},

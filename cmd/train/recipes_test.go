@@ -68,8 +68,14 @@ func TestRecipeFlags(t *testing.T) {
 		}
 	}
 	// It goes on, and may keep the best by another measure.
-	if code, _, errs := runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "4", "-best", "training-loss"); code != cli.ExitOK {
-		t.Errorf("exit %d: %s", code, errs)
+	code, out, errs = runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "4", "-best", "training-loss")
+	if code != cli.ExitOK || !strings.Contains(out, "note: the run kept the epoch with the best validation-accuracy so far (") ||
+		!strings.Contains(out, "from here on it keeps the one with the best training-loss, of those that come") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	code, out, errs = runTrain(t, "-resume", "-name", "tiny", "-runs", dir+"/runs", "-epochs", "5")
+	if code != cli.ExitOK || strings.Contains(out, "from here on") {
+		t.Errorf("by the same measure: exit %d: %s%s", code, out, errs)
 	}
 	for _, bad := range []string{"1,x", "", "1,,2", "1.5"} {
 		if code, _, errs := runTrain(t, "-schedule", "step", "-milestones", bad); code != cli.ExitUsage || !strings.Contains(errs, "is no list of numbers of epochs") {

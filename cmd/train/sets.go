@@ -33,7 +33,7 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 	if s.training, err = dataset.OpenSource(ctx, o.data, training); err != nil {
 		return s, fmt.Errorf("-data: %w", err)
 	}
-	o.ownSize(s.training)
+	o.ownSize(s.training, out)
 	if err := o.pictures.Check(s.training); err != nil {
 		return s, err
 	}
@@ -175,6 +175,22 @@ func (s sets) classes() int {
 		classes = max(classes, s.test.Info().Classes)
 	}
 	return classes
+}
+
+// chosenByAnother says that a run that goes on tells its best epoch by another measure than it did,
+// empty where it does not: what was kept before was the best by that one alone.
+func chosenByAnother(before *train.Checkpoint, now train.Config) string {
+	was, is := before.Config.BestBy(), now.BestBy()
+	switch {
+	case was == is:
+		return ""
+	case was == "":
+		return fmt.Sprintf("note: the run kept no best epoch so far; from here on it keeps the one with the best %s, of those that come", is)
+	case is == "":
+		return fmt.Sprintf("note: the run kept the epoch with the best %s so far (%d); from here on it comes to the last weights", was, before.Progress.BestEpoch)
+	}
+	return fmt.Sprintf("note: the run kept the epoch with the best %s so far (%d); from here on it keeps the one with the best %s, of those that come",
+		was, before.Progress.BestEpoch, is)
 }
 
 // testedOnAnother says that a run goes on with another test set than it had, empty where

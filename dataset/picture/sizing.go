@@ -44,26 +44,57 @@ func ParseFit(text string) (Fit, error) {
 // images.
 //
 // Crop is torchvision's Resize and CenterCrop, with their rounding, where height and width are
-// equal; Pad is Pillow's ImageOps.pad; Squash is its Image.resize.
+// equal: with a Share, the Resize is to the size divided by it and rounded down, as in timm, so that
+// 224 and 0.875 are Resize(256) and CenterCrop(224). Pad is Pillow's ImageOps.pad; Squash is its Image.resize.
 type Sizing struct {
 	Height, Width int
 	Fit           Fit
-	Filter        Filter
-	Background    Colour // around padded images
+	// Share is what Crop takes of the scaled image's shorter side, above 0 and below 1; 0 is all
+	// of it.
+	Share      float64
+	Filter     Filter
+	Background Colour // around padded images
 }
 
 // String writes the sizing as models record it, height before width: "resize 224×224 crop
-// bilinear", and for a background other than black "resize 64×96 pad bicubic on #ffffff".
+// bilinear", for a share "resize 224×224 crop=0.875 bicubic", and for a background other than black "resize 64×96 pad bicubic on #ffffff".
 func (s Sizing) String() string {
-	text := fmt.Sprintf("resize %d×%d %v %v", s.Height, s.Width, s.Fit, s.Filter)
+	text := fmt.Sprintf("resize %d×%d %s %v", s.Height, s.Width, s.fit(), s.Filter)
 	if s.Fit == Pad && s.Background != (Colour{}) {
 		text += " on " + s.Background.String()
 	}
 	return text
 }
 
+// fit is the fit with its share.
+func (s Sizing) fit() string {
+	if s.Share == 0 {
+		return s.Fit.String()
+	}
+	return s.Fit.String() + "=" + strconv.FormatFloat(s.Share, 'g', -1, 64)
+}
+
+// setFit reads what fit writes. A share of 1 is none.
+func (s *Sizing) setFit(text string) (err error) {
+	name, share, shared := strings.Cut(text, "=")
+	if s.Fit, err = ParseFit(name); err != nil || !shared {
+		return err
+	}
+	if s.Share, err = strconv.ParseFloat(share, 64); err != nil {
+		return fmt.Errorf("the fit %q: the share is not a number, such as in %v=0.875", text, Crop)
+	}
+	if s.Share == 1 {
+		s.Share = 0
+		return nil
+	}
+	if s.Share == 0 {
+		return fmt.Errorf("the fit %q: the share is above 0 and at most 1", text)
+	}
+	return s.checkShare()
+}
+
 // NewSizing makes a sizing of words as commands take them: a size such as 224 or 48x64,
-// height before width, and the names of a fit and a filter, of which empty ones stand for
+// height before width, and the names of a fit, perhaps with a share (crop=0.875), and a filter, of which empty ones stand for
 // Crop and Bilinear. The error says which word it is about.
 func NewSizing(size, fit, filter string) (s Sizing, err error) {
 	height, width, two := strings.Cut(size, "x")
@@ -77,7 +108,7 @@ func NewSizing(size, fit, filter string) (s Sizing, err error) {
 		return s, fmt.Errorf("resize %q is neither a number of pixels nor HEIGHTxWIDTH, such as 224 or 48x64", size)
 	}
 	if fit != "" {
-		if s.Fit, err = ParseFit(fit); err != nil {
+		if err = s.setFit(fit); err != nil {
 			return s, fmt.Errorf("fit: %w", err)
 		}
 	}
@@ -111,7 +142,7 @@ func parseSizing(words []string) (s Sizing, err error) {
 	if err != nil || fmt.Sprintf("%d×%d", s.Height, s.Width) != size {
 		return s, fmt.Errorf("the size %q is none; write height×width, like 224×224", words[1])
 	}
-	if s.Fit, err = ParseFit(words[2]); err != nil {
+	if err = s.setFit(words[2]); err != nil {
 		return s, err
 	}
 	if s.Filter, err = ParseFilter(words[3]); err != nil {
@@ -136,7 +167,36 @@ func (s Sizing) Check() error {
 	if s.Fit != Crop && s.Fit != Pad && s.Fit != Squash {
 		return fmt.Errorf("picture: %v is unknown; there are Crop, Pad and Squash", s.Fit)
 	}
+	if err := s.checkShare(); err != nil {
+		return err
+	}
 	return s.Filter.check()
+}
+
+// checkShare says what is wrong with Share.
+func (s Sizing) checkShare() error {
+	switch {
+	case s.Share == 0:
+		return nil
+	case s.Fit != Crop:
+		return fmt.Errorf("picture: a share of %v is for crop alone, not for %v", s.Share, s.Fit)
+	case !(s.Share > 0 && s.Share < 1):
+		return fmt.Errorf("picture: crop takes a share of %v of the scaled picture; it is above 0 and at most 1", s.Share)
+	}
+	covered := s.covered()
+	if err := checkSize(covered.Height, covered.Width); err != nil {
+		return fmt.Errorf("%w; that is %d×%d by the share %v", err, s.Height, s.Width, s.Share)
+	}
+	return nil
+}
+
+// covered is the size that the scaled image covers, of which crop takes the middle.
+func (s Sizing) covered() Sizing {
+	if s.Share > 0 {
+		side := func(n int) int { return int(min(math.Floor(float64(n)/s.Share), MaxSide+1)) }
+		s.Height, s.Width = side(s.Height), side(s.Width)
+	}
+	return s
 }
 
 // Apply makes an image of the sizing's size.
@@ -156,7 +216,7 @@ func (r *Resizer) Fit(out, m *Image, s Sizing) error {
 	}
 	switch s.Fit {
 	case Crop:
-		height, width := s.covering(m.Height, m.Width)
+		height, width := s.covered().covering(m.Height, m.Width)
 		w := window{halfOf(height - s.Height), halfOf(width - s.Width), s.Height, s.Width}
 		return r.window(out, m, m.Bounds(), height, width, w, s.Filter)
 	case Pad:

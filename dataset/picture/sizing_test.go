@@ -38,6 +38,7 @@ func TestSizingsAreReadAsTheyAreWritten(t *testing.T) {
 	for text, want := range map[string]picture.Sizing{
 		"resize 224×224 crop bilinear":         {Height: 224, Width: 224},
 		"resize 1×65536 squash bicubic":        {Height: 1, Width: 65536, Fit: picture.Squash, Filter: picture.Bicubic},
+		"resize 224×224 crop=0.875 bicubic":    {Height: 224, Width: 224, Share: 0.875, Filter: picture.Bicubic},
 		"resize 64×96 pad bicubic":             {Height: 64, Width: 96, Fit: picture.Pad, Filter: picture.Bicubic},
 		"resize 64×96 pad bilinear on #00ff7f": {Height: 64, Width: 96, Fit: picture.Pad, Background: picture.Colour{Green: 255, Blue: 127}},
 		"resize 28×28 pad bilinear on #ffffff": {Height: 28, Width: 28, Fit: picture.Pad, Background: picture.White()},
@@ -53,7 +54,13 @@ func TestSizingsAreReadAsTheyAreWritten(t *testing.T) {
 	if got, err := picture.ParseSizing("resize 20x30 crop bilinear"); err != nil || got.Height != 20 || got.Width != 30 {
 		t.Errorf("with an x: %+v (%v)", got, err)
 	}
+	if got, err := picture.ParseSizing("resize 20×30 crop=1 bilinear"); err != nil || got != (picture.Sizing{Height: 20, Width: 30}) {
+		t.Errorf("all of it: %+v (%v)", got, err)
+	}
 	for _, text := range []string{
+		"resize 5×5 crop=0 bilinear", "resize 5×5 crop=-1 bilinear", "resize 5×5 crop=1.1 bilinear", "resize 5×5 crop=NaN bilinear",
+		"resize 5×5 crop=half bilinear", "resize 5×5 crop= bilinear", "resize 5×5 pad=0.5 bilinear", "resize 5×5 crop=1e-300 bilinear",
+		"resize 9000×9000 crop=0.5 bilinear", "resize 5×5 squash=1e-9 bicubic",
 		"", "resize", "224", "resize 224 crop bilinear", "resize 0×5 crop bilinear", "resize -1×5 crop bilinear",
 		"resize 5×70000 crop bilinear", "resize 5×5×5 crop bilinear", "resize 5×5 fill bilinear", "resize 5×5 crop nearest",
 		"resize 5×5 crop bilinear on #ffffff", "resize 5×5 pad bilinear on white", "resize 5×5 pad bilinear on #+12345",

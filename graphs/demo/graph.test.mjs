@@ -68,6 +68,7 @@ test('scores become probabilities, the likeliest class first', () => {
   assert.deepEqual(probabilitiesOf(Float32Array.of(0.25, 0.75), 'Softmax'), [0.25, 0.75]);
   assert.deepEqual(probabilitiesOf([Math.log(0.25), Math.log(0.75)], 'LogSoftmax').map((p) => p.toFixed(9)), ['0.250000000', '0.750000000']);
   assert.deepEqual(probabilitiesOf([0, 0], ''), [0.5, 0.5]);
+  assert.deepEqual(probabilitiesOf([0, Math.log(3)], '', 'sigmoid').map((p) => p.toFixed(9)), ['0.500000000', '0.750000000']);
   assert.throws(() => probabilitiesOf([NaN, 0], 'Softmax'), /no numbers/);
   assert.deepEqual(ranked([0.2, 0.4, 0.4], ['ant', 'bee']).map(({ label }) => label), ['bee', '2', 'ant']);
 });

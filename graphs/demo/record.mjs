@@ -4,9 +4,9 @@ const VERSION = '1';
 
 /**
  * @param {Map<string, string>} metadata
- * @returns {{known: boolean, rule: {scale: number, offset: number}[], sizing: string, labels: string[], dataSet: string,
+ * @returns {{known: boolean, rule: {scale: number, offset: number}[], sizing: string, probabilities: string, labels: string[], dataSet: string,
  *   testAccuracy: number | null, testImages: number | null, epochs: number | null}} of a graph without a record, known is
- *   false, and pixels are fed as they are, as infer does
+ *   false, and pixels are fed as they are, as infer does; probabilities is sigmoid where classes stand alone
  */
 export function readRecord(metadata) {
   const version = metadata.get('slipway.record');
@@ -18,6 +18,7 @@ export function readRecord(metadata) {
     known: version !== undefined,
     rule: ruleOf(metadata.get('slipway.pixel_scale') ?? '1', metadata.get('slipway.pixel_offset') ?? '0'),
     sizing: metadata.get('slipway.sizing') ?? '',
+    probabilities: metadata.get('slipway.probabilities') ?? '',
     labels: labelsOf(metadata.get('slipway.class_labels')),
     dataSet: metadata.get('slipway.data_set') ?? '',
     testAccuracy: number('slipway.test_accuracy'),

@@ -8,10 +8,13 @@ export function softmax(scores) {
   return checked(powers.map((power) => power / sum));
 }
 
-/** @param {string} head Softmax, Sigmoid, LogSoftmax, or empty for logits */
-export function probabilitiesOf(scores, head) {
+/**
+ * @param {string} head Softmax, Sigmoid, LogSoftmax, or empty for logits
+ * @param {string} recorded sigmoid where the record says that each class stands alone
+ */
+export function probabilitiesOf(scores, head, recorded = '') {
   switch (head) {
-    case '': return softmax(scores);
+    case '': return recorded === 'sigmoid' ? checked(Array.from(scores, (score) => 1 / (1 + Math.exp(-score)))) : softmax(scores);
     case 'LogSoftmax': return checked(Array.from(scores, Math.exp));
     default: return checked(Array.from(scores));
   }

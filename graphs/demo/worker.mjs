@@ -46,7 +46,7 @@ async function answer({ file, sizing, rule }) {
     throw new Error(`the output “${graph.output.name}” has the shape ${dims.join('×')} for ${shape[0]} pictures: N×K is wanted, a score for each of K classes`);
   }
   const scores = data.subarray(0, dims[1]);
-  return { picture, milliseconds, classes: ranked(probabilitiesOf(scores, graph.head), record.labels) };
+  return { picture, milliseconds, classes: ranked(probabilitiesOf(scores, graph.head, record.probabilities), record.labels) };
 }
 
 async function read(file, limit) {

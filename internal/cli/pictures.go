@@ -28,8 +28,8 @@ func (p *Pictures) Define(flags *flag.FlagSet) {
 // DefineReading defines the flags for a command that keeps no pictures.
 func (p *Pictures) DefineReading(flags *flag.FlagSet) {
 	flags.StringVar(&p.resize, "resize", "", "bring pictures to this `size`: 224, or HEIGHTxWIDTH")
-	Choice(flags, &p.fit, "fit", picture.Crop.String(), []string{picture.Crop.String(), picture.Pad.String(), picture.Squash.String()},
-		"how -resize keeps the proportion: crop the middle, pad with black, or squash")
+	Suggest(flags, &p.fit, "fit", picture.Crop.String(), Words{picture.Crop.String(), picture.Pad.String(), picture.Squash.String(), picture.Crop.String() + "=0.875"},
+		"how -resize keeps the proportion: crop the middle, crop=0.875 for that share of it, as networks of ImageNet are tested (resize 256, crop 224), pad with black, or squash")
 	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(), picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
 	flags.BoolVar(&p.skipDamaged, "skip-damaged", false, "leave out pictures that cannot be read, and list them")
 }

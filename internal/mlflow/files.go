@@ -3,11 +3,12 @@ package mlflow
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -175,12 +176,10 @@ func (f *fileStore) experiment(name string, now time.Time) (id string, err error
 			return meta.ExperimentID, nil
 		}
 	}
-	// As many digits as MLflow's own ids have.
-	n, err := rand.Int(rand.Reader, big.NewInt(9e17))
-	if err != nil {
-		return "", err
-	}
-	id = strconv.FormatInt(1e17+n.Int64(), 10)
+	// As many digits as MLflow's own ids have. Runs that begin at once, as a study's do, make the
+	// same one by the name.
+	sum := sha256.Sum256([]byte(name))
+	id = strconv.FormatUint(1e17+binary.BigEndian.Uint64(sum[:8])%9e17, 10)
 	return id, writeMeta(filepath.Join(f.root, id, metaFile), experimentMeta{
 		ArtifactLocation: f.uri(id), CreationTime: now.UnixMilli(), ExperimentID: id,
 		LastUpdateTime: now.UnixMilli(), LifecycleStage: active, Name: name})

@@ -14,6 +14,18 @@ type Scores struct {
 	Labels []int
 }
 
+// NewIndependentScores makes scores of logits, N×classes, each by the sigmoid: classes stand alone.
+func NewIndependentScores(logits []float32, classes int, labels []int) (Scores, error) {
+	scores, err := NewScores(logits, classes, labels)
+	if err != nil {
+		return Scores{}, err
+	}
+	for i, z := range logits {
+		scores.Probabilities[i] = 1 / (1 + math.Exp(-float64(z)))
+	}
+	return scores, nil
+}
+
 // NewScores makes scores of logits, N×classes, by softmax.
 func NewScores(logits []float32, classes int, labels []int) (Scores, error) {
 	if classes < 1 || len(labels) == 0 || len(logits) != classes*len(labels) {

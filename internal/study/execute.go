@@ -119,7 +119,15 @@ func (t *task) trainer(dir train.RunDir, training dataset.Source, threads int) (
 			}
 		}
 	}
-	return train.New(t.Spec.Network, training, config, nil)
+	initial, err := t.Spec.initial()
+	if err != nil {
+		return nil, err
+	}
+	trainer, err := train.New(t.Spec.Network, training, config, initial)
+	if err == nil && t.Spec.start != nil && t.Spec.start.origin != "" {
+		trainer.BeganFrom(t.Spec.start.origin)
+	}
+	return trainer, err
 }
 
 // fit trains to the end and says why it ended.
@@ -205,6 +213,9 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 		Config: config, Threads: config.Threads, Stopped: stopped, History: progress.History,
 		TrainAccuracy: training.Accuracy, TrainLoss: training.Loss, TestAccuracy: test.Accuracy, TestLoss: test.Loss,
 		CPU: cpuModel(), Go: runtime.Version(), Dir: dir.Path(),
+	}
+	if s := t.Spec.start; s != nil {
+		result.From, result.FromSHA256 = s.name, s.digest
 	}
 	for _, epoch := range progress.History {
 		result.TrainSeconds += epoch.Seconds

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,8 @@ type File struct {
 	// Quick is the study's short form.
 	Quick Quick
 	quick bool
+	// starts are the models that runs begin with, by their names.
+	starts map[string]*start
 	// classes is how many the sets have; until they are open, as many as the
 	// experiments' own.
 	classes int
@@ -63,6 +66,8 @@ type Pictures struct {
 	// size.
 	Originals bool
 	line      int // of resize
+	// ofModel is the sizing of the models that runs begin with, nil where they say none.
+	ofModel *picture.Sizing
 }
 
 // sizing is what Resize asks for, nil where it is empty.
@@ -71,7 +76,7 @@ func (p Pictures) sizing() (*picture.Sizing, error) {
 		if p.Fit != "" || p.Filter != "" {
 			return nil, errors.New("fit and filter say how resize goes; give a resize")
 		}
-		return nil, nil
+		return p.ofModel, nil
 	}
 	sizing, err := picture.NewSizing(p.Resize, p.Fit, p.Filter)
 	if err != nil {
@@ -115,13 +120,20 @@ type entry struct {
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
-// ReadFile reads and checks a study file. Its errors name the file and the line.
+// ReadFile reads and checks a study file, and the models that it names. Its errors name the file and
+// the line.
 func ReadFile(path string) (*File, error) {
+	return ReadFileContext(context.Background(), path, nil)
+}
+
+// ReadFileContext is ReadFile that ends with ctx while a pretrained network is brought, and tells
+// messages, which may be nil, of that.
+func ReadFileContext(ctx context.Context, path string, messages io.Writer) (*File, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read study: %w", err)
 	}
-	file, err := parse(path, raw)
+	file, err := parse(ctx, path, raw, messages)
 	var place *PlaceError
 	if errors.As(err, &place) {
 		place.File = path
@@ -133,7 +145,7 @@ func ReadFile(path string) (*File, error) {
 	return file, nil
 }
 
-func parse(path string, raw []byte) (*File, error) {
+func parse(ctx context.Context, path string, raw []byte, messages io.Writer) (*File, error) {
 	f := &File{
 		Path: path, Name: strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".yaml"), ".yml"),
 		Base: "e1", Seeds: []uint64{0}, Data: string(dataset.Train), Threads: 1, classes: builder.ExperimentClasses,
@@ -162,6 +174,9 @@ func parse(path string, raw []byte) (*File, error) {
 	if _, err := f.Pictures.sizing(); err != nil {
 		return nil, &PlaceError{Line: f.Pictures.line, Err: err}
 	}
+	if err := f.loadStarts(ctx, messages); err != nil {
+		return nil, err
+	}
 	switch {
 	case f.Search != nil && len(f.Entries) > 0:
 		return nil, at(root, "a study has one of grid, list, random and search, or grid and list alone; a search goes alone")
@@ -186,8 +201,9 @@ func (f *File) fields() fields {
 			return into(&f.Base)(node)
 		},
 		"networks": f.readNetworks,
-		"fixed": func(node *yaml.Node) (err error) {
-			f.Fixed, err = readValues(node, "fixed")
+		"fixed": func(node *yaml.Node) error {
+			values, err := readValues(node, "fixed")
+			f.Fixed = append(f.Fixed, values...) // beside from, head and freeze
 			return err
 		},
 		"grid": func(node *yaml.Node) error {
@@ -205,9 +221,12 @@ func (f *File) fields() fields {
 			f.Search, err = readSearch(node)
 			return err
 		},
-		"seeds": func(node *yaml.Node) error { return readSeeds(node, &f.Seeds) },
-		"data":  into(&f.Data),
-		"test":  into(&f.Test),
+		keyFrom:   f.setting(keyFrom),
+		keyHead:   f.setting(keyHead),
+		keyFreeze: f.setting(keyFreeze),
+		"seeds":   func(node *yaml.Node) error { return readSeeds(node, &f.Seeds) },
+		"data":    into(&f.Data),
+		"test":    into(&f.Test),
 		"resize": func(node *yaml.Node) error {
 			f.Pictures.line = node.Line
 			return into(&f.Pictures.Resize)(node)

@@ -62,7 +62,7 @@ func TestBadStudyFiles(t *testing.T) {
 		"no value":             {"grid:\n  dropout: [0]\nfixed:\n  epochs:\n", []string{"mine.yaml:4", "value is missing"}},
 		"axis of one":          {"grid:\n  dropout: 0.5\n", []string{"mine.yaml:2", "is a list"}},
 		"axis of none":         {"grid:\n  dropout: []\n", []string{"mine.yaml:2", "at least one entry"}},
-		"wrong type":           {"grid: {dropout: [0]}\nfixed: {epochs: ten}\n", []string{"mine.yaml:2", "epochs: ten is a string"}},
+		"wrong type":           {"grid: {dropout: [0]}\nfixed: {epochs: ten}\n", []string{"mine.yaml:2", "epochs: ten is a text; it needs to be a whole number"}},
 		"a number for a text":  {"grid: {dropout: [0]}\nfixed: {pixels: 0.5}\n", []string{"mine.yaml:2", `put it in quotes: "0.5"`}},
 		"pixels of colour":     {"grid:\n  pixels: [imagenet, \"0-1\"]\n", []string{"mine.yaml:2", "feed them as measured"}},
 		"half an epoch":        {"grid: {dropout: [0]}\nfixed: {epochs: 1.5}\n", []string{"mine.yaml:2", "epochs"}},

@@ -24,7 +24,12 @@ func (s Spec) id(training, test string) (string, error) {
 	// Names of sets and what is kept on the way do not change what comes out.
 	config.Data, config.CheckpointEvery, config.KeepCheckpoints = "", 0, 0
 	sum := sha256.New()
-	for _, part := range []any{s.Network, config, training, test, s.Scope} {
+	parts := []any{s.Network, config, training, test, s.Scope}
+	if s.start != nil {
+		// Of runs whose weights are drawn the address is that of before there were others.
+		parts = append(parts, s.start.digest, s.anew)
+	}
+	for _, part := range parts {
 		raw, err := json.Marshal(part)
 		if err != nil {
 			return "", fmt.Errorf("run's address: %w", err)

@@ -40,3 +40,19 @@ fixed:
 		t.Errorf("%d addresses of %d runs, averaged: %v", len(seen), len(runs), averaged)
 	}
 }
+
+// Patience of 0 is a value of its own, beside the default and beside others.
+func TestAPlateauWithoutPatienceHasItsAddress(t *testing.T) {
+	seen := make(map[string]int)
+	for _, patience := range []string{"", ", schedule.plateau_patience: 0", ", schedule.plateau_patience: 10", ", schedule.plateau_patience: 1"} {
+		run := runsOf(t, "grid: {learning_rate: [0.1]}\nfixed: {validation_fraction: 0.1, schedule.name: plateau"+patience+"}\n")[0]
+		id, err := run.Spec.id("training", "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[id] = *run.Spec.Config.Schedule.PlateauPatience
+	}
+	if len(seen) != 3 {
+		t.Errorf("the addresses and their patience are %v", seen)
+	}
+}

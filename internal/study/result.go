@@ -46,6 +46,10 @@ type Result struct {
 	Config  train.Config `json:"config"`
 	// Sets is what the run was trained and tested on, zero in such results.
 	Sets train.Sets `json:"sets,omitzero"`
+	// From is the model that the run began with, by the name that the study's file has for it, and
+	// FromSHA256 the digest of its weights; empty where they were drawn.
+	From       string `json:"from,omitempty"`
+	FromSHA256 string `json:"from_sha256,omitempty"`
 	// Threads is the number of threads that the run computed on. It changes no
 	// figure but the seconds.
 	Threads int `json:"threads"`

@@ -13,6 +13,7 @@ import (
 	"slipway/dataset"
 	"slipway/internal/cli"
 	"slipway/internal/lockfile"
+	"slipway/internal/mlflow"
 	"slipway/train"
 )
 
@@ -30,6 +31,9 @@ type Options struct {
 	DataDir string
 	// TensorBoard is a folder for event files, one folder a run; none if empty.
 	TensorBoard string
+	// MLflow says where MLflow is told of each run; nowhere if it has no URI. Without an
+	// experiment's name that is the study's.
+	MLflow mlflow.Flags
 	// Progress is told how it goes.
 	Progress Progress
 	// Messages takes a line when data is brought.
@@ -107,10 +111,13 @@ type execution struct {
 	lock     *lockfile.Lock
 	planned  Plan
 	tasks    []*task
+	frozen   bool              // that drawn weights are frozen is told
 	results  map[string]Result // of finished runs, by ID
 
 	mutex  sync.Mutex // guards options.Progress, results and warned
 	warned bool       // of curves that could not be written
+	// untracked: it is told that MLflow does not know all.
+	untracked bool
 }
 
 func newExecution(ctx context.Context, f *File, options Options) (*execution, error) {
@@ -186,6 +193,13 @@ func (e *execution) add(run Run) (*task, error) {
 	id, err := run.Spec.id(e.keys.training, e.keys.test)
 	if err != nil {
 		return nil, err
+	}
+	if len(run.Spec.Config.Freeze) > 0 && run.Spec.start == nil && !e.frozen {
+		e.frozen = true
+		if e.options.Messages != nil {
+			e.options.Messages(fmt.Sprintf("note: setting %s freezes weights as they were drawn, which have learned nothing; "+
+				"from names a model that has\n", run.Setting))
+		}
 	}
 	t := &task{Run: run, id: id, study: e.file.Name, index: len(e.tasks)}
 	e.tasks = append(e.tasks, t)
@@ -307,7 +321,7 @@ func (e *execution) run(ctx context.Context, t *task) error {
 		defer e.mutex.Unlock()
 		tell(e.options.Progress)
 	}
-	curves := new(curves)
+	curves, tracked := new(curves), new(tracked)
 	defer func() { e.tell(curves.close()) }()
 	result, err := t.execute(ctx, e.poolDir, e.sets, e.threads, observer{
 		began: func(progress train.Progress) {
@@ -315,13 +329,18 @@ func (e *execution) run(ctx context.Context, t *task) error {
 			if e.options.TensorBoard != "" {
 				e.tell(curves.open(filepath.Join(e.options.TensorBoard, e.file.Name), t, progress.Reported()))
 			}
+			if e.options.MLflow.URI != "" {
+				e.tellMLflow(tracked.open(e, t, progress))
+			}
 		},
 		step: func(step train.StepReport) { report(func(p Progress) { p.Step(t.index, step) }) },
 		epoch: func(epoch train.Epoch) {
 			report(func(p Progress) { p.Epoch(t.index, epoch) })
 			e.tell(curves.epoch(epoch))
+			e.tellMLflow(tracked.epoch(epoch))
 		},
 	})
+	e.tellMLflow(tracked.end(filepath.Join(e.poolDir, t.id), result, err))
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,50 @@ func collect(t reflect.Type, prefix string, paths map[string]string) {
 	}
 }
 
+// lists are the settings that are lists and easily taken for mappings.
+func lists() map[string]reflect.Type {
+	return map[string]reflect.Type{
+		"fine_tune.rates": reflect.TypeFor[[]train.Rate](), "freeze": reflect.TypeFor[[]string](),
+		"schedule.milestones": reflect.TypeFor[[]int](),
+	}
+}
+
+// form says in words what a value of a setting's type looks like.
+func form(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[[]train.Rate]() || t == reflect.TypeFor[train.Rate]():
+		return `a list of PATTERN=RATE, such as ["head=1e-2", "conv1=1e-4"]`
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "a text"
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
+		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String:
+		return "a list of texts, such as [trunk]"
+	case t.Kind() == reflect.Slice:
+		return "a list of " + strings.TrimPrefix(form(t.Elem()), "a ") + "s, such as [2, 5]"
+	}
+	return "a mapping"
+}
+
+// valueKind says in words what a value of a file is.
+func valueKind(v any) string {
+	switch v.(type) {
+	case bool:
+		return "true or false"
+	case float64:
+		return "a number"
+	case string:
+		return "a text"
+	case []any:
+		return "a list"
+	}
+	return "a mapping"
+}
+
 // settingPath returns the path of a key in train.Config's JSON.
 func settingPath(key string) (string, error) {
 	known := settings()
@@ -81,7 +125,12 @@ func settingPath(key string) (string, error) {
 			return key, nil
 		}
 	}
-	names := append(slices.Collect(maps.Keys(known)), keyBase, keyDropout)
+	for path, kind := range lists() {
+		if strings.HasPrefix(key, path+".") {
+			return "", fmt.Errorf("%s is no mapping; it needs to be %s", path, form(kind))
+		}
+	}
+	names := append(slices.Collect(maps.Keys(known)), keyBase, keyDropout, keyFrom, keyHead)
 	slices.Sort(names)
 	return "", fmt.Errorf("there is no setting %q%s", key, suggest(key, names))
 }
@@ -93,13 +142,17 @@ type Spec struct {
 	// Scope names the search whose other runs have a say in when this one ends, by
 	// pruning; empty for a run that any study may share.
 	Scope string
+	// start is what the weights are taken from, nil where they are drawn, and anew the layer whose
+	// weights are drawn all the same.
+	start *start
+	anew  string
 }
 
 // spec makes a run of the file's fixed settings and those given, the later before
 // the earlier. Its error is a *PlaceError.
 func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 	base := value{keyBase, f.Base, f.baseLine}
-	var dropout *value
+	var dropout, from, head *value
 	var rest []value
 	for _, v := range append(slices.Clone(f.Fixed), given...) {
 		switch v.key {
@@ -107,15 +160,29 @@ func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 			base = v
 		case keyDropout:
 			dropout = &v
+		case keyFrom:
+			from = &v
+		case keyHead:
+			head = &v
 		default:
 			rest = append(rest, v)
 		}
 	}
-	network, err := f.baseNetwork(base, dropout)
-	if err != nil {
+	layer, _ := lastOf(rest, "fine_tune.head").(string)
+	start, network, anew, err := f.started(from, head, layer)
+	switch {
+	case err != nil:
 		return Spec{}, err
+	case start != nil && dropout != nil:
+		return Spec{}, &PlaceError{Line: dropout.line, Err: errors.New("dropout does not apply to from: the network is the model's")}
+	case start != nil && start.pixels != "":
+		rest = append([]value{{"pixels", start.pixels, 0}}, rest...)
+	case start == nil:
+		if network, err = f.baseNetwork(base, dropout); err != nil {
+			return Spec{}, err
+		}
 	}
-	if base.value == baseE2 {
+	if base.value == baseE2 && start == nil {
 		rest = append([]value{{"l1", 0.001, 0}, {"l2", 0.001, 0}}, rest...)
 	}
 	config, err := f.config(rest, seed)
@@ -133,7 +200,17 @@ func (f *File) spec(seed uint64, given ...value) (Spec, error) {
 	if f.quick {
 		config.Epochs = min(config.Epochs, f.Quick.Epochs)
 	}
-	return Spec{Network: network, Config: config}, nil
+	return Spec{Network: network, Config: config, start: start, anew: anew}, nil
+}
+
+// lastOf is the value that a key has last, nil where it has none.
+func lastOf(values []value, key string) (last any) {
+	for _, v := range values {
+		if v.key == key {
+			last = v.value
+		}
+	}
+	return last
 }
 
 // completed fills in what the file does not say, and checks it all.
@@ -240,7 +317,7 @@ func setPath(config *train.Config, path string, v any) error {
 			if kind.Type.Kind() == reflect.String {
 				quoted = fmt.Sprintf("; put it in quotes: \"%v\"", v)
 			}
-			return fmt.Errorf("%v is a %s; it needs to be of type %s%s", v, kind.Value, kind.Type, quoted)
+			return fmt.Errorf("%s is %s; it needs to be %s%s", show(v), valueKind(v), form(kind.Type), quoted)
 		}
 		return err
 	}

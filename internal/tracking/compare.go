@@ -57,11 +57,10 @@ type Change struct {
 	Second int `json:"second"`
 }
 
-// Compare sets the answers of two runs on their test set beside each other. set is that set;
-// SameTest says which it is.
+// Compare sets the answers of two runs on the images that both were tested on beside each other. set
+// is the test set; SameTest says which it is.
 func Compare(ctx context.Context, first, second *Record, set dataset.Source) (*Comparison, error) {
-	test, err := SameTest(first, second)
-	if err != nil {
+	if _, err := SameTest(first, second); err != nil {
 		return nil, err
 	}
 	known, err := dataset.AllLabels(ctx, set)
@@ -72,13 +71,28 @@ func Compare(ctx context.Context, first, second *Record, set dataset.Source) (*C
 	for i, label := range known {
 		labels[i] = int(label)
 	}
-	c := &Comparison{First: first, Second: second, Test: test, Runs: [2]string{first.Name, second.Name},
-		Data: test.ShortName(), DataSHA256: test.SHA256, Images: len(labels)}
+	c := &Comparison{First: first, Second: second, Runs: [2]string{first.Name, second.Name}, Images: len(labels)}
 	var answers [2][]metrics.Answer
 	for i, run := range []*Record{first, second} {
-		if answers[i], c.Accuracy[i], err = run.answers(test, labels); err != nil {
+		own, err := dataset.First(set, run.Sets.Test.Images)
+		if err != nil {
 			return nil, err
 		}
+		if info := own.Info(); info.SHA256 != run.Sets.Test.SHA256 {
+			return nil, fmt.Errorf("run %s was tested on %s (sha256 %.12s…), and these are other images (%.12s…)", run.Name,
+				run.Sets.Test.Name, run.Sets.Test.SHA256, info.SHA256)
+		}
+		if answers[i], err = run.answers(*run.Sets.Test, labels[:own.Len()]); err != nil {
+			return nil, err
+		}
+		if c.Images = min(c.Images, own.Len()); c.Images == own.Len() {
+			c.Test = *run.Sets.Test
+		}
+	}
+	c.Data, c.DataSHA256 = c.Test.ShortName(), c.Test.SHA256
+	for i := range answers {
+		answers[i] = answers[i][:c.Images]
+		c.Accuracy[i] = accuracyOf(answers[i])
 	}
 	c.count(answers, dataset.FileNames(set))
 	if err := c.test(answers); err != nil {
@@ -88,7 +102,8 @@ func Compare(ctx context.Context, first, second *Record, set dataset.Source) (*C
 	return c, err
 }
 
-// SameTest returns the set that both runs were tested on.
+// SameTest returns the set that both runs were tested on, or of which both were tested on the first
+// images, as runs of studies with test_images are.
 func SameTest(first, second *Record) (dataset.Info, error) {
 	for _, run := range []*Record{first, second} {
 		if run.Sets.Test == nil || run.Sets.Test.SHA256 == "" {
@@ -96,15 +111,36 @@ func SameTest(first, second *Record) (dataset.Info, error) {
 				"there are no answers to compare", run.Name)
 		}
 	}
-	a, b := first.Sets.Test, second.Sets.Test
+	a, b := first.wholeTest(), second.wholeTest()
+	if a.SHA256 != b.SHA256 {
+		a, b = *first.Sets.Test, *second.Sets.Test
+	}
 	if a.SHA256 != b.SHA256 {
 		return dataset.Info{}, fmt.Errorf("run %s was tested on %s (sha256 %.12s…), run %s on %s (%.12s…): "+
 			"answers on other images cannot be compared", first.Name, a.Name, a.SHA256, second.Name, b.Name, b.SHA256)
 	}
 	if a.Place == "" {
-		return *b, nil
+		return b, nil
 	}
-	return *a, nil
+	return a, nil
+}
+
+// wholeTest is the test set of which the run was tested on the first images.
+func (r *Record) wholeTest() dataset.Info {
+	if r.test.SHA256 != "" {
+		return r.test
+	}
+	return *r.Sets.Test
+}
+
+func accuracyOf(answers []metrics.Answer) float64 {
+	right := 0
+	for _, a := range answers {
+		if a.Right() {
+			right++
+		}
+	}
+	return float64(right) / float64(len(answers))
 }
 
 // count counts who is right, and lists the images on which the runs part.
@@ -156,31 +192,26 @@ func (c *Comparison) test(answers [2][]metrics.Answer) (err error) {
 
 // answers reads a run's own answers on its test set, and holds them against the accuracy that
 // the run records.
-func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, float64, error) {
+func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, error) {
 	path, values, err := r.logits()
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, 0, fmt.Errorf("run %s has no answers on its test set yet; train -resume takes it to its end", r.Name)
+		return nil, fmt.Errorf("run %s has no answers on its test set yet; train -resume takes it to its end", r.Name)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	classes := len(values) / len(labels)
-	answers, err := metrics.Answers(values, labels, classes, metrics.Options{})
+	answers, err := metrics.Answers(values, labels, classes,
+		metrics.Options{Independent: r.Config.Loss.Name == train.LossBinary})
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s is not of the %d images of %s: %w", path, len(labels), test.Name, err)
+		return nil, fmt.Errorf("%s is not of the %d images of %s: %w", path, len(labels), test.Name, err)
 	}
-	right := 0
-	for _, a := range answers {
-		if a.Right() {
-			right++
-		}
-	}
-	accuracy := float64(right) / float64(len(labels))
+	accuracy := accuracyOf(answers)
 	if !r.records(accuracy) {
-		return nil, 0, fmt.Errorf("%s says %.4f of %s are right, which is the accuracy of no epoch that the run "+
+		return nil, fmt.Errorf("%s says %.4f of %s are right, which is the accuracy of no epoch that the run "+
 			"came to last: train -resume takes it to its end", path, accuracy, test.Name)
 	}
-	return answers, accuracy, nil
+	return answers, nil
 }
 
 // records reports whether the run as it stands has that accuracy.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"slipway/dataset"
 	"slipway/internal/study"
 	"slipway/metrics"
 	"slipway/train"
@@ -37,6 +38,8 @@ type Record struct {
 	Changed time.Time
 	// ofStudy is what a study's run says of itself, nil of another one.
 	ofStudy *study.Result
+	// test is the whole test set of its study, zero where that is not known.
+	test dataset.Info
 }
 
 // ErrNoRun is wrapped by the error for a folder that is not that of a run.
@@ -100,6 +103,10 @@ func (r *Record) ofResult(result study.Result) error {
 	r.Network, r.Config, r.Sets, r.History = result.Network, result.Config, result.Sets, result.History
 	if len(r.History) > 0 && r.Sets.Test != nil {
 		r.TestAccuracy = &result.TestAccuracy
+	}
+	// Studies lie beside the pool of their runs.
+	if plan, err := study.ReadPlan(filepath.Join(r.Dir, "..", "..", result.Study)); err == nil {
+		r.test = plan.Test
 	}
 	info, err := os.Stat(filepath.Join(r.Dir, study.ResultFile))
 	if err != nil {

@@ -3,6 +3,8 @@ package tracking
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +14,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/study"
 	"slipway/metrics"
 	"slipway/train"
 )
@@ -241,5 +244,58 @@ func TestListPassesOverWhatIsNoRun(t *testing.T) {
 	}
 	if _, err := Curves([]*Record{{Name: "new"}}); err == nil {
 		t.Error("a run without an epoch was drawn")
+	}
+}
+
+// Runs of studies that are tested on the first images of one set are compared on those that both have.
+func TestCompareRunsOfCutSets(t *testing.T) {
+	root := t.TempDir()
+	var records []*Record
+	for _, images := range []int{60, 100} {
+		name := fmt.Sprintf("first%d", images)
+		path := filepath.Join(t.TempDir(), name+".yaml")
+		text := fmt.Sprintf("data: t10k\ntest: t10k\nimages: 200\ntest_images: %d\nbase: flat\n"+
+			"networks: {flat: [flatten, dense: {units: 10}]}\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.0%d]}\n", images, images)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		file, err := study.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := study.Execute(t.Context(), file, study.Options{Root: root, Progress: study.NewReporter(io.Discard, false, 0, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, read(t, results[0].Dir))
+	}
+	test, err := SameTest(records[0], records[1])
+	if err != nil || test.Images != 10000 {
+		t.Fatalf("%+v, %v", test, err)
+	}
+	set, err := dataset.OpenSource(t.Context(), "t10k", dataset.Options{Part: dataset.Test})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Compare(t.Context(), records[0], records[1], set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Images != 60 || c.BothRight+c.OnlyFirst+c.OnlySecond+c.BothWrong != 60 || c.Accuracy[0] != *records[0].TestAccuracy ||
+		c.DataSHA256 != records[0].Sets.Test.SHA256 {
+		t.Errorf("%+v", c)
+	}
+	for _, change := range c.Changed {
+		if change.Image >= 60 {
+			t.Errorf("image %d is not of both", change.Image)
+		}
+	}
+	// Another set is not taken for it.
+	if _, err := Compare(t.Context(), records[0], records[1], shuffled(t)); err == nil || !strings.Contains(err.Error(), "these are other images") {
+		t.Error(err)
+	}
+	records[0].test = dataset.Info{}
+	if _, err := SameTest(records[0], records[1]); err == nil || !strings.Contains(err.Error(), "other images") {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ its files (JPEG of other samplings and colour spaces, GIF with a frame smaller t
 
 import gzip
 import io
+import math
 import json
 import pathlib
 import struct
@@ -286,12 +287,14 @@ def resizes(tensors):
             tensors[f"resize/{height}/{width}/{name}/{place}"] = planes(image.resize((width, height), method, box=box))
 
 
-def cropped(image, height, width, method):
-    """torchvision's Resize and CenterCrop; for sides that differ, Resize to cover both."""
-    if image.width * height >= image.height * width:
-        size = (image.width * height // image.height, height)
+def cropped(image, height, width, method, share=1):
+    """torchvision's Resize and CenterCrop; for sides that differ, Resize to cover both. The sides to cover are those of which
+    the crop is a share, rounded down as timm does: with 224 and 0.875 it is Resize(256) and CenterCrop(224)."""
+    covered_height, covered_width = math.floor(height / share), math.floor(width / share)
+    if image.width * covered_height >= image.height * covered_width:
+        size = (image.width * covered_height // image.height, covered_height)
     else:
-        size = (width, image.height * width // image.width)
+        size = (covered_width, image.height * covered_width // image.width)
     left, top = round((size[0] - width) / 2), round((size[1] - height) / 2)
     return image.resize(size, method).crop((left, top, left + width, top + height))
 
@@ -304,6 +307,8 @@ def sizings(tensors):
             for filter_name, method in FILTERS.items():
                 made = {
                     "crop": cropped(image, height, width, method),
+                    "crop=0.875": cropped(image, height, width, method, 0.875),
+                    "crop=0.6": cropped(image, height, width, method, 0.6),
                     "pad": ImageOps.pad(image, (width, height), method),
                     "squash": image.resize((width, height), method),
                 }

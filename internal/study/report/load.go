@@ -14,6 +14,7 @@ import (
 	"slipway/internal/safetensors"
 	"slipway/internal/statistics"
 	"slipway/internal/study"
+	"slipway/train"
 )
 
 // Study is a study's finished runs, with what they answered on the test set.
@@ -167,7 +168,11 @@ func loadRun(result study.Result, test *dataset.Set) (Run, error) {
 	for i := range labels {
 		labels[i] = test.Label(i)
 	}
-	if run.Scores, err = statistics.NewScores(logits, classes, labels); err != nil {
+	newScores := statistics.NewScores
+	if result.Config.Loss.Name == train.LossBinary {
+		newScores = statistics.NewIndependentScores
+	}
+	if run.Scores, err = newScores(logits, classes, labels); err != nil {
 		return run, fmt.Errorf("run %s: %w", result.Dir, err)
 	}
 	run.Correct = run.Scores.Correct()

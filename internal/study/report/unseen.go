@@ -55,12 +55,13 @@ func (r *Run) measureUnseen(ctx context.Context, sets []*dataset.Set) (err error
 	if err != nil {
 		return err
 	}
+	scale := infer.ScaleOf(model, "")
 	runtime, err := infer.OpenNative(ctx, model, infer.NativeOptions{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, runtime.Close()) }()
-	measured, err := infer.MeasureUnseen(ctx, []infer.Subject{{Runtime: runtime, Pixels: pixels}}, sets, infer.RobustnessOptions{})
+	measured, err := infer.MeasureUnseen(ctx, []infer.Subject{{Runtime: runtime, Pixels: pixels, Scale: scale}}, sets, infer.RobustnessOptions{})
 	if err != nil {
 		return err
 	}

@@ -143,6 +143,7 @@ func open(ctx context.Context, path string) (infer.Subject, error) {
 	if subject.Pixels, err = infer.PixelsOfModel(model); err != nil {
 		return infer.Subject{}, fmt.Errorf("%s: %w", path, err)
 	}
+	subject.Scale = infer.ScaleOf(model, "")
 	subject.Runtime, err = infer.OpenONNXRuntime(ctx, model,
 		infer.ONNXRuntimeOptions{Device: infer.DeviceCPU})
 	return subject, err
