@@ -1,0 +1,146 @@
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"slipway/dataset"
+	"slipway/dataset/picture"
+	"slipway/infer"
+	"slipway/onnx"
+)
+
+// pictures is how pictures are read for a model and how its scores are told of, as the metadata
+// in its file says: what `infer picture.jpg` does, too.
+type pictures struct {
+	record  *onnx.TrainingRecord // nil if it has none
+	reading picture.Options
+	sizing  *picture.Sizing // nil where a picture must have the model's size
+	pixels  dataset.Pixels
+	head    infer.Head
+}
+
+// picturesOf returns how a model wants its pictures.
+func picturesOf(model *onnx.Model, config Config) (pictures, error) {
+	record, ok, err := model.TrainingRecord()
+	if err != nil {
+		return pictures{}, err
+	}
+	p := pictures{head: infer.FindHead(model, config.RuntimeOptions.Output)}
+	if ok {
+		p.record = &record
+		if p.pixels, err = infer.PixelsOf(record); err != nil {
+			return pictures{}, err
+		}
+	}
+	options, err := infer.PictureOptions(model, p.record, dataset.Options{})
+	if err != nil {
+		return pictures{}, err
+	}
+	p.sizing = options.Sizing
+	p.reading = picture.Options{Channels: options.Channels, MaxPixels: config.Limits.Pixels, MaxBytes: int(config.Limits.Body)}
+	return p, nil
+}
+
+// decode makes of a file the image that the model is asked about.
+func (p pictures) decode(file []byte) (infer.Batch, error) {
+	decoded, err := picture.Decode(file, p.reading)
+	if err == nil && p.sizing != nil {
+		decoded, err = p.sizing.Apply(decoded)
+	}
+	if err != nil {
+		return infer.Batch{}, unreadablePicture(err)
+	}
+	batch := infer.Batch{N: 1, C: decoded.Channels, H: decoded.Height, W: decoded.Width, Pixels: make([]float32, len(decoded.Pixels))}
+	if err := p.pixels.Feed(batch.Pixels, decoded.Pixels, decoded.Channels, len(decoded.Pixels)); err != nil {
+		return infer.Batch{}, refuse(http.StatusUnprocessableEntity, "the picture does not suit the model: %v", err)
+	}
+	return batch, nil
+}
+
+func unreadablePicture(err error) error {
+	switch {
+	case errors.Is(err, picture.ErrTooLarge):
+		return &problem{http.StatusRequestEntityTooLarge, err.Error(), "pixels"}
+	case errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrUnsupported):
+		return refuse(http.StatusUnsupportedMediaType, "%v", err)
+	}
+	return refuse(http.StatusBadRequest, "%v", err)
+}
+
+// A candidate is a class that a picture may be of.
+type candidate struct {
+	Class       int     `json:"class"`
+	Name        string  `json:"name"`
+	Probability float64 `json:"probability"`
+}
+
+// best returns the classes with the highest probabilities, top of them at most.
+func (p pictures) best(scores []float32, top int) ([]candidate, error) {
+	head := p.head
+	probabilities := scores
+	switch head.Operator {
+	case "":
+		probabilities = infer.Head{Operator: "Softmax"}.Apply(infer.Logits{N: 1, K: len(scores), Values: scores}).Values
+	case "LogSoftmax":
+		probabilities = infer.Exponentials(scores)
+	}
+	names := labelled(p.record, len(scores))
+	all := make([]candidate, len(scores))
+	for class, probability := range probabilities {
+		if !finite(probability) {
+			return nil, &problem{status: http.StatusInternalServerError, text: "the model answers a score that is no number"}
+		}
+		all[class] = candidate{class, names[class], float64(probability)}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.Probability, a.Probability) })
+	return all[:min(top, len(all))], nil
+}
+
+// decodeInTurn decodes once there is a place: as many pictures are decoded at a time as there are
+// cores, since more would not be done sooner, and each takes memory of its size.
+func (p pictures) decodeInTurn(ctx context.Context, places chan struct{}, file []byte) (infer.Batch, error) {
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+	case <-ctx.Done():
+		return infer.Batch{}, ctx.Err()
+	}
+	return p.decode(file)
+}
+
+// classify answers about one picture.
+func (v *version) classify(ctx context.Context, decoders chan struct{}, file []byte, top int) ([]candidate, error) {
+	batch, err := v.pictures.decodeInTurn(ctx, decoders, file)
+	if err != nil {
+		return nil, err
+	}
+	if !v.input.takes(batch) {
+		return nil, refuse(http.StatusUnprocessableEntity, "the picture is %d×%d×%d (C×H×W), the model's input %s, and the model records no size to bring pictures to",
+			batch.C, batch.H, batch.W, formatShape(v.input.Shape))
+	}
+	scores, err := v.batcher.run(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	return v.pictures.best(scores.Row(0), top)
+}
+
+// takes reports whether a runtime can lay an image of this size out as the input is.
+func (t tensorInfo) takes(b infer.Batch) bool {
+	matches := func(sizes ...int) bool {
+		if len(sizes) != len(t.Shape)-1 {
+			return false
+		}
+		for i, size := range sizes {
+			if t.Shape[i+1] >= 0 && t.Shape[i+1] != int64(size) {
+				return false
+			}
+		}
+		return true
+	}
+	return matches(b.C, b.H, b.W) || matches(b.H, b.W, b.C) || b.C == 1 && matches(b.H, b.W) || matches(b.C*b.H*b.W)
+}
