@@ -13,6 +13,7 @@ import (
 
 	"slipway/builder"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // The tutorial's commands run as they are written: with pictures of 32 pixels, and a small
@@ -110,8 +111,8 @@ func writePretrained(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{},
-		onnx.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{},
+		convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

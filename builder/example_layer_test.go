@@ -12,7 +12,7 @@ import (
 	"slipway/dataset"
 	"slipway/export"
 	"slipway/infer"
-	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -126,7 +126,7 @@ layers:
 
 	record, err := export.Record(checkpoint.Network, checkpoint.Config, checkpoint.Sets, checkpoint.Progress, nil)
 	check(err)
-	model, err := onnx.FromNetwork(checkpoint.Network, checkpoint.Weights, record, onnx.Options{})
+	model, err := convert.FromNetwork(checkpoint.Network, checkpoint.Weights, record, convert.Options{})
 	check(err)
 	check(model.Check())
 	runtime, err := infer.OpenNative(ctx, model, infer.NativeOptions{})

@@ -1,6 +1,10 @@
 package dataset
 
-import "errors"
+import (
+	"errors"
+
+	"slipway/dataset/feed"
+)
 
 // What can be wrong with a set. Errors of this package wrap one of these and
 // add the file, the place and the remedy.
@@ -21,11 +25,11 @@ var (
 	ErrPixel = errors.New("a value is no pixel")
 
 	ErrEmpty    = errors.New("the set has no images")
-	ErrSize     = errors.New("sizes disagree")
+	ErrSize     = feed.ErrSize
 	ErrCount    = errors.New("images and labels differ in number")
 	ErrLabel    = errors.New("label out of range")
 	ErrIndex    = errors.New("image index out of range")
-	ErrArgument = errors.New("argument out of range")
+	ErrArgument = feed.ErrArgument
 
 	ErrUnknown   = errors.New("unknown data set")
 	ErrAmbiguous = errors.New("there are two sets in it")

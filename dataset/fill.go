@@ -23,54 +23,10 @@ func (s *Set) Fill(dst []float32, labels []int32, indices []int, pixels Pixels) 
 		return fmt.Errorf("data %s: %w", s.Name, err)
 	}
 	for k, i := range indices {
-		pixels.feed(dst[k*size:], s.Image(i), s.Channels)
+		pixels.Image(dst[k*size:], s.Image(i), s.Channels)
 		if labels != nil {
 			labels[k] = s.Labels[i]
 		}
 	}
 	return nil
-}
-
-// Feed writes images, N×C×H×W bytes of size bytes an image, as they are fed: as many values
-// to dst. Pixels must be for as many channels as the images have.
-func (p Pixels) Feed(dst []float32, images []uint8, channels, size int) error {
-	if size < 1 || channels < 1 || size%channels != 0 || len(images)%size != 0 || len(dst) < len(images) {
-		return fmt.Errorf("%w: %d bytes of images of %d with %d channels into a buffer of %d", ErrSize, len(images), size, channels, len(dst))
-	}
-	if err := p.CheckChannels(channels); err != nil {
-		return err
-	}
-	for first := 0; first < len(images); first += size {
-		p.feed(dst[first:], images[first:first+size], channels)
-	}
-	return nil
-}
-
-// feed writes one image.
-func (p Pixels) feed(dst []float32, image []uint8, channels int) {
-	out := dst[:len(image)]
-	if p.channels != nil || p.reversed {
-		p.fillChannels(out, image, channels)
-		return
-	}
-	table := p.Table() // looking a pixel up costs less than converting it
-	for j, x := range image {
-		out[j] = table[x]
-	}
-}
-
-// fillChannels writes an image of C×H×W bytes, each channel by its own table.
-func (p Pixels) fillChannels(dst []float32, image []byte, channels int) {
-	area := len(image) / channels
-	for to := range channels {
-		from := to
-		if p.reversed {
-			from = channels - 1 - to
-		}
-		table := p.ChannelTable(to)
-		out := dst[to*area:][:area]
-		for j, x := range image[from*area:][:area] {
-			out[j] = table[x]
-		}
-	}
 }

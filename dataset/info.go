@@ -98,14 +98,4 @@ func (i Info) Labels(classes int) []string { return LabelsOf(i.ClassNames, class
 
 // LabelsOf returns a name for each of that many classes: those given as far as they
 // go, and the class's number elsewhere.
-func LabelsOf(names []string, classes int) []string {
-	labels := make([]string, classes)
-	for class := range labels {
-		if class < len(names) {
-			labels[class] = names[class]
-		} else {
-			labels[class] = fmt.Sprint(class)
-		}
-	}
-	return labels
-}
+func LabelsOf(names []string, classes int) []string { return display.ClassNames(names, classes) }

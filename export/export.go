@@ -20,6 +20,7 @@ import (
 	"slipway/internal/atomicfile"
 	"slipway/internal/safetensors"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/onnx/onnxpb"
 	"slipway/train"
 )
@@ -203,7 +204,7 @@ func (g *graph) encode(version string) error {
 	if err != nil {
 		return err
 	}
-	g.model, err = onnx.FromNetwork(c.Network, c.Result(), record, onnx.Options{
+	g.model, err = convert.FromNetwork(c.Network, c.Result(), record, convert.Options{
 		ProducerVersion: version,
 		Description:     fmt.Sprintf("%s, trained by Slipway on %s", c.Network.Name(), record.DataSet),
 	})

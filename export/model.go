@@ -5,12 +5,13 @@ import (
 
 	"slipway/builder"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
 // ModelOptions are what FromTrainer may be told. The zero value is good.
 type ModelOptions struct {
-	onnx.Options
+	convert.Options
 	// Test is the trainer's own answer on its test set with the weights as they are, as
 	// Trainer.Evaluate gives it. Without it no accuracy is recorded.
 	Test *train.Evaluation
@@ -24,7 +25,7 @@ func FromTrainer(trainer *train.Trainer, options ModelOptions) (*onnx.Model, err
 	if err != nil {
 		return nil, err
 	}
-	return onnx.FromNetwork(trainer.Network(), trainer.Weights(), record, options.Options)
+	return convert.FromNetwork(trainer.Network(), trainer.Weights(), record, options.Options)
 }
 
 // Record is what a graph tells of the run that it comes from. test is the answer on the

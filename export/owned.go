@@ -10,6 +10,7 @@ import (
 
 	"slipway/internal/atomicfile"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // mayWrite reports why an export to the output, and to the folder beside it, would
@@ -53,7 +54,7 @@ func mayReplace(output string) error {
 	}
 	if model, err := onnx.Read(output); err == nil {
 		producer, _ := model.Producer()
-		if _, variant := model.VariantRecord(); variant || producer == onnx.ProducerName {
+		if _, variant := model.VariantRecord(); variant || producer == convert.ProducerName {
 			return nil
 		}
 	}

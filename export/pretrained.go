@@ -9,6 +9,7 @@ import (
 	"slipway/dataset"
 	"slipway/internal/random"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/pretrained"
 	"slipway/train"
 )
@@ -81,7 +82,7 @@ func (g *graph) encodePretrained(model *pretrained.Model, version string) error 
 		return err
 	}
 	var err error
-	g.model, err = onnx.FromNetwork(model.Network, model.Weights, record, onnx.Options{
+	g.model, err = convert.FromNetwork(model.Network, model.Weights, record, convert.Options{
 		ProducerVersion: version,
 		Description: fmt.Sprintf("%s, learned elsewhere on %s", model.Network.Name(),
 			model.DataSet),

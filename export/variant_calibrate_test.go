@@ -7,6 +7,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -22,7 +23,7 @@ func TestTheImagesRangeIsOfAllChannels(t *testing.T) {
 	if err := setPixels(&record, train.Config{Pixels: train.PixelsImageNet}); err != nil {
 		t.Fatal(err)
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), record, onnx.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

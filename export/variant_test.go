@@ -13,6 +13,7 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // graphE1 is the first experiment's graph as it lies in the repository, which a
@@ -106,7 +107,7 @@ func smallNetwork(t *testing.T, scale, offset float64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(5), onnx.TrainingRecord{DataSet: "t10k", TestSet: "t10k", PixelScale: scale, PixelOffset: offset}, onnx.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(5), onnx.TrainingRecord{DataSet: "t10k", TestSet: "t10k", PixelScale: scale, PixelOffset: offset}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

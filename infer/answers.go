@@ -67,7 +67,7 @@ func compareAnswers(a, b Answers, head Head, tolerance float64) (Comparison, err
 	c.Head, c.Of = head, fmt.Sprintf("logits before %v", head)
 	if c.scoresAlone = !both; c.scoresAlone {
 		c.Of = fmt.Sprintf("scores of %v, held to what the tolerance of its logits makes of them", head)
-		c.Range = head.leastRange(a.Scores)
+		c.Range = leastRangeOf(head, a.Scores)
 		for _, side := range []Answers{b, a} {
 			if side.shown() {
 				c.Range = valueRange(side.Logits.Values)
@@ -84,7 +84,7 @@ func compareAnswers(a, b Answers, head Head, tolerance float64) (Comparison, err
 func (c *Comparison) weighScores(a, b Logits) {
 	largest, at := 0.0, 0
 	for i, p := range a.Values {
-		if change := c.Head.change(p, b.Values[i], a.K); change > largest {
+		if change := changeOf(c.Head, p, b.Values[i], a.K); change > largest {
 			largest, at = change, i
 		}
 	}
@@ -110,7 +110,7 @@ func (c *Comparison) countBeyond(a, b Answers) {
 		for k, v := range first.Row(i) {
 			apart := difference(v, second.Row(i)[k])
 			if c.scoresAlone {
-				apart = c.Head.change(v, second.Row(i)[k], first.K)
+				apart = changeOf(c.Head, v, second.Row(i)[k], first.K)
 			}
 			largest = max(largest, apart)
 		}
@@ -131,7 +131,7 @@ func (c *Comparison) countLabels(a, b Answers) {
 			continue
 		}
 		c.LabelsDiffer++
-		rounding, _ := c.Head.rounding(a.Scores.K)
+		rounding, _ := roundingOf(c.Head, a.Scores.K)
 		apart := max(margin(a.Scores.Row(i)), margin(b.Scores.Row(i))) > 2*rounding
 		if la < 0 || lb < 0 || apart && max(c.logitMargin(a, i), c.logitMargin(b, i)) > c.Tolerance*c.Range {
 			c.DecidedLabelsDiffer++
@@ -146,7 +146,7 @@ func (c *Comparison) logitMargin(a Answers, i int) float64 {
 	}
 	first, second := math.Inf(-1), math.Inf(-1)
 	for _, score := range a.Scores.Row(i) {
-		if z := c.Head.logit(score); z > first {
+		if z := logitOf(c.Head, score); z > first {
 			first, second = z, first
 		} else if z > second {
 			second = z

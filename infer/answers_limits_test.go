@@ -3,24 +3,24 @@ package infer
 import (
 	"math"
 	"slices"
-	"sync/atomic"
 	"testing"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 )
 
 // Logits are shown where there is one for each score.
 func TestLogitsAreShown(t *testing.T) {
-	scores := Logits{2, 2, make([]float32, 4)}
+	scores := Logits{N: 2, K: 2, Values: make([]float32, 4)}
 	for _, test := range []struct {
 		logits Logits
 		want   bool
 	}{
-		{Logits{2, 2, make([]float32, 4)}, true},
+		{Logits{N: 2, K: 2, Values: make([]float32, 4)}, true},
 		{Logits{}, false},
-		{Logits{2, 2, nil}, false},
-		{Logits{1, 2, make([]float32, 2)}, false},
-		{Logits{2, 1, make([]float32, 2)}, false},
+		{Logits{N: 2, K: 2, Values: nil}, false},
+		{Logits{N: 1, K: 2, Values: make([]float32, 2)}, false},
+		{Logits{N: 2, K: 1, Values: make([]float32, 2)}, false},
 	} {
 		if got := (Answers{Scores: scores, Logits: test.logits}).shown(); got != test.want {
 			t.Errorf("%d×%d logits of %d values: %v", test.logits.N, test.logits.K, len(test.logits.Values), got)
@@ -30,10 +30,10 @@ func TestLogitsAreShown(t *testing.T) {
 
 // The score that takes the largest change of logits is named with its place.
 func TestTheWorstScoreIsNamed(t *testing.T) {
-	head := Head{Operator: headSigmoid}
-	logits := Logits{3, 2, []float32{-2, 2, 1, -1, 0, 0.5}} // a range of 4
+	head := Head{Operator: port.Sigmoid}
+	logits := Logits{N: 3, K: 2, Values: []float32{-2, 2, 1, -1, 0, 0.5}} // a range of 4
 	scores := head.Apply(logits)
-	moved := Logits{3, 2, slices.Clone(logits.Values)}
+	moved := Logits{N: 3, K: 2, Values: slices.Clone(logits.Values)}
 	moved.Values[5] += 0.02
 	other := head.Apply(moved)
 	apart := math.Abs(float64(other.Values[5]) - float64(scores.Values[5]))
@@ -47,13 +47,13 @@ func TestTheWorstScoreIsNamed(t *testing.T) {
 		t.Errorf("with the same logits: %+v, %v", both, err)
 	}
 	// What rounding explains stays a difference, and no change of logits.
-	near := Logits{3, 2, slices.Clone(scores.Values)}
+	near := Logits{N: 3, K: 2, Values: slices.Clone(scores.Values)}
 	near.Values[3] = math.Nextafter32(near.Values[3], 1)
 	c, err := CompareAnswers(Answers{Scores: scores}, Answers{Scores: near}, head, Allowance{Tolerance: 1e-3})
 	if err != nil || c.MaxRelDiff != 0 || c.MaxAbsDiff == 0 || !c.Agree() {
 		t.Errorf("a rounding apart: %+v, %v", c, err)
 	}
-	even := Logits{1, 2, []float32{0.5, 0.5}} // of no range
+	even := Logits{N: 1, K: 2, Values: []float32{0.5, 0.5}} // of no range
 	c, err = CompareAnswers(Answers{Scores: even}, Answers{Scores: even}, head, Allowance{Tolerance: 1e-3})
 	if err != nil || c.MaxRelDiff != 0 || c.ScoresRelDiff != 0 || !c.Agree() {
 		t.Errorf("the same of no range: %+v, %v", c, err)
@@ -80,61 +80,10 @@ func TestLabelsThatAreDecided(t *testing.T) {
 		"not answered":         {[]float32{0.4, 0.4, 0.2}, []float32{0.4, nan, 0.4}, 1e-2, 1, 1},
 		"answered here alone":  {[]float32{0.4, nan, 0.4}, []float32{0.4, 0.4, 0.2}, 1e-2, 1, 1},
 	} {
-		a, b := Logits{2, 3, append(test.a, clear...)}, Logits{2, 3, append(test.b, clear...)}
-		c, err := CompareAnswers(Answers{Scores: a}, Answers{Scores: b}, Head{Operator: headSoftmax}, Allowance{Tolerance: test.tolerance})
+		a, b := Logits{N: 2, K: 3, Values: append(test.a, clear...)}, Logits{N: 2, K: 3, Values: append(test.b, clear...)}
+		c, err := CompareAnswers(Answers{Scores: a}, Answers{Scores: b}, Head{Operator: port.Softmax}, Allowance{Tolerance: test.tolerance})
 		if err != nil || c.LabelsDiffer != test.differ || c.DecidedLabelsDiffer != test.decided {
 			t.Errorf("%s: %d differ, %d decided, %v; want %d and %d", name, c.LabelsDiffer, c.DecidedLabelsDiffer, err, test.differ, test.decided)
-		}
-	}
-}
-
-// What scores a tensor of a shape can be.
-func TestFormsOfScores(t *testing.T) {
-	for _, test := range []struct {
-		shape []int
-		want  scoreForm
-	}{
-		{nil, noScores},
-		{[]int{unknown}, oneScore},
-		{[]int{unknown, 1}, oneScore},
-		{[]int{unknown, 10}, manyScores},
-		{[]int{unknown, unknown}, manyScores},
-		{[]int{unknown, 10, 1, 1}, manyScores},
-		{[]int{unknown, 10, unknown}, manyScores},
-		{[]int{unknown, 10, 2}, noScores},
-		{[]int{unknown, 10, 1, 3}, noScores},
-	} {
-		if got := formOf(test.shape); got != test.want {
-			t.Errorf("%v: %v, want %v", test.shape, got, test.want)
-		}
-	}
-}
-
-// An output's values are scores N×K, one for each image, or those of the only image.
-func TestValuesAsScores(t *testing.T) {
-	for _, test := range []struct {
-		values int
-		shape  []int
-		n      int
-		k      int // 0 where they are none
-	}{
-		{4, []int{4}, 4, 2},
-		{4, []int{4, 1}, 4, 2},
-		{1, nil, 1, 2},
-		{1, []int{1}, 1, 2},
-		{3, []int{3}, 1, 3},
-		{4, []int{2, 2}, 2, 2},
-		{6, []int{2, 3, 1}, 2, 3},
-		{4, []int{2, 2}, 4, 0},
-		{6, []int{3, 2}, 2, 0},
-		{6, []int{6}, 2, 0},
-		{6, []int{2, 2}, 2, 0},
-		{2, []int{1, 2, 1}, 2, 0},
-	} {
-		p := scorePort{output: "y", readSingle: new(atomic.Bool)}
-		got, err := p.logits(make([]float32, test.values), test.shape, test.n)
-		if (err == nil) != (test.k > 0) || err == nil && (got.N != test.n || got.K != test.k || len(got.Values) != test.n*test.k) {
-			t.Errorf("%d values of shape %v for %d images: %d×%d, %v; want K %d", test.values, test.shape, test.n, got.N, got.K, err, test.k)
 		}
 	}
 }
@@ -147,9 +96,9 @@ func TestShapeOfScores(t *testing.T) {
 	} {
 		model := endingIn(t)
 		change(model)
-		p, err := findScores(model, "")
-		if err != nil || len(p.outputDims) != 2 || p.outputDims[0] != unknown || p.outputDims[1] < 2 || p.readSingle.Load() {
-			t.Errorf("%s: %v, %v", name, p.outputDims, err)
+		p, err := port.Find(model, "")
+		if err != nil || len(p.OutputDims) != 2 || p.OutputDims[0] != port.Unknown || p.OutputDims[1] < 2 || len(p.Tell(Info{}).Notes) > 0 {
+			t.Errorf("%s: %v, %v", name, p.OutputDims, err)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"slipway/infer/port"
 )
 
 // rawAnswers are answers of a network on raw pixels: logits of hundreds, whose
@@ -34,7 +36,7 @@ func TestCompareAnswersBeforeTheHead(t *testing.T) {
 		}
 		return z
 	}
-	for _, operator := range []string{headSoftmax, headLogSoftmax, headSigmoid} {
+	for _, operator := range []string{port.Softmax, port.LogSoftmax, port.Sigmoid} {
 		head := Head{Operator: operator, Node: "last", Logits: "z"}
 		a := rawAnswers(head, same)
 		alone := func(answers Answers) Answers { return Answers{Scores: answers.Scores} }
@@ -48,8 +50,8 @@ func TestCompareAnswersBeforeTheHead(t *testing.T) {
 			"rounded, scores of B alone": {a, alone(rawAnswers(head, rounded)), true, "scores of"},
 			"rounded, scores of A alone": {alone(a), rawAnswers(head, rounded), true, "scores of"},
 			"wrong":                      {a, rawAnswers(head, wrong), false, "logits before"},
-			"wrong, scores alone":        {a, alone(rawAnswers(head, wrong)), operator == headSigmoid, "scores of"}, // 0.2 of 500 is nothing to a Sigmoid
-			"the head alone is wrong":    {a, Answers{Scores: rawAnswers(head, wrong).Scores, Logits: a.Logits}, operator == headSigmoid, "logits before"},
+			"wrong, scores alone":        {a, alone(rawAnswers(head, wrong)), operator == port.Sigmoid, "scores of"}, // 0.2 of 500 is nothing to a Sigmoid
+			"the head alone is wrong":    {a, Answers{Scores: rawAnswers(head, wrong).Scores, Logits: a.Logits}, operator == port.Sigmoid, "logits before"},
 		} {
 			t.Run(operator+", "+name, func(t *testing.T) {
 				c, err := CompareAnswers(test.a, test.b, head, Allowance{Tolerance: DefaultTolerance})
@@ -68,7 +70,7 @@ func TestCompareAnswersBeforeTheHead(t *testing.T) {
 // is smaller than the true one at most, which makes the comparison stricter.
 func TestScoresAloneWithoutAnyLogits(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
-	for _, operator := range []string{headSoftmax, headLogSoftmax, headSigmoid} {
+	for _, operator := range []string{port.Softmax, port.LogSoftmax, port.Sigmoid} {
 		head := Head{Operator: operator}
 		logits := Logits{N: 50, K: 4}
 		for range 200 {
@@ -76,7 +78,7 @@ func TestScoresAloneWithoutAnyLogits(t *testing.T) {
 		}
 		scores := head.Apply(logits)
 		full := valueRange(logits.Values)
-		if least := head.leastRange(scores); least > full*1.0001 || least < full/3 {
+		if least := leastRangeOf(head, scores); least > full*1.0001 || least < full/3 {
 			t.Errorf("%s: a range of %g is read off, it is %g", operator, least, full)
 		}
 		for fraction, agree := range map[float32]bool{2e-6: true, 1e-4: false} {
@@ -97,10 +99,10 @@ func TestScoresAloneWithoutAnyLogits(t *testing.T) {
 // TestLabelsAreThoseOfTheScores has a Sigmoid that gives 1 for two large logits: the
 // label turns with the last bit, though the logits are clearly apart.
 func TestLabelsAreThoseOfTheScores(t *testing.T) {
-	head := Head{Operator: headSigmoid}
-	logits := Logits{1, 3, []float32{20, 60, -60}}
-	a := Answers{Scores: Logits{1, 3, []float32{1, 1, 0}}, Logits: logits}
-	b := Answers{Scores: Logits{1, 3, []float32{1 - 0x1p-24, 1, 0}}, Logits: logits}
+	head := Head{Operator: port.Sigmoid}
+	logits := Logits{N: 1, K: 3, Values: []float32{20, 60, -60}}
+	a := Answers{Scores: Logits{N: 1, K: 3, Values: []float32{1, 1, 0}}, Logits: logits}
+	b := Answers{Scores: Logits{N: 1, K: 3, Values: []float32{1 - 0x1p-24, 1, 0}}, Logits: logits}
 	c, err := CompareAnswers(a, b, head, Allowance{Tolerance: DefaultTolerance})
 	if err != nil || c.LabelsDiffer != 1 || c.DecidedLabelsDiffer != 0 || !c.Agree() {
 		t.Errorf("%+v, %v", c, err)
@@ -137,8 +139,8 @@ func TestShareOfImages(t *testing.T) {
 }
 
 func TestCompareAnswersRefuses(t *testing.T) {
-	head := Head{Operator: headSoftmax}
-	one, two := Answers{Scores: Logits{1, 2, []float32{0.5, 0.5}}}, Answers{Scores: Logits{2, 2, make([]float32, 4)}}
+	head := Head{Operator: port.Softmax}
+	one, two := Answers{Scores: Logits{N: 1, K: 2, Values: []float32{0.5, 0.5}}}, Answers{Scores: Logits{N: 2, K: 2, Values: make([]float32, 4)}}
 	if _, err := CompareAnswers(one, two, head, Allowance{Tolerance: 1e-5}); err == nil {
 		t.Error("1 and 2 images are compared")
 	}
@@ -146,7 +148,7 @@ func TestCompareAnswersRefuses(t *testing.T) {
 		t.Error("a tolerance of 0 is taken")
 	}
 	// Logits of another size than the scores are none that can be compared.
-	odd := Answers{Scores: one.Scores, Logits: Logits{1, 1, []float32{3}}}
+	odd := Answers{Scores: one.Scores, Logits: Logits{N: 1, K: 1, Values: []float32{3}}}
 	if c, err := CompareAnswers(odd, odd, head, Allowance{Tolerance: 1e-5}); err != nil || !strings.HasPrefix(c.Of, "scores of") {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -156,10 +158,10 @@ func TestCompareAnswersRefuses(t *testing.T) {
 // range is more than rounding, one of 5e-6 is not. Loosened tenfold it would let a
 // bias pass that was set to 0.
 func TestDefaultTolerance(t *testing.T) {
-	reference := Logits{2, 3, []float32{-40, 3, 60, 10, -5, 0.5}} // a range of 100
+	reference := Logits{N: 2, K: 3, Values: []float32{-40, 3, 60, 10, -5, 0.5}} // a range of 100
 	for fraction, agree := range map[float64]bool{5e-6: true, -5e-6: true, 5e-5: false, -5e-5: false} {
 		for at := range reference.Values {
-			other := Logits{2, 3, append([]float32(nil), reference.Values...)}
+			other := Logits{N: 2, K: 3, Values: append([]float32(nil), reference.Values...)}
 			other.Values[at] += float32(fraction * 100)
 			plain, err := Compare(reference, other, DefaultTolerance)
 			if err != nil {

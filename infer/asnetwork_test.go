@@ -10,6 +10,7 @@ import (
 	"slipway/dataset"
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -101,7 +102,7 @@ func requireNetwork(t *testing.T, model *onnx.Model, channels, height, width int
 	if err := model.Check(); err != nil {
 		t.Fatal(err)
 	}
-	network, weights, err := onnx.ToNetwork(model, "")
+	network, weights, err := convert.ToNetwork(model, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -30,9 +31,9 @@ func probeBatching(ctx context.Context, runtime Runtime, batch Batch, together L
 	limit := probedTolerance * valueRange(together.Values)
 	probed, parted, farthest := min(probedImages, batch.N), 0, 0.0
 	for i := range probed {
-		alone, err := runtime.Run(ctx, batch.slice(i, i+1))
+		alone, err := runtime.Run(ctx, batch.Slice(i, i+1))
 		if ctx.Err() != nil {
-			return "", ended(ctx)
+			return "", port.Ended(ctx)
 		}
 		if err != nil {
 			return fmt.Sprintf("whether answers depend on how images are batched could not be tried: a batch of %d is answered, a single image is not (%v)",
@@ -93,7 +94,7 @@ func explainBatch(ctx context.Context, runtime Runtime, batch Batch, before int,
 	if batch.N == 1 {
 		return err
 	}
-	if _, alone := runtime.Run(ctx, batch.slice(0, 1)); alone != nil {
+	if _, alone := runtime.Run(ctx, batch.Slice(0, 1)); alone != nil {
 		return err
 	}
 	return fmt.Errorf("%w; a single image is answered, so the graph fixes inside that it takes one at a time: give -batch 1", err)
@@ -114,20 +115,20 @@ func mixingNodes(model *onnx.Model) []string {
 
 func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bool {
 	// What is no float is a shape or an index as a rule.
-	if len(report.Outputs) == 0 || !slices.Contains(append(scoreTypes(), onnxpb.TensorProto_UNDEFINED), report.Outputs[0].Type) {
+	if len(report.Outputs) == 0 || !slices.Contains(append(port.ScoreTypes(), onnxpb.TensorProto_UNDEFINED), report.Outputs[0].Type) {
 		return false
 	}
 	switch operator := report.Operator; {
 	case operator == "BatchNormalization":
-		return trains(node, model)
+		return port.Trains(node, model)
 	case operator == "LpNormalization", operator == "Softmax", operator == "LogSoftmax", operator == "Hardmax":
-		axis := ints(node, "axis")
+		axis := onnx.Integers(node, "axis")
 		return len(axis) == 1 && (axis[0] == 0 || len(report.Inputs) > 0 && report.Inputs[0].HasShape && axis[0] == -int64(len(report.Inputs[0].Dims)))
 	case operator == "MeanVarianceNormalization":
-		axes := ints(node, "axes")
+		axes := onnx.Integers(node, "axes")
 		return len(axes) == 0 || slices.Contains(axes, 0)
 	case strings.HasPrefix(operator, "Reduce"):
-		axes := ints(node, "axes")
+		axes := onnx.Integers(node, "axes")
 		if len(node.GetInput()) > 1 {
 			if tensor, ok := model.Initializer(node.GetInput()[1]); ok {
 				if axes, ok = int64s(tensor); !ok {
@@ -135,7 +136,7 @@ func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bo
 				}
 			}
 		}
-		return len(axes) == 0 && len(ints(node, "noop_with_empty_axes")) == 0 || slices.Contains(axes, 0)
+		return len(axes) == 0 && len(onnx.Integers(node, "noop_with_empty_axes")) == 0 || slices.Contains(axes, 0)
 	case operator == "DynamicQuantizeLinear":
 		return true
 	case operator == "Reshape":
@@ -146,37 +147,6 @@ func mixes(node *onnxpb.NodeProto, report onnx.NodeReport, model *onnx.Model) bo
 				return ok && len(shape) > 0 && shape[0] > 0
 			}
 		}
-	}
-	return false
-}
-
-// trainingNotes tell of the nodes of the main graph that are in training mode: they
-// compute with the images that happen to be beside one, with chance, or, in
-// onnxruntime's BatchNormalization, with what the runs before left.
-func trainingNotes(model *onnx.Model) []string {
-	for i, node := range model.Proto.GetGraph().GetNode() {
-		if trains(node, model) {
-			return []string{fmt.Sprintf("node %d (%s %q) is in training mode: what the model answers depends on the images beside one and on earlier runs; export it for inference",
-				i, node.GetOpType(), node.GetName())}
-		}
-	}
-	return nil
-}
-
-func trains(node *onnxpb.NodeProto, model *onnx.Model) bool {
-	switch node.GetOpType() {
-	case "BatchNormalization":
-		if model.Opset("") >= 14 {
-			return slices.Equal(ints(node, "training_mode"), []int64{1})
-		}
-		// Before, whoever asks for the batch's statistics trains.
-		return slices.ContainsFunc(node.GetOutput()[min(1, len(node.GetOutput())):], func(name string) bool { return name != "" })
-	case "Dropout":
-		if len(node.GetInput()) < 3 {
-			return false
-		}
-		tensor, ok := model.Initializer(node.GetInput()[2])
-		return ok && (slices.Equal(tensor.GetRawData(), []byte{1}) || slices.Equal(tensor.GetInt32Data(), []int32{1}))
 	}
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"slipway/dataset"
+	"slipway/infer/port"
 	g "slipway/internal/graphmaker"
 	"slipway/onnx/onnxpb"
 )
@@ -33,8 +34,8 @@ func banded(t *testing.T, classes int) *dataset.Set {
 func TestAnyNumberOfClasses(t *testing.T) {
 	for _, classes := range []int{2, 200} {
 		for _, channelsLast := range []bool{false, true} {
-			for _, input := range inputTypes() {
-				t.Run(fmt.Sprintf("%d classes, channels last %t, %s", classes, channelsLast, elementName(input)), func(t *testing.T) {
+			for _, input := range port.InputTypes() {
+				t.Run(fmt.Sprintf("%d classes, channels last %t, %s", classes, channelsLast, port.ElementName(input)), func(t *testing.T) {
 					shape, axes := []int64{g.Free, 3, 2, int64(classes)}, []int64{1, 2}
 					if channelsLast {
 						shape, axes = []int64{g.Free, 2, int64(classes), 3}, []int64{1, 3}

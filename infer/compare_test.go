@@ -35,7 +35,7 @@ func TestCompare(t *testing.T) {
 		"constant":            {make([]float32, 6), make([]float32, 6), true, 0, 0, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := Compare(Logits{2, 3, test.a}, Logits{2, 3, test.b}, 1e-3)
+			c, err := Compare(Logits{N: 2, K: 3, Values: test.a}, Logits{N: 2, K: 3, Values: test.b}, 1e-3)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,14 +48,14 @@ func TestCompare(t *testing.T) {
 }
 
 func TestCompareRefuses(t *testing.T) {
-	ok := Logits{1, 2, []float32{1, 2}}
+	ok := Logits{N: 1, K: 2, Values: []float32{1, 2}}
 	for name, test := range map[string]struct {
 		a, b      Logits
 		tolerance float64
 	}{
-		"other N":        {ok, Logits{2, 2, make([]float32, 4)}, 1e-3},
-		"other K":        {ok, Logits{1, 3, make([]float32, 3)}, 1e-3},
-		"values missing": {ok, Logits{1, 2, nil}, 1e-3},
+		"other N":        {ok, Logits{N: 2, K: 2, Values: make([]float32, 4)}, 1e-3},
+		"other K":        {ok, Logits{N: 1, K: 3, Values: make([]float32, 3)}, 1e-3},
+		"values missing": {ok, Logits{N: 1, K: 2, Values: nil}, 1e-3},
 		"tolerance 0":    {ok, ok, 0},
 		"tolerance 1":    {ok, ok, 1},
 		"tolerance NaN":  {ok, ok, math.NaN()},
@@ -69,7 +69,7 @@ func TestCompareRefuses(t *testing.T) {
 func TestLabel(t *testing.T) {
 	nan := float32(math.NaN())
 	for want, row := range map[int][]float32{0: {2, 2, 1}, 2: {-3, -2, -1}, -1: {5, nan, 1}} {
-		if got := (Logits{1, 3, row}).Label(0); got != want {
+		if got := (Logits{N: 1, K: 3, Values: row}).Label(0); got != want {
 			t.Errorf("%v: %d, want %d", row, got, want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestFormatAccuracy(t *testing.T) {
 
 func TestWritePredictions(t *testing.T) {
 	var b bytes.Buffer
-	r := &Result{Labels: []int{1, 0}, Predictions: []int{1, -1}, Logits: Logits{2, 2, []float32{-1.5, 0.1, float32(math.NaN()), 3}}}
+	r := &Result{Labels: []int{1, 0}, Predictions: []int{1, -1}, Logits: Logits{N: 2, K: 2, Values: []float32{-1.5, 0.1, float32(math.NaN()), 3}}}
 	if err := WritePredictions(&b, r); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestWritePredictions(t *testing.T) {
 
 func TestCheckRecorded(t *testing.T) {
 	// Of four images one is undecided.
-	logits := Logits{4, 2, []float32{0, 10, 10, 0, 3, 3.001, 0, 10}}
+	logits := Logits{N: 4, K: 2, Values: []float32{0, 10, 10, 0, 3, 3.001, 0, 10}}
 	for _, test := range []struct {
 		correct int
 		want    string

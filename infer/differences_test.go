@@ -9,9 +9,9 @@ import (
 
 func TestHistogram(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	a := Logits{2, 4, []float32{0, 16, 1, 2, 3, 4, nan, inf}}
+	a := Logits{N: 2, K: 4, Values: []float32{0, 16, 1, 2, 3, 4, nan, inf}}
 	// The range is 16; the differences are 2^-9, 2^-4 and 1 of it… and two are not finite.
-	b := Logits{2, 4, []float32{0, 16, 1.03125, 3, 19, 4, 5, -inf}}
+	b := Logits{N: 2, K: 4, Values: []float32{0, 16, 1.03125, 3, 19, 4, 5, -inf}}
 	h, err := NewHistogram(a, b)
 	if err != nil {
 		t.Fatal(err)
@@ -35,8 +35,8 @@ func TestHistogram(t *testing.T) {
 		t.Errorf("with itself: %+v, %v", h, err)
 	}
 	// A constant reference has no range: what differs from it does so without bound.
-	flat := Logits{1, 2, []float32{1, 1}}
-	h, err = NewHistogram(flat, Logits{1, 2, []float32{1, 1.5}})
+	flat := Logits{N: 1, K: 2, Values: []float32{1, 1}}
+	h, err = NewHistogram(flat, Logits{N: 1, K: 2, Values: []float32{1, 1.5}})
 	if err != nil || len(h.Buckets) != 1 || h.Buckets[0].From != 1e6 {
 		t.Errorf("flat: %+v, %v", h, err)
 	}
@@ -44,8 +44,8 @@ func TestHistogram(t *testing.T) {
 
 func TestChangedLabelsAndWorstImages(t *testing.T) {
 	nan := float32(math.NaN())
-	a := Logits{4, 2, []float32{1, 2, 5, 1, 3, 3.25, 0, 1}}
-	b := Logits{4, 2, []float32{1, 2, 1, 3, 3.25, 3, nan, 1}}
+	a := Logits{N: 4, K: 2, Values: []float32{1, 2, 5, 1, 3, 3.25, 0, 1}}
+	b := Logits{N: 4, K: 2, Values: []float32{1, 2, 1, 3, 3.25, 3, nan, 1}}
 	changes, err := ChangedLabels(a, b)
 	if err != nil || len(changes) != 3 {
 		t.Fatalf("%+v, %v", changes, err)
@@ -61,7 +61,7 @@ func TestChangedLabelsAndWorstImages(t *testing.T) {
 	if err != nil || !slices.Equal(worst, []int{3, 1, 2}) {
 		t.Errorf("worst images %v, %v", worst, err)
 	}
-	for _, other := range []Logits{{3, 2, make([]float32, 6)}, {4, 2, nil}} {
+	for _, other := range []Logits{{N: 3, K: 2, Values: make([]float32, 6)}, {N: 4, K: 2, Values: nil}} {
 		_, first := NewHistogram(a, other)
 		_, second := ChangedLabels(a, other)
 		_, third := WorstImages(a, other, 1)

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"slipway/dataset"
+	"slipway/infer/port"
 )
 
 // DefaultBatch is Evaluate's batch size, where memory allows it: on E1, larger ones answer no more
 // images a second (BenchmarkBatch).
-const DefaultBatch = 64
+const DefaultBatch = port.DefaultBatch
 
 // MostConfused is the most classes of a Result.Confusion, whose size is their square.
 const MostConfused = 4096
@@ -101,7 +102,7 @@ func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, optio
 			return nil, err
 		}
 		if options.KeepLogits {
-			result.Logits.append(logits)
+			result.Logits.Append(logits)
 		}
 		if options.Progress != nil {
 			options.Progress(len(result.Predictions), result.Images)

@@ -3,9 +3,10 @@ package infer
 import (
 	"fmt"
 	"os"
-	"slipway/internal/datasettest"
 	"strings"
 	"testing"
+
+	"slipway/internal/datasettest"
 )
 
 func TestEvaluateIsTheSameForEachBatchSize(t *testing.T) {

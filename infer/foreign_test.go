@@ -11,6 +11,7 @@ import (
 	"slipway/dataset"
 	"slipway/internal/datasettest"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -129,7 +130,7 @@ func TestForeignModelsAnswerAsInTheirFrameworks(t *testing.T) {
 func TestForeignModelsAsNetworks(t *testing.T) {
 	set := datasettest.Digits(t, 1000)
 	foreignModels(t, func(t *testing.T, foreign foreignModel, model *onnx.Model) {
-		network, weights, err := onnx.ToNetwork(model, foreign.Output)
+		network, weights, err := convert.ToNetwork(model, foreign.Output)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -93,7 +94,7 @@ func TestFindHead(t *testing.T) {
 // one logit goes up and all others down.
 func TestChangeIsABound(t *testing.T) {
 	random := rand.New(rand.NewPCG(16, 7))
-	for _, operator := range []string{headSoftmax, headLogSoftmax, headSigmoid} {
+	for _, operator := range []string{port.Softmax, port.LogSoftmax, port.Sigmoid} {
 		head := Head{Operator: operator}
 		attained := 0.0
 		for range 2000 {
@@ -116,12 +117,12 @@ func TestChangeIsABound(t *testing.T) {
 			// As runtimes do, from logits of float64 so that δ is exact.
 			p, q := headScores(operator, a), headScores(operator, b)
 			for k := range p {
-				got := head.change(p[k], q[k], classes)
+				got := changeOf(head, p[k], q[k], classes)
 				if got > delta*(1+1e-9) {
 					t.Fatalf("%s of %d: %v and %v take %g, the logits differ by %g", operator, classes, p[k], q[k], got, delta)
 				}
 				attained = max(attained, got/delta)
-				if back := head.change(q[k], p[k], classes); back != got {
+				if back := changeOf(head, q[k], p[k], classes); back != got {
 					t.Fatalf("%s: %g one way, %g the other", operator, got, back)
 				}
 			}
@@ -143,9 +144,9 @@ func headScores(operator string, logits []float64) []float32 {
 	scores := make([]float32, len(logits))
 	for k, z := range logits {
 		switch operator {
-		case headSoftmax:
+		case port.Softmax:
 			scores[k] = float32(math.Exp(z-largest) / sum)
-		case headLogSoftmax:
+		case port.LogSoftmax:
 			scores[k] = float32(z - largest - math.Log(sum))
 		default:
 			scores[k] = float32(1 / (1 + math.Exp(-z)))
@@ -156,29 +157,29 @@ func headScores(operator string, logits []float64) []float32 {
 
 func TestChangeOfWhatIsNoProbability(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	softmax := Head{Operator: headSoftmax}
+	softmax := Head{Operator: port.Softmax}
 	for _, pair := range [][2]float32{{nan, 0.5}, {0.5, nan}, {1.5, 1.25}, {-0.5, 0.5}, {inf, 1}, {nan, nan}} {
-		if got := softmax.change(pair[0], pair[1], 10); !math.IsInf(got, 1) {
+		if got := changeOf(softmax, pair[0], pair[1], 10); !math.IsInf(got, 1) {
 			t.Errorf("%v takes %g, want no change of logits that could", pair, got)
 		}
 	}
 	for _, pair := range [][2]float32{{0, 0}, {1, 1}, {0, 1e-39}, {1, 1 - 1e-7}} {
-		if got := softmax.change(pair[0], pair[1], 10); got != 0 {
+		if got := changeOf(softmax, pair[0], pair[1], 10); got != 0 {
 			t.Errorf("%v takes %g, want none: it is rounding", pair, got)
 		}
 	}
-	if got := softmax.change(0, 1, 10); got < 40 {
+	if got := changeOf(softmax, 0, 1, 10); got < 40 {
 		t.Errorf("from 0 to 1 takes %g", got)
 	}
-	log := Head{Operator: headLogSoftmax}
-	if got := log.change(-inf, -3, 10); !math.IsInf(got, 1) {
+	log := Head{Operator: port.LogSoftmax}
+	if got := changeOf(log, -inf, -3, 10); !math.IsInf(got, 1) {
 		t.Errorf("from no chance to some takes %g", got)
 	}
 }
 
 func TestMadeByAndApply(t *testing.T) {
-	logits := Logits{2, 3, []float32{1, -2, 30, 0, 0.5, 0}}
-	for _, operator := range []string{headSoftmax, headLogSoftmax, headSigmoid} {
+	logits := Logits{N: 2, K: 3, Values: []float32{1, -2, 30, 0, 0.5, 0}}
+	for _, operator := range []string{port.Softmax, port.LogSoftmax, port.Sigmoid} {
 		head := Head{Operator: operator}
 		scores := head.Apply(logits)
 		if !head.MadeBy(scores) || head.MadeBy(logits) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"slipway/dataset"
+	"slipway/infer/port"
 	"slipway/internal/safetensors"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -30,7 +31,7 @@ func TestCompareAtItsLimits(t *testing.T) {
 		"NaN beside two that are even": {[]float32{1, 0, 1, 8, 0, 0}, []float32{1, nan, 1, 8, 0, 0}, 1, 1, 0, 1},
 		"NaN there, the other way":     {[]float32{1, nan, 1, 8, 0, 0}, []float32{1, 0, 1, 8, 0, 0}, 1, 1, 0, 1},
 	} {
-		c, err := Compare(Logits{2, 3, test.a}, Logits{2, 3, test.b}, 1e-3)
+		c, err := Compare(Logits{N: 2, K: 3, Values: test.a}, Logits{N: 2, K: 3, Values: test.b}, 1e-3)
 		if err != nil || c.LabelsDiffer != test.differ || c.DecidedLabelsDiffer != test.decided ||
 			c.WorstImage != test.image || c.WorstClass != test.class || math.IsNaN(c.MaxRelDiff) {
 			t.Errorf("%s: %+v, %v", name, c, err)
@@ -46,7 +47,7 @@ func TestCompareAtItsLimits(t *testing.T) {
 
 // A model that answers more right than its record says is no better than one that answers less.
 func TestCheckRecordedOfMoreThanRecorded(t *testing.T) {
-	logits := Logits{4, 2, []float32{0, 10, 10, 0, 3, 3.001, 0, 10}} // one is undecided
+	logits := Logits{N: 4, K: 2, Values: []float32{0, 10, 10, 0, 3, 3.001, 0, 10}} // one is undecided
 	record := onnx.TrainingRecord{TestAccuracy: 0.25, TestImages: 4}
 	for correct, want := range map[int]string{2: "", 3: "3 of 4 images are answered right, the model records 1"} {
 		err := CheckRecorded(&Result{Images: 4, Correct: correct, Logits: logits}, record, 1e-3)
@@ -81,7 +82,7 @@ func TestPixelsOfRecords(t *testing.T) {
 // The table of who is taken for whom is kept up to 4096 classes.
 func TestConfusion(t *testing.T) {
 	set := &dataset.Set{Name: "three", Channels: 1, Height: 1, Width: 1, Classes: 3, Images: make([]byte, 4), Labels: []int32{0, 1, 2, 2}}
-	rows := Logits{4, 3, []float32{1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0}}
+	rows := Logits{N: 4, K: 3, Values: []float32{1, 0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 0}}
 	var result Result
 	if err := result.count(set.Info(), set.Labels, rows); err != nil {
 		t.Fatal(err)
@@ -91,7 +92,7 @@ func TestConfusion(t *testing.T) {
 	}
 	for classes, kept := range map[int]bool{MostConfused: true, MostConfused + 1: false} {
 		var result Result
-		if err := result.count(set.Info(), set.Labels[:1], Logits{1, classes, make([]float32, classes)}); err != nil || (result.Confusion != nil) != kept {
+		if err := result.count(set.Info(), set.Labels[:1], Logits{N: 1, K: classes, Values: make([]float32, classes)}); err != nil || (result.Confusion != nil) != kept {
 			t.Errorf("%d classes: kept %v, %v", classes, result.Confusion != nil, err)
 		}
 	}
@@ -123,16 +124,16 @@ func TestChangeFindsTheDifference(t *testing.T) {
 	for _, z := range []float64{-4, -1, 0, 1, 4} {
 		const moved = 0.02
 		p, q := logistic(z), logistic(z+moved)
-		if got := (Head{Operator: headSigmoid}).change(p, q, 1); math.Abs(got-moved) > 0.05*moved {
+		if got := changeOf(Head{Operator: port.Sigmoid}, p, q, 1); math.Abs(got-moved) > 0.05*moved {
 			t.Errorf("at %v a Sigmoid's logit moved by %v, found %v", z, moved, got)
 		}
 		// Of two classes the one's odds are e to the difference of both logits.
-		if got := (Head{Operator: headSoftmax}).change(p, q, 2); math.Abs(got-moved/2) > 0.05*moved {
+		if got := changeOf(Head{Operator: port.Softmax}, p, q, 2); math.Abs(got-moved/2) > 0.05*moved {
 			t.Errorf("at %v Softmax's logits moved by %v each, found %v", z, moved/2, got)
 		}
 	}
 	// The logarithm's own rounding is granted, and no more.
-	if got := (Head{Operator: headLogSoftmax}).change(-100, -100.0003, 10); got < 1e-4 || got > 1.5e-4 {
+	if got := changeOf(Head{Operator: port.LogSoftmax}, -100, -100.0003, 10); got < 1e-4 || got > 1.5e-4 {
 		t.Errorf("LogSoftmax moved by 3e-4, found %v, want half of it less some roundings", got)
 	}
 }
@@ -145,18 +146,18 @@ func TestLeastRange(t *testing.T) {
 		scores   Logits
 		want     float64
 	}{
-		{headSoftmax, Logits{2, 3, []float32{0.98, 0.01, 0.01, 0.001, 0.4995, 0.4995}}, math.Log(499.5)},
-		{headSoftmax, Logits{1, 3, []float32{0.98, 0.02, 0}}, math.Log(49)},
-		{headSigmoid, Logits{2, 1, []float32{0.5, 0.9}}, math.Log(9)},
-		{headSigmoid, Logits{3, 1, []float32{0.5, 0.9, 0}}, math.Log(9)},
-		{headSigmoid, Logits{3, 1, []float32{0.5, 0.9, 0.9999}}, math.Log(9)},
-		{headLogSoftmax, Logits{1, 2, []float32{-0.5, -1.5}}, 1},
+		{port.Softmax, Logits{N: 2, K: 3, Values: []float32{0.98, 0.01, 0.01, 0.001, 0.4995, 0.4995}}, math.Log(499.5)},
+		{port.Softmax, Logits{N: 1, K: 3, Values: []float32{0.98, 0.02, 0}}, math.Log(49)},
+		{port.Sigmoid, Logits{N: 2, K: 1, Values: []float32{0.5, 0.9}}, math.Log(9)},
+		{port.Sigmoid, Logits{N: 3, K: 1, Values: []float32{0.5, 0.9, 0}}, math.Log(9)},
+		{port.Sigmoid, Logits{N: 3, K: 1, Values: []float32{0.5, 0.9, 0.9999}}, math.Log(9)},
+		{port.LogSoftmax, Logits{N: 1, K: 2, Values: []float32{-0.5, -1.5}}, 1},
 	} {
-		if got := (Head{Operator: test.operator}).leastRange(test.scores); math.Abs(got-test.want) > 1e-5 {
+		if got := leastRangeOf(Head{Operator: test.operator}, test.scores); math.Abs(got-test.want) > 1e-5 {
 			t.Errorf("%s of %v: %v, want %v", test.operator, test.scores.Values, got, test.want)
 		}
 	}
-	if !(Head{Operator: headSoftmax}).MadeBy(Logits{1, 2, []float32{0, 1}}) {
+	if !(Head{Operator: port.Softmax}).MadeBy(Logits{N: 1, K: 2, Values: []float32{0, 1}}) {
 		t.Error("0 and 1 are no probabilities")
 	}
 }
@@ -164,8 +165,8 @@ func TestLeastRange(t *testing.T) {
 // How far logits are apart that were computed twice, and for how many images by more than the
 // tolerance.
 func TestRoundingTakes(t *testing.T) {
-	logits := Logits{3, 2, []float32{0, 1, 0, 1, 0, 1}}
-	again := Logits{2, 2, []float32{0, 1 - 0x1p-15, 0, 1 - 0x1p-17}} // 3e-5 and 8e-6 of the range
+	logits := Logits{N: 3, K: 2, Values: []float32{0, 1, 0, 1, 0, 1}}
+	again := Logits{N: 2, K: 2, Values: []float32{0, 1 - 0x1p-15, 0, 1 - 0x1p-17}} // 3e-5 and 8e-6 of the range
 	var rounding Rounding
 	if err := rounding.take(logits, again, []int{0, 2}); err != nil || rounding.Measured != 0x1p-15 || rounding.Beyond != 1 {
 		t.Errorf("%+v, %v", rounding, err)
@@ -177,7 +178,7 @@ func TestRoundingTakes(t *testing.T) {
 		t.Errorf("%+v, %v", rounding, err)
 	}
 	rounding = Rounding{}
-	constant := Logits{1, 2, make([]float32, 2)}
+	constant := Logits{N: 1, K: 2, Values: make([]float32, 2)}
 	if err := rounding.take(constant, constant, []int{0}); err != nil || rounding.Measured != 0 || rounding.Beyond != 0 {
 		t.Errorf("constant: %+v, %v", rounding, err)
 	}

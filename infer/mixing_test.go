@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/infer/port"
 	"slipway/internal/graphmaker"
 	"slipway/onnx/onnxpb"
 )
@@ -105,7 +106,7 @@ func TestDropoutThatTrains(t *testing.T) {
 			test.tensor.Name, test.tensor.DataType = proto.String("on"), proto.Int32(int32(onnxpb.TensorProto_BOOL))
 			graph, node = graph.Tensor(test.tensor), node+" on"
 		}
-		if got := len(trainingNotes(graph.Node(node).Model())) > 0; got != test.want {
+		if got := len(port.TrainingNotes(graph.Node(node).Model())) > 0; got != test.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -15,13 +15,3 @@ func LoadModel(path string) (*onnx.Model, error) {
 	}
 	return model, nil
 }
-
-// notesOf are the model's notes with its file's name, as Info has them, and what must
-// be heard of its nodes.
-func notesOf(model *onnx.Model) []string {
-	notes := append(model.Notes(), trainingNotes(model)...)
-	for i, note := range notes {
-		notes[i] = model.Path() + ": " + note
-	}
-	return notes
-}

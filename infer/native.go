@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"slipway/infer/native"
-	"slipway/internal/cli"
+	"slipway/infer/port"
+	"slipway/internal/version"
 	"slipway/onnx"
-	"slipway/onnx/onnxpb"
 )
 
 // NativeOptions are the choices for OpenNative.
@@ -31,57 +31,57 @@ func OpenNative(ctx context.Context, model *onnx.Model, options NativeOptions) (
 	if options.Threads < 0 {
 		return nil, fmt.Errorf("threads %d: at least 1 is needed, or 0 for the default", options.Threads)
 	}
-	ports, err := findPorts(model, options.Output)
+	ports, err := port.Find(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
-	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.output}, Threads: options.Threads, Kernels: options.Kernels})
+	evaluator, err := native.New(ctx, model, native.Options{Outputs: []string{ports.Output}, Threads: options.Threads, Kernels: options.Kernels})
 	if err != nil {
 		return nil, nativeError(err)
 	}
 	return &nativeRuntime{model: model.Path(), source: model, ports: ports, evaluator: evaluator, info: Info{
 		Runtime:  RuntimeNative,
-		Version:  cli.ModuleVersion,
+		Version:  version.Module,
 		Provider: evaluator.Kernels(),
 		Device:   "cpu",
 		Threads:  evaluator.Threads(),
-		Notes:    notesOf(model),
+		Notes:    port.NotesOf(model),
 	}}, nil
 }
 
 type nativeRuntime struct {
 	model     string
 	source    *onnx.Model // for Trace
-	ports     ports
+	ports     port.Ports
 	evaluator *native.Evaluator
 	info      Info
 }
 
 func (r *nativeRuntime) graph() *onnx.Model { return r.source }
 
-func (r *nativeRuntime) Info() Info { return r.ports.tell(r.info) }
+func (r *nativeRuntime) Info() Info { return r.ports.Tell(r.info) }
 
 func (r *nativeRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
-	layout, err := r.ports.layoutOf(batch, r.model)
+	layout, err := r.ports.LayoutOf(batch, r.model)
 	if err != nil {
 		return Logits{}, err
 	}
-	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
+	return port.RunInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) (Logits, error) {
 		return r.runOnce(ctx, chunk, layout)
 	})
 }
 
 // runOnce runs a batch that has the graph's own batch size, if it has one.
-func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logits, error) {
+func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l port.Layout) (Logits, error) {
 	outputs, err := r.runOn(ctx, r.evaluator, batch, l)
 	if err != nil {
 		return Logits{}, err
 	}
-	scores, err := scoresFrom(outputs[0].Data)
+	scores, err := port.ScoresFrom(outputs[0].Data)
 	if err != nil {
-		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.output, err)
+		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.Output, err)
 	}
-	logits, err := r.ports.logits(scores, outputs[0].Shape, batch.N)
+	logits, err := r.ports.Logits(scores, outputs[0].Shape, batch.N)
 	if err != nil {
 		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 	}
@@ -89,32 +89,18 @@ func (r *nativeRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Log
 }
 
 // runOn gives a batch to the model, or a part of it, and returns all outputs.
-func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, batch Batch, l layout) ([]*native.Tensor, error) {
+func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, batch Batch, l port.Layout) ([]*native.Tensor, error) {
 	input := &native.Tensor{}
-	for _, size := range r.ports.shape(l, batch.N, batch.C, batch.H, batch.W) {
+	for _, size := range r.ports.Shape(l, batch.N, batch.C, batch.H, batch.W) {
 		input.Shape = append(input.Shape, int(size))
 	}
-	pixels := batch.Pixels
-	if l == channelsLast && batch.C > 1 {
-		pixels = toChannelsLast(batch)
+	var err error
+	if input.Data, err = new(port.Feeder).Feed(r.ports, l, batch); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.model, err)
 	}
-	switch r.ports.inputType {
-	case onnxpb.TensorProto_UINT8:
-		bytes, err := toBytes(pixels)
-		if err != nil {
-			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, err)
-		}
-		input.Data = bytes
-	case onnxpb.TensorProto_FLOAT16:
-		input.Data = toFloat16(pixels)
-	case onnxpb.TensorProto_DOUBLE:
-		input.Data = toFloat64(pixels)
-	default:
-		input.Data = pixels
-	}
-	outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{r.ports.input: input})
+	outputs, err := evaluator.Run(ctx, map[string]*native.Tensor{r.ports.Input: input})
 	if ctx.Err() != nil {
-		return nil, ended(ctx)
+		return nil, port.Ended(ctx)
 	}
 	if err != nil {
 		return nil, nativeError(err)
@@ -125,7 +111,7 @@ func (r *nativeRuntime) runOn(ctx context.Context, evaluator *native.Evaluator, 
 // nativeError marks an error of package native as ErrUnsupported where it is.
 func nativeError(err error) error {
 	if errors.Is(err, native.ErrUnsupported) {
-		return unsupportedError{err}
+		return port.Unsupported{Reason: err}
 	}
 	return err
 }

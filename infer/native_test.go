@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/dataset"
 	"slipway/internal/cli"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
-
-	"google.golang.org/protobuf/proto"
 )
 
 func openNative(t testing.TB, path string, options NativeOptions) (Runtime, error) {

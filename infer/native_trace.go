@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"slipway/infer/native"
+	"slipway/infer/port"
 	"slipway/onnx"
 )
 
@@ -35,7 +36,7 @@ func (r *nativeRuntime) Trace(ctx context.Context, batch Batch, names []string) 
 }
 
 func (r *nativeRuntime) traceTogether(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
-	layout, err := r.ports.layoutOf(batch, r.model)
+	layout, err := r.ports.LayoutOf(batch, r.model)
 	if err != nil {
 		return nil, err
 	}
@@ -46,11 +47,11 @@ func (r *nativeRuntime) traceTogether(ctx context.Context, batch Batch, names []
 	evaluator, err := native.New(ctx, part, native.Options{Outputs: names, Threads: r.info.Threads})
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ended(ctx)
+			return nil, port.Ended(ctx)
 		}
 		return nil, nativeError(err)
 	}
-	tensors, err := traceInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) ([]Tensor, error) {
+	tensors, err := traceInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) ([]Tensor, error) {
 		outputs, err := r.runOn(ctx, evaluator, chunk, layout)
 		if err != nil {
 			return nil, err

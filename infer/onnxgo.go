@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 )
 
@@ -50,7 +51,7 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 	if options.Batch == 0 {
 		options.Batch = onnxGoBatch
 	}
-	ports, err := findPorts(model, options.Output)
+	ports, err := port.Find(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
@@ -63,16 +64,16 @@ func OpenONNXGo(ctx context.Context, model *onnx.Model, options ONNXGoOptions) (
 
 // startOnnxGo starts a worker on the model, whose ports are known and whose
 // options are filled in.
-func startOnnxGo(ctx context.Context, model *onnx.Model, ports ports, options ONNXGoOptions) (*onnxGo, error) {
+func startOnnxGo(ctx context.Context, model *onnx.Model, ports port.Ports, options ONNXGoOptions) (*onnxGo, error) {
 	encoded, input, err := onnxGoModel(model, ports, options.Batch)
 	if err != nil {
-		return nil, unsupportedError{fmt.Errorf("%s: onnx-go does not support the model: %w", model.Path(), err)}
+		return nil, port.Unsupported{Reason: fmt.Errorf("%s: onnx-go does not support the model: %w", model.Path(), err)}
 	}
 	r := &onnxGo{source: model, encoded: encoded, options: options, ports: ports, input: input}
 	if err := r.grow(ctx, 1); err != nil {
 		return nil, err
 	}
-	r.info = Info{Runtime: RuntimeONNXGo, Version: r.workers[0].version, Provider: "Gorgonia", Device: "cpu", Threads: options.Threads, Notes: notesOf(model)}
+	r.info = Info{Runtime: RuntimeONNXGo, Version: r.workers[0].version, Provider: "Gorgonia", Device: "cpu", Threads: options.Threads, Notes: port.NotesOf(model)}
 	return r, nil
 }
 
@@ -80,7 +81,7 @@ type onnxGo struct {
 	source  *onnx.Model
 	encoded []byte
 	options ONNXGoOptions
-	ports   ports
+	ports   port.Ports
 	input   []int // the graph's input shape
 	info    Info
 
@@ -90,7 +91,7 @@ type onnxGo struct {
 
 func (r *onnxGo) graph() *onnx.Model { return r.source }
 
-func (r *onnxGo) Info() Info { return r.ports.tell(r.info) }
+func (r *onnxGo) Info() Info { return r.ports.Tell(r.info) }
 
 // grow starts workers until there are n.
 func (r *onnxGo) grow(ctx context.Context, n int) error {
@@ -109,17 +110,17 @@ func (r *onnxGo) Run(ctx context.Context, batch Batch) (Logits, error) {
 	if err != nil {
 		return Logits{}, err
 	}
-	return r.ports.logits(answer.Values, []int{answer.N, answer.K}, answer.N)
+	return r.ports.Logits(answer.Values, []int{answer.N, answer.K}, answer.N)
 }
 
 // values returns the output of a batch, N×K, K being all that follows the batch.
 func (r *onnxGo) values(ctx context.Context, batch Batch) (Logits, error) {
-	layout, err := r.ports.layoutOf(batch, r.source.Path())
+	layout, err := r.ports.LayoutOf(batch, r.source.Path())
 	if err != nil {
 		return Logits{}, err
 	}
-	if layout == channelsLast && batch.C > 1 {
-		batch.Pixels = toChannelsLast(batch)
+	if layout == port.ChannelsLast && batch.C > 1 {
+		batch.Pixels = port.ToChannelsLast(batch)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -150,8 +151,8 @@ func (r *onnxGo) spread(ctx context.Context, batch Batch, chunks int, workers []
 					return
 				}
 				begin := chunk * r.input[0]
-				piece := batch.slice(begin, min(begin+r.input[0], batch.N))
-				if answers[chunk], errs[i] = runInChunks(ctx, piece, r.input[0], func(b Batch) (Logits, error) { return w.run(ctx, b) }); errs[i] != nil {
+				piece := batch.Slice(begin, min(begin+r.input[0], batch.N))
+				if answers[chunk], errs[i] = port.RunInChunks(ctx, piece, r.input[0], func(b Batch) (Logits, error) { return w.run(ctx, b) }); errs[i] != nil {
 					failed.Store(true)
 				}
 			}
@@ -163,7 +164,7 @@ func (r *onnxGo) spread(ctx context.Context, batch Batch, chunks int, workers []
 	}
 	var all Logits
 	for _, answer := range answers {
-		all.append(answer)
+		all.Append(answer)
 	}
 	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -17,21 +18,21 @@ import (
 //
 // batch is the batch size for a model that leaves it open. It is at least 2:
 // at 1 onnx-go's Gemm writes its result into the bias.
-func onnxGoModel(model *onnx.Model, p ports, batch int) (encoded []byte, input []int, err error) {
+func onnxGoModel(model *onnx.Model, p port.Ports, batch int) (encoded []byte, input []int, err error) {
 	m := proto.Clone(model.Proto).(*onnxpb.ModelProto)
 	graph := m.GetGraph()
-	if p.inputType != onnxpb.TensorProto_FLOAT {
-		return nil, nil, fmt.Errorf("float32 images are wanted, input %q is %s", p.input, elementName(p.inputType))
+	if p.InputType != onnxpb.TensorProto_FLOAT {
+		return nil, nil, fmt.Errorf("float32 images are wanted, input %q is %s", p.Input, port.ElementName(p.InputType))
 	}
-	if p.outputType != onnxpb.TensorProto_FLOAT {
-		return nil, nil, fmt.Errorf("float32 scores are wanted, output %q is %s", p.output, elementName(p.outputType))
+	if p.OutputType != onnxpb.TensorProto_FLOAT {
+		return nil, nil, fmt.Errorf("float32 scores are wanted, output %q is %s", p.Output, port.ElementName(p.OutputType))
 	}
-	input = slices.Clone(p.inputDims)
+	input = slices.Clone(p.InputDims)
 	if input[0] < 2 {
 		input[0] = batch
 	}
-	if slices.Contains(input, unknown) {
-		return nil, nil, fmt.Errorf("the image size must be in the model, input %q is %s", p.input, formatDims(p.inputDims))
+	if slices.Contains(input, port.Unknown) {
+		return nil, nil, fmt.Errorf("the image size must be in the model, input %q is %s", p.Input, port.FormatDims(p.InputDims))
 	}
 	if input[0] < 2 {
 		return nil, nil, fmt.Errorf("a batch of 2 or more is needed, not %d", input[0])
@@ -47,8 +48,8 @@ func onnxGoModel(model *onnx.Model, p ports, batch int) (encoded []byte, input [
 		}
 	}
 	graph.ValueInfo = nil // shapes for another batch size
-	graph.Input = []*onnxpb.ValueInfoProto{valueInfo(p.input, input)}
-	graph.Output = []*onnxpb.ValueInfoProto{{Name: proto.String(p.output)}}
+	graph.Input = []*onnxpb.ValueInfoProto{valueInfo(p.Input, input)}
+	graph.Output = []*onnxpb.ValueInfoProto{{Name: proto.String(p.Output)}}
 	encoded, err = onnx.Encode(&onnx.Model{Proto: m})
 	return encoded, input, err
 }
@@ -102,7 +103,7 @@ func adaptConv(node *onnxpb.NodeProto, weights map[string][]int64) error {
 	); err != nil {
 		return err
 	}
-	if attribute(node, "kernel_shape") == nil {
+	if onnx.Attribute(node, "kernel_shape") == nil {
 		dims, known := weights[node.GetInput()[1]]
 		if !known || len(dims) != 4 {
 			return fmt.Errorf("kernel_shape is missing, and the weight is no 4-dimensional initializer")
@@ -140,47 +141,26 @@ func adaptGemm(node *onnxpb.NodeProto, weights map[string][]int64) error {
 	return onlyInts(node, "transA", 0)
 }
 
-func attribute(node *onnxpb.NodeProto, name string) *onnxpb.AttributeProto {
-	for _, a := range node.GetAttribute() {
-		if a.GetName() == name {
-			return a
-		}
-	}
-	return nil
-}
-
-// ints returns an attribute's numbers, of type INT or INTS, none if it is absent.
-func ints(node *onnxpb.NodeProto, name string) []int64 {
-	a := attribute(node, name)
-	if a == nil {
-		return nil
-	}
-	if a.GetType() == onnxpb.AttributeProto_INT {
-		return []int64{a.GetI()}
-	}
-	return a.GetInts()
-}
-
 func onlyInts(node *onnxpb.NodeProto, name string, allowed ...int64) error {
-	for _, v := range ints(node, name) {
+	for _, v := range onnx.Integers(node, name) {
 		if !slices.Contains(allowed, v) {
-			return fmt.Errorf("%s = %v is not supported", name, ints(node, name))
+			return fmt.Errorf("%s = %v is not supported", name, onnx.Integers(node, name))
 		}
 	}
 	return nil
 }
 
 func equalInts(node *onnxpb.NodeProto, name string) error {
-	for _, v := range ints(node, name) {
-		if v != ints(node, name)[0] {
-			return fmt.Errorf("%s = %v is not supported, only equal ones", name, ints(node, name))
+	for _, v := range onnx.Integers(node, name) {
+		if v != onnx.Integers(node, name)[0] {
+			return fmt.Errorf("%s = %v is not supported, only equal ones", name, onnx.Integers(node, name))
 		}
 	}
 	return nil
 }
 
 func onlyStrings(node *onnxpb.NodeProto, name string, allowed ...string) error {
-	if a := attribute(node, name); a != nil && !slices.Contains(allowed, string(a.GetS())) {
+	if a := onnx.Attribute(node, name); a != nil && !slices.Contains(allowed, string(a.GetS())) {
 		return fmt.Errorf("%s = %s is not supported", name, a.GetS())
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/infer/port"
 	g "slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -62,7 +63,7 @@ func TestNodesForONNXGo(t *testing.T) {
 func TestBatchForONNXGo(t *testing.T) {
 	for fixed, want := range map[int64]int{g.Free: 8, 1: 8, 2: 2, 3: 3} {
 		model := g.New(fixed, 4).Dense("x", 4).Model()
-		p, err := findPorts(model, "")
+		p, err := port.Find(model, "")
 		if err != nil {
 			t.Fatal(err)
 		}

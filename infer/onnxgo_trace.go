@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -12,7 +13,7 @@ import (
 // of its own: onnx-go shows outputs only. A cut graph that onnx-go does not
 // support is a value Missing.
 func (r *onnxGo) Trace(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
-	if err := batch.check(); err != nil {
+	if err := batch.Check(); err != nil {
 		return nil, err
 	}
 	known := make(map[string]onnx.Value)
@@ -25,7 +26,7 @@ func (r *onnxGo) Trace(ctx context.Context, batch Batch, names []string) ([]Tens
 	for i, name := range names {
 		tensor, err := r.traceOne(ctx, batch, known[name], name)
 		if ctx.Err() != nil {
-			return nil, ended(ctx)
+			return nil, port.Ended(ctx)
 		}
 		if err != nil {
 			tensor = Tensor{Missing: err}
@@ -40,8 +41,8 @@ func (r *onnxGo) traceOne(ctx context.Context, batch Batch, value onnx.Value, na
 	if err != nil {
 		return Tensor{}, err
 	}
-	cut, err := startOnnxGo(ctx, part, ports{
-		input: r.ports.input, inputType: r.ports.inputType, inputDims: r.ports.inputDims, scorePort: scorePort{output: name, outputType: onnxpb.TensorProto_FLOAT},
+	cut, err := startOnnxGo(ctx, part, port.Ports{
+		Input: r.ports.Input, InputType: r.ports.InputType, InputDims: r.ports.InputDims, ScorePort: port.ScorePort{Output: name, OutputType: onnxpb.TensorProto_FLOAT},
 	}, r.options)
 	if err != nil {
 		return Tensor{}, err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"slipway/infer/internal/workerproto"
+	"slipway/infer/port"
 )
 
 const (
@@ -98,7 +99,7 @@ func (w *onnxGoWorker) load(ctx context.Context, encoded []byte, input []int) er
 		return w.decoder.Decode(&loaded)
 	})
 	if err == nil && loaded.Error != "" {
-		err = unsupportedError{fmt.Errorf("%s: onnx-go does not support the model: %s", w.model, loaded.Error)}
+		err = port.Unsupported{Reason: fmt.Errorf("%s: onnx-go does not support the model: %s", w.model, loaded.Error)}
 	}
 	return err
 }
@@ -147,7 +148,7 @@ func (w *onnxGoWorker) ask(ctx context.Context, exchange func() error) error {
 	stop := context.AfterFunc(ctx, func() { _ = w.process.Process.Kill() })
 	err := exchange()
 	if !stop() || ctx.Err() != nil {
-		err = ended(ctx)
+		err = port.Ended(ctx)
 	} else if err != nil {
 		err = w.crash(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -44,7 +45,7 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 	if options.Threads == 0 {
 		options.Threads = runtime.GOMAXPROCS(0)
 	}
-	ports, err := findPorts(model, options.Output)
+	ports, err := port.Find(model, options.Output)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", model.Path(), err)
 	}
@@ -68,9 +69,9 @@ func OpenONNXRuntime(model *onnx.Model, options ONNXRuntimeOptions) (Runtime, er
 		Version: library.Version,
 		Threads: options.Threads,
 		Library: library.Path,
-		Notes:   notesOf(model),
+		Notes:   port.NotesOf(model),
 	}, timeLimit: options.TimeLimit}
-	r.imageBytes, r.fixed = imageBytes(model)
+	r.imageBytes, r.fixed = port.ImageBytes(model)
 	if err := r.open(encoded, device, tryCUDA); err != nil {
 		return nil, errors.Join(err, releaseEnvironment())
 	}
@@ -85,7 +86,7 @@ const (
 type onnxRuntime struct {
 	model  string
 	source *onnx.Model
-	ports  ports
+	ports  port.Ports
 	tf32   bool
 	info   Info
 	// unoptimized is as in ONNXRuntimeOptions.
@@ -102,11 +103,11 @@ type onnxRuntime struct {
 
 func (r *onnxRuntime) graph() *onnx.Model { return r.source }
 
-func (r *onnxRuntime) Info() Info { return r.ports.tell(r.info) }
+func (r *onnxRuntime) Info() Info { return r.ports.Tell(r.info) }
 
 // open makes the session, on CUDA first where that is wanted.
 func (r *onnxRuntime) open(model []byte, device Device, tryCUDA bool) error {
-	outputs := []string{r.ports.output}
+	outputs := []string{r.ports.Output}
 	if tryCUDA {
 		var err error
 		r.session, err = r.newSession(model, outputs, r.appendCUDA)
@@ -157,7 +158,7 @@ func (r *onnxRuntime) newSession(model []byte, outputs []string, more func(*ort.
 			return nil, fmt.Errorf("graph optimization: %w", err)
 		}
 	}
-	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.input}, outputs, options)
+	return ort.NewDynamicAdvancedSessionWithONNXData(model, []string{r.ports.Input}, outputs, options)
 }
 
 // appendCUDA adds the CUDA provider. Even when it returns nil, making the
@@ -186,11 +187,11 @@ func (r *onnxRuntime) appendCUDA(options *ort.SessionOptions) error {
 }
 
 func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
-	layout, err := r.ports.layoutOf(batch, r.model)
+	layout, err := r.ports.LayoutOf(batch, r.model)
 	if err != nil {
 		return Logits{}, err
 	}
-	return runInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) (Logits, error) {
+	return port.RunInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) (Logits, error) {
 		if err := checkBatchMemory(r.imageBytes, chunk.N, r.fixed); err != nil {
 			return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 		}
@@ -199,7 +200,7 @@ func (r *onnxRuntime) Run(ctx context.Context, batch Batch) (Logits, error) {
 }
 
 // runOnce runs a batch that has the graph's own batch size, if it has one.
-func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logits, error) {
+func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l port.Layout) (Logits, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.session == nil {
@@ -212,7 +213,7 @@ func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logit
 	defer input.Destroy()
 
 	outputs := make([]ort.Value, 1)
-	if r.ports.outputType == onnxpb.TensorProto_FLOAT16 {
+	if r.ports.OutputType == onnxpb.TensorProto_FLOAT16 {
 		if outputs[0], err = r.newFloat16Output(batch.N); err != nil {
 			return Logits{}, err
 		}
@@ -228,20 +229,20 @@ func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logit
 	case *ort.Tensor[float32]:
 		scores = output.GetData()
 	case *ort.Tensor[float64]:
-		scores, err = scoresFrom(output.GetData())
+		scores, err = port.ScoresFrom(output.GetData())
 	case *ort.CustomDataTensor:
-		scores, err = scoresFrom(float16From(output.GetData()))
+		scores, err = port.ScoresFrom(float16From(output.GetData()))
 	default:
 		err = fmt.Errorf("it is %T, not floats", output)
 	}
 	if err != nil {
-		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.output, err)
+		return Logits{}, fmt.Errorf("%s: output %q: %w", r.model, r.ports.Output, err)
 	}
 	shape := make([]int, len(outputs[0].GetShape()))
 	for i, size := range outputs[0].GetShape() {
 		shape[i] = int(size)
 	}
-	logits, err := r.ports.logits(scores, shape, batch.N)
+	logits, err := r.ports.Logits(scores, shape, batch.N)
 	if err != nil {
 		return Logits{}, fmt.Errorf("%s: %w", r.model, err)
 	}
@@ -251,16 +252,16 @@ func (r *onnxRuntime) runOnce(ctx context.Context, batch Batch, l layout) (Logit
 // newFloat16Output allocates the scores of n images, which the binding of onnxruntime
 // does not do for this type.
 func (r *onnxRuntime) newFloat16Output(n int) (ort.Value, error) {
-	shape := make(ort.Shape, len(r.ports.outputDims))
-	for i, size := range r.ports.outputDims {
+	shape := make(ort.Shape, len(r.ports.OutputDims))
+	for i, size := range r.ports.OutputDims {
 		shape[i] = int64(size)
 	}
 	if len(shape) > 0 {
 		shape[0] = int64(n)
 	}
-	if len(shape) == 0 || slices.Contains(shape[1:], unknown) {
+	if len(shape) == 0 || slices.Contains(shape[1:], port.Unknown) {
 		return nil, fmt.Errorf("%s: output %q is float16 of no known number of scores: give it its shape, or export the model with float32 scores",
-			r.model, r.ports.output)
+			r.model, r.ports.Output)
 	}
 	output, err := ort.NewCustomDataTensor(shape, make([]byte, 2*shape.FlattenedSize()), ort.TensorElementDataTypeFloat16)
 	if err != nil {
@@ -291,7 +292,7 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvanc
 		<-terminated
 	}
 	if ctx.Err() != nil {
-		return ended(ctx)
+		return port.Ended(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: onnxruntime: %w", r.model, plainError(err))
@@ -299,25 +300,25 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *ort.DynamicAdvanc
 	return nil
 }
 
-func (r *onnxRuntime) newInput(batch Batch, l layout) (ort.Value, error) {
+func (r *onnxRuntime) newInput(batch Batch, l port.Layout) (ort.Value, error) {
 	pixels := batch.Pixels
-	if l == channelsLast && batch.C > 1 {
-		pixels = toChannelsLast(batch)
+	if l == port.ChannelsLast && batch.C > 1 {
+		pixels = port.ToChannelsLast(batch)
 	}
-	shape := ort.Shape(r.ports.shape(l, batch.N, batch.C, batch.H, batch.W))
+	shape := ort.Shape(r.ports.Shape(l, batch.N, batch.C, batch.H, batch.W))
 	var input ort.Value
 	var err error
-	switch r.ports.inputType {
+	switch r.ports.InputType {
 	case onnxpb.TensorProto_UINT8:
-		bytes, convertErr := toBytes(pixels)
+		bytes, convertErr := port.ToBytes(pixels)
 		if convertErr != nil {
-			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.input, convertErr)
+			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.Input, convertErr)
 		}
 		input, err = ort.NewTensor(shape, bytes)
 	case onnxpb.TensorProto_FLOAT16:
-		input, err = ort.NewCustomDataTensor(shape, float16Bytes(toFloat16(pixels)), ort.TensorElementDataTypeFloat16)
+		input, err = ort.NewCustomDataTensor(shape, float16Bytes(port.ToFloat16(pixels)), ort.TensorElementDataTypeFloat16)
 	case onnxpb.TensorProto_DOUBLE:
-		input, err = ort.NewTensor(shape, toFloat64(pixels))
+		input, err = ort.NewTensor(shape, port.ToFloat64(pixels))
 	default:
 		input, err = ort.NewTensor(shape, pixels)
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"slipway/onnx"
 )
 
 // Limits of what onnxruntime takes for one batch, which by itself takes what a model asks for: all
@@ -23,17 +21,6 @@ var ErrTimeLimit = errors.New("the batch takes longer than the limit")
 
 // ErrBatchMemory says that the values of a batch take more memory than is allowed.
 var ErrBatchMemory = errors.New("the batch takes more memory than the limit")
-
-// imageBytes returns what the values between the nodes take of one image, at least, and the size of
-// a batch where the model fixes it, 0 otherwise.
-func imageBytes(model *onnx.Model) (bytes int64, fixed int) {
-	report := onnx.Inspect(model)
-	bytes, _ = report.LiveBytes()
-	if report.Batch > 0 {
-		return bytes / report.Batch, int(report.Batch)
-	}
-	return bytes, 0
-}
 
 // checkBatchMemory refuses a batch of n images, each of which takes as many bytes.
 func checkBatchMemory(bytes int64, n, fixed int) error {

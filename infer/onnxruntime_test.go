@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"slipway/infer/port"
 )
 
 // When its last user is gone the environment is another library's to have.
@@ -29,8 +31,8 @@ func TestEnvironmentEndsWithItsLastUser(t *testing.T) {
 
 // Scores of float16 need their number; only that of the images is taken from the batch.
 func TestFloat16ScoresOfNoShape(t *testing.T) {
-	for _, dims := range [][]int{nil, {unknown, unknown}} {
-		r := &onnxRuntime{ports: ports{scorePort: scorePort{output: "y", outputDims: dims}}}
+	for _, dims := range [][]int{nil, {port.Unknown, port.Unknown}} {
+		r := &onnxRuntime{ports: port.Ports{ScorePort: port.ScorePort{Output: "y", OutputDims: dims}}}
 		if _, err := r.newFloat16Output(2); err == nil || !strings.Contains(err.Error(),
 			"no known number") {
 			t.Errorf("%v: %v", dims, err)

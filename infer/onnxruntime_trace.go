@@ -16,7 +16,7 @@ import (
 // and no optimization merges nodes: a node computes there what the file says of
 // it. Run's optimized session may round otherwise.
 func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([]Tensor, error) {
-	layout, err := r.ports.layoutOf(batch, r.model)
+	layout, err := r.ports.LayoutOf(batch, r.model)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (r *onnxRuntime) Trace(ctx context.Context, batch Batch, names []string) ([
 	if err != nil {
 		return nil, fmt.Errorf("%s: onnxruntime refuses the model with its inner values as outputs: %w", r.model, plainError(err))
 	}
-	tensors, err := traceInChunks(ctx, batch, r.ports.batch(), func(chunk Batch) ([]Tensor, error) {
+	tensors, err := traceInChunks(ctx, batch, r.ports.FixedBatch(), func(chunk Batch) ([]Tensor, error) {
 		if err := checkBatchMemory(r.imageBytes, chunk.N, r.fixed); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.model, err)
 		}

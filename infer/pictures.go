@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"slipway/dataset"
-	"slipway/dataset/picture"
+	"slipway/infer/port"
 	"slipway/onnx"
 )
 
@@ -15,31 +15,13 @@ import (
 func PictureOptions(model *onnx.Model, record *onnx.TrainingRecord, options dataset.Options) (
 	dataset.Options, error,
 ) {
-	options.Channels = inputChannels(model)
-	if options.Sizing != nil || record == nil || record.Sizing == "" {
+	options.Channels = port.Channels(model)
+	if options.Sizing != nil || record == nil {
 		return options, nil
 	}
-	sizing, err := picture.ParseSizing(record.Sizing)
-	if err != nil {
-		return options, fmt.Errorf("the model's training record: %w", err)
-	}
-	options.Sizing = &sizing
-	return options, nil
-}
-
-// inputChannels are those of the model's input, 0 where it does not say whether it takes
-// grey or coloured images.
-func inputChannels(model *onnx.Model) int {
-	inputs := model.Inputs()
-	if len(inputs) != 1 || len(inputs[0].Dims) != 4 {
-		return 0
-	}
-	for _, dim := range []int{1, 3} {
-		if size := inputs[0].Dims[dim].Size; size == 1 || size == 3 {
-			return int(size)
-		}
-	}
-	return 0
+	var err error
+	options.Sizing, err = port.SizingOf(*record)
+	return options, err
 }
 
 // InModelOrder gives the labels of pictures in files, which are in the order of their

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/infer/port"
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -75,7 +76,7 @@ func grey(n, c, h, w int) Batch {
 // scores come back as float32.
 func TestPortsOfOtherTypes(t *testing.T) {
 	for _, elementType := range []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_DOUBLE} {
-		t.Run(elementName(elementType), func(t *testing.T) {
+		t.Run(port.ElementName(elementType), func(t *testing.T) {
 			batch := grey(5, 2, 3, 3)
 			rounded := batch
 			rounded.Pixels = slices.Clone(batch.Pixels)
@@ -225,23 +226,6 @@ func TestSingleScoreIsTwoClasses(t *testing.T) {
 	}
 }
 
-// On the threshold, and beside it, a probability is read as the doc comment says.
-func TestSingleScoreThreshold(t *testing.T) {
-	half := float32(0.5)
-	l := singleProbability.logits([]float32{math.Nextafter32(half, 0), half, math.Nextafter32(half, 1), float32(math.NaN())})
-	for i, want := range []int{0, 0, 1, -1} {
-		if got := l.Label(i); got != want {
-			t.Errorf("%g is class %d, want %d", l.Row(i)[1], got, want)
-		}
-	}
-	l = singleLogit.logits([]float32{-math.SmallestNonzeroFloat32, 0, math.SmallestNonzeroFloat32, float32(math.Inf(1)), float32(math.NaN())})
-	for i, want := range []int{0, 0, 1, 1, -1} {
-		if got := l.Label(i); got != want {
-			t.Errorf("a logit of %g is class %d, want %d", l.Row(i)[1], got, want)
-		}
-	}
-}
-
 // Where there are scores of several classes, a single one beside them is not asked for.
 func TestManyScoresGoBeforeOne(t *testing.T) {
 	g := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Weight("w", -1, 1, 4, 1).Node("one = MatMul f w").Dense("f", 4)
@@ -252,9 +236,9 @@ func TestManyScoresGoBeforeOne(t *testing.T) {
 	setShape(m.Proto.Graph.Output[0], 0, 4)
 	m.Proto.Graph.Output = append([]*onnxpb.ValueInfoProto{one}, m.Proto.Graph.Output...)
 	for name, want := range map[string]string{"": "y", "one": "one"} {
-		p, err := findPorts(m, name)
-		if err != nil || p.output != want {
-			t.Errorf("asked for %q: %q, %v", name, p.output, err)
+		p, err := port.Find(m, name)
+		if err != nil || p.Output != want {
+			t.Errorf("asked for %q: %q, %v", name, p.Output, err)
 		}
 	}
 }

@@ -3,77 +3,10 @@ package infer
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"slipway/dataset"
 	"slipway/onnx"
 )
-
-// PixelsOf returns how the record's network wants its pixels.
-func PixelsOf(record onnx.TrainingRecord) (dataset.Pixels, error) {
-	scales, offsets := record.PixelTransform()
-	if len(scales) != len(offsets) {
-		return dataset.Pixels{}, fmt.Errorf("the model's record scales pixels by %d numbers and adds %d; "+
-			"there is one of each for every channel", len(scales), len(offsets))
-	}
-	if len(scales) > 1 {
-		return channelPixelsOf(scales, offsets)
-	}
-	scale, offset := scales[0], offsets[0]
-	switch {
-	case scale == 1 && offset == 0:
-		return dataset.Pixels{}, nil
-	case scale == 1.0/255 && offset == 0:
-		return dataset.UnitPixels(), nil
-	}
-	mean, std := standardOf(scale, offset)
-	pixels, err := dataset.StandardPixels(mean, std)
-	if err != nil {
-		return dataset.Pixels{}, fmt.Errorf("the model's record scales pixels by %g and adds %g: %w", scale, offset, err)
-	}
-	return pixels, nil
-}
-
-// channelPixelsOf is PixelsOf where each channel has a factor and a summand.
-func channelPixelsOf(scales, offsets []float64) (dataset.Pixels, error) {
-	means, deviations := make([]float64, len(scales)), make([]float64, len(scales))
-	for channel, scale := range scales {
-		means[channel], deviations[channel] = standardOf(scale, offsets[channel])
-	}
-	pixels, err := dataset.ChannelPixels(means, deviations)
-	if err != nil {
-		return dataset.Pixels{}, fmt.Errorf("the model's record scales pixels by %v and adds %v: %w",
-			scales, offsets, err)
-	}
-	return pixels, nil
-}
-
-// standardOf returns the mean and the deviation of x·scale + offset = (x/255 − mean)/std.
-// They are computed with as float32: no more of their digits count, and so they are told
-// as they were given.
-func standardOf(scale, offset float64) (mean, std float64) {
-	std = 1 / (255 * scale)
-	return shortest(-offset * std), shortest(std)
-}
-
-// shortest returns the number of the fewest digits that is the same float32.
-func shortest(value float64) float64 {
-	number, err := strconv.ParseFloat(strconv.FormatFloat(value, 'g', -1, 32), 64)
-	if err != nil || float32(number) != float32(value) {
-		return value
-	}
-	return number
-}
-
-// PixelsOfModel returns how the model wants its pixels, as its record says; 0…255
-// where it has none.
-func PixelsOfModel(model *onnx.Model) (dataset.Pixels, error) {
-	record, _, err := model.TrainingRecord()
-	if err != nil {
-		return dataset.Pixels{}, err
-	}
-	return PixelsOf(record)
-}
 
 // CheckRecorded compares the result with the accuracy that the trainer wrote
 // into the model. The numbers of right answers may differ by the images whose

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"slipway/dataset"
+	"slipway/infer/port"
 	g "slipway/internal/graphmaker"
 	"slipway/onnx"
 )
@@ -94,7 +95,7 @@ func TestBytesOfChannelsGiveTheSameBits(t *testing.T) {
 	if err := set.Fill(first, nil, []int{0}, pixels); err != nil {
 		t.Fatal(err)
 	}
-	last := toChannelsLast(Batch{N: 1, C: 3, H: side, W: side, Pixels: first})
+	last := port.ToChannelsLast(Batch{N: 1, C: 3, H: side, W: side, Pixels: first})
 	raw := Batch{N: 1, C: 3, H: side, W: side, Pixels: make([]float32, 3*area)}
 	if err := set.Fill(raw.Pixels, nil, []int{0}, dataset.Pixels{}); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func TestOtherClasses(t *testing.T) {
 // the record is refused.
 func TestCheckRecordedAtItsLimit(t *testing.T) {
 	// The range is 8, an eighth of it 1: of the margins 8, 1 and 2 one is undecided.
-	result := Result{Images: 3, Correct: 2, Logits: Logits{3, 2, []float32{0, 8, 4, 5, 2, 4}}}
+	result := Result{Images: 3, Correct: 2, Logits: Logits{N: 3, K: 2, Values: []float32{0, 8, 4, 5, 2, 4}}}
 	record := onnx.TrainingRecord{TestAccuracy: 1, TestImages: 3}
 	if err := CheckRecorded(&result, record, 0.125); err != nil {
 		t.Error(err)

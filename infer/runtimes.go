@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/infer/port"
 	"slipway/internal/nearest"
 	"slipway/onnx"
 )
@@ -66,7 +67,7 @@ func OpenRuntime(ctx context.Context, name string, model *onnx.Model, options Ru
 		return OpenNative(ctx, model, NativeOptions{Threads: options.Threads, Output: options.Output, Kernels: kernels})
 	case RuntimeONNXGo:
 		if options.Plain {
-			return nil, unsupportedError{errors.New("onnx-go computes a graph in one way alone")}
+			return nil, port.Unsupported{Reason: errors.New("onnx-go computes a graph in one way alone")}
 		}
 		return OpenONNXGo(ctx, model, ONNXGoOptions{
 			Command: options.Worker, Batch: options.Batch, Threads: options.Threads, Output: options.Output,

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/infer/port"
 	"slipway/internal/cli"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/onnx/onnxpb"
 )
 
@@ -82,10 +84,10 @@ func askOwn(ctx context.Context, model *onnx.Model) []Verdict {
 		}
 		return v
 	}
-	ports, portsErr := findPorts(model, "")
+	ports, portsErr := port.Find(model, "")
 	nativeVerdict := own(RuntimeNative)
 	nativeVerdict.Expectation, nativeVerdict.Reasons = tryNative(ctx, model, ports, portsErr)
-	_, _, networkErr := onnx.ToNetwork(model, "")
+	_, _, networkErr := convert.ToNetwork(model, "")
 	verdicts := []Verdict{own("infer, as a classifier", portsErr), nativeVerdict, own("train -from", reasonsOf(networkErr)...)}
 
 	onnxGo := Verdict{Runtime: RuntimeONNXGo, Version: onnxGoVersion, Expectation: ExpectRuns}

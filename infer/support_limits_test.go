@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"slipway/infer/native"
+	"slipway/infer/port"
 	g "slipway/internal/graphmaker"
 	"slipway/onnx/onnxpb"
 )
@@ -147,7 +148,7 @@ func TestSupportTriesSizesUntilOneRuns(t *testing.T) {
 func TestSupportLooksAtTheScores(t *testing.T) {
 	model := g.New(3, 1, 2, 2).Integers("s", 1,
 		12).Node("h = Identity s").Node("y = Reshape x h").Model()
-	ports, err := findPorts(model, "")
+	ports, err := port.Find(model, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"slipway/infer/native"
+	"slipway/infer/port"
 	"slipway/onnx"
 )
 
@@ -28,13 +29,13 @@ func triedSizes() []int { return []int{32, 64, 224} }
 // as an element type that an operator does not have, shows only when a node computes:
 // so it is asked about a black image, or, of a model that is no image classifier, about
 // zeros. The ports are those of findPorts, with its error.
-func tryNative(ctx context.Context, model *onnx.Model, p ports, portsErr error) (Expectation, []Reason) {
+func tryNative(ctx context.Context, model *onnx.Model, p port.Ports, portsErr error) (Expectation, []Reason) {
 	unknown := func(format string, args ...any) (Expectation, []Reason) {
 		return ExpectUnknown, []Reason{{fmt.Sprintf(format, args...), sourceTried}}
 	}
 	options := native.Options{Threads: 1, MemoryLimit: triedMemory}
 	if portsErr == nil {
-		options.Outputs = []string{p.output} // as OpenNative has it
+		options.Outputs = []string{p.Output} // as OpenNative has it
 	}
 	refused := func(err error) (Expectation, []Reason) {
 		return ExpectRefuses, []Reason{{withoutPath(err, model), sourceTried}}
@@ -79,10 +80,10 @@ func tryNative(ctx context.Context, model *onnx.Model, p ports, portsErr error) 
 		return refused(err)
 	}
 	if portsErr == nil {
-		n := max(1, p.batch())
-		scores, err := scoresFrom(outputs[0].Data)
+		n := max(1, p.FixedBatch())
+		scores, err := port.ScoresFrom(outputs[0].Data)
 		if err == nil {
-			_, err = p.logits(scores, outputs[0].Shape, n)
+			_, err = p.Logits(scores, outputs[0].Shape, n)
 		}
 		if err != nil {
 			return refused(err)

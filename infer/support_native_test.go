@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/infer/port"
 	g "slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
@@ -74,9 +75,9 @@ func runNative(t *testing.T, model *onnx.Model) error {
 		return err
 	}
 	defer r.Close()
-	sizes := slices.Clone(r.(*nativeRuntime).ports.inputDims[1:])
+	sizes := slices.Clone(r.(*nativeRuntime).ports.InputDims[1:])
 	for i, size := range sizes {
-		if size == unknown {
+		if size == port.Unknown {
 			sizes[i] = triedSizes()[0]
 		}
 	}

@@ -7,8 +7,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/infer/port"
 	"slipway/internal/graphmaker"
-	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/onnx/onnxpb"
 )
 
@@ -43,9 +44,9 @@ func TestSupportAsksOwnRuntimes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, open := range map[string]func() error{
-			"train -from": func() error { _, _, err := onnx.ToNetwork(model, ""); return err },
+			"train -from": func() error { _, _, err := convert.ToNetwork(model, ""); return err },
 			"onnx-go": func() error {
-				p, err := findPorts(model, "")
+				p, err := port.Find(model, "")
 				if err == nil {
 					_, _, err = onnxGoModel(model, p, onnxGoBatch)
 				}

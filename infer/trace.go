@@ -1,6 +1,10 @@
 package infer
 
-import "context"
+import (
+	"context"
+
+	"slipway/infer/port"
+)
 
 // A Tensor is a value inside a graph, row-major.
 type Tensor struct {
@@ -27,21 +31,21 @@ type Tracer interface {
 // are cut and joined where the first dimension is the graph's batch size. A value
 // without a batch dimension is the first piece's.
 func traceInChunks(ctx context.Context, batch Batch, size int, run func(Batch) ([]Tensor, error)) ([]Tensor, error) {
-	if size == unknown {
+	if size == port.Unknown {
 		size = batch.N
 	}
-	if err := batch.checkFixed(size); err != nil {
+	if err := batch.CheckFixed(size); err != nil {
 		return nil, err
 	}
 	var all []Tensor
 	for begin := 0; begin < batch.N; begin += size {
 		if ctx.Err() != nil {
-			return nil, ended(ctx)
+			return nil, port.Ended(ctx)
 		}
-		chunk := batch.slice(begin, min(begin+size, batch.N))
+		chunk := batch.Slice(begin, min(begin+size, batch.N))
 		n := chunk.N
 		if n < size {
-			chunk = chunk.padded(size)
+			chunk = chunk.Padded(size)
 		}
 		tensors, err := run(chunk)
 		if err != nil {

@@ -155,7 +155,7 @@ func TestTraceOfAFixedBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := native.(*nativeRuntime).ports.output
+	name := native.(*nativeRuntime).ports.Output
 	for _, n := range []int{3, 4, 10} {
 		var answers [][]Tensor
 		for _, runtime := range []Runtime{open, fixed, native} {

@@ -36,7 +36,7 @@ func TestTheVerdictAtItsLimits(t *testing.T) {
 // a label is one of the same class on both sides, also of the first.
 func TestLabelsAtTheLimit(t *testing.T) {
 	// The range is 8, an eighth of it 1: the first image's margin.
-	a := Logits{2, 3, []float32{0, 8, 7, 6, 2, 2}}
+	a := Logits{N: 2, K: 3, Values: []float32{0, 8, 7, 6, 2, 2}}
 	for _, test := range []struct {
 		name            string
 		b               []float32
@@ -48,7 +48,7 @@ func TestLabelsAtTheLimit(t *testing.T) {
 		{"turned over by more on the other side", []float32{0, 7, 8.5, 6, 2, 2}, false, 1, 1},
 		{"the first class is another", []float32{0, 8, 7, 1, 2, 2}, false, 1, 1},
 	} {
-		c, err := Compare(a, Logits{2, 3, test.b}, 0.125)
+		c, err := Compare(a, Logits{N: 2, K: 3, Values: test.b}, 0.125)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,9 +60,9 @@ func TestLabelsAtTheLimit(t *testing.T) {
 
 // WorstImage and WorstClass are the place of the largest difference.
 func TestThePlaceOfTheDifference(t *testing.T) {
-	a := Logits{3, 2, []float32{0, 1, 2, 3, 4, 5}}
+	a := Logits{N: 3, K: 2, Values: []float32{0, 1, 2, 3, 4, 5}}
 	for i := range a.Values {
-		b := Logits{3, 2, append([]float32(nil), a.Values...)}
+		b := Logits{N: 3, K: 2, Values: append([]float32(nil), a.Values...)}
 		b.Values[i] += 2
 		b.Values[(i+1)%6]++
 		c, err := Compare(a, b, 0.5)

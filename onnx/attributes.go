@@ -5,17 +5,9 @@ import (
 	"fmt"
 	"math"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
-
-func findAttribute(node *onnxpb.NodeProto, name string) *onnxpb.AttributeProto {
-	for _, attribute := range node.GetAttribute() {
-		if attribute.GetName() == name {
-			return attribute
-		}
-	}
-	return nil
-}
 
 // attributes checks a node's attributes by the rules that hold for every
 // operator. refers is true if one takes its value from a function's call.
@@ -24,17 +16,17 @@ func (c *checker) attributes(node *onnxpb.NodeProto) (refers bool, err error) {
 	for _, attribute := range node.GetAttribute() {
 		name := attribute.GetName()
 		if seen[name] {
-			return false, fmt.Errorf("the attribute %q is given twice", shorten(name))
+			return false, fmt.Errorf("the attribute %q is given twice", message.Shorten(name))
 		}
 		seen[name] = true
 		if attribute.GetRefAttrName() != "" {
 			if !c.inFunction {
-				return false, fmt.Errorf("the attribute %q refers to a function's attribute, but the node is in no function", shorten(name))
+				return false, fmt.Errorf("the attribute %q refers to a function's attribute, but the node is in no function", message.Shorten(name))
 			}
 			refers = true
 		}
 		if err := checkAttribute(attribute); err != nil {
-			return false, fmt.Errorf("the attribute %q: %w", shorten(name), err)
+			return false, fmt.Errorf("the attribute %q: %w", message.Shorten(name), err)
 		}
 		if err := checkLethal(node.GetOpType(), name, attribute); err != nil {
 			return false, err
@@ -125,4 +117,21 @@ func checkLethal(operator, name string, attribute *onnxpb.AttributeProto) error 
 		}
 	}
 	return nil
+}
+
+// Attribute returns a node's attribute of that name, nil if it has none.
+func Attribute(node *onnxpb.NodeProto, name string) *onnxpb.AttributeProto {
+	return message.Attribute(node, name)
+}
+
+// Integers returns an attribute's numbers, of type INT or INTS, none if it is absent.
+func Integers(node *onnxpb.NodeProto, name string) []int64 {
+	attribute := message.Attribute(node, name)
+	if attribute == nil {
+		return nil
+	}
+	if attribute.GetType() == onnxpb.AttributeProto_INT {
+		return []int64{attribute.GetI()}
+	}
+	return attribute.GetInts()
 }

@@ -41,13 +41,6 @@ func (n names) fresh(name string) string {
 	return free
 }
 
-// newNode makes a node of one output.
-func newNode(name, operator string, inputs []string, output string, attributes ...*onnxpb.AttributeProto) *onnxpb.NodeProto {
-	return &onnxpb.NodeProto{
-		Name: proto.String(name), OpType: proto.String(operator), Input: inputs, Output: []string{output}, Attribute: attributes,
-	}
-}
-
 // rawTensor makes a tensor of little-endian bytes.
 func rawTensor(name string, elementType onnxpb.TensorProto_DataType, dims []int64, raw []byte) *onnxpb.TensorProto {
 	return &onnxpb.TensorProto{

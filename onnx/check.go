@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -12,8 +13,6 @@ const (
 	maxIRVersion = 13 // of the definition in package onnxpb
 	// maxOpset is the newest version of ONNX's own operators in that release.
 	maxOpset = 27
-	// maxRank bounds the dimensions of a tensor; NumPy's limit is 64 as well.
-	maxRank = 64
 )
 
 // Check reports the first way in which the model is invalid, with its place and
@@ -55,11 +54,11 @@ func analyze(model *onnxpb.ModelProto) (*analysis, error) {
 		return result, err
 	}
 	err = eachTensor(model, func(place string, tensor *onnxpb.TensorProto) error {
-		if len(tensor.GetDims()) > maxRank {
-			return fmt.Errorf("%s, tensor %q: it has %d dimensions; at most %d are allowed", place, shorten(tensor.GetName()), len(tensor.GetDims()), maxRank)
+		if len(tensor.GetDims()) > message.MaxRank {
+			return fmt.Errorf("%s, tensor %q: it has %d dimensions; at most %d are allowed", place, message.Shorten(tensor.GetName()), len(tensor.GetDims()), message.MaxRank)
 		}
-		if err := checkTensor(tensor); err != nil {
-			return fmt.Errorf("%s, tensor %q: %w", place, shorten(tensor.GetName()), err)
+		if err := message.CheckTensor(tensor); err != nil {
+			return fmt.Errorf("%s, tensor %q: %w", place, message.Shorten(tensor.GetName()), err)
 		}
 		return nil
 	})
@@ -90,7 +89,7 @@ func checkHeader(model *onnxpb.ModelProto) error {
 	keys := make(map[string]bool)
 	for _, entry := range model.GetMetadataProps() {
 		if keys[entry.GetKey()] {
-			return fmt.Errorf("the metadata key %q is given twice", shorten(entry.GetKey()))
+			return fmt.Errorf("the metadata key %q is given twice", message.Shorten(entry.GetKey()))
 		}
 		keys[entry.GetKey()] = true
 	}
@@ -108,14 +107,14 @@ func checkHeader(model *onnxpb.ModelProto) error {
 func importsOf(imports []*onnxpb.OperatorSetIdProto) (map[string]int64, error) {
 	opsets := make(map[string]int64)
 	for _, set := range imports {
-		domain := canonicalDomain(set.GetDomain())
+		domain := message.CanonicalDomain(set.GetDomain())
 		// The same line twice says nothing new: some converters write it so.
 		if before, twice := opsets[domain]; twice && before != set.GetVersion() {
 			return nil, fmt.Errorf("opset_import names the domain %q twice, with the versions %d and %d; keep the one that the nodes are of",
-				shorten(domain), before, set.GetVersion())
+				message.Shorten(domain), before, set.GetVersion())
 		}
 		if set.GetVersion() < 1 {
-			return nil, fmt.Errorf("opset_import: version %d of the domain %q; versions begin at 1", set.GetVersion(), shorten(domain))
+			return nil, fmt.Errorf("opset_import: version %d of the domain %q; versions begin at 1", set.GetVersion(), message.Shorten(domain))
 		}
 		if domain == "" && set.GetVersion() > maxOpset {
 			return nil, fmt.Errorf("its opset is %d, newer than %d, the newest that this program knows (export it with opset 13)", set.GetVersion(), maxOpset)
@@ -164,7 +163,7 @@ func (s *scope) define(value Value, what string) error {
 		return fmt.Errorf("%s has no name", what)
 	}
 	if _, taken := s.values[value.Name]; taken {
-		return fmt.Errorf("%s is called %q, but something before it is called so too; names in a graph are unique", what, shorten(value.Name))
+		return fmt.Errorf("%s is called %q, but something before it is called so too; names in a graph are unique", what, message.Shorten(value.Name))
 	}
 	s.values[value.Name] = value
 	return nil
@@ -192,7 +191,7 @@ func (c *checker) graph(place string, graph *onnxpb.GraphProto, outer *scope) er
 			err = names.define(value, fmt.Sprintf("input %d", i))
 		}
 		if err != nil {
-			return fmt.Errorf("%sgraph input %q: %w", place, shorten(info.GetName()), err)
+			return fmt.Errorf("%sgraph input %q: %w", place, message.Shorten(info.GetName()), err)
 		}
 		inputs[info.GetName()] = true
 	}
@@ -210,15 +209,15 @@ func (c *checker) graph(place string, graph *onnxpb.GraphProto, outer *scope) er
 	for _, info := range graph.GetOutput() {
 		name := info.GetName()
 		if outputs[name] {
-			return fmt.Errorf("%sgraph output %q is given twice; outputs are unique", place, shorten(name))
+			return fmt.Errorf("%sgraph output %q is given twice; outputs are unique", place, message.Shorten(name))
 		}
 		outputs[name] = true
 		made, ok := names.value(name)
 		if !ok {
-			return fmt.Errorf("%sgraph output %q is made by no node; name a value that one makes", place, shorten(name))
+			return fmt.Errorf("%sgraph output %q is made by no node; name a value that one makes", place, message.Shorten(name))
 		}
 		if _, err := merge(made, declared[name]); err != nil {
-			return fmt.Errorf("%sgraph output %q: %w", place, shorten(name), err)
+			return fmt.Errorf("%sgraph output %q: %w", place, message.Shorten(name), err)
 		}
 	}
 	return nil
@@ -231,14 +230,14 @@ func defineInitializers(graph *onnxpb.GraphProto, names *scope, inputs map[strin
 			return errors.New("an initializer has no name; nothing can refer to it")
 		}
 		if seen[value.Name] {
-			return fmt.Errorf("the initializer %q is given twice; names are unique", shorten(value.Name))
+			return fmt.Errorf("the initializer %q is given twice; names are unique", message.Shorten(value.Name))
 		}
 		seen[value.Name] = true
 		if inputs[value.Name] {
 			// The initializer is the input's default.
 			merged, err := merge(names.values[value.Name], value)
 			if err != nil {
-				return fmt.Errorf("the initializer %q of an input: %w", shorten(value.Name), err)
+				return fmt.Errorf("the initializer %q of an input: %w", message.Shorten(value.Name), err)
 			}
 			names.values[value.Name] = merged
 			return nil
@@ -258,8 +257,8 @@ func defineInitializers(graph *onnxpb.GraphProto, names *scope, inputs map[strin
 		if values == nil || sparse.GetIndices() == nil {
 			return errors.New("a sparse initializer lacks its values or its indices")
 		}
-		if _, err := elementsOf(sparse.GetDims()); err != nil || len(sparse.GetDims()) > maxRank {
-			return fmt.Errorf("the sparse initializer %q has the shape %s, which is not one", shorten(values.GetName()), shorten(fmt.Sprint(sparse.GetDims())))
+		if _, err := message.Elements(sparse.GetDims()); err != nil || len(sparse.GetDims()) > message.MaxRank {
+			return fmt.Errorf("the sparse initializer %q has the shape %s, which is not one", message.Shorten(values.GetName()), message.Shorten(fmt.Sprint(sparse.GetDims())))
 		}
 		value := tensorValue(values)
 		value.Dims = fixedDims(sparse.GetDims())
@@ -294,11 +293,11 @@ func declaredValues(graph *onnxpb.GraphProto) (map[string]Value, error) {
 		for _, info := range list {
 			value, err := checkValue(info)
 			if err != nil {
-				return nil, fmt.Errorf("the declaration of %q: %w", shorten(info.GetName()), err)
+				return nil, fmt.Errorf("the declaration of %q: %w", message.Shorten(info.GetName()), err)
 			}
 			if before, ok := declared[value.Name]; ok {
 				if value, err = merge(before, value); err != nil {
-					return nil, fmt.Errorf("the two declarations of %q: %w", shorten(info.GetName()), err)
+					return nil, fmt.Errorf("the two declarations of %q: %w", message.Shorten(info.GetName()), err)
 				}
 			}
 			declared[value.Name] = value
@@ -315,15 +314,15 @@ func checkValue(info *onnxpb.ValueInfoProto) (Value, error) {
 	if tensor == nil {
 		return Value{Name: info.GetName()}, nil
 	}
-	if number := tensor.GetElemType(); number != 0 && !isElementType(onnxpb.TensorProto_DataType(number)) {
-		return Value{}, fmt.Errorf("its element type is %s", typeLabel(number))
+	if number := tensor.GetElemType(); number != 0 && !message.IsElementType(onnxpb.TensorProto_DataType(number)) {
+		return Value{}, fmt.Errorf("its element type is %s", message.TypeLabel(number))
 	}
 	dims := tensor.GetShape().GetDim()
-	if len(dims) > maxRank {
-		return Value{}, fmt.Errorf("it has %d dimensions; at most %d are allowed", len(dims), maxRank)
+	if len(dims) > message.MaxRank {
+		return Value{}, fmt.Errorf("it has %d dimensions; at most %d are allowed", len(dims), message.MaxRank)
 	}
 	for i, dim := range dims {
-		if size, ok := dim.GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && (size.DimValue < -1 || size.DimValue > maxElements) {
+		if size, ok := dim.GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && (size.DimValue < -1 || size.DimValue > message.MaxElements) {
 			return Value{}, fmt.Errorf("its dimension %d is %d; use a number from 0 to 2^40, or a name where it is free", i, size.DimValue)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"slipway/builder"
 	"slipway/internal/cputime"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/onnx/onnxpb"
 )
 
@@ -24,7 +25,7 @@ func tinyModel(t testing.TB) *onnx.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{Seed: 1}, onnx.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{Seed: 1}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +287,7 @@ func TestInspect(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := onnx.TrainingRecord{DataSet: "mnist", TestAccuracy: 0.9858, TestImages: 10000}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), record, onnx.Options{ProducerVersion: "0.1.0"})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{ProducerVersion: "0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

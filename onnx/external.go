@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -44,7 +45,7 @@ func (m *Model) loadExternal() error {
 		}
 		data, err := readExternal(root, tensor, budget)
 		if err != nil {
-			return fmt.Errorf("%s, tensor %q: external data: %w", place, shorten(tensor.GetName()), err)
+			return fmt.Errorf("%s, tensor %q: external data: %w", place, message.Shorten(tensor.GetName()), err)
 		}
 		budget -= int64(len(data))
 		m.externalBytes += int64(len(data))
@@ -56,7 +57,7 @@ func (m *Model) loadExternal() error {
 }
 
 func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]byte, error) {
-	want, err := byteLength(tensor)
+	want, err := message.ByteLength(tensor)
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +70,13 @@ func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]by
 		return nil, err
 	}
 	if ref.length >= 0 && ref.length != want {
-		return nil, fmt.Errorf("length is %d, but the tensor's shape %s needs %d bytes", ref.length, shorten(fmt.Sprint(tensor.GetDims())), want)
+		return nil, fmt.Errorf("length is %d, but the tensor's shape %s needs %d bytes", ref.length, message.Shorten(fmt.Sprint(tensor.GetDims())), want)
 	}
 	if want > budget {
 		return nil, fmt.Errorf("%d bytes more would make the model larger than 2 GiB, which this program does not load", want)
 	}
 
-	name := shorten(ref.location)
+	name := message.Shorten(ref.location)
 	file, err := root.OpenFile(filepath.FromSlash(ref.location), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -110,7 +111,7 @@ func parseExternal(entries []*onnxpb.StringStringEntryProto) (externalRef, error
 	for _, entry := range entries {
 		key, value := entry.GetKey(), entry.GetValue()
 		if seen[key] {
-			return ref, fmt.Errorf("the key %q is given twice", shorten(key))
+			return ref, fmt.Errorf("the key %q is given twice", message.Shorten(key))
 		}
 		seen[key] = true
 		var err error
@@ -135,7 +136,7 @@ func parseExternal(entries []*onnxpb.StringStringEntryProto) (externalRef, error
 func parseSize(key, value string) (int64, error) {
 	size, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || size < 0 {
-		return 0, fmt.Errorf("%s is %q, not a number of bytes", key, shorten(value))
+		return 0, fmt.Errorf("%s is %q, not a number of bytes", key, message.Shorten(value))
 	}
 	return size, nil
 }
@@ -145,15 +146,15 @@ func parseSize(key, value string) (int64, error) {
 func checkLocation(location string) error {
 	const remedy = "it must be a path below the model's folder"
 	if strings.ContainsRune(location, 0) || !filepath.IsLocal(filepath.FromSlash(location)) {
-		return fmt.Errorf("the location %q leads out of the model's folder; %s", shorten(location), remedy)
+		return fmt.Errorf("the location %q leads out of the model's folder; %s", message.Shorten(location), remedy)
 	}
 	for part := range strings.FieldsFuncSeq(location, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if part == ".." {
-			return fmt.Errorf("the location %q contains ..; %s", shorten(location), remedy)
+			return fmt.Errorf("the location %q contains ..; %s", message.Shorten(location), remedy)
 		}
 	}
 	if strings.HasPrefix(location, `\`) || len(location) > 1 && location[1] == ':' {
-		return fmt.Errorf("the location %q is absolute; %s", shorten(location), remedy)
+		return fmt.Errorf("the location %q is absolute; %s", message.Shorten(location), remedy)
 	}
 	return nil
 }

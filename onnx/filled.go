@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -45,14 +46,14 @@ func (c *checker) fill(node *onnxpb.NodeProto, names *scope) error {
 // filled returns what a node fills, as far as its sizes stand in the file; ok is
 // false where they do not, and for operators that fill nothing.
 func filled(node *onnxpb.NodeProto, names *scope) (f filling, ok bool) {
-	known := func(i int) ([]float64, bool) { return numbersOf(names.constant(inputOf(node, i))) }
-	f.constant = names.constant(inputOf(node, 0)) != nil
+	known := func(i int) ([]float64, bool) { return numbersOf(names.constant(message.Input(node, i))) }
+	f.constant = names.constant(message.Input(node, 0)) != nil
 	var sizes []float64
 	switch node.GetOpType() {
 	case "ConstantOfShape":
 		sizes, ok = known(0)
 	case "RandomNormal", "RandomUniform":
-		for _, size := range findAttribute(node, "shape").GetInts() {
+		for _, size := range message.Attribute(node, "shape").GetInts() {
 			sizes = append(sizes, float64(size))
 		}
 		f.constant, ok = true, true
@@ -94,11 +95,11 @@ func filled(node *onnxpb.NodeProto, names *scope) (f filling, ok bool) {
 // and an input since.
 func padded(node *onnxpb.NodeProto, names *scope) (sizes []float64, ok bool) {
 	var pads []float64
-	if attribute := findAttribute(node, "pads"); attribute != nil {
+	if attribute := message.Attribute(node, "pads"); attribute != nil {
 		for _, pad := range attribute.GetInts() {
 			pads = append(pads, float64(pad))
 		}
-	} else if pads, ok = numbersOf(names.constant(inputOf(node, 1))); !ok {
+	} else if pads, ok = numbersOf(names.constant(message.Input(node, 1))); !ok {
 		return nil, false
 	}
 	dims, each := sizesOf(names, node), len(pads)/2
@@ -106,7 +107,7 @@ func padded(node *onnxpb.NodeProto, names *scope) (sizes []float64, ok bool) {
 	for i := range sizes {
 		// With axes as an input the pads need not be of the first dimensions: no
 		// dimension counts then but for its padding.
-		if inputOf(node, 3) == "" && i < len(dims) {
+		if message.Input(node, 3) == "" && i < len(dims) {
 			sizes[i] = dims[i]
 		}
 		sizes[i] = max(1, sizes[i]+pads[i]+pads[each+i])
@@ -117,19 +118,19 @@ func padded(node *onnxpb.NodeProto, names *scope) (sizes []float64, ok bool) {
 // resized returns the dimensions of Resize and Upsample, which have sizes or scales.
 func resized(node *onnxpb.NodeProto, names *scope) (sizes []float64, ok bool) {
 	dims := sizesOf(names, node)
-	if findAttribute(node, "axes") != nil {
+	if message.Attribute(node, "axes") != nil {
 		dims = nil // the scales are not of the first dimensions
 	}
-	if sizes, ok = numbersOf(names.constant(inputOf(node, 3))); ok && len(sizes) > 0 {
+	if sizes, ok = numbersOf(names.constant(message.Input(node, 3))); ok && len(sizes) > 0 {
 		return sizes, true
 	}
 	for _, input := range []int{2, 1} { // 1 in opsets 9 and 10
-		if scales, ok := numbersOf(names.constant(inputOf(node, input))); ok && len(scales) > 0 {
+		if scales, ok := numbersOf(names.constant(message.Input(node, input))); ok && len(scales) > 0 {
 			return scaled(scales, dims), true
 		}
 	}
 	var scales []float64
-	for _, scale := range findAttribute(node, "scales").GetFloats() {
+	for _, scale := range message.Attribute(node, "scales").GetFloats() {
 		scales = append(scales, float64(scale))
 	}
 	return scaled(scales, dims), len(scales) > 0
@@ -137,7 +138,7 @@ func resized(node *onnxpb.NodeProto, names *scope) (sizes []float64, ok bool) {
 
 // sizesOf returns the dimensions of a node's first input, 1 for those not known.
 func sizesOf(names *scope, node *onnxpb.NodeProto) []float64 {
-	value, _ := names.value(inputOf(node, 0))
+	value, _ := names.value(message.Input(node, 0))
 	dims := make([]float64, len(value.Dims))
 	for i, dim := range value.Dims {
 		dims[i] = max(1, float64(dim.Size))
@@ -174,7 +175,7 @@ func numbersOf(tensor *onnxpb.TensorProto) (numbers []float64, ok bool) {
 	if tensor == nil {
 		return nil, false
 	}
-	if elements, err := elementsOf(tensor.GetDims()); err != nil || elements > 2*maxRank {
+	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > 2*message.MaxRank {
 		return nil, false
 	}
 	switch onnxpb.TensorProto_DataType(tensor.GetDataType()) {

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -103,8 +104,8 @@ func ToFloat16(m *Model) (*Model, error) {
 		}
 		stored := names.fresh(tensor.GetName() + ".float16")
 		graph.Initializer[i] = rawTensor(stored, onnxpb.TensorProto_FLOAT16, tensor.GetDims(), half)
-		casts = append(casts, newNode(names.fresh(tensor.GetName()+".cast"), "Cast", []string{stored}, tensor.GetName(),
-			integer("to", int64(onnxpb.TensorProto_FLOAT))))
+		casts = append(casts, message.NewNode(names.fresh(tensor.GetName()+".cast"), "Cast", []string{stored}, tensor.GetName(),
+			message.NewInteger("to", int64(onnxpb.TensorProto_FLOAT))))
 	}
 	if len(casts) == 0 {
 		return fail(fmt.Errorf("none of its initializers is of %d float32 or more; there is nothing to make smaller", minHalvedElements))

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -40,7 +41,7 @@ func FoldNormalization(m *Model) (*Model, error) {
 			continue
 		}
 		conv := makers[node.GetInput()[0]]
-		if conv.GetOpType() != "Conv" || canonicalDomain(conv.GetDomain()) != "" ||
+		if conv.GetOpType() != "Conv" || message.CanonicalDomain(conv.GetDomain()) != "" ||
 			f.uses[node.GetInput()[0]] != 1 {
 			continue
 		}
@@ -64,10 +65,10 @@ func FoldNormalization(m *Model) (*Model, error) {
 // isNormalization reports whether a node is a BatchNormalization that only evaluates.
 func isNormalization(node *onnxpb.NodeProto) bool {
 	given := func(name string) bool { return name != "" }
-	return node.GetOpType() == "BatchNormalization" && canonicalDomain(node.GetDomain()) == "" &&
+	return node.GetOpType() == "BatchNormalization" && message.CanonicalDomain(node.GetDomain()) == "" &&
 		len(node.GetInput()) == 5 && !slices.ContainsFunc(node.GetOutput()[1:], given) &&
-		findAttribute(node, "training_mode").GetI() == 0 &&
-		(findAttribute(node, "spatial") == nil || findAttribute(node, "spatial").GetI() == 1)
+		message.Attribute(node, "training_mode").GetI() == 0 &&
+		(message.Attribute(node, "spatial") == nil || message.Attribute(node, "spatial").GetI() == 1)
 }
 
 // FoldedConv returns the weight and the bias of a Conv that computes the BatchNormalization behind it, too, as
@@ -134,7 +135,7 @@ func (f *folding) fold(conv, normalization *onnxpb.NodeProto) bool {
 		}
 	}
 	epsilon := 1e-5
-	if a := findAttribute(normalization, "epsilon"); a != nil {
+	if a := message.Attribute(normalization, "epsilon"); a != nil {
 		epsilon = float64(a.GetF())
 	}
 	w, b := FoldedConv(values, parameters[0], parameters[1], parameters[2], parameters[3], parameters[4], epsilon)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -45,7 +46,7 @@ type functionTable struct {
 }
 
 func keyOf(node *onnxpb.NodeProto) functionKey {
-	return functionKey{canonicalDomain(node.GetDomain()), node.GetOpType(), node.GetOverload()}
+	return functionKey{message.CanonicalDomain(node.GetDomain()), node.GetOpType(), node.GetOverload()}
 }
 
 func (t *functionTable) find(node *onnxpb.NodeProto) *function {
@@ -57,20 +58,20 @@ func (t *functionTable) find(node *onnxpb.NodeProto) *function {
 func checkFunctions(model *onnxpb.ModelProto, operators map[string]operator) (*functionTable, error) {
 	table := &functionTable{byKey: make(map[functionKey]*function), operators: operators}
 	label := func(proto *onnxpb.FunctionProto) string {
-		return fmt.Sprintf("function %q", shorten(proto.GetDomain()+"."+proto.GetName()))
+		return fmt.Sprintf("function %q", message.Shorten(proto.GetDomain()+"."+proto.GetName()))
 	}
 	for _, proto := range model.GetFunctions() {
 		if proto.GetName() == "" {
 			return nil, errors.New("a function has no name")
 		}
-		key := functionKey{canonicalDomain(proto.GetDomain()), proto.GetName(), proto.GetOverload()}
+		key := functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(), proto.GetOverload()}
 		if table.byKey[key] != nil {
 			return nil, fmt.Errorf("%s is given twice", label(proto))
 		}
 		table.byKey[key] = &function{proto: proto, lethal: make(map[string][]string)}
 	}
 	for _, proto := range model.GetFunctions() {
-		f := table.byKey[functionKey{canonicalDomain(proto.GetDomain()), proto.GetName(), proto.GetOverload()}]
+		f := table.byKey[functionKey{message.CanonicalDomain(proto.GetDomain()), proto.GetName(), proto.GetOverload()}]
 		if err := table.visit(f, 1); err != nil {
 			return nil, fmt.Errorf("%s: %w", label(proto), err)
 		}
@@ -94,11 +95,11 @@ func (t *functionTable) checkBody(f *function) error {
 	}
 	for _, attribute := range f.proto.GetAttributeProto() {
 		if err := checkAttribute(attribute); err != nil {
-			return fmt.Errorf("the default of the attribute %q: %w", shorten(attribute.GetName()), err)
+			return fmt.Errorf("the default of the attribute %q: %w", message.Shorten(attribute.GetName()), err)
 		}
 		for _, use := range f.lethal[attribute.GetName()] {
 			if err := checkLethal("", use, attribute); err != nil {
-				return fmt.Errorf("the default of the attribute %q: %w", shorten(attribute.GetName()), err)
+				return fmt.Errorf("the default of the attribute %q: %w", message.Shorten(attribute.GetName()), err)
 			}
 		}
 	}
@@ -115,10 +116,10 @@ func (t *functionTable) checkBody(f *function) error {
 	outputs := make(map[string]bool)
 	for _, output := range f.proto.GetOutput() {
 		if _, ok := names.value(output); !ok {
-			return fmt.Errorf("its output %q is made by no node", shorten(output))
+			return fmt.Errorf("its output %q is made by no node", message.Shorten(output))
 		}
 		if outputs[output] {
-			return fmt.Errorf("its output %q is given twice", shorten(output))
+			return fmt.Errorf("its output %q is given twice", message.Shorten(output))
 		}
 		outputs[output] = true
 	}
@@ -227,7 +228,7 @@ func (f *function) checkCall(node *onnxpb.NodeProto) error {
 	for _, attribute := range node.GetAttribute() {
 		for _, use := range f.lethal[attribute.GetName()] {
 			if err := checkLethal("", use, attribute); err != nil {
-				return fmt.Errorf("the attribute %q: %w", shorten(attribute.GetName()), err)
+				return fmt.Errorf("the attribute %q: %w", message.Shorten(attribute.GetName()), err)
 			}
 		}
 	}

@@ -16,9 +16,9 @@ import (
 // panic or hang, or that change when they are encoded and decoded again. Run it with
 // -fuzzminimizetime 10x: minimizing takes most of the time otherwise.
 func FuzzDecode(f *testing.F) {
-	paths, err := filepath.Glob("testdata/exports/*/model.onnx")
+	paths, err := filepath.Glob("convert/testdata/exports/*/model.onnx")
 	if err != nil || len(paths) == 0 {
-		f.Fatalf("no seeds in testdata/exports (%v)", err)
+		f.Fatalf("no seeds in convert/testdata/exports (%v)", err)
 	}
 	for _, path := range paths {
 		data, err := os.ReadFile(path)

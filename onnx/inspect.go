@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -152,11 +153,11 @@ func isParameter(elementType int32) bool {
 
 // addParameters counts a tensor and returns its number of parameters.
 func (r *Report) addParameters(tensor *onnxpb.TensorProto) int64 {
-	elements, err := elementsOf(tensor.GetDims())
+	elements, err := message.Elements(tensor.GetDims())
 	if err != nil || !isParameter(tensor.GetDataType()) {
 		return 0 // Problem says so
 	}
-	if bytes, err := byteLength(tensor); err == nil {
+	if bytes, err := message.ByteLength(tensor); err == nil {
 		r.ParameterBytes += bytes
 	}
 	r.Parameters += elements
@@ -169,17 +170,17 @@ func (r *Report) addInitializers(graph *onnxpb.GraphProto) map[string]int64 {
 	parameters := make(map[string]int64)
 	types := make(map[string]*InitializerReport)
 	for _, tensor := range graph.GetInitializer() {
-		name := typeLabel(tensor.GetDataType())
+		name := message.TypeLabel(tensor.GetDataType())
 		line := types[name]
 		if line == nil {
 			line = &InitializerReport{Type: name}
 			types[name] = line
 		}
 		line.Tensors++
-		if elements, err := elementsOf(tensor.GetDims()); err == nil {
+		if elements, err := message.Elements(tensor.GetDims()); err == nil {
 			line.Elements += elements
 		}
-		if bytes, err := byteLength(tensor); err == nil {
+		if bytes, err := message.ByteLength(tensor); err == nil {
 			line.Bytes += bytes
 		}
 		parameters[tensor.GetName()] = r.addParameters(tensor)
@@ -197,7 +198,7 @@ func (r *Report) addNodes(graph *onnxpb.GraphProto, found *analysis) {
 	unused := r.addInitializers(graph)
 	for i, node := range graph.GetNode() {
 		line := NodeReport{Name: node.GetName(), Operator: node.GetOpType(), Checked: r.Problem == "" && !found.unchecked[i]}
-		if domain := canonicalDomain(node.GetDomain()); domain != "" {
+		if domain := message.CanonicalDomain(node.GetDomain()); domain != "" {
 			line.Operator = domain + "." + line.Operator
 		}
 		for _, attribute := range node.GetAttribute() {

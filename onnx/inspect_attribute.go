@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"slipway/internal/display"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -16,7 +17,7 @@ type AttributeReport struct{ Name, Value string }
 // and graphs by their shape.
 func attributeText(a *onnxpb.AttributeProto) string {
 	if a.GetRefAttrName() != "" {
-		return "the function's " + shorten(display.Printable(a.GetRefAttrName()))
+		return "the function's " + message.Shorten(display.Printable(a.GetRefAttrName()))
 	}
 	switch a.GetType() {
 	case onnxpb.AttributeProto_INT:
@@ -28,9 +29,9 @@ func attributeText(a *onnxpb.AttributeProto) string {
 	case onnxpb.AttributeProto_FLOATS:
 		return list(a.GetFloats(), float32Text)
 	case onnxpb.AttributeProto_STRING:
-		return strconv.Quote(shorten(display.Printable(string(a.GetS()))))
+		return strconv.Quote(message.Shorten(display.Printable(string(a.GetS()))))
 	case onnxpb.AttributeProto_STRINGS:
-		return list(a.GetStrings(), func(v []byte) string { return strconv.Quote(shorten(display.Printable(string(v)))) })
+		return list(a.GetStrings(), func(v []byte) string { return strconv.Quote(message.Shorten(display.Printable(string(v)))) })
 	case onnxpb.AttributeProto_TENSOR:
 		return tensorValue(a.GetT()).String()
 	case onnxpb.AttributeProto_GRAPH:
@@ -61,7 +62,7 @@ func (n NodeReport) Title() string {
 	for _, a := range n.Attributes {
 		values[a.Name] = a.Value
 	}
-	title := shorten(display.Printable(n.Operator))
+	title := message.Shorten(display.Printable(n.Operator))
 	if kernel := times(values["kernel_shape"]); kernel != "" {
 		title += " " + kernel
 	}
@@ -77,7 +78,7 @@ func (n NodeReport) Title() string {
 	}
 	if n.Operator == "Cast" {
 		if number, err := strconv.ParseInt(values["to"], 10, 32); err == nil {
-			title += " to " + typeLabel(int32(number))
+			title += " to " + message.TypeLabel(int32(number))
 		}
 	}
 	return title

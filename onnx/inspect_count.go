@@ -1,6 +1,9 @@
 package onnx
 
-import "slipway/onnx/onnxpb"
+import (
+	"slipway/onnx/internal/message"
+	"slipway/onnx/onnxpb"
+)
 
 // uncounted are operators with multiplications that multiplyAdds does not count.
 var uncounted = map[string]bool{
@@ -26,7 +29,7 @@ func multiplyAdds(node *onnxpb.NodeProto, line NodeReport) (count int64, known b
 		return perElement(line.input(0), line.input(1), 1)
 	case "Gemm":
 		inner := 0
-		if findAttribute(node, "transB").GetI() != 0 {
+		if message.Attribute(node, "transB").GetI() != 0 {
 			inner = 1
 		}
 		return matrixProduct(line.output(), line.input(1), inner)
@@ -37,7 +40,7 @@ func multiplyAdds(node *onnxpb.NodeProto, line NodeReport) (count int64, known b
 		b := line.input(3)
 		return matrixProduct(line.output(), b, max(0, len(b.Dims)-2))
 	}
-	foreign := canonicalDomain(node.GetDomain()) != ""
+	foreign := message.CanonicalDomain(node.GetDomain()) != ""
 	return 0, (!foreign || lookups[line.Operator]) && !uncounted[line.Operator]
 }
 

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"slipway/internal/display"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -53,7 +54,7 @@ func (r Report) writeHeader(w io.Writer) {
 	}
 	row("size", "%s", size)
 	row("format", "IR version %d, %s", r.IRVersion, r.opsets())
-	row("producer", "%s", strings.TrimSpace(field(r.Producer)+" "+shorten(display.Printable(r.ProducerVersion))))
+	row("producer", "%s", strings.TrimSpace(field(r.Producer)+" "+message.Shorten(display.Printable(r.ProducerVersion))))
 	row("graph", "%s", field(r.GraphName))
 	if r.DocString != "" {
 		row("says", "%s", field(r.DocString))
@@ -145,5 +146,5 @@ func field(text string) string {
 	if text == "" {
 		return "-"
 	}
-	return shorten(display.Printable(text))
+	return message.Shorten(display.Printable(text))
 }

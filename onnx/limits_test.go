@@ -119,20 +119,9 @@ func TestNoModel(t *testing.T) {
 				t.Errorf("%v: %v", model, err)
 			}
 		}
-		for _, network := range networks(t) {
-			if _, err := onnx.WeightsFor(network, model); err == nil {
-				t.Errorf("%v has weights", model)
-			}
-		}
 		if report := onnx.Inspect(model); report.Problem != "there is no model" {
 			t.Errorf("%v is inspected as %q", model, report.Problem)
 		}
-	}
-}
-
-func TestWeightsForNoNetwork(t *testing.T) {
-	if _, err := onnx.WeightsFor(nil, tinyModel(t)); err == nil || !strings.Contains(err.Error(), "there is no network or no model") {
-		t.Error(err)
 	}
 }
 

@@ -1,10 +1,9 @@
 package onnx
 
 import (
-	"fmt"
 	"slices"
 
-	"slipway/internal/display"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -45,7 +44,7 @@ func (m *Model) IRVersion() int64 { return m.Proto.GetIrVersion() }
 // if it imports none. The ONNX operators' domain is "".
 func (m *Model) Opset(domain string) int64 {
 	for _, set := range m.Proto.GetOpsetImport() {
-		if canonicalDomain(set.GetDomain()) == canonicalDomain(domain) {
+		if message.CanonicalDomain(set.GetDomain()) == message.CanonicalDomain(domain) {
 			return set.GetVersion()
 		}
 	}
@@ -94,24 +93,4 @@ func (m *Model) Initializer(name string) (*onnxpb.TensorProto, bool) {
 		}
 	}
 	return nil, false
-}
-
-// canonicalDomain maps the two spellings of ONNX's own domain to "".
-func canonicalDomain(domain string) string {
-	if domain == "ai.onnx" {
-		return ""
-	}
-	return domain
-}
-
-// describeNode names a node for an error: its place, operator and name.
-func describeNode(index int, node *onnxpb.NodeProto) string {
-	operator := node.GetOpType()
-	if domain := canonicalDomain(node.GetDomain()); domain != "" {
-		operator = domain + "." + operator
-	}
-	if node.GetName() == "" {
-		return fmt.Sprintf("node %d (%s)", index, display.Printable(operator))
-	}
-	return fmt.Sprintf("node %d (%s %q)", index, display.Printable(operator), shorten(node.GetName()))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"slipway/internal/display"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -13,7 +14,7 @@ import (
 func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, declared map[string]Value) error {
 	main := place == ""
 	for i, node := range nodes {
-		at := place + describeNode(i, node)
+		at := place + message.DescribeNode(i, node)
 		for _, input := range node.GetInput() {
 			if input == "" { // an optional input left out
 				continue
@@ -38,14 +39,14 @@ func (c *checker) nodes(place string, nodes []*onnxpb.NodeProto, names *scope, d
 				value = outputs[j]
 			}
 			if value, err = merge(value, declared[name]); err != nil {
-				return fmt.Errorf("%s, output %q: %w", at, shorten(name), err)
+				return fmt.Errorf("%s, output %q: %w", at, message.Shorten(name), err)
 			}
 			value.Name = name
 			if err := names.define(value, fmt.Sprintf("output %d", j)); err != nil {
 				return fmt.Errorf("%s: %w", at, err)
 			}
 		}
-		if node.GetOpType() == "Constant" && canonicalDomain(node.GetDomain()) == "" && len(node.GetOutput()) == 1 {
+		if node.GetOpType() == "Constant" && message.CanonicalDomain(node.GetDomain()) == "" && len(node.GetOutput()) == 1 {
 			if tensor := constantOf(node); tensor != nil {
 				names.constants[node.GetOutput()[0]] = tensor
 			}
@@ -60,15 +61,15 @@ func undefinedInput(nodes []*onnxpb.NodeProto, user int, name string) error {
 	makers := makersOf(nodes)
 	first, ok := makers[name]
 	if !ok {
-		return fmt.Errorf("its input %q is made by no node and is no input or initializer; correct the name or add what makes it", shorten(name))
+		return fmt.Errorf("its input %q is made by no node and is no input or initializer; correct the name or add what makes it", message.Shorten(name))
 	}
 	switch ring := cycleOf(nodes, makers, user); {
 	case slices.Contains(ring, user):
-		return fmt.Errorf("its input %q depends on its own output: the graph has a cycle (%s)", shorten(name), describeRing(nodes, ring))
+		return fmt.Errorf("its input %q depends on its own output: the graph has a cycle (%s)", message.Shorten(name), describeRing(nodes, ring))
 	case ring != nil:
-		return fmt.Errorf("its input %q depends on nodes that depend on each other: the graph has a cycle (%s)", shorten(name), describeRing(nodes, ring))
+		return fmt.Errorf("its input %q depends on nodes that depend on each other: the graph has a cycle (%s)", message.Shorten(name), describeRing(nodes, ring))
 	}
-	return fmt.Errorf("its input %q is only made by %s, which comes later: sort the nodes topologically", shorten(name), describeNode(first, nodes[first]))
+	return fmt.Errorf("its input %q is only made by %s, which comes later: sort the nodes topologically", message.Shorten(name), message.DescribeNode(first, nodes[first]))
 }
 
 // node checks one node and infers its outputs as far as its operator is known.
@@ -76,10 +77,10 @@ func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outp
 	if node.GetOpType() == "" {
 		return nil, false, errors.New("it names no operator")
 	}
-	domain := canonicalDomain(node.GetDomain())
+	domain := message.CanonicalDomain(node.GetDomain())
 	opset, imported := c.opsets[domain]
 	if !imported {
-		return nil, false, fmt.Errorf("opset_import does not name its domain %q; add the domain and its version", shorten(domain))
+		return nil, false, fmt.Errorf("opset_import does not name its domain %q; add the domain and its version", message.Shorten(domain))
 	}
 	refers, err := c.attributes(node)
 	if err != nil {
@@ -91,7 +92,7 @@ func (c *checker) node(place string, node *onnxpb.NodeProto, names *scope) (outp
 			graphs = append([]*onnxpb.GraphProto{attribute.G}, graphs...)
 		}
 		for _, graph := range graphs {
-			where := fmt.Sprintf("%s, %s, ", place, display.Printable(shorten(attribute.GetName())))
+			where := fmt.Sprintf("%s, %s, ", place, display.Printable(message.Shorten(attribute.GetName())))
 			if err := c.graph(where, graph, names); err != nil {
 				return nil, false, err
 			}

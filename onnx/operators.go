@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -140,14 +141,14 @@ func (o operator) apply(node *onnxpb.NodeProto, opset int64, names *scope) ([]Va
 	for _, attribute := range node.GetAttribute() {
 		want, ok := o.attributes[attribute.GetName()]
 		if !ok {
-			return nil, fmt.Errorf("%s has no attribute %q", node.GetOpType(), shorten(attribute.GetName()))
+			return nil, fmt.Errorf("%s has no attribute %q", node.GetOpType(), message.Shorten(attribute.GetName()))
 		}
 		if attribute.GetType() != want {
 			return nil, fmt.Errorf("the attribute %s is %v; it must be %v", attribute.GetName(), attribute.GetType(), want)
 		}
 	}
 	for _, name := range o.required {
-		if findAttribute(node, name) == nil {
+		if message.Attribute(node, name) == nil {
 			return nil, fmt.Errorf("the attribute %s is missing; %s needs it", name, node.GetOpType())
 		}
 	}
@@ -199,34 +200,15 @@ func countRange(least, most int) string {
 
 // integer returns the value of an integer attribute.
 func (c *call) integer(name string, otherwise int64) int64 {
-	if attribute := findAttribute(c.node, name); attribute != nil {
-		return attribute.GetI()
-	}
-	return otherwise
+	return message.Integer(c.node, name, otherwise)
 }
 
 // flag returns the value of an attribute that may be 0 or 1.
-func (c *call) flag(name string) (bool, error) {
-	switch value := c.integer(name, 0); value {
-	case 0:
-		return false, nil
-	case 1:
-		return true, nil
-	default:
-		return false, fmt.Errorf("%s is %d; it must be 0 or 1", name, value)
-	}
-}
+func (c *call) flag(name string) (bool, error) { return message.Flag(c.node, name) }
 
 // axis returns an axis of rank dimensions, counted from the end if negative.
 func (c *call) axis(otherwise int64, rank, last int) (int, error) {
-	axis := c.integer("axis", otherwise)
-	if axis < int64(-rank) || axis > int64(last) {
-		return 0, fmt.Errorf("axis is %d; for %d dimensions it must be within %d…%d", axis, rank, -rank, last)
-	}
-	if axis < 0 {
-		axis += int64(rank)
-	}
-	return int(axis), nil
+	return message.Axis(c.node, otherwise, rank, last)
 }
 
 func (c *call) present(input int) bool {
@@ -242,7 +224,7 @@ func (c *call) requireSameType() error {
 		case first == onnxpb.TensorProto_UNDEFINED:
 			first = input.Type
 		case input.Type != first:
-			return fmt.Errorf("its input %d is of %s, but one before it of %s; they must be the same", i, typeName(input.Type), typeName(first))
+			return fmt.Errorf("its input %d is of %s, but one before it of %s; they must be the same", i, message.TypeName(input.Type), message.TypeName(first))
 		}
 	}
 	return nil

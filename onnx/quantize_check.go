@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -20,7 +21,7 @@ func inferQuantizeLinear(c *call) ([]Value, error) {
 			output.Type = onnxpb.TensorProto_DataType(dtype)
 		}
 		if zeroPoint.Type != onnxpb.TensorProto_UNDEFINED && input.Type != onnxpb.TensorProto_UNDEFINED && zeroPoint.Type != input.Type {
-			return nil, fmt.Errorf("its input is of %s, its zero point of %s; they must be the same", typeName(input.Type), typeName(zeroPoint.Type))
+			return nil, fmt.Errorf("its input is of %s, its zero point of %s; they must be the same", message.TypeName(input.Type), message.TypeName(zeroPoint.Type))
 		}
 	case c.present(2):
 		output.Type = zeroPoint.Type

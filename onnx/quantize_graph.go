@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -59,7 +60,7 @@ func (q *quantizing) joins(node *onnxpb.NodeProto, makers map[string]*onnxpb.Nod
 			return false
 		}
 	}
-	return canonicalDomain(node.GetDomain()) == "" && len(node.GetInput()) > 1
+	return message.CanonicalDomain(node.GetDomain()) == "" && len(node.GetInput()) > 1
 }
 
 // clamps lists operators that runtimes take for a bound of the integers that follow them.
@@ -127,7 +128,7 @@ func (q *quantizing) channelAxis(node *onnxpb.NodeProto, uses map[string]int) (a
 		return tensor
 	}
 	weight := own(1)
-	if canonicalDomain(node.GetDomain()) != "" || weight == nil {
+	if message.CanonicalDomain(node.GetDomain()) != "" || weight == nil {
 		return 0, false
 	}
 	rank := len(weight.GetDims())
@@ -137,7 +138,7 @@ func (q *quantizing) channelAxis(node *onnxpb.NodeProto, uses map[string]int) (a
 	case "MatMul":
 		axis, ok = 1, rank == 2
 	case "Gemm":
-		attribute := func(name string) *onnxpb.AttributeProto { return findAttribute(node, name) }
+		attribute := func(name string) *onnxpb.AttributeProto { return message.Attribute(node, name) }
 		plain := func(name string) bool { a := attribute(name); return a == nil || a.GetF() == 1 }
 		if attribute("transB").GetI() == 0 {
 			axis = 1
@@ -164,7 +165,7 @@ func (q *quantizing) mark(value string, reader *onnxpb.NodeProto, makers map[str
 	root = value
 	maker := makers[value]
 	switch {
-	case maker == nil || canonicalDomain(maker.GetDomain()) != "" || maker.GetOutput()[0] != value:
+	case maker == nil || message.CanonicalDomain(maker.GetDomain()) != "" || maker.GetOutput()[0] != value:
 	case keepsValues(maker.GetOpType()):
 		root = q.mark(maker.GetInput()[0], maker, makers)
 	case averages(maker.GetOpType()):
@@ -213,15 +214,15 @@ func Quantize(m *Model, ranges map[string]Range) (*Model, error) {
 	for _, name := range q.order {
 		seen, ok := ranges[name]
 		if !ok {
-			return fail(fmt.Errorf("the range of the value %q is not given", shorten(name)))
+			return fail(fmt.Errorf("the range of the value %q is not given", message.Shorten(name)))
 		}
 		if err := b.activation(name, seen); err != nil {
-			return fail(fmt.Errorf("the value %q: %w", shorten(name), err))
+			return fail(fmt.Errorf("the value %q: %w", message.Shorten(name), err))
 		}
 	}
 	for _, item := range q.nodes {
 		if err := b.weights(item, b.activations[q.roots[item.node.GetInput()[0]]].Scale); err != nil {
-			return fail(fmt.Errorf("the node %q: %w", shorten(item.node.GetName()), err))
+			return fail(fmt.Errorf("the node %q: %w", message.Shorten(item.node.GetName()), err))
 		}
 	}
 	b.pairs(q)
@@ -305,14 +306,14 @@ func (b *quantizedGraph) weights(item quantizable, input float32) error {
 		quotient := math.RoundToEven(float64(bias[c]) / float64(biasScales[c]))
 		rawBias = binary.LittleEndian.AppendUint32(rawBias, uint32(int32(min(max(quotient, -biasMax), biasMax))))
 	}
-	axis := integer("axis", int64(item.axis))
+	axis := message.NewInteger("axis", int64(item.axis))
 	b.dequantized(weight, onnxpb.TensorProto_INT8, dims, raw, scales, make([]byte, channels), axis)
 	if hasBias {
 		tensor, _, err := b.initializer(item.node.GetInput()[2])
 		if err != nil {
 			return err
 		}
-		b.dequantized(tensor, onnxpb.TensorProto_INT32, []int64{int64(channels)}, rawBias, biasScales, make([]byte, 4*channels), integer("axis", 0))
+		b.dequantized(tensor, onnxpb.TensorProto_INT32, []int64{int64(channels)}, rawBias, biasScales, make([]byte, 4*channels), message.NewInteger("axis", 0))
 	}
 	return nil
 }
@@ -320,7 +321,7 @@ func (b *quantizedGraph) weights(item quantizable, input float32) error {
 func (b *quantizedGraph) initializer(name string) (*onnxpb.TensorProto, []float32, error) {
 	i := slices.IndexFunc(b.graph.Initializer, func(t *onnxpb.TensorProto) bool { return t.GetName() == name })
 	if i < 0 {
-		return nil, nil, fmt.Errorf("there is no initializer %q", shorten(name))
+		return nil, nil, fmt.Errorf("there is no initializer %q", message.Shorten(name))
 	}
 	values, err := Floats(b.graph.Initializer[i])
 	return b.graph.Initializer[i], values, err
@@ -338,7 +339,7 @@ func (b *quantizedGraph) dequantized(tensor *onnxpb.TensorProto, elementType onn
 	b.graph.Initializer = append(b.graph.Initializer,
 		rawTensor(scale, onnxpb.TensorProto_FLOAT, perChannel, rawFloats(scales...)),
 		rawTensor(zeroPoint, elementType, perChannel, zeroPoints))
-	b.constants = append(b.constants, newNode(b.names.fresh(name+".dequantize"), "DequantizeLinear", []string{stored, scale, zeroPoint}, name, axis))
+	b.constants = append(b.constants, message.NewNode(b.names.fresh(name+".dequantize"), "DequantizeLinear", []string{stored, scale, zeroPoint}, name, axis))
 }
 
 // pairs puts QuantizeLinear and DequantizeLinear behind the values, and has their
@@ -353,8 +354,8 @@ func (b *quantizedGraph) pairs(q *quantizing) {
 		a := b.activations[root]
 		integers, floats := b.names.fresh(value+".quantized"), b.names.fresh(value+".dequantized")
 		nodes = append(nodes,
-			newNode(b.names.fresh(value+".quantize"), "QuantizeLinear", []string{value, a.scale, a.zeroPoint}, integers),
-			newNode(b.names.fresh(value+".dequantize"), "DequantizeLinear", []string{integers, a.scale, a.zeroPoint}, floats))
+			message.NewNode(b.names.fresh(value+".quantize"), "QuantizeLinear", []string{value, a.scale, a.zeroPoint}, integers),
+			message.NewNode(b.names.fresh(value+".dequantize"), "DequantizeLinear", []string{integers, a.scale, a.zeroPoint}, floats))
 		for _, reader := range q.readers[value] {
 			for i, input := range reader.Input {
 				if input == value {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -36,7 +37,7 @@ func floatValue(name string, dims ...int64) *onnxpb.ValueInfoProto {
 // tensorOf is a tensor of zeros.
 func tensorOf(name string, elementType onnxpb.TensorProto_DataType, dims ...int64) *onnxpb.TensorProto {
 	tensor := &onnxpb.TensorProto{Name: proto.String(name), DataType: proto.Int32(int32(elementType)), Dims: dims}
-	length, err := byteLength(tensor)
+	length, err := message.ByteLength(tensor)
 	if err != nil {
 		panic(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -65,7 +66,7 @@ func TestQuantizeIsAsONNXRuntimesTool(t *testing.T) {
 		}
 		compared[name] = true
 		if tensor.GetDataType() != want.GetDataType() {
-			t.Errorf("%s is of %s, the tool's of %s", name, typeLabel(tensor.GetDataType()), typeLabel(want.GetDataType()))
+			t.Errorf("%s is of %s, the tool's of %s", name, message.TypeLabel(tensor.GetDataType()), message.TypeLabel(want.GetDataType()))
 			continue
 		}
 		if a, b := rawOf(t, tensor), rawOf(t, want); !bytes.Equal(a, b) {

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+
+	"slipway/onnx/internal/message"
 )
 
 // TrainingRecord says how a model came to be and what it answers. It is kept in
@@ -57,7 +59,8 @@ type TrainingRecord struct {
 // which form.
 const recordVersion = "1"
 
-const recordPrefix = "slipway."
+// RecordPrefix begins the metadata keys of a TrainingRecord, and of what else Slipway keeps there.
+const RecordPrefix = "slipway."
 
 const (
 	keyRecord       = "slipway.record"
@@ -158,7 +161,7 @@ func (m *Model) TrainingRecord() (record TrainingRecord, ok bool, err error) {
 		return TrainingRecord{}, false, nil
 	}
 	if version != recordVersion {
-		return TrainingRecord{}, false, fmt.Errorf("%s: its training record has the version %q; this program reads %s", m.label(), shorten(version), recordVersion)
+		return TrainingRecord{}, false, fmt.Errorf("%s: its training record has the version %q; this program reads %s", m.label(), message.Shorten(version), recordVersion)
 	}
 	record, err = parseRecord(metadata)
 	if err != nil {
@@ -182,7 +185,7 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 			return
 		}
 		if err := into(text); err != nil {
-			first = fmt.Errorf("%s is %q: not a value of its kind", key, shorten(text))
+			first = fmt.Errorf("%s is %q: not a value of its kind", key, message.Shorten(text))
 		}
 	}
 	float := func(target *float64) func(string) error {

@@ -8,6 +8,7 @@ import (
 
 	"slipway/builder"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // A record has the factor and the summand of each channel in the keys of the one that is
@@ -90,7 +91,7 @@ func TestARecordOfOtherChannelsThanTheNetworks(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := onnx.TrainingRecord{PixelScales: []float64{1, 1, 1}, PixelOffsets: []float64{0, 0, 0}}
-	if _, err := onnx.FromNetwork(network, network.InitialWeights(1), record, onnx.Options{}); err == nil ||
+	if _, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{}); err == nil ||
 		!strings.Contains(err.Error(), "scaled by 3 numbers") {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -97,7 +98,7 @@ func product(dims []Dim) (Dim, error) {
 		}
 		sizes[i] = dim.Size
 	}
-	elements, err := elementsOf(sizes)
+	elements, err := message.Elements(sizes)
 	return fixed(elements), err
 }
 
@@ -203,7 +204,7 @@ func inferSoftmax(c *call) ([]Value, error) {
 
 func inferCast(c *call) ([]Value, error) {
 	to := c.integer("to", 0)
-	if to < 0 || to > 1<<20 || !isElementType(onnxpb.TensorProto_DataType(to)) {
+	if to < 0 || to > 1<<20 || !message.IsElementType(onnxpb.TensorProto_DataType(to)) {
 		return nil, fmt.Errorf("to is %d, which is no element type", to)
 	}
 	output := c.inputs[0]
@@ -215,14 +216,14 @@ func inferReshape(c *call) ([]Value, error) {
 	input := c.inputs[0]
 	output := Value{Type: input.Type}
 	if c.inputs[1].Type != onnxpb.TensorProto_UNDEFINED && c.inputs[1].Type != onnxpb.TensorProto_INT64 {
-		return nil, fmt.Errorf("its shape is a tensor of %s; it must be int64", typeName(c.inputs[1].Type))
+		return nil, fmt.Errorf("its shape is a tensor of %s; it must be int64", message.TypeName(c.inputs[1].Type))
 	}
 	tensor := c.names.constant(c.node.GetInput()[1])
 	if tensor == nil {
 		return []Value{output}, nil
 	}
-	if elements, err := elementsOf(tensor.GetDims()); err != nil || elements > maxRank || len(tensor.GetDims()) != 1 {
-		return nil, fmt.Errorf("its shape is %v; it must be a vector of at most %d dimensions", tensorValue(tensor), maxRank)
+	if elements, err := message.Elements(tensor.GetDims()); err != nil || elements > message.MaxRank || len(tensor.GetDims()) != 1 {
+		return nil, fmt.Errorf("its shape is %v; it must be a vector of at most %d dimensions", tensorValue(tensor), message.MaxRank)
 	}
 	shape, err := Int64s(tensor)
 	if err != nil {
@@ -237,7 +238,7 @@ func inferReshape(c *call) ([]Value, error) {
 	for i, size := range shape {
 		dim := fixed(size)
 		switch {
-		case size < -1 || size > maxElements:
+		case size < -1 || size > message.MaxElements:
 			return nil, fmt.Errorf("its shape %v holds %d; use -1 for one that is free", shape, size)
 		case size == -1 && free >= 0:
 			return nil, fmt.Errorf("its shape %v has more than one -1", shape)
@@ -283,11 +284,11 @@ func inferReshape(c *call) ([]Value, error) {
 func inferTranspose(c *call) ([]Value, error) {
 	input := c.inputs[0]
 	output := Value{Type: input.Type}
-	attribute := findAttribute(c.node, "perm")
+	attribute := message.Attribute(c.node, "perm")
 	rank := len(input.Dims)
 	if attribute != nil {
 		perm := attribute.GetInts()
-		if input.HasShape && len(perm) != rank || len(perm) > maxRank {
+		if input.HasShape && len(perm) != rank || len(perm) > message.MaxRank {
 			return nil, fmt.Errorf("perm has %d entries, its input %v", len(perm), input)
 		}
 		seen := make([]bool, len(perm))
@@ -334,7 +335,7 @@ func inferConcat(c *call) ([]Value, error) {
 		}
 		for j, dim := range input.Dims {
 			switch {
-			case j == axis && dims[j].Known() && dim.Known() && dims[j].Size+dim.Size <= maxElements:
+			case j == axis && dims[j].Known() && dim.Known() && dims[j].Size+dim.Size <= message.MaxElements:
 				dims[j] = fixed(dims[j].Size + dim.Size)
 			case j == axis:
 				dims[j] = unknownDim

@@ -1,5 +1,7 @@
 package onnx
 
+import "slipway/onnx/internal/message"
+
 // inferPad is for Pad, whose padding is an attribute before opset 11 and an input since, and whose
 // axes are an input since 18. What it does not know it leaves open.
 func inferPad(c *call) ([]Value, error) {
@@ -29,7 +31,7 @@ func inferPad(c *call) ([]Value, error) {
 	return []Value{output}, nil
 }
 
-func padFits(pad int64) bool { return pad >= -maxElements && pad <= maxElements }
+func padFits(pad int64) bool { return pad >= -message.MaxElements && pad <= message.MaxElements }
 
 // inferReduce is for operators that sum up axes, which are an attribute before opset 18 and an
 // input since.
@@ -71,7 +73,7 @@ func inferReduce(c *call) ([]Value, error) {
 
 // flagOr returns an attribute that is 0 or 1.
 func (c *call) flagOr(name string, otherwise bool) (bool, error) {
-	if findAttribute(c.node, name) == nil {
+	if message.Attribute(c.node, name) == nil {
 		return otherwise, nil
 	}
 	return c.flag(name)
@@ -80,7 +82,7 @@ func (c *call) flagOr(name string, otherwise bool) (bool, error) {
 // listOf returns the integers of an attribute, or those of the constant that input i is. known is
 // false where neither tells; where both are left out there are none.
 func (c *call) listOf(attribute string, i int) (values []int64, known bool) {
-	if a := findAttribute(c.node, attribute); a != nil {
+	if a := message.Attribute(c.node, attribute); a != nil {
 		return a.GetInts(), true
 	}
 	if !c.present(i) {
@@ -90,8 +92,8 @@ func (c *call) listOf(attribute string, i int) (values []int64, known bool) {
 	if tensor == nil {
 		return nil, false
 	}
-	elements, err := elementsOf(tensor.GetDims())
-	if err != nil || elements > 2*maxRank || len(tensor.GetDims()) != 1 {
+	elements, err := message.Elements(tensor.GetDims())
+	if err != nil || elements > 2*message.MaxRank || len(tensor.GetDims()) != 1 {
 		return nil, false
 	}
 	values, err = Int64s(tensor)

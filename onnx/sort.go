@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -20,7 +21,7 @@ func sortNodes(model *onnxpb.ModelProto) (notes []string) {
 		model.Graph.Node = nodes
 	}
 	for _, function := range model.GetFunctions() {
-		if nodes := s.list(function.GetNode(), fmt.Sprintf("the function %q", shorten(function.GetName()))); nodes != nil {
+		if nodes := s.list(function.GetNode(), fmt.Sprintf("the function %q", message.Shorten(function.GetName()))); nodes != nil {
 			function.Node = nodes
 		}
 	}
@@ -44,7 +45,7 @@ func (s *sorter) graph(graph *onnxpb.GraphProto, place string) {
 func (s *sorter) list(nodes []*onnxpb.NodeProto, place string) []*onnxpb.NodeProto {
 	for i, node := range nodes {
 		for _, graph := range subgraphs(node) {
-			s.graph(graph, fmt.Sprintf("the subgraph %q of %s", shorten(graph.GetName()), describeNode(i, node)))
+			s.graph(graph, fmt.Sprintf("the subgraph %q of %s", message.Shorten(graph.GetName()), message.DescribeNode(i, node)))
 		}
 	}
 	makers := makersOf(nodes)
@@ -64,7 +65,7 @@ func (s *sorter) list(nodes []*onnxpb.NodeProto, place string) []*onnxpb.NodePro
 		}
 	}
 	s.notes = append(s.notes, fmt.Sprintf("the nodes of %s are not in topological order, as ONNX wants them (%s stands after what takes its output); they were sorted",
-		place, describeNode(late, nodes[late])))
+		place, message.DescribeNode(late, nodes[late])))
 	return sorted
 }
 
@@ -247,7 +248,7 @@ func describeRing(nodes []*onnxpb.NodeProto, ring []int) string {
 			names = append(names, fmt.Sprintf("and %d more", len(ring)-most))
 			break
 		}
-		names = append(names, describeNode(i, nodes[i]))
+		names = append(names, message.DescribeNode(i, nodes[i]))
 	}
 	return strings.Join(names, ", ")
 }

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -57,7 +58,7 @@ func TestFieldsOfTensors(t *testing.T) {
 				case entries != number:
 					said = fmt.Sprintf("needs %d entries in %s, but there are %d", number, field, entries)
 				}
-				err := checkTensor(tensor)
+				err := message.CheckTensor(tensor)
 				if said == "" && err != nil || said != "" && (err == nil || !strings.Contains(err.Error(), said)) {
 					t.Errorf("%v with %d entries in %s: %v, want %q", elementType, entries, field, err, said)
 				}
@@ -71,13 +72,13 @@ func TestTensorsOfNothing(t *testing.T) {
 	for _, elementType := range []onnxpb.TensorProto_DataType{onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_STRING} {
 		for _, raw := range [][]byte{nil, {}} {
 			tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(elementType)), Dims: []int64{0}, RawData: raw}
-			if err := checkTensor(tensor); err != nil {
+			if err := message.CheckTensor(tensor); err != nil {
 				t.Errorf("%v, %v: %v", elementType, raw, err)
 			}
 		}
 	}
 	tensor := &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Dims: []int64{0}, RawData: make([]byte, 4)}
-	if err := checkTensor(tensor); err == nil || !strings.Contains(err.Error(), "needs 0 entries in raw_data, but there are 4") {
+	if err := message.CheckTensor(tensor); err == nil || !strings.Contains(err.Error(), "needs 0 entries in raw_data, but there are 4") {
 		t.Error(err)
 	}
 }

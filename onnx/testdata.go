@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"slipway/internal/atomicfile"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -34,7 +35,7 @@ func WriteTestData(dir string, inputs, outputs []*onnxpb.TensorProto) error {
 	}{{"input", inputs}, {"output", outputs}} {
 		for i, tensor := range list.tensors {
 			path := filepath.Join(folder, fmt.Sprintf("%s_%d.pb", list.kind, i))
-			if err := checkTensor(tensor); err != nil {
+			if err := message.CheckTensor(tensor); err != nil {
 				return fmt.Errorf("%s: tensor %q: %w", path, tensor.GetName(), err)
 			}
 			data, err := proto.MarshalOptions{Deterministic: true}.Marshal(tensor)
@@ -98,8 +99,8 @@ func ReadTensor(path string) (*onnxpb.TensorProto, error) {
 	if err := proto.Unmarshal(data, tensor); err != nil {
 		return nil, fmt.Errorf("%s: not a tensor: %w", path, err)
 	}
-	if err := checkTensor(tensor); err != nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", path, shorten(tensor.GetName()), err)
+	if err := message.CheckTensor(tensor); err != nil {
+		return nil, fmt.Errorf("%s: tensor %q: %w", path, message.Shorten(tensor.GetName()), err)
 	}
 	return tensor, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"slipway/internal/display"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -24,7 +25,7 @@ func (d Dim) String() string {
 	case d.Known():
 		return strconv.FormatInt(d.Size, 10)
 	case d.Name != "":
-		return shorten(display.Printable(d.Name))
+		return message.Shorten(display.Printable(d.Name))
 	}
 	return "?"
 }
@@ -49,12 +50,12 @@ type Value struct {
 
 // String writes the value as float[N×1×28×28].
 func (v Value) String() string {
-	return typeName(v.Type) + "[" + v.ShapeString() + "]"
+	return message.TypeName(v.Type) + "[" + v.ShapeString() + "]"
 }
 
 // TypeString writes the element type as ONNX calls it, float for float32; ? where it
 // is not known.
-func (v Value) TypeString() string { return typeName(v.Type) }
+func (v Value) TypeString() string { return message.TypeName(v.Type) }
 
 // ShapeString writes the shape as N×1×28×28, … where it is not known.
 func (v Value) ShapeString() string {
@@ -66,13 +67,6 @@ func (v Value) ShapeString() string {
 		parts[i] = dim.String()
 	}
 	return strings.Join(parts, "×")
-}
-
-func typeName(elementType onnxpb.TensorProto_DataType) string {
-	if elementType == onnxpb.TensorProto_UNDEFINED {
-		return "?"
-	}
-	return strings.ToLower(elementType.String())
 }
 
 func valueOf(info *onnxpb.ValueInfoProto) Value {
@@ -102,17 +96,4 @@ func valueOf(info *onnxpb.ValueInfoProto) Value {
 		}
 	}
 	return value
-}
-
-// shorten keeps an error readable when a name is a megabyte long.
-func shorten(text string) string {
-	const longest = 80
-	if len(text) <= longest {
-		return text
-	}
-	cut := longest
-	for cut > 0 && text[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return text[:cut] + "…"
 }

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -84,7 +85,7 @@ func setBatch(m *Model, batch int) error {
 	for _, value := range []*onnxpb.ValueInfoProto{input, graph.GetOutput()[0]} {
 		dims := value.GetType().GetTensorType().GetShape().GetDim()
 		if len(dims) == 0 {
-			return fmt.Errorf("%q has no shape, and so no batch dimension", shorten(value.GetName()))
+			return fmt.Errorf("%q has no shape, and so no batch dimension", message.Shorten(value.GetName()))
 		}
 		first := &onnxpb.TensorShapeProto_Dimension{Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: "N"}}
 		if batch > 0 {
@@ -113,14 +114,14 @@ func addSoftmax(m *Model) error {
 	graph := m.Proto.GetGraph()
 	output := graph.GetOutput()[0]
 	if len(output.GetType().GetTensorType().GetShape().GetDim()) != 2 {
-		return fmt.Errorf("its output %q is not N×classes; Softmax is over classes", shorten(output.GetName()))
+		return fmt.Errorf("its output %q is not N×classes; Softmax is over classes", message.Shorten(output.GetName()))
 	}
 	if operator := makerOf(graph, output.GetName()).GetOpType(); operator == "Softmax" || operator == "LogSoftmax" {
 		return fmt.Errorf("it ends in %s already", operator)
 	}
 	names := namesOf(graph)
 	scores, probabilities := output.GetName(), names.fresh(probabilitiesName)
-	graph.Node = append(graph.Node, newNode(names.fresh("softmax"), "Softmax", []string{scores}, probabilities, integer("axis", 1)))
+	graph.Node = append(graph.Node, message.NewNode(names.fresh("softmax"), "Softmax", []string{scores}, probabilities, message.NewInteger("axis", 1)))
 	output.Name = proto.String(probabilities)
 	return nil
 }
@@ -172,12 +173,12 @@ func takeBytes(m *Model, form Form) error {
 	if transposed {
 		b.wanted++
 	}
-	b.add("Cast", "", nil, integer("to", int64(onnxpb.TensorProto_FLOAT)))
+	b.add("Cast", "", nil, message.NewInteger("to", int64(onnxpb.TensorProto_FLOAT)))
 	for _, step := range formula {
 		b.add(step.operator, step.name, step.values)
 	}
 	if transposed {
-		b.add("Transpose", "", nil, ints("perm", 0, 3, 1, 2))
+		b.add("Transpose", "", nil, message.NewIntegers("perm", 0, 3, 1, 2))
 		tensor.Shape.Dim = []*onnxpb.TensorShapeProto_Dimension{dims[0], dims[2], dims[3], dims[1]}
 	}
 	graph.Node = append(b.nodes, graph.Node...)
@@ -226,7 +227,7 @@ func (p *prefix) add(operator, constant string, values []float32, attributes ...
 	if len(p.nodes)+1 < p.wanted {
 		output = p.names.fresh(name + ".output")
 	}
-	p.nodes = append(p.nodes, newNode(name, operator, inputs, output, attributes...))
+	p.nodes = append(p.nodes, message.NewNode(name, operator, inputs, output, attributes...))
 	p.current = output
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -119,7 +120,7 @@ func TestReformOfTheOutputsNode(t *testing.T) {
 		graph.Node = append(graph.Node, nodes...)
 		return m
 	}
-	aside, err := Reform(scores(newNode("n", "Softmax", nil, "")), Form{Softmax: true})
+	aside, err := Reform(scores(message.NewNode("n", "Softmax", nil, "")), Form{Softmax: true})
 	if err != nil {
 		t.Errorf("a Softmax that is not the output: %v", err)
 	} else if got := operatorsOf(aside); !strings.HasSuffix(got, "Gemm Softmax Softmax") {
@@ -130,7 +131,7 @@ func TestReformOfTheOutputsNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	graph := twice.Proto.GetGraph()
-	graph.Node = append(graph.Node, newNode("n", "Relu", []string{graph.Output[0].GetName()}, "aside"))
+	graph.Node = append(graph.Node, message.NewNode("n", "Relu", []string{graph.Output[0].GetName()}, "aside"))
 	if _, err := Reform(twice, Form{Softmax: true}); err == nil || !strings.Contains(err.Error(), "it ends in Softmax already") {
 		t.Errorf("a Softmax that does not stand last: %v", err)
 	}

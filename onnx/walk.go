@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"slipway/internal/display"
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -15,7 +16,7 @@ func eachTensor(model *onnxpb.ModelProto, visit func(place string, tensor *onnxp
 		return err
 	}
 	for i, function := range model.GetFunctions() {
-		place := fmt.Sprintf("function %d (%s)", i, display.Printable(shorten(function.GetName())))
+		place := fmt.Sprintf("function %d (%s)", i, display.Printable(message.Shorten(function.GetName())))
 		if err := w.nodes(place+", ", function.GetNode()); err != nil {
 			return err
 		}
@@ -74,7 +75,7 @@ func (w tensorWalk) nodes(prefix string, nodes []*onnxpb.NodeProto) error {
 		if len(node.GetAttribute()) == 0 {
 			continue
 		}
-		if err := w.attributes(prefix+describeNode(i, node), node.GetAttribute()); err != nil {
+		if err := w.attributes(prefix+message.DescribeNode(i, node), node.GetAttribute()); err != nil {
 			return err
 		}
 	}
@@ -83,7 +84,7 @@ func (w tensorWalk) nodes(prefix string, nodes []*onnxpb.NodeProto) error {
 
 func (w tensorWalk) attributes(place string, attributes []*onnxpb.AttributeProto) error {
 	for _, attribute := range attributes {
-		at := place + ", attribute " + display.Printable(shorten(attribute.GetName()))
+		at := place + ", attribute " + display.Printable(message.Shorten(attribute.GetName()))
 		tensors := attribute.GetTensors()
 		if attribute.T != nil {
 			tensors = append([]*onnxpb.TensorProto{attribute.T}, tensors...)

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
 )
 
@@ -86,7 +87,7 @@ func TestShorten(t *testing.T) {
 		strings.Repeat("\x80", 100):    "…",
 		strings.Repeat("a", 77) + "😀é": strings.Repeat("a", 77) + "…",
 	} {
-		if got := shorten(text); got != want {
+		if got := message.Shorten(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}

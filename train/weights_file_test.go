@@ -10,6 +10,7 @@ import (
 	"slipway/builder"
 	"slipway/internal/safetensors"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // linear is the network of scripts/golden/torchfiles.py's files of weights: two dense layers
@@ -105,8 +106,8 @@ func TestFilesOfPyTorchThatDoNotFit(t *testing.T) {
 func TestWeightsOfAnONNXModel(t *testing.T) {
 	network := smallNetwork(t)
 	want := network.InitialWeights(3)
-	model, err := onnx.FromNetwork(network, want, onnx.TrainingRecord{DataSet: "bars"},
-		onnx.Options{})
+	model, err := convert.FromNetwork(network, want, onnx.TrainingRecord{DataSet: "bars"},
+		convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"slipway/internal/datasettest"
 	"slipway/internal/networktest"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -185,7 +186,7 @@ func TestTheBestWeightsAreExported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, weights, err := onnx.ToNetwork(model, "")
+	_, weights, err := convert.ToNetwork(model, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, head: infer.FindHead(model.model, o.output)}
+	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: infer.ScaleOf(model.model, o.output)}
 	answers, unread, err := c.all(ctx, files)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return err
@@ -126,7 +126,7 @@ type classifier struct {
 	session *session
 	runtime infer.Runtime
 	reading dataset.Options
-	head    infer.Head
+	scale   infer.Scale
 	stdin   io.Reader
 	names   []string
 }
@@ -214,13 +214,8 @@ func (c *classifier) answer(ctx context.Context, images []*picture.Image, files 
 // best are the classes with the highest probabilities, which are the scores themselves
 // where the model ends in what makes them.
 func (c *classifier) best(scores []float32) []candidate {
-	probabilities := infer.Head{Operator: "Softmax"}.Apply(infer.Logits{N: 1, K: len(scores), Values: scores}).Values
-	if !c.head.None() {
-		probabilities = scores
-		if c.head.Operator == "LogSoftmax" {
-			probabilities = infer.Exponentials(scores)
-		}
-	}
+	probabilities := slices.Clone(scores)
+	c.scale.Probabilities(probabilities)
 	var all []candidate
 	for class, p := range probabilities {
 		all = append(all, candidate{class, c.names[class], float64(p)})

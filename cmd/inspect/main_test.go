@@ -16,6 +16,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 const testModels = "../../infer/testdata"
@@ -35,7 +36,7 @@ func e1(t *testing.T) string {
 		t.Fatal(err)
 	}
 	record := onnx.TrainingRecord{DataSet: "train", TestAccuracy: 0.1, TestImages: 10000}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), record, onnx.Options{ProducerVersion: "0.1.0"})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{ProducerVersion: "0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}

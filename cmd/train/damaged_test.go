@@ -15,6 +15,7 @@ import (
 
 	"slipway/internal/cli"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // damagedVariable says how many damaged files are tried.
@@ -27,7 +28,7 @@ func tinyGraph(t *testing.T, dir string) *onnx.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{PixelScale: 1.0 / 255}, onnx.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{PixelScale: 1.0 / 255}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/datasettest"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -128,7 +129,7 @@ func evaluatedLoss(t *testing.T, path string, set *dataset.Set, flags []string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, weights, err := onnx.ToNetwork(model, "")
+	network, weights, err := convert.ToNetwork(model, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, _, err := onnx.ToNetwork(file, "")
+	network, _, err := convert.ToNetwork(file, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/datasettest"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -134,7 +135,7 @@ func model(t *testing.T, path string) (*builder.Network, builder.Weights, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	return onnx.ToNetwork(read, "")
+	return convert.ToNetwork(read, "")
 }
 
 func TestHeadFaults(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"slipway/builder/zoo"
 	"slipway/dataset"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -71,7 +72,7 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 	for _, note := range model.Notes() {
 		fmt.Fprintf(out, "note: %s: %s\n", o.from, note)
 	}
-	network, weights, err := onnx.ToNetwork(model, o.output)
+	network, weights, err := convert.ToNetwork(model, o.output)
 	if err != nil {
 		return nil, nil, err
 	}

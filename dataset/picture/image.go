@@ -47,26 +47,37 @@ func (m *Image) ToChannels(channels int) (*Image, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	switch {
-	case channels == m.Channels:
+	if channels == m.Channels {
 		return m, nil
-	case channels == 1:
-		out := New(1, m.Height, m.Width)
-		red, green, blue := m.plane(0), m.plane(1), m.plane(2)
-		green, blue, pixels := green[:len(red)], blue[:len(red)], out.Pixels[:len(red)]
-		for i, r := range red {
-			pixels[i] = luma(r, green[i], blue[i])
-		}
-		return out, nil
-	case channels == 3:
-		out := New(3, m.Height, m.Width)
+	}
+	out := &Image{}
+	if err := m.toChannels(out, channels); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// toChannels is ToChannels into another image, whose Pixels are used again if they are large
+// enough. The number of channels is not m's.
+func (m *Image) toChannels(out *Image, channels int) error {
+	if channels != 1 && channels != 3 {
+		return fmt.Errorf("picture: an image cannot have %d channels; 1 is grey, 3 is colour",
+			channels)
+	}
+	out.Channels, out.Height, out.Width = channels, m.Height, m.Width
+	out.Pixels = atLeast(out.Pixels, channels*m.Height*m.Width)
+	if channels == 3 {
 		for c := range 3 {
 			copy(out.plane(c), m.Pixels)
 		}
-		return out, nil
+		return nil
 	}
-	return nil, fmt.Errorf("picture: an image cannot have %d channels; 1 is grey, 3 is colour",
-		channels)
+	red, green, blue := m.plane(0), m.plane(1), m.plane(2)
+	green, blue, pixels := green[:len(red)], blue[:len(red)], out.Pixels[:len(red)]
+	for i, r := range red {
+		pixels[i] = luma(r, green[i], blue[i])
+	}
+	return nil
 }
 
 func luma(red, green, blue uint8) uint8 {

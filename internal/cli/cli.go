@@ -14,6 +14,7 @@ import (
 
 	"slipway/internal/display"
 	"slipway/internal/nearest"
+	"slipway/internal/version"
 )
 
 // Exit codes of every command; one that a signal ended has another, see Run.
@@ -151,10 +152,8 @@ func Fail(stderr io.Writer, command string, err error) int {
 	return ExitFailure
 }
 
-// ModuleVersion is Slipway's version, which is also written into the models it
-// exports. It changes with a release, not with a commit, so that the same
-// weights give the same bytes.
-const ModuleVersion = "0.1.0"
+// ModuleVersion is Slipway's version.
+const ModuleVersion = version.Module
 
 // Version returns the command's name, the module's version, the commit it was
 // built from if the build recorded it, and the Go version and platform.

@@ -3,6 +3,7 @@
 package display
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -75,4 +76,18 @@ func Bytes(n int64) string {
 		digits = 1
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', digits, 64), ".0") + " " + units[unit]
+}
+
+// ClassNames returns a name for each of that many classes: those given as far as they go, and the
+// class's number elsewhere.
+func ClassNames(names []string, classes int) []string {
+	labels := make([]string, classes)
+	for class := range labels {
+		if class < len(names) {
+			labels[class] = names[class]
+		} else {
+			labels[class] = fmt.Sprint(class)
+		}
+	}
+	return labels
 }

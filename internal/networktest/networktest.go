@@ -11,6 +11,7 @@ import (
 	"slipway/builder"
 	"slipway/internal/graphmaker"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // ResNet20 returns the network of He et al. (2016), section 4.2, for images 3×32×32 and ten
@@ -88,7 +89,7 @@ func Weights(network *builder.Network, seed uint64) builder.Weights {
 // Model returns the ONNX model of the network with Weights.
 func Model(t testing.TB, network *builder.Network) *onnx.Model {
 	t.Helper()
-	model, err := onnx.FromNetwork(network, Weights(network, 1), onnx.TrainingRecord{}, onnx.Options{})
+	model, err := convert.FromNetwork(network, Weights(network, 1), onnx.TrainingRecord{}, convert.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

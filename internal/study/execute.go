@@ -15,6 +15,7 @@ import (
 	"slipway/export"
 	"slipway/internal/atomicfile"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -256,7 +257,7 @@ func encode(trainer *train.Trainer, weights builder.Weights, result Result, test
 	if err != nil {
 		return nil, err
 	}
-	model, err := onnx.FromNetwork(trainer.Network(), weights, record, onnx.Options{
+	model, err := convert.FromNetwork(trainer.Network(), weights, record, convert.Options{
 		Description: fmt.Sprintf("%s (%s, seed %d), trained by Slipway in a study", trainer.Network().Name(), result.Setting, result.Seed),
 	})
 	if err != nil {

@@ -148,7 +148,7 @@ def pinned_go(module):
 
 
 def slipway_version():
-    return pinned(ROOT / "internal" / "cli" / "cli.go", r'\bModuleVersion = "([^"]+)"')
+    return pinned(ROOT / "internal" / "version" / "version.go", r'\bModule = "([^"]+)"')
 
 
 def pinned_onnxruntime():

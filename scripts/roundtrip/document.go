@@ -34,7 +34,7 @@ func (r result) outcome() string {
 const introduction = `# Networks of other frameworks
 
 Which published networks, as their frameworks export them, become networks of the builder that train on: what
-` + "`train -from`" + ` and ` + "`onnx.ToNetwork`" + ` make of the file. Each has random weights, with running statistics, scales and shifts
+` + "`train -from`" + ` and ` + "`convert.ToNetwork`" + ` make of the file. Each has random weights, with running statistics, scales and shifts
 that were moved away from 0 and 1; images are 3×64×64, classes 10. Written by ` + "`scripts/roundtrip/make-roundtrip`" + `.
 
 - *network*: "yes" is a network with every tensor of float32 that the framework's has, learned or kept, that learns as

@@ -21,6 +21,7 @@ import (
 	"slipway/builder"
 	"slipway/internal/atomicfile"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // errUsage is of a wrong command line, which the exit status tells from a failure.
@@ -105,7 +106,7 @@ func try(stem string) (result, error) {
 	if err != nil {
 		return r, err
 	}
-	network, weights, err := onnx.ToNetwork(model, "")
+	network, weights, err := convert.ToNetwork(model, "")
 	if err != nil {
 		r.refusal = strings.TrimPrefix(err.Error(), model.Path()+": as a network: ")
 		return r, nil

@@ -20,6 +20,7 @@ import (
 	"slipway/builder/zoo"
 	"slipway/infer/native"
 	"slipway/onnx"
+	"slipway/onnx/convert"
 )
 
 // evaluateOptions is what a worker evaluates.
@@ -156,7 +157,7 @@ func writeGraph(name, path string) error {
 	if err != nil {
 		return err
 	}
-	model, err := onnx.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{}, onnx.Options{})
+	model, err := convert.FromNetwork(network, network.InitialWeights(1), onnx.TrainingRecord{}, convert.Options{})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -28,7 +29,7 @@ func start(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	network, weights, err := onnx.ToNetwork(model, "")
+	network, weights, err := convert.ToNetwork(model, "")
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,10 @@
+package convert_test
+
+import (
+	"testing"
+
+	"slipway/internal/librarytest"
+)
+
+// TestMain shows the tests the repository's onnxruntime.
+func TestMain(m *testing.M) { librarytest.Main(m) }
