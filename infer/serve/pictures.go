@@ -7,41 +7,39 @@ import (
 	"net/http"
 	"slices"
 
-	"slipway/dataset"
+	"slipway/dataset/feed"
 	"slipway/dataset/picture"
 	"slipway/infer"
+	"slipway/infer/port"
+	"slipway/internal/display"
 	"slipway/onnx"
 )
 
 // pictures is how pictures are read for a model and how its scores are told of, as the metadata
-// in its file says: what `infer picture.jpg` does, too.
+// in its file says: what `infer picture.jpg` and package classify do, too.
 type pictures struct {
-	record  *onnx.TrainingRecord // nil if it has none
+	ports   port.Ports
 	reading picture.Options
 	sizing  *picture.Sizing // nil where a picture must have the model's size
-	pixels  dataset.Pixels
-	head    infer.Head
+	pixels  feed.Pixels
+	scale   port.Scale
+	labels  []string // empty where the model does not say
 }
 
 // picturesOf returns how a model wants its pictures.
-func picturesOf(model *onnx.Model, config Config) (pictures, error) {
-	record, ok, err := model.TrainingRecord()
+func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, error) {
+	record, _, err := model.TrainingRecord()
 	if err != nil {
 		return pictures{}, err
 	}
-	p := pictures{head: infer.FindHead(model, config.RuntimeOptions.Output)}
-	if ok {
-		p.record = &record
-		if p.pixels, err = infer.PixelsOf(record); err != nil {
-			return pictures{}, err
-		}
-	}
-	options, err := infer.PictureOptions(model, p.record, dataset.Options{})
-	if err != nil {
+	p := pictures{ports: ports, scale: port.ScaleOf(model, config.RuntimeOptions.Output), labels: record.ClassLabels}
+	if p.pixels, err = port.PixelsOf(record); err != nil {
 		return pictures{}, err
 	}
-	p.sizing = options.Sizing
-	p.reading = picture.Options{Channels: options.Channels, MaxPixels: config.Limits.Pixels, MaxBytes: int(config.Limits.Body)}
+	if p.sizing, err = port.SizingOf(record); err != nil {
+		return pictures{}, err
+	}
+	p.reading = picture.Options{Channels: port.Channels(model), MaxPixels: config.Limits.Pixels, MaxBytes: int(config.Limits.Body)}
 	return p, nil
 }
 
@@ -55,6 +53,9 @@ func (p pictures) decode(file []byte) (infer.Batch, error) {
 		return infer.Batch{}, unreadablePicture(err)
 	}
 	batch := infer.Batch{N: 1, C: decoded.Channels, H: decoded.Height, W: decoded.Width, Pixels: make([]float32, len(decoded.Pixels))}
+	if _, err := p.ports.Fit(batch.C, batch.H, batch.W); err != nil {
+		return infer.Batch{}, refuse(http.StatusUnprocessableEntity, "the picture does not suit the model: %v", err)
+	}
 	if err := p.pixels.Feed(batch.Pixels, decoded.Pixels, decoded.Channels, len(decoded.Pixels)); err != nil {
 		return infer.Batch{}, refuse(http.StatusUnprocessableEntity, "the picture does not suit the model: %v", err)
 	}
@@ -80,15 +81,9 @@ type candidate struct {
 
 // best returns the classes with the highest probabilities, top of them at most.
 func (p pictures) best(scores []float32, top int) ([]candidate, error) {
-	head := p.head
-	probabilities := scores
-	switch head.Operator {
-	case "":
-		probabilities = infer.Head{Operator: "Softmax"}.Apply(infer.Logits{N: 1, K: len(scores), Values: scores}).Values
-	case "LogSoftmax":
-		probabilities = infer.Exponentials(scores)
-	}
-	names := labelled(p.record, len(scores))
+	probabilities := slices.Clone(scores)
+	p.scale.Probabilities(probabilities)
+	names := display.ClassNames(p.labels, len(scores))
 	all := make([]candidate, len(scores))
 	for class, probability := range probabilities {
 		if !finite(probability) {
@@ -118,29 +113,9 @@ func (v *version) classify(ctx context.Context, decoders chan struct{}, file []b
 	if err != nil {
 		return nil, err
 	}
-	if !v.input.takes(batch) {
-		return nil, refuse(http.StatusUnprocessableEntity, "the picture is %d×%d×%d (C×H×W), the model's input %s, and the model records no size to bring pictures to",
-			batch.C, batch.H, batch.W, formatShape(v.input.Shape))
-	}
 	scores, err := v.batcher.run(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	return v.pictures.best(scores.Row(0), top)
-}
-
-// takes reports whether a runtime can lay an image of this size out as the input is.
-func (t tensorInfo) takes(b infer.Batch) bool {
-	matches := func(sizes ...int) bool {
-		if len(sizes) != len(t.Shape)-1 {
-			return false
-		}
-		for i, size := range sizes {
-			if t.Shape[i+1] >= 0 && t.Shape[i+1] != int64(size) {
-				return false
-			}
-		}
-		return true
-	}
-	return matches(b.C, b.H, b.W) || matches(b.H, b.W, b.C) || b.C == 1 && matches(b.H, b.W) || matches(b.C*b.H*b.W)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway/infer"
+	"slipway/infer/port"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -31,13 +32,13 @@ type tensorInfo struct {
 }
 
 // inputInfo describes a model's input.
-func inputInfo(port infer.Port) (tensorInfo, error) {
-	info := tensorInfo{Name: port.Name, Shape: make([]int64, len(port.Shape))}
-	for i, size := range port.Shape {
+func inputInfo(ports port.Ports) (tensorInfo, error) {
+	info := tensorInfo{Name: ports.Input, Shape: make([]int64, len(ports.InputDims))}
+	for i, size := range ports.InputDims {
 		info.Shape[i] = int64(size)
 	}
-	info.Shape[0] = -1
-	switch port.Type {
+	info.Shape[0] = port.Unknown
+	switch ports.InputType {
 	case onnxpb.TensorProto_FLOAT:
 		info.Datatype = typeFP32
 	case onnxpb.TensorProto_DOUBLE:
@@ -47,15 +48,15 @@ func inputInfo(port infer.Port) (tensorInfo, error) {
 	case onnxpb.TensorProto_UINT8:
 		info.Datatype = typeUINT8
 	default:
-		return info, fmt.Errorf("input %q has the type %v, which cannot be served", port.Name, port.Type)
+		return info, fmt.Errorf("input %q has the type %v, which cannot be served", ports.Input, ports.InputType)
 	}
 	return info, nil
 }
 
 // outputInfo describes the scores as a runtime gives them: float32, N×K; -1 for a K that is not
 // known.
-func outputInfo(port infer.Port, classes int) tensorInfo {
-	return tensorInfo{Name: port.Name, Datatype: typeFP32, Shape: []int64{-1, int64(classes)}}
+func outputInfo(ports port.Ports, classes int) tensorInfo {
+	return tensorInfo{Name: ports.Output, Datatype: typeFP32, Shape: []int64{port.Unknown, int64(classes)}}
 }
 
 // known reports whether the size of an image is known.
@@ -99,7 +100,8 @@ func (t tensorInfo) accepts(datatype string, shape []int64, most int64) (element
 	return int(total), nil
 }
 
-// batch makes of the elements of a request what a runtime takes: see infer.PortsOf.
+// batch makes of the elements of a request what a runtime takes: images whose C×H×W are the sizes of
+// the input as it stands fit it in its own order (port.Ports.Fit), whatever that order means.
 func (t tensorInfo) batch(shape []int64, values []float32) infer.Batch {
 	b := infer.Batch{N: int(shape[0]), C: 1, H: 1, W: int(shape[len(shape)-1]), Pixels: values}
 	if len(shape) > 2 {

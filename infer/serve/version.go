@@ -9,9 +9,8 @@ import (
 	"slices"
 	"sync"
 
-	"slipway/dataset"
 	"slipway/infer"
-	"slipway/onnx"
+	"slipway/infer/port"
 )
 
 // A version is one version of a model, loaded.
@@ -47,15 +46,15 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 	if err != nil {
 		return nil, err
 	}
-	image, scores, err := infer.PortsOf(model, l.config.RuntimeOptions.Output)
+	ports, err := port.Find(model, l.config.RuntimeOptions.Output)
 	if err != nil {
-		return nil, err
-	}
-	v = &version{name: name, number: number}
-	if v.input, err = inputInfo(image); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if v.pictures, err = picturesOf(model, l.config); err != nil {
+	v = &version{name: name, number: number}
+	if v.input, err = inputInfo(ports); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if v.pictures, err = picturesOf(model, ports, l.config); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if v.runtime, err = infer.OpenRuntime(ctx, l.config.Runtime, model, l.config.RuntimeOptions); err != nil {
@@ -66,10 +65,10 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 		return nil, errors.Join(fmt.Errorf("%s: the model was tried and does not answer: %w", path, err), v.runtime.Close())
 	}
 	classes := tried.classes
-	if classes < 0 && len(scores.Shape) > 1 {
-		classes = scores.Shape[1]
+	if known := ports.Classes(); classes < 0 && known > 0 {
+		classes = known
 	}
-	v.output = outputInfo(scores, classes)
+	v.output = outputInfo(ports, classes)
 	v.platform = "onnx_" + l.config.Runtime
 	v.batcher = &batcher{
 		runtime: v.runtime,
@@ -154,12 +153,3 @@ func try(ctx context.Context, runtime infer.Runtime, input tensorInfo) (trial, e
 }
 
 func sameBits(a, b float32) bool { return a == b || a != a && b != b }
-
-// labelled returns what a model's classes are called, as its record says.
-func labelled(record *onnx.TrainingRecord, classes int) []string {
-	var names []string
-	if record != nil {
-		names = record.ClassLabels
-	}
-	return dataset.LabelsOf(names, classes)
-}
