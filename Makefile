@@ -28,7 +28,7 @@ PACKAGE ?=
 MUTATION_FLAGS ?=
 
 comma := ,
-COMMANDS := train export infer inspect dataset doctor experiment
+COMMANDS := train export infer inspect dataset doctor experiment serve
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
@@ -162,8 +162,8 @@ doctor: build ## say what is installed, what will be used, and what is missing
 
 demo: ## build the page that reads drawn digits and your own pictures, and serve it on loopback (needs npm)
 	@scripts/demo/build
-	@go build -o bin/ ./scripts/demo/serve
-	@bin/serve
+	@go build -o bin/ ./scripts/demo/page-server
+	@bin/page-server
 
 demo-test: build setup ## test that page in Node and headless Chromium
 	@scripts/demo/test
