@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -80,6 +81,43 @@ func TestServe(t *testing.T) {
 	}
 	if !strings.Contains(stderr.String(), `"msg":"a request","endpoint":"model"`) {
 		t.Errorf("the request is not logged: %s", stderr)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// A log that cannot be written ends nothing.
+func TestALogThatCannotBeWritten(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stdout := &output{line: make(chan string, 1)}
+	address := stdout.line
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, []string{"-listen", "127.0.0.1:0", "-log-level", "debug", model}, noEnvironment, stdout, fullDisk{})
+	}()
+	for range 3 {
+		select {
+		case url := <-address:
+			address <- url
+			response, err := http.Get(url + "v2/models/e1/ready")
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				t.Error(response.Status)
+			}
+		case c := <-code:
+			t.Fatalf("exit %d", c)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if c := <-code; c != 0 {
+		t.Errorf("exit %d", c)
 	}
 }
 

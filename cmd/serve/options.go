@@ -26,7 +26,8 @@ const usage = `serve answers about pictures over HTTP with ONNX image classifier
 
   serve e1.onnx                                       # at http://127.0.0.1:8000/, which has a page to try it
   serve -listen 127.0.0.1:8080 birds.onnx models/     # a file, and all models of a folder
-  serve -runtime onnxruntime -max-batch 16 models/
+  serve -grpc-listen 127.0.0.1:8001 models/           # gRPC as well
+  serve -runtime onnxruntime models/
   serve -listen :8443 -tls-cert cert.pem -tls-key key.pem -token-file token models/
   curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:8000/v2/models/e1/classify
 
@@ -34,8 +35,8 @@ A folder holds NAME.onnx, or NAME/VERSION/model.onnx with a number for VERSION. 
 every -poll: what is new is loaded, what has changed is replaced at once, what is gone is let go. A
 file that cannot be served leaves what was served before.
 
-It speaks the Open Inference Protocol (KServe, Triton) in JSON and binary: docs/serve.md. Metrics are
-at /metrics, the log is JSON on standard error.
+It speaks the Open Inference Protocol (KServe, Triton) in JSON, in binary and by gRPC: docs/serve.md.
+Metrics are at /metrics, the log is JSON on standard error.
 
 A token, from -token-file or ` + tokenVariable + `, is asked of every request but those for health. Without
 one only this machine's own addresses are served, unless -without-token is given.
@@ -75,6 +76,7 @@ func (o *options) define(flags *flag.FlagSet) {
 	runtimes := []string{infer.RuntimeNative, infer.RuntimeONNXRuntime}
 	devices := []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
 	flags.StringVar(&o.listening.HTTP, "listen", "127.0.0.1:8000", "`address` and port; port 0 takes a free one, which is printed")
+	flags.StringVar(&o.listening.GRPC, "grpc-listen", "", "`address` and port of gRPC as well, such as 127.0.0.1:8001")
 	flags.StringVar(&o.listening.CertFile, "tls-cert", "", "PEM `file` of a certificate: serve HTTPS")
 	flags.StringVar(&o.listening.KeyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	flags.StringVar(&o.token, "token-file", "", "`file` with the token that requests must bear; or "+tokenVariable)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,11 +69,12 @@ const head = "POST /v2/models/small/infer HTTP/1.1\r\nHost: localhost\r\n"
 func TestSlowClients(t *testing.T) {
 	limits := serve.Limits{HeaderTime: 300 * time.Millisecond, BodyTime: 300 * time.Millisecond, IdleTime: 300 * time.Millisecond}
 	s := start(t, serve.Config{Models: []string{modelFile("small")}, Limits: limits})
-	var silent, halfHeader, halfBody, chunked []net.Conn
+	var silent, halfHeader, halfBody, chunked, unread []net.Conn
 	for range 20 {
 		silent = append(silent, s.connect(t, ""))
 		halfHeader = append(halfHeader, s.connect(t, head+"X-Slow: "))
 		halfBody = append(halfBody, s.connect(t, head+"Content-Length: 1000\r\n\r\n{"))
+		unread = append(unread, s.connect(t, "GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"))
 		chunked = append(chunked, s.connect(t, head+"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"id\""))
 	}
 	for range 10 {
@@ -82,7 +84,7 @@ func TestSlowClients(t *testing.T) {
 		respond(t, conn).wantError(t, http.StatusRequestTimeout, "did not arrive in time")
 		wantClosed(t, conn)
 	}
-	for _, conn := range append(silent, halfHeader...) {
+	for _, conn := range slices.Concat(silent, halfHeader, unread) {
 		wantClosed(t, conn)
 	}
 	if refused := s.metric(t, `slipway_refused_total{limit="body_time"}`); refused != 40 {

@@ -106,10 +106,7 @@ func (s *Server) endpoint(name string, answer answerer) http.Handler {
 		began := time.Now()
 		n := &noted{}
 		written := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		// A client that takes no answer must not hold what it holds forever.
-		if err := http.NewResponseController(w).SetWriteDeadline(began.Add(s.longest())); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			s.config.Logger.Debug("no deadline for the answer", "error", err)
-		}
+		s.setDeadlines(w, r, began)
 		defer func() {
 			reason := recover()
 			if reason != nil {
@@ -130,6 +127,20 @@ func (s *Server) endpoint(name string, answer answerer) http.Handler {
 			s.writeProblem(written, r, err)
 		}
 	})
+}
+
+// setDeadlines has a client that sends no body, though it said so, or takes no answer, let go: also
+// where nobody reads the body, which the server then passes over.
+func (s *Server) setDeadlines(w http.ResponseWriter, r *http.Request, began time.Time) {
+	control := http.NewResponseController(w)
+	err := control.SetWriteDeadline(began.Add(s.longest()))
+	if r.ContentLength != 0 {
+		err = errors.Join(err, control.SetReadDeadline(began.Add(s.config.Limits.BodyTime)))
+	}
+	// Where there are none, as on a test's recorder, there is nobody to wait for.
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.config.Logger.Debug("no deadline for a request", "error", err)
+	}
 }
 
 // longest is how long a request may take in all, from its header on.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 
@@ -39,7 +40,7 @@ func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, e
 	if p.sizing, err = port.SizingOf(record); err != nil {
 		return pictures{}, err
 	}
-	p.reading = picture.Options{Channels: port.Channels(model), MaxPixels: config.Limits.Pixels, MaxBytes: int(config.Limits.Body)}
+	p.reading = picture.Options{Channels: port.Channels(model), MaxPixels: config.Limits.Pixels, MaxBytes: int(min(config.Limits.Body, math.MaxInt))}
 	return p, nil
 }
 

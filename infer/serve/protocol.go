@@ -67,13 +67,26 @@ func (p parameters) boolean(name string, absent bool) (bool, error) {
 	return value, nil
 }
 
-// check refuses what changes the meaning of a request and is not offered: to pass over it would
-// answer another question.
+// isNotOffered reports whether a parameter changes the meaning of a request and is not offered: to
+// pass over it would answer another question.
+func isNotOffered(name string) bool {
+	switch name {
+	case "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size", "classification",
+		"sequence_id", "sequence_start", "sequence_end":
+		return true
+	}
+	return false
+}
+
+func notOffered(name string) error {
+	return refuse(http.StatusBadRequest, "the parameter %s is of an extension that this server does not offer", name)
+}
+
+// check refuses what is not offered. Clients write 0 and false where they mean nothing.
 func (p parameters) check() error {
-	for _, name := range []string{"shared_memory_region", "shared_memory_offset", "shared_memory_byte_size", "classification",
-		"sequence_id", "sequence_start", "sequence_end"} {
-		if raw, ok := p[name]; ok && !bytes.Equal(raw, []byte("null")) && !bytes.Equal(raw, []byte("0")) && !bytes.Equal(raw, []byte("false")) {
-			return refuse(http.StatusBadRequest, "the parameter %s is of an extension that this server does not offer", name)
+	for name, raw := range p {
+		if text := string(raw); isNotOffered(name) && text != "null" && text != "0" && text != "false" {
+			return notOffered(name)
 		}
 	}
 	return nil

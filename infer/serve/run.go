@@ -10,13 +10,14 @@ import (
 
 // Listening says where and how Run listens.
 type Listening struct {
-	// HTTP is the address, such as 127.0.0.1:8000; port 0 is a free one.
-	HTTP string
+	// HTTP and GRPC are the addresses of the two protocols, such as 127.0.0.1:8000, "" for none;
+	// port 0 is a free one.
+	HTTP, GRPC string
 	// CertFile and KeyFile are those of TLS, PEM; both empty for none.
 	CertFile, KeyFile string
 	// Public lets anyone who reaches an address that is not this machine's own ask without a token.
 	Public bool
-	// Announce, if not nil, is called with the URL once requests are answered.
+	// Announce, if not nil, is called with each address as a URL, once the models are loaded.
 	Announce func(url string)
 }
 
@@ -34,36 +35,86 @@ func Run(ctx context.Context, config Config, listening Listening) (err error) {
 		}
 		config.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	}
-	listener, err := listen(ctx, listening, config.Token != "")
+	doors, err := listening.open(ctx, config)
 	if err != nil {
 		return err
 	}
 	server, err := New(ctx, config)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, closeAll(doors))
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	if config.Token != "" && config.TLS == nil && !isLoopback(listener.Addr()) {
-		server.config.Logger.Warn("the token travels unencrypted: give a certificate, or let something before this server do so")
-	}
-	if listening.Announce != nil {
-		scheme := "http"
-		if config.TLS != nil {
-			scheme = "https"
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, len(doors))
+	for _, d := range doors {
+		if config.Token != "" && config.TLS == nil && !isLoopback(d.listener.Addr()) {
+			server.config.Logger.Warn("the token travels unencrypted: give a certificate, or let something before this server do so")
 		}
-		listening.Announce(scheme + "://" + listener.Addr().String() + "/")
+		if listening.Announce != nil {
+			listening.Announce(d.scheme + "://" + d.listener.Addr().String() + "/")
+		}
+		serve := server.Serve
+		if d.grpc {
+			serve = server.ServeGRPC
+		}
+		go func() { ended <- serve(ctx, d.listener) }()
 	}
-	return server.Serve(ctx, listener)
+	for range doors {
+		err = errors.Join(err, <-ended)
+		stop() // where one has failed, the other ends as well
+	}
+	return err
 }
 
-// listen opens the address, if it may be.
-func listen(ctx context.Context, listening Listening, token bool) (net.Listener, error) {
-	address, err := net.ResolveTCPAddr("tcp", listening.HTTP)
+// A door is where clients of one protocol come in.
+type door struct {
+	listener net.Listener
+	scheme   string
+	grpc     bool
+}
+
+// open opens all addresses, or none.
+func (l Listening) open(ctx context.Context, config Config) (doors []door, err error) {
+	secure := ""
+	if config.TLS != nil {
+		secure = "s"
+	}
+	for _, wanted := range []struct {
+		address, scheme string
+		grpc            bool
+	}{{l.HTTP, "http", false}, {l.GRPC, "grpc", true}} {
+		if wanted.address == "" {
+			continue
+		}
+		listener, err := listen(ctx, wanted.address, config.Token != "" || l.Public)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(doors))
+		}
+		doors = append(doors, door{listener, wanted.scheme + secure, wanted.grpc})
+	}
+	if len(doors) == 0 {
+		return nil, errors.New("there is no address to listen on")
+	}
+	return doors, nil
+}
+
+func closeAll(doors []door) error {
+	var errs []error
+	for _, d := range doors {
+		errs = append(errs, d.listener.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// listen opens an address; anyone says that it may be one that others reach.
+func listen(ctx context.Context, text string, anyone bool) (net.Listener, error) {
+	address, err := net.ResolveTCPAddr("tcp", text)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if !token && !listening.Public && !isLoopback(address) {
-		return nil, fmt.Errorf("listen on %s: %w", listening.HTTP, ErrPublic)
+	if !anyone && !isLoopback(address) {
+		return nil, fmt.Errorf("listen on %s: %w", text, ErrPublic)
 	}
 	var config net.ListenConfig // with keep-alive, which finds half-open connections
 	listener, err := config.Listen(ctx, "tcp", address.String())
