@@ -21,7 +21,8 @@ func main() {
 
 // run is main without the process: it returns the exit code, 0 for a server that was asked to end
 // and has, 1 for failure and 2 for wrong usage.
-func run(ctx context.Context, args []string, environment func(string) string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, environment func(string) string, stdout,
+	stderr io.Writer) int {
 	o, err := parse(args, environment, stdout)
 	if code, done := cli.Parsed("serve", err, err == nil && o.version, stdout, stderr); done {
 		return code
@@ -33,7 +34,8 @@ func run(ctx context.Context, args []string, environment func(string) string, st
 	}
 	switch {
 	case errors.Is(err, serve.ErrPublic):
-		return cli.Usage(stderr, "serve", fmt.Errorf("%w; give -token-file, or -without-token if they may", err))
+		return cli.Usage(stderr, "serve",
+			fmt.Errorf("%w; give -token-file, or -without-token if they may", err))
 	case err != nil:
 		return cli.Fail(stderr, "serve", err)
 	}

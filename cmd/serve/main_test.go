@@ -51,7 +51,8 @@ func TestServe(t *testing.T) {
 	address := stdout.line
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"-listen", "127.0.0.1:0", "-threads", "1", "-log-level", "debug", model}, noEnvironment, stdout, stderr)
+		code <- run(ctx, []string{"-listen", "127.0.0.1:0", "-threads", "1", "-log-level", "debug",
+			model}, noEnvironment, stdout, stderr)
 	}()
 	var url string
 	select {
@@ -65,7 +66,8 @@ func TestServe(t *testing.T) {
 	}
 	body, err := io.ReadAll(response.Body)
 	response.Body.Close()
-	if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(body), `"name":"e1"`) {
+	if err != nil || response.StatusCode != http.StatusOK ||
+		!strings.Contains(string(body), `"name":"e1"`) {
 		t.Errorf("%d %s %v", response.StatusCode, body, err)
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -75,7 +77,8 @@ func TestServe(t *testing.T) {
 	}
 	for line := range strings.Lines(stderr.String()) {
 		var entry struct{ Time, Level, Msg string }
-		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Msg == "" {
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" ||
+			entry.Msg == "" {
 			t.Errorf("%v: %s", err, line)
 		}
 	}
@@ -96,7 +99,8 @@ func TestALogThatCannotBeWritten(t *testing.T) {
 	address := stdout.line
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"-listen", "127.0.0.1:0", "-log-level", "debug", model}, noEnvironment, stdout, fullDisk{})
+		code <- run(ctx, []string{"-listen", "127.0.0.1:0", "-log-level", "debug", model}, noEnvironment,
+			stdout, fullDisk{})
 	}()
 	for range 3 {
 		select {
@@ -138,27 +142,34 @@ func TestBadUse(t *testing.T) {
 		code  int
 		says  string
 	}{
-		"nothing":             {nil, "", 2, "there is nothing to serve"},
-		"an unknown flag":     {[]string{"-listn", "x", model}, "", 2, "did you mean -listen?"},
-		"no such model":       {[]string{"nowhere.onnx"}, "", 1, "there is no model nowhere.onnx"},
-		"no sound model":      {[]string{"-listen", "127.0.0.1:0", "../../infer/testdata/truncated.onnx"}, "", 1, "not a whole ONNX model"},
-		"no port":             {[]string{"-listen", "127.0.0.1:99999", model}, "", 1, "listen: "},
-		"everyone":            {[]string{"-listen", ":0", model}, "", 2, "give -token-file, or -without-token if they may"},
-		"half of TLS":         {[]string{"-tls-cert", "x", model}, "", 2, "-tls-cert and -tls-key go together"},
+		"nothing":         {nil, "", 2, "there is nothing to serve"},
+		"an unknown flag": {[]string{"-listn", "x", model}, "", 2, "did you mean -listen?"},
+		"no such model":   {[]string{"nowhere.onnx"}, "", 1, "there is no model nowhere.onnx"},
+		"no sound model": {[]string{"-listen", "127.0.0.1:0", "../../infer/testdata/truncated.onnx"},
+			"", 1, "not a whole ONNX model"},
+		"no port": {[]string{"-listen", "127.0.0.1:99999", model}, "", 1, "listen: "},
+		"everyone": {[]string{"-listen", ":0", model}, "", 2,
+			"give -token-file, or -without-token if they may"},
+		"half of TLS": {[]string{"-tls-cert", "x", model}, "", 2,
+			"-tls-cert and -tls-key go together"},
 		"no certificate":      {[]string{"-tls-cert", "x", "-tls-key", "y", model}, "", 1, "TLS: open x"},
 		"a device of native":  {[]string{"-device", "cpu", model}, "", 2, "-device is onnxruntime's"},
 		"a library of native": {[]string{"-library", "x", model}, "", 2, "-library is onnxruntime's"},
-		"no batch":            {[]string{"-max-batch", "0", model}, "", 2, "-max-batch 0: at least 1 is needed"},
-		"no time":             {[]string{"-body-time", "0s", model}, "", 2, "-body-time 0s: a time such as"},
-		"a negative wait":     {[]string{"-max-wait", "-1s", model}, "", 2, "may not be negative"},
-		"no size":             {[]string{"-max-body", "much", model}, "", 2, "-max-body: "},
-		"a body above all":    {[]string{"-max-body", "2GB", model}, "", 2, "-max-body 2GB is above -max-memory 1GiB"},
-		"negative threads":    {[]string{"-threads", "-1", model}, "", 2, "-threads -1 is negative"},
-		"no token":            {[]string{"-token-file", "nowhere", model}, "", 1, "-token-file: "},
-		"a short token":       {[]string{"-token-file", short, model}, "", 1, "the token has 6 bytes; at least 16"},
-		"an odd token":        {[]string{model}, token + "\n" + token, 1, "no printable ASCII"},
-		"two tokens":          {[]string{"-token-file", sound, model}, token, 2, "are both there"},
-		"a token for nobody":  {[]string{"-without-token", model}, token, 2, "does not go with a token"},
+		"no batch": {[]string{"-max-batch", "0", model}, "", 2,
+			"-max-batch 0: at least 1 is needed"},
+		"no time": {[]string{"-body-time", "0s", model}, "", 2,
+			"-body-time 0s: a time such as"},
+		"a negative wait": {[]string{"-max-wait", "-1s", model}, "", 2, "may not be negative"},
+		"no size":         {[]string{"-max-body", "much", model}, "", 2, "-max-body: "},
+		"a body above all": {[]string{"-max-body", "2GB", model}, "", 2,
+			"-max-body 2GB is above -max-memory 1GiB"},
+		"negative threads": {[]string{"-threads", "-1", model}, "", 2, "-threads -1 is negative"},
+		"no token":         {[]string{"-token-file", "nowhere", model}, "", 1, "-token-file: "},
+		"a short token": {[]string{"-token-file", short, model}, "", 1,
+			"the token has 6 bytes; at least 16"},
+		"an odd token":       {[]string{model}, token + "\n" + token, 1, "no printable ASCII"},
+		"two tokens":         {[]string{"-token-file", sound, model}, token, 2, "are both there"},
+		"a token for nobody": {[]string{"-without-token", model}, token, 2, "does not go with a token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
@@ -184,7 +195,8 @@ func TestConfig(t *testing.T) {
 	if err := os.WriteFile(file, []byte(" "+token+"\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o, err := parse([]string{"-max-body", "1MB", "-max-queue", "7", "-token-file", file, model, "-max-wait", "2ms"}, noEnvironment, io.Discard)
+	o, err := parse([]string{"-max-body", "1MB", "-max-queue", "7", "-token-file", file, model,
+		"-max-wait", "2ms"}, noEnvironment, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,15 +204,18 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Limits.Body != 1_000_000 || config.Limits.Queue != 7 || config.Token != token || config.MaxWait.String() != "2ms" || len(config.Models) != 1 {
+	if config.Limits.Body != 1_000_000 || config.Limits.Queue != 7 || config.Token != token ||
+		config.MaxWait.String() != "2ms" || len(config.Models) != 1 {
 		t.Errorf("%+v", config)
 	}
-	if defaults := serve.DefaultLimits(); config.Limits.Memory != defaults.Memory || config.Limits.Pixels != defaults.Pixels || config.Limits.AnswerTime != defaults.AnswerTime {
+	if defaults := serve.DefaultLimits(); config.Limits.Memory != defaults.Memory ||
+		config.Limits.Pixels != defaults.Pixels || config.Limits.AnswerTime != defaults.AnswerTime {
 		t.Errorf("%+v", config.Limits)
 	}
 	for _, args := range [][]string{{"-version"}, {"-h"}} {
 		var stdout bytes.Buffer
-		if code := run(t.Context(), args, noEnvironment, &stdout, io.Discard); code != 0 || !strings.HasPrefix(stdout.String(), "serve ") {
+		if code := run(t.Context(), args, noEnvironment, &stdout, io.Discard); code != 0 ||
+			!strings.HasPrefix(stdout.String(), "serve ") {
 			t.Errorf("%v: exit %d, %s", args, code, stdout.String())
 		}
 	}

@@ -38,10 +38,11 @@ file that cannot be served leaves what was served before.
 It speaks the Open Inference Protocol (KServe, Triton) in JSON, in binary and by gRPC: docs/serve.md.
 Metrics are at /metrics, the log is JSON on standard error.
 
-A token, from -token-file or ` + tokenVariable + `, is asked of every request but those for health. Without
-one only this machine's own addresses are served, unless -without-token is given.
+A token, from -token-file or ` + tokenVariable + `, is asked of every request but those for
+health. Without one only this machine's own addresses are served, unless -without-token is given.
 
-Exit status: 0 it was told to end (Ctrl-C, SIGTERM) and has answered what it had begun; 1 a failure; 2 wrong usage.
+Exit status: 0 it was told to end (Ctrl-C, SIGTERM) and has answered what it had begun; 1 a failure;
+2 wrong usage.
 
 Flags:
 `
@@ -75,32 +76,50 @@ func (o *options) define(flags *flag.FlagSet) {
 	l := serve.DefaultLimits()
 	runtimes := []string{infer.RuntimeNative, infer.RuntimeONNXRuntime}
 	devices := []string{string(infer.DeviceAuto), string(infer.DeviceCPU), string(infer.DeviceCUDA)}
-	flags.StringVar(&o.listening.HTTP, "listen", "127.0.0.1:8000", "`address` and port; port 0 takes a free one, which is printed")
-	flags.StringVar(&o.listening.GRPC, "grpc-listen", "", "`address` and port of gRPC as well, such as 127.0.0.1:8001")
+	flags.StringVar(&o.listening.HTTP, "listen", "127.0.0.1:8000",
+		"`address` and port; port 0 takes a free one, which is printed")
+	flags.StringVar(&o.listening.GRPC, "grpc-listen", "",
+		"`address` and port of gRPC as well, such as 127.0.0.1:8001")
 	flags.StringVar(&o.listening.CertFile, "tls-cert", "", "PEM `file` of a certificate: serve HTTPS")
 	flags.StringVar(&o.listening.KeyFile, "tls-key", "", "PEM `file` of the certificate's key")
-	flags.StringVar(&o.token, "token-file", "", "`file` with the token that requests must bear; or "+tokenVariable)
-	flags.BoolVar(&o.listening.Public, "without-token", false, "let whoever reaches another address than this machine's own ask")
-	cli.Choice(flags, &o.serve.Runtime, "runtime", infer.RuntimeNative, runtimes, strings.Join(runtimes, " or "))
-	cli.Choice(flags, &o.device, "device", string(infer.DeviceAuto), devices, "auto, cpu or cuda, for onnxruntime")
-	flags.StringVar(&o.serve.RuntimeOptions.Library, "library", "", "onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
-	flags.StringVar(&o.serve.RuntimeOptions.Output, "output", "", "`name` of the score output of models with several")
-	flags.IntVar(&o.serve.RuntimeOptions.Threads, "threads", 0, "threads to compute a batch with; 0 for one each core")
+	flags.StringVar(&o.token, "token-file", "",
+		"`file` with the token that requests must bear; or "+tokenVariable)
+	flags.BoolVar(&o.listening.Public, "without-token", false,
+		"let whoever reaches another address than this machine's own ask")
+	cli.Choice(flags, &o.serve.Runtime, "runtime", infer.RuntimeNative, runtimes,
+		strings.Join(runtimes, " or "))
+	cli.Choice(flags, &o.device, "device", string(infer.DeviceAuto), devices,
+		"auto, cpu or cuda, for onnxruntime")
+	flags.StringVar(&o.serve.RuntimeOptions.Library, "library", "",
+		"onnxruntime's shared library `file`; else "+infer.LibraryVariable+", then what make setup brought")
+	flags.StringVar(&o.serve.RuntimeOptions.Output, "output", "",
+		"`name` of the score output of models with several")
+	flags.IntVar(&o.serve.RuntimeOptions.Threads, "threads", 0,
+		"threads to compute a batch with; 0 for one each core")
 	flags.DurationVar(&o.serve.Poll, "poll", serve.DefaultPoll, "time between two looks at the models")
-	flags.IntVar(&o.serve.MaxBatch, "max-batch", serve.DefaultMaxBatch, "images computed together; 1 keeps requests apart")
-	flags.DurationVar(&o.serve.MaxWait, "max-wait", 0, "how long a request waits for others to share its batch; 0: for none, those that came meanwhile are the next")
+	flags.IntVar(&o.serve.MaxBatch, "max-batch", serve.DefaultMaxBatch,
+		"images computed together; 1 keeps requests apart")
+	flags.DurationVar(&o.serve.MaxWait, "max-wait", 0,
+		"how long a request waits for others to share its batch; with 0, those that came while "+
+			"the model was busy are the next batch")
 	flags.StringVar(&o.body, "max-body", "64MiB", "`bytes` of a request's body")
 	flags.StringVar(&o.memory, "max-memory", "1GiB", "`bytes` of all bodies held at one time")
 	flags.IntVar(&o.serve.Limits.Pixels, "max-pixels", l.Pixels, "width × height of a picture")
 	flags.IntVar(&o.serve.Limits.Queue, "max-queue", l.Queue, "requests that wait for one model")
 	flags.IntVar(&o.serve.Limits.Requests, "max-requests", l.Requests, "requests at one time")
 	flags.IntVar(&o.serve.Limits.Connections, "max-connections", l.Connections, "open connections")
-	flags.DurationVar(&o.serve.Limits.HeaderTime, "header-time", l.HeaderTime, "longest time of a request's header")
-	flags.DurationVar(&o.serve.Limits.BodyTime, "body-time", l.BodyTime, "longest time of a request's body")
-	flags.DurationVar(&o.serve.Limits.AnswerTime, "answer-time", l.AnswerTime, "longest time of an answer: waiting and computing")
-	flags.DurationVar(&o.serve.Limits.DrainTime, "drain-time", l.DrainTime, "how long requests may take to end when the server does")
-	flags.DurationVar(&o.serve.DrainDelay, "drain-delay", 0, "how long requests are still accepted once readiness has ended")
-	cli.Choice(flags, &o.logLevel, "log-level", "info", []string{"debug", "info", "warn", "error"}, "what is logged: debug has every request")
+	flags.DurationVar(&o.serve.Limits.HeaderTime, "header-time", l.HeaderTime,
+		"longest time of a request's header")
+	flags.DurationVar(&o.serve.Limits.BodyTime, "body-time", l.BodyTime,
+		"longest time of a request's body")
+	flags.DurationVar(&o.serve.Limits.AnswerTime, "answer-time", l.AnswerTime,
+		"longest time of an answer: waiting and computing")
+	flags.DurationVar(&o.serve.Limits.DrainTime, "drain-time", l.DrainTime,
+		"how long requests may take to end when the server does")
+	flags.DurationVar(&o.serve.DrainDelay, "drain-delay", 0,
+		"how long requests are still accepted once readiness has ended")
+	cli.Choice(flags, &o.logLevel, "log-level", "info", []string{"debug", "info", "warn", "error"},
+		"what is logged: debug has every request")
 	flags.BoolVar(&o.version, "version", false, "print the version")
 }
 
@@ -120,13 +139,15 @@ func (o *options) check(given map[string]bool, environment func(string) string) 
 		return err
 	}
 	limits := &o.serve.Limits
-	for name, value := range map[string]int{"max-batch": o.serve.MaxBatch, "max-pixels": limits.Pixels, "max-queue": limits.Queue,
+	for name, value := range map[string]int{"max-batch": o.serve.MaxBatch, "max-pixels": limits.Pixels,
+		"max-queue":    limits.Queue,
 		"max-requests": limits.Requests, "max-connections": limits.Connections} {
 		if value < 1 {
 			return fmt.Errorf("-%s %d: at least 1 is needed", name, value)
 		}
 	}
-	for name, value := range map[string]time.Duration{"poll": o.serve.Poll, "header-time": limits.HeaderTime, "body-time": limits.BodyTime,
+	for name, value := range map[string]time.Duration{"poll": o.serve.Poll,
+		"header-time": limits.HeaderTime, "body-time": limits.BodyTime,
 		"answer-time": limits.AnswerTime, "drain-time": limits.DrainTime} {
 		if value <= 0 {
 			return fmt.Errorf("-%s %v: a time such as 5s or 2m is needed", name, value)
@@ -190,7 +211,8 @@ func (o *options) config(stderr io.Writer) (serve.Config, error) {
 // checkToken refuses a token that a header cannot bear, or that can be guessed. It is not repeated.
 func checkToken(token string) error {
 	if len(token) < shortestToken {
-		return fmt.Errorf("the token has %d bytes; at least %d are needed, such as of openssl rand -hex 32", len(token), shortestToken)
+		return fmt.Errorf("the token has %d bytes; at least %d are needed, such as of openssl rand -hex 32",
+			len(token), shortestToken)
 	}
 	for _, c := range []byte(token) {
 		if c <= ' ' || c > '~' {

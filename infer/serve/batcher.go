@@ -67,7 +67,8 @@ func (b *batcher) run(ctx context.Context, batch infer.Batch) (infer.Logits, err
 	var all infer.Logits
 	for begin := 0; begin < batch.N; begin += b.most {
 		end := min(begin+b.most, batch.N)
-		part := infer.Batch{N: end - begin, C: batch.C, H: batch.H, W: batch.W, Pixels: batch.Pixels[begin*size : end*size]}
+		part := infer.Batch{N: end - begin, C: batch.C, H: batch.H, W: batch.W,
+			Pixels: batch.Pixels[begin*size : end*size]}
 		scores, err := b.submit(ctx, part)
 		if err != nil {
 			return infer.Logits{}, err
@@ -82,7 +83,8 @@ func (b *batcher) submit(ctx context.Context, batch infer.Batch) (infer.Logits, 
 	select {
 	case b.jobs <- j:
 	default:
-		return infer.Logits{}, overloaded("queue", "%d requests wait for this model already; try again", cap(b.jobs))
+		return infer.Logits{}, overloaded("queue", "%d requests wait for this model already; try again",
+			cap(b.jobs))
 	}
 	select {
 	case o := <-j.done:
@@ -241,7 +243,8 @@ func (b *batcher) runOnce(ctx context.Context, batch infer.Batch) (scores infer.
 	}()
 	scores, err = b.runtime.Run(ctx, batch)
 	if err == nil && (scores.N != batch.N || len(scores.Values) != scores.N*scores.K) {
-		err = fmt.Errorf("the runtime answers %d×%d scores (%d values) of %d images", scores.N, scores.K, len(scores.Values), batch.N)
+		err = fmt.Errorf("the runtime answers %d×%d scores (%d values) of %d images", scores.N, scores.K,
+			len(scores.Values), batch.N)
 	}
 	return scores, err
 }

@@ -17,7 +17,8 @@ import (
 // ask1 posts one 28×28 image to a model and returns its scores.
 func (s *served) ask1(t *testing.T, model string, values []float32) []float32 {
 	body, length := binaryRequest("image", "FP32", []int{1, 1, 28, 28}, values, true)
-	_, got := s.ask("POST", "/v2/models/"+model+"/infer", map[string]string{"Inference-Header-Content-Length": length}, body).scores(t)
+	_, got := s.ask("POST", "/v2/models/"+model+"/infer",
+		map[string]string{"Inference-Header-Content-Length": length}, body).scores(t)
 	return got
 }
 
@@ -42,7 +43,8 @@ func (s *served) metric(t *testing.T, begin string) float64 {
 func TestNoAnswerDependsOnWhoSharesTheBatch(t *testing.T) {
 	const clients, images = 16, 4
 	e1 := filepath.Join("..", "..", "graphs", "e1.onnx")
-	s := start(t, serve.Config{Models: []string{e1, modelFile("fixed4")}, MaxBatch: 8, MaxWait: 200 * time.Millisecond})
+	s := start(t, serve.Config{Models: []string{e1, modelFile("fixed4")}, MaxBatch: 8,
+		MaxWait: 200 * time.Millisecond})
 	for _, model := range []string{"e1", "fixed4"} {
 		path := map[string]string{"e1": e1, "fixed4": modelFile("fixed4")}[model]
 		want := make([][]float32, clients*images)
@@ -64,12 +66,14 @@ func TestNoAnswerDependsOnWhoSharesTheBatch(t *testing.T) {
 		group.Wait()
 		all := slices.Concat(want...)
 		body := request("image", "FP32", []int{len(want), 1, 28, 28}, values)
-		if _, got := s.ask("POST", "/v2/models/"+model+"/infer", nil, body).scores(t); !slices.Equal(got, all) {
+		_, got := s.ask("POST", "/v2/models/"+model+"/infer", nil, body).scores(t)
+		if !slices.Equal(got, all) {
 			t.Errorf("%s: a request of %d images has other scores", model, len(want))
 		}
 	}
 	// The test is of something only where images shared batches.
-	batches, computed := s.metric(t, `slipway_batch_images_count{model="e1"`), s.metric(t, `slipway_batch_images_sum{model="e1"`)
+	batches := s.metric(t, `slipway_batch_images_count{model="e1"`)
+	computed := s.metric(t, `slipway_batch_images_sum{model="e1"`)
 	if computed != 2*clients*images || batches >= computed {
 		t.Errorf("%v images in %v batches", computed, batches)
 	}
@@ -105,13 +109,15 @@ func TestONNXRuntimeServes(t *testing.T) {
 // More requests than may wait are refused at once, and those that wait are answered.
 func TestAFullQueueIsToldAtOnce(t *testing.T) {
 	// Nothing is computed before MaxWait ends, so that what comes meanwhile waits.
-	s := start(t, serve.Config{Models: []string{modelFile("small")}, MaxBatch: 64, MaxWait: 300 * time.Millisecond, Limits: serve.Limits{Requests: 2}})
+	s := start(t, serve.Config{Models: []string{modelFile("small")}, MaxBatch: 64,
+		MaxWait: 300 * time.Millisecond, Limits: serve.Limits{Requests: 2}})
 	var group sync.WaitGroup
 	statuses := make([]int, 24)
 	body, length := binaryRequest("image", "FP32", []int{1, 1, 28, 28}, noise(1, 1, 784), true)
 	for i := range statuses {
 		group.Go(func() {
-			a := s.ask("POST", "/v2/models/small/infer", map[string]string{"Inference-Header-Content-Length": length}, body)
+			a := s.ask("POST", "/v2/models/small/infer",
+				map[string]string{"Inference-Header-Content-Length": length}, body)
 			if statuses[i] = a.status; a.status == http.StatusServiceUnavailable {
 				a.wantError(t, 503, "2 requests are being answered already")
 				if a.header.Get("Retry-After") == "" {

@@ -122,14 +122,16 @@ func (l Limits) complete() (Limits, error) {
 		}
 	}
 	if l.Body > l.Memory {
-		return l, fmt.Errorf("the limit of %d bytes a body is above that of %d for all bodies", l.Body, l.Memory)
+		return l, fmt.Errorf("the limit of %d bytes a body is above that of %d for all bodies", l.Body,
+			l.Memory)
 	}
 	return l, nil
 }
 
 func fill[T int | int64 | time.Duration](name string, value *T, filled T) error {
 	if *value < 0 {
-		return fmt.Errorf("the limit %q is %v: it may not be negative, 0 stands for the default", name, *value)
+		return fmt.Errorf("the limit %q is %v: it may not be negative, 0 stands for the default", name,
+			*value)
 	}
 	if *value == 0 {
 		*value = filled
@@ -149,10 +151,12 @@ func (c Config) complete() (Config, error) {
 		return c, err
 	}
 	if c.Runtime != infer.RuntimeNative && c.Runtime != infer.RuntimeONNXRuntime {
-		return c, fmt.Errorf("the runtime %s is for comparisons: %s and %s serve", c.Runtime, infer.RuntimeNative, infer.RuntimeONNXRuntime)
+		return c, fmt.Errorf("the runtime %s is for comparisons: %s and %s serve", c.Runtime,
+			infer.RuntimeNative, infer.RuntimeONNXRuntime)
 	}
 	if c.Poll < 0 || c.MaxBatch < 0 || c.MaxWait < 0 || c.DrainDelay < 0 {
-		return c, fmt.Errorf("a poll of %v, a batch of %d, a wait of %v or a drain delay of %v: none may be negative",
+		return c, fmt.Errorf(
+			"a poll of %v, a batch of %d, a wait of %v or a drain delay of %v: none may be negative",
 			c.Poll, c.MaxBatch, c.MaxWait, c.DrainDelay)
 	}
 	if c.Poll == 0 {

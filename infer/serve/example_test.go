@@ -18,7 +18,8 @@ import (
 
 // A handler in a server of one's own, and a picture that is posted to it.
 func ExampleServer_Handler() {
-	models, err := serve.New(context.Background(), serve.Config{Models: []string{filepath.Join("..", "..", "graphs", "e1.onnx")}})
+	models, err := serve.New(context.Background(), serve.Config{
+		Models: []string{filepath.Join("..", "..", "graphs", "e1.onnx")}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -55,13 +56,14 @@ func ExampleServer_Handler() {
 // A server of a folder, until its context ends.
 func ExampleRun() {
 	ctx, stop := context.WithCancel(context.Background())
-	err := serve.Run(ctx, serve.Config{Models: []string{filepath.Join("..", "..", "graphs")}}, serve.Listening{
-		HTTP: "127.0.0.1:0",
-		Announce: func(url string) {
-			fmt.Println("serves at a free port of", url[:len("http://127.0.0.1")])
-			stop() // a real program waits for Ctrl-C
-		},
-	})
+	err := serve.Run(ctx, serve.Config{Models: []string{filepath.Join("..", "..", "graphs")}},
+		serve.Listening{
+			HTTP: "127.0.0.1:0",
+			Announce: func(url string) {
+				fmt.Println("serves at a free port of", url[:len("http://127.0.0.1")])
+				stop() // a real program waits for Ctrl-C
+			},
+		})
 	fmt.Println("ended:", err)
 	// Output:
 	// serves at a free port of http://127.0.0.1
@@ -70,7 +72,8 @@ func ExampleRun() {
 
 // What a tensor is asked about with: the Open Inference Protocol in JSON.
 func ExampleNew() {
-	models, err := serve.New(context.Background(), serve.Config{Models: []string{filepath.Join("..", "testdata", "flat.onnx")}})
+	models, err := serve.New(context.Background(), serve.Config{
+		Models: []string{filepath.Join("..", "testdata", "flat.onnx")}})
 	if err != nil {
 		fmt.Println(err)
 		return

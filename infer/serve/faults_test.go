@@ -67,14 +67,16 @@ const head = "POST /v2/models/small/infer HTTP/1.1\r\nHost: localhost\r\n"
 // Those who send nothing, half a header or half a body are let go when their time is over; who asks
 // meanwhile is answered.
 func TestSlowClients(t *testing.T) {
-	limits := serve.Limits{HeaderTime: 300 * time.Millisecond, BodyTime: 300 * time.Millisecond, IdleTime: 300 * time.Millisecond}
+	limits := serve.Limits{HeaderTime: 300 * time.Millisecond, BodyTime: 300 * time.Millisecond,
+		IdleTime: 300 * time.Millisecond}
 	s := start(t, serve.Config{Models: []string{modelFile("small")}, Limits: limits})
 	var silent, halfHeader, halfBody, chunked, unread []net.Conn
 	for range 20 {
 		silent = append(silent, s.connect(t, ""))
 		halfHeader = append(halfHeader, s.connect(t, head+"X-Slow: "))
 		halfBody = append(halfBody, s.connect(t, head+"Content-Length: 1000\r\n\r\n{"))
-		unread = append(unread, s.connect(t, "GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"))
+		unread = append(unread,
+			s.connect(t, "GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"))
 		chunked = append(chunked, s.connect(t, head+"Transfer-Encoding: chunked\r\n\r\n5\r\n{\"id\""))
 	}
 	for range 10 {
@@ -101,7 +103,8 @@ func TestSlowClients(t *testing.T) {
 
 // A client that goes away in the middle, and connections whose other end is gone, leave nothing.
 func TestClientsThatLeave(t *testing.T) {
-	s := start(t, serve.Config{Models: []string{modelFile("small")}, MaxWait: 50 * time.Millisecond, Limits: serve.Limits{IdleTime: 200 * time.Millisecond}})
+	s := start(t, serve.Config{Models: []string{modelFile("small")}, MaxWait: 50 * time.Millisecond,
+		Limits: serve.Limits{IdleTime: 200 * time.Millisecond}})
 	body := request("image", "FP32", []int{1, 1, 28, 28}, noise(1, 1, 784))
 	for range 20 {
 		conn := s.connect(t, head+"Content-Length: 1000\r\n\r\n{")
@@ -129,7 +132,8 @@ func TestClientsThatLeave(t *testing.T) {
 // A body that says it is a gigabyte is refused before any of it is read, and one that does not say
 // so when it is too long; neither is held.
 func TestBodiesOverTheLimit(t *testing.T) {
-	s := start(t, serve.Config{Models: []string{modelFile("small")}, Limits: serve.Limits{Body: 1 << 20}})
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{Body: 1 << 20}})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	conn := s.connect(t, head+"Content-Length: 1073741824\r\n\r\n")
@@ -156,7 +160,8 @@ func TestBodiesOverTheLimit(t *testing.T) {
 
 // Bodies share their memory: one too many is refused, and those before are read on.
 func TestBodiesShareTheirMemory(t *testing.T) {
-	s := start(t, serve.Config{Models: []string{modelFile("small")}, Limits: serve.Limits{Body: 1 << 20, Memory: 1 << 20}})
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{Body: 1 << 20, Memory: 1 << 20}})
 	conn := s.connect(t, head+"Content-Length: 1000000\r\n\r\n"+strings.Repeat(" ", 900_000))
 	eventually(t, func() error {
 		if held := s.metric(t, "slipway_body_bytes "); held < 900_000 {
@@ -186,7 +191,8 @@ func bomb(width, height uint32) []byte {
 
 // Pictures and bodies that would unpack to much more than they are, are refused before that.
 func TestDecompressionBombs(t *testing.T) {
-	s := start(t, serve.Config{Models: []string{modelFile("small")}, Limits: serve.Limits{Body: 1 << 20, Pixels: 1 << 20}})
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{Body: 1 << 20, Pixels: 1 << 20}})
 	var zeros bytes.Buffer
 	w := gzip.NewWriter(&zeros)
 	w.Write(make([]byte, 96<<20))
@@ -197,9 +203,12 @@ func TestDecompressionBombs(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 4 {
-		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"}, bomb(60000, 60000)).wantError(t, 413, "60000×60000 pixels")
-		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"}, bomb(1000, 1000)).wantError(t, 400, "PNG")
-		s.ask("POST", "/v2/models/small/infer", map[string]string{"Content-Encoding": "gzip"}, zeros.Bytes()).wantError(t, 413, "more than the 1 MB")
+		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"},
+			bomb(60000, 60000)).wantError(t, 413, "60000×60000 pixels")
+		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"},
+			bomb(1000, 1000)).wantError(t, 400, "PNG")
+		s.ask("POST", "/v2/models/small/infer", map[string]string{"Content-Encoding": "gzip"},
+			zeros.Bytes()).wantError(t, 413, "more than the 1 MB")
 	}
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
@@ -210,7 +219,8 @@ func TestDecompressionBombs(t *testing.T) {
 // Hundreds of connections, idle and asking, are served; those above the limit are closed at once.
 func TestManyConnections(t *testing.T) {
 	const open, limit = 300, 350
-	s := start(t, serve.Config{Models: []string{modelFile("small")}, Limits: serve.Limits{Connections: limit}})
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{Connections: limit}})
 	for range open {
 		s.connect(t, "GET ")
 	}

@@ -35,7 +35,8 @@ func (s *Server) ServeGRPC(ctx context.Context, listener net.Listener) error {
 		grpc.MaxHeaderListSize(64 << 10),
 		grpc.ConnectionTimeout(limits.HeaderTime),
 		// Half-open connections are found by the pings, forgotten ones by being idle.
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTime, Time: limits.IdleTime, Timeout: limits.HeaderTime}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: limits.IdleTime,
+			Time: limits.IdleTime, Timeout: limits.HeaderTime}),
 		grpc.InTapHandle(s.tapRequest),
 		grpc.UnaryInterceptor(s.interceptRequest),
 	}
@@ -58,7 +59,8 @@ func (s *Server) ServeGRPC(ctx context.Context, listener net.Listener) error {
 	}
 	s.drain("gRPC")
 	late := time.AfterFunc(limits.DrainTime, func() {
-		s.config.Logger.Warn("some requests did not end in time and were cut off", "limit", limits.DrainTime.String())
+		s.config.Logger.Warn("some requests did not end in time and were cut off", "limit",
+			limits.DrainTime.String())
 		server.Stop()
 	})
 	server.GracefulStop()
@@ -75,7 +77,9 @@ func (s *Server) tapRequest(ctx context.Context, _ *tap.Info) (context.Context, 
 }
 
 // interceptRequest answers a request with its errors told, its panics caught, and all counted.
-func (s *Server) interceptRequest(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (response any, err error) {
+func (s *Server) interceptRequest(
+	ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
+) (response any, err error) {
 	began := time.Now()
 	n := &noted{}
 	endpoint, known := grpcEndpoints()[info.FullMethod]
@@ -93,7 +97,8 @@ func (s *Server) interceptRequest(ctx context.Context, request any, info *grpc.U
 			code = status.Code(err)
 		}
 		s.metrics.answered(endpoint, n.model, n.version, int(code), time.Since(began))
-		s.config.Logger.Debug("a request", "endpoint", endpoint, "model", n.model, "version", n.version, "code", code.String(),
+		s.config.Logger.Debug("a request", "endpoint", endpoint, "model", n.model, "version", n.version,
+			"code", code.String(),
 			"seconds", time.Since(began).Seconds())
 	}()
 	if !forAnyone(endpoint) && s.config.Token != "" && !s.bearsToken(ctx) {
@@ -163,7 +168,9 @@ type grpcHealth struct {
 	server *Server
 }
 
-func (h *grpcHealth) Check(context.Context, *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+func (h *grpcHealth) Check(
+	context.Context, *healthpb.HealthCheckRequest,
+) (*healthpb.HealthCheckResponse, error) {
 	state := healthpb.HealthCheckResponse_NOT_SERVING
 	if h.server.isReady() {
 		state = healthpb.HealthCheckResponse_SERVING

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"net/http"
 
 	"slipway/infer"
 	"slipway/infer/serve/inferencepb"
@@ -15,15 +14,21 @@ type grpcService struct {
 	server *Server
 }
 
-func (g *grpcService) ServerLive(context.Context, *inferencepb.ServerLiveRequest) (*inferencepb.ServerLiveResponse, error) {
+func (g *grpcService) ServerLive(
+	context.Context, *inferencepb.ServerLiveRequest,
+) (*inferencepb.ServerLiveResponse, error) {
 	return &inferencepb.ServerLiveResponse{Live: true}, nil
 }
 
-func (g *grpcService) ServerReady(context.Context, *inferencepb.ServerReadyRequest) (*inferencepb.ServerReadyResponse, error) {
+func (g *grpcService) ServerReady(
+	context.Context, *inferencepb.ServerReadyRequest,
+) (*inferencepb.ServerReadyResponse, error) {
 	return &inferencepb.ServerReadyResponse{Ready: g.server.isReady()}, nil
 }
 
-func (g *grpcService) ServerMetadata(context.Context, *inferencepb.ServerMetadataRequest) (*inferencepb.ServerMetadataResponse, error) {
+func (g *grpcService) ServerMetadata(
+	context.Context, *inferencepb.ServerMetadataRequest,
+) (*inferencepb.ServerMetadataResponse, error) {
 	return &inferencepb.ServerMetadataResponse{Name: serverName, Version: cli.ModuleVersion}, nil
 }
 
@@ -36,7 +41,9 @@ func (g *grpcService) acquire(ctx context.Context, name, number string) (*versio
 	return v, err
 }
 
-func (g *grpcService) ModelReady(ctx context.Context, r *inferencepb.ModelReadyRequest) (*inferencepb.ModelReadyResponse, error) {
+func (g *grpcService) ModelReady(
+	ctx context.Context, r *inferencepb.ModelReadyRequest,
+) (*inferencepb.ModelReadyResponse, error) {
 	v, err := g.acquire(ctx, r.GetName(), r.GetVersion())
 	if err != nil {
 		return nil, err
@@ -45,23 +52,30 @@ func (g *grpcService) ModelReady(ctx context.Context, r *inferencepb.ModelReadyR
 	return &inferencepb.ModelReadyResponse{Ready: !g.server.draining.Load()}, nil
 }
 
-func (g *grpcService) ModelMetadata(ctx context.Context, r *inferencepb.ModelMetadataRequest) (*inferencepb.ModelMetadataResponse, error) {
+func (g *grpcService) ModelMetadata(
+	ctx context.Context, r *inferencepb.ModelMetadataRequest,
+) (*inferencepb.ModelMetadataResponse, error) {
 	v, err := g.acquire(ctx, r.GetName(), r.GetVersion())
 	if err != nil {
 		return nil, err
 	}
 	defer v.release()
 	tensor := func(t tensorInfo) []*inferencepb.ModelMetadataResponse_TensorMetadata {
-		return []*inferencepb.ModelMetadataResponse_TensorMetadata{{Name: t.Name, Datatype: t.Datatype, Shape: t.Shape}}
+		return []*inferencepb.ModelMetadataResponse_TensorMetadata{{Name: t.Name, Datatype: t.Datatype,
+			Shape: t.Shape}}
 	}
-	return &inferencepb.ModelMetadataResponse{Name: v.name, Versions: g.server.repository.serving.Load().numbers(v.name), Platform: v.platform,
+	return &inferencepb.ModelMetadataResponse{Name: v.name,
+		Versions: g.server.repository.serving.Load().numbers(v.name), Platform: v.platform,
 		Inputs: tensor(v.input), Outputs: tensor(v.output)}, nil
 }
 
-func (g *grpcService) ModelInfer(ctx context.Context, r *inferencepb.ModelInferRequest) (*inferencepb.ModelInferResponse, error) {
+func (g *grpcService) ModelInfer(
+	ctx context.Context, r *inferencepb.ModelInferRequest,
+) (*inferencepb.ModelInferResponse, error) {
 	s := g.server
 	if !s.inFlight.take(1) {
-		return nil, overloaded("requests", "%d requests are being answered already; try again", s.inFlight.most)
+		return nil, overloaded("requests", "%d requests are being answered already; try again",
+			s.inFlight.most)
 	}
 	defer s.inFlight.give(1)
 	v, err := g.acquire(ctx, r.GetModelName(), r.GetModelVersion())
@@ -82,28 +96,35 @@ func (g *grpcService) ModelInfer(ctx context.Context, r *inferencepb.ModelInferR
 	return &inferencepb.ModelInferResponse{
 		ModelName: v.name, ModelVersion: v.number, Id: r.GetId(),
 		Outputs: []*inferencepb.ModelInferResponse_InferOutputTensor{{
-			Name: v.output.Name, Datatype: v.output.Datatype, Shape: []int64{int64(scores.N), int64(scores.K)}}},
+			Name: v.output.Name, Datatype: v.output.Datatype,
+			Shape: []int64{int64(scores.N), int64(scores.K)}}},
 		RawOutputContents: [][]byte{toBinary(make([]byte, 0, 4*len(scores.Values)), scores.Values)},
 	}, nil
 }
 
 // understandMessage reads a request for a model with that input and output.
-func understandMessage(r *inferencepb.ModelInferRequest, input, output tensorInfo) (infer.Batch, error) {
+func understandMessage(
+	r *inferencepb.ModelInferRequest, input, output tensorInfo,
+) (infer.Batch, error) {
 	none := infer.Batch{}
 	if len(r.GetInputs()) != 1 {
-		return none, refuse(http.StatusBadRequest, "the request has %d inputs; the model takes one, %q", len(r.GetInputs()), input.Name)
+		return none, badRequest("the request has %d inputs; the model takes one, %q", len(r.GetInputs()),
+			input.Name)
 	}
 	given, raw := r.GetInputs()[0], r.GetRawInputContents()
 	if given.GetName() != input.Name {
-		return none, refuse(http.StatusBadRequest, "the model has no input %q; its input is %q", shorten(given.GetName()), input.Name)
+		return none, badRequest("the model has no input %q; its input is %q", shorten(given.GetName()),
+			input.Name)
 	}
 	if len(r.GetOutputs()) > 1 {
-		return none, refuse(http.StatusBadRequest, "the request asks for %d outputs; the model has one, %q", len(r.GetOutputs()), output.Name)
+		return none, badRequest("the request asks for %d outputs; the model has one, %q",
+			len(r.GetOutputs()), output.Name)
 	}
 	checked := []map[string]*inferencepb.InferParameter{r.GetParameters(), given.GetParameters()}
 	for _, wanted := range r.GetOutputs() {
 		if wanted.GetName() != output.Name {
-			return none, refuse(http.StatusBadRequest, "the model has no output %q; its output is %q", shorten(wanted.GetName()), output.Name)
+			return none, badRequest("the model has no output %q; its output is %q",
+				shorten(wanted.GetName()), output.Name)
 		}
 		checked = append(checked, wanted.GetParameters())
 	}
@@ -115,7 +136,7 @@ func understandMessage(r *inferencepb.ModelInferRequest, input, output tensorInf
 		}
 	}
 	if len(raw) > 1 || len(raw) == 1 && given.GetContents() != nil {
-		return none, refuse(http.StatusBadRequest, "input %q has more than one content", input.Name)
+		return none, badRequest("input %q has more than one content", input.Name)
 	}
 	count := elementsOf(given.GetContents(), input)
 	if len(raw) == 1 {
@@ -151,9 +172,12 @@ func elementsOf(c *inferencepb.InferTensorContents, input tensorInfo) int {
 }
 
 // fromContents reads elements that a message has as numbers.
-func (t tensorInfo) fromContents(c *inferencepb.InferTensorContents, elements int) ([]float32, error) {
+func (t tensorInfo) fromContents(
+	c *inferencepb.InferTensorContents, elements int,
+) ([]float32, error) {
 	if count := elementsOf(c, t); count != elements {
-		return nil, refuse(http.StatusBadRequest, "input %q: the message has %d elements of %s, the shape %d", t.Name, count, t.Datatype, elements)
+		return nil, badRequest("input %q: the message has %d elements of %s, the shape %d", t.Name, count,
+			t.Datatype, elements)
 	}
 	values := make([]float32, elements)
 	for i := range values {
@@ -165,7 +189,7 @@ func (t tensorInfo) fromContents(c *inferencepb.InferTensorContents, elements in
 		default:
 			number := c.GetUintContents()[i]
 			if number > 255 {
-				return nil, refuse(http.StatusBadRequest, "input %q: element %d is %d; UINT8 is 0 to 255", t.Name, i, number)
+				return nil, badRequest("input %q: element %d is %d; UINT8 is 0 to 255", t.Name, i, number)
 			}
 			values[i] = float32(number)
 		}

@@ -17,7 +17,8 @@ import (
 type answerer func(w http.ResponseWriter, r *http.Request) error
 
 // errUnauthorized is the problem of a request without the token.
-var errUnauthorized = &problem{http.StatusUnauthorized, "the request bears no token, or a wrong one: Authorization: Bearer TOKEN is wanted", "token"}
+var errUnauthorized = &problem{http.StatusUnauthorized,
+	"the request bears no token, or a wrong one: Authorization: Bearer TOKEN is wanted", "token"}
 
 // guarded has an answerer answer only those who may ask.
 func (s *Server) guarded(answer answerer) answerer {
@@ -66,14 +67,16 @@ func checkHost(r *http.Request) error {
 		host = name
 	}
 	host = strings.Trim(host, "[]")
-	if host == "" || strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
+	if name := strings.ToLower(host); name == "" || name == "localhost" ||
+		strings.HasSuffix(name, ".localhost") {
 		return nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().IsLoopback() {
 		return nil
 	}
 	return &problem{http.StatusMisdirectedRequest,
-		"this server is for this machine alone, and the request names another host; behind a proxy, set a token", "host"}
+		"this server is for this machine alone, and the request names another host; " +
+			"behind a proxy, set a token", "host"}
 }
 
 // limited has an answerer answer so many at a time.
@@ -81,7 +84,8 @@ func (s *Server) limited(answer answerer) answerer {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !s.inFlight.take(1) {
 			w.Header().Set("Connection", "close") // the body is not read
-			return overloaded("requests", "%d requests are being answered already; try again", s.inFlight.most)
+			return overloaded("requests", "%d requests are being answered already; try again",
+				s.inFlight.most)
 		}
 		defer s.inFlight.give(1)
 		return answer(w, r)
@@ -112,18 +116,21 @@ func (s *Server) endpoint(name string, answer answerer) http.Handler {
 			if reason != nil {
 				s.repository.loader.panicked(reason, debug.Stack())
 				if !written.begun {
-					s.writeProblem(written, r, &problem{status: http.StatusInternalServerError, text: internalText})
+					s.writeProblem(written, r, &problem{status: http.StatusInternalServerError,
+						text: internalText})
 				}
 			}
 			took := time.Since(began)
 			s.metrics.answered(name, n.model, n.version, written.status, took)
-			s.config.Logger.Debug("a request", "endpoint", name, "model", n.model, "version", n.version, "status", written.status,
+			s.config.Logger.Debug("a request", "endpoint", name, "model", n.model, "version", n.version,
+				"status", written.status,
 				"seconds", took.Seconds(), "client", r.RemoteAddr)
 			if reason != nil && written.begun {
 				panic(http.ErrAbortHandler) // half an answer is none: the connection ends
 			}
 		}()
-		if err := answer(written, r.WithContext(context.WithValue(r.Context(), notedKey{}, n))); err != nil {
+		ctx := context.WithValue(r.Context(), notedKey{}, n)
+		if err := answer(written, r.WithContext(ctx)); err != nil {
 			s.writeProblem(written, r, err)
 		}
 	})
@@ -180,7 +187,8 @@ func (s *Server) outermost(mux *http.ServeMux) http.Handler {
 		handler.ServeHTTP(probe, r)
 		if probe.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", probe.header.Get("Allow"))
-			return refuse(http.StatusMethodNotAllowed, "%s takes %s", shorten(r.URL.Path), probe.header.Get("Allow"))
+			return refuse(http.StatusMethodNotAllowed, "%s takes %s", shorten(r.URL.Path),
+				probe.header.Get("Allow"))
 		}
 		return refuse(http.StatusNotFound, "there is nothing at %s", shorten(r.URL.Path))
 	}))

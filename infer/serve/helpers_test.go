@@ -101,7 +101,8 @@ func start(t *testing.T, config serve.Config) *served {
 		eventually(t, func() error {
 			if now := runtime.NumGoroutine(); now > before {
 				stacks := make([]byte, 1<<20)
-				return fmt.Errorf("%d goroutines before, %d after:\n%s", before, now, stacks[:runtime.Stack(stacks, true)])
+				return fmt.Errorf("%d goroutines before, %d after:\n%s", before, now,
+					stacks[:runtime.Stack(stacks, true)])
 			}
 			return nil
 		})
@@ -206,7 +207,8 @@ func (a answer) scores(t *testing.T) (inference, []float32) {
 		text = a.body[:n]
 	}
 	var said inference
-	if err := json.Unmarshal(text, &said); err != nil || a.status != http.StatusOK || len(said.Outputs) != 1 {
+	if err := json.Unmarshal(text, &said); err != nil || a.status != http.StatusOK ||
+		len(said.Outputs) != 1 {
 		t.Fatalf("%d, %v: %s", a.status, err, a.body)
 	}
 	values := said.Outputs[0].Data
@@ -244,7 +246,8 @@ func request(name, datatype string, shape []int, values []float32) []byte {
 }
 
 // binaryRequest is the body of a request with its images behind the JSON, whose length it returns.
-func binaryRequest(name, datatype string, shape []int, values []float32, binaryAnswer bool) (body []byte, length string) {
+func binaryRequest(name, datatype string, shape []int, values []float32,
+	binaryAnswer bool) (body []byte, length string) {
 	var raw []byte
 	for _, v := range values {
 		switch datatype {
@@ -254,8 +257,11 @@ func binaryRequest(name, datatype string, shape []int, values []float32, binaryA
 			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
 		}
 	}
-	text, err := json.Marshal(map[string]any{"parameters": map[string]any{"binary_data_output": binaryAnswer}, "inputs": []any{map[string]any{
-		"name": name, "datatype": datatype, "shape": shape, "parameters": map[string]any{"binary_data_size": len(raw)}}}})
+	text, err := json.Marshal(map[string]any{
+		"parameters": map[string]any{"binary_data_output": binaryAnswer},
+		"inputs": []any{map[string]any{
+			"name": name, "datatype": datatype, "shape": shape,
+			"parameters": map[string]any{"binary_data_size": len(raw)}}}})
 	if err != nil {
 		panic(err)
 	}
@@ -277,7 +283,8 @@ func (s *served) metadata(path string) metadata {
 	s.t.Helper()
 	a := s.ask("GET", path, nil, nil)
 	var m metadata
-	if err := json.Unmarshal(a.body, &m); err != nil || a.status != http.StatusOK || len(m.Inputs) != 1 || len(m.Outputs) != 1 {
+	if err := json.Unmarshal(a.body, &m); err != nil || a.status != http.StatusOK ||
+		len(m.Inputs) != 1 || len(m.Outputs) != 1 {
 		s.t.Fatalf("%s: %d %v %s", path, a.status, err, a.body)
 	}
 	return m

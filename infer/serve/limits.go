@@ -45,14 +45,17 @@ const firstBytes = 32 << 10
 
 // read returns a request's body, unpacked. done gives its memory back. The client has
 // Limits.BodyTime for it.
-func (b *bodyReader) read(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+func (b *bodyReader) read(
+	w http.ResponseWriter, r *http.Request,
+) (body []byte, done func(), err error) {
 	if r.ContentLength > b.limits.Body {
 		w.Header().Set("Connection", "close")
 		return nil, nil, b.tooLarge()
 	}
 	control := http.NewResponseController(w)
 	// Where the connection has no deadlines, as a test's recorder, there is nobody to wait for.
-	if err := control.SetReadDeadline(time.Now().Add(b.limits.BodyTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := control.SetReadDeadline(time.Now().Add(b.limits.BodyTime)); err != nil &&
+		!errors.Is(err, http.ErrNotSupported) {
 		return nil, nil, err
 	}
 	body, done, err = b.unpack(r)
@@ -64,7 +67,8 @@ func (b *bodyReader) read(w http.ResponseWriter, r *http.Request) (body []byte, 
 	}
 	// The server reads on while the request is answered, to see whether the client is there:
 	// that has no deadline but the answer's own.
-	if err := control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := control.SetReadDeadline(time.Time{}); err != nil &&
+		!errors.Is(err, http.ErrNotSupported) {
 		done()
 		return nil, nil, err
 	}
@@ -86,7 +90,8 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 			return nil, nil, unreadable(err, packed)
 		}
 	default:
-		return nil, nil, refuse(http.StatusUnsupportedMediaType, "the Content-Encoding %q is not offered: gzip and deflate are", shorten(coding))
+		return nil, nil, refuse(http.StatusUnsupportedMediaType,
+			"the Content-Encoding %q is not offered: gzip and deflate are", shorten(coding))
 	}
 	held := int64(0)
 	give := func() { b.memory.give(held) }
@@ -103,7 +108,8 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 			}
 			if !b.memory.take(more) {
 				give()
-				return nil, nil, overloaded("memory", "the bodies of other requests fill the memory that they may take; try again")
+				return nil, nil, overloaded("memory",
+					"the bodies of other requests fill the memory that they may take; try again")
 			}
 			held += more
 			body = append(make([]byte, 0, int64(cap(body))+more), body...)
@@ -124,7 +130,8 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 }
 
 func (b *bodyReader) tooLarge() error {
-	return &problem{http.StatusRequestEntityTooLarge, "the body has more than the " + display.Bytes(b.limits.Body) + " that a request may have", "body"}
+	return &problem{http.StatusRequestEntityTooLarge, "the body has more than the " +
+		display.Bytes(b.limits.Body) + " that a request may have", "body"}
 }
 
 // unreadable says why a body could not be read.
@@ -134,9 +141,9 @@ func unreadable(err error, packed bool) error {
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		return &problem{http.StatusRequestTimeout, "the body did not arrive in time", "body_time"}
 	case packed && !errors.Is(err, io.ErrUnexpectedEOF):
-		return refuse(http.StatusBadRequest, "the body is not packed as its Content-Encoding says, or is damaged")
+		return badRequest("the body is not packed as its Content-Encoding says, or is damaged")
 	}
-	return refuse(http.StatusBadRequest, "the body ends early")
+	return badRequest("the body ends early")
 }
 
 // A limitedListener closes connections above a number at once: those that wait for a place

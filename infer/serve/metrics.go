@@ -35,27 +35,35 @@ func newMetrics(inFlight, connections, memory *budget) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "slipway_requests_total",
-			Help: "Requests answered, by endpoint, model, version and HTTP status or gRPC code."}, []string{"endpoint", "model", "version", "code"}),
+			Help: "Requests answered, by endpoint, model, version and HTTP status or gRPC code."},
+			[]string{"endpoint", "model", "version", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "slipway_request_seconds",
-			Help: "Time from a request's header to the end of its answer.", Buckets: timeBuckets()}, []string{"endpoint", "model", "version"}),
+			Help: "Time from a request's header to the end of its answer.", Buckets: timeBuckets()},
+			[]string{"endpoint", "model", "version"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "slipway_refused_total",
 			Help: "Requests and connections refused by a limit."}, []string{"limit"}),
 		batchImages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "slipway_batch_images",
-			Help: "Images of a batch that a model computed.", Buckets: prometheus.ExponentialBuckets(1, 2, 9)}, []string{"model", "version"}),
+			Help:    "Images of a batch that a model computed.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 9)}, []string{"model", "version"}),
 		batchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "slipway_batch_seconds",
-			Help: "Time that a model computed a batch.", Buckets: timeBuckets()}, []string{"model", "version"}),
+			Help: "Time that a model computed a batch.", Buckets: timeBuckets()},
+			[]string{"model", "version"}),
 		models: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "slipway_model_info",
-			Help: "1 for each version that is served, with what runs it."}, []string{"model", "version", "runtime", "provider"}),
+			Help: "1 for each version that is served, with what runs it."},
+			[]string{"model", "version", "runtime", "provider"}),
 		broken: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "slipway_model_broken",
-			Help: "1 for each version whose files cannot be served as they are; an older state of it may be."}, []string{"model", "version"}),
+			Help: "1 for each version whose files cannot be served as they are."},
+			[]string{"model", "version"}),
 		loads:        counter("slipway_model_loads_total", "Versions loaded."),
 		loadFailures: counter("slipway_model_load_failures_total", "Versions that could not be loaded."),
 		panics:       counter("slipway_panics_total", "Panics that were caught."),
 	}
 	gauge := func(name, help string, b *budget) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(b.used.Load()) })
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return float64(b.used.Load()) })
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.batchImages, m.batchSeconds, m.models, m.broken, m.loads, m.loadFailures, m.panics,
+	m.registry.MustRegister(m.requests, m.seconds, m.refused, m.batchImages, m.batchSeconds, m.models,
+		m.broken, m.loads, m.loadFailures, m.panics,
 		gauge("slipway_requests_in_flight", "Requests being answered.", inFlight),
 		gauge("slipway_connections", "Open HTTP connections.", connections),
 		gauge("slipway_body_bytes", "Memory that the bodies of requests hold.", memory),
@@ -72,7 +80,8 @@ func (m *metrics) handler() http.Handler {
 
 // ran returns what a batcher calls after each batch.
 func (m *metrics) ran(name, number string) func(images int, took time.Duration) {
-	images, seconds := m.batchImages.WithLabelValues(name, number), m.batchSeconds.WithLabelValues(name, number)
+	images := m.batchImages.WithLabelValues(name, number)
+	seconds := m.batchSeconds.WithLabelValues(name, number)
 	return func(n int, took time.Duration) {
 		images.Observe(float64(n))
 		seconds.Observe(took.Seconds())

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"net/http"
 	"strconv"
 )
 
@@ -11,7 +10,8 @@ func (t tensorInfo) fromJSON(data []byte, elements int) ([]float32, error) {
 	// An element takes two bytes at least, with its comma: no more than the text can hold is
 	// allocated, whatever the shape says.
 	if elements > len(data)/2 {
-		return nil, refuse(http.StatusBadRequest, `input %q: "data" cannot hold the %d elements of the shape`, t.Name, elements)
+		return nil, badRequest(`input %q: "data" cannot hold the %d elements of the shape`, t.Name,
+			elements)
 	}
 	values := make([]float32, 0, elements)
 	depth := 0
@@ -19,7 +19,8 @@ func (t tensorInfo) fromJSON(data []byte, elements int) ([]float32, error) {
 		switch c := data[i]; {
 		case c == '[':
 			if depth++; depth > len(t.Shape) {
-				return nil, refuse(http.StatusBadRequest, `input %q: "data" is nested deeper than its %d dimensions`, t.Name, len(t.Shape))
+				return nil, badRequest(`input %q: "data" is nested deeper than its %d dimensions`, t.Name,
+					len(t.Shape))
 			}
 			i++
 		case c == ']':
@@ -33,7 +34,8 @@ func (t tensorInfo) fromJSON(data []byte, elements int) ([]float32, error) {
 				end++
 			}
 			if len(values) == elements {
-				return nil, refuse(http.StatusBadRequest, `input %q: "data" has more than the %d elements of the shape`, t.Name, elements)
+				return nil, badRequest(`input %q: "data" has more than the %d elements of the shape`, t.Name,
+					elements)
 			}
 			value, err := t.parse(data[i:end], len(values))
 			if err != nil {
@@ -42,11 +44,12 @@ func (t tensorInfo) fromJSON(data []byte, elements int) ([]float32, error) {
 			values = append(values, value)
 			i = end
 		default:
-			return nil, refuse(http.StatusBadRequest, `input %q: element %d of "data" is no number`, t.Name, len(values))
+			return nil, badRequest(`input %q: element %d of "data" is no number`, t.Name, len(values))
 		}
 	}
 	if len(values) != elements {
-		return nil, refuse(http.StatusBadRequest, `input %q: "data" has %d elements, the shape %d`, t.Name, len(values), elements)
+		return nil, badRequest(`input %q: "data" has %d elements, the shape %d`, t.Name, len(values),
+			elements)
 	}
 	return values, nil
 }
@@ -62,7 +65,8 @@ func (t tensorInfo) parse(text []byte, index int) (float32, error) {
 		return 0, t.notFinite(index, shorten(string(text)))
 	}
 	if t.Datatype == typeUINT8 && (number < 0 || number > 255 || number != float64(uint8(number))) {
-		return 0, refuse(http.StatusBadRequest, "input %q: element %d is %s; UINT8 is a whole number, 0 to 255", t.Name, index, shorten(string(text)))
+		return 0, badRequest("input %q: element %d is %s; UINT8 is a whole number, 0 to 255", t.Name,
+			index, shorten(string(text)))
 	}
 	return float32(number), nil
 }

@@ -16,7 +16,8 @@ var pageHTML string
 
 // pagePolicy lets the page run its own script and style, known by their sha256, and nothing else.
 func pagePolicy() string {
-	return "default-src 'none'; connect-src 'self'; img-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+	return "default-src 'none'; connect-src 'self'; img-src blob:; base-uri 'none'; " +
+		"form-action 'none'; frame-ancestors 'none'; " +
 		"script-src " + sourceHash("script") + "; style-src " + sourceHash("style")
 }
 

@@ -33,14 +33,16 @@ func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, e
 	if err != nil {
 		return pictures{}, err
 	}
-	p := pictures{ports: ports, scale: port.ScaleOf(model, config.RuntimeOptions.Output), labels: record.ClassLabels}
+	p := pictures{ports: ports, scale: port.ScaleOf(model, config.RuntimeOptions.Output),
+		labels: record.ClassLabels}
 	if p.pixels, err = port.PixelsOf(record); err != nil {
 		return pictures{}, err
 	}
 	if p.sizing, err = port.SizingOf(record); err != nil {
 		return pictures{}, err
 	}
-	p.reading = picture.Options{Channels: port.Channels(model), MaxPixels: config.Limits.Pixels, MaxBytes: int(min(config.Limits.Body, math.MaxInt))}
+	p.reading = picture.Options{Channels: port.Channels(model), MaxPixels: config.Limits.Pixels,
+		MaxBytes: int(min(config.Limits.Body, math.MaxInt))}
 	return p, nil
 }
 
@@ -53,12 +55,16 @@ func (p pictures) decode(file []byte) (infer.Batch, error) {
 	if err != nil {
 		return infer.Batch{}, unreadablePicture(err)
 	}
-	batch := infer.Batch{N: 1, C: decoded.Channels, H: decoded.Height, W: decoded.Width, Pixels: make([]float32, len(decoded.Pixels))}
+	batch := infer.Batch{N: 1, C: decoded.Channels, H: decoded.Height, W: decoded.Width,
+		Pixels: make([]float32, len(decoded.Pixels))}
 	if _, err := p.ports.Fit(batch.C, batch.H, batch.W); err != nil {
-		return infer.Batch{}, refuse(http.StatusUnprocessableEntity, "the picture does not suit the model: %v", err)
+		return infer.Batch{}, refuse(http.StatusUnprocessableEntity,
+			"the picture does not suit the model: %v", err)
 	}
-	if err := p.pixels.Feed(batch.Pixels, decoded.Pixels, decoded.Channels, len(decoded.Pixels)); err != nil {
-		return infer.Batch{}, refuse(http.StatusUnprocessableEntity, "the picture does not suit the model: %v", err)
+	if err := p.pixels.Feed(batch.Pixels, decoded.Pixels, decoded.Channels,
+		len(decoded.Pixels)); err != nil {
+		return infer.Batch{}, refuse(http.StatusUnprocessableEntity,
+			"the picture does not suit the model: %v", err)
 	}
 	return batch, nil
 }
@@ -70,7 +76,7 @@ func unreadablePicture(err error) error {
 	case errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrUnsupported):
 		return refuse(http.StatusUnsupportedMediaType, "%v", err)
 	}
-	return refuse(http.StatusBadRequest, "%v", err)
+	return badRequest("%v", err)
 }
 
 // A candidate is a class that a picture may be of.
@@ -88,17 +94,22 @@ func (p pictures) best(scores []float32, top int) ([]candidate, error) {
 	all := make([]candidate, len(scores))
 	for class, probability := range probabilities {
 		if !finite(probability) {
-			return nil, &problem{status: http.StatusInternalServerError, text: "the model answers a score that is no number"}
+			return nil, &problem{status: http.StatusInternalServerError,
+				text: "the model answers a score that is no number"}
 		}
 		all[class] = candidate{class, names[class], float64(probability)}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.Probability, a.Probability) })
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Compare(b.Probability, a.Probability)
+	})
 	return all[:min(top, len(all))], nil
 }
 
 // decodeInTurn decodes once there is a place: as many pictures are decoded at a time as there are
 // cores, since more would not be done sooner, and each takes memory of its size.
-func (p pictures) decodeInTurn(ctx context.Context, places chan struct{}, file []byte) (infer.Batch, error) {
+func (p pictures) decodeInTurn(
+	ctx context.Context, places chan struct{}, file []byte,
+) (infer.Batch, error) {
 	select {
 	case places <- struct{}{}:
 		defer func() { <-places }()
@@ -109,7 +120,9 @@ func (p pictures) decodeInTurn(ctx context.Context, places chan struct{}, file [
 }
 
 // classify answers about one picture.
-func (v *version) classify(ctx context.Context, decoders chan struct{}, file []byte, top int) ([]candidate, error) {
+func (v *version) classify(
+	ctx context.Context, decoders chan struct{}, file []byte, top int,
+) ([]candidate, error) {
 	batch, err := v.pictures.decodeInTurn(ctx, decoders, file)
 	if err != nil {
 		return nil, err

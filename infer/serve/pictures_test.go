@@ -91,10 +91,12 @@ func (s *served) classify(t *testing.T, path, kind string, file []byte) classifi
 // model's record says; what the record does is done here once more, with package picture.
 func TestClassifyFollowsTheRecord(t *testing.T) {
 	names := strings.Fields("zero one two three <b>four</b> five six seven eight nine")
-	record := onnx.TrainingRecord{ClassLabels: names, Sizing: "resize 28×28 crop bilinear", PixelScale: 1.0 / 255, PixelOffset: -0.5}
+	record := onnx.TrainingRecord{ClassLabels: names, Sizing: "resize 28×28 crop bilinear",
+		PixelScale: 1.0 / 255, PixelOffset: -0.5}
 	path := recorded(t, "small", record)
 	s := start(t, serve.Config{Models: []string{path}})
-	for kind, file := range map[string][]byte{"image/png": asPNG(t, drawn(90, 61)), "image/jpeg": asJPEG(t, drawn(28, 28)), "application/octet-stream": asPNG(t, drawn(28, 300))} {
+	for kind, file := range map[string][]byte{"image/png": asPNG(t, drawn(90, 61)),
+		"image/jpeg": asJPEG(t, drawn(28, 28)), "application/octet-stream": asPNG(t, drawn(28, 300))} {
 		decoded, err := picture.Decode(file, picture.Options{Channels: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +120,8 @@ func TestClassifyFollowsTheRecord(t *testing.T) {
 			t.Fatalf("%+v", said)
 		}
 		for _, candidate := range said.Top {
-			if candidate.Name != names[candidate.Class] || candidate.Probability != float64(want[candidate.Class]) {
+			if candidate.Name != names[candidate.Class] ||
+				candidate.Probability != float64(want[candidate.Class]) {
 				t.Errorf("%+v, want %v", candidate, want[candidate.Class])
 			}
 		}
@@ -131,7 +134,8 @@ func TestClassifyFollowsTheRecord(t *testing.T) {
 		}) {
 			t.Errorf("not the most probable first: %+v", said.Top)
 		}
-		if few := s.classify(t, "/v2/models/small/versions/1/classify", kind, file); len(few.Top) != 5 || few.Top[0] != said.Top[0] {
+		if few := s.classify(t, "/v2/models/small/versions/1/classify", kind, file); len(few.Top) != 5 ||
+			few.Top[0] != said.Top[0] {
 			t.Errorf("%+v", few)
 		}
 	}
@@ -177,10 +181,11 @@ func TestClassifyOfWrongPictures(t *testing.T) {
 		status     int
 		says       string
 	}{
-		"nothing":       {"small", "image/png", nil, 415, ""},
-		"a text":        {"small", "image/png", []byte("<svg>"), 415, ""},
-		"another type":  {"small", "application/json", sound, 415, "post a picture as it is"},
-		"a form":        {"small", "multipart/form-data; boundary=x", sound, 415, "post a picture as it is"},
+		"nothing":      {"small", "image/png", nil, 415, ""},
+		"a text":       {"small", "image/png", []byte("<svg>"), 415, ""},
+		"another type": {"small", "application/json", sound, 415, "post a picture as it is"},
+		"a form": {"small", "multipart/form-data; boundary=x", sound, 415,
+			"post a picture as it is"},
 		"half a file":   {"small", "image/png", sound[:len(sound)/2], 400, ""},
 		"another size":  {"small", "image/png", asPNG(t, drawn(29, 28)), 422, "1×28×29 (C×H×W)"},
 		"top of none":   {"small/classify?top=0&x=", "image/png", sound, 400, "a number of classes"},
@@ -192,7 +197,8 @@ func TestClassifyOfWrongPictures(t *testing.T) {
 			if !strings.Contains(path, "?") {
 				path += "/classify"
 			}
-			s.ask("POST", path, map[string]string{"Content-Type": test.kind}, test.file).wantError(t, test.status, test.says)
+			s.ask("POST", path, map[string]string{"Content-Type": test.kind}, test.file).wantError(t,
+				test.status, test.says)
 		})
 	}
 	s.classify(t, "/v2/models/small/classify", "", sound)
@@ -203,14 +209,17 @@ func TestPage(t *testing.T) {
 	s := start(t, serve.Config{Models: []string{modelFile("small")}})
 	a := s.ask("GET", "/", nil, nil)
 	page := string(a.body)
-	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") || a.header.Get("X-Content-Type-Options") != "nosniff" {
+	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") ||
+		a.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%d %v", a.status, a.header)
 	}
 	policy := a.header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "default-src 'none'") || strings.Count(policy, "'sha256-") != 2 || strings.Contains(policy, "unsafe") {
+	if !strings.Contains(policy, "default-src 'none'") || strings.Count(policy, "'sha256-") != 2 ||
+		strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %s", policy)
 	}
-	for _, never := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http:", "https:", " onclick", "style=", "src=\""} {
+	for _, never := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write",
+		"eval(", "http:", "https:", " onclick", "style=", "src=\""} {
 		if strings.Contains(page, never) {
 			t.Errorf("the page has %s", never)
 		}

@@ -26,9 +26,15 @@ func refuse(status int, format string, args ...any) error {
 	return &problem{status: status, text: fmt.Sprintf(format, args...)}
 }
 
+// badRequest is refuse of what is said wrongly, 400.
+func badRequest(format string, args ...any) error {
+	return refuse(http.StatusBadRequest, format, args...)
+}
+
 // overloaded returns a problem of a limit that many requests share: the client may ask again.
 func overloaded(reason, format string, args ...any) error {
-	return &problem{status: http.StatusServiceUnavailable, text: fmt.Sprintf(format, args...), reason: reason}
+	return &problem{status: http.StatusServiceUnavailable, text: fmt.Sprintf(format, args...),
+		reason: reason}
 }
 
 // internalText is what a client is told of the server's own errors.
@@ -42,13 +48,17 @@ const statusClientGone = 499
 func told(err error) (p *problem, own bool) {
 	switch {
 	case errors.As(err, &p):
-		return &problem{p.status, display.Printable(p.text), p.reason}, p.status == http.StatusInternalServerError
+		return &problem{p.status, display.Printable(p.text),
+			p.reason}, p.status == http.StatusInternalServerError
 	case errors.Is(err, context.DeadlineExceeded):
-		return &problem{http.StatusGatewayTimeout, "the answer took longer than the server's limit", "answer_time"}, false
+		return &problem{http.StatusGatewayTimeout, "the answer took longer than the server's limit",
+			"answer_time"}, false
 	case errors.Is(err, context.Canceled):
 		return &problem{statusClientGone, "the client has left", ""}, false
 	case errors.Is(err, infer.ErrBatchMemory):
-		return &problem{http.StatusRequestEntityTooLarge, "so many images take more memory than the runtime allows: send fewer at a time", "batch_memory"}, false
+		return &problem{http.StatusRequestEntityTooLarge,
+				"so many images take more memory than the runtime allows: send fewer at a time", "batch_memory"},
+			false
 	}
 	return &problem{http.StatusInternalServerError, internalText, ""}, true
 }

@@ -62,7 +62,7 @@ func (p parameters) boolean(name string, absent bool) (bool, error) {
 	}
 	var value bool
 	if err := json.Unmarshal(raw, &value); err != nil {
-		return false, refuse(http.StatusBadRequest, "the parameter %s is neither true nor false", name)
+		return false, badRequest("the parameter %s is neither true nor false", name)
 	}
 	return value, nil
 }
@@ -79,7 +79,7 @@ func isNotOffered(name string) bool {
 }
 
 func notOffered(name string) error {
-	return refuse(http.StatusBadRequest, "the parameter %s is of an extension that this server does not offer", name)
+	return badRequest("the parameter %s is of an extension that this server does not offer", name)
 }
 
 // check refuses what is not offered. Clients write 0 and false where they mean nothing.
@@ -110,21 +110,25 @@ func understand(body []byte, header int, input, output tensorInfo) (question, er
 		header = len(body)
 	}
 	if header > len(body) {
-		return question{}, refuse(http.StatusBadRequest, "%s is %d, and the body has %d bytes", headerLength, header, len(body))
+		return question{}, badRequest("%s is %d, and the body has %d bytes", headerLength, header,
+			len(body))
 	}
 	var request inferRequest
 	if err := json.Unmarshal(body[:header], &request); err != nil {
-		return question{}, refuse(http.StatusBadRequest, "the request is no inference request in JSON: %v%s", err, hintOf(body[:header]))
+		return question{}, badRequest("the request is no inference request in JSON: %v%s", err,
+			hintOf(body[:header]))
 	}
 	if err := request.Parameters.check(); err != nil {
 		return question{}, err
 	}
 	if len(request.Inputs) != 1 {
-		return question{}, refuse(http.StatusBadRequest, "the request has %d inputs; the model takes one, %q", len(request.Inputs), input.Name)
+		return question{}, badRequest("the request has %d inputs; the model takes one, %q",
+			len(request.Inputs), input.Name)
 	}
 	given := request.Inputs[0]
 	if given.Name != input.Name {
-		return question{}, refuse(http.StatusBadRequest, "the model has no input %q; its input is %q", given.Name, input.Name)
+		return question{}, badRequest("the model has no input %q; its input is %q", given.Name,
+			input.Name)
 	}
 	if err := given.Parameters.check(); err != nil {
 		return question{}, err
@@ -182,11 +186,12 @@ func checkBinary(given requestInput, size, binary []byte, input tensorInfo) erro
 	bytes, err := strconv.ParseInt(string(size), 10, 64)
 	switch {
 	case err != nil || bytes < 0:
-		return refuse(http.StatusBadRequest, "input %q: the parameter binary_data_size is no number of bytes", input.Name)
+		return badRequest("input %q: the parameter binary_data_size is no number of bytes", input.Name)
 	case bytes != int64(len(binary)):
-		return refuse(http.StatusBadRequest, "input %q: binary_data_size is %d, and %d bytes follow the JSON", input.Name, bytes, len(binary))
+		return badRequest("input %q: binary_data_size is %d, and %d bytes follow the JSON", input.Name,
+			bytes, len(binary))
 	case len(given.Data) > 0 && string(given.Data) != "null":
-		return refuse(http.StatusBadRequest, `input %q has both "data" and binary data`, input.Name)
+		return badRequest(`input %q has both "data" and binary data`, input.Name)
 	}
 	return nil
 }
@@ -195,9 +200,13 @@ func checkBinary(given requestInput, size, binary []byte, input tensorInfo) erro
 func checkData(given requestInput, binary []byte, input tensorInfo) error {
 	switch {
 	case len(binary) > 0:
-		return refuse(http.StatusBadRequest, "%d bytes of binary data follow the JSON, and no input has the parameter binary_data_size", len(binary))
+		return badRequest(
+			"%d bytes of binary data follow the JSON, and no input has the parameter binary_data_size",
+			len(binary))
 	case len(given.Data) == 0 || given.Data[0] != '[':
-		return refuse(http.StatusBadRequest, `input %q: "data" is missing: an array of numbers is wanted, or the parameter binary_data_size`, input.Name)
+		return badRequest(`input %q: "data" is missing: an array of numbers is wanted, `+
+			"or the parameter binary_data_size",
+			input.Name)
 	}
 	return nil
 }
@@ -210,11 +219,12 @@ func understandOutputs(request inferRequest, output tensorInfo) (binary bool, er
 		return all, err
 	}
 	if len(request.Outputs) > 1 {
-		return false, refuse(http.StatusBadRequest, "the request asks for %d outputs; the model has one, %q", len(request.Outputs), output.Name)
+		return false, badRequest("the request asks for %d outputs; the model has one, %q",
+			len(request.Outputs), output.Name)
 	}
 	wanted := request.Outputs[0]
 	if wanted.Name != output.Name {
-		return false, refuse(http.StatusBadRequest, "the model has no output %q; its output is %q", wanted.Name, output.Name)
+		return false, badRequest("the model has no output %q; its output is %q", wanted.Name, output.Name)
 	}
 	if err := wanted.Parameters.check(); err != nil {
 		return false, err
@@ -226,7 +236,8 @@ func understandOutputs(request inferRequest, output tensorInfo) (binary bool, er
 // images follows from its length.
 func understandRaw(body []byte, input tensorInfo) (question, error) {
 	if !input.known() {
-		return question{}, refuse(http.StatusBadRequest, "input %q leaves the size of an image open, %s: binary data needs a JSON header that says it",
+		return question{}, badRequest(
+			"input %q leaves the size of an image open, %s: binary data needs a JSON header that says it",
 			input.Name, formatShape(input.Shape))
 	}
 	shape := append([]int64{}, input.Shape...)
@@ -235,7 +246,8 @@ func understandRaw(body []byte, input tensorInfo) (question, error) {
 		size *= d
 	}
 	if len(body) == 0 || int64(len(body))%size != 0 {
-		return question{}, refuse(http.StatusBadRequest, "%d bytes of binary data are no whole number of images of %d bytes", len(body), size)
+		return question{}, badRequest("%d bytes of binary data are no whole number of images of %d bytes",
+			len(body), size)
 	}
 	shape[0] = int64(len(body)) / size
 	values, err := input.fromBinary(body, len(body)/input.elementSize())
@@ -243,8 +255,10 @@ func understandRaw(body []byte, input tensorInfo) (question, error) {
 }
 
 // write writes the answer to a question.
-func (q question) write(w http.ResponseWriter, model, version string, output tensorInfo, scores infer.Logits) error {
-	out := responseOutput{Name: output.Name, Datatype: output.Datatype, Shape: []int64{int64(scores.N), int64(scores.K)}}
+func (q question) write(w http.ResponseWriter, model, version string, output tensorInfo,
+	scores infer.Logits) error {
+	out := responseOutput{Name: output.Name, Datatype: output.Datatype,
+		Shape: []int64{int64(scores.N), int64(scores.K)}}
 	var binary []byte
 	if q.binary {
 		out.Parameters = map[string]int64{"binary_data_size": 4 * int64(len(scores.Values))}
@@ -253,12 +267,14 @@ func (q question) write(w http.ResponseWriter, model, version string, output ten
 		for i, v := range scores.Values {
 			if !finite(v) {
 				return &problem{status: http.StatusInternalServerError, text: fmt.Sprintf(
-					"score %d of image %d is %v, which JSON cannot say; ask for binary data to see it", i%scores.K, i/scores.K, v)}
+					"score %d of image %d is %v, which JSON cannot say; ask for binary data to see it",
+					i%scores.K, i/scores.K, v)}
 			}
 		}
 		out.Data = scores.Values
 	}
-	header, err := json.Marshal(inferResponse{ModelName: model, ModelVersion: version, ID: q.id, Outputs: []responseOutput{out}})
+	header, err := json.Marshal(inferResponse{ModelName: model, ModelVersion: version, ID: q.id,
+		Outputs: []responseOutput{out}})
 	if err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
@@ -282,7 +298,8 @@ func writeBody(w http.ResponseWriter, status int, kind string, body []byte) {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.Marshal(value)
 	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
+		status = http.StatusInternalServerError
+		body = []byte(`{"error":"the answer cannot be written as JSON"}`)
 	}
 	writeBody(w, status, "application/json", body)
 }

@@ -103,7 +103,8 @@ func (r *repository) tellLook(err error) {
 		text = err.Error()
 	}
 	if text != r.lookErrors && text != "" {
-		r.loader.config.Logger.Error("models could not be looked for; what is served stays", "error", text)
+		r.loader.config.Logger.Error("models could not be looked for; what is served stays", "error",
+			text)
 	}
 	r.lookErrors = text
 }
@@ -202,7 +203,8 @@ func (r *repository) forget(found map[key]bool) bool {
 		r.loader.metrics.failed(k.name, k.number, false)
 		if e.loaded != nil {
 			changed = true
-			r.loader.config.Logger.Info("a model is gone and served no more", "model", k.name, "version", k.number)
+			r.loader.config.Logger.Info("a model is gone and served no more", "model", k.name, "version",
+				k.number)
 		}
 	}
 	return changed
@@ -274,7 +276,8 @@ func (r *repository) acquire(name, number string) (*version, error) {
 		serving := r.serving.Load()
 		versions, ok := serving.models[name]
 		if !ok {
-			return nil, refuse(http.StatusNotFound, "there is no model %q%s", shorten(name), r.namesOf(serving))
+			return nil, refuse(http.StatusNotFound, "there is no model %q%s", shorten(name),
+				r.namesOf(serving))
 		}
 		chosen := number
 		if chosen == "" {
@@ -282,7 +285,8 @@ func (r *repository) acquire(name, number string) (*version, error) {
 		}
 		v, ok := versions[chosen]
 		if !ok {
-			return nil, refuse(http.StatusNotFound, "the model %q has no version %q; it has %s", shorten(name), shorten(number), strings.Join(serving.numbers(name), ", "))
+			return nil, refuse(http.StatusNotFound, "the model %q has no version %q; it has %s",
+				shorten(name), shorten(number), strings.Join(serving.numbers(name), ", "))
 		}
 		if v.acquire() {
 			return v, nil
@@ -365,7 +369,8 @@ func reasonOf(e *entry) string {
 	if errors.As(err, &path) {
 		return path.Err.Error()
 	}
-	reason := display.Printable(strings.ReplaceAll(err.Error(), e.place.path, filepath.Base(e.place.path)))
+	reason := display.Printable(strings.ReplaceAll(err.Error(), e.place.path,
+		filepath.Base(e.place.path)))
 	if e.loaded != nil {
 		reason = "the version before is served: " + reason
 	}

@@ -75,7 +75,8 @@ func TestModelsComeAndGoWhileTheyAreAsked(t *testing.T) {
 	dir := t.TempDir()
 	at := func(parts ...string) string { return filepath.Join(append([]string{dir}, parts...)...) }
 	copyFile(t, modelFile("small"), at("digits", "2", "model.onnx"))
-	for _, passedOver := range []string{"digits/v3/model.onnx", "digits/03/model.onnx", ".hidden.onnx", "digits/7/other.onnx"} {
+	for _, passedOver := range []string{"digits/v3/model.onnx", "digits/03/model.onnx", ".hidden.onnx",
+		"digits/7/other.onnx"} {
 		copyFile(t, modelFile("small"), at(filepath.FromSlash(passedOver)))
 	}
 	s := start(t, serve.Config{Models: []string{dir}, Poll: poll})
@@ -109,7 +110,8 @@ func TestModelsComeAndGoWhileTheyAreAsked(t *testing.T) {
 	if m := s.metadata("/v2/models/digits"); !slices.Equal(m.Versions, []string{"2", "10"}) {
 		t.Errorf("%+v", m)
 	}
-	if said, got := s.askVersion(t, "digits/versions/2", values); said != "2" || !slices.Equal(got, old) {
+	if said, got := s.askVersion(t, "digits/versions/2", values); said != "2" ||
+		!slices.Equal(got, old) {
 		t.Errorf("version %s answers %v", said, got)
 	}
 	// A bad version is told, and those before stay.
@@ -167,7 +169,8 @@ func mkdir(t *testing.T, path string) string {
 // askVersion is ask1 that returns which version answered.
 func (s *served) askVersion(t *testing.T, model string, values []float32) (string, []float32) {
 	t.Helper()
-	said, got := s.ask("POST", "/v2/models/"+model+"/infer", nil, request("image", "FP32", []int{1, 1, 28, 28}, values)).scores(t)
+	said, got := s.ask("POST", "/v2/models/"+model+"/infer", nil, request("image", "FP32", []int{1, 1,
+		28, 28}, values)).scores(t)
 	return said.ModelVersion, got
 }
 
@@ -254,10 +257,12 @@ func TestAFolderThatIsAwayKeepsItsModels(t *testing.T) {
 func TestReadyOnceThereIsAModel(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, serve.Config{Models: []string{dir}, Poll: poll})
-	if a := s.ask("GET", "/v2/health/ready", nil, nil); a.status != http.StatusServiceUnavailable || string(a.body) != `{"live":true,"ready":false}` {
+	if a := s.ask("GET", "/v2/health/ready", nil, nil); a.status != http.StatusServiceUnavailable ||
+		string(a.body) != `{"live":true,"ready":false}` {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	s.ask("GET", "/v2/models/x", nil, nil).wantError(t, http.StatusNotFound, `no model "x", nor any other`)
+	s.ask("GET", "/v2/models/x", nil, nil).wantError(t, http.StatusNotFound,
+		`no model "x", nor any other`)
 	copyFile(t, modelFile("small"), filepath.Join(dir, "x", "1", "model.onnx"))
 	eventually(t, func() error {
 		if a := s.ask("GET", "/v2/health/ready", nil, nil); a.status != http.StatusOK {
@@ -280,7 +285,8 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"the runtime onnx-go is for comparis": {Models: []string{dir}, Runtime: "onnx-go"},
 		"none may be negative":                {Models: []string{dir}, MaxBatch: -1},
 		`the limit "queue" is -1`:             {Models: []string{dir}, Limits: serve.Limits{Queue: -1}},
-		"is above that of":                    {Models: []string{dir}, Limits: serve.Limits{Body: 2, Memory: 1}},
+		"is above that of": {Models: []string{dir},
+			Limits: serve.Limits{Body: 2, Memory: 1}},
 	} {
 		server, err := serve.New(t.Context(), config)
 		if err == nil {

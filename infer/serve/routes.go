@@ -23,7 +23,9 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /v2/health/live", s.endpoint("live", s.live))
 	mux.Handle("GET /v2/health/ready", s.endpoint("ready", s.ready))
 	mux.Handle("GET /{$}", s.endpoint("page", s.page))
-	guarded := func(pattern, name string, answer answerer) { mux.Handle(pattern, s.endpoint(name, s.guarded(answer))) }
+	guarded := func(pattern, name string, answer answerer) {
+		mux.Handle(pattern, s.endpoint(name, s.guarded(answer)))
+	}
 	guarded("GET /metrics", "metrics", s.metricsPage)
 	guarded("GET /v2", "server", s.server)
 	guarded("GET /v2/{$}", "server", s.server)
@@ -87,7 +89,7 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(body) > 0 {
 		if err := json.Unmarshal(body, &asked); err != nil {
-			return refuse(http.StatusBadRequest, `the request is no JSON such as {"ready": true}: %v`, err)
+			return badRequest(`the request is no JSON such as {"ready": true}: %v`, err)
 		}
 	}
 	lines := []indexed{}
@@ -122,7 +124,8 @@ func (s *Server) model(w http.ResponseWriter, r *http.Request) error {
 		Platform string       `json:"platform"`
 		Inputs   []tensorInfo `json:"inputs"`
 		Outputs  []tensorInfo `json:"outputs"`
-	}{v.name, s.repository.serving.Load().numbers(v.name), v.platform, []tensorInfo{v.input}, []tensorInfo{v.output}})
+	}{v.name, s.repository.serving.Load().numbers(v.name), v.platform,
+		[]tensorInfo{v.input}, []tensorInfo{v.output}})
 	return nil
 }
 
@@ -148,7 +151,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	if text := r.Header.Get(headerLength); text != "" {
 		length, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			return refuse(http.StatusBadRequest, "%s is %q, no number of bytes", headerLength, shorten(text))
+			return badRequest("%s is %q, no number of bytes", headerLength, shorten(text))
 		}
 		header = int(length)
 	}
@@ -183,7 +186,7 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	if text := r.URL.Query().Get("top"); text != "" {
 		number, err := strconv.ParseUint(text, 10, 31)
 		if err != nil || number < 1 {
-			return refuse(http.StatusBadRequest, "top is %q; a number of classes, 1 or more, is wanted", shorten(text))
+			return badRequest("top is %q; a number of classes, 1 or more, is wanted", shorten(text))
 		}
 		top = int(number)
 	}
@@ -217,11 +220,13 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 // checkPictureType refuses what is not meant as a picture. Which picture it is, its own bytes say.
 func checkPictureType(text string) error {
 	kind, _, err := mime.ParseMediaType(text)
-	if text == "" || err == nil && (strings.HasPrefix(kind, "image/") || kind == "application/octet-stream") {
+	if text == "" || err == nil && (strings.HasPrefix(kind, "image/") ||
+		kind == "application/octet-stream") {
 		return nil
 	}
 	return refuse(http.StatusUnsupportedMediaType,
-		"the Content-Type is %q: post a picture as it is, as image/jpeg, image/png, image/webp and others, or application/octet-stream", shorten(text))
+		"the Content-Type is %q: post a picture as it is, as image/jpeg, image/png and others, or as "+
+			"application/octet-stream", shorten(text))
 }
 
 // writeProblem tells a client of an error.

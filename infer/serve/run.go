@@ -49,7 +49,8 @@ func Run(ctx context.Context, config Config, listening Listening) (err error) {
 	ended := make(chan error, len(doors))
 	for _, d := range doors {
 		if config.Token != "" && config.TLS == nil && !isLoopback(d.listener.Addr()) {
-			server.config.Logger.Warn("the token travels unencrypted: give a certificate, or let something before this server do so")
+			server.config.Logger.Warn("the token travels unencrypted: give a certificate, " +
+				"or let something before this server do so")
 		}
 		if listening.Announce != nil {
 			listening.Announce(d.scheme + "://" + d.listener.Addr().String() + "/")

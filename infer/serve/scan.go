@@ -46,7 +46,8 @@ func scan(operands []string) (places []place, errs, twice []error) {
 			}
 			places = append(places, found...)
 		default:
-			places = append(places, place{key{strings.TrimSuffix(filepath.Base(operand), extension), loneVersion}, operand, true})
+			places = append(places, place{key{strings.TrimSuffix(filepath.Base(operand), extension),
+				loneVersion}, operand, true})
 		}
 	}
 	seen := make(map[key]string)
@@ -58,7 +59,9 @@ func scan(operands []string) (places []place, errs, twice []error) {
 			seen[p.key] = p.path
 			once = append(once, p)
 		case filepath.Clean(other) != filepath.Clean(p.path):
-			twice = append(twice, fmt.Errorf("%s and %s are both version %s of the model %q: the first is served", other, p.path, p.number, p.name))
+			twice = append(twice,
+				fmt.Errorf("%s and %s are both version %s of the model %q: the first is served", other, p.path,
+					p.number, p.name))
 		}
 	}
 	return once, errs, twice
@@ -81,7 +84,8 @@ func scanFolder(folder string) ([]place, error) {
 		case err != nil:
 			errs = append(errs, err)
 		case info.Mode().IsRegular() && strings.HasSuffix(name, extension) && name != extension:
-			places = append(places, place{key{strings.TrimSuffix(name, extension), loneVersion}, path, false})
+			places = append(places, place{key{strings.TrimSuffix(name, extension), loneVersion}, path,
+				false})
 		case info.IsDir():
 			versions, err := scanVersions(path, name)
 			if err != nil {
@@ -165,7 +169,8 @@ func sameFiles(a, b []os.FileInfo) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Name() != b[i].Name() || a[i].Size() != b[i].Size() || !a[i].ModTime().Equal(b[i].ModTime()) || !os.SameFile(a[i], b[i]) {
+		if a[i].Name() != b[i].Name() || a[i].Size() != b[i].Size() ||
+			!a[i].ModTime().Equal(b[i].ModTime()) || !os.SameFile(a[i], b[i]) {
 			return false
 		}
 	}

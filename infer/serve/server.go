@@ -105,7 +105,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ErrorLog: slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	limited := &limitedListener{Listener: listener, open: s.connections, refused: s.metrics.refused.WithLabelValues("connections").Inc}
+	limited := &limitedListener{Listener: listener, open: s.connections,
+		refused: s.metrics.refused.WithLabelValues("connections").Inc}
 	go func() {
 		if s.config.TLS == nil {
 			ended <- server.Serve(limited)
@@ -123,7 +124,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	finish, cancel := context.WithTimeout(context.Background(), limits.DrainTime)
 	defer cancel()
 	if err := server.Shutdown(finish); err != nil {
-		s.config.Logger.Warn("some requests did not end in time and were cut off", "limit", limits.DrainTime.String())
+		s.config.Logger.Warn("some requests did not end in time and were cut off", "limit",
+			limits.DrainTime.String())
 		_ = server.Close() // the listener is closed already
 	}
 	<-ended

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,7 +47,8 @@ func inputInfo(ports port.Ports) (tensorInfo, error) {
 	case onnxpb.TensorProto_UINT8:
 		info.Datatype = typeUINT8
 	default:
-		return info, fmt.Errorf("input %q has the type %v, which cannot be served", ports.Input, ports.InputType)
+		return info, fmt.Errorf("input %q has the type %v, which cannot be served", ports.Input,
+			ports.InputType)
 	}
 	return info, nil
 }
@@ -56,7 +56,8 @@ func inputInfo(ports port.Ports) (tensorInfo, error) {
 // outputInfo describes the scores as a runtime gives them: float32, N×K; -1 for a K that is not
 // known.
 func outputInfo(ports port.Ports, classes int) tensorInfo {
-	return tensorInfo{Name: ports.Output, Datatype: typeFP32, Shape: []int64{port.Unknown, int64(classes)}}
+	return tensorInfo{Name: ports.Output, Datatype: typeFP32,
+		Shape: []int64{port.Unknown, int64(classes)}}
 }
 
 // known reports whether the size of an image is known.
@@ -79,20 +80,20 @@ func (t tensorInfo) elementSize() int {
 // many the request can hold at most: sizes whose product is beyond any number are refused by it.
 func (t tensorInfo) accepts(datatype string, shape []int64, most int64) (elements int, err error) {
 	if datatype != t.Datatype {
-		return 0, refuse(http.StatusBadRequest, "input %q has the datatype %s, not %q", t.Name, t.Datatype, datatype)
+		return 0, badRequest("input %q has the datatype %s, not %q", t.Name, t.Datatype, datatype)
 	}
 	fits := len(shape) == len(t.Shape)
 	for i := 0; fits && i < len(shape); i++ {
 		fits = shape[i] > 0 && (t.Shape[i] < 0 || shape[i] == t.Shape[i])
 	}
 	if !fits {
-		return 0, refuse(http.StatusBadRequest, "input %q has the shape %s, -1 being any size of 1 or more; the request's is %s",
+		return 0, badRequest("input %q has the shape %s, -1 being any size of 1 or more; the request's is %s",
 			t.Name, formatShape(t.Shape), formatShape(shape))
 	}
 	total := int64(1)
 	for _, size := range shape {
 		if size > most/total {
-			return 0, refuse(http.StatusBadRequest, "input %q: the shape %s is of more elements than the request has",
+			return 0, badRequest("input %q: the shape %s is of more elements than the request has",
 				t.Name, formatShape(shape))
 		}
 		total *= size
@@ -116,7 +117,8 @@ func (t tensorInfo) batch(shape []int64, values []float32) infer.Batch {
 // fromBinary reads little-endian elements.
 func (t tensorInfo) fromBinary(raw []byte, elements int) ([]float32, error) {
 	if size := t.elementSize(); len(raw)/size != elements || len(raw)%size != 0 {
-		return nil, refuse(http.StatusBadRequest, "input %q: %d bytes of binary data for %d elements of %d bytes", t.Name, len(raw), elements, size)
+		return nil, badRequest("input %q: %d bytes of binary data for %d elements of %d bytes", t.Name,
+			len(raw), elements, size)
 	}
 	values := make([]float32, elements)
 	for i := range values {
@@ -142,7 +144,8 @@ func finite(v float32) bool { return math.Float32bits(v)&0x7f800000 != 0x7f80000
 // notFinite is the error of an element that is no number of the model's. Pixels are numbers; one
 // that is none makes of all scores what no JSON can say.
 func (t tensorInfo) notFinite(index int, text string) error {
-	return refuse(http.StatusBadRequest, "input %q: element %d is %s; finite numbers within float32 are wanted", t.Name, index, text)
+	return badRequest("input %q: element %d is %s; finite numbers within float32 are wanted", t.Name,
+		index, text)
 }
 
 // toBinary writes scores as little-endian float32.

@@ -57,12 +57,14 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 	if v.pictures, err = picturesOf(model, ports, l.config); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if v.runtime, err = infer.OpenRuntime(ctx, l.config.Runtime, model, l.config.RuntimeOptions); err != nil {
+	if v.runtime, err = infer.OpenRuntime(ctx, l.config.Runtime, model,
+		l.config.RuntimeOptions); err != nil {
 		return nil, err
 	}
 	tried, err := try(ctx, v.runtime, v.input)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: the model was tried and does not answer: %w", path, err), v.runtime.Close())
+		return nil, errors.Join(fmt.Errorf("%s: the model was tried and does not answer: %w", path, err),
+			v.runtime.Close())
 	}
 	classes := tried.classes
 	if known := ports.Classes(); classes < 0 && known > 0 {
@@ -84,7 +86,8 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 		defer l.open.Done()
 		v.batcher.close()
 		if err := v.runtime.Close(); err != nil {
-			l.config.Logger.Error("a model could not be closed", "model", name, "version", number, "error", err)
+			l.config.Logger.Error("a model could not be closed", "model", name, "version", number, "error",
+				err)
 		}
 	}
 	return v, nil
@@ -94,8 +97,10 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 func (l *loader) tell(v *version) {
 	info := v.runtime.Info()
 	log := l.config.Logger.With("model", v.name, "version", v.number)
-	log.Info("a model is served", "runtime", info.Runtime, "runtime_version", info.Version, "provider", info.Provider,
-		"threads", info.Threads, "input", v.input.Name, "shape", v.input.Shape, "datatype", v.input.Datatype,
+	log.Info("a model is served", "runtime", info.Runtime, "runtime_version", info.Version, "provider",
+		info.Provider,
+		"threads", info.Threads, "input", v.input.Name, "shape", v.input.Shape, "datatype",
+		v.input.Datatype,
 		"classes", v.output.Shape[1], "batches_together", v.batcher.join, "max_batch", v.batcher.most)
 	for _, note := range info.Notes {
 		log.Warn("a note on a model", "note", note)
