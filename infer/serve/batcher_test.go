@@ -3,11 +3,17 @@ package serve
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"slipway/infer"
 )
@@ -212,5 +218,31 @@ func TestReferences(t *testing.T) {
 	r.retire()
 	if ends != 1 {
 		t.Errorf("ended %d times", ends)
+	}
+}
+
+// A panic of a handler is an answer, and the next request is answered.
+func TestAHandlerThatPanics(t *testing.T) {
+	s, err := New(t.Context(), Config{Models: []string{"../testdata/small.onnx"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	handler := s.endpoint("test", func(http.ResponseWriter, *http.Request) error { panic("oh") })
+	response := httptest.NewRecorder()
+	handler.ServeHTTP(response, httptest.NewRequest("GET", "/", nil))
+	if response.Code != http.StatusInternalServerError ||
+		!strings.Contains(response.Body.String(), internalText) {
+		t.Errorf("%d %s", response.Code, response.Body)
+	}
+	response = httptest.NewRecorder()
+	s.Handler().ServeHTTP(response, httptest.NewRequest("GET", "/v2/models/small", nil))
+	if response.Code != http.StatusOK {
+		t.Errorf("%d %s", response.Code, response.Body)
+	}
+	_, err = s.interceptRequest(t.Context(), nil, &grpc.UnaryServerInfo{},
+		func(context.Context, any) (any, error) { panic("oh") })
+	if status.Code(err) != codes.Internal {
+		t.Error(err)
 	}
 }

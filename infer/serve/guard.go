@@ -112,12 +112,12 @@ func (s *Server) endpoint(name string, answer answerer) http.Handler {
 		written := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		s.setDeadlines(w, r, began)
 		defer func() {
-			reason := recover()
+			reason, half := recover(), written.begun
 			if reason != nil {
 				s.repository.loader.panicked(reason, debug.Stack())
-				if !written.begun {
-					s.writeProblem(written, r, &problem{status: http.StatusInternalServerError,
-						text: internalText})
+				if !half {
+					s.writeProblem(written, r,
+						&problem{status: http.StatusInternalServerError, text: internalText})
 				}
 			}
 			took := time.Since(began)
@@ -125,7 +125,7 @@ func (s *Server) endpoint(name string, answer answerer) http.Handler {
 			s.config.Logger.Debug("a request", "endpoint", name, "model", n.model, "version", n.version,
 				"status", written.status,
 				"seconds", took.Seconds(), "client", r.RemoteAddr)
-			if reason != nil && written.begun {
+			if reason != nil && half {
 				panic(http.ErrAbortHandler) // half an answer is none: the connection ends
 			}
 		}()

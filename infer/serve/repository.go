@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -76,8 +77,13 @@ func (r *repository) watch(ctx context.Context) {
 // look takes up what has changed. At first everything is loaded as it is; later a change must have
 // been there the last time, too: who writes a file takes a while.
 func (r *repository) look(ctx context.Context, first bool) {
-	places, errs, twice := scan(r.loader.config.Models)
-	r.tellLook(errors.Join(append(twice, errs...)...))
+	defer func() {
+		if reason := recover(); reason != nil {
+			r.loader.panicked(reason, debug.Stack()) // what is served stays
+		}
+	}()
+	places, errs, wrong := scan(r.loader.config.Models)
+	r.tellLook(errors.Join(append(wrong, errs...)...))
 	changed := false
 	found := make(map[key]bool)
 	for _, p := range places {
@@ -130,7 +136,9 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) bool {
 	if !settled || sameFiles(files, e.decided) && e.place.path == p.path {
 		return false
 	}
+	r.mu.Lock()
 	e.place = p
+	r.mu.Unlock()
 	sum, err := p.digest(files)
 	if err != nil {
 		r.fail(e, nil, err) // tried again at the next look

@@ -253,6 +253,28 @@ func TestAFolderThatIsAwayKeepsItsModels(t *testing.T) {
 	s.serves(t, "digits/1 READY")
 }
 
+// A name that is no text cannot be asked by, and what else is there is served.
+func TestNamesThatAreNoText(t *testing.T) {
+	dir := t.TempDir()
+	copyFile(t, modelFile("small"), filepath.Join(dir, "small.onnx"))
+	s := start(t, serve.Config{Models: []string{dir}, Poll: poll})
+	raw, err := os.ReadFile(modelFile("small"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "\xff\xfe.onnx"), raw, 0o666); err != nil {
+		t.Skip("this system has no such names:", err)
+	}
+	eventually(t, func() error {
+		if !strings.Contains(s.log.String(), "the name is no UTF-8") {
+			return fmt.Errorf("it is not logged")
+		}
+		return nil
+	})
+	copyFile(t, modelFile("flat"), filepath.Join(dir, "flat.onnx"))
+	s.serves(t, "flat/1 READY", "small/1 READY")
+}
+
 // An empty folder is a server that is not ready, until there is a model.
 func TestReadyOnceThereIsAModel(t *testing.T) {
 	dir := t.TempDir()

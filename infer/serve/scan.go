@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // extension is that of models, and modelFile the name of a version's.
@@ -31,9 +32,10 @@ type place struct {
 	named bool
 }
 
-// scan looks for models. errs are of what it could not look at, of which nothing is known; twice
-// of files that are one version of one model, of which the first counts.
-func scan(operands []string) (places []place, errs, twice []error) {
+// scan looks for models. errs are of what it could not look at, of which nothing is known; wrong of
+// files that cannot be asked about: their name is no text, or they are a version of a model that
+// another one is already.
+func scan(operands []string) (places []place, errs, wrong []error) {
 	for _, operand := range operands {
 		info, err := os.Stat(operand)
 		switch {
@@ -55,16 +57,17 @@ func scan(operands []string) (places []place, errs, twice []error) {
 	for _, p := range places {
 		other, ok := seen[p.key]
 		switch {
+		case !utf8.ValidString(p.name):
+			wrong = append(wrong, fmt.Errorf("%q: the name is no UTF-8, and no model can be asked by it", p.path))
 		case !ok:
 			seen[p.key] = p.path
 			once = append(once, p)
 		case filepath.Clean(other) != filepath.Clean(p.path):
-			twice = append(twice,
-				fmt.Errorf("%s and %s are both version %s of the model %q: the first is served", other, p.path,
-					p.number, p.name))
+			wrong = append(wrong, fmt.Errorf("%s and %s are both version %s of the model %q: "+
+				"the first is served", other, p.path, p.number, p.name))
 		}
 	}
-	return once, errs, twice
+	return once, errs, wrong
 }
 
 // scanFolder finds NAME.onnx and NAME/VERSION/model.onnx.

@@ -120,17 +120,21 @@ type trial struct {
 	apart bool
 }
 
-// triedImages are asked about alone and together.
-const triedImages = 4
+// triedImages are asked about alone and together, of mostTried values each.
+const (
+	triedImages = 4
+	mostTried   = 1 << 24
+)
 
 // try asks a model about a few images of noise, each of another brightness. One that leaves the
-// size of its images open is not tried, and its requests stay apart.
+// size of its images open, or whose images are very large, is not tried, and its requests stay
+// apart.
 func try(ctx context.Context, runtime infer.Runtime, input tensorInfo) (trial, error) {
-	if !input.known() {
-		return trial{classes: -1}, nil
-	}
 	size := 1
 	for _, d := range input.Shape[1:] {
+		if d < 0 || int(d) > mostTried/size {
+			return trial{classes: -1}, nil
+		}
 		size *= int(d)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
