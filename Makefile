@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-resnet20 photographs serve-clients fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-serve bench-evaluate bench-feed bench-pictures bench-finetune bench-resnet20 photographs serve-clients fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ bench-batch: ## time E1's step over the batch size into docs/bench/batch.md
 
 bench-infer: ## time infer as a whole process beside Python's onnxruntime into docs/bench/infer.md
 	scripts/bench/bench-infer $(BENCH_FLAGS)
+
+bench-serve: ## time serve under load beside the runtime alone and FastAPI with onnxruntime into docs/bench/serve.md
+	scripts/bench/bench-serve $(BENCH_FLAGS)
 
 bench-evaluate: ## time the native runtime beside onnxruntime, OpenVINO and tract into docs/bench/evaluate.md
 	scripts/bench/bench-evaluate $(BENCH_FLAGS)
