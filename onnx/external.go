@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
@@ -77,7 +76,7 @@ func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]by
 	}
 
 	name := message.Shorten(ref.location)
-	file, err := root.OpenFile(filepath.FromSlash(ref.location), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := root.OpenFile(filepath.FromSlash(ref.location), os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("%q is missing in the model's folder; put it there: %w", name, err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"syscall"
 
 	"google.golang.org/protobuf/proto"
 
@@ -92,7 +91,7 @@ func looksLikeModel(data []byte) error {
 // block or never end, is refused.
 func readRegular(path string) ([]byte, error) {
 	// O_NONBLOCK: opening a FIFO to look at it must not wait for a writer.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -175,9 +175,13 @@ func (c *Converter) fromColours(m image.Image) *raster {
 }
 
 // unmultiplied is the colour before it was weakened by its opacity, without a detour where it is
-// stored so.
+// stored so: what color.NRGBAModel makes of it, which allocates that.
 func unmultiplied(c color.Color) color.NRGBA {
-	return color.NRGBAModel.Convert(c).(color.NRGBA)
+	if stored, ok := c.(color.NRGBA); ok {
+		return stored
+	}
+	r, g, b, a := c.RGBA()
+	return unmultiplied64(color.RGBA64{uint16(r), uint16(g), uint16(b), uint16(a)})
 }
 
 // unmultiplied64 is unmultiplied of 16 bits, by the integers of color.NRGBAModel.

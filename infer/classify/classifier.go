@@ -11,6 +11,7 @@ import (
 
 	"slipway/dataset/feed"
 	"slipway/dataset/picture"
+	"slipway/infer/native"
 	"slipway/infer/port"
 	"slipway/internal/display"
 	"slipway/onnx"
@@ -33,6 +34,17 @@ var ErrClosed = errors.New("the classifier is closed")
 
 // ErrNotFinite says that a model gave numbers of an image that are none: it has no answer.
 var ErrNotFinite = errors.New("the model's scores of the image are not numbers")
+
+// ErrPicture says that the fault is the picture's and not the model's: it is none, or damaged,
+// larger than the limits, or of a size that the model does not take. A server answers 400 to it.
+var ErrPicture = errors.New("the picture cannot be classified")
+
+// pictureError is an error that is ErrPicture, in words of its own.
+type pictureError struct{ error }
+
+func (e pictureError) Is(target error) bool { return target == ErrPicture }
+
+func (e pictureError) Unwrap() error { return e.error }
 
 // A Result is one class that an image may be of.
 type Result struct {
@@ -59,6 +71,7 @@ type Classifier struct {
 	info   Info
 	batch  int // images of a run at most
 	pool   *pool
+	first  *native.Evaluator // whose weights the others share; made before there are callers
 }
 
 // Open reads an ONNX image classifier and makes it ready. What the model was trained on is
@@ -234,7 +247,7 @@ func (c *Classifier) Classify(ctx context.Context, m image.Image) ([]Result, err
 }
 
 // ClassifyReader is Classify for an encoded picture: PNG, JPEG, GIF, BMP, TIFF or WebP, told by
-// its first bytes. Errors of a picture wrap those of package picture: ErrFormat,
+// its first bytes. Errors of a picture wrap ErrPicture and those of package picture: ErrFormat,
 // ErrUnsupported, ErrTooLarge, ErrTruncated and ErrDamaged.
 func (c *Classifier) ClassifyReader(ctx context.Context, r io.Reader) ([]Result, error) {
 	m, err := c.Decode(r)
@@ -242,6 +255,19 @@ func (c *Classifier) ClassifyReader(ctx context.Context, r io.Reader) ([]Result,
 		return nil, err
 	}
 	return c.Classify(ctx, m)
+}
+
+// ClassifyFile is ClassifyReader for a file. Errors name it.
+func (c *Classifier) ClassifyFile(ctx context.Context, path string) ([]Result, error) {
+	m, err := picture.Load(path, c.chosen.pictures)
+	if err != nil {
+		return nil, pictureError{err}
+	}
+	results, err := c.Classify(ctx, &decoded{m})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return results, nil
 }
 
 // ClassifyBatch is Classify for several images, whose answers are in their order. They are fed

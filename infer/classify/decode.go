@@ -14,7 +14,7 @@ import (
 func (c *Classifier) Decode(r io.Reader) (image.Image, error) {
 	m, err := picture.Read(r, c.chosen.pictures)
 	if err != nil {
-		return nil, err
+		return nil, pictureError{err}
 	}
 	return &decoded{m}, nil
 }

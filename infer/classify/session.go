@@ -17,11 +17,20 @@ type session struct {
 	runtime    Runtime           // nil for the native one
 	evaluator  *native.Evaluator // of the native runtime
 	feeder     port.Feeder
-	single     []float32 // the two scores that are made of one
+	input      native.Tensor
+	output     native.Tensor
+	inputs     []*native.Tensor // input alone
+	outputs    []*native.Tensor // output alone
+	scored     []float32        // what is made of scores of other types, or of single ones
+	chunk      func(Batch) (Logits, error)
+	ctx        context.Context // of the call in progress, with layout, for chunk
+	layout     port.Layout
 }
 
 func (c *Classifier) newSession() (*session, error) {
 	s := &session{classifier: c, work: workspace{classifier: c}}
+	s.inputs, s.outputs = []*native.Tensor{&s.input}, []*native.Tensor{&s.output}
+	s.chunk = s.run
 	if c.chosen.open != nil {
 		runtime, err := c.chosen.open(c.model)
 		if err != nil {
@@ -33,13 +42,17 @@ func (c *Classifier) newSession() (*session, error) {
 		s.runtime = runtime
 		return s, nil
 	}
+	if c.first != nil {
+		s.evaluator = c.first.Session()
+		return s, nil
+	}
 	evaluator, err := native.New(context.Background(), c.model, native.Options{
 		Outputs: []string{c.ports.Output}, Threads: c.chosen.threads,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.evaluator = evaluator
+	s.evaluator, c.first = evaluator, evaluator
 	return s, nil
 }
 
@@ -61,38 +74,38 @@ func (s *session) scores(ctx context.Context, batch Batch) (Logits, error) {
 		return s.runtime.Run(ctx, batch)
 	}
 	c := s.classifier
-	layout, err := c.ports.LayoutOf(batch, c.path)
-	if err != nil {
+	var err error
+	if s.layout, err = c.ports.LayoutOf(batch, c.path); err != nil {
 		return Logits{}, err
 	}
-	return port.RunInChunks(ctx, batch, c.ports.FixedBatch(), func(chunk Batch) (Logits, error) {
-		return s.run(ctx, chunk, layout)
-	})
+	s.ctx = ctx
+	defer func() { s.ctx = nil }()
+	return port.RunInChunks(ctx, batch, c.ports.FixedBatch(), s.chunk)
 }
 
 // run runs a batch of the size that the model fixes, if it fixes one.
-func (s *session) run(ctx context.Context, batch Batch, layout port.Layout) (Logits, error) {
+func (s *session) run(batch Batch) (Logits, error) {
 	c := s.classifier
-	data, err := s.feeder.Feed(c.ports, layout, batch)
+	data, err := s.feeder.Feed(c.ports, s.layout, batch)
 	if err != nil {
 		return Logits{}, fmt.Errorf("%s: %w", c.path, err)
 	}
-	input := &native.Tensor{Data: data}
-	for _, size := range c.ports.Shape(layout, batch.N, batch.C, batch.H, batch.W) {
-		input.Shape = append(input.Shape, int(size))
-	}
-	outputs, err := s.evaluator.Run(ctx, map[string]*native.Tensor{c.ports.Input: input})
-	if ctx.Err() != nil {
-		return Logits{}, port.Ended(ctx)
+	s.input.Data = data
+	s.input.Shape = c.ports.AppendShape(s.input.Shape[:0], s.layout, batch)
+	err = s.evaluator.RunInto(s.ctx, s.inputs, s.outputs)
+	if s.ctx.Err() != nil {
+		return Logits{}, port.Ended(s.ctx)
 	}
 	if err != nil {
 		return Logits{}, err
 	}
-	values, err := port.ScoresFrom(outputs[0].Data)
-	if err != nil {
-		return Logits{}, fmt.Errorf("%s: output %q: %w", c.path, c.ports.Output, err)
+	values, ok := s.output.Data.([]float32)
+	if !ok {
+		if values, err = port.ScoresFrom(s.output.Data); err != nil {
+			return Logits{}, fmt.Errorf("%s: output %q: %w", c.path, c.ports.Output, err)
+		}
 	}
-	scores, err := c.ports.Logits(values, outputs[0].Shape, batch.N)
+	scores, err := c.ports.LogitsInto(&s.scored, values, s.output.Shape, batch.N)
 	if err != nil {
 		return Logits{}, fmt.Errorf("%s: %w", c.path, err)
 	}

@@ -27,8 +27,16 @@ func (w *workspace) begin(n int) *workspace {
 	return w
 }
 
-// add takes an image: in the channels that the model takes, in its size, scaled.
+// add takes an image: in the channels that the model takes, in its size, scaled. What is wrong
+// is ErrPicture.
 func (w *workspace) add(m image.Image) error {
+	if err := w.take(m); err != nil {
+		return pictureError{err}
+	}
+	return nil
+}
+
+func (w *workspace) take(m image.Image) error {
 	c := w.classifier
 	var from *picture.Image
 	if decoded, ok := m.(*decoded); ok {

@@ -47,7 +47,7 @@ func binaryOperators() map[string]operator {
 		all[name] = operator{7, 2, 2, nil, func(*node) (operation, error) {
 			return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 				y, err := r.compare(in[0], in[1], o)
-				return []*Tensor{y}, err
+				return r.list(y), err
 			}), nil
 		}}
 	}
@@ -234,7 +234,7 @@ func makeVariadic(o arithmetic, mean bool) func(*node) (operation, error) {
 				total = sum
 			}
 			if !mean {
-				return []*Tensor{total}, nil
+				return r.list(total), nil
 			}
 			defer r.release(total)
 			count, err := r.cast(&Tensor{Data: []float32{float32(len(in))}}, total.Type())
@@ -243,7 +243,7 @@ func makeVariadic(o arithmetic, mean bool) func(*node) (operation, error) {
 			}
 			defer r.release(count)
 			y, err := r.binary(total, count, division)
-			return []*Tensor{y}, err
+			return r.list(y), err
 		}, nil
 	}
 }
@@ -270,7 +270,7 @@ func makePRelu(*node) (operation, error) {
 		default:
 			err = fmt.Errorf("its input %v is not of a supported type", x)
 		}
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}), nil
 }
 

@@ -18,20 +18,24 @@ const addendInput = 3
 // convolution is Conv, with the Add, the Relu, Clip or HardSwish and the MaxPool after it if there are any.
 type convolution struct {
 	window window
+	frames framed
 	group  int
 	finish finish
 	// poolAlone is pooling as an operation of its own, for what the plan does not compute.
 	poolAlone operation
 	pool      *window
+	pooled    framed
 
 	packed  *Tensor   // constant weights, O×KH×KW×C
 	kernels []float32 // those of a depthwise convolution, KH×KW×C
-	zeros   []float32
-	plans   planCache[*kernel.Conv2D]
-	rows    planCache[*kernel.Row]
+	zeros   kept[zeros]
+	plans   plansOf[*kernel.Conv2D]
+	rows    plansOf[*kernel.Row]
+	filters sharedFilters
+	row     sharedRow
 
-	depthwisePlans planCache[*kernel.Depthwise]
-	bandPlans      planCache[*kernel.DepthwiseForward]
+	depthwisePlans plansOf[*kernel.Depthwise]
+	bandPlans      plansOf[*kernel.DepthwiseForward]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -110,7 +114,7 @@ func (c *convolution) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if !slices.Equal(window.kernel, w.Shape[2:]) {
 		return nil, fmt.Errorf("kernel_shape %v is not that of the weight %v", window.kernel, w)
 	}
-	f, err := window.over(x.Shape[2:])
+	f, err := c.frames.over(r, window, x.Shape[2:])
 	if err != nil {
 		return nil, err
 	}
@@ -166,19 +170,19 @@ func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool
 	}
 	filters := w.Shape[0]
 	plan, err := c.rows.get(r, planKey{x.size(), filters}, rowBytes(x.size(), filters), func() (*kernel.Row, error) {
-		return kernel.NewRow(r.engine, x.size(), filters, low, w.Data.([]float32))
+		return c.row.new(r, func() (*kernel.Row, error) {
+			return kernel.NewRow(r.engine, x.size(), filters, low, w.Data.([]float32))
+		})
 	})
 	if err != nil {
 		return nil, convolved, err
 	}
-	shape := slices.Clone(x.Shape)
-	shape[1] = filters
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(1, filters, x.Shape[2:]))
 	if err != nil {
 		return nil, convolved, err
 	}
 	y.channelsLast = true
-	if err := plan.Forward(y.Data.([]float32), x.Data.([]float32), c.biasOf(bias, filters)); err != nil {
+	if err := plan.Forward(y.Data.([]float32), x.Data.([]float32), c.biasOf(r, bias, filters)); err != nil {
 		r.release(y)
 		return nil, convolved, err
 	}
@@ -186,14 +190,11 @@ func (c *convolution) pixel(r *run, x, w *Tensor, bias []float32, finishing bool
 }
 
 // biasOf returns the bias, zeros where there is none.
-func (c *convolution) biasOf(bias []float32, filters int) []float32 {
+func (c *convolution) biasOf(r *run, bias []float32, filters int) []float32 {
 	if bias != nil {
 		return bias
 	}
-	if len(c.zeros) != filters {
-		c.zeros = make([]float32, filters)
-	}
-	return c.zeros
+	return c.zeros.of(r).first(filters)
 }
 
 // rest does what has not been done with the convolution, which it releases.
@@ -214,11 +215,11 @@ func (c *convolution) rest(r *run, y, addend *Tensor, done stage) ([]*Tensor, er
 		}
 	}
 	if c.pool == nil || done == pooled {
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}
 	r.ending = nil // which is of the step's inputs
 	defer r.release(y)
-	return c.poolAlone(r, []*Tensor{y})
+	return c.poolAlone(r, r.list(y))
 }
 
 // sum adds two tensors of float32.
@@ -242,7 +243,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 	if packed == nil {
 		packed = packFilters(w.Data.([]float32), w.Shape)
 	}
-	bias = c.biasOf(bias, filters)
+	bias = c.biasOf(r, bias, filters)
 	image, err := r.toChannelsLast(x)
 	if err != nil {
 		return fail(err)
@@ -264,9 +265,9 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
 	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
 	out := f.out
-	done := finished
+	done, pooling := finished, kernel.Window{}
 	if c.pool != nil && addend == nil && (c.finish.none() || c.finish.rectifies()) {
-		windows, err := c.pool.over(f.out)
+		windows, err := c.pooled.over(r, *c.pool, f.out)
 		if err != nil {
 			return fail(err)
 		}
@@ -274,14 +275,22 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 		// cache is pooled from there, as the convolution alone has the wider vectors.
 		large := 4*x.Shape[0]*filters*product(f.out) > cachedMap
 		if window, ok := kernelWindow(windows); ok && large && window.Height <= window.StrideHeight && window.Width <= window.StrideWidth {
-			config.MaxPool, out, done = &window, windows.out, pooled
+			pooling, out, done = window, windows.out, pooled
 			config.ReLU = c.finish.rectifies()
 		}
 	}
 	key := planKey{config.Batch, config.Height, config.Width, config.Channels, filters, config.KernelHeight, config.KernelWidth,
 		config.PaddingHeight, config.PaddingWidth}
-	plan, err := c.plans.get(r, key, convPlanBytes(config, out, r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
+	plan, err := c.plans.get(r, key, convPlanBytes(config, pooling, out, r.engine.Pool.Threads()), func() (*kernel.Conv2D, error) {
+		config := config
+		if done == pooled {
+			config.MaxPool = &kernel.Window{}
+			*config.MaxPool = pooling
+		}
 		plan, err := kernel.NewConv2D(r.engine, config)
+		if err == nil && config.ConstantWeights {
+			err = c.filters.give(plan, packed.Data.([]float32))
+		}
 		if err == nil && done == finished && !c.finish.none() {
 			plan.Finish(c.finish.kernel())
 		}
@@ -290,8 +299,7 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 	if err != nil {
 		return fail(err)
 	}
-	shape := append([]int{x.Shape[0], filters}, out...)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], filters, out))
 	if err != nil {
 		return fail(err)
 	}
@@ -320,11 +328,12 @@ func (c *convolution) planned(r *run, x, w *Tensor, bias []float32, addend *Tens
 
 // convPlanBytes is about what a plan allocates: padded copies of the images that the threads are at,
 // or of all where they are few; packed weights, and the tables of output positions and windows.
-func convPlanBytes(f kernel.Conv2DConfig, out []int, threads int) int {
+func convPlanBytes(f kernel.Conv2DConfig, pool kernel.Window, out []int, threads int) int {
 	const blockPositions = 96 // as the kernels have it
 	area := product(out)
-	if f.MaxPool != nil {
-		area *= f.MaxPool.Height * f.MaxPool.Width
+	pooled := pool.Height > 0
+	if pooled {
+		area *= pool.Height * pool.Width
 	}
 	together := min(max(1, blockPositions/max(1, area)), f.Batch)
 	images := min(f.Batch, threads*together)
@@ -332,14 +341,14 @@ func convPlanBytes(f kernel.Conv2DConfig, out []int, threads int) int {
 		images = f.Batch
 	}
 	bytes := 8 * (f.Filters + 32) * f.KernelHeight * f.KernelWidth * f.Channels
-	if f.PaddingHeight > 0 || f.PaddingWidth > 0 || f.MaxPool != nil {
+	if f.PaddingHeight > 0 || f.PaddingWidth > 0 || pooled {
 		bytes += 4 * images * (f.Height + 2*f.PaddingHeight) * (f.Width + 2*f.PaddingWidth) * f.Channels
 	}
-	if f.MaxPool == nil {
+	if !pooled {
 		return bytes + 16*product(out)
 	}
 	windows := product(out)
-	return bytes + 2*f.Batch*windows*f.Filters + 64*windows*f.MaxPool.Height*f.MaxPool.Width
+	return bytes + 2*f.Batch*windows*f.Filters + 64*windows*pool.Height*pool.Width
 }
 
 // padSpatial returns a channels-last image with its padding of zeros in place.

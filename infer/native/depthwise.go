@@ -36,7 +36,7 @@ func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Te
 	}
 	key := planKey{config.Batch, config.Height, config.Width, channels, channels,
 		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
-	forward, done, err := c.depthwisePlan(r, config, key, addend == nil)
+	plan, done, err := c.depthwisePlan(r, config, key, addend == nil)
 	if err != nil {
 		return fail(err)
 	}
@@ -45,23 +45,28 @@ func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Te
 		return fail(err)
 	}
 	defer r.release(image)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{x.Shape[0], channels}, f.out...))
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], channels, f.out))
 	if err != nil {
 		return fail(err)
 	}
 	y.channelsLast = true
 	to := y.Data.([]float32)
-	if err := forward(to, image.Data.([]float32), weight, bias); err != nil {
+	if err := plan.Forward(to, image.Data.([]float32), weight, bias); err != nil {
 		r.release(y)
 		return fail(err)
 	}
 	return y, done, nil
 }
 
+// depthwiseRun is a plan of the kernels for a depthwise convolution.
+type depthwiseRun interface {
+	Forward(y, x, w, b []float32) error
+}
+
 // depthwisePlan returns what computes y from x, weights and bias, and how far: whole vectors of channels are finished where
 // nothing is to be added before.
 func (c *convolution) depthwisePlan(r *run, config kernel.DepthwiseConfig, key planKey, finishing bool) (
-	func(y, x, w, b []float32) error, stage, error,
+	depthwiseRun, stage, error,
 ) {
 	width := config.Width + 2*config.PaddingWidth + config.ExtraWidth
 	taps, threads := config.KernelHeight*config.KernelWidth, r.engine.Pool.Threads()
@@ -77,7 +82,7 @@ func (c *convolution) depthwisePlan(r *run, config kernel.DepthwiseConfig, key p
 				return kernel.NewDepthwiseForward(r.engine, config, finish.kernel())
 			})
 		if err == nil {
-			return plan.Forward, done, nil
+			return plan, done, nil
 		}
 		if !errors.Is(err, errNoPlan) {
 			return nil, convolved, err
@@ -90,7 +95,7 @@ func (c *convolution) depthwisePlan(r *run, config kernel.DepthwiseConfig, key p
 	if err != nil {
 		return nil, convolved, err
 	}
-	return plan.Forward, convolved, nil
+	return plan, convolved, nil
 }
 
 // depthwiseKernels returns C×1×KH×KW weights as KH×KW×C.

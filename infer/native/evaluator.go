@@ -46,11 +46,13 @@ type Evaluator struct {
 	program *program
 	engine  kernel.Engine
 
-	mu       sync.Mutex
-	arena    *arena
-	elements *kernel.Elementwise
-	seen     map[string]*image // by the image's shape
-	closed   bool
+	mu        sync.Mutex
+	arena     *arena
+	run       *run      // nil before the first
+	given     []*Tensor // of a run
+	seen      *image    // of images of that shape
+	seenShape []int
+	closed    bool
 }
 
 // ErrUnsupported says that a model, though it may be valid, cannot be run here: it
@@ -78,7 +80,7 @@ func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, e
 	if err != nil {
 		return nil, err
 	}
-	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}, seen: make(map[string]*image)}
+	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}}
 	r, err := e.newRun(ctx)
 	if err == nil {
 		e.arena.limit = min(options.MemoryLimit, foldedMemory+4*weightBytes(model))
@@ -104,14 +106,24 @@ func weightBytes(model *onnx.Model) int {
 	return bytes
 }
 
+// newRun returns the Evaluator's run, for a context.
 func (e *Evaluator) newRun(ctx context.Context) (*run, error) {
-	if e.elements == nil {
-		var err error
-		if e.elements, err = kernel.NewElementwise(e.engine); err != nil {
+	if e.run == nil {
+		elements, err := kernel.NewElementwise(e.engine)
+		if err != nil {
 			return nil, err
 		}
+		e.run = &run{arena: e.arena, engine: e.engine, elements: elements}
 	}
-	return &run{arena: e.arena, ctx: ctx, engine: e.engine, elements: e.elements}, nil
+	e.run.ctx = ctx
+	return e.run, nil
+}
+
+// Session returns another Evaluator of the same model, with threads and memory of its own: the
+// two run at the same time, and share the weights. Either may be closed before the other.
+func (e *Evaluator) Session() *Evaluator {
+	engine := kernel.Engine{Set: e.engine.Set, Pool: kernel.NewPool(e.engine.Pool.Threads())}
+	return &Evaluator{label: e.label, program: e.program, engine: engine, arena: &arena{limit: e.arena.limit}}
 }
 
 // Kernels returns the name of the kernel set: "avx512", "avx2" or "portable".
@@ -130,33 +142,63 @@ func (e *Evaluator) Outputs() []string { return slices.Clone(e.program.outputs) 
 // names. It changes no input and keeps none; the outputs are the caller's. When
 // ctx ends, Run returns its error after the kernel call in progress.
 func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tensor, error) {
+	given := make([]*Tensor, len(e.program.inputs))
+	for i, port := range e.program.inputs {
+		given[i] = inputs[port.Name]
+	}
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		if !slices.ContainsFunc(e.program.inputs, func(p Port) bool { return p.Name == name }) {
+			return nil, fmt.Errorf("%s: the model has no input %q", e.label, shorten(name))
+		}
+	}
+	return e.compute(ctx, given, nil)
+}
+
+// RunInto is Run with the inputs in the order of Inputs and outputs that are the caller's
+// already, in the order of Outputs: their Shape is set, and their Data is written to where it is
+// of float32 and of as many elements, and replaced otherwise. A run like the one before
+// allocates nothing then, for the operators of the usual networks (docs/native-evaluation.md).
+func (e *Evaluator) RunInto(ctx context.Context, inputs, outputs []*Tensor) error {
+	if len(inputs) != len(e.program.inputs) || len(outputs) != len(e.program.outputs) {
+		return fmt.Errorf("%s: %d inputs and %d outputs are given, the model has %d and %d",
+			e.label, len(inputs), len(outputs), len(e.program.inputs), len(e.program.outputs))
+	}
+	if slices.Contains(outputs, nil) {
+		return fmt.Errorf("%s: an output to write to is nil", e.label)
+	}
+	_, err := e.compute(ctx, inputs, outputs)
+	return err
+}
+
+// compute is Run and RunInto; outputs is nil where the caller has none.
+func (e *Evaluator) compute(ctx context.Context, inputs, outputs []*Tensor) ([]*Tensor, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("the native runtime: Run after Close")
 	}
-	given := make(map[string]*Tensor, len(inputs))
-	for _, port := range e.program.inputs {
-		t, ok := inputs[port.Name]
-		if !ok {
+	for i := range e.program.inputs {
+		port := &e.program.inputs[i]
+		if inputs[i] == nil {
 			return nil, fmt.Errorf("%s: the input %q is missing", e.label, shorten(port.Name))
 		}
-		if err := port.accepts(t); err != nil {
+		if err := port.accepts(inputs[i]); err != nil {
 			return nil, fmt.Errorf("%s: input %q: %w", e.label, shorten(port.Name), err)
 		}
 		// A shape and marks of its own: the caller's tensor is not touched.
-		given[port.Name] = &Tensor{Shape: slices.Clone(t.Shape), Data: t.Data}
-	}
-	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		if _, ok := given[name]; !ok {
-			return nil, fmt.Errorf("%s: the model has no input %q", e.label, shorten(name))
+		if i == len(e.given) {
+			e.given = append(e.given, &Tensor{})
 		}
+		*e.given[i] = Tensor{Shape: append(e.given[i].Shape[:0], inputs[i].Shape...), Data: inputs[i].Data}
 	}
 	r, err := e.newRun(ctx)
 	if err != nil {
 		return nil, err
 	}
-	results, err := e.execute(r, given)
+	results, err := e.execute(r, e.given, outputs)
+	for _, t := range e.given {
+		t.Data = nil // the caller's
+	}
 	if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("%s: %w: %w", e.label, ErrUnsupported, err)
 	}
@@ -164,28 +206,36 @@ func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tens
 }
 
 // execute runs the program with its memory planned.
-func (e *Evaluator) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
+func (e *Evaluator) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error) {
 	plan, err := e.planOf(r, given)
 	if err != nil {
 		return nil, err
 	}
 	if seen, images, part := e.parts(given); part < images {
-		return e.executeParts(r, given, seen, images, part)
+		results, err := e.executeParts(r, given, seen, images, part)
+		for i := range outputs {
+			if err == nil {
+				outputs[i].Shape, outputs[i].Data = results[i].Shape, results[i].Data
+			}
+		}
+		return results, err
 	}
 	if err := e.arena.follow(plan); err != nil {
 		return nil, err
 	}
-	return e.program.execute(r, given)
+	return e.program.execute(r, given, outputs)
 }
 
 // parts returns what was seen of images of a run's size, how many it has, and how many of them go through the graph at a time.
-func (e *Evaluator) parts(given map[string]*Tensor) (seen *image, images, part int) {
-	images, key := e.images(given)
-	seen, ok := e.seen[key]
-	if images <= smallBatch || !ok || !e.program.apart {
+func (e *Evaluator) parts(given []*Tensor) (seen *image, images, part int) {
+	images = e.images(given)
+	if images <= smallBatch || !e.program.apart {
 		return nil, images, images
 	}
-	if _, ok := given[e.program.inputs[0].Name].Data.([]float32); !ok {
+	if seen = e.seenOf(given); seen == nil {
+		return nil, images, images
+	}
+	if _, ok := given[0].Data.([]float32); !ok {
 		return nil, images, images
 	}
 	return seen, images, partOf(images, seen.elements(), e.program.constants())

@@ -40,17 +40,42 @@ func (f finish) apply(r *run, y *Tensor) error {
 	}
 	var gate kernel.GateTable
 	if f.gate != nil {
-		gate = r.engine.GateTable(*f.gate)
+		gate = r.gateTable(*f.gate)
 	}
-	return r.split(len(data), 1, func(first, last int) {
-		part := data[first:last]
-		if f.low == f.low || f.high == f.high {
-			r.engine.Clamp(part, part, 1, 0, f.low, f.high)
+	j := &r.jobs.bound
+	*j = finishing{finish: f, engine: r.engine, data: data, gate: gate}
+	return r.share(len(data), 1, j)
+}
+
+// gateTable returns a gate's table, which is made once.
+func (r *run) gateTable(gate kernel.Gate) kernel.GateTable {
+	table, ok := r.gates[gate]
+	if !ok {
+		if r.gates == nil {
+			r.gates = make(map[kernel.Gate]kernel.GateTable)
 		}
-		if gate != nil {
-			r.engine.Gate(part, part, gate)
-		}
-	})
+		table = r.engine.GateTable(gate)
+		r.gates[gate] = table
+	}
+	return table
+}
+
+// finishing does it to some elements.
+type finishing struct {
+	finish
+	engine kernel.Engine
+	data   []float32
+	gate   kernel.GateTable
+}
+
+func (j *finishing) compute(_, first, last int) {
+	part := j.data[first:last]
+	if j.low == j.low || j.high == j.high {
+		j.engine.Clamp(part, part, 1, 0, j.low, j.high)
+	}
+	if j.gate != nil {
+		j.engine.Gate(part, part, j.gate)
+	}
 }
 
 // finishOf returns what a node does where it is Relu, Clip between constants, or HardSwish.

@@ -85,7 +85,7 @@ func (m *matMul) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		return nil, err
 	}
 	if m.reluAlone == nil {
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}
 	defer r.release(y)
 	return m.reluAlone(r, []*Tensor{y})

@@ -18,16 +18,36 @@ type memory struct {
 	// floats is what can be used again, nil where the memory is for the garbage
 	// collector.
 	floats []float32
+	// boxes are the first floats as tensors had them: a slice in an interface is allocated.
+	boxes []any
 	// place is where it lies in the planned memory, nil where it lies elsewhere.
 	place *memoryplan.Life
 	// life is what the trace keeps of it.
 	life *memoryplan.Life
 }
 
+// keptBoxes is for how many sizes of tensors a memory keeps the interface.
+const keptBoxes = 32
+
+// data returns the first n floats as a tensor has them.
+func (m *memory) data(n int) any {
+	for _, box := range m.boxes {
+		if len(box.([]float32)) == n {
+			return box
+		}
+	}
+	if len(m.boxes) == keptBoxes {
+		m.boxes = m.boxes[:0]
+	}
+	m.boxes = append(m.boxes, m.floats[:n])
+	return m.boxes[len(m.boxes)-1]
+}
+
 // arena hands out tensors within a limit. Memory of float32 tensors is used
 // again, in the same run by later nodes and by later runs: it lies where the plan says, or,
 // without one, where something lay before.
 type arena struct {
+	headers
 	limit int // bytes
 	used  int // bytes of tensors in use, of free memory, of planned memory and of plans
 	free  []*memory
@@ -69,12 +89,13 @@ func (a *arena) tensor(elementType onnxpb.TensorProto_DataType, shape []int) (*T
 	if err != nil {
 		return nil, err
 	}
-	t := &Tensor{Shape: slices.Clone(shape)}
+	t := a.headers.tensor()
+	t.Shape = a.shape(shape, nil)
 	if elementType == onnxpb.TensorProto_FLOAT {
 		if t.memory, err = a.floats(n); err != nil {
 			return nil, err
 		}
-		t.Data = t.memory.floats[:n]
+		t.Data = t.memory.data(n)
 		return t, nil
 	}
 	width := widthOf(elementType)
@@ -147,7 +168,9 @@ func (a *arena) view(t *Tensor, shape []int) *Tensor {
 	if t.memory != nil {
 		t.memory.users++
 	}
-	return &Tensor{Shape: slices.Clone(shape), Data: t.Data, memory: t.memory}
+	v := a.headers.tensor()
+	v.Shape, v.Data, v.memory = a.shape(shape, nil), t.Data, t.memory
+	return v
 }
 
 // release ends a tensor's use. What the caller gave and constants have no memory
@@ -179,5 +202,5 @@ func (r *run) result(y *Tensor, err error) ([]*Tensor, error) {
 		r.release(y)
 		return nil, err
 	}
-	return []*Tensor{y}, nil
+	return r.list(y), nil
 }

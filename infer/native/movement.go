@@ -26,7 +26,7 @@ func makeTranspose(n *node) (operation, error) {
 			return nil, err
 		}
 		copyStrided(y, x, region{shape: shape, dst: strides(shape), src: from})
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	})
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
 		x := in[0]
@@ -47,10 +47,10 @@ func makeTranspose(n *node) (operation, error) {
 			shape := append([]int{x.Shape[0], x.Shape[rank-1]}, x.Shape[1:rank-1]...)
 			y := r.view(x, shape)
 			y.channelsLast = true
-			return []*Tensor{y}, nil
+			return r.list(y), nil
 		case x.channelsLast && slices.Equal(perm, toLast):
 			shape := append(append([]int{x.Shape[0]}, x.Shape[2:]...), x.Shape[1])
-			return []*Tensor{r.view(x, shape)}, nil
+			return r.list(r.view(x, shape)), nil
 		}
 		return plain(r, in)
 	}, nil
@@ -107,7 +107,7 @@ func makeConcat(n *node) (operation, error) {
 			copyStrided(y, x, region{shape: x.Shape, dst: to, src: strides(x.Shape), dstOffset: offset})
 			offset += x.Shape[axis] * to[axis]
 		}
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	})
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
 		if slices.ContainsFunc(in, func(x *Tensor) bool { return x == nil || !x.channelsLast || len(x.Shape) != len(in[0].Shape) }) {
@@ -121,8 +121,8 @@ func makeConcat(n *node) (operation, error) {
 }
 
 // joinedShape returns the shape of images that are joined along their channels.
-func joinedShape(in []*Tensor) ([]int, error) {
-	shape := slices.Clone(in[0].Shape)
+func (r *run) joinedShape(in []*Tensor) ([]int, error) {
+	shape := r.shape(in[0].Shape, nil)
 	shape[1] = 0
 	for i, x := range in {
 		if len(x.Shape) != len(shape) || x.Shape[0] != shape[0] || !slices.Equal(x.Shape[2:], shape[2:]) {
@@ -135,7 +135,7 @@ func joinedShape(in []*Tensor) ([]int, error) {
 
 // concatChannels joins images that are channels last, and stay so.
 func concatChannels(r *run, in []*Tensor) ([]*Tensor, error) {
-	shape, err := joinedShape(in)
+	shape, err := r.joinedShape(in)
 	if err != nil {
 		return nil, err
 	}
@@ -144,17 +144,27 @@ func concatChannels(r *run, in []*Tensor) ([]*Tensor, error) {
 		return nil, err
 	}
 	y.channelsLast = true
-	dst, channels := y.Data.([]float32), shape[1]
-	return r.result(y, r.split(shape[0]*product(shape[2:]), channels, func(first, last int) {
-		at := 0
-		for _, x := range in {
-			n, src := x.Shape[1], x.Data.([]float32)
-			for i := first; i < last; i++ {
-				copy(dst[i*channels+at:], src[i*n:(i+1)*n])
-			}
-			at += n
+	j := &r.jobs.join
+	*j = joining{in: in, dst: y.Data.([]float32), channels: shape[1]}
+	return r.result(y, r.share(shape[0]*product(shape[2:]), j.channels, j))
+}
+
+// joining writes positions of images, each the channels of one input after those of another.
+type joining struct {
+	in       []*Tensor
+	dst      []float32
+	channels int
+}
+
+func (j *joining) compute(_, first, last int) {
+	at := 0
+	for _, x := range j.in {
+		n, src := x.Shape[1], x.Data.([]float32)
+		for i := first; i < last; i++ {
+			copy(j.dst[i*j.channels+at:], src[i*n:(i+1)*n])
 		}
-	}))
+		at += n
+	}
 }
 
 // makeSlice makes Slice, whose bounds are attributes before opset 10.
@@ -215,7 +225,7 @@ func makeSlice(n *node) (operation, error) {
 			return nil, err
 		}
 		copyStrided(y, x, region{shape: shape, dst: strides(shape), src: from, srcOffset: offset})
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}), nil
 }
 
@@ -277,7 +287,7 @@ func makeGather(n *node) (operation, error) {
 			copyStrided(y, x, region{shape: []int{outer, inner}, dst: []int{len(indices) * inner, 1}, src: []int{size * inner, 1},
 				dstOffset: k * inner, srcOffset: int(index) * inner})
 		}
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}), nil
 }
 
@@ -292,7 +302,7 @@ func makeExpand(*node) (operation, error) {
 			return nil, err
 		}
 		y, err := r.expanded(in[0], shape)
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}), nil
 }
 
@@ -320,7 +330,7 @@ func makeWhere(*node) (operation, error) {
 			return nil, err
 		}
 		if y.elements() == 0 {
-			return []*Tensor{y}, nil
+			return r.list(y), nil
 		}
 		w := walk{shape: shape, steps: [][]int{broadcastStrides(in[0].Shape, shape, 1), broadcastStrides(in[1].Shape, shape, 1)}}.collapse()
 		last := len(w.shape) - 1
@@ -333,6 +343,6 @@ func makeWhere(*node) (operation, error) {
 				}
 			}
 		})
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}), nil
 }

@@ -24,7 +24,7 @@ func makeSoftmax(logarithm bool) func(*node) (operation, error) {
 			}
 			y, err := r.tensor(x.Type(), x.Shape)
 			if err != nil || y.elements() == 0 {
-				return []*Tensor{y}, err
+				return r.list(y), err
 			}
 			count, inner := 1, 1
 			if len(x.Shape) > 0 {
@@ -35,9 +35,14 @@ func makeSoftmax(logarithm bool) func(*node) (operation, error) {
 			}
 			switch d := x.Data.(type) {
 			case []float32:
-				err = softmax(r, y.Data.([]float32), d, count, inner, logarithm)
+				j := &r.jobs.softmax
+				*j = softmaxing{y.Data.([]float32), d, count, inner, logarithm}
+				err = r.share(len(d)/count, count*elementCost, j)
 			case []float64:
-				err = softmax(r, y.Data.([]float64), d, count, inner, logarithm)
+				dst := y.Data.([]float64)
+				err = r.split(len(d)/count, count*elementCost, func(first, last int) {
+					softmax(dst, d, count, inner, logarithm, first, last)
+				})
 			default:
 				err = errElementType(x)
 			}
@@ -46,31 +51,40 @@ func makeSoftmax(logarithm bool) func(*node) (operation, error) {
 	}
 }
 
-// softmax computes rows of count elements, inner apart.
-func softmax[T float](r *run, dst, src []T, count, inner int, logarithm bool) error {
-	return r.split(len(src)/count, count*elementCost, func(first, last int) {
-		for row := first; row < last; row++ {
-			start := row/inner*inner*count + row%inner
-			largest := math.Inf(-1)
-			for k := range count {
-				// max keeps NaN: a row with one is NaN.
-				largest = max(largest, float64(src[start+k*inner]))
-			}
-			sum := 0.0
-			for k := range count {
-				sum += math.Exp(float64(src[start+k*inner]) - largest)
-			}
-			for k := range count {
-				at := start + k*inner
-				v := float64(src[at]) - largest
-				if logarithm {
-					dst[at] = T(v - math.Log(sum))
-				} else {
-					dst[at] = T(math.Exp(v) / sum)
-				}
+// softmaxing is softmax of float32.
+type softmaxing struct {
+	dst, src     []float32
+	count, inner int
+	logarithm    bool
+}
+
+func (j *softmaxing) compute(_, first, last int) {
+	softmax(j.dst, j.src, j.count, j.inner, j.logarithm, first, last)
+}
+
+// softmax computes rows first to last of count elements, inner apart.
+func softmax[T float](dst, src []T, count, inner int, logarithm bool, first, last int) {
+	for row := first; row < last; row++ {
+		start := row/inner*inner*count + row%inner
+		largest := math.Inf(-1)
+		for k := range count {
+			// max keeps NaN: a row with one is NaN.
+			largest = max(largest, float64(src[start+k*inner]))
+		}
+		sum := 0.0
+		for k := range count {
+			sum += math.Exp(float64(src[start+k*inner]) - largest)
+		}
+		for k := range count {
+			at := start + k*inner
+			v := float64(src[at]) - largest
+			if logarithm {
+				dst[at] = T(v - math.Log(sum))
+			} else {
+				dst[at] = T(math.Exp(v) / sum)
 			}
 		}
-	})
+	}
 }
 
 // makeBatchNormalization makes (x − mean)/√(variance + epsilon)·scale + bias with
@@ -153,7 +167,7 @@ func (b *batchNormalization) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	}
 	y, err := r.inPlace(in, 0)
 	if err != nil || len(src) == 0 {
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}
 	dst := y.Data.([]float32)
 	if x.channelsLast {
@@ -188,7 +202,7 @@ func (b *batchNormalization) joined(r *run, in []*Tensor) ([]*Tensor, error) {
 		defer r.release(last)
 		parts[i] = last
 	}
-	shape, err := joinedShape(parts)
+	shape, err := r.joinedShape(parts)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +257,7 @@ func makeInstanceNormalization(n *node) (operation, error) {
 		}
 		y, err := r.tensor(x.Type(), x.Shape)
 		if err != nil || len(src) == 0 {
-			return []*Tensor{y}, err
+			return r.list(y), err
 		}
 		dst := y.Data.([]float32)
 		area := product(x.Shape[2:])

@@ -55,7 +55,7 @@ func (p *padding) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		return nil, err
 	}
 	if p.mode == "constant" {
-		return []*Tensor{y}, p.constant(r, y, x, in, begin, end)
+		return r.list(y), p.constant(r, y, x, in, begin, end)
 	}
 	// One dimension after the other; for each index of the output, the input's.
 	from := x
@@ -86,7 +86,7 @@ func (p *padding) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if rank == 0 {
 		fill(y, x)
 	}
-	return []*Tensor{y}, nil
+	return r.list(y), nil
 }
 
 // sizes returns the padding of each dimension.

@@ -126,9 +126,8 @@ func (i *image) elements() int {
 }
 
 // executeParts runs a few images at a time and joins their answers.
-func (e *Evaluator) executeParts(r *run, given map[string]*Tensor, seen *image, images, part int) ([]*Tensor, error) {
-	name := e.program.inputs[0].Name
-	data, size := given[name].Data.([]float32), product(given[name].Shape[1:])
+func (e *Evaluator) executeParts(r *run, given []*Tensor, seen *image, images, part int) ([]*Tensor, error) {
+	data, size := given[0].Data.([]float32), product(given[0].Shape[1:])
 	plan := seen.plan(part)
 	var joined []*Tensor
 	for first := 0; first < images; first += part {
@@ -139,8 +138,8 @@ func (e *Evaluator) executeParts(r *run, given map[string]*Tensor, seen *image, 
 		if err := e.arena.follow(plan); err != nil {
 			return nil, err
 		}
-		x := &Tensor{Shape: append([]int{n}, given[name].Shape[1:]...), Data: data[first*size : (first+n)*size]}
-		out, err := e.program.execute(r, map[string]*Tensor{name: x})
+		x := &Tensor{Shape: append([]int{n}, given[0].Shape[1:]...), Data: data[first*size : (first+n)*size]}
+		out, err := e.program.execute(r, []*Tensor{x}, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ func TestPartsAnswerAsTheBatch(t *testing.T) {
 				t.Fatal("its images are not known to be computed by themselves")
 			}
 			x := pixels(7, 3, 64, 64)
-			given := map[string]*Tensor{e.Inputs()[0].Name: x}
+			given := []*Tensor{x}
 			r, err := e.newRun(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -39,7 +39,7 @@ func TestPartsAnswerAsTheBatch(t *testing.T) {
 			if err := e.arena.follow(nil); err != nil {
 				t.Fatal(err)
 			}
-			want, err := e.program.execute(r, given)
+			want, err := e.program.execute(r, given, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"fmt"
 	"slices"
 
 	"slipway/internal/memoryplan"
@@ -41,9 +40,9 @@ func (t *trace) end(l *memoryplan.Life) {
 
 // placement is how far a run has followed its plan.
 type placement struct {
-	lives []*memoryplan.Life // by order of their beginning; none without a plan
-	next  int
-	live  []*memoryplan.Life
+	plan *plan // nil without one
+	next int
+	live []*memoryplan.Life
 }
 
 func (p *placement) end(l *memoryplan.Life) {
@@ -54,10 +53,10 @@ func (p *placement) end(l *memoryplan.Life) {
 // elements, or if something lies there still.
 func (a *arena) planned(n int) *memory {
 	p := &a.place
-	if p.next >= len(p.lives) {
+	if p.plan == nil || p.next >= len(p.plan.lives) {
 		return nil
 	}
-	l := p.lives[p.next]
+	l, boxes := p.plan.lives[p.next], p.plan.boxes[p.next:p.next+1:p.next+1]
 	p.next++
 	if l.Elements != n {
 		return nil
@@ -69,14 +68,19 @@ func (a *arena) planned(n int) *memory {
 	}
 	p.live = append(p.live, l)
 	end := l.Offset + n
-	return &memory{
-		bytes: 4 * n, users: 1, floats: a.block[l.Offset:end:end], place: l, life: a.trace.begin(n),
+	m := a.memory()
+	m.bytes, m.users, m.place, m.life = 4*n, 1, l, a.trace.begin(n)
+	m.floats = a.block[l.Offset:end:end]
+	if boxes[0] == nil {
+		boxes[0] = m.floats
 	}
+	m.boxes = boxes
+	return m
 }
 
 // follow makes the next run lie as the plan says; nil is none.
 func (a *arena) follow(p *plan) error {
-	a.place = placement{}
+	a.place = placement{live: a.place.live[:0]}
 	if p == nil {
 		return nil
 	}
@@ -89,54 +93,72 @@ func (a *arena) follow(p *plan) error {
 		}
 		a.block = make([]float32, p.elements)
 	}
-	a.place.lives = p.lives
+	if len(p.lives) > 0 && p.block != &a.block[0] {
+		p.block, p.boxes = &a.block[0], make([]any, len(p.lives))
+	}
+	a.place.plan = p
 	return nil
 }
 
 // plan is where the values of a run lie.
 type plan struct {
+	images   int
 	elements int
-	lives    []*memoryplan.Life
+	lives    []*memoryplan.Life // by order of their beginning
+	// boxes are the lives' memory as interfaces, once they were needed, in the block that
+	// begins here.
+	boxes []any
+	block *float32
 }
 
 // image is how one image's values lie in time, and how their sizes grow by a second one.
-type image struct{ one, two []*memoryplan.Life }
+type image struct {
+	one, two []*memoryplan.Life
+	plans    []*plan // of the numbers of images last seen, the latest last
+}
 
 // images returns the number of images that a run is of, 0 where the model fixes it or has
-// several inputs, and the rest of the input's shape as a key.
-func (e *Evaluator) images(inputs map[string]*Tensor) (images int, key string) {
+// several inputs.
+func (e *Evaluator) images(inputs []*Tensor) int {
 	if len(e.program.inputs) != 1 {
-		return 0, ""
+		return 0
 	}
-	port := e.program.inputs[0]
-	shape := inputs[port.Name].Shape
+	port, shape := e.program.inputs[0], inputs[0].Shape
 	if len(shape) < 2 || port.Shape != nil && port.Shape[0] >= 0 {
-		return 0, ""
+		return 0
 	}
-	return shape[0], fmt.Sprint(shape[1:])
+	return shape[0]
+}
+
+// seenOf returns what was seen of images of the run's size, nil if none were.
+func (e *Evaluator) seenOf(inputs []*Tensor) *image {
+	if e.seen == nil || !slices.Equal(e.seenShape, inputs[0].Shape[1:]) {
+		return nil
+	}
+	return e.seen
 }
 
 // planOf returns the plan of a run with these inputs, and nil where it has none: of few
 // images, or where images alone are not answered.
-func (e *Evaluator) planOf(r *run, inputs map[string]*Tensor) (*plan, error) {
-	images, key := e.images(inputs)
+func (e *Evaluator) planOf(r *run, inputs []*Tensor) (*plan, error) {
+	images := e.images(inputs)
 	if images <= smallBatch {
 		return nil, nil
 	}
-	seen, ok := e.seen[key]
-	if !ok {
+	seen := e.seenOf(inputs)
+	if seen == nil {
 		var err error
 		if seen, err = e.see(r, inputs); err != nil {
 			return nil, err
 		}
-		clear(e.seen) // images of one size as a rule
-		e.seen[key] = seen
+		// Images are of one size as a rule.
+		e.seen, e.seenShape = seen, slices.Clone(inputs[0].Shape[1:])
 	}
 	return seen.plan(images), nil
 }
 
 // see runs one image and two.
-func (e *Evaluator) see(r *run, inputs map[string]*Tensor) (*image, error) {
+func (e *Evaluator) see(r *run, inputs []*Tensor) (*image, error) {
 	one, err := e.traced(r, inputs, 1)
 	if err != nil {
 		return nil, err
@@ -145,15 +167,29 @@ func (e *Evaluator) see(r *run, inputs map[string]*Tensor) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &image{one, two}, nil
+	return &image{one: one, two: two}, nil
 }
 
 // plan returns that of so many images, nil if one and two did not do alike.
 func (i *image) plan(images int) *plan {
+	if at := slices.IndexFunc(i.plans, func(p *plan) bool { return p.images == images }); at >= 0 {
+		return i.plans[at]
+	}
+	p := i.newPlan(images)
+	if p != nil {
+		if len(i.plans) == keptPlans {
+			i.plans = slices.Delete(i.plans, 0, 1)
+		}
+		i.plans = append(i.plans, p)
+	}
+	return p
+}
+
+func (i *image) newPlan(images int) *plan {
 	if len(i.one) != len(i.two) {
 		return nil
 	}
-	p := new(plan)
+	p := &plan{images: images}
 	for k, one := range i.one {
 		two := i.two[k]
 		grows := two.Elements - one.Elements
@@ -170,25 +206,25 @@ func (i *image) plan(images int) *plan {
 }
 
 // traced runs the first images alone and returns the lives of its values, nil where that fails.
-func (e *Evaluator) traced(r *run, inputs map[string]*Tensor, images int) (
+func (e *Evaluator) traced(r *run, inputs []*Tensor, images int) (
 	[]*memoryplan.Life, error,
 ) {
-	first := make(map[string]*Tensor)
-	for name, t := range inputs {
+	first := make([]*Tensor, len(inputs))
+	for i, t := range inputs {
 		shape := slices.Clone(t.Shape)
 		shape[0] = images
 		part, err := r.part(t, shape)
 		if err != nil {
 			return nil, err
 		}
-		first[name] = part
+		first[i] = part
 	}
 	if err := e.arena.follow(nil); err != nil {
 		return nil, err
 	}
 	e.arena.trace = new(trace)
 	defer func() { e.arena.trace = nil }()
-	_, err := e.program.execute(r, first)
+	_, err := e.program.execute(r, first, nil)
 	if err := r.ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -86,13 +86,13 @@ func TestResidualNetworksArePlanned(t *testing.T) {
 	e := opened(t, networktest.Model(t, networktest.ResNet20(t, 16)))
 	x := pixels(64, 3, 32, 32)
 	answer(t, e, x)
-	if len(e.arena.free) > 0 && e.arena.place.next != len(e.arena.place.lives) {
-		t.Errorf("%d of %d values were placed", e.arena.place.next, len(e.arena.place.lives))
+	if len(e.arena.free) > 0 && e.arena.place.next != len(e.arena.place.plan.lives) {
+		t.Errorf("%d of %d values were placed", e.arena.place.next, len(e.arena.place.plan.lives))
 	}
 	fullest := 0
-	for _, at := range e.arena.place.lives {
+	for _, at := range e.arena.place.plan.lives {
 		live := 0
-		for _, l := range e.arena.place.lives {
+		for _, l := range e.arena.place.plan.lives {
 			if l.Begin <= at.Begin && at.Begin <= l.End {
 				live += l.Elements
 			}
@@ -132,7 +132,7 @@ func TestPlannedRunsAnswerAsSingleImages(t *testing.T) {
 			size := product(test.shape)
 			for range 2 {
 				got := answer(t, e, x)
-				if len(e.arena.place.lives) == 0 {
+				if e.arena.place.plan == nil {
 					t.Fatal("the run has no plan")
 				}
 				for i := range 13 {

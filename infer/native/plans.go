@@ -4,6 +4,14 @@ package native
 // plan's own for some shapes and in the image already for others.
 type planKey [9]int
 
+// plansOf is a node's plans of one kind, of which each session has its own.
+type plansOf[P any] struct{ kept kept[planCache[P]] }
+
+// get is planCache's for the session's.
+func (s *plansOf[P]) get(r *run, key planKey, bytes int, plan func() (P, error)) (P, error) {
+	return s.kept.of(r).get(r, key, bytes, plan)
+}
+
 // planCache keeps the plans of a node for the shapes last seen: that of a whole
 // batch, that of a data set's short last one, and those of one image and of two, by which memory is planned.
 type planCache[P any] struct {

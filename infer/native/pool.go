@@ -13,9 +13,10 @@ import (
 // definition says nothing of it.
 type maxPool struct {
 	window      window
+	frames      framed
 	columnMajor bool // Indices count the last dimension slowest
 	indices     bool
-	plans       planCache[*kernel.MaxPool2D]
+	plans       plansOf[*kernel.MaxPool2D]
 }
 
 func makeMaxPool(n *node) (operation, error) {
@@ -70,14 +71,14 @@ func (p *maxPool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := p.window.over(spatial)
+	f, err := p.frames.over(r, p.window, spatial)
 	if err != nil {
 		return nil, err
 	}
 	if window, ok := kernelWindow(f); ok && !p.indices && x.size() > 0 && x.Type() == onnxpb.TensorProto_FLOAT {
 		y, err := p.planned(r, x, f, window)
 		if !errors.Is(err, errNoPlan) {
-			return []*Tensor{y}, err
+			return r.list(y), err
 		}
 	}
 	plain, err := r.rowMajor(x)
@@ -108,22 +109,25 @@ func (p *maxPool) planned(r *run, x *Tensor, f frame, window kernel.Window) (*Te
 	if err != nil {
 		return nil, err
 	}
-	return r.pooled(x, f, plan.Forward)
+	return r.pooled(x, f, plan)
 }
 
+// poolPlan is a plan of the kernels for a pooling.
+type poolPlan interface{ Forward(y, x []float32) error }
+
 // pooled computes a pooling of channels-last images.
-func (r *run) pooled(x *Tensor, f frame, forward func(y, x []float32) error) (*Tensor, error) {
+func (r *run) pooled(x *Tensor, f frame, plan poolPlan) (*Tensor, error) {
 	image, err := r.toChannelsLast(x)
 	if err != nil {
 		return nil, err
 	}
 	defer r.release(image)
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{x.Shape[0], x.Shape[1]}, f.out...))
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], x.Shape[1], f.out))
 	if err != nil {
 		return nil, err
 	}
 	y.channelsLast = true
-	if err := forward(y.Data.([]float32), image.Data.([]float32)); err != nil {
+	if err := plan.Forward(y.Data.([]float32), image.Data.([]float32)); err != nil {
 		r.release(y)
 		return nil, err
 	}
@@ -221,8 +225,9 @@ func lowest[T number]() T {
 // averagePool is AveragePool.
 type averagePool struct {
 	window  window
+	frames  framed
 	padding bool // counts in the average
-	plans   planCache[*kernel.AvgPool2D]
+	plans   plansOf[*kernel.AvgPool2D]
 }
 
 func makeAveragePool(n *node) (operation, error) {
@@ -243,7 +248,7 @@ func (p *averagePool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := p.window.over(spatial)
+	f, err := p.frames.over(r, p.window, spatial)
 	if err != nil {
 		return nil, err
 	}
@@ -257,8 +262,8 @@ func (p *averagePool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 			return kernel.NewAvgPool2D(r.engine, config)
 		})
 		if err == nil {
-			y, err := r.pooled(x, f, plan.Forward)
-			return []*Tensor{y}, err
+			y, err := r.pooled(x, f, plan)
+			return r.list(y), err
 		}
 		if !errors.Is(err, errNoPlan) {
 			return nil, err
@@ -274,14 +279,14 @@ func (p *averagePool) run(r *run, in []*Tensor) ([]*Tensor, error) {
 
 func (p *averagePool) loops(r *run, x *Tensor, f frame) ([]*Tensor, error) {
 	planes := x.Shape[0] * x.Shape[1]
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, append([]int{x.Shape[0], x.Shape[1]}, f.out...))
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], x.Shape[1], f.out))
 	if err != nil {
 		return nil, err
 	}
 	src, dst := x.Data.([]float32), y.Data.([]float32)
 	inArea, outArea := product(f.in), product(f.out)
 	if outArea == 0 || inArea == 0 || planes == 0 {
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}
 	err = r.split(planes, f.planeCost(), func(first, last int) {
 		for plane := first; plane < last; plane++ {
@@ -348,9 +353,9 @@ func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 			if area == 0 {
 				return nil, fmt.Errorf("its input %v has nothing to pool", x)
 			}
-			shape := []int{x.Shape[0], x.Shape[1]}
-			for range spatial {
-				shape = append(shape, 1)
+			shape := r.shape(x.Shape, nil)
+			for i := range spatial {
+				shape[2+i] = 1
 			}
 			y, err := r.tensor(onnxpb.TensorProto_FLOAT, shape)
 			if err != nil {
@@ -389,14 +394,38 @@ func makeGlobalPool(maximum bool) func(*node) (operation, error) {
 
 // means writes the mean of each channel of images that are channels last.
 func (r *run) means(dst, src []float32, channels, area int) error {
-	return r.split(len(dst)/channels, channels*area, func(first, last int) {
-		sums, scratch := make([]float64, channels), make([]float32, channels)
-		for image := first; image < last; image++ {
-			clear(sums)
-			r.engine.SumRows(sums, src[image*area*channels:(image+1)*area*channels], scratch)
-			for c, sum := range sums {
-				dst[image*channels+c] = float32(sum / float64(area))
-			}
+	j := &r.jobs.mean
+	j.engine, j.dst, j.src, j.channels, j.area = r.engine, dst, src, channels, area
+	for len(j.work) < r.engine.Pool.Threads() {
+		j.work = append(j.work, averagingWork{})
+	}
+	return r.share(len(dst)/channels, channels*area, j)
+}
+
+// averaging computes means of channels.
+type averaging struct {
+	engine         kernel.Engine
+	dst, src       []float32
+	channels, area int
+	work           []averagingWork // by worker
+}
+
+type averagingWork struct {
+	sums    []float64
+	scratch []float32
+}
+
+func (j *averaging) compute(worker, first, last int) {
+	w, channels := &j.work[worker], j.channels
+	if len(w.sums) < channels {
+		w.sums, w.scratch = make([]float64, channels), make([]float32, channels)
+	}
+	sums := w.sums[:channels]
+	for image := first; image < last; image++ {
+		clear(sums)
+		j.engine.SumRows(sums, j.src[image*j.area*channels:(image+1)*j.area*channels], w.scratch[:channels])
+		for c, sum := range sums {
+			j.dst[image*channels+c] = float32(sum / float64(j.area))
 		}
-	})
+	}
 }

@@ -13,18 +13,21 @@ type matrixProduct struct {
 	relu bool
 	// constant says that w is the same in every run.
 	constant bool
-	zeros    []float32
-	plans    planCache[*kernel.Dense]
-	few      planCache[*kernel.Conv2D]
-	one      planCache[*kernel.Row]
+	zeros    kept[zeros]
+	plans    plansOf[*kernel.Dense]
+	few      plansOf[*kernel.Conv2D]
+	one      plansOf[*kernel.Row]
+	filters  sharedFilters
+	row      sharedRow
 }
 
 // fewRows is the most rows for which weights that are packed once serve better than weights that are read where they lie,
 // as a panel's columns would be rows of x.
 const fewRows = 16
 
-// plan returns what computes y: of one row reading each weight once, of a few as a convolution of images of one pixel.
-func (p *matrixProduct) plan(r *run, w []float32, rows, depth, columns int) (func(y, x, w, b []float32) error, error) {
+// planned computes y with a plan: of one row reading each weight once, of a few as a convolution
+// of images of one pixel.
+func (p *matrixProduct) planned(r *run, y, x, w, b []float32, rows, depth, columns int) error {
 	key, finish := planKey{rows, depth, columns}, noFinish()
 	if p.relu {
 		finish.low = 0
@@ -32,26 +35,34 @@ func (p *matrixProduct) plan(r *run, w []float32, rows, depth, columns int) (fun
 	switch {
 	case rows == 1 && p.constant:
 		plan, err := p.one.get(r, key, rowBytes(depth, columns), func() (*kernel.Row, error) {
-			return kernel.NewRow(r.engine, depth, columns, finish.low, w)
+			return p.row.new(r, func() (*kernel.Row, error) {
+				return kernel.NewRow(r.engine, depth, columns, finish.low, w)
+			})
 		})
 		if err == nil {
-			return func(y, x, _, b []float32) error { return plan.Forward(y, x, b) }, nil
+			return plan.Forward(y, x, b)
 		}
 		if !errors.Is(err, errNoPlan) {
-			return nil, err
+			return err
 		}
 	case rows <= fewRows && p.constant:
 		config := kernel.Conv2DConfig{
 			Batch: rows, Height: 1, Width: 1, Channels: depth, Filters: columns, KernelHeight: 1, KernelWidth: 1,
 			StrideHeight: 1, StrideWidth: 1, ReLU: p.relu, Direct: true, ConstantWeights: true,
 		}
-		plan, err := p.few.get(r, key, convPlanBytes(config, []int{1, 1}, r.engine.Pool.Threads()),
-			func() (*kernel.Conv2D, error) { return kernel.NewConv2D(r.engine, config) })
+		plan, err := p.few.get(r, key, convPlanBytes(config, kernel.Window{}, []int{1, 1}, r.engine.Pool.Threads()),
+			func() (*kernel.Conv2D, error) {
+				plan, err := kernel.NewConv2D(r.engine, config)
+				if err == nil {
+					err = p.filters.give(plan, w)
+				}
+				return plan, err
+			})
 		if err == nil {
-			return plan.Forward, nil
+			return plan.Forward(y, x, w, b)
 		}
 		if !errors.Is(err, errNoPlan) {
-			return nil, err
+			return err
 		}
 	}
 	bytes := 4*(columns+64)*(depth+2) + 16*(rows+columns)
@@ -59,9 +70,9 @@ func (p *matrixProduct) plan(r *run, w []float32, rows, depth, columns int) (fun
 		return kernel.NewDense(r.engine, kernel.DenseConfig{Batch: rows, In: depth, Out: columns, ReLU: p.relu})
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return plan.Forward, nil
+	return plan.Forward(y, x, w, b)
 }
 
 // compute writes y. Without a bias, b is nil.
@@ -70,17 +81,10 @@ func (p *matrixProduct) compute(r *run, y, x, w, b []float32, rows, depth, colum
 		return nil
 	}
 	if b == nil {
-		if len(p.zeros) < columns {
-			p.zeros = make([]float32, columns)
-		}
-		b = p.zeros[:columns]
+		b = p.zeros.of(r).first(columns)
 	}
 	if depth > 0 {
-		forward, err := p.plan(r, w, rows, depth, columns)
-		if err == nil {
-			return forward(y, x, w, b)
-		}
-		if !errors.Is(err, errNoPlan) {
+		if err := p.planned(r, y, x, w, b, rows, depth, columns); !errors.Is(err, errNoPlan) {
 			return err
 		}
 	}
@@ -97,6 +101,16 @@ func (p *matrixProduct) compute(r *run, y, x, w, b []float32, rows, depth, colum
 			y[i] = sum
 		}
 	})
+}
+
+// zeros stand for a bias that there is none of.
+type zeros struct{ values []float32 }
+
+func (z *zeros) first(n int) []float32 {
+	if len(z.values) < n {
+		z.values = make([]float32, n)
+	}
+	return z.values[:n]
 }
 
 // rowBytes is about what a plan of one row allocates: packed weights, mostly.
@@ -208,7 +222,7 @@ func (g *gemm) run(r *run, in []*Tensor) ([]*Tensor, error) {
 	if w == nil {
 		w = g.columnsOf(b.Data.([]float32), b.Shape)
 	}
-	y, err := r.tensor(onnxpb.TensorProto_FLOAT, []int{rows, columns})
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(rows, columns, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +235,7 @@ func (g *gemm) run(r *run, in []*Tensor) ([]*Tensor, error) {
 			defer r.release(y)
 			return g.reluAlone(r, []*Tensor{y})
 		}
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}
 	defer r.release(y)
 	return g.add(r, y, c)
@@ -249,7 +263,7 @@ func (g *gemm) add(r *run, y, c *Tensor) ([]*Tensor, error) {
 	}
 	out, err := r.binary(y, c, addition)
 	if err != nil || g.reluAlone == nil {
-		return []*Tensor{out}, err
+		return r.list(out), err
 	}
 	defer r.release(out)
 	return g.reluAlone(r, []*Tensor{out})

@@ -22,9 +22,9 @@ type step struct {
 type program struct {
 	inputs  []Port
 	outputs []string
-	given   map[string]int // the values of the graph's inputs
-	results []int          // the values of outputs
-	values  []*Tensor      // constants; nil for what a run computes
+	given   []int     // the values of the inputs, -1 where no node wants them
+	results []int     // the values of outputs
+	values  []*Tensor // constants; nil for what a run computes
 	steps   []step
 	apart   bool // each step does to an image what it does to it alone, to float32
 }
@@ -52,19 +52,18 @@ type compiler struct {
 func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 	graph := model.Proto.GetGraph()
 	c := &compiler{
-		program: &program{given: make(map[string]int)}, run: r, opset: model.Opset(""),
+		program: new(program), run: r, opset: model.Opset(""),
 		operators: operators(), names: make(map[string]int), nodes: graph.GetNode(), uses: make(map[string]int),
 	}
 	if err := c.choose(graph, outputs); err != nil {
 		return nil, err
 	}
 	for _, input := range model.Inputs() {
-		if c.uses[input.Name] == 0 {
-			// Still an input that a caller may give.
-			c.given[input.Name] = -1
-		} else {
-			c.given[input.Name] = c.define(input.Name, nil)
+		value := -1 // Still an input that a caller must give.
+		if c.uses[input.Name] > 0 {
+			value = c.define(input.Name, nil)
 		}
+		c.given = append(c.given, value)
 		c.inputs = append(c.inputs, portOf(input))
 	}
 	if err := c.initializers(graph); err != nil {
@@ -307,95 +306,126 @@ func (c *compiler) ends() {
 	}
 }
 
-// execute runs the steps on the inputs' values.
-func (p *program) execute(r *run, given map[string]*Tensor) ([]*Tensor, error) {
-	values := slices.Clone(p.values)
-	inputs := make(map[*Tensor]bool)
-	for name, t := range given {
-		if i := p.given[name]; i >= 0 {
-			values[i] = t
-			inputs[t] = true
+// execute runs the steps on the inputs' values, in their order. Where outputs are given, the
+// results are written there, in their memory if it fits.
+func (p *program) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error) {
+	r.headers.again()
+	values := append(r.values[:0], p.values...)
+	r.values = values
+	for i, v := range p.given {
+		if v >= 0 {
+			values[v] = given[i]
 		}
 	}
-	// Whatever happens, memory goes back.
-	defer func() {
-		for i, t := range values {
-			if t != nil && p.values[i] == nil && !inputs[t] {
-				r.release(t)
-			}
-		}
-	}()
-	// The steps keep neither.
-	var operands []*Tensor
-	var ending []bool
-	for _, s := range p.steps {
-		if err := r.ctx.Err(); err != nil {
-			return nil, err
-		}
-		in := slices.Grow(operands[:0], len(s.inputs))[:len(s.inputs)]
-		clear(in)
-		r.ending = slices.Grow(ending[:0], len(s.inputs))[:len(s.inputs)]
-		clear(r.ending)
-		operands, ending = in, r.ending
-		for i, v := range s.inputs {
-			if v >= 0 {
-				in[i], r.ending[i] = values[v], slices.Contains(s.ends, v)
-			}
-		}
-		out, err := s.compute(r, in)
-		if err != nil {
-			for _, t := range out {
-				r.release(t)
-			}
-			return nil, fmt.Errorf("%s: %w", s.place, err)
-		}
-		for i, t := range out {
-			if i < len(s.outputs) && s.outputs[i] >= 0 {
-				values[s.outputs[i]] = t
-			} else {
-				r.release(t)
-			}
-		}
-		for i, v := range s.outputs {
-			if v >= 0 && values[v] == nil {
-				return nil, fmt.Errorf("%s: its output %d is not supported", s.place, i)
-			}
-		}
-		for _, v := range s.ends {
-			if !inputs[values[v]] {
-				r.release(values[v])
-				values[v] = nil
-			}
+	err := p.computeAll(r, values)
+	if err == nil {
+		outputs, err = p.takeResults(r, values, outputs)
+	}
+	// Whatever happens, memory goes back. An input's is the caller's, and it has no other here.
+	for i, t := range values {
+		if t != nil && p.values[i] == nil {
+			r.release(t)
 		}
 	}
-	results := make([]*Tensor, len(p.results))
-	for i, v := range p.results {
-		var err error
-		if results[i], err = p.result(r, values[v]); err != nil {
-			return nil, err
-		}
-	}
-	return results, nil
-}
-
-// result returns a value as the caller's own.
-func (p *program) result(r *run, t *Tensor) (*Tensor, error) {
-	if t == nil {
-		return nil, errors.New("an output has no value")
-	}
-	plain, err := r.rowMajor(t)
+	clear(values)
 	if err != nil {
 		return nil, err
 	}
+	return outputs, nil
+}
+
+func (p *program) computeAll(r *run, values []*Tensor) error {
+	for i := range p.steps {
+		s := &p.steps[i]
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.step(s, values); err != nil {
+			return fmt.Errorf("%s: %w", s.place, err)
+		}
+	}
+	return nil
+}
+
+// step computes one. It keeps neither list.
+func (r *run) step(s *step, values []*Tensor) error {
+	in := slices.Grow(r.operands[:0], len(s.inputs))[:len(s.inputs)]
+	clear(in)
+	r.ending = slices.Grow(r.ends[:0], len(s.inputs))[:len(s.inputs)]
+	clear(r.ending)
+	r.operands, r.ends = in, r.ending
+	for i, v := range s.inputs {
+		if v >= 0 {
+			in[i], r.ending[i] = values[v], slices.Contains(s.ends, v)
+		}
+	}
+	out, err := s.compute(r, in)
+	if err != nil {
+		for _, t := range out {
+			r.release(t)
+		}
+		return err
+	}
+	for i, t := range out {
+		if i < len(s.outputs) && s.outputs[i] >= 0 {
+			values[s.outputs[i]] = t
+		} else {
+			r.release(t)
+		}
+	}
+	for i, v := range s.outputs {
+		if v >= 0 && values[v] == nil {
+			return fmt.Errorf("its output %d is not supported", i)
+		}
+	}
+	for _, v := range s.ends {
+		r.release(values[v])
+		values[v] = nil
+	}
+	return nil
+}
+
+// takeResults gives the caller what it asked for.
+func (p *program) takeResults(r *run, values, outputs []*Tensor) ([]*Tensor, error) {
+	if outputs == nil {
+		outputs = make([]*Tensor, len(p.results))
+	}
+	for i, v := range p.results {
+		if outputs[i] == nil {
+			outputs[i] = &Tensor{}
+		}
+		if err := p.result(r, values[v], outputs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return outputs, nil
+}
+
+// result copies a value to a tensor of the caller's.
+func (p *program) result(r *run, t, own *Tensor) error {
+	if t == nil {
+		return errors.New("an output has no value")
+	}
+	plain, err := r.rowMajor(t)
+	if err != nil {
+		return err
+	}
 	defer r.release(plain)
+	own.Shape = append(own.Shape[:0], plain.Shape...)
+	if from, ok := plain.Data.([]float32); ok {
+		if to, ok := own.Data.([]float32); ok && len(to) == len(from) {
+			copy(to, from)
+			return nil
+		}
+	}
 	// Counted for a moment: it is the caller's.
 	bytes := plain.elements() * widthOf(plain.Type())
 	if err := r.reserve(bytes, "an output"); err != nil {
-		return nil, err
+		return err
 	}
 	defer r.unreserve(bytes)
-	own := &Tensor{Shape: plain.Shape, Data: makeData(plain.Type(), plain.elements())}
+	own.Data = makeData(plain.Type(), plain.elements())
 	step := strides([]int{own.elements()})
 	copyStrided(own, plain, region{shape: []int{own.elements()}, dst: step, src: step})
-	return own, nil
+	return nil
 }

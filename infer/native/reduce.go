@@ -211,7 +211,7 @@ func arg[T number](r *run, x *Tensor, src []T, axis int, keep, largest, last boo
 	a := along(x.Shape, meant, keep)
 	y, err := r.tensor(onnxpb.TensorProto_INT64, a.shape)
 	if err != nil || a.results == 0 {
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}
 	dst := y.Data.([]int64)
 	better := func(v, best T) bool {
@@ -223,7 +223,7 @@ func arg[T number](r *run, x *Tensor, src []T, axis int, keep, largest, last boo
 		}
 		return (v > best) == largest
 	}
-	return []*Tensor{y}, r.split(a.results, a.count, func(from, to int) {
+	return r.list(y), r.split(a.results, a.count, func(from, to int) {
 		a.each(from, to, func(result, offset int) {
 			best, at := T(0), -1
 			a.elements(offset, func(k, i int) {

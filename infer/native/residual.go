@@ -1,13 +1,17 @@
 package native
 
-import "slices"
+import (
+	"slices"
+
+	"slipway/internal/kernel"
+)
 
 // makeArithmetic makes Add, Sub, Mul, Div and Pow, with the Relu after it if there is one.
 func makeArithmetic(o arithmetic) func(*node) (operation, error) {
 	return func(n *node) (operation, error) {
 		alone := func(r *run, in []*Tensor) ([]*Tensor, error) {
 			y, err := r.binary(in[0], in[1], o)
-			return []*Tensor{y}, err
+			return r.list(y), err
 		}
 		var relu operation
 		if n.relu != nil {
@@ -19,7 +23,7 @@ func makeArithmetic(o arithmetic) func(*node) (operation, error) {
 		return func(r *run, in []*Tensor) ([]*Tensor, error) {
 			y, err := r.ofImages(in, o, relu != nil)
 			if y != nil || err != nil {
-				return []*Tensor{y}, err
+				return r.list(y), err
 			}
 			out, err := alone(r, in)
 			if err != nil || relu == nil {
@@ -42,76 +46,102 @@ func (r *run) ofImages(in []*Tensor, o arithmetic, relu bool) (*Tensor, error) {
 	if !ok || !also || len(x) == 0 || o != addition && o != subtraction && o != multiplication {
 		return nil, nil
 	}
-	combine := r.combination(o, relu)
+	job := combining{engine: r.engine, z: z, x: x, operation: o, finish: noFinish(), relu: relu}
+	if relu {
+		job.finish.low = 0
+	}
 	switch {
 	case slices.Equal(a.Shape, b.Shape) && a.channelsLast == b.channelsLast:
 		y, err := r.inPlace(in, 0, 1)
 		if err != nil {
 			return nil, err
 		}
-		dst := y.Data.([]float32)
-		return r.one(y, r.split(len(dst), 1, func(first, last int) {
-			combine(dst[first:last], x[first:last], z[first:last])
-		}))
+		return r.one(y, r.combine(y, job))
 	case slices.Equal(a.Shape, b.Shape) && len(a.Shape) > 2:
-		// One comes from the kernels, and they will want the sum.
-		both := make([]*Tensor, 2)
-		for i, t := range in[:2] {
-			var err error
-			if both[i], err = r.toChannelsLast(t); err != nil {
-				return nil, err
-			}
-			defer r.release(both[i])
-		}
-		y, err := r.like(both[0])
-		if err != nil {
-			return nil, err
-		}
-		dst, x, z := y.Data.([]float32), both[0].Data.([]float32), both[1].Data.([]float32)
-		return r.one(y, r.split(len(dst), 1, func(first, last int) {
-			combine(dst[first:last], x[first:last], z[first:last])
-		}))
+		return r.ofLayouts(a, b, job)
 	case a.channelsLast && b.perChannel(a.Shape):
 		y, err := r.inPlace(in, 0)
 		if err != nil {
 			return nil, err
 		}
-		dst, channels, area := y.Data.([]float32), a.Shape[1], product(a.Shape[2:])
-		return r.one(y, r.split(len(dst)/channels, channels, func(first, last int) {
-			for i := first; i < last; i++ {
-				from, to := i*channels, (i+1)*channels
-				factors := z[:channels]
-				if len(z) > channels {
-					factors = z[i/area*channels:][:channels]
-				}
-				combine(dst[from:to], x[from:to], factors)
-			}
-		}))
+		job.channels, job.area = a.Shape[1], product(a.Shape[2:])
+		return r.one(y, r.combine(y, job))
 	}
 	return nil, nil
 }
 
-// combination returns addition, subtraction or multiplication of two slices of one length, and
-// the Relu after it.
-func (r *run) combination(o arithmetic, relu bool) func(z, x, y []float32) {
-	f := noFinish()
-	if relu {
-		f.low = 0
+// ofLayouts is ofImages of two tensors of which one is channels last: it comes from the kernels,
+// and they will want the result.
+func (r *run) ofLayouts(a, b *Tensor, job combining) (*Tensor, error) {
+	a, err := r.toChannelsLast(a)
+	if err != nil {
+		return nil, err
 	}
-	row := floatRow[float32](o)
-	return func(z, x, y []float32) {
-		switch o {
-		case addition:
-			r.engine.AddClamped(z, x, y, f.low, f.high)
-			return
-		case multiplication:
-			r.engine.Multiply(z, x, y)
-		default:
-			row(z, x, y, 1, 1)
+	defer r.release(a)
+	if b, err = r.toChannelsLast(b); err != nil {
+		return nil, err
+	}
+	defer r.release(b)
+	y, err := r.like(a)
+	if err != nil {
+		return nil, err
+	}
+	job.x, job.z = a.Data.([]float32), b.Data.([]float32)
+	return r.one(y, r.combine(y, job))
+}
+
+// combine computes y on all threads.
+func (r *run) combine(y *Tensor, job combining) error {
+	j := &r.jobs.combine
+	*j = job
+	j.dst = y.Data.([]float32)
+	if j.channels > 0 {
+		return r.share(len(j.dst)/j.channels, j.channels, j)
+	}
+	return r.share(len(j.dst), 1, j)
+}
+
+// combining is the sum, the difference or the product of x and z, and the Relu after it: of two
+// lists of one length, or, where there are channels, of each row of x and z's numbers for its
+// image, of which there is one list for all or one for each area rows.
+type combining struct {
+	engine         kernel.Engine
+	dst, x, z      []float32
+	operation      arithmetic
+	finish         finish
+	relu           bool
+	channels, area int
+}
+
+func (j *combining) compute(_, first, last int) {
+	if j.channels == 0 {
+		j.rows(j.dst[first:last], j.x[first:last], j.z[first:last])
+		return
+	}
+	for i := first; i < last; i++ {
+		from, to := i*j.channels, (i+1)*j.channels
+		factors := j.z[:j.channels]
+		if len(j.z) > j.channels {
+			factors = j.z[i/j.area*j.channels:][:j.channels]
 		}
-		if relu {
-			r.engine.Clamp(z, z, 1, 0, f.low, f.high)
+		j.rows(j.dst[from:to], j.x[from:to], factors)
+	}
+}
+
+func (j *combining) rows(dst, x, z []float32) {
+	switch j.operation {
+	case addition:
+		j.engine.AddClamped(dst, x, z, j.finish.low, j.finish.high)
+		return
+	case multiplication:
+		j.engine.Multiply(dst, x, z)
+	default:
+		for i := range dst {
+			dst[i] = x[i] - z[i]
 		}
+	}
+	if j.relu {
+		j.engine.Clamp(dst, dst, 1, 0, j.finish.low, j.finish.high)
 	}
 }
 

@@ -21,6 +21,14 @@ type run struct {
 	elements *kernel.Elementwise
 	// ending says of each input of the step whether nobody needs it afterwards.
 	ending []bool
+
+	kept map[any]any // by the place of what an operation keeps
+	jobs jobs
+
+	gates map[kernel.Gate]kernel.GateTable
+	// Memory of the loop over the steps.
+	values, operands []*Tensor
+	ends             []bool
 }
 
 // grain is how many elements are worth a thread's while.
@@ -99,35 +107,53 @@ func (r *run) rowMajor(t *Tensor) (*Tensor, error) {
 // transposeImages transposes each of n matrices of float32.
 func (r *run) transposeImages(dst, src *Tensor, n, rows, columns int) error {
 	d, s := dst.Data.([]float32), src.Data.([]float32)
-	size := rows * columns
 	if rows == 3 {
-		return r.interleaveImages(d, s, n, columns)
+		j := &r.jobs.interleave
+		*j = interleaving{dst: d, src: s, columns: columns, spans: ceil(columns, interleavedSpan)}
+		return r.share(n*j.spans, 3*interleavedSpan, j)
 	}
-	return r.split(n, size, func(first, last int) {
-		for i := first; i < last; i++ {
-			transpose(d[i*size:(i+1)*size], s[i*size:(i+1)*size], rows, columns)
-		}
-	})
+	j := &r.jobs.transpose
+	*j = transposition{dst: d, src: s, rows: rows, columns: columns}
+	return r.share(n, rows*columns, j)
 }
 
-// interleaveImages transposes n matrices of three rows: the planes of colour pictures.
-func (r *run) interleaveImages(dst, src []float32, n, columns int) error {
-	const span = 4 << 10 // positions of an item
-	spans := (columns + span - 1) / span
-	return r.split(n*spans, 3*span, func(first, last int) {
-		for i := first; i < last; i++ {
-			at, size := i%spans*span, min(span, columns-i%spans*span)
-			planes := src[i/spans*3*columns+at:]
-			a, b, c := planes[:size], planes[columns:columns+size], planes[2*columns:2*columns+size]
-			to := dst[i/spans*3*columns+3*at:][:3*size]
-			for k, v := range a {
-				if len(to) >= 3 { // which it is: the compiler asks no more below
-					to[0], to[1], to[2] = v, b[k], c[k]
-					to = to[3:]
-				}
+// transposition transposes images of rows×columns.
+type transposition struct {
+	dst, src      []float32
+	rows, columns int
+}
+
+func (t *transposition) compute(_, first, last int) {
+	size := t.rows * t.columns
+	for i := first; i < last; i++ {
+		transpose(t.dst[i*size:(i+1)*size], t.src[i*size:(i+1)*size], t.rows, t.columns)
+	}
+}
+
+// interleavedSpan is how many positions an item of an interleaving has.
+const interleavedSpan = 4 << 10
+
+// interleaving transposes images of three rows: the planes of colour pictures.
+type interleaving struct {
+	dst, src       []float32
+	columns, spans int
+}
+
+func (t *interleaving) compute(_, first, last int) {
+	columns := t.columns
+	for i := first; i < last; i++ {
+		at := i % t.spans * interleavedSpan
+		size := min(interleavedSpan, columns-at)
+		planes := t.src[i/t.spans*3*columns+at:]
+		a, b, c := planes[:size], planes[columns:columns+size], planes[2*columns:2*columns+size]
+		to := t.dst[i/t.spans*3*columns+3*at:][:3*size]
+		for k, v := range a {
+			if len(to) >= 3 { // which it is: the compiler asks no more below
+				to[0], to[1], to[2] = v, b[k], c[k]
+				to = to[3:]
 			}
 		}
-	})
+	}
 }
 
 // transpose writes a rows×columns matrix as columns×rows, in blocks that fit the
@@ -153,19 +179,24 @@ func transpose(dst, src []float32, rows, columns int) {
 // ordered makes an operation of one for which tensors must be row-major.
 func ordered(f operation) operation {
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
-		plain := make([]*Tensor, len(in))
+		plain := r.room(len(in))
+		var out []*Tensor
+		var err error
 		for i, t := range in {
 			if t == nil {
 				continue
 			}
-			p, err := r.rowMajor(t)
-			if err != nil {
-				return nil, err
+			if plain[i], err = r.rowMajor(t); err != nil {
+				break
 			}
-			defer r.release(p)
-			plain[i] = p
 		}
-		return f(r, plain)
+		if err == nil {
+			out, err = f(r, plain)
+		}
+		for _, t := range plain {
+			r.release(t)
+		}
+		return out, err
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func makeIdentity(*node) (operation, error) {
-	return func(r *run, in []*Tensor) ([]*Tensor, error) { return []*Tensor{r.same(in[0])}, nil }, nil
+	return func(r *run, in []*Tensor) ([]*Tensor, error) { return r.list(r.same(in[0])), nil }, nil
 }
 
 // makeDropout makes the identity, which Dropout is where nothing is trained; its
@@ -109,7 +109,7 @@ func makeConstantOfShape(n *node) (operation, error) {
 			return nil, err
 		}
 		fill(y, value)
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}, nil
 }
 
@@ -137,14 +137,14 @@ func makeShape(n *node) (operation, error) {
 		from := clamp(start)
 		sizes := in[0].Shape[from:max(from, clamp(end))]
 		y, err := r.int64s(sizes, []int{len(sizes)})
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}, nil
 }
 
 func makeSize(*node) (operation, error) {
 	return func(r *run, in []*Tensor) ([]*Tensor, error) {
 		y, err := r.int64s([]int{in[0].elements()}, nil)
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}, nil
 }
 
@@ -185,7 +185,7 @@ func makeReshape(n *node) (operation, error) {
 		} else if rest != x.elements() {
 			return nil, fmt.Errorf("its input %v does not fit the shape %v", x, shape)
 		}
-		return []*Tensor{r.view(x, shape)}, nil
+		return r.list(r.view(x, shape)), nil
 	}), nil
 }
 
@@ -201,7 +201,7 @@ func makeFlatten(n *node) (operation, error) {
 		if at < 0 || at > rank {
 			return nil, fmt.Errorf("axis %d is outside of the %d dimensions", axis, rank)
 		}
-		return []*Tensor{r.view(x, []int{product(x.Shape[:at]), product(x.Shape[at:])})}, nil
+		return r.list(r.view(x, r.images(product(x.Shape[:at]), product(x.Shape[at:]), nil))), nil
 	}), nil
 }
 
@@ -248,7 +248,7 @@ func makeSqueeze(n *node) (operation, error) {
 				shape = append(shape, size)
 			}
 		}
-		return []*Tensor{r.view(x, shape)}, nil
+		return r.list(r.view(x, shape)), nil
 	}), nil
 }
 
@@ -278,6 +278,6 @@ func makeUnsqueeze(n *node) (operation, error) {
 			}
 			shape, rest = append(shape, rest[0]), rest[1:]
 		}
-		return []*Tensor{r.view(x, shape)}, nil
+		return r.list(r.view(x, shape)), nil
 	}), nil
 }

@@ -130,7 +130,9 @@ func elementwise(f func(float64) float64, g func(int64) int64) operation {
 		}
 		switch d := x.Data.(type) {
 		case []float32:
-			err = apply(r, y, d, func(v float32) float32 { return float32(f(float64(v))) })
+			j := &r.jobs.apply
+			*j = mapping{dst: y.Data.([]float32), src: d, f: f}
+			err = r.share(len(d), elementCost, j)
 		case []float64:
 			err = apply(r, y, d, f)
 		case []int8:
@@ -145,6 +147,18 @@ func elementwise(f func(float64) float64, g func(int64) int64) operation {
 			err = errElementType(x)
 		}
 		return r.result(y, err)
+	}
+}
+
+// mapping applies a function to elements of float32.
+type mapping struct {
+	dst, src []float32
+	f        func(float64) float64
+}
+
+func (j *mapping) compute(_, first, last int) {
+	for i, v := range j.src[first:last] {
+		j.dst[first+i] = float32(j.f(float64(v)))
 	}
 }
 
@@ -188,7 +202,7 @@ func makeRelu(*node) (operation, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []*Tensor{y}, r.elements.ReLU(y.Data.([]float32), x)
+		return r.list(y), r.elements.ReLU(y.Data.([]float32), x)
 	}, nil
 }
 
@@ -249,7 +263,7 @@ func makeClip(n *node) (operation, error) {
 			}
 			y = clipped
 		}
-		return []*Tensor{y}, nil
+		return r.list(y), nil
 	}, nil
 }
 
@@ -273,6 +287,6 @@ func makeCast(n *node) (operation, error) {
 	}
 	return ordered(func(r *run, in []*Tensor) ([]*Tensor, error) {
 		y, err := r.cast(in[0], to)
-		return []*Tensor{y}, err
+		return r.list(y), err
 	}), nil
 }

@@ -131,22 +131,26 @@ func (p Ports) Fit(c, h, w int) (Layout, error) {
 		p.Input, FormatDims(p.InputDims), c, h, w)
 }
 
-// Shape is the tensor's shape for n images of C×H×W in a Layout that fits.
+// Shape is the tensor's shape for n images of C×H×W in a layout that fits.
 func (p Ports) Shape(l Layout, n, c, h, w int) []int64 {
-	whole := []int{n, c, h, w}
-	switch {
-	case l == ChannelsLast:
-		whole = []int{n, h, w, c}
-	case l == Flattened:
-		whole = []int{n, c * h * w}
-	case len(p.InputDims) == 3:
-		whole = []int{n, h, w}
-	}
-	shape := make([]int64, len(whole))
-	for i, d := range whole {
-		shape[i] = int64(d)
+	var shape []int64
+	for _, size := range p.AppendShape(nil, l, Batch{N: n, C: c, H: h, W: w}) {
+		shape = append(shape, int64(size))
 	}
 	return shape
+}
+
+// AppendShape appends the tensor's shape for a batch in a layout that fits.
+func (p Ports) AppendShape(shape []int, l Layout, b Batch) []int {
+	switch {
+	case l == ChannelsLast:
+		return append(shape, b.N, b.H, b.W, b.C)
+	case l == Flattened:
+		return append(shape, b.N, b.C*b.H*b.W)
+	case len(p.InputDims) == 3:
+		return append(shape, b.N, b.H, b.W)
+	}
+	return append(shape, b.N, b.C, b.H, b.W)
 }
 
 // Size returns the height and the width of the images that the input takes, 0 where it leaves

@@ -151,10 +151,17 @@ func inferredDims(model *onnx.Model, name string) ([]int, bool) {
 // Logits reads an output's values, row-major and of that shape, as the scores of n
 // images, N×K. One score an image becomes two, see singleScore.
 func (p ScorePort) Logits(values []float32, shape []int, n int) (Logits, error) {
+	return p.LogitsInto(new([]float32), values, shape, n)
+}
+
+// LogitsInto is Logits with memory for two scores of each image, which grows where it is too
+// small.
+func (p ScorePort) LogitsInto(memory *[]float32, values []float32, shape []int, n int) (Logits, error) {
 	switch {
 	case len(values) == n && (len(shape) == 1 || len(shape) == 0 || shape[0] == n):
 		p.readSingle.Store(true)
-		return p.single.logits(values), nil
+		*memory = atLeast(*memory, 2*n)
+		return p.single.logits(*memory, values), nil
 	case n == 1 && len(shape) == 1:
 		return Logits{N: n, K: len(values), Values: values}, nil
 	case len(shape) < 2 || shape[0] != n || len(values) != n*shape[1]:

@@ -57,10 +57,11 @@ func singleScoreOf(graph *onnxpb.GraphProto, output string) singleScore {
 	return singleLogit
 }
 
-// logits makes N×2 of N scores.
-func (s singleScore) logits(scores []float32) Logits {
-	l := Logits{N: len(scores), K: 2, Values: make([]float32, 2*len(scores))}
+// logits makes N×2 of N scores, in memory of that size.
+func (s singleScore) logits(memory, scores []float32) Logits {
+	l := Logits{N: len(scores), K: 2, Values: memory}
 	for i, score := range scores {
+		l.Values[2*i] = 0
 		if s == singleProbability {
 			l.Values[2*i] = 1 - score
 		}

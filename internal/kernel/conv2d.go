@@ -48,7 +48,7 @@ type Conv2D struct {
 	copied             bool      // whether the images are read from copies
 
 	columns panels
-	packed  []float32 // weights as the product reads them
+	packed  []float32 // weights as the product reads them; nil before the first
 	kept    bool      // packed holds the constant weights
 	bias    []float32
 	index   []uint16 // where each maximum came from
@@ -154,7 +154,6 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	set := engine.Set
 	c.copied = height > f.Height || width > f.Width || f.MaxPool != nil && c.run%set.lanes != 0
 	c.columns = newPanels(set, f.Filters)
-	c.packed = aligned(c.columns.padded() * c.depth)
 	c.bias = aligned(c.columns.padded())
 	c.parts = splitDepth(set, f.KernelHeight, c.run, 4*c.rowSize)
 	c.planBlocks()
@@ -219,7 +218,7 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 // forwardDirectly shares the work by groups of images or, where there are too few for the threads, by blocks of them.
 func (c *Conv2D) forwardDirectly() {
 	if !c.kept {
-		c.engine.Pool.Run(c.columns.count(), c.packTask)
+		c.pack()
 		c.kept = c.config.ConstantWeights
 	}
 	groups := ceil(c.config.Batch, c.images)
@@ -244,6 +243,47 @@ func (c *Conv2D) forwardDirectly() {
 	}
 	c.engine.Pool.Run(items*c.split, c.blockTask)
 	c.finishAll()
+}
+
+// pack stores the call's weights as the product reads them.
+func (c *Conv2D) pack() {
+	if c.packed == nil {
+		c.packed = aligned(c.columns.padded() * c.depth)
+	}
+	c.engine.Pool.Run(c.columns.count(), c.packTask)
+}
+
+// Packed are constant weights as plans of one kernel set read them. It does not change, and any
+// number of plans may share it.
+type Packed struct {
+	set            *Set
+	filters, depth int
+	values         []float32
+}
+
+// Pack packs the constant weights of a Direct plan before the first Forward, for others to Share.
+func (c *Conv2D) Pack(w []float32) (*Packed, error) {
+	if !c.config.Direct || !c.config.ConstantWeights {
+		return nil, fmt.Errorf("kernel: weights are packed once for plans that are Direct and of ConstantWeights")
+	}
+	if err := lengths("convolution", size{"w", len(w), c.config.Filters * c.depth}); err != nil {
+		return nil, err
+	}
+	c.w = w
+	c.pack()
+	c.w, c.kept = nil, true
+	return &Packed{c.engine.Set, c.config.Filters, c.depth, c.packed}, nil
+}
+
+// Share makes the plan read weights that another one packed, and reports whether it can: the
+// weights must be the same.
+func (c *Conv2D) Share(p *Packed) bool {
+	if !c.config.Direct || !c.config.ConstantWeights || p.set != c.engine.Set ||
+		p.filters != c.config.Filters || p.depth != c.depth {
+		return false
+	}
+	c.packed, c.kept = p.values, true
+	return true
 }
 
 // forwardGroup computes all blocks of a group of images.

@@ -51,6 +51,21 @@ func NewRow(engine Engine, in, out int, low float32, w []float32) (*Row, error) 
 	return r, nil
 }
 
+// Share returns a plan of the same weights for another engine of the same kernel set.
+func (r *Row) Share(engine Engine) (*Row, error) {
+	if err := engine.check(); err != nil {
+		return nil, err
+	}
+	if engine.Set != r.engine.Set {
+		return nil, fmt.Errorf("kernel: a matrix packed for %s is not for %s", r.engine.Set.Name(), engine.Set.Name())
+	}
+	s := &Row{engine: engine, in: r.in, out: r.out, low: r.low, columns: r.columns, packed: r.packed}
+	s.bias, s.y = aligned(len(r.bias)), aligned(len(r.y))
+	s.work = make([]apart[rowArgs], engine.Pool.Threads())
+	s.task = s.item
+	return s, nil
+}
+
 // Forward computes y from x and b.
 func (r *Row) Forward(y, x, b []float32) error {
 	if err := lengths("product of a matrix and a vector", size{"y", len(y), r.out}, size{"x", len(x), r.in},
