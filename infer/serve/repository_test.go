@@ -299,6 +299,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	copyFile(t, modelFile("small"), filepath.Join(dir, "small.onnx"))
 	for says, config := range map[string]serve.Config{
+		"is neither a file nor a folder":      {Models: []string{os.DevNull}},
 		"there is nothing to serve":           {},
 		"not a whole ONNX model":              {Models: []string{modelFile("truncated")}},
 		"nowhere.onnx":                        {Models: []string{modelFile("small"), "nowhere.onnx"}},

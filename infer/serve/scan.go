@@ -47,6 +47,8 @@ func scan(operands []string) (places []place, errs, wrong []error) {
 				errs = append(errs, err)
 			}
 			places = append(places, found...)
+		case !info.Mode().IsRegular():
+			errs = append(errs, fmt.Errorf("%s is neither a file nor a folder", operand))
 		default:
 			places = append(places, place{key{strings.TrimSuffix(filepath.Base(operand), extension),
 				loneVersion}, operand, true})
