@@ -223,6 +223,41 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// A countdown is a context that ends once it was asked so often whether it has.
+type countdown struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (c *countdown) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Whenever the context ends while models are loaded, New returns, and leaves nothing open.
+func TestNewIsEndedWhileItLoads(t *testing.T) {
+	ended, begun := 0, 0
+	for left := range 24 {
+		ctx := &countdown{Context: t.Context()}
+		ctx.left.Store(int64(left))
+		s, err := New(ctx, Config{Models: []string{"../testdata/small.onnx", "../testdata/flat.onnx"}})
+		switch {
+		case err == nil:
+			begun++
+			s.Close()
+		case errors.Is(err, context.Canceled):
+			ended++
+		default:
+			t.Error(err)
+		}
+	}
+	if ended == 0 {
+		t.Errorf("%d were ended, %d begun", ended, begun)
+	}
+}
+
 // A panic of a handler is an answer, and the next request is answered.
 func TestAHandlerThatPanics(t *testing.T) {
 	s, err := New(t.Context(), Config{Models: []string{"../testdata/small.onnx"}})

@@ -29,8 +29,10 @@ type repository struct {
 	// mu guards entries, which only look changes.
 	mu      sync.Mutex
 	entries map[key]*entry
-	// lookErrors are those of the last look, told once.
+	// lookErrors are those of the last look, told once, and changed says that the entries are not
+	// yet what is served. Both are of whoever looks.
 	lookErrors string
+	changed    bool
 }
 
 // A snapshot is what is served at one time, by name and version. It is never changed, only
@@ -84,21 +86,21 @@ func (r *repository) look(ctx context.Context, first bool) {
 	}()
 	places, errs, wrong := scan(r.loader.config.Models)
 	r.tellLook(errors.Join(append(wrong, errs...)...))
-	changed := false
 	found := make(map[key]bool)
 	for _, p := range places {
 		if ctx.Err() != nil {
 			return
 		}
 		found[p.key] = true
-		changed = r.lookAt(ctx, p, first) || changed
+		r.lookAt(ctx, p, first)
 	}
 	// Where a folder could not be read, nobody knows what is gone.
 	if len(errs) == 0 {
-		changed = r.forget(found) || changed
+		r.forget(found)
 	}
-	if changed {
+	if r.changed {
 		r.publish()
+		r.changed = false
 	}
 }
 
@@ -115,9 +117,9 @@ func (r *repository) tellLook(err error) {
 	r.lookErrors = text
 }
 
-// lookAt reports whether what is served of a place has changed. The old version of it, if there
-// was one, goes on until the new one answers.
-func (r *repository) lookAt(ctx context.Context, p place, first bool) bool {
+// lookAt loads what has changed at a place. The old version of it, if there was one, goes on until
+// the new one answers.
+func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 	r.mu.Lock()
 	e := r.entries[p.key]
 	if e == nil {
@@ -129,12 +131,12 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) bool {
 	files, err := p.files()
 	if err != nil {
 		r.fail(e, nil, err)
-		return false
+		return
 	}
 	settled := first || sameFiles(files, e.seen)
 	e.seen = files
 	if !settled || sameFiles(files, e.decided) && e.place.path == p.path {
-		return false
+		return
 	}
 	r.mu.Lock()
 	e.place = p
@@ -142,29 +144,29 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) bool {
 	sum, err := p.digest(files)
 	if err != nil {
 		r.fail(e, nil, err) // tried again at the next look
-		return false
+		return
 	}
 	if e.loaded != nil && sum == e.loadedSum {
 		r.settle(e, files, e.loaded, sum)
-		return false
+		return
 	}
 	loaded, err := r.loader.load(ctx, p.name, p.number, p.path)
 	if ctx.Err() != nil {
 		if loaded != nil {
 			loaded.retire()
 		}
-		return false
+		return
 	}
 	if err != nil {
 		r.fail(e, files, err)
-		return false
+		return
 	}
 	if now, err := p.files(); err != nil || !sameFiles(files, now) {
 		loaded.retire() // it changed while it was read: the next look sees what it has become
-		return false
+		return
 	}
+	r.changed = true
 	r.settle(e, files, loaded, sum)
-	return true
 }
 
 // settle notes what is served of an entry.
@@ -194,12 +196,11 @@ func (r *repository) fail(e *entry, files []os.FileInfo, err error) {
 	}
 }
 
-// forget lets go of what was not found twice in a row, and reports whether any of it was served.
-// What was named itself stays: that its file is gone is no wish to end.
-func (r *repository) forget(found map[key]bool) bool {
+// forget lets go of what was not found twice in a row. What was named itself stays: that its file is
+// gone is no wish to end.
+func (r *repository) forget(found map[key]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := false
 	for k, e := range r.entries {
 		if found[k] || e.place.named {
 			continue
@@ -210,12 +211,11 @@ func (r *repository) forget(found map[key]bool) bool {
 		delete(r.entries, k)
 		r.loader.metrics.failed(k.name, k.number, false)
 		if e.loaded != nil {
-			changed = true
+			r.changed = true
 			r.loader.config.Logger.Info("a model is gone and served no more", "model", k.name, "version",
 				k.number)
 		}
 	}
-	return changed
 }
 
 // publish serves what the entries hold, all at once, and retires what is served no more.
@@ -269,9 +269,19 @@ func (s *snapshot) all() iter.Seq[*version] {
 // close retires everything, and returns once all is closed. Nobody may look any more.
 func (r *repository) close() {
 	r.mu.Lock()
+	var loaded []*version
+	for _, e := range r.entries {
+		if e.loaded != nil {
+			loaded = append(loaded, e.loaded)
+		}
+	}
 	clear(r.entries)
 	r.mu.Unlock()
 	r.publish()
+	// A look that was ended early may have loaded what was never served.
+	for _, v := range loaded {
+		v.retire()
+	}
 	r.loader.open.Wait()
 }
 
