@@ -1,4 +1,4 @@
-// Command serve answers about pictures over HTTP with ONNX image classifiers, by the Open Inference
+// Command serve answers about pictures over HTTP and gRPC with ONNX image classifiers, by the Open Inference
 // Protocol and for pictures posted as they are. Run it with -h for its flags.
 package main
 

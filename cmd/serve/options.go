@@ -22,7 +22,7 @@ const tokenVariable = "SLIPWAY_SERVE_TOKEN"
 // shortestToken is the fewest bytes of a token: fewer can be guessed.
 const shortestToken = 16
 
-const usage = `serve answers about pictures over HTTP with ONNX image classifiers.
+const usage = `serve answers about pictures over HTTP and gRPC with ONNX image classifiers.
 
   serve e1.onnx                                       # at http://127.0.0.1:8000/, which has a page to try it
   serve -listen 127.0.0.1:8080 birds.onnx models/     # a file, and all models of a folder

@@ -1,4 +1,4 @@
-// Package serve answers about pictures over HTTP, with ONNX image classifiers: programs
+// Package serve answers about pictures over HTTP and gRPC, with ONNX image classifiers: programs
 // ask by the Open Inference Protocol, which KServe and Triton speak, and anybody posts a picture as
 // it is.
 //
