@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-serve bench-evaluate bench-feed bench-pictures bench-finetune bench-resnet20 photographs serve-clients fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-serve bench-evaluate bench-classify bench-feed bench-pictures bench-finetune bench-resnet20 photographs serve-clients fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +125,10 @@ bench-serve: ## time serve under load beside the runtime alone and FastAPI with 
 
 bench-evaluate: ## time the native runtime beside onnxruntime, OpenVINO and tract into docs/bench/evaluate.md
 	scripts/bench/bench-evaluate $(BENCH_FLAGS)
+
+bench-classify: setup ## time package classify on single images beside onnxruntime through onnxruntime_go into docs/bench/classify.md
+	go build -o .cache/bench/bench-classify ./scripts/bench/classify
+	.cache/bench/bench-classify -o docs/bench/classify.md $(BENCH_FLAGS)
 
 bench-feed: ## time reading PHOTOGRAPHS for training beside PyTorch's DataLoader into docs/bench/feed.md (3 GB to download)
 	scripts/bench/bench-feed $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS)) $(BENCH_FLAGS)

@@ -34,7 +34,8 @@ func TestConvertTakesColoursAsTheyAre(t *testing.T) {
 	for _, to := range []draw.Image{
 		from, image.NewRGBA(from.Rect), image.NewRGBA64(from.Rect),
 		image.NewGray(from.Rect), image.NewGray16(from.Rect), image.NewCMYK(from.Rect),
-		image.NewPaletted(from.Rect, append(palette.Plan9[:250:250], color.Transparent, color.NRGBA{1, 2, 3, 4})),
+		image.NewPaletted(from.Rect,
+			append(palette.Plan9[:250:250], color.Transparent, color.NRGBA{1, 2, 3, 4})),
 		image.NewAlpha(from.Rect),
 	} {
 		if to != draw.Image(from) {
@@ -49,7 +50,8 @@ func TestConvertTakesColoursAsTheyAre(t *testing.T) {
 				want := color.NRGBAModel.Convert(to.At(x, y)).(color.NRGBA)
 				for channel, v := range []uint8{want.R, want.G, want.B} {
 					if g, w := got.plane(channel)[y*23+x], blend(v, 255, want.A); g != w {
-						t.Fatalf("%T: channel %d of (%d, %d) is %d, want %d", to, channel, x, y, g, w)
+						t.Fatalf("%T: channel %d of (%d, %d) is %d, want %d", to, channel, x, y, g,
+							w)
 					}
 				}
 			}
@@ -70,7 +72,8 @@ func TestConvertTakesColoursAsTheyAre(t *testing.T) {
 	for y := range 9 {
 		for x := range 15 {
 			want := color.NRGBAModel.Convert(part.At(3+x, 2+y)).(color.NRGBA)
-			if at := y*15 + x; got.plane(0)[at] != want.R || got.plane(1)[at] != want.G || got.plane(2)[at] != want.B {
+			if at := y*15 + x; got.plane(0)[at] != want.R || got.plane(1)[at] != want.G ||
+				got.plane(2)[at] != want.B {
 				t.Fatalf("(%d, %d) is not %v", x, y, want)
 			}
 		}

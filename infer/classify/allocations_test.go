@@ -23,7 +23,8 @@ func TestAllocationsOfAnImage(t *testing.T) {
 	colour := opened(t, colourModel(t))
 	grey := image.NewGray(image.Rect(0, 0, 28, 28))
 	photograph := image.NewYCbCr(image.Rect(0, 0, 60, 40), image.YCbCrSubsampleRatio420)
-	indexed := image.NewPaletted(image.Rect(0, 0, 30, 20), color.Palette{color.White, color.Black, color.NRGBA{9, 9, 9, 99}})
+	indexed := image.NewPaletted(image.Rect(0, 0, 30, 20),
+		color.Palette{color.White, color.Black, color.NRGBA{9, 9, 9, 99}})
 	for _, pix := range [][]uint8{grey.Pix, photograph.Y, photograph.Cb, photograph.Cr} {
 		for i := range pix {
 			pix[i] = uint8(rand.IntN(256))
@@ -57,14 +58,16 @@ func TestAllocationsOfAnImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			if got := allocations(t, func() error { _, err := test.c.Classify(ctx, test.m); return err }); got != 1 {
+			if got := allocations(t,
+				func() error { _, err := test.c.Classify(ctx, test.m); return err }); got != 1 {
 				t.Errorf("%v allocations an image", got)
 			}
 			batch := make([]image.Image, 24)
 			for i := range batch {
 				batch[i] = test.m
 			}
-			if got := allocations(t, func() error { _, err := test.c.ClassifyBatch(ctx, batch); return err }); got != 25 {
+			if got := allocations(t,
+				func() error { _, err := test.c.ClassifyBatch(ctx, batch); return err }); got != 25 {
 				t.Errorf("%v allocations a batch of 24", got)
 			}
 		})

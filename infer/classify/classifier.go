@@ -59,7 +59,7 @@ type Result struct {
 // A Classifier says what images show. Its methods may be called by any number of goroutines.
 type Classifier struct {
 	path   string
-	model  *onnx.Model
+	model  *onnx.Model // nil once nothing more is made of it
 	chosen options
 	ports  port.Ports
 	scale  port.Scale
@@ -124,6 +124,9 @@ func (c *Classifier) open(given []Option) (err error) {
 	}
 	if err := c.try(); err != nil {
 		return errors.Join(err, c.pool.close())
+	}
+	if c.first != nil {
+		c.model = nil // The sessions share what was made of it.
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ func colourModel(t testing.TB) *onnx.Model {
 // plainModel is colourModel without a record.
 func plainModel() *onnx.Model {
 	return graphmaker.New(graphmaker.Free, 3, 16, 16).Weight("k", -0.4, 0.4, 3, 3, 3, 3).
-		Node("c = Conv x k").Node("r = Relu c").Node("p = GlobalAveragePool r").Node("y = Flatten p").Model()
+		Node("c = Conv x k").Node("r = Relu c").Node("p = GlobalAveragePool r").
+		Node("y = Flatten p").Model()
 }
 
 func opened(t testing.TB, model *onnx.Model, options ...classify.Option) *classify.Classifier {
@@ -107,7 +108,8 @@ func TestWhatAClassifierSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e1.Close()
-	if got := e1.Input(); got.Channels != 1 || got.Height != 28 || got.Sizing != "" || got.Pixels != "x" {
+	if got := e1.Input(); got.Channels != 1 || got.Height != 28 || got.Sizing != "" ||
+		got.Pixels != "x" {
 		t.Errorf("%+v", got)
 	}
 	if got := e1.Labels(); len(got) != 10 || got[7] != "7" {
@@ -123,7 +125,8 @@ func TestResultsAreInOrder(t *testing.T) {
 	sum := 0.0
 	for i, r := range all {
 		sum += r.Probability
-		if i > 0 && r.Probability > all[i-1].Probability || r.Label != []string{"ant", "bee", "cat"}[r.Class] {
+		if i > 0 && r.Probability > all[i-1].Probability ||
+			r.Label != []string{"ant", "bee", "cat"}[r.Class] {
 			t.Errorf("%+v after %+v", r, all[max(i-1, 0)])
 		}
 	}
@@ -144,7 +147,8 @@ func TestOneImageOneAnswer(t *testing.T) {
 	c := opened(t, colourModel(t))
 	m := noise(19, 33, 2)
 	want := mustClassify(t, c, m)
-	images := map[string]image.Image{"NRGBA": m, "any type": anyImage{m}, "part of a larger": partOf(m)}
+	images := map[string]image.Image{"NRGBA": m, "any type": anyImage{m},
+		"part of a larger": partOf(m)}
 	rgba, wide := image.NewRGBA(m.Rect), image.NewNRGBA64(m.Rect)
 	for y := range 33 {
 		for x := range 19 {
@@ -162,7 +166,8 @@ func TestOneImageOneAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	images["decoded"] = decoded
-	if decoded.Bounds() != m.Bounds() || decoded.At(3, 4) != rgba.At(3, 4) || decoded.At(-1, 0) != (color.RGBA{}) {
+	if decoded.Bounds() != m.Bounds() || decoded.At(3, 4) != rgba.At(3, 4) ||
+		decoded.At(-1, 0) != (color.RGBA{}) {
 		t.Errorf("decoded: %v, %v", decoded.Bounds(), decoded.At(3, 4))
 	}
 	var batch []image.Image
@@ -233,7 +238,8 @@ func TestOptionsSayWhatAModelDoesNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := opened(t, plainModel(), classify.WithSizing(sizing), classify.WithPixels(feed.UnitPixels()),
+	c := opened(t, plainModel(), classify.WithSizing(sizing),
+		classify.WithPixels(feed.UnitPixels()),
 		classify.WithLabels("ant", "bee", "cat"), classify.WithOutput("y"))
 	if got := mustClassify(t, c, m); !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
@@ -242,7 +248,8 @@ func TestOptionsSayWhatAModelDoesNot(t *testing.T) {
 	if got := bare.Labels(); !slices.Equal(got, []string{"0", "1", "2"}) {
 		t.Errorf("without names: %q", got)
 	}
-	if _, err := bare.Classify(t.Context(), m); err == nil || !strings.Contains(err.Error(), "WithSizing gives one") {
+	if _, err := bare.Classify(t.Context(), m); err == nil ||
+		!strings.Contains(err.Error(), "WithSizing gives one") {
 		t.Errorf("an image of another size: %v", err)
 	}
 	if got := mustClassify(t, bare, noise(16, 16, 3)); len(got) != 3 {
@@ -283,10 +290,12 @@ func TestOptionsThatDoNotApply(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := classify.Open(filepath.Join(t.TempDir(), "none.onnx")); err == nil || !strings.Contains(err.Error(), "none.onnx") {
+	if _, err := classify.Open(filepath.Join(t.TempDir(), "none.onnx")); err == nil ||
+		!strings.Contains(err.Error(), "none.onnx") {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := classify.New(nil); err == nil || !strings.Contains(err.Error(), "there is no model") {
+	if _, err := classify.New(nil); err == nil ||
+		!strings.Contains(err.Error(), "there is no model") {
 		t.Errorf("no model: %v", err)
 	}
 }
@@ -295,7 +304,8 @@ func TestOptionsThatDoNotApply(t *testing.T) {
 func TestBadPictures(t *testing.T) {
 	c := opened(t, colourModel(t), classify.WithLimits(1000, 100_000))
 	var small, large bytes.Buffer
-	if err := errors.Join(png.Encode(&small, noise(20, 20, 1)), png.Encode(&large, noise(40, 26, 1))); err != nil {
+	if err := errors.Join(png.Encode(&small, noise(20, 20, 1)),
+		png.Encode(&large, noise(40, 26, 1))); err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
@@ -325,7 +335,8 @@ func TestBadPictures(t *testing.T) {
 
 // Scores that are no numbers are no answer.
 func TestScoresThatAreNone(t *testing.T) {
-	model := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Node("l = Log f").Node("y = Sub l l").Model()
+	model := graphmaker.New(graphmaker.Free, 1, 2, 2).Node("f = Flatten x").Node("l = Log f").
+		Node("y = Sub l l").Model()
 	c := opened(t, model)
 	black, white := image.NewGray(image.Rect(0, 0, 2, 2)), image.NewGray(image.Rect(0, 0, 2, 2))
 	for i := range white.Pix {
@@ -344,7 +355,8 @@ func TestScoresThatAreNone(t *testing.T) {
 func TestAModelOfAnySize(t *testing.T) {
 	model := plainModel()
 	for i, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[2:] {
-		dim.Value = &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: []string{"height", "width"}[i]}
+		dim.Value = &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: []string{"height",
+			"width"}[i]}
 	}
 	c := opened(t, model)
 	if in := c.Input(); in.Channels != 3 || in.Height != 0 || in.Width != 0 {
@@ -407,7 +419,8 @@ func TestManyCallers(t *testing.T) {
 						t.Errorf("image %d: %v, %v", i, got, err)
 					}
 				}
-				if got, err := c.ClassifyBatch(context.Background(), images); err != nil || !reflect.DeepEqual(got, want) {
+				if got, err := c.ClassifyBatch(context.Background(), images); err != nil ||
+					!reflect.DeepEqual(got, want) {
 					t.Errorf("all: %v, %v", got, err)
 				}
 			})
@@ -436,7 +449,8 @@ func TestWaitingEnds(t *testing.T) {
 	<-inside
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the client is gone"))
-	if _, err := c.Classify(ctx, m); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the client is gone") {
+	if _, err := c.Classify(ctx, m); !errors.Is(err, context.Canceled) ||
+		!strings.Contains(err.Error(), "the client is gone") {
 		t.Errorf("a context that has ended: %v", err)
 	}
 	waiting, closed := make(chan error), make(chan error)

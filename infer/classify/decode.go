@@ -29,7 +29,9 @@ func (d *decoded) ColorModel() color.Model {
 	return color.RGBAModel
 }
 
-func (d *decoded) Bounds() image.Rectangle { return image.Rect(0, 0, d.image.Width, d.image.Height) }
+func (d *decoded) Bounds() image.Rectangle {
+	return image.Rect(0, 0, d.image.Width, d.image.Height)
+}
 
 func (d *decoded) At(x, y int) color.Color {
 	m := d.image

@@ -114,7 +114,8 @@ func TestTheShortestProgram(t *testing.T) {
 			}
 		}
 	}
-	check("the program", goCommand(t, folder, []string{"CGO_ENABLED=0"}, "run", ".", e1(t), picture))
+	check("the program",
+		goCommand(t, folder, []string{"CGO_ENABLED=0"}, "run", ".", e1(t), picture))
 
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -122,7 +123,8 @@ func TestTheShortestProgram(t *testing.T) {
 		return
 	}
 	goCommand(t, folder, []string{"GOOS=js", "GOARCH=wasm"}, "build", "-o", "mine.wasm", ".")
-	starter := filepath.Join(strings.TrimSpace(goCommand(t, folder, nil, "env", "GOROOT")), "lib", "wasm", "wasm_exec_node.js")
+	starter := filepath.Join(strings.TrimSpace(goCommand(t, folder, nil, "env", "GOROOT")), "lib",
+		"wasm", "wasm_exec_node.js")
 	command := exec.Command(node, starter, "mine.wasm", e1(t), picture)
 	command.Dir = folder
 	command.Env = []string{"PATH=" + os.Getenv("PATH")} // Go's start refuses a long environment
@@ -210,7 +212,8 @@ func TestTheHandlerInAModuleOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := ownModule(t, documented(t, "An HTTP handler"))
-	if err := os.WriteFile(filepath.Join(folder, "main_test.go"), []byte(handlerTest), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "main_test.go"), []byte(handlerTest),
+		0o666); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"test", "-count=1"}
@@ -219,5 +222,6 @@ func TestTheHandlerInAModuleOfItsOwn(t *testing.T) {
 	} else {
 		t.Log("without the race detector, which needs a C compiler")
 	}
-	goCommand(t, folder, []string{"MODEL=" + e1(t), "PICTURE=" + picture, "WANT=" + string(want)}, append(args, ".")...)
+	goCommand(t, folder, []string{"MODEL=" + e1(t), "PICTURE=" + picture, "WANT=" + string(want)},
+		append(args, ".")...)
 }

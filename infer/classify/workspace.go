@@ -63,7 +63,8 @@ func (w *workspace) take(m image.Image) error {
 		}
 		w.pixels = atLeast(w.pixels, w.wanted*len(from.Pixels))
 	}
-	if f := w.first; f.Channels != from.Channels || f.Height != from.Height || f.Width != from.Width {
+	if f := w.first; f.Channels != from.Channels || f.Height != from.Height ||
+		f.Width != from.Width {
 		return fmt.Errorf("the image is %d×%d×%d (C×H×W), and others of the batch are %d×%d×%d%s",
 			from.Channels, from.Height, from.Width, f.Channels, f.Height, f.Width, c.remedy())
 	}

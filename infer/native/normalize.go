@@ -120,13 +120,17 @@ type batchNormalization struct {
 	joins    bool // the inputs from the sixth on are a Concat's, in place of the first
 	constant bool // the parameters are the same in every run
 
-	scale, shift []float32
+	factored kept[factors] // where they are constant
 }
 
+// factors are what each channel is multiplied by, and what is added then.
+type factors struct{ scale, shift []float32 }
+
 // factors returns what each channel is multiplied by, and what is added then.
-func (b *batchNormalization) factors(in []*Tensor, channels int) (scale, shift []float32, err error) {
-	if b.constant && len(b.scale) == channels {
-		return b.scale, b.shift, nil
+func (b *batchNormalization) factors(r *run, in []*Tensor, channels int) (scale, shift []float32, err error) {
+	known := b.factored.of(r)
+	if b.constant && len(known.scale) == channels {
+		return known.scale, known.shift, nil
 	}
 	var parameters [4][]float32 // scale, bias, mean, variance
 	for i := range parameters {
@@ -143,7 +147,7 @@ func (b *batchNormalization) factors(in []*Tensor, channels int) (scale, shift [
 		scale[c], shift[c] = float32(f), float32(float64(parameters[1][c])-float64(parameters[2][c])*f)
 	}
 	if b.constant {
-		b.scale, b.shift = scale, shift
+		known.scale, known.shift = scale, shift
 	}
 	return scale, shift, nil
 }
@@ -161,7 +165,7 @@ func (b *batchNormalization) run(r *run, in []*Tensor) ([]*Tensor, error) {
 		return nil, fmt.Errorf("its input %v has no channels", x)
 	}
 	channels := x.Shape[1]
-	scale, shift, err := b.factors(in, channels)
+	scale, shift, err := b.factors(r, in, channels)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +211,7 @@ func (b *batchNormalization) joined(r *run, in []*Tensor) ([]*Tensor, error) {
 		return nil, err
 	}
 	channels := shape[1]
-	scale, shift, err := b.factors(in, channels)
+	scale, shift, err := b.factors(r, in, channels)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -35,7 +36,8 @@ func TestSessionsRunAtTheSameTime(t *testing.T) {
 							out := []*Tensor{{}}
 							if err := s.RunInto(t.Context(), []*Tensor{x}, out); err != nil {
 								t.Error(err)
-							} else if got := out[0].Data.([]float32); !slices.Equal(got, want[images]) {
+							} else if got := out[0].Data.([]float32); !slices.Equal(got,
+								want[images]) {
 								t.Errorf("%d images: %v, want %v", images, got, want[images])
 							}
 						}
@@ -45,6 +47,43 @@ func TestSessionsRunAtTheSameTime(t *testing.T) {
 			all.Wait()
 		})
 	}
+}
+
+// No operation of any layer keeps what another session changes: every layer's networks run in
+// several sessions at the same time.
+func TestEveryLayerInSessions(t *testing.T) {
+	for i, c := range builder.Cases() {
+		t.Run(fmt.Sprintf("%d-%s", i, c.Layer.Kind()), func(t *testing.T) {
+			network, err := c.Network("case")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := opened(t, networktest.Model(t, network))
+			x := pixels(3, network.Input()...)
+			want := answer(t, e, x)
+			var all sync.WaitGroup
+			for range 3 {
+				s := e.Session()
+				t.Cleanup(func() { s.Close() })
+				all.Go(func() {
+					for range 2 {
+						out := []*Tensor{{}}
+						if err := s.RunInto(t.Context(), []*Tensor{x}, out); err != nil {
+							t.Error(err)
+						} else if got := out[0].Data.([]float32); !alike(got, want) {
+							t.Errorf("%v, want %v", got, want)
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// alike reports whether two answers have the same bits; NaN is like NaN.
+func alike(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(x, y float32) bool { return x == y || x != x && y != y })
 }
 
 // A session does not hold the weights again: it takes a small part of what the first took.

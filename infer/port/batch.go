@@ -84,7 +84,10 @@ func Ended(ctx context.Context) error {
 // ToBytes converts pixels for an input of bytes.
 func ToBytes(pixels []float32) ([]uint8, error) {
 	bytes := make([]uint8, len(pixels))
-	return bytes, toBytes(bytes, pixels)
+	if err := toBytes(bytes, pixels); err != nil {
+		return nil, err
+	}
+	return bytes, nil
 }
 
 func toBytes(bytes []uint8, pixels []float32) error {
