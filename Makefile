@@ -28,7 +28,7 @@ PACKAGE ?=
 MUTATION_FLAGS ?=
 
 comma := ,
-COMMANDS := train export infer inspect dataset doctor experiment
+COMMANDS := train export infer inspect dataset doctor experiment serve
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
@@ -123,6 +123,9 @@ bench-batch: ## time E1's step over the batch size into docs/bench/batch.md
 bench-infer: ## time infer as a whole process beside Python's onnxruntime into docs/bench/infer.md
 	scripts/bench/bench-infer $(BENCH_FLAGS)
 
+bench-serve: ## time serve under load beside the runtime alone and FastAPI with onnxruntime into docs/bench/serve.md
+	scripts/bench/bench-serve $(BENCH_FLAGS)
+
 bench-evaluate: ## time the native runtime beside onnxruntime, OpenVINO and tract into docs/bench/evaluate.md
 	scripts/bench/bench-evaluate $(BENCH_FLAGS)
 
@@ -155,6 +158,9 @@ mlflow-test: ## tell MLflow's own server and file store of a run, and read it ba
 	@scripts/setup-python-environment .cache/mlflow/venv scripts/mlflow/requirements.txt
 	go test -count=1 -v ./internal/mlflow -run MLflow
 
+serve-clients: ## have tritonclient, the protocol's real client, ask the command serve
+	@scripts/serve/check-clients
+
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 
@@ -172,8 +178,8 @@ doctor: build ## say what is installed, what will be used, and what is missing
 
 demo: ## build the page that reads drawn digits and your own pictures, and serve it on loopback (needs npm)
 	@scripts/demo/build
-	@go build -o bin/ ./scripts/demo/serve
-	@bin/serve
+	@go build -o bin/ ./scripts/demo/page-server
+	@bin/page-server
 
 demo-test: build setup ## test that page in Node and headless Chromium
 	@scripts/demo/test

@@ -27,6 +27,7 @@ var subcommands = map[string][]string{
 	"export":     nil,
 	"infer":      {"compare", "robustness"},
 	"inspect":    nil,
+	"serve":      nil,
 	"train":      nil,
 }
 
@@ -192,6 +193,7 @@ func TestWrongValue(t *testing.T) {
 		{"infer compare e1.onnx -runtimes onnxruntime,nativ", `"native"`},
 		{"infer compare e1.onnx -device auot", `"auto"`},
 		{"export -verify trct", `"tract"`},
+		{"serve e1.onnx -runtime nativ", `"native"`},
 		{"dataset shwo", `"show"`},
 	} {
 		words := strings.Fields(test.call)

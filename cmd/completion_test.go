@@ -32,6 +32,9 @@ var completions = []struct {
 	{"experiment ru", []string{"run"}, []string{"completion"}},
 	{"experiment run -quick gr", []string{"graphs"}, nil},
 	{"doctor completion ", []string{"bash", "zsh", "fish"}, nil},
+	{"serve ", []string{"e1.onnx", "e2.onnx", "graphs"}, []string{"-listen"}},
+	{"serve -runtime n", []string{"native"}, []string{"onnxruntime"}},
+	{"serve -max-b", []string{"-max-batch", "-max-body"}, nil},
 	// The path: export alone is a word of the shells.
 	{"bin/export -run ", []string{"graphs"}, []string{"-run"}},
 	{"bin/export -verify tr", []string{"tract"}, []string{"openvino"}},
@@ -145,7 +148,7 @@ zpty -b z zsh -f -i
 say() { zpty -w z "$1" }
 say "PS1=; autoload -Uz compinit; compinit -u -D"
 say "compadd() { builtin compadd -O found \"\$@\"; print -l -- '<'\$^found'>' >> offered; builtin compadd \"\$@\" }"
-for command in bin/export dataset doctor experiment infer inspect train; do say "source <($command completion zsh)"; done
+for command in bin/export dataset doctor experiment infer inspect serve train; do say "source <($command completion zsh)"; done
 say "print rea''dy > begun"
 for i in {1..600}; do [[ -s begun ]] && break; sleep 0.1; done
 `

@@ -20,7 +20,7 @@ const servers = [];
 export async function start() {
   // The container's root user has no sandbox to drop into; the page is our own.
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
-  origin = await startServer(join(root, 'bin/serve'), ['-port', '0', '-folder', join(root, 'bin/demo')], /(http:\S+)\//);
+  origin = await startServer(join(root, 'bin/page-server'), ['-port', '0', '-folder', join(root, 'bin/demo')], /(http:\S+)\//);
 }
 
 export async function stop() {

@@ -1,4 +1,4 @@
-// Command serve serves the folder that scripts/demo/build makes on the loopback
+// Command page-server serves the folder that scripts/demo/build makes on the loopback
 // address, until it is interrupted. Run it with -h for its flags.
 package main
 
@@ -20,10 +20,10 @@ import (
 	"slipway/internal/cli"
 )
 
-const usage = `serve serves the browser page on this machine's loopback address alone, until it is interrupted.
+const usage = `page-server serves the browser page on this machine's loopback address alone, until it is interrupted.
 
-  serve
-  serve -port 0            # a free port; the address is printed
+  page-server
+  page-server -port 0            # a free port; the address is printed
 
 Exit status: 0 interrupted; 1 the page cannot be served; 2 wrong usage.
 
@@ -38,7 +38,7 @@ func main() {
 
 // run is main without the process: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := cli.NewFlagSet("serve", usage, stderr)
+	flags := cli.NewFlagSet("page-server", usage, stderr)
 	folder := flags.String("folder", filepath.Join("bin", "demo"), "`folder` of the page")
 	port := flags.Int("port", 8028, "port, or 0 for a free one")
 	version := flags.Bool("version", false, "print the version")
@@ -46,11 +46,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil && (*port < 0 || *port > 65535) {
 		err = fmt.Errorf("-port %d: 0…65535 is wanted", *port)
 	}
-	if code, done := cli.Parsed("serve", err, *version, stdout, stderr); done {
+	if code, done := cli.Parsed("page-server", err, *version, stdout, stderr); done {
 		return code
 	}
 	if err := serve(ctx, *folder, *port, stdout); err != nil {
-		return cli.Fail(stderr, "serve", err)
+		return cli.Fail(stderr, "page-server", err)
 	}
 	return cli.ExitOK
 }

@@ -1,0 +1,291 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"slipway/infer"
+)
+
+// A batcher runs the requests of one model: one batch at a time, and those that wait together
+// where that changes no answer.
+type batcher struct {
+	runtime infer.Runtime
+	// most is the number of images of a batch, and join says that those of several requests may
+	// share one.
+	most int
+	join bool
+	wait time.Duration
+	jobs chan *job
+	// ended is closed once the last job is done after close.
+	ended    chan struct{}
+	observe  func(images int, took time.Duration)
+	panicked func(reason any, stack []byte)
+}
+
+// A job is the images of one request, or as many of them as a batch takes.
+type job struct {
+	ctx   context.Context
+	batch infer.Batch
+	done  chan outcome // takes one without waiting
+}
+
+type outcome struct {
+	scores infer.Logits
+	err    error
+}
+
+// errPanicked says that the runtime panicked on a batch.
+var errPanicked = errors.New("the runtime panicked")
+
+// start begins to take jobs, queue of them at most waiting.
+func (b *batcher) start(queue int) {
+	b.jobs = make(chan *job, queue)
+	b.ended = make(chan struct{})
+	go b.work()
+}
+
+// close waits for the jobs that were given. None may be given after it.
+func (b *batcher) close() {
+	close(b.jobs)
+	<-b.ended
+}
+
+// run returns the scores of the images, which go through the model as many at a time as a batch
+// has. What is between two such parts may be another request's: a large one holds up no other.
+func (b *batcher) run(ctx context.Context, batch infer.Batch) (infer.Logits, error) {
+	// Images of a model that mixes them belong together: that is what the request asks for.
+	size := batch.C * batch.H * batch.W
+	if !b.join || batch.N <= b.most {
+		return b.submit(ctx, batch)
+	}
+	var all infer.Logits
+	for begin := 0; begin < batch.N; begin += b.most {
+		end := min(begin+b.most, batch.N)
+		part := infer.Batch{N: end - begin, C: batch.C, H: batch.H, W: batch.W,
+			Pixels: batch.Pixels[begin*size : end*size]}
+		scores, err := b.submit(ctx, part)
+		if err != nil {
+			return infer.Logits{}, err
+		}
+		all.N, all.K, all.Values = all.N+scores.N, scores.K, append(all.Values, scores.Values...)
+	}
+	return all, nil
+}
+
+func (b *batcher) submit(ctx context.Context, batch infer.Batch) (infer.Logits, error) {
+	j := &job{ctx: ctx, batch: batch, done: make(chan outcome, 1)}
+	select {
+	case b.jobs <- j:
+	default:
+		return infer.Logits{}, overloaded("queue", "%d requests wait for this model already; try again",
+			cap(b.jobs))
+	}
+	select {
+	case o := <-j.done:
+		return o.scores, o.err
+	case <-ctx.Done():
+		return infer.Logits{}, ctx.Err()
+	}
+}
+
+func (b *batcher) work() {
+	defer close(b.ended)
+	var next *job // taken from the queue, and not of the batch before
+	for {
+		first := next
+		next = nil
+		if first == nil {
+			var ok bool
+			if first, ok = <-b.jobs; !ok {
+				return
+			}
+		}
+		if first.ctx.Err() != nil {
+			continue // whoever asked has left
+		}
+		var together []*job
+		together, next = b.gather(first)
+		b.compute(together)
+	}
+}
+
+// gather returns the job with those that may share its batch, and the one after them, if one was
+// taken that does not fit.
+func (b *batcher) gather(first *job) (together []*job, next *job) {
+	together = []*job{first}
+	images := first.batch.N
+	if !b.join || images >= b.most {
+		return together, nil
+	}
+	var late <-chan time.Time
+	if b.wait > 0 {
+		timer := time.NewTimer(b.wait)
+		defer timer.Stop()
+		late = timer.C
+	}
+	for images < b.most {
+		j, ok := b.take(first.ctx, late)
+		switch {
+		case !ok:
+			return together, nil
+		case j.ctx.Err() != nil:
+			continue
+		case j.batch.C != first.batch.C || j.batch.H != first.batch.H || j.batch.W != first.batch.W ||
+			images+j.batch.N > b.most:
+			return together, j
+		}
+		together = append(together, j)
+		images += j.batch.N
+	}
+	return together, nil
+}
+
+// take returns a job that waits, or that comes before it is late.
+func (b *batcher) take(ctx context.Context, late <-chan time.Time) (*job, bool) {
+	if late == nil {
+		select {
+		case j, ok := <-b.jobs:
+			return j, ok
+		default:
+			return nil, false
+		}
+	}
+	select {
+	case j, ok := <-b.jobs:
+		return j, ok
+	case <-late:
+	case <-ctx.Done():
+	}
+	return nil, false
+}
+
+// compute runs jobs as one batch and answers each.
+func (b *batcher) compute(jobs []*job) {
+	if len(jobs) > 1 {
+		if scores, err := b.runTogether(jobs); err == nil {
+			begin := 0
+			for _, j := range jobs {
+				end := begin + j.batch.N
+				// Cut off, so that appending to one answer cannot reach into the next.
+				values := scores.Values[begin*scores.K : end*scores.K : end*scores.K]
+				j.done <- outcome{scores: infer.Logits{N: j.batch.N, K: scores.K, Values: values}}
+				begin = end
+			}
+			return
+		}
+		// One of them may be what the others' batch failed for: each is asked alone.
+	}
+	for _, j := range jobs {
+		if j.ctx.Err() != nil {
+			continue
+		}
+		scores, err := b.runOnce(j.ctx, j.batch)
+		j.done <- outcome{scores, err}
+	}
+}
+
+func (b *batcher) runTogether(jobs []*job) (infer.Logits, error) {
+	first := jobs[0].batch
+	all := infer.Batch{C: first.C, H: first.H, W: first.W}
+	values := 0
+	for _, j := range jobs {
+		all.N += j.batch.N
+		values += len(j.batch.Pixels)
+	}
+	all.Pixels = make([]float32, 0, values)
+	for _, j := range jobs {
+		all.Pixels = append(all.Pixels, j.batch.Pixels...)
+	}
+	ctx, cancel := untilAllEnd(jobs)
+	defer cancel()
+	return b.runOnce(ctx, all)
+}
+
+// untilAllEnd returns a context that ends when those of all jobs have: while one client waits,
+// the batch goes on.
+func untilAllEnd(jobs []*job) (ctx context.Context, cancel func()) {
+	ctx, end := context.WithCancel(context.Background())
+	var left atomic.Int64
+	left.Store(int64(len(jobs)))
+	stops := make([]func() bool, len(jobs))
+	for i, j := range jobs {
+		stops[i] = context.AfterFunc(j.ctx, func() {
+			if left.Add(-1) == 0 {
+				end()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		end()
+	}
+}
+
+// runOnce runs a batch. A panic is its error, and the server goes on.
+func (b *batcher) runOnce(ctx context.Context, batch infer.Batch) (scores infer.Logits, err error) {
+	began := time.Now()
+	defer func() {
+		if reason := recover(); reason != nil {
+			b.panicked(reason, debug.Stack())
+			scores, err = infer.Logits{}, fmt.Errorf("%w: %v", errPanicked, reason)
+		}
+		if err == nil {
+			b.observe(batch.N, time.Since(began))
+		}
+	}()
+	scores, err = b.runtime.Run(ctx, batch)
+	if err == nil && (scores.N != batch.N || len(scores.Values) != scores.N*scores.K) {
+		err = fmt.Errorf("the runtime answers %d×%d scores (%d values) of %d images", scores.N, scores.K,
+			len(scores.Values), batch.N)
+	}
+	return scores, err
+}
+
+// references counts who uses something, and ends it once it is retired and nobody does.
+type references struct {
+	mu      sync.Mutex
+	count   int
+	retired bool
+	end     func()
+}
+
+// acquire reports whether the thing may be used; release must follow then.
+func (r *references) acquire() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.retired {
+		return false
+	}
+	r.count++
+	return true
+}
+
+func (r *references) release() {
+	r.mu.Lock()
+	r.count--
+	last := r.retired && r.count == 0
+	r.mu.Unlock()
+	if last {
+		r.end()
+	}
+}
+
+// retire lets nobody begin to use it.
+func (r *references) retire() {
+	r.mu.Lock()
+	already := r.retired
+	r.retired = true
+	last := r.count == 0
+	r.mu.Unlock()
+	if last && !already {
+		r.end()
+	}
+}

@@ -1,0 +1,9 @@
+package serve
+
+import (
+	"testing"
+
+	"slipway/internal/librarytest"
+)
+
+func TestMain(m *testing.M) { librarytest.Main(m) }

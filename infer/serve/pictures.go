@@ -1,0 +1,135 @@
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+
+	"slipway/dataset/feed"
+	"slipway/dataset/picture"
+	"slipway/infer"
+	"slipway/infer/port"
+	"slipway/internal/display"
+	"slipway/onnx"
+)
+
+// pictures is how pictures are read for a model and how its scores are told of, as the metadata
+// in its file says: what `infer picture.jpg` and package classify do, too.
+type pictures struct {
+	ports   port.Ports
+	reading picture.Options
+	sizing  *picture.Sizing // nil where a picture must have the model's size
+	pixels  feed.Pixels
+	scale   port.Scale
+	labels  []string // empty where the model does not say
+}
+
+// picturesOf returns how a model wants its pictures.
+func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, error) {
+	record, _, err := model.TrainingRecord()
+	if err != nil {
+		return pictures{}, err
+	}
+	p := pictures{ports: ports, scale: port.ScaleOf(model, config.RuntimeOptions.Output),
+		labels: record.ClassLabels}
+	if p.pixels, err = port.PixelsOf(record); err != nil {
+		return pictures{}, err
+	}
+	if p.sizing, err = port.SizingOf(record); err != nil {
+		return pictures{}, err
+	}
+	p.reading = picture.Options{Channels: port.Channels(model), MaxPixels: config.Limits.Pixels,
+		MaxBytes: int(min(config.Limits.Body, math.MaxInt))}
+	return p, nil
+}
+
+// decode makes of a file the image that the model is asked about.
+func (p pictures) decode(file []byte) (infer.Batch, error) {
+	decoded, err := picture.Decode(file, p.reading)
+	if err == nil && p.sizing != nil {
+		decoded, err = p.sizing.Apply(decoded)
+	}
+	if err != nil {
+		return infer.Batch{}, unreadablePicture(err)
+	}
+	batch := infer.Batch{N: 1, C: decoded.Channels, H: decoded.Height, W: decoded.Width,
+		Pixels: make([]float32, len(decoded.Pixels))}
+	if _, err := p.ports.Fit(batch.C, batch.H, batch.W); err != nil {
+		return infer.Batch{}, refuse(http.StatusUnprocessableEntity,
+			"the picture does not suit the model: %v", err)
+	}
+	if err := p.pixels.Feed(batch.Pixels, decoded.Pixels, decoded.Channels,
+		len(decoded.Pixels)); err != nil {
+		return infer.Batch{}, refuse(http.StatusUnprocessableEntity,
+			"the picture does not suit the model: %v", err)
+	}
+	return batch, nil
+}
+
+func unreadablePicture(err error) error {
+	switch {
+	case errors.Is(err, picture.ErrTooLarge):
+		return &problem{http.StatusRequestEntityTooLarge, err.Error(), "pixels"}
+	case errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrUnsupported):
+		return refuse(http.StatusUnsupportedMediaType, "%v", err)
+	}
+	return badRequest("%v", err)
+}
+
+// A candidate is a class that a picture may be of.
+type candidate struct {
+	Class       int     `json:"class"`
+	Name        string  `json:"name"`
+	Probability float64 `json:"probability"`
+}
+
+// best returns the classes with the highest probabilities, top of them at most.
+func (p pictures) best(scores []float32, top int) ([]candidate, error) {
+	probabilities := slices.Clone(scores)
+	p.scale.Probabilities(probabilities)
+	names := display.ClassNames(p.labels, len(scores))
+	all := make([]candidate, len(scores))
+	for class, probability := range probabilities {
+		if !finite(probability) {
+			return nil, &problem{status: http.StatusInternalServerError,
+				text: "the model answers a score that is no number"}
+		}
+		all[class] = candidate{class, names[class], float64(probability)}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Compare(b.Probability, a.Probability)
+	})
+	return all[:min(top, len(all))], nil
+}
+
+// decodeInTurn decodes once there is a place: as many pictures are decoded at a time as there are
+// cores, since more would not be done sooner, and each takes memory of its size.
+func (p pictures) decodeInTurn(
+	ctx context.Context, places chan struct{}, file []byte,
+) (infer.Batch, error) {
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+	case <-ctx.Done():
+		return infer.Batch{}, ctx.Err()
+	}
+	return p.decode(file)
+}
+
+// classify answers about one picture.
+func (v *version) classify(
+	ctx context.Context, decoders chan struct{}, file []byte, top int,
+) ([]candidate, error) {
+	batch, err := v.pictures.decodeInTurn(ctx, decoders, file)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := v.batcher.run(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	return v.pictures.best(scores.Row(0), top)
+}

@@ -1,0 +1,396 @@
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"slipway/internal/display"
+)
+
+// A repository holds what is served, and keeps it as the files are.
+type repository struct {
+	loader  *loader
+	serving atomic.Pointer[snapshot]
+
+	// mu guards entries, which only look changes.
+	mu      sync.Mutex
+	entries map[key]*entry
+	// lookErrors are those of the last look, told once, and changed says that the entries are not
+	// yet what is served. Both are of whoever looks.
+	lookErrors string
+	changed    bool
+}
+
+// A snapshot is what is served at one time, by name and version. It is never changed, only
+// replaced.
+type snapshot struct {
+	models map[string]map[string]*version
+	newest map[string]string
+}
+
+// An entry is what is known of one version of a model.
+type entry struct {
+	place place
+	// seen are the files at the last look, and decided those that loaded or err are of.
+	seen, decided []os.FileInfo
+	// loaded is what is served, nil for nothing, and loadedSum the digest of its files.
+	loaded    *version
+	loadedSum [sha256.Size]byte
+	// err says why what the files hold now is not served.
+	err error
+	// missed counts the looks in a row that did not find it.
+	missed int
+}
+
+func newRepository(l *loader) *repository {
+	r := &repository{loader: l, entries: make(map[key]*entry)}
+	r.serving.Store(&snapshot{})
+	return r
+}
+
+// watch looks again and again until ctx ends.
+func (r *repository) watch(ctx context.Context) {
+	ticker := time.NewTicker(r.loader.config.Poll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			r.look(ctx, false)
+		}
+	}
+}
+
+// look takes up what has changed. At first everything is loaded as it is; later a change must have
+// been there the last time, too: who writes a file takes a while.
+func (r *repository) look(ctx context.Context, first bool) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			r.loader.panicked(reason, debug.Stack()) // what is served stays
+		}
+	}()
+	places, errs, wrong := scan(r.loader.config.Models)
+	r.tellLook(errors.Join(append(wrong, errs...)...))
+	found := make(map[key]bool)
+	for _, p := range places {
+		if ctx.Err() != nil {
+			return
+		}
+		found[p.key] = true
+		r.lookAt(ctx, p, first)
+	}
+	// Where a folder could not be read, nobody knows what is gone.
+	if len(errs) == 0 {
+		r.forget(found)
+	}
+	if r.changed {
+		r.publish()
+		r.changed = false
+	}
+}
+
+// tellLook logs what could not be looked at, once.
+func (r *repository) tellLook(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != r.lookErrors && text != "" {
+		r.loader.config.Logger.Error("models could not be looked for; what is served stays", "error",
+			text)
+	}
+	r.lookErrors = text
+}
+
+// lookAt loads what has changed at a place. The old version of it, if there was one, goes on until
+// the new one answers.
+func (r *repository) lookAt(ctx context.Context, p place, first bool) {
+	r.mu.Lock()
+	e := r.entries[p.key]
+	if e == nil {
+		e = &entry{place: p}
+		r.entries[p.key] = e
+	}
+	r.mu.Unlock()
+	e.missed = 0
+	files, err := p.files()
+	if err != nil {
+		r.fail(e, nil, err)
+		return
+	}
+	settled := first || sameFiles(files, e.seen)
+	e.seen = files
+	if !settled || sameFiles(files, e.decided) && e.place.path == p.path {
+		return
+	}
+	r.mu.Lock()
+	e.place = p
+	r.mu.Unlock()
+	sum, err := p.digest(files)
+	if err != nil {
+		r.fail(e, nil, err) // tried again at the next look
+		return
+	}
+	if e.loaded != nil && sum == e.loadedSum {
+		r.settle(e, files, e.loaded, sum)
+		return
+	}
+	loaded, err := r.loader.load(ctx, p.name, p.number, p.path)
+	if ctx.Err() != nil {
+		if loaded != nil {
+			loaded.retire()
+		}
+		return
+	}
+	if err != nil {
+		r.fail(e, files, err)
+		return
+	}
+	if now, err := p.files(); err != nil || !sameFiles(files, now) {
+		loaded.retire() // it changed while it was read: the next look sees what it has become
+		return
+	}
+	r.changed = true
+	r.settle(e, files, loaded, sum)
+}
+
+// settle notes what is served of an entry.
+func (r *repository) settle(e *entry, files []os.FileInfo, loaded *version, sum [sha256.Size]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.decided, e.loaded, e.loadedSum, e.err = files, loaded, sum, nil
+	r.loader.metrics.failed(e.place.name, e.place.number, false)
+}
+
+// fail notes and logs why an entry's files are not served.
+func (r *repository) fail(e *entry, files []os.FileInfo, err error) {
+	r.mu.Lock()
+	repeated := e.err != nil && e.err.Error() == err.Error()
+	e.decided, e.err = files, err
+	r.mu.Unlock()
+	r.loader.metrics.failed(e.place.name, e.place.number, true)
+	if repeated {
+		return
+	}
+	r.loader.metrics.loadFailures.Inc()
+	log := r.loader.config.Logger.With("model", e.place.name, "version", e.place.number)
+	if e.loaded != nil {
+		log.Error("a changed model cannot be served; the one before stays", "error", err)
+	} else {
+		log.Error("a model cannot be served", "error", err)
+	}
+}
+
+// forget lets go of what was not found twice in a row. What was named itself stays: that its file is
+// gone is no wish to end.
+func (r *repository) forget(found map[key]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, e := range r.entries {
+		if found[k] || e.place.named {
+			continue
+		}
+		if e.missed++; e.missed < 2 {
+			continue
+		}
+		delete(r.entries, k)
+		r.loader.metrics.failed(k.name, k.number, false)
+		if e.loaded != nil {
+			r.changed = true
+			r.loader.config.Logger.Info("a model is gone and served no more", "model", k.name, "version",
+				k.number)
+		}
+	}
+}
+
+// publish serves what the entries hold, all at once, and retires what is served no more.
+func (r *repository) publish() {
+	r.mu.Lock()
+	now := &snapshot{models: make(map[string]map[string]*version), newest: make(map[string]string)}
+	for k, e := range r.entries {
+		if e.loaded == nil {
+			continue
+		}
+		if now.models[k.name] == nil {
+			now.models[k.name] = make(map[string]*version)
+		}
+		now.models[k.name][k.number] = e.loaded
+		if newest, ok := now.newest[k.name]; !ok || newer(k.number, newest) {
+			now.newest[k.name] = k.number
+		}
+	}
+	r.mu.Unlock()
+	before := r.serving.Swap(now)
+	for v := range now.all() {
+		if before.models[v.name][v.number] != v {
+			r.loader.metrics.loaded(v.name, v.number, v.runtime.Info())
+			r.loader.tell(v)
+		}
+	}
+	for v := range before.all() {
+		successor := now.models[v.name][v.number]
+		if successor == nil {
+			r.loader.metrics.unloaded(v.name, v.number)
+		}
+		if successor != v {
+			v.retire()
+		}
+	}
+}
+
+// all are the versions of a snapshot.
+func (s *snapshot) all() iter.Seq[*version] {
+	return func(yield func(*version) bool) {
+		for _, versions := range s.models {
+			for _, v := range versions {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// close retires everything, and returns once all is closed. Nobody may look any more.
+func (r *repository) close() {
+	r.mu.Lock()
+	var loaded []*version
+	for _, e := range r.entries {
+		if e.loaded != nil {
+			loaded = append(loaded, e.loaded)
+		}
+	}
+	clear(r.entries)
+	r.mu.Unlock()
+	r.publish()
+	// A look that was ended early may have loaded what was never served.
+	for _, v := range loaded {
+		v.retire()
+	}
+	r.loader.open.Wait()
+}
+
+// ready reports whether anything is served.
+func (r *repository) ready() bool { return len(r.serving.Load().models) > 0 }
+
+// acquire returns a version of a model, the newest for "", which the caller must release.
+func (r *repository) acquire(name, number string) (*version, error) {
+	for {
+		serving := r.serving.Load()
+		versions, ok := serving.models[name]
+		if !ok {
+			return nil, refuse(http.StatusNotFound, "there is no model %q%s", shorten(name),
+				r.namesOf(serving))
+		}
+		chosen := number
+		if chosen == "" {
+			chosen = serving.newest[name]
+		}
+		v, ok := versions[chosen]
+		if !ok {
+			return nil, refuse(http.StatusNotFound, "the model %q has no version %q; it has %s",
+				shorten(name), shorten(number), strings.Join(serving.numbers(name), ", "))
+		}
+		if v.acquire() {
+			return v, nil
+		}
+		// It was replaced just now: the next snapshot has what took its place.
+	}
+}
+
+// namesOf lists the models for an error, the first few of many.
+func (r *repository) namesOf(serving *snapshot) string {
+	const most = 8
+	names := slices.Sorted(maps.Keys(serving.models))
+	if len(names) == 0 {
+		return ", nor any other"
+	}
+	if len(names) > most {
+		return fmt.Sprintf("; there are %d others", len(names))
+	}
+	return "; there are " + strings.Join(names, ", ")
+}
+
+// numbers lists the versions of a model, the oldest first.
+func (s *snapshot) numbers(name string) []string {
+	return slices.SortedFunc(maps.Keys(s.models[name]), func(a, b string) int {
+		switch {
+		case a == b:
+			return 0
+		case newer(a, b):
+			return 1
+		}
+		return -1
+	})
+}
+
+// An indexed is a line of the index of the repository, as Triton's extension has it.
+type indexed struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// States of an index.
+const (
+	stateReady       = "READY"
+	stateUnavailable = "UNAVAILABLE"
+)
+
+// index lists all versions that there are, also those that cannot be served, with the reason.
+func (r *repository) index() []indexed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lines := []indexed{}
+	for k, e := range r.entries {
+		line := indexed{Name: k.name, Version: k.number, State: stateUnavailable}
+		if e.loaded != nil {
+			line.State = stateReady
+		}
+		if e.err != nil {
+			line.Reason = reasonOf(e)
+		}
+		lines = append(lines, line)
+	}
+	slices.SortFunc(lines, func(a, b indexed) int {
+		switch {
+		case a.Name != b.Name:
+			return strings.Compare(a.Name, b.Name)
+		case newer(a.Version, b.Version):
+			return 1
+		}
+		return -1
+	})
+	return lines
+}
+
+// reasonOf tells a client why an entry's files are not served. Where they lie is for the log.
+func reasonOf(e *entry) string {
+	err := e.err
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	reason := display.Printable(strings.ReplaceAll(err.Error(), e.place.path,
+		filepath.Base(e.place.path)))
+	if e.loaded != nil {
+		reason = "the version before is served: " + reason
+	}
+	return reason
+}

@@ -1,0 +1,175 @@
+package serve
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slipway/infer"
+	"slipway/infer/port"
+	"slipway/onnx"
+	"slipway/onnx/onnxpb"
+)
+
+// Datatypes of the protocol that a tensor of an image classifier can have.
+const (
+	typeFP32  = "FP32"
+	typeFP64  = "FP64"
+	typeFP16  = "FP16"
+	typeUINT8 = "UINT8"
+)
+
+// tensorInfo describes an input or an output as the protocol does: the batch is -1, since a
+// runtime cuts and pads for a model of a fixed one.
+type tensorInfo struct {
+	Name     string  `json:"name"`
+	Datatype string  `json:"datatype"`
+	Shape    []int64 `json:"shape"`
+}
+
+// inputInfo describes a model's input.
+func inputInfo(ports port.Ports) (tensorInfo, error) {
+	info := tensorInfo{Name: ports.Input, Shape: make([]int64, len(ports.InputDims))}
+	for i, size := range ports.InputDims {
+		info.Shape[i] = int64(size)
+	}
+	info.Shape[0] = port.Unknown
+	switch ports.InputType {
+	case onnxpb.TensorProto_FLOAT:
+		info.Datatype = typeFP32
+	case onnxpb.TensorProto_DOUBLE:
+		info.Datatype = typeFP64
+	case onnxpb.TensorProto_FLOAT16:
+		info.Datatype = typeFP16
+	case onnxpb.TensorProto_UINT8:
+		info.Datatype = typeUINT8
+	default:
+		return info, fmt.Errorf("input %q has the type %v, which cannot be served", ports.Input,
+			ports.InputType)
+	}
+	return info, nil
+}
+
+// outputInfo describes the scores as a runtime gives them: float32, N×K; -1 for a K that is not
+// known.
+func outputInfo(ports port.Ports, classes int) tensorInfo {
+	return tensorInfo{Name: ports.Output, Datatype: typeFP32,
+		Shape: []int64{port.Unknown, int64(classes)}}
+}
+
+// known reports whether the size of an image is known.
+func (t tensorInfo) known() bool { return !slices.Contains(t.Shape[1:], -1) }
+
+// elementSize is the number of bytes of an element in binary form.
+func (t tensorInfo) elementSize() int {
+	switch t.Datatype {
+	case typeUINT8:
+		return 1
+	case typeFP16:
+		return 2
+	case typeFP64:
+		return 8
+	}
+	return 4
+}
+
+// accepts checks a request's datatype and shape, and returns the number of elements. most is how
+// many the request can hold at most: sizes whose product is beyond any number are refused by it.
+func (t tensorInfo) accepts(datatype string, shape []int64, most int64) (elements int, err error) {
+	if datatype != t.Datatype {
+		return 0, badRequest("input %q has the datatype %s, not %q", t.Name, t.Datatype, datatype)
+	}
+	fits := len(shape) == len(t.Shape)
+	for i := 0; fits && i < len(shape); i++ {
+		fits = shape[i] > 0 && (t.Shape[i] < 0 || shape[i] == t.Shape[i])
+	}
+	if !fits {
+		return 0, badRequest("input %q has the shape %s, -1 being any size of 1 or more; the request's is %s",
+			t.Name, formatShape(t.Shape), formatShape(shape))
+	}
+	total := int64(1)
+	for _, size := range shape {
+		if size > most/total {
+			return 0, badRequest("input %q: the shape %s is of more elements than the request has",
+				t.Name, formatShape(shape))
+		}
+		total *= size
+	}
+	return int(total), nil
+}
+
+// batch makes of the elements of a request what a runtime takes: images whose C×H×W are the sizes of
+// the input as it stands fit it in its own order (port.Ports.Fit), whatever that order means.
+func (t tensorInfo) batch(shape []int64, values []float32) infer.Batch {
+	b := infer.Batch{N: int(shape[0]), C: 1, H: 1, W: int(shape[len(shape)-1]), Pixels: values}
+	if len(shape) > 2 {
+		b.H = int(shape[len(shape)-2])
+	}
+	if len(shape) > 3 {
+		b.C = int(shape[len(shape)-3])
+	}
+	return b
+}
+
+// fromBinary reads little-endian elements.
+func (t tensorInfo) fromBinary(raw []byte, elements int) ([]float32, error) {
+	if size := t.elementSize(); len(raw)/size != elements || len(raw)%size != 0 {
+		return nil, badRequest("input %q: %d bytes of binary data for %d elements of %d bytes", t.Name,
+			len(raw), elements, size)
+	}
+	values := make([]float32, elements)
+	for i := range values {
+		switch t.Datatype {
+		case typeUINT8:
+			values[i] = float32(raw[i])
+		case typeFP16:
+			values[i] = onnx.Float16(binary.LittleEndian.Uint16(raw[2*i:])).Float32()
+		case typeFP64:
+			values[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:])))
+		default:
+			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		}
+		if !finite(values[i]) {
+			return nil, t.notFinite(i, fmt.Sprint(values[i]))
+		}
+	}
+	return values, nil
+}
+
+func finite(v float32) bool { return math.Float32bits(v)&0x7f800000 != 0x7f800000 }
+
+// notFinite is the error of an element that is no number of the model's. Pixels are numbers; one
+// that is none makes of all scores what no JSON can say.
+func (t tensorInfo) notFinite(index int, text string) error {
+	return badRequest("input %q: element %d is %s; finite numbers within float32 are wanted", t.Name,
+		index, text)
+}
+
+// toBinary writes scores as little-endian float32.
+func toBinary(dst []byte, values []float32) []byte {
+	for _, v := range values {
+		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(v))
+	}
+	return dst
+}
+
+func formatShape(shape []int64) string {
+	const most = 8
+	var b strings.Builder
+	b.WriteByte('[')
+	for i, size := range shape {
+		if i == most {
+			fmt.Fprintf(&b, ",… (%d dimensions)", len(shape))
+			break
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(size, 10))
+	}
+	b.WriteByte(']')
+	return b.String()
+}
