@@ -27,6 +27,15 @@ type Config struct {
 	// Accumulate is how many batches there are in a step of the optimizer, 1 if zero: their
 	// gradients are averaged by image, and only one batch is in memory at a time.
 	Accumulate int `json:"accumulate,omitempty"`
+	// Shards is to how many shards the images of a batch are dealt, a power of two; 0 and 1 do not
+	// deal it. Each shard's gradients are computed by itself, and they are added up in one fixed
+	// tree, so that the same Shards give the same bits, whoever computes which. Losses, masks,
+	// mixing, clipping and the optimizer's step are the whole batch's; normalisation is not (BatchNorm).
+	Shards int `json:"shards,omitempty"`
+	// BatchNorm is whose statistics batch normalisation trains with: a batch's if empty, or of a
+	// batch that is dealt each shard's (BatchNormShard), which has to be said. Running statistics
+	// are the mean of what the shards have.
+	BatchNorm string `json:"batch_norm,omitempty"`
 	// Epochs is the number of passes over the training set, 10 if zero. With
 	// UntilLoss or Patience it is the cap.
 	Epochs int `json:"epochs"`
@@ -177,6 +186,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 	if c.Accumulate == 1 {
 		c.Accumulate = 0 // the default, of which a run's record says nothing
 	}
+	if err := c.checkShards(network); err != nil {
+		return c, err
+	}
 	if err := c.checkTrained(network); err != nil {
 		return c, err
 	}
@@ -215,6 +227,8 @@ func (c Config) CPUOnly() string {
 		return "a learning-rate schedule is"
 	case c.Accumulate > 1:
 		return "a step of several batches is"
+	case c.Shards > 1:
+		return "a batch that is dealt to shards is"
 	case c.ClipNorm != 0:
 		return "clipping of gradients is"
 	case !c.EMA.IsZero():

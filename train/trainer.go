@@ -29,6 +29,7 @@ type Trainer struct {
 	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
 	sum          *sum       // of the parts of a step; nil with an engine that takes it whole
+	shards       *shards    // nil of steps that are not dealt
 	clipper      *clipper   // nil without Config.ClipNorm
 	spanned      []span     // the memory of spans
 	sweep        *RateSweep // takes the place of the schedule, if not nil
