@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"slipway/builder"
 	"slipway/dataset/augment"
@@ -102,6 +103,13 @@ type Config struct {
 	// a run's identity: a run can go on on another device, where sums are rounded
 	// in another order. It needs the native engine.
 	Device Device `json:"-"`
+	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
+	// has a trainer of its own with the same configuration, network and data, and computes its part of
+	// the Shards. It is not part of a run's identity, and neither is the number of ranks.
+	Communicator Communicator `json:"-"`
+	// ExchangeTimeout is how long a rank waits for another, DefaultExchangeTimeout if zero. Rank 0
+	// reports and saves meanwhile.
+	ExchangeTimeout time.Duration `json:"-"`
 	// CheckpointEvery saves a checkpoint after that many epochs, 1 if zero.
 	CheckpointEvery int `json:"checkpoint_every"`
 	// KeepCheckpoints is how many of them stay, 3 if zero.
@@ -187,6 +195,9 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		c.Accumulate = 0 // the default, of which a run's record says nothing
 	}
 	if err := c.checkShards(network); err != nil {
+		return c, err
+	}
+	if err := c.checkRanks(); err != nil {
 		return c, err
 	}
 	if err := c.checkTrained(network); err != nil {

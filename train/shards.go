@@ -78,6 +78,8 @@ type shards struct {
 	total  []float32   // the rank's node at last, and the sum of all
 	levels [][]float32 // the nodes that wait for their right neighbour, by height; nil if none
 	free   [][]float32 // buffers for nodes
+	other  []float32   // what is received of other ranks' nodes
+	report *report     // of other ranks; nil if there are none
 	even   bool        // whether all shards of the step are one span, of one size
 	leaf   leaf
 	sums   []figures // of all shards
@@ -106,6 +108,9 @@ type figures struct{ total, data, correct float64 }
 func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	variables *builder.Variables) (*shards, error) {
 	ranks, rank := 1, 0
+	if config.Communicator != nil {
+		ranks, rank = config.Communicator.Size(), config.Communicator.Rank()
+	}
 	s := &shards{count: config.Shards, each: config.Shards / ranks, rank: rank, add: plainAddScaled}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
@@ -144,6 +149,9 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 			tensor.WithShape(parameter.Shape()...), tensor.WithBacking(part))})
 	}
 	s.sums = make([]figures, s.count)
+	if ranks > 1 {
+		s.other, s.report = make([]float32, len(s.total)/2), newReport(s.each, ranks)
+	}
 	return s, nil
 }
 
@@ -288,9 +296,16 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 	}()
 	for k := range s.each {
 		shard := s.rank*s.each + k
-		if err := t.oneShard(ctx, images, shard, t.spans(batch, unit, shard, s.count), weights); err != nil {
-			return result, err
+		spans := t.spans(batch, unit, shard, s.count)
+		if err = t.oneShard(t.working(ctx), images, shard, spans, weights); err != nil {
+			break
 		}
+	}
+	if t.together != nil {
+		err = t.meet(ctx, err)
+	}
+	if err != nil {
+		return result, err
 	}
 	s.finish()
 	for _, sums := range s.sums {
