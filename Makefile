@@ -33,7 +33,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
 
-.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-resnet20 photographs fuzz mutation bench-accuracy recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
+.PHONY: help setup build install cards train-e1 train-e2 experiments export infer test test-race lint check golden conformance support variants backend-tests foreign foreign-networks bench-peers bench-networks bench-batch bench-infer bench-evaluate bench-feed bench-pictures bench-finetune bench-resnet20 photographs fuzz mutation bench-accuracy mpi-test recipe doctor demo demo-test dist gpu gpu-test gpu-test-libraries gpu-lint gpu-kernels gpu-bundle gpu-check clean robustness
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -144,6 +144,10 @@ photographs: build setup ## train, export and ask the folder PHOTOGRAPHS at two 
 mlflow-test: ## tell MLflow's own server and file store of a run, and read it back with MLflow's client (0.9 GB on disk)
 	@scripts/setup-python-environment .cache/mlflow/venv scripts/mlflow/requirements.txt
 	go test -count=1 -v ./internal/mlflow -run MLflow
+
+mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
+	@scripts/setup-mpi
+	SLIPWAY_MPI_TESTS=all go test -count=1 -v ./internal/mpi ./cmd/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx

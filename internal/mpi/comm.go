@@ -40,24 +40,31 @@ func (l Library) String() string { return fmt.Sprintf("%s (%s ABI)", l.Version, 
 var loaded = sync.OnceValues(load)
 
 func load() (Library, error) {
-	var reasons []error
-	for _, name := range libraries(os.Getenv) {
+	names := libraries(os.Getenv)
+	var reasons []string
+	for _, name := range names {
 		file := C.CString(name)
 		defer C.free(unsafe.Pointer(file))
 		var reason [1024]C.char
 		if C.slipway_mpi_load(file, &reason[0], C.int(len(reason))) != 0 {
-			reasons = append(reasons, errors.New(C.GoString(&reason[0])))
+			text := C.GoString(&reason[0])
+			if len(names) == 1 || !strings.HasPrefix(text, name+": cannot open shared object file") {
+				reasons = append(reasons, text)
+			}
 			continue
 		}
 		var text [1 << 13]C.char
 		C.slipway_mpi_version(&text[0])
 		version, _, _ := strings.Cut(strings.TrimSpace(C.GoString(&text[0])), "\n")
 		version, _, _ = strings.Cut(version, ", ") // Open MPI goes on with who built it
-		version = strings.Join(strings.Fields(version), " ")
+		version = strings.ReplaceAll(strings.Join(strings.Fields(version), " "), "Version: ", "")
 		return Library{version, C.GoString(C.slipway_mpi_abi())}, nil
 	}
-	return Library{}, fmt.Errorf("no MPI library can be loaded; install Open MPI or MPICH, or name "+
-		"the library's file with %s: %w", LibraryVariable, errors.Join(reasons...))
+	if len(reasons) == 0 {
+		reasons = []string{"none of " + strings.Join(names, ", ") + " is found"}
+	}
+	return Library{}, fmt.Errorf("no MPI library can be loaded: %s; install Open MPI or MPICH, or name "+
+		"the library's file with %s", strings.Join(reasons, "; "), LibraryVariable)
 }
 
 // Find loads the library that Open takes, and joins nobody.

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 
 	"slipway/internal/collective"
 	"slipway/internal/mpi"
+	"slipway/internal/mpi/mpitest"
 )
 
 // roleVariable makes this test's program one of the ranks that a test has a launcher start.
@@ -155,62 +154,24 @@ func fault(c *mpi.Comm) (err error) {
 	return nil
 }
 
-// library is one that scripts/setup-mpi brings, with its launcher.
-type library struct{ name, launcher, file, abi string }
-
-// libraries lists those that are here, and skips the test where none is.
-func libraries(t *testing.T) []library {
-	t.Helper()
-	root, err := filepath.Abs(filepath.Join("..", "..", ".cache", "mpi"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var here []library
-	for _, l := range []library{
-		{"Open MPI", "openmpi/bin/mpirun", "openmpi/lib/libmpi.so.40", "Open MPI"},
-		{"MPICH", "mpich/bin/mpiexec", "mpich/lib/libmpi.so.12", "MPICH"},
-		{"standard", "mpich/bin/mpiexec", "mpich/lib/libmpi_abi.so.1", "standard"},
-	} {
-		l.launcher, l.file = filepath.Join(root, l.launcher), filepath.Join(root, l.file)
-		if _, err := os.Stat(l.launcher); err == nil {
-			here = append(here, l)
-		}
-	}
-	if len(here) == 0 {
-		t.Skipf("no MPI in %s; scripts/setup-mpi brings it", root)
-	}
-	return here
-}
-
 // launch has the launcher start ranks in a role, and returns what they print.
-func (l library) launch(t *testing.T, ranks int, role, file string) (string, error) {
+func launch(t *testing.T, l mpitest.Library, ranks int, role string) (string, error) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	args := []string{"-n", fmt.Sprint(ranks), self}
-	if l.abi == "Open MPI" {
-		args = append([]string{"--oversubscribe", "--mca", "btl_tcp_if_include", "lo"}, args...)
-	}
-	command := exec.CommandContext(ctx, l.launcher, args...)
-	command.Env = append(os.Environ(), roleVariable+"="+role, mpi.LibraryVariable+"="+file,
-		"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-		"PRTE_ALLOW_RUN_AS_ROOT=1", "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1")
-	command.WaitDelay = time.Second
-	output, err := command.CombinedOutput()
+	output, err := l.Command(t, ranks, []string{roleVariable + "=" + role}, self).CombinedOutput()
 	return string(output), err
 }
 
 func TestRanksOfEachLibrary(t *testing.T) {
-	for _, l := range libraries(t) {
+	for _, l := range mpitest.Libraries(t) {
 		for _, role := range []string{"exchange", "fault"} {
-			t.Run(l.name+" "+role, func(t *testing.T) {
-				output, err := l.launch(t, 2, role, l.file)
+			t.Run(l.Name+" "+role, func(t *testing.T) {
+				output, err := launch(t, l, 2, role)
 				if err != nil || strings.Count(output, " is done with ") != 2 ||
-					strings.Count(output, "("+l.abi+" ABI)") != 2 {
+					strings.Count(output, "("+l.Name+" ABI)") != 2 {
 					t.Errorf("%v, output:\n%s", err, output)
 				}
 			})
@@ -221,10 +182,10 @@ func TestRanksOfEachLibrary(t *testing.T) {
 // A sum has one digest in every library.
 func TestSumsOfEachLibrary(t *testing.T) {
 	digests := make(map[string]bool)
-	for _, l := range libraries(t) {
-		output, err := l.launch(t, 4, "sum", l.file)
+	for _, l := range mpitest.Libraries(t) {
+		output, err := launch(t, l, 4, "sum")
 		if err != nil || strings.Count(output, "digest ") != 4 {
-			t.Errorf("%s: %v, output:\n%s", l.name, err, output)
+			t.Errorf("%s: %v, output:\n%s", l.Name, err, output)
 		}
 		for _, line := range strings.Split(output, "\n") {
 			if strings.HasPrefix(line, "digest ") {
@@ -239,26 +200,28 @@ func TestSumsOfEachLibrary(t *testing.T) {
 
 // A rank that gives up waiting ends the job, also those that hang.
 func TestASilentRankEndsTheJob(t *testing.T) {
-	for _, l := range libraries(t) {
-		output, err := l.launch(t, 2, "silence", l.file)
+	for _, l := range mpitest.Libraries(t) {
+		output, err := launch(t, l, 2, "silence")
 		if err == nil || !strings.Contains(output, "rank 0: rank 1 is silent, as it should be") {
-			t.Errorf("%s: %v, output:\n%s", l.name, err, output)
+			t.Errorf("%s: %v, output:\n%s", l.Name, err, output)
 		}
 	}
 }
 
 // A library that the launcher does not know, or that is none, is an error and not as many runs.
 func TestTheWrongLibrary(t *testing.T) {
-	here := libraries(t)
+	here := mpitest.Libraries(t)
 	if len(here) < 3 {
-		t.Skip("two libraries are needed; scripts/setup-mpi brings them")
+		t.Skip("two libraries are needed: make mpi-test")
 	}
 	for want, file := range map[string]string{
-		"it is not the launcher's library; name that with SLIPWAY_MPI": here[0].file,
+		"it is not the launcher's library; name that with SLIPWAY_MPI": here[0].File,
 		"is no MPI library: it has no MPI_Init_thread":                 "libm.so.6",
-		"no MPI library can be loaded; install Open MPI or MPICH":      "/nowhere/libmpi.so",
+		"no MPI library can be loaded: /nowhere/libmpi.so: ":           "/nowhere/libmpi.so",
 	} {
-		output, err := here[1].launch(t, 2, "exchange", file) // Open MPI's own ends by itself
+		other := here[1] // Open MPI's launcher would end MPICH's library by itself
+		other.File = file
+		output, err := launch(t, other, 2, "exchange")
 		if err == nil || !strings.Contains(output, want) {
 			t.Errorf("%v, want %q, output:\n%s", err, want, output)
 		}
