@@ -18,10 +18,10 @@ import (
 	"slipway/internal/collective"
 )
 
-// Agree has the ranks of Config.Communicator tell each other what they are about to do, and returns a
-// DisagreementError on all of them where that is not the same: other kernels round in another order,
-// and other data or settings make it another run. Fit calls it, unless it was called before,
-// to find out before anything is written. Without other ranks it does nothing.
+// Agree has the ranks of Config.Communicator tell each other what they are about to do, and returns
+// a DisagreementError on all of them where that is not the same: other kernels round in another
+// order, and other data or settings make it another run. Fit calls it, unless it was called before, to
+// find out before anything is written. Without other ranks it does nothing.
 func (t *Trainer) Agree(ctx context.Context) error {
 	if t.together == nil || t.together.agreed {
 		return nil
@@ -139,7 +139,7 @@ func (t *Trainer) compareWeights(ctx context.Context) error {
 	if t.together == nil {
 		return nil
 	}
-	const size = sha256.Size
+	const size = sha256.Size // and a byte that says whether the rank was asked to stop
 	blocks := make([]byte, (size+1)*t.together.Size())
 	own := blocks[(size+1)*t.together.Rank():]
 	copy(own, digestOf(t.variables))

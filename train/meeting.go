@@ -3,7 +3,7 @@ package train
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"math"
 
 	"slipway/internal/collective"
@@ -13,8 +13,8 @@ import (
 // was asked to stop, and whether it failed: so all know the same before any of them changes a
 // weight. Then the gradients are added up. Both are in an order that is the run's.
 
-// report is what the ranks tell each other about a step, one block of words each: the figures of its
-// shards, and what became of the rank.
+// report is what the ranks tell each other about a step, one block of words each: the figures of
+// its shards, and what became of the rank.
 type report struct {
 	each   int // shards of a rank
 	size   int // bytes of a block
@@ -59,12 +59,15 @@ func (r *report) write(rank int, sums []figures, stop, failed bool) {
 		putWord(at, 2, own.correct)
 	}
 	at := r.words(rank, figureWords*r.each)
-	for word, set := range map[int]bool{reportStop: stop, reportFailed: failed} {
-		putWord(at, word, 0)
-		if set {
-			putWord(at, word, 1)
-		}
+	putWord(at, reportStop, flagOf(stop))
+	putWord(at, reportFailed, flagOf(failed))
+}
+
+func flagOf(set bool) float64 {
+	if set {
+		return 1
 	}
+	return 0
 }
 
 // read takes the figures of all shards, and says whether a rank is to stop, and has failed.
@@ -116,5 +119,5 @@ func (r *together) failed(ctx context.Context, own error) error {
 			return &RankError{rank, string(message)}
 		}
 	}
-	return fmt.Errorf("a rank has failed, and does not say why")
+	return errors.New("a rank has failed, and does not say why")
 }
