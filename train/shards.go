@@ -129,11 +129,15 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	for _, i := range trained {
 		s.places = append(s.places, next(values[learned[i]].Shape().TotalSize()))
 	}
-	for i, spec := range network.Tensors() {
-		if network.WholeBatch() && spec.Role == builder.Statistic {
-			value := values[i].Float32s()
-			s.statistics = append(s.statistics,
-				statistic{value, make([]float32, len(value)), next(len(value))})
+	i := 0
+	for _, node := range network.Nodes() {
+		for _, spec := range node.Tensors {
+			if node.WholeBatch && spec.Role == builder.Statistic { // others stay, to the bit
+				value := values[i].Float32s()
+				s.statistics = append(s.statistics,
+					statistic{value, make([]float32, len(value)), next(len(value))})
+			}
+			i++
 		}
 	}
 	const lanes = 16 // so that every half of a half begins a vector

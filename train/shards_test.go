@@ -195,6 +195,42 @@ func TestBatchNormByShard(t *testing.T) {
 	})
 }
 
+// Statistics that are frozen stay to the bit, beside others that are learned, also where shards have
+// unequal shares.
+func TestFrozenStatisticsStayInShards(t *testing.T) {
+	network, err := builder.New("half", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 3, Kernel: builder.Square(3)}, builder.BatchNorm{Name: "kept", Frozen: true},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.BatchNorm{Name: "learned"},
+		builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := smallConfig(builder.EngineNative)
+	config.BatchSize, config.Shards, config.BatchNorm = 13, 8, BatchNormShard
+	start := network.InitialWeights(1)
+	for _, tensor := range start {
+		for i := range tensor.Data {
+			tensor.Data[i] += 0.1 // no power of two
+		}
+	}
+	trainer, err := New(network, datasettest.Bars(t, 60), config, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trainer.Close()
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	for i, tensor := range trainer.Weights() {
+		if !strings.Contains(tensor.Name, "running_") {
+			continue
+		}
+		if kept := strings.HasPrefix(tensor.Name, "kept."); slices.Equal(tensor.Data, start[i].Data) != kept {
+			t.Errorf("%s: %v, was %v", tensor.Name, tensor.Data, start[i].Data)
+		}
+	}
+}
+
 // A step that is interrupted between two shards leaves nothing, statistics included, and the next
 // one is as if it had not been.
 func TestAStepInterruptedBetweenShards(t *testing.T) {
