@@ -106,8 +106,8 @@ type SilentError struct {
 }
 
 func (e *SilentError) Error() string {
-	return fmt.Sprintf("rank %d has not answered for %v: it has ended, hangs, or needs more time (-mpi-timeout)",
-		e.Rank, e.After)
+	return fmt.Sprintf("rank %d has not answered for %v: it has ended, hangs, or needs more time "+
+		"(-mpi-timeout)", e.Rank, e.After)
 }
 
 // DisagreementError says in what the ranks are not alike, each found by all of them.
@@ -118,9 +118,9 @@ func (e *DisagreementError) Error() string {
 }
 
 // OnAllRanks reports whether Fit has returned this error on all ranks, or one that means the same:
-// they have stopped at the same step, and none of them waits for another. It is false of what happened to
-// one rank alone, such as a checkpoint that could not be written: the others still wait, and have to
-// be ended.
+// they have stopped at the same step, and none of them waits for another. It is false of what
+// happened to one rank alone, such as a checkpoint that could not be written: the others still wait,
+// and have to be ended.
 func OnAllRanks(err error) bool {
 	var unsaved *UnsavedError
 	if errors.As(err, &unsaved) {

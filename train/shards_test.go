@@ -64,6 +64,17 @@ func sameStep(t *testing.T, got, want batchResult, gotGradients, wantGradients [
 // shards, of uneven ones, of a short batch that leaves some empty, in parts, and of several
 // batches a step.
 func TestShardsComeToTheWholeBatch(t *testing.T) {
+	e2, err := builder.E2(10, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiny, err := builder.New("tiny", builder.Shape{1, 28, 28},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(4), Stride: builder.Square(4)}, builder.ReLU{},
+		builder.Flatten{}, builder.Dense{Name: "fc1", Units: 12}, builder.ReLU{},
+		builder.Dropout{P: 0.3}, builder.Dense{Name: "fc2", Units: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cases := tenClasses()
 	cases["plain"] = func(*Config) {}
 	type step struct{ shards, batch, accumulate, images int }
@@ -76,8 +87,12 @@ func TestShardsComeToTheWholeBatch(t *testing.T) {
 		}
 		for _, step := range steps {
 			t.Run(fmt.Sprint(name, step), func(t *testing.T) {
+				network := tiny
+				if step.batch > partStep*2 {
+					network = e2 // whose shards are in parts
+				}
 				trainer := func(shards int) *Trainer {
-					return penalisedTrainerOf(t, step.batch, func(c *Config) {
+					return penalisedTrainerFor(t, network, step.batch, func(c *Config) {
 						change(c)
 						c.Shards, c.Accumulate = shards, step.accumulate
 					})

@@ -11,6 +11,7 @@ import (
 
 	"slipway/internal/cli"
 	"slipway/internal/collective"
+	"slipway/internal/display"
 	"slipway/internal/mpi"
 	"slipway/train"
 )
@@ -106,7 +107,8 @@ func (r *ranks) leave(err error, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeout(context.Background(), r.timeout)
 	defer cancel()
 	if err := collective.Share(ctx, r.world, make([]byte, r.world.Size())); err != nil {
-		code = cli.Fail(stderr, "train", fmt.Errorf("rank %d waits for the others to end: %w", r.world.Rank(), err))
+		err = fmt.Errorf("rank %d waits for the others to end: %w", r.world.Rank(), err)
+		code = cli.Fail(stderr, "train", err)
 		r.world.Abort(code)
 		return code
 	}
@@ -160,6 +162,7 @@ func (r *ranks) send(path string) error {
 // tell says who trains the run.
 func (r *ranks) tell(out io.Writer, config train.Config) {
 	if r.world != nil {
-		fmt.Fprintf(out, "rank 0 of %d, %s, %d shards of each batch\n", r.world.Size(), r.world, max(config.Shards, 1))
+		fmt.Fprintf(out, "rank 0 of %d, %s, %s of each batch\n", r.world.Size(), r.world,
+			display.Count(max(config.Shards, 1), "shard"))
 	}
 }

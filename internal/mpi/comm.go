@@ -116,8 +116,8 @@ func (c *Comm) check(what string, rc C.int) error {
 // most is how many bytes go in a message: MPI counts them with an int.
 const most = 1 << 30
 
-// patience is how long a rank looks for its peer without rest. After that it sleeps between two looks, so
-// that ranks that wait for a slow one leave it their core.
+// patience is how long a rank looks for its peer without rest. After that it sleeps between two
+// looks, so that ranks that wait for a slow one leave it their core.
 const patience = 20 * time.Millisecond
 
 // Exchange sends from to the peer and fills to with what the peer sends at the same time, which has to
