@@ -75,7 +75,7 @@ func TestShardsComeToTheWholeBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cases := tenClasses()
+	cases, set := tenClasses(), datasettest.Digits(t, 300)
 	cases["plain"] = func(*Config) {}
 	type step struct{ shards, batch, accumulate, images int }
 	all := []step{{8, 32, 0, 31}, {4, 16, 2, 29}}
@@ -92,7 +92,7 @@ func TestShardsComeToTheWholeBatch(t *testing.T) {
 					network = e2 // whose shards are in parts
 				}
 				trainer := func(shards int) *Trainer {
-					return penalisedTrainerFor(t, network, step.batch, func(c *Config) {
+					return penalisedTrainerFor(t, network, set, step.batch, func(c *Config) {
 						change(c)
 						c.Shards, c.Accumulate = shards, step.accumulate
 					})
