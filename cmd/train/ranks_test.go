@@ -189,7 +189,7 @@ func TestMPIFaults(t *testing.T) {
 			"training set is "},
 		"three ranks": {3, "", nil, "3 ranks cannot share shards"},
 		"no shards":   {2, "", []string{"-shards", "1"}, "2 ranks, and batches that are not dealt"},
-		"a full disk": {2, `[ $rank = 1 ] || set -- "$@" -runs /dev/null/runs`, nil, "/dev/null/runs"},
+		"no folder":   {2, `[ $rank = 1 ] || set -- "$@" -runs /dev/null/runs`, nil, "/dev/null/runs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := arguments(dir, "-epochs", "100000", "-threads", "1", "-shards", "4", "-mpi", "-name", "faulty")
