@@ -161,6 +161,10 @@ mlflow-test: ## tell MLflow's own server and file store of a run, and read it ba
 serve-clients: ## have tritonclient, the protocol's real client, ask the command serve
 	@scripts/serve/check-clients
 
+mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
+	@scripts/setup-mpi
+	SLIPWAY_MPI_TESTS=all go test -count=1 -v ./internal/mpi ./cmd/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
+
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 

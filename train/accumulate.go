@@ -35,23 +35,31 @@ func (c Config) stepImages() int { return c.BatchSize * max(c.Accumulate, 1) }
 type span struct{ first, end int }
 
 // spans divides the images of a step into those that go forward and back together: its batches,
-// where there are several, and the parts of each. A unit of images, pairs where they are mixed, stays
-// together. It is valid until the next call.
-func (t *Trainer) spans(images, unit int) []span {
+// where there are several, of each the share that a shard of so many has, and the parts of that. A
+// unit of images, pairs where they are mixed, stays together. It is valid until the next call.
+func (t *Trainer) spans(images, unit, shard, shards int) []span {
 	size := images
 	if t.config.Accumulate > 1 {
 		size = (t.config.BatchSize + unit - 1) / unit * unit
 	}
 	all := t.spanned[:0]
 	for begin := 0; begin < images; begin += size {
-		batch, count := min(size, images-begin), 1
-		if t.sum != nil {
-			count = (batch-1)/t.sum.size + 1
-		}
+		batch := min(size, images-begin)
 		units := (batch + unit - 1) / unit
+		low, high := shard*units/shards, (shard+1)*units/shards
+		units = high - low
+		if units == 0 {
+			continue // of a short batch
+		}
+		first := begin + low*unit
+		dealt := min(begin+high*unit, begin+batch) - first
+		count := 1
+		if t.sum != nil {
+			count = (dealt-1)/t.sum.size + 1
+		}
 		for i := range count {
-			end := min((i+1)*units/count*unit, batch)
-			all = append(all, span{begin + i*units/count*unit, begin + end})
+			end := min((i+1)*units/count*unit, dealt)
+			all = append(all, span{first + i*units/count*unit, first + end})
 		}
 	}
 	t.spanned = all
@@ -61,8 +69,8 @@ func (t *Trainer) spans(images, unit int) []span {
 // rememberStatistics returns what undoes the changes that the batches of a step make to the
 // statistics that layers keep, where it has several.
 func (t *Trainer) rememberStatistics() (undo func()) {
-	if t.config.Accumulate < 2 || !t.network.WholeBatch() {
-		return func() {}
+	if t.config.Accumulate < 2 || t.shards != nil || !t.network.WholeBatch() {
+		return func() {} // shards remember by themselves
 	}
 	type kept struct{ value, copied []float32 }
 	var all []kept

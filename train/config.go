@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"slipway/builder"
 	"slipway/dataset/augment"
@@ -27,6 +28,15 @@ type Config struct {
 	// Accumulate is how many batches there are in a step of the optimizer, 1 if zero: their
 	// gradients are averaged by image, and only one batch is in memory at a time.
 	Accumulate int `json:"accumulate,omitempty"`
+	// Shards is to how many shards the images of a batch are dealt, a power of two; 0 and 1 do not
+	// deal it. Each shard's gradients are computed by itself, and they are added up in one fixed
+	// tree, so that the same Shards give the same bits, whoever computes which. Losses, masks,
+	// mixing, clipping and the optimizer's step are the whole batch's; normalisation is not (BatchNorm).
+	Shards int `json:"shards,omitempty"`
+	// BatchNorm is whose statistics batch normalisation trains with: a batch's if empty, or of a
+	// batch that is dealt each shard's (BatchNormShard), which has to be said. Running statistics
+	// are the mean of what the shards have.
+	BatchNorm string `json:"batch_norm,omitempty"`
 	// Epochs is the number of passes over the training set, 10 if zero. With
 	// UntilLoss or Patience it is the cap.
 	Epochs int `json:"epochs"`
@@ -93,6 +103,13 @@ type Config struct {
 	// a run's identity: a run can go on on another device, where sums are rounded
 	// in another order. It needs the native engine.
 	Device Device `json:"-"`
+	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
+	// has a trainer of its own with the same configuration, network and data, and computes its part of
+	// the Shards. It is not part of a run's identity, and neither is the number of ranks.
+	Communicator Communicator `json:"-"`
+	// ExchangeTimeout is how long a rank waits for another, DefaultExchangeTimeout if zero. Rank 0
+	// reports and saves meanwhile.
+	ExchangeTimeout time.Duration `json:"-"`
 	// CheckpointEvery saves a checkpoint after that many epochs, 1 if zero.
 	CheckpointEvery int `json:"checkpoint_every"`
 	// KeepCheckpoints is how many of them stay, 3 if zero.
@@ -123,6 +140,12 @@ func (c Config) WithDefaults(network *builder.Network) (Config, error) {
 		return c, err
 	}
 	if err := c.Loss.ClassWeights.check(network); err != nil {
+		return c, err
+	}
+	if err := c.checkShards(network); err != nil {
+		return c, err
+	}
+	if err := c.checkRanks(); err != nil {
 		return c, err
 	}
 	if err := c.checkTrained(network); err != nil {
@@ -251,6 +274,8 @@ func (c Config) CPUOnly() string {
 		return "a learning-rate schedule is"
 	case c.Accumulate > 1:
 		return "a step of several batches is"
+	case c.Shards > 1:
+		return "a batch that is dealt to shards is"
 	case c.ClipNorm != 0:
 		return "clipping of gradients is"
 	case !c.EMA.IsZero():

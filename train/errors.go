@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"time"
 )
 
 // ErrInterrupted is returned by Fit when its context ended. All steps that were
@@ -80,6 +82,57 @@ type ReadError struct{ Err error }
 func (e *ReadError) Error() string { return fmt.Sprintf("read images: %v", e.Err) }
 
 func (e *ReadError) Unwrap() error { return e.Err }
+
+// RankError says that another rank could not go on, at the same step, which has changed nothing on any
+// rank.
+type RankError struct {
+	Rank    int
+	Message string
+}
+
+func (e *RankError) Error() string { return fmt.Sprintf("rank %d: %s", e.Rank, e.Message) }
+
+// OwnError is what the rank itself has where others have a RankError.
+type OwnError struct{ Err error }
+
+func (e *OwnError) Error() string { return e.Err.Error() }
+
+func (e *OwnError) Unwrap() error { return e.Err }
+
+// SilentError says that another rank has not answered for as long as Config.ExchangeTimeout.
+type SilentError struct {
+	Rank  int
+	After time.Duration
+}
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("rank %d has not answered for %v: it has ended, hangs, or needs more time "+
+		"(-mpi-timeout)", e.Rank, e.After)
+}
+
+// DisagreementError says in what the ranks are not alike, each found by all of them.
+type DisagreementError struct{ Differences []string }
+
+func (e *DisagreementError) Error() string {
+	return "the ranks do not train the same run: " + strings.Join(e.Differences, "; ")
+}
+
+// OnAllRanks reports whether Fit has returned this error on all ranks, or one that means the same:
+// they have stopped at the same step, and none of them waits for another. It is false of what
+// happened to one rank alone, such as a checkpoint that could not be written: the others still wait,
+// and have to be ended.
+func OnAllRanks(err error) bool {
+	var unsaved *UnsavedError
+	if errors.As(err, &unsaved) {
+		return false
+	}
+	var diverged *DivergedError
+	var other *RankError
+	var own *OwnError
+	var disagree *DisagreementError
+	return errors.Is(err, ErrInterrupted) || errors.As(err, &diverged) || errors.As(err, &other) ||
+		errors.As(err, &own) || errors.As(err, &disagree)
+}
 
 // UnfitError says that a network cannot classify the images of a set, since their shape
 // or the number of classes is another one.

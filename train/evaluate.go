@@ -57,8 +57,13 @@ type Evaluation struct {
 	Accuracy float64
 }
 
-// Evaluate classifies every image of the source with the weights that Weights returns.
+// Evaluate classifies every image of the source with the weights that Weights returns. With a
+// Communicator each rank that calls it does so by itself, and it does not end with ctx before a run
+// has: the others would wait for a step that this rank does not take.
 func (t *Trainer) Evaluate(ctx context.Context, source dataset.Source) (*Evaluation, error) {
+	if t.progress.Finished == "" {
+		ctx = t.working(ctx)
+	}
 	if t.averages() {
 		t.average.swap(t.variables)
 		defer t.average.swap(t.variables)

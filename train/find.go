@@ -78,13 +78,14 @@ const (
 // is a function of the seed, on any number of threads. It ends before its last rate where the
 // loss is four times its lowest value, or no longer finite.
 //
-// It is computed on the CPU: a Device is passed over.
+// It is computed on the CPU by this process alone: a Device and a Communicator are passed over.
 func FindRate(ctx context.Context, network *builder.Network, source dataset.Source, config Config, weights builder.Weights, sweep RateSweep) (RateCurve, error) {
 	sweep, err := sweep.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	config.Device, config.Schedule, config.EMA = nil, Schedule{}, EMA{}
+	config.Device, config.Communicator = nil, nil
+	config.Schedule, config.EMA = Schedule{}, EMA{}
 	config.Patience, config.Best = 0, ""
 	t, err := New(network, source, config, weights)
 	if err != nil {

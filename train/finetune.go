@@ -118,6 +118,11 @@ func (t *Trainer) enter() error {
 	if t.sum, err = newSum(t.network, t.phase, t.engine, t.variables); err != nil {
 		return err
 	}
+	if t.phase.Shards > 1 {
+		if t.shards, err = newShards(t.network, t.phase, t.engine, t.variables); err != nil {
+			return err
+		}
+	}
 	parameters := t.phase.updated(t.network)
 	first := t.config.inEpoch(0).updated(t.network)
 	for i, parameter := range parameters {

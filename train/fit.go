@@ -27,7 +27,13 @@ type Callbacks struct {
 // Fit trains until a stop rule says so, and says in Progress.Finished which. With
 // Patience or Best the trainer has the best epoch's weights then. It can be called again
 // after a Resume only.
+//
+// With a Communicator all ranks call it, and only one of them needs callbacks. When the context of
+// any of them ends, all stop after the same step. What errors mean there, OnAllRanks says.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
+	if err := t.Agree(ctx); err != nil {
+		return err
+	}
 	for {
 		if err := t.report(ctx, callbacks); err != nil {
 			return err
@@ -64,7 +70,7 @@ func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
 		now.Unreported = false
 		return nil
 	}
-	if ctx.Err() != nil {
+	if t.ended(ctx) {
 		return t.interrupted(callbacks)
 	}
 	err := callbacks.Epoch(&now.History[len(now.History)-1])
@@ -114,7 +120,7 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 	}
 	for step, indices := range t.batches.Epoch(t.progress.Epochs, t.progress.EpochStep) {
-		if ctx.Err() != nil {
+		if t.ended(ctx) {
 			return t.interrupted(callbacks)
 		}
 		err := t.step(ctx, indices)
@@ -127,8 +133,7 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 		if err != nil {
 			err = fmt.Errorf("epoch %d, step %d: %w", t.progress.Epochs+1, step+1, err)
-			var unread *ReadError
-			if unsaved := (*UnsavedError)(nil); errors.As(err, &unread) && errors.As(t.interrupted(callbacks), &unsaved) {
+			if unsaved := (*UnsavedError)(nil); savesBefore(err) && errors.As(t.interrupted(callbacks), &unsaved) {
 				err = fmt.Errorf("%w; and the run's state could not be saved: %w", err, unsaved.Err)
 			}
 			return err
@@ -141,6 +146,14 @@ func (t *Trainer) epoch(ctx context.Context, callbacks Callbacks) error {
 		}
 	}
 	return t.finishEpoch(ctx)
+}
+
+// savesBefore reports whether what was learned before an error is saved: images could not be read, or
+// another rank could not go on.
+func savesBefore(err error) bool {
+	var unread *ReadError
+	var other *RankError
+	return errors.As(err, &unread) || errors.As(err, &other)
 }
 
 // interrupted saves what is learned, and returns ErrInterrupted once it is.
@@ -177,6 +190,9 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 		return err
 	}
 	if err := t.checkWeights(); err != nil {
+		return err
+	}
+	if err := t.compareWeights(ctx); err != nil {
 		return err
 	}
 	now := &t.progress

@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"slipway/builder"
+	"slipway/dataset"
 	"slipway/dataset/augment"
 	"slipway/internal/datasettest"
 )
@@ -188,10 +189,16 @@ func penalisedTrainerOf(t *testing.T, batch int, change func(*Config)) *Trainer 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return penalisedTrainerFor(t, network, datasettest.Digits(t, 300), batch, change)
+}
+
+// penalisedTrainerFor is the same for another network of ten classes, with a layer fc1.
+func penalisedTrainerFor(t *testing.T, network *builder.Network, set *dataset.Set, batch int, change func(*Config)) *Trainer {
+	t.Helper()
 	config := Config{BatchSize: batch, Seed: 3, ParameterPenalty: Penalty{L1: 1e-3, L2: 1e-3},
 		ActivationPenalties: map[string]Penalty{"fc1": {L1: 1e-3, L2: 1e-3}}}
 	change(&config)
-	trainer, err := New(network, datasettest.Digits(t, 300), config, nil)
+	trainer, err := New(network, set, config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,6 +82,14 @@ func newSum(network *builder.Network, config Config, engine *builder.Engine, var
 	return s, nil
 }
 
+// most is how many images go forward and back together at most.
+func (s *sum) most() int {
+	if s == nil {
+		return math.MaxInt
+	}
+	return s.size
+}
+
 func plainAddScaled(total, gradient []float32, scale float32) error {
 	for i, g := range gradient {
 		total[i] += scale * g

@@ -58,8 +58,8 @@ func (t *Trainer) step(ctx context.Context, indices []int) (err error) {
 	if err := t.optimizer.Step(result.model); err != nil {
 		return err
 	}
-	if result.whole != nil {
-		result.whole.Update()
+	if result.statistics != nil {
+		result.statistics.Update()
 	}
 	images := len(indices)
 	t.progress.Step++
@@ -82,8 +82,9 @@ type batchResult struct {
 	correct     int
 	// model pairs each parameter with its gradient.
 	model []gorgonia.ValueGrad
-	// whole is the graph of a batch that was not in parts: layers with statistics are of such alone.
-	whole *LossGraph
+	// statistics brings those of layers up to date, where the step has not yet: the graph of a batch
+	// that was not in parts, since layers with statistics are of such alone, or the shards.
+	statistics interface{ Update() }
 }
 
 // gradients runs a step's images forward and back, by spans. A context
@@ -95,30 +96,24 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		images.indices, unit = t.mixer.begin(t.progress.Step, images.indices), 2
 	}
 	weights := t.config.Loss.ClassWeights.sum(t.labels, images.indices)
-	spans := t.spans(batch, unit)
+	if t.shards != nil {
+		return t.dealt(ctx, images, unit, weights)
+	}
+	spans := t.spans(batch, unit, 0, 1)
 	var result batchResult
 	for i, span := range spans {
 		if i > 0 && ctx.Err() != nil {
 			return result, errStepInterrupted
 		}
-		first, end := span.first, span.end
-		some := images
-		some.indices = images.indices[first:end]
-		if _, ok := images.source.(drawn); ok {
-			some.epoch += first
-		}
-		if err := t.divideLoss(end-first, weights*float64(end-first)/float64(batch)); err != nil {
-			return result, err
-		}
-		p, part, err := t.pass(ctx, true, some, first)
+		p, part, err := t.forwardAndBack(ctx, images, span, weights)
 		if err != nil {
 			return result, err
 		}
 		if len(spans) == 1 {
-			part.model, part.whole = p.model, p.graph
+			part.model, part.statistics = p.model, p.graph
 			return part, nil
 		}
-		share := float64(end-first) / float64(batch)
+		share := float64(span.end-span.first) / float64(batch)
 		result.total += share * part.total
 		result.data += share * part.data
 		result.correct += part.correct
@@ -129,6 +124,21 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 	}
 	result.model = t.sum.model
 	return result, nil
+}
+
+// forwardAndBack runs a span of a step's images, whose class weights come to that sum.
+func (t *Trainer) forwardAndBack(ctx context.Context, images feed, span span, weights float64) (
+	*program, batchResult, error) {
+	batch, some := len(images.indices), images
+	some.indices = images.indices[span.first:span.end]
+	if _, ok := images.source.(drawn); ok {
+		some.epoch += span.first
+	}
+	size := span.end - span.first
+	if err := t.divideLoss(size, weights*float64(size)/float64(batch)); err != nil {
+		return nil, batchResult{}, err
+	}
+	return t.pass(ctx, true, some, span.first)
 }
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the

@@ -29,6 +29,8 @@ type Trainer struct {
 	mixer        *mixer // nil if no images are mixed
 	variables    *builder.Variables
 	sum          *sum       // of the parts of a step; nil with an engine that takes it whole
+	shards       *shards    // nil of steps that are not dealt
+	together     *together  // nil where one process trains alone
 	clipper      *clipper   // nil without Config.ClipNorm
 	spanned      []span     // the memory of spans
 	sweep        *RateSweep // takes the place of the schedule, if not nil
@@ -157,6 +159,7 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 		t.engine.Close()
 		return nil, err
 	}
+	t.together = newTogether(config)
 	if err := t.enter(); err != nil {
 		t.engine.Close()
 		return nil, err

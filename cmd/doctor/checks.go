@@ -19,6 +19,7 @@ import (
 	"slipway/infer"
 	"slipway/internal/cuda"
 	"slipway/internal/kernel"
+	"slipway/internal/mpi"
 )
 
 // toolTimeout is how long a program may take to say its version.
@@ -59,6 +60,7 @@ func examine(ctx context.Context) report {
 		checkLibrary(library, libraryErr),
 		checkCUDA(library),
 		checkTraining(cuda.Inspect()),
+		checkMPI(),
 		checkTestSet(ctx),
 		checkTrainingSet(),
 	}}
@@ -68,6 +70,19 @@ func examine(ctx context.Context) report {
 		}
 	}
 	return r
+}
+
+// checkMPI looks for a library that train -mpi would load.
+func checkMPI() check {
+	c := check{Name: "MPI"}
+	library, err := mpi.Find()
+	if err != nil {
+		c.State, c.Found = stateMissing, err.Error()
+		c.Remedy = "only train -mpi needs it, for several machines: docs/scale.md"
+		return c
+	}
+	c.State, c.Found = stateOK, library.String()
+	return c
 }
 
 // tool runs the first of the commands that works and takes the first line that

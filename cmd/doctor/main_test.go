@@ -205,3 +205,13 @@ func TestASlowToolIsNotMissing(t *testing.T) {
 		}
 	}
 }
+
+// An MPI library is not needed; one that is there says what it is.
+func TestMPI(t *testing.T) {
+	c := checkMPI()
+	missing := c.State == stateMissing && strings.Contains(c.Remedy, "docs/scale.md")
+	found := c.State == stateOK && strings.Contains(c.Found, " ABI)")
+	if c.Needed || c.Found == "" || !missing && !found {
+		t.Errorf("%+v", c)
+	}
+}

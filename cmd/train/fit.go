@@ -12,8 +12,6 @@ import (
 	"slipway/builder"
 	"slipway/builder/zoo"
 	"slipway/dataset"
-	"slipway/internal/display"
-	"slipway/internal/kernel"
 	"slipway/train"
 )
 
@@ -45,6 +43,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		fmt.Fprintf(out, "note: %s\n", note)
 	}
 	fmt.Fprintf(out, "%s, seed %d, run %s\n", session.device.describe(trainer.Engine()), trainer.Config().Seed, session.dir.Path())
+	o.ranks.tell(out, trainer.Config())
 	if features := trainer.Features(); features != "" {
 		fmt.Fprintln(out, features)
 	}
@@ -194,6 +193,9 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if err := s.testOn(p.sets.test); err != nil {
 		return err
 	}
+	if err := s.trainer.Agree(ctx); err != nil || o.ranks.follows() {
+		return err
+	}
 	s.shared = sharedNote(p.sets.training, p.sets.test)
 	path := filepath.Join(o.runs, o.runName(network))
 	if err := s.lock(path); err != nil {
@@ -228,85 +230,6 @@ func remedied(err error) error {
 		return fmt.Errorf("%w; -network names a file with a network for these images, or a known one that takes any, such as %s", err, zoo.Names()[0])
 	}
 	return err
-}
-
-func (s *session) resume(ctx context.Context, o *options, out io.Writer) error {
-	name := o.name
-	if name == "" {
-		name = o.experiment
-	}
-	var err error
-	if s.dir, err = train.OpenRun(filepath.Join(o.runs, name)); err != nil {
-		return err
-	}
-	if err := s.lock(s.dir.Path()); err != nil {
-		return err
-	}
-	if err := s.dir.Sweep(); err != nil {
-		return err
-	}
-	checkpoint, path, damaged, err := s.dir.Latest()
-	for _, problem := range damaged {
-		fmt.Fprintf(out, "warning: %v\n", problem)
-	}
-	if err != nil {
-		return err
-	}
-	s.saved = path
-	config := o.resumedConfig(checkpoint)
-	// The run's own settings say what can compute it.
-	if s.device, err = o.chooseDevice(config, checkpoint.Network); err != nil {
-		return err
-	}
-	config.Device = s.device.device
-	sets, err := o.reopenSets(ctx, checkpoint, out)
-	if err != nil {
-		return err
-	}
-	if s.trainer, err = train.Resume(checkpoint, sets.training, config); err != nil {
-		return err
-	}
-	if err := s.testOn(sets.test); err != nil {
-		return err
-	}
-	s.shared = sharedNote(sets.training, sets.test)
-	fmt.Fprintf(out, "going on from %s: %s and %s are done\n", path,
-		display.Count(checkpoint.Progress.Epochs, "epoch"), display.Count(checkpoint.Progress.EpochStep, "step"))
-	if was, is := checkpoint.KernelSet, s.trainer.KernelSet(); was != "" && is != "" && was != is {
-		fmt.Fprintf(out, "note: the run was computed with the kernels %s, and goes on with %s: not bit for bit; %s=%s takes the former where the CPU has them\n",
-			was, is, kernel.EnvironmentVariable, was)
-	}
-	if note := testedOnAnother(checkpoint.Sets, s.trainer.Sets()); note != "" {
-		fmt.Fprintln(out, note)
-	}
-	if note := chosenByAnother(checkpoint, s.trainer.Config()); note != "" {
-		fmt.Fprintln(out, note)
-	}
-	return s.dir.WriteConfig(s.trainer.Network(), s.trainer.Config(), s.trainer.Sets())
-}
-
-// resumedConfig is the checkpoint's configuration with what the flags change.
-func (o *options) resumedConfig(checkpoint *train.Checkpoint) train.Config {
-	config := checkpoint.Config
-	config.Threads = o.threads
-	for flag, set := range map[string]func(){
-		"epochs":           func() { config.Epochs = o.config.Epochs },
-		"until-loss":       func() { config.UntilLoss = o.config.UntilLoss },
-		"patience":         func() { config.Patience = o.config.Patience },
-		"best":             func() { config.Best = o.config.Best },
-		"data":             func() { config.Data = o.data },
-		"checkpoint-every": func() { config.CheckpointEvery = o.config.CheckpointEvery },
-		"keep":             func() { config.KeepCheckpoints = o.config.KeepCheckpoints },
-		"schedule-epochs":  func() { config.Schedule.Epochs = o.config.Schedule.Epochs },
-	} {
-		if o.given[flag] {
-			set()
-		}
-	}
-	if config.UntilLoss > 0 && o.given["until-loss"] && !o.given["epochs"] {
-		config.Epochs = max(config.Epochs, train.UntilLossEpochs)
-	}
-	return config
 }
 
 // save writes a checkpoint. The history is written once an epoch is reported.

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"slipway/internal/cli"
+	"slipway/internal/mpi"
 )
 
 // savingNotice is what somebody reads who has pressed Ctrl-C.
@@ -21,7 +22,11 @@ func main() {
 		// the process near the size of its data.
 		debug.SetGCPercent(25)
 	}
-	os.Exit(cli.Run(os.Stderr, savingNotice, func(ctx context.Context) int {
+	notice := savingNotice
+	if mpi.Launched(os.Getenv).Rank > 0 {
+		notice = "" // rank 0 tells
+	}
+	mpi.Exit(cli.Run(os.Stderr, notice, func(ctx context.Context) int {
 		return run(ctx, os.Args[1:], os.Stdout, os.Stderr, cli.TerminalWidth(os.Stdout))
 	}))
 }
@@ -33,8 +38,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, width fun
 	if code, done := cli.Parsed("train", err, err == nil && options.version, stdout, stderr); done {
 		return code
 	}
+	if err := options.ranks.join(os.Getenv); err != nil {
+		return cli.Fail(stderr, "train", err)
+	}
+	if options.ranks.follows() {
+		return options.ranks.leave(follow(ctx, options, &warnings{out: stderr}), stderr)
+	}
 	// A run is not ended by what reads its progress, or does not.
 	out := cli.NewDispensable("train", stdout, stderr, "training goes on")
+	if options.ranks.world != nil {
+		return options.ranks.leave(fit(ctx, options, out, &warnings{out: stderr}, width), stderr)
+	}
 	if err := fit(ctx, options, out, &warnings{out: stderr}, width); err != nil {
 		if wrong := options.wrongFlag(err); wrong != nil {
 			return cli.Usage(stderr, "train", wrong)

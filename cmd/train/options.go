@@ -39,6 +39,7 @@ Flags:
 
 // options is what the command line asks for.
 type options struct {
+	ranks       ranks
 	experiment  string
 	network     string
 	classes     int
@@ -162,6 +163,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&c.Optimizer.WeightDecay, "weight-decay", 0, "decoupled in adamw, added to the gradient in the others")
 	o.recipeFlags(flags)
 	o.findFlags(flags)
+	o.rankFlags(flags)
 	flags.Func("augment", "change the training images anew each epoch by this `list`, such as flip,crop=4 or shift=2,rotation=10: "+strings.Join(augment.Names(), ", "), augmentation(&c.Augmentation))
 	cli.Choice(flags, &c.Decay, "decay", train.DecayAll, []string{train.DecayAll, train.DecayWeights}, "what -weight-decay, -l1 and -l2 are of: all parameters, or weights, without biases and what normalisation scales and shifts with")
 	flags.Float64Var(&c.ParameterPenalty.L1, "l1", 0, "λ1 of λ1·Σ‖p‖₁ over all parameter tensors (e2: 0.001)")
@@ -254,6 +256,9 @@ func (o *options) check() error {
 	if err := o.checkFind(); err != nil {
 		return err
 	}
+	if err := o.checkRanks(); err != nil {
+		return err
+	}
 	if err := o.mlflow.Check(o.given); err != nil {
 		return err
 	}
@@ -271,7 +276,7 @@ func (o *options) check() error {
 		// where things are, and lengthen a schedule.
 		free := []string{"resume", "name", "runs", "experiment", "epochs", "until-loss", "patience", "best",
 			"data", "data-dir", "test", "labels", "licence", "memory", "picture-cache", "threads", "device", "checkpoint-every", "keep",
-			"schedule-epochs", "tensorboard", "mlflow", "mlflow-experiment", "version"}
+			"schedule-epochs", "tensorboard", "mlflow", "mlflow-experiment", "mpi", "mpi-timeout", "version"}
 		for name := range o.given {
 			if !slices.Contains(free, name) {
 				return fmt.Errorf("-%s does not apply to -resume: a run keeps its settings; start a new one with -init instead", name)
@@ -327,6 +332,7 @@ func (o *options) settings() train.Config {
 	}
 	c.Data = o.data
 	c.Threads = o.threads
+	o.ranks.take(&c)
 	c.ActivationPenalties = o.activations.penalties()
 	return c
 }

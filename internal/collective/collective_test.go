@@ -1,0 +1,159 @@
+package collective_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"slipway/internal/collective"
+	"slipway/train"
+)
+
+// on runs a function on each of so many ranks.
+func on(t *testing.T, ranks int, do func(c collective.Communicator) error) {
+	t.Helper()
+	failures := make([]error, ranks)
+	var all sync.WaitGroup
+	for _, rank := range train.LocalRanks(ranks) {
+		all.Go(func() {
+			defer rank.Close()
+			failures[rank.Rank()] = do(rank)
+		})
+	}
+	all.Wait()
+	for rank, err := range failures {
+		if err != nil {
+			t.Errorf("rank %d of %d: %v", rank, ranks, err)
+		}
+	}
+}
+
+func add(total, part []float32) error {
+	for i, x := range part {
+		total[i] += x
+	}
+	return nil
+}
+
+// numbers of a rank, whose sum depends on the order.
+func numbers(rank, n int) []float32 {
+	source := rand.New(rand.NewPCG(7, uint64(rank)))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(source.NormFloat64())
+	}
+	return x
+}
+
+// tree is the sum as it is written down in Sum.
+func tree(ranks, n int) []float32 {
+	var level [][]float32
+	for rank := range ranks {
+		level = append(level, numbers(rank, n))
+	}
+	for len(level) > 1 {
+		var next [][]float32
+		for i := 0; i < len(level); i += 2 {
+			_ = add(level[i], level[i+1])
+			next = append(next, level[i])
+		}
+		level = next
+	}
+	return level[0]
+}
+
+func TestSum(t *testing.T) {
+	for _, ranks := range []int{1, 2, 4, 8, 16} {
+		for _, each := range []int{0, 1, 3, 16} {
+			n := each * ranks
+			want := tree(ranks, n)
+			on(t, ranks, func(c collective.Communicator) error {
+				x := numbers(c.Rank(), n)
+				if err := collective.Sum(context.Background(), c, x, make([]float32, (n+1)/2), add); err != nil {
+					return err
+				}
+				if !slices.Equal(x, want) {
+					return fmt.Errorf("%d numbers: %v, want %v", n, x, want)
+				}
+				return nil
+			})
+		}
+	}
+}
+
+func TestSumRejectsLengths(t *testing.T) {
+	on(t, 2, func(c collective.Communicator) error {
+		for _, lengths := range [][2]int{{3, 2}, {4, 1}} {
+			err := collective.Sum(context.Background(), c, make([]float32, lengths[0]), make([]float32, lengths[1]), add)
+			if err == nil || !strings.Contains(err.Error(), "numbers over 2 ranks") {
+				return fmt.Errorf("%v: %v", lengths, err)
+			}
+		}
+		return nil
+	})
+}
+
+func TestGatherAndBroadcast(t *testing.T) {
+	text := func(rank int) []byte { return bytes.Repeat([]byte{byte('a' + rank)}, rank*rank) }
+	for _, ranks := range []int{1, 2, 4, 8, 16} {
+		on(t, ranks, func(c collective.Communicator) error {
+			ctx := context.Background()
+			all, err := collective.Gather(ctx, c, text(c.Rank()))
+			if err != nil {
+				return err
+			}
+			for rank, got := range all {
+				if !bytes.Equal(got, text(rank)) {
+					return fmt.Errorf("gathered %q from rank %d, want %q", got, rank, text(rank))
+				}
+			}
+			for _, want := range []string{"", "weights of rank 0"} {
+				own := []byte("of another")
+				if c.Rank() == 0 {
+					own = []byte(want)
+				}
+				got, err := collective.Broadcast(ctx, c, own)
+				if err != nil {
+					return err
+				}
+				if string(got) != want {
+					return fmt.Errorf("broadcast %q, want %q", got, want)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// cut is a communicator whose second exchange fails.
+type cut struct {
+	collective.Communicator
+	left int
+}
+
+func (c *cut) Exchange(ctx context.Context, peer int, to, from []byte) error {
+	if c.left--; c.left < 0 {
+		return fmt.Errorf("the wire to rank %d is cut", peer)
+	}
+	return c.Communicator.Exchange(ctx, peer, to, from)
+}
+
+// What an exchange says is said on, wherever it fails.
+func TestAFailedExchange(t *testing.T) {
+	for left := range 4 {
+		on(t, 4, func(c collective.Communicator) error {
+			cut := &cut{c, left}
+			x := make([]float32, 8)
+			err := collective.Sum(context.Background(), cut, x, make([]float32, 4), add)
+			if err == nil || !strings.Contains(err.Error(), "cut") && !strings.Contains(err.Error(), "has left") {
+				return fmt.Errorf("after %d exchanges: %v", left, err)
+			}
+			return nil
+		})
+	}
+}
