@@ -210,6 +210,9 @@ func (c Config) withValues() (Config, error) {
 	if err := c.checkBest(); err != nil {
 		return c, err
 	}
+	if err := c.checkShardValues(); err != nil {
+		return c, err
+	}
 	for _, check := range []func() error{c.EMA.check, c.checkClip, c.checkAccumulate, c.checkDecay, c.checkFreezing, c.checkPenalties} {
 		if err := check(); err != nil {
 			return c, err

@@ -18,32 +18,38 @@ const BatchNormShard = "shard"
 // maxShards is more than anybody has processes for, and bounds what is kept of each.
 const maxShards = 1 << 16
 
-// checkShards reports shards that no batch can be dealt to, and what does not go with them.
-func (c *Config) checkShards(network *builder.Network) error {
+// checkShardValues reports numbers of shards that no batch can be dealt to.
+func (c *Config) checkShardValues() error {
 	if c.Shards == 1 {
 		c.Shards = 0 // the default, of which a run's record says nothing
-	}
-	if c.BatchNorm != "" && c.BatchNorm != BatchNormShard {
-		return fmt.Errorf("statistics of BatchNorm by %q; they are by batch, or by %s",
-			c.BatchNorm, BatchNormShard)
-	}
-	if c.Shards == 0 {
-		if c.BatchNorm != "" {
-			return fmt.Errorf("BatchNorm by %s applies to batches that are dealt to shards alone",
-				BatchNormShard)
-		}
-		return nil
 	}
 	units := c.BatchSize
 	if !c.Mix.IsZero() {
 		units = (c.BatchSize + 1) / 2 // the two of a pair stay together
 	}
 	switch {
+	case c.BatchNorm != "" && c.BatchNorm != BatchNormShard:
+		return wrongSetting("batch_norm", "statistics of BatchNorm by %q; they are by batch, or by %s",
+			c.BatchNorm, BatchNormShard)
+	case c.BatchNorm != "" && c.Shards == 0:
+		return wrongSetting("batch_norm", "BatchNorm by %s applies to batches that are dealt to shards alone",
+			BatchNormShard)
+	case c.Shards == 0:
+		return nil
 	case c.Shards < 0 || bits.OnesCount(uint(c.Shards)) != 1 || c.Shards > maxShards:
-		return fmt.Errorf("%d shards; their number is a power of two, at most %d", c.Shards, maxShards)
+		return wrongSetting("shards", "%d shards; their number is a power of two, at most %d", c.Shards, maxShards)
 	case c.Shards > units:
-		return fmt.Errorf("%d shards of a batch of %d images, of which %d can be dealt: some would "+
+		return wrongSetting("shards", "%d shards of a batch of %d images, of which %d can be dealt: some would "+
 			"always be empty", c.Shards, c.BatchSize, units)
+	}
+	return nil
+}
+
+// checkShards reports what of a network does not go with the shards.
+func (c Config) checkShards(network *builder.Network) error {
+	switch {
+	case c.Shards == 0:
+		return nil
 	case c.BatchNorm == "" && network.WholeBatch():
 		return fmt.Errorf("network %s normalises over the batch (BatchNorm), and of %d shards each "+
 			"is computed by itself: say BatchNorm by %s (-batchnorm %[3]s) to normalise each by its own "+

@@ -38,7 +38,7 @@ func TestRankFlagsThatDoNotGo(t *testing.T) {
 		}
 	}
 	code, _, errs := runTrain(t, arguments(dir, "-shards", "3")...)
-	if code != cli.ExitFailure || !strings.Contains(errs, "3 shards; their number is a power of two") {
+	if code != cli.ExitUsage || !strings.Contains(errs, "3 shards; their number is a power of two") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

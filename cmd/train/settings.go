@@ -27,6 +27,7 @@ func flagsOf() map[string]string {
 		"optimizer.name":     "optimizer", "optimizer.learning_rate": "lr",
 		"optimizer.weight_decay": "weight-decay",
 		"schedule.name":          "schedule", "schedule.first": "first-factor",
+		"shards": "shards", "batch_norm": "batchnorm",
 		"schedule.final": "final-factor", "schedule.epochs": "schedule-epochs",
 	}
 	for _, name := range []string{"first", "last", "steps"} {

@@ -42,7 +42,7 @@ func plants() []plant {
 		{"a gradient that is not a mean", "kernels/kernels.cu", "double scale = (double)*outer / (double)rows;", "double scale = (double)*outer / 32;"},
 		{"an epoch's loss that does not weigh its batches", "kernels/kernels.cu", "ledger->loss_sum += (double)loss * (double)batch;", "ledger->loss_sum += (double)loss * 8;"},
 		{"Adam's correction one step late", "kernels/kernels.cu", "double t = (double)ledger->step;", "double t = (double)ledger->step + 1;"},
-		{"momentum's first step like any other", "kernels/kernels.cu", "float buffer = ledger->step == 1 ? direction :", "float buffer = ledger->step == 0 ? direction :"},
+		{"a momentum that is not kept", "kernels/kernels.cu", "        momentum[i] = buffer;\n", ""},
 		{"dropout that draws the same in each step", "kernels/kernels.cu", "count step = ledger->step;", "count step = 0;"},
 		{"a loss that is not finite and is learned from", "kernels/kernels.cu", "        ledger->diverged = 1;\n", ""},
 		{"the kernel that books a step run by all threads", "kernels/kernels.cu", "if (thread_index() != 0 || ledger->diverged) return;", "if (ledger->diverged) return;"},
