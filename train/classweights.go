@@ -167,14 +167,3 @@ func (t *Trainer) takeWeights() error {
 	t.config.Loss.ClassWeights, err = t.config.Loss.measured(labels, t.trainingInfo, classes)
 	return err
 }
-
-// divideLoss says what the loss of the next so many images is divided by: a part of a batch takes
-// its share of the whole batch's divisor, since the mean over a batch is not that of its parts'
-// means.
-func (t *Trainer) divideLoss(images int, divisor float64) error {
-	p, err := t.program(images, true)
-	if err == nil && p.graph.targets != nil {
-		p.graph.targets.Divisor = divisor
-	}
-	return err
-}

@@ -74,7 +74,8 @@ func (t *Trainer) report(ctx context.Context, callbacks Callbacks) error {
 		return t.interrupted(callbacks)
 	}
 	err := callbacks.Epoch(&now.History[len(now.History)-1])
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	// Of several ranks the others do not know of it: then it is this one's failure.
+	if err != nil && t.config.Communicator == nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return t.interrupted(callbacks)
 	}
 	if err == nil {
@@ -189,10 +190,11 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 	if err := t.settle(); err != nil {
 		return err
 	}
-	if err := t.checkWeights(); err != nil {
+	// First what all ranks do: weights that are not finite on one alone are a difference.
+	if err := t.compareWeights(ctx); err != nil {
 		return err
 	}
-	if err := t.compareWeights(ctx); err != nil {
+	if err := t.checkWeights(); err != nil {
 		return err
 	}
 	now := &t.progress

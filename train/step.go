@@ -126,7 +126,9 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 	return result, nil
 }
 
-// forwardAndBack runs a span of a step's images, whose class weights come to that sum.
+// forwardAndBack runs a span of a step's images, whose class weights come to that sum. A part of a
+// batch is divided by its share of the whole batch's divisor, since the mean over a batch is not that
+// of its parts' means.
 func (t *Trainer) forwardAndBack(ctx context.Context, images feed, span span, weights float64) (
 	*program, batchResult, error) {
 	batch, some := len(images.indices), images
@@ -134,16 +136,14 @@ func (t *Trainer) forwardAndBack(ctx context.Context, images feed, span span, we
 	if _, ok := images.source.(drawn); ok {
 		some.epoch += span.first
 	}
-	size := span.end - span.first
-	if err := t.divideLoss(size, weights*float64(size)/float64(batch)); err != nil {
-		return nil, batchResult{}, err
-	}
-	return t.pass(ctx, true, some, span.first)
+	return t.pass(ctx, true, some, span.first, weights*float64(span.end-span.first)/float64(batch))
 }
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the
-// program for as many. The result has no model.
-func (t *Trainer) pass(ctx context.Context, training bool, images feed, first int) (*program, batchResult, error) {
+// program for as many. The loss that trains is divided by the divisor, by the images' own weights if
+// that is 0. The result has no model.
+func (t *Trainer) pass(ctx context.Context, training bool, images feed, first int, divisor float64) (
+	*program, batchResult, error) {
 	var result batchResult
 	kept, err := t.features.of(ctx, training, images.source)
 	if err != nil {
@@ -161,6 +161,9 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 		kept.fill(p.graph.Images(), p.labels, images.indices)
 	} else if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
 		return nil, result, &ReadError{err}
+	}
+	if training && p.graph.targets != nil {
+		p.graph.targets.Divisor = divisor
 	}
 	if training && t.mixer != nil {
 		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)

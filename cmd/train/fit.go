@@ -15,12 +15,17 @@ import (
 	"slipway/train"
 )
 
-// fit trains as asked, and writes the run's folder.
-func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) (err error) {
+// limitThreads has Gorgonia's matrix products use as many threads as -threads says: they use as many
+// as Go does.
+func (o *options) limitThreads() {
 	if o.threads > 0 {
-		// Gorgonia's matrix products use as many threads as Go does.
 		runtime.GOMAXPROCS(o.threads)
 	}
+}
+
+// fit trains as asked, and writes the run's folder.
+func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, width func() int) (err error) {
+	o.limitThreads()
 	if o.find.on {
 		return findRate(ctx, o, out)
 	}

@@ -120,6 +120,7 @@ func (r *ranks) leave(err error, stderr io.Writer) int {
 
 // follow trains as a rank that neither writes nor prints.
 func follow(ctx context.Context, o *options, warnings *warnings) error {
+	o.limitThreads()
 	session, err := begin(ctx, o, io.Discard, warnings)
 	if err != nil {
 		return err
