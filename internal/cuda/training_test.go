@@ -379,6 +379,28 @@ func TestTwoSetsStayOnTheDevice(t *testing.T) {
 	}
 }
 
+// A span of a set is evaluated by itself as it is with all others.
+func TestASpanIsEvaluated(t *testing.T) {
+	g := openDevice(t)
+	var s *session
+	config := smallConfig()
+	config.Device = recorder{g, func(own *session, _ int) error { s = own; return nil }}
+	trainer := fit(t, config)
+	defer trainer.Close()
+	const classes, first, count = 3, 20, 10
+	set := datasettest.Bars(t, 60)
+	all, some := make([]float32, set.Len()*classes), make([]float32, count*classes)
+	if _, _, err := s.Evaluate(set, 0, set.Len(), all); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Evaluate(set, first, count, some); err != nil {
+		t.Fatal(err)
+	}
+	if e := relativeError(some, all[first*classes:(first+count)*classes]); e > 1e-5 {
+		t.Errorf("images %d to %d by themselves are %.2g of their largest logit off", first, first+count, e)
+	}
+}
+
 // A session that is closed in the middle of an epoch waits for its steps before it frees
 // what they work on.
 func TestClosingWaitsForTheSteps(t *testing.T) {
