@@ -1,6 +1,8 @@
 package study
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,9 +119,46 @@ func TestBadFrom(t *testing.T) {
 		"from: " + e1Graph + "\nfixed: {dropout: 0.2}\n" + grid: "dropout does not apply to from",
 		"grid: {form: [a]}\n":                                   "did you mean",
 	} {
-		if _, err := ReadFile(writeStudy(t, text)); err == nil || !strings.Contains(err.Error(), says) {
+		file, err := ReadFile(writeStudy(t, text))
+		if err == nil {
+			err = file.Load(t.Context(), nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", text, err, says)
 		}
+	}
+}
+
+// A study is read without the models that it names. Loading them ends with its context, and leaves
+// nothing half loaded.
+func TestReadingLoadsNoModels(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, from := range []string{"nowhere.onnx", "efficientnet_lite0"} {
+		file, err := ReadFile(writeStudy(t, "head: auto\nfrom: "+from+"\ngrid: {learning_rate: [0.1]}\ntest: t10k\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Name != "mine" || file.Test != "t10k" {
+			t.Errorf("the file is read as %q with the test set %q", file.Name, file.Test)
+		}
+		if _, err := file.Runs(); err == nil || !strings.Contains(err.Error(), "from "+from+": the model is not loaded") {
+			t.Errorf("runs of a model that is not loaded: %v", err)
+		}
+		if err := file.Load(ended, nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "mine.yaml:2: from: ") {
+			t.Errorf("loading %s after its context ended: %v", from, err)
+		}
+		if file.starts != nil {
+			t.Errorf("%s counts as loaded", from)
+		}
+	}
+	// Execute loads what is not loaded.
+	file, err := ReadFile(writeStudy(t, small+"from: "+e1Graph+"\ngrid: {epochs: [1]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results, _ := execute(t, file, t.TempDir(), 1); len(results) != 1 || results[0].From != e1Graph {
+		t.Errorf("%+v", results)
 	}
 }
 
