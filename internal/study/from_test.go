@@ -68,8 +68,9 @@ seeds: 2
 
 func encoded(tensor builder.Tensor) []byte { return []byte(digestOf(builder.Weights{tensor})) }
 
-// The address of a run tells the model's weights, whatever the file is called, and what is drawn anew.
-func TestTheAddressTellsTheModel(t *testing.T) {
+// writeModel writes E1 with so much more in its first weight.
+func writeModel(t *testing.T, path string, more float32) {
+	t.Helper()
 	model, err := onnx.Read(e1Graph)
 	if err != nil {
 		t.Fatal(err)
@@ -78,16 +79,21 @@ func TestTheAddressTellsTheModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	weights[0].Data[0] += more
+	if model, err = convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := model.Write(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The address of a run tells the model's weights, whatever the file is called, and what is drawn anew.
+func TestTheAddressTellsTheModel(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string, weights builder.Weights) string {
-		model, err := convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+	write := func(name string, more float32) string {
 		path := filepath.Join(dir, name)
-		if err := model.Write(path); err != nil {
-			t.Fatal(err)
-		}
+		writeModel(t, path, more)
 		return path
 	}
 	address := func(path, more string) string {
@@ -97,9 +103,8 @@ func TestTheAddressTellsTheModel(t *testing.T) {
 		}
 		return id
 	}
-	one, again := address(write("a.onnx", weights), ""), address(write("b.onnx", weights), "")
-	weights[0].Data[0]++
-	other, headed := address(write("c.onnx", weights), ""), address(filepath.Join(dir, "a.onnx"), "head: 10\n")
+	one, again := address(write("a.onnx", 0), ""), address(write("b.onnx", 0), "")
+	other, headed := address(write("c.onnx", 1), ""), address(filepath.Join(dir, "a.onnx"), "head: 10\n")
 	if one != again || one == other || one == headed {
 		t.Errorf("addresses %s, %s of another file, %s of other weights, %s with a new classifier", one, again, other, headed)
 	}
