@@ -227,6 +227,13 @@ func protocol(c train.Config) string {
 	if c.Accumulate > 1 {
 		text += fmt.Sprintf("%d of them a step, ", c.Accumulate)
 	}
+	if c.Shards > 1 {
+		text += fmt.Sprintf("each dealt to %s", display.Count(c.Shards, "shard"))
+		if c.BatchNorm == train.BatchNormShard {
+			text += " with BatchNorm by each shard's own statistics"
+		}
+		text += ", "
+	}
 	text += fmt.Sprintf("%s with learning rate %v, %v", c.Optimizer.Name, c.Optimizer.LearningRate, c.Loss)
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)

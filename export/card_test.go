@@ -14,6 +14,7 @@ import (
 	"slipway/infer"
 	"slipway/internal/atomicfile"
 	"slipway/internal/inspect"
+	"slipway/train"
 )
 
 var update = flag.Bool("update", false, "write the cards, inspect.txt and pictures beside the graphs again, from the files")
@@ -117,6 +118,30 @@ func TestFiguresOfTheCards(t *testing.T) {
 			if row[1] != right {
 				t.Errorf("%s: %s has no other label, but another accuracy than %s %%", path, row[0], right)
 			}
+		}
+	}
+}
+
+// What the protocol of a card says of batches.
+func TestProtocolTellsHowBatchesAreDealt(t *testing.T) {
+	config := train.Config{BatchSize: 64, Optimizer: train.OptimizerConfig{Name: "adam", LearningRate: 0.001}}
+	plain := protocol(config)
+	rest, ok := strings.CutPrefix(plain, "batches of 64, ")
+	if !ok {
+		t.Fatalf("the protocol is %q", plain)
+	}
+	for _, test := range []struct {
+		accumulate, shards int
+		batchNorm, says    string
+	}{
+		{0, 1, "", ""},
+		{0, 8, "", "each dealt to 8 shards, "},
+		{0, 8, train.BatchNormShard, "each dealt to 8 shards with BatchNorm by each shard's own statistics, "},
+		{2, 8, "", "2 of them a step, each dealt to 8 shards, "},
+	} {
+		config.Accumulate, config.Shards, config.BatchNorm = test.accumulate, test.shards, test.batchNorm
+		if got, want := protocol(config), "batches of 64, "+test.says+rest; got != want {
+			t.Errorf("%+v: the protocol is %q, want %q", test, got, want)
 		}
 	}
 }

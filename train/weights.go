@@ -79,13 +79,13 @@ const countSuffix = ".num_batches_tracked"
 // misfit is what of a file's tensors and a network's parameters does not go together.
 type misfit struct {
 	missing, unexpected, reshaped []string
-	// head is the number of classes that the file's classifier tells apart, where its tensors alone
-	// have another shape; 0 elsewhere.
+	// head is the number of classes that the file's classifier tells apart, where that alone keeps the
+	// tensors from being the network's; 0 elsewhere.
 	head int
 }
 
-// HeadError says that a file's weights are the network's but for the classifier's, which tells
-// another number of classes apart.
+// HeadError says that a file's weights are those of the network with another number of classes: the
+// tensors of its classifier alone have another shape, and in their first dimension alone.
 type HeadError struct {
 	Classes int // of the file
 	Err     error
@@ -104,8 +104,6 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		shapes[tensor.Name] = tensor.Shape
 	}
 	known := make(map[string]bool)
-	head, headErr := network.Head("")
-	onlyHead := headErr == nil
 	for _, parameter := range network.Tensors() {
 		name := prefix + parameter.Name
 		known[name] = true
@@ -113,10 +111,6 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 		case !ok:
 			m.missing = append(m.missing, fmt.Sprintf("%s (%v)", name, parameter.Shape))
 		case !slices.Equal(withoutOnes(shape), withoutOnes(parameter.Shape)):
-			onlyHead = onlyHead && layerOf(parameter.Name) == head.Name
-			if len(shape) > 0 {
-				m.head = shape[0]
-			}
 			m.reshaped = append(m.reshaped, fmt.Sprintf("%s (%v, needed is %v)", name, shape, parameter.Shape))
 		}
 	}
@@ -125,10 +119,26 @@ func compare(file *safetensors.File, prefix string, network *builder.Network) mi
 			m.unexpected = append(m.unexpected, fmt.Sprintf("%s (%v)", tensor.Name, builder.Shape(tensor.Shape)))
 		}
 	}
-	if !onlyHead || len(m.missing) > 0 || len(m.unexpected) > 0 {
-		m.head = 0
+	head, err := network.Head("")
+	if err == nil && len(m.missing) == 0 && len(m.unexpected) == 0 && len(m.reshaped) == len(head.Tensors) {
+		m.head = otherClasses(shapes, prefix, head)
 	}
 	return m
+}
+
+// otherClasses is the number of classes that tensors of those shapes tell apart, where each of them
+// differs from the classifier's in that; 0 elsewhere.
+func otherClasses(shapes map[string]builder.Shape, prefix string, head builder.Node) int {
+	classes := 0
+	for i, tensor := range head.Tensors {
+		shape := shapes[prefix+tensor.Name]
+		if len(shape) == 0 || shape[0] == tensor.Shape[0] || i > 0 && shape[0] != classes ||
+			!slices.Equal(withoutOnes(shape[1:]), withoutOnes(tensor.Shape[1:])) {
+			return 0
+		}
+		classes = shape[0]
+	}
+	return classes
 }
 
 // withoutOnes leaves out the dimensions of 1, which move no values: torchvision's ConvNeXt has

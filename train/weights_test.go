@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/builder"
 	"slipway/internal/datasettest"
 	"slipway/internal/safetensors"
 )
@@ -69,6 +71,56 @@ func TestWeightsThatDoNotFit(t *testing.T) {
 		safetensors.NewFloat32("fc2.weight", []int{2, 8}, make([]float32, 16)))
 	if _, _, err = ReadWeights(path, network); err == nil || !strings.Contains(err.Error(), "of another shape: fc2.weight (2×8, needed is 3×8)") {
 		t.Error(err)
+	}
+}
+
+// Weights of the network for another number of classes are told from those that differ in more, of
+// which no new classifier makes the network's.
+func TestWeightsOfAnotherNumberOfClasses(t *testing.T) {
+	for name, test := range map[string]struct {
+		weight, bias []int
+		first        []int // of fc1.weight, as in the network if nil
+		classes      int   // 0 for no HeadError
+	}{
+		"more classes":        {[]int{7, 8}, []int{7}, nil, 7},
+		"one class":           {[]int{1, 8}, []int{1}, nil, 1},
+		"as a convolution":    {[]int{7, 8, 1, 1}, []int{7}, nil, 7},
+		"other features":      {[]int{3, 4}, []int{3}, nil, 0},
+		"both":                {[]int{7, 4}, []int{7}, nil, 0},
+		"transposed":          {[]int{8, 3}, []int{3}, nil, 0},
+		"no matrix":           {[]int{24}, []int{3}, nil, 0},
+		"weight alone":        {[]int{7, 8}, []int{3}, nil, 0},
+		"bias alone":          {[]int{3, 8}, []int{7}, nil, 0},
+		"not of one mind":     {[]int{7, 8}, []int{6}, nil, 0},
+		"another image, too":  {[]int{7, 8}, []int{7}, []int{8, 27}, 0},
+		"another image alone": {[]int{3, 8}, []int{3}, []int{8, 27}, 0},
+	} {
+		shapes := map[string][]int{"fc2.weight": test.weight, "fc2.bias": test.bias}
+		if test.first != nil {
+			shapes["fc1.weight"] = test.first
+		}
+		var more []safetensors.Tensor
+		for name, shape := range shapes {
+			more = append(more, safetensors.NewFloat32(name, shape, make([]float32, builder.Shape(shape).Elements())))
+		}
+		path := stateDict(t, func(name string) string {
+			if shapes[name] != nil {
+				return ""
+			}
+			return name
+		}, more...)
+		_, _, err := ReadWeights(path, smallNetwork(t))
+		if err == nil || !strings.Contains(err.Error(), "of another shape: fc") {
+			t.Errorf("%s: %v", name, err)
+		}
+		classes := 0
+		var head *HeadError
+		if errors.As(err, &head) {
+			classes = head.Classes
+		}
+		if classes != test.classes {
+			t.Errorf("%s: a classifier of %d classes is told, want %d (%v)", name, classes, test.classes, err)
+		}
 	}
 }
 

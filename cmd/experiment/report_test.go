@@ -61,6 +61,29 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// A report needs the study's runs, not the models that they began with.
+func TestReportWithoutTheModels(t *testing.T) {
+	dir := t.TempDir()
+	model, runs := filepath.Join(dir, "digits.onnx"), filepath.Join(dir, "runs")
+	if err := os.WriteFile(model, readFile(t, filepath.Join("..", "..", "graphs", "e1.onnx")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	path := writeStudy(t, "data: t10k\ntest: t10k\nimages: 100\ntest_images: 100\nfrom: "+model+
+		"\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001]}\nseeds: 2\n")
+	if code, _, stderr := runExperiment(t, "run", "-runs", runs, path); code != cli.ExitOK {
+		t.Fatalf("run: exit code %d, %s", code, stderr)
+	}
+	if err := os.Remove(model); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := runExperiment(t, "report", "-runs", runs, path); code != cli.ExitOK {
+		t.Errorf("report: exit code %d, %s", code, stderr)
+	}
+	if code, _, stderr := runExperiment(t, "run", "-runs", runs, path); code != cli.ExitFailure || !strings.Contains(stderr, "tiny.yaml:5: from: ") {
+		t.Errorf("run without the model: exit code %d, %s", code, stderr)
+	}
+}
+
 // A test set that is a folder with both pairs of files is the same to report as to run.
 func TestReportOnAFolderWithBothPairs(t *testing.T) {
 	dir := t.TempDir()

@@ -78,7 +78,10 @@ func runStudies(ctx context.Context, args []string, to console) int {
 	// All files are checked before the first run of the first one starts.
 	var files []*study.File
 	for _, path := range o.files {
-		file, err := study.ReadFileContext(ctx, path, to.err)
+		file, err := study.ReadFile(path)
+		if err == nil {
+			err = file.Load(ctx, to.err)
+		}
 		if err != nil {
 			return cli.Fail(to.err, "experiment run", err)
 		}

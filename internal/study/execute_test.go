@@ -38,6 +38,9 @@ func readStudy(t *testing.T, name, text string) *File {
 		t.Fatal(err)
 	}
 	file, err := ReadFile(path)
+	if err == nil {
+		err = file.Load(t.Context(), nil)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package study
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +50,7 @@ type File struct {
 	// Quick is the study's short form.
 	Quick Quick
 	quick bool
-	// starts are the models that runs begin with, by their names.
+	// starts are the models that runs begin with, by their names; nil until they are loaded.
 	starts map[string]*start
 	// classes is how many the sets have; until they are open, as many as the
 	// experiments' own.
@@ -120,32 +119,32 @@ type entry struct {
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
-// ReadFile reads and checks a study file, and the models that it names. Its errors name the file and
-// the line.
+// ReadFile reads a study file and checks it. The models that it names (from) are not read, nor are
+// pretrained networks brought: Load does so, and checks the settings of a file that names any. Errors
+// name the file and the line.
 func ReadFile(path string) (*File, error) {
-	return ReadFileContext(context.Background(), path, nil)
-}
-
-// ReadFileContext is ReadFile that ends with ctx while a pretrained network is brought, and tells
-// messages, which may be nil, of that.
-func ReadFileContext(ctx context.Context, path string, messages io.Writer) (*File, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read study: %w", err)
 	}
-	file, err := parse(ctx, path, raw, messages)
-	var place *PlaceError
-	if errors.As(err, &place) {
-		place.File = path
-		return nil, place
-	}
+	file, err := parse(path, raw)
 	if err != nil {
-		return nil, &PlaceError{File: path, Err: err}
+		return nil, inFile(path, err)
 	}
 	return file, nil
 }
 
-func parse(ctx context.Context, path string, raw []byte, messages io.Writer) (*File, error) {
+// inFile gives an error the file's name.
+func inFile(path string, err error) error {
+	var place *PlaceError
+	if errors.As(err, &place) {
+		place.File = path
+		return place
+	}
+	return &PlaceError{File: path, Err: err}
+}
+
+func parse(path string, raw []byte) (*File, error) {
 	f := &File{
 		Path: path, Name: strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".yaml"), ".yml"),
 		Base: "e1", Seeds: []uint64{0}, Data: string(dataset.Train), Threads: 1, classes: builder.ExperimentClasses,
@@ -174,23 +173,27 @@ func parse(ctx context.Context, path string, raw []byte, messages io.Writer) (*F
 	if _, err := f.Pictures.sizing(); err != nil {
 		return nil, &PlaceError{Line: f.Pictures.line, Err: err}
 	}
-	if err := f.loadStarts(ctx, messages); err != nil {
-		return nil, err
-	}
 	switch {
 	case f.Search != nil && len(f.Entries) > 0:
 		return nil, at(root, "a study has one of grid, list, random and search, or grid and list alone; a search goes alone")
 	case f.Search == nil && len(f.Entries) == 0:
 		return nil, at(root, "nothing varies: give grid, list, random or search")
 	}
-	if f.Search == nil {
-		// Every setting is checked before the first run starts.
-		if _, err := f.Runs(); err != nil {
-			return nil, err
-		}
-		return f, nil
+	models, err := f.models()
+	if err != nil || len(models) > 0 {
+		return f, err
 	}
-	return f, f.checkSearch()
+	f.starts = make(map[string]*start)
+	return f, f.check()
+}
+
+// check tries every setting before the first run starts. It needs the models of from.
+func (f *File) check() error {
+	if f.Search != nil {
+		return f.checkSearch()
+	}
+	_, err := f.Runs()
+	return err
 }
 
 func (f *File) fields() fields {

@@ -24,6 +24,9 @@ func writeStudy(t *testing.T, text string) string {
 func runsOf(t *testing.T, text string) []Run {
 	t.Helper()
 	file, err := ReadFile(writeStudy(t, text))
+	if err == nil {
+		err = file.Load(t.Context(), nil)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,9 +53,8 @@ func (f *File) setting(key string) func(*yaml.Node) error {
 	}
 }
 
-// loadStarts reads the models that the file's settings name, each once. What is brought is told to
-// messages, which may be nil.
-func (f *File) loadStarts(ctx context.Context, messages io.Writer) error {
+// models are the values of from that name a model, each once, in the order of the file.
+func (f *File) models() ([]value, error) {
 	all := slices.Clone(f.Fixed)
 	for _, e := range f.Entries {
 		all = append(all, e.set...)
@@ -65,27 +64,56 @@ func (f *File) loadStarts(ctx context.Context, messages io.Writer) error {
 			}
 		}
 	}
-	f.starts = make(map[string]*start)
+	var models []value
+	known := make(map[string]bool)
 	for _, v := range all {
 		if v.key != keyFrom {
 			continue
 		}
 		name, ok := v.value.(string)
 		if !ok || name == "" {
-			return &PlaceError{Line: v.line, Err: fmt.Errorf("from is %s; it needs to be an ONNX "+
+			return nil, &PlaceError{Line: v.line, Err: fmt.Errorf("from is %s; it needs to be an ONNX "+
 				"file, %s, or %s",
 				valueKind(v.value), strings.Join(pretrained.Names(), ", "), fromNone)}
 		}
-		if name == fromNone || f.starts[name] != nil {
-			continue
+		if name != fromNone && !known[name] {
+			known[name] = true
+			models = append(models, v)
 		}
-		s, err := f.loadStart(ctx, name, messages)
-		if err != nil {
+	}
+	return models, nil
+}
+
+// Load reads the models that the file's settings name, each once, brings the pretrained networks
+// among them, and checks the settings with them. It ends with ctx, and tells messages, which may be
+// nil, of what is brought. A file that is loaded, or names no model, it leaves as it is.
+func (f *File) Load(ctx context.Context, messages io.Writer) error {
+	if f.starts != nil {
+		return nil
+	}
+	if err := f.load(ctx, messages); err != nil {
+		f.starts, f.Pictures.ofModel = nil, nil
+		return inFile(f.Path, err)
+	}
+	return nil
+}
+
+func (f *File) load(ctx context.Context, messages io.Writer) error {
+	models, err := f.models()
+	if err != nil {
+		return err
+	}
+	f.starts = make(map[string]*start)
+	for _, v := range models {
+		name := v.value.(string)
+		if f.starts[name], err = f.loadStart(ctx, name, messages); err != nil {
 			return &PlaceError{Line: v.line, Err: fmt.Errorf("from: %w", err)}
 		}
-		f.starts[name] = s
 	}
-	return f.takeSizing()
+	if err := f.takeSizing(); err != nil {
+		return err
+	}
+	return f.check()
 }
 
 // takeSizing has pictures come to the size that the models are for, where the file says none.
@@ -107,6 +135,9 @@ func (f *File) takeSizing() error {
 }
 
 func (f *File) loadStart(ctx context.Context, name string, messages io.Writer) (*start, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if pretrained.Has(name) {
 		wanted := pretrained.Options{Messages: messages}
 		if sizing, err := f.Pictures.sizing(); err == nil && sizing != nil {
@@ -170,6 +201,9 @@ func (f *File) started(from, head *value, layer string) (
 				"learned; name it with from"))
 		}
 		return nil, nil, "", nil
+	}
+	if f.starts == nil {
+		return nil, nil, "", wrong(from, fmt.Errorf("from %v: the model is not loaded", from.value))
 	}
 	name, _ := from.value.(string)
 	if s = f.starts[name]; s == nil {

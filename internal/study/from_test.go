@@ -1,6 +1,8 @@
 package study
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,8 +68,9 @@ seeds: 2
 
 func encoded(tensor builder.Tensor) []byte { return []byte(digestOf(builder.Weights{tensor})) }
 
-// The address of a run tells the model's weights, whatever the file is called, and what is drawn anew.
-func TestTheAddressTellsTheModel(t *testing.T) {
+// writeModel writes E1 with so much more in its first weight.
+func writeModel(t *testing.T, path string, more float32) {
+	t.Helper()
 	model, err := onnx.Read(e1Graph)
 	if err != nil {
 		t.Fatal(err)
@@ -76,16 +79,21 @@ func TestTheAddressTellsTheModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	weights[0].Data[0] += more
+	if model, err = convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := model.Write(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The address of a run tells the model's weights, whatever the file is called, and what is drawn anew.
+func TestTheAddressTellsTheModel(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name string, weights builder.Weights) string {
-		model, err := convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+	write := func(name string, more float32) string {
 		path := filepath.Join(dir, name)
-		if err := model.Write(path); err != nil {
-			t.Fatal(err)
-		}
+		writeModel(t, path, more)
 		return path
 	}
 	address := func(path, more string) string {
@@ -95,9 +103,8 @@ func TestTheAddressTellsTheModel(t *testing.T) {
 		}
 		return id
 	}
-	one, again := address(write("a.onnx", weights), ""), address(write("b.onnx", weights), "")
-	weights[0].Data[0]++
-	other, headed := address(write("c.onnx", weights), ""), address(filepath.Join(dir, "a.onnx"), "head: 10\n")
+	one, again := address(write("a.onnx", 0), ""), address(write("b.onnx", 0), "")
+	other, headed := address(write("c.onnx", 1), ""), address(filepath.Join(dir, "a.onnx"), "head: 10\n")
 	if one != again || one == other || one == headed {
 		t.Errorf("addresses %s, %s of another file, %s of other weights, %s with a new classifier", one, again, other, headed)
 	}
@@ -117,9 +124,46 @@ func TestBadFrom(t *testing.T) {
 		"from: " + e1Graph + "\nfixed: {dropout: 0.2}\n" + grid: "dropout does not apply to from",
 		"grid: {form: [a]}\n":                                   "did you mean",
 	} {
-		if _, err := ReadFile(writeStudy(t, text)); err == nil || !strings.Contains(err.Error(), says) {
+		file, err := ReadFile(writeStudy(t, text))
+		if err == nil {
+			err = file.Load(t.Context(), nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", text, err, says)
 		}
+	}
+}
+
+// A study is read without the models that it names. Loading them ends with its context, and leaves
+// nothing half loaded.
+func TestReadingLoadsNoModels(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, from := range []string{"nowhere.onnx", "efficientnet_lite0"} {
+		file, err := ReadFile(writeStudy(t, "head: auto\nfrom: "+from+"\ngrid: {learning_rate: [0.1]}\ntest: t10k\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Name != "mine" || file.Test != "t10k" {
+			t.Errorf("the file is read as %q with the test set %q", file.Name, file.Test)
+		}
+		if _, err := file.Runs(); err == nil || !strings.Contains(err.Error(), "from "+from+": the model is not loaded") {
+			t.Errorf("runs of a model that is not loaded: %v", err)
+		}
+		if err := file.Load(ended, nil); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "mine.yaml:2: from: ") {
+			t.Errorf("loading %s after its context ended: %v", from, err)
+		}
+		if file.starts != nil {
+			t.Errorf("%s counts as loaded", from)
+		}
+	}
+	// Execute loads what is not loaded.
+	file, err := ReadFile(writeStudy(t, small+"from: "+e1Graph+"\ngrid: {epochs: [1]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results, _ := execute(t, file, t.TempDir(), 1); len(results) != 1 || results[0].From != e1Graph {
+		t.Errorf("%+v", results)
 	}
 }
 

@@ -84,7 +84,10 @@ func (m *tracked) end(dir string, result Result, failed error) error {
 	case failed != nil:
 		return m.tracker.Close(mlflow.Failed, nil)
 	}
-	last, now := result.History[len(result.History)-1].Epoch, time.Now().Add(time.Millisecond)
+	last, now := 0, time.Now().Add(time.Millisecond)
+	if epochs := len(result.History); epochs > 0 { // none of a run that diverged in its first
+		last = result.History[epochs-1].Epoch
+	}
 	// Beside the last epoch's own, of other weights where the best ones are kept.
 	m.tracker.Log(
 		mlflow.Metric{Name: "test_accuracy", Value: result.TestAccuracy, Step: last, Time: now},

@@ -54,3 +54,29 @@ func TestMLflowIsToldOfAStudy(t *testing.T) {
 		t.Errorf("the experiment is\n%s", raw)
 	}
 }
+
+// A run that diverges in its first epoch has no history, and is told as it ended.
+func TestMLflowIsToldOfARunWithoutAnEpoch(t *testing.T) {
+	store, told := filepath.Join(t.TempDir(), "mlruns"), ""
+	file := readStudy(t, "s", "grid: {learning_rate: [1e30]}\nfixed: {optimizer: sgd, epochs: 2}\n")
+	results, err := Execute(t.Context(), file, Options{Root: t.TempDir(), Progress: new(counter),
+		MLflow: mlflow.Flags{URI: store}, Messages: func(line string) { told += line }})
+	if err != nil || told != "" {
+		t.Fatal(err, told)
+	}
+	if len(results) != 1 || len(results[0].History) != 0 {
+		t.Fatalf("the run is not without an epoch: %+v", results)
+	}
+	for name, says := range map[string]string{
+		"meta.yaml": "status: 3\n", "metrics/test_accuracy": " 0\n", "artifacts/history.csv": "epoch",
+	} {
+		paths, err := filepath.Glob(filepath.Join(store, "*", "*", name))
+		if err != nil || len(paths) != 1 {
+			t.Errorf("%d files %s: %v", len(paths), name, err)
+			continue
+		}
+		if raw, err := os.ReadFile(paths[0]); err != nil || !strings.Contains(string(raw), says) {
+			t.Errorf("%s is %q, %v; want %q in it", name, raw, err, says)
+		}
+	}
+}

@@ -83,6 +83,14 @@ func studyName(f *File) (string, error) {
 		}
 		content = append(content, networks...)
 	}
+	if from, ok := lastOf(f.Fixed, keyFrom).(string); ok && from != fromNone {
+		model, loaded := f.starts[from]
+		if !loaded {
+			return "", fmt.Errorf("%s: name of the search: from %s: the model is not loaded", f.Path, from)
+		}
+		// Under its name may lie other weights by now.
+		content = fmt.Appendf(content, " from %s", model.digest)
+	}
 	if f.quick && f.Quick.Epochs != quickEpochs {
 		content = fmt.Appendf(content, " %d epochs", f.Quick.Epochs)
 	}

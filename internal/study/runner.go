@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -64,8 +65,16 @@ var ErrInterrupted = errors.New("the study was interrupted")
 
 // Execute trains what the study has not trained yet and returns all its results,
 // in the order of settings and seeds. A run that any study of the folder has
-// finished is not run again; one that was under way goes on.
+// finished is not run again; one that was under way goes on. The file's models are loaded if they
+// are not.
 func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
+	var messages io.Writer
+	if options.Messages != nil {
+		messages = lineWriter(options.Messages)
+	}
+	if err := f.Load(ctx, messages); err != nil {
+		return nil, err
+	}
 	e, err := newExecution(ctx, f, options)
 	if err != nil {
 		return nil, err

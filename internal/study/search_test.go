@@ -135,6 +135,9 @@ func TestNamesOfSearches(t *testing.T) {
 	name := func(text string, quick bool) string {
 		t.Helper()
 		file, err := ReadFile(writeStudy(t, text+space))
+		if err == nil {
+			err = file.Load(t.Context(), nil)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +151,8 @@ func TestNamesOfSearches(t *testing.T) {
 		return id
 	}
 	// Of storages that exist: their trials are part of the addresses of runs.
-	if got := []string{name("", false), name("", true)}; !slices.Equal(got, []string{"mine-fb4986df", "mine-c426b156"}) {
+	got := []string{name("", false), name("", true), name("from: none\n", false)}
+	if want := []string{"mine-fb4986df", "mine-c426b156", "mine-3be74f26"}; !slices.Equal(got, want) {
 		t.Errorf("the names are %q", got)
 	}
 	network := func(units string) string {
@@ -162,6 +166,16 @@ func TestNamesOfSearches(t *testing.T) {
 	}
 	if name("quick: {epochs: 2}\n", false) != name("", false) {
 		t.Error("the short form's epochs tell the full form apart")
+	}
+	model := filepath.Join(t.TempDir(), "m.onnx")
+	writeModel(t, model, 0)
+	before := name("from: "+model+"\n", false)
+	if again := name("from: "+model+"\n", false); again != before {
+		t.Errorf("the same model has the searches %s and %s", before, again)
+	}
+	writeModel(t, model, 1)
+	if after := name("from: "+model+"\n", false); after == before {
+		t.Error("other weights in the model's file have the same search")
 	}
 }
 

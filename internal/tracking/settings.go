@@ -16,7 +16,7 @@ type SettingPair struct {
 }
 
 // settingsThatDiffer are those of the configurations, by their names in config.json, the
-// networks and the training sets.
+// networks, the weights that runs of studies began with, and the training sets.
 func settingsThatDiffer(first, second *Record) ([]SettingPair, error) {
 	a, err := settings(first)
 	if err != nil {
@@ -25,6 +25,11 @@ func settingsThatDiffer(first, second *Record) ([]SettingPair, error) {
 	b, err := settings(second)
 	if err != nil {
 		return nil, err
+	}
+	if a[fromSHA256] == b[fromSHA256] {
+		// The same weights are the same, whatever their file is called.
+		delete(a, from)
+		delete(b, from)
 	}
 	names := make(map[string]bool)
 	maps.Copy(names, keys(a))
@@ -50,7 +55,14 @@ func keys(m map[string]string) map[string]bool {
 	return all
 }
 
-// settings are those of config.json, the network and the training set.
+// The names that result.json has for the model that a run began with, and for its weights.
+const (
+	from       = "from"
+	fromSHA256 = "from_sha256"
+)
+
+// settings are those of config.json, the network, the weights that the run began with, and the
+// training set.
 func settings(r *Record) (map[string]string, error) {
 	all, err := r.Config.Settings()
 	if err != nil {
@@ -58,6 +70,9 @@ func settings(r *Record) (map[string]string, error) {
 	}
 	delete(all, "data") // where the set was given; what it is follows
 	all["network"] = r.Network
+	if r.ofStudy != nil && r.ofStudy.FromSHA256 != "" {
+		all[from], all[fromSHA256] = r.ofStudy.From, r.ofStudy.FromSHA256
+	}
 	all["training_set"] = r.Sets.Training.ShortName()
 	all["training_set_sha256"] = r.Sets.Training.SHA256
 	return all, nil

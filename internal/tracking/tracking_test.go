@@ -16,6 +16,8 @@ import (
 	"slipway/internal/datasettest"
 	"slipway/internal/study"
 	"slipway/metrics"
+	"slipway/onnx"
+	"slipway/onnx/convert"
 	"slipway/train"
 )
 
@@ -297,5 +299,64 @@ func TestCompareRunsOfCutSets(t *testing.T) {
 	records[0].test = dataset.Info{}
 	if _, err := SameTest(records[0], records[1]); err == nil || !strings.Contains(err.Error(), "other images") {
 		t.Error(err)
+	}
+}
+
+// Runs of a study that began with other weights differ in that, and in nothing by the name alone that
+// the model's file has.
+func TestTheWeightsThatRunsBeganWithAreASetting(t *testing.T) {
+	dir := t.TempDir()
+	model, err := onnx.Read("../../graphs/e1.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, weights, err := convert.ToNetwork(model, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string) string {
+		model, err := convert.FromNetwork(network, weights, onnx.TrainingRecord{}, convert.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := model.Write(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(dir, name)
+	}
+	one, again := write("a.onnx"), write("again.onnx")
+	weights[0].Data[0]++
+	other := write("b.onnx")
+	runs := func(root, models string) (records []*Record) {
+		path := filepath.Join(t.TempDir(), "begun.yaml")
+		text := "data: t10k\ntest: t10k\nimages: 50\ntest_images: 50\nfixed: {epochs: 1}\ngrid: {from: [" + models + "]}\n"
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		file, err := study.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := study.Execute(t.Context(), file,
+			study.Options{Root: root, Progress: study.NewReporter(io.Discard, false, 0, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, result := range results {
+			records = append(records, read(t, result.Dir))
+		}
+		return records
+	}
+	both, renamed := runs(t.TempDir(), one+", "+other), runs(t.TempDir(), again)
+	pairs, err := settingsThatDiffer(both[0], both[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pairs) != 2 || pairs[0] != (SettingPair{"from", one, other}) || pairs[1].Name != "from_sha256" ||
+		len(pairs[1].First) != 64 || pairs[1].First == pairs[1].Second {
+		t.Errorf("%+v", pairs)
+	}
+	if pairs, err := settingsThatDiffer(both[0], renamed[0]); err != nil || len(pairs) != 0 {
+		t.Errorf("the same weights by another name: %+v, %v", pairs, err)
 	}
 }
