@@ -50,6 +50,7 @@ type Evaluator struct {
 	arena     *arena
 	run       *run      // nil before the first
 	given     []*Tensor // of a run
+	few       few       // of its images, where they go in parts
 	seen      *image    // of images of that shape
 	seenShape []int
 	closed    bool
@@ -158,6 +159,7 @@ func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tens
 // already, in the order of Outputs: their Shape is set, and their Data is written to where it is
 // of float32 and of as many elements, and replaced otherwise. A run like the one before
 // allocates nothing then, for the operators of the usual networks (docs/native-evaluation.md).
+// After an error the outputs may be written to in part.
 func (e *Evaluator) RunInto(ctx context.Context, inputs, outputs []*Tensor) error {
 	if len(inputs) != len(e.program.inputs) || len(outputs) != len(e.program.outputs) {
 		return fmt.Errorf("%s: %d inputs and %d outputs are given, the model has %d and %d",
@@ -212,18 +214,12 @@ func (e *Evaluator) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error)
 		return nil, err
 	}
 	if seen, images, part := e.parts(given); part < images {
-		results, err := e.executeParts(r, given, seen, images, part)
-		for i := range outputs {
-			if err == nil {
-				outputs[i].Shape, outputs[i].Data = results[i].Shape, results[i].Data
-			}
-		}
-		return results, err
+		return e.executeParts(r, given, outputs, seen, images, part)
 	}
 	if err := e.arena.follow(plan); err != nil {
 		return nil, err
 	}
-	return e.program.execute(r, given, outputs)
+	return e.program.execute(r, given, outputs, span{})
 }
 
 // parts returns what was seen of images of a run's size, how many it has, and how many of them go through the graph at a time.
