@@ -321,7 +321,8 @@ func (p *program) execute(r *run, given, outputs []*Tensor, of span) ([]*Tensor,
 	if err == nil {
 		outputs, err = p.takeResults(r, values, outputs, of)
 	}
-	// Whatever happens, memory goes back. An input's is the caller's, and it has no other here.
+	// Memory goes back, after an error, too; after a panic the Evaluator begins anew. An input's
+	// is the caller's, and it has no other here.
 	for i, t := range values {
 		if t != nil && p.values[i] == nil {
 			r.release(t)
