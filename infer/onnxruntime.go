@@ -32,6 +32,10 @@ import (
 // comes to hold outside Go while it runs. onnxruntime ends between two nodes of a graph alone: where
 // one takes longer than a second, Run and OpenONNXRuntime return their error, and it goes on in
 // the background until it is through or the program ends.
+//
+// What this process holds is not told apart by sessions: where one computes while another does, or
+// is made, each counts the other's memory as its own. A model that is opened while others compute
+// may be ErrBatchMemory though it takes less than the limit, and be opened once they are through.
 func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 	options ONNXRuntimeOptions) (Runtime, error) {
 	device, err := ParseDevice(string(options.Device))

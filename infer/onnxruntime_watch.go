@@ -24,7 +24,8 @@ const (
 // watched returns what call returns, which computes in C, where no context reaches. If the context
 // ends, or the process holds so many bytes outside Go more than before, what call runs is told so by
 // its context, and given some time; then the error is the context's, or ErrBatchMemory, and call goes
-// on in the background. What it still returns there is discarded. what names call in the error.
+// on in the background. What it still returns there is discarded. what names call in the error. What
+// other calls take meanwhile counts as well: nothing tells whose memory of the process is.
 func watched[T any](ctx context.Context, bytes int64, what string,
 	call func(context.Context) (T, error), discard func(T)) (T, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -33,6 +34,7 @@ func watched[T any](ctx context.Context, bytes int64, what string,
 		err   error
 	}
 	ended, left := make(chan outcome), make(chan struct{})
+	before, known := cmemory.Held() // what call takes from its first moment on is more than that
 	go func() {
 		value, err := call(ctx)
 		select {
@@ -49,7 +51,6 @@ func watched[T any](ctx context.Context, bytes int64, what string,
 	var none T
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	before, known := cmemory.Held()
 	done := ctx.Done()
 	var patience <-chan time.Time
 	for {
@@ -66,8 +67,8 @@ func watched[T any](ctx context.Context, bytes int64, what string,
 			}
 			if held, _ := cmemory.Held(); held-before > bytes {
 				known = false
-				cancel(fmt.Errorf("%w: %s took %d MiB so far, %d are allowed", ErrBatchMemory, what,
-					(held-before)>>20, bytes>>20))
+				cancel(fmt.Errorf("%w: %s took %d MiB so far, %d are allowed; what other sessions "+
+					"took meanwhile is among them", ErrBatchMemory, what, (held-before)>>20, bytes>>20))
 			}
 		case <-done:
 			done = nil

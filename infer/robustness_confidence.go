@@ -15,7 +15,8 @@ type Confidence struct {
 	// Accuracy is the fraction of images answered right, 0…1. It says nothing where
 	// the set's labels are not the model's classes.
 	Accuracy float64
-	// Mean of the confidences, 1/K to 1.
+	// Mean of the confidences, 0…1. An image that is answered has 1/K at least where the K
+	// probabilities sum to 1; where each class stands alone, all may be near 0.
 	Mean float64
 	// Above90 and Above99 are the fractions of images with a confidence over 0.9 and 0.99.
 	Above90, Above99 float64

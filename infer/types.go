@@ -32,7 +32,8 @@ func FindHead(model *onnx.Model, output string) Head { return port.FindHead(mode
 // A Scale says what a model's scores are: logits, probabilities or their logarithms.
 type Scale = port.Scale
 
-// ScaleOf returns what the scores are by the function that the model ends in.
+// ScaleOf returns what the scores are by the function that the model ends in, or by its record,
+// as port.ScaleOf does.
 func ScaleOf(model *onnx.Model, output string) Scale { return port.ScaleOf(model, output) }
 
 // PixelsOf returns how the record's network wants its pixels.

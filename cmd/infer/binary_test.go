@@ -6,11 +6,17 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	own "slipway/infer/classify"
+	"slipway/internal/graphmaker"
 	"slipway/metrics"
 	"slipway/onnx"
+	"slipway/onnx/onnxpb"
 )
 
 // Of a network that was trained with the binary loss, a picture's probabilities are the sigmoids of
@@ -86,4 +92,61 @@ func readCSV(t *testing.T, path string) [][]string {
 		t.Fatal(err)
 	}
 	return rows
+}
+
+// surest is a model that is sure of every class of every digit, and of class 3 the most: the
+// sigmoids of its scores are all 1 as float32.
+func surest(t *testing.T) string {
+	t.Helper()
+	scores := []float32{18, 18, 18, 20, 18, 18, 18, 18, 18, 19}
+	model := graphmaker.New(graphmaker.Free, 1, 28, 28).Weight("w", 0, 0, 784, 10).
+		Tensor(&onnxpb.TensorProto{Name: proto.String("b"), Dims: []int64{10}, FloatData: scores,
+			DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT))}).
+		Node("f = Flatten x").Node("y = Gemm f w b").Model()
+	if err := model.SetTrainingRecord(onnx.TrainingRecord{
+		Probabilities: onnx.SigmoidOfScores,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "surest.onnx")
+	if err := model.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A picture is of the class that has the highest score, also where the probabilities of others are
+// rounded to the same: as -data and package classify say.
+func TestTheBestOfSureScores(t *testing.T) {
+	model := surest(t)
+	dir := t.TempDir()
+	digit, table := filepath.Join(dir, "a.png"), filepath.Join(dir, "answers.csv")
+	digitPNG(t, digit, 0, 1)
+	code, out, errs := runCommand(t, "-model", model, "-runtime", "native", "-json", "-top", "2", digit)
+	var said struct{ Top []candidate }
+	if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 {
+		t.Fatalf("exit %d: %v: %s%s", code, err, out, errs)
+	}
+	want := []candidate{{3, "3", 1}, {9, "9", 1}}
+	if !slices.Equal(said.Top, want) {
+		t.Errorf("the command says %+v, want %+v", said.Top, want)
+	}
+	c, err := own.Open(model, own.WithTop(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	results, err := c.ClassifyFile(t.Context(), digit)
+	if err != nil || len(results) != 2 || results[0].Class != 3 || results[1].Class != 9 {
+		t.Errorf("package classify says %+v, %v", results, err)
+	}
+	code, _, errs = runCommand(t, "-model", model, "-runtime", "native", "-data", smallData(t, 5), "-o", table)
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	for _, row := range readCSV(t, table)[1:] {
+		if row[2] != "3" {
+			t.Errorf("with -data it says %v", row)
+		}
+	}
 }

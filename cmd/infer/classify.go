@@ -19,6 +19,7 @@ import (
 	"slipway/dataset"
 	"slipway/dataset/picture"
 	"slipway/infer"
+	"slipway/infer/port"
 	"slipway/internal/atomicfile"
 	"slipway/internal/display"
 )
@@ -214,17 +215,16 @@ func (c *classifier) answer(ctx context.Context, images []*picture.Image, files 
 	return answers, nil
 }
 
-// best are the classes with the highest probabilities, which are the scores themselves
-// where the model ends in what makes them.
+// best are the classes with the highest scores, with their probabilities, which are the scores
+// themselves where the model ends in what makes them.
 func (c *classifier) best(scores []float32) []candidate {
 	probabilities := slices.Clone(scores)
 	c.scale.Probabilities(probabilities)
-	var all []candidate
-	for class, p := range probabilities {
-		all = append(all, candidate{class, c.names[class], float64(p)})
+	var best []candidate
+	for _, class := range port.Best(nil, scores, max(c.session.top, 1)) {
+		best = append(best, candidate{class, c.names[class], float64(probabilities[class])})
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.Probability, a.Probability) })
-	return all[:min(max(c.session.top, 1), len(all))]
+	return best
 }
 
 // writeAnswers prints a line a picture, and writes the table of -o.

@@ -226,8 +226,8 @@ func (c *Classifier) Info() Info { return c.info }
 // Sessions returns how many calls are computed at the same time.
 func (c *Classifier) Sessions() int { return c.chosen.sessions }
 
-// Classify says what an image shows: the most probable class first, of equal ones that of the
-// lower number. Of a photograph in a file, ClassifyReader gives the answer that the command
+// Classify says what an image shows: the class with the highest score first, of equal ones that
+// of the lower number. Of a photograph in a file, ClassifyReader gives the answer that the command
 // infer gives, as it turns it upright and decodes it as the network's training did; an image
 // of package image/jpeg is decoded otherwise by a few steps of 255.
 //

@@ -60,7 +60,7 @@ func WithSizing(sizing picture.Sizing) Option {
 	}
 }
 
-// WithTop says how many of the most probable classes are returned of an image, 1 or more; all
+// WithTop says how many of the best classes are returned of an image, 1 or more; all
 // of them without it. It is no error if the model has fewer.
 func WithTop(classes int) Option {
 	return func(o *options) error {

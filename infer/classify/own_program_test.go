@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/infer"
 	"slipway/infer/classify"
 )
 
@@ -105,17 +106,8 @@ func TestTheShortestProgram(t *testing.T) {
 		t.Fatalf("%v, %v", want, err)
 	}
 	folder := ownModule(t, documented(t, "The shortest program"))
-	check := func(name, out string) {
-		t.Helper()
-		lines := strings.Split(strings.TrimSpace(out), "\n")
-		for i, r := range want {
-			if i >= len(lines) || !strings.HasPrefix(lines[i], r.Label+" ") {
-				t.Fatalf("%s printed %q, want %v", name, out, want)
-			}
-		}
-	}
-	check("the program",
-		goCommand(t, folder, []string{"CGO_ENABLED=0"}, "run", ".", e1(t), picture))
+	checkPrinted(t, "the program",
+		goCommand(t, folder, []string{"CGO_ENABLED=0"}, "run", ".", e1(t), picture), want)
 
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -132,7 +124,45 @@ func TestTheShortestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%s in node: %v\n%s", starter, err, out)
 	}
-	check("node", string(out))
+	checkPrinted(t, "node", string(out), want)
+}
+
+// checkPrinted checks that a program has printed the results, a line each.
+func checkPrinted(t *testing.T, name, out string, want []classify.Result) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	for i, r := range want {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], r.Label+" ") {
+			t.Fatalf("%s printed %q, want %v", name, out, want)
+		}
+	}
+}
+
+// The program with onnxruntime is built in a module of its own, and prints what the native runtime
+// answers where there is the library.
+func TestTheProgramWithONNXRuntime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a program")
+	}
+	folder := ownModule(t, documented(t, "onnxruntime instead"))
+	program := filepath.Join(folder, "mine.exe")
+	goCommand(t, folder, nil, "build", "-o", program, ".")
+	cgo := strings.TrimSpace(goCommand(t, folder, nil, "env", "CGO_ENABLED"))
+	if cgo != "1" || os.Getenv(infer.LibraryVariable) == "" {
+		t.Skipf("CGO_ENABLED is %s, %s %q: the program is built and not run", cgo,
+			infer.LibraryVariable, os.Getenv(infer.LibraryVariable))
+	}
+	picture, m := digitFile(t)
+	c, err := classify.Open(e1(t), classify.WithTop(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	out, err := exec.CommandContext(t.Context(), program, e1(t), picture).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	checkPrinted(t, "the program", string(out), mustClassify(t, c, m))
 }
 
 // handlerTest is put beside the documents' handler, and asks it from 64 goroutines.

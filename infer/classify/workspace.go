@@ -18,7 +18,7 @@ type workspace struct {
 	wanted     int
 	first      picture.Config // the size of the first
 	row        []float32      // an image's probabilities
-	order      []int          // of the classes, the most probable first
+	order      []int          // of the classes, the best first
 }
 
 // begin makes room for n images.

@@ -44,12 +44,17 @@ type Options struct {
 type Evaluator struct {
 	label   string
 	program *program
-	engine  kernel.Engine
+	set     *kernel.Set
+	threads int
+	limit   int // bytes
+	folded  int // bytes of what was computed once, from constants
 
 	mu        sync.Mutex
+	engine    kernel.Engine
 	arena     *arena
 	run       *run      // nil before the first
 	given     []*Tensor // of a run
+	few       few       // of its images, where they go in parts
 	seen      *image    // of images of that shape
 	seenShape []int
 	closed    bool
@@ -80,12 +85,15 @@ func New(ctx context.Context, model *onnx.Model, options Options) (*Evaluator, e
 	if err != nil {
 		return nil, err
 	}
-	e := &Evaluator{label: label, engine: engine, arena: &arena{limit: options.MemoryLimit}}
+	e := &Evaluator{label: label, set: engine.Set, threads: engine.Pool.Threads(),
+		limit: options.MemoryLimit, engine: engine, arena: &arena{limit: options.MemoryLimit}}
 	r, err := e.newRun(ctx)
 	if err == nil {
 		e.arena.limit = min(options.MemoryLimit, foldedMemory+4*weightBytes(model))
 		e.program, err = compile(model, options.Outputs, r)
 		e.arena.limit = options.MemoryLimit
+		e.arena.dropFree()
+		e.folded = e.arena.used
 	}
 	if err != nil {
 		engine.Pool.Close()
@@ -122,15 +130,24 @@ func (e *Evaluator) newRun(ctx context.Context) (*run, error) {
 // Session returns another Evaluator of the same model, with threads and memory of its own: the
 // two run at the same time, and share the weights. Either may be closed before the other.
 func (e *Evaluator) Session() *Evaluator {
-	engine := kernel.Engine{Set: e.engine.Set, Pool: kernel.NewPool(e.engine.Pool.Threads())}
-	return &Evaluator{label: e.label, program: e.program, engine: engine, arena: &arena{limit: e.arena.limit}}
+	s := &Evaluator{label: e.label, program: e.program, set: e.set, threads: e.threads, limit: e.limit}
+	s.begin()
+	return s
+}
+
+// begin gives the Evaluator threads of its own and no memory but that of its constants.
+func (e *Evaluator) begin() {
+	e.engine = kernel.Engine{Set: e.set, Pool: kernel.NewPool(e.threads)}
+	e.arena = &arena{limit: e.limit, used: e.folded}
+	e.run, e.given, e.few = nil, nil, few{}
+	e.seen, e.seenShape = nil, nil
 }
 
 // Kernels returns the name of the kernel set: "avx512", "avx2" or "portable".
-func (e *Evaluator) Kernels() string { return e.engine.Set.Name() }
+func (e *Evaluator) Kernels() string { return e.set.Name() }
 
 // Threads returns the number of threads that a run computes with.
-func (e *Evaluator) Threads() int { return e.engine.Pool.Threads() }
+func (e *Evaluator) Threads() int { return e.threads }
 
 // Inputs returns what Run must be given, in the graph's order.
 func (e *Evaluator) Inputs() []Port { return slices.Clone(e.program.inputs) }
@@ -158,6 +175,7 @@ func (e *Evaluator) Run(ctx context.Context, inputs map[string]*Tensor) ([]*Tens
 // already, in the order of Outputs: their Shape is set, and their Data is written to where it is
 // of float32 and of as many elements, and replaced otherwise. A run like the one before
 // allocates nothing then, for the operators of the usual networks (docs/native-evaluation.md).
+// After an error the outputs may be written to in part.
 func (e *Evaluator) RunInto(ctx context.Context, inputs, outputs []*Tensor) error {
 	if len(inputs) != len(e.program.inputs) || len(outputs) != len(e.program.outputs) {
 		return fmt.Errorf("%s: %d inputs and %d outputs are given, the model has %d and %d",
@@ -177,6 +195,24 @@ func (e *Evaluator) compute(ctx context.Context, inputs, outputs []*Tensor) ([]*
 	if e.closed {
 		return nil, errors.New("the native runtime: Run after Close")
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			// A panic, which a caller may recover from. It left what an operation had taken where
+			// nobody finds it, and threads that may compute yet, in that memory.
+			e.engine.Pool.Close()
+			e.begin()
+		}
+	}()
+	results, err := e.computeLocked(ctx, inputs, outputs)
+	returned = true
+	return results, err
+}
+
+// computeLocked is compute by the one that holds mu.
+func (e *Evaluator) computeLocked(ctx context.Context, inputs, outputs []*Tensor) (
+	[]*Tensor, error,
+) {
 	for i := range e.program.inputs {
 		port := &e.program.inputs[i]
 		if inputs[i] == nil {
@@ -212,18 +248,12 @@ func (e *Evaluator) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error)
 		return nil, err
 	}
 	if seen, images, part := e.parts(given); part < images {
-		results, err := e.executeParts(r, given, seen, images, part)
-		for i := range outputs {
-			if err == nil {
-				outputs[i].Shape, outputs[i].Data = results[i].Shape, results[i].Data
-			}
-		}
-		return results, err
+		return e.executeParts(r, given, outputs, seen, images, part)
 	}
 	if err := e.arena.follow(plan); err != nil {
 		return nil, err
 	}
-	return e.program.execute(r, given, outputs)
+	return e.program.execute(r, given, outputs, span{})
 }
 
 // parts returns what was seen of images of a run's size, how many it has, and how many of them go through the graph at a time.

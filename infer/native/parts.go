@@ -125,58 +125,87 @@ func (i *image) elements() int {
 	return sum
 }
 
-// executeParts runs a few images at a time and joins their answers.
-func (e *Evaluator) executeParts(r *run, given []*Tensor, seen *image, images, part int) ([]*Tensor, error) {
-	data, size := given[0].Data.([]float32), product(given[0].Shape[1:])
-	plan := seen.plan(part)
-	var joined []*Tensor
-	for first := 0; first < images; first += part {
-		n := min(part, images-first)
-		if n < part {
-			plan = seen.plan(n)
-		}
-		if err := e.arena.follow(plan); err != nil {
-			return nil, err
-		}
-		x := &Tensor{Shape: append([]int{n}, given[0].Shape[1:]...), Data: data[first*size : (first+n)*size]}
-		out, err := e.program.execute(r, []*Tensor{x}, nil)
-		if err != nil {
-			return nil, err
-		}
-		if joined == nil {
-			if joined, err = r.joints(out, images, n); err != nil {
-				return nil, err
-			}
-		}
-		for i, t := range out {
-			values, err := floats32(t, "output")
-			if err != nil {
-				return nil, err
-			}
-			copy(joined[i].Data.([]float32)[first*(len(values)/n):], values)
-		}
-	}
-	return joined, nil
+// span is which images of a batch a run is of: n of them from the first on, of so many. The zero
+// value is a run of the whole.
+type span struct{ first, n, images int }
+
+// few is the memory in which a few images of a batch lie for a run of them: of its own, as a part
+// of the caller's slice in an interface would be allocated for each run.
+type few struct {
+	tensor Tensor
+	given  []*Tensor // tensor alone
+	memory memory
 }
 
-// joints returns room for the answers to all images, given those to the first n.
-func (r *run) joints(out []*Tensor, images, n int) ([]*Tensor, error) {
-	joined := make([]*Tensor, len(out))
-	for i, t := range out {
-		if len(t.Shape) == 0 || t.Shape[0] != n {
-			return nil, fmt.Errorf("an output of %d images is %v", n, t)
+// take copies a span of the images to the memory.
+func (f *few) take(a *arena, given *Tensor, of span) ([]*Tensor, error) {
+	data, size := given.Data.([]float32), product(given.Shape[1:])
+	elements := of.n * size
+	if len(f.memory.floats) < elements {
+		a.unreserve(f.memory.bytes)
+		f.memory = memory{}
+		if err := a.reserve(4*elements, "a part of the input"); err != nil {
+			return nil, err
 		}
-		shape := append([]int{images}, t.Shape[1:]...)
-		elements, err := countElements(shape)
+		f.memory = memory{bytes: 4 * elements, floats: make([]float32, elements)}
+	}
+	if f.given == nil {
+		f.given = []*Tensor{&f.tensor}
+	}
+	copy(f.memory.floats, data[of.first*size:][:elements])
+	f.tensor = Tensor{
+		Shape: append(append(f.tensor.Shape[:0], of.n), given.Shape[1:]...),
+		Data:  f.memory.data(elements),
+	}
+	return f.given, nil
+}
+
+// executeParts runs a few images at a time and joins their answers, in the outputs if there are
+// any.
+func (e *Evaluator) executeParts(r *run, given, outputs []*Tensor, seen *image, images, part int) (
+	[]*Tensor, error,
+) {
+	for first := 0; first < images; first += part {
+		of := span{first: first, n: min(part, images-first), images: images}
+		x, err := e.few.take(e.arena, given[0], of)
 		if err != nil {
 			return nil, err
 		}
-		// Counted for a moment: it is the caller's.
-		if err := r.reserve(4*elements, "an output"); err != nil {
+		if err := e.arena.follow(seen.plan(of.n)); err != nil {
 			return nil, err
 		}
-		r.unreserve(4 * elements)
-		joined[i] = &Tensor{Shape: shape, Data: make([]float32, elements)}
+		if outputs, err = e.program.execute(r, x, outputs, of); err != nil {
+			return nil, err
+		}
 	}
-	return joined, nil
+	return outputs, nil
+}
+
+// joint copies a span's answer to its place in a tensor of the caller's, which the first span
+// gives the shape of the whole batch's, and room where it has not as much as that takes.
+func (r *run) joint(t, own *Tensor, of span) error {
+	values, err := floats32(t, "output")
+	if err != nil {
+		return err
+	}
+	if len(t.Shape) == 0 || t.Shape[0] != of.n {
+		return fmt.Errorf("an output of %d images is %v", of.n, t)
+	}
+	if of.first == 0 {
+		own.Shape = append(append(own.Shape[:0], of.images), t.Shape[1:]...)
+		elements, err := countElements(own.Shape)
+		if err != nil {
+			return err
+		}
+		if have, ok := own.Data.([]float32); !ok || len(have) != elements {
+			// Counted for a moment: it is the caller's.
+			if err := r.reserve(4*elements, "an output"); err != nil {
+				return err
+			}
+			r.unreserve(4 * elements)
+			own.Data = make([]float32, elements)
+		}
+	}
+	copy(own.Data.([]float32)[of.first*(len(values)/of.n):], values)
+	return nil
 }

@@ -32,14 +32,14 @@ func TestPartsAnswerAsTheBatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen, _, _ := e.parts(given)
-			got, err := e.executeParts(r, given, seen, 7, 2)
+			got, err := e.executeParts(r, given, nil, seen, 7, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := e.arena.follow(nil); err != nil {
 				t.Fatal(err)
 			}
-			want, err := e.program.execute(r, given, nil)
+			want, err := e.program.execute(r, given, nil, span{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,5 +58,40 @@ func TestPartsWhereMapsAreTheLargerPart(t *testing.T) {
 		if got := partOf(test.images, test.elements, test.constants); got != test.want {
 			t.Errorf("%+v: %d images at a time", test, got)
 		}
+	}
+}
+
+// TestRunIntoInParts: a batch that goes in parts is answered where the caller wants it, with nothing
+// allocated, and with the bits that Run gives.
+func TestRunIntoInParts(t *testing.T) {
+	const images, classes = 7, 10 // the last part is a shorter one
+	network, err := zoo.New("mobilenet_v2", builder.Shape{3, 224, 224}, classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := opened(t, networktest.Model(t, network))
+	x := pixels(images, 3, 224, 224)
+	own := make([]float32, images*classes)
+	in, out := []*Tensor{x}, []*Tensor{{Data: own}}
+	run := func() {
+		if err := e.RunInto(t.Context(), in, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	if _, _, part := e.parts(in); part >= images {
+		t.Fatalf("%d images go at a time: the test asks for fewer", part)
+	}
+	if data := out[0].Data.([]float32); &data[0] != &own[0] {
+		t.Error("the caller's slice was replaced")
+	}
+	if want := []int{images, classes}; !slices.Equal(out[0].Shape, want) {
+		t.Errorf("the shape is %v, want %v", out[0].Shape, want)
+	}
+	if want := answer(t, e, x); !slices.Equal(own, want) {
+		t.Errorf("the caller's slice has %v, want %v", own, want)
+	}
+	if n := testing.AllocsPerRun(1, run); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

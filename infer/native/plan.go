@@ -224,7 +224,7 @@ func (e *Evaluator) traced(r *run, inputs []*Tensor, images int) (
 	}
 	e.arena.trace = new(trace)
 	defer func() { e.arena.trace = nil }()
-	_, err := e.program.execute(r, first, nil)
+	_, err := e.program.execute(r, first, nil, span{})
 	if err := r.ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -307,8 +307,8 @@ func (c *compiler) ends() {
 }
 
 // execute runs the steps on the inputs' values, in their order. Where outputs are given, the
-// results are written there, in their memory if it fits.
-func (p *program) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error) {
+// results are written there, in their memory if it fits; those of a span to its place there.
+func (p *program) execute(r *run, given, outputs []*Tensor, of span) ([]*Tensor, error) {
 	r.headers.again()
 	values := append(r.values[:0], p.values...)
 	r.values = values
@@ -319,9 +319,10 @@ func (p *program) execute(r *run, given, outputs []*Tensor) ([]*Tensor, error) {
 	}
 	err := p.computeAll(r, values)
 	if err == nil {
-		outputs, err = p.takeResults(r, values, outputs)
+		outputs, err = p.takeResults(r, values, outputs, of)
 	}
-	// Whatever happens, memory goes back. An input's is the caller's, and it has no other here.
+	// Memory goes back, after an error, too; after a panic the Evaluator begins anew. An input's
+	// is the caller's, and it has no other here.
 	for i, t := range values {
 		if t != nil && p.values[i] == nil {
 			r.release(t)
@@ -386,7 +387,9 @@ func (r *run) step(s *step, values []*Tensor) error {
 }
 
 // takeResults gives the caller what it asked for.
-func (p *program) takeResults(r *run, values, outputs []*Tensor) ([]*Tensor, error) {
+func (p *program) takeResults(r *run, values, outputs []*Tensor, of span) (
+	[]*Tensor, error,
+) {
 	if outputs == nil {
 		outputs = make([]*Tensor, len(p.results))
 	}
@@ -394,15 +397,15 @@ func (p *program) takeResults(r *run, values, outputs []*Tensor) ([]*Tensor, err
 		if outputs[i] == nil {
 			outputs[i] = &Tensor{}
 		}
-		if err := p.result(r, values[v], outputs[i]); err != nil {
+		if err := p.result(r, values[v], outputs[i], of); err != nil {
 			return nil, err
 		}
 	}
 	return outputs, nil
 }
 
-// result copies a value to a tensor of the caller's.
-func (p *program) result(r *run, t, own *Tensor) error {
+// result copies a value, which is a span's answer, to a tensor of the caller's.
+func (p *program) result(r *run, t, own *Tensor, of span) error {
 	if t == nil {
 		return errors.New("an output has no value")
 	}
@@ -411,6 +414,9 @@ func (p *program) result(r *run, t, own *Tensor) error {
 		return err
 	}
 	defer r.release(plain)
+	if of.images > 0 {
+		return r.joint(plain, own, of)
+	}
 	own.Shape = append(own.Shape[:0], plain.Shape...)
 	if from, ok := plain.Data.([]float32); ok {
 		if to, ok := own.Data.([]float32); ok && len(to) == len(from) {

@@ -29,3 +29,12 @@ func ExampleScale_Probabilities() {
 	fmt.Println(scores)
 	// Output: [0.25 0.25 0.25 0.25]
 }
+
+// The best classes are those of the highest scores: as float32, the probabilities of both are 1.
+func ExampleBest() {
+	scores := []float32{18, 20}
+	order := port.Best(nil, scores, len(scores))
+	port.OfIndependentLogits.Probabilities(scores)
+	fmt.Println(order, scores)
+	// Output: [1 0] [1 1]
+}

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -86,23 +85,25 @@ type candidate struct {
 	Probability float64 `json:"probability"`
 }
 
-// best returns the classes with the highest probabilities, top of them at most.
+// best returns the classes with the highest scores, top of them at most, and their probabilities.
 func (p pictures) best(scores []float32, top int) ([]candidate, error) {
 	probabilities := slices.Clone(scores)
 	p.scale.Probabilities(probabilities)
-	names := display.ClassNames(p.labels, len(scores))
-	all := make([]candidate, len(scores))
-	for class, probability := range probabilities {
-		if !finite(probability) {
-			return nil, &problem{status: http.StatusInternalServerError,
-				text: "the model answers a score that is no number"}
-		}
-		all[class] = candidate{class, names[class], float64(probability)}
+	if slices.ContainsFunc(probabilities, func(q float32) bool { return !finite(q) }) {
+		return nil, &problem{status: http.StatusInternalServerError,
+			text: "the model answers a score that is no number"}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int {
-		return cmp.Compare(b.Probability, a.Probability)
-	})
-	return all[:min(top, len(all))], nil
+	return p.named(port.Best(nil, scores, top), probabilities), nil
+}
+
+// named returns classes with their names and probabilities.
+func (p pictures) named(classes []int, probabilities []float32) []candidate {
+	names := display.ClassNames(p.labels, len(probabilities))
+	all := make([]candidate, len(classes))
+	for i, class := range classes {
+		all[i] = candidate{class, names[class], float64(probabilities[class])}
+	}
+	return all
 }
 
 // decodeInTurn decodes once there is a place: as many pictures are decoded at a time as there are

@@ -15,10 +15,14 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/dataset/picture"
 	"slipway/infer"
 	"slipway/infer/serve"
+	"slipway/internal/graphmaker"
 	"slipway/onnx"
+	"slipway/onnx/onnxpb"
 )
 
 // drawn is a picture of that size with something in it.
@@ -226,5 +230,29 @@ func TestPage(t *testing.T) {
 	}
 	if strings.Count(page, "<script>") != 1 || strings.Count(page, "<style>") != 1 {
 		t.Error("the policy is of one script and one style")
+	}
+}
+
+// The class with the highest score comes first, also where the probabilities of others are rounded
+// to the same: the sigmoids of these scores are all 1 as float32.
+func TestClassifyRanksByScores(t *testing.T) {
+	model := graphmaker.New(graphmaker.Free, 1, 8, 8).Weight("w", 0, 0, 64, 3).
+		Tensor(&onnxpb.TensorProto{Name: proto.String("b"), Dims: []int64{3},
+			DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: []float32{18, 20, 19}}).
+		Node("f = Flatten x").Node("y = Gemm f w b").Model()
+	if err := model.SetTrainingRecord(onnx.TrainingRecord{
+		Probabilities: onnx.SigmoidOfScores,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "surest.onnx")
+	if err := model.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, serve.Config{Models: []string{path}})
+	said := s.classify(t, "/v2/models/surest/classify?top=2", "image/png", asPNG(t, drawn(8, 8)))
+	if len(said.Top) != 2 || said.Top[0].Class != 1 || said.Top[1].Class != 2 ||
+		said.Top[0].Probability != 1 {
+		t.Errorf("%+v", said.Top)
 	}
 }

@@ -57,7 +57,8 @@ func told(err error) (p *problem, own bool) {
 		return &problem{statusClientGone, "the client has left", ""}, false
 	case errors.Is(err, infer.ErrBatchMemory):
 		return &problem{http.StatusRequestEntityTooLarge,
-				"so many images take more memory than the runtime allows: send fewer at a time", "batch_memory"},
+				"so many images take more memory than the runtime allows, with what it computes beside " +
+					"them: send fewer at a time, or again", "batch_memory"},
 			false
 	}
 	return &problem{http.StatusInternalServerError, internalText, ""}, true

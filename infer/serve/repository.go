@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"slipway/infer"
 	"slipway/internal/display"
 )
 
@@ -54,6 +55,22 @@ type entry struct {
 	err error
 	// missed counts the looks in a row that did not find it.
 	missed int
+	// retried counts how often what the files hold now was tried again.
+	retried int
+}
+
+// mostRetries is how often a model is tried again that took more memory than the limit while it was
+// loaded. onnxruntime's sessions count what others take meanwhile, so that it may be theirs; but a
+// model that is too large in itself must not take all that memory at each look for ever.
+const mostRetries = 3
+
+// retries reports whether what the files hold is to be tried again after an error.
+func (e *entry) retries(err error) bool {
+	if !errors.Is(err, infer.ErrBatchMemory) || e.retried == mostRetries {
+		return false
+	}
+	e.retried++
+	return true
 }
 
 func newRepository(l *loader) *repository {
@@ -135,6 +152,9 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 	}
 	settled := first || sameFiles(files, e.seen)
 	e.seen = files
+	if !settled {
+		e.retried = 0
+	}
 	if !settled || sameFiles(files, e.decided) && e.place.path == p.path {
 		return
 	}
@@ -158,6 +178,9 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 		return
 	}
 	if err != nil {
+		if !first && e.retries(err) {
+			files = nil // at the next look; at first nobody else computes
+		}
 		r.fail(e, files, err)
 		return
 	}
