@@ -22,6 +22,9 @@ CONFORMANCE_FLAGS ?=
 # DIST_FLAGS are handed to scripts/dist/dist: make dist DIST_FLAGS=--once
 DIST_FLAGS ?=
 
+# MPI_TESTS=few tries two ranks of Open MPI alone.
+MPI_TESTS ?= all
+
 # PACKAGE is what is mutated, all if empty: make mutation PACKAGE='builder infer/compare.go' MUTATION_FLAGS=-again
 PACKAGE ?=
 # MUTATION_FLAGS are handed to scripts/mutation.
@@ -163,7 +166,7 @@ serve-clients: ## have tritonclient, the protocol's real client, ask the command
 
 mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
 	@scripts/setup-mpi
-	SLIPWAY_MPI_TESTS=all go test -count=1 -v ./internal/mpi ./cmd/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
+	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./cmd/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
