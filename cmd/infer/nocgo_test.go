@@ -13,6 +13,8 @@ import (
 // A program that needs no other file has no onnxruntime: native answers, which is
 // said, and whoever asks for onnxruntime is told why there is none.
 func TestWithoutCgoNativeAnswersAndOnnxruntimeIsRefused(t *testing.T) {
+	// The tests' own library is asked for by name, and what is asked for is not replaced.
+	t.Setenv(infer.LibraryVariable, "")
 	data := smallData(t, 20)
 	code, stdout, stderr := runCommand(t, "-model", testModel("small.onnx"), "-data", data, "-json")
 	if d := decoded(t, stdout); code != 0 || d["runtime"] != "native" || !strings.Contains(stderr, infer.ErrWithoutCgo.Error()) {
