@@ -2,7 +2,7 @@ package mpi
 
 // #cgo linux LDFLAGS: -ldl
 // #include <stdlib.h>
-// #include "shim.h"
+// #include "mpishim.h"
 import "C"
 
 import (

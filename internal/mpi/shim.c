@@ -3,7 +3,7 @@
 // be known. They are those of the MPI 5.0 standard's appendix A for its ABI, of Open MPI's and
 // MPICH's public headers for theirs.
 #define _GNU_SOURCE
-#include "shim.h"
+#include "mpishim.h"
 
 #include <dlfcn.h>
 #include <sched.h>
