@@ -30,6 +30,7 @@ const streamsPerConnection = 128
 func (s *Server) ServeGRPC(ctx context.Context, listener net.Listener) error {
 	limits := s.config.Limits
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newBoundedCodec()),
 		grpc.MaxRecvMsgSize(int(min(limits.Body, math.MaxInt32))),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.MaxHeaderListSize(64 << 10),

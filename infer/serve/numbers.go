@@ -71,11 +71,13 @@ func (t tensorInfo) parse(text []byte, index int) (float32, error) {
 	return float32(number), nil
 }
 
+// longestShown is what is said of a text that a client sent, in bytes.
+const longestShown = 40
+
 // shorten keeps an error readable where a number has a million digits.
 func shorten(text string) string {
-	const longest = 40
-	if len(text) <= longest {
+	if len(text) <= longestShown {
 		return text
 	}
-	return text[:longest] + "…"
+	return text[:longestShown] + "…"
 }

@@ -14,25 +14,134 @@ import (
 // JSON.
 const headerLength = "Inference-Header-Content-Length"
 
-// inferRequest is the JSON of a request.
+// inferRequest is what is read of a request's JSON: of its inputs and outputs the first, and how many
+// there are, since a model has one of each.
 type inferRequest struct {
-	ID         string          `json:"id"`
-	Parameters parameters      `json:"parameters"`
-	Inputs     []requestInput  `json:"inputs"`
-	Outputs    []requestOutput `json:"outputs"`
+	ID              string
+	Parameters      parameters
+	Input           requestInput
+	Output          requestOutput
+	Inputs, Outputs int
 }
 
 type requestInput struct {
-	Name       string          `json:"name"`
-	Datatype   string          `json:"datatype"`
-	Shape      []int64         `json:"shape"`
-	Parameters parameters      `json:"parameters"`
-	Data       json.RawMessage `json:"data"`
+	Name       string
+	Datatype   string
+	Shape      []int64
+	Parameters parameters
+	Data       []byte
 }
 
 type requestOutput struct {
-	Name       string     `json:"name"`
-	Parameters parameters `json:"parameters"`
+	Name       string
+	Parameters parameters
+}
+
+// mostDimensions is far above the four of a batch of images.
+const mostDimensions = 64
+
+// readRequest reads a request, whose values it holds no copies of but the short ones.
+func readRequest(text []byte) (r inferRequest, err error) {
+	if err := syntaxError(text); err != nil {
+		return r, badRequest("the request is no inference request in JSON: %v%s", err, hintOf(text))
+	}
+	ok, err := eachMember(bytes.TrimSpace(text), func(name, value []byte) (err error) {
+		switch string(name) {
+		case "id":
+			r.ID, err = textOf(value)
+		case "parameters":
+			r.Parameters, err = parametersOf(value)
+		case "inputs":
+			r.Inputs, err = eachObject(string(name), value, func(first bool, input []byte) (err error) {
+				if first {
+					r.Input, err = readInput(input)
+				}
+				return err
+			})
+		case "outputs":
+			r.Outputs, err = eachObject(string(name), value, func(first bool, output []byte) (err error) {
+				if first {
+					r.Output, err = readOutput(output)
+				}
+				return err
+			})
+		}
+		return err
+	})
+	if err == nil && !ok {
+		err = wrongValue("it", "object")
+	}
+	return r, err
+}
+
+// eachObject reads an array of objects, or null, and returns how many there are.
+func eachObject(name string, array []byte, read func(first bool, object []byte) error) (int, error) {
+	count := 0
+	ok, err := eachElement(array, func(value []byte) error {
+		if value[0] != '{' {
+			return wrongValue("an element of "+name, "object")
+		}
+		count++
+		return read(count == 1, value)
+	})
+	if err == nil && !ok && string(array) != "null" {
+		err = wrongValue(name, "array")
+	}
+	return count, err
+}
+
+func wrongValue(what, wanted string) error {
+	return badRequest("the request is no inference request in JSON: %s is no %s", what, wanted)
+}
+
+func readInput(object []byte) (input requestInput, err error) {
+	_, err = eachMember(object, func(name, value []byte) (err error) {
+		switch string(name) {
+		case "name":
+			input.Name, err = textOf(value)
+		case "datatype":
+			input.Datatype, err = textOf(value)
+		case "shape":
+			input.Shape, err = shapeOf(value)
+		case "parameters":
+			input.Parameters, err = parametersOf(value)
+		case "data":
+			input.Data = value
+		}
+		return err
+	})
+	return input, err
+}
+
+func readOutput(object []byte) (output requestOutput, err error) {
+	_, err = eachMember(object, func(name, value []byte) (err error) {
+		switch string(name) {
+		case "name":
+			output.Name, err = textOf(value)
+		case "parameters":
+			output.Parameters, err = parametersOf(value)
+		}
+		return err
+	})
+	return output, err
+}
+
+func shapeOf(array []byte) (shape []int64, err error) {
+	ok, err := eachElement(array, func(value []byte) error {
+		size, err := strconv.ParseInt(string(value[:min(len(value), longestShown)]), 10, 64)
+		if err != nil {
+			return wrongValue("a size of the shape", "whole number within 64 bits")
+		}
+		if len(shape) == mostDimensions {
+			return badRequest("the request's shape has more than %d dimensions", mostDimensions)
+		}
+		shape = append(shape, size)
+		return nil
+	})
+	if err == nil && !ok && string(array) != "null" {
+		err = wrongValue("the shape", "array")
+	}
+	return shape, err
 }
 
 // inferResponse is the JSON of an answer.
@@ -51,20 +160,42 @@ type responseOutput struct {
 	Data       []float32        `json:"data,omitempty"`
 }
 
-// parameters are those of a request, an input or an output.
-type parameters map[string]json.RawMessage
+// parameters are those of a request, an input or an output: an object of its JSON, nil for none.
+type parameters []byte
+
+func parametersOf(value []byte) (parameters, error) {
+	switch {
+	case string(value) == "null":
+		return nil, nil
+	case value[0] != '{':
+		return nil, wrongValue("parameters", "object")
+	}
+	return value, nil
+}
+
+// get returns the parameter of that name, nil where there is none.
+func (p parameters) get(wanted string) (value []byte) {
+	// No error comes of a sound object.
+	_, _ = eachMember(p, func(name, v []byte) error {
+		if string(name) == wanted {
+			value = v
+		}
+		return nil
+	})
+	return value
+}
 
 // boolean returns the parameter of that name, absent if it is not there.
 func (p parameters) boolean(name string, absent bool) (bool, error) {
-	raw, ok := p[name]
-	if !ok {
+	switch value := p.get(name); string(value) {
+	case "":
 		return absent, nil
+	case "true":
+		return true, nil
+	case "false", "null":
+		return false, nil
 	}
-	var value bool
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return false, badRequest("the parameter %s is neither true nor false", name)
-	}
-	return value, nil
+	return false, badRequest("the parameter %s is neither true nor false", name)
 }
 
 // isNotOffered reports whether a parameter changes the meaning of a request and is not offered: to
@@ -84,12 +215,16 @@ func notOffered(name string) error {
 
 // check refuses what is not offered. Clients write 0 and false where they mean nothing.
 func (p parameters) check() error {
-	for name, raw := range p {
-		if text := string(raw); isNotOffered(name) && text != "null" && text != "0" && text != "false" {
-			return notOffered(name)
+	_, err := eachMember(p, func(name, value []byte) error {
+		if !isNotOffered(string(name)) {
+			return nil
 		}
-	}
-	return nil
+		if text := string(value); text != "null" && text != "0" && text != "false" {
+			return notOffered(string(name))
+		}
+		return nil
+	})
+	return err
 }
 
 // A question is a request, understood.
@@ -113,28 +248,26 @@ func understand(body []byte, header int, input, output tensorInfo) (question, er
 		return question{}, badRequest("%s is %d, and the body has %d bytes", headerLength, header,
 			len(body))
 	}
-	var request inferRequest
-	if err := json.Unmarshal(body[:header], &request); err != nil {
-		return question{}, badRequest("the request is no inference request in JSON: %v%s", err,
-			hintOf(body[:header]))
+	request, err := readRequest(body[:header])
+	if err != nil {
+		return question{}, err
 	}
 	if err := request.Parameters.check(); err != nil {
 		return question{}, err
 	}
-	if len(request.Inputs) != 1 {
+	if request.Inputs != 1 {
 		return question{}, badRequest("the request has %d inputs; the model takes one, %q",
-			len(request.Inputs), input.Name)
+			request.Inputs, input.Name)
 	}
-	given := request.Inputs[0]
+	given := request.Input
 	if given.Name != input.Name {
-		return question{}, badRequest("the model has no input %q; its input is %q", given.Name,
-			input.Name)
+		return question{}, badRequest("the model has no input %q; its input is %q",
+			shorten(given.Name), input.Name)
 	}
 	if err := given.Parameters.check(); err != nil {
 		return question{}, err
 	}
 	q := question{id: request.ID}
-	var err error
 	if q.images, err = understandInput(given, body[header:], input); err != nil {
 		return question{}, err
 	}
@@ -151,7 +284,8 @@ func hintOf(text []byte) string {
 }
 
 func understandInput(given requestInput, binary []byte, input tensorInfo) (infer.Batch, error) {
-	size, isBinary := given.Parameters["binary_data_size"]
+	size := given.Parameters.get("binary_data_size")
+	isBinary := size != nil
 	var err error
 	if isBinary {
 		err = checkBinary(given, size, binary, input)
@@ -170,7 +304,7 @@ func understandInput(given requestInput, binary []byte, input tensorInfo) (infer
 	if err != nil {
 		return infer.Batch{}, err
 	}
-	read, from := input.fromJSON, []byte(given.Data)
+	read, from := input.fromJSON, given.Data
 	if isBinary {
 		read, from = input.fromBinary, binary
 	}
@@ -215,16 +349,17 @@ func checkData(given requestInput, binary []byte, input tensorInfo) error {
 // as binary data.
 func understandOutputs(request inferRequest, output tensorInfo) (binary bool, err error) {
 	all, err := request.Parameters.boolean("binary_data_output", false)
-	if err != nil || len(request.Outputs) == 0 {
+	if err != nil || request.Outputs == 0 {
 		return all, err
 	}
-	if len(request.Outputs) > 1 {
+	if request.Outputs > 1 {
 		return false, badRequest("the request asks for %d outputs; the model has one, %q",
-			len(request.Outputs), output.Name)
+			request.Outputs, output.Name)
 	}
-	wanted := request.Outputs[0]
+	wanted := request.Output
 	if wanted.Name != output.Name {
-		return false, badRequest("the model has no output %q; its output is %q", wanted.Name, output.Name)
+		return false, badRequest("the model has no output %q; its output is %q",
+			shorten(wanted.Name), output.Name)
 	}
 	if err := wanted.Parameters.check(); err != nil {
 		return false, err
