@@ -166,6 +166,10 @@ func (o *options) check(given map[string]bool, environment func(string) string) 
 	if limits.Body > limits.Memory {
 		return fmt.Errorf("-max-body %s is above -max-memory %s", o.body, o.memory)
 	}
+	if given["token-file"] && o.token == "" {
+		// Such as a variable of a script that is not set: nobody wants it to mean no token.
+		return errors.New("-token-file names no file")
+	}
 	o.serve.Token = environment(tokenVariable)
 	if given["token-file"] && o.serve.Token != "" {
 		return fmt.Errorf("-token-file and %s are both there: one token is asked for", tokenVariable)
