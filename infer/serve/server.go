@@ -101,6 +101,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ReadHeaderTimeout: limits.HeaderTime,
 		IdleTimeout:       limits.IdleTime,
 		MaxHeaderBytes:    64 << 10,
+		// OPTIONS * is answered as anything else: by who may ask, and in time.
+		DisableGeneralOptionsHandler: true,
 		// Failed handshakes and broken requests are the clients' affair.
 		ErrorLog: slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
