@@ -266,8 +266,9 @@ func (s *snapshot) all() iter.Seq[*version] {
 	}
 }
 
-// close retires everything, and returns once all is closed. Nobody may look any more.
-func (r *repository) close() {
+// close retires everything, and returns once all is closed, or later than the longest time: what still
+// computes then ends with the process. Nobody may look any more.
+func (r *repository) close(longest time.Duration) error {
 	r.mu.Lock()
 	var loaded []*version
 	for _, e := range r.entries {
@@ -282,7 +283,17 @@ func (r *repository) close() {
 	for _, v := range loaded {
 		v.retire()
 	}
-	r.loader.open.Wait()
+	closed := make(chan struct{})
+	go func() {
+		r.loader.open.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-time.After(longest):
+		return fmt.Errorf("models that are still asked could not be closed within %v", longest)
+	}
 }
 
 // ready reports whether anything is served.

@@ -58,8 +58,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		s.repository.close()
-		return nil, err
+		return nil, errors.Join(err, s.repository.close(config.Limits.DrainTime))
 	}
 	s.handler = s.routes()
 	watching, stop := context.WithCancel(context.Background())
@@ -141,13 +140,14 @@ func (s *Server) drain(protocol string) {
 	time.Sleep(s.config.DrainDelay)
 }
 
-// Close ends looking for models and unloads them, each once the requests that it answers are done.
-func (s *Server) Close() error {
+// Close ends looking for models and unloads them, each once the requests that it answers are done. It
+// waits for them no longer than Limits.DrainTime.
+func (s *Server) Close() (err error) {
 	s.closed.Do(func() {
 		s.draining.Store(true)
 		s.stop()
 		<-s.watched
-		s.repository.close()
+		err = s.repository.close(s.config.Limits.DrainTime)
 	})
-	return nil
+	return err
 }
