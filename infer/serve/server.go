@@ -72,12 +72,14 @@ func New(ctx context.Context, config Config) (*Server, error) {
 
 // firstError is why what was named cannot be served from the beginning.
 func (r *repository) firstError() error {
-	if r.lookErrors != "" {
-		return errors.New(r.lookErrors)
+	var errs []error
+	for _, f := range r.faults {
+		if f.named {
+			errs = append(errs, f.err)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var errs []error
 	for _, e := range r.entries {
 		if e.place.named && e.err != nil {
 			errs = append(errs, e.err)
