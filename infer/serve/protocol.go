@@ -304,11 +304,12 @@ func understandInput(given requestInput, binary []byte, input tensorInfo) (infer
 	if err != nil {
 		return infer.Batch{}, err
 	}
-	read, from := input.fromJSON, given.Data
+	var values []float32
 	if isBinary {
-		read, from = input.fromBinary, binary
+		values, err = input.fromBinary(binary, elements)
+	} else {
+		values, err = input.fromJSON(given.Data, given.Shape, elements)
 	}
-	values, err := read(from, elements)
 	if err != nil {
 		return infer.Batch{}, err
 	}
