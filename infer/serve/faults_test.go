@@ -184,6 +184,26 @@ func TestBodiesShareTheirMemory(t *testing.T) {
 	})
 }
 
+// The longest body that there may be is read within the memory of one, though it does not say its
+// length: the space for it is no larger.
+func TestTheLongestBodyFitsTheMemory(t *testing.T) {
+	const most = 100_000
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{Body: most, Memory: most}})
+	for length, status := range map[int]int{most: http.StatusBadRequest,
+		most + 1: http.StatusRequestEntityTooLarge} {
+		text := strings.Repeat(" ", length)
+		conn := s.connect(t, fmt.Sprintf(head+"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+			length, text))
+		if a := respond(t, conn); a.status != status {
+			t.Errorf("chunked: %d bytes: %d %s", length, a.status, a.body)
+		}
+		if a := s.ask("POST", "/v2/models/small/infer", nil, []byte(text)); a.status != status {
+			t.Errorf("%d bytes: %d %s", length, a.status, a.body)
+		}
+	}
+}
+
 // bomb is a PNG of few bytes that says it has that many pixels.
 func bomb(width, height uint32) []byte {
 	header := binary.BigEndian.AppendUint32([]byte("IHDR"), width)
