@@ -20,8 +20,8 @@ type batcher struct {
 	// one, and split that those of one request may be in several, as where they are joined.
 	most        int
 	join, split bool
-	wait time.Duration
-	jobs chan *job
+	wait        time.Duration
+	jobs        chan *job
 	// ended is closed once the last job is done after close.
 	ended    chan struct{}
 	observe  func(images int, took time.Duration)
