@@ -113,7 +113,7 @@ func (o *options) define(flags *flag.FlagSet) {
 	flags.DurationVar(&o.serve.Limits.BodyTime, "body-time", l.BodyTime,
 		"longest time of a request's body")
 	flags.DurationVar(&o.serve.Limits.AnswerTime, "answer-time", l.AnswerTime,
-		"longest time of an answer: waiting and computing")
+		"longest time of an answer: waiting, decoding and computing")
 	flags.DurationVar(&o.serve.Limits.DrainTime, "drain-time", l.DrainTime,
 		"how long requests may take to end when the server does")
 	flags.DurationVar(&o.serve.DrainDelay, "drain-delay", 0,

@@ -285,15 +285,15 @@ func (r *repository) close(longest time.Duration) error {
 	}
 	clear(r.entries)
 	r.mu.Unlock()
-	r.publish()
-	// A look that was ended early may have loaded what was never served.
-	for _, v := range loaded {
-		v.retire()
-	}
 	closed := make(chan struct{})
 	go func() {
+		defer close(closed)
+		r.publish() // which closes at once what nobody asks, and waits for what it computes
+		// A look that was ended early may have loaded what was never served.
+		for _, v := range loaded {
+			v.retire()
+		}
 		r.loader.open.Wait()
-		close(closed)
 	}()
 	select {
 	case <-closed:
