@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,6 +55,36 @@ func (m *Model) loadExternal() error {
 		tensor.DataLocation = nil
 		return nil
 	})
+}
+
+// ExternalFiles returns the names of the files that hold tensors of the model in a file, relative to its
+// folder, with slashes: those that Read reads as well. It does not read them. Names that lead out of
+// the folder, which Read refuses, are left out.
+func ExternalFiles(path string) ([]string, error) {
+	data, err := readRegular(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the model: %w", err)
+	}
+	model, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	names := make(map[string]bool)
+	err = eachTensor(model.Proto, func(_ string, tensor *onnxpb.TensorProto) error {
+		if tensor.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
+			return nil
+		}
+		// One that Read refuses names no file.
+		if ref, err := parseExternal(tensor.ExternalData); err == nil &&
+			filepath.IsLocal(filepath.FromSlash(ref.location)) {
+			names[ref.location] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return slices.Sorted(maps.Keys(names)), nil
 }
 
 func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]byte, error) {

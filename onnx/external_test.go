@@ -3,6 +3,7 @@ package onnx
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,5 +84,30 @@ func TestExternalDataAtItsLimits(t *testing.T) {
 			test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %d bytes, %v; want %q", name, len(data), err, test.want)
 		}
+	}
+}
+
+// The files of a model are those that its tensors name, each once, and none outside its folder.
+func TestExternalFiles(t *testing.T) {
+	model := &onnxpb.ModelProto{Graph: &onnxpb.GraphProto{}}
+	for _, location := range []string{"b.bin", "a/c.bin", "b.bin", "../outside.bin", "/etc/hosts"} {
+		model.Graph.Initializer = append(model.Graph.Initializer, &onnxpb.TensorProto{
+			DataLocation: onnxpb.TensorProto_EXTERNAL.Enum(),
+			ExternalData: []*onnxpb.StringStringEntryProto{{Key: proto.String("location"),
+				Value: proto.String(location)}}})
+	}
+	raw, err := proto.Marshal(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "model.onnx")
+	if err := os.WriteFile(path, raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := ExternalFiles(path); err != nil || !slices.Equal(names, []string{"a/c.bin", "b.bin"}) {
+		t.Errorf("%q, %v", names, err)
+	}
+	if _, err := ExternalFiles(filepath.Dir(path)); err == nil {
+		t.Error("a folder has external files")
 	}
 }

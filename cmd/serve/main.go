@@ -1,5 +1,5 @@
-// Command serve answers about pictures over HTTP and gRPC with ONNX image classifiers, by the Open Inference
-// Protocol and for pictures posted as they are. Run it with -h for its flags.
+// Command serve answers about pictures over HTTP and gRPC with ONNX image classifiers, by the Open
+// Inference Protocol and for pictures posted as they are. Run it with -h for its flags.
 package main
 
 import (
@@ -14,6 +14,8 @@ import (
 )
 
 func main() {
+	// A log that nobody reads any more ends nothing.
+	cli.KeepOnBrokenPipe()
 	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
 		return run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	}))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -125,6 +127,60 @@ func TestALogThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// asCommand has the test's own program be the command, to see how the process ends.
+const asCommand = "SLIPWAY_TEST_SERVE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// Whoever reads the log and ends, as head does, ends nothing.
+func TestALogThatNobodyReads(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(program, "-listen", "127.0.0.1:0", "-log-level", "debug", model)
+	command.Env = append(os.Environ(), asCommand+"=1")
+	command.Stderr = writer
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = command.Process.Kill() }) // it has ended, unless the test failed
+	writer.Close()
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	for range 3 {
+		response, err := http.Get(strings.TrimSpace(url) + "v2/models/e1/ready")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := command.Process.Signal(os.Interrupt); err != nil {
+		t.Skip("this system cannot ask a process to end:", err, command.Process.Kill(), command.Wait())
+	}
+	if err := command.Wait(); err != nil {
+		t.Errorf("it ended: %v", err)
+	}
+}
+
 func noEnvironment(string) string { return "" }
 
 // What is wrong is told with the exit code that it has.
@@ -165,6 +221,7 @@ func TestBadUse(t *testing.T) {
 			"-max-body 2GB is above -max-memory 1GiB"},
 		"negative threads": {[]string{"-threads", "-1", model}, "", 2, "-threads -1 is negative"},
 		"no token":         {[]string{"-token-file", "nowhere", model}, "", 1, "-token-file: "},
+		"an unnamed token": {[]string{"-token-file", "", model}, "", 2, "-token-file names no file"},
 		"a short token": {[]string{"-token-file", short, model}, "", 1,
 			"the token has 6 bytes; at least 16"},
 		"an odd token":       {[]string{model}, token + "\n" + token, 1, "no printable ASCII"},

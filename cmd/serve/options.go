@@ -113,7 +113,7 @@ func (o *options) define(flags *flag.FlagSet) {
 	flags.DurationVar(&o.serve.Limits.BodyTime, "body-time", l.BodyTime,
 		"longest time of a request's body")
 	flags.DurationVar(&o.serve.Limits.AnswerTime, "answer-time", l.AnswerTime,
-		"longest time of an answer: waiting and computing")
+		"longest time of an answer: waiting, decoding and computing")
 	flags.DurationVar(&o.serve.Limits.DrainTime, "drain-time", l.DrainTime,
 		"how long requests may take to end when the server does")
 	flags.DurationVar(&o.serve.DrainDelay, "drain-delay", 0,
@@ -165,6 +165,10 @@ func (o *options) check(given map[string]bool, environment func(string) string) 
 	}
 	if limits.Body > limits.Memory {
 		return fmt.Errorf("-max-body %s is above -max-memory %s", o.body, o.memory)
+	}
+	if given["token-file"] && o.token == "" {
+		// Such as a variable of a script that is not set: nobody wants it to mean no token.
+		return errors.New("-token-file names no file")
 	}
 	o.serve.Token = environment(tokenVariable)
 	if given["token-file"] && o.serve.Token != "" {

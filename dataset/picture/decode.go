@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,23 +36,31 @@ func (c Config) Stored() (height, width int) {
 // config took, and within the limits.
 type codec struct {
 	config func(data []byte) (Config, error)
-	decode func(data []byte, config Config) (*raster, error)
+	decode func(ctx context.Context, data []byte, config Config) (*raster, error)
+}
+
+// quick is a codec's decode of a format whose time is bounded by its size and its pixels.
+func quick(decode func(data []byte, config Config) (*raster, error)) func(context.Context, []byte,
+	Config) (*raster, error) {
+	return func(_ context.Context, data []byte, config Config) (*raster, error) {
+		return decode(data, config)
+	}
 }
 
 func codecOf(format string) (codec, bool) {
 	switch format {
 	case PNG:
-		return codec{configPNG, decodePNG}, true
+		return codec{configPNG, quick(decodePNG)}, true
 	case JPEG:
 		return codec{configJPEG, decodeJPEG}, true
 	case GIF:
-		return codec{configGIF, decodeGIF}, true
+		return codec{configGIF, quick(decodeGIF)}, true
 	case BMP:
-		return codec{configBMP, decodeBMP}, true
+		return codec{configBMP, quick(decodeBMP)}, true
 	case TIFF:
-		return codec{configTIFF, decodeTIFF}, true
+		return codec{configTIFF, quick(decodeTIFF)}, true
 	case WebP:
-		return codec{configWebP, decodeWebP}, true
+		return codec{configWebP, quick(decodeWebP)}, true
 	}
 	return codec{}, false
 }
@@ -95,6 +104,14 @@ func readConfig(data []byte) (reader codec, config Config, err error) {
 // Errors wrap ErrFormat, ErrUnsupported, ErrTooLarge, ErrTruncated or ErrDamaged, and say what to
 // do; the caller adds the file's name.
 func Decode(data []byte, options Options) (picture *Image, err error) {
+	return DecodeContext(context.Background(), data, options)
+}
+
+// DecodeContext is Decode that ends with ctx, whose error it wraps then. A JPEG of a hundred kilobytes
+// can be two hundred passes over fifty million pixels, which take long.
+func DecodeContext(
+	ctx context.Context, data []byte, options Options,
+) (picture *Image, err error) {
 	options, err = options.complete()
 	if err != nil {
 		return nil, err
@@ -111,7 +128,10 @@ func Decode(data []byte, options Options) (picture *Image, err error) {
 			config.Format, config.Width, config.Height, options.MaxPixels, ErrTooLarge)
 	}
 	defer recovered(config.Format, &err)
-	decoded, err := reader.decode(data, config)
+	decoded, err := reader.decode(ctx, data, config)
+	if ended := ctx.Err(); ended != nil {
+		return nil, fmt.Errorf("%s: the picture was not decoded to its end: %w", config.Format, ended)
+	}
 	if err != nil {
 		return nil, explain(config.Format, data, err)
 	}

@@ -1,6 +1,10 @@
 package picture
 
-import "slipway/dataset/picture/internal/jpeg"
+import (
+	"context"
+
+	"slipway/dataset/picture/internal/jpeg"
+)
 
 func configJPEG(data []byte) (Config, error) {
 	header, err := jpeg.DecodeHeader(data)
@@ -17,8 +21,8 @@ func configJPEG(data []byte) (Config, error) {
 	return config, nil
 }
 
-func decodeJPEG(data []byte, _ Config) (*raster, error) {
-	decoded, err := jpeg.Decode(data)
+func decodeJPEG(ctx context.Context, data []byte, _ Config) (*raster, error) {
+	decoded, err := jpeg.Decode(ctx, data)
 	if err != nil {
 		return nil, err
 	}

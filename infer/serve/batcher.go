@@ -16,12 +16,12 @@ import (
 // where that changes no answer.
 type batcher struct {
 	runtime infer.Runtime
-	// most is the number of images of a batch, and join says that those of several requests may
-	// share one.
-	most int
-	join bool
-	wait time.Duration
-	jobs chan *job
+	// most is the number of images of a batch; join says that those of several requests may share
+	// one, and split that those of one request may be in several, as where they are joined.
+	most        int
+	join, split bool
+	wait        time.Duration
+	jobs        chan *job
 	// ended is closed once the last job is done after close.
 	ended    chan struct{}
 	observe  func(images int, took time.Duration)
@@ -61,7 +61,7 @@ func (b *batcher) close() {
 func (b *batcher) run(ctx context.Context, batch infer.Batch) (infer.Logits, error) {
 	// Images of a model that mixes them belong together: that is what the request asks for.
 	size := batch.C * batch.H * batch.W
-	if !b.join || batch.N <= b.most {
+	if !b.join && !b.split || batch.N <= b.most {
 		return b.submit(ctx, batch)
 	}
 	var all infer.Logits

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/infer"
 	"slipway/infer/serve"
+	"slipway/onnx/onnxpb"
 )
 
 // ask1 posts one 28×28 image to a model and returns its scores.
@@ -132,5 +135,63 @@ func TestAFullQueueIsToldAtOnce(t *testing.T) {
 	}
 	if refused := s.metric(t, `slipway_refused_total{limit="requests"}`); refused == 0 {
 		t.Error("no refusal is counted")
+	}
+}
+
+// singleModel writes a model that promises any number of images, and takes one: as it was exported
+// with the size of its example, it makes one row of whatever it is given.
+func singleModel(t *testing.T, path string) {
+	t.Helper()
+	value := func(name string, last int64, batch *onnxpb.TensorShapeProto_Dimension) *onnxpb.ValueInfoProto {
+		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{
+			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{
+				ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)),
+				Shape: &onnxpb.TensorShapeProto{Dim: []*onnxpb.TensorShapeProto_Dimension{batch,
+					{Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: last}}}}}}}}
+	}
+	many := &onnxpb.TensorShapeProto_Dimension{
+		Value: &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: "N"}}
+	one := &onnxpb.TensorShapeProto_Dimension{
+		Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: 1}}
+	weights := make([]float32, 12*3)
+	for i := range weights {
+		weights[i] = float32(i)
+	}
+	model := &onnxpb.ModelProto{IrVersion: proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(13)}},
+		Graph: &onnxpb.GraphProto{Name: proto.String("single"),
+			Node: []*onnxpb.NodeProto{
+				{OpType: proto.String("Reshape"), Input: []string{"image", "shape"}, Output: []string{"row"}},
+				{OpType: proto.String("MatMul"), Input: []string{"row", "weights"},
+					Output: []string{"scores"}}},
+			Initializer: []*onnxpb.TensorProto{
+				{Name: proto.String("shape"), Dims: []int64{2}, Int64Data: []int64{1, 12},
+					DataType: proto.Int32(int32(onnxpb.TensorProto_INT64))},
+				{Name: proto.String("weights"), Dims: []int64{12, 3}, FloatData: weights,
+					DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT))}},
+			Input:  []*onnxpb.ValueInfoProto{value("image", 12, many)},
+			Output: []*onnxpb.ValueInfoProto{value("scores", 3, one)}}}
+	raw, err := proto.Marshal(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, path, string(raw))
+}
+
+// A model that takes one image at a time, though it promises any number, is served so.
+func TestAModelOfOneImage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "single.onnx")
+	singleModel(t, path)
+	s := start(t, serve.Config{Models: []string{path}})
+	values := noise(1, 3, 12)
+	_, got := s.ask("POST", "/v2/models/single/infer", nil, request("image", "FP32", []int{3, 12},
+		values)).scores(t)
+	var want []float32
+	for i := range 3 {
+		want = append(want, expected(t, path, infer.Batch{N: 1, C: 1, H: 1, W: 12,
+			Pixels: values[12*i : 12*i+12]})...)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -60,12 +60,13 @@ type Limits struct {
 	// HeaderTime is the longest that a client may take to send a request's header [10 s],
 	// BodyTime its body [30 s], and WriteTime to take the answer [30 s].
 	HeaderTime, BodyTime, WriteTime time.Duration
-	// AnswerTime is the longest from the body's last byte to the answer: waiting and
-	// computing [30 s].
+	// AnswerTime is the longest from the body's last byte to the answer: waiting, decoding a
+	// picture and computing [30 s].
 	AnswerTime time.Duration
 	// IdleTime is how long a connection without a request stays open [2 min].
 	IdleTime time.Duration
-	// DrainTime is how long requests may take to end once Serve's context has [30 s].
+	// DrainTime is how long requests may take to end once Serve's context has, and models to be
+	// unloaded by Close [30 s].
 	DrainTime time.Duration
 }
 

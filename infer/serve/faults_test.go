@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"slipway/dataset/picture"
 	"slipway/infer/serve"
+	"slipway/onnx"
 )
 
 // connect opens a connection to the server and sends a text.
@@ -181,6 +184,26 @@ func TestBodiesShareTheirMemory(t *testing.T) {
 	})
 }
 
+// The longest body that there may be is read within the memory of one, though it does not say its
+// length: the space for it is no larger.
+func TestTheLongestBodyFitsTheMemory(t *testing.T) {
+	const most = 100_000
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{Body: most, Memory: most}})
+	for length, status := range map[int]int{most: http.StatusBadRequest,
+		most + 1: http.StatusRequestEntityTooLarge} {
+		text := strings.Repeat(" ", length)
+		conn := s.connect(t, fmt.Sprintf(head+"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+			length, text))
+		if a := respond(t, conn); a.status != status {
+			t.Errorf("chunked: %d bytes: %d %s", length, a.status, a.body)
+		}
+		if a := s.ask("POST", "/v2/models/small/infer", nil, []byte(text)); a.status != status {
+			t.Errorf("%d bytes: %d %s", length, a.status, a.body)
+		}
+	}
+}
+
 // bomb is a PNG of few bytes that says it has that many pixels.
 func bomb(width, height uint32) []byte {
 	header := binary.BigEndian.AppendUint32([]byte("IHDR"), width)
@@ -206,7 +229,9 @@ func TestDecompressionBombs(t *testing.T) {
 		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"},
 			bomb(60000, 60000)).wantError(t, 413, "60000×60000 pixels")
 		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"},
-			bomb(1000, 1000)).wantError(t, 400, "PNG")
+			bomb(1000, 1000)).wantError(t, 422, "1×1000×1000")
+		s.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"},
+			bomb(28, 28)).wantError(t, 400, "PNG")
 		s.ask("POST", "/v2/models/small/infer", map[string]string{"Content-Encoding": "gzip"},
 			zeros.Bytes()).wantError(t, 413, "more than the 1 MB")
 	}
@@ -214,6 +239,56 @@ func TestDecompressionBombs(t *testing.T) {
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
 		t.Errorf("%d bytes were allocated", grown)
 	}
+}
+
+// longJPEG is a progressive JPEG of few bytes whose scans take long: each passes over all blocks of a
+// grey picture of that many blocks a side, and says with a few bits that nothing changes.
+func longJPEG(blocks, scans int) []byte {
+	file := []byte{0xff, 0xd8}
+	segment := func(marker byte, content ...byte) {
+		file = append(file, 0xff, marker)
+		file = binary.BigEndian.AppendUint16(file, uint16(len(content)+2))
+		file = append(file, content...)
+	}
+	segment(0xdb, append([]byte{0}, bytes.Repeat([]byte{1}, 64)...)...)
+	side := binary.BigEndian.AppendUint16(nil, uint16(8*blocks))
+	segment(0xc2, 8, side[0], side[1], side[0], side[1], 1, 1, 0x11, 0)
+	// Each table has one code, the bit 0: of no difference, and of 2^14 blocks and more to pass over.
+	code := append([]byte{1}, make([]byte, 15)...)
+	segment(0xc4, append(append([]byte{0}, code...), 0)...)
+	segment(0xc4, append(append([]byte{0x10}, code...), 0xe0)...)
+	segment(0xda, 1, 1, 0, 0, 0, 0)
+	file = append(file, make([]byte, (blocks*blocks+7)/8)...)
+	passes := make([]byte, (15*(blocks*blocks>>14+1)+7)/8)
+	for scan := range scans {
+		bits := byte(0x10)
+		if scan == 0 {
+			bits = 0x0d
+		}
+		segment(0xda, 1, 1, 0, 1, 63, bits)
+		file = append(file, passes...)
+	}
+	return append(file, 0xff, 0xd9)
+}
+
+// A picture of few bytes that takes long to decode is refused by its size where the model takes one
+// size alone, and else decoded for as long as an answer may take.
+func TestPicturesThatTakeLong(t *testing.T) {
+	path := recorded(t, "small", onnx.TrainingRecord{Sizing: "resize 28×28 squash bilinear",
+		PixelScale: 1})
+	copyFile(t, path, filepath.Join(filepath.Dir(path), "any.onnx"))
+	s := start(t, serve.Config{Models: []string{filepath.Join(filepath.Dir(path), "any.onnx"),
+		modelFile("small")}, Limits: serve.Limits{AnswerTime: 50 * time.Millisecond}})
+	kind := map[string]string{"Content-Type": "image/jpeg"}
+	file := longJPEG(875, 190) // 49 million pixels
+	if len(file) > 200_000 {
+		t.Fatalf("%d bytes", len(file))
+	}
+	if _, err := picture.Decode(longJPEG(8, 190), picture.Options{}); err != nil {
+		t.Fatalf("a smaller one is no picture: %v", err)
+	}
+	s.ask("POST", "/v2/models/small/classify", kind, file).wantError(t, 422, "1×7000×7000")
+	s.ask("POST", "/v2/models/any/classify", kind, file).wantError(t, 504, "longer than the server's limit")
 }
 
 // Hundreds of connections, idle and asking, are served; those above the limit are closed at once.

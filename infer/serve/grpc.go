@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -16,6 +17,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
@@ -30,6 +32,7 @@ const streamsPerConnection = 128
 func (s *Server) ServeGRPC(ctx context.Context, listener net.Listener) error {
 	limits := s.config.Limits
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newBoundedCodec()),
 		grpc.MaxRecvMsgSize(int(min(limits.Body, math.MaxInt32))),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.MaxHeaderListSize(64 << 10),
@@ -101,8 +104,10 @@ func (s *Server) interceptRequest(
 			"code", code.String(),
 			"seconds", time.Since(began).Seconds())
 	}()
-	if !forAnyone(endpoint) && s.config.Token != "" && !s.bearsToken(ctx) {
-		return nil, errUnauthorized
+	if !forAnyone(endpoint) {
+		if err := s.mayCall(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return handler(context.WithValue(ctx, notedKey{}, n), request)
 }
@@ -125,10 +130,20 @@ func forAnyone(endpoint string) bool {
 	return endpoint == "grpc_live" || endpoint == "grpc_ready" || endpoint == "grpc_health"
 }
 
-func (s *Server) bearsToken(ctx context.Context) bool {
+// mayCall is mayAsk of gRPC.
+func (s *Server) mayCall(ctx context.Context) error {
 	given, _ := metadata.FromIncomingContext(ctx)
-	values := given.Get("authorization")
-	return len(values) == 1 && s.bears(values[0])
+	if s.config.Token != "" {
+		if values := given.Get("authorization"); len(values) != 1 || !s.bears(values[0]) {
+			return errUnauthorized
+		}
+		return nil
+	}
+	client, ok := peer.FromContext(ctx)
+	if !ok || client.LocalAddr == nil {
+		return nil
+	}
+	return checkName(client.LocalAddr, strings.Join(given.Get(":authority"), ","))
 }
 
 // grpcError is what a client is told of an error.
@@ -144,6 +159,8 @@ func (s *Server) grpcError(method string, err error) error {
 	switch p.status {
 	case http.StatusNotFound:
 		code = codes.NotFound
+	case http.StatusMisdirectedRequest:
+		code = codes.PermissionDenied
 	case http.StatusUnauthorized:
 		code = codes.Unauthenticated
 	case http.StatusRequestEntityTooLarge:

@@ -173,6 +173,29 @@ func TestGRPCHealthAndToken(t *testing.T) {
 	}
 }
 
+// Without a token a name that leads to this machine from elsewhere asks nothing.
+func TestGRPCOfAnotherHost(t *testing.T) {
+	s := start(t, serve.Config{Models: []string{modelFile("small")}})
+	address, _ := s.startGRPC(t)
+	for authority, want := range map[string]codes.Code{"localhost": codes.OK, "127.0.0.1:1": codes.OK,
+		"evil.example": codes.PermissionDenied} {
+		conn, err := grpc.NewClient(address, grpc.WithAuthority(authority),
+			grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		client := inferencepb.NewGRPCInferenceServiceClient(conn)
+		if _, err := client.ModelInfer(t.Context(), message("small", noise(1, 1, 784),
+			true)); status.Code(err) != want {
+			t.Errorf("%s: %v", authority, err)
+		}
+		if _, err := client.ServerLive(t.Context(), &inferencepb.ServerLiveRequest{}); err != nil {
+			t.Errorf("%s: %v", authority, err)
+		}
+	}
+}
+
 // What is wrong is told with gRPC's codes, also what is no message and no gRPC at all; the next
 // request is answered.
 func TestGRPCWrongRequests(t *testing.T) {

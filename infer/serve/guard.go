@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ func (s *Server) guarded(answer answerer) answerer {
 
 func (s *Server) mayAsk(r *http.Request) error {
 	if s.config.Token == "" {
-		return checkHost(r)
+		return errors.Join(checkHost(r), checkOrigin(r))
 	}
 	if !s.bears(r.Header.Get("Authorization")) {
 		return errUnauthorized
@@ -50,6 +51,15 @@ func (s *Server) bears(authorization string) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
 }
 
+// checkOrigin refuses, without a token, what a browser sends for a page of another site: its author
+// cannot read the answer, and can make the server compute.
+func checkOrigin(r *http.Request) error {
+	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+		return &problem{http.StatusForbidden, "a page of another site asks; set a token", "origin"}
+	}
+	return nil
+}
+
 // checkHost refuses, on a loopback address and without a token, requests that name another host: a
 // page elsewhere whose name leads to 127.0.0.1 would let its author ask, and read the answers,
 // through the browser of whoever looks at it.
@@ -58,11 +68,15 @@ func checkHost(r *http.Request) error {
 	if !ok {
 		return nil
 	}
+	return checkName(local, r.Host)
+}
+
+// checkName is checkHost of an address that was asked by that name.
+func checkName(local net.Addr, host string) error {
 	address, err := netip.ParseAddrPort(local.String())
 	if err != nil || !address.Addr().Unmap().IsLoopback() {
 		return nil
 	}
-	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -178,7 +192,9 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// outermost adds what all answers have, and tells in JSON of paths and methods that there are not.
+// outermost adds what all answers have, and tells in JSON of paths and methods that there are not. To
+// these belong paths such as //v2, which package http would redirect: to anyone, and without a limit
+// of time.
 func (s *Server) outermost(mux *http.ServeMux) http.Handler {
 	nowhere := s.endpoint("other", s.guarded(func(w http.ResponseWriter, r *http.Request) error {
 		// Package http knows whether another method would do.
@@ -195,12 +211,18 @@ func (s *Server) outermost(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		if _, pattern := mux.Handler(r); pattern == "" {
+		if _, pattern := mux.Handler(r); pattern == "" || !isClean(r.URL.EscapedPath()) {
 			nowhere.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// isClean reports whether a path has no //, /./ or /../.
+func isClean(text string) bool {
+	clean := path.Clean(text)
+	return strings.HasPrefix(text, "/") && (text == clean || text == clean+"/" && clean != "/")
 }
 
 // header is a response of which only the header counts.

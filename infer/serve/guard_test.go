@@ -75,6 +75,82 @@ func TestOtherHostsAreRefused(t *testing.T) {
 	}
 }
 
+// Without a token a page elsewhere cannot make the server compute, though it could not read the answer.
+func TestPagesElsewhereAreRefused(t *testing.T) {
+	s := start(t, serve.Config{Models: []string{modelFile("small")}})
+	body := request("image", "FP32", []int{1, 1, 28, 28}, noise(1, 1, 784))
+	for name, header := range map[string]map[string]string{
+		"by its site":   {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"},
+		"by its origin": {"Origin": "http://evil.example", "Content-Type": "text/plain"},
+		"without one":   {"Origin": "null"},
+		"by its port":   {"Sec-Fetch-Site": "same-site"},
+	} {
+		for _, path := range []string{"/v2/models/small/infer", "/v2/models/small/classify",
+			"/v2/repository/index"} {
+			a := s.ask("POST", path, header, body)
+			if a.status != http.StatusForbidden {
+				t.Errorf("%s: %s: %d %s", name, path, a.status, a.body)
+			}
+		}
+	}
+	for name, header := range map[string]map[string]string{
+		"the page": {"Sec-Fetch-Site": "same-origin", "Origin": s.url},
+		"an older": {"Origin": s.url},
+		"no page":  {},
+	} {
+		if a := s.ask("POST", "/v2/models/small/infer", header, body); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+// With a token, which no page elsewhere has, nothing else is asked.
+func TestPagesElsewhereWithTheToken(t *testing.T) {
+	s := start(t, serve.Config{Models: []string{modelFile("small")}, Token: token})
+	if a := s.ask("POST", "/v2/models/small/infer", map[string]string{"Sec-Fetch-Site": "cross-site",
+		"Authorization": "Bearer " + token}, request("image", "FP32", []int{1, 1, 28, 28},
+		noise(1, 1, 784))); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// unclean are paths that are not written as they are meant.
+func unclean() []string {
+	return []string{"//v2/models/small", "/v2/./models/small", "/v2/models/../models/small", "/v2//", "//"}
+}
+
+// Paths that are not written as they are meant lead nowhere, and only those who may ask are told.
+func TestPathsThatAreNotClean(t *testing.T) {
+	s := start(t, serve.Config{Models: []string{modelFile("small")},
+		Limits: serve.Limits{BodyTime: 300 * time.Millisecond}})
+	for _, path := range unclean() {
+		for _, method := range []string{"GET", "POST"} {
+			s.ask(method, path, nil, nil).wantError(t, http.StatusNotFound, "there is nothing at")
+			s.ask(method, path, map[string]string{"Host": "evil.example"}, nil).wantError(t,
+				http.StatusMisdirectedRequest, "names another host")
+		}
+	}
+	// A body that was announced and does not come is waited for as long as any.
+	for _, head := range []string{"OPTIONS * HTTP/1.1", "POST //v2/models/small/infer HTTP/1.1"} {
+		for _, length := range []string{"Content-Length: 100\r\n\r\n",
+			"Transfer-Encoding: chunked\r\n\r\n"} {
+			conn := s.connect(t, head+"\r\nHost: localhost\r\n"+length)
+			respond(t, conn).wantError(t, http.StatusNotFound, "there is nothing at")
+			wantClosed(t, conn)
+		}
+	}
+}
+
+// With a token they are told to nobody else.
+func TestPathsThatAreNotCleanWithAToken(t *testing.T) {
+	s := start(t, serve.Config{Models: []string{modelFile("small")}, Token: token})
+	for _, path := range unclean() {
+		for _, method := range []string{"GET", "POST"} {
+			s.ask(method, path, nil, nil).wantError(t, http.StatusUnauthorized, "bears no token")
+		}
+	}
+}
+
 // certificate writes a certificate of 127.0.0.1 and its key.
 func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
 	t.Helper()

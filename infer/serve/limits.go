@@ -95,9 +95,10 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 	}
 	held := int64(0)
 	give := func() { b.memory.give(held) }
+	var beyond [1]byte
 	// The space grows with what has come, twice as large each time.
 	for {
-		if len(body) == cap(body) {
+		if len(body) == cap(body) && int64(len(body)) < b.limits.Body {
 			more := max(firstBytes, int64(cap(body)))
 			if r.ContentLength >= 0 && !packed {
 				// A byte more than it says shows where it ends.
@@ -106,6 +107,7 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 			if more <= 0 {
 				more = firstBytes
 			}
+			more = min(more, b.limits.Body-int64(len(body)))
 			if !b.memory.take(more) {
 				give()
 				return nil, nil, overloaded("memory",
@@ -114,12 +116,17 @@ func (b *bodyReader) unpack(r *http.Request) (body []byte, done func(), err erro
 			held += more
 			body = append(make([]byte, 0, int64(cap(body))+more), body...)
 		}
-		n, err := reader.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case int64(len(body)) > b.limits.Body:
+		space := body[len(body):cap(body)]
+		if len(space) == 0 {
+			space = beyond[:] // a byte more than a body may have shows that it is too long
+		}
+		n, err := reader.Read(space)
+		if int64(len(body)+n) > b.limits.Body {
 			give()
 			return nil, nil, b.tooLarge()
+		}
+		body = body[:len(body)+n]
+		switch {
 		case errors.Is(err, io.EOF):
 			return body, give, nil
 		case err != nil:

@@ -45,9 +45,33 @@ func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, e
 	return p, nil
 }
 
+// checkSize refuses a picture whose size, as its header says it, the model does not take: decoding it
+// could take long. What is wrong with the file, and too large, is for decoding to say.
+func (p pictures) checkSize(file []byte) error {
+	config, err := picture.ReadConfig(file)
+	if err != nil || p.sizing != nil || config.Width > p.reading.MaxPixels/config.Height {
+		return nil
+	}
+	channels := config.Channels
+	if p.reading.Channels > 0 {
+		channels = p.reading.Channels
+	}
+	return p.fits(channels, config.Height, config.Width)
+}
+
+func (p pictures) fits(channels, height, width int) error {
+	if _, err := p.ports.Fit(channels, height, width); err != nil {
+		return refuse(http.StatusUnprocessableEntity, "the picture does not suit the model: %v", err)
+	}
+	return nil
+}
+
 // decode makes of a file the image that the model is asked about.
-func (p pictures) decode(file []byte) (infer.Batch, error) {
-	decoded, err := picture.Decode(file, p.reading)
+func (p pictures) decode(ctx context.Context, file []byte) (infer.Batch, error) {
+	if err := p.checkSize(file); err != nil {
+		return infer.Batch{}, err
+	}
+	decoded, err := picture.DecodeContext(ctx, file, p.reading)
 	if err == nil && p.sizing != nil {
 		decoded, err = p.sizing.Apply(decoded)
 	}
@@ -56,9 +80,8 @@ func (p pictures) decode(file []byte) (infer.Batch, error) {
 	}
 	batch := infer.Batch{N: 1, C: decoded.Channels, H: decoded.Height, W: decoded.Width,
 		Pixels: make([]float32, len(decoded.Pixels))}
-	if _, err := p.ports.Fit(batch.C, batch.H, batch.W); err != nil {
-		return infer.Batch{}, refuse(http.StatusUnprocessableEntity,
-			"the picture does not suit the model: %v", err)
+	if err := p.fits(batch.C, batch.H, batch.W); err != nil {
+		return infer.Batch{}, err
 	}
 	if err := p.pixels.Feed(batch.Pixels, decoded.Pixels, decoded.Channels,
 		len(decoded.Pixels)); err != nil {
@@ -70,6 +93,8 @@ func (p pictures) decode(file []byte) (infer.Batch, error) {
 
 func unreadablePicture(err error) error {
 	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return err
 	case errors.Is(err, picture.ErrTooLarge):
 		return &problem{http.StatusRequestEntityTooLarge, err.Error(), "pixels"}
 	case errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrUnsupported):
@@ -117,7 +142,7 @@ func (p pictures) decodeInTurn(
 	case <-ctx.Done():
 		return infer.Batch{}, ctx.Err()
 	}
-	return p.decode(file)
+	return p.decode(ctx, file)
 }
 
 // classify answers about one picture.

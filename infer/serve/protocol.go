@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,27 +12,6 @@ import (
 // headerLength is the header of the binary tensor data extension: how many bytes of the body are
 // JSON.
 const headerLength = "Inference-Header-Content-Length"
-
-// inferRequest is the JSON of a request.
-type inferRequest struct {
-	ID         string          `json:"id"`
-	Parameters parameters      `json:"parameters"`
-	Inputs     []requestInput  `json:"inputs"`
-	Outputs    []requestOutput `json:"outputs"`
-}
-
-type requestInput struct {
-	Name       string          `json:"name"`
-	Datatype   string          `json:"datatype"`
-	Shape      []int64         `json:"shape"`
-	Parameters parameters      `json:"parameters"`
-	Data       json.RawMessage `json:"data"`
-}
-
-type requestOutput struct {
-	Name       string     `json:"name"`
-	Parameters parameters `json:"parameters"`
-}
 
 // inferResponse is the JSON of an answer.
 type inferResponse struct {
@@ -49,47 +27,6 @@ type responseOutput struct {
 	Shape      []int64          `json:"shape"`
 	Parameters map[string]int64 `json:"parameters,omitempty"`
 	Data       []float32        `json:"data,omitempty"`
-}
-
-// parameters are those of a request, an input or an output.
-type parameters map[string]json.RawMessage
-
-// boolean returns the parameter of that name, absent if it is not there.
-func (p parameters) boolean(name string, absent bool) (bool, error) {
-	raw, ok := p[name]
-	if !ok {
-		return absent, nil
-	}
-	var value bool
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return false, badRequest("the parameter %s is neither true nor false", name)
-	}
-	return value, nil
-}
-
-// isNotOffered reports whether a parameter changes the meaning of a request and is not offered: to
-// pass over it would answer another question.
-func isNotOffered(name string) bool {
-	switch name {
-	case "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size", "classification",
-		"sequence_id", "sequence_start", "sequence_end":
-		return true
-	}
-	return false
-}
-
-func notOffered(name string) error {
-	return badRequest("the parameter %s is of an extension that this server does not offer", name)
-}
-
-// check refuses what is not offered. Clients write 0 and false where they mean nothing.
-func (p parameters) check() error {
-	for name, raw := range p {
-		if text := string(raw); isNotOffered(name) && text != "null" && text != "0" && text != "false" {
-			return notOffered(name)
-		}
-	}
-	return nil
 }
 
 // A question is a request, understood.
@@ -113,28 +50,26 @@ func understand(body []byte, header int, input, output tensorInfo) (question, er
 		return question{}, badRequest("%s is %d, and the body has %d bytes", headerLength, header,
 			len(body))
 	}
-	var request inferRequest
-	if err := json.Unmarshal(body[:header], &request); err != nil {
-		return question{}, badRequest("the request is no inference request in JSON: %v%s", err,
-			hintOf(body[:header]))
+	request, err := readRequest(body[:header])
+	if err != nil {
+		return question{}, err
 	}
 	if err := request.Parameters.check(); err != nil {
 		return question{}, err
 	}
-	if len(request.Inputs) != 1 {
+	if request.Inputs != 1 {
 		return question{}, badRequest("the request has %d inputs; the model takes one, %q",
-			len(request.Inputs), input.Name)
+			request.Inputs, input.Name)
 	}
-	given := request.Inputs[0]
+	given := request.Input
 	if given.Name != input.Name {
-		return question{}, badRequest("the model has no input %q; its input is %q", given.Name,
-			input.Name)
+		return question{}, badRequest("the model has no input %q; its input is %q",
+			shorten(given.Name), input.Name)
 	}
 	if err := given.Parameters.check(); err != nil {
 		return question{}, err
 	}
 	q := question{id: request.ID}
-	var err error
 	if q.images, err = understandInput(given, body[header:], input); err != nil {
 		return question{}, err
 	}
@@ -142,16 +77,9 @@ func understand(body []byte, header int, input, output tensorInfo) (question, er
 	return q, err
 }
 
-// hintOf names the usual reason why numpy's arrays are no JSON.
-func hintOf(text []byte) string {
-	if bytes.Contains(text, []byte("NaN")) || bytes.Contains(text, []byte("Infinity")) {
-		return " (NaN and Infinity are no JSON)"
-	}
-	return ""
-}
-
 func understandInput(given requestInput, binary []byte, input tensorInfo) (infer.Batch, error) {
-	size, isBinary := given.Parameters["binary_data_size"]
+	size := given.Parameters.get("binary_data_size")
+	isBinary := size != nil
 	var err error
 	if isBinary {
 		err = checkBinary(given, size, binary, input)
@@ -170,11 +98,12 @@ func understandInput(given requestInput, binary []byte, input tensorInfo) (infer
 	if err != nil {
 		return infer.Batch{}, err
 	}
-	read, from := input.fromJSON, []byte(given.Data)
+	var values []float32
 	if isBinary {
-		read, from = input.fromBinary, binary
+		values, err = input.fromBinary(binary, elements)
+	} else {
+		values, err = input.fromJSON(given.Data, given.Shape, elements)
 	}
-	values, err := read(from, elements)
 	if err != nil {
 		return infer.Batch{}, err
 	}
@@ -215,16 +144,17 @@ func checkData(given requestInput, binary []byte, input tensorInfo) error {
 // as binary data.
 func understandOutputs(request inferRequest, output tensorInfo) (binary bool, err error) {
 	all, err := request.Parameters.boolean("binary_data_output", false)
-	if err != nil || len(request.Outputs) == 0 {
+	if err != nil || request.Outputs == 0 {
 		return all, err
 	}
-	if len(request.Outputs) > 1 {
+	if request.Outputs > 1 {
 		return false, badRequest("the request asks for %d outputs; the model has one, %q",
-			len(request.Outputs), output.Name)
+			request.Outputs, output.Name)
 	}
-	wanted := request.Outputs[0]
+	wanted := request.Output
 	if wanted.Name != output.Name {
-		return false, badRequest("the model has no output %q; its output is %q", wanted.Name, output.Name)
+		return false, badRequest("the model has no output %q; its output is %q",
+			shorten(wanted.Name), output.Name)
 	}
 	if err := wanted.Parameters.check(); err != nil {
 		return false, err

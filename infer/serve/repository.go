@@ -5,12 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -19,7 +16,6 @@ import (
 	"time"
 
 	"slipway/infer"
-	"slipway/internal/display"
 )
 
 // A repository holds what is served, and keeps it as the files are.
@@ -30,10 +26,10 @@ type repository struct {
 	// mu guards entries, which only look changes.
 	mu      sync.Mutex
 	entries map[key]*entry
-	// lookErrors are those of the last look, told once, and changed says that the entries are not
+	// faults are those of the last look, each told once, and changed says that the entries are not
 	// yet what is served. Both are of whoever looks.
-	lookErrors string
-	changed    bool
+	faults  []fault
+	changed bool
 }
 
 // A snapshot is what is served at one time, by name and version. It is never changed, only
@@ -47,7 +43,8 @@ type snapshot struct {
 type entry struct {
 	place place
 	// seen are the files at the last look, and decided those that loaded or err are of.
-	seen, decided []os.FileInfo
+	seen, decided []file
+	reading       reading
 	// loaded is what is served, nil for nothing, and loadedSum the digest of its files.
 	loaded    *version
 	loadedSum [sha256.Size]byte
@@ -101,8 +98,8 @@ func (r *repository) look(ctx context.Context, first bool) {
 			r.loader.panicked(reason, debug.Stack()) // what is served stays
 		}
 	}()
-	places, errs, wrong := scan(r.loader.config.Models)
-	r.tellLook(errors.Join(append(wrong, errs...)...))
+	places, faults := scan(r.loader.config.Models, r.servedAt)
+	r.tellFaults(faults)
 	found := make(map[key]bool)
 	for _, p := range places {
 		if ctx.Err() != nil {
@@ -111,27 +108,35 @@ func (r *repository) look(ctx context.Context, first bool) {
 		found[p.key] = true
 		r.lookAt(ctx, p, first)
 	}
-	// Where a folder could not be read, nobody knows what is gone.
-	if len(errs) == 0 {
-		r.forget(found)
-	}
+	r.forget(found)
 	if r.changed {
 		r.publish()
 		r.changed = false
 	}
 }
 
-// tellLook logs what could not be looked at, once.
-func (r *repository) tellLook(err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
+// servedAt returns where the version of a model that is served lies, "" for none.
+func (r *repository) servedAt(k key) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.entries[k]; e != nil && e.loaded != nil {
+		return e.place.path
 	}
-	if text != r.lookErrors && text != "" {
-		r.loader.config.Logger.Error("models could not be looked for; what is served stays", "error",
-			text)
+	return ""
+}
+
+// tellFaults logs what is no model to serve, each once.
+func (r *repository) tellFaults(faults []fault) {
+	for _, f := range faults {
+		told := slices.ContainsFunc(r.faults, func(before fault) bool {
+			return before.err.Error() == f.err.Error()
+		})
+		if !told {
+			r.loader.config.Logger.Error("models could not be looked for; what is served stays", "error",
+				f.err)
+		}
 	}
-	r.lookErrors = text
+	r.faults = faults
 }
 
 // lookAt loads what has changed at a place. The old version of it, if there was one, goes on until
@@ -145,7 +150,7 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 	}
 	r.mu.Unlock()
 	e.missed = 0
-	files, err := p.files()
+	files, err := e.reading.files(p.path, first)
 	if err != nil {
 		r.fail(e, nil, err)
 		return
@@ -161,7 +166,7 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 	r.mu.Lock()
 	e.place = p
 	r.mu.Unlock()
-	sum, err := p.digest(files)
+	sum, err := digest(files)
 	if err != nil {
 		r.fail(e, nil, err) // tried again at the next look
 		return
@@ -184,8 +189,9 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 		r.fail(e, files, err)
 		return
 	}
-	if now, err := p.files(); err != nil || !sameFiles(files, now) {
-		loaded.retire() // it changed while it was read: the next look sees what it has become
+	if now, err := e.reading.files(p.path, first); err != nil || !sameFiles(files, now) {
+		loaded.retire()
+		r.fail(e, nil, errors.New("it changed while it was read; the next look sees what it has become"))
 		return
 	}
 	r.changed = true
@@ -193,7 +199,7 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 }
 
 // settle notes what is served of an entry.
-func (r *repository) settle(e *entry, files []os.FileInfo, loaded *version, sum [sha256.Size]byte) {
+func (r *repository) settle(e *entry, files []file, loaded *version, sum [sha256.Size]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.decided, e.loaded, e.loadedSum, e.err = files, loaded, sum, nil
@@ -201,7 +207,7 @@ func (r *repository) settle(e *entry, files []os.FileInfo, loaded *version, sum 
 }
 
 // fail notes and logs why an entry's files are not served.
-func (r *repository) fail(e *entry, files []os.FileInfo, err error) {
+func (r *repository) fail(e *entry, files []file, err error) {
 	r.mu.Lock()
 	repeated := e.err != nil && e.err.Error() == err.Error()
 	e.decided, e.err = files, err
@@ -220,12 +226,14 @@ func (r *repository) fail(e *entry, files []os.FileInfo, err error) {
 }
 
 // forget lets go of what was not found twice in a row. What was named itself stays: that its file is
-// gone is no wish to end.
+// gone is no wish to end. So does what may still lie where nobody could look.
 func (r *repository) forget(found map[key]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for k, e := range r.entries {
-		if found[k] || e.place.named {
+		if found[k] || e.place.named || slices.ContainsFunc(r.faults, func(f fault) bool {
+			return f.hides(e.place.path)
+		}) {
 			continue
 		}
 		if e.missed++; e.missed < 2 {
@@ -289,8 +297,9 @@ func (s *snapshot) all() iter.Seq[*version] {
 	}
 }
 
-// close retires everything, and returns once all is closed. Nobody may look any more.
-func (r *repository) close() {
+// close retires everything, and returns once all is closed, or later than the longest time: what still
+// computes then ends with the process. Nobody may look any more.
+func (r *repository) close(longest time.Duration) error {
 	r.mu.Lock()
 	var loaded []*version
 	for _, e := range r.entries {
@@ -300,12 +309,22 @@ func (r *repository) close() {
 	}
 	clear(r.entries)
 	r.mu.Unlock()
-	r.publish()
-	// A look that was ended early may have loaded what was never served.
-	for _, v := range loaded {
-		v.retire()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		r.publish() // which closes at once what nobody asks, and waits for what it computes
+		// A look that was ended early may have loaded what was never served.
+		for _, v := range loaded {
+			v.retire()
+		}
+		r.loader.open.Wait()
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-time.After(longest):
+		return fmt.Errorf("models that are still asked could not be closed within %v", longest)
 	}
-	r.loader.open.Wait()
 }
 
 // ready reports whether anything is served.
@@ -360,60 +379,4 @@ func (s *snapshot) numbers(name string) []string {
 		}
 		return -1
 	})
-}
-
-// An indexed is a line of the index of the repository, as Triton's extension has it.
-type indexed struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	State   string `json:"state"`
-	Reason  string `json:"reason,omitempty"`
-}
-
-// States of an index.
-const (
-	stateReady       = "READY"
-	stateUnavailable = "UNAVAILABLE"
-)
-
-// index lists all versions that there are, also those that cannot be served, with the reason.
-func (r *repository) index() []indexed {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	lines := []indexed{}
-	for k, e := range r.entries {
-		line := indexed{Name: k.name, Version: k.number, State: stateUnavailable}
-		if e.loaded != nil {
-			line.State = stateReady
-		}
-		if e.err != nil {
-			line.Reason = reasonOf(e)
-		}
-		lines = append(lines, line)
-	}
-	slices.SortFunc(lines, func(a, b indexed) int {
-		switch {
-		case a.Name != b.Name:
-			return strings.Compare(a.Name, b.Name)
-		case newer(a.Version, b.Version):
-			return 1
-		}
-		return -1
-	})
-	return lines
-}
-
-// reasonOf tells a client why an entry's files are not served. Where they lie is for the log.
-func reasonOf(e *entry) string {
-	err := e.err
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	reason := display.Printable(strings.ReplaceAll(err.Error(), e.place.path,
-		filepath.Base(e.place.path)))
-	if e.loaded != nil {
-		reason = "the version before is served: " + reason
-	}
-	return reason
 }

@@ -58,8 +58,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		s.repository.close()
-		return nil, err
+		return nil, errors.Join(err, s.repository.close(config.Limits.DrainTime))
 	}
 	s.handler = s.routes()
 	watching, stop := context.WithCancel(context.Background())
@@ -73,12 +72,14 @@ func New(ctx context.Context, config Config) (*Server, error) {
 
 // firstError is why what was named cannot be served from the beginning.
 func (r *repository) firstError() error {
-	if r.lookErrors != "" {
-		return errors.New(r.lookErrors)
+	var errs []error
+	for _, f := range r.faults {
+		if f.named {
+			errs = append(errs, f.err)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var errs []error
 	for _, e := range r.entries {
 		if e.place.named && e.err != nil {
 			errs = append(errs, e.err)
@@ -101,6 +102,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ReadHeaderTimeout: limits.HeaderTime,
 		IdleTimeout:       limits.IdleTime,
 		MaxHeaderBytes:    64 << 10,
+		// OPTIONS * is answered as anything else: by who may ask, and in time.
+		DisableGeneralOptionsHandler: true,
 		// Failed handshakes and broken requests are the clients' affair.
 		ErrorLog: slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
@@ -139,13 +142,14 @@ func (s *Server) drain(protocol string) {
 	time.Sleep(s.config.DrainDelay)
 }
 
-// Close ends looking for models and unloads them, each once the requests that it answers are done.
-func (s *Server) Close() error {
+// Close ends looking for models and unloads them, each once the requests that it answers are done. It
+// waits for them no longer than Limits.DrainTime.
+func (s *Server) Close() (err error) {
 	s.closed.Do(func() {
 		s.draining.Store(true)
 		s.stop()
 		<-s.watched
-		s.repository.close()
+		err = s.repository.close(s.config.Limits.DrainTime)
 	})
-	return nil
+	return err
 }

@@ -80,7 +80,8 @@ func (t tensorInfo) elementSize() int {
 // many the request can hold at most: sizes whose product is beyond any number are refused by it.
 func (t tensorInfo) accepts(datatype string, shape []int64, most int64) (elements int, err error) {
 	if datatype != t.Datatype {
-		return 0, badRequest("input %q has the datatype %s, not %q", t.Name, t.Datatype, datatype)
+		return 0, badRequest("input %q has the datatype %s, not %q", t.Name, t.Datatype,
+			shorten(datatype))
 	}
 	fits := len(shape) == len(t.Shape)
 	for i := 0; fits && i < len(shape); i++ {

@@ -36,7 +36,7 @@ func TestElementsOfEveryType(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s in binary: %v, %v", datatype, got, err)
 		}
-		got, err = input.fromJSON([]byte("[[[0, 1.0,2e0]],\n[[255,128,7]]]"), 6)
+		got, err = input.fromJSON([]byte("[[[0, 1.0,2e0]],\n[[255,128,7]]]"), []int64{2, 1, 3}, 6)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s in JSON: %v, %v", datatype, got, err)
 		}
@@ -81,6 +81,33 @@ func TestElementsThatAreNoNumbers(t *testing.T) {
 	input := tensorInfo{Name: "image", Datatype: typeUINT8, Shape: []int64{-1, 1}}
 	if got, err := input.fromContents(&inferencepb.InferTensorContents{UintContents: []uint32{256}}, 1); err == nil {
 		t.Errorf("256 as a byte: %v", got)
+	}
+}
+
+// Half precision ends at 65504: what is beyond becomes infinite in the model, and is refused.
+func TestElementsBeyondHalfPrecision(t *testing.T) {
+	input := tensorInfo{Name: "image", Datatype: typeFP16, Shape: []int64{-1, 1}}
+	for text, ok := range map[string]bool{"65504": true, "-65519.9": true, "65520": false, "-1e30": false} {
+		if got, err := input.fromJSON([]byte("["+text+"]"), []int64{1, 1}, 1); (err == nil) != ok {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+}
+
+// Data is flat, or nested as its shape is, and not otherwise.
+func TestNesting(t *testing.T) {
+	input := tensorInfo{Name: "image", Datatype: typeFP32, Shape: []int64{-1, 1, 2}}
+	for text, ok := range map[string]bool{
+		"[1,2,3,4]": true, "[ [[1,2]] , [[3,4]] ]": true,
+		"[[1,2],[3,4]]": false, "[[1,2,3,4]]": false, "[[[1,2,3,4]]]": false, "[[[1],[2]],[[3],[4]]]": false,
+		"[[[1,2,3]],[[4]]]": false, "[[[1,2]],[3,4]]": false, "[1,[2],3,4]": false, "[[],1,2,3,4]": false,
+		"[[[1,2]],[[3,4]],[]]": false, "[[[1,2],[3,4]],[]]": false, "[1,2,3,4,[]]": false,
+		"[[[1,2]],[[3,4]],5]": false, "[[[[1,2]]],[[[3,4]]]]": false, "[[[1,2]],[[3,4,[]]]]": false,
+	} {
+		got, err := input.fromJSON([]byte(text), []int64{2, 1, 2}, 4)
+		if (err == nil) != ok || ok && !slices.Equal(got, []float32{1, 2, 3, 4}) {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
 	}
 }
 

@@ -72,9 +72,14 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 	}
 	v.output = outputInfo(ports, classes)
 	v.platform = "onnx_" + l.config.Runtime
+	most := min(l.config.MaxBatch, infer.BatchOf(model))
+	if tried.single {
+		most = 1
+	}
 	v.batcher = &batcher{
 		runtime: v.runtime,
-		most:    min(l.config.MaxBatch, infer.BatchOf(model)),
+		most:    most,
+		split:   tried.single,
 		// onnxruntime may take sums in another order in a batch of another size: what it
 		// answers would depend on who else asks.
 		join: l.config.Runtime == infer.RuntimeNative && tried.apart && l.config.MaxBatch > 1,
@@ -118,6 +123,8 @@ type trial struct {
 	classes int
 	// apart says that images have the same bits in a batch as alone.
 	apart bool
+	// single says that it takes one image alone, whatever its input promises.
+	single bool
 }
 
 // triedImages are asked about alone and together, of mostTried values each.
@@ -145,7 +152,12 @@ func try(ctx context.Context, runtime infer.Runtime, input tensorInfo) (trial, e
 	shape := append([]int64{triedImages}, input.Shape[1:]...)
 	together, err := runtime.Run(ctx, input.batch(shape, values))
 	if err != nil {
-		return trial{}, err
+		shape[0] = 1
+		alone, aloneErr := runtime.Run(ctx, input.batch(shape, values[:size]))
+		if aloneErr != nil {
+			return trial{}, err
+		}
+		return trial{classes: alone.K, single: true}, nil
 	}
 	result := trial{classes: together.K, apart: true}
 	shape[0] = 1

@@ -2,6 +2,7 @@ package jpeg
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 )
@@ -59,6 +60,7 @@ type component struct {
 }
 
 type decoder struct {
+	ctx      context.Context
 	data     []byte
 	position int
 
@@ -83,7 +85,7 @@ type decoder struct {
 
 // DecodeHeader reads a file as far as its picture's size, and allocates next to nothing.
 func DecodeHeader(data []byte) (Header, error) {
-	d := decoder{data: data}
+	d := decoder{ctx: context.Background(), data: data}
 	if err := d.read(true); err != nil {
 		return Header{}, err
 	}
@@ -91,9 +93,10 @@ func DecodeHeader(data []byte) (Header, error) {
 }
 
 // Decode decodes a file. How large a picture may be is for the caller to say, who knows from
-// DecodeHeader; what is allocated is bounded by the file's length, too.
-func Decode(data []byte) (*Picture, error) {
-	d := decoder{data: data}
+// DecodeHeader; what is allocated is bounded by the file's length, too. The time is not, since a pass
+// over a picture takes few bytes: it ends with ctx, whose error is returned then.
+func Decode(ctx context.Context, data []byte) (*Picture, error) {
+	d := decoder{ctx: ctx, data: data}
 	if err := d.read(false); err != nil {
 		return nil, err
 	}
@@ -103,7 +106,9 @@ func Decode(data []byte) (*Picture, error) {
 		}
 	}
 	if d.progressive {
-		d.reconstruct()
+		if err := d.reconstruct(); err != nil {
+			return nil, err
+		}
 	}
 	channels, pixels, err := d.planes()
 	if err != nil {

@@ -2,6 +2,7 @@ package jpeg
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -106,7 +107,7 @@ func TestDecodeRefusesWhatIsWrong(t *testing.T) {
 		"only both ends":       {[]byte("\xff\xd8\xff\xd9"), nil},
 		"something else":       {[]byte("GIF89a"), nil},
 	} {
-		got, err := Decode(test.data)
+		got, err := Decode(t.Context(), test.data)
 		if err == nil || got != nil || test.kind != nil && !errors.Is(err, test.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -116,7 +117,7 @@ func TestDecodeRefusesWhatIsWrong(t *testing.T) {
 // Restart markers let a decoder find its way again; this one says that something is missing.
 func TestDecodeNoticesALostRestart(t *testing.T) {
 	data := file(t, "jpeg-restarts")
-	if _, err := Decode(changed(t, data, "\xff\xd1", "\xff\xd3")); err == nil {
+	if _, err := Decode(t.Context(), changed(t, data, "\xff\xd1", "\xff\xd3")); err == nil {
 		t.Error("a restart in the wrong order is taken")
 	}
 }
@@ -125,7 +126,7 @@ func TestDecodeNoticesALostRestart(t *testing.T) {
 // what libjpeg takes, too.
 func TestDecodeIsLenientWhereNothingIsLost(t *testing.T) {
 	data := file(t, "jpeg-444")
-	want, err := Decode(data)
+	want, err := Decode(t.Context(), data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +135,7 @@ func TestDecodeIsLenientWhereNothingIsLost(t *testing.T) {
 		"bytes in between":   changed(t, data, "\xff\xdb", "stray\xff\xff\xff\xdb"),
 		"bytes after pixels": append(bytes.Clone(data[:len(data)-2]), "\x12\x34\xff\xd9"...),
 	} {
-		got, err := Decode(other)
+		got, err := Decode(t.Context(), other)
 		if err != nil || !bytes.Equal(got.Pixels, want.Pixels) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -149,10 +150,42 @@ func TestDecodeBoundsThePasses(t *testing.T) {
 	pass = pass[:bytes.Index(pass, []byte{0xFF, markerDHT})]
 	for n, right := range map[int]bool{3: true, maxScans: false} {
 		long := append(append(bytes.Clone(body), bytes.Repeat(pass, n)...), 0xFF, markerEOI)
-		if _, err := Decode(long); (err == nil) != right {
+		if _, err := Decode(t.Context(), long); (err == nil) != right {
 			t.Errorf("%d passes more: %v", n, err)
 		} else if err != nil && !strings.Contains(err.Error(), "passes") {
 			t.Errorf("%d passes more are refused for something else: %v", n, err)
+		}
+	}
+}
+
+// ending is a context that ends once it has been asked so often whether it has.
+type ending struct {
+	context.Context
+	left, asked int
+}
+
+func (e *ending) Err() error {
+	e.asked++
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Decoding ends soon after its context, in whichever pass it is.
+func TestDecodeEndsWithItsContext(t *testing.T) {
+	for _, name := range []string{"jpeg-420", "jpeg-grey-progressive"} {
+		data := file(t, name)
+		whole := &ending{t.Context(), 1 << 30, 0}
+		if _, err := Decode(whole, data); err != nil {
+			t.Fatal(err)
+		}
+		for left := range whole.asked {
+			ctx := &ending{t.Context(), left, 0}
+			if got, err := Decode(ctx, data); !errors.Is(err, context.Canceled) || ctx.asked != left+1 {
+				t.Fatalf("%s: after %d rows of %d: %v, %v, asked %d times", name, left, whole.asked, got, err,
+					ctx.asked)
+			}
 		}
 	}
 }

@@ -107,12 +107,15 @@ func (d *decoder) refine(coefficient *int16, bit int16) {
 }
 
 // reconstruct makes the planes of a progressive picture's coefficients.
-func (d *decoder) reconstruct() {
+func (d *decoder) reconstruct() error {
 	var block [64]int32
 	for i := range d.components {
 		c := &d.components[i]
 		stride := 8 * c.blocksAcross
 		for y := range c.blocksHigh {
+			if err := d.ctx.Err(); err != nil {
+				return err
+			}
 			for x := range c.blocksWide {
 				for k, v := range c.coefficients[y*c.blocksAcross+x] {
 					place := zigzag[k]
@@ -123,4 +126,5 @@ func (d *decoder) reconstruct() {
 		}
 		c.coefficients = nil
 	}
+	return nil
 }

@@ -109,6 +109,9 @@ func (d *decoder) scanUnits(parts []scanPart, area scanRange) error {
 	var block [64]int32
 	unit, restarts := 0, 0
 	for y := range down {
+		if err := d.ctx.Err(); err != nil {
+			return err
+		}
 		for x := range across {
 			if d.restartInterval > 0 && unit > 0 && unit%d.restartInterval == 0 {
 				if err := d.restart(restarts); err != nil {
