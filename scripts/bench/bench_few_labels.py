@@ -78,7 +78,7 @@ def train(side, seed, folder, path, options):
     answer = json.loads(run("infer", "-model", graph, "-data", options.data / "test", "-device", "cpu", "-json"))
     shutil.rmtree(graph.with_suffix(""), ignore_errors=True)
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({"seed": seed, "system": SIDES[side], "accuracy": answer["accuracy"], "images": answer["images"],
+    part.write_text(json.dumps({"seed": seed, "commit": options.commit, "system": SIDES[side], "accuracy": answer["accuracy"], "images": answer["images"],
                                 "trained_on": sum(1 for _ in data.glob("*/*")), "runtime": answer["runtime"], "version": answer["version"],
                                 "cpu": machine.cpu()[0]}))
     part.replace(path)
@@ -89,7 +89,8 @@ def markdown(options, found, test):
     lines = ["# A tenth of the labels: from nothing, and from a pretrained network",
              "<!-- made by scripts/bench/bench-few-labels; not by hand -->",
              "\n".join(machine.header(f"make bench-few-labels PICTURES={options.data.name}") +
-                       [f"- each run's CPU: {', '.join(sorted({result['cpu'] for results in found.values() for result in results}))}"]),
+                       [f"- each run's Slipway: {', '.join(sorted({result['commit'] for results in found.values() for result in results}))}",
+                        f"- each run's CPU: {', '.join(sorted({result['cpu'] for results in found.values() for result in results}))}"]),
              f"{first['trained_on']:,} training images of CIFAR-10, a tenth of each class, which the seed draws; both sides have the same. "
              f"{first['images']:,} test images. {first['runtime']} {first['version']} evaluates the exported graph. Test accuracy in per cent; "
              "higher is better."]
@@ -120,6 +121,7 @@ def main():
     options.data = options.data.resolve()
     machine.take_children_along()
     machine.build_slipway()
+    options.commit = machine.commit()  # what is built now; the page may be written commits later
     subprocess.run(["go", "build", "-o", machine.CACHE, *(f"./cmd/{name}" for name in COMMANDS)], cwd=machine.ROOT, check=True)
     folder = machine.CACHE / ("quick-few-labels" if options.quick else "few-labels")
     folder.mkdir(parents=True, exist_ok=True)
