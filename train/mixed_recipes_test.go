@@ -241,7 +241,7 @@ func TestSteadyStepOfRecipesAllocatesNothingOfOurs(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			if whole := fewestAllocations(step); whole != machine {
+			if whole := fewestAllocations(step); whole != machine && !raceDetector {
 				t.Errorf("a step allocates %v times, of which the TapeMachine's run %v", whole, machine)
 			}
 		})
