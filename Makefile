@@ -133,8 +133,8 @@ bench-evaluate: ## time the native runtime beside onnxruntime, OpenVINO and trac
 	scripts/bench/bench-evaluate $(BENCH_FLAGS)
 
 bench-classify: setup ## time package classify on single images beside onnxruntime through onnxruntime_go into docs/bench/classify.md
-	go build -o .cache/bench/bench-classify ./scripts/bench/classify
-	.cache/bench/bench-classify -o docs/bench/classify.md $(BENCH_FLAGS)
+	go build -o bin/bench-classify ./scripts/bench/classify
+	bin/bench-classify -o docs/bench/classify.md $(BENCH_FLAGS)
 
 bench-feed: ## time reading PHOTOGRAPHS for training beside PyTorch's DataLoader into docs/bench/feed.md (3 GB to download)
 	scripts/bench/bench-feed $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS)) $(BENCH_FLAGS)
