@@ -206,6 +206,15 @@ func (t *Tracker) poke() {
 	}
 }
 
+// late notes that a run that is closed was out of patience, by what was told of it last.
+func (t *Tracker) late(err error) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.closing {
+		t.err = fmt.Errorf("not all was told within %v: %w", t.options.Patience, cmp.Or(t.err, err))
+	}
+}
+
 // work tells what is pending whenever there is something, until the run is closed.
 func (t *Tracker) work(ctx context.Context) {
 	defer close(t.done)
@@ -213,6 +222,7 @@ func (t *Tracker) work(ctx context.Context) {
 		select {
 		case <-t.wake:
 		case <-ctx.Done():
+			t.late(ctx.Err())
 			return
 		}
 		t.mutex.Lock()
@@ -224,8 +234,8 @@ func (t *Tracker) work(ctx context.Context) {
 		}
 		if closing {
 			if ctx.Err() != nil {
-				err = fmt.Errorf("not all was told within %v: %w", t.options.Patience,
-					cmp.Or(t.Err(), err))
+				t.late(err)
+				return
 			}
 			t.mutex.Lock()
 			t.err = err // what was told late is told
