@@ -324,26 +324,22 @@ func (r *onnxRuntime) runSession(ctx context.Context, session *session, input or
 }
 
 func (r *onnxRuntime) newInput(batch Batch, l port.Layout) (ort.Value, error) {
-	pixels := batch.Pixels
-	if l == port.ChannelsLast && batch.C > 1 {
-		pixels = port.ToChannelsLast(batch)
+	// A feeder of its own: a call that was given up may still read what this one fed.
+	data, err := new(port.Feeder).Feed(r.ports, l, batch)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.model, err)
 	}
 	shape := ort.Shape(r.ports.Shape(l, batch.N, batch.C, batch.H, batch.W))
 	var input ort.Value
-	var err error
-	switch r.ports.InputType {
-	case onnxpb.TensorProto_UINT8:
-		bytes, convertErr := port.ToBytes(pixels)
-		if convertErr != nil {
-			return nil, fmt.Errorf("%s: input %q %w", r.model, r.ports.Input, convertErr)
-		}
-		input, err = ort.NewTensor(shape, bytes)
-	case onnxpb.TensorProto_FLOAT16:
-		input, err = ort.NewCustomDataTensor(shape, float16Bytes(port.ToFloat16(pixels)), ort.TensorElementDataTypeFloat16)
-	case onnxpb.TensorProto_DOUBLE:
-		input, err = ort.NewTensor(shape, port.ToFloat64(pixels))
+	switch values := data.(type) {
+	case []uint8:
+		input, err = ort.NewTensor(shape, values)
+	case []onnx.Float16:
+		input, err = ort.NewCustomDataTensor(shape, float16Bytes(values), ort.TensorElementDataTypeFloat16)
+	case []float64:
+		input, err = ort.NewTensor(shape, values)
 	default:
-		input, err = ort.NewTensor(shape, pixels)
+		input, err = ort.NewTensor(shape, values.([]float32))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("onnxruntime: %w", err)

@@ -13,9 +13,6 @@ import (
 	"slipway/train"
 )
 
-// mlflowFile says, in a run's folder, which MLflow run it is.
-const mlflowFile = "mlflow.json"
-
 // tracking tells MLflow of a run, if -mlflow asks for it.
 type tracking struct {
 	tracker *mlflow.Tracker // nil without
@@ -48,33 +45,23 @@ func (o *options) startTracking(s *session) *tracking {
 		params["network"] = trainer.Network().Name()
 		t.tracker, err = mlflow.Start(mlflow.Options{
 			URI: o.mlflow.URI, Experiment: o.mlflow.Experiment, Name: o.runName(trainer.Network()),
-			Params: params, Tags: tags, StateFile: filepath.Join(s.dir.Path(), mlflowFile)})
+			Params: params, Tags: tags, StateFile: filepath.Join(s.dir.Path(), mlflow.StateFileName)})
 	}
 	if err != nil {
 		t.warn(err)
 		return t
 	}
-	progress := trainer.Progress()
-	for _, epoch := range progress.History[:progress.Reported()] {
-		if epoch.Epoch > t.tracker.Told() {
-			t.epoch(epoch)
-		}
-	}
+	t.tracker.CatchUp(trainer.Progress())
+	t.warn(t.tracker.Err())
 	return t
 }
 
-// epoch tells what an epoch came to, by the names of history.csv.
+// epoch tells what an epoch came to.
 func (t *tracking) epoch(epoch train.Epoch) {
 	if t.tracker == nil {
 		return
 	}
-	now := time.Now()
-	var metrics []mlflow.Metric
-	for _, figure := range epoch.Figures() {
-		metrics = append(metrics,
-			mlflow.Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch, Time: now})
-	}
-	t.tracker.Log(metrics...)
+	t.tracker.LogEpoch(epoch)
 	t.warn(t.tracker.Err())
 }
 

@@ -81,15 +81,7 @@ func Ended(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// ToBytes converts pixels for an input of bytes.
-func ToBytes(pixels []float32) ([]uint8, error) {
-	bytes := make([]uint8, len(pixels))
-	if err := toBytes(bytes, pixels); err != nil {
-		return nil, err
-	}
-	return bytes, nil
-}
-
+// toBytes converts pixels for an input of bytes.
 func toBytes(bytes []uint8, pixels []float32) error {
 	for i, v := range pixels {
 		if v < 0 || v > math.MaxUint8 || v != float32(uint8(v)) {

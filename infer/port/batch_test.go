@@ -7,15 +7,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"slipway/onnx/onnxpb"
 )
 
 // Pixels that are bytes become bytes, and no others.
 func TestPixelsAsBytes(t *testing.T) {
-	if got, err := ToBytes([]float32{0, 1, 255}); err != nil || !slices.Equal(got, []byte{0, 1, 255}) {
+	feed := func(pixels []float32) (any, error) {
+		batch := Batch{N: 1, C: 1, H: 1, W: len(pixels), Pixels: pixels}
+		return new(Feeder).Feed(Ports{InputType: onnxpb.TensorProto_UINT8}, ChannelsFirst, batch)
+	}
+	if got, err := feed([]float32{0, 1, 255}); err != nil || !slices.Equal(got.([]byte), []byte{0, 1, 255}) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, v := range []float32{-1, 0.5, 256, float32(math.NaN())} {
-		if got, err := ToBytes([]float32{v}); err == nil {
+		if got, err := feed([]float32{v}); err == nil {
 			t.Errorf("%v becomes %v", v, got)
 		}
 	}

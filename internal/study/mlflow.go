@@ -12,9 +12,6 @@ import (
 	"slipway/train"
 )
 
-// mlflowFile says, in a run's folder, which MLflow run it is.
-const mlflowFile = "mlflow.json"
-
 // tracked is what MLflow is told of a run, nothing until it is opened.
 type tracked struct{ tracker *mlflow.Tracker }
 
@@ -43,25 +40,12 @@ func (m *tracked) open(e *execution, t *task, progress train.Progress) error {
 	}
 	m.tracker, err = mlflow.Start(mlflow.Options{
 		URI: e.options.MLflow.URI, Experiment: experiment, Name: curveName(t.Setting, t.Seed),
-		Params: params, Tags: tags, StateFile: filepath.Join(e.poolDir, t.id, mlflowFile)})
+		Params: params, Tags: tags, StateFile: filepath.Join(e.poolDir, t.id, mlflow.StateFileName)})
 	if err != nil {
 		return err
 	}
-	for _, epoch := range progress.History[:progress.Reported()] {
-		if epoch.Epoch > m.tracker.Told() {
-			m.log(epoch, time.Now())
-		}
-	}
+	m.tracker.CatchUp(progress)
 	return m.tracker.Err()
-}
-
-func (m *tracked) log(epoch train.Epoch, now time.Time) {
-	var metrics []mlflow.Metric
-	for _, figure := range epoch.Figures() {
-		metrics = append(metrics,
-			mlflow.Metric{Name: figure.Name, Value: figure.Value, Step: epoch.Epoch, Time: now})
-	}
-	m.tracker.Log(metrics...)
 }
 
 // epoch tells what an epoch came to.
@@ -69,7 +53,7 @@ func (m *tracked) epoch(epoch train.Epoch) error {
 	if m.tracker == nil {
 		return nil
 	}
-	m.log(epoch, time.Now())
+	m.tracker.LogEpoch(epoch)
 	return m.tracker.Err()
 }
 
