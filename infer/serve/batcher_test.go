@@ -148,13 +148,19 @@ func TestNobodyIsComputedFor(t *testing.T) {
 	b, _ := newBatcher(t, runtime, 8)
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error, 3)
-	for range 3 {
-		go func() {
-			_, err := b.run(ctx, image(1))
-			left <- err
-		}()
+	ask := func() {
+		_, err := b.run(ctx, image(1))
+		left <- err
 	}
+	// One is being computed before the others ask: what asks before the run
+	// begins is taken into its batch.
+	go ask()
 	for runtime.runs.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	go ask()
+	go ask()
+	for len(b.jobs) < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	leave()
