@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from network import INPUT, pair, places
+from network import INPUT, padding, pair, places
 from peer_worker import READY, FedOrder, Inputs, serve
 
 # How a configuration pools; jit: the network has no pooling layer.
@@ -19,14 +19,14 @@ CONFIGS = ("jit", "jit, reduce_window pooling", "jit, reshape pooling")
 
 
 def pooled(x, layer, maximum, form):
-    kernel, stride, padding = pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"])
+    kernel, stride, around = pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"])
     if form == "jit, reshape pooling":
         n, h, w, c = x.shape
-        if kernel != stride or padding != (0, 0) or h % kernel[0] or w % kernel[1]:
-            raise ValueError(f"pooling {kernel}, stride {stride}, padding {padding} of {h}×{w} is no reshape")
+        if kernel != stride or around != (0, 0) or h % kernel[0] or w % kernel[1]:
+            raise ValueError(f"pooling {kernel}, stride {stride}, padding {around} of {h}×{w} is no reshape")
         windows = x.reshape(n, h // kernel[0], kernel[0], w // kernel[1], kernel[1], c)
         return windows.max(axis=(2, 4)) if maximum else windows.mean(axis=(2, 4))
-    window = ((1, *kernel, 1), (1, *stride, 1), ((0, 0), *((p, p) for p in padding), (0, 0)))
+    window = ((1, *kernel, 1), (1, *stride, 1), ((0, 0), *((p, p) for p in around), (0, 0)))
     if maximum:
         return lax.reduce_window(x, -jnp.inf, lax.max, *window)
     return lax.reduce_window(x, 0.0, lax.add, *window) / (kernel[0] * kernel[1])
@@ -60,7 +60,7 @@ def forward(weights, statistics, x, network, form):
         x, *others = (values[one] for one in place.inputs)
         if kind == "Conv2D":
             x = affine(lax.conv_general_dilated(
-                x, weights[name + ".weight"], pair(layer["stride"]), [(p, p) for p in pair(layer["padding"])],
+                x, weights[name + ".weight"], pair(layer["stride"]), padding(layer),
                 dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=layer.get("groups", 1)), name, weights)
         elif kind == "BatchNorm":
             x, seen = normalised(x, layer, weights, statistics)

@@ -9,7 +9,7 @@ Place = collections.namedtuple("Place", "name kind layer inputs shape output")
 
 # The fields of each kind's layers, beside the name.
 FIELDS = {
-    "Conv2D": {"filters", "kernel", "stride", "padding", "groups", "no_bias", "init"},
+    "Conv2D": {"filters", "kernel", "stride", "padding", "padding_extra", "groups", "no_bias", "init"},
     "BatchNorm": {"momentum", "epsilon", "init"},
     "MaxPool2D": {"kernel", "stride", "padding"},
     "AvgPool2D": {"kernel", "stride", "padding"},
@@ -29,6 +29,12 @@ INPUT = "input"
 
 def pair(size):
     return size["height"], size["width"]
+
+
+def padding(layer):
+    """How much is added above and below, and how much left and right: two pairs."""
+    extra = layer.get("padding_extra") or {"height": 0, "width": 0}
+    return [(before, before + more) for before, more in zip(pair(layer["padding"]), pair(extra))]
 
 
 def places(network):
@@ -51,8 +57,8 @@ def places(network):
 def output(kind, layer, inputs):
     shape = inputs[0]
     if kind in ("Conv2D", "MaxPool2D", "AvgPool2D"):
-        size = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip(
-            shape[1:], pair(layer["padding"]), pair(layer["kernel"]), pair(layer["stride"]))]
+        size = [(n + sum(p) - k) // s + 1 for n, p, k, s in zip(
+            shape[1:], padding(layer), pair(layer["kernel"]), pair(layer["stride"]))]
         return (layer.get("filters", shape[0]), *size)
     if kind == "GlobalAvgPool":
         return (shape[0], 1, 1)

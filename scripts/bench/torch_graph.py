@@ -3,18 +3,33 @@
 import torch
 from torch import nn
 
-from network import INPUT, last_uses, pair, places
+from network import INPUT, last_uses, padding, pair, places
 
 # What these give is not needed for their own gradient, so that an activation behind them may write over it, as in torchvision.
 OVERWRITTEN = {"Conv2D", "BatchNorm", "Dense", "Add"}
+
+
+class Padded(nn.Conv2d):
+    """A convolution whose map is padded before it, more on one side than on the other: Conv2d has one number for both."""
+
+    def __init__(self, channels, filters, kernel, stride, around, **more):
+        super().__init__(channels, filters, kernel, stride, **more)
+        (top, bottom), (left, right) = around
+        self.around = (left, right, top, bottom)
+
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, self.around))
 
 
 def made(place, inplace):
     """The module of a layer; inplace: it may write over what it takes."""
     kind, layer, shape = place.kind, place.layer, place.shape
     if kind == "Conv2D":
-        return drawn(nn.Conv2d(shape[0], layer["filters"], pair(layer["kernel"]), pair(layer["stride"]), pair(layer["padding"]),
-                               groups=layer.get("groups", 1), bias=not layer.get("no_bias", False)), layer.get("init"))
+        (top, bottom), (left, right) = padding(layer)
+        conv = nn.Conv2d if top == bottom and left == right else Padded
+        around = (top, left) if conv is nn.Conv2d else ((top, bottom), (left, right))
+        return drawn(conv(shape[0], layer["filters"], pair(layer["kernel"]), pair(layer["stride"]), around,
+                          groups=layer.get("groups", 1), bias=not layer.get("no_bias", False)), layer.get("init"))
     if kind == "BatchNorm":
         norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
         return drawn(norm(shape[0], eps=layer.get("epsilon", 1e-5), momentum=layer.get("momentum", 0.1)), layer.get("init"))

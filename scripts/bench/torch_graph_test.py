@@ -39,6 +39,10 @@ BLOCK = {"input": [4, 6, 6], "layers": [
     {"kind": "Dense", "layer": {"name": "fc", "units": 3, "init": "normal=0.01"}},
 ]}
 
+# A convolution as TensorFlow's "same" pads it, a row and a column more behind the map than before it.
+SAME = {"input": [2, 6, 5], "layers": [
+    conv("stem", 3, 3, 2, padding={"height": 0, "width": 1}, padding_extra={"height": 1, "width": 0})]}
+
 
 class Built(unittest.TestCase):
     def test_tensors_of_all_networks(self):
@@ -50,6 +54,14 @@ class Built(unittest.TestCase):
                 state = Graph(entry["network"]).state_dict()
                 shapes = {name: list(value.shape) for name, value in state.items() if not name.endswith("num_batches_tracked")}
                 self.assertEqual(shapes, entry["tensors"])
+
+    def test_more_padding_behind(self):
+        torch.manual_seed(2)
+        model, x = Graph(SAME), torch.randn(2, 2, 6, 5)
+        w = dict(model.named_parameters())
+        want = functional.conv2d(functional.pad(x, (1, 1, 0, 1)), w["stem.weight"], w["stem.bias"], stride=2)
+        self.assertEqual(want.shape, (2, 3, 3, 3))
+        torch.testing.assert_close(model(x), want)
 
     def test_values_and_gradients(self):
         torch.manual_seed(1)
