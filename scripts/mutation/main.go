@@ -26,18 +26,24 @@ All packages are mutated if nothing is named. A file's result is kept in docs/mu
 is there, and the file is not run again until it changes or -again asks, so that an interrupted run
 goes on where it was. The tables of docs/mutation.md are written again from it; the rest of that
 page, which says of each survivor why it is left, is kept. Survivors that it does not quote are told
-at the end.
+at the end, and where all packages were named what it says of survivors that there are no more. Results
+of files that are gone are forgotten.
 
-Exit status: 0 done; 1 tests do not compile, or a survivor is not told of; 2 wrong usage.
+Exit status: 0 done; 1 tests do not compile, or the page is not true of a survivor; 2 wrong usage.
 
 Flags:
 `
 
 // packages are what is mutated, with the tests of each package itself, and with those of its
 // witnesses: packages whose tests ask for what this one computes.
-var packages = []string{"builder", "dataset", "train", "onnx", "infer"}
+var packages = []string{
+	"builder", "dataset", "dataset/feed", "train", "onnx", "onnx/convert", "infer", "infer/port",
+}
 
-var witnesses = map[string][]string{"onnx": {"infer"}}
+var witnesses = map[string][]string{
+	"dataset/feed": {"train"}, "onnx": {"onnx/convert", "infer"}, "onnx/convert": {"infer"},
+	"infer/port": {"infer"},
+}
 
 const resultsFile, pageFile = "docs/mutation.json", "docs/mutation.md"
 
@@ -140,6 +146,7 @@ func run(ctx context.Context, root string, files []string, o options,
 		if err != nil {
 			return nil, err
 		}
+		forget(root, known)
 		tasks, err := plan(module, folder, files, known, o)
 		if err != nil {
 			return nil, err
@@ -153,6 +160,7 @@ func run(ctx context.Context, root string, files []string, o options,
 			if err != nil {
 				return err
 			}
+			forget(root, known)
 			known[file] = r
 			fmt.Fprintf(told, "%s: %v\n", file, r)
 			return errors.Join(writeResults(results, known),
@@ -166,11 +174,30 @@ func run(ctx context.Context, root string, files []string, o options,
 	if err != nil {
 		return nil, err
 	}
+	forget(root, known)
+	page := filepath.Join(root, pageFile)
 	chosen := map[string]result{}
 	for _, file := range files {
 		if r, ok := known[file]; ok {
 			chosen[file] = r
 		}
 	}
-	return untold(filepath.Join(root, pageFile), chosen)
+	places, err := untold(page, chosen)
+	if err != nil || len(chosen) < len(known) {
+		return places, err
+	}
+	lines, err := overtaken(page, known)
+	for _, line := range lines {
+		places = append(places, "no survivor any more: "+line)
+	}
+	return places, err
+}
+
+// forget takes out the results of files that are not there any more.
+func forget(root string, known map[string]result) {
+	for file := range known {
+		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(file))); os.IsNotExist(err) {
+			delete(known, file)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -187,6 +188,27 @@ func untold(page string, results map[string]result) ([]string, error) {
 		}
 	}
 	return places, err
+}
+
+// toldAlready finds what the page says of a survivor: its file's name, and its line of code.
+var toldAlready = regexp.MustCompile("(?m)^- ([a-z0-9_/]+\\.go), `([^`]*)`")
+
+// overtaken returns what the page says of survivors that no file has any more.
+func overtaken(page string, results map[string]result) ([]string, error) {
+	_, _, after, err := readPage(page)
+	surviving := map[string]bool{}
+	for file, r := range results {
+		for _, s := range r.Survivors {
+			surviving[path.Base(file)+": "+s.Code] = true
+		}
+	}
+	var lines []string
+	for _, match := range toldAlready.FindAllStringSubmatch(after, -1) {
+		if line := match[1] + ": " + match[2]; !surviving[line] && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines, err
 }
 
 func bySite(a, b survivor) int {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func TestResultsAndPage(t *testing.T) {
 		t.Errorf("read back: %v, %v", got, err)
 	}
 	write(t, page, "Before `return -a`.\n\n"+beginMark+"\nold\n"+endMark+
-		"\nAfter: `if a < b {` is equal.\n")
+		"\nAfter:\n- check.go, `if a < b {`, it is equal.\n- gone.go, `x < 1`, it was equal.\n")
 	if err := writePage(page, results); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestResultsAndPage(t *testing.T) {
 		"Before `return -a`.\n\n" + beginMark + "\n| package |",
 		"| onnx | 2 | 11 | 7 | 2 | 1 | 1 |\n",
 		"| onnx/check.go | 10 | 7 | 2 | 0 | 1 | c | 2027-01-02 | CPU |\n" +
-			endMark + "\nAfter: `if a < b {` is equal.\n",
+			endMark + "\nAfter:\n- check.go, `if a < b {`, it is equal.\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the page lacks\n%s\nit is\n%s", want, text)
@@ -51,6 +52,10 @@ func TestResultsAndPage(t *testing.T) {
 		"onnx/check.go:5:6: lived: INVERT_LOGICAL: return a && b"}
 	if err != nil || !reflect.DeepEqual(places, want) {
 		t.Errorf("untold %q, %v, want %q", places, err, want)
+	}
+	lines, err := overtaken(page, results)
+	if want := []string{"gone.go: x < 1"}; err != nil || !slices.Equal(lines, want) {
+		t.Errorf("overtaken %q, %v, want %q", lines, err, want)
 	}
 	write(t, page, "no marks")
 	err = writePage(page, results)
