@@ -151,6 +151,9 @@ bench-finetune: ## train an ONNX model, MODEL, on for the folders in PICTURES fr
 bench-few-labels: ## train on a tenth of the folders in PICTURES from three seeds, from nothing and from a pretrained network, into docs/bench/few-labels.md
 	scripts/bench/bench-few-labels $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
+bench-optimizers: ## train ResNet-20 on a tenth of the folders in PICTURES with SGD, AdamW, Lion and Muon in PyTorch into docs/bench/optimizers.md
+	scripts/bench/bench-optimizers $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
+
 bench-resnet20: ## train ResNet-20 on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/resnet20.md (hours)
 	scripts/bench/bench-resnet20 $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
@@ -170,6 +173,9 @@ mpi-test: ## train on several processes under the launchers of pip's Open MPI an
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
+
+site: build ## make a site of the documents in .cache/site with Hugo, and follow every link of it
+	scripts/site/site
 
 mutation: setup ## mutate builder, dataset, train, onnx and infer (an hour; again: only what changed) into docs/mutation.md
 	go run ./scripts/mutation $(MUTATION_FLAGS) $(PACKAGE)
