@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/dataset"
 	"slipway/infer"
 )
 
@@ -81,8 +83,11 @@ func (g *graph) askForeign(ctx context.Context, names []string, path string, tol
 	if options.Conformance == "" {
 		return errors.New("verify: there is no conformance script to run other runtimes with")
 	}
-	report := filepath.Join(filepath.Dir(path), "report")
-	args := []string{"--model", path, "--report", report, "--tolerance", strconv.FormatFloat(tolerance, 'g', -1, 64)}
+	report, images := filepath.Join(filepath.Dir(path), "report"), strings.TrimSuffix(path, ".onnx")+".images"
+	if err := writeTestSet(ctx, images, g.test); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	args := []string{"--model", path, "--data", images, "--report", report, "--tolerance", strconv.FormatFloat(tolerance, 'g', -1, 64)}
 	for _, name := range names {
 		args = append(args, "--only", name)
 	}
@@ -113,6 +118,53 @@ func (g *graph) askForeign(ctx context.Context, names []string, path string, tol
 		return fmt.Errorf("%w\nnothing was written", err)
 	}
 	return nil
+}
+
+// writeTestSet writes the images that the graph is verified on as IDX files, which every
+// runtime is fed.
+func writeTestSet(ctx context.Context, folder string, set dataset.Source) error {
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
+	info, count := set.Info(), set.Len()
+	size := info.Channels * info.Height * info.Width
+	images, err := os.Create(filepath.Join(folder, "t10k-images-idx4-ubyte"))
+	if err != nil {
+		return err
+	}
+	defer images.Close()
+	// The header alone: the images follow in blocks, since not all of them need fit into memory.
+	header := []byte{0, 0, byte(dataset.Uint8), 4}
+	for _, dim := range []int{count, info.Channels, info.Height, info.Width} {
+		header = binary.BigEndian.AppendUint32(header, uint32(dim))
+	}
+	if _, err := images.Write(header); err != nil {
+		return err
+	}
+	const block = 256
+	pixels, labels := make([]uint8, block*size), make([]int32, block)
+	all := &dataset.IDX{Type: dataset.Int32, Shape: []int{count}}
+	for first := 0; first < count; first += block {
+		indices := make([]int, min(block, count-first))
+		for i := range indices {
+			indices[i] = first + i
+		}
+		if err := set.Read(ctx, pixels, labels, indices, 0); err != nil {
+			return err
+		}
+		if _, err := images.Write(pixels[:len(indices)*size]); err != nil {
+			return err
+		}
+		for _, label := range labels[:len(indices)] {
+			all.Data = binary.BigEndian.AppendUint32(all.Data, uint32(label))
+		}
+	}
+	var text bytes.Buffer
+	if err := dataset.WriteIDX(&text, all); err != nil {
+		return err
+	}
+	err = os.WriteFile(filepath.Join(folder, "t10k-labels-idx1-ubyte"), text.Bytes(), 0o600)
+	return errors.Join(err, images.Close())
 }
 
 // runConformance runs the script and reads its report. That some rows are not as

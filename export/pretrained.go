@@ -31,10 +31,6 @@ func Pretrained(ctx context.Context, model *pretrained.Model, options Options) e
 	if err := mayReplace(options.Output); err != nil {
 		return err
 	}
-	if foreign := foreign(options.Verify); len(foreign) > 0 {
-		return fmt.Errorf("verify: %s are asked by scripts/conformance, which is for graphs of "+
-			"MNIST's digits; give -verify %s", strings.Join(foreign, ", "), strings.Join(Runtimes(), ","))
-	}
 	config, err := train.Config{Pixels: model.Pixels}.WithDefaults(model.Network)
 	if err != nil {
 		return err

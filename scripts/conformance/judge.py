@@ -81,6 +81,17 @@ def reference(model, count):
     return Reference(logits, classes, max(logits) - min(logits), path.name)
 
 
+def check(model, reference, data, metadata):
+    """Reports pictures that are not those that the graph was tested on: its trainer answered as many right as the graph records."""
+    images, accuracy = metadata.get("slipway.test_images"), metadata.get("slipway.test_accuracy")
+    if images is None or accuracy is None or int(images) != data.count:
+        return
+    right = sum(a == b for a, b in zip(reference.labels(), data.labels))
+    if right != round(float(accuracy) * data.count):
+        raise ValueError(f"{model}: its trainer answers {right} of the {data.count} {data.title} right, and the graph records an accuracy of "
+                         f"{accuracy}: they are not those that it was tested on")
+
+
 def label(scores):
     return max(range(len(scores)), key=scores.__getitem__)
 

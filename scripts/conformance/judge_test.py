@@ -13,7 +13,7 @@ import unittest
 sys.dont_write_bytecode = True
 
 import judge
-import mnist
+import sets
 
 TRAINED = [100.0, 0.0, -100.0, 0.0, 50.0, 50.0004]  # range 200: tolerated is 0.002
 LABELS = bytes([0, 2])
@@ -22,7 +22,7 @@ LABELS = bytes([0, 2])
 def judged(values):
     reference = judge.Reference(array.array("f", TRAINED), 3, 200.0, "reference")
     row = {"logits": array.array("f", values).tobytes()}
-    judge.judge(row, reference, mnist.Data(2, LABELS))
+    judge.judge(row, reference, sets.Data(2, LABELS))
     return row
 
 
@@ -63,7 +63,7 @@ class Variants(unittest.TestCase):
 
     def judged(self, reference, values, tolerance=judge.TOLERANCE):
         row = {"logits": array.array("f", values).tobytes()}
-        judge.judge(row, reference, mnist.Data(2, LABELS), tolerance)
+        judge.judge(row, reference, sets.Data(2, LABELS), tolerance)
         return row
 
     def test_another_answer(self):

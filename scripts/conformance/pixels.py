@@ -4,18 +4,16 @@ import dataclasses
 import math
 import struct
 
-SIZES = {(1, 28, 28), (28, 28, 1), (28, 28), (784,)}  # of an image; one channel, so that the same values lie in each in one order
-
-
 TYPES = {1: "float32", 2: "uint8"}  # of ONNX's element types
 
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """name is the formula, x being a pixel of 0…255; table has its float32 value for each x; flags make `infer` use it, too."""
+    """name is the formula, x being a pixel of 0…255; tables has its float32 value for each x, one for all channels or one for each;
+    flags make `infer` use it, too."""
 
     name: str
-    table: tuple
+    tables: tuple
     flags: tuple = ()
 
 
@@ -24,11 +22,11 @@ def single(value):
     return struct.unpack("f", struct.pack("f", value))[0]
 
 
-RAW = Pixels("x", tuple(map(float, range(256))))
+RAW = Pixels("x", (tuple(map(float, range(256))),))
 
 
 def unit(flags=()):
-    return Pixels("x/255", tuple(single(x / 255) for x in range(256)), flags)
+    return Pixels("x/255", (tuple(single(x / 255) for x in range(256)),), flags)
 
 
 def standard(mean, deviation, flags=()):
@@ -39,7 +37,7 @@ def standard(mean, deviation, flags=()):
             raise ValueError
     except (OverflowError, ValueError, ZeroDivisionError):
         raise ValueError(f"mean {mean!r}, standard deviation {deviation!r}: both must be finite, the deviation over 0") from None
-    return Pixels(f"(x/255-{mean!r})/{deviation!r}", table, flags)
+    return Pixels(f"(x/255-{mean!r})/{deviation!r}", (table,), flags)
 
 
 def normalized(text):
@@ -64,18 +62,26 @@ def recorded(model):
     A graph of colour images may have a list in both, a number for each channel."""
     said = metadata(model)
     try:
-        scales, offsets = said.get("slipway.pixel_scale", "1").split(","), said.get("slipway.pixel_offset", "0").split(",")
-        if len(scales) > 1 and len(scales) == len(offsets):
-            raise ValueError(f"it scales each of {len(scales)} channels by itself, and the images here have one")
-        scale, offset = float(",".join(scales)), float(",".join(offsets))
-        if (scale, offset) == (1, 0):
-            return RAW
-        if (scale, offset) == (1 / 255, 0):
-            return unit()
-        deviation = 1 / (255 * scale)  # x·scale + offset = (x/255 − mean)/deviation
-        return standard(-offset * deviation, deviation)
+        scales, offsets = (list(map(float, said.get(f"slipway.pixel_{name}", otherwise).split(",")))
+                           for name, otherwise in (("scale", "1"), ("offset", "0")))
+        if len(scales) != len(offsets):
+            raise ValueError(f"{len(scales)} scales and {len(offsets)} offsets")
+        rules = [scaled(scale, offset) for scale, offset in zip(scales, offsets)]
+        if len(rules) == 1:
+            return rules[0]
+        return Pixels("; ".join(rule.name for rule in rules), tuple(rule.tables[0] for rule in rules))
     except (ValueError, ZeroDivisionError) as error:
         raise ValueError(f"{model}: its metadata scales pixels in no way that is known: {error}") from None
+
+
+def scaled(scale, offset):
+    """The formula of x·scale + offset, which is (x/255 − mean)/deviation."""
+    if (scale, offset) == (1, 0):
+        return RAW
+    if (scale, offset) == (1 / 255, 0):
+        return unit()
+    deviation = 1 / (255 * scale)
+    return standard(-offset * deviation, deviation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,9 +103,8 @@ def taken(model):
         raise ValueError(f"{model}: it takes {len(inputs)} inputs; one of images is needed")
     tensor = dict(fields(dict(fields(inputs[0].get(2, b""))).get(1, b"")))
     sizes = tuple(dict(fields(dim)).get(1, 0) for dim in of(fields(tensor.get(2, b"")), 1))
-    if tensor.get(1) not in TYPES or sizes[1:] not in SIZES:
-        known = ", ".join("N×" + "×".join(map(str, size)) for size in sorted(SIZES, key=len, reverse=True))
-        raise ValueError(f"{model}: its input has element type {tensor.get(1)} and shape {sizes}; MNIST's images are fed as float32 (1) or uint8 (2), {known}")
+    if tensor.get(1) not in TYPES or len(sizes) < 2 or not all(sizes[1:]):
+        raise ValueError(f"{model}: its input has element type {tensor.get(1)} and shape {sizes}; images are fed as float32 (1) or uint8 (2), of a size that the graph fixes")
     return Input(sizes[1:], TYPES[tensor.get(1)], sizes[0])
 
 

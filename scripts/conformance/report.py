@@ -9,7 +9,8 @@ import subprocess
 
 from runner import cores
 
-FIELDS = ("model", "model_sha256", "variant", "runtime", "title", "version", "precision", "pixels", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
+DIGITS = "MNIST's test images"  # the set of rows that name none
+FIELDS = ("model", "model_sha256", "variant", "runtime", "title", "version", "precision", "pixels", "set", "images", "accuracy", "labels_differ", "max_abs_diff", "max_rel_diff", "images_per_s",
           "cold_start_s", "install_mb", "batch", "threads", "host", "status", "reasons", "changed_labels", "tolerance", "reference", "reference_range", "measured", "load_before")
 
 
@@ -40,32 +41,42 @@ def tool(*command):
     return next((word for word in words if any(c.isdigit() for c in word)), "unknown")
 
 
-def header(command, count, tolerance):
+def header(command, tolerance):
     return {
         "command": command, "date": datetime.date.today().isoformat(), "cpu": cpu(), "system": f"{platform.system()} {platform.release()}",
-        "load_average": round(os.getloadavg()[0], 2), "images": count, "tolerance": tolerance,
+        "load_average": round(os.getloadavg()[0], 2), "tolerance": tolerance,
         "versions": {"Go": tool("go", "version"), "Python": platform.python_version(), "Node": tool("node", "--version"), "Rust": tool("rustc", "--version")},
     }
 
 
-def add(rows, target, runtimes, count, command, tolerance):
+def add(rows, target, runtimes, command, tolerance):
     """Writes the table again with the rows in place of their like; its head says which run the others are of, and that these were added."""
     file = target.with_suffix(".json")
     if not file.is_file():
-        write(rows, target, count, command, tolerance)
+        write(rows, target, command, tolerance)
         return
     document = json.loads(file.read_text())
     new = {(row["model"], row["runtime"]) for row in rows}
     kept = [row for row in document.pop("rows") if (row["model"], row["runtime"]) not in new and row["runtime"] in runtimes]
     document.pop("generated_by")
-    this = header(command, count, tolerance)
+    this = header(command, tolerance)
     document["added"] = [entry for entry in document.get("added", []) if entry["command"] != command] + [{key: this[key] for key in ("command", "date", "cpu", "load_average")}]
     both = sorted(kept + rows, key=lambda row: (pathlib.PurePath(row["model"]).stem, runtimes.index(row["runtime"])))
     written(both, target, document)
 
 
-def write(rows, target, count, command, tolerance):
-    written(rows, target, header(command, count, tolerance))
+def kept(target, models):
+    """The rows of graphs that are not run this time, and of their variants."""
+    file = target.with_suffix(".json")
+    if not models or not file.is_file():
+        return []
+    stems = [model.stem for model in models]
+    return [row for row in json.loads(file.read_text())["rows"]
+            if any(pathlib.PurePath(row["model"]).stem == stem or row["model"].startswith(f"{stem}-") for stem in stems)]
+
+
+def write(rows, target, command, tolerance):
+    written(sorted(rows, key=lambda row: pathlib.PurePath(row["model"]).stem), target, header(command, tolerance))
 
 
 def written(rows, target, head):
@@ -88,7 +99,7 @@ def markdown(rows, head):
         f"<!-- Made by `{head['command']}`; do not edit. -->",
         "# Conformance",
         "",
-        f"Every graph of `graphs/` on the first {head['images']:,} MNIST test images, fed in float32 as the graph records it, in every runtime, compared with",
+        "Every graph of `graphs/` on its test set, fed in float32 as the graph records it, in every runtime, compared with",
         f"the trainer's logits. A runtime agrees when no logit differs by more than {head['tolerance']:.0e} of the range (max−min) of the trainer's, and",
         "each label that differs has a top-2 margin below that in the trainer's logits.",
         "",
@@ -103,7 +114,7 @@ def markdown(rows, head):
     ]
     for model in dict.fromkeys(row["model"] for row in rows):
         formula = next(row["pixels"] for row in rows if row["model"] == model)
-        lines += ["", f"## {model}", "", f"A pixel x of 0…255 is fed as {formula}." + said_of([row for row in rows if row["model"] == model]), "",
+        lines += ["", f"## {model}", "", tested(model, rows) + f" A pixel x of 0…255 is fed as {formula_text(formula)}." + said_of([row for row in rows if row["model"] == model]), "",
                   "| runtime | version | precision | images | accuracy | labels that differ | largest difference | of the range | images/s | cold start | size | |",
                   "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"]
         lines += [table_row(row) for row in rows if row["model"] == model]
@@ -122,6 +133,17 @@ def markdown(rows, head):
         lines += ["", f"Other work ran on the machine meanwhile (load average before the runs {min(loads):.1f} to {max(loads):.1f} on {cores()} cores): the speeds are lower",
                   "bounds and rank nothing."]
     return "\n".join(lines) + "\n"
+
+
+def tested(model, rows):
+    """Which images a graph is run on."""
+    row = next(row for row in rows if row["model"] == model)
+    return f"On {row.get('set', DIGITS)}."
+
+
+def formula_text(formula):
+    """The formula, a channel after the other where each has its own."""
+    return formula if ";" not in formula else f"{formula}, the channels in their order"
 
 
 def said_of(rows):

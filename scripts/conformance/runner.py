@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import install
-import mnist
+import sets
 from places import CACHE, ROOT
 
 RESULTS = CACHE / "results"
@@ -37,12 +37,12 @@ def digest(*parts):
 
 def row(runtime, model, data, threads, again, say):
     """Returns the row of a runtime that ran, with its logits as bytes, or of one that failed, with the reason."""
-    base = {"model": model.name, "runtime": runtime.name, "title": runtime.title, "version": runtime.version, "precision": "float32", "pixels": data.pixels.name,
+    base = {"model": model.name, "runtime": runtime.name, "title": runtime.title, "version": runtime.version, "precision": "float32", "pixels": data.pixels.name, "set": data.title,
             "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
     try:
         with install.alone():
             megabytes = runtime.install()
-        key = digest(model.read_bytes(), runtime.version, data.count, threads, mnist.floats(data.pixels.table), data.taken,
+        key = digest(model.read_bytes(), runtime.version, data.count, threads, data.digest, *map(sets.floats, data.pixels.tables), data.taken,
                      *(file.read_bytes() for file in runtime.sources if file.is_file()))
         kept = RESULTS / f"{model.stem}-{runtime.name}-{key[:16]}"
         if again or not kept.with_suffix(".json").is_file():

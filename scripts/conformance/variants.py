@@ -52,8 +52,8 @@ def recorded(model):
     return Variant(name, metadata.get("slipway.variant_of", "")) if name else None
 
 
-def make(graph, say):
-    """Has export make every variant of a graph, unless it has; returns their files."""
+def make(graph, place, say):
+    """Has export make every variant of a graph, which is tested on the set at place, unless it has; returns their files."""
     program = ROOT / "bin" / "export"
     if not program.is_file():
         raise ValueError("bin/export is not built: make build")
@@ -64,7 +64,7 @@ def make(graph, say):
         target = folder / f"{graph.stem}-{name}.onnx"
         if not target.is_file():
             say(f"making {target.name}")
-            done = subprocess.run([program, "-model", graph, *flags, "-o", target], capture_output=True, text=True)
+            done = subprocess.run([program, "-model", graph, "-data", place, *flags, "-o", target], capture_output=True, text=True)
             if done.returncode:
                 raise ValueError(f"{target.name} cannot be made: {done.stderr.strip()}")
         made.append(target)

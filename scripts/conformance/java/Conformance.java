@@ -14,15 +14,15 @@ import java.util.Map;
 /** The worker for onnxruntime in Java: MODEL INPUTS COUNT LOGITS THREADS SHAPE, as in workers/harness.py. */
 public final class Conformance {
     private static final int BATCH = 100;
-    private static final int PIXELS = 28 * 28;
 
     public static void main(String[] arguments) throws Exception {
         int count = Integer.parseInt(arguments[2]);
         int threads = Integer.parseInt(arguments[4]);
         long[] shape = Arrays.stream(("0," + arguments[5]).split(",")).mapToLong(Long::parseLong).toArray();
+        int size = (int) Arrays.stream(shape).skip(1).reduce(1, (a, b) -> a * b);
         FloatBuffer inputs;
         try (FileChannel file = FileChannel.open(Path.of(arguments[1]))) {
-            ByteBuffer all = ByteBuffer.allocate(count * PIXELS * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer all = ByteBuffer.allocate(count * size * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
             while (all.hasRemaining() && file.read(all) >= 0) {}
             inputs = all.flip().asFloatBuffer();
         }
@@ -36,8 +36,8 @@ public final class Conformance {
             double firstAnswer = 0;
             for (int start = 0; start < count; start += BATCH) {
                 int n = Math.min(BATCH, count - start);
-                float[] images = new float[n * PIXELS];
-                inputs.get(start * PIXELS, images);
+                float[] images = new float[n * size];
+                inputs.get(start * size, images);
                 shape[0] = n;
                 long begin = System.nanoTime();
                 try (OnnxTensor tensor = OnnxTensor.createTensor(environment, FloatBuffer.wrap(images), shape);

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const [model, inputs, count, target, threads, shape, modules, executablePath] = process.argv.slice(2);
+const values = shape.split(',').map(Number).reduce((a, b) => a * b); // an image's
 const type = inputs.endsWith('.u8') ? 'uint8' : 'float32';
 const here = dirname(fileURLToPath(import.meta.url));
 const { chromium } = createRequire(`${modules}/`)('playwright-core');
@@ -36,7 +37,7 @@ const server = createServer((request, response) => {
   else if (pathname === '/classify.mjs') file = join(here, 'classify.mjs');
   else if (pathname.startsWith('/ort/')) file = join(modules, 'onnxruntime-web', 'dist', basename(pathname));
   if (pathname === '/inputs') {
-    response.end(readFileSync(inputs).subarray(0, count * 784 * (type === 'uint8' ? 1 : 4)));
+    response.end(readFileSync(inputs).subarray(0, count * values * (type === 'uint8' ? 1 : 4)));
     return;
   }
   if (!file) {

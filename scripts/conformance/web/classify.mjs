@@ -1,5 +1,5 @@
-// What Node and the browser share: runs a model on inputs, 28×28 little-endian
-// float32 or uint8 an image, in an image's shape, with onnxruntime-web's WebAssembly
+// What Node and the browser share: runs a model on inputs, little-endian
+// float32 or uint8, in an image's shape, with onnxruntime-web's WebAssembly
 // provider; in batches of the only size that it takes, or of 100.
 export async function classify(ort, wasmPaths, model, inputs, threads, shape, type, fixed) {
   const batch = fixed || 100;
@@ -8,13 +8,14 @@ export async function classify(ort, wasmPaths, model, inputs, threads, shape, ty
   const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
   const [input, output] = [session.inputNames[0], session.outputNames[0]];
   const values = type === 'uint8' ? inputs : new Float32Array(inputs.buffer, inputs.byteOffset, inputs.length / 4);
-  const count = values.length / 784;
+  const size = shape.reduce((a, b) => a * b);
+  const count = values.length / size;
   const parts = [];
   let milliseconds = 0;
   let firstAnswer = 0;
   for (let start = 0; start < count; start += batch) {
     const n = Math.min(batch, count - start);
-    const images = values.slice(start * 784, (start + n) * 784);
+    const images = values.slice(start * size, (start + n) * size);
     const begin = performance.now();
     const result = await session.run({ [input]: new ort.Tensor(type, images, [n, ...shape]) });
     milliseconds += performance.now() - begin;

@@ -1,9 +1,10 @@
 """What the Python workers share: WORKER MODEL INPUTS COUNT LOGITS THREADS SHAPE.
 
-Reads COUNT images of 28×28 from INPUTS, float32 or, where it ends in .u8, uint8, runs MODEL on them in the SHAPE that it takes, such as 1,28,28, and in batches
+Reads COUNT images from INPUTS, float32 or, where it ends in .u8, uint8, runs MODEL on them in the SHAPE that it takes, such as 1,28,28, and in batches
 of CONFORMANCE_BATCH where the environment names the only one that it takes; writes the logits to LOGITS as little-endian float32, and prints one line of JSON: version, precision, batch, threads, seconds in the runtime, time of the first answer."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -28,7 +29,7 @@ def main(load, batch=BATCH, threads=None):
     threads = threads or asked
     shape = tuple(map(int, sys.argv[6].split(",")))
     kind = numpy.dtype("u1" if inputs.endswith(".u8") else "<f4")
-    images = numpy.fromfile(inputs, kind, count * 784).astype(kind.newbyteorder("=")).reshape(count, *shape)
+    images = numpy.fromfile(inputs, kind, count * math.prod(shape)).astype(kind.newbyteorder("=")).reshape(count, *shape)
     run, version, more = load(model, threads, batch)
     logits, seconds, first, told = [], 0.0, None, time.monotonic()
     for start in range(0, count, batch):

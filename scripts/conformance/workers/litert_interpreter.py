@@ -2,6 +2,7 @@ import pathlib
 import sys
 from importlib.metadata import version
 
+import numpy
 from ai_edge_litert.interpreter import Interpreter
 
 from harness import main, whole
@@ -13,10 +14,13 @@ def load(model, threads, batch):
     taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 
     def run(images):
-        # onnx2tf makes channels last of them: of one channel, the same values in the same order.
-        interpreter.set_tensor(taken["index"], whole(images, batch).reshape(taken["shape"]))
+        count = len(images)
+        images = whole(images, batch)
+        if tuple(taken["shape"]) != images.shape:  # onnx2tf makes channels last of them
+            images = numpy.ascontiguousarray(numpy.moveaxis(images, 1, -1)) if images.ndim == 4 else images.reshape(taken["shape"])
+        interpreter.set_tensor(taken["index"], images)
         interpreter.invoke()
-        return interpreter.get_tensor(given["index"])[: len(images)]
+        return interpreter.get_tensor(given["index"])[:count]
 
     return run, version("ai-edge-litert"), {}
 

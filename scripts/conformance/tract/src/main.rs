@@ -5,7 +5,6 @@ use std::time::{Instant, SystemTime};
 use tract_onnx::prelude::*;
 
 const BATCH: usize = 100;
-const PIXELS: usize = 28 * 28;
 /// The version that Cargo.toml pins; tract names none at run time.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -18,9 +17,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bytes = inputs.ends_with(".u8");
     let width = if bytes { 1 } else { 4 };
     let batch_size = std::env::var("CONFORMANCE_BATCH").map_or(Ok(BATCH), |text| text.parse())?;
-    let inputs = std::fs::read(inputs)?;
-    let inputs = inputs.get(..count * PIXELS * width).ok_or("too few images")?;
     let mut shape = shape.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
+    let pixels: usize = shape.iter().product();
+    let inputs = std::fs::read(inputs)?;
+    let inputs = inputs.get(..count * pixels * width).ok_or("too few images")?;
     shape.insert(0, batch_size);
     let fact = if bytes { u8::fact(&shape) } else { f32::fact(&shape) };
 
@@ -33,15 +33,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut logits: Vec<u8> = Vec::new();
     let mut seconds = 0.0;
     let mut first_answer = None;
-    for chunk in inputs.chunks(batch_size * PIXELS * width) {
-        let images = chunk.len() / (PIXELS * width);
+    for chunk in inputs.chunks(batch_size * pixels * width) {
+        let images = chunk.len() / (pixels * width);
         // The model is optimised for whole batches: the last one is filled with images of zeros.
         let input = if bytes {
             let mut batch = chunk.to_vec();
-            batch.resize(batch_size * PIXELS, 0);
+            batch.resize(batch_size * pixels, 0);
             Tensor::from_shape(&shape, &batch)?
         } else {
-            let mut batch = vec![0f32; batch_size * PIXELS];
+            let mut batch = vec![0f32; batch_size * pixels];
             for (value, bytes) in batch.iter_mut().zip(chunk.chunks_exact(4)) {
                 *value = f32::from_le_bytes(bytes.try_into()?);
             }
