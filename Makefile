@@ -233,12 +233,12 @@ gpu-kernels: ## compile and assemble the CUDA kernels: registers, shared memory,
 	@scripts/setup-cuda --nvcc
 	scripts/cuda-kernels
 
-gpu-bundle: ## pack what a machine with a GPU needs to run gpu-check, without Go and network, into bin/slipway-gpu.tar.gz
+gpu-bundle: ## pack what a machine with a GPU needs to run gpu-check, without Go and network, into bin/slipway-gpu.tar.xz
 	@scripts/setup-cuda
 	scripts/gpu/make-bundle
 
 gpu-check: gpu-bundle ## on a machine with a GPU: check and time training on it, into gpu-report.md
-	@rm -rf bin/gpu-check && mkdir -p bin/gpu-check && tar -xzf bin/slipway-gpu.tar.gz -C bin/gpu-check --strip-components 1
+	@rm -rf bin/gpu-check && mkdir -p bin/gpu-check && tar -xJf bin/slipway-gpu.tar.xz -C bin/gpu-check --strip-components 1
 	bin/gpu-check/gpu-check -o gpu-report.md
 
 clean: ## remove what was built; runs/, graphs/ and .cache/ stay

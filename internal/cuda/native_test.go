@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -183,6 +184,63 @@ func TestAFileThatIsNotTheLibraryIsNamed(t *testing.T) {
 		}
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%s: it lacks %q: %s", variable, want, out)
+		}
+	}
+}
+
+// NVIDIA's libraries are found among Python's packages, where PyTorch brings them, if they are of
+// the CUDA release that this build is for; what the loader finds comes first.
+func TestLibrariesAmongPythonsPackages(t *testing.T) {
+	if os.Getenv(opensChild) != "" {
+		found := Inspect()
+		fmt.Printf("cuDNN %s cuBLAS %s missing %v\n", found.CUDNN, found.CUBLAS, found.Missing)
+		return
+	}
+	needSimulator(t)
+	library, err := os.ReadFile(os.Getenv(simulator.Variable))
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := t.TempDir()
+	packages := filepath.Join(environment, "lib", "python3.99", "site-packages", "nvidia")
+	older := filepath.Join(environment, "lib", "python3.98", "site-packages", "nvidia")
+	for _, name := range []string{
+		packages + "/cu13/lib/libcublas.so.13", packages + "/cu13/lib/libcublasLt.so.13", packages + "/cudnn/lib/libcudnn.so.9",
+		older + "/cublas/lib/libcublasLt.so.12", older + "/cudnn/lib/libcudnn.so.9",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, library, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		environment []string
+		found       bool
+	}{
+		{[]string{"VIRTUAL_ENV=" + environment}, true},
+		{[]string{"CONDA_PREFIX=" + environment}, true},
+		{[]string{"PYTHONUSERBASE=" + environment}, true},
+		{[]string{"VIRTUAL_ENV=."}, false},
+		{nil, false},
+	} {
+		process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+		process.Dir = environment
+		process.Env = append(os.Environ(), simulator.Variable+"=", "SLIPWAY_CUDNN=", "SLIPWAY_CUBLAS=", "HOME=/nowhere",
+			"VIRTUAL_ENV=", "CONDA_PREFIX=", "PYTHONUSERBASE=", opensChild+"=1")
+		process.Env = append(process.Env, test.environment...)
+		out, err := process.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, file := range []string{"/cudnn/lib/libcudnn.so.9", "/cu13/lib/libcublas.so.13"} {
+			if found := strings.Contains(string(out), packages+file); found != test.found {
+				t.Errorf("%v: %s is found: %t, want %t\n%s", test.environment, file, found, test.found, out)
+			}
+		}
+		if strings.Contains(string(out), older) {
+			t.Errorf("%v: a library for an older release is found: %s", test.environment, out)
 		}
 	}
 }

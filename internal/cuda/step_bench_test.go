@@ -4,7 +4,9 @@ package cuda
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"slipway/builder"
 	"slipway/dataset"
@@ -12,57 +14,106 @@ import (
 	"slipway/train"
 )
 
-// BenchmarkStep is a steady training step, its loss read once in 16: E1 and E2 over
-// the batch size. gpu-check reads its output.
+// BenchmarkStep is a steady training step: E1 and E2 over the batch size, the loss read once in 16
+// steps, and of E1 also after each. host-ns/op is the host's time in the calls of the steps alone.
+// gpu-check reads its output.
 func BenchmarkStep(b *testing.B) {
 	for _, name := range []string{"e1", "e2"} {
 		for _, batch := range []int{32, 128, 512} {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, batch), func(b *testing.B) {
-				g := openDevice(b)
-				network, config := experiment(b, name)
-				set := datasettest.Digits(b, 10000)
-				steps := set.Len() / batch
-				session := openSession(b, g, network, config, set)
-				order := make([]int, set.Len())
-				for i := range order {
-					order[i] = i
-				}
-				// Each pass over the set is an epoch, as in training; the first two steps
-				// compile and capture.
-				step := func(i int) {
-					if i%steps == 0 {
-						if err := session.BeginEpoch(order, 0); err != nil {
-							b.Fatal(err)
-						}
-					}
-					if err := session.Step(batch); err != nil {
-						b.Fatal(err)
-					}
-				}
-				for i := range 3 {
-					step(i)
-				}
-				b.ResetTimer()
-				for i := range b.N {
-					step(i)
-					if i%16 == 15 {
-						if _, err := session.Account(); err != nil {
-							b.Fatal(err)
-						}
-					}
-				}
-				if _, err := session.Account(); err != nil {
-					b.Fatal(err)
-				}
-				b.StopTimer()
-				b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+				benchmarkSteps(b, name, batch, 16)
 			})
 		}
 	}
+	b.Run("e1/batch=32/loss=each", func(b *testing.B) { benchmarkSteps(b, "e1", 32, 1) })
+}
+
+// benchmarkSteps times steps whose loss is read once in so many.
+func benchmarkSteps(b *testing.B, name string, batch, read int) {
+	g := openDevice(b)
+	network, config := experiment(b, name)
+	set := datasettest.Digits(b, 10000)
+	step := stepper(b, openSession(b, g, network, config, set), set.Len(), batch)
+	// The first two steps compile and capture.
+	for range 3 {
+		step()
+	}
+	var host time.Duration
+	b.ResetTimer()
+	for i := range b.N {
+		began := time.Now()
+		session := step()
+		host += time.Since(began)
+		if i%read == read-1 || i == b.N-1 {
+			if _, err := session.Account(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(batch)*float64(b.N)/b.Elapsed().Seconds(), "images/s")
+	b.ReportMetric(float64(host.Nanoseconds())/float64(b.N), "host-ns/op")
+}
+
+// stepper returns a function that makes the next step. Each pass over the set is an epoch, as in
+// training.
+func stepper(t testing.TB, session train.Session, images, batch int) func() train.Session {
+	order := make([]int, images)
+	for i := range order {
+		order[i] = i
+	}
+	next := 0
+	return func() train.Session {
+		if next%(images/batch) == 0 {
+			if err := session.BeginEpoch(order, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next++
+		if err := session.Step(batch); err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+}
+
+// The first steps of a process, each waited for: what is opened, compiled and captured in them.
+// gpu-check reads what it logs, from a process of its own.
+func TestFirstContact(t *testing.T) {
+	began := time.Now()
+	var told []string
+	tell := func(what string) {
+		told = append(told, fmt.Sprintf("%s %.1f ms", what, float64(time.Since(began).Microseconds())/1000))
+		began = time.Now()
+	}
+	g := openDevice(t)
+	tell("device opened")
+	network, config := experiment(t, "e1")
+	config.BatchSize = 8
+	set := datasettest.Digits(t, 64)
+	began = time.Now()
+	session := openSession(t, g, network, config, set)
+	tell("session opened, set evaluated")
+	step := stepper(t, session, set.Len(), 8)
+	for _, what := range []string{"first step", "second step, captured", "third step, a graph", "fourth step"} {
+		before := g.count
+		account, err := step().Account()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell(what)
+		if !(account.LastLoss > 0 && account.LastLoss < 1000) {
+			t.Errorf("%s: the loss is %v", what, account.LastLoss)
+		}
+		if now := g.count; now == before {
+			t.Errorf("%s: nothing was launched", what)
+		}
+	}
+	t.Logf("first contact: %s; %d allocations", strings.Join(told, ", "), g.count.Allocations)
 }
 
 // openSession opens a session as a trainer does, from the initial weights.
-func openSession(b *testing.B, g *gpu, network *builder.Network, config train.Config, set *dataset.Set) train.Session {
+func openSession(b testing.TB, g *gpu, network *builder.Network, config train.Config, set *dataset.Set) train.Session {
 	b.Helper()
 	var session train.Session
 	config.Device = sessionTaker{g, &session}

@@ -4,9 +4,12 @@
 usage: torch_steps.py [--device cuda] [--steps 500] BATCH...
 
 The data set lies on the device, pixels are 0...255, and each step takes its images by index, as Slipway's does; the loss is
-read once in 16 steps. TF32 is off. Prints one JSON object a line: mode, batch, microseconds a step (median of 5 rounds).
+read once in 16 steps. cuDNN chooses by measurement (benchmark). The modes are eager, as a CUDA graph and compiled; in float32,
+which comes first, with TF32 and in bfloat16 (autocast); contiguous and channels last. Prints one JSON object a line: mode, batch,
+microseconds a step (median of 5 rounds).
 """
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -24,20 +27,25 @@ def network():
 class Step:
     """One training step on the next images of a set that lies on the device."""
 
-    def __init__(self, batch, device, compiled):
+    def __init__(self, batch, device, compiled, precision="float32", layout="contiguous"):
         torch.manual_seed(0)
-        self.batch, self.device = batch, device
+        self.batch, self.device, self.half = batch, device, precision == "bfloat16"
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "TF32"
+        self.layout = torch.channels_last if layout == "channels last" else torch.contiguous_format
         self.images = torch.randint(0, 256, (8192, 1, 28, 28), dtype=torch.uint8, device=device)
         self.labels = torch.randint(0, 10, (8192,), device=device)
         self.indices = torch.randperm(8192, device=device)[:batch].clone()
-        self.model = network().to(device)
+        self.model = network().to(device, memory_format=self.layout)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=device == "cuda", capturable=device == "cuda")
         self.criterion = nn.CrossEntropyLoss()
         self.forward = torch.compile(self.loss) if compiled else self.loss
         self.graph = None
 
     def loss(self, indices):
-        return self.criterion(self.model(self.images[indices].float()), self.labels[indices])
+        images = self.images[indices].float().contiguous(memory_format=self.layout)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.half):
+            logits = self.model(images)
+        return self.criterion(logits.float(), self.labels[indices])
 
     def run(self):
         self.optimizer.zero_grad(set_to_none=True)
@@ -93,15 +101,17 @@ def main():
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("batch", type=int, nargs="+")
     arguments = parser.parse_args()
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    modes = ["eager", "CUDA graph", "torch.compile"] if arguments.device == "cuda" else ["eager"]
-    for batch in arguments.batch:
-        for mode in modes:
-            line = {"mode": mode, "batch": batch, "torch": torch.__version__}
+    torch.backends.cudnn.benchmark = True
+    ways = ["CUDA graph", "eager", "torch.compile"] if arguments.device == "cuda" else ["eager"]
+    # The most telling first: the time may end.
+    variants = [("float32", "contiguous"), ("float32", "channels last"), ("TF32", "channels last"), ("bfloat16", "channels last"),
+                ("TF32", "contiguous"), ("bfloat16", "contiguous")]
+    for precision, layout in variants:
+        for batch, way in itertools.product(arguments.batch, ways):
+            line = {"mode": f"{way}, {precision}, {layout}", "batch": batch, "torch": torch.__version__}
             try:
-                step = Step(batch, arguments.device, mode == "torch.compile")
-                if mode == "CUDA graph":
+                step = Step(batch, arguments.device, way == "torch.compile", precision, layout)
+                if way == "CUDA graph":
                     step.capture()
                 line["microseconds"] = measure(step, arguments.steps)
             except Exception as error:  # a mode that does not work on this machine is a line of the report, not its end

@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <glob.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -39,6 +40,21 @@ static const struct {
 };
 static const char *const folders[] = {"/usr/local/cuda/lib64", "/usr/lib/wsl/lib"};
 
+/* Behind those, where Python's packages lie: PyTorch brings NVIDIA's libraries there, in folders that the loader does not
+ * search. The first word is a variable that the folder begins with. */
+static const struct {
+    const char *variable, *rest;
+} environments[] = {
+    {"VIRTUAL_ENV", "/lib/python3*/site-packages"},
+    {"CONDA_PREFIX", "/lib/python3*/site-packages"},
+    {"PYTHONUSERBASE", "/lib/python3*/site-packages"},
+    {"HOME", "/.local/lib/python3*/site-packages"},
+    {0, "/usr/local/lib/python3*/site-packages"},
+    {0, "/usr/local/lib/python3*/dist-packages"},
+    {0, "/usr/lib/python3*/site-packages"},
+    {0, "/usr/lib/python3/dist-packages"},
+};
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     int tried;
@@ -71,6 +87,51 @@ static int try_file(int library, const char *file) {
     return 1;
 }
 
+/* each calls a function with every file of that name in NVIDIA's packages of a folder of packages, until it answers 1. */
+static int each(const char *packages, const char *file, int library, int (*call)(int, const char *)) {
+    char pattern[4096];
+    glob_t found;
+    int done = 0;
+    snprintf(pattern, sizeof pattern, "%s/nvidia/*/lib/%s", packages, file);
+    if (glob(pattern, 0, 0, &found)) return 0; /* nothing is found, or nothing can be read */
+    for (size_t i = 0; i < found.gl_pathc && !done; i++) done = call(library, found.gl_pathv[i]);
+    globfree(&found);
+    return done;
+}
+
+static int is_there(int library, const char *file) {
+    (void)library, (void)file;
+    return 1;
+}
+
+/* cuDNN looks for the compiler of its kernels by its bare name, and finds what is loaded already. */
+static int preload(int library, const char *file) {
+    (void)library;
+    return dlopen(file, RTLD_NOW | RTLD_GLOBAL) != 0;
+}
+
+/* open_packaged looks in Python's packages. A cuDNN for another CUDA release has the same name: the cuBLAS beside it tells. */
+static int open_packaged(int library) {
+    for (unsigned i = 0; i < sizeof environments / sizeof environments[0]; i++) {
+        const char *begin = environments[i].variable ? getenv(environments[i].variable) : "";
+        char pattern[4096];
+        glob_t found;
+        int done = 0;
+        if (!begin || (environments[i].variable && begin[0] != '/')) continue;
+        snprintf(pattern, sizeof pattern, "%s%s", begin, environments[i].rest);
+        if (glob(pattern, 0, 0, &found)) continue;
+        for (size_t k = 0; k < found.gl_pathc && !done; k++) {
+            const char *packages = found.gl_pathv[k];
+            if (!each(packages, VERSIONED("libcublasLt.so", SLIPWAY_CUBLAS_MAJOR), library, is_there)) continue;
+            if (library == cudnn) each(packages, VERSIONED("libnvrtc.so", SLIPWAY_CUBLAS_MAJOR), library, preload);
+            done = each(packages, libraries[library].file, library, try_file);
+        }
+        globfree(&found);
+        if (done) return 1;
+    }
+    return 0;
+}
+
 static void *open_library(int library) {
     if (loaded[library].tried) return loaded[library].handle;
     loaded[library].tried = 1;
@@ -83,8 +144,9 @@ static void *open_library(int library) {
     for (unsigned i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folders[i], libraries[library].file);
-        if (try_file(library, path)) break;
+        if (try_file(library, path)) return loaded[library].handle;
     }
+    if (library != driver) open_packaged(library); /* the driver is the machine's */
     return loaded[library].handle;
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,18 +40,63 @@ func fakeBundle(t *testing.T, bundled, system map[string]string) (folder string)
 	return folder
 }
 
-func reportOf(t *testing.T, folder string) (text string, ok bool) {
+// newChecker checks with the bundle in a folder; its report is in a folder of its own.
+func newChecker(t *testing.T, folder string) *checker {
 	t.Helper()
-	b := &bundle{folder: folder, scratch: t.TempDir()}
-	r := newReport()
-	checkMachine(t.Context(), b, r, 2)
-	checkTests(t.Context(), b, r, 2)
-	checkTraining(t.Context(), b, r, 2)
-	checkSteps(t.Context(), b, r, 2)
-	checkPyTorch(t.Context(), b, r, 2)
-	checkInference(t.Context(), b, r, 2)
-	checkSanitizer(t.Context(), b, r, 2)
-	return r.text(), r.passed()
+	return &checker{bundle: &bundle{folder: folder, scratch: t.TempDir()},
+		report: newReport(filepath.Join(t.TempDir(), "report.md")), epochs: 2}
+}
+
+// reportOf makes all stages, and reads the report that was written.
+func reportOf(t *testing.T, folder string, budget time.Duration) (text string, ok bool) {
+	t.Helper()
+	c := newChecker(t, folder)
+	c.check(t.Context(), stages(), budget)
+	data, err := os.ReadFile(c.path)
+	if err != nil || c.err != nil {
+		t.Fatal(err, c.err)
+	}
+	files, err := os.ReadDir(filepath.Dir(c.path))
+	if err != nil || len(files) > 7 {
+		t.Errorf("%d files were written, 7 are the most (%v)", len(files), err)
+	}
+	return string(data), c.passed()
+}
+
+func holds(t *testing.T, text string, wanted ...string) {
+	t.Helper()
+	for _, want := range wanted {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// The programs of a machine where all goes well.
+const (
+	goodDoctor = `echo warning >&2; echo '{"ok":true,"checks":[{"name":"CUDA training","state":"ok","found":"driver of CUDA 13.0; cuda:0 NVIDIA X"}]}'; echo done >&2`
+	goodInfer  = `echo "onnxruntime 1.31.1 (CUDAExecutionProvider): Accuracy = 98.63 %"; echo warning >&2`
+	// goodTrain writes the end of a run as train does, into the folder that -runs and -name say.
+	goodTrain = `
+while [ $# -gt 0 ]; do case "$1" in -runs) runs=$2;; -name) name=$2;; -device) device=$2;; esac; shift; done
+mkdir -p "$runs/$name"
+case $device in cuda) loss=0.0312;; *) loss=0.0310;; esac
+echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":0.9861,\"seconds\":1.5}]" >"$runs/$name/history.json"`
+	// goodTests is the executor's tests: two, the benchmark, and those that have rows of their own.
+	goodTests = `case "$*" in
+*test.list*) printf 'TestA\nTestTenStepsAreThoseOfTheNativeEngine\nTestFirstContact\nTestB\nok\n';;
+*bench*) for i in 1 2 3; do echo "BenchmarkStep/e1/batch=32-16   500   ${i}1500 ns/op   2500 host-ns/op  1 images/s"; done
+  echo "BenchmarkStep/e1/batch=32/loss=each-16  500  30000 ns/op  9000 host-ns/op  1 images/s";;
+*TenSteps*) printf '    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- PASS: TestTenStepsAreThoseOfTheNativeEngine (0.1s)\nPASS\n';;
+*FirstContact*) printf '    step_bench_test.go:1: first contact: device opened 10.0 ms, first step 20.0 ms\n--- PASS: TestFirstContact (0.1s)\nPASS\n';;
+*TestA*) printf -- '=== RUN   TestA\n--- PASS: TestA (0.1s)\n    --- PASS: TestA/b (0.1s)\nPASS\n';;
+*TestB*) printf -- '--- SKIP: TestB (0.0s)\n    setup_test.go:94: needs the simulator: make gpu-test sets X\nPASS\n';;
+esac`
+	noPackages = `case "$*" in *sys.path*) echo /nowhere;; *) exit 1;; esac`
+)
+
+func goodPrograms() map[string]string {
+	return map[string]string{"doctor": goodDoctor, "train": goodTrain, "infer": goodInfer, "cuda.test": goodTests}
 }
 
 // Without a GPU every figure says so, and why.
@@ -56,22 +104,16 @@ func TestWithoutAGPUNothingIsMeasured(t *testing.T) {
 	folder := fakeBundle(t, map[string]string{
 		"doctor": `echo '{"ok":true,"checks":[{"name":"CUDA training","state":"missing","found":"driver: libcuda.so.1 is not there","remedy":"install it"}]}'`,
 	}, nil)
-	text, _ := reportOf(t, folder)
-	for _, what := range []string{"machine", "executor's tests", "gradients and losses beside the CPU engine", "E1 trained for 2 epochs", "E2 trained for 2 epochs",
-		"time of a step", "PyTorch's step of E1", "e1.onnx through onnxruntime's CUDA provider", "e2.onnx through onnxruntime's CUDA provider", "compute-sanitizer memcheck"} {
-		if want := "| " + what + " | not measured | not measured: no GPU: driver: libcuda.so.1 is not there"; !strings.Contains(text, want) {
-			t.Errorf("the report lacks %q:\n%s", want, text)
+	text, ok := reportOf(t, folder, time.Minute)
+	if ok {
+		t.Error("it passed")
+	}
+	for _, s := range stages() {
+		for _, what := range s.rows {
+			holds(t, text, "| "+what+" | not measured | not measured: no GPU: driver: libcuda.so.1 is not there")
 		}
 	}
 }
-
-// fakeHistory is the end of a run as train writes it, into the folder that -runs and
-// -name say.
-const fakeTrain = `
-while [ $# -gt 0 ]; do case "$1" in -runs) runs=$2;; -name) name=$2;; -device) device=$2;; esac; shift; done
-mkdir -p "$runs/$name"
-case $device in cuda) loss=0.0312;; *) loss=0.0310;; esac
-echo "[{\"mean_loss\":0.2,\"seconds\":2},{\"mean_loss\":$loss,\"test_accuracy\":0.9861,\"seconds\":1.5}]" >"$runs/$name/history.json"`
 
 // On a GPU every row has its figures, read from what the programs print.
 func TestWithAGPUEveryRowHasFigures(t *testing.T) {
@@ -84,55 +126,193 @@ func TestWithAGPUEveryRowHasFigures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	folder := fakeBundle(t, map[string]string{
-		"doctor": `echo warning >&2; echo '{"ok":true,"checks":[{"name":"CUDA training","state":"ok","found":"driver of CUDA 13.0; cuda:0 NVIDIA X"}]}'; echo done >&2`,
-		"train":  fakeTrain,
-		"infer":  `echo "onnxruntime 1.31.1 (CUDAExecutionProvider): Accuracy = 98.63 %"; echo warning >&2`,
-		"cuda.test": `case "$*" in *bench*) for i in 1 2 3; do echo "BenchmarkStep/e1/batch=32-16   2000   ${i}1500 ns/op   1 images/s"; done;;
-*) printf -- '--- PASS: TestA\n    training_test.go:1: e1, 10 steps: losses at most 1e-07 off\n--- SKIP: TestB\nPASS\n';; esac`,
-	}, map[string]string{
-		"python3": `case "$*" in *sys.path*) echo /nowhere;; *torch_steps*) echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"mode":"torch.compile","batch":32,"error":"no compiler"}';;
-*find_spec*) echo warning >&2; echo "` + onnxruntime + `";; *) exit 0;; esac`,
+	folder := fakeBundle(t, goodPrograms(), map[string]string{
+		"nvidia-smi": `echo "name, clocks"; echo "X, 1980 MHz"`,
+		"python3": `case "$*" in *sys.path*) echo /nowhere;; *torch_steps*) echo warning >&2
+echo '{"mode":"eager","batch":32,"torch":"2.15","microseconds":700.5}'; echo '{"mode":"torch.compile","batch":32,"error":"no compiler"}';;
+*jax_steps*) echo '{"mode":"jit","batch":32,"microseconds":250.25}';;
+*find_spec*) echo warning >&2; echo "package: ` + onnxruntime + `";; *) exit 0;; esac`,
 		"compute-sanitizer": `echo "========= ERROR SUMMARY: 0 errors"; echo warning >&2`,
+		"ncu":               `echo '"ID","Kernel Name"'; echo '"0","adam"'`,
 	})
-	text, ok := reportOf(t, folder)
+	text, ok := reportOf(t, folder, time.Minute)
 	if !ok {
 		t.Errorf("it did not pass:\n%s", text)
 	}
-	for _, want := range []string{
+	holds(t, text,
 		"| machine | passed | driver of CUDA 13.0; cuda:0 NVIDIA X |",
-		"| executor's tests | passed | 1 passed, 0 failed, 1 skipped",
-		"e1, 10 steps: losses at most 1e-07 off",
-		"| E1 trained for 2 epochs | passed | GPU: mean loss 0.0312, test accuracy 98.61 %, 1.50 s the last epoch; CPU: 0.0310",
-		"| time of a step | passed | e1 batch 32: 21.5 µs (medians",
-		"eager batch 32: 700.5 µs; torch.compile batch 32: no compiler",
+		"| first contact | passed | device opened 10.0 ms, first step 20.0 ms |",
+		"| µs a step, a step one graph | passed | e1 batch 32: 21.5 (host 2.5); e1 batch 32, its loss read each step: 30.0 (host 9.0) (medians",
+		"| µs a step, launch by launch | passed | e1 batch 32: 21.5",
+		"| ten steps beside the CPU engine: losses and gradients | passed | e1, 10 steps: losses at most 1e-07 off |",
+		"| PyTorch's step of E1, µs | passed | eager batch 32: 700.5; torch.compile batch 32: no compiler |",
+		"| JAX's step of E1, µs | passed | jit batch 32: 250.2 |",
+		"| the executor's tests | passed | 1 passed, 0 failed, 1 are for the simulator (TestB),",
+		"| E1 trained on the GPU and on the CPU | passed | 2 epochs; GPU: mean loss 0.0312, test accuracy 98.61 %, 1.50 s the last epoch; CPU: mean loss 0.0310",
 		"| e1.onnx through onnxruntime's CUDA provider | passed | onnxruntime 1.31.1 (CUDAExecutionProvider): Accuracy = 98.63 % |",
-		"| compute-sanitizer memcheck | passed | ========= ERROR SUMMARY: 0 errors |",
+		"| kernels of a step (ncu) | passed | 2 lines",
+		"| compute-sanitizer memcheck | passed | ========= ERROR SUMMARY: 0 errors |")
+}
+
+// A part that fails is a verdict with its reason, and takes no figure of another part away.
+func TestFailuresAreVerdicts(t *testing.T) {
+	for name, test := range map[string]struct {
+		program, script string
+		want            []string
+	}{
+		"doctor says nothing": {"doctor", `echo "doctor: cannot open /dev/x" >&2; exit 1`, []string{
+			"| machine | FAILED | doctor -json says nothing of CUDA training: exit status 1: doctor: cannot open /dev/x; the check goes on",
+			"| first contact | passed |", "| E1 trained on the GPU and on the CPU | passed |"}},
+		"doctor answers half of it": {"doctor", `echo '{"checks":[{"name":"CUDA'`, []string{"| machine | FAILED |", "| first contact | passed |"}},
+		"no memory": {"train", `echo "train: device cuda:0: cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2)"; exit 1`, []string{
+			"| E1 trained on the GPU and on the CPU | FAILED | GPU: train -device cuda: exit status 1: train: device cuda:0: cuMemAlloc",
+			"| first contact | passed |"}},
+		"another accuracy": {"train", strings.Replace(goodTrain, "loss=0.0312", "loss=0.5", 1), []string{
+			"| E1 trained on the GPU and on the CPU | FAILED | 2 epochs; GPU: mean loss 0.5000"}},
+		"the CPU answers": {"infer", `echo "onnxruntime (CPUExecutionProvider): Accuracy = 98 %"`, []string{
+			"| e1.onnx through onnxruntime's CUDA provider | FAILED |"}},
+		"a test fails, and its process passes": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestA (0.1s)`, `--- FAIL: TestA (0.1s)`, 1), []string{
+			"| the executor's tests | FAILED | 0 passed, 1 failed", "; FAIL TestA: ", "| first contact | passed |"}},
+		"a test passes, and its process fails": {"cuda.test", strings.Replace(goodTests, `printf -- '=== RUN   TestA`, `trap 'exit 3' EXIT; printf -- '=== RUN   TestA`, 1), []string{
+			"FAIL TestA: exit status 3"}},
+		"a process ends without a verdict": {"cuda.test", strings.Replace(goodTests, `*TestA*)`, `*TestA*) echo "CUDA error 700" >&2; kill -SEGV $$;; *TestC*)`, 1), []string{
+			"FAIL TestA: signal: segmentation fault: CUDA error 700"}},
+		"a test is skipped on a GPU": {"cuda.test", strings.Replace(goodTests, `needs the simulator: make`, `neither a GPU nor: make`, 1), []string{
+			"1 passed, 1 failed", "SKIP TestB: setup_test.go:94: neither a GPU"}},
+		"a part of a test is skipped": {"cuda.test", strings.Replace(goodTests, `    --- PASS: TestA/b`, `    --- SKIP: TestA/b`, 1), []string{
+			"FAIL TestA: --- SKIP: TestA/b"}},
+		"ten steps are off": {"cuda.test", strings.Replace(goodTests, `--- PASS: TestTenSteps`, `--- FAIL: TestTenSteps`, 1), []string{
+			"losses and gradients | FAILED | e1, 10 steps: losses at most 1e-07 off FAIL:"}},
+		"ten steps say nothing": {"cuda.test", strings.Replace(goodTests, `e1, 10 steps`, `e1, 9 steps`, 1), []string{
+			"losses and gradients | FAILED | the test passed and did not say what it compared"}},
+		"fewer rounds are told as such": {"cuda.test", strings.Replace(goodTests, `for i in 1 2 3; do echo`, `for i in 1; do echo`, 1), []string{
+			"a step one graph | passed | e1 batch 32: 11.5", "(medians of 1 rounds of 500 steps)"}},
+		"the benchmark ends with an error": {"cuda.test", strings.Replace(goodTests, `1 images/s";;`, `1 images/s"; echo "CUDA error 719"; exit 2;;`, 1), []string{
+			"a step one graph | FAILED | e1 batch 32: 21.5 (host 2.5)", "; then exit status 2: ", "CUDA error 719"}},
+		"the benchmark tells nothing": {"cuda.test", strings.Replace(goodTests, `*bench*)`, `*bench*) exit 0;; *x*)`, 1), []string{
+			"a step one graph | FAILED | the benchmark told no time"}},
+		"no tests are listed": {"cuda.test", strings.Replace(goodTests, `*test.list*)`, `*test.list*) exit 1;; *x*)`, 1), []string{
+			"| the executor's tests | FAILED | the list of tests: exit status 1, 0 names"}},
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the report lacks %q:\n%s", want, text)
-		}
+		t.Run(name, func(t *testing.T) {
+			programs := goodPrograms()
+			if programs[test.program] == test.script {
+				t.Fatal("nothing is planted")
+			}
+			programs[test.program] = test.script
+			folder := fakeBundle(t, programs, map[string]string{"python3": noPackages})
+			t.Setenv("ONNXRUNTIME_LIB", "/some/libonnxruntime.so")
+			text, ok := reportOf(t, folder, time.Minute)
+			if ok != (name == "fewer rounds are told as such") {
+				t.Errorf("passed %t:\n%s", ok, text)
+			}
+			holds(t, text, test.want...)
+		})
 	}
 }
 
-// What fails is a verdict with its reason, and the exit is a failure.
-func TestFailuresAreVerdicts(t *testing.T) {
-	folder := fakeBundle(t, map[string]string{
-		"doctor":    `echo '{"ok":true,"checks":[{"name":"CUDA training","state":"ok","found":"cuda:0 NVIDIA X"}]}'`,
-		"train":     `echo "train: device cuda:0: cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY (2)"; exit 1`,
-		"infer":     `exit 1`,
-		"cuda.test": `echo "--- FAIL: TestA"; exit 1`,
-	}, map[string]string{"python3": `case "$*" in *find_spec*) echo /nowhere;; *) exit 1;; esac`})
-	text, ok := reportOf(t, folder)
-	if ok {
-		t.Error("it passed")
+// A peer that fails is not our failure; what it told before stays.
+func TestAPeerThatFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		script string
+		want   string
+		ok     bool
+	}{
+		"it is not there": {`exit 1`, "| PyTorch's step of E1, µs | not measured | not measured: no PyTorch with CUDA: exit status 1", true},
+		"it dies": {`case "$*" in *torch_steps*) echo '{"mode":"eager","batch":32,"microseconds":700.5}'; kill -KILL $$;; *jax*) exit 1;; *) exit 0;; esac`,
+			"| PyTorch's step of E1, µs | passed | eager batch 32: 700.5; not measured: the rest: signal: killed", true},
+		"no mode works": {`case "$*" in *torch_steps*) echo '{"mode":"eager","batch":32,"error":"no kernel"}';; *jax*) exit 1;; *) exit 0;; esac`,
+			"| PyTorch's step of E1, µs | FAILED | eager batch 32: no kernel", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, ok := reportOf(t, fakeBundle(t, goodPrograms(), map[string]string{"python3": test.script}), time.Minute)
+			if ok != test.ok {
+				t.Errorf("passed %t:\n%s", ok, text)
+			}
+			holds(t, text, test.want)
+		})
 	}
-	for _, want := range []string{"| executor's tests | FAILED | 0 passed, 1 failed", "| E1 trained for 2 epochs | FAILED | train -device cuda: exit status 1: train: device cuda:0: cuMemAlloc",
-		"| time of a step | FAILED |", "| PyTorch's step of E1 | not measured | not measured: no PyTorch with CUDA |",
-		"| e1.onnx through onnxruntime's CUDA provider | not measured | not measured: no CUDA build of onnxruntime"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the report lacks %q:\n%s", want, text)
+}
+
+// A program that hangs is ended with what it started; what was told before stays, the others come in turn
+// while there is time, and the rest says that there was none.
+func TestTheBudgetEndsWhatHangs(t *testing.T) {
+	programs := goodPrograms()
+	programs["cuda.test"] = strings.Replace(goodTests, `*TenSteps*)`, `*TenSteps*) echo "e1, 10 steps: losses at most 1e-07 off"; sleep 60 & sleep 60;; *x*)`, 1)
+	began := time.Now()
+	text, ok := reportOf(t, fakeBundle(t, programs, map[string]string{"python3": noPackages}), 3*time.Second)
+	if took := time.Since(began); ok || took > 20*time.Second {
+		t.Errorf("passed %t after %v", ok, took)
+	}
+	holds(t, text, "| first contact | passed |", "| FAILED | e1, 10 steps: losses at most 1e-07 off FAIL: stopped after 3 s",
+		"| E1 trained on the GPU and on the CPU | not measured | not measured: stopped: the budget of 3s was spent |",
+		"| compute-sanitizer memcheck | not measured | not measured: stopped: the budget of 3s was spent |")
+}
+
+// Ctrl-C ends the check; the report says so.
+func TestAnInterruptedCheck(t *testing.T) {
+	c := newChecker(t, fakeBundle(t, goodPrograms(), map[string]string{"python3": noPackages}))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupt signal received"))
+	c.check(ctx, stages(), time.Minute)
+	holds(t, c.text(), "| machine | not measured | not measured: stopped: interrupt signal received |")
+}
+
+// Whatever ends the check itself, what was known is in the files.
+func TestAKilledCheckLeavesWhatWasKnown(t *testing.T) {
+	programs := goodPrograms()
+	programs["cuda.test"] = strings.Replace(goodTests, `*TenSteps*)`, `*TenSteps*) echo "some figure"; exec sleep 30;; *x*)`, 1)
+	folder := fakeBundle(t, programs, map[string]string{"python3": noPackages})
+	program := filepath.Join(folder, "gpu-check")
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/local/go/bin")
+	if text, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	report := filepath.Join(t.TempDir(), "out.md")
+	process := exec.Command(program, "-o", report)
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tests := strings.TrimSuffix(report, ".md") + "-tests.txt"
+	for range 600 {
+		if data, err := os.ReadFile(tests); err == nil && strings.Contains(string(data), "some figure") {
+			break
 		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := process.Wait(); err == nil {
+		t.Error("it was not killed")
+	}
+	data, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, string(data), "| first contact | passed | device opened 10.0 ms", "| µs a step, a step one graph | passed | e1 batch 32: 21.5",
+		"| E1 trained on the GPU and on the CPU | not measured | not measured: the check did not come to it |")
+	if data, err := os.ReadFile(tests); err != nil || !strings.Contains(string(data), "some figure") {
+		t.Errorf("the tests' file lacks what was printed: %v\n%s", err, data)
+	}
+}
+
+// A report that cannot be written is told before any time is spent.
+func TestAReportThatCannotBeWritten(t *testing.T) {
+	if _, err := run(t.Context(), filepath.Join(t.TempDir(), "none", "report.md"), time.Minute, 1); err == nil ||
+		!strings.Contains(err.Error(), "write the report") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a program prints without end does not fill the disk.
+func TestALongStory(t *testing.T) {
+	c := newChecker(t, fakeBundle(t, nil, map[string]string{"talker": `i=0; while [ $i -lt 30000 ]; do echo "a line of some fifty characters, again and again"; i=$((i+1)); done; echo end`}))
+	seen := 0
+	r := c.run(t.Context(), observed{part: "other", see: func(string) { seen++ }}, "talker")
+	info, err := os.Stat(strings.TrimSuffix(c.path, ".md") + "-other.txt")
+	if err != nil || r.err != nil || seen != 30001 || info.Size() > mostWritten+1000 {
+		t.Errorf("%d lines, %v, %v, %v", seen, info, err, r.err)
 	}
 }
 
@@ -151,13 +331,13 @@ func TestLibrariesAreThoseOfTheRelease(t *testing.T) {
 	}
 	folder := fakeBundle(t, map[string]string{"doctor": `echo "$LD_LIBRARY_PATH"`},
 		map[string]string{"python3": `printf '%s\n' ` + older + " " + newer})
-	b := &bundle{folder: folder, scratch: t.TempDir()}
-	b.findLibraries(t.Context())
+	c := newChecker(t, folder)
+	c.findLibraries(t.Context())
 	found := newer + "/nvidia/cudnn/lib:" + newer + "/nvidia/cu13/lib"
 	for own, want := range map[string]string{"": found, "/own": "/own:" + found} {
 		t.Setenv("LD_LIBRARY_PATH", own)
-		if got := strings.TrimSpace(b.run(t.Context(), time.Minute, "bin/doctor").text); got != want {
-			t.Errorf("with LD_LIBRARY_PATH %q the programs have %q, want %q", own, got, want)
+		if got, err := c.output(t.Context(), "machine", "bin/doctor"); err != nil || strings.TrimSpace(got) != want {
+			t.Errorf("with LD_LIBRARY_PATH %q the programs have %q, want %q (%v)", own, got, want, err)
 		}
 	}
 }
@@ -166,12 +346,12 @@ func TestLibrariesAreThoseOfTheRelease(t *testing.T) {
 // caller's own packages.
 func TestPythonFindsTheCallersPackages(t *testing.T) {
 	folder := fakeBundle(t, nil, map[string]string{"python3": `echo "$HOME $PYTHONUSERBASE"`})
-	b := &bundle{folder: folder, scratch: t.TempDir()}
+	c := newChecker(t, folder)
 	t.Setenv("HOME", "/home/caller")
 	for own, want := range map[string]string{"": "/home/caller/.local", "/packages": "/packages"} {
 		t.Setenv("PYTHONUSERBASE", own)
-		if got := strings.TrimSpace(b.run(t.Context(), time.Minute, "python3").text); got != b.scratch+" "+want {
-			t.Errorf("with PYTHONUSERBASE %q Python has %q, want %q and %q", own, got, b.scratch, want)
+		if got, err := c.output(t.Context(), "machine", "python3"); err != nil || strings.TrimSpace(got) != c.scratch+" "+want {
+			t.Errorf("with PYTHONUSERBASE %q Python has %q, want %q and %q (%v)", own, got, c.scratch, want, err)
 		}
 	}
 }
