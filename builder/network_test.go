@@ -70,6 +70,8 @@ func TestNewRejectsWhatDoesNotFit(t *testing.T) {
 		{"a pad of a vector", builder.Shape{784}, first(builder.Pad{Top: 1}), "(Pad pad1)", "feature map"},
 		{"parts that do not divide", image, first(builder.AdaptiveAvgPool{Output: builder.Square(3)}), "(AdaptiveAvgPool adaptiveavgpool1)", "does not divide"},
 		{"no parts", image, first(builder.AdaptiveAvgPool{}), "(AdaptiveAvgPool adaptiveavgpool1)", "at least 1"},
+		{"no parts across", image, first(builder.AdaptiveAvgPool{Output: builder.Size{Height: 1}}), "(AdaptiveAvgPool adaptiveavgpool1)", "at least 1"},
+		{"no parts down", image, first(builder.AdaptiveAvgPool{Output: builder.Size{Width: 1}}), "(AdaptiveAvgPool adaptiveavgpool1)", "at least 1"},
 		{"groups that do not divide", image, first(builder.GroupNorm{Groups: 2}), "(GroupNorm gn1)", "must divide"},
 		{"no groups", image, first(builder.GroupNorm{}), "(GroupNorm gn1)", "must divide"},
 		{"epsilon below 0", image, first(builder.LayerNorm{Epsilon: -1}), "(LayerNorm ln1)", "epsilon"},

@@ -77,8 +77,9 @@ func (g *Graph) Tensor(tensor *onnxpb.TensorProto) *Graph {
 // Node adds a node, written as "y = Conv x w b" and called the_y.
 func (g *Graph) Node(text string, attributes ...*onnxpb.AttributeProto) *Graph {
 	words := strings.Fields(text)
+	outputs := strings.Split(words[0], ",")
 	g.graph.Node = append(g.graph.Node, &onnxpb.NodeProto{
-		Name: proto.String("the_" + words[0]), OpType: proto.String(words[2]), Input: words[3:], Output: []string{words[0]}, Attribute: attributes,
+		Name: proto.String("the_" + outputs[0]), OpType: proto.String(words[2]), Input: words[3:], Output: outputs, Attribute: attributes,
 	})
 	return g
 }

@@ -51,6 +51,24 @@ func exampleInput(t *testing.T, model *onnx.Model) *onnxpb.TensorProto {
 	return tensor
 }
 
+// A record that scales each channel is of images with as many.
+func TestChannelsOfTheRecord(t *testing.T) {
+	network := networks(t)["conv"]
+	if network == nil || network.Input()[0] != 1 {
+		t.Fatalf("the network takes images of one channel: %v", network)
+	}
+	for scales, want := range map[int]string{0: "", 1: "", 3: "pixels are scaled by 3 numbers, one for each channel, and the network conv takes images 1×7×7"} {
+		record := onnx.TrainingRecord{DataSet: "none", Seed: 1}
+		for range scales {
+			record.PixelScales, record.PixelOffsets = append(record.PixelScales, 0.5), append(record.PixelOffsets, 1)
+		}
+		_, err := convert.FromNetwork(network, network.InitialWeights(1), record, convert.Options{})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d scales: %v, want %q", scales, err, want)
+		}
+	}
+}
+
 // The committed models are held against ONNX's checker, its shape inference and
 // onnxruntime by testdata/outputs.py; an export of the same bytes is as good.
 func TestExportsAreTheCommittedOnes(t *testing.T) {

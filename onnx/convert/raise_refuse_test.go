@@ -162,6 +162,24 @@ func TestToNetworkRefuses(t *testing.T) {
 	}
 }
 
+// What depends on the second output of a node that is refused is not told, either: there is one
+// reason. A second output without a name is nobody's.
+func TestToNetworkTellsNothingOfSecondOutputs(t *testing.T) {
+	refused := []*onnxpb.AttributeProto{graphmaker.Ints("kernel_shape", 2, 2), graphmaker.Ints("dilations", 2, 2)}
+	for outputs, then := range map[string]string{"a,b": "c = Cast b", "a,": "c = Relu a"} {
+		graph := graphmaker.New(graphmaker.Free, 2, 6, 6).Node(outputs+" = MaxPool x", refused...).
+			Node(then, graphmaker.Int("to", 1)).Node("y = Relu c")
+		if strings.Contains(then, "Relu") {
+			graph = graphmaker.New(graphmaker.Free, 2, 6, 6).Node(outputs+" = MaxPool x", refused...).Node(then).Node("y = Relu c")
+		}
+		_, _, err := convert.ToNetwork(graph.Model(), "")
+		want := `model: as a network: node 0 (MaxPool "the_a"): dilations is 2×2; a network's pooling windows have no gaps`
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", outputs, err, want)
+		}
+	}
+}
+
 // Each node that is refused is told, those of one reason together; what depends on one is not.
 func TestToNetworkTellsAllReasons(t *testing.T) {
 	graph := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 6, 4).Node("a = Softsign x").Node("b = Celu x").Node("c = Softsign a").

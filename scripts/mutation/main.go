@@ -41,7 +41,7 @@ var packages = []string{
 }
 
 var witnesses = map[string][]string{
-	"dataset/feed": {"train"}, "onnx": {"onnx/convert", "infer"}, "onnx/convert": {"infer"},
+	"builder": {"onnx/convert"}, "dataset/feed": {"train"}, "onnx": {"onnx/convert", "infer"}, "onnx/convert": {"infer"},
 	"infer/port": {"infer"},
 }
 
