@@ -31,6 +31,7 @@ PACKAGE ?=
 MUTATION_FLAGS ?=
 
 comma := ,
+# The names that scripts/link-commands gives the program.
 COMMANDS := train export infer inspect dataset doctor experiment serve
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -45,16 +46,18 @@ help: ## list the targets
 setup: ## bring the pinned onnxruntime library into .cache/ (again: does nothing)
 	@scripts/setup-onnxruntime
 
-build: ## build the commands into bin/
+build: ## build the program into bin/: slipway, and by its links train, infer and the others
 	@mkdir -p bin
-	go build -o bin/ $(COMMANDS:%=./cmd/%)
+	go build -o bin/slipway ./cmd/slipway
+	@scripts/link-commands bin
 
-install: ## install the commands into Go's bin folder, and the library where they find it
-	go install $(COMMANDS:%=./cmd/%)
+install: ## install the program and its links into Go's bin folder, and the library where they find it
+	go install ./cmd/slipway
+	@scripts/link-commands "$$(dirname "$$(go list -f '{{.Target}}' ./cmd/slipway)")"
 	@scripts/setup-onnxruntime --user
-	@echo 'Completion: add to ~/.bashrc   for c in $(filter-out export,$(COMMANDS)); do source <($$c completion bash); done'
+	@echo 'Completion: add to ~/.bashrc   for c in slipway $(filter-out export,$(COMMANDS)); do source <($$c completion bash); done'
 	@echo '            or to ~/.zshrc    the same with zsh, after compinit; to config.fish   COMMAND completion fish | source'
-	@echo "            (export is a word of the shells' own: give its path, \$$(go env GOPATH)/bin/export)"
+	@echo "            (export is a word of the shells' own: write slipway export)"
 
 cards: setup ## write cards, inspect.txt and pictures beside the graphs again, from the files
 	go test ./export -run Cards -update
@@ -169,7 +172,7 @@ serve-clients: ## have tritonclient, the protocol's real client, ask the command
 
 mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
 	@scripts/setup-mpi
-	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./cmd/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
+	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
@@ -206,15 +209,16 @@ gpu_environment = eval "$$(scripts/build-cuda-shim)" && export CGO_CFLAGS CGO_LD
 support: ## ask runtimes which opsets, IR versions and operators they take, into infer/support.json (1.5 GB to download)
 	scripts/support/probe-runtimes
 
-gpu: ## build the commands into bin/ with training on CUDA in them (Linux x86-64; no CUDA is needed, here or to start them)
+gpu: ## build the program into bin/ with training on CUDA in it (Linux x86-64; no CUDA is needed, here or to start them)
 	@scripts/setup-cuda
 	@mkdir -p bin
-	$(gpu_environment) && go build -tags gpu -o bin/ $(COMMANDS:%=./cmd/%)
+	$(gpu_environment) && go build -tags gpu -o bin/slipway ./cmd/slipway
+	@scripts/link-commands bin
 
 gpu-test: ## run the CUDA tests on stand-ins for the driver, cuDNN and cuBLAS
 	@scripts/setup-cuda
 	$(gpu_environment) && export SLIPWAY_CUDA_SIMULATOR="$$(scripts/build-cuda-simulator)" && \
-		go test -count=1 -tags gpu ./internal/cuda/... && go test -count=1 -tags gpu ./cmd/train -run CUDA
+		go test -count=1 -tags gpu ./internal/cuda/... && go test -count=1 -tags gpu ./internal/command/train -run CUDA
 
 gpu-plants: ## put one bug at a time into the CUDA code, and see that the tests on the simulator notice each (half an hour)
 	@scripts/setup-cuda
@@ -227,7 +231,7 @@ gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (1.0 GB to downlo
 
 gpu-lint: ## go vet and staticcheck of the CUDA build
 	@scripts/setup-cuda
-	$(gpu_environment) && go vet -tags gpu ./internal/cuda/... ./cmd/... && go run $(STATICCHECK) -tags gpu ./internal/cuda/... ./cmd/train ./cmd/doctor
+	$(gpu_environment) && go vet -tags gpu ./internal/cuda/... ./internal/command/... ./cmd/... && go run $(STATICCHECK) -tags gpu ./internal/cuda/... ./internal/command/train ./internal/command/doctor
 
 gpu-kernels: ## compile and assemble the CUDA kernels: registers, shared memory, spills
 	@scripts/setup-cuda --nvcc

@@ -37,9 +37,13 @@ func commands(t *testing.T) func(folder, name string, args ...string) (output st
 		t.Fatal(err)
 	}
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "./cmd/train", "./cmd/export", "./cmd/infer", "./cmd/experiment")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, output)
+	for _, step := range [][]string{
+		{"go", "build", "-o", filepath.Join(bin, "slipway"), "./cmd/slipway"},
+		{"scripts/link-commands", bin},
+	} {
+		if output, err := exec.Command(step[0], step[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", step, err, output)
+		}
 	}
 	return func(folder, name string, args ...string) (string, int) {
 		t.Helper()

@@ -13,6 +13,6 @@
 // A Model says how its pictures are fed and what its classes are called: without that a network's
 // weights are of little use.
 //
-// The package is public, and not behind cmd/train, since a program that trains with package
+// The package is public, and not behind the command train, since a program that trains with package
 // train wants it, too.
 package pretrained

@@ -31,7 +31,7 @@ func (d RunDir) ReadMetrics() (*metrics.Metrics, error) {
 	}
 	m := new(metrics.Metrics)
 	if err := json.Unmarshal(raw, m); err != nil {
-		return nil, fmt.Errorf("%s: %w; train -resume writes it anew", path, err)
+		return nil, fmt.Errorf("%s: %w; `train -resume` writes it anew", path, err)
 	}
 	return m, nil
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -29,7 +30,7 @@ const (
 func NewFlagSet(command, usage string, output io.Writer) *flag.FlagSet {
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.Usage = func() {
-		fmt.Fprint(output, usage)
+		fmt.Fprint(output, spelledHelp(os.Args, command, usage))
 		flags.SetOutput(output)
 		flags.PrintDefaults()
 		flags.SetOutput(&quiet{output})
@@ -138,7 +139,8 @@ func Parsed(command string, err error, version bool, stdout, stderr io.Writer) (
 
 // Usage prints an error of usage and returns ExitUsage.
 func Usage(stderr io.Writer, command string, err error) int {
-	fmt.Fprintf(stderr, "%s: %s\nRun '%s -h' for help.\n", command, display.Lines(err.Error()), command)
+	fmt.Fprintf(stderr, "%s: %s\nRun '%s -h' for help.\n", command,
+		display.Lines(Spelled(err.Error())), ShellLine(Called(command)...))
 	return ExitUsage
 }
 
@@ -148,7 +150,7 @@ func Fail(stderr io.Writer, command string, err error) int {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", command, display.Lines(err.Error()))
+	fmt.Fprintf(stderr, "%s: %s\n", command, display.Lines(Spelled(err.Error())))
 	return ExitFailure
 }
 

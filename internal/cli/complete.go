@@ -58,14 +58,19 @@ var zshScript string
 //go:embed completion.fish
 var fishScript string
 
+// IsCompletion reports whether arguments are a shell's question what its last word may be.
+func IsCompletion(args []string) bool {
+	return len(args) > 1 && args[len(args)-1] == completeMarker
+}
+
 func shells() Words { return Words{"bash", "zsh", "fish"} }
 
 // completion answers a shell's question, and COMMAND completion SHELL. done says
 // that the arguments are one of these; err is flag.ErrHelp then, or wrong usage.
 func completion(flags *flag.FlagSet, args []string, words []Completer) (done bool, err error) {
 	whole := !strings.Contains(flags.Name(), " ") // no subcommand
-	if n := len(args); n > 1 && args[n-1] == completeMarker {
-		args = args[:n-1]
+	if IsCompletion(args) {
+		args = args[:len(args)-1]
 		switch {
 		case whole && len(args) == 2 && args[0] == completionCommand:
 			offer(helpOutput(flags), args[1], shells().Complete(""))

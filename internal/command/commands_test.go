@@ -1,12 +1,13 @@
-// Package cmd_test tests what all commands have in common, on the commands as they
+// Package command_test tests what all commands have in common, on the commands as they
 // are built: help with examples, errors that name the nearest flag, and completion
 // in the shells themselves.
-package cmd_test
+package command_test
 
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"slipway/internal/cli"
 )
 
 // subcommands lists, for each command that has any, its subcommands. That it lists
@@ -31,13 +34,13 @@ var subcommands = map[string][]string{
 	"train":      nil,
 }
 
-// calls are all commands and subcommands.
+// calls are all commands and subcommands, each by its link and by the program itself.
 func calls() []string {
 	var all []string
 	for command, more := range subcommands {
-		all = append(all, command)
+		all = append(all, command, "slipway "+command)
 		for _, sub := range more {
-			all = append(all, command+" "+sub)
+			all = append(all, command+" "+sub, "slipway "+command+" "+sub)
 		}
 	}
 	slices.Sort(all)
@@ -49,9 +52,13 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	output, err := exec.Command("go", "build", "-o", folder+string(filepath.Separator), "./...").CombinedOutput()
-	if err != nil {
-		return folder, errors.Join(err, errors.New(string(output)))
+	for _, step := range [][]string{
+		{"go", "build", "-o", filepath.Join(folder, "slipway"), "../../cmd/slipway"},
+		{"../../scripts/link-commands", folder},
+	} {
+		if output, err := exec.Command(step[0], step[1:]...).CombinedOutput(); err != nil {
+			return folder, fmt.Errorf("%v: %w: %s", step, err, output)
+		}
 	}
 	return folder, nil
 })
@@ -66,11 +73,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// commands builds all commands, once, and returns their folder.
+// commands builds the program, once, and returns its folder, in which links to it are called as the
+// commands.
 func commands(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("builds the commands, each by itself")
+		t.Skip("builds the program by itself")
 	}
 	folder, err := built()
 	if err != nil {
@@ -101,16 +109,17 @@ func runIn(t *testing.T, dir string, command string, args ...string) result {
 }
 
 func TestEveryCommandIsListed(t *testing.T) {
-	entries, err := os.ReadDir(".")
+	entries, err := os.ReadDir("../../cmd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if _, listed := subcommands[entry.Name()]; entry.IsDir() && !listed {
-			t.Errorf("subcommands lacks %s", entry.Name())
+		name := entry.Name()
+		if _, listed := subcommands[name]; entry.IsDir() && !listed && name != "slipway" {
+			t.Errorf("subcommands lacks %s", name)
 		}
 	}
-	makefile, err := os.ReadFile("../Makefile")
+	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +127,24 @@ func TestEveryCommandIsListed(t *testing.T) {
 	if line == nil {
 		t.Fatal("the Makefile has no COMMANDS")
 	}
-	for command := range subcommands {
-		if !slices.Contains(strings.Fields(line[1]), command) {
-			t.Errorf("the Makefile's COMMANDS lack %s", command)
+	script, err := os.ReadFile("../../scripts/link-commands")
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := regexp.MustCompile(`(?m)^for command in (.*); do$`).FindSubmatch(script)
+	if linked == nil {
+		t.Fatal("scripts/link-commands has no list of commands")
+	}
+	known := []string(cli.CommandNames())
+	slices.Sort(known)
+	for place, list := range map[string][]string{
+		"the Makefile's COMMANDS": strings.Fields(line[1]),
+		"scripts/link-commands":   strings.Fields(string(linked[1])),
+		"the tests' subcommands":  slices.Collect(maps.Keys(subcommands)),
+	} {
+		slices.Sort(list)
+		if !slices.Equal(list, known) {
+			t.Errorf("%s are %v, and cli.CommandNames %v", place, list, known)
 		}
 	}
 }
@@ -134,11 +158,19 @@ func TestHelp(t *testing.T) {
 			if r.code != 0 || r.stderr != "" {
 				t.Errorf("%s %s: exit %d, %q", call, flag, r.code, r.stderr)
 			}
-			if examples := examplesIn(r.stdout, words[0]); len(examples) < 2 {
+			if examples := examplesIn(r.stdout, commandOf(words)); len(examples) < 2 {
 				t.Errorf("%s %s has %d examples:\n%s", call, flag, len(examples), r.stdout)
 			}
 		}
 	}
+}
+
+// commandOf returns the words of a call that are its command: slipway train, or train.
+func commandOf(words []string) string {
+	if words[0] == "slipway" && len(words) > 1 {
+		return words[0] + " " + words[1]
+	}
+	return words[0]
 }
 
 // examplesIn returns the lines of a help text that are calls of the command.
@@ -175,7 +207,7 @@ func TestUnknownFlag(t *testing.T) {
 				t.Errorf("%s -%s left %v behind (%v)", call, wrong, entries, err)
 			}
 		}
-		if len(found) == 0 && call != "dataset fetch" {
+		if len(found) == 0 && !strings.HasSuffix(call, "dataset fetch") {
 			t.Errorf("%s has no flags in its help:\n%s", call, help)
 		}
 	}
@@ -195,6 +227,10 @@ func TestWrongValue(t *testing.T) {
 		{"export -verify trct", `"tract"`},
 		{"serve e1.onnx -runtime nativ", `"native"`},
 		{"dataset shwo", `"show"`},
+		{"slipway trian", `"train"`},
+		{"slipway help trian", `"train"`},
+		{"slipway train -experiment e22", `"e2"`},
+		{"slipway dataset shwo", `"show"`},
 	} {
 		words := strings.Fields(test.call)
 		r := runIn(t, t.TempDir(), words[0], words[1:]...)
@@ -206,7 +242,7 @@ func TestWrongValue(t *testing.T) {
 
 // The examples that take no time do what they say.
 func TestCheapExamplesRun(t *testing.T) {
-	root, err := filepath.Abs("..")
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}

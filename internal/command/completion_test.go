@@ -1,4 +1,4 @@
-package cmd_test
+package command_test
 
 import (
 	"os"
@@ -35,6 +35,18 @@ var completions = []struct {
 	{"serve ", []string{"e1.onnx", "e2.onnx", "graphs"}, []string{"-listen"}},
 	{"serve -runtime n", []string{"native"}, []string{"onnxruntime"}},
 	{"serve -max-b", []string{"-max-batch", "-max-body"}, nil},
+	{"slipway tr", []string{"train"}, []string{"infer"}},
+	{"slipway ", []string{"train", "export", "serve", "help", "completion"}, []string{"-version"}},
+	{"slipway -ver", []string{"-version"}, nil},
+	{"slipway completion ", []string{"bash", "zsh", "fish"}, nil},
+	{"slipway help in", []string{"infer", "inspect"}, []string{"train"}},
+	{"slipway help infer co", []string{"compare"}, []string{"-model"}},
+	{"slipway train -exp", []string{"-experiment"}, []string{"-epochs"}},
+	{"slipway infer -model ", []string{"e1.onnx", "e2.onnx"}, nil},
+	{"slipway infer compare e1.onnx -ru", []string{"-runtimes"}, []string{"-runtime"}},
+	{"slipway export -run ", []string{"graphs"}, []string{"-run"}},
+	{"slipway export -verify tr", []string{"tract"}, []string{"openvino"}},
+	{"slipway serve -runtime n", []string{"native"}, []string{"onnxruntime"}},
 	// The path: export alone is a word of the shells.
 	{"bin/export -run ", []string{"graphs"}, []string{"-run"}},
 	{"bin/export -verify tr", []string{"tract"}, []string{"openvino"}},
@@ -148,7 +160,7 @@ zpty -b z zsh -f -i
 say() { zpty -w z "$1" }
 say "PS1=; autoload -Uz compinit; compinit -u -D"
 say "compadd() { builtin compadd -O found \"\$@\"; print -l -- '<'\$^found'>' >> offered; builtin compadd \"\$@\" }"
-for command in bin/export dataset doctor experiment infer inspect serve train; do say "source <($command completion zsh)"; done
+for command in bin/export dataset doctor experiment infer inspect serve slipway train; do say "source <($command completion zsh)"; done
 say "print rea''dy > begun"
 for i in {1..600}; do [[ -s begun ]] && break; sleep 0.1; done
 `

@@ -1,4 +1,4 @@
-package cmd_test
+package command_test
 
 import (
 	"bufio"
@@ -15,12 +15,9 @@ import (
 	"testing"
 )
 
-// A picture that is posted to serve has the answer that infer gives, to the last digit.
-func TestServeAnswersAsInfer(t *testing.T) {
-	model, err := filepath.Abs(filepath.Join("..", "graphs", "e1.onnx"))
-	if err != nil {
-		t.Fatal(err)
-	}
+// writeDigit writes a picture of 28×28 pixels, and returns the file's bytes.
+func writeDigit(t *testing.T, path string) []byte {
+	t.Helper()
 	drawn := image.NewGray(image.Rect(0, 0, 28, 28))
 	for i := range drawn.Pix {
 		drawn.Pix[i] = color.Gray{uint8(i * i / 7)}.Y
@@ -29,10 +26,20 @@ func TestServeAnswersAsInfer(t *testing.T) {
 	if err := png.Encode(&file, drawn); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "digit.png"), file.Bytes(), 0o666); err != nil {
+	if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	return file.Bytes()
+}
+
+// A picture that is posted to serve has the answer that infer gives, to the last digit.
+func TestServeAnswersAsInfer(t *testing.T) {
+	model, err := filepath.Abs(filepath.Join("..", "..", "graphs", "e1.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := writeDigit(t, filepath.Join(dir, "digit.png"))
 	said := runIn(t, dir, "infer", "-model", model, "-runtime", "native", "-json", "-top", "10", "digit.png")
 	type told struct {
 		Top []struct {
@@ -61,7 +68,7 @@ func TestServeAnswersAsInfer(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatalf("it does not say where it is: %s", &log)
 	}
-	response, err := http.Post(lines.Text()+"v2/models/e1/classify?top=10", "image/png", &file)
+	response, err := http.Post(lines.Text()+"v2/models/e1/classify?top=10", "image/png", bytes.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,7 +195,7 @@ func (c *Comparison) test(answers [2][]metrics.Answer) (err error) {
 func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, error) {
 	path, values, err := r.logits()
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("run %s has no answers on its test set yet; train -resume takes it to its end", r.Name)
+		return nil, fmt.Errorf("run %s has no answers on its test set yet; `train -resume` takes it to its end", r.Name)
 	}
 	if err != nil {
 		return nil, err
@@ -209,7 +209,7 @@ func (r *Record) answers(test dataset.Info, labels []int) ([]metrics.Answer, err
 	accuracy := accuracyOf(answers)
 	if !r.records(accuracy) {
 		return nil, fmt.Errorf("%s says %.4f of %s are right, which is the accuracy of no epoch that the run "+
-			"came to last: train -resume takes it to its end", path, accuracy, test.Name)
+			"came to last: `train -resume` takes it to its end", path, accuracy, test.Name)
 	}
 	return answers, nil
 }

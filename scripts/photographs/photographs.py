@@ -74,7 +74,8 @@ class Commands:
         self.data, self.scratch, self.told = data, scratch, []
 
     def run(self, name, *words, quiet=False):
-        command = [str(word) for word in (ROOT / "bin" / name, *words)]
+        program = ("slipway", name) if name == "export" else (name,)  # export is the shells' own word
+        command = [str(word) for word in (ROOT / "bin" / program[0], *program[1:], *words)]
         if not quiet:
             text = " ".join(command).replace(str(ROOT / "bin") + "/", "").replace(str(self.data), self.data.name)
             self.told.append(text.replace(str(self.scratch) + "/", ""))

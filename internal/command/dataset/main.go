@@ -1,7 +1,7 @@
-// Command dataset shows what a data set holds, brings the sets that are not
+// Package dataset is the command dataset. It shows what a data set holds, brings the sets that are not
 // embedded to this machine, packs sets into one file, and clears the cache of decoded
 // pictures. Run it with -h for its flags.
-package main
+package dataset
 
 import (
 	"context"
@@ -52,13 +52,14 @@ Examples:
 Flags:
 `
 
-func main() {
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	}))
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
-// run is main without the process: it returns the exit code, 0 for success, 1
+// run is Main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	name := ""

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/internal/cli"
 	"slipway/internal/cuda"
 	"slipway/internal/kernel"
 	"slipway/internal/mpi"
@@ -248,7 +249,8 @@ func checkTestSet(ctx context.Context) check {
 // checkTrainingSet looks into the cache alone, as train does first; training brings the
 // set there.
 func checkTrainingSet() check {
-	const remedy = "bin/dataset fetch; train brings it, too, from the Go module " + dataset.Module
+	remedy := cli.ShellLine(cli.Called("dataset fetch")...) +
+		"; train brings it, too, from the Go module " + dataset.Module
 	c := check{Name: "MNIST training set", State: stateOK}
 	set, folder, err := dataset.CachedTrain(dataset.Options{})
 	switch {

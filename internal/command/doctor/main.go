@@ -1,7 +1,7 @@
-// Command doctor says what of Slipway's needs is installed, in which version,
+// Package doctor is the command doctor. It says what of Slipway's needs is installed, in which version,
 // what will be used, and how to get what is missing. Run it with -h for its
 // flags and the form of -json.
-package main
+package doctor
 
 import (
 	"context"
@@ -34,13 +34,14 @@ damaged; 2 wrong usage.
 Flags:
 `
 
-func main() {
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	}))
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
-// run is main without the process: it returns the exit code, 0 when all that is
+// run is Main without the process: it returns the exit code, 0 when all that is
 // needed is there, 1 when it is not and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := cli.NewFlagSet("doctor", usage, stdout)

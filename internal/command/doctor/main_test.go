@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"bytes"
@@ -162,7 +162,7 @@ func TestGoVersion(t *testing.T) {
 			t.Errorf("%q: %+v", said, c)
 		}
 	}
-	module, err := os.ReadFile("../../go.mod")
+	module, err := os.ReadFile("../../../go.mod")
 	if err != nil || !strings.Contains(string(module), "\ngo "+strings.TrimPrefix(goNeeded, "go")+"\n") {
 		t.Errorf("go.mod does not ask for %s (%v)", goNeeded, err)
 	}

@@ -1,6 +1,6 @@
-// Command experiment answers a question by many training runs. Run it with -h for
+// Package experiment is the command experiment. It answers a question by many training runs. Run it with -h for
 // its subcommands and their flags.
-package main
+package experiment
 
 import (
 	"context"
@@ -45,7 +45,8 @@ func subcommands() map[string]subcommand {
 		"list": listRuns, "compare": compareRuns, "curves": drawCurves}
 }
 
-func main() {
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
 	if os.Getenv("GOGC") == "" {
 		// A step allocates next to nothing: a small heap costs no time, and keeps
 		// the process near the size of its data.
@@ -56,12 +57,10 @@ func main() {
 		to.rows, to.columns = rows, columns
 	}
 	cli.KeepOnBrokenPipe()
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], to)
-	}))
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int { return run(ctx, args, to) })
 }
 
-// run is main without the process: it returns the exit code, 0 for success, 1
+// run is Main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, to console) int {
 	if len(args) > 0 {

@@ -1,4 +1,4 @@
-package main
+package experiment
 
 import (
 	"bytes"
@@ -25,8 +25,7 @@ const actAsExperiment = "SLIPWAY_TEST_ACT_AS_EXPERIMENT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(actAsExperiment) != "" {
-		main()
-		return
+		os.Exit(Main(os.Args[1:]))
 	}
 	librarytest.Main(m)
 }

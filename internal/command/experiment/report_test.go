@@ -1,4 +1,4 @@
-package main
+package experiment
 
 import (
 	"bytes"
@@ -52,7 +52,7 @@ func TestReport(t *testing.T) {
 	}
 
 	insights := filepath.Join(dir, "insights.md")
-	histories := filepath.Join("..", "..", "docs", "e2")
+	histories := filepath.Join("..", "..", "..", "docs", "e2")
 	if code, _, stderr := runExperiment(t, "insights", "-experiments", dir, "-histories", histories, "-o", insights); code != cli.ExitOK {
 		t.Fatalf("insights: exit code %d, %s", code, stderr)
 	}
@@ -65,7 +65,7 @@ func TestReport(t *testing.T) {
 func TestReportWithoutTheModels(t *testing.T) {
 	dir := t.TempDir()
 	model, runs := filepath.Join(dir, "digits.onnx"), filepath.Join(dir, "runs")
-	if err := os.WriteFile(model, readFile(t, filepath.Join("..", "..", "graphs", "e1.onnx")), 0o666); err != nil {
+	if err := os.WriteFile(model, readFile(t, filepath.Join("..", "..", "..", "graphs", "e1.onnx")), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	path := writeStudy(t, "data: t10k\ntest: t10k\nimages: 100\ntest_images: 100\nfrom: "+model+

@@ -1,4 +1,4 @@
-package main
+package experiment
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ func TestTutorial(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every command of the tutorial")
 	}
-	text, err := os.ReadFile("../../docs/tutorial-study.md")
+	text, err := os.ReadFile("../../../docs/tutorial-study.md")
 	if err != nil {
 		t.Fatal(err)
 	}

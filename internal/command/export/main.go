@@ -1,6 +1,6 @@
-// Command export turns training runs into ONNX graphs that other runtimes have
+// Package export is the command export. It turns training runs into ONNX graphs that other runtimes have
 // confirmed. Run it with -h for its flags.
-package main
+package export
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 
 	"slipway/dataset"
 	"slipway/export"
-	"slipway/infer/onnxgo"
 	"slipway/internal/cli"
+	"slipway/internal/command/worker"
 	"slipway/internal/nearest"
 	"slipway/pretrained"
 	"slipway/train"
@@ -56,20 +56,14 @@ native and onnx-go where they do not run the graph.
 Flags:
 `
 
-// workerArgument makes the program the onnx-go worker of its own parent.
-const workerArgument = "onnx-go-worker"
-
-func main() {
-	if len(os.Args) == 2 && os.Args[1] == workerArgument {
-		if err := onnxgo.Serve(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(cli.ExitFailure)
-		}
-		return
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
+	if worker.Asked(args) {
+		return worker.Main()
 	}
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	}))
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 type options struct {
@@ -84,7 +78,7 @@ type options struct {
 	version                   bool
 }
 
-// run is main without the process: it returns the exit code, 0 for success, 1
+// run is Main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
@@ -204,9 +198,9 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 			return fmt.Errorf("%s has no run e1 or e2; train one with: make train-e1", o.runs)
 		}
 	}
-	executable, err := os.Executable()
+	asWorker, err := worker.Command()
 	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+		return err
 	}
 	script := ""
 	if slices.ContainsFunc(o.verify, func(name string) bool { return name != export.Usual && !slices.Contains(export.Runtimes(), name) }) {
@@ -237,7 +231,7 @@ func exportAll(ctx context.Context, o *options, stdout, stderr io.Writer) error 
 		}
 		fmt.Fprintf(stdout, "%s → %s\n", path, output)
 		err = export.Run(ctx, dir, export.Options{
-			Output: output, Test: test, Verify: o.verify, PassOver: o.passOver, Tolerance: o.tolerance, Worker: []string{executable, workerArgument},
+			Output: output, Test: test, Verify: o.verify, PassOver: o.passOver, Tolerance: o.tolerance, Worker: asWorker,
 			Conformance: script, ProducerVersion: cli.ModuleVersion, Messages: stdout, Progress: stderr,
 		})
 		if err != nil {

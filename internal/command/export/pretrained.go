@@ -1,17 +1,17 @@
-package main
+package export
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"slipway/dataset"
 	"slipway/export"
 	"slipway/internal/cli"
+	"slipway/internal/command/worker"
 	"slipway/internal/nearest"
 	"slipway/pretrained"
 )
@@ -38,9 +38,9 @@ func (o *options) checkFrom(given map[string]bool) error {
 
 // exportPretrained exports -from's network.
 func (o *options) exportPretrained(ctx context.Context, stdout, stderr io.Writer) error {
-	executable, err := os.Executable()
+	asWorker, err := worker.Command()
 	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+		return err
 	}
 	model, err := pretrained.Load(ctx, o.from, pretrained.Options{Messages: stdout})
 	if err != nil {
@@ -62,7 +62,7 @@ func (o *options) exportPretrained(ctx context.Context, stdout, stderr io.Writer
 	}
 	return export.Pretrained(ctx, model, export.Options{
 		Output: output, Test: test, Verify: o.verify, PassOver: o.passOver, Tolerance: o.tolerance,
-		Worker: []string{executable, workerArgument}, ProducerVersion: cli.ModuleVersion,
+		Worker: asWorker, ProducerVersion: cli.ModuleVersion,
 		Messages: stdout, Progress: stderr,
 	})
 }

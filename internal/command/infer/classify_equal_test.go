@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"encoding/json"
@@ -72,7 +72,7 @@ func equalModels(t *testing.T) map[string]*onnx.Model {
 // Package classify answers what this command answers of the same files, number by number:
 // photographs of every format, turned by their EXIF, transparent ones, grey ones.
 func TestClassifyAnswersAsThisCommand(t *testing.T) {
-	pictures, err := filepath.Glob("../../dataset/picture/testdata/pictures/*")
+	pictures, err := filepath.Glob("../../../dataset/picture/testdata/pictures/*")
 	if err != nil || len(pictures) < 20 {
 		t.Fatalf("%d pictures, %v", len(pictures), err)
 	}

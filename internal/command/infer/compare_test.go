@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"bytes"
@@ -75,13 +75,13 @@ func TestCompareExperiments(t *testing.T) {
 	}
 	needLibrary(t)
 	sheet := filepath.Join(t.TempDir(), "changed.png")
-	code, stdout, stderr := runCommand(t, "compare", e1Graph, "../../graphs/e2.onnx", "-json", "-sheet", sheet, "-device", "cpu")
+	code, stdout, stderr := runCommand(t, "compare", e1Graph, "../../../graphs/e2.onnx", "-json", "-sheet", sheet, "-device", "cpu")
 	if code != 1 || !strings.Contains(stderr, "the answers disagree") {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
 	d := decoded(t, stdout)
 	a, b := d["a"].(map[string]any), d["b"].(map[string]any)
-	correctA, correctB := correctAlone(t, e1Graph), correctAlone(t, "../../graphs/e2.onnx")
+	correctA, correctB := correctAlone(t, e1Graph), correctAlone(t, "../../../graphs/e2.onnx")
 	if a["correct"] != correctA || b["correct"] != correctB || d["images"] != 10000. || d["agree"] != false {
 		t.Errorf("%v, %v; alone they give %v and %v right answers", a, b, correctA, correctB)
 	}

@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 )
 
 // e1Graph is the exported first experiment; beside it lie its trainer's answers.
-const e1Graph = "../../graphs/e1.onnx"
+const e1Graph = "../../../graphs/e1.onnx"
 
 // Positions of E1's nodes.
 const (
@@ -45,7 +45,7 @@ func planted(t *testing.T, defect func(t *testing.T, graph *onnxpb.GraphProto)) 
 // smallReference writes the trainer's logits of the first n images.
 func smallReference(t *testing.T, n int) string {
 	t.Helper()
-	whole, err := infer.ReadReference("../../graphs/e1/trainer_logits.safetensors")
+	whole, err := infer.ReadReference("../../../graphs/e1/trainer_logits.safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}

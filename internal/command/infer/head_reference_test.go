@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"path/filepath"
@@ -16,7 +16,7 @@ func TestCrossValidateSoftmaxWithTrainer(t *testing.T) {
 	needLibrary(t)
 	const images = 40
 	data := smallData(t, images)
-	reference, err := infer.ReadReference("../../graphs/e1/trainer_logits.safetensors")
+	reference, err := infer.ReadReference("../../../graphs/e1/trainer_logits.safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,53 +1,37 @@
-// Command infer runs an ONNX image classifier on a data set, in ONNX Runtime, in
+// Package infer is the command infer. It runs an ONNX image classifier on a data set, in ONNX Runtime, in
 // the native runtime or in onnx-go, and compares what several runtimes and the
 // trainer answer. infer compare says where two models, or two runtimes, differ, and
 // infer robustness how models do on damaged and on unseen images.
 // Run any of them with -h for its flags and the form of -json.
-package main
+package infer
 
 import (
 	"context"
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 
 	"golang.org/x/term"
 
-	"slipway/infer/onnxgo"
 	"slipway/internal/cli"
+	"slipway/internal/command/worker"
 )
 
-// workerArgument makes this program the onnx-go worker of another infer.
-const workerArgument = "onnx-go-worker"
-
-func main() {
-	if len(os.Args) == 2 && os.Args[1] == workerArgument {
-		os.Exit(work())
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
+	if worker.Asked(args) {
+		return worker.Main()
 	}
 	var progress io.Writer
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		progress = os.Stderr
 	}
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Stdout, os.Stderr, progress)
-	}))
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, args, os.Stdout, os.Stderr, progress)
+	})
 }
 
-func work() int {
-	// Ctrl-C reaches the whole process group; the infer that started this one
-	// ends it, and says so better than its death would.
-	signal.Ignore(os.Interrupt)
-	// What onnx-go prints must not get into the answers.
-	answers := os.Stdout
-	os.Stdout = os.Stderr
-	if err := onnxgo.Serve(os.Stdin, answers); err != nil {
-		return cli.Fail(os.Stderr, "infer", err)
-	}
-	return cli.ExitOK
-}
-
-// run is main without the process: it returns the exit code, 0 for success, 1
+// run is Main without the process: it returns the exit code, 0 for success, 1
 // for failure or disagreement and 2 for wrong usage. Progress, if not nil, is a
 // terminal.
 func run(ctx context.Context, args []string, stdout, stderr, progress io.Writer) int {

@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"bytes"
@@ -20,18 +20,19 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli/clitest"
+	"slipway/internal/command/worker"
 	"slipway/internal/librarytest"
 	"slipway/internal/safetensors"
 	"slipway/onnx"
 )
 
-const testModels = "../../infer/testdata"
+const testModels = "../../../infer/testdata"
 
 // TestMain makes the test binary its own onnx-go worker, and the command itself
 // when it is asked to be.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == workerArgument || os.Getenv("SLIPWAY_TEST_MAIN") == "1" {
-		main()
+	if worker.Asked(os.Args[1:]) || os.Getenv("SLIPWAY_TEST_MAIN") == "1" {
+		os.Exit(Main(os.Args[1:]))
 	}
 	librarytest.Main(m)
 }

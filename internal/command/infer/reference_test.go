@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"os"
@@ -28,7 +28,7 @@ func TestADamagedReferenceIsToldFirst(t *testing.T) {
 	if err := os.WriteFile(path, whole, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := runCommand(t, "-model", "../../graphs/e1.onnx", "-cross-validate", "-reference", path, "-library", "/missing.so")
+	code, stdout, stderr := runCommand(t, "-model", "../../../graphs/e1.onnx", "-cross-validate", "-reference", path, "-library", "/missing.so")
 	if code != 1 || stdout != "" || !strings.Contains(stderr, path) || !strings.Contains(stderr, "damaged") || strings.Contains(stderr, "missing.so") {
 		t.Errorf("exit %d, printed %q and %q", code, stdout, stderr)
 	}

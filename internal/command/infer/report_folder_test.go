@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"encoding/csv"
@@ -15,7 +15,7 @@ import (
 
 func TestReportFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "report")
-	args := []string{"-model", "../../graphs/e1.onnx", "-data", smallData(t, 300), "-runtime", "native", "-json"}
+	args := []string{"-model", "../../../graphs/e1.onnx", "-data", smallData(t, 300), "-runtime", "native", "-json"}
 	code, out, errs := runCommand(t, append(args, "-report", dir)...)
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, errs)
@@ -96,7 +96,7 @@ func TestReportFolder(t *testing.T) {
 }
 
 func TestReportIsOfASet(t *testing.T) {
-	if code, _, errs := runCommand(t, "-model", "../../graphs/e1.onnx", "-report", "x", "cat.png"); code != 2 || !strings.Contains(errs, "-report is of a set") {
+	if code, _, errs := runCommand(t, "-model", "../../../graphs/e1.onnx", "-report", "x", "cat.png"); code != 2 || !strings.Contains(errs, "-report is of a set") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package infer
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"slipway/dataset"
 	"slipway/infer"
 	"slipway/internal/cli"
+	"slipway/internal/command/worker"
 	"slipway/onnx"
 )
 
@@ -169,11 +170,7 @@ func workerCommand(runtime string) ([]string, error) {
 	if runtime != infer.RuntimeONNXGo {
 		return nil, nil
 	}
-	executable, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("onnx-go runs in a process of its own, from this program's file: %w", err)
-	}
-	return []string{executable, workerArgument}, nil
+	return worker.Command()
 }
 
 // oneRuntime is the flag of what answers in one runtime.
@@ -214,6 +211,6 @@ func (r *oneRuntime) openFirst(command string, stderr io.Writer, open func(runti
 	if nativeErr != nil {
 		return nil, "", fmt.Errorf("%w; and without onnxruntime: %w", err, nativeErr)
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", command, note)
+	fmt.Fprintf(stderr, "%s: %s\n", command, cli.Spelled(note))
 	return runtime, note, nil
 }

@@ -1,6 +1,6 @@
-// Command inspect shows what an ONNX file holds, draws its graph, and says which
+// Package inspect is the command inspect. It shows what an ONNX file holds, draws its graph, and says which
 // runtimes will refuse it. Run it with -h for its flags and the form of -json.
-package main
+package inspect
 
 import (
 	"context"
@@ -55,10 +55,11 @@ failure; 2 wrong usage.
 Flags:
 `
 
-func main() {
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	}))
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 type options struct {
@@ -68,7 +69,7 @@ type options struct {
 	version bool
 }
 
-// run is main without the process: it returns the exit code, 0 for success, 1
+// run is Main without the process: it returns the exit code, 0 for success, 1
 // for failure or an invalid model and 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)

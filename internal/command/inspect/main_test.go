@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 	"slipway/onnx/convert"
 )
 
-const testModels = "../../infer/testdata"
+const testModels = "../../../infer/testdata"
 
 func runInspect(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
@@ -223,7 +223,7 @@ func TestBadInput(t *testing.T) {
 
 // Each input that the fuzzer kept is told of or refused, in text, JSON and picture.
 func TestHostileFiles(t *testing.T) {
-	seeds, err := filepath.Glob("../../onnx/testdata/fuzz/FuzzDecode/*")
+	seeds, err := filepath.Glob("../../../onnx/testdata/fuzz/FuzzDecode/*")
 	if err != nil || len(seeds) == 0 {
 		t.Fatalf("%d seeds (%v)", len(seeds), err)
 	}

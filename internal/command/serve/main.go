@@ -1,6 +1,6 @@
-// Command serve answers about pictures over HTTP and gRPC with ONNX image classifiers, by the Open
+// Package serve is the command serve. It answers about pictures over HTTP and gRPC with ONNX image classifiers, by the Open
 // Inference Protocol and for pictures posted as they are. Run it with -h for its flags.
-package main
+package serve
 
 import (
 	"context"
@@ -13,15 +13,16 @@ import (
 	"slipway/internal/cli"
 )
 
-func main() {
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+func Main(args []string) int {
 	// A log that nobody reads any more ends nothing.
 	cli.KeepOnBrokenPipe()
-	os.Exit(cli.Run(os.Stderr, "", func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	}))
+	return cli.Run(os.Stderr, "", func(ctx context.Context) int {
+		return run(ctx, args, os.Getenv, os.Stdout, os.Stderr)
+	})
 }
 
-// run is main without the process: it returns the exit code, 0 for a server that was asked to end
+// run is Main without the process: it returns the exit code, 0 for a server that was asked to end
 // and has, 1 for failure and 2 for wrong usage.
 func run(ctx context.Context, args []string, environment func(string) string, stdout,
 	stderr io.Writer) int {

@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ import (
 	"slipway/infer/serve"
 )
 
-var model = filepath.Join("..", "..", "graphs", "e1.onnx")
+var model = filepath.Join("..", "..", "..", "graphs", "e1.onnx")
 
 const token = "0123456789abcdef"
 
@@ -132,8 +132,7 @@ const asCommand = "SLIPWAY_TEST_SERVE"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		main()
-		return
+		os.Exit(Main(os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
@@ -201,7 +200,7 @@ func TestBadUse(t *testing.T) {
 		"nothing":         {nil, "", 2, "there is nothing to serve"},
 		"an unknown flag": {[]string{"-listn", "x", model}, "", 2, "did you mean -listen?"},
 		"no such model":   {[]string{"nowhere.onnx"}, "", 1, "there is no model nowhere.onnx"},
-		"no sound model": {[]string{"-listen", "127.0.0.1:0", "../../infer/testdata/truncated.onnx"},
+		"no sound model": {[]string{"-listen", "127.0.0.1:0", "../../../infer/testdata/truncated.onnx"},
 			"", 1, "not a whole ONNX model"},
 		"no port": {[]string{"-listen", "127.0.0.1:99999", model}, "", 1, "listen: "},
 		"everyone": {[]string{"-listen", ":0", model}, "", 2,

@@ -1,4 +1,4 @@
-package main
+package train
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 	"slipway/train"
 )
 
-const e1Graph = "../../graphs/e1.onnx"
+const e1Graph = "../../../graphs/e1.onnx"
 
 // someDigits is the first images of MNIST's test set, to train on and to test on.
 func someDigits(t *testing.T, n int) (dir string, set *dataset.Set) {
@@ -84,9 +84,9 @@ func TestTrainingOnBeginsWithTheModelsLoss(t *testing.T) {
 		flags       []string
 	}{
 		{e1Graph, "e1", dataset.Pixels{}, nil},
-		{"../../infer/testdata/foreign/torch_cnn_dynamo.onnx", "torch_cnn_dynamo", normalized, []string{"-pixels", "0.1307,0.3081"}},
-		{"../../infer/testdata/foreign/torch_cnn_torchscript.onnx", "torch_cnn_torchscript", normalized, []string{"-pixels", "0.1307,0.3081"}},
-		{"../../infer/testdata/foreign/torch_mlp_dynamo.onnx", "torch_mlp_dynamo", normalized, []string{"-pixels", "0.1307,0.3081"}},
+		{"../../../infer/testdata/foreign/torch_cnn_dynamo.onnx", "torch_cnn_dynamo", normalized, []string{"-pixels", "0.1307,0.3081"}},
+		{"../../../infer/testdata/foreign/torch_cnn_torchscript.onnx", "torch_cnn_torchscript", normalized, []string{"-pixels", "0.1307,0.3081"}},
+		{"../../../infer/testdata/foreign/torch_mlp_dynamo.onnx", "torch_mlp_dynamo", normalized, []string{"-pixels", "0.1307,0.3081"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want, scoreRange := fileLoss(t, test.model, set, test.pixels)
@@ -163,7 +163,7 @@ func readHistory(t *testing.T, run string) train.History {
 // network.
 func TestARunFromAModelIsResumed(t *testing.T) {
 	dir, _ := someDigits(t, 96)
-	model := "../../infer/testdata/foreign/torch_cnn_torchscript.onnx"
+	model := "../../../infer/testdata/foreign/torch_cnn_torchscript.onnx"
 	start := func(name, epochs string) []string {
 		return []string{"-from", model, "-pixels", "0.1307,0.3081", "-data", dir + ":train", "-test", "none", "-runs", dir + "/runs",
 			"-name", name, "-epochs", epochs, "-experiment", "e2"}

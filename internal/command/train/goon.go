@@ -1,4 +1,4 @@
-package main
+package train
 
 import (
 	"slipway/builder"
@@ -8,7 +8,7 @@ import (
 // goOnLine is the command that goes on with the run: what its checkpoint does not say is
 // repeated from this command line.
 func (o *options) goOnLine(network *builder.Network) string {
-	words := []string{"train", "-resume", "-name", o.runName(network), "-runs", o.runs}
+	words := append(cli.Called("train"), "-resume", "-name", o.runName(network), "-runs", o.runs)
 	for _, flag := range []string{"data", "data-dir", "test", "memory", "picture-cache", "device", "threads", "tensorboard", "mlflow", "mlflow-experiment", "mpi-timeout"} {
 		if value, given := o.values[flag]; given {
 			words = append(words, "-"+flag, value)

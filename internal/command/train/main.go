@@ -1,6 +1,6 @@
-// Command train fits a network to a data set and writes a run folder with its
+// Package train is the command train. It fits a network to a data set and writes a run folder with its
 // checkpoints, history and plot. Run it with -h for its flags.
-package main
+package train
 
 import (
 	"context"
@@ -15,7 +15,9 @@ import (
 // savingNotice is what somebody reads who has pressed Ctrl-C.
 const savingNotice = "train: saving after this step; again to quit at once"
 
-func main() {
+// Main runs the command in this process with the arguments behind its name, and returns the exit code.
+// The process must end by mpi.Exit.
+func Main(args []string) int {
 	cli.KeepOnBrokenPipe()
 	if os.Getenv("GOGC") == "" {
 		// A step allocates next to nothing: a small heap costs no time, and keeps
@@ -26,12 +28,12 @@ func main() {
 	if mpi.Launched(os.Getenv).Rank > 0 {
 		notice = "" // rank 0 tells
 	}
-	mpi.Exit(cli.Run(os.Stderr, notice, func(ctx context.Context) int {
-		return run(ctx, os.Args[1:], os.Stdout, os.Stderr, cli.TerminalWidth(os.Stdout))
-	}))
+	return cli.Run(os.Stderr, notice, func(ctx context.Context) int {
+		return run(ctx, args, os.Stdout, os.Stderr, cli.TerminalWidth(os.Stdout))
+	})
 }
 
-// run is main without the process: it returns the exit code, 0 for success, 1
+// run is Main without the process: it returns the exit code, 0 for success, 1
 // for failure and 2 for wrong usage. width is nil where the progress is not redrawn.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, width func() int) int {
 	options, err := parse(args, stdout)

@@ -1,4 +1,4 @@
-package main
+package train
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/cli/clitest"
 	"slipway/internal/librarytest"
+	"slipway/internal/mpi"
 	"slipway/train"
 )
 
@@ -28,8 +29,7 @@ const actAsTrain = "SLIPWAY_TEST_ACT_AS_TRAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(actAsTrain) != "" {
-		main()
-		return
+		mpi.Exit(Main(os.Args[1:]))
 	}
 	librarytest.Main(m)
 }

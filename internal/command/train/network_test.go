@@ -1,4 +1,4 @@
-package main
+package train
 
 import (
 	"encoding/json"
@@ -131,12 +131,12 @@ func TestInitSaysWhatIsWrongWithPyTorchsFiles(t *testing.T) {
 	if err := os.WriteFile(network, []byte(layers), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	checkpoint := "../../train/testdata/torchfiles/checkpoint.pt"
+	checkpoint := "../../../train/testdata/torchfiles/checkpoint.pt"
 	code, _, errs := runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs", dir+"/runs", "-init", checkpoint)
 	if code != cli.ExitFailure || !strings.Contains(errs, checkpoint+": the tensors are not those of network linear; missing: state_dict.module.fc1.weight (2×64)") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
-	refused := "../../internal/torchfile/testdata/refused-eval.pt"
+	refused := "../../../internal/torchfile/testdata/refused-eval.pt"
 	code, _, errs = runTrain(t, "-network", network, "-data", dir+":train", "-test", "none", "-runs", dir+"/runs", "-init", refused)
 	if code != cli.ExitFailure || !strings.Contains(errs, refused) || !strings.Contains(errs, `"builtins.eval"`) {
 		t.Errorf("exit %d, %s", code, errs)

@@ -1,10 +1,11 @@
-package main
+package train
 
 import (
 	"fmt"
 	"strings"
 
 	"slipway/dataset"
+	"slipway/internal/cli"
 	"slipway/internal/display"
 )
 
@@ -46,7 +47,7 @@ func sharedNote(training, test dataset.Source) string {
 		verb = "is"
 	}
 	return fmt.Sprintf("note: %s of %s test images %s in the training set, too: %s; "+
-		"dataset show lists them",
+		"%s lists them",
 		display.Thousands(len(shared)), display.Thousands(tested.Len()), verb, strings.Join(names,
-			", "))
+			", "), cli.ShellLine(cli.Called("dataset show")...))
 }

@@ -38,7 +38,7 @@ func memory(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	debug.SetGCPercent(25) // as cmd/train does
+	debug.SetGCPercent(25) // as the command train does
 	var report memoryReport
 	var err error
 	if report.Before, err = peakMemory(); err != nil {
