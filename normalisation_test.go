@@ -180,11 +180,11 @@ func flagsAndRecord(c *colourRun) {
 	c.must("train", "-data", "own", "-network", "small.json", "-pixels", "imagenet", "-epochs", "3", "-name", "colour")
 	c.must("export", "-run", "runs/colour", "-o", "colour.onnx", "-verify", "onnxruntime")
 	record := c.ask("colour.onnx")
-	same := c.ask("colour.onnx", "-normalize", "0.485,0.456,0.406,0.229,0.224,0.225")
+	same := c.ask("colour.onnx", "-pixels", "mean=0.485,0.456,0.406,std=0.229,0.224,0.225")
 	if same.Pixels != record.Pixels || fmt.Sprint(same.Confusion) != fmt.Sprint(record.Confusion) {
 		t.Errorf("by flags %+v, by the record %+v", same, record)
 	}
-	output := c.must("infer", "-model", "colour.onnx", "-data", "own", "-normalize", "0.5,0.5")
+	output := c.must("infer", "-model", "colour.onnx", "-data", "own", "-pixels", "0.5,0.5")
 	if !strings.Contains(output, "fed as (x/255-0.5)/0.5") || !strings.Contains(output, "not comparable: of other images or other pixels") {
 		t.Error(output)
 	}

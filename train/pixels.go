@@ -8,19 +8,16 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	feeding "slipway/dataset/feed"
 )
 
-// Ways of feeding the bytes of an image, x being 0…255. There are two more, with any
-// constants on the scale 0…1:
-//
-//	MEAN,STD               (x/255 − MEAN)/STD, as PyTorch's Normalize has it: 0.1307,0.3081
-//	mean=M,…,std=S,…       the same with a mean and a deviation for each channel, in the
-//	                       order of the channels; a single one is that of all of them
+// Ways of feeding the bytes of an image, x being 0…255. Constants are two more, as feed.Parse reads
+// them: MEAN,STD, and mean=…,std=… for each channel.
 const (
-	PixelsRaw      = "0-255"    // as they are
-	PixelsUnit     = "0-1"      // divided by 255
-	PixelsHalf     = "0.5"      // (x/255 − 0.5)/0.5, which is −1…1
-	PixelsImageNet = "imagenet" // by the means and deviations of ImageNet's red, green and blue
+	PixelsRaw      = feeding.Raw      // as they are
+	PixelsUnit     = feeding.Unit     // divided by 255
+	PixelsHalf     = feeding.Half     // (x/255 − 0.5)/0.5, which is −1…1
+	PixelsImageNet = feeding.ImageNet // by the means and deviations of ImageNet's red, green and blue
 	// PixelsMeasured takes the mean and the deviation of each channel from the images
 	// that are trained on: without those held out for validation, before any
 	// augmentation. New puts what it measured in its place, as constants.
@@ -28,15 +25,7 @@ const (
 )
 
 // PixelsNames lists the ways that have a name.
-func PixelsNames() []string {
-	return []string{PixelsRaw, PixelsUnit, PixelsHalf, PixelsImageNet, PixelsMeasured}
-}
-
-// imageNet are the figures of ImageNet's training pictures that torchvision's models are
-// trained with (torchvision.transforms, ImageClassification).
-func imageNet() (means, deviations []float64) {
-	return []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
-}
+func PixelsNames() []string { return append(feeding.Names(), PixelsMeasured) }
 
 var errNotMeasured = errors.New("pixels are measured on a training set, and here is none; " +
 	"give the constants, as the run's config.json has them")
@@ -44,64 +33,10 @@ var errNotMeasured = errors.New("pixels are measured on a training set, and here
 // parsePixels reads a way of feeding pixels: as what dataset fills images by, and as the
 // factor and the summand of a byte, one of each for all channels or one for each.
 func parsePixels(text string) (pixels dataset.Pixels, scales, offsets []float64, err error) {
-	means, deviations := []float64{0.5}, []float64{0.5}
-	switch text {
-	case PixelsRaw:
-		return dataset.Pixels{}, []float64{1}, []float64{0}, nil
-	case PixelsUnit:
-		return dataset.UnitPixels(), []float64{1.0 / 255}, []float64{0}, nil
-	case PixelsMeasured:
+	if text == PixelsMeasured {
 		return pixels, nil, nil, errNotMeasured
-	case PixelsImageNet:
-		means, deviations = imageNet()
-	case PixelsHalf:
-	default:
-		if means, deviations, err = parseConstants(text); err != nil {
-			return pixels, nil, nil, err
-		}
 	}
-	if len(means) == 1 {
-		pixels, err = dataset.StandardPixels(means[0], deviations[0])
-	} else {
-		pixels, err = dataset.ChannelPixels(means, deviations)
-	}
-	if err != nil {
-		return pixels, nil, nil, fmt.Errorf("pixels %q: %w", text, err)
-	}
-	for channel, deviation := range deviations {
-		scales, offsets = append(scales, 1/(255*deviation)), append(offsets, -means[channel]/deviation)
-	}
-	return pixels, scales, offsets, nil
-}
-
-// parseConstants reads MEAN,STD or mean=…,std=…, and returns as many means as deviations.
-func parseConstants(text string) (means, deviations []float64, err error) {
-	unknown := fmt.Errorf("pixels %q; there are %s, MEAN,STD, such as 0.1307,0.3081, and mean=…,std=… "+
-		"with one number for all channels or one for each, such as "+
-		"mean=0.485,0.456,0.406,std=0.229,0.224,0.225", text, strings.Join(PixelsNames(), ", "))
-	first, second, ok := strings.Cut(text, ",")
-	lists, perChannel := strings.CutPrefix(text, "mean=")
-	if perChannel {
-		first, second, ok = strings.Cut(lists, ",std=")
-	}
-	if !ok {
-		return nil, nil, unknown
-	}
-	means, meanErr := numbers(first)
-	deviations, deviationErr := numbers(second)
-	if meanErr != nil || deviationErr != nil || !perChannel && len(deviations) != 1 {
-		return nil, nil, unknown
-	}
-	switch {
-	case len(means) == 1:
-		means = repeated(means[0], len(deviations))
-	case len(deviations) == 1:
-		deviations = repeated(deviations[0], len(means))
-	case len(means) != len(deviations):
-		return nil, nil, fmt.Errorf("pixels %q: %d means and %d deviations; give one of each for every "+
-			"channel, or a single one for all", text, len(means), len(deviations))
-	}
-	return means, deviations, nil
+	return feeding.Parse(text, PixelsMeasured)
 }
 
 // numbers reads numbers with commas between them.
@@ -170,7 +105,7 @@ func formatPixels(means, deviations []float64) string {
 		return "mean=" + list(means) + ",std=" + list(deviations)
 	}
 	found := text(means, deviations)
-	if found == text(imageNet()) {
+	if found == text(feeding.ImageNetConstants()) {
 		return PixelsImageNet
 	}
 	return found

@@ -27,3 +27,15 @@ func ExamplePixels_ReversedChannels() {
 	fmt.Println(values)
 	// Output: [30 20 10]
 }
+
+// What commands take as -pixels.
+func ExampleParse() {
+	for _, text := range []string{"0-1", "0.1307,0.3081", "mean=0.5,0.5,0.25,std=0.25"} {
+		pixels, scales, _, err := feed.Parse(text)
+		fmt.Println(pixels, len(scales), err)
+	}
+	// Output:
+	// x/255 1 <nil>
+	// (x/255-0.1307)/0.3081 1 <nil>
+	// (x/255-(0.5,0.5,0.25))/(0.25,0.25,0.25) 3 <nil>
+}

@@ -102,17 +102,23 @@ func parseFlags(flags *flag.FlagSet, args []string) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 		var names []string
 		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-		return fmt.Errorf("unknown flag -%s%s", name, nearestFlags(name, names))
+		return &UnknownFlagError{Name: name, near: nearest.Names(name, names)}
 	}
 	return err
 }
 
-func nearestFlags(name string, names []string) string {
-	near := nearest.Names(name, names)
-	if len(near) == 0 {
-		return ""
+// UnknownFlagError is of a flag that the command does not have.
+type UnknownFlagError struct {
+	Name string   // without its dash
+	near []string // flags that it may have meant
+}
+
+func (e *UnknownFlagError) Error() string {
+	text := "unknown flag -" + e.Name
+	if len(e.near) > 0 {
+		text += "; did you mean -" + strings.Join(e.near, ", -") + "?"
 	}
-	return "; did you mean -" + strings.Join(near, ", -") + "?"
+	return text
 }
 
 // Given returns the names of the flags that were set on the command line.

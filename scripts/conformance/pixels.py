@@ -25,11 +25,11 @@ def single(value):
 RAW = Pixels("x", (tuple(map(float, range(256))),))
 
 
-def unit(flags=()):
-    return Pixels("x/255", (tuple(single(x / 255) for x in range(256)),), flags)
+def unit():
+    return Pixels("x/255", (tuple(single(x / 255) for x in range(256)),))
 
 
-def standard(mean, deviation, flags=()):
+def standard(mean, deviation):
     try:
         m, s = single(mean), single(deviation)
         table = tuple(single(single(single(x / 255) - m) / s) for x in range(256))
@@ -37,17 +37,19 @@ def standard(mean, deviation, flags=()):
             raise ValueError
     except (OverflowError, ValueError, ZeroDivisionError):
         raise ValueError(f"mean {mean!r}, standard deviation {deviation!r}: both must be finite, the deviation over 0") from None
-    return Pixels(f"(x/255-{mean!r})/{deviation!r}", (table,), flags)
+    return Pixels(f"(x/255-{mean!r})/{deviation!r}", (table,))
 
 
-def normalized(text):
-    """The formula of --normalize MEAN,STD, on the scale 0…1."""
-    parts = text.split(",")
-    try:
-        mean, deviation = map(float, parts)
-    except ValueError:
-        raise ValueError(f"{text!r} is not MEAN,STD") from None
-    return standard(mean, deviation, ("-normalize", text))
+def named(text):
+    """The formula of --pixels, which `infer` takes as it is: 0-255, 0-1, 0.5, or MEAN,STD on the scale 0…1."""
+    formula = {"0-255": RAW, "0-1": unit(), "0.5": standard(0.5, 0.5)}.get(text)
+    if formula is None:
+        try:
+            mean, deviation = map(float, text.split(","))
+        except ValueError:
+            raise ValueError(f"{text!r} is not 0-255, 0-1, 0.5 or MEAN,STD") from None
+        formula = standard(mean, deviation)
+    return dataclasses.replace(formula, flags=("-pixels", text))
 
 
 def metadata(model):

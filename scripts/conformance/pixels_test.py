@@ -96,7 +96,12 @@ class Formula(unittest.TestCase):
     def test_refused(self):
         for bad in ("", "1", "0,0", "0,-1", "nan,1", "0,inf", "1,2,3"):
             with self.assertRaises(ValueError, msg=bad):
-                pixels.normalized(bad)
+                pixels.named(bad)
+
+    def test_named(self):
+        for text, tables in (("0-255", pixels.RAW.tables), ("0-1", pixels.unit().tables), ("0.5", pixels.standard(0.5, 0.5).tables), ("0.1307,0.3081", pixels.standard(0.1307, 0.3081).tables)):
+            found = pixels.named(text)
+            self.assertEqual((found.tables, found.flags), (tables, ("-pixels", text)))
 
 
 if __name__ == "__main__":

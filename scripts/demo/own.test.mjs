@@ -203,10 +203,10 @@ test('of a graph without a record, what is assumed is said and can be chosen', a
   await page.selectOption('#own-fit', 'squash');
   await page.selectOption('#own-filter', 'bicubic');
   await settle(page);
-  assertAlike(await shown(page), told('stranger.onnx', names, '-resize', '32x40', '-fit', 'squash', '-filter', 'bicubic', '-scale'));
+  assertAlike(await shown(page), told('stranger.onnx', names, '-resize', '32x40', '-fit', 'squash', '-filter', 'bicubic', '-pixels', '0-1'));
   await page.selectOption('#own-pixels', '-1-1');
   await settle(page);
-  assertAlike(await shown(page), told('stranger.onnx', names, '-resize', '32x40', '-fit', 'squash', '-filter', 'bicubic', '-normalize', '0.5,0.5'));
+  assertAlike(await shown(page), told('stranger.onnx', names, '-resize', '32x40', '-fit', 'squash', '-filter', 'bicubic', '-pixels', '0.5'));
   await choose(page, 'colour.onnx');
   assert.equal(await page.isVisible('#own-assumed'), false);
   assertAlike(await shown(page), told('colour.onnx', names));

@@ -87,7 +87,7 @@ func parseCompare(args []string, stdout io.Writer) (*compareOptions, error) {
 	flags.StringVar(&o.sheet, "sheet", "", "draw the images whose label changed to a PNG `file`, captioned label: A>B")
 	var err error
 	if o.models, err = cli.ParseOperands(flags, args, cli.Models{}); err != nil || o.version {
-		return o, err
+		return o, renamed(err)
 	}
 	given := cli.Given(flags)
 	o.toleranceGiven = given["tolerance"]

@@ -83,8 +83,8 @@ func TestChannelsHaveTheirOrderAndTheirMeans(t *testing.T) {
 	}{
 		{"as they are", nil, []string{"Accuracy = 100.00 %", "fed as x\n"}},
 		{"blue first", []string{"-channels", "bgr"}, []string{"Accuracy = 33.33 %", "fed as x, blue first"}},
-		{"red far below its mean", []string{"-normalize", "0.9,0.1,0.1,1,1,1"}, []string{"Accuracy = 66.67 %", "fed as (x/255-(0.9,0.1,0.1))/(1,1,1)"}},
-		{"blue far below its mean, fed first", []string{"-channels", "bgr", "-normalize", "0.9,0.1,0.1,1,1,1"}, []string{"/(1,1,1), blue first"}},
+		{"red far below its mean", []string{"-pixels", "mean=0.9,0.1,0.1,std=1"}, []string{"Accuracy = 66.67 %", "fed as (x/255-(0.9,0.1,0.1))/(1,1,1)"}},
+		{"blue far below its mean, fed first", []string{"-channels", "bgr", "-pixels", "mean=0.9,0.1,0.1,std=1"}, []string{"/(1,1,1), blue first"}},
 	} {
 		for _, runtime := range []string{"onnxruntime", "native"} {
 			code, stdout, stderr := runCommand(t, append([]string{"-model", model, "-data", data, "-runtime", runtime}, test.args...)...)
@@ -104,9 +104,9 @@ func TestChannelsHaveTheirOrderAndTheirMeans(t *testing.T) {
 		code int
 		want string
 	}{
-		{"four numbers for three channels", []string{"-model", model, "-data", data, "-normalize", "0,0,1,1"}, 1, "which is of 2 channels; the images have 3"},
-		{"three numbers", []string{"-model", model, "-data", data, "-normalize", "0,0,1"}, 2, "a mean for each channel"},
-		{"no number", []string{"-model", model, "-data", data, "-normalize", "0,x"}, 2, "MEAN,STD"},
+		{"four numbers for three channels", []string{"-model", model, "-data", data, "-pixels", "mean=0,0,std=1,1"}, 1, "which is of 2 channels; the images have 3"},
+		{"three numbers", []string{"-model", model, "-data", data, "-pixels", "0,0,1"}, 2, "mean=…,std=…"},
+		{"no number", []string{"-model", model, "-data", data, "-pixels", "0,x"}, 2, "MEAN,STD"},
 		{"blue first of grey images", []string{"-model", testModel("small.onnx"), "-data", smallData(t, 4), "-channels", "bgr"}, 1, "an order of 3 channels; the images have 1"},
 		{"another order", []string{"-model", model, "-data", data, "-channels", "gbr"}, 2, "there are rgb, bgr"},
 	} {
@@ -167,7 +167,7 @@ func TestSingleScoreOnTheCommandLine(t *testing.T) {
 		return g.New(g.Free, 1, 1, 1).Node("f = Flatten x").Weight("half", 0.5, 0.5, 1).Node("z = Sub f half")
 	}
 	for want, model := range map[string]*onnx.Model{"as the logit of class 1": graph().Model(), "as the probability of class 1": graph().Node("p = Sigmoid z").Model()} {
-		code, stdout, stderr := runCommand(t, "-model", writeModel(t, model), "-data", data, "-scale", "-cross-validate")
+		code, stdout, stderr := runCommand(t, "-model", writeModel(t, model), "-data", data, "-pixels", "0-1", "-cross-validate")
 		if code != 0 || !strings.Contains(stdout, "Accuracy = 100.00 %") || !strings.Contains(stdout, want) || !strings.Contains(stdout, "agrees") {
 			t.Errorf("exit %d: %s\n%s", code, stderr, stdout)
 		}

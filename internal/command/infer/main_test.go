@@ -107,9 +107,10 @@ func TestBadUse(t *testing.T) {
 		"tolerance":                 {[]string{"-model", small, "-cross-validate", "-tolerance", "1"}, 2, []string{"fraction"}},
 		"tolerance alone":           {[]string{"-model", small, "-tolerance", "0.01"}, 2, []string{"-cross-validate"}},
 		"reference alone":           {[]string{"-model", small, "-reference", "x"}, 2, []string{"-cross-validate"}},
-		"scale and normalize":       {[]string{"-model", small, "-scale", "-normalize", "0.1,0.3"}, 2, []string{"do not go together"}},
-		"normalize":                 {[]string{"-model", small, "-normalize", "0.1"}, 2, []string{"MEAN,STD"}},
-		"normalize by 0":            {[]string{"-model", small, "-normalize", "0.1,0"}, 2, []string{"-normalize"}},
+		"scale":                     {[]string{"-model", small, "-scale"}, 2, []string{"unknown flag -scale: it is -pixels 0-1 now"}},
+		"normalize by its old name": {[]string{"-model", small, "-normalize", "0.1,0.3"}, 2, []string{"unknown flag -normalize: it is -pixels MEAN,STD now"}},
+		"normalize":                 {[]string{"-model", small, "-pixels", "0.1"}, 2, []string{`-pixels "0.1"; there are 0-255, 0-1, 0.5, imagenet, MEAN,STD`}},
+		"normalize by 0":            {[]string{"-model", small, "-pixels", "0.1,0"}, 2, []string{`-pixels "0.1,0": `}},
 		"data-dir":                  {[]string{"-model", small, "-data-dir", "x"}, 2, []string{"-data train"}},
 		"onnx-go on cuda":           {[]string{"-model", small, "-runtime", "onnx-go", "-device", "cuda"}, 2, []string{"-device cuda", "onnx-go"}},
 		"tf32 on cpu":               {[]string{"-model", small, "-device", "cpu", "-tf32"}, 2, []string{"-tf32", "-device cpu"}},
@@ -305,7 +306,7 @@ func TestDisagreementIsExitCode1(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
 	// Other pixels than the recorded ones: nothing to hold against it.
-	code, stdout, stderr = runCommand(t, "-model", wrong, "-scale")
+	code, stdout, stderr = runCommand(t, "-model", wrong, "-pixels", "0-1")
 	if code != 0 || !strings.Contains(stdout, "not comparable") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
 	}
@@ -316,7 +317,7 @@ func TestRecordSaysHowPixelsAreFed(t *testing.T) {
 	model := filepath.Join(t.TempDir(), "m.onnx")
 	recordedModel(t, model, func(r *onnx.TrainingRecord, _ *infer.Result) { r.PixelScale, r.TestImages = 1.0/255, 0 })
 	data := smallData(t, 50)
-	for want, args := range map[string][]string{"x/255": nil, "x": {"-scale=false"}, "(x/255-0.5)/0.25": {"-normalize", "0.5,0.25"}} {
+	for want, args := range map[string][]string{"x/255": nil, "x": {"-pixels", "0-255"}, "(x/255-0.5)/0.25": {"-pixels", "0.5,0.25"}} {
 		code, stdout, stderr := runCommand(t, append([]string{"-model", model, "-data", data, "-json"}, args...)...)
 		if code != 0 {
 			t.Fatal(stderr)

@@ -17,8 +17,8 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data t10k -runtime native    # in Go alone, without any library
   infer -model e1.onnx -data t10k -batch 1           # the experiment's loop, one image at a time
   infer -model e1.onnx -data t10k -report e1-report  # figures, confusion as a picture, the worst images (docs/metrics.md)
-  infer -model other.onnx -data t10k -normalize 0.1307,0.3081
-  infer -model other.onnx -data photos -normalize 0.485,0.456,0.406,0.229,0.224,0.225   # by channel; -channels bgr
+  infer -model other.onnx -data t10k -pixels 0.1307,0.3081
+  infer -model other.onnx -data photos -pixels imagenet      # by channel: mean=…,std=… is any; -channels bgr
   infer -model e1.onnx -data t10k -corrupt rotate:3  # on rotated images; infer robustness -h lists the corruptions
   infer -model e1.onnx -data optdigits               # on other writers' digits: dataset fetch optdigits brings them
   infer -model birds.onnx -data birds/test -labels birds.txt   # a set of your own, and its classes' names
@@ -101,7 +101,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.StringVar(&o.report, "report", "", "write report.html, report.md, metrics.json, the confusion as a picture and the most confidently wrong images into this `folder`")
 	var err error
 	if o.operands, err = cli.ParseOperands(flags, args, cli.Words{compareCommand, robustnessCommand, cli.FileNames}); err != nil || o.version {
-		return o, err
+		return o, renamed(err)
 	}
 	given := cli.Given(flags)
 	if err := o.checkOperands(given); err != nil {

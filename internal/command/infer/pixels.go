@@ -3,11 +3,11 @@ package infer
 import (
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"slipway/dataset"
+	"slipway/dataset/feed"
 	"slipway/infer"
+	"slipway/internal/cli"
 	"slipway/onnx"
 )
 
@@ -23,49 +23,37 @@ type feeding struct {
 	bgr     bool
 }
 
-// parsePixels reads -scale, -normalize and -channels; nil where none is given.
+// parsePixels reads -pixels and -channels; nil where none is given.
 func (f *runFlags) parsePixels(given map[string]bool) (*feeding, error) {
-	if !given["scale"] && !given["normalize"] && f.channels != channelsBGR {
+	if !given["pixels"] && f.channels != channelsBGR {
 		return nil, nil
 	}
-	feed := &feeding{bgr: f.channels == channelsBGR}
-	switch {
-	case given["scale"] && given["normalize"]:
-		return nil, errors.New("-scale and -normalize do not go together; -normalize scales, too")
-	case given["scale"]:
-		feed.formula = &dataset.Pixels{}
-		if f.scale {
-			*feed.formula = dataset.UnitPixels()
-		}
-	case given["normalize"]:
-		pixels, err := parseNormalize(f.normalize)
+	feeding := &feeding{bgr: f.channels == channelsBGR}
+	if given["pixels"] {
+		pixels, _, _, err := feed.Parse(f.pixelsText)
 		if err != nil {
-			return nil, fmt.Errorf("-normalize %q: %w", f.normalize, err)
+			return nil, fmt.Errorf("-%w", err)
 		}
-		feed.formula = &pixels
+		feeding.formula = &pixels
 	}
-	return feed, nil
+	return feeding, nil
 }
 
-func parseNormalize(text string) (dataset.Pixels, error) {
-	var numbers []float64
-	for field := range strings.SplitSeq(text, ",") {
-		number, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
-		if err != nil {
-			numbers = nil
-			break
-		}
-		numbers = append(numbers, number)
+// renamed tells of a flag that has another name now.
+func renamed(err error) error {
+	var unknown *cli.UnknownFlagError
+	if !errors.As(err, &unknown) {
+		return err
 	}
-	channels := len(numbers) / 2
-	switch {
-	case channels == 0 || len(numbers)%2 != 0:
-		return dataset.Pixels{}, errors.New("MEAN,STD is wanted, such as 0.1307,0.3081, or a mean for each channel and then a deviation for each, " +
-			"such as 0.485,0.456,0.406,0.229,0.224,0.225")
-	case channels == 1:
-		return dataset.StandardPixels(numbers[0], numbers[1])
+	switch unknown.Name {
+	case "scale":
+		return fmt.Errorf("unknown flag -%s: it is -pixels %s now, and -%s=false -pixels %s",
+			unknown.Name, feed.Unit, unknown.Name, feed.Raw)
+	case "normalize":
+		return fmt.Errorf("unknown flag -%s: it is -pixels MEAN,STD now, and for each channel "+
+			"-pixels mean=0.485,0.456,0.406,std=0.229,0.224,0.225", unknown.Name)
 	}
-	return dataset.ChannelPixels(numbers[:channels], numbers[channels:])
+	return err
 }
 
 // pixelsFor returns how a model with that record, nil for none, is fed.

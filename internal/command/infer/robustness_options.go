@@ -81,7 +81,7 @@ func parseRobustness(args []string, stdout io.Writer) (*robustnessOptions, error
 	flags.StringVar(&o.csv, "csv", "", "write all figures to a CSV `file`")
 	flags.StringVar(&o.plot, "plot", "", "draw accuracy by strength, a panel a corruption, to an SVG `file`")
 	if err := cli.Parse(flags, args); err != nil || o.version {
-		return o, err
+		return o, renamed(err)
 	}
 	given := cli.Given(flags)
 	err := o.take(given)

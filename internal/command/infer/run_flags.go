@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"slipway/dataset"
+	"slipway/dataset/feed"
 	"slipway/infer"
 	"slipway/internal/cli"
 	"slipway/internal/command/worker"
@@ -36,8 +37,7 @@ type runFlags struct {
 	pictures cli.Pictures
 	ownNames bool // -labels names the classes
 
-	deviceName, normalize, channels string
-	scale                           bool
+	deviceName, pixelsText, channels string
 }
 
 // define defines the flags. several says whether they are of more than one model.
@@ -55,9 +55,10 @@ func (f *runFlags) define(flags *flag.FlagSet, several bool) {
 	flags.StringVar(&f.output, "output", "", "`name` of the score output of "+model+" with several")
 	flags.IntVar(&f.threads, "threads", 0, "threads to compute with; 0 for one each core")
 	flags.BoolVar(&f.json, "json", false, "print JSON instead of text")
-	flags.BoolVar(&f.scale, "scale", false, "feed pixels as x/255 instead of as "+says+", or else 0…255")
-	flags.StringVar(&f.normalize, "normalize", "", "feed pixels as (x/255 - MEAN)/STD: `MEAN,STD`, or the means of all channels and then their deviations")
-	cli.Choice(flags, &f.channels, "channels", channelsRGB, []string{channelsRGB, channelsBGR}, "feed red, green, blue as they are, or bgr; -normalize is in this order")
+	cli.Suggest(flags, &f.pixelsText, "pixels", "", cli.Words(feed.Names()),
+		"how pixels are fed instead of as "+says+", or else "+feed.Raw+": "+
+			strings.Join(feed.Names(), ", ")+", `MEAN,STD` for (x/255-MEAN)/STD, or mean=…,std=… for each channel")
+	cli.Choice(flags, &f.channels, "channels", channelsRGB, []string{channelsRGB, channelsBGR}, "feed red, green, blue as they are, or bgr; -pixels is in this order")
 	f.pictures.Define(flags)
 	flags.BoolVar(&f.version, "version", false, "print the version")
 }
