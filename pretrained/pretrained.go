@@ -32,7 +32,7 @@ type Model struct {
 
 // Options are what Load may be told. The zero value is good.
 type Options struct {
-	// CacheDir is the folder of the weights, instead of slipway/pretrained in the user's
+	// CacheDir is the folder of the weights, instead of pretrained of slipway in the user's
 	// cache folder (os.UserCacheDir).
 	CacheDir string
 	// Height and Width are those of the images that the network is for, instead of those that it
