@@ -116,7 +116,7 @@ func FindLibrary(explicit string, preferCUDA bool) (Library, error) {
 }
 
 func probeCandidate(path, origin string) (Library, error) {
-	version, err := ProbeLibrary(path)
+	version, err := probeLibrary(path)
 	if err != nil {
 		return Library{}, err
 	}

@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// MinimumAPI is the version of the C API that onnxruntime_go v1.27.0 speaks.
+// minimumAPI is the version of the C API that onnxruntime_go v1.27.0 speaks.
 // ONNX Runtime 1.x serves the API versions up to x.
-const MinimumAPI = 24
+const minimumAPI = 24
 
-// ProbeLibrary loads the onnxruntime library at path and returns its version.
+// probeLibrary loads the onnxruntime library at path and returns its version.
 // A path without a slash is searched for as the system's loader does.
 //
 // onnxruntime_go is not asked: after a failed load it points into a library
 // that it has unloaded, and its GetVersion is then a crash. A program built without
 // cgo loads nothing and returns ErrWithoutCgo.
-func ProbeLibrary(path string) (version string, err error) {
+func probeLibrary(path string) (version string, err error) {
 	if strings.ContainsRune(path, filepath.Separator) {
 		if err := checkLibraryFile(path); err != nil {
 			return "", err
@@ -43,8 +43,8 @@ func checkVersion(path, version string) error {
 	if majorErr != nil || minorErr != nil {
 		return fmt.Errorf("%s gives its version as %q, which is not one of onnxruntime's", path, version)
 	}
-	if major < 1 || major == 1 && minor < MinimumAPI {
-		return fmt.Errorf("%s is onnxruntime %s, too old: version 1.%d or newer is needed", path, version, MinimumAPI)
+	if major < 1 || major == 1 && minor < minimumAPI {
+		return fmt.Errorf("%s is onnxruntime %s, too old: version 1.%d or newer is needed", path, version, minimumAPI)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestTruncatedLibrary(t *testing.T) {
 		t.Skipf("the library is the system's: %v", err)
 	}
 	for _, size := range []int{len(data) / 10, len(data) / 2, len(data) * 9 / 10} {
-		_, err := ProbeLibrary(writeFile(t, "libonnxruntime.so", data[:size]))
+		_, err := probeLibrary(writeFile(t, "libonnxruntime.so", data[:size]))
 		if err == nil || !strings.Contains(err.Error(), "truncated") && !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%d of %d bytes: %v", size, len(data), err)
 		}

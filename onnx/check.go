@@ -20,7 +20,7 @@ const (
 // unsorted names, cycles, tensors that contradict themselves, recursive
 // functions, attributes of a wrong type or out of range, and shapes that
 // contradict each other. It is at least as strict as ONNX's own checker where it
-// knows an operator; what it knows is listed by CheckedOperators. A model that
+// knows an operator. A model that
 // passes holds no attribute value known to end a runtime's process, and no sizes
 // that make a node fill more than 2^28 elements.
 func (m *Model) Check() error {

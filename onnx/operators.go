@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"fmt"
-	"sort"
 
 	"slipway/onnx/internal/message"
 	"slipway/onnx/onnxpb"
@@ -35,18 +34,8 @@ type call struct {
 	names  *scope
 }
 
-// CheckedOperators returns the names of the operators whose attributes and
-// shapes Check knows, sorted. Nodes of others are only held against the
-// general rules.
-func CheckedOperators() []string {
-	var names []string
-	for name := range knownOperators() {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
-
+// knownOperators are those whose attributes and shapes Check knows. Nodes of others are only held
+// against the general rules.
 func knownOperators() map[string]operator {
 	const (
 		number  = onnxpb.AttributeProto_FLOAT

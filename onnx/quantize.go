@@ -15,12 +15,12 @@ func (r *Range) Include(values []float32) {
 	}
 }
 
-// Quantization maps numbers to integers and back by ONNX's definitions of
+// quantization maps numbers to integers and back by ONNX's definitions of
 // QuantizeLinear and DequantizeLinear (opset 13):
 //
 //	q = saturate(round(x / Scale) + ZeroPoint)    rounding halves to even
 //	x ≈ (q − ZeroPoint) · Scale
-type Quantization struct {
+type quantization struct {
 	Scale     float32 // larger than 0
 	ZeroPoint int32   // the integer of 0, within the integers' range
 }
@@ -35,20 +35,20 @@ const (
 	biasMax                      = math.MaxInt32
 )
 
-// QuantizeRange returns how activations of a range become uint8: the range, widened
+// quantizeRange returns how activations of a range become uint8: the range, widened
 // to hold 0, which must have an integer of its own, is spread over 0…255. Where it
 // is 0 alone the scale is 1. It is the asymmetric scheme of Jacob et al. 2018
 // (arXiv:1712.05877, 2.1), and that of ONNX's DynamicQuantizeLinear.
-func QuantizeRange(r Range) (Quantization, error) {
+func quantizeRange(r Range) (quantization, error) {
 	low, high := math.Min(float64(r.Min), 0), math.Max(float64(r.Max), 0)
 	if !(high-low <= math.MaxFloat64) {
-		return Quantization{}, fmt.Errorf("the range %v…%v is not finite", r.Min, r.Max)
+		return quantization{}, fmt.Errorf("the range %v…%v is not finite", r.Min, r.Max)
 	}
 	scale := (high - low) / (activationMax - activationMin)
 	if scale < smallestNormal {
-		return Quantization{Scale: 1}, nil
+		return quantization{Scale: 1}, nil
 	}
-	return Quantization{Scale: float32(scale), ZeroPoint: int32(math.RoundToEven(activationMin - low/scale))}, nil
+	return quantization{Scale: float32(scale), ZeroPoint: int32(math.RoundToEven(activationMin - low/scale))}, nil
 }
 
 // smallestNormal is the smallest float32 of full precision. No scale is smaller: a
@@ -76,7 +76,7 @@ func quantizeWeights(weights []float32, bias, input float32) float32 {
 }
 
 // Quantize returns x's integer, saturated to least…most.
-func (q Quantization) Quantize(x float32, least, most int32) int32 {
+func (q quantization) Quantize(x float32, least, most int32) int32 {
 	// The division is float32's, as the operator has it; the sum cannot overflow in
 	// float64. NaN becomes the least, which the definition leaves open.
 	rounded := math.RoundToEven(float64(x/q.Scale)) + float64(q.ZeroPoint)
@@ -87,6 +87,6 @@ func (q Quantization) Quantize(x float32, least, most int32) int32 {
 }
 
 // Dequantize returns the number that an integer stands for.
-func (q Quantization) Dequantize(integer int32) float32 {
+func (q quantization) Dequantize(integer int32) float32 {
 	return float32(int64(integer)-int64(q.ZeroPoint)) * q.Scale
 }

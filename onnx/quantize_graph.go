@@ -196,7 +196,7 @@ func (q *quantizing) mark(value string, reader *onnxpb.NodeProto, makers map[str
 // what the integers stand for. Scores stay float32.
 //
 // Weights become int8, −64…64, with a scale for each output channel; activations
-// uint8, by the ranges of QuantizedValues (see QuantizeRange); biases int32 with the
+// uint8, by the ranges of QuantizedValues (see quantizeRange); biases int32 with the
 // scale of the products. The model is one that passes Check, of opset 13 or newer;
 // it shares nothing with the new one that either may change.
 func Quantize(m *Model, ranges map[string]Range) (*Model, error) {
@@ -235,7 +235,7 @@ func Quantize(m *Model, ranges map[string]Range) (*Model, error) {
 
 // activation is how a value is quantized, and the names of its parameters.
 type activation struct {
-	Quantization
+	quantization
 	scale, zeroPoint string
 }
 
@@ -249,7 +249,7 @@ type quantizedGraph struct {
 
 // activation adds the parameters of a value.
 func (b *quantizedGraph) activation(name string, seen Range) error {
-	q, err := QuantizeRange(seen)
+	q, err := quantizeRange(seen)
 	if err != nil {
 		return err
 	}
@@ -296,7 +296,7 @@ func (b *quantizedGraph) weights(item quantizable, input float32) error {
 		}
 		scales[c] = quantizeWeights(own, bias[c], input)
 		biasScales[c] = input * scales[c]
-		q := Quantization{Scale: scales[c]}
+		q := quantization{Scale: scales[c]}
 		for at := c * step; at < len(values); at += channels * step {
 			for i, w := range values[at : at+step] {
 				raw[at+i] = byte(int8(q.Quantize(w, -weightMax, weightMax)))

@@ -14,7 +14,7 @@ import (
 
 // The smallest scales of full precision are taken as they are.
 func TestTheSmallestScales(t *testing.T) {
-	if got, err := QuantizeRange(Range{0, 255 * 0x1p-126}); err != nil || got != (Quantization{0x1p-126, 0}) {
+	if got, err := quantizeRange(Range{0, 255 * 0x1p-126}); err != nil || got != (quantization{0x1p-126, 0}) {
 		t.Errorf("a range of 255 times the smallest scale: %v, %v", got, err)
 	}
 	if got := quantizeWeights([]float32{0, -weightMax * 0x1p-126}, 0, 1); got != 0x1p-126 {

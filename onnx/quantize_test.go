@@ -112,24 +112,24 @@ func TestQuantizeRange(t *testing.T) {
 	inf := float32(math.Inf(1))
 	for _, test := range []struct {
 		r    Range
-		want Quantization
+		want quantization
 	}{
-		{Range{0, 255}, Quantization{1, 0}},
-		{Range{0, 510}, Quantization{2, 0}},
-		{Range{3, 255}, Quantization{1, 0}}, // 0 is in every range
-		{Range{-255, -3}, Quantization{1, 255}},
-		{Range{-128, 127}, Quantization{1, 128}},
-		{Range{0, 0}, Quantization{1, 0}},
-		{Range{0, 1e-40}, Quantization{1, 0}}, // below float32's full precision
-		{Range{-math.MaxFloat32, math.MaxFloat32}, Quantization{float32(2 * math.MaxFloat32 / 255), 128}},
+		{Range{0, 255}, quantization{1, 0}},
+		{Range{0, 510}, quantization{2, 0}},
+		{Range{3, 255}, quantization{1, 0}}, // 0 is in every range
+		{Range{-255, -3}, quantization{1, 255}},
+		{Range{-128, 127}, quantization{1, 128}},
+		{Range{0, 0}, quantization{1, 0}},
+		{Range{0, 1e-40}, quantization{1, 0}}, // below float32's full precision
+		{Range{-math.MaxFloat32, math.MaxFloat32}, quantization{float32(2 * math.MaxFloat32 / 255), 128}},
 	} {
-		got, err := QuantizeRange(test.r)
+		got, err := quantizeRange(test.r)
 		if err != nil || got != test.want {
 			t.Errorf("%v: %v, %v; want %v", test.r, got, err, test.want)
 		}
 	}
 	for _, r := range []Range{{0, inf}, {-inf, 0}} {
-		if _, err := QuantizeRange(r); err == nil {
+		if _, err := quantizeRange(r); err == nil {
 			t.Errorf("%v has a quantization", r)
 		}
 	}
@@ -137,7 +137,7 @@ func TestQuantizeRange(t *testing.T) {
 
 // TestQuantizationIsTheOperatorsDefinition tries halves, the ends and beyond.
 func TestQuantizationIsTheOperatorsDefinition(t *testing.T) {
-	q := Quantization{Scale: 2, ZeroPoint: 128}
+	q := quantization{Scale: 2, ZeroPoint: 128}
 	for x, want := range map[float32]int32{
 		0: 128, 1: 128, 3: 130, 5: 130, -1: 128, -3: 126, 1.0001: 129, 254: 255, 255: 255, 1e30: 255, -256: 0, -257: 0, -1e30: 0,
 		float32(math.Inf(1)): 255, float32(math.Inf(-1)): 0,
@@ -154,7 +154,7 @@ func TestQuantizationIsTheOperatorsDefinition(t *testing.T) {
 			t.Errorf("%d stands for %v, which becomes %d", integer, x, q.Quantize(x, 0, 255))
 		}
 	}
-	if got := (Quantization{Scale: 0.5, ZeroPoint: math.MinInt32}).Dequantize(math.MaxInt32); got != float32(math.MaxUint32)*0.5 {
+	if got := (quantization{Scale: 0.5, ZeroPoint: math.MinInt32}).Dequantize(math.MaxInt32); got != float32(math.MaxUint32)*0.5 {
 		t.Errorf("the widest difference gives %v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset/augment"
 	"slipway/internal/datasettest"
+	"slipway/internal/device"
 )
 
 func TestAugmentationRejects(t *testing.T) {
@@ -100,8 +101,8 @@ func TestThreadsDoNotChangeAugmentation(t *testing.T) {
 // noDevice is a device that is never asked for anything.
 type noDevice struct{}
 
-func (noDevice) String() string                  { return "none" }
-func (noDevice) NewSession(Job) (Session, error) { return nil, errors.New("not here") }
+func (noDevice) String() string                                { return "none" }
+func (noDevice) NewSession(device.Job) (device.Session, error) { return nil, errors.New("not here") }
 
 func TestDevicesRefuseWhatTheyDoNotDo(t *testing.T) {
 	for _, test := range []struct {

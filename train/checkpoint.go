@@ -155,7 +155,7 @@ func (c Config) checkNames(network *builder.Network) error {
 		names[tensor.Name] = true
 	}
 	prefixes := []string{bestPrefix}
-	for _, slot := range c.Optimizer.Slots() {
+	for _, slot := range c.Optimizer.slots() {
 		prefixes = append(prefixes, slotPrefix(slot))
 	}
 	if !c.EMA.IsZero() {
@@ -193,7 +193,7 @@ func WriteCheckpoint(path string, c *Checkpoint) error {
 		}
 	}
 	add("", c.Weights)
-	for _, slot := range c.Config.Optimizer.Slots() {
+	for _, slot := range c.Config.Optimizer.slots() {
 		add(slotPrefix(slot), c.OptimizerState[slot])
 	}
 	add(averagePrefix, c.Average)
@@ -256,7 +256,7 @@ func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoin
 	for _, parameter := range c.Config.inEpoch(c.Progress.Epochs).updated(c.Network) {
 		trained = append(trained, parameter.spec)
 	}
-	for _, slot := range c.Config.Optimizer.Slots() {
+	for _, slot := range c.Config.Optimizer.slots() {
 		if c.OptimizerState[slot], err = takeTensors(file, slotPrefix(slot), trained); err != nil {
 			return nil, err
 		}

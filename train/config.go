@@ -10,6 +10,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset/augment"
+	"slipway/internal/device"
 )
 
 // Config is everything that a training run depends on beside the network and
@@ -102,7 +103,7 @@ type Config struct {
 	// Device is where the steps are computed, on this CPU if nil. It is not part of
 	// a run's identity: a run can go on on another device, where sums are rounded
 	// in another order. It needs the native engine.
-	Device Device `json:"-"`
+	Device device.Device `json:"-"`
 	// Communicator joins the ranks that train the run together; nil if one process does. Each rank
 	// has a trainer of its own with the same configuration, network and data, and computes its part of
 	// the Shards. It is not part of a run's identity, and neither is the number of ranks.

@@ -7,76 +7,9 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/device"
 	"slipway/internal/display"
 )
-
-// Device is where a trainer's steps are computed instead of on this CPU: a GPU,
-// with memory of its own.
-type Device interface {
-	// String names the device and what it computes with.
-	String() string
-	// NewSession brings a job's training set and programs to the device.
-	NewSession(job Job) (Session, error)
-}
-
-// Job is what a session computes.
-type Job struct {
-	Network *builder.Network
-	// Set is the training set, Pixels how its bytes are fed.
-	Set    *dataset.Set
-	Pixels dataset.Pixels
-	// Optimizer has its defaults filled in.
-	Optimizer OptimizerConfig
-	// Lower makes the graph for a batch on builder.EnginePlain. Its parameters'
-	// values mean nothing: a session's are those that it loads.
-	Lower func(batch int, training bool) (*LossGraph, error)
-}
-
-// State is what a run learns, in the public layout.
-type State struct {
-	Weights builder.Weights
-	// Optimizer holds the tensors of each of the optimizer's slots, in the order
-	// of Network.Parameters.
-	Optimizer map[string]builder.Weights
-	// Steps is the number of steps done in all.
-	Steps int
-}
-
-// Account is what the steps since Session.BeginEpoch came to: sums by image, as in
-// Progress.
-type Account struct {
-	Steps, Images         int
-	LossSum, CrossEntropy float64
-	Correct               int
-	// LastLoss is that of the last step, penalties included.
-	LastLoss float64
-	// Diverged says that the loss of the step after these was DivergedLoss, which
-	// is not finite. Neither that step nor a later one has changed anything.
-	Diverged     bool
-	DivergedLoss float64
-}
-
-// Session is a run's state on a device. It is used from one goroutine at a time.
-type Session interface {
-	// Load takes up a state.
-	Load(state State) error
-	// State waits for the steps and returns a copy of the state.
-	State() (State, error)
-	// BeginEpoch sets the order in which steps take the images of the set, from
-	// order[first] on, and begins a new Account.
-	BeginEpoch(order []int, first int) error
-	// Step trains on the next images of the order. It may return before it is
-	// done; a later call returns the error then.
-	Step(images int) error
-	// Account waits for the steps and returns what they came to.
-	Account() (Account, error)
-	// Evaluate writes the logits of images first…first+images−1 of the set,
-	// images×classes, and returns their mean cross-entropy and how many are
-	// classified right.
-	Evaluate(set *dataset.Set, first, images int, logits []float32) (loss float64, correct int, err error)
-	// Close frees what the session holds on the device.
-	Close() error
-}
 
 // accountEvery is the number of steps between two looks at the loss of a device:
 // a look waits for the device, and a diverged run does nothing in between.
@@ -84,7 +17,7 @@ const accountEvery = 16
 
 // onDevice is the part of a trainer that its device has.
 type onDevice struct {
-	session Session
+	session device.Session
 	// began is Progress as it was when the session's account began.
 	began Progress
 	// order is that of the images in the epoch under way.
@@ -135,10 +68,15 @@ func (t *Trainer) openSession(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := t.config.Device.NewSession(Job{
-		Network: t.network, Set: training, Pixels: t.pixels, Optimizer: t.config.Optimizer,
-		Lower: func(batch int, training bool) (*LossGraph, error) {
-			return NewLossGraph(t.network, plain, variables, t.config, batch, training)
+	session, err := t.config.Device.NewSession(device.Job{
+		Network: t.network, Set: training, Pixels: t.pixels,
+		Optimizer: device.Optimizer(t.config.Optimizer), Slots: t.config.Optimizer.slots(),
+		Lower: func(batch int, training bool) (*device.Graph, error) {
+			graph, err := NewLossGraph(t.network, plain, variables, t.config, batch, training)
+			if err != nil {
+				return nil, err
+			}
+			return &graph.Graph, nil
 		},
 	})
 	if err != nil {
@@ -150,7 +88,7 @@ func (t *Trainer) openSession(ctx context.Context) error {
 
 // load brings the trainer's weights and optimizer state to the device.
 func (t *Trainer) load() error {
-	err := t.device.session.Load(State{
+	err := t.device.session.Load(device.State{
 		Weights:   t.Weights(),
 		Optimizer: t.optimizer.State(t.variables),
 		Steps:     t.progress.Step,

@@ -12,6 +12,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/device"
 )
 
 // borrowed is a device whose sessions compute with a trainer of their own on this CPU: a run on
@@ -20,7 +21,7 @@ type borrowed struct{ config Config }
 
 func (borrowed) String() string { return "borrowed" }
 
-func (b borrowed) NewSession(job Job) (Session, error) {
+func (b borrowed) NewSession(job device.Job) (device.Session, error) {
 	config := b.config
 	config.ValidationFraction, config.Patience = 0, 0
 	trainer, err := New(job.Network, job.Set, config, nil)
@@ -38,7 +39,7 @@ type borrowedSession struct {
 	wrong  *DivergedError
 }
 
-func (s *borrowedSession) Load(state State) error {
+func (s *borrowedSession) Load(state device.State) error {
 	for i, tensor := range state.Weights {
 		s.inner.variables.FromPublic(i, s.inner.variables.Values()[i].Float32s(), tensor.Data)
 	}
@@ -47,9 +48,11 @@ func (s *borrowedSession) Load(state State) error {
 	return nil
 }
 
-func (s *borrowedSession) State() (State, error) {
+func (s *borrowedSession) State() (device.State, error) {
 	slots := s.inner.optimizer.State(s.inner.variables)
-	return State{s.inner.Weights(), slots, s.inner.progress.Step}, nil
+	return device.State{
+		Weights: s.inner.Weights(), Optimizer: slots, Steps: s.inner.progress.Step,
+	}, nil
 }
 
 func (s *borrowedSession) BeginEpoch(order []int, first int) error {
@@ -70,9 +73,9 @@ func (s *borrowedSession) Step(images int) error {
 	return err
 }
 
-func (s *borrowedSession) Account() (Account, error) {
+func (s *borrowedSession) Account() (device.Account, error) {
 	sums := s.inner.progress
-	account := Account{Steps: sums.Step - s.before, Images: sums.Images, LossSum: sums.LossSum,
+	account := device.Account{Steps: sums.Step - s.before, Images: sums.Images, LossSum: sums.LossSum,
 		CrossEntropy: sums.CrossEntropy, Correct: sums.Correct, LastLoss: sums.LastLoss}
 	if s.wrong != nil {
 		account.Diverged, account.DivergedLoss = true, s.wrong.Loss
@@ -247,14 +250,14 @@ func TestAnInterruptionBeforeTheFirstStepOnADevice(t *testing.T) {
 // absurd is a device that goes on where a loss is finite, but far from any that trains.
 type absurd struct{ borrowed }
 
-type absurdSession struct{ Session }
+type absurdSession struct{ device.Session }
 
-func (a absurd) NewSession(job Job) (Session, error) {
+func (a absurd) NewSession(job device.Job) (device.Session, error) {
 	session, err := a.borrowed.NewSession(job)
 	return absurdSession{session}, err
 }
 
-func (a absurdSession) Account() (Account, error) {
+func (a absurdSession) Account() (device.Account, error) {
 	account, err := a.Session.Account()
 	account.LastLoss = math.MaxFloat32
 	return account, err

@@ -12,6 +12,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/device"
 )
 
 // Of an epoch that changes nothing, without dropout, the account is the evaluation of the set.
@@ -141,7 +142,7 @@ type absent struct{}
 
 func (absent) String() string { return "absent" }
 
-func (absent) NewSession(Job) (Session, error) { return nil, errors.New("unplugged") }
+func (absent) NewSession(device.Job) (device.Session, error) { return nil, errors.New("unplugged") }
 
 // The kernels of this CPU are named where they compute the steps, and a device is where it fails.
 func TestWhatComputesTheSteps(t *testing.T) {

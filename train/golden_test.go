@@ -89,7 +89,7 @@ func checkOptimizer(t *testing.T, config OptimizerConfig, engine *builder.Engine
 		t.Errorf("the golden file has %d steps of %d parameters, want 5 of 2", steps, len(parameters))
 	}
 	for _, slot := range []string{"exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg"} {
-		kept := slices.Index(config.Slots(), slot)
+		kept := slices.Index(config.slots(), slot)
 		if has := c.Has(slot + "0"); has != (kept >= 0) {
 			t.Errorf("PyTorch keeps %s: %v; the optimizer: %v", slot, has, kept >= 0)
 		}

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
+	"slipway/internal/device"
 	"slipway/internal/kernel"
 	"slipway/internal/ops"
 )
@@ -15,16 +16,7 @@ import (
 // LossGraph is a network's graph for one batch size, with its loss, and with the
 // gradients if it trains.
 type LossGraph struct {
-	*builder.Lowered
-	// Labels is the node of the batch's labels.
-	Labels *gorgonia.Node
-	// Data is the batch's Config.Loss, and its mean cross-entropy unless it trains; Total adds
-	// the penalties.
-	Data, Total *gorgonia.Node
-	// Trained are the parameters that are not frozen, in order.
-	Trained gorgonia.Nodes
-	// Gradients are those of Total by Trained; none unless it trains.
-	Gradients gorgonia.Nodes
+	device.Graph
 
 	labels  []int32
 	targets *ops.Targets   // nil of the plain cross-entropy
@@ -46,7 +38,7 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	if err != nil {
 		return nil, err
 	}
-	l := &LossGraph{Lowered: graph}
+	l := &LossGraph{Graph: device.Graph{Lowered: graph}}
 	for _, i := range config.trained(network) {
 		l.Trained = append(l.Trained, graph.Parameters[i])
 	}

@@ -84,9 +84,9 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 	return c, nil
 }
 
-// Slots names the tensors of state that the optimizer keeps for each parameter,
+// slots names the tensors of state that the optimizer keeps for each parameter,
 // as PyTorch names them.
-func (c OptimizerConfig) Slots() []string {
+func (c OptimizerConfig) slots() []string {
 	switch c.Name {
 	case "adam", "adamw":
 		return []string{"exp_avg", "exp_avg_sq"}
@@ -103,9 +103,9 @@ func (c OptimizerConfig) Slots() []string {
 	return nil
 }
 
-// Optimizer updates the parameters from their gradients, in one pass over each
+// optimizer updates the parameters from their gradients, in one pass over each
 // tensor. Its state can be read and set, so that a resumed run goes on exactly.
-type Optimizer struct {
+type optimizer struct {
 	config OptimizerConfig
 	// factor is the schedule's, of the rates of groups; that of config has it already.
 	factor float64
@@ -125,11 +125,11 @@ type updater interface {
 	rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error
 }
 
-var _ gorgonia.Solver = (*Optimizer)(nil)
+var _ gorgonia.Solver = (*optimizer)(nil)
 
 // Step updates each parameter from its gradient. The parameters must come in
 // the same order every time.
-func (o *Optimizer) Step(model []gorgonia.ValueGrad) error {
+func (o *optimizer) Step(model []gorgonia.ValueGrad) error {
 	if len(o.state) > 0 && len(model) != len(o.state[0]) {
 		return fmt.Errorf("optimizer %s: %d parameters, its state has %d", o.config.Name, len(model), len(o.state[0]))
 	}
@@ -166,8 +166,8 @@ type updated struct {
 
 // newOptimizer returns an optimizer for the parameters, with
 // zero state. The configuration must have its defaults filled in.
-func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*Optimizer, error) {
-	o := &Optimizer{config: config, factor: 1, parameters: parameters, update: plainUpdater{}}
+func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.Engine) (*optimizer, error) {
+	o := &optimizer{config: config, factor: 1, parameters: parameters, update: plainUpdater{}}
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
 		if err != nil {
@@ -175,7 +175,7 @@ func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.
 		}
 		o.update = kernelUpdater{pass}
 	}
-	for range config.Slots() {
+	for range config.slots() {
 		slot := make([][]float32, len(parameters))
 		for i, parameter := range parameters {
 			slot[i] = make([]float32, parameter.spec.Shape.Elements())
@@ -187,7 +187,7 @@ func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.
 
 // slot returns the state of parameter i in that slot, nil if the optimizer does
 // not have it.
-func (o *Optimizer) slot(s, i int) []float32 {
+func (o *optimizer) slot(s, i int) []float32 {
 	if s >= len(o.state) {
 		return nil
 	}
@@ -195,7 +195,7 @@ func (o *Optimizer) slot(s, i int) []float32 {
 }
 
 // updateParameter applies the rule to parameter i.
-func (o *Optimizer) updateParameter(i int, p, g []float32) error {
+func (o *optimizer) updateParameter(i int, p, g []float32) error {
 	config, parameter := o.config, o.parameters[i]
 	if !parameter.decays {
 		config.WeightDecay = 0
@@ -215,9 +215,9 @@ func (o *Optimizer) updateParameter(i int, p, g []float32) error {
 }
 
 // State returns a copy of the state tensors by slot, in the public layout.
-func (o *Optimizer) State(variables *builder.Variables) map[string]builder.Weights {
+func (o *optimizer) State(variables *builder.Variables) map[string]builder.Weights {
 	state := make(map[string]builder.Weights)
-	for s, slot := range o.config.Slots() {
+	for s, slot := range o.config.slots() {
 		for i, parameter := range o.parameters {
 			state[slot] = append(state[slot], builder.Tensor{
 				Name: parameter.spec.Name, Shape: parameter.spec.Shape, Data: variables.ToPublic(parameter.at, o.state[s][i]),
@@ -228,9 +228,9 @@ func (o *Optimizer) State(variables *builder.Variables) map[string]builder.Weigh
 }
 
 // SetState takes up the state that State returned after that many steps.
-func (o *Optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights, steps int) {
+func (o *optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights, steps int) {
 	o.steps = steps
-	for s, slot := range o.config.Slots() {
+	for s, slot := range o.config.slots() {
 		for i, tensor := range state[slot] {
 			variables.FromPublic(o.parameters[i].at, o.state[s][i], tensor.Data)
 		}
@@ -239,7 +239,7 @@ func (o *Optimizer) SetState(variables *builder.Variables, state map[string]buil
 
 // takeOver takes the state of another optimizer of the same rule: its steps, and its tensors of the
 // parameters that both have.
-func (o *Optimizer) takeOver(other *Optimizer) {
+func (o *optimizer) takeOver(other *optimizer) {
 	o.steps = other.steps
 	for i, parameter := range o.parameters {
 		for j, before := range other.parameters {

@@ -34,7 +34,7 @@ type Trainer struct {
 	clipper      *clipper   // nil without Config.ClipNorm
 	spanned      []span     // the memory of spans
 	sweep        *RateSweep // takes the place of the schedule, if not nil
-	optimizer    *Optimizer
+	optimizer    *optimizer
 	programs     map[programKey]*program
 	features     *features      // nil where all is computed in each step
 	tested       dataset.Source // nil if there is none

@@ -178,7 +178,7 @@ func readSet(folder string, set int) (inputs, outputs []*Tensor, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s %d is no tensor (a sequence, an optional value or damaged)", kind, i)
 			}
-			tensor, err := TensorOf(proto)
+			tensor, err := tensorOf(proto)
 			if err != nil {
 				return nil, fmt.Errorf("%s %d: %w", kind, i, err)
 			}

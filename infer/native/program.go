@@ -143,7 +143,7 @@ func (c *compiler) initializers(graph *onnxpb.GraphProto) error {
 		if c.uses[proto.GetName()] == 0 {
 			continue
 		}
-		tensor, err := TensorOf(proto)
+		tensor, err := tensorOf(proto)
 		if err != nil {
 			return fmt.Errorf("the initializer %q: %w", shorten(proto.GetName()), err)
 		}

@@ -51,7 +51,7 @@ func makeConstant(n *node) (operation, error) {
 	switch a.GetName() {
 	case "value":
 		var err error
-		if t, err = TensorOf(a.GetT()); err != nil {
+		if t, err = tensorOf(a.GetT()); err != nil {
 			return nil, fmt.Errorf("attribute value: %w", err)
 		}
 	case "value_float":
@@ -92,7 +92,7 @@ func makeConstantOfShape(n *node) (operation, error) {
 	value := &Tensor{Data: []float32{0}}
 	if a := n.attribute("value"); a != nil {
 		var err error
-		if value, err = TensorOf(a.GetT()); err != nil {
+		if value, err = tensorOf(a.GetT()); err != nil {
 			return nil, fmt.Errorf("attribute value: %w", err)
 		}
 		if value.elements() != 1 {

@@ -179,9 +179,9 @@ func widthOf(t onnxpb.TensorProto_DataType) int {
 	return 0
 }
 
-// TensorOf converts a tensor of a file, which is of a checked model or of
+// tensorOf converts a tensor of a file, which is of a checked model or of
 // onnx.ReadTestData. Element types that Tensor does not have are an error.
-func TensorOf(proto *onnxpb.TensorProto) (*Tensor, error) {
+func tensorOf(proto *onnxpb.TensorProto) (*Tensor, error) {
 	elementType := onnxpb.TensorProto_DataType(proto.GetDataType())
 	if widthOf(elementType) == 0 {
 		return nil, fmt.Errorf("its element type %s is not supported; those that are: %s", typeName(elementType), supportedTypes())

@@ -3,12 +3,12 @@ package cuda
 import (
 	"fmt"
 
-	"slipway/train"
+	"slipway/internal/device"
 )
 
 // Device is a GPU that trains.
 type Device interface {
-	train.Device
+	device.Device
 	// Close gives the device back. Sessions end before it.
 	Close() error
 }

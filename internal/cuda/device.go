@@ -10,7 +10,7 @@ import (
 	cublas "gorgonia.org/cu/blas"
 	cudnn "gorgonia.org/cu/dnn"
 
-	"slipway/train"
+	"slipway/internal/device"
 )
 
 // counters count what the program asks of the device.
@@ -134,8 +134,8 @@ func (g *gpu) Close() error {
 	return err
 }
 
-// NewSession implements train.Device.
-func (g *gpu) NewSession(job train.Job) (train.Session, error) {
+// NewSession implements device.Device.
+func (g *gpu) NewSession(job device.Job) (device.Session, error) {
 	var s *session
 	err := g.thread.do(func() (err error) {
 		s, err = newSession(g, job)

@@ -1,6 +1,6 @@
 // Package cuda trains on an NVIDIA GPU.
 //
-// It implements train.Device. A Machine is a gorgonia.VM: it compiles the graph
+// It implements internal/device.Device. A Machine is a gorgonia.VM: it compiles the graph
 // that package builder makes for builder.EnginePlain, with its loss and its
 // gradients, into a list of launches whose values all stay on the device.
 // Convolution, pooling and activation are cuDNN's, through gorgonia.org/cu/dnn;

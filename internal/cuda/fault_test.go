@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"slipway/internal/datasettest"
+	"slipway/internal/device"
 	"slipway/train"
 )
 
@@ -282,7 +283,7 @@ func TestSessionRejects(t *testing.T) {
 		"an order with a place outside": func() error { return s.BeginEpoch(order, 0) },
 		"a short order":                 func() error { return s.BeginEpoch(order[:5], 0) },
 		"a first image outside":         func() error { return s.BeginEpoch(order[:59], 60) },
-		"weights of none":               func() error { return s.Load(train.State{}) },
+		"weights of none":               func() error { return s.Load(device.State{}) },
 		"images that the set lacks":     func() error { _, _, err := s.Evaluate(set, 3, 3, logits); return err },
 		"no images":                     func() error { _, _, err := s.Evaluate(set, 0, 0, nil); return err },
 	} {

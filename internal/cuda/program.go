@@ -10,7 +10,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/dataset"
-	"slipway/train"
+	"slipway/internal/device"
 )
 
 // program is what a session does for one batch size: fetch the images, run the
@@ -149,7 +149,7 @@ func (s *session) newProgram(batch int, evaluated *evaluation) (*program, error)
 	return p, nil
 }
 
-func (s *session) compile(p *program, graph *train.LossGraph, batch int, evaluated *evaluation) error {
+func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated *evaluation) error {
 	resident := s.resident(graph)
 	size := s.job.Set.ImageSize()
 	pixels, err := p.memory.allocateFloats("a batch of images", batch*size)

@@ -11,7 +11,7 @@ import (
 
 	"slipway/builder"
 	"slipway/dataset"
-	"slipway/train"
+	"slipway/internal/device"
 )
 
 // GraphsVariable is the environment variable that turns CUDA graphs off when it is
@@ -25,7 +25,7 @@ type span struct{ offset, length int }
 // session is a run's state on the GPU. Its methods run on the device's thread.
 type session struct {
 	gpu    *gpu
-	job    train.Job
+	job    device.Job
 	memory pool
 	graphs bool
 
@@ -72,7 +72,7 @@ type images struct {
 	order          *buffer // every place in turn; nil for the training set
 }
 
-func newSession(g *gpu, job train.Job) (*session, error) {
+func newSession(g *gpu, job device.Job) (*session, error) {
 	s := &session{
 		gpu: g, job: job, memory: pool{gpu: g}, graphs: os.Getenv(GraphsVariable) != "0",
 		programs: make(map[int]*program),
@@ -103,7 +103,7 @@ func (s *session) prepare() (err error) {
 	if s.gradients, err = zeroed("gradients"); err != nil {
 		return err
 	}
-	for _, name := range s.job.Optimizer.Slots() {
+	for _, name := range s.job.Slots {
 		slot, err := zeroed("the optimizer's " + name)
 		if err != nil {
 			return err
@@ -167,13 +167,13 @@ func (i *images) upload(g *gpu, inOrder bool) (err error) {
 	return upload(g, i.order, places)
 }
 
-// Load implements train.Session.
-func (s *session) Load(state train.State) error {
+// Load implements device.Session.
+func (s *session) Load(state device.State) error {
 	return s.gpu.thread.do(func() error {
 		if err := s.putWeights(s.weights, state.Weights); err != nil {
 			return fmt.Errorf("weights: %w", err)
 		}
-		for i, name := range s.job.Optimizer.Slots() {
+		for i, name := range s.job.Slots {
 			if err := s.putWeights(s.slots[i], state.Optimizer[name]); err != nil {
 				return fmt.Errorf("optimizer's %s: %w", name, err)
 			}
@@ -196,15 +196,15 @@ func (s *session) putWeights(to *buffer, weights builder.Weights) error {
 	return upload(s.gpu, to, all)
 }
 
-// State implements train.Session.
-func (s *session) State() (train.State, error) {
-	state := train.State{Optimizer: make(map[string]builder.Weights)}
+// State implements device.Session.
+func (s *session) State() (device.State, error) {
+	state := device.State{Optimizer: make(map[string]builder.Weights)}
 	err := s.gpu.thread.do(func() error {
 		var err error
 		if state.Weights, err = s.getWeights(s.weights); err != nil {
 			return err
 		}
-		for i, name := range s.job.Optimizer.Slots() {
+		for i, name := range s.job.Slots {
 			if state.Optimizer[name], err = s.getWeights(s.slots[i]); err != nil {
 				return err
 			}
@@ -235,7 +235,7 @@ func (s *session) readLedger() (ledger, error) {
 	return l[0], err
 }
 
-// BeginEpoch implements train.Session.
+// BeginEpoch implements device.Session.
 func (s *session) BeginEpoch(order []int, first int) error {
 	if len(order) != s.job.Set.Len() || first < 0 || first >= len(order) {
 		return fmt.Errorf("an epoch of %d images from image %d on, the set has %d", len(order), first, s.job.Set.Len())
@@ -259,7 +259,7 @@ func (s *session) BeginEpoch(order []int, first int) error {
 	})
 }
 
-// Step implements train.Session.
+// Step implements device.Session.
 func (s *session) Step(batch int) error {
 	return s.gpu.thread.do(func() error {
 		p, err := s.trainingProgram(batch)
@@ -270,20 +270,20 @@ func (s *session) Step(batch int) error {
 	})
 }
 
-// Account implements train.Session.
-func (s *session) Account() (train.Account, error) {
+// Account implements device.Session.
+func (s *session) Account() (device.Account, error) {
 	var l ledger
 	err := s.gpu.thread.do(func() (err error) {
 		l, err = s.readLedger()
 		return err
 	})
-	return train.Account{
+	return device.Account{
 		Steps: int(l.Steps), Images: int(l.Images), LossSum: l.LossSum, CrossEntropy: l.DataSum, Correct: int(l.Correct),
 		LastLoss: float64(l.LastLoss), Diverged: l.Diverged != 0, DivergedLoss: l.DivergedLoss,
 	}, err
 }
 
-// Evaluate implements train.Session.
+// Evaluate implements device.Session.
 func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32) (loss float64, correct int, err error) {
 	if first < 0 || count < 1 || first+count > set.Len() {
 		return 0, 0, fmt.Errorf("images %d to %d of %s, which has %d", first, first+count, set.Name, set.Len())
@@ -315,7 +315,7 @@ func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32)
 	return loss, correct, err
 }
 
-// Close implements train.Session.
+// Close implements device.Session.
 func (s *session) Close() error { return s.gpu.thread.do(s.close) }
 
 func (s *session) close() error {
@@ -336,7 +336,7 @@ func (s *session) close() error {
 }
 
 // resident says where the graph's parameters are.
-func (s *session) resident(graph *train.LossGraph) map[*gorgonia.Node]*buffer {
+func (s *session) resident(graph *device.Graph) map[*gorgonia.Node]*buffer {
 	at := make(map[*gorgonia.Node]*buffer)
 	for i, parameter := range graph.Parameters {
 		at[parameter] = s.weights.part(int64(s.spans[i].offset)*4, int64(s.spans[i].length)*4)

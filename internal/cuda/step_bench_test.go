@@ -11,6 +11,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/device"
 	"slipway/train"
 )
 
@@ -57,13 +58,13 @@ func benchmarkSteps(b *testing.B, name string, batch, read int) {
 
 // stepper returns a function that makes the next step. Each pass over the set is an epoch, as in
 // training.
-func stepper(t testing.TB, session train.Session, images, batch int) func() train.Session {
+func stepper(t testing.TB, session device.Session, images, batch int) func() device.Session {
 	order := make([]int, images)
 	for i := range order {
 		order[i] = i
 	}
 	next := 0
-	return func() train.Session {
+	return func() device.Session {
 		if next%(images/batch) == 0 {
 			if err := session.BeginEpoch(order, 0); err != nil {
 				t.Fatal(err)
@@ -113,9 +114,9 @@ func TestFirstContact(t *testing.T) {
 }
 
 // openSession opens a session as a trainer does, from the initial weights.
-func openSession(b testing.TB, g *gpu, network *builder.Network, config train.Config, set *dataset.Set) train.Session {
+func openSession(b testing.TB, g *gpu, network *builder.Network, config train.Config, set *dataset.Set) device.Session {
 	b.Helper()
-	var session train.Session
+	var session device.Session
 	config.Device = sessionTaker{g, &session}
 	trainer, err := train.New(network, set, config, nil)
 	if err != nil {
@@ -128,13 +129,13 @@ func openSession(b testing.TB, g *gpu, network *builder.Network, config train.Co
 	return session
 }
 
-// sessionTaker is a train.Device that hands its session out.
+// sessionTaker is a device.Device that hands its session out.
 type sessionTaker struct {
 	*gpu
-	session *train.Session
+	session *device.Session
 }
 
-func (s sessionTaker) NewSession(job train.Job) (train.Session, error) {
+func (s sessionTaker) NewSession(job device.Job) (device.Session, error) {
 	session, err := s.gpu.NewSession(job)
 	*s.session = session
 	return session, err

@@ -15,6 +15,7 @@ import (
 	"slipway/builder"
 	"slipway/dataset"
 	"slipway/internal/datasettest"
+	"slipway/internal/device"
 	"slipway/train"
 )
 
@@ -36,13 +37,13 @@ func experiment(t testing.TB, name string) (*builder.Network, train.Config) {
 	return network, config
 }
 
-// recorder is a train.Device that lets a test look at each step of its session.
+// recorder is a device.Device that lets a test look at each step of its session.
 type recorder struct {
 	*gpu
 	after func(s *session, images int) error
 }
 
-func (r recorder) NewSession(job train.Job) (train.Session, error) {
+func (r recorder) NewSession(job device.Job) (device.Session, error) {
 	s, err := r.gpu.NewSession(job)
 	if err != nil {
 		return nil, err
@@ -424,7 +425,7 @@ func TestDivergenceNamesTheStepAndTheBatch(t *testing.T) {
 	config := smallConfig()
 	config.Optimizer = train.OptimizerConfig{Name: "sgd", LearningRate: 1e30}
 	config.Pixels = train.PixelsRaw
-	diverge := func(device train.Device) *train.DivergedError {
+	diverge := func(device device.Device) *train.DivergedError {
 		config.Device = device
 		trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)
 		if err != nil {

@@ -16,8 +16,8 @@ import (
 	"slipway/onnx"
 )
 
-// MaxNodes is the largest number of nodes, inputs and outputs that SVG draws.
-const MaxNodes = 2000
+// maxNodes is the largest number of nodes, inputs and outputs that SVG draws.
+const maxNodes = 2000
 
 // maxPlaces bounds the places that long lines take, and with them time and size
 // of a picture of a graph made to be bad.
@@ -49,8 +49,8 @@ type graph struct {
 // SVG draws the graph of a report, of any model. Names and shapes come from the
 // file; the same report gives the same bytes.
 func SVG(report onnx.Report) ([]byte, error) {
-	if n := len(report.Nodes) + len(report.Inputs) + len(report.Outputs); n > MaxNodes {
-		return nil, fmt.Errorf("the graph has %d nodes, inputs and outputs; a picture of more than %d would show nothing", n, MaxNodes)
+	if n := len(report.Nodes) + len(report.Inputs) + len(report.Outputs); n > maxNodes {
+		return nil, fmt.Errorf("the graph has %d nodes, inputs and outputs; a picture of more than %d would show nothing", n, maxNodes)
 	}
 	g := collect(report)
 	if len(g.edges) > maxPlaces {

@@ -141,7 +141,7 @@ func TestNeighboursAreNear(t *testing.T) {
 }
 
 func TestPicturesThatShowNothing(t *testing.T) {
-	large := onnx.Report{Nodes: make([]onnx.NodeReport, MaxNodes+1)}
+	large := onnx.Report{Nodes: make([]onnx.NodeReport, maxNodes+1)}
 	if _, err := SVG(large); err == nil || !strings.Contains(err.Error(), "would show nothing") {
 		t.Errorf("%d nodes: %v", len(large.Nodes), err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"slipway/builder"
 	"slipway/internal/cuda"
+	"slipway/internal/device"
 	"slipway/train"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // chosenDevice is where the run computes.
 type chosenDevice struct {
-	device train.Device // nil for this CPU
+	device device.Device // nil for this CPU
 	close  func()
 	// why says why it is not CUDA, empty where nobody would ask.
 	why string

@@ -1,0 +1,107 @@
+// Package device says what a trainer wants of a place that computes its steps instead of this CPU: a
+// GPU, with memory of its own. Package train drives it, internal/cuda is one.
+package device
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"slipway/builder"
+	"slipway/dataset"
+)
+
+// Device is where a trainer's steps are computed instead of on this CPU.
+type Device interface {
+	// String names the device and what it computes with.
+	String() string
+	// NewSession brings a job's training set and programs to the device.
+	NewSession(job Job) (Session, error)
+}
+
+// Job is what a session computes.
+type Job struct {
+	Network *builder.Network
+	// Set is the training set, Pixels how its bytes are fed.
+	Set    *dataset.Set
+	Pixels dataset.Pixels
+	// Optimizer has its defaults filled in, and Slots names the tensors of state that it keeps for
+	// each parameter.
+	Optimizer Optimizer
+	Slots     []string
+	// Lower makes the graph for a batch on builder.EnginePlain. Its parameters'
+	// values mean nothing: a session's are those that it loads.
+	Lower func(batch int, training bool) (*Graph, error)
+}
+
+// Optimizer is train.OptimizerConfig, which says what the fields are.
+type Optimizer struct {
+	Name         string
+	LearningRate float64
+	Beta1        float64
+	Beta2        float64
+	Alpha        float64
+	Momentum     float64
+	Nesterov     bool
+	Epsilon      float64
+	WeightDecay  float64
+}
+
+// Graph is a network's graph for one batch size, with its loss, and with the gradients if it
+// trains.
+type Graph struct {
+	*builder.Lowered
+	// Labels is the node of the batch's labels.
+	Labels *gorgonia.Node
+	// Data is the batch's loss, and its mean cross-entropy unless it trains; Total adds
+	// the penalties.
+	Data, Total *gorgonia.Node
+	// Trained are the parameters that are not frozen, in order.
+	Trained gorgonia.Nodes
+	// Gradients are those of Total by Trained; none unless it trains.
+	Gradients gorgonia.Nodes
+}
+
+// State is what a run learns, in the public layout.
+type State struct {
+	Weights builder.Weights
+	// Optimizer holds the tensors of each of the optimizer's slots, in the order
+	// of Network.Parameters.
+	Optimizer map[string]builder.Weights
+	// Steps is the number of steps done in all.
+	Steps int
+}
+
+// Account is what the steps since Session.BeginEpoch came to: sums by image, as in
+// train.Progress.
+type Account struct {
+	Steps, Images         int
+	LossSum, CrossEntropy float64
+	Correct               int
+	// LastLoss is that of the last step, penalties included.
+	LastLoss float64
+	// Diverged says that the loss of the step after these was DivergedLoss, which
+	// is not finite. Neither that step nor a later one has changed anything.
+	Diverged     bool
+	DivergedLoss float64
+}
+
+// Session is a run's state on a device. It is used from one goroutine at a time.
+type Session interface {
+	// Load takes up a state.
+	Load(state State) error
+	// State waits for the steps and returns a copy of the state.
+	State() (State, error)
+	// BeginEpoch sets the order in which steps take the images of the set, from
+	// order[first] on, and begins a new Account.
+	BeginEpoch(order []int, first int) error
+	// Step trains on the next images of the order. It may return before it is
+	// done; a later call returns the error then.
+	Step(images int) error
+	// Account waits for the steps and returns what they came to.
+	Account() (Account, error)
+	// Evaluate writes the logits of images first…first+images−1 of the set,
+	// images×classes, and returns their mean cross-entropy and how many are
+	// classified right.
+	Evaluate(set *dataset.Set, first, images int, logits []float32) (loss float64, correct int, err error)
+	// Close frees what the session holds on the device.
+	Close() error
+}
