@@ -118,8 +118,13 @@ func Of(conformance []byte, graphs ...string) (*attestation.Statement, error) {
 
 // configuration is the table with its digest, and how it came to be.
 func (t table) configuration(content []byte) (*attestation.ResourceDescriptor, error) {
-	notes, err := structpb.NewStruct(map[string]any{"command": t.Command, "date": t.Date, "cpu": t.CPU,
-		"system": t.System, "images": t.Images, "tolerance": t.Tolerance})
+	known := map[string]any{"command": t.Command, "date": t.Date, "cpu": t.CPU, "system": t.System,
+		"images": t.Images, "tolerance": t.Tolerance}
+	// What the table does not say is not zero.
+	maps.DeleteFunc(known, func(_ string, value any) bool {
+		return value == "" || value == 0 || value == 0.0
+	})
+	notes, err := structpb.NewStruct(known)
 	if err != nil {
 		return nil, fmt.Errorf("the conformance table: %w", err)
 	}

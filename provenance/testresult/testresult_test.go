@@ -74,6 +74,10 @@ func TestTheConformanceTable(t *testing.T) {
 	configuration := statement.GetPredicate().AsMap()["configuration"].([]any)[0].(map[string]any)
 	sum := sha256.Sum256(conformance(t))
 	said := configuration["digest"].(map[string]any)["sha256"]
+	if notes := configuration["annotations"].(map[string]any); notes["images"] != 10000.0 ||
+		notes["tolerance"] != 1e-5 || len(notes) != 6 {
+		t.Errorf("the notes are %v", notes)
+	}
 	if said != hex.EncodeToString(sum[:]) {
 		t.Errorf("the table's digest is %s", said)
 	}
@@ -105,6 +109,10 @@ func TestWhatIsNotAttested(t *testing.T) {
 		statement, err := testresult.Of([]byte(rowOf(status)))
 		if err != nil {
 			t.Fatal(err)
+		}
+		configuration := statement.GetPredicate().AsMap()["configuration"].([]any)[0].(map[string]any)
+		if notes, ok := configuration["annotations"].(map[string]any); ok && len(notes) > 0 {
+			t.Errorf("the table says nothing, and the notes are %v", notes)
 		}
 		if result, err := testresult.Read(statement); err != nil || result.Outcome != want {
 			t.Errorf("%q is %+v, %v; want %s", status, result, err, want)
