@@ -32,7 +32,7 @@ MUTATION_FLAGS ?=
 
 comma := ,
 # The names that scripts/link-commands gives the program.
-COMMANDS := train export infer inspect dataset doctor experiment serve
+COMMANDS := train export infer inspect dataset doctor experiment serve sign verify sbom
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 epochs = $(if $(EPOCHS),-epochs $(EPOCHS))
@@ -169,6 +169,9 @@ mlflow-test: ## tell MLflow's own server and file store of a run, and read it ba
 
 serve-clients: ## have tritonclient, the protocol's real client, ask the command serve
 	@scripts/serve/check-clients
+
+signing-clients: ## have model-signing verify what sign signs and the other way round, and CycloneDX's validator read sbom's
+	@scripts/signing/check-clients
 
 mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
 	@scripts/setup-mpi

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,12 +23,13 @@ type externalRef struct {
 
 // loadExternal moves all external data into the model. The files must lie in
 // the model's folder or below it; os.Root keeps symbolic links from leading
-// elsewhere, also when they change while the model is read.
-func (m *Model) loadExternal() error {
-	var root *os.Root
+// elsewhere, also when they change while the model is read. verify, if not nil,
+// sees each file as a whole before anything of it is used.
+func (m *Model) loadExternal(verify func(name string, content []byte) error) error {
+	var files *externalFiles
 	defer func() {
-		if root != nil {
-			root.Close()
+		if files != nil {
+			files.close()
 		}
 	}()
 	budget := maxBytes - m.fileBytes
@@ -37,14 +37,13 @@ func (m *Model) loadExternal() error {
 		if tensor.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
 			return nil
 		}
-		if root == nil {
-			folder := filepath.Dir(m.path)
+		if files == nil {
 			var err error
-			if root, err = os.OpenRoot(folder); err != nil {
+			if files, err = openExternal(filepath.Dir(m.path), budget, verify); err != nil {
 				return fmt.Errorf("open the model's folder for external data: %w", err)
 			}
 		}
-		data, err := readExternal(root, tensor, budget)
+		data, err := readExternal(files, tensor, budget)
 		if err != nil {
 			return fmt.Errorf("%s, tensor %q: external data: %w", place, message.Shorten(tensor.GetName()), err)
 		}
@@ -87,7 +86,7 @@ func ExternalFiles(path string) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]byte, error) {
+func readExternal(files *externalFiles, tensor *onnxpb.TensorProto, budget int64) ([]byte, error) {
 	want, err := message.ByteLength(tensor)
 	if err != nil {
 		return nil, err
@@ -108,29 +107,19 @@ func readExternal(root *os.Root, tensor *onnxpb.TensorProto, budget int64) ([]by
 	}
 
 	name := message.Shorten(ref.location)
-	file, err := root.OpenFile(filepath.FromSlash(ref.location), os.O_RDONLY|nonBlocking, 0)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("%q is missing in the model's folder; put it there: %w", name, err)
-		}
-		return nil, fmt.Errorf("%q cannot be opened within the model's folder (a symbolic link may not lead out of it; copy the file in its place): %w", name, err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	file, err := files.open(ref.location)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is %s, not a file", name, kindOf(info.Mode()))
+	defer file.close()
+	if ref.offset > file.size || want > file.size-ref.offset {
+		return nil, fmt.Errorf("%q is %d bytes long, but %d bytes from byte %d are asked for; the file is truncated or another model's", name, file.size, want, ref.offset)
 	}
-	if ref.offset > info.Size() || want > info.Size()-ref.offset {
-		return nil, fmt.Errorf("%q is %d bytes long, but %d bytes from byte %d are asked for; the file is truncated or another model's", name, info.Size(), want, ref.offset)
-	}
-	if ref.length < 0 && info.Size()-ref.offset != want {
-		return nil, fmt.Errorf("no length is given, and from byte %d %q has %d bytes, not the %d of the tensor's shape", ref.offset, name, info.Size()-ref.offset, want)
+	if ref.length < 0 && file.size-ref.offset != want {
+		return nil, fmt.Errorf("no length is given, and from byte %d %q has %d bytes, not the %d of the tensor's shape", ref.offset, name, file.size-ref.offset, want)
 	}
 	data := make([]byte, want)
-	if _, err := io.ReadFull(io.NewSectionReader(file, ref.offset, want), data); err != nil {
+	if _, err := io.ReadFull(io.NewSectionReader(file.content, ref.offset, want), data); err != nil {
 		return nil, fmt.Errorf("read %q: %w", name, err)
 	}
 	return data, nil

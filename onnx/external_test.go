@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,7 @@ func TestExternalDataFitsTogether(t *testing.T) {
 		m := &Model{path: filepath.Join(folder, "m.onnx"), fileBytes: maxBytes - left,
 			Proto: &onnxpb.ModelProto{Graph: &onnxpb.GraphProto{Initializer: []*onnxpb.TensorProto{
 				externalTensor("a", 2, "location", "w"), externalTensor("b", 2, "location", "w")}}}}
-		err := m.loadExternal()
+		err := m.loadExternal(nil)
 		if want == "" && (err != nil || m.externalBytes != 16) ||
 			want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("with %d bytes left: %v, %d external bytes; want %q", left, err, m.externalBytes, want)
@@ -48,11 +49,11 @@ func TestExternalDataAtItsLimits(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "w"), make([]byte, 8), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.OpenRoot(folder)
+	files, err := openExternal(folder, 8, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer root.Close()
+	defer files.close()
 	own := func(set func(tensor *onnxpb.TensorProto)) *onnxpb.TensorProto {
 		tensor := externalTensor("w", 2, "location", "w")
 		set(tensor)
@@ -79,7 +80,7 @@ func TestExternalDataAtItsLimits(t *testing.T) {
 		"texts of its own":     {own(func(w *onnxpb.TensorProto) { w.StringData = make([][]byte, 2) }), both},
 		"two kinds of its own": {own(func(w *onnxpb.TensorProto) { w.RawData, w.FloatData = make([]byte, 8), make([]float32, 8) }), both},
 	} {
-		data, err := readExternal(root, test.tensor, 8)
+		data, err := readExternal(files, test.tensor, 8)
 		if test.want == "" && (err != nil || int64(len(data)) != 4*test.tensor.Dims[0]) ||
 			test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %d bytes, %v; want %q", name, len(data), err, test.want)
@@ -109,5 +110,73 @@ func TestExternalFiles(t *testing.T) {
 	}
 	if _, err := ExternalFiles(filepath.Dir(path)); err == nil {
 		t.Error("a folder has external files")
+	}
+}
+
+// ReadVerified shows each file once, as a whole and before it is used, and what verify refuses is not
+// read; what it has seen is what the model is made of, though the file changes while it looks.
+func TestReadVerified(t *testing.T) {
+	folder := t.TempDir()
+	model, err := proto.Marshal(&onnxpb.ModelProto{Graph: &onnxpb.GraphProto{
+		Initializer: []*onnxpb.TensorProto{
+			externalTensor("a", 2, "location", "in/w", "length", "8"),
+			externalTensor("b", 1, "location", "./in/w", "offset", "8", "length", "4"),
+		}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, weights := filepath.Join(folder, "m.onnx"), filepath.Join(folder, "in", "w")
+	if err := os.Mkdir(filepath.Dir(weights), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put := func(path string, content []byte) {
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(path, model)
+	put(weights, []byte("0123456789abc"))
+	var seen []string
+	read, err := ReadVerified(path, func(name string, content []byte) error {
+		seen = append(seen, name+" "+string(content))
+		put(weights, []byte("overwritten!!"))
+		if name == "m.onnx" {
+			put(path, nil)
+			put(weights, []byte("0123456789abc"))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"m.onnx " + string(model), "in/w 0123456789abc"}; !slices.Equal(seen, want) {
+		t.Errorf("seen: %q", seen)
+	}
+	tensors := read.Proto.GetGraph().GetInitializer()
+	if string(tensors[0].GetRawData()) != "01234567" || string(tensors[1].GetRawData()) != "89ab" {
+		t.Errorf("read: %q, %q", tensors[0].GetRawData(), tensors[1].GetRawData())
+	}
+
+	put(path, model)
+	for _, refused := range []string{"m.onnx", "in/w"} {
+		_, err := ReadVerified(path, func(name string, _ []byte) error {
+			if name == refused {
+				return errors.New("not signed")
+			}
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), "not signed") ||
+			!strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), refused) {
+			t.Errorf("%s refused: %v", refused, err)
+		}
+	}
+	// No more is held for verify than a model may have.
+	files, err := openExternal(folder, 12, func(string, []byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.close()
+	if _, err := files.open("in/w"); err == nil || !strings.Contains(err.Error(), "larger than 2 GiB") {
+		t.Errorf("13 bytes of 12: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
 
@@ -21,17 +22,32 @@ const maxBytes = math.MaxInt32
 // the file's folder or below it. At most 2 GiB are read. It verifies the
 // encoding and sorts nodes that are in no topological order, which Notes tells; what
 // the model says is for Check.
-func Read(path string) (*Model, error) {
+func Read(path string) (*Model, error) { return read(path, nil) }
+
+// ReadVerified does as Read, but has verify look at the whole content of each file before anything of
+// it is used: first the model's own, by its base name, then those with external data, by their names
+// relative to its folder, with slashes. Each is read once: what verify has seen is what the model is
+// made of, whatever becomes of the file meanwhile. An error of verify is ReadVerified's.
+func ReadVerified(path string, verify func(name string, content []byte) error) (*Model, error) {
+	return read(path, verify)
+}
+
+func read(path string, verify func(name string, content []byte) error) (*Model, error) {
 	data, err := readRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the model: %w", err)
+	}
+	if verify != nil {
+		if err := verify(filepath.Base(path), data); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	model, err := decode(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	model.path = path
-	if err := model.loadExternal(); err != nil {
+	if err := model.loadExternal(verify); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return model, nil

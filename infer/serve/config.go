@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"slipway/infer"
+	"slipway/provenance"
 )
 
 // Config says what a Server serves and how. Models is needed; what else is zero has a default.
@@ -30,6 +31,10 @@ type Config struct {
 	MaxWait time.Duration
 	// Limits bound what clients may ask for.
 	Limits Limits
+	// RequireSignature, if not nil, has a model be loaded only if its signature verifies: that of
+	// the file, mine.onnx.sig, or else model.sig in its folder. The bytes that were verified are
+	// those that are loaded. A changed model without a sound signature leaves the old one serving.
+	RequireSignature *provenance.Verifier
 	// Token, if not empty, is what every request but those for health must bear, as
 	// "Authorization: Bearer TOKEN".
 	Token string

@@ -18,6 +18,8 @@
 //
 // A request is answered by the newest version, unless its path names another.
 //
+// With Config.RequireSignature, what is not signed by a certain key cannot be served.
+//
 // # Batches
 //
 // Requests that wait for a model while it computes are its next batch. That changes no answer: an

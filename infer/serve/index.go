@@ -61,8 +61,11 @@ func reasonOf(e *entry) string {
 	if errors.As(err, &path) {
 		return path.Err.Error()
 	}
-	reason := display.Printable(strings.ReplaceAll(err.Error(), e.place.path,
-		filepath.Base(e.place.path)))
+	places := []string{e.place.path, filepath.Base(e.place.path)}
+	if folder := filepath.Dir(e.place.path); folder != "." {
+		places = append(places, folder+string(filepath.Separator), "") // of a signature beside it
+	}
+	reason := display.Printable(strings.NewReplacer(places...).Replace(err.Error()))
 	if e.loaded != nil {
 		reason = "the version before is served: " + reason
 	}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"slipway/infer"
+	"slipway/provenance"
 )
 
 // A repository holds what is served, and keeps it as the files are.
@@ -150,7 +152,7 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 	}
 	r.mu.Unlock()
 	e.missed = 0
-	files, err := e.reading.files(p.path, first)
+	files, err := r.files(e, p.path, first)
 	if err != nil {
 		r.fail(e, nil, err)
 		return
@@ -189,13 +191,29 @@ func (r *repository) lookAt(ctx context.Context, p place, first bool) {
 		r.fail(e, files, err)
 		return
 	}
-	if now, err := e.reading.files(p.path, first); err != nil || !sameFiles(files, now) {
+	if now, err := r.files(e, p.path, first); err != nil || !sameFiles(files, now) {
 		loaded.retire()
 		r.fail(e, nil, errors.New("it changed while it was read; the next look sees what it has become"))
 		return
 	}
 	r.changed = true
 	r.settle(e, files, loaded, sum)
+}
+
+// files looks at the files of an entry's model, and at those that may hold its signature where one is
+// needed: a new signature is a change. One that is missing is told of when the model is loaded.
+func (r *repository) files(e *entry, path string, atOnce bool) ([]file, error) {
+	files, err := e.reading.files(path, atOnce)
+	if err != nil || r.loader.config.RequireSignature == nil {
+		return files, err
+	}
+	files = slices.Clone(files)
+	for _, signature := range provenance.SignaturesOf(path) {
+		if info, err := os.Stat(signature); err == nil && info.Mode().IsRegular() {
+			files = append(files, file{signature, info})
+		}
+	}
+	return files, nil
 }
 
 // settle notes what is served of an entry.

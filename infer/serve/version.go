@@ -11,6 +11,7 @@ import (
 
 	"slipway/infer"
 	"slipway/infer/port"
+	"slipway/onnx"
 )
 
 // A version is one version of a model, loaded.
@@ -42,7 +43,7 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 			v, err = nil, fmt.Errorf("%s: the runtime panicked while the model was loaded: %v", path, reason)
 		}
 	}()
-	model, err := infer.LoadModel(path)
+	model, err := l.read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,19 @@ func (l *loader) load(ctx context.Context, name, number, path string) (v *versio
 		}
 	}
 	return v, nil
+}
+
+// read reads and checks a model, and verifies its signature where one is needed. It is read once: what
+// was verified is what is loaded.
+func (l *loader) read(path string) (*onnx.Model, error) {
+	if l.config.RequireSignature == nil {
+		return infer.LoadModel(path)
+	}
+	model, err := l.config.RequireSignature.ReadModel(path)
+	if err != nil {
+		return nil, err
+	}
+	return model, model.Check()
 }
 
 // tell logs what was loaded, and what the runtime says must be heard of it.

@@ -11,7 +11,8 @@ import (
 // CommandNames are the names of all commands. Each is a word behind the program that has them all,
 // slipway train, and the name of a program or a link to that one.
 func CommandNames() Words {
-	return Words{"train", "export", "infer", "inspect", "dataset", "experiment", "serve", "doctor"}
+	return Words{"train", "export", "infer", "inspect", "dataset", "experiment", "serve", "sign",
+		"verify", "sbom", "doctor"}
 }
 
 // HelpWord is the word that has a program print the help of the command behind it.

@@ -16,8 +16,11 @@ import (
 	"slipway/internal/command/export"
 	"slipway/internal/command/infer"
 	"slipway/internal/command/inspect"
+	"slipway/internal/command/sbom"
 	"slipway/internal/command/serve"
+	"slipway/internal/command/sign"
 	"slipway/internal/command/train"
+	"slipway/internal/command/verify"
 	"slipway/internal/command/worker"
 	"slipway/internal/nearest"
 )
@@ -55,6 +58,9 @@ func commands() []command {
 		{"dataset", "what is in a set of images; bring and pack sets", dataset.Main},
 		{"experiment", "studies of many runs, and what they came to", experiment.Main},
 		{"serve", "answer over HTTP and gRPC", serve.Main},
+		{"sign", "say that models are yours, to the last bit", sign.Main},
+		{"verify", "is a model what was signed", verify.Main},
+		{"sbom", "a model's bill of materials", sbom.Main},
 		{"doctor", "what is installed, what will be used, what is missing", doctor.Main},
 	}
 }

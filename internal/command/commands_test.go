@@ -30,8 +30,11 @@ var subcommands = map[string][]string{
 	"export":     nil,
 	"infer":      {"compare", "robustness"},
 	"inspect":    nil,
+	"sbom":       nil,
 	"serve":      nil,
+	"sign":       nil,
 	"train":      nil,
+	"verify":     nil,
 }
 
 // calls are all commands and subcommands, each by its link and by the program itself.

@@ -224,6 +224,8 @@ func TestBadUse(t *testing.T) {
 		"a short token": {[]string{"-token-file", short, model}, "", 1,
 			"the token has 6 bytes; at least 16"},
 		"an odd token":       {[]string{model}, token + "\n" + token, 1, "no printable ASCII"},
+		"no signer's key":    {[]string{"-require-signature", "nowhere", model}, "", 1, "-require-signature: "},
+		"an unnamed signer":  {[]string{"-require-signature", "", model}, "", 2, "names no file"},
 		"two tokens":         {[]string{"-token-file", sound, model}, token, 2, "are both there"},
 		"a token for nobody": {[]string{"-without-token", model}, token, 2, "does not go with a token"},
 	} {

@@ -14,6 +14,7 @@ import (
 	"slipway/infer"
 	"slipway/infer/serve"
 	"slipway/internal/cli"
+	"slipway/provenance"
 )
 
 // tokenVariable is the environment variable of the token.
@@ -28,6 +29,7 @@ const usage = `serve answers about pictures over HTTP and gRPC with ONNX image c
   serve -listen 127.0.0.1:8080 birds.onnx models/     # a file, and all models of a folder
   serve -grpc-listen 127.0.0.1:8001 models/           # gRPC as well
   serve -runtime onnxruntime models/
+  serve -require-signature key.pub models/            # nothing that is not signed is served: docs/provenance.md
   serve -listen :8443 -tls-cert cert.pem -tls-key key.pem -token-file token models/
   curl --data-binary @cat.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:8000/v2/models/e1/classify
 
@@ -54,6 +56,7 @@ type options struct {
 	device    string
 	logLevel  string
 	token     string // the file
+	signer    string // the file of the public key that models must be signed by
 	version   bool
 
 	body, memory string
@@ -84,6 +87,8 @@ func (o *options) define(flags *flag.FlagSet) {
 	flags.StringVar(&o.listening.KeyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	flags.StringVar(&o.token, "token-file", "",
 		"`file` with the token that requests must bear; or "+tokenVariable)
+	flags.StringVar(&o.signer, "require-signature", "",
+		"PEM `file` of a public key: serve only models that it verifies the signature of (command sign)")
 	flags.BoolVar(&o.listening.Public, "without-token", false,
 		"let whoever reaches another address than this machine's own ask")
 	cli.Choice(flags, &o.serve.Runtime, "runtime", infer.RuntimeNative, runtimes,
@@ -170,6 +175,9 @@ func (o *options) check(given map[string]bool, environment func(string) string) 
 		// Such as a variable of a script that is not set: nobody wants it to mean no token.
 		return errors.New("-token-file names no file")
 	}
+	if given["require-signature"] && o.signer == "" {
+		return errors.New("-require-signature names no file")
+	}
 	o.serve.Token = environment(tokenVariable)
 	if given["token-file"] && o.serve.Token != "" {
 		return fmt.Errorf("-token-file and %s are both there: one token is asked for", tokenVariable)
@@ -195,6 +203,13 @@ func (o *options) config(stderr io.Writer) (serve.Config, error) {
 		if err := checkToken(config.Token); err != nil {
 			return config, err
 		}
+	}
+	if o.signer != "" {
+		verifier, err := provenance.ReadVerifier(o.signer)
+		if err != nil {
+			return config, fmt.Errorf("-require-signature: %w", err)
+		}
+		config.RequireSignature = verifier
 	}
 	config.Models = nil
 	for _, name := range o.serve.Models {

@@ -1,0 +1,196 @@
+package provenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	attestation "github.com/in-toto/attestation/go/v1"
+
+	"slipway/internal/atomicfile"
+	"slipway/onnx"
+)
+
+const (
+	// signatureExtension is that of the signature beside a file, and folderSignature the name of a
+	// folder's in it.
+	signatureExtension = ".sig"
+	folderSignature    = "model.sig"
+	modelExtension     = ".onnx"
+)
+
+// SignatureFile is where the signature of the file or folder at a path is, where nothing else is
+// said: mine.onnx.sig beside mine.onnx, and model.sig in a folder.
+func SignatureFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.IsDir() {
+		return filepath.Join(path, folderSignature), nil
+	}
+	return path + signatureExtension, nil
+}
+
+// SignModel signs the file or folder at a path, and writes the signature to a file as a whole. In
+// a folder, the signature itself and the files of git are left out. An ONNX file with tensors in
+// files of their own is refused, since its signature would not cover them: its folder is to be
+// signed.
+func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
+	ignored, err := ownFile(path, signature)
+	if err != nil {
+		return err
+	}
+	manifest, err := Hash(ctx, path, append(gitFiles(), ignored...)...)
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", path, err)
+	}
+	if err := checkAlone(path, manifest); err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	statement, err := manifest.Statement()
+	if err != nil {
+		return err
+	}
+	bundle, err := s.Sign(statement)
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", path, err)
+	}
+	return WriteBundle(signature, bundle)
+}
+
+// WriteBundle writes a bundle to a file, as a whole. It may take the place of another one; any
+// other file, such as the model or the key, is not written over.
+func WriteBundle(path string, bundle []byte) error {
+	before, err := readFile(path, MaxBundle)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("write the signature: %w", err)
+	case len(before) > 0 && !isBundle(before):
+		return fmt.Errorf("%s is there and is no signature, and is not written over: name another file",
+			path)
+	}
+	return atomicfile.WriteBytes(path, append(bundle, '\n'))
+}
+
+// VerifyModel holds the file or folder at a path against a signature, and returns what was signed.
+// Its error names the file that is at fault.
+func (v *Verifier) VerifyModel(ctx context.Context, path, signature string) (*Manifest, error) {
+	manifest, err := v.readManifest(signature)
+	if err != nil {
+		return nil, err
+	}
+	beside, err := ownFile(path, signature)
+	if err != nil {
+		return nil, err
+	}
+	if err := manifest.Check(ctx, path, beside...); err != nil {
+		return nil, err
+	}
+	if err := checkAlone(path, manifest); err != nil {
+		return nil, err
+	}
+	return manifest, nil
+}
+
+// ReadStatement reads a bundle from a file and returns its statement, as Open does.
+func (v *Verifier) ReadStatement(path string) (*attestation.Statement, error) {
+	bundle, err := readFile(path, MaxBundle)
+	if err != nil {
+		return nil, fmt.Errorf("the signature: %w", err)
+	}
+	statement, err := v.Open(bundle)
+	if err != nil {
+		return nil, fmt.Errorf("the signature %s: %w", path, err)
+	}
+	return statement, nil
+}
+
+func (v *Verifier) readManifest(path string) (*Manifest, error) {
+	statement, err := v.ReadStatement(path)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := ManifestOf(statement)
+	if err != nil {
+		return nil, fmt.Errorf("the signature %s: %w", path, err)
+	}
+	return manifest, nil
+}
+
+// SignaturesOf are the files that may hold the signature of the model in a file: its own, which
+// counts where it is there, and that of its folder.
+func SignaturesOf(path string) []string {
+	return []string{path + signatureExtension, filepath.Join(filepath.Dir(path), folderSignature)}
+}
+
+// ReadModel reads an ONNX model from a file, if its signature verifies: mine.onnx.sig, or else the
+// model.sig of its folder. Each file is read once, and the bytes that were verified are those that
+// the model is made of. Files that hold its tensors must have been signed as well. What else lies
+// in the folder does not matter, since it is not read. What the model says is for its Check.
+func (v *Verifier) ReadModel(path string) (*onnx.Model, error) {
+	manifest, err := v.manifestOf(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return onnx.ReadVerified(path, func(name string, content []byte) error {
+		if manifest.single() && name == filepath.Base(path) {
+			name = itself
+		}
+		return manifest.CheckFile(name, content)
+	})
+}
+
+// manifestOf is the manifest that the model in a file is held against.
+func (v *Verifier) manifestOf(path string) (*Manifest, error) {
+	for _, signature := range SignaturesOf(path) {
+		if _, err := os.Stat(signature); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return v.readManifest(signature)
+	}
+	return nil, fmt.Errorf("it is not signed: there is neither %s nor %s beside it",
+		filepath.Base(path)+signatureExtension, folderSignature)
+}
+
+// checkAlone refuses the manifest of a single ONNX file whose tensors lie in others.
+func checkAlone(path string, manifest *Manifest) error {
+	if !manifest.single() || filepath.Ext(path) != modelExtension {
+		return nil
+	}
+	names, err := onnx.ExternalFiles(path)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("%s: some of its tensors lie in %s, which the signature of one file does not "+
+			"cover: sign its folder instead", path, names[0])
+	}
+	return nil
+}
+
+// ownFile is the name of the signature in the model's folder, relative to it, none where it lies
+// elsewhere.
+func ownFile(path, signature string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return nil, err
+	}
+	folder, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	file, err := filepath.Abs(signature)
+	if err != nil {
+		return nil, err
+	}
+	name, err := filepath.Rel(folder, file)
+	if err != nil || !filepath.IsLocal(name) {
+		return nil, nil
+	}
+	return []string{filepath.ToSlash(name)}, nil
+}
