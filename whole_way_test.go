@@ -37,7 +37,8 @@ func commands(t *testing.T) func(folder, name string, args ...string) (output st
 		t.Fatal(err)
 	}
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "./cmd/train", "./cmd/export", "./cmd/infer", "./cmd/experiment")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/dataset", "./cmd/train", "./cmd/export",
+		"./cmd/infer", "./cmd/experiment")
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, output)
 	}
