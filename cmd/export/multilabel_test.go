@@ -101,6 +101,10 @@ func TestExportOfSeveralLabels(t *testing.T) {
 		!strings.Contains(errs, "have one label each") {
 		t.Errorf("judged on images of one label: exit %d: %s%s", code, out, errs)
 	}
+	if code, out, errs = runExport("-run", path, "-o", output, "-verify", "openvino"); code == cli.ExitOK ||
+		!strings.Contains(errs, "counts one label an image") {
+		t.Errorf("verified by another runtime: exit %d: %s%s", code, out, errs)
+	}
 	if code, out, errs = runExport("-model", output, "-variant", "float16", "-data", data); code != cli.ExitOK ||
 		strings.Count(out, "Subset accuracy = ") != 2 {
 		t.Errorf("a variant: exit %d: %s%s", code, out, errs)
