@@ -206,6 +206,64 @@ func (a *array) labels() ([]int32, error) {
 	return out, nil
 }
 
+// labelSets returns the labels of each row of N×L values of 0 and 1, in ascending order. onlyOne
+// says that each row has a single 1.
+func (a *array) labelSets() (sets [][]int32, onlyOne bool, err error) {
+	rows, labels := a.shape[0], a.shape[1]
+	some := false
+	sets, onlyOne = make([][]int32, rows), true
+	for row := range sets {
+		sets[row] = []int32{}
+		for label := range labels {
+			switch i := row*labels + label; a.value(i) {
+			case 0:
+			case 1:
+				sets[row] = append(sets[row], int32(label))
+			default:
+				return nil, false, fmt.Errorf("%w: shape %v is several numbers an image, and %s %s is "+
+					"neither 0 nor 1, as labels that an image has or has not; store one class an image, "+
+					"or 0 and 1 for each label", ErrRank, a.shape, a.number(a.value(i)), a.place(i))
+			}
+		}
+		onlyOne, some = onlyOne && len(sets[row]) == 1, some || len(sets[row]) > 0
+	}
+	if !some {
+		return nil, false, fmt.Errorf("%w: shape %v is 0 throughout: no image has a label", ErrLabel, a.shape)
+	}
+	return sets, onlyOne, nil
+}
+
+// multiLabelSetOf makes a set of an array of images and one of labels, N×L of 0 and 1.
+func multiLabelSetOf(name string, images, labels *array, opts Options) (*Set, error) {
+	lies, err := layoutOf(images.shape)
+	if err != nil {
+		return nil, fmt.Errorf("%s: images: %w", name, err)
+	}
+	if images.shape[0] != labels.shape[0] {
+		return nil, fmt.Errorf("%s: %w: %d images, %d rows of labels; take both files from the same set",
+			name, ErrCount, images.shape[0], labels.shape[0])
+	}
+	classes := labels.shape[1]
+	if classes < 1 || classes > MaxClasses || opts.Classes != 0 && opts.Classes != classes {
+		return nil, fmt.Errorf("%s: labels: %w: %d an image, %d classes were asked for, and 1 to %d are "+
+			"possible", name, ErrArgument, classes, opts.Classes, MaxClasses)
+	}
+	sets, onlyOne, err := labels.labelSets()
+	if err != nil {
+		return nil, fmt.Errorf("%s: labels: %w", name, err)
+	}
+	if onlyOne && !opts.MultiLabel {
+		return nil, fmt.Errorf("%s: labels: %w: shape %v with a single 1 in each row may be one label "+
+			"an image, or any number of them; for one store np.argmax(labels, axis=1), for any number say "+
+			"-multi-label", name, ErrRank, labels.shape)
+	}
+	pixels, _, err := images.images()
+	if err != nil {
+		return nil, fmt.Errorf("%s: images: %w", name, err)
+	}
+	return NewMultiLabelSet(name, pixels, sets, lies.channels, lies.height, lies.width, classes)
+}
+
 // setOf makes a set of an array of images and an array of labels.
 func setOf(name string, images, labels *array, classes int) (*Set, error) {
 	lies, err := layoutOf(images.shape)

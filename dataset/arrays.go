@@ -116,9 +116,7 @@ func (p *arrayPlace) readPair(name string, pair arrayPair, opts Options) (*Set, 
 	case len(shape) == 2 && shape[1] == 1: // as Keras and MedMNIST have them
 		labels.shape = shape[:1]
 	case len(shape) == 2:
-		return nil, fmt.Errorf("%s: labels: %w: shape %v is several numbers an image, and one "+
-			"class each is wanted; "+
-			"of one-hot labels store np.argmax(labels, axis=1)", name, ErrRank, shape)
+		return multiLabelSetOf(name, images, labels, opts)
 	}
 	return setOf(name, images, labels, opts.Classes)
 }

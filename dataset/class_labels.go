@@ -74,6 +74,60 @@ func (l *pictureFiles) setLabels(texts []string) error {
 	return nil
 }
 
+// setLabelSets gives the files of the list their labels, any number a file. Classes are called as
+// titles, in their order, or, where there are none, as setLabels has them.
+func (l *pictureFiles) setLabelSets(titles []string, told [][]string) error {
+	var flat []string
+	for _, texts := range told {
+		flat = append(flat, texts...)
+	}
+	if len(flat) == 0 {
+		return fmt.Errorf("%s: %w: no picture has a label", l.place, ErrLabel)
+	}
+	labels, numbers := numberLabels(flat)
+	switch {
+	case len(titles) > 0:
+		labels, l.classes = labelsAmong(titles, flat), titles
+	case !numbers:
+		labels, l.classes = wordLabels(flat)
+	}
+	if len(l.classes) > MaxClasses {
+		return fmt.Errorf("%s: %w: %d different labels; at most %d are possible", l.place, ErrArgument,
+			len(l.classes), MaxClasses)
+	}
+	combiner := NewCombiner(nil)
+	for i, texts := range told {
+		own := labels[:len(texts):len(texts)]
+		labels = labels[len(texts):]
+		slices.Sort(own)
+		for k, label := range own {
+			if err := checkLabel(label); err != nil {
+				return fmt.Errorf("%s: %w", l.files[i].where, err)
+			}
+			if k > 0 && label == own[k-1] {
+				return fmt.Errorf("%s: %w: the label %s is there twice", l.files[i].where, ErrLabel,
+					strings.Join(texts, ", "))
+			}
+		}
+		l.files[i].label = combiner.Place(own)
+	}
+	l.combinations = combiner.Combinations()
+	return nil
+}
+
+// labelsAmong are the places of texts among classes that have them all.
+func labelsAmong(classes, texts []string) []int32 {
+	place := make(map[string]int32, len(classes))
+	for i, class := range classes {
+		place[class] = int32(i)
+	}
+	labels := make([]int32, len(texts))
+	for i, text := range texts {
+		labels[i] = place[text]
+	}
+	return labels
+}
+
 // withNamesIn takes the classes' names from labels.txt in the folder where labels are
 // numbers, and the licence.
 func (l *pictureFiles) withNamesIn(dir string, opts Options) error {

@@ -82,22 +82,20 @@ func (c *Contents) ImageName(index int) string {
 	return fmt.Sprintf("image %d", index)
 }
 
-// Class returns what the class of an image is called, its number where it has no name.
-func (c *Contents) Class(index int) string {
-	label := c.labels[index]
-	if int(label) < len(c.info.ClassNames) {
-		return c.info.ClassNames[label]
-	}
-	return fmt.Sprint(label)
-}
+// Class returns what the class of an image is called, its number where it has no name; of several
+// labels all, see Info.NameOf.
+func (c *Contents) Class(index int) string { return c.info.NameOf(c.labels[index]) }
 
-// SameClass reports whether an image is of the same class as one of another set: by the
-// classes' names where both have some.
+// SameClass reports whether an image is of the same class as one of another set, or has the same
+// labels: by the classes' names where both have some.
 func (c *Contents) SameClass(index int, other *Contents, otherIndex int) bool {
 	if len(c.info.ClassNames) > 0 && len(other.info.ClassNames) > 0 {
-		return c.Class(index) == other.Class(otherIndex)
+		names, others := c.info.namesOf(c.labels[index]), other.info.namesOf(other.labels[otherIndex])
+		slices.Sort(names)
+		slices.Sort(others)
+		return slices.Equal(names, others)
 	}
-	return c.labels[index] == other.labels[otherIndex]
+	return slices.Equal(c.info.LabelsOf(c.labels[index]), other.info.LabelsOf(other.labels[otherIndex]))
 }
 
 // Bytes is how much is compared of all images.

@@ -24,12 +24,15 @@ var (
 	// ErrPixel is of numbers that are no pixels.
 	ErrPixel = errors.New("a value is no pixel")
 
-	ErrEmpty    = errors.New("the set has no images")
-	ErrSize     = feed.ErrSize
-	ErrCount    = errors.New("images and labels differ in number")
-	ErrLabel    = errors.New("label out of range")
-	ErrIndex    = errors.New("image index out of range")
-	ErrArgument = feed.ErrArgument
+	ErrEmpty = errors.New("the set has no images")
+	ErrSize  = feed.ErrSize
+	ErrCount = errors.New("images and labels differ in number")
+	ErrLabel = errors.New("label out of range")
+	ErrIndex = errors.New("image index out of range")
+	// ErrMultiLabel is of a set whose images have any number of labels where one each is asked for,
+	// and of one whose images have one each where several may be.
+	ErrMultiLabel = errors.New("the number of labels an image")
+	ErrArgument   = feed.ErrArgument
 
 	ErrUnknown   = errors.New("unknown data set")
 	ErrAmbiguous = errors.New("there are two sets in it")

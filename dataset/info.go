@@ -27,6 +27,10 @@ type Info struct {
 	Sizing string `json:"sizing,omitempty"`
 	// LeftOut is how many of them could not be read and were left out.
 	LeftOut int `json:"left_out,omitempty"`
+	// MultiLabel says that an image has any number of labels, none too. Classes is how many there are
+	// then, and Combinations those that occur, which the set knows and records leave out.
+	MultiLabel   bool         `json:"multi_label,omitempty"`
+	Combinations Combinations `json:"-"`
 	// ClassNames has a name for each class, or is empty.
 	ClassNames []string `json:"class_names,omitempty"`
 	// Title is the published set that this is, known by its digest alone; Authors are its.
@@ -42,6 +46,7 @@ func (s *Set) Info() Info {
 		Name: s.Name, Place: s.Place, SHA256: s.Digest(), Images: s.Len(),
 		Channels: s.Channels, Height: s.Height, Width: s.Width, Classes: s.Classes, Sizing: s.Sizing, LeftOut: s.LeftOut,
 		ClassNames: slices.Clone(s.ClassNames), Licence: s.Licence,
+		MultiLabel: s.MultiLabel(), Combinations: s.Combinations,
 	}
 	if known := InfoOf(s.Name, info.SHA256); known.Title != "" {
 		info.Title, info.Authors, info.Licence = known.Title, known.Authors, known.Licence
@@ -62,8 +67,12 @@ func (i Info) String() string {
 	if i.Images == 0 { // a record of before sets were described
 		return i.Name + title
 	}
+	classes := counted(i.Classes, "class", "classes")
+	if i.MultiLabel {
+		classes = "any of " + counted(i.Classes, "label", "labels") + " each"
+	}
 	return fmt.Sprintf("%s%s, %s %d×%d×%d, %s", i.Name, title,
-		counted(i.Images, "image", "images"), i.Channels, i.Height, i.Width, counted(i.Classes, "class", "classes"))
+		counted(i.Images, "image", "images"), i.Channels, i.Height, i.Width, classes)
 }
 
 // counted writes a number with its noun, thousands apart: "1 image", "60,000 images".

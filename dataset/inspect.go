@@ -111,7 +111,8 @@ func (t *intake) inspect(ctx context.Context, name, place string) (Source, error
 	}
 	if len(kept) == 0 {
 		info := Info{Name: name, Place: place, LeftOut: len(t.facts), Licence: t.list.licence,
-			Classes: len(t.list.classes), ClassNames: t.list.classes}
+			Classes: len(t.list.classes), ClassNames: t.list.classes,
+			MultiLabel: t.list.combinations != nil, Combinations: t.list.combinations}
 		return &Pictures{info: info}, nil
 	}
 	set, err := t.describe(name, kept)

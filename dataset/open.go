@@ -59,6 +59,10 @@ type Options struct {
 	PictureCache string
 	// SkipDamaged leaves pictures out that cannot be read, and tells Messages which.
 	SkipDamaged bool
+	// MultiLabel says that images have any number of labels, none too, where the set does not say it
+	// itself: the label of a list has several parted by | or ; and is empty for none. Sets with
+	// columns of 0 and 1, and labels N×L, are so anyway. A set with one label an image is refused.
+	MultiLabel bool
 	// OwnNames says that the caller names the classes, so that labels.txt is not read.
 	OwnNames bool
 	// Limit is the most bytes of data that one file may declare, or that the pictures of
@@ -130,6 +134,17 @@ func OpenSource(ctx context.Context, spec string, opts Options) (Source, error) 
 }
 
 func open(ctx context.Context, spec string, opts Options, inMemory bool) (Source, error) {
+	source, err := openAny(ctx, spec, opts, inMemory)
+	if err != nil {
+		return nil, err
+	}
+	if err := mustBeSeveral(source, opts); err != nil {
+		return nil, err
+	}
+	return source, nil
+}
+
+func openAny(ctx context.Context, spec string, opts Options, inMemory bool) (Source, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

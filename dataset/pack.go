@@ -45,6 +45,12 @@ func PackTar(ctx context.Context, file, spec string, opts Options) (*Packed, err
 	return packed, nil
 }
 
+// notPacked refuses a set whose images have any number of labels.
+func notPacked(name string) error {
+	return fmt.Errorf("%s: %w: its images have any number of them, and what is packed has one each; "+
+		"keep the list or the arrays that it is", name, ErrMultiLabel)
+}
+
 // mustBeNew refuses to write over a file.
 func mustBeNew(path string) error {
 	_, err := os.Lstat(path)
@@ -65,6 +71,9 @@ func PackIDX(ctx context.Context, dir, spec string, opts Options) (*Packed, erro
 	set, err := Open(ctx, spec, opts)
 	if err != nil {
 		return nil, err
+	}
+	if set.MultiLabel() {
+		return nil, notPacked(set.Name)
 	}
 	files, err := idxFiles(dir, set)
 	if err != nil {

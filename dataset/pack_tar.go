@@ -49,12 +49,18 @@ func tarPacker(ctx context.Context, spec string, opts Options) (*packer, error) 
 			return nil, err
 		}
 		if place != nil {
+			if place.list.combinations != nil {
+				return nil, notPacked(spec)
+			}
 			return picturesPacker(ctx, place.list, opts), nil
 		}
 	}
 	set, err := Open(ctx, spec, opts)
 	if err != nil {
 		return nil, err
+	}
+	if set.MultiLabel() {
+		return nil, notPacked(set.Name)
 	}
 	if set.Channels != 1 && set.Channels != 3 {
 		return nil, fmt.Errorf("%s: %w: images of %d channels; a PNG has 1 or 3: write them as IDX",

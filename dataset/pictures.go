@@ -187,15 +187,26 @@ func (p *Pictures) subset(indices []int) *Pictures {
 
 func (p *Pictures) digest() string {
 	return pictureDigest(p.info.Channels, p.info.Height, p.info.Width, p.info.Sizing, p.labels,
-		p.contents)
+		p.info.Combinations, p.contents)
 }
 
 // pictureDigest is the digest of a set of pictures in files. It depends neither on where
-// the files lie nor on what they are called, but on their order.
+// the files lie nor on what they are called, but on their order. combinations are those of a
+// multi-label set, nil of another one.
 func pictureDigest(channels, height, width int, sizing string, labels []int32,
-	contents []content) string {
+	combinations Combinations, contents []content) string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "pictures %d×%d×%d×%d, %q\n", len(labels), channels, height, width, sizing)
+	if combinations != nil {
+		fmt.Fprint(sum, "any number of labels\n")
+		var labelsOf []byte
+		for i, label := range labels {
+			labelsOf = combinations.appendLabels(labelsOf[:0], label)
+			sum.Write(labelsOf)
+			sum.Write(contents[i][:])
+		}
+		return hex.EncodeToString(sum.Sum(nil))
+	}
 	var line [4 + sha256.Size]byte
 	for i, label := range labels {
 		binary.LittleEndian.PutUint32(line[:4], uint32(label))

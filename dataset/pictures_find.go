@@ -108,7 +108,10 @@ type pictureFiles struct {
 	place string
 	// classes has a name for each label, and is empty where they are not known.
 	classes []string
-	files   []pictureFile
+	// combinations are those of files with any number of labels, whose label is a place in it; nil
+	// of others.
+	combinations Combinations
+	files        []pictureFile
 	// passed is how many other files were passed over, passedNames what those are called
 	// whose names are kept.
 	passed      int

@@ -236,7 +236,7 @@ func (t *intake) describe(name string, kept []int) (*Pictures, error) {
 				"give them one size with -resize", name, ErrSize, t.list.files[kept[0]].name,
 				first.height, first.width, file.name, fact.height, fact.width)
 		}
-		if file.label < 0 || file.label >= MaxClasses {
+		if t.list.combinations == nil && (file.label < 0 || file.label >= MaxClasses) {
 			return nil, fmt.Errorf("%s: %w: %d, 0 to %d are possible", file.where, ErrLabel,
 				file.label, MaxClasses-1)
 		}
@@ -254,6 +254,10 @@ func (t *intake) describe(name string, kept []int) (*Pictures, error) {
 	if t.opts.Sizing != nil {
 		set.info.Sizing = t.opts.Sizing.String()
 	}
+	if t.list.combinations != nil {
+		set.info.MultiLabel, set.info.Combinations = true, t.list.combinations
+		highest = t.list.combinations.Highest()
+	}
 	set.info.Classes = max(int(highest)+1, len(t.list.classes))
 	set.info.SHA256 = set.digest()
 	return set, nil
@@ -267,8 +271,9 @@ func (t *intake) inOnePiece(p *Pictures) (*Set, error) {
 		spread(images[i*size:(i+1)*size], t.images[place], p.info.Channels)
 		t.images[place] = nil
 	}
-	set, err := NewSet(p.info.Name, images, p.labels, p.info.Channels, p.info.Height, p.info.Width,
-		0)
+	info := p.info
+	info.Classes = 0
+	set, err := newSetOf(info, images, p.labels)
 	if err != nil {
 		return nil, err
 	}

@@ -33,15 +33,26 @@ func labelColumns() []string {
 type listed struct {
 	name, label string
 	line        int
+	labels      []string // of a list with any number of labels a picture
+}
+
+// labelList is a list of names and labels.
+type labelList struct {
+	lines []listed
+	// multiLabel says that a picture has any number of labels; titles are those of the columns of 0
+	// and 1, nil where a column has the labels.
+	multiLabel bool
+	titles     []string
 }
 
 // isList reports whether a file is called as lists of names and labels are.
 func isList(name string) bool { return hasSuffix(name, ".csv", ".tsv") }
 
 // readList reads a file of names and labels: values parted by commas, semicolons or tabs,
-// with a first line that names the columns, or without where there are two. ok is false
+// with a first line that names the columns, or without where there are two. With a first line that
+// names none of labels, the other columns are labels of their own. ok is false
 // where it is no such list, whatever else it may be.
-func readList(path string) (lines []listed, ok bool, err error) {
+func readList(path string, opts Options) (list *labelList, ok bool, err error) {
 	text, err := readListText(path)
 	if err != nil {
 		return nil, true, err
@@ -53,6 +64,11 @@ func readList(path string) (lines []listed, ok bool, err error) {
 		return nil, false, nil // an empty file, or no list at all
 	}
 	names, labels, header := columnsOf(first)
+	if names >= 0 && labels < 0 && len(first) > 2 {
+		return readLabelColumns(path, reader, first, names, opts)
+	}
+	list = &labelList{multiLabel: opts.MultiLabel}
+	columns := len(first)
 	if !header {
 		if names, labels, ok = columnsWithout(first); !ok {
 			return nil, false, nil
@@ -62,10 +78,13 @@ func readList(path string) (lines []listed, ok bool, err error) {
 		line, _ := reader.FieldPos(0)
 		if header { // that of the columns' names
 			header = false
-		} else if row, err := lineOf(record, names, labels, line); err != nil {
+		} else if list.multiLabel && len(record) != columns {
+			return nil, true, fmt.Errorf("%s, line %d: %w: %d values, the first line has %d; put quotes "+
+				"around what has a %c in it", path, line, ErrArgument, len(record), columns, reader.Comma)
+		} else if row, err := lineOf(record, names, labels, line, opts); err != nil {
 			return nil, true, fmt.Errorf("%s, line %d: %w", path, line, err)
 		} else {
-			lines = append(lines, row)
+			list.lines = append(list.lines, row)
 		}
 		if record, err = reader.Read(); errors.Is(err, io.EOF) {
 			break
@@ -73,11 +92,11 @@ func readList(path string) (lines []listed, ok bool, err error) {
 			return nil, true, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	if len(lines) == 0 {
+	if len(list.lines) == 0 {
 		return nil, true, fmt.Errorf("%s: %w: it has a line of column names and no other", path,
 			ErrEmpty)
 	}
-	return lines, true, nil
+	return list, true, list.partLabels(path, opts)
 }
 
 // readListText reads the file as UTF-8.
@@ -162,30 +181,35 @@ func isPictureName(name string) bool {
 }
 
 // lineOf takes the name and the label out of a line.
-func lineOf(record []string, names, labels, line int) (listed, error) {
+func lineOf(record []string, names, labels, line int, opts Options) (listed, error) {
 	if len(record) <= max(names, labels) {
 		return listed{}, fmt.Errorf("%w: %d values; the columns of names and labels are %d and %d",
 			ErrArgument, len(record), names+1, labels+1)
 	}
 	// Strings of one line share its memory.
 	name, label := strings.TrimSpace(record[names]), strings.TrimSpace(record[labels])
-	row := listed{strings.Clone(name), strings.Clone(label), line}
-	switch {
-	case row.name == "":
-		return row, fmt.Errorf("%w: no file's name", ErrArgument)
-	case row.label == "":
-		return row, fmt.Errorf("%w: no label of %s; give it one, or remove the line", ErrArgument,
-			row.name)
+	row := listed{name: strings.Clone(name), label: strings.Clone(label), line: line}
+	if row.label == "" && row.name != "" && !opts.MultiLabel {
+		return row, fmt.Errorf("%w: no label of %s; give it one, or remove the line "+
+			"(-multi-label takes pictures without any)", ErrArgument, row.name)
+	}
+	return row, row.checkName()
+}
+
+// checkName puts the name into the form of this system, and refuses one that is none.
+func (row *listed) checkName() error {
+	if row.name == "" {
+		return fmt.Errorf("%w: no file's name", ErrArgument)
 	}
 	if !strings.Contains(row.name, "/") { // as Windows writes paths
 		row.name = strings.ReplaceAll(row.name, `\`, "/")
 	}
 	if !filepath.IsLocal(filepath.FromSlash(row.name)) || strings.Contains(row.name, ":") {
-		return row, fmt.Errorf("%w: the name %q leads out of the list's folder; write names "+
+		return fmt.Errorf("%w: the name %q leads out of the list's folder; write names "+
 			"within it",
 			ErrArgument, row.name)
 	}
-	return row, nil
+	return nil
 }
 
 // findListFile finds the pictures that a list names.
@@ -193,14 +217,14 @@ func findListFile(path string, part Part, opts Options) (*picturePlace, error) {
 	if !isList(path) || part != "" {
 		return nil, nil
 	}
-	lines, ok, err := readList(path)
+	read, ok, err := readList(path, opts)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, nil
 	}
-	list, err := listNamed(path, lines, opts)
+	list, err := listNamed(path, read, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -214,14 +238,14 @@ func findList(dir string, part Part, opts Options) (*picturePlace, error) {
 	if err != nil || len(paths) == 0 {
 		return nil, err
 	}
-	read := make(map[string][]listed)
+	read := make(map[string]*labelList)
 	var broken error
 	for _, path := range paths {
-		lines, ok, err := readList(path)
+		list, ok, err := readList(path, opts)
 		if err != nil {
 			broken = err
 		} else if ok {
-			read[path] = lines
+			read[path] = list
 		}
 	}
 	paths = slices.DeleteFunc(paths, func(path string) bool { return read[path] == nil })
@@ -268,7 +292,7 @@ func bases(paths []string) []string {
 // classFoldersGoFirst reports whether the folder's subfolders are its classes and its
 // lists only say so again: there are several with pictures, and no list has all its
 // pictures in one of them.
-func classFoldersGoFirst(dir string, paths []string, read map[string][]listed) (bool, error) {
+func classFoldersGoFirst(dir string, paths []string, read map[string]*labelList) (bool, error) {
 	for _, part := range []Part{Train, Test} {
 		folder, _, ok, err := pictureFolder(dir, part, Options{})
 		if err != nil {
@@ -289,7 +313,7 @@ func classFoldersGoFirst(dir string, paths []string, read map[string][]listed) (
 	for _, path := range paths {
 		finder := newNameFinder(path)
 		in := make(map[string]bool)
-		for _, line := range read[path] {
+		for _, line := range read[path].lines {
 			if file, err := finder.find(line.name); err == nil {
 				in[filepath.Dir(file)] = true
 			}
@@ -306,12 +330,13 @@ func classFoldersGoFirst(dir string, paths []string, read map[string][]listed) (
 
 // listNamed lists the pictures that a list names, in its order. A line whose picture is
 // not there is a picture that cannot be read.
-func listNamed(path string, lines []listed, opts Options) (*pictureFiles, error) {
+func listNamed(path string, read *labelList, opts Options) (*pictureFiles, error) {
+	lines := read.lines
 	dir := filepath.Dir(path)
 	list := &pictureFiles{place: path}
 	finder := newNameFinder(path)
 	lineOf := make(map[string]int, len(lines))
-	texts := make([]string, 0, len(lines))
+	texts, several := make([]string, 0, len(lines)), make([][]string, 0, len(lines))
 	missing := 0
 	var lost error
 	for _, line := range lines {
@@ -340,13 +365,18 @@ func listNamed(path string, lines []listed, opts Options) (*pictureFiles, error)
 		}
 		lineOf[file] = line.line
 		list.files, texts = append(list.files, entry), append(texts, line.label)
+		several = append(several, line.labels)
 	}
 	if missing == len(lines) {
 		return nil, fmt.Errorf("%w; nor is any other of its %s there: put the pictures beside "+
 			"the list, or into a folder beside it",
 			lost, counted(len(lines), "picture", "pictures"))
 	}
-	if err := list.setLabels(texts); err != nil {
+	set := func() error { return list.setLabels(texts) }
+	if read.multiLabel {
+		set = func() error { return list.setLabelSets(read.titles, several) }
+	}
+	if err := set(); err != nil {
 		return nil, err
 	}
 	if others := finder.unnamed(lineOf); others > 0 {

@@ -15,7 +15,11 @@ func (s *Set) Relabelled(names []string) (*Set, error) {
 		return nil, err
 	}
 	relabelled := *s
-	relabelled.Labels = relabel(s.Labels, to)
+	if s.MultiLabel() {
+		relabelled.Combinations, relabelled.known = s.Combinations.relabel(to), new(knownDigest)
+	} else {
+		relabelled.Labels = relabel(s.Labels, to)
+	}
 	relabelled.Classes, relabelled.ClassNames = len(names), names
 	return &relabelled, nil
 }

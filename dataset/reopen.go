@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"slipway/dataset/picture"
 )
@@ -14,6 +15,7 @@ var ErrChanged = errors.New("the set has changed since")
 // AsRecorded adds to the options how the recorded set's pictures were read.
 func (o Options) AsRecorded(recorded Info) (Options, error) {
 	o.SkipDamaged = o.SkipDamaged || recorded.LeftOut > 0
+	o.MultiLabel = o.MultiLabel || recorded.MultiLabel
 	if recorded.Sizing == "" {
 		return o, nil
 	}
@@ -37,8 +39,11 @@ func Reopen(ctx context.Context, recorded Info, opts Options) (Source, error) {
 		return nil, err
 	}
 	source = As(source, recorded.Name, "")
-	if names := recorded.ClassNames; len(FileNames(source)) > 0 && len(names) > len(source.Info().ClassNames) {
-		// It was read in the order of a larger set's classes.
+	own, names := source.Info().ClassNames, recorded.ClassNames
+	// Columns of labels have any order.
+	other := recorded.MultiLabel && len(own) > 0 && !slices.Equal(own, names)
+	if len(FileNames(source)) > 0 && (len(names) > len(own) || other) {
+		// It was read in the order of a larger set's classes, or of another one's.
 		if source, err = Relabelled(source, names); err != nil {
 			return nil, err
 		}

@@ -24,6 +24,9 @@ type Set struct {
 	Classes                 int     // labels are 0…Classes−1
 	Images                  []uint8 // N×C×H×W
 	Labels                  []int32 // N
+	// Combinations are those of a set whose images have any number of labels each, nil of another
+	// one. Labels are places in it then, and labels are 0…Classes−1 as ever.
+	Combinations Combinations
 	// ClassNames has a name for each class, and is empty where they are not known.
 	ClassNames []string
 	// Files has the name of each image's file within the set's folder, and is empty where
@@ -57,22 +60,8 @@ type knownDigest struct {
 // Images is N×C×H×W, labels N, each 0…classes−1. Classes is 1 to MaxClasses; 0 means as
 // many as the largest label asks for.
 func NewSet(name string, images []uint8, labels []int32, channels, height, width, classes int) (*Set, error) {
-	if channels < 1 || height < 1 || width < 1 || channels > math.MaxInt32/height/width {
-		return nil, fmt.Errorf("%s: %w: images of %d×%d×%d", name, ErrSize, channels, height, width)
-	}
-	if classes < 0 || classes > MaxClasses {
-		return nil, fmt.Errorf("%s: %w: %d classes, 1 to %d are possible", name, ErrArgument, classes, MaxClasses)
-	}
-	size := channels * height * width
-	switch {
-	case len(images) == 0:
-		return nil, fmt.Errorf("%s: %w", name, ErrEmpty)
-	case len(images)%size != 0:
-		return nil, fmt.Errorf("%s: %w: %d bytes are no whole number of %d×%d×%d images",
-			name, ErrSize, len(images), channels, height, width)
-	case len(images)/size != len(labels):
-		return nil, fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set",
-			name, ErrCount, len(images)/size, len(labels))
+	if err := checkImages(name, images, len(labels), channels, height, width, classes); err != nil {
+		return nil, err
 	}
 	lowest, highest := slices.Min(labels), slices.Max(labels)
 	switch most := int32(max(classes, 1) - 1); {
@@ -88,8 +77,47 @@ func NewSet(name string, images []uint8, labels []int32, channels, height, width
 		known: new(knownDigest)}, nil
 }
 
+// checkImages checks all but what the labels are.
+func checkImages(name string, images []uint8, labels, channels, height, width, classes int) error {
+	if channels < 1 || height < 1 || width < 1 || channels > math.MaxInt32/height/width {
+		return fmt.Errorf("%s: %w: images of %d×%d×%d", name, ErrSize, channels, height, width)
+	}
+	if classes < 0 || classes > MaxClasses {
+		return fmt.Errorf("%s: %w: %d classes, 1 to %d are possible", name, ErrArgument, classes, MaxClasses)
+	}
+	size := channels * height * width
+	switch {
+	case len(images) == 0:
+		return fmt.Errorf("%s: %w", name, ErrEmpty)
+	case len(images)%size != 0:
+		return fmt.Errorf("%s: %w: %d bytes are no whole number of %d×%d×%d images",
+			name, ErrSize, len(images), channels, height, width)
+	case len(images)/size != labels:
+		return fmt.Errorf("%s: %w: %d images, %d labels; take both files from the same set",
+			name, ErrCount, len(images)/size, labels)
+	}
+	return nil
+}
+
+// WithImages returns a set of other images of the same shape, N×C×H×W, with the labels of this one,
+// under another name.
+func (s *Set) WithImages(name string, images []uint8) (*Set, error) {
+	if len(images) != len(s.Images) {
+		return nil, fmt.Errorf("%s: %w: %d bytes of images in place of %d", name, ErrSize, len(images),
+			len(s.Images))
+	}
+	if s.MultiLabel() {
+		return multiLabelSet(name, images, s.Combinations, s.Labels, s.Channels, s.Height, s.Width,
+			s.Classes)
+	}
+	return NewSet(name, images, s.Labels, s.Channels, s.Height, s.Width, s.Classes)
+}
+
 // LabelRange says which labels there are, as "labels are 1 to 26".
 func (s *Set) LabelRange() string {
+	if s.MultiLabel() {
+		return fmt.Sprintf("labels are 0 to %d", s.Combinations.Highest())
+	}
 	return fmt.Sprintf("labels are %d to %d", slices.Min(s.Labels), slices.Max(s.Labels))
 }
 
@@ -105,7 +133,7 @@ func (s *Set) Image(i int) []uint8 {
 	return s.Images[i*size : (i+1)*size : (i+1)*size]
 }
 
-// Label returns the label of image i, 0 ≤ i < Len.
+// Label returns the label of image i, 0 ≤ i < Len, or the place of its combination.
 func (s *Set) Label(i int) int { return int(s.Labels[i]) }
 
 // Digest returns the sha256 of the set's shape, images and labels, in hexadecimal:
@@ -114,7 +142,7 @@ func (s *Set) Label(i int) int { return int(s.Labels[i]) }
 // the labels, and of how they came to one size: decoding them is a function of those.
 func (s *Set) Digest() string {
 	if s.contents != nil {
-		return pictureDigest(s.Channels, s.Height, s.Width, s.Sizing, s.Labels, s.contents)
+		return pictureDigest(s.Channels, s.Height, s.Width, s.Sizing, s.Labels, s.Combinations, s.contents)
 	}
 	if s.known == nil || len(s.Images) == 0 {
 		return s.DigestOf(int(slices.Max(s.Labels)) + 1)
@@ -133,6 +161,16 @@ func (s *Set) Digest() string {
 // have of the set, taken for one of that many classes.
 func (s *Set) DigestOf(classes int) string {
 	sum := sha256.New()
+	if s.MultiLabel() {
+		fmt.Fprintf(sum, "%d×%d×%d×%d, any number of labels\n", s.Len(), s.Channels, s.Height, s.Width)
+		sum.Write(s.Images)
+		var labels []byte
+		for _, combination := range s.Labels {
+			labels = s.Combinations.appendLabels(labels[:0], combination)
+			sum.Write(labels)
+		}
+		return hex.EncodeToString(sum.Sum(nil))
+	}
 	fmt.Fprintf(sum, "%d×%d×%d×%d, %d classes\n", s.Len(), s.Channels, s.Height, s.Width, classes)
 	sum.Write(s.Images)
 	sum.Write(s.LabelBytes())
@@ -241,6 +279,7 @@ type Stats struct {
 	Min, Max  uint8
 	Mean, Std float64 // on the scale 0…255; Std of the whole population
 	Counts    []int   // images of each class
+	None      int     // images without any label
 }
 
 // Stats computes the set's figures.
@@ -249,7 +288,7 @@ func (s *Set) Stats() Stats {
 	for _, pixel := range s.Images {
 		histogram[pixel]++
 	}
-	stats := Stats{Min: slices.Min(s.Images), Max: slices.Max(s.Images), Counts: make([]int, s.Classes)}
+	stats := Stats{Min: slices.Min(s.Images), Max: slices.Max(s.Images)}
 	n := float64(len(s.Images))
 	for value, count := range histogram {
 		stats.Mean += float64(value) * float64(count) / n
@@ -259,9 +298,8 @@ func (s *Set) Stats() Stats {
 		stats.Std += d * d * float64(count) / n
 	}
 	stats.Std = math.Sqrt(stats.Std)
-	for _, label := range s.Labels {
-		stats.Counts[label]++
-	}
+	info := Info{Classes: s.Classes, MultiLabel: s.MultiLabel(), Combinations: s.Combinations}
+	stats.Counts, stats.None = info.Counts(s.Labels)
 	return stats
 }
 

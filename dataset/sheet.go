@@ -25,7 +25,7 @@ func ContactSheet(s *Set, indices []int, columns int) (image.Image, error) {
 		if err := s.checkIndex(i); err != nil {
 			return nil, err
 		}
-		captions[k] = strconv.Itoa(s.Label(i))
+		captions[k] = s.labelText(i)
 	}
 	return CaptionedSheet(s, indices, captions, columns)
 }
@@ -42,8 +42,7 @@ func SourceSheet(ctx context.Context, source Source, indices []int,
 	if err := source.Read(ctx, images, labels, indices, 0); err != nil {
 		return nil, err
 	}
-	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
-		info.Classes)
+	set, err := newSetOf(info, images, labels)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +51,15 @@ func SourceSheet(ctx context.Context, source Source, indices []int,
 		all[i] = i
 	}
 	return ContactSheet(set, all, columns)
+}
+
+// labelText is an image's label for a sheet, or all of several: "0+2".
+func (s *Set) labelText(i int) string {
+	if s.MultiLabel() {
+		info := Info{MultiLabel: true, Combinations: s.Combinations}
+		return info.NameOf(s.Labels[i])
+	}
+	return strconv.Itoa(s.Label(i))
 }
 
 // CheckSheet reports images that are too many for one sheet, before they are read.

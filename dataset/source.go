@@ -21,7 +21,8 @@ type Source interface {
 	// Info says what the set is. It is the same at each call.
 	Info() Info
 	// Read writes the images of those indices to images, B×C×H×W bytes, and their labels
-	// to labels, B. Both may be longer than needed; labels may be nil. What an image is
+	// to labels, B: of a multi-label set the places of their combinations (Info.LabelsOf).
+	// Both may be longer than needed; labels may be nil. What an image is
 	// depends on its index and on the epoch alone, not on what else is read or on how
 	// often; a set that is the same in each epoch does not look at it. The error names
 	// the image.
@@ -100,8 +101,8 @@ type labelled interface{ allLabels() []int32 }
 func (s *Set) allLabels() []int32      { return s.Labels }
 func (p *Pictures) allLabels() []int32 { return p.labels }
 
-// AllLabels returns the label of each image. Those of a Set and of Pictures are known;
-// another source is read for them. They are not to be changed.
+// AllLabels returns the label of each image, as Source.Read writes it. Those of a Set and of Pictures
+// are known; another source is read for them. They are not to be changed.
 func AllLabels(ctx context.Context, source Source) ([]int32, error) {
 	if known, ok := source.(labelled); ok {
 		return known.allLabels(), nil
@@ -181,8 +182,7 @@ func Load(ctx context.Context, source Source) (*Set, error) {
 			return nil, err
 		}
 	}
-	set, err := NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
-		info.Classes)
+	set, err := newSetOf(info, images, labels)
 	if err != nil {
 		return nil, err
 	}
@@ -192,6 +192,15 @@ func Load(ctx context.Context, source Source) (*Set, error) {
 		set.contents = pictures.contents
 	}
 	return set, nil
+}
+
+// newSetOf makes a set of images and their labels, as a source of that Info reads them.
+func newSetOf(info Info, images []uint8, labels []int32) (*Set, error) {
+	if info.MultiLabel {
+		return multiLabelSet(info.Name, images, info.Combinations, labels, info.Channels, info.Height,
+			info.Width, info.Classes)
+	}
+	return NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width, info.Classes)
 }
 
 // SplitSource draws round(fraction·Len) images for validation, as Set.SplitFraction does,
@@ -315,7 +324,11 @@ func Relabelled(source Source, names []string) (Source, error) {
 			return nil, err
 		}
 		relabelled := s.clone()
-		relabelled.labels = relabel(s.labels, to)
+		if s.info.MultiLabel {
+			relabelled.info.Combinations = s.info.Combinations.relabel(to)
+		} else {
+			relabelled.labels = relabel(s.labels, to)
+		}
 		relabelled.info.Classes, relabelled.info.ClassNames = len(names), slices.Clone(names)
 		relabelled.info.SHA256 = relabelled.digest()
 		return relabelled, nil

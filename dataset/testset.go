@@ -12,6 +12,15 @@ import (
 // with it. It returns nil where there is none.
 func OpenTest(ctx context.Context, training Source, opts Options) (Source, error) {
 	opts.Part, opts.DataDir = Test, ""
+	opts.MultiLabel = opts.MultiLabel || isMultiLabel(training)
+	test, err := openTest(ctx, training, opts)
+	if test == nil || err != nil {
+		return nil, err
+	}
+	return test, mustBeSeveral(test, opts)
+}
+
+func openTest(ctx context.Context, training Source, opts Options) (Source, error) {
 	info := training.Info()
 	if test, ok, err := openTestNumbers(ctx, training, opts); ok || err != nil {
 		return test, err

@@ -96,7 +96,7 @@ func (c *card) markdown() string {
 	line("| file | `%s`, %d bytes, sha256 `%s` |", c.file.File, report.Bytes, c.file.SHA256)
 	line("| format | ONNX IR %d, opset %d |", report.IRVersion, opsetOf(report))
 	line("| input | `%s`, float32 [%s], pixels %s |", input.Name, listDims(input), c.fedAs())
-	line("| output | `%s`, float32 [%s], %s of the classes %s |", output.Name, listDims(output), c.scores(), classList(c.training.ClassLabels))
+	line("| output | `%s`, float32 [%s], %s of the classes %s%s |", output.Name, listDims(output), c.scores(), classList(c.training.ClassLabels), c.labels())
 	line("| size | %d parameters in %d bytes, %d multiply-adds an example |", report.Parameters, report.ParameterBytes, report.MultiplyAdds)
 	line("| training data | %s |", c.trainingData())
 	line("| protocol | %s |", protocol(config))
@@ -121,6 +121,14 @@ func (c *card) scores() string {
 		return "a score, whose sigmoid is the class's own probability whatever the others', for each"
 	}
 	return "a score for each"
+}
+
+// labels says what a label is of the output's classes.
+func (c *card) labels() string {
+	if c.training.MultiLabel() {
+		return "; an image has any number of them, those whose probability is above 0.5"
+	}
+	return ""
 }
 
 // trainingData says what the run learned from, and of whom that is known.
@@ -152,7 +160,13 @@ func (c *card) accuracy(line func(string, ...any)) {
 	}
 	line("%s", heading)
 	line("")
-	line("| runtime | accuracy | labels that differ from the trainer's | largest logit difference | of the logits' range |")
+	accuracy, differ := "accuracy", "labels that differ from the trainer's"
+	if c.training.MultiLabel() {
+		line("An image is answered right where all its labels are told and no others.")
+		line("")
+		accuracy, differ = "subset accuracy", "images with a label that differs from the trainer's"
+	}
+	line("| runtime | %s | %s | largest logit difference | of the logits' range |", accuracy, differ)
 	line("| --- | --- | --- | --- | --- |")
 	line("| trainer (%s engine) | %.2f %% | | | |", c.run.Config.Engine, 100*c.training.TestAccuracy)
 	for _, a := range c.run.Answers {

@@ -109,7 +109,7 @@ func (g *graph) askForeign(ctx context.Context, names []string, path string, tol
 		}
 		a := rows[i].answer(g.test.Len())
 		g.answers = append(g.answers, a)
-		say("%s", a.line(g.test.Len(), g.unlabelled))
+		say("%s", a.line(g.test.Len(), g.accuracyName(), g.unlabelled))
 		if rows[i].Status != "agrees" {
 			bad = append(bad, fmt.Errorf("%s does not answer as the trainer does: %s", name, strings.Join(rows[i].Reasons, "; ")))
 		}

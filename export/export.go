@@ -145,6 +145,15 @@ func (g *graph) openTest(ctx context.Context, options Options, say func(string, 
 	}
 	info := g.test.Info()
 	g.sets.Test = &info
+	if info.MultiLabel != g.sets.Training.MultiLabel {
+		return fmt.Errorf("%w: the run was trained on %v, and is to be judged on %v; name another set with -data",
+			dataset.ErrMultiLabel, g.sets.Training, info)
+	}
+	if others := foreign(options.Verify); info.MultiLabel && len(others) > 0 {
+		return fmt.Errorf("verify: %s are asked by scripts/conformance, which counts one label an image, "+
+			"and the images of %s have any number: give -verify %s", strings.Join(others, ", "), info.Name,
+			strings.Join(Runtimes(), ","))
+	}
 	if info.SHA256 == g.sets.Training.SHA256 {
 		say("note: the test set is the training set: its accuracy says nothing of other images")
 	}

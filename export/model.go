@@ -56,6 +56,9 @@ func Record(network *builder.Network, config train.Config, sets train.Sets, prog
 	if config.Loss.Name == train.LossBinary {
 		record.Probabilities = onnx.SigmoidOfScores
 	}
+	if training.MultiLabel {
+		record.LabelsPerImage = onnx.AnyLabels
+	}
 	return record, setPixels(&record, config)
 }
 

@@ -70,15 +70,16 @@ func verifyVariant(ctx context.Context, from source, variant *onnx.Model, option
 	}
 	limit := limitsOf(options)
 	// A limit of 1 is none; Compare asks for a tolerance all the same.
-	comparison, err := infer.Compare(reference, got.Logits, min(limit.difference, 0.5))
+	comparison, err := infer.CompareAnswers(infer.Answers{Scores: reference}, infer.Answers{Scores: got.Logits},
+		infer.Head{}, infer.Allowance{Tolerance: min(limit.difference, 0.5), Told: got.Told()})
 	if err != nil {
 		return err
 	}
-	options.say("source:  %s %s (%s): Accuracy = %.2f %%, %.0f images/s", expected.Info.Runtime, expected.Info.Version, expected.Info.Provider,
-		100*expected.Accuracy(), expected.ImagesPerSecond())
-	options.say("variant: %s %s (%s): Accuracy = %.2f %%, %d labels differ, largest difference %.3g (%.2g of the range), %.0f images/s",
-		got.Info.Runtime, got.Info.Version, got.Info.Provider, 100*got.Accuracy(), comparison.LabelsDiffer, comparison.MaxAbsDiff, comparison.MaxRelDiff, got.ImagesPerSecond())
-	if changes, err := infer.ChangedLabels(reference, got.Logits); err == nil {
+	options.say("source:  %s %s (%s): %s = %.2f %%, %.0f images/s", expected.Info.Runtime, expected.Info.Version, expected.Info.Provider,
+		expected.AccuracyName(), 100*expected.Accuracy(), expected.ImagesPerSecond())
+	options.say("variant: %s %s (%s): %s = %.2f %%, %d labels differ, largest difference %.3g (%.2g of the range), %.0f images/s",
+		got.Info.Runtime, got.Info.Version, got.Info.Provider, got.AccuracyName(), 100*got.Accuracy(), comparison.LabelsDiffer, comparison.MaxAbsDiff, comparison.MaxRelDiff, got.ImagesPerSecond())
+	if changes, err := infer.ChangedLabels(reference, got.Logits); err == nil && !test.MultiLabel() {
 		for _, c := range changes {
 			options.say("  image %d (label %d): %d instead of %d", c.Image, test.Label(c.Image), c.B, c.A)
 		}
@@ -134,5 +135,6 @@ func askONNXRuntime(ctx context.Context, model *onnx.Model, test *dataset.Set, p
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, runtime.Close()) }()
-	return infer.Evaluate(ctx, runtime, test, infer.EvaluateOptions{Pixels: pixels, KeepLogits: true})
+	return infer.Evaluate(ctx, runtime, test,
+		infer.EvaluateOptions{Pixels: pixels, Scale: infer.ScaleOf(model, ""), KeepLogits: true})
 }

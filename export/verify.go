@@ -37,7 +37,7 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 		return err
 	}
 	if !g.unlabelled {
-		say("trainer: Accuracy = %.2f %%", 100*g.answer.Accuracy)
+		say("trainer: %s = %.2f %%", g.accuracyName(), 100*g.answer.Accuracy)
 	}
 	names, passed, err := judges(ctx, model, options)
 	if err != nil {
@@ -55,7 +55,7 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 		if err != nil {
 			return fmt.Errorf("verify with %s: %w", name, err)
 		}
-		say("%s", a.line(g.test.Len(), g.unlabelled))
+		say("%s", a.line(g.test.Len(), g.accuracyName(), g.unlabelled))
 		if a.rounding != nil {
 			say("  the tolerance is %.2g of the range: %v", a.comparison.Tolerance, a.rounding)
 		}
@@ -71,9 +71,12 @@ func (g *graph) verify(ctx context.Context, options Options, say func(string, ..
 	return g.askForeign(ctx, others, path, options.tolerance(), options, say)
 }
 
+// accuracyName is what the share of test images that are answered right is called.
+func (g *graph) accuracyName() string { return g.sets.Training.AccuracyName() }
+
 // line says how the runtime agreed, over so many images.
-func (a answer) line(images int, unlabelled bool) string {
-	accuracy := fmt.Sprintf("Accuracy = %.2f %%, ", 100*float64(a.correct)/float64(images))
+func (a answer) line(images int, accuracyName string, unlabelled bool) string {
+	accuracy := fmt.Sprintf("%s = %.2f %%, ", accuracyName, 100*float64(a.correct)/float64(images))
 	if unlabelled {
 		accuracy = ""
 	}
@@ -94,13 +97,15 @@ func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, options
 	if err != nil {
 		return answer{}, errors.Join(err, runtime.Close())
 	}
-	result, err := infer.Evaluate(ctx, runtime, g.test, infer.EvaluateOptions{Pixels: pixels, KeepLogits: true})
+	result, err := infer.Evaluate(ctx, runtime, g.test,
+		infer.EvaluateOptions{Pixels: pixels, Scale: infer.ScaleOf(model, ""), KeepLogits: true})
 	a := answer{info: runtime.Info()}
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return answer{}, err
 	}
 	a.correct, a.speed = result.Correct, result.ImagesPerSecond()
-	if a.comparison, err = g.compare(model, result.Logits, infer.Allowance{Tolerance: options.tolerance()}); err != nil {
+	allowed := infer.Allowance{Tolerance: options.tolerance(), Told: result.Told()}
+	if a.comparison, err = g.compare(model, result.Logits, allowed); err != nil {
 		return answer{}, err
 	}
 	if a.comparison.Agree() || options.Tolerance != 0 || !infer.FindHead(model, "").None() {
@@ -114,7 +119,9 @@ func (g *graph) ask(ctx context.Context, name string, model *onnx.Model, options
 		return answer{}, err
 	}
 	a.rounding = &rounding
-	a.comparison, err = g.compare(model, result.Logits, rounding.Allowance())
+	allowed = rounding.Allowance()
+	allowed.Told = result.Told()
+	a.comparison, err = g.compare(model, result.Logits, allowed)
 	return a, err
 }
 

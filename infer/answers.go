@@ -39,7 +39,7 @@ func CompareAnswers(a, b Answers, head Head, allowed Allowance) (Comparison, err
 	if !(allowed.Share >= 0 && allowed.Share <= 1) {
 		return Comparison{}, fmt.Errorf("a share of %v of the images: it is a fraction, 0 to 1", allowed.Share)
 	}
-	c, err := compareAnswers(a, b, head, allowed.Tolerance)
+	c, err := compareAnswers(a, b, head, allowed.Tolerance, telling{allowed.Told})
 	if err != nil {
 		return Comparison{}, err
 	}
@@ -51,9 +51,9 @@ func CompareAnswers(a, b Answers, head Head, allowed Allowance) (Comparison, err
 	return c, nil
 }
 
-func compareAnswers(a, b Answers, head Head, tolerance float64) (Comparison, error) {
+func compareAnswers(a, b Answers, head Head, tolerance float64, told telling) (Comparison, error) {
 	if head.None() {
-		return Compare(a.Scores, b.Scores, tolerance)
+		return compare(a.Scores, b.Scores, tolerance, told)
 	}
 	if err := sameShape(a.Scores, b.Scores); err != nil {
 		return Comparison{}, err
@@ -75,7 +75,7 @@ func compareAnswers(a, b Answers, head Head, tolerance float64) (Comparison, err
 		}
 	}
 	c.weighScores(a.Scores, b.Scores)
-	c.countLabels(a, b)
+	c.countLabels(a, b, told)
 	return c, nil
 }
 
@@ -123,8 +123,12 @@ func (c *Comparison) countBeyond(a, b Answers) {
 // countLabels counts the images whose labels differ by the scores. A change is
 // decided where the logits of the best two are further apart than the tolerance and
 // the scores than rounding.
-func (c *Comparison) countLabels(a, b Answers) {
+func (c *Comparison) countLabels(a, b Answers, told telling) {
 	c.LabelsDiffer, c.DecidedLabelsDiffer = 0, 0
+	if told.threshold != nil {
+		c.countToldLabels(a, b, told)
+		return
+	}
 	for i := range a.Scores.N {
 		la, lb := a.Scores.Label(i), b.Scores.Label(i)
 		if la == lb && la >= 0 {
@@ -137,6 +141,40 @@ func (c *Comparison) countLabels(a, b Answers) {
 			c.DecidedLabelsDiffer++
 		}
 	}
+}
+
+// countToldLabels is countLabels of images with any number of labels: a change is decided where the
+// logit of a label is further from the threshold's than the tolerance, and its score than rounding.
+func (c *Comparison) countToldLabels(a, b Answers, told telling) {
+	rounding, _ := roundingOf(c.Head, a.Scores.K)
+	threshold := logitOf(c.Head, *told.threshold)
+	for i := range a.Scores.N {
+		differ, _ := told.differ(a.Scores.Row(i), b.Scores.Row(i))
+		if !differ {
+			continue
+		}
+		c.LabelsDiffer++
+		if a.Scores.Label(i) < 0 || b.Scores.Label(i) < 0 {
+			c.DecidedLabelsDiffer++
+			continue
+		}
+		for k := range a.Scores.K {
+			apart := told.apart(a.Scores.Row(i)[k], b.Scores.Row(i)[k])
+			distance := max(c.fromThreshold(a, i, k, threshold), c.fromThreshold(b, i, k, threshold))
+			if apart > 2*rounding && distance > c.Tolerance*c.Range {
+				c.DecidedLabelsDiffer++
+				break
+			}
+		}
+	}
+}
+
+// fromThreshold is the distance of an image's logit of a class, shown or from the score, to another.
+func (c *Comparison) fromThreshold(a Answers, image, class int, threshold float64) float64 {
+	if a.shown() {
+		return math.Abs(float64(a.Logits.Row(image)[class]) - threshold)
+	}
+	return math.Abs(logitOf(c.Head, a.Scores.Row(image)[class]) - threshold)
 }
 
 // logitMargin is the distance of an image's two largest logits, shown or from the scores.

@@ -21,6 +21,9 @@ type Allowance struct {
 	// Share is the fraction of the images that may differ by more than
 	// DefaultTolerance; 0 for all of them.
 	Share float64
+	// Told is the score above which a label is told of images with any number of labels, nil where the
+	// largest score is the class's (Result.Told).
+	Told *float32
 }
 
 // A Comparison says how far two runtimes' answers to the same images are apart.
@@ -33,11 +36,13 @@ type Comparison struct {
 	// Head is what the models end in, none if their scores were compared as they are.
 	Head Head
 	// LabelsDiffer counts the images whose largest logit is another one, or
-	// that have no answer because of a NaN.
+	// that have no answer because of a NaN; of images with any number of labels those of which one
+	// label is told on one side alone.
 	LabelsDiffer int
 	// DecidedLabelsDiffer counts those of LabelsDiffer that rounding does not
 	// explain: in one of the answers the two largest logits are further apart
-	// than Tolerance×Range, or there is no answer because of a NaN.
+	// than Tolerance×Range, or the logit of such a label is further from the threshold, or there is no
+	// answer because of a NaN.
 	DecidedLabelsDiffer int
 	// NotFinite counts the logits that are NaN or infinite in one of the
 	// answers and not the same infinity in the other. They count as infinitely far apart.
@@ -63,18 +68,24 @@ type Comparison struct {
 	Beyond, MayBeBeyond int
 	// scoresAlone says that the scores of a Head were compared, without its logits.
 	scoresAlone bool
+	// told says that images have any number of labels.
+	told bool
 }
 
 // Compare compares the answers b with the reference a. They have the same N and
 // K; the tolerance is a fraction of the range of a's logits, in (0, 1).
 func Compare(a, b Logits, tolerance float64) (Comparison, error) {
+	return compare(a, b, tolerance, telling{})
+}
+
+func compare(a, b Logits, tolerance float64, told telling) (Comparison, error) {
 	if err := sameShape(a, b); err != nil {
 		return Comparison{}, err
 	}
 	if err := checkTolerance(tolerance); err != nil {
 		return Comparison{}, err
 	}
-	c := Comparison{Images: a.N, MayBeBeyond: a.N, Of: "logits", Tolerance: tolerance, Range: valueRange(a.Values)}
+	c := Comparison{Images: a.N, MayBeBeyond: a.N, Of: "logits", Tolerance: tolerance, Range: valueRange(a.Values), told: told.threshold != nil}
 	for i, va := range a.Values {
 		diff := difference(va, b.Values[i])
 		if math.IsInf(diff, 0) {
@@ -88,12 +99,12 @@ func Compare(a, b Logits, tolerance float64) (Comparison, error) {
 		c.MaxRelDiff = c.MaxAbsDiff / c.Range
 	}
 	for i := range a.N {
-		la, lb := a.Label(i), b.Label(i)
-		if la == lb && la >= 0 {
+		differ, decided := told.differ(a.Row(i), b.Row(i))
+		if !differ {
 			continue
 		}
 		c.LabelsDiffer++
-		if la < 0 || lb < 0 || max(margin(a.Row(i)), margin(b.Row(i))) > tolerance*c.Range {
+		if decided > tolerance*c.Range {
 			c.DecidedLabelsDiffer++
 		}
 	}
@@ -124,6 +135,8 @@ func (c Comparison) Reason() string {
 			c.Head, c.ScoresImage, c.ScoresClass, c.ScoresRelDiff, c.Tolerance)
 	case c.Beyond > c.MayBeBeyond:
 		return fmt.Sprintf("%d of %d images differ by more than %.3g of the range; rounding to integers explains %d", c.Beyond, c.Images, DefaultTolerance, c.MayBeBeyond)
+	case c.DecidedLabelsDiffer > 0 && c.told:
+		return fmt.Sprintf("the labels of %d images differ where a logit is further from the threshold than the tolerance", c.DecidedLabelsDiffer)
 	case c.DecidedLabelsDiffer > 0:
 		return fmt.Sprintf("%d labels differ where the two best logits are further apart than the tolerance", c.DecidedLabelsDiffer)
 	}

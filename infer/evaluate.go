@@ -25,6 +25,9 @@ type EvaluateOptions struct {
 	Pixels dataset.Pixels
 	// Scale says what probabilities the scores stand for (ScaleOf).
 	Scale Scale
+	// Threshold is the probability above which a label is told of an image with any number of
+	// labels, DefaultThreshold if 0. Of other images it says nothing.
+	Threshold float64
 	// Probe asks about a few images of the first batch alone, too: that the answers
 	// depend on how images are batched is a note in the Result's Info then.
 	Probe bool
@@ -49,6 +52,12 @@ type Result struct {
 	Confusion [][]int
 	// Labels has the true label of each image, Predictions the answer, -1 for none.
 	Labels, Predictions []int
+	// Combinations are those of images with any number of labels, nil of others: Labels and
+	// Predictions are places in it, Confusion is nil, and an image is right where all its labels are.
+	// Threshold is the score above which a label is told.
+	Combinations dataset.Combinations
+	Threshold    float32
+	combiner     *dataset.Combiner
 	// Files has the name of each image's file, and is empty where they have none.
 	Files []string
 	// Logits of all images, when they are kept, and the Scale of the options.
@@ -69,7 +78,10 @@ func Evaluate(ctx context.Context, runtime Runtime, source dataset.Source, optio
 		return nil, err
 	}
 	set := source.Info()
-	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source), Scale: options.Scale}
+	if err := checkScale(set, options); err != nil {
+		return nil, err
+	}
+	result := &Result{Info: runtime.Info(), Images: source.Len(), Files: dataset.FileNames(source), Scale: options.Scale, Threshold: options.threshold()}
 	size := set.Channels * set.Height * set.Width
 	var batchingNote string
 	most := min(options.Batch, source.Len())
@@ -123,6 +135,10 @@ func (r *Result) count(set dataset.Info, labels []int32, logits Logits) error {
 	if logits.N != len(labels) {
 		return fmt.Errorf("%s answered %d images out of %d", r.Info.Runtime, logits.N, len(labels))
 	}
+	if set.MultiLabel {
+		r.countSets(set, labels, logits)
+		return nil
+	}
 	if largest := int(slices.Max(labels)); largest >= logits.K {
 		return unknownClass(set.Name, largest, logits.K)
 	}
@@ -155,6 +171,12 @@ func (r *Result) count(set dataset.Info, labels []int32, logits Logits) error {
 
 // checkClasses reports labels for which a model of so many scores has none.
 func checkClasses(source dataset.Source, scores int) error {
+	if info := source.Info(); info.MultiLabel {
+		if highest := int(info.Combinations.Highest()); highest >= scores {
+			return unknownClass(info.Name, highest, scores)
+		}
+		return nil
+	}
 	if set, ok := source.(*dataset.Set); ok {
 		if largest := int(slices.Max(set.Labels)); largest >= scores {
 			return fmt.Errorf("the model tells %d classes apart, 0 to %d; in %s %s", scores, scores-1, set.Name, set.LabelRange())
@@ -174,6 +196,12 @@ func (r *Result) Accuracy() float64 { return float64(r.Correct) / float64(r.Imag
 // ImagesPerSecond is Images by Elapsed.
 func (r *Result) ImagesPerSecond() float64 {
 	return float64(r.Images) / max(r.Elapsed.Seconds(), 1e-9)
+}
+
+// AccuracyName is what Accuracy is called: of images with any number of labels it is the subset
+// accuracy.
+func (r *Result) AccuracyName() string {
+	return dataset.Info{MultiLabel: r.Combinations != nil}.AccuracyName()
 }
 
 // FormatAccuracy writes an accuracy of 0…1 as the experiment does:
@@ -196,6 +224,9 @@ type ClassFigures struct {
 
 // PerClass returns the figures of each class.
 func (r *Result) PerClass() []ClassFigures {
+	if r.Combinations != nil {
+		return r.perLabel()
+	}
 	figures := make([]ClassFigures, r.Classes)
 	answered, right := make([]int, r.Classes), make([]int, r.Classes)
 	for i, label := range r.Labels {
@@ -208,13 +239,17 @@ func (r *Result) PerClass() []ClassFigures {
 			right[label]++
 		}
 	}
+	fillFigures(figures, answered, right)
+	return figures
+}
+
+func fillFigures(figures []ClassFigures, answered, right []int) {
 	for class := range figures {
 		f := &figures[class]
 		f.Precision = ratio(float64(right[class]), float64(answered[class]))
 		f.Recall = ratio(float64(right[class]), float64(f.Images))
 		f.F1 = ratio(2*f.Precision*f.Recall, f.Precision+f.Recall)
 	}
-	return figures
 }
 
 func ratio(a, b float64) float64 {

@@ -11,11 +11,12 @@ import (
 
 // PictureOptions adds to the options how pictures are read for a model: to the size that
 // its training record says, where the options say none, and in as many channels as its
-// input has. The record may be nil.
+// input has, with any number of labels where it gives them. The record may be nil.
 func PictureOptions(model *onnx.Model, record *onnx.TrainingRecord, options dataset.Options) (
 	dataset.Options, error,
 ) {
 	options.Channels = port.Channels(model)
+	options.MultiLabel = options.MultiLabel || record != nil && record.MultiLabel()
 	if options.Sizing != nil || record == nil {
 		return options, nil
 	}

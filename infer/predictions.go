@@ -11,8 +11,9 @@ import (
 // WritePredictions writes one CSV line an image: its index, its file where the result
 // has it, label, prediction
 // (empty when there is none because of a NaN), whether it is right, and its
-// logits if the result has them. Floats have the fewest digits that read back
-// as the same float32.
+// logits if the result has them. Of images with any number of labels, label and prediction are several
+// parted by |, and empty for none; without an answer the prediction is NaN. Floats have the fewest
+// digits that read back as the same float32.
 func WritePredictions(w io.Writer, result *Result) error {
 	out := bufio.NewWriter(w)
 	withFiles := len(result.Files) == len(result.Labels) && len(result.Files) > 0
@@ -29,15 +30,12 @@ func WritePredictions(w io.Writer, result *Result) error {
 	}
 	fmt.Fprintln(out)
 	for i, label := range result.Labels {
-		prediction := ""
-		if result.Predictions[i] >= 0 {
-			prediction = strconv.Itoa(result.Predictions[i])
-		}
+		prediction := result.labelText(result.Predictions[i])
 		fmt.Fprint(out, i)
 		if withFiles {
 			fmt.Fprintf(out, ",%s", csvField(result.Files[i]))
 		}
-		fmt.Fprintf(out, ",%d,%s,%t", label, prediction, label == result.Predictions[i])
+		fmt.Fprintf(out, ",%s,%s,%t", result.labelText(label), prediction, label == result.Predictions[i])
 		if withLogits {
 			for _, v := range result.Logits.Row(i) {
 				out.WriteByte(',')

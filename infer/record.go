@@ -25,7 +25,7 @@ func CheckRecorded(result *Result, record onnx.TrainingRecord, tolerance float64
 	limit := tolerance * valueRange(result.Logits.Values)
 	undecided := 0
 	for i := range result.Logits.N {
-		if margin(result.Logits.Row(i)) <= limit {
+		if result.decidedBy(i) <= limit {
 			undecided++
 		}
 	}

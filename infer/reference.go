@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"slipway/dataset"
+	"slipway/infer/port"
 	"slipway/internal/safetensors"
 )
 
@@ -63,12 +64,23 @@ func (r *Reference) Matches(source dataset.Source) error {
 	return nil
 }
 
-// Count counts the logits against the set's labels, as Evaluate does.
+// Count counts the logits against the set's labels, as Evaluate does with DefaultThreshold.
 func (r *Reference) Count(ctx context.Context, source dataset.Source) (*Result, error) {
+	return r.CountAt(ctx, source, DefaultThreshold)
+}
+
+// CountAt is Count with another probability above which a label is told, of a set whose images have
+// any number of labels.
+func (r *Reference) CountAt(ctx context.Context, source dataset.Source, threshold float64) (*Result,
+	error) {
 	if err := r.Matches(source); err != nil {
 		return nil, err
 	}
 	result := &Result{Info: Info{Runtime: RuntimeTrainer}, Images: source.Len(), Logits: r.Logits}
+	if source.Info().MultiLabel {
+		result.Scale = port.OfIndependentLogits
+	}
+	result.Threshold = EvaluateOptions{Scale: result.Scale, Threshold: threshold}.threshold()
 	if err := checkClasses(source, r.Logits.K); err != nil {
 		return result, err
 	}

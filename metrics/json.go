@@ -73,18 +73,37 @@ type Figure struct {
 	Value float64
 }
 
+// namedFigure is one that may not be defined.
+type namedFigure struct {
+	name  string
+	value *float64
+}
+
 // Figures lists the figures of the whole set that are defined, accuracy first.
 func (m *Metrics) Figures() []Figure {
-	figures := []Figure{{"accuracy", m.Accuracy}}
-	for _, f := range []struct {
-		name  string
-		value *float64
-	}{
+	if m.MultiLabel != nil {
+		return m.MultiLabel.Figures()
+	}
+	return definedFigures([]Figure{{"accuracy", m.Accuracy}}, []namedFigure{
 		{topKName(m.TopKOf), m.TopK}, {"balanced_accuracy", m.BalancedAccuracy},
 		{"macro_precision", m.MacroPrecision}, {"macro_f1", m.MacroF1}, {"roc_auc", m.ROCAUC},
 		{"average_precision", m.AveragePrecision}, {"log_loss", m.LogLoss},
 		{"brier_score", m.Brier}, {"ece", m.ECE},
-	} {
+	})
+}
+
+// Figures lists the figures of the whole set that are defined, the subset accuracy first.
+func (m *MultiLabel) Figures() []Figure {
+	return definedFigures(
+		[]Figure{{"subset_accuracy", m.SubsetAccuracy}, {"hamming_loss", m.HammingLoss}},
+		[]namedFigure{
+			{"mean_average_precision", m.MeanAveragePrecision}, {"roc_auc", m.ROCAUC},
+			{"macro_f1", m.MacroF1}, {"micro_f1", m.MicroF1},
+		})
+}
+
+func definedFigures(figures []Figure, more []namedFigure) []Figure {
+	for _, f := range more {
 		if f.value != nil {
 			figures = append(figures, Figure{f.name, *f.value})
 		}

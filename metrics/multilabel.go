@@ -10,6 +10,8 @@ import (
 // 0…1; what is not defined is nil.
 type MultiLabel struct {
 	Images int `json:"images"`
+	// Correct is how many of them have all labels told right.
+	Correct int `json:"correct"`
 	// SubsetAccuracy is the share of images all of whose labels are told right: accuracy_score
 	// of scikit-learn. HammingLoss is the share of single labels that are told wrong.
 	SubsetAccuracy float64 `json:"subset_accuracy"`
@@ -57,14 +59,24 @@ func NewMultiLabel(scores []float32, targets []bool, labels int, threshold float
 		}
 		missed[i/labels] = true
 	}
-	whole := 0
 	for _, wrong := range missed {
 		if !wrong {
-			whole++
+			m.Correct++
 		}
 	}
-	m.SubsetAccuracy = float64(whole) / float64(images)
+	m.SubsetAccuracy = float64(m.Correct) / float64(images)
 	return m, m.labelFigures(scores, targets, counts, names)
+}
+
+// Metrics returns the figures as those of a set: the accuracy is SubsetAccuracy, and what is of one
+// class an image is not defined.
+func (m *MultiLabel) Metrics() (*Metrics, error) {
+	interval, err := statistics.Wilson(m.Correct, m.Images, 0.95)
+	if err != nil {
+		return nil, err
+	}
+	return &Metrics{Images: m.Images, Correct: m.Correct, Accuracy: m.SubsetAccuracy,
+		Interval: Interval(interval), MultiLabel: m}, nil
 }
 
 func (m *MultiLabel) labelFigures(scores []float32, targets []bool, counts []statistics.Counts,

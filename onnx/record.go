@@ -46,6 +46,9 @@ type TrainingRecord struct {
 	// Probabilities says what makes probabilities of the scores: empty for a softmax, or
 	// SigmoidOfScores.
 	Probabilities string
+	// LabelsPerImage says how many classes an image is of: empty for one, or AnyLabels. TestAccuracy is
+	// the share of images all of whose labels are right then, and recorded as the subset accuracy.
+	LabelsPerImage string
 	// ClassLabels names the classes in the order of the scores.
 	ClassLabels []string
 	// PixelScale and PixelOffset turn a pixel of 0…255 into an input:
@@ -62,6 +65,13 @@ type TrainingRecord struct {
 // probability of its class alone, whatever the others': the network was trained with the binary
 // loss.
 const SigmoidOfScores = "sigmoid"
+
+// AnyLabels in TrainingRecord.LabelsPerImage says that an image has any number of labels, none too:
+// those whose probability, by SigmoidOfScores, is above 0.5.
+const AnyLabels = "any"
+
+// MultiLabel reports whether an image has any number of labels.
+func (r TrainingRecord) MultiLabel() bool { return r.LabelsPerImage == AnyLabels }
 
 // recordVersion is the value of the key that says that there is a record, and in
 // which form.
@@ -88,7 +98,9 @@ const (
 	keyTestSHA256   = "slipway.test_sha256"
 	keySizing       = "slipway.sizing"
 
-	keyProbabilities = "slipway.probabilities"
+	keyProbabilities      = "slipway.probabilities"
+	keyLabelsPerImage     = "slipway.labels_per_image"
+	keyTestSubsetAccuracy = "slipway.test_subset_accuracy"
 )
 
 // entries returns the record as metadata. Floats have the fewest digits that read
@@ -104,7 +116,7 @@ func (r TrainingRecord) entries() (map[string]string, error) {
 	entries := map[string]string{
 		keyRecord:       recordVersion,
 		keyDataSet:      r.DataSet,
-		keyTestAccuracy: number(r.TestAccuracy),
+		r.accuracyKey(): number(r.TestAccuracy),
 		keyTestImages:   strconv.Itoa(r.TestImages),
 		keyTrainingLoss: number(r.TrainingLoss),
 		keyEpochs:       strconv.Itoa(r.Epochs),
@@ -137,13 +149,21 @@ func (r *TrainingRecord) provenance() map[string]*string {
 	return map[string]*string{
 		keyDataSHA256: &r.DataSHA256, keyAttribution: &r.Attribution, keyLicence: &r.Licence,
 		keyTestSet: &r.TestSet, keyTestSHA256: &r.TestSHA256, keySizing: &r.Sizing,
-		keyProbabilities: &r.Probabilities,
+		keyProbabilities: &r.Probabilities, keyLabelsPerImage: &r.LabelsPerImage,
 	}
 }
 
 // trainingKeys are those of what only a training by Slipway says.
 func trainingKeys() []string {
-	return []string{keyTestAccuracy, keyTestImages, keyTrainingLoss, keyEpochs, keySeed}
+	return []string{keyTestAccuracy, keyTestSubsetAccuracy, keyTestImages, keyTrainingLoss, keyEpochs, keySeed}
+}
+
+// accuracyKey is that of the test accuracy, by what it is.
+func (r *TrainingRecord) accuracyKey() string {
+	if r.MultiLabel() {
+		return keyTestSubsetAccuracy
+	}
+	return keyTestAccuracy
 }
 
 // IsZero reports whether the record says nothing.
@@ -162,6 +182,9 @@ func (r TrainingRecord) check() error {
 	case r.Probabilities != "" && r.Probabilities != SigmoidOfScores:
 		return fmt.Errorf("the scores become probabilities by %q; only %q and nothing, for a softmax, are known",
 			message.Shorten(r.Probabilities), SigmoidOfScores)
+	case r.LabelsPerImage != "" && r.LabelsPerImage != AnyLabels:
+		return fmt.Errorf("an image has %q labels; only %q and nothing, for one, are known",
+			message.Shorten(r.LabelsPerImage), AnyLabels)
 	}
 	return r.checkPixels()
 }
@@ -209,7 +232,7 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 		return func(text string) (err error) { *target, err = strconv.Atoi(text); return err }
 	}
 	if _, measured := metadata[keyTestImages]; measured {
-		parse(keyTestAccuracy, float(&record.TestAccuracy))
+		parse(record.accuracyKey(), float(&record.TestAccuracy))
 		parse(keyTestImages, integer(&record.TestImages))
 	}
 	record.Elsewhere = !slices.ContainsFunc(trainingKeys(), func(key string) bool { _, ok := metadata[key]; return ok })
@@ -235,7 +258,7 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 // metadata: of a model that answers a little otherwise it is not known.
 func (m *Model) ForgetAccuracy() error {
 	metadata := m.Metadata()
-	for _, key := range []string{keyTestAccuracy, keyTestImages, keyTestSet, keyTestSHA256} {
+	for _, key := range []string{keyTestAccuracy, keyTestSubsetAccuracy, keyTestImages, keyTestSet, keyTestSHA256} {
 		delete(metadata, key)
 	}
 	return m.SetMetadata(metadata)

@@ -12,6 +12,11 @@ const (
 	BestValidationAccuracy = "validation-accuracy"
 	BestTrainingLoss       = "training-loss"
 	BestTrainingAccuracy   = "training-accuracy"
+
+	// These are of images with any number of labels each, and of those held out.
+	BestValidationMeanAveragePrecision = "validation-mean-average-precision"
+	BestValidationMacroF1              = "validation-macro-f1"
+	BestValidationMicroF1              = "validation-micro-f1"
 )
 
 // measure is something of an epoch that can be better or worse.
@@ -21,6 +26,8 @@ type measure struct {
 	highest bool
 	// validation says that it needs images held out.
 	validation bool
+	// multiLabel says that it is of images with any number of labels alone.
+	multiLabel bool
 	// value is nil where it was not measured.
 	value func(Epoch) *float64
 }
@@ -28,10 +35,14 @@ type measure struct {
 // measures lists all there are. None is of the test set: nothing is chosen by it.
 func measures() []measure {
 	return []measure{
-		{BestValidationLoss, false, true, func(e Epoch) *float64 { return e.ValidationLoss }},
-		{BestValidationAccuracy, true, true, func(e Epoch) *float64 { return e.ValidationAccuracy }},
-		{BestTrainingLoss, false, false, func(e Epoch) *float64 { return &e.MeanLoss }},
-		{BestTrainingAccuracy, true, false, func(e Epoch) *float64 { return &e.TrainAccuracy }},
+		{BestValidationLoss, false, true, false, func(e Epoch) *float64 { return e.ValidationLoss }},
+		{BestValidationAccuracy, true, true, false, func(e Epoch) *float64 { return e.ValidationAccuracy }},
+		{BestTrainingLoss, false, false, false, func(e Epoch) *float64 { return &e.MeanLoss }},
+		{BestTrainingAccuracy, true, false, false, func(e Epoch) *float64 { return &e.TrainAccuracy }},
+		{BestValidationMeanAveragePrecision, true, true, true,
+			func(e Epoch) *float64 { return e.ValidationMeanAveragePrecision }},
+		{BestValidationMacroF1, true, true, true, func(e Epoch) *float64 { return e.ValidationMacroF1 }},
+		{BestValidationMicroF1, true, true, true, func(e Epoch) *float64 { return e.ValidationMicroF1 }},
 	}
 }
 

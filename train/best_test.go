@@ -24,7 +24,14 @@ func TestTheBestEpochByEachMeasure(t *testing.T) {
 		for _, m := range measures() {
 			config := overshooting(engine)
 			config.Best = m.name
-			trainer := newSmallTrainer(t, config)
+			set := datasettest.Bars(t, 60)
+			if m.multiLabel {
+				set = datasettest.Stripes(t, 60)
+			}
+			trainer, err := New(smallNetwork(t), set, config, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			t.Cleanup(trainer.Close)
 			var after []builder.Weights
 			if err := trainer.Fit(t.Context(), Callbacks{Epoch: func(*Epoch) error {

@@ -117,10 +117,7 @@ func (l Loss) measured(labels []int32, info dataset.Info, classes int) (ClassWei
 	if !w.Balanced {
 		return w, nil
 	}
-	counts := make([]int, info.Classes)
-	for _, label := range labels {
-		counts[label]++
-	}
+	counts, _ := info.Counts(labels)
 	weights := repeated(1, classes)
 	for class, count := range counts {
 		if count == 0 {
@@ -133,6 +130,11 @@ func (l Loss) measured(labels []int32, info dataset.Info, classes int) (ClassWei
 				info.Name, name)
 		}
 		weights[class] = float64(len(labels)) / (float64(info.Classes) * float64(count))
+		if l.Name == LossBinary && count == len(labels) {
+			return w, fmt.Errorf("data %s: all images that are trained on are of class %d, and balanced "+
+				"class weights are those without it by those with it; give a number for each class instead",
+				info.Name, class)
+		}
 		if l.Name == LossBinary {
 			weights[class] = float64(len(labels)-count) / float64(count)
 		}

@@ -50,9 +50,11 @@ type Evaluation struct {
 	// Logits is N×Classes, row after row.
 	Logits  []float32
 	Classes int
-	// Loss is the mean cross-entropy, without penalties.
+	// Loss is the mean cross-entropy, without penalties, or the plain binary one of a network with
+	// that loss.
 	Loss float64
-	// Correct of the N images are classified right; Accuracy is their share.
+	// Correct of the N images are classified right; Accuracy is their share. Of images with any
+	// number of labels all must be right: a label is told where its logit is above 0.
 	Correct  int
 	Accuracy float64
 }
@@ -84,6 +86,9 @@ func (t *Trainer) evaluate(ctx context.Context, source dataset.Source, batch int
 		return nil, err
 	}
 	info := source.Info()
+	if err := t.sameLabels(info); err != nil {
+		return nil, err
+	}
 	evaluation := &Evaluation{Classes: classes, Logits: make([]float32, 0, source.Len()*classes)}
 	sum := 0.0
 	for _, indices := range batches.Epoch(0, 0) {
@@ -153,8 +158,8 @@ func (p *program) logits() ([]float32, error) {
 }
 
 // correct counts the images whose largest logit is that of their label; of
-// equal logits the first counts.
-func (p *program) correct() (int, error) {
+// equal logits the first counts. With combinations it counts the images whose labels are all right.
+func (p *program) correct(combinations dataset.Combinations) (int, error) {
 	logits, err := p.logits()
 	if err != nil {
 		return 0, err
@@ -162,6 +167,12 @@ func (p *program) correct() (int, error) {
 	classes := len(logits) / len(p.labels)
 	count := 0
 	for n, label := range p.labels {
+		if combinations != nil {
+			if tells(logits[n*classes:(n+1)*classes], combinations[label]) {
+				count++
+			}
+			continue
+		}
 		if argmax(logits[n*classes:(n+1)*classes]) == int(label) {
 			count++
 		}

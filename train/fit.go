@@ -219,6 +219,9 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			return &DivergedError{Epoch: epoch.Epoch, Step: epoch.Steps, Loss: evaluation.Loss, Validation: true}
 		}
 		epoch.ValidationLoss, epoch.ValidationAccuracy = &evaluation.Loss, &evaluation.Accuracy
+		if err := t.takeLabelFigures(ctx, &epoch, evaluation); err != nil {
+			return err
+		}
 		if t.average != nil {
 			raw, err := t.evaluate(context.WithoutCancel(ctx), t.validation, evaluationBatch(t.network))
 			if err != nil {

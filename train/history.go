@@ -21,12 +21,18 @@ type Epoch struct {
 	// MeanCrossEntropy is MeanLoss without the penalties: of Config.Loss, whichever it is.
 	MeanCrossEntropy float64 `json:"mean_cross_entropy"`
 	// TrainAccuracy is the share of training images classified right on their
-	// way through the epoch, with dropout on.
+	// way through the epoch, with dropout on. Of images with any number of labels all are right, here
+	// and in the other accuracies.
 	TrainAccuracy float64 `json:"train_accuracy"`
 	// ValidationLoss (without penalties) and ValidationAccuracy are those of the
 	// images held out, after the epoch; nil if there are none.
 	ValidationLoss     *float64 `json:"validation_loss,omitempty"`
 	ValidationAccuracy *float64 `json:"validation_accuracy,omitempty"`
+	// ValidationMeanAveragePrecision, ValidationMacroF1 and ValidationMicroF1 are of images held out
+	// that have any number of labels (metrics.MultiLabel), nil of others and where they are not defined.
+	ValidationMeanAveragePrecision *float64 `json:"validation_mean_average_precision,omitempty"`
+	ValidationMacroF1              *float64 `json:"validation_macro_f1,omitempty"`
+	ValidationMicroF1              *float64 `json:"validation_micro_f1,omitempty"`
 	// RawValidationLoss and RawValidationAccuracy are those of the weights of the last step
 	// where what is validated and tested are the averaged ones, nil elsewhere.
 	RawValidationLoss     *float64 `json:"raw_validation_loss,omitempty"`
@@ -58,6 +64,8 @@ func (e Epoch) Figures() []Figure {
 		value *float64
 	}{
 		{"validation_loss", e.ValidationLoss}, {"validation_accuracy", e.ValidationAccuracy},
+		{"validation_mean_average_precision", e.ValidationMeanAveragePrecision},
+		{"validation_macro_f1", e.ValidationMacroF1}, {"validation_micro_f1", e.ValidationMicroF1},
 		{"test_accuracy", e.TestAccuracy},
 	} {
 		if f.value != nil {
@@ -90,6 +98,10 @@ func recipeColumns() []recipeColumn {
 		{"raw_validation_loss", func(e Epoch) *float64 { return e.RawValidationLoss }},
 		{"raw_validation_accuracy", func(e Epoch) *float64 { return e.RawValidationAccuracy }},
 		{"gradient_norm", func(e Epoch) *float64 { return e.GradientNorm }},
+		{"validation_mean_average_precision",
+			func(e Epoch) *float64 { return e.ValidationMeanAveragePrecision }},
+		{"validation_macro_f1", func(e Epoch) *float64 { return e.ValidationMacroF1 }},
+		{"validation_micro_f1", func(e Epoch) *float64 { return e.ValidationMicroF1 }},
 	}
 }
 

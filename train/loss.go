@@ -34,6 +34,8 @@ func LossNames() []string { return []string{LossCrossEntropy, LossFocal, LossBin
 //
 //	L = 1/(N·K) · Σₙ Σₖ (wₖ·tₙₖ·(−log σ(xₙₖ)) + (1−tₙₖ)·(−log(1−σ(xₙₖ))))
 //
+// Images with any number of labels have this loss alone (Config.For), with tₙ = (1−ε)·labels + ε/2.
+//
 // Mix makes two labels of one.
 type Loss struct {
 	// Name is cross-entropy, for which γ is 0 and which is PyTorch's CrossEntropyLoss with
@@ -129,18 +131,17 @@ func (l *LossGraph) addBinary(engine *builder.Engine, config Config, batch int, 
 	*gorgonia.Node, error,
 ) {
 	var settings ops.BinaryLossConfig
-	targets := new(ops.Targets)
+	l.targets = new(ops.Targets)
 	if training {
 		settings = ops.BinaryLossConfig{
 			Smoothing: config.Loss.Smoothing, Weights: config.Loss.ClassWeights.Values,
 		}
-		targets = newTargets(config, batch)
-		l.targets = targets
+		l.targets = newTargets(config, batch)
 	}
 	if kernels, native := engine.Kernels(); native {
-		return ops.NativeBinaryLoss(kernels, l.Logits, l.Labels, targets, settings)
+		return ops.NativeBinaryLoss(kernels, l.Logits, l.Labels, l.targets, settings)
 	}
-	return ops.BinaryLoss(l.Logits, l.Labels, targets, settings)
+	return ops.BinaryLoss(l.Logits, l.Labels, l.targets, settings)
 }
 
 // newTargets are those of a batch, with room for second labels where images are mixed.

@@ -75,7 +75,7 @@ func TestPartsComeToTheWholeBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			correct, err := whole.correct()
+			correct, err := whole.correct(nil)
 			if err != nil {
 				t.Fatal(err)
 			}

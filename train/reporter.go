@@ -91,6 +91,9 @@ func (r *Reporter) Epoch(epoch Epoch) error {
 	if epoch.ValidationLoss != nil {
 		line += fmt.Sprintf(", validation loss %.4f, validation accuracy %.2f %%", *epoch.ValidationLoss, 100**epoch.ValidationAccuracy)
 	}
+	if epoch.ValidationMeanAveragePrecision != nil {
+		line += fmt.Sprintf(", validation mean average precision %.2f %%", 100**epoch.ValidationMeanAveragePrecision)
+	}
 	if epoch.RawValidationAccuracy != nil {
 		line += fmt.Sprintf(" (not averaged %.4f, %.2f %%)", *epoch.RawValidationLoss, 100**epoch.RawValidationAccuracy)
 	}

@@ -83,6 +83,9 @@ func (t *Trainer) TestOn(source dataset.Source) error {
 		return err
 	}
 	test := source.Info()
+	if err := t.sameLabels(test); err != nil {
+		return err
+	}
 	before := t.sets()
 	for class := range min(len(before.Training.ClassNames), len(test.ClassNames)) {
 		if learned, tested := before.Training.ClassNames[class], test.ClassNames[class]; learned != tested {
@@ -150,7 +153,12 @@ func fits(network *builder.Network, source dataset.Source) error {
 // tellsApart reports a set of a single class, on which each answer is right. A network that
 // fits another set has more than one.
 func tellsApart(source dataset.Source) error {
-	if set := source.Info(); set.Classes < 2 {
+	set := source.Info()
+	if set.MultiLabel && set.Classes < 2 {
+		return fmt.Errorf("the images of %s have a single label, or not: at least 2 labels are needed; "+
+			"make two classes of it, such as yes and no", set.Name)
+	}
+	if set.Classes < 2 {
 		return fmt.Errorf("the images of %s are all of one class, and there is nothing to tell apart: at least 2 are needed", set.Name)
 	}
 	return nil

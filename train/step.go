@@ -95,7 +95,10 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 	if t.mixer != nil {
 		images.indices, unit = t.mixer.begin(t.progress.Step, images.indices), 2
 	}
-	weights := t.config.Loss.ClassWeights.sum(t.labels, images.indices)
+	weights := 0.0
+	if !t.trainingInfo.MultiLabel { // whose loss is divided by the images alone
+		weights = t.config.Loss.ClassWeights.sum(t.labels, images.indices)
+	}
 	if t.shards != nil {
 		return t.dealt(ctx, images, unit, weights)
 	}
@@ -162,8 +165,8 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 	} else if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
 		return nil, result, &ReadError{err}
 	}
-	if training && p.graph.targets != nil {
-		p.graph.targets.Divisor = divisor
+	if p.graph.targets != nil {
+		p.graph.targets.Divisor, p.graph.targets.Combinations = divisor, images.info.Combinations
 	}
 	if training && t.mixer != nil {
 		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
@@ -175,7 +178,7 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 	if result.total, result.data, err = p.losses(); err != nil {
 		return nil, result, err
 	}
-	result.correct, err = p.correct()
+	result.correct, err = p.correct(images.info.Combinations)
 	return p, result, err
 }
 

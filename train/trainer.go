@@ -56,8 +56,11 @@ type programKey struct {
 // New returns a trainer at the start of its first epoch, to be closed when it is
 // done with. The weights are drawn from the seed if initial is nil.
 func New(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
-	config, err := config.WithDefaults(network)
+	config, err := config.For(source)
 	if err != nil {
+		return nil, err
+	}
+	if config, err = config.WithDefaults(network); err != nil {
 		return nil, err
 	}
 	if err := config.restsAtZero(); err != nil {
@@ -77,8 +80,11 @@ func New(network *builder.Network, source dataset.Source, config Config, initial
 // differ between the checkpoint's Config and config, and the length of a schedule that is
 // shorter than Epochs; the set must have the same content.
 func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trainer, error) {
-	config, err := config.WithDefaults(checkpoint.Network)
+	config, err := config.For(source)
 	if err != nil {
+		return nil, err
+	}
+	if config, err = config.WithDefaults(checkpoint.Network); err != nil {
 		return nil, err
 	}
 	if err := resumable(checkpoint.Config, config); err != nil {
@@ -124,8 +130,11 @@ func newTrainer(network *builder.Network, source dataset.Source, config Config, 
 	if err := tellsApart(source); err != nil {
 		return nil, err
 	}
+	config, err := config.For(source)
+	if err != nil {
+		return nil, err
+	}
 	t := &Trainer{network: network, config: config, training: source, programs: make(map[programKey]*program)}
-	var err error
 	if config.ValidationFraction > 0 {
 		if t.training, t.validation, err = dataset.SplitSource(source, config.ValidationFraction, config.Seed); err != nil {
 			return nil, err

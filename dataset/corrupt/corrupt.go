@@ -105,7 +105,7 @@ func (c Corruption) Apply(set *dataset.Set) (*dataset.Set, error) {
 		})
 	}
 	workers.Wait()
-	return dataset.NewSet(set.Name+"+"+c.String(), out, set.Labels, set.Channels, set.Height, set.Width, set.Classes)
+	return set.WithImages(set.Name+"+"+c.String(), out)
 }
 
 // stream returns the random numbers of an image. They are the same for all strengths.

@@ -66,6 +66,7 @@ type Classifier struct {
 	pixels feed.Pixels
 	sizing *picture.Sizing          // nil where images must have the model's size
 	given  []string                 // the classes' names as an option or the record has them
+	any    bool                     // an image has any number of labels
 	labels atomic.Pointer[[]string] // by class; nil while the number of classes is not known
 	input  Input
 	info   Info
@@ -147,6 +148,7 @@ func (c *Classifier) readRecord() error {
 			return err
 		}
 	}
+	c.any = record.MultiLabel()
 	if c.given = c.chosen.labels; c.given == nil && recorded {
 		c.given = record.ClassLabels
 	}
@@ -215,6 +217,10 @@ func (c *Classifier) Labels() []string {
 	}
 	return nil
 }
+
+// MultiLabel reports whether the model was trained on images with any number of labels: results have
+// the probability of each label alone then, and an image has those above 0.5, which may be none.
+func (c *Classifier) MultiLabel() bool { return c.any }
 
 // Input says what the model takes, and how images come to it.
 func (c *Classifier) Input() Input { return c.input }

@@ -53,6 +53,15 @@ func recordedSigmoid(model *onnx.Model) bool {
 // Independent reports whether classes stand alone, so that an image may have several.
 func (s Scale) Independent() bool { return s == OfIndependentLogits || s == OfIndependentProbabilities }
 
+// Threshold returns the score above which a class that stands alone has a probability above that
+// one, 0 < probability < 1; it is 0 of a logit and 0.5.
+func (s Scale) Threshold(probability float64) float32 {
+	if s == OfIndependentLogits {
+		return float32(math.Log(probability / (1 - probability)))
+	}
+	return float32(probability)
+}
+
 // String says for people what makes probabilities of the scores, empty where that is the usual.
 func (s Scale) String() string {
 	if s.Independent() {

@@ -12,6 +12,7 @@ import (
 type Pictures struct {
 	resize, fit, filter string
 	skipDamaged         bool
+	multiLabel          bool
 	memory, cache       string
 	bytes               int64 // of memory
 	// Sizing is what -resize asks for, nil without it.
@@ -31,6 +32,7 @@ func (p *Pictures) DefineReading(flags *flag.FlagSet) {
 	Suggest(flags, &p.fit, "fit", picture.Crop.String(), Words{picture.Crop.String(), picture.Pad.String(), picture.Squash.String(), picture.Crop.String() + "=0.875"},
 		"how -resize keeps the proportion: crop the middle, crop=0.875 for that share of it, as networks of ImageNet are tested (resize 256, crop 224), pad with black, or squash")
 	Choice(flags, &p.filter, "filter", picture.Bilinear.String(), []string{picture.Bilinear.String(), picture.Bicubic.String()}, "how -resize interpolates, as Pillow does")
+	flags.BoolVar(&p.multiLabel, "multi-label", false, "a picture of a list has any number of labels: its label is several parted by | or ;, or empty (docs/multi-label.md)")
 	flags.BoolVar(&p.skipDamaged, "skip-damaged", false, "leave out pictures that cannot be read, and list them")
 }
 
@@ -66,7 +68,7 @@ func (p *Pictures) Take(given map[string]bool) error {
 
 // Apply has the options read pictures so.
 func (p *Pictures) Apply(options dataset.Options) dataset.Options {
-	options.Sizing, options.SkipDamaged = p.Sizing, p.skipDamaged
+	options.Sizing, options.SkipDamaged, options.MultiLabel = p.Sizing, p.skipDamaged, p.multiLabel
 	options.Memory, options.PictureCache = p.bytes, p.cache
 	return options
 }

@@ -26,8 +26,11 @@ type Report struct {
 	// Title is the report's, Extent a sentence that says what was asked about what.
 	Title, Extent string
 	Metrics       *metrics.Metrics
-	// Answers has the answer to each image of Set.
+	// Answers has the answer to each image of Set, where each has one label.
 	Answers []metrics.Answer
+	// Wrong has the images with a wrong label where they have any number of labels
+	// (Metrics.MultiLabel).
+	Wrong []WrongLabel
 	// ClassNames has a name for each class.
 	ClassNames []string
 	Set        dataset.Source

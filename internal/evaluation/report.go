@@ -19,8 +19,12 @@ func (r *Report) document(ctx context.Context) (*document.Document, error) {
 	d := &document.Document{Title: display.Printable(r.Title)}
 	d.Say(display.Printable(r.Extent))
 	m := r.Metrics
-	d.Say(fmt.Sprintf("%s of %s are answered right: %.2f %% (95 %% interval %.2f … %.2f %%).",
-		display.Thousands(m.Correct), display.Thousands(m.Images), 100*m.Accuracy,
+	right := "answered right"
+	if m.MultiLabel != nil {
+		right = "answered right, with all labels"
+	}
+	d.Say(fmt.Sprintf("%s of %s are %s: %.2f %% (95 %% interval %.2f … %.2f %%).",
+		display.Thousands(m.Correct), display.Thousands(m.Images), right, 100*m.Accuracy,
 		100*m.Interval.Low, 100*m.Interval.High))
 	if m.Unanswered > 0 {
 		d.Say(fmt.Sprintf("%d have no answer, since a NaN is among their scores: they count as wrong, "+
@@ -30,6 +34,9 @@ func (r *Report) document(ctx context.Context) (*document.Document, error) {
 	d.Say("docs/metrics.md says what each figure means. What is not defined is left out.")
 	if err := r.addClasses(d); err != nil {
 		return nil, err
+	}
+	if m.MultiLabel != nil {
+		return d, r.addWrongLabels(ctx, d)
 	}
 	if err := r.addConfusion(d); err != nil {
 		return nil, err
@@ -64,7 +71,11 @@ func (r *Report) addClasses(d *document.Document) error {
 	t := document.Table{Head: head}
 	data := document.NewCSV("class", "name", "support", "precision", "recall", "f1", "roc_auc",
 		"average_precision")
-	for class, c := range r.Metrics.PerClass {
+	classes, heading := r.Metrics.PerClass, "Classes"
+	if m := r.Metrics.MultiLabel; m != nil {
+		classes, heading, t.Head[0] = m.PerLabel, "Labels", "label"
+	}
+	for class, c := range classes {
 		name, images := display.Printable(c.Name), strconv.Itoa(c.Support)
 		shown, exact := []string{name, images}, []string{strconv.Itoa(class), c.Name, images}
 		for _, x := range []*float64{c.Precision, c.Recall, c.F1, c.ROCAUC, c.AveragePrecision} {
@@ -73,7 +84,7 @@ func (r *Report) addClasses(d *document.Document) error {
 		t.Rows = append(t.Rows, shown)
 		data.Row(exact...)
 	}
-	d.Heading("Classes")
+	d.Heading(heading)
 	if len(t.Rows) > mostRows {
 		d.Say(fmt.Sprintf("The first %d classes of %d; %s has all.", mostRows, len(t.Rows), classesFile))
 		t.Rows = t.Rows[:mostRows]

@@ -77,20 +77,21 @@ func worstOf(answers []metrics.Answer) []int {
 // Caption writes "label>answer" for a sheet, which has ASCII alone: a class whose name has
 // other characters, or that has none, is told by its number.
 func Caption(names []string, label, answer int) string {
-	short := func(class int) string {
-		name := strconv.Itoa(class)
-		switch {
-		case class < 0:
-			name = "none"
-		case class < len(names):
-			name = names[class]
-		}
-		if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
-			name = strconv.Itoa(class)
-		}
-		return name[:min(len(name), longestCaption)]
+	return shortName(names, label) + ">" + shortName(names, answer)
+}
+
+func shortName(names []string, class int) string {
+	name := strconv.Itoa(class)
+	switch {
+	case class < 0:
+		name = "none"
+	case class < len(names):
+		name = names[class]
 	}
-	return short(label) + ">" + short(answer)
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
+		name = strconv.Itoa(class)
+	}
+	return name[:min(len(name), longestCaption)]
 }
 
 // Sheet draws the images of those indices with their captions as a PNG, and reads no others.
@@ -102,8 +103,8 @@ func Sheet(ctx context.Context, source dataset.Source, indices []int,
 		return nil, err
 	}
 	plane, channels := info.Height*info.Width, info.Channels
-	images, labels := make([]uint8, len(indices)*channels*plane), make([]int32, len(indices))
-	if err := source.Read(ctx, images, labels, indices, 0); err != nil {
+	images := make([]uint8, len(indices)*channels*plane)
+	if err := source.Read(ctx, images, nil, indices, 0); err != nil {
 		return nil, err
 	}
 	if channels != 1 && channels != 3 {
@@ -113,8 +114,9 @@ func Sheet(ctx context.Context, source dataset.Source, indices []int,
 		}
 		images, channels = first, 1
 	}
-	set, err := dataset.NewSet(info.Name, images, labels, channels, info.Height, info.Width,
-		info.Classes)
+	// The captions are the caller's: what the labels are is not shown.
+	set, err := dataset.NewSet(info.Name, images, make([]int32, len(indices)), channels, info.Height,
+		info.Width, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ type BinaryLossConfig struct {
 //	L = 1/(N·K) · Σₙ Σₖ (wₖ·tₙₖ·(−log σ(xₙₖ)) + (1−tₙₖ)·(−log(1−σ(xₙₖ))))
 //	tₙ = (1−ε)·(s·onehot(a) + (1−s)·onehot(b)) + ε/K
 //
-// It is PyTorch's BCEWithLogitsLoss(pos_weight=w) of such targets, and timm's BinaryCrossEntropy.
-// The gradient by xₙₖ is ((1 − tₙₖ + wₖ·tₙₖ)·σ(xₙₖ) − wₖ·tₙₖ) / (N·K). The mean is one over images
+// With Targets.Combinations a and b are 1 at each label of an image, and ε/K is ε/2. It is PyTorch's
+// BCEWithLogitsLoss(pos_weight=w) of such targets, and timm's BinaryCrossEntropy. The gradient by xₙₖ is ((1 − tₙₖ + wₖ·tₙₖ)·σ(xₙₖ) − wₖ·tₙₖ) / (N·K). The mean is one over images
 // alike, so that Targets.Divisor has no part in it.
 func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLossConfig) (
 	*gorgonia.Node, error,
@@ -48,7 +48,8 @@ func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLo
 		}
 		return nil
 	}
-	return lossOfPlan("BinaryLoss", logits, labels, forward, backward)
+	most := func() int { return targets.most(classes) }
+	return lossOfPlan("BinaryLoss", logits, labels, most, forward, backward)
 }
 
 // NativeBinaryLoss is BinaryLoss on the kernels.
@@ -69,11 +70,23 @@ func NativeBinaryLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targ
 		}
 		return plan.Forward(x, dense)
 	}
-	return lossOfPlan("BinaryLoss", logits, labels, forward, plan.Backward)
+	most := func() int { return targets.most(shape[1]) }
+	return lossOfPlan("BinaryLoss", logits, labels, most, forward, plan.Backward)
+}
+
+// most is what labels are below.
+func (t *Targets) most(classes int) int {
+	if t.Combinations != nil {
+		return len(t.Combinations)
+	}
+	return classes
 }
 
 // dense writes the targets of each image and class, N×K.
 func (t *Targets) dense(into []float32, labels []int32, classes int, smoothing float64) error {
+	if t.Combinations != nil {
+		return t.denseSets(into, labels, classes, smoothing)
+	}
 	for i := range into {
 		into[i] = float32(smoothing / float64(classes))
 	}
@@ -89,6 +102,43 @@ func (t *Targets) dense(into []float32, labels []int32, classes int, smoothing f
 			row[other] += float32((1 - smoothing) * (1 - share))
 		}
 		row[label] += float32((1 - smoothing) * share)
+	}
+	return nil
+}
+
+// denseSets writes those of images with any number of labels. Each label is a question of two
+// answers, so that smoothing is half of ε of either: tₙₖ = (1−ε)·(s·aₙₖ + (1−s)·bₙₖ) + ε/2.
+func (t *Targets) denseSets(into []float32, labels []int32, classes int, smoothing float64) error {
+	for i := range into {
+		into[i] = float32(smoothing / 2)
+	}
+	for n, label := range labels {
+		row, share := into[n*classes:(n+1)*classes], 1.0
+		if t.Others != nil {
+			other := t.Others[n]
+			if other < 0 || int(other) >= len(t.Combinations) {
+				return fmt.Errorf("the other labels of image %d are combination %d, outside 0…%d",
+					n, other, len(t.Combinations)-1)
+			}
+			share = float64(t.Shares[n])
+			if err := addLabels(row, t.Combinations[other], (1-smoothing)*(1-share)); err != nil {
+				return fmt.Errorf("the other labels of image %d: %w", n, err)
+			}
+		}
+		if err := addLabels(row, t.Combinations[label], (1-smoothing)*share); err != nil {
+			return fmt.Errorf("the labels of image %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// addLabels adds a share to the targets of some labels, which are 1 at most.
+func addLabels(row []float32, labels []int32, share float64) error {
+	for _, label := range labels {
+		if label < 0 || int(label) >= len(row) {
+			return fmt.Errorf("%d is outside 0…%d", label, len(row)-1)
+		}
+		row[label] = min(row[label]+float32(share), 1)
 	}
 	return nil
 }

@@ -16,5 +16,6 @@ func NativeSoftmaxCrossEntropy(kernels kernel.Engine, logits, labels *gorgonia.N
 	if err != nil {
 		return nil, err
 	}
-	return lossOfPlan("SoftmaxCrossEntropy", logits, labels, plan.Forward, plan.Backward)
+	most := func() int { return shape[1] }
+	return lossOfPlan("SoftmaxCrossEntropy", logits, labels, most, plan.Forward, plan.Backward)
 }

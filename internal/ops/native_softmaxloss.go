@@ -24,11 +24,13 @@ func NativeSoftmaxLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, tar
 			Divisor: targets.Divisor,
 		})
 	}
-	return lossOfPlan("SoftmaxLoss", logits, labels, forward, plan.Backward)
+	most := func() int { return shape[1] }
+	return lossOfPlan("SoftmaxLoss", logits, labels, most, forward, plan.Backward)
 }
 
 // lossOfPlan applies a loss of logits N×K and labels N that keeps state from forward to backward.
-func lossOfPlan(name string, logits, labels *gorgonia.Node,
+// Labels are below most.
+func lossOfPlan(name string, logits, labels *gorgonia.Node, most func() int,
 	forward func(x []float32, classOf []int32) (float32, error),
 	backward func(dx []float32, dloss float32) error) (*gorgonia.Node, error) {
 	shape := logits.Shape().Clone()
@@ -37,7 +39,7 @@ func lossOfPlan(name string, logits, labels *gorgonia.Node,
 		name: name, output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
 		differentiable: []bool{true, false},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
-			x, classOf, err := logitsAndLabels(inputs, shape[1])
+			x, classOf, err := logitsAndLabels(inputs, most())
 			if err != nil {
 				return nil, err
 			}

@@ -25,6 +25,9 @@ type Targets struct {
 	// Divisor is what the sum over the images is divided by, the sum of the images' weights if 0. A
 	// part of a batch takes its share of the whole batch's.
 	Divisor float64
+	// Combinations are those of a multi-label set, nil of another one: labels, and Others, are places
+	// in it, and an image is of each label there. Of the binary loss alone.
+	Combinations [][]int32
 }
 
 // SoftmaxLoss applies a loss of softmax(logits) against targets, with p = softmax(xₙ), weights w by

@@ -14,8 +14,14 @@ func (e *execution) open(ctx context.Context) error {
 	if err != nil {
 		return e.unopened("data", err)
 	}
+	if err := training.Info().OneLabel("a study"); err != nil {
+		return e.unopened("data", err)
+	}
 	test, err := e.openTest(ctx, training)
 	if err != nil {
+		return e.unopened("test", err)
+	}
+	if err := test.Info().OneLabel("a study"); err != nil {
 		return e.unopened("test", err)
 	}
 	if test, err = dataset.MatchClasses(test, training.Info().ClassNames); err != nil {

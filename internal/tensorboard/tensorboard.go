@@ -118,7 +118,9 @@ func (w *Writer) Epoch(e train.Epoch) error {
 	for _, optional := range []struct {
 		tag   string
 		value *float64
-	}{{"loss/validation", e.ValidationLoss}, {"accuracy/validation", e.ValidationAccuracy}, {"accuracy/test", e.TestAccuracy}} {
+	}{{"loss/validation", e.ValidationLoss}, {"accuracy/validation", e.ValidationAccuracy}, {"accuracy/test", e.TestAccuracy},
+		{"labels/validation mean average precision", e.ValidationMeanAveragePrecision},
+		{"labels/validation macro F1", e.ValidationMacroF1}, {"labels/validation micro F1", e.ValidationMicroF1}} {
 		if optional.value != nil {
 			scalars = append(scalars, Scalar{optional.tag, *optional.value})
 		}

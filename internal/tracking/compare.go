@@ -110,6 +110,9 @@ func SameTest(first, second *Record) (dataset.Info, error) {
 			return dataset.Info{}, fmt.Errorf("run %s does not say which set it was tested on: "+
 				"there are no answers to compare", run.Name)
 		}
+		if err := run.Sets.Test.OneLabel("a comparison of two runs"); err != nil {
+			return dataset.Info{}, err
+		}
 	}
 	a, b := first.wholeTest(), second.wholeTest()
 	if a.SHA256 != b.SHA256 {

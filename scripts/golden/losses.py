@@ -121,6 +121,36 @@ def binary_losses(g):
     golden.write("internal/ops/testdata/binaryloss.safetensors")
 
 
+def multi_label_losses(g):
+    """Targets with any number of 1s: mixed, each of a batch with its mirror image, and smoothed to ε/2 and 1−ε/2."""
+    golden = Golden()
+
+    def add(name, logits, sets, smoothing=0.0, weight=None, lam=None):
+        x = logits.double().requires_grad_()
+        share = 1.0 if lam is None else torch.tensor(lam, dtype=torch.float32).double().item()
+        target = sets.double()
+        target = (1 - smoothing) * (share * target + (1 - share) * target.flip(0)) + smoothing / 2
+        y = torch.nn.BCEWithLogitsLoss(pos_weight=weight)(x, target)
+        dy = torch.rand((), generator=g).double() + 0.5
+        settings = {"smoothing": smoothing, "weights": None if weight is None else weight.tolist()}
+        mixed = {} if lam is None else {"shares": torch.full((len(sets),), share)}
+        golden.add(name, {"loss": settings}, x=x, y=y, dy=dy, dx=backward(y, dy, x)[0], sets=sets.int(), **mixed)
+
+    def sets_of(batch, labels):
+        return torch.randint(0, 2, (batch, labels), generator=g)
+
+    add("one label", uniform(g, 5, 1) * 5, sets_of(5, 1))
+    add("plain", uniform(g, 32, 10) * 5, sets_of(32, 10))
+    add("no label and all", uniform(g, 2, 4) * 5, torch.tensor([[0, 0, 0, 0], [1, 1, 1, 1]]))
+    add("smoothed", uniform(g, 32, 10) * 5, sets_of(32, 10), 0.1)
+    add("weighted", uniform(g, 70, 6) * 5, sets_of(70, 6), 0.0, weights_of(g, 6))
+    add("mixed", uniform(g, 8, 5) * 5, sets_of(8, 5), lam=0.7)
+    add("everything", uniform(g, 7, 80) * 5, sets_of(7, 80), 0.2, weights_of(g, 80), 0.3)
+    huge = torch.tensor([[1e4, -1e4, 0.0], [3e38, -3e38, 1.0], [88.8, -89.9, 90.1]])
+    add("huge logits", huge, torch.tensor([[0, 1, 1], [1, 0, 0], [0, 0, 1]]))
+    golden.write("internal/ops/testdata/multilabelloss.safetensors")
+
+
 def class_weights(g):
     golden = Golden()
     for classes, shares in [(2, [50, 1]), (3, [1, 1, 1]), (10, list(range(1, 11)))]:
@@ -132,7 +162,7 @@ def class_weights(g):
 
 
 def main():
-    for loss in [softmax_losses, binary_losses, class_weights]:
+    for loss in [softmax_losses, binary_losses, multi_label_losses, class_weights]:
         # A seed each, so that a case added to one file leaves the others as they are.
         loss(torch.Generator().manual_seed(sum(loss.__name__.encode())))
 

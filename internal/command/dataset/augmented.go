@@ -88,6 +88,8 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, from dataset.Sou
 	}
 	images, labels := make([]uint8, cells*size), make([]int32, cells)
 	captions, places := make([]string, cells), make([]int, cells)
+	numbers := info // of the labels, since a sheet has ASCII alone
+	numbers.ClassNames = nil
 	for cell := range cells {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -104,11 +106,11 @@ func (a *augmented) draw(ctx context.Context, stdout io.Writer, from dataset.Sou
 		}
 		captions[cell] = fmt.Sprintf("epoch %d", epoch)
 		if later == 0 {
-			captions[cell] = fmt.Sprint(labels[cell])
+			captions[cell] = numbers.NameOf(labels[cell])
 		}
 	}
-	sheet, err := dataset.NewSet(info.Name, images, labels, info.Channels, info.Height, info.Width,
-		info.Classes)
+	sheet, err := dataset.NewSet(info.Name, images, make([]int32, cells), info.Channels,
+		info.Height, info.Width, 0)
 	if err != nil {
 		return err
 	}

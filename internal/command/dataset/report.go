@@ -45,11 +45,12 @@ func (r *report) print(ctx context.Context) error {
 	}
 	if len(labels) > 0 {
 		r.writeImages(&b, info, labels)
-		counts := make([]int, info.Classes)
-		for _, label := range labels {
-			counts[label]++
+		counts, none := info.Counts(labels)
+		if info.MultiLabel {
+			r.writeLabels(&b, info, counts, none)
+		} else {
+			r.writeClasses(&b, info.Labels(info.Classes), counts)
 		}
-		r.writeClasses(&b, info.Labels(info.Classes), counts)
 	}
 	r.writeFiles(&b)
 	_, err = r.out.Write(b.Bytes())
@@ -67,9 +68,13 @@ func (r *report) writeImages(b *bytes.Buffer, info dataset.Info, labels []int32)
 			"size"),
 			display.Count(info.Channels, "channel"))
 	}
-	fmt.Fprintf(b, "labels: [%d] int32, %d classes, labels are %d to %d\n", len(labels),
-		info.Classes,
-		slices.Min(labels), slices.Max(labels))
+	if info.MultiLabel {
+		fmt.Fprintf(b, "labels: any of %d labels an image\n", info.Classes)
+	} else {
+		fmt.Fprintf(b, "labels: [%d] int32, %d classes, labels are %d to %d\n", len(labels),
+			info.Classes,
+			slices.Min(labels), slices.Max(labels))
+	}
 	if levels := r.inspection.Levels; levels != nil {
 		writeLevels(b, "pixels", levels.Together(), 0)
 		for channel := range levels.Channels() {

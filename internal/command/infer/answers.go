@@ -8,6 +8,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/infer/port"
 	"slipway/onnx"
 )
 
@@ -67,7 +68,11 @@ func (s *source) logits(ctx context.Context, name string) (infer.Logits, error) 
 	if err != nil {
 		return infer.Logits{}, err
 	}
-	result, err := runOn(ctx, runtime, s.set, &loaded{pixels: s.pixels}, flags.batch, s.progress)
+	before := &loaded{pixels: s.pixels}
+	if s.set.Info().MultiLabel {
+		before.scale = port.OfIndependentLogits // what lies before a Sigmoid
+	}
+	result, err := runOn(ctx, runtime, s.set, before, flags.batch, s.progress)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return infer.Logits{}, err
 	}
@@ -114,11 +119,12 @@ func (v verdict) from() string {
 
 // settle compares two answers. The default tolerance is for graphs of a few layers;
 // where it is passed, and no other was given, what rounding does to this graph is
-// measured, and the answers are held to that.
-func settle(a, b infer.Answers, head infer.Head, tolerance float64, given bool, measure func() (*infer.Rounding, error)) (verdict, error) {
+// measured, and the answers are held to that. told is how labels are told from scores, as Result.Told
+// has it.
+func settle(a, b infer.Answers, head infer.Head, tolerance float64, given bool, told *float32, measure func() (*infer.Rounding, error)) (verdict, error) {
 	v := verdict{given: given}
 	var err error
-	if v.Comparison, err = infer.CompareAnswers(a, b, head, infer.Allowance{Tolerance: tolerance}); err != nil {
+	if v.Comparison, err = infer.CompareAnswers(a, b, head, infer.Allowance{Tolerance: tolerance, Told: told}); err != nil {
 		return v, err
 	}
 	if given || v.Agree() || v.NotFinite > 0 {
@@ -129,6 +135,8 @@ func settle(a, b infer.Answers, head infer.Head, tolerance float64, given bool, 
 		return v, err
 	}
 	v.rounding = rounding
-	v.Comparison, err = infer.CompareAnswers(a, b, head, rounding.Allowance())
+	allowed := rounding.Allowance()
+	allowed.Told = told
+	v.Comparison, err = infer.CompareAnswers(a, b, head, allowed)
 	return v, err
 }

@@ -30,7 +30,11 @@ const standardInput = "-"
 // answered is what the model says of one picture.
 type answered struct {
 	File string      `json:"file"`
-	Top  []candidate `json:"top"`
+	Top  []candidate `json:"top,omitempty"`
+	// Labels are those told by a model that gives any number of them, nil of another one; all has
+	// each label in the order of the scores.
+	Labels *[]candidate `json:"labels,omitempty"`
+	all    []candidate
 }
 
 type candidate struct {
@@ -42,6 +46,10 @@ type candidate struct {
 // classify says of each picture what the model takes it for.
 func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Writer) error {
 	model, err := loadModel(o.model, o.output, o.pixels)
+	if err != nil {
+		return err
+	}
+	several, err := o.givesLabels(model)
 	if err != nil {
 		return err
 	}
@@ -58,7 +66,7 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	if err != nil {
 		return err
 	}
-	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: model.scale}
+	c := &classifier{session: s, runtime: runtime, reading: reading, stdin: stdin, scale: model.scale, several: several}
 	answers, unread, err := c.all(ctx, files)
 	if err := errors.Join(err, runtime.Close()); err != nil {
 		return err
@@ -66,7 +74,7 @@ func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr i
 	for _, note := range runtime.Info().Notes {
 		fmt.Fprintf(stderr, "infer: note: %s\n", note)
 	}
-	if model.scale.Independent() {
+	if model.scale.Independent() && !several {
 		fmt.Fprintf(stderr, "infer: note: %v\n", model.scale)
 	}
 	for _, err := range unread {
@@ -131,6 +139,7 @@ type classifier struct {
 	runtime infer.Runtime
 	reading dataset.Options
 	scale   infer.Scale
+	several bool // the model gives any number of labels
 	stdin   io.Reader
 	names   []string
 }
@@ -210,7 +219,11 @@ func (c *classifier) answer(ctx context.Context, images []*picture.Image, files 
 	}
 	var answers []answered
 	for i, file := range files {
-		answers = append(answers, answered{file, c.best(scores.Row(i))})
+		if c.several {
+			answers = append(answers, c.labels(file, scores.Row(i)))
+			continue
+		}
+		answers = append(answers, answered{File: file, Top: c.best(scores.Row(i))})
 	}
 	return answers, nil
 }
@@ -241,8 +254,11 @@ func (o *options) writeAnswers(stdout io.Writer, answers []answered) error {
 	} else {
 		for _, answer := range answers {
 			words := []string{display.Printable(answer.File)}
-			for _, candidate := range answer.Top {
+			for _, candidate := range answer.told() {
 				words = append(words, fmt.Sprintf("%s %.4f", display.Printable(candidate.Name), candidate.Probability))
+			}
+			if len(words) == 1 {
+				words = append(words, "none")
 			}
 			fmt.Fprintln(&out, strings.Join(words, "\t"))
 		}
@@ -259,6 +275,9 @@ func (o *options) writeAnswers(stdout io.Writer, answers []answered) error {
 }
 
 func writeAnswerTable(w io.Writer, answers []answered) error {
+	if answers[0].Labels != nil {
+		return writeLabelTable(w, answers)
+	}
 	table := csv.NewWriter(w)
 	rows := [][]string{{"file", "rank", "class", "name", "probability"}}
 	for _, answer := range answers {

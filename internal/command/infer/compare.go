@@ -138,7 +138,7 @@ func (c *comparison) compare(ctx context.Context) error {
 		return err
 	}
 	measure := func() (*infer.Rounding, error) { return c.measureRounding(ctx) }
-	if c.logits, err = settle(c.a.answers, c.b.answers, head, c.options.tolerance, c.options.toleranceGiven, measure); err != nil {
+	if c.logits, err = settle(c.a.answers, c.b.answers, head, c.options.tolerance, c.options.toleranceGiven, nil, measure); err != nil {
 		return err
 	}
 	a, b := infer.Compared(c.a.answers, c.b.answers, head)

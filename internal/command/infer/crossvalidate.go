@@ -125,7 +125,7 @@ func (r *report) compareWithTrainer(ctx context.Context) error {
 	if r.reference == nil {
 		return nil
 	}
-	result, err := r.reference.Count(ctx, s.set)
+	result, err := r.reference.CountAt(ctx, s.set, s.options.threshold)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.referencePath, err)
 	}
@@ -159,7 +159,7 @@ func (r *report) compare(ctx context.Context, other *infer.Result, answers infer
 		}
 		return largest, nil
 	}
-	v, err := settle(r.answers, answers, r.source.head, r.session.tolerance, r.session.toleranceGiven, measure)
+	v, err := settle(r.answers, answers, r.source.head, r.session.tolerance, r.session.toleranceGiven, r.result.Told(), measure)
 	if err != nil {
 		return fmt.Errorf("%s and %s: %w", first, other.Info.Runtime, err)
 	}

@@ -168,9 +168,17 @@ func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*s
 	if err != nil {
 		return nil, err
 	}
+	model.threshold = o.threshold
 	s := &session{options: o, loaded: model, progress: progress}
-	if s.set, err = o.openData(ctx, []*loaded{model}, stderr); err != nil || o.corruption == nil {
-		return s, err
+	if s.set, err = o.openData(ctx, []*loaded{model}, stderr); err != nil {
+		return nil, err
+	}
+	if o.threshold != 0 && !s.set.Info().MultiLabel {
+		return nil, &usageError{fmt.Errorf("-threshold is of images with any number of labels; those of %s have one each",
+			s.set.Info().Name)}
+	}
+	if o.corruption == nil {
+		return s, nil
 	}
 	set, err := dataset.Load(ctx, s.set)
 	if err != nil {
@@ -190,6 +198,7 @@ type loaded struct {
 	record    *onnx.TrainingRecord // nil for a model without one
 	pixels    dataset.Pixels
 	scale     infer.Scale
+	threshold float64 // above which a label is told; 0 for the usual
 }
 
 // loadModel reads a model with the scores of that output. What the flags say of pixels goes before
@@ -238,7 +247,7 @@ func (s *session) run(ctx context.Context, runtime infer.Runtime, batch int) (*i
 
 // runOn evaluates a runtime and shows how far it is.
 func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, model *loaded, batch int, progress io.Writer) (*infer.Result, error) {
-	options := infer.EvaluateOptions{Batch: batch, Pixels: model.pixels, Scale: model.scale, Probe: true, KeepLogits: true}
+	options := infer.EvaluateOptions{Batch: batch, Pixels: model.pixels, Scale: model.scale, Threshold: model.threshold, Probe: true, KeepLogits: true}
 	if progress != nil {
 		name := runtime.Info().Runtime
 		options.Progress = func(done, total int) { fmt.Fprintf(progress, "\r%s: %d of %d images", name, done, total) }
@@ -252,7 +261,8 @@ func runOn(ctx context.Context, runtime infer.Runtime, set dataset.Source, model
 // same images, fed in the same way.
 func (r *report) checkRecord() error {
 	s := r.session
-	r.comparable = s.record != nil && s.options.pixels == nil && infer.IsRecordedTest(*s.record, s.set)
+	r.comparable = s.record != nil && s.options.pixels == nil && s.options.threshold == 0 &&
+		infer.IsRecordedTest(*s.record, s.set)
 	if !r.comparable {
 		return nil
 	}

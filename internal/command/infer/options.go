@@ -23,6 +23,7 @@ const usage = `infer runs an ONNX image classifier on a labelled data set and co
   infer -model e1.onnx -data optdigits               # on other writers' digits: dataset fetch optdigits brings them
   infer -model birds.onnx -data birds/test -labels birds.txt   # a set of your own, and its classes' names
   infer -model birds.onnx -top 3 robin.jpg holiday/ -   # what pictures are: files, folders, and - for standard input
+  infer -model scenes.onnx -threshold 0.3 beach.jpg  # of a model with any number of labels: those above 0.3, and not 0.5
   infer compare e1.onnx other.onnx -data t10k        # where two models differ; infer compare -h says more
   infer robustness -model e1.onnx -model e2.onnx     # accuracy on all corruptions
 
@@ -43,7 +44,10 @@ Exit status: 0 all is well; 1 a failure, or runtimes that disagree; 2 wrong usag
   runtime, version, provider, device, threads, library    what ran; library is null for others than onnxruntime
   batch, pixels, images_per_second   images of one run; formula of the input, x being 0…255; time in the runtime alone
   notes                              what must be heard, such as a fallback to the CPU
-  confusion                          [label][prediction], counts; null where there are more than 4,096 classes
+  multi_label                        of images with any number of labels: threshold and figures (docs/multi-label.md);
+                                     correct and accuracy are of images all of whose labels are right
+  confusion                          [label][prediction], counts; null where there are more than 4,096 classes, and of
+                                     images with any number of labels
   classes                            of each class: name, images, precision, recall, f1
   agree                              false if something disagrees, or nothing could be compared: exit status 1; reasons
                                      has why
@@ -74,6 +78,10 @@ type options struct {
 	report        string
 	labels        string
 	top           int
+	// topGiven and threshold say which classes of a picture are told: so many of the best, or those
+	// above a probability, 0 where none was given.
+	topGiven  bool
+	threshold float64
 	// operands are the pictures to classify; without them a set is evaluated.
 	operands []string
 	// toleranceGiven says that the tolerance is the user's wish, which no measurement changes.
@@ -97,6 +105,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	flags.Float64Var(&o.tolerance, "tolerance", infer.DefaultTolerance, "largest logit difference, as a fraction of the logits' range; not given, it is raised to what rounding is measured to do to the graph")
 	flags.StringVar(&o.labels, "labels", "", "`file` of the classes' names, one a line, instead of the model's own")
 	flags.IntVar(&o.top, "top", 1, "classes that are told of each picture")
+	flags.Float64Var(&o.threshold, "threshold", 0, "`probability` above which a label is told of a picture with any number of them (0.5)")
 	flags.StringVar(&o.predictions, "o", "", "write label, prediction and logits of each image to a CSV `file`")
 	flags.StringVar(&o.report, "report", "", "write report.html, report.md, metrics.json, the confusion as a picture and the most confidently wrong images into this `folder`")
 	var err error
@@ -107,7 +116,12 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	if err := o.checkOperands(given); err != nil {
 		return nil, err
 	}
-	o.toleranceGiven, o.ownNames = given["tolerance"], given["labels"]
+	o.toleranceGiven, o.ownNames, o.topGiven = given["tolerance"], given["labels"], given["top"]
+	if given["threshold"] {
+		if err := infer.CheckThreshold(o.threshold); err != nil {
+			return nil, fmt.Errorf("-%w", err)
+		}
+	}
 	if err := o.take(given); err != nil {
 		return nil, err
 	}
@@ -133,7 +147,7 @@ func (o *options) checkOperands(given map[string]bool) error {
 		}
 		return nil
 	}
-	for _, name := range []string{"data", "data-dir", "corrupt", "cross-validate", "reference", "report"} {
+	for _, name := range []string{"data", "data-dir", "multi-label", "corrupt", "cross-validate", "reference", "report"} {
 		if given[name] {
 			return fmt.Errorf("-%s is of a set with labels; it does not go with single pictures such as %s", name, o.operands[0])
 		}

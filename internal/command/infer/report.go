@@ -36,6 +36,7 @@ type document struct {
 	Pixels           string              `json:"pixels"`
 	ImagesPerSecond  float64             `json:"images_per_second"`
 	Notes            []string            `json:"notes"`
+	MultiLabel       map[string]float64  `json:"multi_label,omitempty"`
 	Confusion        [][]int             `json:"confusion"`
 	Classes          []classDocument     `json:"classes"`
 	Agree            bool                `json:"agree"`
@@ -84,7 +85,7 @@ func finite(v float64) *float64 {
 	return &v
 }
 
-func (r *report) writeJSON(w io.Writer) error {
+func (r *report) writeJSON(w io.Writer) (err error) {
 	result, info := r.result, r.result.Info
 	d := document{
 		Model: r.session.modelPath, Data: r.session.set.Info().Name,
@@ -104,6 +105,9 @@ func (r *report) writeJSON(w io.Writer) error {
 	}
 	if info.Library != "" {
 		d.Library = &info.Library
+	}
+	if d.MultiLabel, err = r.labelFigures(); err != nil {
+		return err
 	}
 	for class, f := range result.PerClass() {
 		d.Classes = append(d.Classes, classDocument{r.names[class], f.Images, f.Precision, f.Recall, f.F1})
@@ -147,7 +151,7 @@ func (r *report) writeText(out io.Writer) error {
 	for _, note := range r.notes {
 		fmt.Fprintf(&b, "note     %s\n", note)
 	}
-	fmt.Fprintf(&b, "\n%s\n", infer.FormatAccuracy(result.Accuracy()))
+	fmt.Fprintf(&b, "\n%s = %.2f %%\n", result.AccuracyName(), 100*result.Accuracy())
 	fmt.Fprintf(&b, "%d of %d images, %.0f images/s in batches of %d\n", result.Correct, result.Images, result.ImagesPerSecond(), r.batch())
 	if result.Unanswered > 0 {
 		fmt.Fprintf(&b, "%d images have no answer: a NaN is among their scores\n", result.Unanswered)
@@ -159,8 +163,11 @@ func (r *report) writeText(out io.Writer) error {
 		}
 		fmt.Fprintln(&b)
 	}
+	if err := r.writeLabelFigures(&b); err != nil {
+		return err
+	}
 	r.writeClasses(&b)
-	if result.Classes <= maxMatrix {
+	if result.Classes <= maxMatrix && result.Confusion != nil {
 		r.writeConfusion(&b)
 	}
 	r.writeCompared(&b)

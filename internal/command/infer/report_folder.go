@@ -7,10 +7,14 @@ import (
 
 	"slipway/internal/display"
 	"slipway/internal/evaluation"
+	"slipway/metrics"
 )
 
 // writeFolder writes what the answers are worth as a report into the folder of -report.
 func (r *report) writeFolder(ctx context.Context, dir string) error {
+	if r.result.Combinations != nil {
+		return r.writeLabelsFolder(ctx, dir)
+	}
 	figures, err := r.result.Metrics(ctx, r.names)
 	if err != nil {
 		return err
@@ -19,6 +23,13 @@ func (r *report) writeFolder(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	report := r.reportOf(figures)
+	report.Answers = answers
+	return report.Write(ctx, dir)
+}
+
+// reportOf is the report of these figures, without the answers.
+func (r *report) reportOf(figures *metrics.Metrics) *evaluation.Report {
 	set, info := r.session.set.Info(), r.result.Info
 	figures.Data, figures.DataSHA256 = set.ShortName(), set.SHA256
 	model := filepath.Base(r.session.modelPath)
@@ -29,12 +40,11 @@ func (r *report) writeFolder(ctx context.Context, dir string) error {
 	if scale := r.result.Scale; scale.Independent() {
 		extent += fmt.Sprintf(" It was trained so that %v: log loss is the binary one.", scale)
 	}
-	report := &evaluation.Report{
+	return &evaluation.Report{
 		Title:   fmt.Sprintf("%s on %s", model, set.ShortName()),
 		Extent:  extent,
-		Metrics: figures, Answers: answers, ClassNames: r.names, Set: r.session.set,
+		Metrics: figures, ClassNames: r.names, Set: r.session.set,
 	}
-	return report.Write(ctx, dir)
 }
 
 func classes(n int) string {

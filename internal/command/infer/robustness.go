@@ -57,6 +57,9 @@ func measureRobustness(ctx context.Context, o *robustnessOptions, stdout, stderr
 		if err != nil {
 			return fmt.Errorf("-unseen: %w", err)
 		}
+		if err := source.Info().OneLabel("what infer robustness says"); err != nil {
+			return fmt.Errorf("-unseen: %w", err)
+		}
 		set, err := dataset.Load(ctx, source)
 		if err != nil {
 			return fmt.Errorf("-unseen: %w", err)

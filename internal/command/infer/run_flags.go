@@ -119,6 +119,9 @@ func (f *runFlags) loadData(ctx context.Context, models []*loaded, messages io.W
 	if err != nil {
 		return nil, err
 	}
+	if err := source.Info().OneLabel("what infer compare and infer robustness say"); err != nil {
+		return nil, err
+	}
 	return dataset.Load(ctx, source)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"slipway/builder"
 	"slipway/builder/zoo"
@@ -43,6 +44,7 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	}
 	fmt.Fprint(out, trainer.Network())
 	o.tellPixels(trainer, out)
+	tellLabels(trainer, out)
 	tellLoss(trainer, out)
 	for _, note := range o.initNotes {
 		fmt.Fprintf(out, "note: %s\n", note)
@@ -58,8 +60,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 		if err != nil {
 			return untrained(err)
 		}
-		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, accuracy %.2f %% on %s\n",
-			o.from, trainer.Config().Pixels, evaluation.Loss, 100*evaluation.Accuracy, session.test.Info().Name)
+		fmt.Fprintf(out, "%s before training, pixels %s: loss %.4f, %s %.2f %% on %s\n",
+			o.from, trainer.Config().Pixels, evaluation.Loss,
+			strings.ToLower(session.test.Info().AccuracyName()), 100*evaluation.Accuracy, session.test.Info().Name)
 	}
 	tellRecipe(trainer, out)
 	tellIdle(trainer, out)
@@ -324,7 +327,7 @@ func (s *session) finish(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Accuracy = %.2f %%\n", 100*evaluation.Accuracy)
+	fmt.Fprintf(out, "%s = %.2f %%\n", s.test.Info().AccuracyName(), 100*evaluation.Accuracy)
 	if err := s.dir.WriteLogits(s.test.Info().Name, evaluation); err != nil {
 		return err
 	}

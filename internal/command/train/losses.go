@@ -44,6 +44,14 @@ func defineMix(flags *flag.FlagSet, mix *train.Mix) {
 	flags.Float64Var(&mix.Switch, "mix-switch", 0, "share of cutmix where -mixup is on, too (0.5)")
 }
 
+// tellLabels says what is right of images with any number of labels.
+func tellLabels(trainer *train.Trainer, out io.Writer) {
+	if trainer.Sets().Training.MultiLabel {
+		fmt.Fprintln(out, "labels: any number an image, each told where its probability is above 0.5; "+
+			"accuracy is the share of images all of whose labels are right")
+	}
+}
+
 // tellLoss says which loss it is, where it is not the plain one, with the weights that were
 // measured, and how images are chosen and mixed.
 func tellLoss(trainer *train.Trainer, out io.Writer) {

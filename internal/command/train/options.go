@@ -196,6 +196,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	}
 	o.given, o.values = cli.Given(flags), make(map[string]string)
 	flags.Visit(func(f *flag.Flag) { o.values[f.Name] = f.Value.String() })
+	if !o.given["loss"] {
+		c.Loss.Name = "" // what the set asks for
+	}
 	if c.Decay == train.DecayAll {
 		c.Decay = "" // the default, of which a run's record says nothing
 	}

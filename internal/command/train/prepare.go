@@ -47,7 +47,11 @@ func (o *options) prepare(ctx context.Context, out io.Writer) (*prepared, error)
 		return nil, err
 	}
 	o.tellClasses(p.network, p.sets, out)
-	if p.config, err = o.settings().WithDefaults(p.network); err != nil {
+	config, err := o.settings().For(p.sets.training)
+	if err != nil {
+		return nil, o.byFlag(err)
+	}
+	if p.config, err = config.WithDefaults(p.network); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -124,7 +124,7 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 	if o.licence != "" {
 		s.training = dataset.As(s.training, s.training.Info().Name, o.licence)
 	}
-	reading.Part = dataset.Test
+	reading.Part, reading.MultiLabel = dataset.Test, s.training.Info().MultiLabel
 	switch {
 	case o.test == noTest:
 		return nil

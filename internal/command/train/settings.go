@@ -61,6 +61,15 @@ func (o *options) checkSettings() error {
 	return err
 }
 
+// byFlag is an error with the name of the flag in front that it is about, if it is about one that was
+// given.
+func (o *options) byFlag(err error) error {
+	if wrong := o.wrongFlag(err); wrong != nil {
+		return wrong
+	}
+	return err
+}
+
 // wrongFlag says by its name which flag of the command line has a value that the error, of the
 // settings, is about; nil where it is about none.
 func (o *options) wrongFlag(err error) error {
