@@ -91,7 +91,7 @@ func TestRunIntoInParts(t *testing.T) {
 	if want := answer(t, e, x); !slices.Equal(own, want) {
 		t.Errorf("the caller's slice has %v, want %v", own, want)
 	}
-	if n := testing.AllocsPerRun(1, run); n > 0 {
+	if n := fewestAllocations(run); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
