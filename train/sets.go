@@ -65,7 +65,8 @@ func (s Sets) WithoutPlaces() Sets {
 // Sets returns what is recorded of the trainer's data.
 func (t *Trainer) Sets() Sets { return t.sets() }
 
-// BeganFrom has the trainer record whose weights its run began with, and under which licence.
+// BeganFrom has the trainer record whose weights its run began with, and under which licence, or
+// which file they are from (pretrained.FileOrigin).
 func (t *Trainer) BeganFrom(pretrained string) {
 	before := t.sets
 	t.sets = sync.OnceValue(func() Sets {

@@ -37,7 +37,7 @@ type start struct {
 	weights builder.Weights
 	pixels  string          // how the model was fed, empty where it does not say
 	sizing  *picture.Sizing // of its pictures, nil where it does not say
-	// origin says whose the weights are, empty where that is not known.
+	// origin says whose the weights are, and of a file which it is.
 	origin string
 	digest string // of the weights
 }
@@ -173,6 +173,9 @@ func (f *File) loadStart(ctx context.Context, name string, messages io.Writer) (
 			return nil, fmt.Errorf("%s: its training record: %w", name, err)
 		}
 		s.sizing = &sizing
+	}
+	if s.origin, err = pretrained.FileOrigin(name, record.Attribution, record.Licence); err != nil {
+		return nil, err
 	}
 	s.digest = digestOf(s.weights)
 	return s, nil

@@ -195,8 +195,12 @@ func (s *session) start(ctx context.Context, o *options, out io.Writer) error {
 	if s.trainer, err = train.New(network, p.sets.training, config, p.initial); err != nil {
 		return remedied(err)
 	}
-	if o.pretrained != nil {
-		s.trainer.BeganFrom(o.pretrained.Attribution + ", " + o.pretrained.Licence)
+	origin, err := o.origin()
+	if err != nil {
+		return err
+	}
+	if origin != "" {
+		s.trainer.BeganFrom(origin)
 	}
 	if err := s.testOn(p.sets.test); err != nil {
 		return err

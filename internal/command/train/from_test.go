@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -186,6 +187,11 @@ func TestARunFromAModelIsResumed(t *testing.T) {
 	checkpoint, _, _, err := run.Latest()
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The run knows which file it began with, and the resumed one still does.
+	sum := sha256.Sum256(read(t, model))
+	if want := fmt.Sprintf("torch_cnn_torchscript.onnx (sha256 %x)", sum); checkpoint.Sets.Pretrained != want {
+		t.Errorf("the run began with %q, want %q", checkpoint.Sets.Pretrained, want)
 	}
 	file, err := onnx.Read(model)
 	if err != nil {

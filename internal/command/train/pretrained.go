@@ -79,3 +79,20 @@ func (o *options) ownSize(set dataset.Source, out io.Writer) {
 		fmt.Fprintf(out, "pictures come to the size that %s records: %v\n", o.from, *o.pictures.Sizing)
 	}
 }
+
+// origin says whose weights the run begins with, empty where they are drawn.
+func (o *options) origin() (string, error) {
+	switch {
+	case o.pretrained != nil:
+		return o.pretrained.Attribution + ", " + o.pretrained.Licence, nil
+	case o.init != "":
+		return pretrained.FileOrigin(o.init, "", "")
+	case o.from == "":
+		return "", nil
+	}
+	record, _, err := o.model.TrainingRecord()
+	if err != nil {
+		return "", fmt.Errorf("%s: its training record: %w", o.from, err)
+	}
+	return pretrained.FileOrigin(o.from, record.Attribution, record.Licence)
+}
