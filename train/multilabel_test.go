@@ -78,7 +78,8 @@ func TestEnginesAgreeOnSeveralLabels(t *testing.T) {
 			for _, engine := range builder.EngineNames() {
 				for i, epoch := range fit(engine, 1).Progress().History {
 					want := one.Progress().History[i]
-					if math.Abs(want.MeanLoss-epoch.MeanLoss) > 1e-5 || want.TrainAccuracy != epoch.TrainAccuracy {
+					// A score near 0 may fall to either side of it by its rounding: of one image of 48.
+					if math.Abs(want.MeanLoss-epoch.MeanLoss) > 1e-5 || math.Abs(want.TrainAccuracy-epoch.TrainAccuracy) > 1.0/48+1e-9 {
 						t.Errorf("%s, epoch %d: loss %v and accuracy %v, native %v and %v", engine, i+1, epoch.MeanLoss,
 							epoch.TrainAccuracy, want.MeanLoss, want.TrainAccuracy)
 					}

@@ -131,19 +131,21 @@ func TestAnotherModulePath(t *testing.T) {
 		put(t, filepath.Join(own, "main.go"), []byte(strings.ReplaceAll(program, "PATH", newPath)))
 		return own
 	}
-	flags := "GOFLAGS=-mod=mod -modcacherw"
+	// Trimmed, what is compiled does not depend on the folder that it lies in.
+	flags := "GOFLAGS=-mod=mod -modcacherw -trimpath"
 	own := mine("require " + newPath + " v0.0.0\n\nreplace " + newPath + " => " + folder + "\n")
 	replaced := in(t, own, []string{flags, "CGO_ENABLED=0"}, "go", "run", ".", model)
 	if !strings.Contains(replaced, "[0 1 2 3 4 5 6 7 8 9]") {
 		t.Errorf("with a replace it says %q", replaced)
 	}
 
-	// What is in the module cache already serves the others.
+	// What is in the module cache already serves the others; the usual proxy has what is not.
 	cache := strings.TrimSpace(in(t, folder, nil, "go", "env", "GOMODCACHE"))
+	usual := strings.TrimSpace(in(t, folder, nil, "go", "env", "GOPROXY"))
 	proxy := writeProxy(t, folder)
 	own = mine("require " + newPath + " v0.1.0\n")
 	got := in(t, own, []string{flags, "CGO_ENABLED=0", "GOSUMDB=off", "GOMODCACHE=" + t.TempDir(),
-		"GOPROXY=file://" + filepath.ToSlash(proxy) + ",file://" + filepath.ToSlash(filepath.Join(cache, "cache", "download")) + ",off"},
+		"GOPROXY=file://" + filepath.ToSlash(proxy) + ",file://" + filepath.ToSlash(filepath.Join(cache, "cache", "download")) + "," + usual},
 		"go", "run", ".", model)
 	if !strings.HasSuffix(got, replaced) {
 		t.Errorf("from the proxy it says %q, with a replace %q", got, replaced)

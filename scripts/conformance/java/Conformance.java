@@ -19,25 +19,22 @@ public final class Conformance {
         int count = Integer.parseInt(arguments[2]);
         int threads = Integer.parseInt(arguments[4]);
         long[] shape = Arrays.stream(("0," + arguments[5]).split(",")).mapToLong(Long::parseLong).toArray();
-        int size = (int) Arrays.stream(shape).skip(1).reduce(1, (a, b) -> a * b);
-        FloatBuffer inputs;
-        try (FileChannel file = FileChannel.open(Path.of(arguments[1]))) {
-            ByteBuffer all = ByteBuffer.allocate(count * size * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-            while (all.hasRemaining() && file.read(all) >= 0) {}
-            inputs = all.flip().asFloatBuffer();
-        }
+        int size = Math.toIntExact(Arrays.stream(shape).skip(1).reduce(1, (a, b) -> a * b));
         OrtEnvironment environment = OrtEnvironment.getEnvironment();
         OrtSession.SessionOptions options = new OrtSession.SessionOptions();
         options.setIntraOpNumThreads(threads);
         try (OrtSession session = environment.createSession(arguments[0], options);
+                FileChannel inputs = FileChannel.open(Path.of(arguments[1]));
                 FileChannel logits = FileChannel.open(Path.of(arguments[3]), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
             String input = session.getInputNames().iterator().next();
             long nanoseconds = 0;
             double firstAnswer = 0;
             for (int start = 0; start < count; start += BATCH) {
                 int n = Math.min(BATCH, count - start);
-                float[] images = new float[n * size];
-                inputs.get(start * size, images);
+                float[] images = new float[Math.multiplyExact(n, size)];
+                ByteBuffer some = ByteBuffer.allocate(Math.multiplyExact(images.length, Float.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+                while (some.hasRemaining() && inputs.read(some) >= 0) {}
+                some.flip().asFloatBuffer().get(images);
                 shape[0] = n;
                 long begin = System.nanoTime();
                 try (OnnxTensor tensor = OnnxTensor.createTensor(environment, FloatBuffer.wrap(images), shape);

@@ -29,6 +29,9 @@ type bundle struct {
 // what it prints go to the file.
 const lastKept, mostWritten = 12, 1 << 20
 
+// longestLine is how many bytes of a line are read at once: what is longer is several.
+const longestLine = 1 << 16
+
 // result is how a program ended.
 type result struct {
 	last    []string // its last lines
@@ -76,10 +79,13 @@ func (c *checker) run(ctx context.Context, o observed, name string, arguments ..
 	var reading sync.WaitGroup
 	written := 0
 	reading.Go(func() {
-		lines := bufio.NewReader(read)
+		lines := bufio.NewReaderSize(read, longestLine)
 		for {
-			line, err := lines.ReadString('\n')
-			if line != "" {
+			part, err := lines.ReadSlice('\n')
+			if errors.Is(err, bufio.ErrBufferFull) {
+				err = nil // the rest is the next line
+			}
+			if line := string(part); line != "" {
 				if written += len(line); written <= mostWritten {
 					fmt.Fprintln(file, strings.TrimRight(line, "\n"))
 				}

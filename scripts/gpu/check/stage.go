@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -58,7 +57,7 @@ func (c *checker) check(ctx context.Context, all []stage, budget time.Duration) 
 		case ctx.Err() != nil:
 			why = "stopped: " + context.Cause(ctx).Error()
 		case whole.Err() != nil:
-			why = fmt.Sprintf("stopped: the budget of %v was spent", budget)
+			why = "stopped: the budget was spent"
 		}
 		for _, row := range s.rows {
 			c.leave(row, why)

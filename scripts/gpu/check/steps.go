@@ -83,6 +83,10 @@ func (c *checker) bench(ctx context.Context, row, which string, environment []st
 		tell(passed, "")
 	}}, "bin/cuda.test", "-test.run=^$", "-test.bench="+which, "-test.benchtime=500x", "-test.count=3", "-test.timeout=5m")
 	switch {
+	case ctx.Err() != nil && len(order) == 0:
+		c.missing(row, r.reason())
+	case ctx.Err() != nil:
+		tell(passed, "; not measured: the rest: "+r.reason())
 	case r.err != nil:
 		// What was measured before stays in the row.
 		tell(failed, "; then "+r.reason())

@@ -83,6 +83,8 @@ func checkNative(ctx context.Context, c *checker) {
 	})
 	figures := strings.Join(compared, "; ")
 	switch {
+	case t.verdict != "PASS" && ctx.Err() != nil:
+		c.missing(rowNative, t.reason+"; it had said: "+figures)
 	case t.verdict != "PASS":
 		c.add(rowNative, failed, figures+" "+t.verdict+": "+t.reason)
 	case figures == "":
