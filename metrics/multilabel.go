@@ -12,6 +12,8 @@ type MultiLabel struct {
 	Images int `json:"images"`
 	// Correct is how many of them have all labels told right.
 	Correct int `json:"correct"`
+	// ScoreThreshold is the score above which a label is told: 0 of logits is a probability of 0.5.
+	ScoreThreshold float32 `json:"score_threshold"`
 	// SubsetAccuracy is the share of images all of whose labels are told right: accuracy_score
 	// of scikit-learn. HammingLoss is the share of single labels that are told wrong.
 	SubsetAccuracy float64 `json:"subset_accuracy"`
@@ -42,7 +44,7 @@ func NewMultiLabel(scores []float32, targets []bool, labels int, threshold float
 		}
 	}
 	images := len(targets) / labels
-	m := &MultiLabel{Images: images}
+	m := &MultiLabel{Images: images, ScoreThreshold: threshold}
 	counts, missed := make([]statistics.Counts, labels), make([]bool, images)
 	for i, target := range targets {
 		c := &counts[i%labels]

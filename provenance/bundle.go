@@ -57,7 +57,7 @@ func (s *Signer) Sign(statement *attestation.Statement) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the bundle: %w", err)
 	}
-	if len(bundle) > MaxBundle {
+	if len(bundle) >= MaxBundle { // a file of it ends in a line end
 		return nil,
 			fmt.Errorf("the signature is %d bytes long, and %d is the most that is read: sign fewer "+
 				"files, such as the model's own folder", len(bundle), MaxBundle)

@@ -117,8 +117,13 @@ func (v *Verifier) certified(chain *commonpb.X509CertificateChain) (*ecdsa.Publi
 
 // mayCertify refuses a certificate whose key is not for signatures.
 func mayCertify(certificate *x509.Certificate) error {
-	if certificate.KeyUsage&x509.KeyUsageDigitalSignature == 0 &&
-		!slices.Contains(certificate.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) {
+	signs := slices.Contains(certificate.ExtKeyUsage, x509.ExtKeyUsageCodeSigning)
+	if len(certificate.ExtKeyUsage)+len(certificate.UnknownExtKeyUsage) > 0 && !signs &&
+		!slices.Contains(certificate.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return errors.New("the certificate is for another use, such as a server's: codeSigning is not " +
+			"among its extended usages")
+	}
+	if certificate.KeyUsage&x509.KeyUsageDigitalSignature == 0 && !signs {
 		return errors.New("the certificate is not for signing: neither digitalSignature nor " +
 			"codeSigning is among its usages")
 	}

@@ -112,6 +112,11 @@ func TestCertificates(t *testing.T) {
 	})
 	_, err = signer.WithCertificates(certificateFile(t, useless))
 	refused(t, err, "not for signing")
+	server := certify(t, between, key, 7, func(c *x509.Certificate) {
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	})
+	_, err = signer.WithCertificates(certificateFile(t, server))
+	refused(t, err, "for another use")
 	_, err = signer.WithCertificates(publicPEM(t, key.Public()))
 	refused(t, err, "certificates alone")
 	_, err = provenance.ReadCertificateVerifier(publicPEM(t, key.Public()))

@@ -18,11 +18,14 @@ func readFile(path string, most int64) ([]byte, error) {
 	if err := regular(path, info); err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if err := same(path, info, file); err != nil {
+		return nil, err
+	}
 	// It may grow while it is read.
 	content, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err != nil {
@@ -33,6 +36,21 @@ func readFile(path string, most int64) ([]byte, error) {
 			most)
 	}
 	return content, nil
+}
+
+// same refuses a file that came into the place of what was looked at.
+func same(path string, before fs.FileInfo, file fs.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if err := regular(path, info); err != nil {
+		return err
+	}
+	if !os.SameFile(before, info) {
+		return fmt.Errorf("%s has changed while it was read: try again", path)
+	}
+	return nil
 }
 
 func regular(path string, info fs.FileInfo) error {

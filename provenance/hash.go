@@ -33,7 +33,9 @@ func Hash(ctx context.Context, path string, ignored ...string) (*Manifest, error
 		if err := regular(path, info); err != nil {
 			return nil, err
 		}
-		digest, err := hashFile(ctx, path, func() (fs.File, error) { return os.Open(path) })
+		digest, err := hashFile(ctx, path, info, func() (fs.File, error) {
+			return os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +89,9 @@ func (m *Manifest) hashFolder(ctx context.Context, path string) error {
 		if err := checkName(name); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		digest, err := hashFile(ctx, place, func() (fs.File, error) { return root.Open(name) })
+		digest, err := hashFile(ctx, place, info, func() (fs.File, error) {
+			return root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
+		})
 		if err != nil {
 			return err
 		}
@@ -96,17 +100,14 @@ func (m *Manifest) hashFolder(ctx context.Context, path string) error {
 	})
 }
 
-func hashFile(ctx context.Context, place string, open func() (fs.File, error)) (Digest, error) {
+func hashFile(ctx context.Context, place string, before fs.FileInfo,
+	open func() (fs.File, error)) (Digest, error) {
 	file, err := open()
 	if err != nil {
 		return Digest{}, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return Digest{}, err
-	}
-	if err := regular(place, info); err != nil {
+	if err := same(place, before, file); err != nil {
 		return Digest{}, err
 	}
 	hash := sha256.New()
@@ -124,9 +125,9 @@ func (m *Manifest) Check(ctx context.Context, path string, beside ...string) err
 		return err
 	}
 	switch {
-	case info.IsDir() && m.single():
+	case info.IsDir() && m.Single():
 		return fmt.Errorf("%s is a folder, and a single file was signed", path)
-	case !info.IsDir() && info.Mode().IsRegular() && !m.single():
+	case !info.IsDir() && info.Mode().IsRegular() && !m.Single():
 		return fmt.Errorf("%s is a file, and a folder of %d files was signed: name the folder", path,
 			len(m.Files))
 	}

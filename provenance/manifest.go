@@ -46,8 +46,8 @@ type File struct {
 	Digest Digest
 }
 
-// single reports whether the model is one file, and no folder.
-func (m *Manifest) single() bool { return len(m.Files) == 1 && m.Files[0].Name == itself }
+// Single reports whether the model is one file, and no folder.
+func (m *Manifest) Single() bool { return len(m.Files) == 1 && m.Files[0].Name == itself }
 
 // Statement is the in-toto statement of the manifest, which is what is signed. Its subject has the
 // SHA-256 over the digests of all files in their order.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	attestation "github.com/in-toto/attestation/go/v1"
 
@@ -138,7 +139,7 @@ func (v *Verifier) ReadModel(path string) (*onnx.Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return onnx.ReadVerified(path, func(name string, content []byte) error {
-		if manifest.single() && name == filepath.Base(path) {
+		if manifest.Single() && name == filepath.Base(path) {
 			name = itself
 		}
 		return manifest.CheckFile(name, content)
@@ -159,7 +160,7 @@ func (v *Verifier) manifestOf(path string) (*Manifest, error) {
 
 // checkAlone refuses the manifest of a single ONNX file whose tensors lie in others.
 func checkAlone(path string, manifest *Manifest) error {
-	if !manifest.single() || filepath.Ext(path) != modelExtension {
+	if !manifest.Single() || !strings.EqualFold(filepath.Ext(path), modelExtension) {
 		return nil
 	}
 	names, err := onnx.ExternalFiles(path)

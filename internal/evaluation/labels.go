@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
@@ -18,8 +17,8 @@ import (
 type WrongLabel struct {
 	Image, Label int
 	Told         bool
-	// Probability is the label's.
-	Probability float64
+	// Probability is the label's, and Apart how far it is from that above which a label is told.
+	Probability, Apart float64
 }
 
 // addWrongLabels shows the images with a wrong label, the most confident first.
@@ -30,8 +29,7 @@ func (r *Report) addWrongLabels(ctx context.Context, d *document.Document) error
 		return nil
 	}
 	wrong := slices.Clone(r.Wrong)
-	sure := func(w WrongLabel) float64 { return math.Abs(w.Probability - 0.5) }
-	slices.SortStableFunc(wrong, func(a, b WrongLabel) int { return cmp.Compare(sure(b), sure(a)) })
+	slices.SortStableFunc(wrong, func(a, b WrongLabel) int { return cmp.Compare(b.Apart, a.Apart) })
 	files := dataset.FileNames(r.Set)
 	data := document.NewCSV("image", "file", "label", "told", "probability")
 	for _, w := range wrong {

@@ -152,6 +152,9 @@ func (b *bill) answers() string {
 	if b.record.Probabilities == onnx.SigmoidOfScores {
 		text += ", whose sigmoid is the probability of that class alone"
 	}
+	if b.record.MultiLabel() {
+		text += "; an image has any number of them"
+	}
 	return text
 }
 
@@ -165,8 +168,12 @@ func (b *bill) performance() *cyclonedx.MLQuantitativeAnalysis {
 		set = "MNIST's test set" // as the record defines
 	}
 	slice := strings.TrimSpace(fmt.Sprintf("%s (%d images)", set, b.record.TestImages))
+	figure := "accuracy"
+	if b.record.MultiLabel() {
+		figure = "subset accuracy" // the share of images all of whose labels are told right
+	}
 	return &cyclonedx.MLQuantitativeAnalysis{PerformanceMetrics: &[]cyclonedx.MLPerformanceMetric{{
-		Type: "accuracy", Value: number(b.record.TestAccuracy), Slice: slice}}}
+		Type: figure, Value: number(b.record.TestAccuracy), Slice: slice}}}
 }
 
 // components are what the model was made of, and the files that hold its tensors.

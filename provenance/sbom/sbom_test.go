@@ -120,6 +120,15 @@ func TestRecords(t *testing.T) {
 		1 || metrics[0].Slice != "more birds (8 images)" || metrics[0].Value != "0.5" {
 		t.Errorf("%+v", metrics)
 	}
+	labels := billOf(t, write(&onnx.TrainingRecord{DataSet: "shapes", TestSet: "others", TestImages: 8,
+		TestAccuracy: 0.5, ClassLabels: []string{"disc", "stripe"}, Probabilities: onnx.SigmoidOfScores,
+		LabelsPerImage: onnx.AnyLabels})).Metadata.Component.ModelCard
+	if metric := (*labels.QuantitativeAnalysis.PerformanceMetrics)[0]; metric.Type != "subset accuracy" {
+		t.Errorf("%+v", metric)
+	}
+	if out := (*labels.ModelParameters.Outputs)[0].Format; !strings.HasSuffix(out, "; an image has any number of them") {
+		t.Errorf("the output is %q", out)
+	}
 	elsewhere := billOf(t, write(&onnx.TrainingRecord{Elsewhere: true, DataSet: "ImageNet",
 		Licence: "Apache-2.0", Attribution: "somebody"}))
 	model := elsewhere.Metadata.Component

@@ -66,7 +66,10 @@ def opened(folder):
     if file is None:
         return pictures(folder)
     shape, pixels = idx(file.read_bytes())
-    _, labels = idx(next(folder.glob("*-labels-idx1-ubyte")).read_bytes())
+    beside = folder / f"{file.name.split('-images-')[0]}-labels-idx1-ubyte"
+    if not beside.is_file():
+        raise ValueError(f"{file}: its labels, {beside.name}, are missing")
+    _, labels = idx(beside.read_bytes())
     return labelled(f"images of {folder.name}", shape, pixels, labels, str(file))
 
 

@@ -64,6 +64,15 @@ func setPath(folder, path string) (changed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	// What fails in the middle is brought back by git, with nothing else that was changed.
+	changes, err := command(folder, "git", "diff", "--name-only", "HEAD")
+	if err != nil {
+		return 0, err
+	}
+	if changes = strings.TrimSpace(changes); changes != "" {
+		return 0, fmt.Errorf("files have changes that are in no commit, such as %s: commit them first",
+			strings.SplitN(changes, "\n", 2)[0])
+	}
 	old, err := command(folder, "go", "list", "-m")
 	if err != nil {
 		return 0, err

@@ -85,6 +85,7 @@ func checkout(t *testing.T) string {
 	}
 	in(t, folder, nil, "git", "init", "-q")
 	in(t, folder, nil, "git", "add", "-A")
+	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "copy")
 	return folder
 }
 
@@ -209,6 +210,7 @@ func TestWrongUse(t *testing.T) {
 	put(t, filepath.Join(folder, "b", "b.go"), []byte("package b\n"))
 	in(t, folder, nil, "git", "init", "-q")
 	in(t, folder, nil, "git", "add", "-A")
+	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qm", "all")
 	for _, test := range []struct {
 		args []string
 		code int
@@ -230,13 +232,23 @@ func TestWrongUse(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(folder, "go.mod")); err != nil || !strings.HasPrefix(string(text), "module boat\n") {
 		t.Errorf("go.mod is %q (%v)", text, err)
 	}
+	// What is in no commit would be lost with what goes wrong.
+	put(t, filepath.Join(folder, "b", "b.go"), []byte("package b // mine\n"))
 	var out, errs bytes.Buffer
+	if code := run([]string{"example.org/x"}, folder, &out, &errs); code != 1 ||
+		!strings.Contains(errs.String(), "in no commit, such as b/b.go: commit them first") {
+		t.Errorf("exit %d: %q", code, errs.String())
+	}
+	in(t, folder, nil, "git", "checkout", "-q", ".")
+	out.Reset()
+	errs.Reset()
 	if code := run([]string{"example.org/x"}, folder, &out, &errs); code != 0 || out.String() != "the module is example.org/x now, in 2 files\n" {
 		t.Errorf("exit %d: %q, %q", code, out.String(), errs.String())
 	}
 	if text, err := os.ReadFile(filepath.Join(folder, "a.go")); err != nil || !strings.Contains(string(text), `"example.org/x/b"`) {
 		t.Errorf("a.go is %q (%v)", text, err)
 	}
+	in(t, folder, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-qam", "renamed")
 	if code := run([]string{"ship"}, folder, &out, &errs); code != 0 || !strings.Contains(out.String(), "begins with a domain") {
 		t.Errorf("exit %d: %q", code, out.String())
 	}

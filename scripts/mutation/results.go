@@ -191,7 +191,7 @@ func untold(page string, results map[string]result) ([]string, error) {
 }
 
 // toldAlready finds what the page says of a survivor: its file's name, and its line of code.
-var toldAlready = regexp.MustCompile("(?m)^- ([a-z0-9_/]+\\.go), `([^`]*)`")
+var toldAlready = regexp.MustCompile("(?m)^- ([a-z0-9_]+\\.go), `([^`]*)`")
 
 // overtaken returns what the page says of survivors that no file has any more.
 func overtaken(page string, results map[string]result) ([]string, error) {

@@ -120,8 +120,16 @@ func build(ctx context.Context, hugo, source, output string) (links int, err err
 	if links, err = follow(site); err != nil {
 		return 0, err
 	}
-	err = os.WriteFile(filepath.Join(site, made), nil, 0o644)
-	return links, errors.Join(err, os.Chmod(site, 0o755), os.RemoveAll(whole), os.Rename(site, whole))
+	if err := os.WriteFile(filepath.Join(site, made), nil, 0o644); err != nil {
+		return 0, err
+	}
+	if err := os.Chmod(site, 0o755); err != nil {
+		return 0, err
+	}
+	if err := os.RemoveAll(whole); err != nil {
+		return 0, err
+	}
+	return links, os.Rename(site, whole)
 }
 
 var (

@@ -220,7 +220,11 @@ func (c *classifier) answer(ctx context.Context, images []*picture.Image, files 
 	var answers []answered
 	for i, file := range files {
 		if c.several {
-			answers = append(answers, c.labels(file, scores.Row(i)))
+			labelled, err := c.labels(file, scores.Row(i))
+			if err != nil {
+				return nil, err
+			}
+			answers = append(answers, labelled)
 			continue
 		}
 		answers = append(answers, answered{File: file, Top: c.best(scores.Row(i))})

@@ -33,6 +33,7 @@ type report struct {
 	source     *source       // of the model's answers, with -cross-validate
 	answers    infer.Answers // of the first runtime, with -cross-validate
 	compared   []compared
+	folder     error // why the folder of -report could not be written
 	// reference is the trainer's answer and the file of it, with -cross-validate and where there is
 	// one; referenceNote what is to be said of the file.
 	reference                    *infer.Reference
@@ -98,9 +99,8 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		}
 	}
 	if o.report != "" {
-		if err := r.writeFolder(ctx, o.report); err != nil {
-			return err
-		}
+		// What was found is printed also where the folder cannot have it.
+		r.folder = r.writeFolder(ctx, o.report)
 	}
 	if o.json {
 		err = r.writeJSON(stdout)
@@ -108,9 +108,11 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 		err = r.writeText(stdout)
 	}
 	if err != nil {
-		return fmt.Errorf("print the result: %w", err)
+		return errors.Join(fmt.Errorf("print the result: %w", err), r.folder)
 	}
 	switch {
+	case r.folder != nil:
+		return r.folder
 	case r.uncompared && len(r.reasons) == 1:
 		return errors.New(r.reasons[0])
 	case len(r.reasons) > 0:

@@ -41,8 +41,15 @@ func (o *options) givesLabels(model *loaded) (bool, error) {
 	return true, nil
 }
 
-// labels says which labels the picture of these scores has.
-func (c *classifier) labels(file string, scores []float32) answered {
+// labels says which labels the picture of these scores has. A model whose score is NaN says nothing
+// of a picture, which is not that it has no label.
+func (c *classifier) labels(file string, scores []float32) (answered, error) {
+	for class, score := range scores {
+		if score != score {
+			return answered{}, fmt.Errorf("%s: the model's score of %s is NaN: it has no answer",
+				file, c.names[class])
+		}
+	}
 	probabilities := slices.Clone(scores)
 	c.scale.Probabilities(probabilities)
 	limit := c.scale.Threshold(c.session.toldAbove())
@@ -55,7 +62,7 @@ func (c *classifier) labels(file string, scores []float32) answered {
 			*a.Labels = append(*a.Labels, a.all[class])
 		}
 	}
-	return a
+	return a, nil
 }
 
 // byScore has the classes, the one with the highest score first.
@@ -142,6 +149,10 @@ func (r *report) writeLabelFigures(w io.Writer) error {
 
 // writeLabelsFolder is writeFolder of images with any number of labels.
 func (r *report) writeLabelsFolder(ctx context.Context, dir string) error {
+	if r.result.Unanswered > 0 {
+		return fmt.Errorf("no report is written to %s: %s without an answer, and the figures of labels "+
+			"need a score of each", dir, display.Count(r.result.Unanswered, "image"))
+	}
 	figures, err := r.result.LabelMetrics(r.names)
 	if err != nil {
 		return err
@@ -183,6 +194,7 @@ func (r *report) wrongLabels() []evaluation.WrongLabel {
 			if apart > farthest {
 				farthest = apart
 				worst.Label, worst.Told, worst.Probability = k, told, float64(probabilities[k])
+				worst.Apart = apart
 			}
 		}
 		wrong = append(wrong, worst)

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -225,5 +226,39 @@ func TestWhatLabelsRefuse(t *testing.T) {
 		if code != test.code || !strings.Contains(out+errs, test.says) {
 			t.Errorf("%s: exit %d: %s%s", name, code, out, errs)
 		}
+	}
+}
+
+// A model that is broken says nothing of a picture: that is not a picture without labels. A report,
+// which it cannot have, takes nothing away of what is printed.
+func TestLabelsOfABrokenModel(t *testing.T) {
+	path := modelThatRecords(t, multiLabelRecord())
+	model, err := onnx.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range model.Proto.GetGraph().GetInitializer() {
+		raw := tensor.GetRawData()
+		for i := 0; i+4 <= len(raw) && tensor.GetDataType() == 1; i += 4 {
+			binary.LittleEndian.PutUint32(raw[i:], math.Float32bits(float32(math.NaN())))
+		}
+	}
+	if err := model.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	digit, folder := filepath.Join(dir, "a.png"), filepath.Join(dir, "report")
+	digitPNG(t, digit, 0, 1)
+	code, out, errs := runCommand(t, "-model", path, "-runtime", "native", digit)
+	if code != 1 || strings.Contains(out, "none") || !strings.Contains(errs, "is NaN: it has no answer") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	code, out, errs = runCommand(t, "-model", path, "-data", labelledDigits(t, 6), "-runtime", "native", "-report", folder)
+	if code != 1 || !strings.Contains(out, "6 images have no answer") || strings.Contains(out, "the report is in") ||
+		!strings.Contains(errs, "no report is written to "+folder+": 6 images without an answer") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "metrics.json")); err == nil {
+		t.Error("there is a report")
 	}
 }

@@ -171,7 +171,7 @@ func (r *report) writeText(out io.Writer) error {
 		r.writeConfusion(&b)
 	}
 	r.writeCompared(&b)
-	if s.options.report != "" {
+	if s.options.report != "" && r.folder == nil {
 		fmt.Fprintf(&b, "\nthe report is in %s\n", filepath.Join(s.options.report, "report.html"))
 	}
 	_, err := out.Write(b.Bytes())

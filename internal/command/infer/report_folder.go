@@ -38,7 +38,11 @@ func (r *report) reportOf(figures *metrics.Metrics) *evaluation.Report {
 		set.Height, set.Width, classes(r.result.Classes), r.session.loaded.pixels,
 		info.Runtime, info.Version, info.Provider)
 	if scale := r.result.Scale; scale.Independent() {
-		extent += fmt.Sprintf(" It was trained so that %v: log loss is the binary one.", scale)
+		extent += fmt.Sprintf(" It was trained so that %v", scale)
+		if r.result.Combinations == nil { // of labels, no log loss is told
+			extent += ": log loss is the binary one"
+		}
+		extent += "."
 	}
 	return &evaluation.Report{
 		Title:   fmt.Sprintf("%s on %s", model, set.ShortName()),

@@ -170,7 +170,7 @@ func (o *options) attest(ctx context.Context, signer *provenance.Signer, by stri
 		if err != nil {
 			return err
 		}
-		if len(manifest.Files) != 1 {
+		if !manifest.Single() {
 			return fmt.Errorf("%s is a folder; name the graphs that were tested", path)
 		}
 		digests[i] = hex.EncodeToString(manifest.Files[0].Digest[:])

@@ -177,7 +177,7 @@ func (o *options) readTests(ctx context.Context, verifier *provenance.Verifier, 
 			return err
 		}
 		digest := manifest.Files[0].Digest
-		if len(manifest.Files) != 1 || result.Graphs[digest.String()] == "" {
+		if !manifest.Single() || result.Graphs[digest.String()] == "" {
 			return fmt.Errorf("%s is none of the graphs that were tested: its SHA-256 is %v", path, digest)
 		}
 	}
