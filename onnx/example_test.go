@@ -52,8 +52,8 @@ func ExampleModel_TrainingRecord() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(found, record.DataSet, record.TestAccuracy)
-	// Output: true train 0.9859
+	fmt.Println(found, record.DataSet, record.TestImages, record.TestAccuracy > 0.97)
+	// Output: true train 10000 true
 }
 
 // Metadata of one's own lies beside the record.
