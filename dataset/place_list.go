@@ -60,8 +60,11 @@ func readList(path string, opts Options) (list *labelList, ok bool, err error) {
 	reader := csv.NewReader(bytes.NewReader(text))
 	reader.Comma, reader.FieldsPerRecord, reader.ReuseRecord = separatorOf(text), -1, true
 	first, err := reader.Read()
-	if err != nil {
-		return nil, false, nil // an empty file, or no list at all
+	if errors.Is(err, io.EOF) {
+		err = ErrEmpty
+	}
+	if err != nil { // no list at all, unless its name says that it is one
+		return nil, false, fmt.Errorf("%s: %w", path, err)
 	}
 	names, labels, header := columnsOf(first)
 	if names >= 0 && labels < 0 && len(first) > 2 {
@@ -218,11 +221,11 @@ func findListFile(path string, part Part, opts Options) (*picturePlace, error) {
 		return nil, nil
 	}
 	read, ok, err := readList(path, opts)
-	if err != nil {
-		return nil, err
-	}
 	if !ok {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	list, err := listNamed(path, read, opts)
 	if err != nil {
@@ -239,18 +242,25 @@ func findList(dir string, part Part, opts Options) (*picturePlace, error) {
 		return nil, err
 	}
 	read := make(map[string]*labelList)
-	var broken error
+	var broken, brokenPart error
 	for _, path := range paths {
 		list, ok, err := readList(path, opts)
-		if err != nil {
+		switch {
+		case err != nil && isPart(path):
+			brokenPart = err
+		case err != nil && ok:
 			broken = err
-		} else if ok {
+		case ok:
 			read[path] = list
 		}
 	}
 	paths = slices.DeleteFunc(paths, func(path string) bool { return read[path] == nil })
 	if holds, err := classFoldersGoFirst(dir, paths, read); holds || err != nil {
 		return nil, err
+	}
+	if archives, _ := filesWith(dir, isArchiveName); brokenPart != nil && len(archives) == 0 {
+		// Without it the other part would be taken for the set.
+		return nil, brokenPart
 	}
 	if len(paths) == 0 {
 		if archives, _ := filesWith(dir, isArchiveName); len(archives) > 0 {
@@ -279,6 +289,12 @@ func findList(dir string, part Part, opts Options) (*picturePlace, error) {
 	path := parts[part][0]
 	list, err := listNamed(path, read[path], opts)
 	return &picturePlace{list, dir, suffixOf(part)}, err
+}
+
+// isPart reports whether a list is called as one of a part is: train.csv, test.csv.
+func isPart(path string) bool {
+	parts, _ := parted([]string{path}, pathWord)
+	return len(parts) > 0
 }
 
 func bases(paths []string) []string {

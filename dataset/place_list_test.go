@@ -274,3 +274,30 @@ func TestBadLists(t *testing.T) {
 		t.Errorf("two lists: %v", err)
 	}
 }
+
+// A list of a part that has an error is told: without it the other part would be taken for the set.
+func TestABrokenListOfAPart(t *testing.T) {
+	for name, text := range map[string]string{
+		"a quote": "\"001.png,ant\n", "nothing": "", "a line without a label": "file,label\n001.png\n",
+		"no label": "file,label\n001.png,\n", "Latin-1": "file,label\n001.png,\xe9\n", "column names alone": "file,label\n",
+	} {
+		for _, part := range []string{"train", "test"} {
+			dir := t.TempDir()
+			for _, other := range []string{"train", "test"} {
+				if err := os.WriteFile(filepath.Join(dir, other+".csv"), []byte("file,label\n001.png,ant\n002.png,bee\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			broken := filepath.Join(dir, part+".csv")
+			if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range []string{dir, dir + ":train", dir + ":t10k"} {
+				_, err := OpenSource(t.Context(), spec, Options{Part: Train})
+				if err == nil || !strings.Contains(err.Error(), broken) {
+					t.Errorf("%s in %s, opened as %s: %v", name, part, filepath.Base(spec), err)
+				}
+			}
+		}
+	}
+}

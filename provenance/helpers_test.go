@@ -129,6 +129,12 @@ func edit(t testing.TB, text []byte, change func(tree map[string]any)) []byte {
 // external writes a model whose tensors lie in weights.bin beside it, and returns its path.
 func external(t *testing.T, dir string) string {
 	t.Helper()
+	return externalAt(t, filepath.Join(dir, "mine.onnx"), "weights.bin")
+}
+
+// externalAt writes a model whose tensors lie in a file beside it.
+func externalAt(t *testing.T, path, file string) string {
+	t.Helper()
 	model, err := onnx.Read(filepath.Join("..", "infer", "testdata", "small.onnx"))
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +147,7 @@ func external(t *testing.T, dir string) string {
 		if len(tensor.GetRawData()) == 0 {
 			continue
 		}
-		tensor.ExternalData = []*onnxpb.StringStringEntryProto{entry("location", "weights.bin"),
+		tensor.ExternalData = []*onnxpb.StringStringEntryProto{entry("location", file),
 			entry("offset", strconv.Itoa(len(weights))),
 			entry("length", strconv.Itoa(len(tensor.GetRawData())))}
 		tensor.DataLocation = onnxpb.TensorProto_EXTERNAL.Enum()
@@ -155,6 +161,6 @@ func external(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "weights.bin"), weights)
-	return write(t, filepath.Join(dir, "mine.onnx"), encoded)
+	write(t, filepath.Join(filepath.Dir(path), filepath.FromSlash(file)), weights)
+	return write(t, path, encoded)
 }

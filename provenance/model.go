@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	pathpackage "path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	attestation "github.com/in-toto/attestation/go/v1"
@@ -66,6 +68,9 @@ func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
 // WriteBundle writes a bundle to a file, as a whole. It may take the place of another one; any
 // other file, such as the model or the key, is not written over.
 func WriteBundle(path string, bundle []byte) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("write the signature: %w", regular(path, info))
+	}
 	before, err := readFile(path, MaxBundle)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -160,16 +165,43 @@ func (v *Verifier) manifestOf(path string) (*Manifest, error) {
 
 // checkAlone refuses the manifest of a single ONNX file whose tensors lie in others.
 func checkAlone(path string, manifest *Manifest) error {
-	if !manifest.Single() || !strings.EqualFold(filepath.Ext(path), modelExtension) {
-		return nil
+	if manifest.Single() {
+		return eachExternal(path, func(name string) error {
+			return fmt.Errorf("%s: some of its tensors lie in %s, which the signature of one file does not "+
+				"cover: sign its folder instead", path, name)
+		})
 	}
+	for _, file := range manifest.Files {
+		if !strings.EqualFold(filepath.Ext(file.Name), modelExtension) {
+			continue
+		}
+		place := filepath.Join(path, filepath.FromSlash(file.Name))
+		err := eachExternal(place, func(name string) error {
+			within := pathpackage.Join(pathpackage.Dir(file.Name), name)
+			if slices.ContainsFunc(manifest.Files, func(f File) bool { return f.Name == within }) {
+				return nil
+			}
+			return fmt.Errorf("%s: some of its tensors lie in %s, which the signature leaves out: give that "+
+				"file another name", place, name)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachExternal calls a function with the names of the files that hold tensors of the model in a file.
+// What is no ONNX model has none.
+func eachExternal(path string, call func(name string) error) error {
 	names, err := onnx.ExternalFiles(path)
-	if err != nil {
+	if err != nil && strings.EqualFold(filepath.Ext(path), modelExtension) {
 		return err
 	}
-	if len(names) > 0 {
-		return fmt.Errorf("%s: some of its tensors lie in %s, which the signature of one file does not "+
-			"cover: sign its folder instead", path, names[0])
+	for _, name := range names {
+		if err := call(name); err != nil {
+			return err
+		}
 	}
 	return nil
 }

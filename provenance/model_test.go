@@ -199,6 +199,36 @@ func TestWhatIsNotSigned(t *testing.T) {
 	}
 }
 
+// What a signature leaves out holds no tensors of what it signs, whatever the model is called.
+func TestTensorsThatNobodySigns(t *testing.T) {
+	signer := newSigner(t)
+	for _, file := range []string{".gitattributes", ".git/w.bin", ".github/w.bin"} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(filepath.FromSlash(file))), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		externalAt(t, filepath.Join(dir, "mine.onnx"), file)
+		refused(t, signer.SignModel(t.Context(), dir, filepath.Join(dir, "model.sig")), file, "leaves out")
+	}
+	for _, name := range []string{"mine.ONNX", "mine"} {
+		dir := t.TempDir()
+		path := externalAt(t, filepath.Join(dir, name), "weights.bin")
+		refused(t, signer.SignModel(t.Context(), path, path+".sig"), "weights.bin", "sign its folder")
+		if err := signer.SignModel(t.Context(), dir, filepath.Join(dir, "model.sig")); err != nil {
+			t.Error(err)
+		}
+	}
+	// A signature is not written through a link.
+	dir := t.TempDir()
+	path := filepath.Join(dir, "mine.txt")
+	write(t, path, []byte("text"))
+	write(t, filepath.Join(dir, "other.sig"), nil)
+	if err := os.Symlink("other.sig", path+".sig"); err != nil {
+		t.Skip(err)
+	}
+	refused(t, signer.SignModel(t.Context(), path, path+".sig"), "symbolic link")
+}
+
 // A model whose tensors lie in another file is signed and read as its folder: the signature of one
 // file would say nothing of them.
 func TestTensorsInOtherFiles(t *testing.T) {

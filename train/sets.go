@@ -141,6 +141,10 @@ func fits(network *builder.Network, source dataset.Source) error {
 	if input := network.Input(); input.String() != image.String() && (len(input) != 1 || input[0] != image.Elements()) {
 		return &UnfitError{fmt.Sprintf("network %s takes %v, the images of %s are %v", network.Name(), input, set.Name, image)}
 	}
+	if set.MultiLabel && classes != set.Classes {
+		return &UnfitError{fmt.Sprintf("network %s has %d logits, the images of %s have any of %d labels: "+
+			"a network has a logit for each label", network.Name(), classes, set.Name, set.Classes)}
+	}
 	if classes < set.Classes {
 		labels := ""
 		if inMemory, ok := source.(*dataset.Set); ok {

@@ -124,6 +124,11 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 }
 
 func newTrainer(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
+	if source.Info().MultiLabel { // a network for a single label has not to be made first
+		if err := tellsApart(source); err != nil {
+			return nil, err
+		}
+	}
 	if err := fits(network, source); err != nil {
 		return nil, err
 	}

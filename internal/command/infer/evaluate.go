@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -53,6 +55,28 @@ type compared struct {
 // disagreement is printed in the report already; the error is for the exit code.
 var errDisagree = errors.New("the answers disagree")
 
+// sparesTheSet refuses a table that would be written over a file of the set at a place, such as its
+// list of labels.
+func sparesTheSet(table, place string) error {
+	if table == "" || place == "" {
+		return nil
+	}
+	if _, err := os.Lstat(table); err != nil {
+		return nil // nothing is written over; writing tells what else is wrong
+	}
+	whole, err := filepath.Abs(table)
+	if err != nil {
+		return err
+	}
+	for _, part := range []dataset.Part{dataset.Train, dataset.Test} {
+		place = strings.TrimSuffix(place, ":"+string(part))
+	}
+	if within, err := filepath.Rel(place, whole); err == nil && (within == "." || filepath.IsLocal(within)) {
+		return fmt.Errorf("-o %s: it is there, among the files of the set, and is not written over: name another file", table)
+	}
+	return nil
+}
+
 func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Writer) error {
 	if o.report != "" {
 		if err := evaluation.CheckFolder(o.report); err != nil {
@@ -61,6 +85,9 @@ func evaluate(ctx context.Context, o *options, stdout, stderr, progress io.Write
 	}
 	s, err := newSession(ctx, o, stderr, progress)
 	if err != nil {
+		return err
+	}
+	if err := sparesTheSet(o.predictions, s.set.Info().Place); err != nil {
 		return err
 	}
 	r := &report{session: s}

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -260,5 +261,29 @@ func TestLabelsOfABrokenModel(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(folder, "metrics.json")); err == nil {
 		t.Error("there is a report")
+	}
+}
+
+// The list of a set's labels is not written over by the answers about it.
+func TestAnswersSpareTheSet(t *testing.T) {
+	model, data := modelThatRecords(t, multiLabelRecord()), labelledDigits(t, 6)
+	files, err := filepath.Glob(filepath.Join(data, "*.npy"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	before, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-o", files[0])
+	if code != 1 || !strings.Contains(errs, "among the files of the set, and is not written over") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if after, err := os.ReadFile(files[0]); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("it was written over (%v)", err)
+	}
+	code, out, errs = runCommand(t, "-model", model, "-data", data, "-runtime", "native", "-o", filepath.Join(data, "new.csv"))
+	if code != 0 {
+		t.Errorf("a new file: exit %d: %s%s", code, out, errs)
 	}
 }

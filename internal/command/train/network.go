@@ -111,10 +111,7 @@ func (o *options) readModel(out io.Writer) (*builder.Network, builder.Weights, e
 	if ok && !o.given["pixels"] {
 		o.config.Pixels = train.PixelsFor(record.PixelTransform())
 	}
-	if record.Probabilities == onnx.SigmoidOfScores && o.config.Loss.Name != train.LossBinary {
-		fmt.Fprintf(out, "note: %s was trained with the binary loss, and this run's is another: the probabilities of what it comes "+
-			"to are a softmax's; -loss binary keeps them\n", o.from)
-	}
+	o.fromBinary = record.Probabilities == onnx.SigmoidOfScores
 	if ok {
 		o.fromClasses = record.ClassLabels
 	}

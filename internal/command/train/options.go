@@ -61,6 +61,7 @@ type options struct {
 	pretrained  *pretrained.Model // -from's, nil where that is a file
 	model       *onnx.Model       // of -from's file
 	fromClasses []string          // that the model of -from's file tells apart
+	fromBinary  bool              // -from's model was trained with the binary loss
 	output      string
 	resume      bool
 	tensorBoard string
