@@ -12,6 +12,7 @@ import (
 	"slipway/infer"
 	"slipway/internal/cli"
 	"slipway/internal/display"
+	"slipway/internal/document"
 	"slipway/internal/inspect"
 	"slipway/onnx"
 	"slipway/train"
@@ -305,9 +306,14 @@ const mostListed = 100
 
 func classList(labels []string) string {
 	if len(labels) > mostListed {
-		return fmt.Sprintf("%s, … (%d, in the file's metadata)", cell(strings.Join(labels[:3], ", ")), len(labels))
+		return fmt.Sprintf("%s, … (%d, in the file's metadata)", written(labels[:3]), len(labels))
 	}
-	return cell(strings.Join(labels, ", "))
+	return written(labels)
+}
+
+// written makes names of anybody's fit for Markdown, of which they are no part.
+func written(names []string) string {
+	return document.EscapeMarkdown(display.Printable(strings.Join(names, ", ")))
 }
 
 // testSet is what -data takes to ask the file again.

@@ -12,6 +12,9 @@ import (
 	"strings"
 
 	attestation "github.com/in-toto/attestation/go/v1"
+	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"slipway/internal/atomicfile"
 	"slipway/onnx"
@@ -54,6 +57,9 @@ func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
 	if err := checkAlone(path, manifest); err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
+	if err := s.replaces(signature); err != nil {
+		return fmt.Errorf("sign %s: %w", path, err)
+	}
 	statement, err := manifest.Statement()
 	if err != nil {
 		return err
@@ -63,6 +69,25 @@ func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
 		return fmt.Errorf("sign %s: %w", path, err)
 	}
 	return WriteBundle(signature, bundle)
+}
+
+// replaces refuses to write over the signature of somebody else, which the signer could not make again.
+func (s *Signer) replaces(signature string) error {
+	before, err := readFile(signature, MaxBundle)
+	if err != nil || !isBundle(before) {
+		return nil // WriteBundle tells what is wrong
+	}
+	material, err := s.material()
+	if err != nil {
+		return err
+	}
+	bundle := new(bundlepb.Bundle)
+	if err := protojson.Unmarshal(before, bundle); err == nil &&
+		proto.Equal(bundle.GetVerificationMaterial(), material) {
+		return nil
+	}
+	return fmt.Errorf("%s is there and by another key, or with other certificates, and is not written over: "+
+		"name another file, or remove it", signature)
 }
 
 // WriteBundle writes a bundle to a file, as a whole. It may take the place of another one; any

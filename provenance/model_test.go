@@ -1,6 +1,7 @@
 package provenance_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -227,6 +228,29 @@ func TestTensorsThatNobodySigns(t *testing.T) {
 		t.Skip(err)
 	}
 	refused(t, signer.SignModel(t.Context(), path, path+".sig"), "symbolic link")
+}
+
+// A signature is written over by its own signer alone: nobody else could make it again.
+func TestTheSignatureOfSomebodyElse(t *testing.T) {
+	dir, own, other := t.TempDir(), newSigner(t), newSigner(t)
+	path := filepath.Join(dir, "mine.txt")
+	write(t, path, []byte("text"))
+	signature := path + ".sig"
+	if err := other.SignModel(t.Context(), path, signature); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, signature)
+	refused(t, own.SignModel(t.Context(), path, signature), signature, "not written over")
+	if !bytes.Equal(read(t, signature), before) {
+		t.Error("it was written over")
+	}
+	write(t, path, []byte("another text"))
+	if err := other.SignModel(t.Context(), path, signature); err != nil {
+		t.Error(err)
+	}
+	if bytes.Equal(read(t, signature), before) {
+		t.Error("the signer's own one was not written anew")
+	}
 }
 
 // A model whose tensors lie in another file is signed and read as its folder: the signature of one

@@ -82,13 +82,15 @@ func (w *ClassWeights) UnmarshalJSON(data []byte) error {
 
 // checkValues reports weights that are none.
 func (w ClassWeights) checkValues() error {
+	const mostWeight = 1e12
 	if w.Balanced && len(w.Values) > 0 {
 		return wrongSetting("loss.class_weights", "class weights are given and to be measured; only one of them can be")
 	}
 	for class, value := range w.Values {
-		if !(value > 0 && finite(value)) {
-			return wrongSetting("loss.class_weights", "class weights: that of class %d is %v; it must be a number above 0",
-				class, value)
+		// The loss is weighted in float32, in which a sum of them must find room.
+		if single := float32(value); !(single > 0 && single <= mostWeight) {
+			return wrongSetting("loss.class_weights", "class weights: that of class %d is %v; it must be a number above 0, %g at most",
+				class, value, mostWeight)
 		}
 	}
 	return nil

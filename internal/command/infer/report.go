@@ -158,7 +158,11 @@ func (r *report) writeText(out io.Writer) error {
 	}
 	if s.record != nil && s.record.TestImages > 0 {
 		fmt.Fprintf(&b, "recorded by the trainer: %.2f %% of %d images", 100*s.record.TestAccuracy, s.record.TestImages)
-		if !r.comparable {
+		switch {
+		case r.comparable:
+		case result.Combinations != nil && s.options.threshold != 0:
+			fmt.Fprint(&b, " (not comparable: of other images, other pixels or another threshold)")
+		default:
 			fmt.Fprint(&b, " (not comparable: of other images or other pixels)")
 		}
 		fmt.Fprintln(&b)

@@ -195,7 +195,7 @@ func (o *options) attest(ctx context.Context, signer *provenance.Signer, by stri
 }
 
 func tell(stdout io.Writer, format string, values ...any) error {
-	_, err := fmt.Fprintln(stdout, display.Lines(fmt.Sprintf(format, values...)))
+	_, err := fmt.Fprintln(stdout, display.Printable(fmt.Sprintf(format, values...)))
 	if err != nil {
 		return fmt.Errorf("print what was done: %w", err)
 	}

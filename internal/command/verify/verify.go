@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -126,8 +127,13 @@ func (o *options) run(ctx context.Context, stdout io.Writer) error {
 		}
 		text := fmt.Sprintf("%s: verified, %s signed by %s", path,
 			display.Count(len(manifest.Files), "file"), by)
-		if len(manifest.Ignored) > 0 {
-			text += "; not signed and not looked at: " + strings.Join(manifest.Ignored, ", ")
+		// Of what the signature leaves out, that which is there.
+		ignored := slices.DeleteFunc(slices.Clone(manifest.Ignored), func(name string) bool {
+			_, err := os.Lstat(filepath.Join(path, filepath.FromSlash(name)))
+			return err != nil
+		})
+		if len(ignored) > 0 {
+			text += "; not signed and not looked at: " + strings.Join(ignored, ", ")
 		}
 		if err := tell(stdout, text); err != nil {
 			return err
@@ -196,7 +202,7 @@ func (o *options) readTests(ctx context.Context, verifier *provenance.Verifier, 
 }
 
 func tell(stdout io.Writer, text string) error {
-	if _, err := fmt.Fprintln(stdout, display.Lines(text)); err != nil {
+	if _, err := fmt.Fprintln(stdout, display.Printable(text)); err != nil {
 		return fmt.Errorf("print what was found: %w", err)
 	}
 	return nil
