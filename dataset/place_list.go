@@ -17,18 +17,6 @@ import (
 // million lines.
 const maxList = 1 << 29
 
-// nameColumns and labelColumns are how people call the columns of a list, the surest
-// first, in lower case, without spaces, underscores and dashes.
-func nameColumns() []string {
-	return []string{"filename", "filepath", "file", "path", "imagepath", "imgpath", "imagename",
-		"imagefile", "image", "img", "imageid", "picture", "photo", "name", "id"}
-}
-
-func labelColumns() []string {
-	return []string{"label", "labels", "class", "target", "category", "classname", "labelname",
-		"categoryname", "classid", "labelid", "categoryid", "breed", "species", "diagnosis", "dx"}
-}
-
 // listed is a line of a list.
 type listed struct {
 	name, label string
@@ -72,6 +60,7 @@ func readList(path string, opts Options) (list *labelList, ok bool, err error) {
 	}
 	list = &labelList{multiLabel: opts.MultiLabel}
 	columns := len(first)
+	rest := restOf(first, names, labels, header && list.multiLabel)
 	if !header {
 		if names, labels, ok = columnsWithout(first); !ok {
 			return nil, false, nil
@@ -88,6 +77,7 @@ func readList(path string, opts Options) (list *labelList, ok bool, err error) {
 			return nil, true, fmt.Errorf("%s, line %d: %w", path, line, err)
 		} else {
 			list.lines = append(list.lines, row)
+			rest = keepBinary(rest, record)
 		}
 		if record, err = reader.Read(); errors.Is(err, io.EOF) {
 			break
@@ -98,6 +88,10 @@ func readList(path string, opts Options) (list *labelList, ok bool, err error) {
 	if len(list.lines) == 0 {
 		return nil, true, fmt.Errorf("%s: %w: it has a line of column names and no other", path,
 			ErrEmpty)
+	}
+	if len(rest) > 0 {
+		return nil, true, fmt.Errorf("%s: %w: the column %q is of 0 and 1, as labels of several are written, and "+
+			"there is a column of labels, too: remove that, or all such columns", path, ErrArgument, rest[0].title)
 	}
 	return list, true, list.partLabels(path, opts)
 }
@@ -127,51 +121,6 @@ func readListText(path string) ([]byte, error) {
 			ErrArgument)
 	}
 	return text, nil
-}
-
-// separatorOf is what the first line has most of: a comma, a semicolon or a tab.
-func separatorOf(text []byte) rune {
-	line, _, _ := bytes.Cut(text, []byte("\n"))
-	best := ','
-	for _, candidate := range ";\t" {
-		if bytes.Count(line, []byte(string(candidate))) > bytes.Count(line, []byte(string(best))) {
-			best = candidate
-		}
-	}
-	return best
-}
-
-// columnsOf finds the columns of names and of labels by what the first line calls them.
-func columnsOf(header []string) (names, labels int, ok bool) {
-	plain := make([]string, len(header))
-	for i, title := range header {
-		plain[i] = strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.ToLower(title))
-	}
-	find := func(titles []string) int {
-		for _, title := range titles {
-			if i := slices.Index(plain, title); i >= 0 {
-				return i
-			}
-		}
-		return -1
-	}
-	names, labels = find(nameColumns()), find(labelColumns())
-	return names, labels, names >= 0 && labels >= 0
-}
-
-// columnsWithout tells the columns of a list without titles: there are two, and one of
-// them is a picture's name.
-func columnsWithout(first []string) (names, labels int, ok bool) {
-	if len(first) != 2 {
-		return 0, 0, false
-	}
-	switch zero, one := isPictureName(first[0]), isPictureName(first[1]); {
-	case zero && !one:
-		return 0, 1, true
-	case one && !zero:
-		return 1, 0, true
-	}
-	return 0, 0, false
 }
 
 // pictureExtensions are those of the formats that package picture reads.

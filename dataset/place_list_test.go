@@ -301,3 +301,24 @@ func TestABrokenListOfAPart(t *testing.T) {
 		}
 	}
 }
+
+// Labels in columns of their own beside a column of labels: it is not known which are meant.
+func TestLabelsInTwoForms(t *testing.T) {
+	for text, refused := range map[string]bool{
+		"file,label,square,stripe\n001.png,disc,0,1\n002.png,,1,0\n": true,
+		"file,label,width\n001.png,disc,24\n002.png,square,1\n":      false,
+		"file,label,note\n001.png,disc,\n002.png,square,1\n":         false,
+	} {
+		path := filepath.Join(t.TempDir(), "shapes.csv")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, ok, err := readList(path, Options{MultiLabel: true})
+		if !ok || (err != nil) != refused || refused && !strings.Contains(err.Error(), `the column "square" is of 0 and 1`) {
+			t.Errorf("%q: %t, %v", text, ok, err)
+		}
+		if _, ok, err := readList(path, Options{}); !ok || err != nil && !refused {
+			t.Errorf("%q as a list of one label: %t, %v", text, ok, err)
+		}
+	}
+}
