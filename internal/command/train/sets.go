@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"slipway/builder"
@@ -40,7 +41,7 @@ func (o *options) openSets(ctx context.Context, out io.Writer) (s sets, err erro
 	if len(dataset.FileNames(s.training)) > 0 {
 		reading.Channels = s.training.Info().Channels
 	}
-	err = o.finishSets(ctx, &s, reading, nil)
+	err = o.finishSets(ctx, &s, reading, nil, s.training.Info().ClassNames)
 	return s, err
 }
 
@@ -69,12 +70,13 @@ func (o *options) reopenSets(ctx context.Context, checkpoint *train.Checkpoint, 
 		return s, fmt.Errorf("the run's training set: %w; -data names the place where it is now", err)
 	}
 	s.training = asRecorded(s.training, recorded.Training)
+	own := s.training.Info().ClassNames
 	if names := recorded.Training.ClassNames; len(names) >= s.training.Info().Classes {
 		if s.training, err = dataset.WithClassNames(s.training, names); err != nil {
 			return s, err
 		}
 	}
-	err = o.finishSets(ctx, &s, reading, &recorded)
+	err = o.finishSets(ctx, &s, reading, &recorded, own)
 	return s, err
 }
 
@@ -110,8 +112,9 @@ func asRecorded(set dataset.Source, recorded dataset.Info) dataset.Source {
 }
 
 // finishSets opens the test set and gives the training set what the flags say of it.
-// recorded is what the run to resume knows of its sets, nil for a new run.
-func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Options, recorded *train.Sets) (err error) {
+// recorded is what the run to resume knows of its sets, nil for a new run; own is what the training
+// set itself calls its classes.
+func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Options, recorded *train.Sets, own []string) (err error) {
 	if o.labels != "" {
 		names, err := dataset.ReadClassNames(o.labels)
 		if err != nil {
@@ -146,11 +149,31 @@ func (o *options) finishSets(ctx context.Context, s *sets, reading dataset.Optio
 		return nil
 	}
 	names := s.training.Info()
+	if s.test, err = renamed(s.test, own, names.ClassNames); err != nil {
+		return err
+	}
 	if s.test, err = dataset.MatchClasses(s.test, names.ClassNames); err != nil {
 		return fmt.Errorf("the test set's classes are not those of %s: %w; "+
 			"give pictures to train on, too, or take the folder out of the test set", names.Name, err)
 	}
 	return nil
+}
+
+// renamed gives a test set whose classes are called as the training set's were before -labels the
+// names that those have now. Any other is returned as it is.
+func renamed(test dataset.Source, before, now []string) (dataset.Source, error) {
+	if slices.Equal(before, now) || len(before) == 0 || len(test.Info().ClassNames) == 0 {
+		return test, nil
+	}
+	matched, err := dataset.MatchClasses(test, before)
+	if err != nil || !slices.Equal(matched.Info().ClassNames, before) {
+		return test, nil
+	}
+	matched, err = dataset.WithClassNames(matched, now)
+	if err != nil {
+		return nil, fmt.Errorf("-labels: %w", err)
+	}
+	return matched, nil
 }
 
 // moved is the record of a run's test set at its place now: it has moved with the training

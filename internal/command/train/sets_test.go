@@ -228,3 +228,31 @@ func TestAnExperimentTakesTheClassesOfItsSet(t *testing.T) {
 		t.Errorf("of another size: exit %d, %s", code, errs)
 	}
 }
+
+// -labels gives the classes of the test set's folders other names, too, and a run goes on with them.
+func TestLabelsRenameTheTestSet(t *testing.T) {
+	dir := pictureFixture(t)
+	labels := filepath.Join(dir, "names.txt")
+	writeFile(t, labels, []byte("Ameise\nBiene\nKatze\n"))
+	arguments := []string{"-network", dir + "/own.json", "-resize", "8x8", "-data", dir + "/own", "-test", dir + "/own",
+		"-labels", labels, "-epochs", "1", "-runs", dir + "/runs", "-name", "renamed"}
+	if code, _, errs := runTrain(t, arguments...); code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := runTrain(t, "-resume", "-name", "renamed", "-runs", dir+"/runs", "-epochs", "2"); code != cli.ExitOK {
+		t.Fatalf("going on: exit %d: %s", code, errs)
+	}
+	run, err := train.OpenRun(dir + "/runs/renamed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, _, _, err := run.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][]string{checkpoint.Sets.Training.ClassNames, checkpoint.Sets.Test.ClassNames} {
+		if !slices.Equal(names, []string{"Ameise", "Biene", "Katze"}) {
+			t.Errorf("the classes are %q", names)
+		}
+	}
+}
