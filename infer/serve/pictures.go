@@ -24,6 +24,7 @@ type pictures struct {
 	pixels  feed.Pixels
 	scale   port.Scale
 	labels  []string // empty where the model does not say
+	several bool     // a picture has any number of labels
 }
 
 // picturesOf returns how a model wants its pictures.
@@ -33,7 +34,7 @@ func picturesOf(model *onnx.Model, ports port.Ports, config Config) (pictures, e
 		return pictures{}, err
 	}
 	p := pictures{ports: ports, scale: port.ScaleOf(model, config.RuntimeOptions.Output),
-		labels: record.ClassLabels}
+		labels: record.ClassLabels, several: record.MultiLabel()}
 	if p.pixels, err = port.PixelsOf(record); err != nil {
 		return pictures{}, err
 	}
@@ -121,6 +122,15 @@ func (p pictures) best(scores []float32, top int) ([]candidate, error) {
 	return p.named(port.Best(nil, scores, top), probabilities), nil
 }
 
+// told returns the labels whose probability is above infer.DefaultThreshold, the surest first. It is
+// empty, and not nil, of a picture that has none.
+func (p pictures) told(scores []float32) ([]candidate, error) {
+	all, err := p.best(scores, len(scores))
+	limit := p.scale.Threshold(infer.DefaultThreshold)
+	labels := slices.DeleteFunc(all, func(c candidate) bool { return !(scores[c.Class] > limit) })
+	return append([]candidate{}, labels...), err
+}
+
 // named returns classes with their names and probabilities.
 func (p pictures) named(classes []int, probabilities []float32) []candidate {
 	names := display.ClassNames(p.labels, len(probabilities))
@@ -145,17 +155,22 @@ func (p pictures) decodeInTurn(
 	return p.decode(ctx, file)
 }
 
-// classify answers about one picture.
+// classify answers about one picture: with its best classes, and with the labels that it has where
+// a picture has any number of them, nil of other models.
 func (v *version) classify(
 	ctx context.Context, decoders chan struct{}, file []byte, top int,
-) ([]candidate, error) {
+) (best, labels []candidate, err error) {
 	batch, err := v.pictures.decodeInTurn(ctx, decoders, file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	scores, err := v.batcher.run(ctx, batch)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return v.pictures.best(scores.Row(0), top)
+	if best, err = v.pictures.best(scores.Row(0), top); err != nil || !v.pictures.several {
+		return best, nil, err
+	}
+	labels, err = v.pictures.told(scores.Row(0))
+	return best, labels, err
 }

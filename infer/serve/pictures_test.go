@@ -145,6 +145,40 @@ func TestClassifyFollowsTheRecord(t *testing.T) {
 	}
 }
 
+// A model whose pictures have any number of labels tells which a picture has; none is an empty list.
+func TestClassifyTellsLabels(t *testing.T) {
+	several := onnx.TrainingRecord{Probabilities: onnx.SigmoidOfScores, LabelsPerImage: onnx.AnyLabels}
+	s := start(t, serve.Config{Models: []string{recorded(t, "small", several)}})
+	for _, seed := range []int{0, 1} {
+		file := asPNG(t, drawn(28, 28))
+		if seed == 1 { // black
+			file = asPNG(t, image.NewGray(image.Rect(0, 0, 28, 28)))
+		}
+		a := s.ask("POST", "/v2/models/small/classify?top=10", map[string]string{"Content-Type": "image/png"}, file)
+		var said struct {
+			Top, Labels []struct {
+				Class       int
+				Probability float64
+			}
+		}
+		if err := json.Unmarshal(a.body, &said); err != nil || said.Labels == nil {
+			t.Fatalf("%d %v %s", a.status, err, a.body)
+		}
+		want := 0
+		for want < len(said.Top) && said.Top[want].Probability > 0.5 {
+			want++
+		}
+		if len(said.Top) != 10 || !slices.Equal(said.Labels, said.Top[:want]) {
+			t.Errorf("the labels are %v, of %v", said.Labels, said.Top)
+		}
+	}
+	one := start(t, serve.Config{Models: []string{recorded(t, "small", onnx.TrainingRecord{})}})
+	a := one.ask("POST", "/v2/models/small/classify", map[string]string{"Content-Type": "image/png"}, asPNG(t, drawn(28, 28)))
+	if a.status != http.StatusOK || strings.Contains(string(a.body), "labels") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 // Models of every layout and of every last function tell probabilities that sum to 1.
 func TestClassifyOfEveryForm(t *testing.T) {
 	forms := []string{"small", "fixed4", "nhwc", "nhw", "flat", "uint8", "softmax"}

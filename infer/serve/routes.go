@@ -205,15 +205,20 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) error {
 	defer done()
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Limits.AnswerTime)
 	defer cancel()
-	best, err := v.classify(ctx, s.decoders, file, top)
+	best, labels, err := v.classify(ctx, s.decoders, file, top)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		ModelName    string      `json:"model_name"`
-		ModelVersion string      `json:"model_version"`
-		Top          []candidate `json:"top"`
-	}{v.name, v.number, best})
+	answer := struct {
+		ModelName    string       `json:"model_name"`
+		ModelVersion string       `json:"model_version"`
+		Top          []candidate  `json:"top"`
+		Labels       *[]candidate `json:"labels,omitempty"`
+	}{v.name, v.number, best, nil}
+	if labels != nil {
+		answer.Labels = &labels
+	}
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 
