@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"slipway/internal/numberlist"
 	"slipway/onnx/internal/message"
 )
 
@@ -242,8 +243,8 @@ func parseRecord(metadata map[string]string) (TrainingRecord, error) {
 		parse(keySeed, func(text string) (err error) { record.Seed, err = strconv.ParseUint(text, 10, 64); return err })
 	}
 	var scales, offsets []float64
-	parse(keyPixelScale, func(text string) (err error) { scales, err = parseNumberList(text); return err })
-	parse(keyPixelOffset, func(text string) (err error) { offsets, err = parseNumberList(text); return err })
+	parse(keyPixelScale, func(text string) (err error) { scales, err = numberlist.Parse(text); return err })
+	parse(keyPixelOffset, func(text string) (err error) { offsets, err = numberlist.Parse(text); return err })
 	record.setPixelTransform(scales, offsets)
 	if _, ok := metadata[keyClassLabels]; ok {
 		parse(keyClassLabels, func(text string) error { return json.Unmarshal([]byte(text), &record.ClassLabels) })

@@ -81,15 +81,4 @@ func numberList(values []float64) string {
 	return strings.Join(texts, ",")
 }
 
-func parseNumberList(text string) (values []float64, err error) {
-	for field := range strings.SplitSeq(text, ",") {
-		value, err := strconv.ParseFloat(field, 64)
-		if err != nil {
-			return nil, err
-		}
-		values = append(values, value)
-	}
-	return values, nil
-}
-
 func finite(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }

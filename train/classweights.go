@@ -3,11 +3,13 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"slipway/builder"
 	"slipway/dataset"
+	"slipway/internal/numberlist"
 )
 
 // ClassWeightsBalanced is the text of weights that are measured.
@@ -30,7 +32,7 @@ func ParseClassWeights(text string) (ClassWeights, error) {
 	if text == ClassWeightsBalanced {
 		return ClassWeights{Balanced: true}, nil
 	}
-	values, err := numbers(text)
+	values, err := numberlist.Parse(text)
 	if err != nil {
 		return ClassWeights{}, fmt.Errorf("class weights %q: they are %s, or a number for each class "+
 			"with commas between, such as 1,2.5", text, ClassWeightsBalanced)
@@ -120,7 +122,7 @@ func (l Loss) measured(labels []int32, info dataset.Info, classes int) (ClassWei
 		return w, nil
 	}
 	counts, _ := info.Counts(labels)
-	weights := repeated(1, classes)
+	weights := slices.Repeat([]float64{1}, classes)
 	for class, count := range counts {
 		if count == 0 {
 			name := strconv.Itoa(class)

@@ -39,26 +39,6 @@ func parsePixels(text string) (pixels dataset.Pixels, scales, offsets []float64,
 	return feeding.Parse(text, PixelsMeasured)
 }
 
-// numbers reads numbers with commas between them.
-func numbers(text string) (values []float64, err error) {
-	for field := range strings.SplitSeq(text, ",") {
-		value, err := strconv.ParseFloat(field, 64)
-		if err != nil {
-			return nil, err
-		}
-		values = append(values, value)
-	}
-	return values, nil
-}
-
-func repeated(value float64, times int) []float64 {
-	values := make([]float64, times)
-	for i := range values {
-		values[i] = value
-	}
-	return values
-}
-
 // PixelTransform returns the factor and the summand that make an input of a pixel, for a
 // training record: one of each for all channels, or one for each channel in their order.
 // Pixels that are to be measured have none yet, which is an error.

@@ -124,22 +124,15 @@ func Resume(checkpoint *Checkpoint, source dataset.Source, config Config) (*Trai
 }
 
 func newTrainer(network *builder.Network, source dataset.Source, config Config, initial builder.Weights) (*Trainer, error) {
-	if source.Info().MultiLabel { // a network for a single label has not to be made first
-		if err := tellsApart(source); err != nil {
-			return nil, err
-		}
+	// A network for a single class has not to be made first.
+	if err := tellsApart(source); err != nil {
+		return nil, err
 	}
 	if err := fits(network, source); err != nil {
 		return nil, err
 	}
-	if err := tellsApart(source); err != nil {
-		return nil, err
-	}
-	config, err := config.For(source)
-	if err != nil {
-		return nil, err
-	}
 	t := &Trainer{network: network, config: config, training: source, programs: make(map[programKey]*program)}
+	var err error
 	if config.ValidationFraction > 0 {
 		if t.training, t.validation, err = dataset.SplitSource(source, config.ValidationFraction, config.Seed); err != nil {
 			return nil, err

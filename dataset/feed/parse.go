@@ -3,8 +3,9 @@ package feed
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"slipway/internal/numberlist"
 )
 
 // Ways of feeding the bytes of an image that have a name, x being 0…255.
@@ -79,8 +80,8 @@ func parseConstants(text string, others []string) (means, deviations []float64, 
 	if !ok {
 		return nil, nil, unknown
 	}
-	means, meanErr := parseNumbers(first)
-	deviations, deviationErr := parseNumbers(second)
+	means, meanErr := numberlist.Parse(first)
+	deviations, deviationErr := numberlist.Parse(second)
 	if meanErr != nil || deviationErr != nil || !perChannel && len(deviations) != 1 {
 		return nil, nil, unknown
 	}
@@ -94,16 +95,4 @@ func parseConstants(text string, others []string) (means, deviations []float64, 
 			"channel, or a single one for all", text, len(means), len(deviations))
 	}
 	return means, deviations, nil
-}
-
-// parseNumbers reads numbers with commas between them.
-func parseNumbers(text string) (values []float64, err error) {
-	for field := range strings.SplitSeq(text, ",") {
-		value, err := strconv.ParseFloat(field, 64)
-		if err != nil {
-			return nil, err
-		}
-		values = append(values, value)
-	}
-	return values, nil
 }
