@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"slipway/internal/nonblock"
 	"slipway/onnx/internal/message"
 )
 
@@ -96,7 +97,7 @@ func (f *externalFiles) readWhole(location string) ([]byte, error) {
 // openRegular opens a file, and nothing that is none.
 func (f *externalFiles) openRegular(location string) (*os.File, os.FileInfo, error) {
 	name := message.Shorten(location)
-	file, err := f.root.OpenFile(filepath.FromSlash(location), os.O_RDONLY|nonBlocking, 0)
+	file, err := f.root.OpenFile(filepath.FromSlash(location), os.O_RDONLY|nonblock.Flag, 0)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, nil, fmt.Errorf("%q is missing in the model's folder; put it there: %w", name, err)

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/nonblock"
 	"slipway/onnx/onnxpb"
 )
 
@@ -107,7 +108,7 @@ func looksLikeModel(data []byte) error {
 // block or never end, is refused.
 func readRegular(path string) ([]byte, error) {
 	// O_NONBLOCK: opening a FIFO to look at it must not wait for a writer.
-	file, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonblock.Flag, 0)
 	if err != nil {
 		return nil, err
 	}

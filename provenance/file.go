@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"slipway/internal/nonblock"
 )
 
 // readFile reads a whole file of at most that many bytes. What is not a file, such as a pipe, which
@@ -18,7 +20,7 @@ func readFile(path string, most int64) ([]byte, error) {
 	if err := regular(path, info); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonblock.Flag, 0)
 	if err != nil {
 		return nil, err
 	}

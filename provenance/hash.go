@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"slipway/internal/nonblock"
 )
 
 // gitFiles are left out of a model's folder, as the Python package does unless it is told
@@ -34,7 +36,7 @@ func Hash(ctx context.Context, path string, ignored ...string) (*Manifest, error
 			return nil, err
 		}
 		digest, err := hashFile(ctx, path, info, func() (fs.File, error) {
-			return os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
+			return os.OpenFile(path, os.O_RDONLY|nonblock.Flag, 0)
 		})
 		if err != nil {
 			return nil, err
@@ -90,7 +92,7 @@ func (m *Manifest) hashFolder(ctx context.Context, path string) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		digest, err := hashFile(ctx, place, info, func() (fs.File, error) {
-			return root.OpenFile(name, os.O_RDONLY|nonBlocking, 0)
+			return root.OpenFile(name, os.O_RDONLY|nonblock.Flag, 0)
 		})
 		if err != nil {
 			return err

@@ -57,9 +57,6 @@ func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
 	if err := checkAlone(path, manifest); err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
-	if err := s.replaces(signature); err != nil {
-		return fmt.Errorf("sign %s: %w", path, err)
-	}
 	statement, err := manifest.Statement()
 	if err != nil {
 		return err
@@ -68,31 +65,13 @@ func (s *Signer) SignModel(ctx context.Context, path, signature string) error {
 	if err != nil {
 		return fmt.Errorf("sign %s: %w", path, err)
 	}
-	return WriteBundle(signature, bundle)
+	return s.WriteBundle(signature, bundle)
 }
 
-// replaces refuses to write over the signature of somebody else, which the signer could not make again.
-func (s *Signer) replaces(signature string) error {
-	before, err := readFile(signature, MaxBundle)
-	if err != nil || !isBundle(before) {
-		return nil // WriteBundle tells what is wrong
-	}
-	material, err := s.material()
-	if err != nil {
-		return err
-	}
-	bundle := new(bundlepb.Bundle)
-	if err := protojson.Unmarshal(before, bundle); err == nil &&
-		proto.Equal(bundle.GetVerificationMaterial(), material) {
-		return nil
-	}
-	return fmt.Errorf("%s is there and by another key, or with other certificates, and is not written over: "+
-		"name another file, or remove it", signature)
-}
-
-// WriteBundle writes a bundle to a file, as a whole. It may take the place of another one; any
-// other file, such as the model or the key, is not written over.
-func WriteBundle(path string, bundle []byte) error {
+// WriteBundle writes a bundle of the signer's to a file, as a whole. It may take the place of another one
+// of the same signer. The bundle of somebody else, who alone could make it again, and any other file,
+// such as the model or the key, is not written over.
+func (s *Signer) WriteBundle(path string, bundle []byte) error {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return fmt.Errorf("write the signature: %w", regular(path, info))
 	}
@@ -104,8 +83,27 @@ func WriteBundle(path string, bundle []byte) error {
 	case len(before) > 0 && !isBundle(before):
 		return fmt.Errorf("%s is there and is no signature, and is not written over: name another file",
 			path)
+	case len(before) > 0:
+		if err := s.made(path, before); err != nil {
+			return err
+		}
 	}
 	return atomicfile.WriteBytes(path, append(bundle, '\n'))
+}
+
+// made reports a bundle that is not the signer's.
+func (s *Signer) made(path string, text []byte) error {
+	material, err := s.material()
+	if err != nil {
+		return err
+	}
+	bundle := new(bundlepb.Bundle)
+	if err := protojson.Unmarshal(text, bundle); err == nil &&
+		proto.Equal(bundle.GetVerificationMaterial(), material) {
+		return nil
+	}
+	return fmt.Errorf("%s is there and by another key, or with other certificates, and is not written over: "+
+		"name another file, or remove it", path)
 }
 
 // VerifyModel holds the file or folder at a path against a signature, and returns what was signed.

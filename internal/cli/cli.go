@@ -8,9 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"slipway/internal/display"
@@ -126,6 +128,17 @@ func Given(flags *flag.FlagSet) map[string]bool {
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	return given
+}
+
+// CheckNamed reports a flag of a file that was given empty, such as by a variable of a script that is
+// not set: nobody wants that to mean no file. files are by their flags' names.
+func CheckNamed(given map[string]bool, files map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if given[name] && files[name] == "" {
+			return fmt.Errorf("-%s names no file", name)
+		}
+	}
+	return nil
 }
 
 // Parsed ends a command that its command line has answered already: by -h, by an

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package onnx
+package nonblock
 
-// nonBlocking is nothing where opening a pipe does not wait for its other end.
-const nonBlocking = 0
+// Flag is nothing where opening a pipe does not wait for its other end.
+const Flag = 0

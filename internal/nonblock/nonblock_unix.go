@@ -1,8 +1,8 @@
 //go:build unix
 
-package onnx
+package nonblock
 
 import "syscall"
 
-// nonBlocking opens a pipe without waiting for its other end.
-const nonBlocking = syscall.O_NONBLOCK
+// Flag opens a pipe without waiting for its other end, as a flag of os.OpenFile.
+const Flag = syscall.O_NONBLOCK

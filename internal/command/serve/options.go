@@ -171,12 +171,9 @@ func (o *options) check(given map[string]bool, environment func(string) string) 
 	if limits.Body > limits.Memory {
 		return fmt.Errorf("-max-body %s is above -max-memory %s", o.body, o.memory)
 	}
-	if given["token-file"] && o.token == "" {
-		// Such as a variable of a script that is not set: nobody wants it to mean no token.
-		return errors.New("-token-file names no file")
-	}
-	if given["require-signature"] && o.signer == "" {
-		return errors.New("-require-signature names no file")
+	files := map[string]string{"token-file": o.token, "require-signature": o.signer}
+	if err := cli.CheckNamed(given, files); err != nil {
+		return err
 	}
 	o.serve.Token = environment(tokenVariable)
 	if given["token-file"] && o.serve.Token != "" {

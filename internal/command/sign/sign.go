@@ -85,11 +85,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return o, err
 	}
 	given := cli.Given(flags)
-	for name, file := range map[string]string{"key": o.key, "new-key": o.newKey, "o": o.output,
-		"certificate": o.certificate, "test-results": o.tests} {
-		if given[name] && file == "" {
-			return nil, fmt.Errorf("-%s names no file", name)
-		}
+	if err := cli.CheckNamed(given, map[string]string{"key": o.key, "new-key": o.newKey, "o": o.output,
+		"certificate": o.certificate, "test-results": o.tests}); err != nil {
+		return nil, err
 	}
 	switch {
 	case o.newKey != "" && (len(given) > 1 || len(o.operands) > 0):
@@ -187,7 +185,7 @@ func (o *options) attest(ctx context.Context, signer *provenance.Signer, by stri
 	if err != nil {
 		return err
 	}
-	if err := provenance.WriteBundle(o.output, bundle); err != nil {
+	if err := signer.WriteBundle(o.output, bundle); err != nil {
 		return err
 	}
 	return tell(stdout, "wrote %s: %s, %s, signed by %s", o.output, result.Outcome,

@@ -86,11 +86,9 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return o, err
 	}
 	given := cli.Given(flags)
-	for name, file := range map[string]string{"key": o.key, "certificates": o.certificates,
-		"signature": o.signature, "test-results": o.tests} {
-		if given[name] && file == "" {
-			return nil, fmt.Errorf("-%s names no file", name)
-		}
+	if err := cli.CheckNamed(given, map[string]string{"key": o.key, "certificates": o.certificates,
+		"signature": o.signature, "test-results": o.tests}); err != nil {
+		return nil, err
 	}
 	switch {
 	case (o.key == "") == (o.certificates == ""):
