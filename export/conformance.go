@@ -19,6 +19,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/infer"
+	"slipway/internal/atomicfile"
 )
 
 // ForeignRuntimes lists what Options.Verify may name beside Runtimes: those that
@@ -122,49 +123,28 @@ func (g *graph) askForeign(ctx context.Context, names []string, path string, tol
 
 // writeTestSet writes the images that the graph is verified on as IDX files, which every
 // runtime is fed.
-func writeTestSet(ctx context.Context, folder string, set dataset.Source) error {
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		return err
-	}
-	info, count := set.Info(), set.Len()
-	size := info.Channels * info.Height * info.Width
-	images, err := os.Create(filepath.Join(folder, "t10k-images-idx4-ubyte"))
+func writeTestSet(ctx context.Context, folder string, source dataset.Source) error {
+	set, err := dataset.Load(ctx, source)
 	if err != nil {
 		return err
 	}
-	defer images.Close()
-	// The header alone: the images follow in blocks, since not all of them need fit into memory.
-	header := []byte{0, 0, byte(dataset.Uint8), 4}
-	for _, dim := range []int{count, info.Channels, info.Height, info.Width} {
-		header = binary.BigEndian.AppendUint32(header, uint32(dim))
+	labels := &dataset.IDX{Type: dataset.Int32, Shape: []int{set.Len()}}
+	for _, label := range set.Labels {
+		labels.Data = binary.BigEndian.AppendUint32(labels.Data, uint32(label))
 	}
-	if _, err := images.Write(header); err != nil {
+	images := &dataset.IDX{Type: dataset.Uint8, Data: set.Images,
+		Shape: []int{set.Len(), set.Channels, set.Height, set.Width}}
+	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	const block = 256
-	pixels, labels := make([]uint8, block*size), make([]int32, block)
-	all := &dataset.IDX{Type: dataset.Int32, Shape: []int{count}}
-	for first := 0; first < count; first += block {
-		indices := make([]int, min(block, count-first))
-		for i := range indices {
-			indices[i] = first + i
-		}
-		if err := set.Read(ctx, pixels, labels, indices, 0); err != nil {
+	for name, array := range map[string]*dataset.IDX{"images-idx4": images, "labels-idx1": labels} {
+		path := filepath.Join(folder, "t10k-"+name+"-ubyte")
+		err := atomicfile.Write(path, func(w io.Writer) error { return dataset.WriteIDX(w, array) })
+		if err != nil {
 			return err
 		}
-		if _, err := images.Write(pixels[:len(indices)*size]); err != nil {
-			return err
-		}
-		for _, label := range labels[:len(indices)] {
-			all.Data = binary.BigEndian.AppendUint32(all.Data, uint32(label))
-		}
 	}
-	var text bytes.Buffer
-	if err := dataset.WriteIDX(&text, all); err != nil {
-		return err
-	}
-	err = os.WriteFile(filepath.Join(folder, "t10k-labels-idx1-ubyte"), text.Bytes(), 0o600)
-	return errors.Join(err, images.Close())
+	return nil
 }
 
 // runConformance runs the script and reads its report. That some rows are not as

@@ -122,13 +122,15 @@ func (p pictures) best(scores []float32, top int) ([]candidate, error) {
 	return p.named(port.Best(nil, scores, top), probabilities), nil
 }
 
-// told returns the labels whose probability is above infer.DefaultThreshold, the surest first. It is
-// empty, and not nil, of a picture that has none.
-func (p pictures) told(scores []float32) ([]candidate, error) {
-	all, err := p.best(scores, len(scores))
+// told returns those of all labels, the surest first, whose probability is above
+// infer.DefaultThreshold. It is empty, and not nil, of a picture that has none.
+func (p pictures) told(scores []float32, all []candidate) []candidate {
 	limit := p.scale.Threshold(infer.DefaultThreshold)
-	labels := slices.DeleteFunc(all, func(c candidate) bool { return !(scores[c.Class] > limit) })
-	return append([]candidate{}, labels...), err
+	n := slices.IndexFunc(all, func(c candidate) bool { return !(scores[c.Class] > limit) })
+	if n < 0 {
+		n = len(all)
+	}
+	return all[:n:n]
 }
 
 // named returns classes with their names and probabilities.
@@ -168,9 +170,14 @@ func (v *version) classify(
 	if err != nil {
 		return nil, nil, err
 	}
-	if best, err = v.pictures.best(scores.Row(0), top); err != nil || !v.pictures.several {
+	row := scores.Row(0)
+	if !v.pictures.several {
+		best, err = v.pictures.best(row, top)
 		return best, nil, err
 	}
-	labels, err = v.pictures.told(scores.Row(0))
-	return best, labels, err
+	all, err := v.pictures.best(row, len(row))
+	if err != nil {
+		return nil, nil, err
+	}
+	return all[:min(top, len(all))], v.pictures.told(row, all), nil
 }

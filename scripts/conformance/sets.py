@@ -90,14 +90,13 @@ def pictures(folder):
     try:
         if done.returncode:
             raise ValueError(f"{folder}: {done.stderr.strip()}")
-        shape, pixels = idx(next(target.glob("*-images-idx*-ubyte")).read_bytes())
-        _, labels = idx(next(target.glob("*-labels-idx*")).read_bytes())
+        found = opened(target)
     finally:
         for file in target.glob("*"):
             file.unlink()
         if target.is_dir():
             target.rmdir()
-    return labelled(f"the pictures of {folder.parent.name}/{folder.name}", shape, pixels, labels, str(folder))
+    return dataclasses.replace(found, title=f"the pictures of {folder.parent.name}/{folder.name}", place=str(folder))
 
 
 def idx(data):

@@ -15,6 +15,7 @@ import (
 	"slipway/internal/atomicfile"
 	"slipway/internal/cli"
 	"slipway/internal/evaluation"
+	"slipway/metrics"
 	"slipway/onnx"
 )
 
@@ -35,7 +36,8 @@ type report struct {
 	source     *source       // of the model's answers, with -cross-validate
 	answers    infer.Answers // of the first runtime, with -cross-validate
 	compared   []compared
-	folder     error // why the folder of -report could not be written
+	labelled   *metrics.MultiLabel // what the labels' answers are worth, once it is asked for
+	folder     error               // why the folder of -report could not be written
 	// reference is the trainer's answer and the file of it, with -cross-validate and where there is
 	// one; referenceNote what is to be said of the file.
 	reference                    *infer.Reference

@@ -12,8 +12,10 @@ import (
 	"strings"
 
 	"slipway/infer"
+	"slipway/infer/port"
 	"slipway/internal/display"
 	"slipway/internal/evaluation"
+	"slipway/metrics"
 )
 
 // toldAbove is the probability above which a label is told, the usual one where none was given.
@@ -57,30 +59,12 @@ func (c *classifier) labels(file string, scores []float32) (answered, error) {
 	for class, p := range probabilities {
 		a.all = append(a.all, candidate{class, c.names[class], float64(p)})
 	}
-	for _, class := range byScore(scores) {
+	for _, class := range port.Best(nil, scores, len(scores)) {
 		if scores[class] > limit {
 			*a.Labels = append(*a.Labels, a.all[class])
 		}
 	}
 	return a, nil
-}
-
-// byScore has the classes, the one with the highest score first.
-func byScore(scores []float32) []int {
-	order := make([]int, len(scores))
-	for class := range order {
-		order[class] = class
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case scores[a] > scores[b]:
-			return -1
-		case scores[a] < scores[b]:
-			return 1
-		}
-		return 0
-	})
-	return order
 }
 
 // told are the classes that are told of a picture.
@@ -105,6 +89,14 @@ func writeLabelTable(w io.Writer, answers []answered) error {
 	return table.WriteAll(rows)
 }
 
+// labelMetrics computes what the labels' answers are worth once, for all that tell of it.
+func (r *report) labelMetrics() (figures *metrics.MultiLabel, err error) {
+	if r.labelled == nil {
+		r.labelled, err = r.result.LabelMetrics(r.names)
+	}
+	return r.labelled, err
+}
+
 // labelFigures are the figures of images with any number of labels, with the threshold, nil of
 // others.
 func (r *report) labelFigures() (map[string]float64, error) {
@@ -115,7 +107,7 @@ func (r *report) labelFigures() (map[string]float64, error) {
 	if r.result.Unanswered > 0 {
 		return named, nil // no figure is defined
 	}
-	figures, err := r.result.LabelMetrics(r.names)
+	figures, err := r.labelMetrics()
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +127,7 @@ func (r *report) writeLabelFigures(w io.Writer) error {
 	if r.result.Unanswered > 0 {
 		return nil
 	}
-	figures, err := r.result.LabelMetrics(r.names)
+	figures, err := r.labelMetrics()
 	if err != nil {
 		return err
 	}
@@ -153,7 +145,7 @@ func (r *report) writeLabelsFolder(ctx context.Context, dir string) error {
 		return fmt.Errorf("no report is written to %s: %s without an answer, and the figures of labels "+
 			"need a score of each", dir, display.Count(r.result.Unanswered, "image"))
 	}
-	figures, err := r.result.LabelMetrics(r.names)
+	figures, err := r.labelMetrics()
 	if err != nil {
 		return err
 	}
@@ -183,18 +175,16 @@ func (r *report) wrongLabels() []evaluation.WrongLabel {
 		scores := r.result.Logits.Row(i)
 		probabilities := slices.Clone(scores)
 		r.result.Scale.Probabilities(probabilities)
-		worst := evaluation.WrongLabel{Image: i, Label: -1}
-		farthest := math.Inf(-1)
+		worst := evaluation.WrongLabel{Image: i, Label: -1, Apart: math.Inf(-1)}
 		for k, score := range scores {
 			told := score > r.result.Threshold
 			if told == has[k] {
 				continue
 			}
 			apart := math.Abs(float64(probabilities[k]) - r.session.toldAbove())
-			if apart > farthest {
-				farthest = apart
-				worst.Label, worst.Told, worst.Probability = k, told, float64(probabilities[k])
-				worst.Apart = apart
+			if apart > worst.Apart {
+				worst = evaluation.WrongLabel{Image: i, Label: k, Told: told,
+					Probability: float64(probabilities[k]), Apart: apart}
 			}
 		}
 		wrong = append(wrong, worst)
