@@ -154,7 +154,7 @@ bench-finetune: ## train an ONNX model, MODEL, on for the folders in PICTURES fr
 bench-few-labels: ## train on a tenth of the folders in PICTURES from three seeds, from nothing and from a pretrained network, into docs/bench/few-labels.md
 	scripts/bench/bench-few-labels $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
-bench-optimizers: ## train ResNet-20 on a tenth of the folders in PICTURES with SGD, AdamW, Lion and Muon in PyTorch into docs/bench/optimizers.md
+bench-optimizers: ## train ResNet-20 on a tenth of the folders in PICTURES with each optimizer into docs/bench/optimizers.md
 	scripts/bench/bench-optimizers $(if $(PICTURES),--data $(PICTURES)) $(BENCH_FLAGS)
 
 bench-resnet20: ## train ResNet-20 on the folders in PICTURES from three seeds here and in PyTorch into docs/bench/resnet20.md (hours)

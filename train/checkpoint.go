@@ -252,12 +252,15 @@ func decodeCheckpoint(file *safetensors.File, extra []builder.Layer) (*Checkpoin
 	if err := c.Config.checkTrained(c.Network); err != nil {
 		return nil, err
 	}
-	var trained []builder.TensorSpec
-	for _, parameter := range c.Config.inEpoch(c.Progress.Epochs).updated(c.Network) {
-		trained = append(trained, parameter.spec)
-	}
+	trained := c.Config.inEpoch(c.Progress.Epochs).updated(c.Network)
 	for _, slot := range c.Config.Optimizer.slots() {
-		if c.OptimizerState[slot], err = takeTensors(file, slotPrefix(slot), trained); err != nil {
+		var kept []builder.TensorSpec
+		for _, parameter := range trained {
+			if c.Config.Optimizer.keeps(slot, parameter) {
+				kept = append(kept, parameter.spec)
+			}
+		}
+		if c.OptimizerState[slot], err = takeTensors(file, slotPrefix(slot), kept); err != nil {
 			return nil, err
 		}
 	}

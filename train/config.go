@@ -274,6 +274,8 @@ func (c Config) checkPenalties() error {
 // CPUOnly names what of the configuration no Device does, empty if there is nothing.
 func (c Config) CPUOnly() string {
 	switch {
+	case c.Optimizer.Name == "lion" || c.Optimizer.Name == "muon":
+		return "optimizer " + c.Optimizer.Name + " is"
 	case c.Schedule.varies():
 		return "a learning-rate schedule is"
 	case c.Accumulate > 1:

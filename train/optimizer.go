@@ -17,30 +17,33 @@ import (
 // a constant means PyTorch's default for that optimizer; a constant that the
 // chosen optimizer does not have must be zero.
 type OptimizerConfig struct {
-	// Name is adam, adamw, sgd or rmsprop.
+	// Name is adam, adamw, sgd, rmsprop, lion or muon. Muon updates the weights of convolutions and
+	// dense layers, but the classifier's, a filter as a row; all else is AdamW's, with the same rate.
 	Name string `json:"name"`
-	// LearningRate is the step size, 1e-3 if zero (1e-2 for rmsprop).
+	// LearningRate is the step size, 1e-3 if zero (1e-2 for rmsprop, 1e-4 for lion).
 	LearningRate float64 `json:"learning_rate"`
-	// Beta1 and Beta2 are the decay rates of Adam's and AdamW's moments,
-	// 0.9 and 0.999 if zero.
+	// Beta1 and Beta2 are the decay rates of Adam's, AdamW's and Lion's moments,
+	// 0.9 and 0.999 (0.99 for lion) if zero. Muon's are those of its AdamW.
 	Beta1 float64 `json:"beta1,omitempty"`
 	Beta2 float64 `json:"beta2,omitempty"`
 	// Alpha is RMSProp's decay rate, 0.99 if zero.
 	Alpha float64 `json:"alpha,omitempty"`
-	// Momentum is that of SGD and RMSProp, none if zero.
+	// Momentum is that of SGD and RMSProp, none if zero, and Muon's, 0.95 if zero.
 	Momentum float64 `json:"momentum,omitempty"`
 	// Nesterov makes SGD's momentum look ahead.
 	Nesterov bool `json:"nesterov,omitempty"`
-	// Epsilon keeps denominators of Adam, AdamW and RMSProp from zero, 1e-8 if
+	// Epsilon keeps denominators of Adam, AdamW (Muon's, too) and RMSProp from zero, 1e-8 if
 	// zero.
 	Epsilon float64 `json:"epsilon,omitempty"`
-	// WeightDecay is decoupled from the gradient in AdamW (p −= lr·decay·p), and
+	// WeightDecay is decoupled from the gradient in AdamW, Lion and Muon (p −= lr·decay·p), and
 	// added to it in the others (g += decay·p).
 	WeightDecay float64 `json:"weight_decay,omitempty"`
 }
 
 // OptimizerNames lists the optimizers there are.
-func OptimizerNames() []string { return []string{"adam", "adamw", "sgd", "rmsprop"} }
+func OptimizerNames() []string {
+	return []string{"adam", "adamw", "sgd", "rmsprop", "lion", "muon"}
+}
 
 // withDefaults fills in PyTorch's defaults and reports constants that are out of
 // range or that the optimizer does not have.
@@ -51,7 +54,16 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 	if !slices.Contains(OptimizerNames(), c.Name) {
 		return c, wrongSetting("optimizer.name", "unknown optimizer %q; there are %v", c.Name, OptimizerNames())
 	}
-	isAdam := c.Name == "adam" || c.Name == "adamw"
+	isAdam, isLion, isMuon := c.Name == "adam" || c.Name == "adamw", c.Name == "lion", c.Name == "muon"
+	rate, beta2, momentum, mostMomentum := 1e-3, 0.999, 0.0, math.Inf(1)
+	switch {
+	case c.Name == "rmsprop":
+		rate = 1e-2
+	case isLion:
+		rate, beta2 = 1e-4, 0.99
+	case isMuon:
+		momentum, mostMomentum = 0.95, 1 // a mean's, not a sum's
+	}
 	for _, option := range []struct {
 		name    string
 		value   *float64
@@ -59,12 +71,12 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 		initial float64
 		below   float64 // exclusive upper bound
 	}{
-		{"learning rate", &c.LearningRate, true, map[bool]float64{true: 1e-2, false: 1e-3}[c.Name == "rmsprop"], math.Inf(1)},
-		{"beta1", &c.Beta1, isAdam, 0.9, 1},
-		{"beta2", &c.Beta2, isAdam, 0.999, 1},
+		{"learning rate", &c.LearningRate, true, rate, math.Inf(1)},
+		{"beta1", &c.Beta1, isAdam || isLion || isMuon, 0.9, 1},
+		{"beta2", &c.Beta2, isAdam || isLion || isMuon, beta2, 1},
 		{"alpha", &c.Alpha, c.Name == "rmsprop", 0.99, 1},
-		{"momentum", &c.Momentum, c.Name == "sgd" || c.Name == "rmsprop", 0, math.Inf(1)},
-		{"epsilon", &c.Epsilon, isAdam || c.Name == "rmsprop", 1e-8, math.Inf(1)},
+		{"momentum", &c.Momentum, c.Name == "sgd" || c.Name == "rmsprop" || isMuon, momentum, mostMomentum},
+		{"epsilon", &c.Epsilon, isAdam || isMuon || c.Name == "rmsprop", 1e-8, math.Inf(1)},
 		{"weight decay", &c.WeightDecay, true, 0, math.Inf(1)},
 	} {
 		setting := "optimizer." + strings.ReplaceAll(option.name, " ", "_")
@@ -85,7 +97,7 @@ func (c OptimizerConfig) withDefaults() (OptimizerConfig, error) {
 }
 
 // slots names the tensors of state that the optimizer keeps for each parameter,
-// as PyTorch names them.
+// as PyTorch names them. Muon keeps the first for matrices alone, and the others for all else.
 func (c OptimizerConfig) slots() []string {
 	switch c.Name {
 	case "adam", "adamw":
@@ -99,6 +111,10 @@ func (c OptimizerConfig) slots() []string {
 			return []string{"square_avg", "momentum_buffer"}
 		}
 		return []string{"square_avg"}
+	case "lion":
+		return []string{"exp_avg"}
+	case "muon":
+		return []string{"momentum_buffer", "exp_avg", "exp_avg_sq"}
 	}
 	return nil
 }
@@ -123,6 +139,9 @@ type updater interface {
 	adam(p, g, m, v []float32, c OptimizerConfig, step int) error
 	sgd(p, g, momentum []float32, c OptimizerConfig, step int) error
 	rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error
+	lion(p, g, m []float32, c OptimizerConfig) error
+	// muon updates a matrix of so many rows.
+	muon(p, g, momentum []float32, c OptimizerConfig, rows int) error
 }
 
 var _ gorgonia.Solver = (*optimizer)(nil)
@@ -160,8 +179,15 @@ type updated struct {
 	decays bool
 	// rate is its group's learning rate, 0 where it has the optimizer's.
 	rate float64
+	// rows is how many the parameter has as a matrix that Muon updates, 0 if it does not.
+	rows int
 	// since is the number of steps that the optimizer took before it was trained.
 	since int
+}
+
+// keeps reports whether the optimizer has state of the parameter in that of its slots.
+func (c OptimizerConfig) keeps(slot string, parameter updated) bool {
+	return c.Name != "muon" || (slot == "momentum_buffer") == (parameter.rows > 0)
 }
 
 // newOptimizer returns an optimizer for the parameters, with
@@ -173,12 +199,14 @@ func newOptimizer(config OptimizerConfig, parameters []updated, engine *builder.
 		if err != nil {
 			return nil, err
 		}
-		o.update = kernelUpdater{pass}
+		o.update = kernelUpdater{pass: pass, engine: kernels, matrices: make(map[[2]int]*kernel.Muon)}
 	}
-	for range config.slots() {
+	for _, name := range config.slots() {
 		slot := make([][]float32, len(parameters))
 		for i, parameter := range parameters {
-			slot[i] = make([]float32, parameter.spec.Shape.Elements())
+			if config.keeps(name, parameter) {
+				slot[i] = make([]float32, parameter.spec.Shape.Elements())
+			}
 		}
 		o.state = append(o.state, slot)
 	}
@@ -209,6 +237,14 @@ func (o *optimizer) updateParameter(i int, p, g []float32) error {
 		return o.update.adam(p, g, o.slot(0, i), o.slot(1, i), config, steps)
 	case "sgd":
 		return o.update.sgd(p, g, o.slot(0, i), config, steps)
+	case "lion":
+		return o.update.lion(p, g, o.slot(0, i), config)
+	case "muon":
+		if parameter.rows > 0 {
+			return o.update.muon(p, g, o.slot(0, i), config, parameter.rows)
+		}
+		config.Name = "adamw"
+		return o.update.adam(p, g, o.slot(1, i), o.slot(2, i), config, steps)
 	default:
 		return o.update.rmsprop(p, g, o.slot(0, i), o.slot(1, i), config)
 	}
@@ -219,6 +255,9 @@ func (o *optimizer) State(variables *builder.Variables) map[string]builder.Weigh
 	state := make(map[string]builder.Weights)
 	for s, slot := range o.config.slots() {
 		for i, parameter := range o.parameters {
+			if !o.config.keeps(slot, parameter) {
+				continue
+			}
 			state[slot] = append(state[slot], builder.Tensor{
 				Name: parameter.spec.Name, Shape: parameter.spec.Shape, Data: variables.ToPublic(parameter.at, o.state[s][i]),
 			})
@@ -231,8 +270,12 @@ func (o *optimizer) State(variables *builder.Variables) map[string]builder.Weigh
 func (o *optimizer) SetState(variables *builder.Variables, state map[string]builder.Weights, steps int) {
 	o.steps = steps
 	for s, slot := range o.config.slots() {
-		for i, tensor := range state[slot] {
-			variables.FromPublic(o.parameters[i].at, o.state[s][i], tensor.Data)
+		next := 0 // of those that there are
+		for i, parameter := range o.parameters {
+			if next < len(state[slot]) && o.config.keeps(slot, parameter) {
+				variables.FromPublic(parameter.at, o.state[s][i], state[slot][next].Data)
+				next++
+			}
 		}
 	}
 }

@@ -10,7 +10,12 @@ import (
 type plainUpdater struct{}
 
 // kernelUpdater is the rules in one vectorised pass each.
-type kernelUpdater struct{ pass *kernel.Elementwise }
+type kernelUpdater struct {
+	pass   *kernel.Elementwise
+	engine kernel.Engine
+	// matrices are Muon's plans, by rows and columns.
+	matrices map[[2]int]*kernel.Muon
+}
 
 func (k kernelUpdater) adam(p, g, m, v []float32, c OptimizerConfig, step int) error {
 	return k.pass.Adam(p, g, m, v, kernel.AdamConfig{
@@ -28,6 +33,29 @@ func (k kernelUpdater) sgd(p, g, momentum []float32, c OptimizerConfig, step int
 func (k kernelUpdater) rmsprop(p, g, square, momentum []float32, c OptimizerConfig) error {
 	return k.pass.RMSProp(p, g, square, nil, momentum, kernel.RMSPropConfig{
 		LearningRate: c.LearningRate, Alpha: c.Alpha, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, Momentum: c.Momentum,
+	})
+}
+
+func (k kernelUpdater) lion(p, g, m []float32, c OptimizerConfig) error {
+	return k.pass.Lion(p, g, m, kernel.LionConfig{
+		LearningRate: c.LearningRate, Beta1: c.Beta1, Beta2: c.Beta2, WeightDecay: c.WeightDecay,
+	})
+}
+
+func (k kernelUpdater) muon(
+	p, g, momentum []float32, c OptimizerConfig, rows int,
+) error {
+	size := [2]int{rows, len(p) / rows}
+	plan := k.matrices[size]
+	if plan == nil {
+		var err error
+		if plan, err = kernel.NewMuon(k.engine, size[0], size[1]); err != nil {
+			return err
+		}
+		k.matrices[size] = plan
+	}
+	return plan.Update(p, g, momentum, kernel.MuonConfig{
+		LearningRate: c.LearningRate, Momentum: c.Momentum, WeightDecay: c.WeightDecay,
 	})
 }
 
@@ -99,6 +127,27 @@ func (plainUpdater) rmsprop(p, g, square, momentum []float32, c OptimizerConfig)
 			direction = momentum[i]
 		}
 		p[i] -= rate * direction
+	}
+	return nil
+}
+
+// lion is one step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023) in
+// the form of its authors:
+//
+//	p ← p·(1 − lr·decay) − lr·sign(β₁·m + (1−β₁)·g),  m ← β₂·m + (1−β₂)·g
+func (plainUpdater) lion(p, g, m []float32, c OptimizerConfig) error {
+	rate, shrink := float32(c.LearningRate), float32(1-c.LearningRate*c.WeightDecay)
+	share1, share2 := float32(1-c.Beta1), float32(1-c.Beta2)
+	for i := range p {
+		weight, difference := p[i]*shrink, g[i]-m[i]
+		switch direction := m[i] + share1*difference; {
+		case direction > 0:
+			weight -= rate
+		case direction < 0:
+			weight += rate
+		}
+		p[i] = weight
+		m[i] += share2 * difference
 	}
 	return nil
 }

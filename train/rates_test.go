@@ -20,7 +20,7 @@ import (
 // with its first step, as PyTorch's does in a param group that is added.
 func TestGroupsAgreeWithPyTorch(t *testing.T) {
 	cases := goldentest.Read(t, filepath.Join("testdata", "groups.safetensors")).Cases
-	if len(cases) != 5 {
+	if len(cases) != 6 {
 		t.Errorf("%d golden cases", len(cases))
 	}
 	for _, c := range cases {

@@ -112,10 +112,17 @@ func (c Config) updated(network *builder.Network) []updated {
 		}
 	}
 	rateOf := c.rateOf(network)
+	head := ""
+	if node, err := network.Head(c.FineTune.Head); err == nil { // none is no fault here
+		head = node.Name
+	}
 	var all []updated
 	for _, i := range c.trained(network) {
 		spec := tensors[learned[i]]
 		u := updated{spec: spec, at: learned[i], decays: !c.spares(spec)}
+		if c.Optimizer.Name == "muon" && layerOf(spec.Name) != head {
+			u.rows = matrixRows(spec)
+		}
 		if group := rateOf(spec.Name); group >= 0 {
 			u.rate = c.FineTune.Rates[group].LearningRate
 		}

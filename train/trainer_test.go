@@ -44,6 +44,7 @@ func TestFitLearns(t *testing.T) {
 func TestResumeIsBitForBit(t *testing.T) {
 	for _, optimizer := range []OptimizerConfig{
 		{Name: "adam"}, {Name: "adamw", WeightDecay: 0.1}, {Name: "sgd", Momentum: 0.9, Nesterov: true, LearningRate: 0.01}, {Name: "rmsprop", Momentum: 0.5, LearningRate: 0.001},
+		{Name: "lion", WeightDecay: 0.1}, {Name: "muon", WeightDecay: 0.1},
 	} {
 		t.Run(optimizer.Name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, engine string) {

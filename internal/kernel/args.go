@@ -152,6 +152,11 @@ type adamConstants struct {
 	decayed                                                     int32
 }
 
+// lionConstants has the bounds of a sign, −1 and 1, and a number whose square takes any float32 but 0 to them.
+type lionConstants struct {
+	keep, rate1, rate2, step, huge, low, high float32
+}
+
 type sgdConstants struct {
 	decay, momentum, fresh, rate       float32
 	decayed, buffered, first, nesterov int32

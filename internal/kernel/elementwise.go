@@ -78,6 +78,7 @@ type job struct {
 	adam          adamConstants
 	sgd           sgdConstants
 	rmsprop       rmspropConstants
+	lion          lionConstants
 }
 
 type operation int
@@ -93,6 +94,7 @@ const (
 	opAdam
 	opSGD
 	opRMSProp
+	opLion
 )
 
 // NewElementwise returns a plan.

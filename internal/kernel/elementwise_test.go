@@ -146,6 +146,17 @@ func TestOptimisers(t *testing.T) {
 					return p - c.LearningRate*mean/(math.Sqrt(square)+c.Epsilon), m, v, 0
 				})
 			}
+			for _, c := range []LionConfig{{1e-2, 0.9, 0.99, 0}, {0.1, 0.8, 0.95, 0.3}} {
+				check("Lion", func(p, g, m, _, _ []float32, _ int) {
+					must(t, e.Lion(p, g, m, c))
+				}, func(p, g, m, _, _ float64, _ int) (float64, float64, float64, float64) {
+					p -= c.LearningRate * c.WeightDecay * p
+					if u := c.Beta1*m + (1-c.Beta1)*g; u != 0 {
+						p -= math.Copysign(c.LearningRate, u)
+					}
+					return p, c.Beta2*m + (1-c.Beta2)*g, 0, 0
+				})
+			}
 			for _, c := range []SGDConfig{
 				{0.1, 0, 0, 0, false, false}, {0.1, 0.9, 0, 0.1, false, false}, {0.1, 0.9, 0.2, 0, false, false}, {0.1, 0.9, 0, 0.1, true, false},
 			} {
@@ -190,6 +201,32 @@ func TestOptimisers(t *testing.T) {
 	})
 }
 
+// The sign of the smallest number is 1, that of 0 is 0: what has no gradient stays where it is.
+func TestLionTakesTheSignOfEverything(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		e, err := NewElementwise(engine)
+		must(t, err)
+		smallest, largest := float32(math.SmallestNonzeroFloat32), float32(math.MaxFloat32)
+		values := []float32{0, smallest, -smallest, largest / 4, -largest / 4, 1, -1, float32(math.Copysign(0, -1))}
+		var g, want []float32
+		for len(g) < 3*64+5 { // some vectors of any kernel set, and a rest
+			for _, v := range values {
+				sign := float32(0)
+				if v != 0 {
+					sign = float32(math.Copysign(1, float64(v)))
+				}
+				g, want = append(g, v), append(want, 2-sign/8)
+			}
+		}
+		p, m := make([]float32, len(g)), make([]float32, len(g))
+		for i := range p {
+			p[i] = 2
+		}
+		must(t, e.Lion(p, g, m, LionConfig{LearningRate: 1. / 8, Beta1: 0, Beta2: 0.5}))
+		near(t, "Lion", p, want, 0)
+	})
+}
+
 func TestElementwiseAllocatesNothing(t *testing.T) {
 	e, err := NewElementwise(newEngine(t, "", 2))
 	must(t, err)
@@ -198,6 +235,7 @@ func TestElementwiseAllocatesNothing(t *testing.T) {
 		must(t, e.ReLU(y, x))
 		must(t, e.Adam(x, y, m, v, AdamConfig{Step: 1}))
 		must(t, e.SGD(x, y, m, SGDConfig{Momentum: 1}))
+		must(t, e.Lion(x, y, m, LionConfig{}))
 		must(t, e.RMSProp(x, y, v, m, m, RMSPropConfig{Momentum: 1, Centered: true}))
 		e.Sums(x)
 	}); n != 0 {

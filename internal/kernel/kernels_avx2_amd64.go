@@ -259,6 +259,11 @@ func penaltyAVX2(dp *float32, p *float32, n int, l1 float32, scale float32)
 //go:noescape
 func adamAVX2(p *float32, dp *float32, m *float32, v *float32, n int, c *byte)
 
+// lionAVX2 updates parameters by Lion.
+//
+//go:noescape
+func lionAVX2(p *float32, dp *float32, m *float32, n int, c *byte)
+
 // sgdAVX2 updates parameters by SGD with momentum.
 //
 //go:noescape

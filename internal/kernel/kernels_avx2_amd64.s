@@ -11092,12 +11092,51 @@ decayed:
 	VZEROUPPER
 	RET
 
+// func lionAVX2(p *float32, dp *float32, m *float32, n int, c *byte)
+// Requires: AVX, FMA3
+TEXT ·lionAVX2(SB), NOSPLIT, $0-40
+	MOVQ         p+0(FP), AX
+	MOVQ         dp+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 8(SI), Y2
+	VBROADCASTSS 12(SI), Y3
+	VBROADCASTSS 16(SI), Y4
+	VBROADCASTSS 20(SI), Y5
+	VBROADCASTSS 24(SI), Y6
+	XORQ         SI, SI
+	SHLQ         $0x02, BX
+
+loop:
+	VMULPS       (AX)(SI*1), Y0, Y7
+	VMOVUPS      (DX)(SI*1), Y9
+	VMOVUPS      (CX)(SI*1), Y8
+	VSUBPS       Y9, Y8, Y8
+	VMOVAPS      Y9, Y10
+	VFMADD231PS  Y8, Y1, Y10
+	VFMADD231PS  Y8, Y2, Y9
+	VMOVUPS      Y9, (DX)(SI*1)
+	VMULPS       Y4, Y10, Y10
+	VMULPS       Y4, Y10, Y10
+	VMAXPS       Y5, Y10, Y10
+	VMINPS       Y6, Y10, Y10
+	VFNMADD231PS Y10, Y3, Y7
+	VMOVUPS      Y7, (AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
 // func sgdAVX2(p *float32, dp *float32, b *float32, n int, c *byte)
 // Requires: AVX, FMA3
 TEXT ·sgdAVX2(SB), NOSPLIT, $0-40
-	MOVQ         p+0(FP), AX
-	MOVQ         dp+8(FP), CX
-	MOVQ         b+16(FP), DX
+	MOVQ         b+16(FP), AX
+	MOVQ         p+0(FP), CX
+	MOVQ         dp+8(FP), DX
 	MOVQ         n+24(FP), BX
 	MOVQ         c+32(FP), SI
 	VBROADCASTSS (SI), Y0
@@ -11108,8 +11147,8 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $0-40
 	SHLQ         $0x02, BX
 
 loop:
-	VMOVUPS     (AX)(DI*1), Y4
-	VMOVUPS     (CX)(DI*1), Y5
+	VMOVUPS     (CX)(DI*1), Y4
+	VMOVUPS     (DX)(DI*1), Y5
 	CMPL        16(SI), $0x00
 	JEQ         decayed
 	VFMADD231PS Y4, Y0, Y5
@@ -11121,10 +11160,10 @@ decayed:
 	CMPL        24(SI), $0x00
 	JNE         buffered
 	VMULPS      Y2, Y5, Y6
-	VFMADD231PS (DX)(DI*1), Y1, Y6
+	VFMADD231PS (AX)(DI*1), Y1, Y6
 
 buffered:
-	VMOVUPS Y6, (DX)(DI*1)
+	VMOVUPS Y6, (AX)(DI*1)
 	CMPL    28(SI), $0x00
 	JNE     nesterov
 	VMOVUPS Y6, Y5
@@ -11135,7 +11174,7 @@ nesterov:
 
 momentum:
 	VFNMADD231PS Y5, Y3, Y4
-	VMOVUPS      Y4, (AX)(DI*1)
+	VMOVUPS      Y4, (CX)(DI*1)
 	ADDQ         $0x20, DI
 	CMPQ         DI, BX
 	JLT          loop

@@ -264,6 +264,11 @@ func penaltyAVX512(dp *float32, p *float32, n int, l1 float32, scale float32)
 //go:noescape
 func adamAVX512(p *float32, dp *float32, m *float32, v *float32, n int, c *byte)
 
+// lionAVX512 updates parameters by Lion.
+//
+//go:noescape
+func lionAVX512(p *float32, dp *float32, m *float32, n int, c *byte)
+
 // sgdAVX512 updates parameters by SGD with momentum.
 //
 //go:noescape

@@ -15236,12 +15236,51 @@ decayed:
 	VZEROUPPER
 	RET
 
+// func lionAVX512(p *float32, dp *float32, m *float32, n int, c *byte)
+// Requires: AVX, AVX512F
+TEXT ·lionAVX512(SB), NOSPLIT, $0-40
+	MOVQ         p+0(FP), AX
+	MOVQ         dp+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z1
+	VBROADCASTSS 8(SI), Z2
+	VBROADCASTSS 12(SI), Z3
+	VBROADCASTSS 16(SI), Z4
+	VBROADCASTSS 20(SI), Z5
+	VBROADCASTSS 24(SI), Z6
+	XORQ         SI, SI
+	SHLQ         $0x02, BX
+
+loop:
+	VMULPS       (AX)(SI*1), Z0, Z7
+	VMOVUPS      (DX)(SI*1), Z9
+	VMOVUPS      (CX)(SI*1), Z8
+	VSUBPS       Z9, Z8, Z8
+	VMOVAPS      Z9, Z10
+	VFMADD231PS  Z8, Z1, Z10
+	VFMADD231PS  Z8, Z2, Z9
+	VMOVUPS      Z9, (DX)(SI*1)
+	VMULPS       Z4, Z10, Z10
+	VMULPS       Z4, Z10, Z10
+	VMAXPS       Z5, Z10, Z10
+	VMINPS       Z6, Z10, Z10
+	VFNMADD231PS Z10, Z3, Z7
+	VMOVUPS      Z7, (AX)(SI*1)
+	ADDQ         $0x40, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
 // func sgdAVX512(p *float32, dp *float32, b *float32, n int, c *byte)
 // Requires: AVX, AVX512F
 TEXT ·sgdAVX512(SB), NOSPLIT, $0-40
-	MOVQ         p+0(FP), AX
-	MOVQ         dp+8(FP), CX
-	MOVQ         b+16(FP), DX
+	MOVQ         b+16(FP), AX
+	MOVQ         p+0(FP), CX
+	MOVQ         dp+8(FP), DX
 	MOVQ         n+24(FP), BX
 	MOVQ         c+32(FP), SI
 	VBROADCASTSS (SI), Z0
@@ -15252,8 +15291,8 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $0-40
 	SHLQ         $0x02, BX
 
 loop:
-	VMOVUPS     (AX)(DI*1), Z4
-	VMOVUPS     (CX)(DI*1), Z5
+	VMOVUPS     (CX)(DI*1), Z4
+	VMOVUPS     (DX)(DI*1), Z5
 	CMPL        16(SI), $0x00
 	JEQ         decayed
 	VFMADD231PS Z4, Z0, Z5
@@ -15265,10 +15304,10 @@ decayed:
 	CMPL        24(SI), $0x00
 	JNE         buffered
 	VMULPS      Z2, Z5, Z6
-	VFMADD231PS (DX)(DI*1), Z1, Z6
+	VFMADD231PS (AX)(DI*1), Z1, Z6
 
 buffered:
-	VMOVUPS Z6, (DX)(DI*1)
+	VMOVUPS Z6, (AX)(DI*1)
 	CMPL    28(SI), $0x00
 	JNE     nesterov
 	VMOVUPS Z6, Z5
@@ -15279,7 +15318,7 @@ nesterov:
 
 momentum:
 	VFNMADD231PS Z5, Z3, Z4
-	VMOVUPS      Z4, (AX)(DI*1)
+	VMOVUPS      Z4, (CX)(DI*1)
 	ADDQ         $0x40, DI
 	CMPQ         DI, BX
 	JLT          loop

@@ -42,6 +42,8 @@ func (j *job) apply(set *Set, first, n int) {
 		set.sgd(z, x, m, n, (*byte)(unsafe.Pointer(&j.sgd)))
 	case opRMSProp:
 		set.rmsprop(z, x, v, y, m, n, (*byte)(unsafe.Pointer(&j.rmsprop)))
+	case opLion:
+		set.lion(z, x, m, n, (*byte)(unsafe.Pointer(&j.lion)))
 	}
 }
 
@@ -74,6 +76,27 @@ func (e *Elementwise) Adam(p, g, m, v []float32, c AdamConfig) error {
 		k.decay, k.decayed = float32(c.WeightDecay), 1
 	}
 	e.run(job{kind: opAdam, n: len(p), z: p, x: g, m: m, v: v, adam: k})
+	return nil
+}
+
+// LionConfig is a step of Lion (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023).
+type LionConfig struct {
+	LearningRate, Beta1, Beta2, WeightDecay float64
+}
+
+// Lion updates the parameters p from their gradient g and its mean m, in one pass:
+//
+//	p ← p·(1 − lr·decay) − lr·sign(m + (g − m)·(1 − β₁))    m ← m + (g − m)·(1 − β₂)
+//
+// The sign of 0 is 0.
+func (e *Elementwise) Lion(p, g, m []float32, c LionConfig) error {
+	if err := lengths("Lion", size{"g", len(g), len(p)}, size{"m", len(m), len(p)}); err != nil {
+		return err
+	}
+	e.run(job{kind: opLion, n: len(p), z: p, x: g, m: m, lion: lionConstants{
+		keep: float32(1 - c.LearningRate*c.WeightDecay), rate1: float32(1 - c.Beta1), rate2: float32(1 - c.Beta2),
+		step: float32(c.LearningRate), huge: 1e38, low: -1, high: 1,
+	}})
 	return nil
 }
 

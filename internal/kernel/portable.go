@@ -22,7 +22,7 @@ func portableSet() *Set {
 		prefetch: func(*float32, int) {}, winograd: portableWinograd(), normalise: portableNormalise(portableLanes),
 		depthwise: portableDepthwise, depthwiseGradient: portableDepthwiseGradient, addClamped: portableAddClamped,
 		gateBy: portableGateBy, clamp: portableClamp, copyVectors: portableCopyVectors, affine: portableAffine, row: portableRow,
-		adam: portableAdam, sgd: portableSGD, rmsprop: portableRMSProp,
+		adam: portableAdam, sgd: portableSGD, lion: portableLion, rmsprop: portableRMSProp,
 	}
 	for rows := 1; rows <= 5; rows++ {
 		for vectors := 1; rows*vectors <= 12; vectors++ {
@@ -348,6 +348,22 @@ func portableAdam(p, g, m, v *float32, n int, args *byte) {
 		ms[i] += (dw - ms[i]) * c.rate1
 		vs[i] = vs[i]*c.beta2 + dw*c.rate2*dw
 		ps[i] = w - ms[i]*c.step/(root(vs[i])*c.correction+c.epsilon)
+	}
+}
+
+func portableLion(p, g, m *float32, n int, args *byte) {
+	c := (*lionConstants)(unsafe.Pointer(args))
+	ps, gs, ms := floats(p, n), floats(g, n), floats(m, n)
+	for i := range ps {
+		difference, sign := gs[i]-ms[i], float32(0)
+		switch u := ms[i] + difference*c.rate1; {
+		case u > 0:
+			sign = 1
+		case u < 0:
+			sign = -1
+		}
+		ms[i] += difference * c.rate2
+		ps[i] = ps[i]*c.keep - sign*c.step
 	}
 }
 

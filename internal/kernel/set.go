@@ -48,6 +48,7 @@ type Set struct {
 	penalty      func(g, p *float32, n int, l1, scale float32)
 	adam         func(p, g, m, v *float32, n int, c *byte)
 	sgd          func(p, g, b *float32, n int, c *byte)
+	lion         func(p, g, m *float32, n int, c *byte)
 	rmsprop      func(p, g, s, a, b *float32, n int, c *byte)
 }
 

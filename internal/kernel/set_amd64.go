@@ -50,7 +50,7 @@ func avx2Set() *Set {
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
 		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, affine: affineAVX2, row: rowAVX2,
-		adam: adamAVX2, sgd: sgdAVX2, rmsprop: rmspropAVX2,
+		adam: adamAVX2, sgd: sgdAVX2, lion: lionAVX2, rmsprop: rmspropAVX2,
 	}
 }
 
@@ -87,6 +87,6 @@ func avx512Set() *Set {
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
 		gateBy: gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512, affine: affineAVX512, row: rowAVX512,
-		adam: adamAVX512, sgd: sgdAVX512, rmsprop: rmspropAVX512,
+		adam: adamAVX512, sgd: sgdAVX512, lion: lionAVX512, rmsprop: rmspropAVX512,
 	}
 }

@@ -3,6 +3,7 @@ the last of which joins the optimizer after some steps, as a layer does that was
 rates that falls from step to step."""
 
 import torch
+from timm.optim.lion import Lion
 
 from golden_file import Golden
 from optimizers import settings
@@ -15,6 +16,7 @@ CASES = [
     ("sgd", torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
     ("sgd", torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
     ("rmsprop", torch.optim.RMSprop, {"momentum": 0.9}),
+    ("lion", Lion, {"weight_decay": 0.1}),
 ]
 
 

@@ -50,8 +50,33 @@ func (v *vector) optimisers() {
 		VMOVUPS(w, at(p, i))
 	})
 
+	v.text("lion", "func(p, dp, m *float32, n int, c *byte)", "updates parameters by Lion.")
+	p, g, m, n, c = v.pointer("p"), v.pointer("dp"), v.pointer("m"), v.pointer("n"), v.pointer("c")
+	k = v.scalars(c, 7)
+	keep, rate1, rate2, step = k[0], k[1], k[2], k[3]
+	huge, low, high := k[4], k[5], k[6]
+	v.loop(n, func(i reg.Register) {
+		w, dw, mean, sign := v.register(), v.register(), v.register(), v.register()
+		VMULPS(at(p, i), keep, w)
+		VMOVUPS(at(m, i), mean)
+		VMOVUPS(at(g, i), dw)
+		VSUBPS(mean, dw, dw)
+		VMOVAPS(mean, sign)
+		VFMADD231PS(dw, rate1, sign)
+		VFMADD231PS(dw, rate2, mean)
+		VMOVUPS(mean, at(m, i))
+		// The smallest number that is not 0 needs both products to reach 1.
+		VMULPS(huge, sign, sign)
+		VMULPS(huge, sign, sign)
+		VMAXPS(low, sign, sign)
+		VMINPS(high, sign, sign)
+		VFNMADD231PS(sign, step, w)
+		VMOVUPS(w, at(p, i))
+	})
+
 	v.text("sgd", "func(p, dp, b *float32, n int, c *byte)", "updates parameters by SGD with momentum.")
-	p, g, b, n, c := v.pointer("p"), v.pointer("dp"), v.pointer("b"), v.pointer("n"), v.pointer("c")
+	b := v.pointer("b")
+	p, g, n, c = v.pointer("p"), v.pointer("dp"), v.pointer("n"), v.pointer("c")
 	k = v.scalars(c, 4)
 	decay, momentum, fresh, rate := k[0], k[1], k[2], k[3]
 	v.loop(n, func(i reg.Register) {
