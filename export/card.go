@@ -134,13 +134,13 @@ func (c *card) labels() string {
 
 // trainingData says what the run learned from, and of whom that is known.
 func (c *card) trainingData() string {
-	name := fmt.Sprintf("`%s`", cell(c.training.DataSet))
+	name := quoted(c.training.DataSet)
 	known := c.run.Sets.Training
 	switch {
 	case known.Title != "":
 		return fmt.Sprintf("%s %s: %s; %s", known.Title, name, known.Authors, known.Licence)
 	case known.Licence != "":
-		return fmt.Sprintf("%s; licence: %s", name, cell(known.Licence))
+		return fmt.Sprintf("%s; licence: %s", name, written([]string{known.Licence}))
 	}
 	return name
 }
@@ -157,7 +157,7 @@ func (c *card) accuracy(line func(string, ...any)) {
 	}
 	heading := fmt.Sprintf("## Accuracy on the %d test images", images)
 	if c.training.TestSet != "" {
-		heading += fmt.Sprintf(" of `%s`", cell(c.training.TestSet))
+		heading += " of " + quoted(c.training.TestSet)
 	}
 	line("%s", heading)
 	line("")
@@ -298,8 +298,10 @@ func protocol(c train.Config) string {
 	return text
 }
 
-// cell makes a name of anybody's fit for a cell of a table in Markdown.
-func cell(text string) string { return strings.ReplaceAll(display.Printable(text), "|", `\|`) }
+// quoted makes code of a name of anybody's in Markdown, also in a cell of a table.
+func quoted(text string) string {
+	return "`" + strings.NewReplacer("|", `\|`, "`", "'").Replace(display.Printable(text)) + "`"
+}
 
 // mostListed is the most classes that are listed by name.
 const mostListed = 100
@@ -313,7 +315,7 @@ func classList(labels []string) string {
 
 // written makes names of anybody's fit for Markdown, of which they are no part.
 func written(names []string) string {
-	return document.EscapeMarkdown(display.Printable(strings.Join(names, ", ")))
+	return document.EscapeMarkdown(strings.Join(names, ", "))
 }
 
 // testSet is what -data takes to ask the file again.

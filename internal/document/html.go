@@ -21,17 +21,17 @@ figcaption,.files{font-size:.88rem;color:#555}`
 func (d *Document) HTML() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<style>\n%s\n</style>\n</head>\n<body>\n<h1>%s</h1>\n",
-		html.EscapeString(d.Title), style, html.EscapeString(d.Title))
+		escapeHTML(d.Title), style, escapeHTML(d.Title))
 	for _, b := range d.blocks {
 		switch b := b.(type) {
 		case heading:
-			fmt.Fprintf(&out, "<h2>%s</h2>\n", html.EscapeString(b.text))
+			fmt.Fprintf(&out, "<h2>%s</h2>\n", escapeHTML(b.text))
 		case paragraph:
-			fmt.Fprintf(&out, "<p>%s</p>\n", html.EscapeString(b.text))
+			fmt.Fprintf(&out, "<p>%s</p>\n", escapeHTML(b.text))
 		case bullets:
 			out.WriteString("<ul>\n")
 			for _, item := range b.items {
-				fmt.Fprintf(&out, "<li>%s</li>\n", html.EscapeString(item))
+				fmt.Fprintf(&out, "<li>%s</li>\n", escapeHTML(item))
 			}
 			out.WriteString("</ul>\n")
 		case attachment:
@@ -45,22 +45,25 @@ func (d *Document) HTML() []byte {
 		case Figure:
 			out.WriteString("<figure>\n")
 			if b.PNG != nil {
-				fmt.Fprintf(&out, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">\n", html.EscapeString(b.Caption), base64.StdEncoding.EncodeToString(b.PNG))
+				fmt.Fprintf(&out, "<img alt=\"%s\" src=\"data:image/png;base64,%s\">\n", escapeHTML(b.Caption), base64.StdEncoding.EncodeToString(b.PNG))
 			} else {
 				out.Write(inline(b.SVG, b.Caption))
 			}
-			fmt.Fprintf(&out, "<figcaption>%s (%s)</figcaption>\n</figure>\n", html.EscapeString(b.Caption), dataLink(b.files()[1]))
+			fmt.Fprintf(&out, "<figcaption>%s (%s)</figcaption>\n</figure>\n", escapeHTML(b.Caption), dataLink(b.files()[1]))
 		}
 	}
 	out.WriteString("</body>\n</html>\n")
 	return out.Bytes()
 }
 
+// escapeHTML keeps names and questions, which are anybody's, from being markup.
+func escapeHTML(text string) string { return html.EscapeString(inert(text)) }
+
 func writeHTMLTable(out *bytes.Buffer, t Table) {
 	row := func(tag string, cells []string) {
 		out.WriteString("<tr>")
 		for _, cell := range cells {
-			fmt.Fprintf(out, "<%s>%s</%s>", tag, html.EscapeString(cell), tag)
+			fmt.Fprintf(out, "<%s>%s</%s>", tag, escapeHTML(cell), tag)
 		}
 		out.WriteString("</tr>\n")
 	}
@@ -79,7 +82,7 @@ func dataLink(file File) string {
 		kind = "application/json"
 	}
 	return fmt.Sprintf("<a download=\"%s\" href=\"data:%s;base64,%s\">%s</a>",
-		html.EscapeString(file.Name), kind, base64.StdEncoding.EncodeToString(file.Content), html.EscapeString(file.Name))
+		escapeHTML(file.Name), kind, base64.StdEncoding.EncodeToString(file.Content), escapeHTML(file.Name))
 }
 
 // inline returns the svg element without what precedes it in a file of its own, with
@@ -88,6 +91,6 @@ func inline(svg []byte, caption string) []byte {
 	if at := bytes.Index(svg, []byte("<svg")); at >= 0 {
 		svg = svg[at:]
 	}
-	label := fmt.Sprintf("<svg role=\"img\" aria-label=\"%s\"", html.EscapeString(caption))
+	label := fmt.Sprintf("<svg role=\"img\" aria-label=\"%s\"", escapeHTML(caption))
 	return bytes.Replace(svg, []byte("<svg"), []byte(label), 1)
 }

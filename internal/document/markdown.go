@@ -63,7 +63,7 @@ func WriteLeftTable(out *bytes.Buffer, t Table) {
 	out.WriteString(strings.Replace(aligned.String(), " ---:", " ---", len(t.Head)-1))
 }
 
-// EscapeMarkdown keeps names of settings, which people choose, from being markup.
+// EscapeMarkdown keeps names and questions, which people choose, from being markup, also of the line after.
 func EscapeMarkdown(text string) string {
-	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`", "[", `\[`).Replace(text)
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`", "[", `\[`).Replace(inert(text))
 }
