@@ -189,6 +189,9 @@ mutation: setup ## mutate builder, dataset, train, onnx and infer (an hour; agai
 bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md
 	scripts/bench/bench-accuracy $(BENCH_FLAGS)
 
+recipe: ## train the recipe of experiments/recipe.yaml from thirty seeds here and in PyTorch, in turns, into docs/recipe.md
+	scripts/experiments/make-recipe $(BENCH_FLAGS)
+
 robustness: build setup ## evaluate graphs/ on damaged and on unseen images into docs/robustness.md
 	scripts/robustness/make-robustness
 

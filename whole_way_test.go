@@ -25,6 +25,18 @@ import (
 // commands builds the commands, and returns a function that runs one in a folder.
 func commands(t *testing.T) func(folder, name string, args ...string) (output string, code int) {
 	t.Helper()
+	command := buildCommands(t)
+	return func(folder, name string, args ...string) (string, int) {
+		t.Helper()
+		c := command(folder, name, args...)
+		output, _ := c.CombinedOutput() // the exit code says it
+		return string(output), c.ProcessState.ExitCode()
+	}
+}
+
+// buildCommands builds the commands, and returns a function that prepares one for a folder.
+func buildCommands(t *testing.T) func(folder, name string, args ...string) *exec.Cmd {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the commands and trains with them")
 	}
@@ -45,13 +57,11 @@ func commands(t *testing.T) func(folder, name string, args ...string) (output st
 			t.Fatalf("%v: %v\n%s", step, err, output)
 		}
 	}
-	return func(folder, name string, args ...string) (string, int) {
-		t.Helper()
+	return func(folder, name string, args ...string) *exec.Cmd {
 		command := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
 		command.Dir = folder
 		command.Env = append(os.Environ(), infer.LibraryVariable+"="+path)
-		output, _ := command.CombinedOutput() // the exit code says it
-		return string(output), command.ProcessState.ExitCode()
+		return command
 	}
 }
 
