@@ -167,7 +167,7 @@ mlflow-test: ## tell MLflow's own server and file store of a run, and read it ba
 	@scripts/setup-python-environment .cache/mlflow/venv scripts/mlflow/requirements.txt
 	go test -count=1 -v ./internal/mlflow -run MLflow
 
-serve-clients: ## have tritonclient, the protocol's real client, ask the command serve
+serve-clients: ## have the protocol's real clients, tritonclient and KServe's SDK, ask the command serve (0.6 GB on disk)
 	@scripts/serve/check-clients
 
 signing-clients: ## have model-signing verify what sign signs and the other way round, and CycloneDX's validator read sbom's
