@@ -105,36 +105,42 @@ func preAuthentication(payload []byte) []byte {
 // Open returns the statement of a bundle, if the signer that the verifier knows has signed it. Its
 // error says what is wrong, and names no file.
 func (v *Verifier) Open(bundle []byte) (*attestation.Statement, error) {
+	statement, _, err := v.open(bundle)
+	return statement, err
+}
+
+// open is Open, and says whose certificate it was.
+func (v *Verifier) open(bundle []byte) (_ *attestation.Statement, by string, _ error) {
 	if len(bundle) > MaxBundle {
-		return nil, fmt.Errorf("the signature is longer than %d bytes", MaxBundle)
+		return nil, "", fmt.Errorf("the signature is longer than %d bytes", MaxBundle)
 	}
 	message := new(bundlepb.Bundle)
 	strict := protojson.UnmarshalOptions{RecursionLimit: maxNesting}
 	if err := strict.Unmarshal(bundle, message); err != nil {
-		return nil, fmt.Errorf("it is no sigstore bundle: %w", plain(err))
+		return nil, "", fmt.Errorf("it is no sigstore bundle: %w", plain(err))
 	}
 	if message.GetMediaType() != mediaType {
-		return nil, fmt.Errorf("it is a bundle of the media type %.80q; %s is read",
+		return nil, "", fmt.Errorf("it is a bundle of the media type %.80q; %s is read",
 			message.GetMediaType(),
 			mediaType)
 	}
 	envelope := message.GetDsseEnvelope()
 	switch signatures := len(envelope.GetSignatures()); {
 	case envelope == nil:
-		return nil, errors.New("it holds no DSSE envelope, so that nobody knows what was signed")
+		return nil, "", errors.New("it holds no DSSE envelope, so that nobody knows what was signed")
 	case envelope.GetPayloadType() != payloadType:
-		return nil, fmt.Errorf("its payload is of the type %.80q; %s is read", envelope.GetPayloadType(),
+		return nil, "", fmt.Errorf("its payload is of the type %.80q; %s is read", envelope.GetPayloadType(),
 			payloadType)
 	case signatures != 1:
-		return nil, fmt.Errorf("it holds %d signatures; exactly one is read", signatures)
+		return nil, "", fmt.Errorf("it holds %d signatures; exactly one is read", signatures)
 	}
-	key, err := v.signerOf(message.GetVerificationMaterial())
+	key, by, err := v.signerOf(message.GetVerificationMaterial())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	digest := sha256.Sum256(preAuthentication(envelope.GetPayload()))
 	if !ecdsa.VerifyASN1(key, digest[:], envelope.GetSignatures()[0].GetSig()) {
-		return nil,
+		return nil, "",
 			errors.New("the signature is not that of the key over these bytes: it was changed, or " +
 				"signed by somebody else")
 	}
@@ -142,16 +148,16 @@ func (v *Verifier) Open(bundle []byte) (*attestation.Statement, error) {
 	// in-toto's rules of parsing have readers pass over fields that they do not know.
 	lenient := protojson.UnmarshalOptions{RecursionLimit: maxNesting, DiscardUnknown: true}
 	if err := lenient.Unmarshal(envelope.GetPayload(), statement); err != nil {
-		return nil, fmt.Errorf("what was signed is no in-toto statement: %w", plain(err))
+		return nil, "", fmt.Errorf("what was signed is no in-toto statement: %w", plain(err))
 	}
 	if statement.GetType() != attestation.StatementTypeUri {
-		return nil, fmt.Errorf("what was signed is a statement of the type %.80q; %s is read",
+		return nil, "", fmt.Errorf("what was signed is a statement of the type %.80q; %s is read",
 			statement.GetType(), attestation.StatementTypeUri)
 	}
 	if err := statement.Validate(); err != nil {
-		return nil, fmt.Errorf("what was signed is no sound in-toto statement: %w", err)
+		return nil, "", fmt.Errorf("what was signed is no sound in-toto statement: %w", err)
 	}
-	return statement, nil
+	return statement, by, nil
 }
 
 // isBundle reports whether a text says that it is a sigstore bundle.
@@ -163,40 +169,40 @@ func isBundle(text []byte) bool {
 
 // signerOf returns the key that the verification material names, which must be the verifier's, or
 // one that its certificates vouch for.
-func (v *Verifier) signerOf(material *bundlepb.VerificationMaterial) (*ecdsa.PublicKey, error) {
+func (v *Verifier) signerOf(material *bundlepb.VerificationMaterial) (_ *ecdsa.PublicKey, by string, _ error) {
 	if n := len(material.GetTlogEntries()); n > 0 ||
 		len(material.GetTimestampVerificationData().GetRfc3161Timestamps()) > 0 {
-		return nil,
+		return nil, "",
 			errors.New("it has entries of a transparency log or time stamps, which are not verified " +
 				"here: have it signed by a key")
 	}
 	switch content := material.GetContent().(type) {
 	case *bundlepb.VerificationMaterial_PublicKey:
 		if v.key == nil {
-			return nil,
+			return nil, "",
 				errors.New("it was signed by a key alone; verify it by that key, not by certificates")
 		}
 		own, err := fingerprint(v.key)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if hint := content.PublicKey.GetHint(); hint != own {
-			return nil,
+			return nil, "",
 				fmt.Errorf("it was signed by another key: by the one with the fingerprint %.64q, and "+
 					"%s is the one that is asked for", hint, own)
 		}
-		return v.key, nil
+		return v.key, "", nil
 	case *bundlepb.VerificationMaterial_X509CertificateChain:
 		if v.roots == nil {
-			return nil, errors.New("it was signed by a certificate; verify it by certificates, not by a key")
+			return nil, "", errors.New("it was signed by a certificate; verify it by certificates, not by a key")
 		}
 		return v.certified(content.X509CertificateChain)
 	case *bundlepb.VerificationMaterial_Certificate:
-		return nil,
+		return nil, "",
 			errors.New("it was signed by a certificate of sigstore's service, which is not verified " +
 				"here: have it signed by a key")
 	}
-	return nil, errors.New("it does not say which key signed it")
+	return nil, "", errors.New("it does not say which key signed it")
 }
 
 // plain is an error of protojson without the blank that it varies by chance.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 )
@@ -81,17 +82,18 @@ func parseCertificate(block *pem.Block) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// certified returns the key of a chain's first certificate, if the chain leads to a root.
-func (v *Verifier) certified(chain *commonpb.X509CertificateChain) (*ecdsa.PublicKey, error) {
+// certified returns the key of a chain's first certificate and whose it is, if the chain leads to a
+// root.
+func (v *Verifier) certified(chain *commonpb.X509CertificateChain) (_ *ecdsa.PublicKey, by string, _ error) {
 	if n := len(chain.GetCertificates()); n == 0 || n > maxCertificates {
-		return nil, fmt.Errorf("it holds %d certificates; 1 to %d are read", n, maxCertificates)
+		return nil, "", fmt.Errorf("it holds %d certificates; 1 to %d are read", n, maxCertificates)
 	}
 	above := x509.NewCertPool()
 	var own *x509.Certificate
 	for i, encoded := range chain.GetCertificates() {
 		certificate, err := x509.ParseCertificate(encoded.GetRawBytes())
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d cannot be read: %w", i+1, err)
+			return nil, "", fmt.Errorf("certificate %d cannot be read: %w", i+1, err)
 		}
 		if i == 0 {
 			own = certificate
@@ -103,16 +105,31 @@ func (v *Verifier) certified(chain *commonpb.X509CertificateChain) (*ecdsa.Publi
 		Roots: v.roots, Intermediates: above, CurrentTime: own.NotBefore,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}); err != nil {
-		return nil, fmt.Errorf("its certificate leads to none of the given ones: %w", err)
+		return nil, "", fmt.Errorf("its certificate leads to none of the given ones: %w", err)
 	}
 	if err := mayCertify(own); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	key, ok := own.PublicKey.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, wrongKind(own.PublicKey)
+		return nil, "", wrongKind(own.PublicKey)
 	}
-	return key, checkCurve(key)
+	return key, subjectOf(own), checkCurve(key)
+}
+
+// subjectOf says whose a certificate is.
+func subjectOf(certificate *x509.Certificate) string {
+	names := slices.Clone(certificate.EmailAddresses)
+	for _, uri := range certificate.URIs {
+		names = append(names, uri.String())
+	}
+	if subject := certificate.Subject.String(); subject != "" {
+		names = slices.Insert(names, 0, subject)
+	}
+	if len(names) == 0 {
+		return "serial number " + certificate.SerialNumber.String()
+	}
+	return strings.Join(names, ", ")
 }
 
 // mayCertify refuses a certificate whose key is not for signatures.

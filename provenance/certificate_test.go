@@ -74,7 +74,9 @@ func TestCertificates(t *testing.T) {
 	between := newAuthority(t, root, 2)
 	stranger := newAuthority(t, nil, 3)
 	key := ecKey(t, elliptic.P256())
-	own := certify(t, between, key, 4, nil)
+	own := certify(t, between, key, 4, func(c *x509.Certificate) {
+		c.EmailAddresses = []string{"one@example.org"}
+	})
 	signer, err := provenance.ReadSigner(privatePEM(t, key))
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +94,14 @@ func TestCertificates(t *testing.T) {
 		return verifier
 	}
 	bundle, _ := signed(t, certified)
+	model := write(t, filepath.Join(t.TempDir(), "model.bin"), []byte("a model"))
+	if err := certified.SignModel(t.Context(), model, model+".sig"); err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := verifierOf(root).VerifyModel(t.Context(), model, model+".sig")
+	if want := "CN=Slipway's tests, one@example.org"; err != nil || manifest.SignedBy != want {
+		t.Errorf("it was signed by %q, want %q: %v", manifest.SignedBy, want, err)
+	}
 	if _, err := verifierOf(root).Open(bundle); err != nil {
 		t.Error(err)
 	}

@@ -37,6 +37,9 @@ type Manifest struct {
 	Files []File
 	// Ignored are the files and folders of a folder that were left out, with all below them.
 	Ignored []string
+	// SignedBy is the subject of the certificate whose key has signed it, as in RFC 2253, with its
+	// e-mail addresses and URIs. It is empty where a key alone has, and before it is verified.
+	SignedBy string
 }
 
 // A File is one of a model's.

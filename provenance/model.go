@@ -128,19 +128,24 @@ func (v *Verifier) VerifyModel(ctx context.Context, path, signature string) (*Ma
 
 // ReadStatement reads a bundle from a file and returns its statement, as Open does.
 func (v *Verifier) ReadStatement(path string) (*attestation.Statement, error) {
+	statement, _, err := v.readStatement(path)
+	return statement, err
+}
+
+func (v *Verifier) readStatement(path string) (_ *attestation.Statement, by string, _ error) {
 	bundle, err := readFile(path, MaxBundle)
 	if err != nil {
-		return nil, fmt.Errorf("the signature: %w", err)
+		return nil, "", fmt.Errorf("the signature: %w", err)
 	}
-	statement, err := v.Open(bundle)
+	statement, by, err := v.open(bundle)
 	if err != nil {
-		return nil, fmt.Errorf("the signature %s: %w", path, err)
+		return nil, "", fmt.Errorf("the signature %s: %w", path, err)
 	}
-	return statement, nil
+	return statement, by, nil
 }
 
 func (v *Verifier) readManifest(path string) (*Manifest, error) {
-	statement, err := v.ReadStatement(path)
+	statement, by, err := v.readStatement(path)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +153,7 @@ func (v *Verifier) readManifest(path string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the signature %s: %w", path, err)
 	}
+	manifest.SignedBy = by
 	return manifest, nil
 }
 

@@ -3,9 +3,11 @@ package sbom
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,10 +89,32 @@ func (o *options) run(stdout io.Writer) error {
 		return err
 	}
 	if o.output != "" {
+		if err := checkBill(o.output); err != nil {
+			return err
+		}
 		return atomicfile.WriteBytes(o.output, text)
 	}
 	if _, err := stdout.Write(text); err != nil {
 		return fmt.Errorf("print the bill of materials: %w", err)
+	}
+	return nil
+}
+
+// checkBill refuses to write over what is no bill of materials.
+func checkBill(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("-o: %w", err)
+	}
+	var there struct {
+		Format string `json:"bomFormat"`
+	}
+	if json.Unmarshal(text, &there) != nil || there.Format != "CycloneDX" {
+		return fmt.Errorf("-o %s: it is there, is no bill of materials, and is not written over: "+
+			"name another file, or remove it", path)
 	}
 	return nil
 }

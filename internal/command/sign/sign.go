@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"slipway/internal/cli"
 	"slipway/internal/display"
@@ -61,7 +62,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if code, done := cli.Parsed("sign", err, err == nil && o.version, stdout, stderr); done {
 		return code
 	}
-	if err := o.run(ctx, stdout); err != nil {
+	if err := o.run(ctx, stdout, stderr); err != nil {
 		return cli.Fail(stderr, "sign", err)
 	}
 	return cli.ExitOK
@@ -106,13 +107,18 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	return o, nil
 }
 
-func (o *options) run(ctx context.Context, stdout io.Writer) error {
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if o.newKey != "" {
 		return o.makeKey(stdout)
 	}
 	signer, err := provenance.ReadSigner(o.key)
 	if err != nil {
 		return err
+	}
+	if info, err := os.Stat(o.key); err == nil && info.Mode()&0o077 != 0 && runtime.GOOS != "windows" {
+		// It is what was asked for, and known too late to be refused: it may have been read by now.
+		fmt.Fprintf(stderr, "note: others on this machine may read %s, and sign as you do: %s\n",
+			display.Printable(o.key), display.Printable(cli.ShellLine("chmod", "600", o.key)))
 	}
 	by := "the key " + signer.Verifier().Fingerprint()
 	if o.certificate != "" {

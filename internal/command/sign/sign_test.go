@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -173,6 +174,26 @@ func TestFailedTests(t *testing.T) {
 	}
 }
 
+// A key that others may read signs, and the reader is told.
+func TestAKeyThatOthersMayRead(t *testing.T) {
+	root := repository(t)
+	t.Chdir(t.TempDir())
+	copyTo(t, filepath.Join(root, "graphs", "e1.onnx"), "mine.onnx")
+	if code, _, stderr := run(t, sign.Run, "-new-key", "key.pem"); code != cli.ExitOK {
+		t.Fatal(stderr)
+	}
+	for _, mode := range []os.FileMode{0o600, 0o644} {
+		if err := os.Chmod("key.pem", mode); err != nil {
+			t.Fatal(err)
+		}
+		code, _, stderr := run(t, sign.Run, "-key", "key.pem", "mine.onnx")
+		told := strings.Contains(stderr, "chmod 600 key.pem")
+		if want := mode != 0o600 && runtime.GOOS != "windows"; code != cli.ExitOK || told != want {
+			t.Errorf("%v: exit %d: %q, want told %v", mode, code, stderr, want)
+		}
+	}
+}
+
 // What is wrong is told with the exit code that it has, and nothing is written.
 func TestBadUse(t *testing.T) {
 	root := repository(t)
@@ -180,6 +201,9 @@ func TestBadUse(t *testing.T) {
 	copyTo(t, filepath.Join(root, "graphs", "e1.onnx"), "mine.onnx")
 	if code, _, stderr := run(t, sign.Run, "-new-key", "key.pem"); code != cli.ExitOK {
 		t.Fatal(stderr)
+	}
+	if err := os.WriteFile("settings.json", []byte(`{"bomFormat": 3}`), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
 		run  command
@@ -222,7 +246,9 @@ func TestBadUse(t *testing.T) {
 		"a bill of two":     {sbom.Run, []string{"a", "b"}, 2, "one model"},
 		"a bill to nowhere": {sbom.Run, []string{"-o", "", "mine.onnx"}, 2, "ends in .json"},
 		"over the model":    {sbom.Run, []string{"-o", "mine.onnx", "mine.onnx"}, 2, "ends in .json"},
-		"a bill of a key":   {sbom.Run, []string{"-o", "bill.json", "key.pem"}, 1, "key.pem"},
+		"over no bill": {sbom.Run, []string{"-o", "settings.json", "mine.onnx"}, 1,
+			"settings.json: it is there, is no bill"},
+		"a bill of a key": {sbom.Run, []string{"-o", "bill.json", "key.pem"}, 1, "key.pem"},
 		"the model's place": {sign.Run, []string{"-key", "key.pem", "-o", "mine.onnx", "mine.onnx"}, 1,
 			"is not written over"},
 		"the key's place": {sign.Run, []string{"-key", "key.pem", "-o", "key.pem", "mine.onnx"}, 1,
@@ -236,7 +262,7 @@ func TestBadUse(t *testing.T) {
 		})
 	}
 	entries, err := os.ReadDir(".")
-	if err != nil || len(entries) != 3 {
+	if err != nil || len(entries) != 4 {
 		t.Errorf("there are %v, %v", entries, err)
 	}
 	for _, c := range []command{sign.Run, verify.Run, sbom.Run} {

@@ -123,8 +123,12 @@ func (o *options) run(ctx context.Context, stdout io.Writer) error {
 			wrong = append(wrong, err)
 			continue
 		}
+		who := by
+		if manifest.SignedBy != "" {
+			who = fmt.Sprintf("%q, %s", manifest.SignedBy, by)
+		}
 		text := fmt.Sprintf("%s: verified, %s signed by %s", path,
-			display.Count(len(manifest.Files), "file"), by)
+			display.Count(len(manifest.Files), "file"), who)
 		// Of what the signature leaves out, that which is there.
 		ignored := slices.DeleteFunc(slices.Clone(manifest.Ignored), func(name string) bool {
 			_, err := os.Lstat(filepath.Join(path, filepath.FromSlash(name)))
