@@ -19,7 +19,7 @@
 //	          with them
 //	FILE      an IDX or .npy file of images, its labels beside it; an .npz file; CIFAR's
 //	          binary version as its .tar.gz; a table of labels and pixels (.csv)
-//	DIR:train, DIR:t10k, FILE:train, FILE:t10k   the part meant, of what holds both
+//	DIR:train, DIR:test, FILE:train, FILE:test   the part meant, of what holds both; :t10k is :test
 //
 // What a file is, its first bytes tell. IDX and tables may be packed by gzip.
 //

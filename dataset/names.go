@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,9 +90,9 @@ func unknown(spec string) error {
 		files = append(files, names()...)
 	}
 	return fmt.Errorf("%w %q; give t10k, train, optdigits, fashion, cifar10, cifar100 (or fashion:train …), a folder "+
-		"of pictures, of a list and pictures, of IDX or .npy files or of CIFAR's binary version (with :train or :t10k when it holds both), "+
+		"of pictures, of a list and pictures, of IDX or .npy files or of CIFAR's binary version (with :train or :test when it holds both), "+
 		"or a file: IDX, .npy, .npz, .csv, .tar, .parquet%s",
-		ErrUnknown, spec, nearest.Hint(filepath.Base(spec), files))
+		ErrUnknown, spec, cmp.Or(partHint(spec), nearest.Hint(filepath.Base(spec), files)))
 }
 
 // entries lists a folder, as far as it can be read.

@@ -227,7 +227,7 @@ func TestOpenRefuses(t *testing.T) {
 		{filepath.Join(loose, "alone-image"), Options{}, ErrUnknown, `"alone-images"`},
 		{filepath.Join(dir, "nowhere", "x"), Options{}, ErrUnknown, "a folder of pictures"},
 		{filepath.Join(dir, "nowhere") + ":train", Options{}, ErrUnknown, "a folder of pictures"},
-		{both + ":test", Options{}, ErrUnknown, ":t10k"},
+		{both + ":val", Options{}, ErrUnknown, ":test, whatever"},
 		{empty, Options{}, ErrUnknown, "neither train-images-idx3-ubyte"},
 		{empty + ":t10k", Options{}, ErrUnknown, "no t10k-images-idx3-ubyte"},
 		{loose, Options{}, ErrUnknown, `"train-image-idx3-ubyte"`},

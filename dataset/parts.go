@@ -58,16 +58,32 @@ func suffixOf(part Part) string {
 }
 
 // splitPart takes the part from the end of a set's name, where the rest is a file or a
-// folder. One that is called so as a whole goes first.
+// folder. One that is called so as a whole goes first. The part to test on is :test as well.
 func splitPart(spec string) (place string, part Part, info os.FileInfo, err error) {
 	if info, err = os.Stat(spec); err == nil {
 		return spec, "", info, nil
 	}
 	for _, p := range parts() {
-		if before, ok := strings.CutSuffix(spec, ":"+string(p)); ok {
+		before, ok := strings.CutSuffix(spec, ":"+string(p))
+		if !ok && p == Test {
+			before, ok = strings.CutSuffix(spec, ":test")
+		}
+		if ok {
 			info, err := os.Stat(before)
 			return before, p, info, err
 		}
 	}
 	return spec, "", nil, err
+}
+
+// partHint answers who calls the part to test on as its folder is called, such as own:val.
+func partHint(spec string) string {
+	for _, word := range partFolders(Test) {
+		if before, ok := strings.CutSuffix(spec, ":"+word); ok {
+			if _, err := os.Stat(before); err == nil {
+				return fmt.Sprintf("; the part to test on is %s:test, whatever its folder is called", before)
+			}
+		}
+	}
+	return ""
 }

@@ -40,7 +40,8 @@ type LibraryError struct {
 }
 
 func (e *LibraryError) Error() string {
-	const remedy = "run `make setup` (scripts/setup-onnxruntime), or set " + LibraryVariable + " to the library of onnxruntime 1.24 or newer"
+	const remedy = "run `make setup` (scripts/setup-onnxruntime) or, for a program outside of Slipway's folder, " +
+		"`scripts/setup-onnxruntime --user`; or set " + LibraryVariable + " to the library of onnxruntime 1.24 or newer"
 	if errors.Is(errors.Join(e.Reasons...), ErrWithoutCgo) {
 		const remedy = "use the native runtime (`infer -runtime native`, `export -verify native,onnx-go`), or a program built with cgo"
 		return fmt.Sprintf("the onnxruntime library cannot be used: %v: %s", ErrWithoutCgo, remedy)

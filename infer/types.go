@@ -9,8 +9,8 @@ import (
 // What a runtime is, takes and gives is said in package port, which programs that only
 // classify use without this one.
 type (
-	// Runtime runs one image classifier. Its implementations are OpenONNXRuntime,
-	// OpenNative and OpenONNXGo.
+	// Runtime runs one image classifier. OpenONNXRuntime, OpenNative and OpenONNXGo make one, and a
+	// type of your own may be one: docs/add-a-runtime.md.
 	Runtime = port.Runtime
 	// Info names a runtime and what it runs on.
 	Info = port.Info

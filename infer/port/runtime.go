@@ -19,7 +19,8 @@ func (e Unsupported) Is(target error) bool { return target == ErrUnsupported }
 
 func (e Unsupported) Unwrap() error { return e.Reason }
 
-// A Runtime runs one image classifier. Package infer has its implementations.
+// A Runtime runs one image classifier. Package infer has three, and a type of your own may be one:
+// docs/add-a-runtime.md.
 type Runtime interface {
 	// Info says what runs the model: the provider in use, not the one asked for.
 	Info() Info

@@ -354,6 +354,10 @@ func (r *repository) acquire(name, number string) (*version, error) {
 		serving := r.serving.Load()
 		versions, ok := serving.models[name]
 		if !ok {
+			if r.fails(name) {
+				return nil, refuse(http.StatusNotFound, "the model %q is there and cannot be served: "+
+					"POST /v2/repository/index says why", shorten(name))
+			}
 			return nil, refuse(http.StatusNotFound, "there is no model %q%s", shorten(name),
 				r.namesOf(serving))
 		}
@@ -371,6 +375,18 @@ func (r *repository) acquire(name, number string) (*version, error) {
 		}
 		// It was replaced just now: the next snapshot has what took its place.
 	}
+}
+
+// fails reports whether a version of the model could not be loaded.
+func (r *repository) fails(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, e := range r.entries {
+		if k.name == name && e.err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // namesOf lists the models for an error, the first few of many.

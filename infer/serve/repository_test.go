@@ -126,6 +126,17 @@ func TestModelsComeAndGoWhileTheyAreAsked(t *testing.T) {
 	if broken := s.metric(t, `slipway_model_broken{model="digits",version="11"}`); broken != 1 {
 		t.Errorf("broken is %v", broken)
 	}
+	// So it is of a model that has no other version.
+	copyFile(t, modelFile("truncated"), at("birds.onnx"))
+	s.serves(t, "birds/1 UNAVAILABLE … not a whole ONNX model", "digits/2 READY", "digits/10 READY",
+		"digits/11 UNAVAILABLE … not a whole ONNX model")
+	a := s.ask("POST", "/v2/models/birds/classify", nil, []byte("x"))
+	if a.status != http.StatusNotFound || !strings.Contains(string(a.body), "POST /v2/repository/index says why") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if err := os.Remove(at("birds.onnx")); err != nil {
+		t.Fatal(err)
+	}
 	// It is mended: the same weights as the old version have.
 	copyFile(t, modelFile("small"), at("digits", "11", "model.onnx"))
 	s.serves(t, "digits/2 READY", "digits/10 READY", "digits/11 READY")

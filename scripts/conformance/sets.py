@@ -59,12 +59,12 @@ def mnist():
     return Images("MNIST's test images", (1, *shape[1:]), pixels, tuple(labels), "t10k")
 
 
-def opened(folder):
-    """The IDX files in a folder, or its pictures."""
+def opened(folder, sizing=""):
+    """The IDX files in a folder, or its pictures, brought to one size as a graph's metadata says it: "resize 64×64 crop bilinear"."""
     folder = folder.resolve()
     file = next(iter(sorted(folder.glob("*-images-idx*-ubyte"))), None)
     if file is None:
-        return pictures(folder)
+        return pictures(folder, sizing)
     shape, pixels = idx(file.read_bytes())
     beside = folder / f"{file.name.split('-images-')[0]}-labels-idx1-ubyte"
     if not beside.is_file():
@@ -80,13 +80,23 @@ def labelled(title, shape, pixels, labels, place):
     return Images(title, shape, pixels, tuple(labels), place)
 
 
-def pictures(folder):
-    """Pictures in a folder for each class, decoded by the product's own command; infer decodes them again by itself."""
+def flags(sizing):
+    """What dataset pack is told of a sizing."""
+    if not sizing:
+        return []
+    words = sizing.split()
+    if len(words) != 4 or words[0] != "resize":
+        raise ValueError(f"the graph's sizing is {sizing!r}, which is not known here: resize HEIGHT×WIDTH FIT FILTER")
+    return ["-resize", words[1].replace("×", "x"), "-fit", words[2], "-filter", words[3]]
+
+
+def pictures(folder, sizing=""):
+    """Pictures in a folder for each class, decoded and brought to one size by the product's own command; infer does so again by itself."""
     program, folder = ROOT / "bin" / "dataset", folder.resolve()
     if not program.is_file():
         raise ValueError("bin/dataset is not built: make build")
     target = CACHE / "data" / f"pictures-{os.getpid()}"
-    done = subprocess.run([program, "pack", "-format", "idx", "-o", target, folder], capture_output=True, text=True)
+    done = subprocess.run([program, "pack", "-format", "idx", *flags(sizing), "-o", target, folder], capture_output=True, text=True)
     try:
         if done.returncode:
             raise ValueError(f"{folder}: {done.stderr.strip()}")

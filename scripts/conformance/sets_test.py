@@ -54,6 +54,13 @@ class Sets(unittest.TestCase):
         many = dataclasses.replace(COLOURED, labels=(700, 0))
         self.assertEqual(sets.opened(pathlib.Path(sets.idx_folder(many, 2)).parent).labels, (700, 0))
 
+    def test_a_sizing_is_told_to_the_decoder(self):
+        self.assertEqual(sets.flags(""), [])
+        self.assertEqual(sets.flags("resize 64×48 crop=0.875 bilinear"), ["-resize", "64x48", "-fit", "crop=0.875", "-filter", "bilinear"])
+        for wrong in ("resize 64×64 pad bilinear on #ff0000", "crop 3", "resize"):
+            with self.assertRaises(ValueError):
+                sets.flags(wrong)
+
     def test_fed(self):
         taken = pixels.Input((3, 1, 2))
         rule = pixels.Pixels("x; x/255; x", (pixels.RAW.tables[0], pixels.unit().tables[0], pixels.RAW.tables[0]))

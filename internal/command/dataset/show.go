@@ -46,7 +46,7 @@ type showOptions struct {
 func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	o := &showOptions{}
 	flags := cli.NewFlagSet("dataset show", showUsage+augmentUsage()+"\nFlags:\n", stdout)
-	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, cifar10, cifar100, a folder (with :train or :t10k when it holds both), or a file: IDX, .npy, .npz, .csv, .tar, .parquet")
+	cli.Suggest(flags, &o.data, "data", "t10k", cli.DataSets{}, "`set`: t10k, train, optdigits, fashion, cifar10, cifar100, a folder (with :train or :test when it holds both), or a file: IDX, .npy, .npz, .csv, .tar, .parquet")
 	cli.Suggest(flags, &o.against, "against", "", cli.DataSets{},
 		"`set` whose images are looked for in -data, or none; the test set that belongs to -data if empty")
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files, for -data train")

@@ -27,7 +27,7 @@ NAME/ with the card, ONNX test data and the trainer's answers.
 
   export                                   # every run of runs/ named e1 or e2
   export -run runs/mine -o mine.onnx -verify onnxruntime
-  export -run runs/mine -o mine.onnx -verify all         # in every runtime there is
+  export -run runs/mine -o mine.onnx -verify all         # in all runtimes that are brought in minutes
   export -run runs/mine -o mine.onnx -variant float16,int8   # and smaller ones beside it
   export -run runs/mine -o mine.onnx -data other         # judged on another set than the run's
   export -run runs/mine -o mine.onnx -verify none        # unverified: needs no data
