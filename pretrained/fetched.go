@@ -56,6 +56,7 @@ func fetched(ctx context.Context, name string, options Options) (string, error) 
 		return "", err
 	}
 	if p.verify(path) == nil {
+		p.say(options, "the weights of %s are here from before: %s", p.network, path)
 		return path, nil
 	}
 	release, err := lock(ctx, path+".lock")

@@ -241,9 +241,15 @@ def Softplus(c):
     return F.softplus(c.x, threshold=1000)  # as an identity above 20 it is an approximation
 
 
+# Where an activation has two slopes, PyTorch takes one of them.
+KINKS = [-6.0, -3.0, -1.0, 0.0, 1.0, 3.0, 6.0]
+
+
 def values(case, generator):
-    """Inputs over the kinks of all activations, weights, and statistics that are good as variances."""
+    """Inputs over the kinks of all activations, of vectors also exactly there, weights, and statistics that are good as variances."""
     inputs = [3 * torch.randn(BATCH, *shape, generator=generator) for shape in case["inputs"]]
+    if len(inputs) == 1 and len(case["output"]) == 1 and case["output"] == case["inputs"][0]:
+        inputs[0][0, :len(KINKS)] = torch.tensor(KINKS)[:inputs[0].shape[1]]
     tensors = {}
     for tensor in case["tensors"]:
         value = torch.randn(*tensor["shape"], generator=generator)

@@ -1,0 +1,171 @@
+package builder
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Settings at the ends of their ranges are taken, and those beyond them refused.
+func TestRangesOfSettings(t *testing.T) {
+	for _, test := range []struct {
+		layer Layer
+		says  string
+	}{
+		{BatchNorm{Momentum: 1}, ""},
+		{BatchNorm{Momentum: 1e-9}, ""},
+		{BatchNorm{Momentum: 1.0001}, "outside 0 < m ≤ 1"},
+		{BatchNorm{Momentum: -0.1}, "outside 0 < m ≤ 1"},
+		{BatchNorm{Momentum: math.NaN()}, "outside 0 < m ≤ 1"},
+		{ELU{Alpha: 1e-30}, ""},
+		{ELU{Alpha: 1e-60}, "a number above 0"}, // 0 as a float32
+		{ELU{Alpha: -1}, "a number above 0"},
+	} {
+		_, err := New("n", Shape{3, 4, 4}, test.layer)
+		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%+v: error %v, want %q", test.layer, err, test.says)
+		}
+	}
+}
+
+// The variance of a single value is not known: the running one stays as it is, and is not a NaN.
+func TestBatchNormOfOneValue(t *testing.T) {
+	layer := BatchNorm{Momentum: 0.25}
+	mean, variance := []float32{1}, []float32{3}
+	layer.update(mean, variance, 0, 5, 0, 1)
+	if mean[0] != 2 || variance[0] != 3 {
+		t.Errorf("of one value the mean becomes %v, the variance %v; want 2 and 3", mean[0], variance[0])
+	}
+	layer.update(mean, variance, 0, 2, 4, 2)
+	if mean[0] != 2 || variance[0] != 3*0.75+0.25*4*2 {
+		t.Errorf("of two values the mean becomes %v, the variance %v; want 2 and 4.25", mean[0], variance[0])
+	}
+}
+
+// The fans of a convolution count its window, and the inputs of a group.
+func TestFansOfAConvolution(t *testing.T) {
+	network, err := New("n", Shape{6, 9, 9}, Conv2D{Filters: 8, Kernel: Size{3, 5}, Groups: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range network.Tensors() {
+		if tensor.FanIn != 3*15 || tensor.FanOut != 8*15 && tensor.FanOut != 0 {
+			t.Errorf("%s has the fans %d and %d, want 45 and 120", tensor.Name, tensor.FanIn, tensor.FanOut)
+		}
+	}
+	if weight := network.Tensors()[0]; weight.FanOut != 120 {
+		t.Errorf("%s has the fan out %d, want 120", weight.Name, weight.FanOut)
+	}
+}
+
+// A value of another graph has no shape in this one, nor does one after a mistake.
+func TestShapesOfValues(t *testing.T) {
+	one, other := NewGraph("one", Shape{4}), NewGraph("other", Shape{9})
+	in, dense := one.Input(), one.Then(one.Input(), Dense{Units: 3})
+	if got := one.Shape(in); !slices.Equal(got, Shape{4}) {
+		t.Errorf("the input is %v", got)
+	}
+	if got := one.Shape(dense); !slices.Equal(got, Shape{3}) {
+		t.Errorf("the layer's output is %v", got)
+	}
+	if got := one.Shape(other.Input()); got != nil {
+		t.Errorf("another graph's input is %v here", got)
+	}
+	if got := other.Shape(dense); got != nil {
+		t.Errorf("another graph's layer is %v there", got)
+	}
+	wrong := one.Then(dense, Conv2D{Filters: 1, Kernel: Square(3)})
+	if got := one.Shape(wrong); got != nil && !slices.Equal(got, Shape{4}) {
+		t.Errorf("after a mistake the output is %v", got)
+	}
+	if _, err := one.Network(dense); err == nil {
+		t.Error("a graph with a mistake is a network")
+	}
+	if _, err := other.Network(other.Join(Add{}, other.Input(), one.Input())); err == nil ||
+		!strings.Contains(err.Error(), "takes a value of another graph") {
+		t.Errorf("a value of another graph: %v", err)
+	}
+}
+
+// A network that is no network leaves the one that it was read into as it is.
+func TestReadingWhatIsNoNetwork(t *testing.T) {
+	network, err := New("n", Shape{4}, Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := network.String()
+	for _, raw := range []string{`{"name": "n"}`, `[]`, `{"name": "n", "input": [4], "layers": [{"dense": {"units": -1}}]}`} {
+		if err := json.Unmarshal([]byte(raw), network); err == nil || network.String() != before {
+			t.Errorf("%s: error %v, and the network is %v", raw, err, network)
+		}
+	}
+}
+
+// As many layers as are allowed are read, and one more is not.
+func TestMostLayers(t *testing.T) {
+	file := func(layers int) string {
+		return `{"name": "n", "input": [4], "layers": [` + strings.TrimSuffix(strings.Repeat(`"relu", `, layers), ", ") + `]}`
+	}
+	if _, err := ParseNetwork([]byte(file(maxLayers + 1))); err == nil || !strings.Contains(err.Error(), "at most 10,000") {
+		t.Errorf("%d layers: %v", maxLayers+1, err)
+	}
+	if testing.Short() {
+		t.Skip("10,000 layers take seconds under the race detector")
+	}
+	if _, err := ParseNetwork([]byte(file(maxLayers))); err != nil {
+		t.Errorf("%d layers: %v", maxLayers, err)
+	}
+}
+
+// Lists and mappings as deep as are allowed are read.
+func TestMostDepth(t *testing.T) {
+	// The layer's own place is four deep: the network, its layers, the layer, its fields.
+	for _, test := range []struct {
+		depth int
+		deep  bool
+	}{{maxDepth - 10, false}, {maxDepth + 1, true}} {
+		nested := strings.Repeat("[", test.depth) + strings.Repeat("]", test.depth)
+		_, err := ParseNetwork([]byte(fmt.Sprintf(`{"name": "n", "input": [4], "layers": [{"dense": {"units": %s}}]}`, nested)))
+		if err == nil || strings.Contains(err.Error(), "inside of each other") != test.deep {
+			t.Errorf("%d lists: %v", test.depth, err)
+		}
+	}
+}
+
+// The classifier is looked for from the output back, and only there.
+func TestWhereTheHeadIsLookedFor(t *testing.T) {
+	chain := func(layers ...Layer) *Network {
+		network, err := New("n", Shape{4, 6, 6}, layers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return network
+	}
+	for _, test := range []struct {
+		network *Network
+		says    string
+	}{
+		{chain(Conv2D{Filters: 4, Kernel: Square(3)}, BatchNorm{}, Flatten{}), "has no classifier"},
+		{chain(Conv2D{Filters: 4, Kernel: Square(3), Groups: 2}, GlobalAvgPool{}), "has no classifier"},
+		{chain(Conv2D{Filters: 4, Kernel: Square(3), Groups: 1}, GlobalAvgPool{}), ""},
+		{chain(ReLU{}, Flatten{}), "has no classifier"},
+	} {
+		_, err := test.network.Head("")
+		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%v: error %v, want %q", test.network, err, test.says)
+		}
+	}
+	network, _, err := chain(Flatten{}, Dense{Units: 3}).WithHead(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if classes, err := network.Classes(); err != nil || classes != 1 {
+		t.Errorf("a classifier of one class has %d: %v", classes, err)
+	}
+	if _, _, err := chain(Flatten{}, Dense{Units: 3}).WithHead(0, ""); err == nil {
+		t.Error("a classifier of no class")
+	}
+}
