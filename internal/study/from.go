@@ -56,8 +56,21 @@ func (f *File) setting(key string) func(*yaml.Node) error {
 // models are the values of from that name a model, each once, in the order of the file.
 func (f *File) models() ([]value, error) {
 	all := slices.Clone(f.Fixed)
+	drawn := func(space []parameter) {
+		for _, p := range space {
+			for _, v := range p.ends() {
+				all = append(all, value{p.key, v, p.line})
+			}
+		}
+	}
+	if f.Search != nil {
+		drawn(f.Search.space)
+	}
 	for _, e := range f.Entries {
 		all = append(all, e.set...)
+		if e.draw != nil {
+			drawn(e.draw.space)
+		}
 		for _, a := range e.axes {
 			for _, v := range a.values {
 				all = append(all, value{a.key, v, a.line})
@@ -211,7 +224,7 @@ func (f *File) started(from, head *value, layer string) (
 	name, _ := from.value.(string)
 	if s = f.starts[name]; s == nil {
 		return nil, nil, "", wrong(from, fmt.Errorf("from %v: the models that runs begin with stand "+
-			"in fixed, grid or list", from.value))
+			"in the file", from.value))
 	}
 	if head == nil {
 		return s, s.network, "", nil

@@ -178,3 +178,42 @@ func TestFrozenDrawnWeightsAreTold(t *testing.T) {
 		t.Errorf("told is %q", told)
 	}
 }
+
+// The model is drawn like any other setting, by a random draw and by a search, whose journal is of the
+// models' weights.
+func TestModelsAreDrawn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.onnx")
+	writeModel(t, path, 0.25)
+	choice := "from: {choice: [" + e1Graph + ", " + path + ", none]}"
+	file := readStudy(t, "drawn", "random: {settings: 8, space: {learning_rate: {log: [1e-8, 1e-7]}, "+choice+"}}\nfixed: {epochs: 1}\n")
+	results, _ := execute(t, file, t.TempDir(), 2)
+	seen := make(map[string]bool)
+	for _, r := range results {
+		seen[r.From] = true
+	}
+	if !seen[""] || !seen[e1Graph] || !seen[path] {
+		t.Errorf("8 draws are of %v", seen)
+	}
+	search := "search: {trials: 4, pruning: false, space: {" + choice + "}}\nfixed: {epochs: 1, learning_rate: 1e-7, validation_fraction: 0.1}\n"
+	file = readStudy(t, "searched", search)
+	results, _ = execute(t, file, t.TempDir(), 2)
+	if len(results) == 0 {
+		t.Error("a search over models came to nothing")
+	}
+	before, err := studyName(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeModel(t, path, 0.5)
+	after, err := studyName(readStudy(t, "searched", search))
+	if err != nil || before == after {
+		t.Errorf("the search is called %s with other weights, too: %v", after, err)
+	}
+	bad, err := ReadFile(writeStudy(t, "search: {trials: 1, space: {from: {uniform: [0, 1]}}}\nfixed: {validation_fraction: 0.1}\n"))
+	if err == nil {
+		err = bad.Load(t.Context(), nil)
+	}
+	if err == nil || !strings.Contains(err.Error(), "from is a number") {
+		t.Errorf("models between 0 and 1: %v", err)
+	}
+}

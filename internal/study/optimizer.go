@@ -83,10 +83,20 @@ func studyName(f *File) (string, error) {
 		}
 		content = append(content, networks...)
 	}
-	if from, ok := lastOf(f.Fixed, keyFrom).(string); ok && from != fromNone {
-		model, loaded := f.starts[from]
+	from := []any{lastOf(f.Fixed, keyFrom)}
+	for _, p := range s.space {
+		if p.key == keyFrom {
+			from = append(from, p.choices...)
+		}
+	}
+	for _, value := range from {
+		name, ok := value.(string)
+		if !ok || name == fromNone {
+			continue
+		}
+		model, loaded := f.starts[name]
 		if !loaded {
-			return "", fmt.Errorf("%s: name of the search: from %s: the model is not loaded", f.Path, from)
+			return "", fmt.Errorf("%s: name of the search: from %s: the model is not loaded", f.Path, name)
 		}
 		// Under its name may lie other weights by now.
 		content = fmt.Appendf(content, " from %s", model.digest)
