@@ -34,6 +34,9 @@ type task struct {
 	id    string
 	study string
 	index int // of the run in its study
+	// claimed, if not nil, is asked before anything is written: its error says that the run is
+	// another process's by now.
+	claimed func() error
 	// keepOn, if not nil, is asked after each epoch whether the run goes on.
 	keepOn func(train.Epoch) (bool, error)
 }
@@ -59,7 +62,7 @@ func (t *task) execute(ctx context.Context, pool string, sets data, threads int,
 	if err != nil {
 		return Result{}, err
 	}
-	if err := dir.Sweep(); err != nil { // the study has the lock of all its runs
+	if err := dir.Sweep(); err != nil { // the run is claimed
 		return Result{}, err
 	}
 	trainer, err := t.begin(dir, sets, threads)
@@ -138,6 +141,9 @@ func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer
 			return nil
 		},
 		Save: func() error {
+			if err := t.isClaimed(); err != nil {
+				return err
+			}
 			_, err := dir.WriteCheckpoint(trainer.Checkpoint())
 			return err
 		},
@@ -169,6 +175,14 @@ func (t *task) fit(ctx context.Context, dir train.RunDir, trainer *train.Trainer
 		return "", err
 	}
 	return stopReason(trainer), nil
+}
+
+// isClaimed returns an error if the run is another process's by now.
+func (t *task) isClaimed() error {
+	if t.claimed == nil {
+		return nil
+	}
+	return t.claimed()
 }
 
 // stopReason says in a few words which rule ended the run.
@@ -205,6 +219,9 @@ func (t *task) finish(ctx context.Context, dir train.RunDir, trainer *train.Trai
 	if finite(test.Loss) == nil && !strings.HasPrefix(stopped, stoppedDiverged) {
 		// The last step made the weights overflow, and no later one has shown it.
 		stopped = stoppedDiverged + "the final weights give no number"
+	}
+	if err := t.isClaimed(); err != nil {
+		return Result{}, err
 	}
 	result := Result{
 		ID: t.id, Study: t.study, Setting: t.Setting, Values: t.Values, Seed: t.Seed,

@@ -317,16 +317,3 @@ func TestTwoSettingsThatAreOneRun(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
-
-// Only one process works in a folder of studies.
-func TestTheFolderIsLocked(t *testing.T) {
-	root := t.TempDir()
-	file := readStudy(t, "s", "grid: {dropout: [0.1]}\nfixed: {epochs: 1}\n")
-	var inner error
-	_, err := Execute(t.Context(), file, Options{Root: root, Progress: &counter{onEpoch: func() {
-		_, inner = Execute(t.Context(), file, Options{Root: root, Progress: new(counter)})
-	}}})
-	if err != nil || inner == nil || !strings.Contains(inner.Error(), "another experiment run is at work") {
-		t.Errorf("%v; meanwhile %v", err, inner)
-	}
-}

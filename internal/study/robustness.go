@@ -2,9 +2,11 @@ package study
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -39,7 +41,8 @@ func (e *execution) robustness(ctx context.Context) error {
 	for _, name := range e.file.Robustness {
 		var missing []string
 		for _, run := range e.planned.Runs {
-			if result, ok := e.results[run.ID]; ok && result.Robustness[name] == nil {
+			result, ok := e.results[run.ID]
+			if ok && result.Robustness[name] == nil && e.isOwn(run.ID) {
 				missing = append(missing, run.ID)
 			}
 		}
@@ -96,12 +99,34 @@ func (e *execution) each(ids []string, do func(id string) error) error {
 	return nil
 }
 
-// evaluateUnder adds a run's accuracy on the damaged sets to its result.
+// evaluateUnder adds a run's accuracy on the damaged sets to its result, unless another process does, or
+// has.
 func (e *execution) evaluateUnder(ctx context.Context, id, name string, damaged []*dataset.Set) error {
-	e.mutex.Lock()
-	result := e.results[id]
-	e.mutex.Unlock()
+	claim, err := e.claim(id)
+	for errors.As(err, new(errElsewhere)) {
+		select {
+		case <-ctx.Done():
+			return ErrInterrupted
+		case <-time.After(look):
+		}
+		claim, err = e.claim(id)
+	}
+	if err != nil {
+		return err
+	}
+	defer claim.Release()
 	dir := filepath.Join(e.poolDir, id)
+	// What others have added meanwhile stays.
+	result, err := ReadResult(dir)
+	if err != nil {
+		return err
+	}
+	if result.Robustness[name] != nil {
+		e.mutex.Lock()
+		defer e.mutex.Unlock()
+		e.results[id] = result
+		return nil
+	}
 	trainer, err := e.evaluator(id, dir, result)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", id, err)
@@ -124,6 +149,9 @@ func (e *execution) evaluateUnder(ctx context.Context, id, name string, damaged 
 		all[other] = values
 	}
 	result.Robustness = all
+	if err := claim.Check(); err != nil {
+		return fmt.Errorf("run %s: %w", id, err)
+	}
 	if err := result.Write(dir); err != nil {
 		return err
 	}

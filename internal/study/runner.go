@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"slipway/dataset"
 	"slipway/internal/cli"
+	"slipway/internal/lease"
 	"slipway/internal/lockfile"
 	"slipway/internal/mlflow"
 	"slipway/train"
@@ -35,6 +37,8 @@ type Options struct {
 	// MLflow says where MLflow is told of each run; nowhere if it has no URI. Without an
 	// experiment's name that is the study's.
 	MLflow mlflow.Flags
+	// Part is the share of the study's runs that is trained, all of them if it is zero.
+	Part Part
 	// Progress is told how it goes.
 	Progress Progress
 	// Messages takes a line when data is brought.
@@ -67,6 +71,10 @@ var ErrInterrupted = errors.New("the study was interrupted")
 // in the order of settings and seeds. A run that any study of the folder has
 // finished is not run again; one that was under way goes on. The file's models are loaded if they
 // are not.
+//
+// Any number of processes may work in the folder, also on several machines that share it by NFS: each
+// run is trained by one of them, and Execute waits for what others train. With a Part it
+// trains and waits for that share alone, and returns its results. A search is one process's.
 func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
 	var messages io.Writer
 	if options.Messages != nil {
@@ -79,9 +87,8 @@ func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer e.close()
 	if f.Search != nil {
-		err = e.search(ctx)
+		err = e.searchAlone(ctx)
 	} else {
 		err = e.all(ctx)
 	}
@@ -91,10 +98,14 @@ func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
 	if err := e.robustness(ctx); err != nil {
 		return nil, err
 	}
-	return Read(e.dir)
+	results, err := Read(e.dir)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(results, func(r Result) bool { return !e.isOwn(r.ID) }), nil
 }
 
-// all trains the runs that the file lists.
+// all trains the runs that the file lists, or the part of them.
 func (e *execution) all(ctx context.Context) error {
 	runs, err := e.file.Runs()
 	if err != nil {
@@ -103,7 +114,24 @@ func (e *execution) all(ctx context.Context) error {
 	if err := e.plan(runs); err != nil {
 		return err
 	}
-	return e.runAll(ctx, e.tasks)
+	return e.runAll(ctx, e.own())
+}
+
+// searchAlone searches, if no other process does.
+func (e *execution) searchAlone(ctx context.Context) error {
+	lock, err := lockfile.Acquire(filepath.Join(e.dir, ".search.lock"))
+	var held *lockfile.HeldError
+	if errors.As(err, &held) {
+		return fmt.Errorf("%s: another experiment run searches in %s: %v; a search proposes its settings "+
+			"in one process: wait for it, or give another folder with -runs", e.file.Path, e.options.Root, held.Owner)
+	}
+	if err != nil {
+		return fmt.Errorf("lock the search of %s: %w", e.dir, err)
+	}
+	err = e.search(ctx)
+	// The lock ends with the process in any case.
+	_ = lock.Release()
+	return err
 }
 
 // execution is a study at work.
@@ -117,7 +145,7 @@ type execution struct {
 	keys     struct{ training, test string }
 	parallel int
 	threads  int
-	lock     *lockfile.Lock
+	claims   *lease.Folder
 	planned  Plan
 	tasks    []*task
 	frozen   bool              // that drawn weights are frozen is told
@@ -150,6 +178,10 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 		return nil, fmt.Errorf("%s: %d runs at a time of %d threads each; of either %d is the most for this machine",
 			f.Path, e.parallel, e.threads, most)
 	}
+	if f.Search != nil && options.Part.Of > 0 {
+		return nil, fmt.Errorf("%s: part %v of a search: a search proposes its settings by what came out before, in one "+
+			"process; run it without a part", f.Path, options.Part)
+	}
 	if err := e.open(ctx); err != nil {
 		return nil, err
 	}
@@ -165,15 +197,7 @@ func newExecution(ctx context.Context, f *File, options Options) (*execution, er
 	if plan, err := ReadPlan(e.dir); err == nil && plan.Quick != f.quick {
 		return nil, fmt.Errorf("%s holds the %s of the study; give another folder with -runs for the %s", e.dir, formName(plan.Quick), formName(f.quick))
 	}
-	var err error
-	e.lock, err = lockfile.Acquire(filepath.Join(options.Root, ".lock"))
-	var held *lockfile.HeldError
-	if errors.As(err, &held) {
-		return nil, fmt.Errorf("another experiment run is at work in %s: %v; wait for it, or give another folder with -runs", options.Root, held.Owner)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lock the studies of %s: %w", options.Root, err)
-	}
+	e.claims = lease.Open(filepath.Join(e.poolDir, claimsFolder), 0, 0)
 	return e, nil
 }
 
@@ -182,11 +206,6 @@ func formName(quick bool) string {
 		return "short form"
 	}
 	return "full form"
-}
-
-func (e *execution) close() {
-	// The lock ends with the process in any case.
-	_ = e.lock.Release()
 }
 
 // lineWriter hands what is written to a function.
@@ -256,66 +275,15 @@ func (e *execution) announce() {
 	finished := make(map[int]Result)
 	for i, t := range e.tasks {
 		runs = append(runs, t.Run)
-		if result, ok := e.results[t.id]; ok {
+		if result, ok := e.results[t.id]; ok && e.options.Part.has(i) {
 			finished[i] = result
 		}
 	}
-	total := len(runs)
+	total := len(e.own())
 	if e.file.Search != nil {
 		total = e.file.Search.Trials
 	}
 	e.options.Progress.Planned(runs, finished, total)
-}
-
-// runAll executes the tasks that are not finished, several at a time. On the first
-// error the others are stopped, and saved.
-func (e *execution) runAll(ctx context.Context, tasks []*task) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var pending []*task
-	for _, t := range tasks {
-		if _, done := e.results[t.id]; !done {
-			pending = append(pending, t)
-		}
-	}
-	queue := make(chan *task)
-	failures := make(chan error, e.parallel)
-	var workers sync.WaitGroup
-	for range e.parallel {
-		workers.Go(func() {
-			for t := range queue {
-				if err := e.run(ctx, t); err != nil {
-					failures <- err
-					stop()
-					return
-				}
-			}
-		})
-	}
-dealing:
-	for _, t := range pending {
-		select {
-		case queue <- t:
-		case <-ctx.Done():
-			break dealing
-		}
-	}
-	close(queue)
-	workers.Wait()
-	close(failures)
-	var failed error
-	ended := ctx.Err() != nil
-	for err := range failures {
-		if interrupted(err) {
-			ended = true
-			continue
-		}
-		failed = errors.Join(failed, err)
-	}
-	if failed == nil && ended {
-		return ErrInterrupted
-	}
-	return failed
 }
 
 // interrupted reports whether a run ended with its context, and has lost nothing.

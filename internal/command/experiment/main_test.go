@@ -85,6 +85,24 @@ func countFinished(t *testing.T, runs string) int {
 	return len(paths)
 }
 
+// A part trains its share and prints no table, whose figures would be of some seeds alone.
+func TestRunOfAPart(t *testing.T) {
+	path, runs := writeStudy(t, tiny), t.TempDir()
+	for _, part := range []string{"1/2", "2/2"} {
+		code, out, errs := runExperiment(t, "run", "-runs", runs, "-part", part, path)
+		if code != cli.ExitOK || !strings.Contains(out, "part "+part+" of study tiny: ") || finalTable(out) != "" {
+			t.Errorf("part %s: exit %d: %s%s", part, code, out, errs)
+		}
+	}
+	code, out, errs := runExperiment(t, "run", "-runs", runs, path)
+	if code != cli.ExitOK || finalTable(out) == "" || strings.Contains(out, "[1/") {
+		t.Errorf("after both parts: exit %d: %s%s", code, out, errs)
+	}
+	if code, _, errs := runExperiment(t, "run", "-runs", runs, "-part", "3/2", path); code != cli.ExitUsage || !strings.Contains(errs, "give I/N") {
+		t.Errorf("part 3/2: exit %d: %s", code, errs)
+	}
+}
+
 func TestRunPrintsATable(t *testing.T) {
 	runs := t.TempDir()
 	curves := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"slipway/internal/cli"
+	"slipway/internal/display"
 	"slipway/internal/mlflow"
 	"slipway/internal/study"
 )
@@ -19,8 +20,12 @@ is not run again, what was under way goes on: run it again after a crash or Ctrl
 
   experiment run experiments/dropout.yaml
   experiment run -quick experiments/*.yaml     # a short form, in a folder of its own
+  experiment run -part 2/8 experiments/dropout.yaml   # one of eight jobs, each on a machine of its own
 
-A study FILE is YAML; docs/tutorial-study.md explains it by an example.
+A study FILE is YAML; docs/tutorial-study.md explains it by an example. Any number of processes, on machines
+that share the folder of -runs, may run a study at once: each run is one process's, which says so in the
+folder again and again. One that is killed is noticed, after a minute where it was on another machine,
+and its runs go on elsewhere, from where they were saved. -part leaves the waiting for others out.
 
 Flags:
 `
@@ -33,6 +38,7 @@ type runOptions struct {
 	where
 	files             []string
 	parallel, threads int
+	part              study.Part
 	dataDir           string
 	tensorBoard       string
 	mlflow            mlflow.Flags
@@ -45,6 +51,11 @@ func parseRun(args []string, stdout io.Writer) (*runOptions, error) {
 	o.define(flags, "the study's short form: fewer images, epochs and seeds")
 	flags.IntVar(&o.parallel, "parallel", 0, "runs at a time; 0 for what the file says, or one for each core")
 	flags.IntVar(&o.threads, "threads", 0, "threads of each run; 0 for what the file says, or 1")
+	flags.Func("part", "train `I/N`, the I-th of N shares of the runs, as an array of jobs does; experiment report tells of all",
+		func(text string) (err error) {
+			o.part, err = study.ParsePart(text)
+			return err
+		})
 	flags.StringVar(&o.dataDir, "data-dir", "", "`folder` with MNIST's training files")
 	flags.StringVar(&o.tensorBoard, "tensorboard", "", "also write TensorBoard's event files below this `folder`")
 	o.mlflow.Define(flags, "", "`name` of MLflow's experiment; the study's if empty")
@@ -108,7 +119,7 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 	fmt.Fprintf(to.out, "study %s%s, into %s\n", file.Name, form, filepath.Join(o.runs, file.Name))
 	reporter := study.NewReporter(to.out, to.terminal, to.rows, to.columns)
 	results, err := study.Execute(ctx, file, study.Options{
-		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, MLflow: o.mlflow, Progress: reporter,
+		Root: o.runs, Parallel: o.parallel, Threads: o.threads, DataDir: o.dataDir, TensorBoard: o.tensorBoard, MLflow: o.mlflow, Part: o.part, Progress: reporter,
 		Messages: func(line string) {
 			reporter.Close() // takes the table away
 			fmt.Fprint(to.out, line)
@@ -119,6 +130,12 @@ func (o *runOptions) runStudy(ctx context.Context, file *study.File, to console)
 		return fmt.Errorf("%w; what was under way is saved.\nGo on with the same command", err)
 	}
 	if err != nil {
+		return err
+	}
+	if o.part.Of > 0 {
+		// Figures of a share of the seeds would pass for those of the study.
+		_, err := fmt.Fprintf(to.out, "part %v of study %s: %s of it finished; experiment report %s tells of all parts\n", o.part, file.Name,
+			display.Count(len(results), "run"), file.Path)
 		return err
 	}
 	return study.WriteTable(to.out, study.Summarize(results))
