@@ -263,6 +263,8 @@ func writeWhatPagesSpeakOf(t *testing.T, folder string, run func(string, string,
 		}
 	}
 	write("own.json", `{"name": "own", "input": [3, 64, 64], "layers": [{"avgpool2d": {"kernel": 8}}, "flatten", {"dense": {"units": 2}}]}`)
+	write("mine.yaml", "data: own\nnetworks:\n  tiny:\n    input: [3, 64, 64]\n    layers:\n    - avgpool2d: {kernel: 8}\n    - flatten\n    - dense: {units: 2}\n"+
+		"base: tiny\nfixed: {epochs: 1}\ngrid: {learning_rate: [0.001, 0.01]}\n")
 	copyFile := func(from, to string) {
 		t.Helper()
 		raw, err := os.ReadFile(from)
