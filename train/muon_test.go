@@ -151,6 +151,16 @@ func TestMuonKeepsWhatItNeeds(t *testing.T) {
 	}
 }
 
+// A device has neither; the configuration says so before anything is sent to it.
+func TestLionAndMuonAreTheCPUs(t *testing.T) {
+	for _, name := range []string{"lion", "muon"} {
+		config := Config{Optimizer: OptimizerConfig{Name: name}}
+		if what := config.CPUOnly(); what != "optimizer "+name+" is" {
+			t.Errorf("%s: %q", name, what)
+		}
+	}
+}
+
 func TestOptimizersRefuseWhatTheyLack(t *testing.T) {
 	for _, test := range []struct {
 		config OptimizerConfig

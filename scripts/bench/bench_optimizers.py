@@ -3,7 +3,7 @@ whether Lion or Muon raises the accuracy over SGD and AdamW, and what a step wit
 
 --data is a folder with train/ and test/ of a folder for each class. All optimizers get the same pictures, epochs, schedule and
 augmentation, and the best learning rate of four, by the accuracy on a tenth of the pictures that is held out. Then each is trained
-on all of them with that rate, from every seed, exported, and onnxruntime asks the graph for the whole test set.
+on all of them with that rate, from every seed, exported, and the native runtime asks the graph for the whole test set.
 Each run's result is a file in .cache/bench/optimizers/: results that are there are not made again unless --fresh is given.
 """
 
@@ -60,7 +60,7 @@ def trained(options, folder, name, rate, seed, held_out):
             accuracy = history[-1]["validation_accuracy"]
         else:
             run("export", "-run", runs / name, "-o", graph, "-verify", "none")
-            accuracy = json.loads(run("infer", "-model", graph, "-data", options.data / "test", "-device", "cpu", "-json"))["accuracy"]
+            accuracy = json.loads(run("infer", "-model", graph, "-data", options.data / "test", "-runtime", "native", "-json"))["accuracy"]
             shutil.rmtree(graph.with_suffix(""), ignore_errors=True)
         speed = 0 if options.untimed else max(epoch["images_per_second"] for epoch in history)
         part = path.with_suffix(".part")
@@ -88,7 +88,7 @@ def markdown(options, found):
                         f"- each run's CPU: {', '.join(sorted({one['cpu'] for row in found for one in row['runs']}))}"]),
              f"ResNet-20 on a tenth of CIFAR-10's training pictures, 5,000, flipped and cropped anew in each epoch; batches of {BATCH}, {options.epochs} "
              "epochs, a rate that rises in the first tenth of the steps and falls to 0 by a cosine. The learning rate is the best of four on 500 of the "
-             "pictures that are held out; then the network is trained on all 5,000 from three seeds, and onnxruntime asks the exported graph. Test "
+             "pictures that are held out; then the network is trained on all 5,000 from three seeds, and the native runtime asks the exported graph. Test "
              "accuracy in per cent of 10,000 pictures; higher is better."]
     table = ["| optimizer | rates tried (held-out accuracy) | rate | " + " | ".join(f"seed {seed}" for seed in SEEDS) + " | mean | standard deviation |",
              "| --- | --- | ---: |" + " ---: |" * (len(SEEDS) + 2)]
