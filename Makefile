@@ -180,6 +180,9 @@ mpi-test: ## train on several processes under the launchers of pip's Open MPI an
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 
+tour: build setup ## record a run in a terminal as an animated picture into docs/tour.svg
+	scripts/tour/record
+
 site: build ## make a site of the documents in .cache/site with Hugo, and follow every link of it
 	scripts/site/site
 

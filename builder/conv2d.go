@@ -207,7 +207,7 @@ func (l Conv2D) arrange(t TensorSpec) arrangement {
 	}
 	if l.depthwise(t.Shape[1] * l.groups()) {
 		a := channelsLastFilters(Shape{1, l.Filters, l.Kernel.Height, l.Kernel.Width})
-		a.shape = a.shape[1:]
+		a.shape, a.filtersLast = a.shape[1:], true
 		return a
 	}
 	return channelsLastFilters(t.Shape)

@@ -9,6 +9,8 @@ package builder
 // at(i) in the public layout; nil means the same place.
 type arrangement struct {
 	shape Shape
+	// filtersLast says that the public layout's first dimension is the last one.
+	filtersLast bool
 	at    func(i int) int
 }
 
@@ -68,7 +70,7 @@ func (n *Network) flattensChannelsLast(i int) (dense int, ok bool) {
 func channelsLastFilters(shape Shape) arrangement {
 	filters, channels, height, width := shape[0], shape[1], shape[2], shape[3]
 	area := height * width
-	return arrangement{Shape{filters, height, width, channels}, func(i int) int {
+	return arrangement{shape: Shape{filters, height, width, channels}, at: func(i int) int {
 		c, position, o := i%channels, i/channels%area, i/channels/area
 		return (o*channels+c)*area + position
 	}}

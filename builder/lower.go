@@ -119,6 +119,9 @@ func (v *Variables) Values() []*tensor.Dense { return v.values }
 // Learned returns the places, in the order of Network.Tensors, of those of Network.Parameters.
 func (v *Variables) Learned() []int { return v.learned }
 
+// FiltersLast reports whether tensor i lies in the engine with its first dimension, that of the filters, last.
+func (v *Variables) FiltersLast(i int) bool { return v.arrangements[i].filtersLast }
+
 // ToPublic copies values that lie as tensor i does in the engine (its
 // gradient, an optimizer's state) into the public layout.
 func (v *Variables) ToPublic(i int, values []float32) []float32 {

@@ -129,6 +129,10 @@ func (t *Trainer) enter() error {
 		if !slices.ContainsFunc(first, func(u updated) bool { return u.at == parameter.at }) {
 			parameters[i].since = t.progress.ThawStep
 		}
+		if parameter.rows > 0 && t.variables.FiltersLast(parameter.at) {
+			// The matrix lies transposed, which is the same to Muon.
+			parameters[i].rows = parameter.spec.Shape.Elements() / parameter.rows
+		}
 	}
 	if t.optimizer, err = newOptimizer(t.config.Optimizer, parameters, t.engine); err != nil {
 		return err

@@ -179,7 +179,8 @@ type updated struct {
 	decays bool
 	// rate is its group's learning rate, 0 where it has the optimizer's.
 	rate float64
-	// rows is how many the parameter has as a matrix that Muon updates, 0 if it does not.
+	// rows is how many the parameter has as a matrix that Muon updates, as it lies in the engine; 0 if
+	// Muon does not.
 	rows int
 	// since is the number of steps that the optimizer took before it was trained.
 	since int

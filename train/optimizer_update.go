@@ -145,6 +145,8 @@ func (plainUpdater) lion(p, g, m []float32, c OptimizerConfig) error {
 			weight -= rate
 		case direction < 0:
 			weight += rate
+		case direction != 0:
+			weight = direction // NaN
 		}
 		p[i] = weight
 		m[i] += share2 * difference

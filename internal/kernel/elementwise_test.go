@@ -224,6 +224,13 @@ func TestLionTakesTheSignOfEverything(t *testing.T) {
 		}
 		must(t, e.Lion(p, g, m, LionConfig{LearningRate: 1. / 8, Beta1: 0, Beta2: 0.5}))
 		near(t, "Lion", p, want, 0)
+		g[3], g[len(g)-1] = float32(math.NaN()), float32(math.NaN())
+		must(t, e.Lion(p, g, m, LionConfig{LearningRate: 1. / 8, Beta1: 0.9, Beta2: 0.5}))
+		for i, v := range p {
+			if bad := i == 3 || i == len(g)-1; bad != math.IsNaN(float64(v)) {
+				t.Errorf("element %d is %g, its gradient %g", i, v, g[i])
+			}
+		}
 	})
 }
 

@@ -11121,8 +11121,8 @@ loop:
 	VMOVUPS      Y9, (DX)(SI*1)
 	VMULPS       Y4, Y10, Y10
 	VMULPS       Y4, Y10, Y10
-	VMAXPS       Y5, Y10, Y10
-	VMINPS       Y6, Y10, Y10
+	VMAXPS       Y10, Y5, Y10
+	VMINPS       Y10, Y6, Y10
 	VFNMADD231PS Y10, Y3, Y7
 	VMOVUPS      Y7, (AX)(SI*1)
 	ADDQ         $0x20, SI

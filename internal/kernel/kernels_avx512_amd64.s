@@ -15265,8 +15265,8 @@ loop:
 	VMOVUPS      Z9, (DX)(SI*1)
 	VMULPS       Z4, Z10, Z10
 	VMULPS       Z4, Z10, Z10
-	VMAXPS       Z5, Z10, Z10
-	VMINPS       Z6, Z10, Z10
+	VMAXPS       Z10, Z5, Z10
+	VMINPS       Z10, Z6, Z10
 	VFNMADD231PS Z10, Z3, Z7
 	VMOVUPS      Z7, (AX)(SI*1)
 	ADDQ         $0x40, SI

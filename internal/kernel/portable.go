@@ -361,6 +361,8 @@ func portableLion(p, g, m *float32, n int, args *byte) {
 			sign = 1
 		case u < 0:
 			sign = -1
+		case u != 0:
+			sign = u // NaN
 		}
 		ms[i] += difference * c.rate2
 		ps[i] = ps[i]*c.keep - sign*c.step

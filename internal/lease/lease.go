@@ -29,6 +29,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -124,7 +125,9 @@ const attempts = 1000
 func (f *Folder) Take(name string) (*Lease, error) {
 	folder := filepath.Join(f.path, name)
 	for range attempts {
-		if err := os.MkdirAll(folder, 0o777); err != nil {
+		if err := os.MkdirAll(folder, 0o777); errors.Is(err, fs.ErrExist) || vanished(err) {
+			continue // it was there, and was removed before MkdirAll looked what it is
+		} else if err != nil {
 			return nil, fmt.Errorf("lease: %w", err)
 		}
 		number, err := highest(folder)
@@ -134,7 +137,7 @@ func (f *Folder) Take(name string) (*Lease, error) {
 		var before Owner
 		if number > 0 {
 			owner, gone, err := f.gone(name, folder, number)
-			if errors.Is(err, fs.ErrNotExist) {
+			if vanished(err) {
 				continue // it was given up just now
 			}
 			if err != nil {
@@ -146,7 +149,7 @@ func (f *Folder) Take(name string) (*Lease, error) {
 			before = owner
 		}
 		lease, err := f.create(folder, number+1)
-		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrExist) || vanished(err) {
 			continue // another was faster, or has removed the folder
 		}
 		if err != nil {
@@ -169,10 +172,15 @@ func (f *Folder) forget(name string) {
 	delete(f.seen, name)
 }
 
+// vanished reports that a file or folder is gone, also one that was open on NFS.
+func vanished(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESTALE)
+}
+
 // highest returns the highest number of the leases in a name's folder, 0 where there are none.
 func highest(folder string) (int, error) {
 	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
+	if vanished(err) {
 		return 0, nil
 	}
 	if err != nil {
@@ -227,17 +235,19 @@ func unlocked(path string) bool {
 // create makes the lease of a number, which is there at once, locked and with its owner in it. The
 // error is fs.ErrExist where it was there.
 func (f *Folder) create(folder string, number int) (*Lease, error) {
-	file, err := os.CreateTemp(folder, ".new-*")
+	token := rand.Text()
+	temporary := filepath.Join(folder, ".new-"+token)
+	// Others may be other users.
+	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	temporary := file.Name()
 	defer os.Remove(temporary)
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
 	lock := flock.New(temporary, flock.SetFlag(os.O_RDWR))
-	owner := Owner{Process: os.Getpid(), Host: hostname(), Token: rand.Text()}
+	owner := Owner{Process: os.Getpid(), Host: hostname(), Token: token}
 	if held, err := lock.TryLock(); err == nil && held {
 		owner.Boot = f.boot
 	}
@@ -248,7 +258,7 @@ func (f *Folder) create(folder string, number int) (*Lease, error) {
 	}
 	if err == nil {
 		err = os.Link(temporary, filepath.Join(folder, strconv.Itoa(number)))
-		if errors.Is(err, errors.ErrUnsupported) {
+		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) {
 			err = fmt.Errorf("the folder's file system has no hard links, by which a lease is made at once: %w", err)
 		}
 	}
@@ -334,7 +344,7 @@ func (l *Lease) Check() error {
 	another := err == nil && number != l.number
 	if err == nil && !another {
 		raw, err := os.ReadFile(l.path())
-		another = errors.Is(err, fs.ErrNotExist) || err == nil && !bytes.Equal(raw, l.raw)
+		another = vanished(err) || err == nil && !bytes.Equal(raw, l.raw)
 	}
 	if another {
 		l.once.Do(func() { close(l.lost) })
@@ -357,7 +367,9 @@ func (l *Lease) Release() {
 	if l.Check() == nil {
 		// What is left where that fails is taken over once it has not changed for long.
 		_ = os.Remove(l.path())
-		_ = os.Remove(l.folder) // where nobody else has something in it
 	}
 	_ = l.lock.Close()
+	// Where nobody else has something in it: nor this process an open file, which NFS keeps under
+	// another name.
+	_ = os.Remove(l.folder)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 )
 
 const (
+	// searchClaim lies in a study's folder and says which process searches.
+	searchClaim = ".search"
 	// claimsFolder lies in the pool and says which process trains which run.
 	claimsFolder = ".claims"
 	// look is how often a process looks whether a run that another one trains is finished.
@@ -41,28 +45,74 @@ func (e *execution) runAll(ctx context.Context, tasks []*task) error {
 	if err != nil || len(elsewhere) == 0 {
 		return err
 	}
-	return e.eachTask(ctx, elsewhere, e.await)
+	return e.awaitAll(ctx, elsewhere)
 }
 
-// await runs a task that another process runs, once that is finished, or gone.
-func (e *execution) await(ctx context.Context, t *task) error {
-	told := false
-	for {
-		err := e.claimAndRun(ctx, t)
-		var other errElsewhere
-		if !errors.As(err, &other) {
-			return err
-		}
-		if !told {
-			told = true
-			e.say("waiting for the run %s, seed %d, which %v trains\n", t.Setting, t.Seed, other.owner)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(look):
-		}
+// awaitAll runs tasks that other processes run, once those are finished, or gone. Each of the workers
+// looks after all that are left, in turns, so that none waits behind another's long run.
+func (e *execution) awaitAll(ctx context.Context, tasks []*task) error {
+	left := &waiting{tasks: tasks, told: make(map[*task]bool)}
+	workers := make([]*task, min(e.parallel, len(tasks)))
+	for i := range workers {
+		workers[i] = tasks[i]
 	}
+	return e.eachTask(ctx, workers, func(ctx context.Context, _ *task) error {
+		for t := left.next(); t != nil; t = left.next() {
+			err := e.claimAndRun(ctx, t)
+			var other errElsewhere
+			if !errors.As(err, &other) {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if left.again(t) {
+				e.say("waiting for the run %s, seed %d, which %v trains\n", t.Setting, t.Seed, other.owner)
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(look / time.Duration(left.count())):
+			}
+		}
+		return nil
+	})
+}
+
+// waiting are the tasks that other processes run, as far as no worker looks at them.
+type waiting struct {
+	mutex sync.Mutex
+	tasks []*task
+	told  map[*task]bool
+}
+
+// next takes the task that has not been looked at for longest, nil if there is none.
+func (w *waiting) next() *task {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if len(w.tasks) == 0 {
+		return nil
+	}
+	t := w.tasks[0]
+	w.tasks = w.tasks[1:]
+	return t
+}
+
+// again gives a task back, and reports whether it is the first time.
+func (w *waiting) again(t *task) bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.tasks = append(w.tasks, t)
+	first := !w.told[t]
+	w.told[t] = true
+	return first
+}
+
+// count is how many tasks are left, at least 1.
+func (w *waiting) count() int {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return max(1, len(w.tasks))
 }
 
 // eachTask calls do for the tasks that are not finished, several at a time.
@@ -165,6 +215,9 @@ func (e *execution) claimAndRun(ctx context.Context, t *task) error {
 	t.claimed = claim.Check
 	err = e.run(running, t)
 	if err != nil && claim.Check() != nil && ctx.Err() == nil {
+		if found, err := e.foundFinished(t); found || err != nil {
+			return err
+		}
 		// Whatever failed, it is not this process's affair any more.
 		e.say("the run %s, seed %d, is another process's: this one was stopped for long\n", t.Setting, t.Seed)
 		return errElsewhere{}
@@ -174,6 +227,13 @@ func (e *execution) claimAndRun(ctx context.Context, t *task) error {
 
 // foundFinished looks whether another process has finished the run, and tells so.
 func (e *execution) foundFinished(t *task) (bool, error) {
+	// NFS may still know that the result was not there, until a folder is opened anew.
+	for _, folder := range []string{e.poolDir, filepath.Join(e.poolDir, t.id)} {
+		if open, err := os.Open(folder); err == nil {
+			_, _ = open.Stat()
+			_ = open.Close()
+		}
+	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	if err := e.find(t); err != nil {

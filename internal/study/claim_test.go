@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/lockfile"
+	"slipway/internal/lease"
+	"slipway/train"
 )
 
 // A test process that is told of a study runs it.
@@ -161,7 +162,7 @@ func TestASearchIsOnes(t *testing.T) {
 		!strings.Contains(err.Error(), "in one process; run it without a part") {
 		t.Errorf("a part of a search: %v", err)
 	}
-	lock, err := lockfile.Acquire(filepath.Join(root, "s", ".search.lock"))
+	claim, err := lease.Open(filepath.Join(root, "s"), 0, 0).Take(searchClaim)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +170,7 @@ func TestASearchIsOnes(t *testing.T) {
 		!strings.Contains(err.Error(), "another experiment run searches in") {
 		t.Errorf("a second search: %v", err)
 	}
-	if err := lock.Release(); err != nil {
-		t.Fatal(err)
-	}
+	claim.Release()
 	if results, _ := execute(t, file, root, 1); len(results) != 2 {
 		t.Errorf("%d results", len(results))
 	}
@@ -260,4 +259,80 @@ func TestOthersRunsAreWaitedFor(t *testing.T) {
 	if err != nil || table(results) != table(want) {
 		t.Errorf("%v: %s", err, table(results))
 	}
+}
+
+// A run whose owner goes is taken over, also where one before it in the order is another's for long.
+func TestNobodyWaitsBehindALongRun(t *testing.T) {
+	file := readStudy(t, "s", "grid: {dropout: [0, 0.1, 0.2]}\nfixed: {epochs: 1}\n")
+	alone, root := t.TempDir(), t.TempDir()
+	want, _ := execute(t, file, alone, 1)
+	pool := filepath.Join(root, poolFolder)
+	claims := lease.Open(filepath.Join(pool, claimsFolder), 0, 0)
+	long, err := claims.Take(want[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := claims.Take(want[1].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := new(counter)
+	done := make(chan error, 1)
+	go func() {
+		_, err := Execute(t.Context(), file, Options{Root: root, Parallel: 1, Progress: count})
+		done <- err
+	}()
+	time.Sleep(300 * time.Millisecond)
+	short.Release()
+	result := filepath.Join(pool, want[1].ID, ResultFile)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := os.Stat(result); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the run that was given up is not taken over while another one's goes on")
+		}
+	}
+	if err := os.CopyFS(filepath.Join(pool, want[0].ID), os.DirFS(filepath.Join(alone, poolFolder, want[0].ID))); err != nil {
+		t.Fatal(err)
+	}
+	long.Release()
+	if err := <-done; err != nil || count.began != 2 {
+		t.Errorf("%d runs were trained: %v", count.began, err)
+	}
+}
+
+// A run that is lost, because its claim is gone, is taken up again, or its result taken; the table on a terminal
+// bears that it begins twice.
+func TestALostRunIsTakenUpAgain(t *testing.T) {
+	file := readStudy(t, "s", "grid: {dropout: [0, 0.2]}\nfixed: {epochs: 6}\n")
+	alone, root := t.TempDir(), t.TempDir()
+	want, _ := execute(t, file, alone, 1)
+	var screen bytes.Buffer
+	reporter := NewReporter(&screen, true, 24, 80)
+	once := false
+	progress := &losing{Reporter: reporter, onEpoch: func() {
+		if !once {
+			once = true
+			if err := os.RemoveAll(filepath.Join(root, poolFolder, claimsFolder)); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	results, err := Execute(t.Context(), file, Options{Root: root, Parallel: 2, Progress: progress})
+	reporter.Close()
+	if err != nil || table(results) != table(want) {
+		t.Errorf("%v: results\n%s, want\n%s", err, table(results), table(want))
+	}
+}
+
+// losing is a reporter that does something at each epoch.
+type losing struct {
+	*Reporter
+	onEpoch func()
+}
+
+func (l *losing) Epoch(index int, epoch train.Epoch) {
+	l.onEpoch()
+	l.Reporter.Epoch(index, epoch)
 }

@@ -43,15 +43,11 @@ func (e *execution) own() []*task {
 	return own
 }
 
-// isOwn reports whether the run is of the execution's part.
-func (e *execution) isOwn(id string) bool {
-	if e.options.Part.Of == 0 {
-		return true
-	}
+// ownIDs are the IDs of the execution's part.
+func (e *execution) ownIDs() map[string]bool {
+	ids := make(map[string]bool)
 	for _, t := range e.own() {
-		if t.id == id {
-			return true
-		}
+		ids[t.id] = true
 	}
-	return false
+	return ids
 }

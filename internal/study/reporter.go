@@ -71,8 +71,10 @@ func (r *Reporter) Began(index, done int) {
 		r.began = r.now()
 		r.sayFound()
 	}
+	if r.active[index] == nil { // else it begins again, since another process had it meanwhile
+		r.order = append(r.order, index)
+	}
 	r.active[index] = &activity{epochs: done}
-	r.order = append(r.order, index)
 	if done > 0 && !r.terminal {
 		r.line("%s goes on after %s", r.name(index), epochs(done))
 	}

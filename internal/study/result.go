@@ -178,6 +178,11 @@ func Read(dir string) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	return plan.results(dir)
+}
+
+// results reads those of the plan's runs that are finished.
+func (plan Plan) results(dir string) ([]Result, error) {
 	var results []Result
 	for _, run := range plan.Runs {
 		result, err := ReadResult(filepath.Join(dir, plan.Pool, run.ID))

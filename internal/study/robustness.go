@@ -12,6 +12,7 @@ import (
 
 	"slipway/dataset"
 	"slipway/dataset/corrupt"
+	"slipway/internal/lease"
 	"slipway/train"
 )
 
@@ -38,11 +39,12 @@ func (f *File) readRobustness(node *yaml.Node) error {
 // for and that they have not been evaluated under yet. Each damaged set is made once
 // for all runs; after the strengths of one corruption the results are written.
 func (e *execution) robustness(ctx context.Context) error {
+	own := e.ownIDs()
 	for _, name := range e.file.Robustness {
 		var missing []string
 		for _, run := range e.planned.Runs {
 			result, ok := e.results[run.ID]
-			if ok && result.Robustness[name] == nil && e.isOwn(run.ID) {
+			if ok && result.Robustness[name] == nil && own[run.ID] {
 				missing = append(missing, run.ID)
 			}
 		}
@@ -102,19 +104,24 @@ func (e *execution) each(ids []string, do func(id string) error) error {
 // evaluateUnder adds a run's accuracy on the damaged sets to its result, unless another process does, or
 // has.
 func (e *execution) evaluateUnder(ctx context.Context, id, name string, damaged []*dataset.Set) error {
-	claim, err := e.claim(id)
-	for errors.As(err, new(errElsewhere)) {
+	for {
+		claim, err := e.claim(id)
+		if err == nil {
+			err = e.evaluateClaimed(ctx, claim, id, name, damaged)
+			claim.Release()
+		}
+		if !errors.As(err, new(errElsewhere)) && !errors.Is(err, lease.ErrLost) {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return ErrInterrupted
 		case <-time.After(look):
 		}
-		claim, err = e.claim(id)
 	}
-	if err != nil {
-		return err
-	}
-	defer claim.Release()
+}
+
+func (e *execution) evaluateClaimed(ctx context.Context, claim *lease.Lease, id, name string, damaged []*dataset.Set) error {
 	dir := filepath.Join(e.poolDir, id)
 	// What others have added meanwhile stays.
 	result, err := ReadResult(dir)

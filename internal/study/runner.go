@@ -15,7 +15,6 @@ import (
 	"slipway/dataset"
 	"slipway/internal/cli"
 	"slipway/internal/lease"
-	"slipway/internal/lockfile"
 	"slipway/internal/mlflow"
 	"slipway/train"
 )
@@ -98,11 +97,14 @@ func Execute(ctx context.Context, f *File, options Options) ([]Result, error) {
 	if err := e.robustness(ctx); err != nil {
 		return nil, err
 	}
-	results, err := Read(e.dir)
+	// Not by the plan in the folder, which another process may have written since, of another form of the
+	// study.
+	results, err := e.planned.results(e.dir)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(results, func(r Result) bool { return !e.isOwn(r.ID) }), nil
+	own := e.ownIDs()
+	return slices.DeleteFunc(results, func(r Result) bool { return !own[r.ID] }), nil
 }
 
 // all trains the runs that the file lists, or the part of them.
@@ -119,18 +121,30 @@ func (e *execution) all(ctx context.Context) error {
 
 // searchAlone searches, if no other process does.
 func (e *execution) searchAlone(ctx context.Context) error {
-	lock, err := lockfile.Acquire(filepath.Join(e.dir, ".search.lock"))
-	var held *lockfile.HeldError
+	claim, err := lease.Open(e.dir, 0, 0).Take(searchClaim)
+	var held *lease.HeldError
 	if errors.As(err, &held) {
 		return fmt.Errorf("%s: another experiment run searches in %s: %v; a search proposes its settings "+
-			"in one process: wait for it, or give another folder with -runs", e.file.Path, e.options.Root, held.Owner)
+			"in one process: wait for it, a minute if it was killed on another machine, or give another folder with -runs",
+			e.file.Path, e.options.Root, held.Owner)
 	}
 	if err != nil {
-		return fmt.Errorf("lock the search of %s: %w", e.dir, err)
+		return fmt.Errorf("claim the search of %s: %w", e.dir, err)
 	}
-	err = e.search(ctx)
-	// The lock ends with the process in any case.
-	_ = lock.Release()
+	defer claim.Release()
+	searching, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-claim.Lost():
+			stop()
+		case <-searching.Done():
+		}
+	}()
+	err = e.search(searching)
+	if err != nil && ctx.Err() == nil && claim.Check() != nil {
+		return fmt.Errorf("%s: the search: %w", e.file.Path, lease.ErrLost)
+	}
 	return err
 }
 
@@ -317,7 +331,9 @@ func (e *execution) run(ctx context.Context, t *task) error {
 			e.tellMLflow(tracked.epoch(epoch))
 		},
 	})
-	e.tellMLflow(tracked.end(filepath.Join(e.poolDir, t.id), result, err))
+	if err == nil || t.isClaimed() == nil { // else it is told by who has the run now
+		e.tellMLflow(tracked.end(filepath.Join(e.poolDir, t.id), result, err))
+	}
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 whether Lion or Muon raises the accuracy over SGD and AdamW, and what a step with them costs.
 
 --data is a folder with train/ and test/ of a folder for each class. All optimizers get the same pictures, epochs, schedule and
-augmentation, and the best learning rate of four, by the accuracy on a tenth of the pictures that is held out. Then each is trained
+augmentation, and the best learning rate of some, by the accuracy on a tenth of the pictures that is held out. Then each is trained
 on all of them with that rate, from every seed, exported, and the native runtime asks the graph for the whole test set.
 Each run's result is a file in .cache/bench/optimizers/: results that are there are not made again unless --fresh is given.
 """
@@ -20,7 +20,8 @@ from bench_few_labels import MEAN, STD, run, tenth
 
 SEEDS, BATCH = [0, 1, 2], 128
 # The learning rates that are tried. Decay is of weights alone; SGD's is added to the gradient, the others' is in proportion to the rate.
-RATES = {"sgd": [0.05, 0.1, 0.2, 0.4], "adamw": [1e-3, 2e-3, 4e-3, 8e-3], "lion": [1e-4, 3e-4, 6e-4, 1.2e-3], "muon": [1e-3, 2e-3, 4e-3, 8e-3]}
+RATES = {"sgd": [0.05, 0.1, 0.2, 0.4], "adamw": [1e-3, 2e-3, 4e-3, 8e-3], "lion": [3e-4, 6e-4, 1.2e-3, 2.4e-3, 4.8e-3],
+         "muon": [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2]}
 SETTINGS = {"sgd": ["-momentum", 0.9, "-nesterov", "-weight-decay", 5e-4], "adamw": ["-weight-decay", 0.05],
             "lion": ["-weight-decay", 0.15], "muon": ["-weight-decay", 0.05]}
 
@@ -87,7 +88,7 @@ def markdown(options, found):
                        [f"- each run's Slipway: {', '.join(sorted({one['commit'] for row in found for one in row['runs']}))}",
                         f"- each run's CPU: {', '.join(sorted({one['cpu'] for row in found for one in row['runs']}))}"]),
              f"ResNet-20 on a tenth of CIFAR-10's training pictures, 5,000, flipped and cropped anew in each epoch; batches of {BATCH}, {options.epochs} "
-             "epochs, a rate that rises in the first tenth of the steps and falls to 0 by a cosine. The learning rate is the best of four on 500 of the "
+             "epochs, a rate that rises in the first tenth of the steps and falls to 0 by a cosine. The learning rate is the best of those tried on 500 of the "
              "pictures that are held out; then the network is trained on all 5,000 from three seeds, and the native runtime asks the exported graph. Test "
              "accuracy in per cent of 10,000 pictures; higher is better."]
     table = ["| optimizer | rates tried (held-out accuracy) | rate | " + " | ".join(f"seed {seed}" for seed in SEEDS) + " | mean | standard deviation |",

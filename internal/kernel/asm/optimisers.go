@@ -68,8 +68,9 @@ func (v *vector) optimisers() {
 		// The smallest number that is not 0 needs both products to reach 1.
 		VMULPS(huge, sign, sign)
 		VMULPS(huge, sign, sign)
-		VMAXPS(low, sign, sign)
-		VMINPS(high, sign, sign)
+		// The second operand is kept where one is NaN.
+		VMAXPS(sign, low, sign)
+		VMINPS(sign, high, sign)
 		VFNMADD231PS(sign, step, w)
 		VMOVUPS(w, at(p, i))
 	})
