@@ -11,7 +11,7 @@ type arrangement struct {
 	shape Shape
 	// filtersLast says that the public layout's first dimension is the last one.
 	filtersLast bool
-	at    func(i int) int
+	at          func(i int) int
 }
 
 // arranged is a layer whose tensors the native engine stores in another order.
