@@ -182,17 +182,17 @@ func Read(dir string) ([]Result, error) {
 }
 
 // results reads those of the plan's runs that are finished.
-func (plan Plan) results(dir string) ([]Result, error) {
+func (p Plan) results(dir string) ([]Result, error) {
 	var results []Result
-	for _, run := range plan.Runs {
-		result, err := ReadResult(filepath.Join(dir, plan.Pool, run.ID))
+	for _, run := range p.Runs {
+		result, err := ReadResult(filepath.Join(dir, p.Pool, run.ID))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		result.Study, result.Setting, result.Values = plan.Study, run.Setting, run.Values
+		result.Study, result.Setting, result.Values = p.Study, run.Setting, run.Values
 		results = append(results, result)
 	}
 	return results, nil
