@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -167,5 +168,89 @@ func TestWhereTheHeadIsLookedFor(t *testing.T) {
 	}
 	if _, _, err := chain(Flatten{}, Dense{Units: 3}).WithHead(0, ""); err == nil {
 		t.Error("a classifier of no class")
+	}
+}
+
+// What JSON calls the fields of a layer are those that it reads.
+func TestNamesOfFields(t *testing.T) {
+	type embedded struct{ Deep int }
+	type layer struct {
+		embedded
+		Plain   int
+		Tagged  int `json:"tagged,omitempty"`
+		Left    int `json:"-"`
+		private int
+	}
+	_ = layer{private: 1}
+	if got, want := fieldNames(reflect.TypeFor[layer]()), []string{"Deep", "Plain", "tagged"}; !slices.Equal(got, want) {
+		t.Errorf("the fields are %v, want %v", got, want)
+	}
+	if got := fieldNames(reflect.TypeFor[int]()); got != nil {
+		t.Errorf("a number has the fields %v", got)
+	}
+}
+
+func TestWhatBelongsInAField(t *testing.T) {
+	for want, kinds := range map[string][]reflect.Type{
+		"a whole number in range":            {reflect.TypeFor[int](), reflect.TypeFor[int64](), reflect.TypeFor[uint](), reflect.TypeFor[uint64]()},
+		"a number in range":                  {reflect.TypeFor[float32](), reflect.TypeFor[float64]()},
+		"true or false":                      {reflect.TypeFor[bool]()},
+		"a list":                             {reflect.TypeFor[[]int](), reflect.TypeFor[[2]int]()},
+		"a text":                             {reflect.TypeFor[string]()},
+		"what belongs here (map[string]int)": {reflect.TypeFor[map[string]int]()},
+		"what belongs here (uintptr)":        {reflect.TypeFor[uintptr]()},
+	} {
+		for _, kind := range kinds {
+			if got := describeType(kind); got != want {
+				t.Errorf("of %v belongs %q, want %q", kind, got, want)
+			}
+		}
+	}
+}
+
+// A name that is too long is not compared, and too many names are not listed.
+func TestSuggestions(t *testing.T) {
+	long := strings.Repeat("a", 99)
+	if got := suggest(long+"x", []string{long + "b"}); !strings.Contains(got, "did you mean") {
+		t.Errorf("of 100 letters: %q", got)
+	}
+	if got := suggest(long+"xy", []string{long + "xb"}); strings.Contains(got, "did you mean") {
+		t.Errorf("of 101 letters: %q", got)
+	}
+	names := strings.Split(strings.Repeat("zzz ", 60), " ")[:60]
+	if got := suggest("q", names); !strings.HasPrefix(got, "; there are zzz") {
+		t.Errorf("of 60 names: %q", got)
+	}
+	if got := suggest("q", append(names, "zzz")); got != "" {
+		t.Errorf("of 61 names: %q", got)
+	}
+}
+
+func TestPlacesInAGraph(t *testing.T) {
+	g := NewGraph("n", Shape{4})
+	g.Then(g.Input(), Dense{Units: -1})
+	if _, err := g.Network(g.Input()); err == nil || !strings.Contains(err.Error(), "layer 1: ") {
+		t.Errorf("a graph says %v", err)
+	}
+	if _, err := New("n", Shape{4}, Dense{Units: -1}); err == nil || !strings.Contains(err.Error(), "layer 1 of 1: ") {
+		t.Errorf("a chain says %v", err)
+	}
+	if _, err := New("n", Shape{4}); err == nil || !strings.Contains(err.Error(), "has no layers") {
+		t.Errorf("without layers: %v", err)
+	}
+}
+
+// A mapping in YAML is as deep as a list in JSON may be, and no deeper; what names an input is a name.
+func TestWhatYAMLMayHold(t *testing.T) {
+	nested := strings.Repeat("{a: ", maxDepth+5) + "1" + strings.Repeat("}", maxDepth+5)
+	_, err := ParseNetwork([]byte("name: n\ninput: [4]\nlayers:\n- dense: {units: " + nested + "}\n"))
+	if err == nil || !strings.Contains(err.Error(), "inside of each other") {
+		t.Errorf("%d mappings: %v", maxDepth+5, err)
+	}
+	for _, inputs := range []string{"[[a]]", "[null]", "[{a: b}]"} {
+		_, err := ParseNetwork([]byte("name: n\ninput: [4]\nlayers:\n- dense: {units: 3}\n- relu: {inputs: " + inputs + "}\n"))
+		if err == nil || !strings.Contains(err.Error(), "is no layer's name") {
+			t.Errorf("inputs %s: %v", inputs, err)
+		}
 	}
 }
