@@ -21,7 +21,7 @@ from bench_few_labels import MEAN, STD, run, tenth
 SEEDS, BATCH = [0, 1, 2], 128
 # The learning rates that are tried. Decay is of weights alone; SGD's is added to the gradient, the others' is in proportion to the rate.
 RATES = {"sgd": [0.05, 0.1, 0.2, 0.4], "adamw": [1e-3, 2e-3, 4e-3, 8e-3], "lion": [3e-4, 6e-4, 1.2e-3, 2.4e-3, 4.8e-3],
-         "muon": [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2]}
+         "muon": [2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2]}
 SETTINGS = {"sgd": ["-momentum", 0.9, "-nesterov", "-weight-decay", 5e-4], "adamw": ["-weight-decay", 0.05],
             "lion": ["-weight-decay", 0.15], "muon": ["-weight-decay", 0.05]}
 
