@@ -254,3 +254,14 @@ func TestWhatYAMLMayHold(t *testing.T) {
 		}
 	}
 }
+
+func TestTheLogisticFunctionOfLargeNumbers(t *testing.T) {
+	for x, want := range map[float64]float64{1000: 1, -1000: 0, 0: 0.5, 40: 1} {
+		if got := logistic(x); math.Abs(got-want) > 1e-15 {
+			t.Errorf("σ(%g) is %g, want %g", x, got, want)
+		}
+	}
+	if got := logistic(-700); !(got > 0) {
+		t.Errorf("σ(−700) is %g", got)
+	}
+}
