@@ -65,6 +65,8 @@ func ExampleRuntime() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(own.Info().Runtime, own.Info().Version, "differs in", comparison.LabelsDiffer, "labels; agrees:", comparison.Agree())
+	info := own.Info()
+	fmt.Println(info.Runtime, info.Version, "differs in", comparison.LabelsDiffer,
+		"labels; agrees:", comparison.Agree())
 	// Output: average of 2 differs in 0 labels; agrees: true
 }

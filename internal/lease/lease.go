@@ -102,7 +102,8 @@ type HeldError struct {
 func (e *HeldError) Error() string { return fmt.Sprintf("%s is %v's", e.Name, e.Owner) }
 
 // ErrLost says that a lease is another process's by now.
-var ErrLost = errors.New("the lease was lost: another process has taken it over, since this one was stopped for long")
+var ErrLost = errors.New("the lease was lost: another process has taken it over, since this one " +
+	"was stopped for long")
 
 // Lease is a lease that is held.
 type Lease struct {
@@ -259,14 +260,18 @@ func (f *Folder) create(folder string, number int) (*Lease, error) {
 	if err == nil {
 		err = os.Link(temporary, filepath.Join(folder, strconv.Itoa(number)))
 		if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) {
-			err = fmt.Errorf("the folder's file system has no hard links, by which a lease is made at once: %w", err)
+			err = fmt.Errorf("the folder's file system has no hard links, by which a lease is made "+
+				"at once: %w", err)
 		}
 	}
 	if err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
-	l := &Lease{folder: folder, number: number, raw: raw, lock: lock, lost: make(chan struct{}), stop: make(chan struct{})}
+	l := &Lease{
+		folder: folder, number: number, raw: raw, lock: lock,
+		lost: make(chan struct{}), stop: make(chan struct{}),
+	}
 	l.beats.Go(func() { l.touch(f.beat) })
 	return l, nil
 }

@@ -116,7 +116,9 @@ func (w *waiting) count() int {
 }
 
 // eachTask calls do for the tasks that are not finished, several at a time.
-func (e *execution) eachTask(ctx context.Context, tasks []*task, do func(context.Context, *task) error) error {
+func (e *execution) eachTask(
+	ctx context.Context, tasks []*task, do func(context.Context, *task) error,
+) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var pending []*task
@@ -219,7 +221,8 @@ func (e *execution) claimAndRun(ctx context.Context, t *task) error {
 			return err
 		}
 		// Whatever failed, it is not this process's affair any more.
-		e.say("the run %s, seed %d, is another process's: this one was stopped for long\n", t.Setting, t.Seed)
+		e.say("the run %s, seed %d, is another process's: this one was stopped for long\n",
+			t.Setting, t.Seed)
 		return errElsewhere{}
 	}
 	return err
