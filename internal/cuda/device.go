@@ -5,6 +5,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"gorgonia.org/cu"
 	cublas "gorgonia.org/cu/blas"
@@ -33,6 +34,8 @@ type gpu struct {
 	memory    pool // the device's own
 	name      string
 	count     counters
+	// unfinished pins the memory of copies whose wait has failed.
+	unfinished []*runtime.Pinner
 }
 
 var _ Device = (*gpu)(nil)
@@ -128,6 +131,10 @@ func (g *gpu) Close() error {
 		if g.retained {
 			all = append(all, called("cuDevicePrimaryCtxRelease", g.device.ReleasePrimaryCtx()))
 		}
+		for _, pinner := range g.unfinished {
+			pinner.Unpin()
+		}
+		g.unfinished = nil
 		return errors.Join(all...)
 	})
 	g.thread.end()

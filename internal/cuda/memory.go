@@ -98,11 +98,20 @@ func transfer[T any](g *gpu, call string, b *buffer, values []T, copy func(unsaf
 	g.count.Copies++
 	// The copy is under way when the call returns: the values stay where they are
 	// until it is done.
-	var pinner runtime.Pinner
+	pinner := new(runtime.Pinner)
 	pinner.Pin(&values[0])
-	defer pinner.Unpin()
-	if err := copy(unsafe.Pointer(&values[0]), bytes); err != nil {
-		return called(call, err)
+	err := copy(unsafe.Pointer(&values[0]), bytes)
+	if err != nil {
+		err = called(call, err)
+	} else {
+		err = waitFor(g.stream)
 	}
-	return waitFor(g.stream)
+	if err != nil {
+		// Nobody knows whether the copy is done: its memory must not become another's before the
+		// stream is gone.
+		g.unfinished = append(g.unfinished, pinner)
+		return err
+	}
+	pinner.Unpin()
+	return nil
 }
