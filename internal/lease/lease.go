@@ -19,6 +19,7 @@ package lease
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -97,6 +98,8 @@ func (o Owner) String() string {
 type HeldError struct {
 	Name  string
 	Owner Owner
+	// Alive says that the owner has touched its lease since it was first seen here.
+	Alive bool
 }
 
 func (e *HeldError) Error() string { return fmt.Sprintf("%s is %v's", e.Name, e.Owner) }
@@ -137,7 +140,7 @@ func (f *Folder) Take(name string) (*Lease, error) {
 		}
 		var before Owner
 		if number > 0 {
-			owner, gone, err := f.gone(name, folder, number)
+			owner, alive, gone, err := f.gone(name, folder, number)
 			if vanished(err) {
 				continue // it was given up just now
 			}
@@ -145,7 +148,7 @@ func (f *Folder) Take(name string) (*Lease, error) {
 				return nil, fmt.Errorf("lease of %s: %w", name, err)
 			}
 			if !gone {
-				return nil, &HeldError{name, owner}
+				return nil, &HeldError{name, owner, alive}
 			}
 			before = owner
 		}
@@ -196,15 +199,16 @@ func highest(folder string) (int, error) {
 	return most, nil
 }
 
-// gone reports whether the owner of a lease is no more, and who it is.
-func (f *Folder) gone(name, folder string, number int) (owner Owner, gone bool, err error) {
+// gone reports who the owner of a lease is, whether it has touched the lease since it was first seen,
+// and whether it is no more.
+func (f *Folder) gone(name, folder string, number int) (owner Owner, alive, gone bool, err error) {
 	path := filepath.Join(folder, strconv.Itoa(number))
 	owner, touched, err := read(path)
 	if err != nil {
-		return Owner{}, false, err
+		return Owner{}, false, false, err
 	}
 	if owner.Boot != "" && owner.Boot == f.boot && unlocked(path) {
-		return owner, true, nil
+		return owner, false, true, nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -212,9 +216,9 @@ func (f *Folder) gone(name, folder string, number int) (owner Owner, gone bool, 
 	last, known := f.seen[name]
 	if !known || last.number != number || !last.touched.Equal(touched) {
 		f.seen[name] = sighting{number, touched, now}
-		return owner, false, nil
+		return owner, known, false, nil
 	}
-	return owner, now.Sub(last.since) >= f.lost, nil
+	return owner, false, now.Sub(last.since) >= f.lost, nil
 }
 
 // unlocked reports whether nobody on this machine has the file locked. An owner that gives its lease up
@@ -364,6 +368,20 @@ func (l *Lease) Check() error {
 
 // Lost is closed once the lease is known to be another process's.
 func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+// Context returns a context that ends with the given one, with the lease, or by its function, which must
+// be called.
+func (l *Lease) Context(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-l.lost:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
 
 // Release gives the lease up.
 func (l *Lease) Release() {

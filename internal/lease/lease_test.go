@@ -65,6 +65,12 @@ func TestALeaseIsOnes(t *testing.T) {
 	for end := time.Now().Add(3 * lost / 2); time.Now().Before(end); time.Sleep(beat) {
 		held(t, other, "run")
 	}
+	if !held(t, other, "run").Alive {
+		time.Sleep(5 * beat)
+		if !held(t, other, "run").Alive {
+			t.Error("its owner touches it, and is not said to be alive")
+		}
+	}
 	if lease.Check() != nil {
 		t.Error("it is lost")
 	}

@@ -205,15 +205,8 @@ func (e *execution) claimAndRun(ctx context.Context, t *task) error {
 	if found, err := e.foundFinished(t); found || err != nil {
 		return err
 	}
-	running, stop := context.WithCancel(ctx)
+	running, stop := claim.Context(ctx)
 	defer stop()
-	go func() {
-		select {
-		case <-claim.Lost():
-			stop()
-		case <-running.Done():
-		}
-	}()
 	t.claimed = claim.Check
 	err = e.run(running, t)
 	if err != nil && claim.Check() != nil && ctx.Err() == nil {

@@ -336,3 +336,22 @@ func (l *losing) Epoch(index int, epoch train.Epoch) {
 	l.onEpoch()
 	l.Reporter.Epoch(index, epoch)
 }
+
+// A search whose owner, on another machine, does nothing is waited for until that is long enough, and not
+// refused for ever; the wait ends with the context.
+func TestASilentSearchIsWaitedFor(t *testing.T) {
+	root := t.TempDir()
+	file := readStudy(t, "s", "search: {trials: 2, space: {l1: {log: [0.001, 0.1]}}}\nfixed: {epochs: 1, validation_fraction: 0.1}\n")
+	claim := filepath.Join(root, "s", searchClaim, "1")
+	if err := os.MkdirAll(filepath.Dir(claim), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(claim, []byte(`{"process": 7, "host": "elsewhere", "token": "x"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithTimeout(t.Context(), look+time.Second)
+	defer end()
+	if _, err := Execute(ctx, file, Options{Root: root, Progress: new(counter)}); !errors.Is(err, ErrInterrupted) {
+		t.Errorf("error %v, want ErrInterrupted", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"slipway/dataset"
 	"slipway/internal/cli"
@@ -121,26 +122,26 @@ func (e *execution) all(ctx context.Context) error {
 
 // searchAlone searches, if no other process does.
 func (e *execution) searchAlone(ctx context.Context) error {
-	claim, err := lease.Open(e.dir, 0, 0).Take(searchClaim)
-	var held *lease.HeldError
-	if errors.As(err, &held) {
-		return fmt.Errorf("%s: another experiment run searches in %s: %v; a search proposes its settings "+
-			"in one process: wait for it, a minute if it was killed on another machine, or give another folder with -runs",
-			e.file.Path, e.options.Root, held.Owner)
+	claims := lease.Open(e.dir, 0, 0)
+	claim, err := claims.Take(searchClaim)
+	// An owner that was killed on another machine is known by what it does not do for a minute.
+	for held := (*lease.HeldError)(nil); errors.As(err, &held); claim, err = claims.Take(searchClaim) {
+		if held.Alive {
+			return fmt.Errorf("%s: another experiment run searches in %s: %v; a search proposes its settings "+
+				"in one process: wait for it, or give another folder with -runs", e.file.Path, e.options.Root, held.Owner)
+		}
+		select {
+		case <-ctx.Done():
+			return ErrInterrupted
+		case <-time.After(look):
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("claim the search of %s: %w", e.dir, err)
 	}
 	defer claim.Release()
-	searching, stop := context.WithCancel(ctx)
+	searching, stop := claim.Context(ctx)
 	defer stop()
-	go func() {
-		select {
-		case <-claim.Lost():
-			stop()
-		case <-searching.Done():
-		}
-	}()
 	err = e.search(searching)
 	if err != nil && ctx.Err() == nil && claim.Check() != nil {
 		return fmt.Errorf("%s: the search: %w", e.file.Path, lease.ErrLost)
