@@ -43,8 +43,9 @@ def arguments():
     options = parser.parse_args()
     if options.quick:
         options.epochs = 1
-    if options.epochs < 1 or options.threads < 1 or min(options.seeds) < 0 or len(set(options.seeds)) < 2:
-        parser.error("--epochs and --threads must be at least 1, --seeds at least 0, and two of them")
+    least = 2 if set(options.sides) == set(SIDES) else 1
+    if options.epochs < 1 or options.threads < 1 or min(options.seeds) < 0 or len(set(options.seeds)) < least:
+        parser.error("--epochs and --threads must be at least 1, --seeds at least 0, and two of them for a page")
     return options
 
 
@@ -147,7 +148,7 @@ def main():
             path.unlink(missing_ok=True)
         if side in options.sides and not path.exists():
             train(side, options, seed, folder, path)
-    if not all(path.exists() for path in paths.values()):
+    if len(options.seeds) < 2 or not all(path.exists() for path in paths.values()):
         return
     found = {side: [json.loads(paths[side, seed].read_text()) for seed in options.seeds] for side in SIDES}
     sides = [summary(results) for results in found.values()]
