@@ -186,7 +186,7 @@ tour: build setup ## record a run in a terminal as an animated picture into docs
 site: build ## make a site of the documents in .cache/site with Hugo, and follow every link of it
 	scripts/site/site
 
-mutation: setup ## mutate builder, dataset, train, onnx and infer (an hour; again: only what changed) into docs/mutation.md
+mutation: setup ## mutate builder, dataset, train, onnx and infer (ten hours; again: only what changed; MUTATION_FLAGS='-sample 6': two) into docs/mutation.md
 	go run ./scripts/mutation $(MUTATION_FLAGS) $(PACKAGE)
 
 bench-accuracy: ## train E1 from five seeds here and in PyTorch into docs/bench/accuracy.md

@@ -24,7 +24,8 @@ const usage = `mutation changes one operator at a time and runs the tests that e
 
 All packages are mutated if nothing is named. A file's result is kept in docs/mutation.json once it
 is there, and the file is not run again until it changes or -again asks, so that an interrupted run
-goes on where it was. The tables of docs/mutation.md are written again from it; the rest of that
+goes on where it was. With -sample the result is that of some of its mutants, and a run without, or
+with a larger one, tries it again. The tables of docs/mutation.md are written again from it; the rest of that
 page, which says of each survivor why it is left, is kept. Survivors that it does not quote are told
 at the end, and where all packages were named what it says of survivors that there are no more. Results
 of files that are gone are forgotten.
@@ -48,13 +49,18 @@ var witnesses = map[string][]string{
 const resultsFile, pageFile = "docs/mutation.json", "docs/mutation.md"
 
 // options say what is run again.
-type options struct{ again, survivors, verbose bool }
+type options struct {
+	again, survivors, verbose bool
+	sample                    int // mutants of each file, 0 for all
+}
 
 func main() {
 	flags := flag.NewFlagSet("mutation", flag.ContinueOnError)
 	var o options
 	flags.BoolVar(&o.again, "again", false, "run files again that have a result")
 	flags.BoolVar(&o.survivors, "survivors", false, "try what survived in files with a result again")
+	flags.IntVar(&o.sample, "sample", 0,
+		"try at most so many mutants of each file, drawn by hashes; 0 is all")
 	flags.BoolVar(&o.verbose, "verbose", false, "tell of each mutant and test")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
@@ -65,6 +71,9 @@ func main() {
 		return
 	case err != nil:
 		os.Exit(2)
+	}
+	if o.sample < 0 {
+		fail(fmt.Errorf("mutation: -sample is %d: give 0, for all mutants, or more", o.sample), 2)
 	}
 	root, err := git(".", "rev-parse", "--show-toplevel")
 	if err != nil {

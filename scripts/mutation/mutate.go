@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -11,9 +13,10 @@ import (
 	"slices"
 )
 
-// A task is a file to mutate: all of it, or what survived before.
+// A task is a file to mutate: all of it, a sample of its mutants, or what survived before.
 type task struct {
 	file   string
+	sample int // at most so many mutants; 0 is all
 	before *result
 }
 
@@ -31,8 +34,8 @@ func plan(module, folder string, files []string, known map[string]result,
 		}
 		before, ok := known[file]
 		switch {
-		case o.again || !ok || before.Digest != digest(text):
-			tasks = append(tasks, task{file: file})
+		case o.again || !ok || before.Digest != digest(text) || before.smallerThan(o.sample):
+			tasks = append(tasks, task{file: file, sample: o.sample})
 		case o.survivors && len(before.Survivors) > 0:
 			tasks = append(tasks, task{file: file, before: &before})
 		}
@@ -111,8 +114,12 @@ func mutate(ctx context.Context, module, temp, folder string, tasks []task,
 func begin(t task, mutants []*mutant) (result, []*mutant) {
 	r := result{Counts: map[string]int{}, Survivors: []survivor{}}
 	if t.before == nil {
+		if t.sample > 0 && len(mutants) > t.sample {
+			r.SampledOf, mutants = len(mutants), sample(mutants, t.sample)
+		}
 		return r, mutants
 	}
+	r.SampledOf = t.before.SampledOf
 	for status, count := range t.before.Counts {
 		if !survived(status) {
 			r.Counts[status] = count
@@ -123,6 +130,25 @@ func begin(t task, mutants []*mutant) (result, []*mutant) {
 			return s == survivorOf(m, s.Status)
 		})
 	})
+}
+
+// sample draws count of a file's mutants, the same ones as long as the file does not change. Which
+// they are follows from hashes of the file and of the mutant's place in it, so that nobody chose them.
+func sample(mutants []*mutant, count int) []*mutant {
+	rank := func(m *mutant) [sha256.Size]byte {
+		return sha256.Sum256(fmt.Appendf(m.source.text[:len(m.source.text):len(m.source.text)],
+			"%d %s", m.offset, m.kind))
+	}
+	ranks := map[*mutant][sha256.Size]byte{}
+	for _, m := range mutants {
+		ranks[m] = rank(m)
+	}
+	drawn := slices.SortedFunc(slices.Values(mutants), func(a, b *mutant) int {
+		x, y := ranks[a], ranks[b]
+		return bytes.Compare(x[:], y[:])
+	})[:count]
+	slices.SortFunc(drawn, func(a, b *mutant) int { return cmp.Compare(a.number, b.number) })
+	return drawn
 }
 
 // status tries a mutant, with builds of its own if it needs that, and returns "" if it does not

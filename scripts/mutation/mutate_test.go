@@ -90,13 +90,43 @@ func TestEqual(t *testing.T) {
 	}
 }
 
+// A sample is of so many mutants, the same in each run, and tells of how many.
+func TestSample(t *testing.T) {
+	text := []byte("text")
+	var mutants []*mutant
+	for i := range 100 {
+		mutants = append(mutants,
+			&mutant{source: &source{text: text}, kind: boundary, offset: 2 * i, number: i + 1})
+	}
+	r, drawn := begin(task{sample: 10}, mutants)
+	_, again := begin(task{sample: 10}, mutants)
+	if r.SampledOf != 100 || len(drawn) != 10 || !slices.Equal(drawn, again) {
+		t.Errorf("%d of %d, the same again: %v", len(drawn), r.SampledOf, slices.Equal(drawn, again))
+	}
+	if !slices.IsSortedFunc(drawn, func(a, b *mutant) int { return a.number - b.number }) {
+		t.Error("they are not in the file's order")
+	}
+	if spread := drawn[9].number - drawn[0].number; spread < 30 {
+		t.Errorf("they lie within %d of a hundred", spread)
+	}
+	if r, all := begin(task{sample: 100}, mutants); r.SampledOf != 0 || len(all) != 100 {
+		t.Errorf("as many as there are: %d of %d", len(all), r.SampledOf)
+	}
+	more, _ := begin(task{before: &result{SampledOf: 100, Counts: map[string]int{killed: 9}}}, mutants)
+	if more.SampledOf != 100 {
+		t.Errorf("survivors of a sample tried again: of %d", more.SampledOf)
+	}
+}
+
 func TestPlan(t *testing.T) {
 	module := t.TempDir()
-	for _, name := range []string{"new", "known", "changed", "surviving"} {
+	for _, name := range []string{"new", "known", "changed", "surviving", "sampled"} {
 		write(t, filepath.Join(module, "onnx", name+".go"), name)
 	}
 	known := map[string]result{
-		"onnx/known.go":     {Digest: digest([]byte("known"))},
+		"onnx/known.go": {Digest: digest([]byte("known"))},
+		"onnx/sampled.go": {Digest: digest([]byte("sampled")), SampledOf: 9,
+			Counts: map[string]int{killed: 5}},
 		"onnx/changed.go":   {Digest: digest([]byte("before"))},
 		"onnx/surviving.go": {Digest: digest([]byte("surviving")), Survivors: []survivor{{Line: 1}}},
 	}
@@ -105,9 +135,11 @@ func TestPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, o := range map[string]options{
-		"onnx/changed.go onnx/new.go":                                 {},
-		"onnx/changed.go onnx/new.go onnx/surviving.go+":              {survivors: true},
-		"onnx/changed.go onnx/known.go onnx/new.go onnx/surviving.go": {again: true},
+		"onnx/changed.go onnx/new.go onnx/sampled.go":                                 {},
+		"onnx/changed.go onnx/new.go onnx/sampled.go ":                                {sample: 6},
+		"onnx/changed.go onnx/new.go":                                                 {sample: 5},
+		"onnx/changed.go onnx/new.go onnx/sampled.go onnx/surviving.go+":              {survivors: true},
+		"onnx/changed.go onnx/known.go onnx/new.go onnx/sampled.go onnx/surviving.go": {again: true},
 	} {
 		tasks, err := plan(module, "onnx", files, known, o)
 		var got []string
@@ -117,7 +149,7 @@ func TestPlan(t *testing.T) {
 			}
 			got = append(got, task.file)
 		}
-		if err != nil || strings.Join(got, " ") != want {
+		if err != nil || strings.Join(got, " ") != strings.TrimSpace(want) {
 			t.Errorf("%+v: %v, %v, want %s", o, got, err, want)
 		}
 	}

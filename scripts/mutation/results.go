@@ -29,6 +29,7 @@ type result struct {
 	Commit    string         `json:"commit"`
 	Date      string         `json:"date"`
 	CPU       string         `json:"cpu"`
+	SampledOf int            `json:"sampled_of,omitempty"` // mutants of which some were tried
 	Counts    map[string]int `json:"counts"`
 	Survivors []survivor     `json:"survivors"`
 }
@@ -64,8 +65,16 @@ func (r *result) add(m *mutant, status string) {
 	}
 }
 
+// smallerThan tells whether r is a sample, and of fewer mutants than wanted, of which 0 is all.
+func (r result) smallerThan(wanted int) bool {
+	return r.SampledOf > 0 && (wanted == 0 || total(r.Counts) < min(wanted, r.SampledOf))
+}
+
 func (r result) String() string {
 	text := fmt.Sprintf("%d mutants", total(r.Counts))
+	if r.SampledOf > 0 {
+		text = fmt.Sprintf("%d of %d mutants", total(r.Counts), r.SampledOf)
+	}
 	for _, status := range statuses {
 		text += fmt.Sprintf(", %d %s", r.Counts[status], strings.ToLower(status))
 	}
@@ -140,8 +149,12 @@ func readPage(name string) (before, measured, after string, err error) {
 func tables(results map[string]result) string {
 	var text strings.Builder
 	const heading = " mutants | killed | lived | not covered | timed out |"
-	row := func(name string, counts map[string]int, rest ...string) {
-		fmt.Fprintf(&text, "| %s | %d |", name, total(counts))
+	row := func(name string, counts map[string]int, sampledOf int, rest ...string) {
+		fmt.Fprintf(&text, "| %s | %d", name, total(counts))
+		if sampledOf > 0 {
+			fmt.Fprintf(&text, " of %d", sampledOf)
+		}
+		text.WriteString(" |")
 		for _, status := range statuses {
 			fmt.Fprintf(&text, " %d |", counts[status])
 		}
@@ -153,24 +166,29 @@ func tables(results map[string]result) string {
 	text.WriteString("| package | files |" + heading + "\n")
 	text.WriteString("| --- |" + strings.Repeat(" ---: |", 6) + "\n")
 	for _, folder := range packages {
-		counts, files := map[string]int{}, 0
+		counts, files, sampled, all := map[string]int{}, 0, false, 0
 		for file, result := range results {
 			if path.Dir(file) == folder {
 				files++
+				sampled = sampled || result.SampledOf > 0
+				all += max(result.SampledOf, total(result.Counts))
 				for status, count := range result.Counts {
 					counts[status] += count
 				}
 			}
 		}
 		if files > 0 {
-			row(fmt.Sprintf("%s | %d", folder, files), counts)
+			if !sampled {
+				all = 0
+			}
+			row(fmt.Sprintf("%s | %d", folder, files), counts, all)
 		}
 	}
 	text.WriteString("\n| file |" + heading + " commit | date | CPU |\n")
 	text.WriteString("| --- |" + strings.Repeat(" ---: |", 5) + " --- | --- | --- |\n")
 	for _, file := range slices.Sorted(maps.Keys(results)) {
 		r := results[file]
-		row(file, r.Counts, r.Commit, r.Date, r.CPU)
+		row(file, r.Counts, r.SampledOf, r.Commit, r.Date, r.CPU)
 	}
 	return text.String()
 }

@@ -17,6 +17,9 @@ func TestResultsAndPage(t *testing.T) {
 		"onnx/build.go": {Counts: map[string]int{notCovered: 1}, Survivors: []survivor{
 			{1, 2, negative, notCovered, "return -a"}}},
 	}
+	sampled := results["onnx/check.go"]
+	sampled.SampledOf = 40
+	results["infer/head.go"] = sampled
 	folder := t.TempDir()
 	name, page := filepath.Join(folder, "results.json"), filepath.Join(folder, "page.md")
 	if none, err := readResults(name); err != nil || len(none) > 0 {
@@ -40,6 +43,7 @@ func TestResultsAndPage(t *testing.T) {
 	for _, want := range []string{
 		"Before `return -a`.\n\n" + beginMark + "\n| package |",
 		"| onnx | 2 | 11 | 7 | 2 | 1 | 1 |\n",
+		"| infer | 1 | 10 of 40 | 7 |", "| infer/head.go | 10 of 40 | 7 |",
 		"| onnx/check.go | 10 | 7 | 2 | 0 | 1 | c | 2027-01-02 | CPU |\n" +
 			endMark + "\nAfter:\n- check.go, `if a < b {`, it is equal.\n",
 	} {
@@ -48,7 +52,8 @@ func TestResultsAndPage(t *testing.T) {
 		}
 	}
 	places, err := untold(page, results)
-	want := []string{"onnx/build.go:1:2: not covered: INVERT_NEGATIVES: return -a",
+	want := []string{"infer/head.go:5:6: lived: INVERT_LOGICAL: return a && b",
+		"onnx/build.go:1:2: not covered: INVERT_NEGATIVES: return -a",
 		"onnx/check.go:5:6: lived: INVERT_LOGICAL: return a && b"}
 	if err != nil || !reflect.DeepEqual(places, want) {
 		t.Errorf("untold %q, %v, want %q", places, err, want)
