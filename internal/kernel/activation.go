@@ -4,11 +4,13 @@ package kernel
 // on its own number alone.
 type Function struct {
 	// Forward writes y from x.
-	Forward func(y, x []float32)
+	Forward func(y, x []float32) // y may be x
 	// Backward writes dx = dy·f′(x) from dy and from what FromOutput says: y, or else x. Where the
 	// output says enough, the memory of the input is free after the forward pass.
 	Backward   func(dx, dy, from []float32)
 	FromOutput bool
+
+	vectors vectorForm // nil if no Set has loops for it
 }
 
 // Activation is a plan for a Function on tensors of any length. Its methods must not run at the same
@@ -25,7 +27,7 @@ func NewActivation(engine Engine, function Function) (*Activation, error) {
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
-	a := &Activation{engine: engine, function: function}
+	a := &Activation{engine: engine, function: function.On(engine)}
 	a.forward = func(_, item int) {
 		first, last := spanOf(item, len(a.y))
 		a.function.Forward(a.y[first:last], a.x[first:last])

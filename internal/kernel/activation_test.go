@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -51,7 +52,9 @@ func activationCases() []activationCase {
 		{"Tanh", Tanh(), math.Tanh, func(x float64) float64 { return 1 - math.Tanh(x)*math.Tanh(x) }},
 		{"SiLU", SiLU(), func(x float64) float64 { return x * logistic(x) },
 			func(x float64) float64 { return logistic(x) + x*logistic(x)*logistic(-x) }},
-		{"Softplus", Softplus(), func(x float64) float64 { return math.Log1p(math.Exp(x)) }, logistic},
+		{"Exponential", Exponential(), math.Exp, math.Exp},
+		{"Softplus", Softplus(), func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
+			logistic},
 		{"GELU", GELU(), func(x float64) float64 { return x * normal(x) },
 			func(x float64) float64 { return normal(x) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi) }},
 		{"GELUTanh", GELUTanh(), func(x float64) float64 { return x * (1 + math.Tanh(u(x))) / 2 },
@@ -104,12 +107,96 @@ func TestActivations(t *testing.T) {
 // NaN stays NaN, and is no reason to end.
 func TestActivationsOfNaN(t *testing.T) {
 	nan := []float32{float32(math.NaN())}
-	for _, c := range activationCases() {
-		y := make([]float32, 1)
-		if c.function.Forward(y, nan); y[0] == y[0] {
-			t.Errorf("%s of NaN is %v", c.name, y[0])
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for _, c := range activationCases() {
+			y := make([]float32, 1)
+			if c.function.On(engine).Forward(y, nan); y[0] == y[0] {
+				t.Errorf("%s of NaN is %v", c.name, y[0])
+			}
+			dx := make([]float32, 1)
+			if c.function.On(engine).Backward(dx, nan, []float32{1}); dx[0] == dx[0] && c.slopeAtOne() != 0 {
+				t.Errorf("the gradient of %s of NaN is %v", c.name, dx[0])
+			}
 		}
+	})
+}
+
+// slopeAtOne is the slope that a gradient has where what it is made of is 1.
+func (c activationCase) slopeAtOne() float64 {
+	dx := make([]float32, 1)
+	c.function.Backward(dx, []float32{1}, []float32{1})
+	return float64(dx[0])
+}
+
+// All float32, one in so many, and the largest: each set's vectors are as near to the definition as a
+// float32's rounding leaves it, and nothing is infinite or NaN that is not so by its definition.
+func TestActivationsOverAllNumbers(t *testing.T) {
+	var x []float32
+	for bits := uint32(0); bits < math.Float32bits(float32(math.Inf(1))); bits += 9973 {
+		v := math.Float32frombits(bits)
+		x = append(x, v, -v)
 	}
+	x = append(x, math.MaxFloat32, -math.MaxFloat32)
+	y := make([]float32, len(x))
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for _, c := range activationCases() {
+			c.function.On(engine).Forward(y, x)
+			worst, at := 0.0, float32(0)
+			for i, v := range x {
+				want := c.value(float64(v))
+				if math.IsInf(want, 0) || math.Abs(want) > math.MaxFloat32 {
+					if !math.IsInf(float64(y[i]), 1) && y[i] < math.MaxFloat32 {
+						t.Errorf("%s(%v) is %v, want %v", c.name, v, y[i], want)
+					}
+					continue
+				}
+				difference := math.Abs(float64(y[i]) - want)
+				if !(difference <= 2e-7*math.Abs(want)+1e-9) {
+					t.Fatalf("%s(%v) is %v, want %v", c.name, v, y[i], want)
+				}
+				if relative := difference / math.Abs(want); math.Abs(want) > 1e-6 && relative > worst {
+					worst, at = relative, v
+				}
+			}
+			t.Logf("%s: at most %.2g of the value, at %v", c.name, worst, at)
+		}
+	})
+}
+
+// A result does not depend on its place, on how many there are, or on whether y is x.
+func TestActivationsInPlaceAndInParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 2))
+	x, dy := random(r, 67), random(r, 67)
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for _, c := range activationCases() {
+			f := c.function.On(engine)
+			y, dx := make([]float32, len(x)), make([]float32, len(x))
+			f.Forward(y, x)
+			f.Backward(dx, dy, x)
+			for first := 0; first < len(x); first += 5 {
+				last := min(first+5, len(x))
+				part, slope := slices.Clone(x[first:last]), make([]float32, last-first)
+				f.Backward(slope, dy[first:last], part)
+				f.Forward(part, part)
+				if !slices.Equal(part, y[first:last]) || !slices.Equal(slope, dx[first:last]) {
+					t.Fatalf("%s from %d: %v and %v, want %v and %v", c.name, first, part, slope,
+						y[first:last], dx[first:last])
+				}
+			}
+		}
+	})
+}
+
+func TestActivationsAllocateNothing(t *testing.T) {
+	x, y := make([]float32, 67), make([]float32, 67)
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		for _, c := range activationCases() {
+			f := c.function.On(engine)
+			if n := fewestAllocations(func() { f.Forward(y, x); f.Backward(y, x, x) }); n > 0 {
+				t.Errorf("%s: %v allocations", c.name, n)
+			}
+		}
+	})
 }
 
 func TestActivationRefusesOtherLengths(t *testing.T) {
@@ -145,17 +232,19 @@ func BenchmarkActivation(b *testing.B) {
 	const n = 64 << 10
 	r := rand.New(rand.NewPCG(1, 2))
 	x, dy, y, dx := random(r, n), random(r, n), make([]float32, n), make([]float32, n)
+	engine := newEngine(b, "", 1)
 	for _, c := range activationCases() {
+		f := c.function.On(engine)
 		b.Run(c.name+"/forward", func(b *testing.B) {
 			b.SetBytes(n)
 			for b.Loop() {
-				c.function.Forward(y, x)
+				f.Forward(y, x)
 			}
 		})
 		b.Run(c.name+"/backward", func(b *testing.B) {
 			b.SetBytes(n)
 			for b.Loop() {
-				c.function.Backward(dx, dy, x)
+				f.Backward(dx, dy, x)
 			}
 		})
 	}

@@ -3,7 +3,8 @@ package kernel
 import "math"
 
 // Functions of the activation layers. The pieces of straight lines are float32; what has an
-// exponential is float64, rounded once, but for gradients made of the output.
+// exponential is float64, rounded once, but for gradients made of the output. The sets of vectors
+// have loops of their own for most, see function_loops.go.
 
 // LeakyReLU is x where x > 0 and slope·x elsewhere.
 func LeakyReLU(slope float32) Function {
@@ -20,6 +21,14 @@ func LeakyReLU(slope float32) Function {
 			}
 		},
 		FromOutput: slope > 0, // the output has the input's sign
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			f := s.functions
+			if f.leakyReLU == nil {
+				return nil, nil
+			}
+			return func(y, x *float32, n int) { f.leakyReLU(y, x, n, slope) },
+				func(dx, dy, from *float32, n int) { f.leakyReLUGradient(dx, dy, from, n, slope) }
+		},
 	}
 }
 
@@ -48,6 +57,9 @@ func ReLU6() Function {
 			}
 		},
 		FromOutput: true,
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return func(y, x *float32, n int) { s.clamp(y, x, n, 1, 0, 0, 6) }, s.functions.relu6Gradient
+		},
 	}
 }
 
@@ -78,6 +90,9 @@ func HardSigmoid() Function {
 			}
 		},
 		FromOutput: true,
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.hardSigmoid, s.functions.hardSigmoidGradient
+		},
 	}
 }
 
@@ -105,6 +120,9 @@ func HardSwish() Function {
 				dx[i] = dy[i] * math.Float32frombits(bits)
 			}
 		},
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.hardSwish, s.functions.hardSwishGradient
+		},
 	}
 }
 
@@ -126,6 +144,14 @@ func ELU(alpha float64) Function {
 			}
 		},
 		FromOutput: true,
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			f := s.functions
+			if f.elu == nil {
+				return nil, nil
+			}
+			return func(y, x *float32, n int) { f.elu(y, x, n, alpha) },
+				func(dx, dy, y *float32, n int) { f.eluGradient(dx, dy, y, n, float32(alpha)) }
+		},
 	}
 }
 
@@ -150,6 +176,9 @@ func Sigmoid() Function {
 			}
 		},
 		FromOutput: true,
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.sigmoid, s.functions.sigmoidGradient
+		},
 	}
 }
 
@@ -170,6 +199,9 @@ func Tanh() Function {
 			}
 		},
 		FromOutput: true,
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.tanh, s.functions.tanhGradient
+		},
 	}
 }
 
@@ -187,6 +219,9 @@ func SiLU() Function {
 				s := sigmoid(v)
 				dx[i] = float32(float64(dy[i]) * s * (1 + float64(v)*(1-s)))
 			}
+		},
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.silu, s.functions.siluGradient
 		},
 	}
 }
@@ -227,6 +262,9 @@ func GELU() Function {
 				dx[i] = float32(float64(dy[i]) * (share + float64(v)*factor*density))
 			}
 		},
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.gelu, s.functions.geluGradient
+		},
 	}
 }
 
@@ -246,6 +284,9 @@ func GELUTanh() Function {
 				dx[i] = float32(float64(dy[i]) * (share + float64(v)*slope))
 			}
 		},
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.geluTanh, s.functions.geluTanhGradient
+		},
 	}
 }
 
@@ -259,4 +300,25 @@ func normalTanh(x float32) (share, slope float64) {
 	square := w * w
 	share = 1 / (1 + math.Exp(-factor*w*(1+cubic*square)))
 	return share, share * (1 - share) * factor * (1 + 3*cubic*square)
+}
+
+// Exponential is eˣ.
+func Exponential() Function {
+	return Function{
+		Forward: func(y, x []float32) {
+			for i, v := range x[:len(y)] {
+				y[i] = float32(math.Exp(float64(v)))
+			}
+		},
+		Backward: func(dx, dy, y []float32) {
+			dy, y = dy[:len(dx)], y[:len(dx)]
+			for i := range dx {
+				dx[i] = dy[i] * y[i]
+			}
+		},
+		FromOutput: true,
+		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
+			return s.functions.exponential, s.multiply
+		},
+	}
 }

@@ -409,6 +409,106 @@ func affineAVX2(args *byte)
 //go:noescape
 func rowAVX2(args *byte)
 
+// exponentialAVX2 computes y = eˣ.
+//
+//go:noescape
+func exponentialAVX2(y *float32, x *float32, n int)
+
+// sigmoidAVX2 computes y = 1/(1 + e⁻ˣ).
+//
+//go:noescape
+func sigmoidAVX2(y *float32, x *float32, n int)
+
+// tanhAVX2 computes y = (e²ˣ − 1)/(e²ˣ + 1).
+//
+//go:noescape
+func tanhAVX2(y *float32, x *float32, n int)
+
+// siluAVX2 computes y = x/(1 + e⁻ˣ).
+//
+//go:noescape
+func siluAVX2(y *float32, x *float32, n int)
+
+// geluAVX2 computes y = x·Φ(x).
+//
+//go:noescape
+func geluAVX2(y *float32, x *float32, n int)
+
+// geluTanhAVX2 computes y = x·σ(2u), u = √(2/π)·(x + 0.044715·x³).
+//
+//go:noescape
+func geluTanhAVX2(y *float32, x *float32, n int)
+
+// siluGradientAVX2 computes dx = dy·σ(x)·(1 + x·(1 − σ(x))).
+//
+//go:noescape
+func siluGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// geluGradientAVX2 computes dx = dy·(Φ(x) + x·φ(x)).
+//
+//go:noescape
+func geluGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// geluTanhGradientAVX2 computes dx = dy·(s + x·s′), s = σ(2u).
+//
+//go:noescape
+func geluTanhGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// eluAVX2 computes y = x where x > 0, and alpha·(eˣ − 1) elsewhere.
+//
+//go:noescape
+func eluAVX2(y *float32, x *float32, n int, alpha float64)
+
+// leakyReLUAVX2 computes y = x where x > 0, and slope·x elsewhere.
+//
+//go:noescape
+func leakyReLUAVX2(y *float32, x *float32, n int, slope float32)
+
+// leakyReLUGradientAVX2 computes dx = dy where y > 0, and slope·dy elsewhere.
+//
+//go:noescape
+func leakyReLUGradientAVX2(dx *float32, dy *float32, y *float32, n int, slope float32)
+
+// eluGradientAVX2 computes dx = dy where y > 0, and (y + alpha)·dy elsewhere.
+//
+//go:noescape
+func eluGradientAVX2(dx *float32, dy *float32, y *float32, n int, alpha float32)
+
+// hardSigmoidAVX2 computes y = min(max(x + 3, 0), 6)/6.
+//
+//go:noescape
+func hardSigmoidAVX2(y *float32, x *float32, n int)
+
+// hardSwishAVX2 computes y = x·min(max(x + 3, 0), 6)/6.
+//
+//go:noescape
+func hardSwishAVX2(y *float32, x *float32, n int)
+
+// relu6GradientAVX2 computes dx = dy where 0 < y < 6, else 0.
+//
+//go:noescape
+func relu6GradientAVX2(dx *float32, dy *float32, y *float32, n int)
+
+// hardSigmoidGradientAVX2 computes dx = dy/6 where 0 < y < 1, else 0.
+//
+//go:noescape
+func hardSigmoidGradientAVX2(dx *float32, dy *float32, y *float32, n int)
+
+// hardSwishGradientAVX2 computes dx = dy·(x/3 + 1/2) where −3 < x < 3, dy above, 0 below.
+//
+//go:noescape
+func hardSwishGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+
+// sigmoidGradientAVX2 computes dx = dy·y·(1 − y).
+//
+//go:noescape
+func sigmoidGradientAVX2(dx *float32, dy *float32, y *float32, n int)
+
+// tanhGradientAVX2 computes dx = dy·(1 − y)·(1 + y).
+//
+//go:noescape
+func tanhGradientAVX2(dx *float32, dy *float32, y *float32, n int)
+
 // transpose8AVX2 writes the transpose of 8 rows of 8·blocks elements; steps are in bytes.
 //
 //go:noescape

@@ -17899,6 +17899,1250 @@ next1:
 	VZEROUPPER
 	RET
 
+DATA doublesAVX2<>+0(SB)/8, $0x3ff71547652b82fe
+DATA doublesAVX2<>+8(SB)/8, $0x3ff71547652b82fe
+DATA doublesAVX2<>+16(SB)/8, $0x3ff71547652b82fe
+DATA doublesAVX2<>+24(SB)/8, $0x3ff71547652b82fe
+DATA doublesAVX2<>+32(SB)/8, $0x3fe62e42fefa39ef
+DATA doublesAVX2<>+40(SB)/8, $0x3fe62e42fefa39ef
+DATA doublesAVX2<>+48(SB)/8, $0x3fe62e42fefa39ef
+DATA doublesAVX2<>+56(SB)/8, $0x3fe62e42fefa39ef
+DATA doublesAVX2<>+64(SB)/8, $0x4338000000000000
+DATA doublesAVX2<>+72(SB)/8, $0x4338000000000000
+DATA doublesAVX2<>+80(SB)/8, $0x4338000000000000
+DATA doublesAVX2<>+88(SB)/8, $0x4338000000000000
+DATA doublesAVX2<>+96(SB)/8, $0x3ff0000000000000
+DATA doublesAVX2<>+104(SB)/8, $0x3ff0000000000000
+DATA doublesAVX2<>+112(SB)/8, $0x3ff0000000000000
+DATA doublesAVX2<>+120(SB)/8, $0x3ff0000000000000
+DATA doublesAVX2<>+128(SB)/8, $0x4000000000000000
+DATA doublesAVX2<>+136(SB)/8, $0x4000000000000000
+DATA doublesAVX2<>+144(SB)/8, $0x4000000000000000
+DATA doublesAVX2<>+152(SB)/8, $0x4000000000000000
+DATA doublesAVX2<>+160(SB)/8, $0x4008000000000000
+DATA doublesAVX2<>+168(SB)/8, $0x4008000000000000
+DATA doublesAVX2<>+176(SB)/8, $0x4008000000000000
+DATA doublesAVX2<>+184(SB)/8, $0x4008000000000000
+DATA doublesAVX2<>+192(SB)/8, $0xbfe0000000000000
+DATA doublesAVX2<>+200(SB)/8, $0xbfe0000000000000
+DATA doublesAVX2<>+208(SB)/8, $0xbfe0000000000000
+DATA doublesAVX2<>+216(SB)/8, $0xbfe0000000000000
+DATA doublesAVX2<>+224(SB)/8, $0x4085e00000000000
+DATA doublesAVX2<>+232(SB)/8, $0x4085e00000000000
+DATA doublesAVX2<>+240(SB)/8, $0x4085e00000000000
+DATA doublesAVX2<>+248(SB)/8, $0x4085e00000000000
+DATA doublesAVX2<>+256(SB)/8, $0xc085e00000000000
+DATA doublesAVX2<>+264(SB)/8, $0xc085e00000000000
+DATA doublesAVX2<>+272(SB)/8, $0xc085e00000000000
+DATA doublesAVX2<>+280(SB)/8, $0xc085e00000000000
+DATA doublesAVX2<>+288(SB)/8, $0x8000000000000000
+DATA doublesAVX2<>+296(SB)/8, $0x8000000000000000
+DATA doublesAVX2<>+304(SB)/8, $0x8000000000000000
+DATA doublesAVX2<>+312(SB)/8, $0x8000000000000000
+DATA doublesAVX2<>+320(SB)/8, $0x7fffffffffffffff
+DATA doublesAVX2<>+328(SB)/8, $0x7fffffffffffffff
+DATA doublesAVX2<>+336(SB)/8, $0x7fffffffffffffff
+DATA doublesAVX2<>+344(SB)/8, $0x7fffffffffffffff
+DATA doublesAVX2<>+352(SB)/8, $0x3fd9884533d43651
+DATA doublesAVX2<>+360(SB)/8, $0x3fd9884533d43651
+DATA doublesAVX2<>+368(SB)/8, $0x3fd9884533d43651
+DATA doublesAVX2<>+376(SB)/8, $0x3fd9884533d43651
+DATA doublesAVX2<>+384(SB)/8, $0xbff9884533d43651
+DATA doublesAVX2<>+392(SB)/8, $0xbff9884533d43651
+DATA doublesAVX2<>+400(SB)/8, $0xbff9884533d43651
+DATA doublesAVX2<>+408(SB)/8, $0xbff9884533d43651
+DATA doublesAVX2<>+416(SB)/8, $0x3ff9884533d43651
+DATA doublesAVX2<>+424(SB)/8, $0x3ff9884533d43651
+DATA doublesAVX2<>+432(SB)/8, $0x3ff9884533d43651
+DATA doublesAVX2<>+440(SB)/8, $0x3ff9884533d43651
+DATA doublesAVX2<>+448(SB)/8, $0x3fa6e4e26d4801f7
+DATA doublesAVX2<>+456(SB)/8, $0x3fa6e4e26d4801f7
+DATA doublesAVX2<>+464(SB)/8, $0x3fa6e4e26d4801f7
+DATA doublesAVX2<>+472(SB)/8, $0x3fa6e4e26d4801f7
+DATA doublesAVX2<>+480(SB)/8, $0x3fc12ba9d1f60179
+DATA doublesAVX2<>+488(SB)/8, $0x3fc12ba9d1f60179
+DATA doublesAVX2<>+496(SB)/8, $0x3fc12ba9d1f60179
+DATA doublesAVX2<>+504(SB)/8, $0x3fc12ba9d1f60179
+DATA doublesAVX2<>+512(SB)/8, $0x3efa136c14907dff
+DATA doublesAVX2<>+520(SB)/8, $0x3efa136c14907dff
+DATA doublesAVX2<>+528(SB)/8, $0x3efa136c14907dff
+DATA doublesAVX2<>+536(SB)/8, $0x3efa136c14907dff
+DATA doublesAVX2<>+544(SB)/8, $0x3f2a1517cf342adc
+DATA doublesAVX2<>+552(SB)/8, $0x3f2a1517cf342adc
+DATA doublesAVX2<>+560(SB)/8, $0x3f2a1517cf342adc
+DATA doublesAVX2<>+568(SB)/8, $0x3f2a1517cf342adc
+DATA doublesAVX2<>+576(SB)/8, $0x3f56c166bdcfa37d
+DATA doublesAVX2<>+584(SB)/8, $0x3f56c166bdcfa37d
+DATA doublesAVX2<>+592(SB)/8, $0x3f56c166bdcfa37d
+DATA doublesAVX2<>+600(SB)/8, $0x3f56c166bdcfa37d
+DATA doublesAVX2<>+608(SB)/8, $0x3f81110c630c57dc
+DATA doublesAVX2<>+616(SB)/8, $0x3f81110c630c57dc
+DATA doublesAVX2<>+624(SB)/8, $0x3f81110c630c57dc
+DATA doublesAVX2<>+632(SB)/8, $0x3f81110c630c57dc
+DATA doublesAVX2<>+640(SB)/8, $0x3fa55555565c8746
+DATA doublesAVX2<>+648(SB)/8, $0x3fa55555565c8746
+DATA doublesAVX2<>+656(SB)/8, $0x3fa55555565c8746
+DATA doublesAVX2<>+664(SB)/8, $0x3fa55555565c8746
+DATA doublesAVX2<>+672(SB)/8, $0x3fc5555556754103
+DATA doublesAVX2<>+680(SB)/8, $0x3fc5555556754103
+DATA doublesAVX2<>+688(SB)/8, $0x3fc5555556754103
+DATA doublesAVX2<>+696(SB)/8, $0x3fc5555556754103
+DATA doublesAVX2<>+704(SB)/8, $0x3fdfffffffffe060
+DATA doublesAVX2<>+712(SB)/8, $0x3fdfffffffffe060
+DATA doublesAVX2<>+720(SB)/8, $0x3fdfffffffffe060
+DATA doublesAVX2<>+728(SB)/8, $0x3fdfffffffffe060
+DATA doublesAVX2<>+736(SB)/8, $0x3f93655418ffc7da
+DATA doublesAVX2<>+744(SB)/8, $0x3f93655418ffc7da
+DATA doublesAVX2<>+752(SB)/8, $0x3f93655418ffc7da
+DATA doublesAVX2<>+760(SB)/8, $0x3f93655418ffc7da
+DATA doublesAVX2<>+768(SB)/8, $0xbfbe11dd21bf341a
+DATA doublesAVX2<>+776(SB)/8, $0xbfbe11dd21bf341a
+DATA doublesAVX2<>+784(SB)/8, $0xbfbe11dd21bf341a
+DATA doublesAVX2<>+792(SB)/8, $0xbfbe11dd21bf341a
+DATA doublesAVX2<>+800(SB)/8, $0x3fd2dab8c3d5647b
+DATA doublesAVX2<>+808(SB)/8, $0x3fd2dab8c3d5647b
+DATA doublesAVX2<>+816(SB)/8, $0x3fd2dab8c3d5647b
+DATA doublesAVX2<>+824(SB)/8, $0x3fd2dab8c3d5647b
+DATA doublesAVX2<>+832(SB)/8, $0xbfd71e8990bf642f
+DATA doublesAVX2<>+840(SB)/8, $0xbfd71e8990bf642f
+DATA doublesAVX2<>+848(SB)/8, $0xbfd71e8990bf642f
+DATA doublesAVX2<>+856(SB)/8, $0xbfd71e8990bf642f
+DATA doublesAVX2<>+864(SB)/8, $0x3fcab7234f555c36
+DATA doublesAVX2<>+872(SB)/8, $0x3fcab7234f555c36
+DATA doublesAVX2<>+880(SB)/8, $0x3fcab7234f555c36
+DATA doublesAVX2<>+888(SB)/8, $0x3fcab7234f555c36
+DATA doublesAVX2<>+896(SB)/8, $0xbfb720e45ad893b6
+DATA doublesAVX2<>+904(SB)/8, $0xbfb720e45ad893b6
+DATA doublesAVX2<>+912(SB)/8, $0xbfb720e45ad893b6
+DATA doublesAVX2<>+920(SB)/8, $0xbfb720e45ad893b6
+DATA doublesAVX2<>+928(SB)/8, $0x3fb44bda0566a397
+DATA doublesAVX2<>+936(SB)/8, $0x3fb44bda0566a397
+DATA doublesAVX2<>+944(SB)/8, $0x3fb44bda0566a397
+DATA doublesAVX2<>+952(SB)/8, $0x3fb44bda0566a397
+DATA doublesAVX2<>+960(SB)/8, $0x3fb5267356816e68
+DATA doublesAVX2<>+968(SB)/8, $0x3fb5267356816e68
+DATA doublesAVX2<>+976(SB)/8, $0x3fb5267356816e68
+DATA doublesAVX2<>+984(SB)/8, $0x3fb5267356816e68
+DATA doublesAVX2<>+992(SB)/8, $0x3fbe75bf8b59c0b7
+DATA doublesAVX2<>+1000(SB)/8, $0x3fbe75bf8b59c0b7
+DATA doublesAVX2<>+1008(SB)/8, $0x3fbe75bf8b59c0b7
+DATA doublesAVX2<>+1016(SB)/8, $0x3fbe75bf8b59c0b7
+DATA doublesAVX2<>+1024(SB)/8, $0x3fc1039a83dacf5a
+DATA doublesAVX2<>+1032(SB)/8, $0x3fc1039a83dacf5a
+DATA doublesAVX2<>+1040(SB)/8, $0x3fc1039a83dacf5a
+DATA doublesAVX2<>+1048(SB)/8, $0x3fc1039a83dacf5a
+DATA doublesAVX2<>+1056(SB)/8, $0x3fc105938f416b1d
+DATA doublesAVX2<>+1064(SB)/8, $0x3fc105938f416b1d
+DATA doublesAVX2<>+1072(SB)/8, $0x3fc105938f416b1d
+DATA doublesAVX2<>+1080(SB)/8, $0x3fc105938f416b1d
+GLOBL doublesAVX2<>(SB), RODATA|NOPTR, $1088
+
+// func exponentialAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·exponentialAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y0
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y2
+	VMINPD       Y0, Y1, Y1
+	VMAXPD       Y1, Y2, Y2
+	VMOVUPD      doublesAVX2<>+64(SB), Y0
+	VFMADD231PD  doublesAVX2<>+0(SB), Y2, Y0
+	VSUBPD       doublesAVX2<>+64(SB), Y0, Y1
+	VFNMADD231PD doublesAVX2<>+32(SB), Y1, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       doublesAVX2<>+96(SB), Y0, Y0
+	VMULPD       Y2, Y2, Y1
+	VMOVUPD      doublesAVX2<>+512(SB), Y3
+	VFMADD213PD  doublesAVX2<>+544(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+576(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+608(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+640(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+672(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+704(SB), Y2, Y3
+	VFMADD213PD  Y2, Y1, Y3
+	VFMADD213PD  Y0, Y0, Y3
+	VCVTPD2PSY   Y3, X0
+	VMOVUPS      X0, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y0
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y2
+	VMINPD       Y0, Y1, Y1
+	VMAXPD       Y1, Y2, Y2
+	VMOVUPD      doublesAVX2<>+64(SB), Y0
+	VFMADD231PD  doublesAVX2<>+0(SB), Y2, Y0
+	VSUBPD       doublesAVX2<>+64(SB), Y0, Y1
+	VFNMADD231PD doublesAVX2<>+32(SB), Y1, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       doublesAVX2<>+96(SB), Y0, Y0
+	VMULPD       Y2, Y2, Y1
+	VMOVUPD      doublesAVX2<>+512(SB), Y3
+	VFMADD213PD  doublesAVX2<>+544(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+576(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+608(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+640(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+672(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+704(SB), Y2, Y3
+	VFMADD213PD  Y2, Y1, Y3
+	VFMADD213PD  Y0, Y0, Y3
+	VCVTPD2PSY   Y3, X0
+	VMOVUPS      X0, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func sigmoidAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y0
+	VXORPD       doublesAVX2<>+288(SB), Y0, Y0
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y2
+	VMINPD       Y0, Y1, Y1
+	VMAXPD       Y1, Y2, Y2
+	VMOVUPD      doublesAVX2<>+64(SB), Y0
+	VFMADD231PD  doublesAVX2<>+0(SB), Y2, Y0
+	VSUBPD       doublesAVX2<>+64(SB), Y0, Y1
+	VFNMADD231PD doublesAVX2<>+32(SB), Y1, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       doublesAVX2<>+96(SB), Y0, Y0
+	VMULPD       Y2, Y2, Y1
+	VMOVUPD      doublesAVX2<>+512(SB), Y3
+	VFMADD213PD  doublesAVX2<>+544(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+576(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+608(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+640(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+672(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+704(SB), Y2, Y3
+	VFMADD213PD  Y2, Y1, Y3
+	VFMADD213PD  Y0, Y0, Y3
+	VADDPD       doublesAVX2<>+96(SB), Y3, Y3
+	VMOVUPD      doublesAVX2<>+96(SB), Y0
+	VDIVPD       Y3, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y0
+	VXORPD       doublesAVX2<>+288(SB), Y0, Y0
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y2
+	VMINPD       Y0, Y1, Y1
+	VMAXPD       Y1, Y2, Y2
+	VMOVUPD      doublesAVX2<>+64(SB), Y0
+	VFMADD231PD  doublesAVX2<>+0(SB), Y2, Y0
+	VSUBPD       doublesAVX2<>+64(SB), Y0, Y1
+	VFNMADD231PD doublesAVX2<>+32(SB), Y1, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       doublesAVX2<>+96(SB), Y0, Y0
+	VMULPD       Y2, Y2, Y1
+	VMOVUPD      doublesAVX2<>+512(SB), Y3
+	VFMADD213PD  doublesAVX2<>+544(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+576(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+608(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+640(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+672(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+704(SB), Y2, Y3
+	VFMADD213PD  Y2, Y1, Y3
+	VFMADD213PD  Y0, Y0, Y3
+	VADDPD       doublesAVX2<>+96(SB), Y3, Y3
+	VMOVUPD      doublesAVX2<>+96(SB), Y0
+	VDIVPD       Y3, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func tanhAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y0
+	VADDPD       Y0, Y0, Y0
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y2
+	VMINPD       Y0, Y1, Y1
+	VMAXPD       Y1, Y2, Y2
+	VMOVUPD      doublesAVX2<>+64(SB), Y0
+	VFMADD231PD  doublesAVX2<>+0(SB), Y2, Y0
+	VSUBPD       doublesAVX2<>+64(SB), Y0, Y1
+	VFNMADD231PD doublesAVX2<>+32(SB), Y1, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       doublesAVX2<>+96(SB), Y0, Y0
+	VMULPD       Y2, Y2, Y1
+	VMOVUPD      doublesAVX2<>+512(SB), Y3
+	VFMADD213PD  doublesAVX2<>+544(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+576(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+608(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+640(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+672(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+704(SB), Y2, Y3
+	VFMADD213PD  Y2, Y1, Y3
+	VSUBPD       doublesAVX2<>+96(SB), Y0, Y1
+	VFMADD213PD  Y1, Y0, Y3
+	VADDPD       doublesAVX2<>+128(SB), Y3, Y0
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y0, Y1, Y1
+	VMULPD       Y1, Y3, Y3
+	VCVTPD2PSY   Y3, X0
+	VMOVUPS      X0, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y0
+	VADDPD       Y0, Y0, Y0
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y2
+	VMINPD       Y0, Y1, Y1
+	VMAXPD       Y1, Y2, Y2
+	VMOVUPD      doublesAVX2<>+64(SB), Y0
+	VFMADD231PD  doublesAVX2<>+0(SB), Y2, Y0
+	VSUBPD       doublesAVX2<>+64(SB), Y0, Y1
+	VFNMADD231PD doublesAVX2<>+32(SB), Y1, Y2
+	VPSLLQ       $0x34, Y0, Y0
+	VPADDQ       doublesAVX2<>+96(SB), Y0, Y0
+	VMULPD       Y2, Y2, Y1
+	VMOVUPD      doublesAVX2<>+512(SB), Y3
+	VFMADD213PD  doublesAVX2<>+544(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+576(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+608(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+640(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+672(SB), Y2, Y3
+	VFMADD213PD  doublesAVX2<>+704(SB), Y2, Y3
+	VFMADD213PD  Y2, Y1, Y3
+	VSUBPD       doublesAVX2<>+96(SB), Y0, Y1
+	VFMADD213PD  Y1, Y0, Y3
+	VADDPD       doublesAVX2<>+128(SB), Y3, Y0
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y0, Y1, Y1
+	VMULPD       Y1, Y3, Y3
+	VCVTPD2PSY   Y3, X0
+	VMOVUPS      X0, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func siluAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y0
+	VXORPD       doublesAVX2<>+288(SB), Y0, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VADDPD       doublesAVX2<>+96(SB), Y4, Y4
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y4, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y0
+	VXORPD       doublesAVX2<>+288(SB), Y0, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VADDPD       doublesAVX2<>+96(SB), Y4, Y4
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y4, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func geluAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y0
+	VMULPD       Y0, Y0, Y1
+	VMULPD       doublesAVX2<>+192(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VDIVPD       Y1, Y2, Y2
+	VMULPD       doublesAVX2<>+160(SB), Y2, Y1
+	VMOVUPD      doublesAVX2<>+736(SB), Y2
+	VFMADD213PD  doublesAVX2<>+768(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+800(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+832(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+864(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+896(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+928(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+960(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+992(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1024(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1056(SB), Y1, Y2
+	VMULPD       Y1, Y2, Y2
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VSUBPD       Y2, Y1, Y1
+	VBLENDVPD    Y0, Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y0
+	VMULPD       Y0, Y0, Y1
+	VMULPD       doublesAVX2<>+192(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VDIVPD       Y1, Y2, Y2
+	VMULPD       doublesAVX2<>+160(SB), Y2, Y1
+	VMOVUPD      doublesAVX2<>+736(SB), Y2
+	VFMADD213PD  doublesAVX2<>+768(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+800(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+832(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+864(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+896(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+928(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+960(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+992(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1024(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1056(SB), Y1, Y2
+	VMULPD       Y1, Y2, Y2
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VSUBPD       Y2, Y1, Y1
+	VBLENDVPD    Y0, Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func geluTanhAVX2(y *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y0
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VMULPD       Y0, Y0, Y1
+	VFMADD231PD  doublesAVX2<>+448(SB), Y1, Y2
+	VMULPD       Y0, Y2, Y2
+	VMULPD       doublesAVX2<>+384(SB), Y2, Y2
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y2, Y1, Y1
+	VMAXPD       Y1, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VADDPD       doublesAVX2<>+96(SB), Y4, Y4
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y4, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y0
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VMULPD       Y0, Y0, Y1
+	VFMADD231PD  doublesAVX2<>+448(SB), Y1, Y2
+	VMULPD       Y0, Y2, Y2
+	VMULPD       doublesAVX2<>+384(SB), Y2, Y2
+	VMOVUPD      doublesAVX2<>+224(SB), Y1
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y2, Y1, Y1
+	VMAXPD       Y1, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VADDPD       doublesAVX2<>+96(SB), Y4, Y4
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y4, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VCVTPD2PSY   Y0, X0
+	VMOVUPS      X0, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func siluGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VCVTPS2PD    (DX)(SI*1), Y0
+	VXORPD       doublesAVX2<>+288(SB), Y0, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VADDPD       doublesAVX2<>+96(SB), Y4, Y4
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y4, Y1, Y1
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VFMADD213PD  doublesAVX2<>+96(SB), Y0, Y2
+	VMULPD       Y1, Y2, Y2
+	VCVTPS2PD    (CX)(SI*1), Y0
+	VMULPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y2, X0
+	VMOVUPS      X0, (AX)(SI*1)
+	VCVTPS2PD    16(DX)(SI*1), Y0
+	VXORPD       doublesAVX2<>+288(SB), Y0, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VADDPD       doublesAVX2<>+96(SB), Y4, Y4
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VDIVPD       Y4, Y1, Y1
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VFMADD213PD  doublesAVX2<>+96(SB), Y0, Y2
+	VMULPD       Y1, Y2, Y2
+	VCVTPS2PD    16(CX)(SI*1), Y0
+	VMULPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y2, X0
+	VMOVUPS      X0, 16(AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func geluGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VCVTPS2PD    (DX)(SI*1), Y0
+	VMULPD       Y0, Y0, Y1
+	VMULPD       doublesAVX2<>+192(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VDIVPD       Y1, Y2, Y2
+	VMULPD       doublesAVX2<>+160(SB), Y2, Y1
+	VMOVUPD      doublesAVX2<>+736(SB), Y2
+	VFMADD213PD  doublesAVX2<>+768(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+800(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+832(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+864(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+896(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+928(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+960(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+992(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1024(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1056(SB), Y1, Y2
+	VMULPD       Y1, Y2, Y2
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VSUBPD       Y2, Y1, Y1
+	VBLENDVPD    Y0, Y2, Y1, Y1
+	VMULPD       doublesAVX2<>+352(SB), Y4, Y4
+	VFMADD231PD  Y0, Y4, Y1
+	VCVTPS2PD    (CX)(SI*1), Y0
+	VMULPD       Y0, Y1, Y1
+	VCVTPD2PSY   Y1, X0
+	VMOVUPS      X0, (AX)(SI*1)
+	VCVTPS2PD    16(DX)(SI*1), Y0
+	VMULPD       Y0, Y0, Y1
+	VMULPD       doublesAVX2<>+192(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+224(SB), Y2
+	VMOVUPD      doublesAVX2<>+256(SB), Y3
+	VMINPD       Y1, Y2, Y2
+	VMAXPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+64(SB), Y1
+	VFMADD231PD  doublesAVX2<>+0(SB), Y3, Y1
+	VSUBPD       doublesAVX2<>+64(SB), Y1, Y2
+	VFNMADD231PD doublesAVX2<>+32(SB), Y2, Y3
+	VPSLLQ       $0x34, Y1, Y1
+	VPADDQ       doublesAVX2<>+96(SB), Y1, Y1
+	VMULPD       Y3, Y3, Y2
+	VMOVUPD      doublesAVX2<>+512(SB), Y4
+	VFMADD213PD  doublesAVX2<>+544(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+576(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+608(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+640(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+672(SB), Y3, Y4
+	VFMADD213PD  doublesAVX2<>+704(SB), Y3, Y4
+	VFMADD213PD  Y3, Y2, Y4
+	VFMADD213PD  Y1, Y1, Y4
+	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VDIVPD       Y1, Y2, Y2
+	VMULPD       doublesAVX2<>+160(SB), Y2, Y1
+	VMOVUPD      doublesAVX2<>+736(SB), Y2
+	VFMADD213PD  doublesAVX2<>+768(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+800(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+832(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+864(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+896(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+928(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+960(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+992(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1024(SB), Y1, Y2
+	VFMADD213PD  doublesAVX2<>+1056(SB), Y1, Y2
+	VMULPD       Y1, Y2, Y2
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VSUBPD       Y2, Y1, Y1
+	VBLENDVPD    Y0, Y2, Y1, Y1
+	VMULPD       doublesAVX2<>+352(SB), Y4, Y4
+	VFMADD231PD  Y0, Y4, Y1
+	VCVTPS2PD    16(CX)(SI*1), Y0
+	VMULPD       Y0, Y1, Y1
+	VCVTPD2PSY   Y1, X0
+	VMOVUPS      X0, 16(AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func geluTanhGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VCVTPS2PD    (DX)(SI*1), Y0
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VMULPD       Y0, Y0, Y1
+	VFMADD231PD  doublesAVX2<>+448(SB), Y1, Y2
+	VMULPD       Y0, Y2, Y2
+	VMULPD       doublesAVX2<>+384(SB), Y2, Y2
+	VMOVUPD      doublesAVX2<>+224(SB), Y3
+	VMOVUPD      doublesAVX2<>+256(SB), Y4
+	VMINPD       Y2, Y3, Y3
+	VMAXPD       Y3, Y4, Y4
+	VMOVUPD      doublesAVX2<>+64(SB), Y2
+	VFMADD231PD  doublesAVX2<>+0(SB), Y4, Y2
+	VSUBPD       doublesAVX2<>+64(SB), Y2, Y3
+	VFNMADD231PD doublesAVX2<>+32(SB), Y3, Y4
+	VPSLLQ       $0x34, Y2, Y2
+	VPADDQ       doublesAVX2<>+96(SB), Y2, Y2
+	VMULPD       Y4, Y4, Y3
+	VMOVUPD      doublesAVX2<>+512(SB), Y5
+	VFMADD213PD  doublesAVX2<>+544(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+576(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+608(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+640(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+672(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+704(SB), Y4, Y5
+	VFMADD213PD  Y4, Y3, Y5
+	VFMADD213PD  Y2, Y2, Y5
+	VADDPD       doublesAVX2<>+96(SB), Y5, Y5
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VDIVPD       Y5, Y2, Y2
+	VMOVUPD      doublesAVX2<>+96(SB), Y3
+	VFMADD231PD  doublesAVX2<>+480(SB), Y1, Y3
+	VMULPD       doublesAVX2<>+416(SB), Y3, Y3
+	VMULPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VSUBPD       Y2, Y1, Y1
+	VMULPD       Y1, Y3, Y3
+	VFMADD231PD  Y0, Y3, Y2
+	VCVTPS2PD    (CX)(SI*1), Y0
+	VMULPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y2, X0
+	VMOVUPS      X0, (AX)(SI*1)
+	VCVTPS2PD    16(DX)(SI*1), Y0
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VMULPD       Y0, Y0, Y1
+	VFMADD231PD  doublesAVX2<>+448(SB), Y1, Y2
+	VMULPD       Y0, Y2, Y2
+	VMULPD       doublesAVX2<>+384(SB), Y2, Y2
+	VMOVUPD      doublesAVX2<>+224(SB), Y3
+	VMOVUPD      doublesAVX2<>+256(SB), Y4
+	VMINPD       Y2, Y3, Y3
+	VMAXPD       Y3, Y4, Y4
+	VMOVUPD      doublesAVX2<>+64(SB), Y2
+	VFMADD231PD  doublesAVX2<>+0(SB), Y4, Y2
+	VSUBPD       doublesAVX2<>+64(SB), Y2, Y3
+	VFNMADD231PD doublesAVX2<>+32(SB), Y3, Y4
+	VPSLLQ       $0x34, Y2, Y2
+	VPADDQ       doublesAVX2<>+96(SB), Y2, Y2
+	VMULPD       Y4, Y4, Y3
+	VMOVUPD      doublesAVX2<>+512(SB), Y5
+	VFMADD213PD  doublesAVX2<>+544(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+576(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+608(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+640(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+672(SB), Y4, Y5
+	VFMADD213PD  doublesAVX2<>+704(SB), Y4, Y5
+	VFMADD213PD  Y4, Y3, Y5
+	VFMADD213PD  Y2, Y2, Y5
+	VADDPD       doublesAVX2<>+96(SB), Y5, Y5
+	VMOVUPD      doublesAVX2<>+96(SB), Y2
+	VDIVPD       Y5, Y2, Y2
+	VMOVUPD      doublesAVX2<>+96(SB), Y3
+	VFMADD231PD  doublesAVX2<>+480(SB), Y1, Y3
+	VMULPD       doublesAVX2<>+416(SB), Y3, Y3
+	VMULPD       Y2, Y3, Y3
+	VMOVUPD      doublesAVX2<>+96(SB), Y1
+	VSUBPD       Y2, Y1, Y1
+	VMULPD       Y1, Y3, Y3
+	VFMADD231PD  Y0, Y3, Y2
+	VCVTPS2PD    16(CX)(SI*1), Y0
+	VMULPD       Y0, Y2, Y2
+	VCVTPD2PSY   Y2, X0
+	VMOVUPS      X0, 16(AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func eluAVX2(y *float32, x *float32, n int, alpha float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·eluAVX2(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD alpha+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         BX, BX
+	SHLQ         $0x02, DX
+
+loop:
+	VCVTPS2PD    (CX)(BX*1), Y2
+	VMOVUPD      doublesAVX2<>+224(SB), Y3
+	VMOVUPD      doublesAVX2<>+256(SB), Y4
+	VMINPD       Y2, Y3, Y3
+	VMAXPD       Y3, Y4, Y4
+	VMOVUPD      doublesAVX2<>+64(SB), Y3
+	VFMADD231PD  doublesAVX2<>+0(SB), Y4, Y3
+	VSUBPD       doublesAVX2<>+64(SB), Y3, Y5
+	VFNMADD231PD doublesAVX2<>+32(SB), Y5, Y4
+	VPSLLQ       $0x34, Y3, Y3
+	VPADDQ       doublesAVX2<>+96(SB), Y3, Y3
+	VMULPD       Y4, Y4, Y5
+	VMOVUPD      doublesAVX2<>+512(SB), Y6
+	VFMADD213PD  doublesAVX2<>+544(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+576(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+608(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+640(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+672(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+704(SB), Y4, Y6
+	VFMADD213PD  Y4, Y5, Y6
+	VSUBPD       doublesAVX2<>+96(SB), Y3, Y4
+	VFMADD213PD  Y4, Y3, Y6
+	VMULPD       Y0, Y6, Y6
+	VCMPPD       $0x1e, Y1, Y2, Y3
+	VBLENDVPD    Y3, Y2, Y6, Y6
+	VCVTPD2PSY   Y6, X2
+	VMOVUPS      X2, (AX)(BX*1)
+	VCVTPS2PD    16(CX)(BX*1), Y2
+	VMOVUPD      doublesAVX2<>+224(SB), Y3
+	VMOVUPD      doublesAVX2<>+256(SB), Y4
+	VMINPD       Y2, Y3, Y3
+	VMAXPD       Y3, Y4, Y4
+	VMOVUPD      doublesAVX2<>+64(SB), Y3
+	VFMADD231PD  doublesAVX2<>+0(SB), Y4, Y3
+	VSUBPD       doublesAVX2<>+64(SB), Y3, Y5
+	VFNMADD231PD doublesAVX2<>+32(SB), Y5, Y4
+	VPSLLQ       $0x34, Y3, Y3
+	VPADDQ       doublesAVX2<>+96(SB), Y3, Y3
+	VMULPD       Y4, Y4, Y5
+	VMOVUPD      doublesAVX2<>+512(SB), Y6
+	VFMADD213PD  doublesAVX2<>+544(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+576(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+608(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+640(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+672(SB), Y4, Y6
+	VFMADD213PD  doublesAVX2<>+704(SB), Y4, Y6
+	VFMADD213PD  Y4, Y5, Y6
+	VSUBPD       doublesAVX2<>+96(SB), Y3, Y4
+	VFMADD213PD  Y4, Y3, Y6
+	VMULPD       Y0, Y6, Y6
+	VCMPPD       $0x1e, Y1, Y2, Y3
+	VBLENDVPD    Y3, Y2, Y6, Y6
+	VCVTPD2PSY   Y6, X2
+	VMOVUPS      X2, 16(AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+DATA numbersAVX2<>+0(SB)/4, $0xc0400000
+DATA numbersAVX2<>+4(SB)/4, $0x3f000000
+DATA numbersAVX2<>+8(SB)/4, $0x3f800000
+DATA numbersAVX2<>+12(SB)/4, $0x40400000
+DATA numbersAVX2<>+16(SB)/4, $0x40c00000
+GLOBL numbersAVX2<>(SB), RODATA|NOPTR, $20
+
+// func leakyReLUAVX2(y *float32, x *float32, n int, slope float32)
+// Requires: AVX
+TEXT ·leakyReLUAVX2(SB), NOSPLIT, $0-28
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS slope+24(FP), Y0
+	XORQ         BX, BX
+	SHLQ         $0x02, DX
+
+loop:
+	VMOVUPS   (CX)(BX*1), Y1
+	VXORPS    Y2, Y2, Y2
+	VMULPS    Y0, Y1, Y3
+	VCMPPS    $0x1e, Y2, Y1, Y2
+	VBLENDVPS Y2, Y1, Y3, Y3
+	VMOVUPS   Y3, (AX)(BX*1)
+	ADDQ      $0x20, BX
+	CMPQ      BX, DX
+	JLT       loop
+	VZEROUPPER
+	RET
+
+// func leakyReLUGradientAVX2(dx *float32, dy *float32, y *float32, n int, slope float32)
+// Requires: AVX
+TEXT ·leakyReLUGradientAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS slope+32(FP), Y0
+	XORQ         SI, SI
+	SHLQ         $0x02, BX
+
+loop:
+	VMOVUPS   (CX)(SI*1), Y1
+	VMOVUPS   (DX)(SI*1), Y2
+	VXORPS    Y3, Y3, Y3
+	VMULPS    Y0, Y1, Y4
+	VCMPPS    $0x1e, Y3, Y2, Y2
+	VBLENDVPS Y2, Y1, Y4, Y4
+	VMOVUPS   Y4, (AX)(SI*1)
+	ADDQ      $0x20, SI
+	CMPQ      SI, BX
+	JLT       loop
+	VZEROUPPER
+	RET
+
+// func eluGradientAVX2(dx *float32, dy *float32, y *float32, n int, alpha float32)
+// Requires: AVX
+TEXT ·eluGradientAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS alpha+32(FP), Y0
+	XORQ         SI, SI
+	SHLQ         $0x02, BX
+
+loop:
+	VMOVUPS   (CX)(SI*1), Y1
+	VMOVUPS   (DX)(SI*1), Y2
+	VADDPS    Y0, Y2, Y3
+	VXORPS    Y4, Y4, Y4
+	VMULPS    Y3, Y1, Y3
+	VCMPPS    $0x1e, Y4, Y2, Y2
+	VBLENDVPS Y2, Y1, Y3, Y3
+	VMOVUPS   Y3, (AX)(SI*1)
+	ADDQ      $0x20, SI
+	CMPQ      SI, BX
+	JLT       loop
+	VZEROUPPER
+	RET
+
+// func hardSigmoidAVX2(y *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·hardSigmoidAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VMOVUPS      (CX)(BX*1), Y0
+	VBROADCASTSS numbersAVX2<>+16(SB), Y2
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS numbersAVX2<>+12(SB), Y3
+	VADDPS       Y3, Y0, Y0
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VDIVPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX2(y *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-24
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	XORQ BX, BX
+	SHLQ $0x02, DX
+
+loop:
+	VMOVUPS      (CX)(BX*1), Y0
+	VBROADCASTSS numbersAVX2<>+16(SB), Y3
+	VXORPS       Y2, Y2, Y2
+	VBROADCASTSS numbersAVX2<>+12(SB), Y1
+	VADDPS       Y1, Y0, Y1
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y1
+	VMOVUPS      Y1, (AX)(BX*1)
+	ADDQ         $0x20, BX
+	CMPQ         BX, DX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func relu6GradientAVX2(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·relu6GradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x16, Y2, Y1, Y2
+	VANDPS       Y2, Y0, Y0
+	VBROADCASTSS numbersAVX2<>+16(SB), Y2
+	VCMPPS       $0x19, Y2, Y1, Y1
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func hardSigmoidGradientAVX2(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·hardSigmoidGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x16, Y2, Y1, Y2
+	VANDPS       Y2, Y0, Y0
+	VBROADCASTSS numbersAVX2<>+8(SB), Y2
+	VCMPPS       $0x19, Y2, Y1, Y1
+	VANDPS       Y1, Y0, Y0
+	VBROADCASTSS numbersAVX2<>+16(SB), Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func hardSwishGradientAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX
+TEXT ·hardSwishGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VBROADCASTSS numbersAVX2<>+12(SB), Y3
+	VBROADCASTSS numbersAVX2<>+8(SB), Y4
+	VDIVPS       Y3, Y1, Y2
+	VBROADCASTSS numbersAVX2<>+4(SB), Y5
+	VADDPS       Y5, Y2, Y2
+	VBROADCASTSS numbersAVX2<>+0(SB), Y5
+	VCMPPS       $0x16, Y5, Y1, Y5
+	VANDPS       Y5, Y2, Y2
+	VCMPPS       $0x19, Y3, Y1, Y1
+	VBLENDVPS    Y1, Y2, Y4, Y4
+	VMULPS       Y4, Y0, Y2
+	VMOVUPS      Y2, (AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func sigmoidGradientAVX2(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·sigmoidGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VBROADCASTSS numbersAVX2<>+8(SB), Y2
+	VSUBPS       Y1, Y2, Y2
+	VMULPS       Y1, Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
+// func tanhGradientAVX2(dx *float32, dy *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·tanhGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SHLQ $0x02, BX
+
+loop:
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VBROADCASTSS numbersAVX2<>+8(SB), Y2
+	VBROADCASTSS numbersAVX2<>+8(SB), Y3
+	VSUBPS       Y1, Y2, Y2
+	VADDPS       Y1, Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, (AX)(SI*1)
+	ADDQ         $0x20, SI
+	CMPQ         SI, BX
+	JLT          loop
+	VZEROUPPER
+	RET
+
 // func transpose8AVX2(dst *float32, dstStep int, src *float32, srcStep int, blocks int)
 // Requires: AVX
 TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40

@@ -413,3 +413,103 @@ func affineAVX512(args *byte)
 //
 //go:noescape
 func rowAVX512(args *byte)
+
+// exponentialAVX512 computes y = eˣ.
+//
+//go:noescape
+func exponentialAVX512(y *float32, x *float32, n int)
+
+// sigmoidAVX512 computes y = 1/(1 + e⁻ˣ).
+//
+//go:noescape
+func sigmoidAVX512(y *float32, x *float32, n int)
+
+// tanhAVX512 computes y = (e²ˣ − 1)/(e²ˣ + 1).
+//
+//go:noescape
+func tanhAVX512(y *float32, x *float32, n int)
+
+// siluAVX512 computes y = x/(1 + e⁻ˣ).
+//
+//go:noescape
+func siluAVX512(y *float32, x *float32, n int)
+
+// geluAVX512 computes y = x·Φ(x).
+//
+//go:noescape
+func geluAVX512(y *float32, x *float32, n int)
+
+// geluTanhAVX512 computes y = x·σ(2u), u = √(2/π)·(x + 0.044715·x³).
+//
+//go:noescape
+func geluTanhAVX512(y *float32, x *float32, n int)
+
+// siluGradientAVX512 computes dx = dy·σ(x)·(1 + x·(1 − σ(x))).
+//
+//go:noescape
+func siluGradientAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// geluGradientAVX512 computes dx = dy·(Φ(x) + x·φ(x)).
+//
+//go:noescape
+func geluGradientAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// geluTanhGradientAVX512 computes dx = dy·(s + x·s′), s = σ(2u).
+//
+//go:noescape
+func geluTanhGradientAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// eluAVX512 computes y = x where x > 0, and alpha·(eˣ − 1) elsewhere.
+//
+//go:noescape
+func eluAVX512(y *float32, x *float32, n int, alpha float64)
+
+// leakyReLUAVX512 computes y = x where x > 0, and slope·x elsewhere.
+//
+//go:noescape
+func leakyReLUAVX512(y *float32, x *float32, n int, slope float32)
+
+// leakyReLUGradientAVX512 computes dx = dy where y > 0, and slope·dy elsewhere.
+//
+//go:noescape
+func leakyReLUGradientAVX512(dx *float32, dy *float32, y *float32, n int, slope float32)
+
+// eluGradientAVX512 computes dx = dy where y > 0, and (y + alpha)·dy elsewhere.
+//
+//go:noescape
+func eluGradientAVX512(dx *float32, dy *float32, y *float32, n int, alpha float32)
+
+// hardSigmoidAVX512 computes y = min(max(x + 3, 0), 6)/6.
+//
+//go:noescape
+func hardSigmoidAVX512(y *float32, x *float32, n int)
+
+// hardSwishAVX512 computes y = x·min(max(x + 3, 0), 6)/6.
+//
+//go:noescape
+func hardSwishAVX512(y *float32, x *float32, n int)
+
+// relu6GradientAVX512 computes dx = dy where 0 < y < 6, else 0.
+//
+//go:noescape
+func relu6GradientAVX512(dx *float32, dy *float32, y *float32, n int)
+
+// hardSigmoidGradientAVX512 computes dx = dy/6 where 0 < y < 1, else 0.
+//
+//go:noescape
+func hardSigmoidGradientAVX512(dx *float32, dy *float32, y *float32, n int)
+
+// hardSwishGradientAVX512 computes dx = dy·(x/3 + 1/2) where −3 < x < 3, dy above, 0 below.
+//
+//go:noescape
+func hardSwishGradientAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// sigmoidGradientAVX512 computes dx = dy·y·(1 − y).
+//
+//go:noescape
+func sigmoidGradientAVX512(dx *float32, dy *float32, y *float32, n int)
+
+// tanhGradientAVX512 computes dx = dy·(1 − y)·(1 + y).
+//
+//go:noescape
+func tanhGradientAVX512(dx *float32, dy *float32, y *float32, n int)

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"sync"
 	"unsafe"
 )
 
@@ -32,6 +33,9 @@ type Set struct {
 	normalise                  normalisePasses
 	depthwise                  func(args *byte)
 	depthwiseGradient          func(args *byte)
+
+	functions functionLoops
+	tails     sync.Pool // of *functionTail
 
 	relu         func(y, x *float32, n int)
 	reluGradient func(dx, dy, y *float32, n int)

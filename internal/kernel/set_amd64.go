@@ -50,6 +50,13 @@ func avx2Set() *Set {
 		},
 		depthwise: depthwiseAVX2, depthwiseGradient: depthwiseGradientAVX2, addClamped: addClampedAVX2,
 		gateBy: gateByAVX2, clamp: clampAVX2, copyVectors: copyVectorsAVX2, affine: affineAVX2, row: rowAVX2,
+		functions: functionLoops{
+			exponential: exponentialAVX2, sigmoid: sigmoidAVX2, tanh: tanhAVX2, silu: siluAVX2,
+			gelu: geluAVX2, geluTanh: geluTanhAVX2, hardSigmoid: hardSigmoidAVX2, hardSwish: hardSwishAVX2,
+			elu: eluAVX2, leakyReLU: leakyReLUAVX2, sigmoidGradient: sigmoidGradientAVX2, tanhGradient: tanhGradientAVX2,
+			siluGradient: siluGradientAVX2, geluGradient: geluGradientAVX2, geluTanhGradient: geluTanhGradientAVX2, relu6Gradient: relu6GradientAVX2,
+			hardSigmoidGradient: hardSigmoidGradientAVX2, hardSwishGradient: hardSwishGradientAVX2, eluGradient: eluGradientAVX2, leakyReLUGradient: leakyReLUGradientAVX2,
+		},
 		adam: adamAVX2, sgd: sgdAVX2, lion: lionAVX2, rmsprop: rmspropAVX2,
 	}
 }
@@ -87,6 +94,13 @@ func avx512Set() *Set {
 		},
 		depthwise: depthwiseAVX512, depthwiseGradient: depthwiseGradientAVX512, addClamped: addClampedAVX512,
 		gateBy: gateByAVX512, clamp: clampAVX512, copyVectors: copyVectorsAVX512, affine: affineAVX512, row: rowAVX512,
+		functions: functionLoops{
+			exponential: exponentialAVX512, sigmoid: sigmoidAVX512, tanh: tanhAVX512, silu: siluAVX512,
+			gelu: geluAVX512, geluTanh: geluTanhAVX512, hardSigmoid: hardSigmoidAVX512, hardSwish: hardSwishAVX512,
+			elu: eluAVX512, leakyReLU: leakyReLUAVX512, sigmoidGradient: sigmoidGradientAVX512, tanhGradient: tanhGradientAVX512,
+			siluGradient: siluGradientAVX512, geluGradient: geluGradientAVX512, geluTanhGradient: geluTanhGradientAVX512, relu6Gradient: relu6GradientAVX512,
+			hardSigmoidGradient: hardSigmoidGradientAVX512, hardSwishGradient: hardSwishGradientAVX512, eluGradient: eluGradientAVX512, leakyReLUGradient: leakyReLUGradientAVX512,
+		},
 		adam: adamAVX512, sgd: sgdAVX512, lion: lionAVX512, rmsprop: rmspropAVX512,
 	}
 }

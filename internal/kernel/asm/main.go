@@ -54,6 +54,7 @@ func main() {
 	v.depthwise()
 	v.depthwiseGradient()
 	v.evaluate()
+	v.functions()
 	if !v.wide {
 		transpose()
 		gather()

@@ -1,0 +1,90 @@
+package kernel
+
+import "unsafe"
+
+// functionLoops are a Set's loops over whole vectors for Functions; one that is nil is left to the
+// Function's own. Those with an exponential are computed in float64 by polynomials and rounded
+// once, as the Functions are; the others round as these do.
+type functionLoops struct {
+	exponential, sigmoid, tanh, silu, gelu, geluTanh, hardSigmoid, hardSwish func(y, x *float32, n int)
+
+	elu       func(y, x *float32, n int, alpha float64)
+	leakyReLU func(y, x *float32, n int, slope float32)
+
+	// from is what the Function's gradient is made of.
+	sigmoidGradient, tanhGradient, siluGradient, geluGradient, geluTanhGradient,
+	relu6Gradient, hardSigmoidGradient, hardSwishGradient func(dx, dy, from *float32, n int)
+
+	eluGradient       func(dx, dy, y *float32, n int, alpha float32)
+	leakyReLUGradient func(dx, dy, y *float32, n int, slope float32)
+}
+
+// A vectorForm gives a Function's loops of a Set, nil for what the Set has none for.
+type vectorForm func(s *Set) (forward func(y, x *float32, n int), backward func(dx, dy, from *float32, n int))
+
+// On returns the function computed by an engine's vectors, where it has loops for it. Each result
+// still depends on its own number alone: not on its place, nor on the length.
+func (f Function) On(engine Engine) Function {
+	if f.vectors == nil {
+		return f
+	}
+	s := engine.Set
+	forward, backward := f.vectors(s)
+	if forward != nil {
+		f.Forward = func(y, x []float32) { s.functionSlice(forward, y, x[:len(y)]) }
+	}
+	if backward != nil {
+		f.Backward = func(dx, dy, from []float32) {
+			s.slopeSlice(backward, dx, dy[:len(dx)], from[:len(dx)])
+		}
+	}
+	f.vectors = nil
+	return f
+}
+
+// A functionTail is where the last elements, less than a vector, are made a whole one. It is lent by
+// the Set, since what is handed to a loop would be allocated by each call.
+type functionTail struct{ to, of, gradient [widest]float32 }
+
+// widest is the number of float32 in a vector of the widest Set.
+const widest = 16
+
+func (s *Set) tail() *functionTail {
+	if t, ok := s.tails.Get().(*functionTail); ok {
+		return t
+	}
+	return new(functionTail)
+}
+
+// functionSlice computes whole vectors, the rest as the start of one.
+func (s *Set) functionSlice(loop func(y, x *float32, n int), y, x []float32) {
+	n := s.whole(len(y))
+	if n > 0 {
+		loop(unsafe.SliceData(y), unsafe.SliceData(x), n)
+	}
+	if n == len(y) {
+		return
+	}
+	t := s.tail()
+	copy(t.of[:], x[n:])
+	loop(&t.to[0], &t.of[0], s.lanes)
+	copy(y[n:], t.to[:])
+	s.tails.Put(t)
+}
+
+// slopeSlice computes whole vectors, the rest as the start of one.
+func (s *Set) slopeSlice(loop func(dx, dy, from *float32, n int), dx, dy, from []float32) {
+	n := s.whole(len(dx))
+	if n > 0 {
+		loop(unsafe.SliceData(dx), unsafe.SliceData(dy), unsafe.SliceData(from), n)
+	}
+	if n == len(dx) {
+		return
+	}
+	t := s.tail()
+	copy(t.gradient[:], dy[n:])
+	copy(t.of[:], from[n:])
+	loop(&t.to[0], &t.gradient[0], &t.of[0], s.lanes)
+	copy(dx[n:], t.to[:])
+	s.tails.Put(t)
+}
