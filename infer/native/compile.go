@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"slipway/internal/kernel"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -18,6 +19,7 @@ type compiler struct {
 	nodes     []*onnxpb.NodeProto
 	uses      map[string]int // by nodes that are needed, and by outputs
 	needed    []bool
+	joined    map[*onnxpb.NodeProto]kernel.Function // see joinActivations
 }
 
 func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
@@ -41,6 +43,7 @@ func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
 		return nil, err
 	}
 	c.foldNormalizations()
+	c.joinActivations()
 	merged := c.fuse()
 	for i, proto := range c.nodes {
 		if !c.needed[i] || merged[i].absorbed {
@@ -139,6 +142,10 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator
 		return nil, operator{}, fmt.Errorf("operators of the domain %q are not supported", shorten(domain))
 	}
 	known, ok := c.operators[proto.GetOpType()]
+	if f, isJoined := c.joined[proto]; isJoined {
+		known = operator{since: known.since, minInputs: 1, maxInputs: 1,
+			make: func(*node) (operation, error) { return vectorised(f, nil), nil }}
+	}
 	switch {
 	case !ok:
 		return nil, operator{}, fmt.Errorf("the operator is not supported")

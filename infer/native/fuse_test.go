@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"slipway/builder"
 	"slipway/builder/zoo"
 	"slipway/infer/native"
@@ -20,7 +22,7 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 	r := random{newSource(9)}
 	weights := map[string]*native.Tensor{
 		"w": r.tensor(24, 16, 3, 3), "b": r.tensor(24), "one": r.tensor(24, 16, 1, 1), "deep": r.tensor(16, 1, 3, 3), "bias16": r.tensor(16),
-		"back": r.tensor(16, 24, 1, 1), "low": scalar(-0.5), "high": scalar(1.5), "vector": r.tensor(1, 24, 1, 1),
+		"back": r.tensor(16, 24, 1, 1), "low": scalar(-0.5), "high": scalar(1.5), "sqrt2": scalar(1.41421356), "root": scalar(0.70710678), "half": scalar(0.5), "1": scalar(1), "vector": r.tensor(1, 24, 1, 1),
 		"scale": r.tensor(40), "shift": r.tensor(40), "mean": r.tensor(40), "variance": r.positive(40),
 	}
 	// A factor of a hundred would round what a Clip then leaves a hundredth of.
@@ -42,6 +44,9 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 	join := func(y string, x ...string) *onnxpb.NodeProto {
 		return nodeOf("Concat", x, in(y), graphmaker.Int("axis", 1))
 	}
+	half := nodeOf("Constant", nil, in("k"), &onnxpb.AttributeProto{Name: proto.String("value"),
+		Type: onnxpb.AttributeProto_TENSOR.Enum(), T: &onnxpb.TensorProto{
+			DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: []float32{0.5}}})
 	for name, nodes := range map[string][]*onnxpb.NodeProto{
 		"Clip":                        {conv("x", "c", "w", "b", 1), clip("c", "y")},
 		"Clip from above":             {conv("x", "c", "w", "b", 1), node("Clip", "y", "c", "", "high")},
@@ -52,6 +57,18 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 		"depthwise, Clip":             {deep("x", "c", 1), clip("c", "y")},
 		"depthwise, HardSwish":        {deep("x", "c", 2), node("HardSigmoid", "g", "c"), node("Mul", "y", "c", "g")},
 		"depthwise, Add":              {deep("x", "c", 1), node("Add", "a", "x", "c"), node("Relu", "y", "a")},
+		"SiLU":                        {conv("x", "c", "w", "b", 1), node("Sigmoid", "g", "c"), node("Mul", "y", "c", "g")},
+		"SiLU, Relu":                  {conv("x", "c", "w", "b", 1), node("Sigmoid", "g", "c"), node("Mul", "m", "g", "c"), node("Relu", "y", "m")},
+		"SiLU of the input":           {node("Sigmoid", "g", "x"), node("Mul", "y", "g", "x")},
+		"a Sigmoid that others take":  {node("Sigmoid", "g", "x"), node("Mul", "m", "g", "x"), node("Sub", "y", "m", "g")},
+		"a Sigmoid of another":        {node("Abs", "a", "x"), node("Sigmoid", "g", "a"), node("Mul", "y", "g", "x")},
+		"GELU":                        {conv("x", "c", "w", "b", 1), node("Div", "d", "c", "sqrt2"), node("Erf", "e", "d"), node("Add", "s", "e", "1"), node("Mul", "p", "c", "s"), node("Mul", "y", "p", "half")},
+		"GELU, half first":            {node("Mul", "h", "half", "x"), node("Mul", "d", "x", "root"), node("Erf", "e", "d"), node("Add", "s", "1", "e"), node("Mul", "y", "s", "h")},
+		"GELU by Constant":            {half, node("Div", "d", "x", "sqrt2"), node("Erf", "e", "d"), node("Add", "s", "e", "1"), node("Mul", "p", "x", "s"), node("Mul", "y", "k", "p")},
+		"no GELU: another factor":     {node("Div", "d", "x", "sqrt2"), node("Erf", "e", "d"), node("Add", "s", "e", "1"), node("Mul", "p", "x", "s"), node("Mul", "y", "p", "high")},
+		"no GELU: another summand":    {node("Div", "d", "x", "sqrt2"), node("Erf", "e", "d"), node("Add", "s", "e", "high"), node("Mul", "p", "x", "s"), node("Mul", "y", "p", "half")},
+		"no GELU: another argument":   {node("Div", "d", "x", "high"), node("Erf", "e", "d"), node("Add", "s", "e", "1"), node("Mul", "p", "x", "s"), node("Mul", "y", "p", "half")},
+		"no GELU: others take it":     {node("Div", "d", "x", "sqrt2"), node("Erf", "e", "d"), node("Add", "s", "e", "1"), node("Mul", "p", "x", "s"), node("Mul", "h", "p", "half"), node("Add", "y", "h", "s")},
 		"Add, Relu":                   {conv("x", "c", "one", "b", 0), conv("c", "d", "back", "bias16", 0), node("Add", "a", "d", "x"), node("Relu", "y", "a")},
 		"Add of two convolutions":     {conv("x", "c", "w", "b", 1), conv("x", "d", "one", "b", 0), node("Add", "a", "d", "c"), clip("a", "y")},
 		"Add of one twice":            {conv("x", "c", "w", "b", 1), node("Add", "a", "c", "c"), node("Relu", "y", "a")},

@@ -9,6 +9,7 @@ type jobs struct {
 	combine    combining
 	bound      finishing
 	apply      mapping
+	function   functionMapping
 	softmax    softmaxing
 	mean       averaging
 	join       joining

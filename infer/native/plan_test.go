@@ -212,3 +212,20 @@ func TestSumsKeepNaN(t *testing.T) {
 		}
 	}
 }
+
+// SiLU and GELU, which the exporter says by two and by five nodes, are a step each.
+func TestActivationsAreOneStep(t *testing.T) {
+	for layer, nodes := range map[builder.Layer]int{builder.SiLU{}: 2, builder.GELU{}: 5} {
+		network, err := builder.New("activation", builder.Shape{3, 8, 8},
+			builder.Conv2D{Filters: 4, Kernel: builder.Size{Height: 3, Width: 3}}, layer, builder.Flatten{}, builder.Dense{Units: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := networktest.Model(t, network)
+		e := opened(t, model)
+		all := len(model.Proto.GetGraph().GetNode())
+		if got := len(e.program.steps); got != all-nodes+1 {
+			t.Errorf("%s: %d steps of %d nodes, want %d", layer.Kind(), got, all, all-nodes+1)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"slipway/internal/kernel"
 	"slipway/onnx/onnxpb"
 )
 
@@ -28,16 +29,26 @@ func unaryOperators() map[string]operator {
 		if name == "Round" {
 			since = 11
 		}
-		all[name] = operator{since, 1, 1, nil, func(n *node) (operation, error) { return elementwise(f, integerUnary(name)), nil }}
+		all[name] = operator{since, 1, 1, nil, func(n *node) (operation, error) {
+			if function, ok := vectorFunctions()[name]; ok {
+				return vectorised(function, f), nil
+			}
+			return elementwise(f, integerUnary(name)), nil
+		}}
 	}
-	parameters := func(since int64, names string, f func(alpha, beta float64) func(float64) float64, alpha, beta float32) operator {
+	// vectors are a function's for float32, nil for none.
+	parameters := func(since int64, names string, f func(alpha, beta float64) func(float64) float64, alpha, beta float32,
+		vectors func(alpha float64) kernel.Function) operator {
 		a := attributes{}
 		for _, name := range map[string][]string{"alpha": {"alpha"}, "alpha beta": {"alpha", "beta"}, "alpha gamma": {"alpha", "gamma"}}[names] {
 			a[name] = numberKind
 		}
 		return operator{since, 1, 1, a, func(n *node) (operation, error) {
-			second := n.number("beta", n.number("gamma", beta))
-			return elementwise(f(float64(n.number("alpha", alpha)), float64(second)), nil), nil
+			first, second := float64(n.number("alpha", alpha)), float64(n.number("beta", n.number("gamma", beta)))
+			if vectors != nil {
+				return vectorised(vectors(first), f(first, second)), nil
+			}
+			return elementwise(f(first, second), nil), nil
 		}}
 	}
 	all["LeakyRelu"] = parameters(6, "alpha", func(alpha, _ float64) func(float64) float64 {
@@ -47,7 +58,7 @@ func unaryOperators() map[string]operator {
 			}
 			return x
 		}
-	}, 0.01, 0)
+	}, 0.01, 0, func(alpha float64) kernel.Function { return kernel.LeakyReLU(float32(alpha)) })
 	all["ThresholdedRelu"] = parameters(10, "alpha", func(alpha, _ float64) func(float64) float64 {
 		return func(x float64) float64 {
 			if x <= alpha {
@@ -55,7 +66,7 @@ func unaryOperators() map[string]operator {
 			}
 			return x
 		}
-	}, 1, 0)
+	}, 1, 0, nil)
 	all["Elu"] = parameters(6, "alpha", func(alpha, _ float64) func(float64) float64 {
 		return func(x float64) float64 {
 			if x < 0 {
@@ -63,7 +74,7 @@ func unaryOperators() map[string]operator {
 			}
 			return x
 		}
-	}, 1, 0)
+	}, 1, 0, kernel.ELU)
 	all["Selu"] = parameters(6, "alpha gamma", func(alpha, gamma float64) func(float64) float64 {
 		return func(x float64) float64 {
 			if x <= 0 {
@@ -71,10 +82,10 @@ func unaryOperators() map[string]operator {
 			}
 			return gamma * x
 		}
-	}, 1.67326319217681884765625, 1.05070102214813232421875)
+	}, 1.67326319217681884765625, 1.05070102214813232421875, nil)
 	all["HardSigmoid"] = parameters(6, "alpha beta", func(alpha, beta float64) func(float64) float64 {
 		return func(x float64) float64 { return max(0, min(1, alpha*x+beta)) }
-	}, 0.2, 0.5)
+	}, 0.2, 0.5, nil)
 	all["Gelu"] = operator{20, 1, 1, attributes{"approximate": textKind}, makeGelu}
 	return all
 }
@@ -84,11 +95,11 @@ func unaryOperators() map[string]operator {
 func makeGelu(n *node) (operation, error) {
 	switch approximate := n.text("approximate", "none"); approximate {
 	case "none":
-		return elementwise(func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }, nil), nil
+		return vectorised(kernel.GELU(), func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }), nil
 	case "tanh":
-		return elementwise(func(x float64) float64 {
+		return vectorised(kernel.GELUTanh(), func(x float64) float64 {
 			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
-		}, nil), nil
+		}), nil
 	default:
 		return nil, fmt.Errorf("attribute approximate = %s is not supported", shorten(approximate))
 	}

@@ -10,7 +10,7 @@ type Function struct {
 	Backward   func(dx, dy, from []float32)
 	FromOutput bool
 
-	vectors vectorForm // nil if no Set has loops for it
+	vectors vectorLoops // nil if no Set has loops for it
 }
 
 // Activation is a plan for a Function on tensors of any length. Its methods must not run at the same
@@ -27,14 +27,14 @@ func NewActivation(engine Engine, function Function) (*Activation, error) {
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
-	a := &Activation{engine: engine, function: function.On(engine)}
+	a := &Activation{engine: engine, function: function}
 	a.forward = func(_, item int) {
 		first, last := spanOf(item, len(a.y))
-		a.function.Forward(a.y[first:last], a.x[first:last])
+		a.engine.Apply(a.function, a.y[first:last], a.x[first:last])
 	}
 	a.back = func(_, item int) {
 		first, last := spanOf(item, len(a.dx))
-		a.function.Backward(a.dx[first:last], a.dy[first:last], a.x[first:last])
+		a.engine.ApplyGradient(a.function, a.dx[first:last], a.dy[first:last], a.x[first:last])
 	}
 	return a, nil
 }

@@ -110,11 +110,11 @@ func TestActivationsOfNaN(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, c := range activationCases() {
 			y := make([]float32, 1)
-			if c.function.On(engine).Forward(y, nan); y[0] == y[0] {
+			if engine.Apply(c.function, y, nan); y[0] == y[0] {
 				t.Errorf("%s of NaN is %v", c.name, y[0])
 			}
 			dx := make([]float32, 1)
-			if c.function.On(engine).Backward(dx, nan, []float32{1}); dx[0] == dx[0] && c.slopeAtOne() != 0 {
+			if engine.ApplyGradient(c.function, dx, nan, []float32{1}); dx[0] == dx[0] && c.slopeAtOne() != 0 {
 				t.Errorf("the gradient of %s of NaN is %v", c.name, dx[0])
 			}
 		}
@@ -140,7 +140,7 @@ func TestActivationsOverAllNumbers(t *testing.T) {
 	y := make([]float32, len(x))
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, c := range activationCases() {
-			c.function.On(engine).Forward(y, x)
+			engine.Apply(c.function, y, x)
 			worst, at := 0.0, float32(0)
 			for i, v := range x {
 				want := c.value(float64(v))
@@ -169,15 +169,15 @@ func TestActivationsInPlaceAndInParts(t *testing.T) {
 	x, dy := random(r, 67), random(r, 67)
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, c := range activationCases() {
-			f := c.function.On(engine)
+			f := c.function
 			y, dx := make([]float32, len(x)), make([]float32, len(x))
-			f.Forward(y, x)
-			f.Backward(dx, dy, x)
+			engine.Apply(f, y, x)
+			engine.ApplyGradient(f, dx, dy, x)
 			for first := 0; first < len(x); first += 5 {
 				last := min(first+5, len(x))
 				part, slope := slices.Clone(x[first:last]), make([]float32, last-first)
-				f.Backward(slope, dy[first:last], part)
-				f.Forward(part, part)
+				engine.ApplyGradient(f, slope, dy[first:last], part)
+				engine.Apply(f, part, part)
 				if !slices.Equal(part, y[first:last]) || !slices.Equal(slope, dx[first:last]) {
 					t.Fatalf("%s from %d: %v and %v, want %v and %v", c.name, first, part, slope,
 						y[first:last], dx[first:last])
@@ -191,8 +191,8 @@ func TestActivationsAllocateNothing(t *testing.T) {
 	x, y := make([]float32, 67), make([]float32, 67)
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, c := range activationCases() {
-			f := c.function.On(engine)
-			if n := fewestAllocations(func() { f.Forward(y, x); f.Backward(y, x, x) }); n > 0 {
+			f := c.function
+			if n := fewestAllocations(func() { engine.Apply(f, y, x); engine.ApplyGradient(f, y, x, x) }); n > 0 {
 				t.Errorf("%s: %v allocations", c.name, n)
 			}
 		}
@@ -234,17 +234,17 @@ func BenchmarkActivation(b *testing.B) {
 	x, dy, y, dx := random(r, n), random(r, n), make([]float32, n), make([]float32, n)
 	engine := newEngine(b, "", 1)
 	for _, c := range activationCases() {
-		f := c.function.On(engine)
+		f := c.function
 		b.Run(c.name+"/forward", func(b *testing.B) {
 			b.SetBytes(n)
 			for b.Loop() {
-				f.Forward(y, x)
+				engine.Apply(f, y, x)
 			}
 		})
 		b.Run(c.name+"/backward", func(b *testing.B) {
 			b.SetBytes(n)
 			for b.Loop() {
-				f.Backward(dx, dy, x)
+				engine.ApplyGradient(f, dx, dy, x)
 			}
 		})
 	}

@@ -21,13 +21,9 @@ func LeakyReLU(slope float32) Function {
 			}
 		},
 		FromOutput: slope > 0, // the output has the input's sign
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			f := s.functions
-			if f.leakyReLU == nil {
-				return nil, nil
-			}
-			return func(y, x *float32, n int) { f.leakyReLU(y, x, n, slope) },
-				func(dx, dy, from *float32, n int) { f.leakyReLUGradient(dx, dy, from, n, slope) }
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.leakyReLU(y, x, n, slope) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.leakyReLUGradient(dx, dy, from, n, slope) },
 		},
 	}
 }
@@ -57,8 +53,9 @@ func ReLU6() Function {
 			}
 		},
 		FromOutput: true,
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return func(y, x *float32, n int) { s.clamp(y, x, n, 1, 0, 0, 6) }, s.functions.relu6Gradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.clamp(y, x, n, 1, 0, 0, 6) },
+			func(s *Set, dx, dy, y *float32, n int) { s.functions.relu6Gradient(dx, dy, y, n) },
 		},
 	}
 }
@@ -90,8 +87,9 @@ func HardSigmoid() Function {
 			}
 		},
 		FromOutput: true,
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.hardSigmoid, s.functions.hardSigmoidGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.hardSigmoid(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.hardSigmoidGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -120,8 +118,9 @@ func HardSwish() Function {
 				dx[i] = dy[i] * math.Float32frombits(bits)
 			}
 		},
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.hardSwish, s.functions.hardSwishGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.hardSwish(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.hardSwishGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -144,13 +143,9 @@ func ELU(alpha float64) Function {
 			}
 		},
 		FromOutput: true,
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			f := s.functions
-			if f.elu == nil {
-				return nil, nil
-			}
-			return func(y, x *float32, n int) { f.elu(y, x, n, alpha) },
-				func(dx, dy, y *float32, n int) { f.eluGradient(dx, dy, y, n, float32(alpha)) }
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.elu(y, x, n, alpha) },
+			func(s *Set, dx, dy, y *float32, n int) { s.functions.eluGradient(dx, dy, y, n, float32(alpha)) },
 		},
 	}
 }
@@ -176,8 +171,9 @@ func Sigmoid() Function {
 			}
 		},
 		FromOutput: true,
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.sigmoid, s.functions.sigmoidGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.sigmoid(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.sigmoidGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -199,8 +195,9 @@ func Tanh() Function {
 			}
 		},
 		FromOutput: true,
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.tanh, s.functions.tanhGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.tanh(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.tanhGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -220,8 +217,9 @@ func SiLU() Function {
 				dx[i] = float32(float64(dy[i]) * s * (1 + float64(v)*(1-s)))
 			}
 		},
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.silu, s.functions.siluGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.silu(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.siluGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -262,8 +260,9 @@ func GELU() Function {
 				dx[i] = float32(float64(dy[i]) * (share + float64(v)*factor*density))
 			}
 		},
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.gelu, s.functions.geluGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.gelu(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.geluGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -284,8 +283,9 @@ func GELUTanh() Function {
 				dx[i] = float32(float64(dy[i]) * (share + float64(v)*slope))
 			}
 		},
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.geluTanh, s.functions.geluTanhGradient
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.geluTanh(y, x, n) },
+			func(s *Set, dx, dy, from *float32, n int) { s.functions.geluTanhGradient(dx, dy, from, n) },
 		},
 	}
 }
@@ -317,8 +317,9 @@ func Exponential() Function {
 			}
 		},
 		FromOutput: true,
-		vectors: func(s *Set) (func(y, x *float32, n int), func(dx, dy, from *float32, n int)) {
-			return s.functions.exponential, s.multiply
+		vectors: vectorLoops{
+			func(s *Set, y, x *float32, n int) { s.functions.exponential(y, x, n) },
+			func(s *Set, dx, dy, y *float32, n int) { s.multiply(dx, dy, y, n) },
 		},
 	}
 }
