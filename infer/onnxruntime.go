@@ -62,7 +62,7 @@ func OpenONNXRuntime(ctx context.Context, model *onnx.Model,
 
 	// What was checked is what runs: not the file, which may have changed, nor
 	// external data, which onnx.Read has moved into the model.
-	encoded, err := onnx.Encode(model)
+	encoded, err := model.Content()
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ type Model struct {
 	Proto *onnxpb.ModelProto
 
 	path          string // the file it was read from, empty if none
+	content       []byte // of that file, in which large tensors lie; nil if none
 	fileBytes     int64
 	externalBytes int64
 	notes         []string

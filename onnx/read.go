@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"google.golang.org/protobuf/proto"
-
 	"slipway/internal/nonblock"
 	"slipway/onnx/onnxpb"
 )
@@ -47,7 +45,7 @@ func read(path string, verify func(name string, content []byte) error) (*Model, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	model.path = path
+	model.path, model.content = path, data
 	if err := model.loadExternal(verify); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -61,9 +59,11 @@ func Decode(data []byte) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	ownTensors(model.Proto)
 	return model, nil
 }
 
+// decode makes a model whose large tensors lie in data.
 func decode(data []byte) (*Model, error) {
 	if err := looksLikeModel(data); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func decode(data []byte) (*Model, error) {
 	if err := scanWire(data, message.ProtoReflect().Descriptor()); err != nil {
 		return nil, fmt.Errorf("not a whole ONNX model: %w", err)
 	}
-	if err := (proto.UnmarshalOptions{RecursionLimit: maxDepth + 1}).Unmarshal(data, message); err != nil {
+	if err := unmarshalSharing(data, message); err != nil {
 		return nil, fmt.Errorf("not a whole ONNX model: %w", err)
 	}
 	if message.Graph == nil {
