@@ -36,6 +36,7 @@ type convolution struct {
 
 	depthwisePlans plansOf[*kernel.Depthwise]
 	bandPlans      plansOf[*kernel.DepthwiseForward]
+	groupedPlans   plansOf[*kernel.GroupedConv2D]
 }
 
 func makeConv(n *node) (operation, error) {
@@ -58,17 +59,22 @@ func makeConv(n *node) (operation, error) {
 		}
 		c.pool = &pool
 	}
-	if weight := n.constant(1); weight != nil && c.group == 1 && (len(weight.Shape) == 3 || len(weight.Shape) == 4) {
-		if data, ok := weight.Data.([]float32); ok {
-			c.packed = packFilters(data, weight.Shape)
-		}
-	}
-	if weight := n.constant(1); weight != nil && c.group > 1 && len(weight.Shape) > 2 && weight.Shape[0] == c.group && weight.Shape[1] == 1 {
-		if _, ok := weight.Data.([]float32); ok {
-			c.kernels = depthwiseKernels(weight)
-		}
-	}
+	c.arrange(n.constant(1))
 	return c.run, nil
+}
+
+// arrange keeps constant weights as the plans read them.
+func (c *convolution) arrange(weight *Tensor) {
+	if weight == nil || len(weight.Shape) < 3 {
+		return
+	}
+	data, ok := weight.Data.([]float32)
+	switch depthwise := c.group > 1 && weight.Shape[0] == c.group && weight.Shape[1] == 1; {
+	case ok && depthwise:
+		c.kernels = depthwiseKernels(weight)
+	case ok && len(weight.Shape) <= 4:
+		c.packed = packFilters(data, weight.Shape)
+	}
 }
 
 // packFilters returns O×C×KH×KW weights as O×KH×KW×C.
@@ -156,6 +162,12 @@ func (c *convolution) sums(r *run, x, w *Tensor, bias []float32, addend *Tensor,
 		y, done, err := c.depthwise(r, x, w, bias, addend, f)
 		if !errors.Is(err, errNoPlan) {
 			return y, done, err
+		}
+	}
+	if x.size() > 0 && w.size() > 0 {
+		y, err := c.grouped(r, x, w, bias, f)
+		if !errors.Is(err, errNoPlan) {
+			return y, convolved, err
 		}
 	}
 	y, err := c.loops(r, x, w, bias, f)

@@ -21,7 +21,7 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 	startONNXRuntime(t)
 	r := random{newSource(9)}
 	weights := map[string]*native.Tensor{
-		"w": r.tensor(24, 16, 3, 3), "b": r.tensor(24), "one": r.tensor(24, 16, 1, 1), "deep": r.tensor(16, 1, 3, 3), "bias16": r.tensor(16),
+		"w": r.tensor(24, 16, 3, 3), "b": r.tensor(24), "one": r.tensor(24, 16, 1, 1), "deep": r.tensor(16, 1, 3, 3), "groups": r.tensor(24, 8, 3, 3), "bias16": r.tensor(16),
 		"back": r.tensor(16, 24, 1, 1), "low": scalar(-0.5), "high": scalar(1.5), "sqrt2": scalar(1.41421356), "root": scalar(0.70710678), "half": scalar(0.5), "1": scalar(1), "vector": r.tensor(1, 24, 1, 1),
 		"scale": r.tensor(40), "shift": r.tensor(40), "mean": r.tensor(40), "variance": r.positive(40),
 	}
@@ -36,6 +36,10 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 		return nodeOf("Conv", in(x, "deep", "bias16"), in(y), graphmaker.Ints("pads", 1, 1, 1, 1), graphmaker.Int("group", 16),
 			graphmaker.Ints("strides", stride, stride))
 	}
+	group := func(x, y string, groups, stride int64) *onnxpb.NodeProto {
+		return nodeOf("Conv", in(x, "groups", "b"), in(y), graphmaker.Ints("pads", 1, 1, 1, 1), graphmaker.Int("group", groups),
+			graphmaker.Ints("strides", stride, stride))
+	}
 	clip := func(x, y string) *onnxpb.NodeProto { return nodeOf("Clip", in(x, "low", "high"), in(y)) }
 	node := func(operator, y string, x ...string) *onnxpb.NodeProto { return nodeOf(operator, x, in(y)) }
 	normalise := func(x, y string) *onnxpb.NodeProto {
@@ -48,12 +52,18 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 		Type: onnxpb.AttributeProto_TENSOR.Enum(), T: &onnxpb.TensorProto{
 			DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: []float32{0.5}}})
 	for name, nodes := range map[string][]*onnxpb.NodeProto{
-		"Clip":                        {conv("x", "c", "w", "b", 1), clip("c", "y")},
-		"Clip from above":             {conv("x", "c", "w", "b", 1), node("Clip", "y", "c", "", "high")},
-		"HardSwish":                   {conv("x", "c", "w", "b", 1), node("HardSwish", "y", "c")},
-		"HardSwish in parts":          {conv("x", "c", "w", "b", 1), node("HardSigmoid", "g", "c"), node("Mul", "y", "c", "g")},
-		"HardSwish in other parts":    {conv("x", "c", "w", "b", 1), node("HardSigmoid", "g", "c"), node("Mul", "y", "g", "c")},
-		"a gate that others take":     {conv("x", "c", "w", "b", 1), node("HardSigmoid", "g", "c"), node("Mul", "m", "c", "g"), node("Sub", "y", "m", "g")},
+		"Clip":                      {conv("x", "c", "w", "b", 1), clip("c", "y")},
+		"Clip from above":           {conv("x", "c", "w", "b", 1), node("Clip", "y", "c", "", "high")},
+		"HardSwish":                 {conv("x", "c", "w", "b", 1), node("HardSwish", "y", "c")},
+		"HardSwish in parts":        {conv("x", "c", "w", "b", 1), node("HardSigmoid", "g", "c"), node("Mul", "y", "c", "g")},
+		"HardSwish in other parts":  {conv("x", "c", "w", "b", 1), node("HardSigmoid", "g", "c"), node("Mul", "y", "g", "c")},
+		"a gate that others take":   {conv("x", "c", "w", "b", 1), node("HardSigmoid", "g", "c"), node("Mul", "m", "c", "g"), node("Sub", "y", "m", "g")},
+		"groups, Relu":              {group("x", "c", 2, 1), node("Relu", "y", "c")},
+		"groups, stride, HardSwish": {group("x", "c", 2, 2), node("HardSwish", "y", "c")},
+		"groups, Add, Clip":         {conv("x", "d", "w", "b", 1), group("x", "c", 2, 1), node("Add", "a", "c", "d"), clip("a", "y")},
+		"groups, MaxPool": {group("x", "c", 2, 1), node("Relu", "d", "c"),
+			nodeOf("MaxPool", in("d"), in("y"), graphmaker.Ints("kernel_shape", 2, 2), graphmaker.Ints("strides", 2, 2))},
+		"groups, padded more behind":  {nodeOf("Conv", in("x", "groups", "b"), in("y"), graphmaker.Ints("pads", 0, 1, 2, 1), graphmaker.Int("group", 2))},
 		"depthwise, Clip":             {deep("x", "c", 1), clip("c", "y")},
 		"depthwise, HardSwish":        {deep("x", "c", 2), node("HardSigmoid", "g", "c"), node("Mul", "y", "c", "g")},
 		"depthwise, Add":              {deep("x", "c", 1), node("Add", "a", "x", "c"), node("Relu", "y", "a")},

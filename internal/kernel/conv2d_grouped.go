@@ -59,8 +59,7 @@ func NewGroupedConv2D(engine Engine, config GroupedConv2DConfig) (*GroupedConv2D
 		g.w, g.dw = make([]float32, g.filters*g.group.depth), make([]float32, g.filters*g.group.depth)
 	}
 	if f.Groups > 1 {
-		g.x, g.dx = make([]float32, g.group.sizeX()), make([]float32, g.group.sizeX())
-		g.y, g.dy = make([]float32, g.group.sizeY()), make([]float32, g.group.sizeY())
+		g.x, g.y = make([]float32, g.group.sizeX()), make([]float32, g.group.sizeY())
 	}
 	g.gather, g.scatter = g.gatherImage, g.scatterImage
 	return g, nil
@@ -160,12 +159,20 @@ func (g *GroupedConv2D) Forward(y, x, w, b []float32) error {
 	return nil
 }
 
+// haveGradients makes room for a group's gradients, which evaluation does not need.
+func (g *GroupedConv2D) haveGradients() {
+	if g.config.Groups > 1 && g.dx == nil {
+		g.dx, g.dy = make([]float32, g.group.sizeX()), make([]float32, g.group.sizeY())
+	}
+}
+
 // BackwardParameters computes dw and, unless it is nil, db from dy and x; y is not read.
 func (g *GroupedConv2D) BackwardParameters(dw, db, dy, _, x []float32) error {
 	if err := lengths("gradient of grouped convolution parameters", size{"dw", len(dw), g.sizeW()}, optional("db", db, g.config.Filters),
 		size{"dy", len(dy), g.sizeY()}, size{"x", len(x), g.sizeX()}); err != nil {
 		return err
 	}
+	g.haveGradients()
 	for group := range g.config.Groups {
 		n := g.sizeW() / g.config.Groups
 		own := dw[group*n : (group+1)*n]
@@ -194,6 +201,7 @@ func (g *GroupedConv2D) BackwardInput(dx, dy, _, w []float32) error {
 		size{"w", len(w), g.sizeW()}); err != nil {
 		return err
 	}
+	g.haveGradients()
 	for group := range g.config.Groups {
 		to := g.give(g.dx, dx)
 		if err := g.group.BackwardInput(to, g.take(g.dy, dy, group, true), nil, g.weights(w, group)); err != nil {

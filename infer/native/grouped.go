@@ -1,0 +1,63 @@
+package native
+
+import (
+	"slipway/internal/kernel"
+	"slipway/onnx/onnxpb"
+)
+
+// grouped computes a convolution of several groups, group by group with a plan of the kernels, and
+// one group where what is added to it must be broadcast. A dilated kernel it leaves to the loops:
+// the plan would fill it with zeros, whose product with an infinite input is no number.
+func (c *convolution) grouped(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
+	if !f.plain() {
+		return nil, errNoPlan
+	}
+	for i := range f.in {
+		if f.begin[i] < 0 || f.end[i] < f.begin[i] {
+			return nil, errNoPlan
+		}
+	}
+	config := kernel.GroupedConv2DConfig{Groups: c.group}
+	config.Direct, config.Batch, config.Channels, config.Filters = true, x.Shape[0], x.Shape[1], w.Shape[0]
+	config.Height, config.Width = pair(f.in, 1)
+	config.KernelHeight, config.KernelWidth = pair(f.kernel, 1)
+	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
+	config.DilationHeight, config.DilationWidth = 1, 1
+	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
+	endHeight, endWidth := pair(f.end, 0)
+	config.ExtraHeight = endHeight - config.PaddingHeight
+	config.ExtraWidth = endWidth - config.PaddingWidth
+
+	packed := c.packed
+	if packed == nil {
+		packed = packFilters(w.Data.([]float32), w.Shape)
+	}
+	key := planKey{config.Batch, config.Height, config.Width, config.Channels, config.Filters,
+		config.KernelHeight, config.KernelWidth, config.PaddingHeight, config.PaddingWidth}
+	plan, err := c.groupedPlans.get(r, key, groupedPlanBytes(config, f.out, r.engine.Pool.Threads()),
+		func() (*kernel.GroupedConv2D, error) { return kernel.NewGroupedConv2D(r.engine, config) })
+	if err != nil {
+		return nil, err
+	}
+	image, err := r.toChannelsLast(x)
+	if err != nil {
+		return nil, err
+	}
+	defer r.release(image)
+	y, err := r.tensor(onnxpb.TensorProto_FLOAT, r.images(x.Shape[0], w.Shape[0], f.out))
+	if err != nil {
+		return nil, err
+	}
+	y.channelsLast = true
+	return r.one(y, plan.Forward(y.Data.([]float32), image.Data.([]float32), packed.Data.([]float32),
+		c.biasOf(r, bias, w.Shape[0])))
+}
+
+// groupedPlanBytes is about what a plan allocates: a group's images and maps, and what its own plan
+// does.
+func groupedPlanBytes(f kernel.GroupedConv2DConfig, out []int, threads int) int {
+	inner := f.Conv2DConfig
+	inner.Channels, inner.Filters = f.Channels/f.Groups, f.Filters/f.Groups
+	copies := inner.Channels*(f.Height+f.ExtraHeight)*(f.Width+f.ExtraWidth) + inner.Filters*product(out)
+	return 4*f.Batch*copies + convPlanBytes(inner, kernel.Window{}, out, threads)
+}
