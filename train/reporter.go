@@ -94,6 +94,9 @@ func (r *Reporter) Epoch(epoch Epoch) error {
 	if epoch.ValidationMeanAveragePrecision != nil {
 		line += fmt.Sprintf(", validation mean average precision %.2f %%", 100**epoch.ValidationMeanAveragePrecision)
 	}
+	if epoch.ValidationMacroF1 != nil {
+		line += fmt.Sprintf(", macro F1 %.2f %%", 100**epoch.ValidationMacroF1)
+	}
 	if epoch.RawValidationAccuracy != nil {
 		line += fmt.Sprintf(" (not averaged %.4f, %.2f %%)", *epoch.RawValidationLoss, 100**epoch.RawValidationAccuracy)
 	}

@@ -194,7 +194,21 @@ func (s *session) classNames(classes int, ofData []string) ([]string, error) {
 	return dataset.LabelsOf(names, classes), nil
 }
 
+// checkLabels reads what -labels names, before a large model is.
+func (o *options) checkLabels() error {
+	if o.labels == "" {
+		return nil
+	}
+	if _, err := dataset.ReadClassNames(o.labels); err != nil {
+		return fmt.Errorf("-labels: %w", err)
+	}
+	return nil
+}
+
 func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*session, error) {
+	if err := o.checkLabels(); err != nil {
+		return nil, err
+	}
 	model, err := loadModel(o.model, o.output, o.pixels)
 	if err != nil {
 		return nil, err

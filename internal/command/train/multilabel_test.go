@@ -65,7 +65,7 @@ func TestTrainOnSeveralLabels(t *testing.T) {
 		t.Errorf("the first line is %s", first)
 	}
 	for _, want := range []string{"labels: any number an image, each told where its probability is above 0.5", "loss: binary",
-		"validation mean average precision ", "Subset accuracy = "} {
+		"validation mean average precision ", "macro F1 ", "Subset accuracy = "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
 		}
