@@ -18349,6 +18349,7 @@ loop:
 	VFMADD213PD  Y3, Y2, Y4
 	VFMADD213PD  Y1, Y1, Y4
 	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VMINPD       doublesAVX2<>+224(SB), Y1, Y1
 	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
 	VMOVUPD      doublesAVX2<>+96(SB), Y2
 	VDIVPD       Y1, Y2, Y2
@@ -18396,6 +18397,7 @@ loop:
 	VFMADD213PD  Y3, Y2, Y4
 	VFMADD213PD  Y1, Y1, Y4
 	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VMINPD       doublesAVX2<>+224(SB), Y1, Y1
 	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
 	VMOVUPD      doublesAVX2<>+96(SB), Y2
 	VDIVPD       Y1, Y2, Y2
@@ -18623,6 +18625,7 @@ loop:
 	VFMADD213PD  Y3, Y2, Y4
 	VFMADD213PD  Y1, Y1, Y4
 	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VMINPD       doublesAVX2<>+224(SB), Y1, Y1
 	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
 	VMOVUPD      doublesAVX2<>+96(SB), Y2
 	VDIVPD       Y1, Y2, Y2
@@ -18673,6 +18676,7 @@ loop:
 	VFMADD213PD  Y3, Y2, Y4
 	VFMADD213PD  Y1, Y1, Y4
 	VANDPD       doublesAVX2<>+320(SB), Y0, Y1
+	VMINPD       doublesAVX2<>+224(SB), Y1, Y1
 	VADDPD       doublesAVX2<>+160(SB), Y1, Y1
 	VMOVUPD      doublesAVX2<>+96(SB), Y2
 	VDIVPD       Y1, Y2, Y2

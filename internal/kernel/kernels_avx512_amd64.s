@@ -22774,6 +22774,7 @@ loop:
 	VFMADD213PD  Z3, Z2, Z4
 	VFMADD213PD  Z1, Z1, Z4
 	VANDPD       doublesAVX512<>+640(SB), Z0, Z1
+	VMINPD       doublesAVX512<>+448(SB), Z1, Z1
 	VADDPD       doublesAVX512<>+320(SB), Z1, Z1
 	VMOVUPD      doublesAVX512<>+192(SB), Z3
 	VRCP14PD     Z1, Z2
@@ -22824,6 +22825,7 @@ loop:
 	VFMADD213PD  Z3, Z2, Z4
 	VFMADD213PD  Z1, Z1, Z4
 	VANDPD       doublesAVX512<>+640(SB), Z0, Z1
+	VMINPD       doublesAVX512<>+448(SB), Z1, Z1
 	VADDPD       doublesAVX512<>+320(SB), Z1, Z1
 	VMOVUPD      doublesAVX512<>+192(SB), Z3
 	VRCP14PD     Z1, Z2
@@ -23062,6 +23064,7 @@ loop:
 	VFMADD213PD  Z3, Z2, Z4
 	VFMADD213PD  Z1, Z1, Z4
 	VANDPD       doublesAVX512<>+640(SB), Z0, Z1
+	VMINPD       doublesAVX512<>+448(SB), Z1, Z1
 	VADDPD       doublesAVX512<>+320(SB), Z1, Z1
 	VMOVUPD      doublesAVX512<>+192(SB), Z3
 	VRCP14PD     Z1, Z2
@@ -23115,6 +23118,7 @@ loop:
 	VFMADD213PD  Z3, Z2, Z4
 	VFMADD213PD  Z1, Z1, Z4
 	VANDPD       doublesAVX512<>+640(SB), Z0, Z1
+	VMINPD       doublesAVX512<>+448(SB), Z1, Z1
 	VADDPD       doublesAVX512<>+320(SB), Z1, Z1
 	VMOVUPD      doublesAVX512<>+192(SB), Z3
 	VRCP14PD     Z1, Z2

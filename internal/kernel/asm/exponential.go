@@ -186,6 +186,7 @@ func (v *vector) normal(x reg.VecVirtual) (share, e reg.VecVirtual) {
 	e = v.exponential(square)
 	a, t := v.register(), v.register()
 	VANDPD(v.double(magnitudeBits), x, a)
+	VMINPD(v.double(highest), a, a) // that 3/(3 + a) is a number; of NaN, e is none
 	VADDPD(v.double(three), a, a)
 	VMULPD(v.double(three), v.reciprocal(a), t)
 	below := v.horner(normalSeries, len(normalCoefficients), t)
