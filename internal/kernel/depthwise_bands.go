@@ -168,8 +168,20 @@ func (d *DepthwiseForward) Forward(y, x, w, b []float32) error {
 func (d *DepthwiseForward) item(worker, item int) {
 	group, band := item%d.groups, item/d.groups
 	image, first := band/d.bands, band%d.bands*d.bandRows
+	d.fetch(image, first, min(first+d.bandRows, d.height))
 	for i := group * len(d.pieces) / d.groups; i < (group+1)*len(d.pieces)/d.groups; i++ {
 		d.piece(&d.work[worker].own, &d.pieces[i], image, first, min(first+d.bandRows, d.height))
+	}
+}
+
+// fetch brings the input rows of a band into the second-level cache, one after the other: a vector of
+// channels is a line here and there of them, which no core foresees.
+func (d *DepthwiseForward) fetch(image, first, last int) {
+	f := &d.config
+	from := max(first*f.StrideHeight-f.PaddingHeight, 0)
+	to := min((last-1)*f.StrideHeight-f.PaddingHeight+d.ringRows(), f.Height)
+	if row := f.Width * f.Channels; from < to {
+		d.engine.Set.ahead(d.x[(image*f.Height+from)*row:(image*f.Height+to)*row], 0, 1)
 	}
 }
 
