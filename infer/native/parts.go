@@ -12,9 +12,8 @@ import (
 // a graph each node of which does to an image what it does to it alone; then the answers have the
 // same bits.
 
-// A part has images of partElements values, but partImages at least: each node's share of fixed
-// cost is small then.
-const partImages, partElements = 2, 1 << 20
+// A part has images of partElements values, but partImages at least.
+const partImages, partElements = 1, 1 << 20
 
 // partOf returns how many images of a batch go at a time, whose values take so many elements an
 // image, when the model's constants have so many: all, where the constants are the larger part, as
