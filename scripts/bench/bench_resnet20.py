@@ -72,7 +72,7 @@ def train(side, options, seed, folder, path):
     if side == "slipway":
         run = runs / f"seed{seed}"
         command = slipway_command(options, seed, runs)
-        if (run / "checkpoints").is_dir():
+        if any((run / "checkpoints").glob("*.safetensors")):
             command = [TRAIN, "-resume", "-runs", runs, "-name", run.name, "-threads", options.threads]
         subprocess.run([str(word) for word in command], env=machine.clean_environment(), check=True, stdout=sys.stderr)
         epochs = json.loads((run / "history.json").read_text())
