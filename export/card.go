@@ -249,7 +249,20 @@ func protocol(c train.Config) string {
 		}
 		text += ", "
 	}
-	text += fmt.Sprintf("%s with learning rate %v, %v", c.Optimizer.Name, c.Optimizer.LearningRate, c.Loss)
+	text += fmt.Sprintf("%s with learning rate %v", c.Optimizer.Name, c.Optimizer.LearningRate)
+	if c.Optimizer.Momentum != 0 {
+		text += fmt.Sprintf(", momentum %v", c.Optimizer.Momentum)
+	}
+	if c.Optimizer.Nesterov {
+		text += " (Nesterov)"
+	}
+	if c.Optimizer.WeightDecay != 0 {
+		text += fmt.Sprintf(", weight decay %v", c.Optimizer.WeightDecay)
+		if c.Decay == train.DecayWeights {
+			text += " of weights alone"
+		}
+	}
+	text += fmt.Sprintf(", %v", c.Loss)
 	if !c.ParameterPenalty.IsZero() {
 		text += fmt.Sprintf(" + %v·Σ‖p‖₁ + %v·Σ‖p‖₂ over all parameter tensors", c.ParameterPenalty.L1, c.ParameterPenalty.L2)
 	}
