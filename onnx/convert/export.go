@@ -11,11 +11,19 @@ import (
 	"slipway/onnx/onnxpb"
 )
 
-const (
-	exportedOpset     = 13
-	exportedIRVersion = 7
-	ProducerName      = "slipway" // of every model that FromNetwork makes
-)
+// ProducerName is that of every model that FromNetwork makes.
+const ProducerName = "slipway"
+
+// versionsFor returns the opset and the IR version that a graph is written in; the package's comment
+// has the reasons.
+func versionsFor(graph *onnxpb.GraphProto) (opset, ir int64) {
+	for _, node := range graph.GetNode() {
+		if node.GetOpType() == "BatchNormalization" {
+			return 15, 8
+		}
+	}
+	return 13, 7
+}
 
 // Options are what FromNetwork may be told beside the network. The zero value is
 // good.
@@ -60,10 +68,11 @@ func FromNetwork(network *builder.Network, weights builder.Weights, record onnx.
 	if err != nil {
 		return fail(err)
 	}
+	opset, ir := versionsFor(graph)
 	model := &onnx.Model{Proto: &onnxpb.ModelProto{
-		IrVersion:    proto.Int64(exportedIRVersion),
+		IrVersion:    proto.Int64(ir),
 		ProducerName: proto.String(ProducerName),
-		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(exportedOpset)}},
+		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}},
 		Graph:        graph,
 	}}
 	if options.ProducerVersion != "" {

@@ -267,3 +267,17 @@ func TestPixelsAreUnscaledByDefault(t *testing.T) {
 		t.Errorf("scale %v, offset %v, %v; want 1, 0", record.PixelScale, record.PixelOffset, err)
 	}
 }
+
+// With BatchNormalization a graph is of opset 15, where all runtimes take it as evaluation does.
+func TestVersionsWithBatchNormalization(t *testing.T) {
+	normalised, err := builder.New("normalised", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 2, Kernel: builder.Size{Height: 3, Width: 3}}, builder.BatchNorm{}, builder.Flatten{},
+		builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := export(t, normalised, convert.Options{})
+	if model.IRVersion() != 8 || model.Opset("") != 15 {
+		t.Errorf("IR %d, opset %d; want 8 and 15", model.IRVersion(), model.Opset(""))
+	}
+}
