@@ -198,6 +198,7 @@ func TestCompareSeveralLabels(t *testing.T) {
 		"equal":                {rows(1, -1, 2, 3), rows(1, -1, 2, 3), 0, 0},
 		"within the tolerance": {rows(1e-6, 4, -5, 5), rows(-1e-6, 4, -5, 5), 1, 0},
 		"beyond it":            {rows(1, 4, -5, 5), rows(-1, 4, -5, 5), 1, 1},
+		"no answer on a side":  {rows(nan, 4, -5, 5), rows(1, 4, nan, 5), 2, 2},
 	} {
 		for _, shown := range []bool{true, false} {
 			a, b := Answers{Scores: head.Apply(test.a)}, Answers{Scores: head.Apply(test.b)}
