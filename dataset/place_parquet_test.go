@@ -386,6 +386,17 @@ func TestColumnsOfPictures(t *testing.T) {
 		"s.parquet/1"}) {
 		t.Errorf("without names: %v: %v", err, set)
 	}
+	// The names of classes beside it are its folder's, and not a file's own.
+	writeText(t, filepath.Join(filepath.Dir(path), "labels.txt"), "ant\nbee\n")
+	for place, want := range map[string][]string{path: nil, filepath.Dir(path): {"ant", "bee"}} {
+		if set, err := Open(t.Context(), place, Options{}); err != nil ||
+			!slices.Equal(set.ClassNames, want) {
+			t.Errorf("%s: %v: %v, want the classes %q", place, err, set, want)
+		}
+	}
+	if err := os.Remove(filepath.Join(filepath.Dir(path), "labels.txt")); err != nil {
+		t.Fatal(err)
+	}
 	type several struct {
 		Mask  pictured `parquet:"a_mask"`
 		Image pictured `parquet:"img"`
