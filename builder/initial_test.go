@@ -43,7 +43,8 @@ func TestWaysToDraw(t *testing.T) {
 		if got := math.Sqrt(squares); !(math.Abs(got-test.deviation) <= within) { // NaN is none
 			t.Errorf("%q: the deviation is %v, want %v", test.init, got, test.deviation)
 		}
-		if !(largest <= float64(float32(test.bound))) || !math.IsInf(test.bound, 1) && largest < 0.95*test.bound {
+		if !(largest <= float64(float32(test.bound))) ||
+			!math.IsInf(test.bound, 1) && largest < 0.95*test.bound {
 			t.Errorf("%q: the largest is %v, the bound %v", test.init, largest, test.bound)
 		}
 	}

@@ -256,7 +256,8 @@ func TestDescriptionsOfScales(t *testing.T) {
 // At 0 the gradient of PReLU is that of its left side, as PyTorch has it.
 func TestPReLUAtZero(t *testing.T) {
 	shape := Shape{3}
-	computation, err := PReLU{Shared: true}.Compute(Call{Batch: 1, Inputs: []Shape{shape}, Output: shape})
+	call := Call{Batch: 1, Inputs: []Shape{shape}, Output: shape}
+	computation, err := PReLU{Shared: true}.Compute(call)
 	if err != nil {
 		t.Fatal(err)
 	}

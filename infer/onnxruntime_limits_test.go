@@ -125,7 +125,8 @@ func TestMemoryOfABatch(t *testing.T) {
 		0: "take smaller batches", 1: "export it with an open batch dimension, or a smaller one",
 	} {
 		err := checkBatchMemory(1<<30, 3<<20, 500, fixed)
-		want := "more memory than the limit: 500 images take 1500 MiB between the nodes, 1024 are allowed: " + remedy
+		want := "more memory than the limit: 500 images take 1500 MiB between the nodes, " +
+			"1024 are allowed: " + remedy
 		if err == nil || err.Error() != want {
 			t.Errorf("of a model that fixes %d: %v, want %s", fixed, err, want)
 		}
@@ -142,7 +143,8 @@ func TestErrorsOfALimit(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{t.Context(), nil, false}, {ended, nil, false}, {t.Context(), other, false}, {ended, other, true},
+		{t.Context(), nil, false}, {t.Context(), other, false},
+		{ended, nil, false}, {ended, other, true},
 		{t.Context(), ErrTimeLimit, true}, {t.Context(), ErrBatchMemory, true},
 	} {
 		if got := limitReached(test.ctx, test.err); got != test.want {

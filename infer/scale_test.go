@@ -77,11 +77,13 @@ func TestProbabilitiesOfAScale(t *testing.T) {
 		{port.OfLogits, []float32{0.25, 0.75}, 0.75}, // they look like probabilities
 		{port.OfProbabilities, []float32{0.25, 0.5}, 0.5},
 	} {
-		result := &Result{Images: 1, Correct: 1, Logits: Logits{N: 1, K: 2, Values: test.scores}, Labels: []int{1}, Classes: 2,
+		scores := Logits{N: 1, K: 2, Values: test.scores}
+		result := &Result{Images: 1, Correct: 1, Logits: scores, Labels: []int{1}, Classes: 2,
 			Scale: test.scale}
 		m, err := result.Metrics(t.Context(), nil)
 		if err != nil || math.Abs(*m.LogLoss+math.Log(test.of)) > 1e-6 {
-			t.Errorf("%v of scale %d: %+v, %v; want a log loss of %v", test.scores, test.scale, m, err, -math.Log(test.of))
+			t.Errorf("%v of scale %d: %+v, %v; want a log loss of %v", test.scores, test.scale, m, err,
+				-math.Log(test.of))
 		}
 	}
 	m, err := result.Metrics(t.Context(), nil)

@@ -48,7 +48,8 @@ func TestBytesOfAnImage(t *testing.T) {
 		return graphmaker.New(batch, 2, 4, 4).Node("a = Relu x").Node("y = Neg a").Model()
 	}
 	none := made(3)
-	none.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{}
+	first := none.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[0]
+	first.Value = &onnxpb.TensorShapeProto_Dimension_DimValue{}
 	for name, test := range map[string]struct {
 		model *onnx.Model
 		bytes int64
@@ -58,8 +59,8 @@ func TestBytesOfAnImage(t *testing.T) {
 		"1": {made(1), 2 * 2 * 4 * 4 * 4, 1}, "0": {none, 0, 0},
 	} {
 		if bytes, fixed := ImageBytes(test.model); bytes != test.bytes || fixed != test.fixed {
-			t.Errorf("a batch of %s: %d bytes, fixed %d; want %d and %d", name, bytes, fixed, test.bytes,
-				test.fixed)
+			t.Errorf("a batch of %s: %d bytes, fixed %d; want %d and %d", name, bytes, fixed,
+				test.bytes, test.fixed)
 		}
 	}
 }
