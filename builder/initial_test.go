@@ -39,10 +39,12 @@ func TestWaysToDraw(t *testing.T) {
 			squares += float64(x) * float64(x) / float64(len(weight.Data))
 			largest = max(largest, math.Abs(float64(x)))
 		}
-		if got := math.Sqrt(squares); math.Abs(got-test.deviation) > 6*test.deviation/math.Sqrt(2*in*out) {
+		within := 6 * test.deviation / math.Sqrt(2*in*out)
+		if got := math.Sqrt(squares); !(math.Abs(got-test.deviation) <= within) { // NaN is none
 			t.Errorf("%q: the deviation is %v, want %v", test.init, got, test.deviation)
 		}
-		if largest > float64(float32(test.bound)) || !math.IsInf(test.bound, 1) && largest < 0.95*test.bound {
+		if !(largest <= float64(float32(test.bound))) ||
+			!math.IsInf(test.bound, 1) && largest < 0.95*test.bound {
 			t.Errorf("%q: the largest is %v, the bound %v", test.init, largest, test.bound)
 		}
 	}

@@ -24,6 +24,8 @@ func TestRangesOfSettings(t *testing.T) {
 		{ELU{Alpha: 1e-30}, ""},
 		{ELU{Alpha: 1e-60}, "a number above 0"}, // 0 as a float32
 		{ELU{Alpha: -1}, "a number above 0"},
+		{Conv2D{Filters: 1, Kernel: Square(1), Init: Normal(mostDrawn)}, ""},
+		{Conv2D{Filters: 1, Kernel: Square(1), Init: Normal(1.001 * mostDrawn)}, "is a slip"},
 	} {
 		_, err := New("n", Shape{3, 4, 4}, test.layer)
 		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
@@ -205,6 +207,67 @@ func TestWhatBelongsInAField(t *testing.T) {
 				t.Errorf("of %v belongs %q, want %q", kind, got, want)
 			}
 		}
+	}
+}
+
+// A text of a file is shown whole up to 60 letters.
+func TestHowMuchOfATextIsShown(t *testing.T) {
+	for text, want := range map[string]string{
+		"a":                     `"a"`,
+		strings.Repeat("ä", 60): `"` + strings.Repeat("ä", 60) + `"`,
+		strings.Repeat("ä", 61): `"` + strings.Repeat("ä", 60) + `…"`,
+	} {
+		if got := quote(text); got != want {
+			t.Errorf("%s is shown as %s, want %s", text, got, want)
+		}
+	}
+}
+
+// A case is called by its settings that say something, a list of numbers too.
+func TestSettingsThatSayNothing(t *testing.T) {
+	for _, test := range []struct {
+		value any
+		want  bool
+	}{
+		{nil, true}, {"", true}, {0.0, true}, {false, true}, {map[string]any{}, true},
+		{map[string]any{"height": 0.0, "width": nil}, true},
+		{map[string]any{"height": 0.0, "width": 2.0}, false},
+		{"gamma", false}, {-1.0, false}, {true, false}, {[]any{0.0, 1.0}, false},
+	} {
+		if got := isZero(test.value); got != test.want {
+			t.Errorf("%#v: %v, want %v", test.value, got, test.want)
+		}
+	}
+}
+
+// A scale is described by its first value, where that is not 1.
+func TestDescriptionsOfScales(t *testing.T) {
+	for init, want := range map[float64]string{0: "", 1: "", 0.5: "init=0.5", -1: "init=-1"} {
+		network, err := New("n", Shape{3}, Scale{Init: init})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := network.Nodes()[0].Layer.(Scale).Describe(); got != want {
+			t.Errorf("init %v is described as %q, want %q", init, got, want)
+		}
+	}
+}
+
+// At 0 the gradient of PReLU is that of its left side, as PyTorch has it.
+func TestPReLUAtZero(t *testing.T) {
+	shape := Shape{3}
+	call := Call{Batch: 1, Inputs: []Shape{shape}, Output: shape}
+	computation, err := PReLU{Shared: true}.Compute(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dx, slope := make([]float32, 3), make([]float32, 1)
+	in := [][]float32{{-2, 0, 2}, {0.25}}
+	if err := computation.Backward([][]float32{dx, slope}, []float32{1, 4, 8}, nil, in); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{0.25, 1, 8}; !slices.Equal(dx, want) || slope[0] != -2 {
+		t.Errorf("the gradients are %v and %v, want %v and -2", dx, slope[0], want)
 	}
 }
 

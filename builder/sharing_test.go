@@ -163,3 +163,26 @@ func checkShared(t *testing.T, network *Network, engine *Engine, weights Weights
 		}
 	}
 }
+
+// A norm and a sum of two are computed as one, but not with a sum of three.
+func TestANormInASumOfThree(t *testing.T) {
+	g := NewGraph("three", Shape{3, 4, 4})
+	x := g.Then(g.Input(), Conv2D{Filters: 3, Kernel: Square(3), Padding: Square(1)})
+	sum := g.Join(Add{}, g.Then(x, BatchNorm{}), x, g.Then(x, ReLU{}))
+	network, err := g.Network(g.Then(sum, Flatten{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batch = 3
+	source := rand.New(rand.NewPCG(9, 1))
+	images := gaussian(source, batch*network.Input().Elements())
+	dy := gaussian(source, batch*network.Output().Elements())
+	weights := network.InitialWeights(1)
+	for _, training := range []bool{true, false} {
+		want := evaluateReference(t, network, weights, images, dy, batch, training, 1, 0)
+		for _, engine := range testEngines(t, 2) {
+			got := trainOnce(t, network, engine, weights, images, dy, batch, training, 1, 0)
+			compareEvaluated(t, network, engine, got, want)
+		}
+	}
+}

@@ -284,6 +284,8 @@ func TestMultiLabelArrays(t *testing.T) {
 		"none.npz":    npz(t, "images.npy", images, "labels.npy", npyBytes("(3, 2)", 0, 0, 0, 0, 0, 0)),
 		"few.npz":     npz(t, "images.npy", images, "labels.npy", npyBytes("(2, 2)", 1, 1, 0, 0)),
 		"one.npz":     npz(t, "images.npy", images, "labels.npy", npyBytes("(3,)", 0, 1, 0)),
+		"many.npz": npz(t, "images.npy", images, "labels.npy",
+			npyBytes("(3, 65537)", make([]byte, 3*65537)...)),
 	}
 	dir := t.TempDir()
 	for name, content := range files {
@@ -307,6 +309,7 @@ func TestMultiLabelArrays(t *testing.T) {
 		"none.npz":    {false, ErrLabel, "no image has a label"},
 		"few.npz":     {false, ErrCount, "3 images, 2 rows of labels"},
 		"one.npz":     {true, ErrMultiLabel, "labels N×L of 0 and 1"},
+		"many.npz":    {true, ErrArgument, "65537 an image, 0 classes were asked for, and 1 to 65536"},
 	} {
 		_, err := Open(t.Context(), filepath.Join(dir, name), Options{MultiLabel: test.flag})
 		if !errors.Is(err, test.want) || !strings.Contains(fmt.Sprint(err), test.says) {
@@ -318,5 +321,25 @@ func TestMultiLabelArrays(t *testing.T) {
 	}
 	if _, err := PackTar(t.Context(), filepath.Join(dir, "packed.tar"), filepath.Join(dir, "ints.npz"), Options{}); !errors.Is(err, ErrMultiLabel) {
 		t.Errorf("packed as tar: %v", err)
+	}
+}
+
+// The targets of images are a row for each, in their order.
+func TestTargetsOfCombinations(t *testing.T) {
+	combinations := Combinations{{}, {0, 2}, {1}}
+	got := combinations.Targets([]int32{1, 0, 2, 1}, 3)
+	want := []bool{true, false, true, false, false, false, false, true, false, true, false, true}
+	if !slices.Equal(got, want) {
+		t.Errorf("the targets are %v, want %v", got, want)
+	}
+}
+
+// Images have combinations that there are.
+func TestImagesWithoutTheirCombination(t *testing.T) {
+	for place, sound := range map[int32]bool{-1: false, 0: true, 1: true, 2: false} {
+		err := Combinations{{0}, {}}.check([]int32{0, place}, 1)
+		if sound != (err == nil) || err != nil && !errors.Is(err, ErrLabel) {
+			t.Errorf("the combination %d of 2: %v", place, err)
+		}
 	}
 }

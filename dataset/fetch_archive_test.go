@@ -6,10 +6,13 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -169,4 +172,45 @@ func TestFetchStaysWithHTTPS(t *testing.T) {
 	if err := checkRedirect(to, []*http.Request{via}); err == nil || !strings.Contains(err.Error(), "not https") {
 		t.Errorf("%v", err)
 	}
+}
+
+// What comes is told in tenths, and every 16 MB where nobody says how much there is.
+func TestWhatIsToldOfADownload(t *testing.T) {
+	zeros := func(bytes int64) io.Reader {
+		return io.NewSectionReader(zeroReader{}, 0, bytes)
+	}
+	for _, test := range []struct {
+		whole, comes int64
+		want         []string
+	}{
+		{-1, 33_000_000, []string{"a: 16.0 MB", "a: 32.0 MB"}},
+		{-1, 15_000_000, nil},
+		{20_000_000, 20_000_000, []string{"a: 2.0 of 20.0 MB", "a: 4.0 of 20.0 MB",
+			"a: 6.0 of 20.0 MB", "a: 8.0 of 20.0 MB", "a: 10.0 of 20.0 MB", "a: 12.0 of 20.0 MB",
+			"a: 14.0 of 20.0 MB", "a: 16.0 of 20.0 MB", "a: 18.0 of 20.0 MB", "a: 20.0 of 20.0 MB"}},
+	} {
+		var said []string
+		p := &progress{r: zeros(test.comes), watch: time.NewTimer(time.Hour), silence: time.Hour,
+			whole: test.whole, name: "a", say: func(format string, args ...any) {
+				said = append(said, fmt.Sprintf(format, args...))
+			}}
+		for buffer := make([]byte, 1_000_000); ; {
+			if _, err := p.Read(buffer); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(said, test.want) {
+			t.Errorf("%d bytes of %d: told %q, want %q", test.comes, test.whole, said, test.want)
+		}
+	}
+}
+
+// zeroReader has zeros at every place.
+type zeroReader struct{}
+
+func (zeroReader) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
 }

@@ -193,3 +193,24 @@ func TestParseOptdigitsRefuses(t *testing.T) {
 		})
 	}
 }
+
+// Each pixel of a digit spreads over the pixels of the image around it, to the rounding.
+func TestEnlargeOnePixel(t *testing.T) {
+	// weight is 40 times that of the digit's row or column p in the image's o: it falls from the
+	// centre of p, that of o being at 40·place.
+	weight := func(p, o int) int {
+		place := (2*(o-4)+1)*8 - 20
+		return max(0, 40-max(place-40*p, 40*p-place))
+	}
+	for p := range 64 {
+		var digit [64]int
+		digit[p] = 10
+		image := enlarge(digit)
+		for o, got := range image {
+			share := 10 * weight(p/8, o/28) * weight(p%8, o%28)
+			if want := uint8((share*255 + 12800) / 25600); got != want {
+				t.Fatalf("of pixel %d of the digit, pixel %d is %d, want %d", p, o, got, want)
+			}
+		}
+	}
+}

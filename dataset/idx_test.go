@@ -36,6 +36,8 @@ func packIDX(t testing.TB, data []byte) []byte {
 	return b.Bytes()
 }
 
+func isInteger(of ElementType) bool { return of != Float32 && of != Float64 }
+
 func TestIDXOfEachTypeAndRank(t *testing.T) {
 	for _, test := range []struct {
 		x    IDX
@@ -58,6 +60,12 @@ func TestIDXOfEachTypeAndRank(t *testing.T) {
 				}
 				if got.Type != test.x.Type || !slices.Equal(got.Shape, test.x.Shape) || !bytes.Equal(got.Data, test.x.Data) {
 					t.Errorf("read %v, want %v", got, test.x)
+				}
+				if labels, err := got.Labels(); (err == nil) != isInteger(got.Type) ||
+					err == nil && !slices.EqualFunc(labels, test.want, func(a int32, b float64) bool {
+						return float64(a) == b
+					}) {
+					t.Errorf("labels %v (%v), want %v", labels, err, test.want)
 				}
 				values, err := got.Float64s()
 				if err != nil || !slices.Equal(values, test.want) {

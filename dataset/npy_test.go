@@ -203,3 +203,23 @@ func FuzzReadNPY(f *testing.F) {
 		}
 	})
 }
+
+// Types are called as NumPy calls them.
+func TestNamesOfTypes(t *testing.T) {
+	for _, test := range []struct {
+		kind byte
+		size int
+		want string // empty if there is none
+	}{
+		{'u', 1, "uint8"}, {'u', 2, "uint16"}, {'u', 4, "uint32"}, {'u', 8, "uint64"},
+		{'i', 1, "int8"}, {'i', 2, "int16"}, {'i', 4, "int32"}, {'i', 8, "int64"},
+		{'f', 2, "float16"}, {'f', 4, "float32"}, {'f', 8, "float64"},
+		{'u', 3, ""}, {'i', 16, ""}, {'f', 1, ""}, {'c', 8, ""},
+	} {
+		of, ok := elementOf(test.kind, test.size, binary.LittleEndian)
+		if ok != (test.want != "") || ok && (of.name != test.want || of.size != test.size) {
+			t.Errorf("%c of %d bytes is %q of %d, want %q", test.kind, test.size, of.name, of.size,
+				test.want)
+		}
+	}
+}

@@ -254,3 +254,23 @@ func TestBadPacks(t *testing.T) {
 func sameImages(a, b *Set) bool {
 	return bytes.Equal(a.Images, b.Images) && slices.Equal(a.Labels, b.Labels)
 }
+
+// Pictures are packed as they are where the part has no IDX files, which go first.
+func TestWhatIsPackedOfAFolderWithBoth(t *testing.T) {
+	dir := t.TempDir()
+	writeLabelled(t, dir, Train, &IDX{Uint8, []int{1}, []byte{0}})
+	writePictures(t, dir, "test/ant/1.png", "test/bee/1.png")
+	for spec, pictures := range map[string]int{dir: 0, dir + ":train": 0, dir + ":t10k": 2} {
+		place, err := placeOf(spec, Options{})
+		if err != nil || (place != nil) != (pictures > 0) ||
+			place != nil && len(place.list.files) != pictures {
+			t.Errorf("%s: %v, %v; want %d pictures", spec, place, err, pictures)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "train-labels-idx1-ubyte")); err != nil {
+		t.Fatal(err)
+	}
+	if place, err := placeOf(dir+":train", Options{}); place != nil || err != nil {
+		t.Errorf("IDX files without labels: %v, %v", place, err)
+	}
+}

@@ -50,9 +50,13 @@ func TestListForms(t *testing.T) {
 			writePictures(t, dir, "a.png", "b.png", "c.png")
 			writeText(t, filepath.Join(dir, "labels.csv"), text)
 			for _, spec := range []string{dir, filepath.Join(dir, "labels.csv")} {
-				set, err := Open(t.Context(), spec, Options{})
+				var messages bytes.Buffer
+				set, err := Open(t.Context(), spec, Options{Messages: &messages})
 				if err != nil {
 					t.Fatal(err)
+				}
+				if messages.Len() > 0 { // neither of pictures beside it nor of several labels
+					t.Errorf("%s: told %s", spec, messages.String())
 				}
 				if !slices.Equal(set.Files, []string{"b.png", "a.png", "c.png"}) ||
 					!slices.Equal(set.Labels, []int32{1, 0, 1}) ||
@@ -320,5 +324,49 @@ func TestLabelsInTwoForms(t *testing.T) {
 		if _, ok, err := readList(path, Options{}); !ok || err != nil && !refused {
 			t.Errorf("%q as a list of one label: %t, %v", text, ok, err)
 		}
+	}
+}
+
+// What parts columns is what the first line has most of, and a comma where nothing is.
+func TestSeparatorsOfLists(t *testing.T) {
+	for text, want := range map[string]rune{
+		"file,label\na;b;c": ',', "file;label": ';', "file\tlabel": '\t', "file": ',', "": ',',
+		"a,b;c": ',', "a,b;c;d": ';', "a;b\tc": ';', "a;b\tc\td": '\t',
+	} {
+		if got := separatorOf([]byte(text)); got != want {
+			t.Errorf("%q is parted by %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The folder that is called as the list's part goes before others, be it the first or the last.
+func TestTheFolderOfAListsPart(t *testing.T) {
+	for _, other := range []string{"aaa", "zzz"} {
+		dir := t.TempDir()
+		writePictures(t, dir, "train/1.png", other+"/1.png")
+		list := filepath.Join(dir, "train.csv")
+		writeText(t, list, "id,label\n1,x\n")
+		set, err := Open(t.Context(), list, Options{})
+		if err != nil || !slices.Equal(set.Files, []string{"train/1.png"}) {
+			t.Errorf("beside %s: %v: %v", other, err, set)
+		}
+	}
+}
+
+// A test part that cannot be read is told, and not passed over.
+func TestABrokenTestPart(t *testing.T) {
+	dir := t.TempDir()
+	writePictures(t, dir, "1.png", "2.png")
+	writeText(t, filepath.Join(dir, "train.csv"), "file,label\n1,ant\n")
+	broken := filepath.Join(dir, "test.csv")
+	writeText(t, broken, "file,label\n2,ant\n")
+	training, err := OpenSource(t.Context(), dir+":train", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, broken, "file,label\n2,\n")
+	if test, err := OpenTest(t.Context(), training, Options{}); err == nil ||
+		!strings.Contains(err.Error(), broken) {
+		t.Errorf("%v, %v", test, err)
 	}
 }

@@ -11,6 +11,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 const parquetFolder = "testdata/parquet"
@@ -222,5 +226,195 @@ func TestParquetChanged(t *testing.T) {
 	if _, err := place.list.files[0].read(); !errors.Is(err, ErrChanged) ||
 		!strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Pages that were used last are kept up to the limit, one always, and what is not kept any more
+// when it was read is not counted.
+func TestPagesThatAreKept(t *testing.T) {
+	pages := make([]parquetPage, 3)
+	cache := newPageCache(10)
+	entries := []*cachedPage{cache.entry(&pages[0]), cache.entry(&pages[1]), cache.entry(&pages[2])}
+	for i, test := range []struct {
+		keep int
+		size int64
+		held int64
+		left []int
+	}{
+		{0, 4, 4, []int{0, 1, 2}},
+		{1, 6, 10, []int{0, 1, 2}}, // as much as may be
+		{2, 11, 11, []int{2}},      // more than may be
+		{0, 4, 11, []int{2}},       // which is not there any more
+	} {
+		cache.keep(entries[test.keep], test.size)
+		var left []int
+		for k := range pages {
+			if cache.pages[&pages[k]] != nil {
+				left = append(left, k)
+			}
+		}
+		if cache.held != test.held || !slices.Equal(left, test.left) ||
+			cache.recent.Len() != len(left) {
+			t.Errorf("step %d: %d bytes of the pages %v, want %d of %v", i, cache.held, left,
+				test.held, test.left)
+		}
+	}
+	again := cache.entry(&pages[0])
+	cache.keep(entries[0], 4) // read by another one
+	if cache.held != 11 || again.size != 0 {
+		t.Errorf("%d bytes are kept, %d of them of a page that is not read yet", cache.held, again.size)
+	}
+}
+
+// changedFooter is a file whose footer says something else.
+func changedFooter(t *testing.T, good []byte, change func(*format.FileMetaData)) []byte {
+	t.Helper()
+	end := len(good) - 8
+	begin := end - int(binary.LittleEndian.Uint32(good[end:]))
+	var footer format.FileMetaData
+	if err := thrift.Unmarshal(new(thrift.CompactProtocol), good[begin:end], &footer); err != nil {
+		t.Fatal(err)
+	}
+	change(&footer)
+	said, err := thrift.Marshal(new(thrift.CompactProtocol), &footer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := append(slices.Clone(good[:begin]), said...)
+	changed = binary.LittleEndian.AppendUint32(changed, uint32(len(said)))
+	return append(changed, "PAR1"...)
+}
+
+// What a footer says of its columns is held against the file.
+func TestFootersThatAreWrong(t *testing.T) {
+	good, err := os.ReadFile(filepath.Join(parquetFolder, "pages-none.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "s.parquet")
+	first := func(footer *format.FileMetaData) *format.ColumnMetaData {
+		return &footer.RowGroups[0].Columns[0].MetaData
+	}
+	for name, test := range map[string]struct {
+		change func(*format.FileMetaData)
+		want   error // nil if it is sound
+		says   string
+	}{
+		"nothing else": {func(*format.FileMetaData) {}, nil, ""},
+		"rows as bytes": {func(f *format.FileMetaData) { f.NumRows = 1 << 40 }, ErrTooLarge,
+			"1099511627776 rows in"},
+		"fewer than no rows": {func(f *format.FileMetaData) { f.NumRows = -1 }, ErrTruncated,
+			"copy or download it again"},
+		"before the file": {func(f *format.FileMetaData) {
+			first(f).DictionaryPageOffset, first(f).DataPageOffset = 0, 3
+		}, ErrTruncated, "it lies at 3 to"},
+		"less than nothing": {func(f *format.FileMetaData) {
+			first(f).TotalCompressedSize = -1
+		}, ErrTruncated, "it lies at"},
+		"behind the file": {func(f *format.FileMetaData) {
+			first(f).TotalCompressedSize = 1 << 40
+		}, ErrTruncated, "it lies at"},
+		"a column less": {func(f *format.FileMetaData) {
+			columns := &f.RowGroups[0].Columns
+			*columns = (*columns)[:len(*columns)-1]
+		}, ErrTruncated, "copy or download it again"},
+	} {
+		writeText(t, path, string(changedFooter(t, good, test.change)))
+		_, err := Open(t.Context(), path, Options{})
+		if test.want == nil && err != nil || test.want != nil &&
+			(!errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A pictured row has a picture and its name in one column, as Hugging Face writes it.
+type pictured struct {
+	Bytes []byte `parquet:"bytes"`
+	Path  string `parquet:"path"`
+}
+
+// Pictures are called by their rows where each row gives a name of its own within the set.
+func TestNamesInParquet(t *testing.T) {
+	type row struct {
+		Image pictured `parquet:"image"`
+		Label int64    `parquet:"label"`
+	}
+	for _, test := range []struct {
+		names []string
+		taken bool
+	}{
+		{[]string{"b.png", "a/c.png"}, true}, {[]string{"b.png", "b.png"}, false},
+		{[]string{"b.png", ""}, false}, {[]string{"b.png", "../c.png"}, false},
+		{[]string{"/b.png", "c.png"}, false}, {[]string{"b.png", "a//c.png"}, false},
+	} {
+		path := filepath.Join(t.TempDir(), "s.parquet")
+		var rows []row
+		want := test.names
+		if !test.taken {
+			want = []string{"s.parquet/0", "s.parquet/1"}
+		}
+		for i, name := range test.names {
+			rows = append(rows, row{pictured{[]byte(pngBytes(t, uint8(i))), name}, int64(i)})
+		}
+		if err := parquet.WriteFile(path, rows); err != nil {
+			t.Fatal(err)
+		}
+		set, err := Open(t.Context(), path, Options{})
+		if err != nil || !slices.Equal(set.Files, want) {
+			t.Errorf("%q: %v: %v", test.names, err, set)
+		}
+	}
+}
+
+// Pictures may stand in a column by themselves, or in one of several that is called image or img.
+func TestColumnsOfPictures(t *testing.T) {
+	picture := []byte(pngBytes(t, 7))
+	path := filepath.Join(t.TempDir(), "s.parquet")
+	opened := func(err error) (*Set, error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Open(t.Context(), path, Options{})
+	}
+	type plain struct {
+		JPG   []byte `parquet:"jpg"`
+		Label int64  `parquet:"label"`
+	}
+	set, err := opened(parquet.WriteFile(path, []plain{{picture, 0}, {picture, 1}}))
+	if err != nil || set.Len() != 2 || !slices.Equal(set.Files, []string{"s.parquet/0",
+		"s.parquet/1"}) {
+		t.Errorf("without names: %v: %v", err, set)
+	}
+	// The names of classes beside it are its folder's, and not a file's own.
+	writeText(t, filepath.Join(filepath.Dir(path), "labels.txt"), "ant\nbee\n")
+	for place, want := range map[string][]string{path: nil, filepath.Dir(path): {"ant", "bee"}} {
+		if set, err := Open(t.Context(), place, Options{}); err != nil ||
+			!slices.Equal(set.ClassNames, want) {
+			t.Errorf("%s: %v: %v, want the classes %q", place, err, set, want)
+		}
+	}
+	if err := os.Remove(filepath.Join(filepath.Dir(path), "labels.txt")); err != nil {
+		t.Fatal(err)
+	}
+	type several struct {
+		Mask  pictured `parquet:"a_mask"`
+		Image pictured `parquet:"img"`
+		Label int64    `parquet:"label"`
+	}
+	set, err = opened(parquet.WriteFile(path, []several{{pictured{picture, "mask.png"},
+		pictured{picture, "image.png"}, 0}}))
+	if err != nil || !slices.Equal(set.Files, []string{"image.png"}) {
+		t.Errorf("of two columns: %v: %v", err, set)
+	}
+	type neither struct {
+		Left  pictured `parquet:"left"`
+		Right pictured `parquet:"right"`
+		Label int64    `parquet:"label"`
+	}
+	_, err = opened(parquet.WriteFile(path, []neither{{pictured{picture, "l.png"},
+		pictured{picture, "r.png"}, 0}}))
+	if !errors.Is(err, ErrAmbiguous) || !strings.Contains(err.Error(), "left and right") {
+		t.Errorf("two columns that are called otherwise: %v", err)
 	}
 }

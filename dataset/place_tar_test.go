@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -277,5 +278,36 @@ func TestTarReads(t *testing.T) {
 	if _, err := place.list.files[0].read(); !errors.Is(err, ErrChanged) ||
 		!strings.Contains(err.Error(), path) {
 		t.Errorf("a changed archive: %v", err)
+	}
+}
+
+// The folder for what is said of the whole set is called so, and no class is.
+func TestFoldersOfTheWholeSet(t *testing.T) {
+	for dir, want := range map[string]bool{
+		"__set__": true, "__x__": true, "____": false, "__": false, "dogs__": false,
+		"__dogs": false, "": false, "dogs": false,
+	} {
+		if isMeta(dir) != want {
+			t.Errorf("%q is of the whole set: %t", dir, !want)
+		}
+	}
+}
+
+// An archive is read on from any place of it, the first too.
+func TestPlacesInAnArchive(t *testing.T) {
+	for _, test := range []struct {
+		offset int64
+		whence int
+		want   int64 // −1 if there is none
+	}{
+		{0, io.SeekStart, 0}, {7, io.SeekStart, 7}, {-1, io.SeekStart, -1},
+		{-5, io.SeekCurrent, 0}, {2, io.SeekCurrent, 7}, {-6, io.SeekCurrent, -1}, {0, io.SeekEnd, -1},
+	} {
+		r := &windowReader{position: 5}
+		got, err := r.Seek(test.offset, test.whence)
+		if sound := test.want >= 0; sound != (err == nil) ||
+			sound && (got != test.want || r.position != got) || !sound && r.position != 5 {
+			t.Errorf("%d from %d: %d, at %d, %v", test.offset, test.whence, got, r.position, err)
+		}
 	}
 }

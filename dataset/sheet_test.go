@@ -54,3 +54,24 @@ func TestSourceSheet(t *testing.T) {
 		}
 	}
 }
+
+// An image that is narrower than its caption stands over the middle of it.
+func TestImagesOverWideCaptions(t *testing.T) {
+	set, err := NewSet("own", make([]uint8, 8*56), []int32{0}, 1, 56, 8, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sheet, err := CaptionedSheet(set, []int{0}, []string{"twenty letters long."}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The cell is of 20 letters of 7 pixels and a gap of 4, behind a margin of 4.
+	if size := sheet.Bounds().Size(); size.X != 148 {
+		t.Errorf("the sheet is %d pixels wide, want 148", size.X)
+	}
+	for x, black := range map[int]bool{4: false, 69: false, 70: true, 77: true, 78: false} {
+		if r, _, _, _ := sheet.At(x, 30).RGBA(); (r == 0) != black {
+			t.Errorf("pixel %d is black: %t", x, !black)
+		}
+	}
+}

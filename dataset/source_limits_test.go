@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -286,6 +287,20 @@ func TestReopenedInTheOrderOfOthers(t *testing.T) {
 		if got, err := AllLabels(t.Context(), again); err != nil || !slices.Equal(got, want) {
 			t.Errorf("labels %v (%v), want %v", got, err, want)
 		}
+	}
+	// A class that has another name since is the same pictures still.
+	folder := t.TempDir()
+	writePictures(t, folder, "ant/1.png", "bee/1.png")
+	named, err := OpenSource(t.Context(), folder, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(folder, "bee"), filepath.Join(folder, "wasp")); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Reopen(t.Context(), named.Info(), opts); err != nil ||
+		!slices.Equal(again.Info().ClassNames, []string{"ant", "wasp"}) {
+		t.Errorf("a class with another name: %v: %v", err, again)
 	}
 	if o, err := (Options{}).AsRecorded(Info{}); err != nil || o.SkipDamaged {
 		t.Errorf("of a set without damage %+v (%v)", o, err)

@@ -104,6 +104,19 @@ func TestTablesAsTheyAreWritten(t *testing.T) {
 	}
 }
 
+// A table is known by its first bytes, whose last number may be cut.
+func TestBeginningsOfTables(t *testing.T) {
+	for start, want := range map[string]bool{
+		"7,1,2,3": true, "7,1,2,": true, "7,1,2,-": true, "label,a,b\n7,1,2,": true,
+		"7,1": false, "7,": false, "x": false, "": false, "a,b,c": false, "7,x,2,3": false,
+		"a,b,c\nd,e,f\n7,1,2,3": false,
+	} {
+		if got := isTable([]byte(start)); got != want {
+			t.Errorf("%q is a table: %t", start, got)
+		}
+	}
+}
+
 func TestTablesRefused(t *testing.T) {
 	dir := t.TempDir()
 	for name, test := range map[string]struct {

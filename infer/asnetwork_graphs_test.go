@@ -47,6 +47,9 @@ func TestBranchesAsNetworks(t *testing.T) {
 			Node("f = Concat c e c", axis1).Dense("f", 12), "Conv2D GlobalMaxPool Flatten GlobalAvgPool Flatten Concat Dense"},
 		{"a scale that another layer needs without it", 1, 1, 6, features().Weight("k", 0.5, 2, 4).Node("a = MatMul x w").Node("b = Mul a k").Node("y = Add a b"), "Dense Scale Add"},
 		{"a scale between rectifiers", 1, 1, 6, features().Weight("k", 0.5, 2, 4).Node("a = MatMul x w").Node("b = Relu a").Node("c = Mul b k").Node("y = Relu c"), "Dense ReLU Scale ReLU"},
+		{"a scale at the end", 1, 1, 6, graphmaker.New(free, 6).Weight("w", -1, 1, 6, 6).Weight("k", 0.5, 2, 6).Node("a = MatMul x w").Node("b = Relu a").Node("y = Mul b k"), "Dense ReLU Scale"},
+		{"scales that are one, and a shift", 1, 1, 6, features().Weight("k", 0.5, 2, 6).Weight("l", 0.5, 2, 6).Weight("m", -1, 1, 6).Node("r = Relu x").Node("a = Mul r k").Node("b = Mul a l").
+			Node("c = Add b m").Node("y = MatMul c w"), "ReLU Dense"},
 		{"a shift between rectifiers", 1, 1, 6, features().Weight("k", -1, 1, 4).Node("a = MatMul x w").Node("b = Relu a").Node("c = Add b k").Node("y = Relu c"), "Dense ReLU BatchNorm ReLU"},
 		{"shifted before padding", 4, 6, 5, end(image().Weight("k", 1, 2).Node("b = Add x k").Weight("w", -1, 1, 4, 4, 3, 3).Node("a = Conv b w", graphmaker.Ints("pads", 1, 1, 1, 1)), "a"), "BatchNorm Conv2D Flatten Dense"},
 		{"scaled before groups", 4, 6, 5, end(image().Weight("k", 1, 2, 4, 1, 1).Node("b = Mul x k").Weight("l", 1, 2, 4, 1, 1).Node("c = Add b l").Weight("w", -1, 1, 4, 2, 1, 1).
@@ -59,6 +62,9 @@ func TestBranchesAsNetworks(t *testing.T) {
 		{"squeeze and excitation by dense layers", 4, 6, 5, end(conv().Node("b = GlobalAveragePool a").Node("b1 = Flatten b").Weight("w1", -1, 1, 4, 2).Node("c = MatMul b1 w1").
 			Node("d = Relu c").Weight("w2", -1, 1, 2, 4).Weight("b2", -1, 1, 4).Node("e = Gemm d w2 b2").Node("f = Sigmoid e").Integers("s", 0, 4, 1, 1).Node("f1 = Reshape f s").
 			Node("g = Mul a f1"), "g"), "Conv2D GlobalAvgPool Dense ReLU Dense Sigmoid Mul Flatten Dense"},
+		{"squeeze by a dense layer, excitation by a convolution", 4, 6, 5, end(conv().Node("b = GlobalAveragePool a").Node("b1 = Flatten b").Weight("w1", -1, 1, 4, 2).Node("c = MatMul b1 w1").
+			Integers("s", 0, 2, 1, 1).Node("d = Reshape c s").Weight("w2", -1, 1, 4, 2, 1, 1).Node("e = Conv d w2").Node("f = Sigmoid e").Node("g = Mul a f"), "g"),
+			"Conv2D GlobalAvgPool Dense Conv2D Sigmoid Mul Flatten Dense"},
 		{"squeeze and excitation, channels last", 4, 6, 5, end(conv().Node("t = Transpose a", toLast).Integers("map", 1, 2).Node("b = ReduceMean t map").Node("u = Transpose b", toFirst).
 			Weight("w1", -1, 1, 4, 4, 1, 1).Node("c = Conv u w1").Node("v = Transpose c", toLast).Node("f = Sigmoid v").Node("g = Mul t f").Node("h = Transpose g", toFirst), "h"),
 			"Conv2D GlobalAvgPool Conv2D Sigmoid Mul Flatten Dense"},
@@ -67,6 +73,16 @@ func TestBranchesAsNetworks(t *testing.T) {
 
 		{"SiLU", 1, 1, 6, features().Node("a = MatMul x w").Node("b = Sigmoid a").Node("y = Mul b a"), "Dense SiLU"},
 		{"SiLU of a double", 1, 1, 6, number(features(), "two", 2).Node("r = Relu x").Node("a = Mul r two").Node("b = Sigmoid a").Node("c = Mul b a").Node("y = MatMul c w"), "ReLU Scale SiLU Dense"},
+		{"the sigmoid of another value", 1, 1, 6, features().Node("a = MatMul x w").Node("r = Relu a").Node("b = Sigmoid r").Node("y = Mul a b"), "Dense ReLU Sigmoid Mul"},
+		{"the hard sigmoid of another value", 1, 1, 6, features().Node("a = MatMul x w").Node("r = Relu a").Node("b = HardSigmoid r", graphmaker.Float("alpha", 1.0/6)).Node("y = Mul a b"),
+			"Dense ReLU HardSigmoid Mul"},
+		{"SiLU twice", 1, 1, 6, number(features(), "two", 2).Node("a = MatMul x w").Node("b = Sigmoid a").Node("c = Mul a b").Node("y = Mul c two"), "Dense SiLU Scale"},
+		{"HardSwish twice", 1, 1, 6, number(features(), "two", 2).Node("a = MatMul x w").Node("b = HardSigmoid a", graphmaker.Float("alpha", 1.0/6)).Node("c = Mul a b").Node("y = Mul c two"),
+			"Dense HardSwish Scale"},
+		{"HardSwish of other shifts", 1, 1, 6, number(number(features(), "six", 6), "zero", 0).Weight("shifts", 2, 4, 4).Node("a = MatMul x w").Node("b = Add a shifts").
+			Node("c = Clip b zero six").Node("d = Mul a c").Node("y = Div d six"), "Dense BatchNorm ReLU6 Mul Scale"},
+		{"SiLU of scaled values", 1, 1, 6, features().Weight("scales", 0.5, 2, 4).Node("a = MatMul x w").Node("r = Relu a").Node("b = Mul r scales").Node("c = Sigmoid r").Node("y = Mul b c"),
+			"Dense ReLU Scale Sigmoid Mul"},
 		{"GELU of a sum", 1, 1, 6, number(number(number(half(features()), "root", math.Sqrt2), "one", 1), "three", 3).Node("r = Relu x").Node("a = Sub r three").Node("b = Div a root").
 			Node("c = Erf b").Node("d = Add c one").Node("e = Mul a d").Node("f = Mul e half").Node("y = MatMul f w"), "ReLU BatchNorm GELU Dense"},
 		{"HardSwish", 1, 1, 6, features().Node("a = MatMul x w").Node("y = HardSwish a"), "Dense HardSwish"},

@@ -56,6 +56,8 @@ func TestViewsAsNetworks(t *testing.T) {
 			Integers("t", -1, 4).Node("c = Reshape b t").Node("y = Relu c"), "Dense ReLU"},
 		{"features rearranged", 1, 1, 12, 0, graphmaker.New(free, 12).Integers("s", -1, 3, 4).Node("a = Reshape x s").Node("b = Transpose a", perm(0, 2, 1)).
 			Integers("t", -1, 12).Node("c = Reshape b t").Dense("c", 12), dense},
+		{"features rearranged and scaled", 1, 1, 12, 0, graphmaker.New(free, 12).Integers("s", -1, 3, 4).Node("a = Reshape x s").Node("b = Transpose a", perm(0, 2, 1)).
+			Integers("t", -1, 12).Node("c = Reshape b t").Weight("k", 0.5, 2, 12).Node("d = Mul c k").Dense("d", 12), dense},
 		{"rows transposed", 1, 6, 5, 0, graphmaker.New(free, 6, 5).Node("a = Transpose x", perm(0, 2, 1)).Node("b = Flatten a").Dense("b", 30), flat},
 		{"a transposition of nothing", 1, 4, 4, 0, small().Node("a = Transpose x", perm(0, 1, 2, 3)).
 			Node("b = MaxPool a", graphmaker.Ints("kernel_shape", 2, 2), graphmaker.Ints("strides", 2, 2)).Node("c = Flatten b").Dense("c", 4), "MaxPool2D Flatten Dense"},

@@ -419,3 +419,22 @@ func TestTheNextLibraryIsFound(t *testing.T) {
 		t.Errorf("%+v (%v)", library, err)
 	}
 }
+
+// The system's search path must not lead to the working folder, which one that is empty does not.
+func TestSearchPathsThatLeadElsewhere(t *testing.T) {
+	for value, sound := range map[string]bool{
+		"": true, "/a": true, "/a:/b": true, "/a;/b": true, ":": false, "/a:": false, ":/a": false,
+		"lib": false, "/a:./lib": false, "/a;lib": false,
+	} {
+		for _, variable := range []string{"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+			t.Run(variable+"="+value, func(t *testing.T) {
+				t.Setenv("LD_LIBRARY_PATH", "")
+				t.Setenv(variable, value)
+				err := searchesElsewhere()
+				if sound != (err == nil) || err != nil && !strings.Contains(err.Error(), variable) {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+	}
+}

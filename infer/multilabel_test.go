@@ -171,6 +171,8 @@ func TestCompareSeveralLabels(t *testing.T) {
 		"beyond it":                  {rows(1e-6, 4, -5, 5), rows(-1, 4, -5, 5), 1, 1},
 		"one within and one beyond":  {rows(1e-6, 1, -5, 5), rows(-1e-6, -1, -5, 5), 1, 1},
 		"no answer on either side":   {rows(nan, 4, -5, 5), rows(nan, 4, -5, 5), 1, 1},
+		"no answer on one side":      {rows(nan, 4, -5, 5), rows(1e-6, 4, -5, 5), 1, 1},
+		"no answer on the other":     {rows(1e-6, 4, -5, 5), rows(nan, 4, -5, 5), 1, 1},
 		"the larger one is the same": {rows(5, -1, 1, 1), rows(5, 1, 1, -1), 2, 2},
 	} {
 		c, err := CompareAnswers(Answers{Scores: test.a}, Answers{Scores: test.b}, Head{}, Allowance{Tolerance: 1e-5, Told: &zero})
@@ -196,6 +198,7 @@ func TestCompareSeveralLabels(t *testing.T) {
 		"equal":                {rows(1, -1, 2, 3), rows(1, -1, 2, 3), 0, 0},
 		"within the tolerance": {rows(1e-6, 4, -5, 5), rows(-1e-6, 4, -5, 5), 1, 0},
 		"beyond it":            {rows(1, 4, -5, 5), rows(-1, 4, -5, 5), 1, 1},
+		"no answer on a side":  {rows(nan, 4, -5, 5), rows(1, 4, nan, 5), 2, 2},
 	} {
 		for _, shown := range []bool{true, false} {
 			a, b := Answers{Scores: head.Apply(test.a)}, Answers{Scores: head.Apply(test.b)}

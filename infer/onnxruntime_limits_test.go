@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"context"
 	"errors"
 	"math"
 	"strings"
@@ -118,6 +119,36 @@ func TestMemoryOfABatch(t *testing.T) {
 	} {
 		if err := checkBatchMemory(4<<30, test.bytes, test.n, 0); test.accepted != (err == nil) {
 			t.Errorf("%d bytes of each of %d images: %v", test.bytes, test.n, err)
+		}
+	}
+	for fixed, remedy := range map[int]string{
+		0: "take smaller batches", 1: "export it with an open batch dimension, or a smaller one",
+	} {
+		err := checkBatchMemory(1<<30, 3<<20, 500, fixed)
+		want := "more memory than the limit: 500 images take 1500 MiB between the nodes, " +
+			"1024 are allowed: " + remedy
+		if err == nil || err.Error() != want {
+			t.Errorf("of a model that fixes %d: %v, want %s", fixed, err, want)
+		}
+	}
+}
+
+// What goes wrong once a context has ended is of its end; what succeeds is not.
+func TestErrorsOfALimit(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	other := errors.New("another error")
+	for _, test := range []struct {
+		ctx  context.Context
+		err  error
+		want bool
+	}{
+		{t.Context(), nil, false}, {t.Context(), other, false},
+		{ended, nil, false}, {ended, other, true},
+		{t.Context(), ErrTimeLimit, true}, {t.Context(), ErrBatchMemory, true},
+	} {
+		if got := limitReached(test.ctx, test.err); got != test.want {
+			t.Errorf("%v, the context's %v: %v", test.err, test.ctx.Err(), got)
 		}
 	}
 }

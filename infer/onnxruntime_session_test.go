@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,5 +90,56 @@ func TestACallThatIsGivenUp(t *testing.T) {
 	close(goOn)
 	if value := <-discarded; value != 7 {
 		t.Errorf("%d is discarded", value)
+	}
+}
+
+// What ends well, but after its context has ended, is discarded, and an error of its own is told.
+func TestACallThatEndsLate(t *testing.T) {
+	failure := errors.New("a failure of its own")
+	for _, test := range []struct{ fails, want error }{{nil, context.Canceled}, {failure, failure}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var discarded []int
+		value, err := watched(ctx, 1<<40, "it", func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 7, test.fails
+		}, func(value int) { discarded = append(discarded, value) })
+		var want []int
+		if test.fails == nil {
+			want = []int{7}
+		}
+		if !errors.Is(err, test.want) || !slices.Equal(discarded, want) ||
+			test.fails == nil && value != 0 {
+			t.Errorf("%v: %d, %v, and %v are discarded", test.fails, value, err, discarded)
+		}
+	}
+}
+
+// The last call to leave a session that is closed destroys it, and no call before.
+func TestTheLastCallOfAClosedSession(t *testing.T) {
+	needLibrary(t)
+	waitForTheEnvironment()
+	model := graphmaker.New(graphmaker.Free, 4).Node("y = Relu x").Model()
+	options := ONNXRuntimeOptions{Device: DeviceCPU, Threads: 1}
+	runtime, err := OpenONNXRuntime(t.Context(), model, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := func() int {
+		ortEnvironment.Lock()
+		defer ortEnvironment.Unlock()
+		return ortEnvironment.users
+	}
+	s := runtime.(*onnxRuntime).session
+	if err := errors.Join(s.use("a call"), s.use("a call"), runtime.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.use("a call"); err == nil || !strings.Contains(err.Error(), "a call after Close") {
+		t.Errorf("a call after Close: %v", err)
+	}
+	for left := 1; left >= 0; left-- { // the session is there until none is
+		if err := s.release(); err != nil || users() != left {
+			t.Errorf("%d calls are left: %v, and %d sessions", left, err, users())
+		}
 	}
 }

@@ -68,6 +68,24 @@ func TestProbabilitiesOfAScale(t *testing.T) {
 	if c := NewConfidence(result); math.Abs(c.Mean-float64(sigmoid(3))) > 1e-6 {
 		t.Errorf("the confidence is %v", c.Mean)
 	}
+	for _, test := range []struct {
+		scale  Scale
+		scores []float32
+		of     float64 // the probability of the image's class
+	}{
+		{port.OfLogits, []float32{1, 3}, 1 / (1 + math.Exp(-2))},
+		{port.OfLogits, []float32{0.25, 0.75}, 0.75}, // they look like probabilities
+		{port.OfProbabilities, []float32{0.25, 0.5}, 0.5},
+	} {
+		scores := Logits{N: 1, K: 2, Values: test.scores}
+		result := &Result{Images: 1, Correct: 1, Logits: scores, Labels: []int{1}, Classes: 2,
+			Scale: test.scale}
+		m, err := result.Metrics(t.Context(), nil)
+		if err != nil || math.Abs(*m.LogLoss+math.Log(test.of)) > 1e-6 {
+			t.Errorf("%v of scale %d: %+v, %v; want a log loss of %v", test.scores, test.scale, m, err,
+				-math.Log(test.of))
+		}
+	}
 	m, err := result.Metrics(t.Context(), nil)
 	want := -(math.Log(float64(sigmoid(3))) + math.Log(1-float64(sigmoid(1)))) / 2
 	if err != nil || math.Abs(*m.LogLoss-want) > 1e-6 {

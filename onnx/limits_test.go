@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"slipway/internal/graphmaker"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -107,6 +108,17 @@ func TestTheVersionsThatAreRead(t *testing.T) {
 	model.Proto.OpsetImport[0].Version = proto.Int64(27)
 	if err := model.Check(); err != nil && strings.Contains(err.Error(), "newer than") {
 		t.Errorf("opset 27: %v", err)
+	}
+}
+
+// Operators are checked from opset 7 on: before that some had other meanings.
+func TestTheOldestOpsetThatIsChecked(t *testing.T) {
+	for opset, checked := range map[int64]bool{6: false, 7: true, 8: true} {
+		model := graphmaker.New(graphmaker.Free, 6).Weight("w", -1, 1, 5, 4).Node("y = MatMul x w").Model()
+		model.Proto.OpsetImport[0].Version = proto.Int64(opset)
+		if err := model.Check(); (err != nil) != checked {
+			t.Errorf("6 features by a matrix of 5×4, of opset %d: %v", opset, err)
+		}
 	}
 }
 

@@ -19,6 +19,11 @@ func TestLiveBytes(t *testing.T) {
 	if bytes, known := onnx.Inspect(chain.Model()).LiveBytes(); bytes != 2*2*4*4*4 {
 		t.Errorf("a chain needs %d bytes (known: %v), want two maps", bytes, known)
 	}
+	// An input that nothing takes is there at the first node alone.
+	unused := graphmaker.New(graphmaker.Free, 2, 4, 4).Weight("w", -1, 1, 1, 2, 4, 4).Node("a = Relu w").Node("b = Neg a").Node("c = Neg b")
+	if bytes, known := onnx.Inspect(unused.Model()).LiveBytes(); bytes != 2*2*4*4*4 {
+		t.Errorf("beside an input that is not used, %d bytes (known: %v), want two maps", bytes, known)
+	}
 	// A residual block: what goes round it, the first convolution's map, and the second's.
 	if bytes, known := onnx.Inspect(networktest.Model(t, networktest.ResNet20(t, 16))).LiveBytes(); bytes != 3*16*32*32*4 || !known {
 		t.Errorf("ResNet-20 needs %d bytes an image (known: %v), want three maps, %d", bytes, known, 3*16*32*32*4)

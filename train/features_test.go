@@ -182,6 +182,15 @@ func TestCut(t *testing.T) {
 		}
 		return network.Nodes()[node.Inputs[0]].Name
 	}
+	filters := func(n int) *builder.Network {
+		network, err := builder.New("flat", builder.Shape{3, 8, 8}, builder.Conv2D{Filters: n,
+			Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.Flatten{},
+			builder.Dense{Units: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return network
+	}
 	for _, test := range []struct {
 		name    string
 		network *builder.Network
@@ -195,6 +204,10 @@ func TestCut(t *testing.T) {
 		{"penalty", frozen, Config{Freeze: []string{"trunk"},
 			ActivationPenalties: map[string]Penalty{"features.0.0": {L1: 1}}}, "",
 			"features.0.0's output is penalised"},
+		{"as many values", filters(3), Config{Freeze: []string{TrunkWord}}, "flatten1",
+			"fc1 is trained"},
+		{"more values", filters(4), Config{Freeze: []string{TrunkWord}}, "",
+			"flatten1 below it gives more values than an image has"},
 		{"last block", frozen, Config{Freeze: []string{"features.?*", "features.0*"}}, "", ""},
 	} {
 		if test.name == "last block" {
@@ -237,6 +250,10 @@ func TestFeaturesAreTold(t *testing.T) {
 				"augmented"},
 		{"once", func(c *Config) { c.Augmentation, c.FineTune.Features = flips, FeaturesOnce },
 			"computed once for each image, of images that are not augmented: 144"},
+		{"just room", func(c *Config) { c.FineTune.FeatureBytes = 20 * 4 * (144 + 1) },
+			"computed once for each image: 144 values"},
+		{"a byte less", func(c *Config) { c.FineTune.FeatureBytes = 20*4*(144+1) - 1 },
+			"since that of all images would take 0.0 MB"},
 		{"large", func(c *Config) { c.FineTune.FeatureBytes = 100 },
 			"since that of all images would take 0.0 MB, and 0.0 MB are allowed"},
 	} {

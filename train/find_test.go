@@ -157,6 +157,13 @@ func TestCurvesAreWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		drawn := map[string]bool{"smoothed": true, "each step": true, "lowest, at": true,
+			"steepest, at": name == "whole"}
+		for what, want := range drawn {
+			if bytes.Contains(svg, []byte(what)) != want {
+				t.Errorf("%s: the picture has %s: %t", name, what, !want)
+			}
+		}
 		if err := xml.Unmarshal(svg, new(struct{})); err != nil || !bytes.Contains(svg, []byte("learning rate")) {
 			t.Errorf("%s: the picture is %.80q (%v)", name, svg, err)
 		}

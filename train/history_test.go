@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 )
 
@@ -29,5 +30,19 @@ func TestHistoryAsATable(t *testing.T) {
 	var again History
 	if err := json.Unmarshal(text, &again); err != nil || len(again) != 2 || again[0].TestAccuracy != nil || *again[1].TestAccuracy != accuracy {
 		t.Errorf("%s reads as %+v, %v", text, again, err)
+	}
+}
+
+// Those who are told of a run are told what was measured of an epoch, and nothing of the rest.
+func TestFiguresOfAnEpoch(t *testing.T) {
+	loss, zero, precision := 0.25, 0.0, 0.75
+	epoch := Epoch{Epoch: 1, MeanLoss: 0.5, MeanCrossEntropy: 0.375, TrainAccuracy: 0.875,
+		ImagesPerSecond: 30, ValidationLoss: &loss, ValidationAccuracy: &zero,
+		ValidationMeanAveragePrecision: &precision}
+	want := []Figure{{"mean_loss", 0.5}, {"mean_cross_entropy", 0.375}, {"train_accuracy", 0.875},
+		{"validation_loss", 0.25}, {"validation_accuracy", 0},
+		{"validation_mean_average_precision", 0.75}, {"images_per_second", 30}}
+	if got := epoch.Figures(); !slices.Equal(got, want) {
+		t.Errorf("the figures are %v, want %v", got, want)
 	}
 }

@@ -219,3 +219,37 @@ func TestEvaluationReportsCrossEntropy(t *testing.T) {
 		}
 	})
 }
+
+// Weights are written as they are read, to the last digit.
+func TestClassWeightsAsText(t *testing.T) {
+	for _, text := range []string{"balanced", "1,2.5", "0.125,1e-07,33.333333333333336"} {
+		if weights, err := ParseClassWeights(text); err != nil || weights.String() != text {
+			t.Errorf("%q is written as %q (%v)", text, weights, err)
+		}
+	}
+}
+
+// A penalty on weights alone adds nothing where biases alone are trained.
+func TestAPenaltyOnNothing(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		config := smallConfig(engine)
+		config.Epochs, config.Freeze = 1, []string{"*.weight"}
+		loss := func() float64 {
+			trainer := newSmallTrainer(t, config)
+			defer trainer.Close()
+			loss := math.NaN()
+			if err := trainer.Fit(t.Context(), Callbacks{Step: func(report StepReport) error {
+				loss = report.Loss
+				return nil
+			}}); err != nil {
+				t.Fatal(err)
+			}
+			return loss
+		}
+		plain := loss()
+		config.ParameterPenalty, config.Decay = Penalty{L2: 0.1}, DecayWeights
+		if got := loss(); got != plain {
+			t.Errorf("the loss is %v, without the penalty %v", got, plain)
+		}
+	})
+}

@@ -129,6 +129,20 @@ func TestBlendsOfSteps(t *testing.T) {
 	}
 }
 
+// A probability may be 1, as well as 0 for what is usual.
+func TestTheLimitsOfMixing(t *testing.T) {
+	for _, test := range []struct{ mix, want Mix }{
+		{Mix{MixUp: 1, CutMix: 2, Probability: 1, Switch: 1}, Mix{1, 2, 1, 1}},
+		{Mix{MixUp: 1, CutMix: 2}, Mix{1, 2, 1, 0.5}},
+		{Mix{CutMix: 2}, Mix{0, 2, 1, 0}},
+		{Mix{}, Mix{}},
+	} {
+		if got, err := test.mix.withDefaults(); err != nil || got != test.want {
+			t.Errorf("%+v: %+v (%v), want %+v", test.mix, got, err, test.want)
+		}
+	}
+}
+
 func TestMixRejects(t *testing.T) {
 	for _, test := range []struct {
 		mix  Mix

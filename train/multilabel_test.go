@@ -239,7 +239,7 @@ func TestWhatSeveralLabelsRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer trainer.Close()
-	if err := trainer.Fit(t.Context(), Callbacks{}); err == nil || !strings.Contains(err.Error(), "hold out more") {
+	if err := trainer.Fit(t.Context(), Callbacks{}); err == nil || !strings.Contains(err.Error(), "not defined on the 20 images held out") {
 		t.Errorf("no label held out: %v", err)
 	}
 }

@@ -134,3 +134,19 @@ func TestTheLineOfAnEpoch(t *testing.T) {
 		t.Errorf("%q (%v), want %q", out.String(), err, want)
 	}
 }
+
+// What images with any number of labels have, and weights that are averaged, is told besides.
+func TestTheLineOfAnEpochWithMore(t *testing.T) {
+	loss, accuracy, precision, rawLoss, raw := 0.25, 0.75, 0.625, 0.5, 0.375
+	var out strings.Builder
+	err := NewReporter(&out, nil, 10).Epoch(Epoch{Epoch: 2, Steps: 100, MeanLoss: 1, LastLoss: 2,
+		TrainAccuracy: 0.5, ValidationLoss: &loss, ValidationAccuracy: &accuracy,
+		ValidationMeanAveragePrecision: &precision, RawValidationLoss: &rawLoss,
+		RawValidationAccuracy: &raw, Seconds: 1, ImagesPerSecond: 3200})
+	const want = "Epoch [2/10], Step [100/100], Loss: 2.0000  (mean loss 1.0000, training accuracy 50.00 %, " +
+		"validation loss 0.2500, validation accuracy 75.00 %, validation mean average precision 62.50 % " +
+		"(not averaged 0.5000, 37.50 %), 1.0 s, 3200 images/s)\n"
+	if err != nil || out.String() != want {
+		t.Errorf("%q (%v), want %q", out.String(), err, want)
+	}
+}

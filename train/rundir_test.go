@@ -1,8 +1,15 @@
 package train
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"slipway/metrics"
 )
 
 func TestRunNames(t *testing.T) {
@@ -27,5 +34,28 @@ func TestRunNames(t *testing.T) {
 	// Files are named so that every system takes them.
 	if got := (RunDir{"runs/r"}).LogitsPath("/data/own:t10k"); got != "runs/r/own_t10k_logits.safetensors" {
 		t.Error(got)
+	}
+}
+
+// A record of metrics is read as it was written, and one that is damaged is told.
+func TestMetricsOfARun(t *testing.T) {
+	run := RunDir{t.TempDir()}
+	if _, err := run.ReadMetrics(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: %v", err)
+	}
+	written := &metrics.Metrics{Images: 7, Correct: 5}
+	if err := run.WriteMetrics(written); err != nil {
+		t.Fatal(err)
+	}
+	if read, err := run.ReadMetrics(); err != nil || !reflect.DeepEqual(read, written) {
+		t.Errorf("%+v is read as %+v (%v)", written, read, err)
+	}
+	path := filepath.Join(run.path, metricsFile)
+	if err := os.WriteFile(path, []byte(`{"images": 7`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := run.ReadMetrics(); m != nil || err == nil ||
+		!strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "train -resume") {
+		t.Errorf("damaged: %+v, %v", m, err)
 	}
 }

@@ -180,6 +180,22 @@ func TestScheduleRejects(t *testing.T) {
 	}
 }
 
+// Schedules at the ends of what they take.
+func TestSchedulesAtTheirLimits(t *testing.T) {
+	for _, schedule := range []Schedule{
+		{Name: ScheduleWSD, Warmup: 0.25, Cooldown: 0.75}, // all of the steps
+		{Name: SchedulePlateau, PlateauPatience: new(0)},
+		{Name: ScheduleStep, Milestones: []int{1}, WarmupEpochs: 1},
+		{Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: 1},
+	} {
+		filled, err := schedule.withDefaults(4)
+		if err != nil || filled.Cooldown != schedule.Cooldown ||
+			schedule.PlateauPatience != nil && *filled.PlateauPatience != 0 {
+			t.Errorf("%+v: %+v (%v)", schedule, filled, err)
+		}
+	}
+}
+
 // Without a schedule and augmentation a run's JSON is what it was before there were
 // any, so that its checkpoints resume.
 func TestConfigWithoutScheduleSaysNothingOfIt(t *testing.T) {

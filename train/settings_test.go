@@ -21,3 +21,21 @@ func TestSettingsHaveTheNamesOfTheRecord(t *testing.T) {
 		t.Error("a schedule that is not there has a name")
 	}
 }
+
+// Features that are never kept are no other settings of a run that goes on: they change no bit.
+// Those of images that are not augmented do.
+func TestSettingsThatMayChange(t *testing.T) {
+	fields := func(features string) string {
+		fields, err := fixedFields(Config{FineTune: FineTune{Features: features}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fields["fine_tune"]
+	}
+	if got, want := fields(FeaturesNever), fields(""); got != want {
+		t.Errorf("with features never kept the settings are %s, want %s", got, want)
+	}
+	if got := fields(FeaturesOnce); got == fields("") {
+		t.Errorf("with features of images that are not augmented the settings are %s, too", got)
+	}
+}

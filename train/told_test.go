@@ -21,6 +21,8 @@ func TestSchedulesSayWhatTheyAre(t *testing.T) {
 		"one-cycle over 3 epochs, from 0.04 of the rate up over 1 epoch and down to 0.001": {
 			Name: ScheduleOneCycle, Epochs: 3, First: 0.04, WarmupEpochs: 1, Final: 0.001},
 		"step, times 0.1 after epochs 15, 25": {Name: ScheduleStep, Milestones: []int{15, 25}, Gamma: 0.1},
+		"cosine-restarts after 1 epoch, down to 0.5 of the rate": {
+			Name: ScheduleCosineRestarts, RestartEpochs: 1, RestartFactor: 1, Final: 0.5},
 		"cosine-restarts after 5 epochs, down to 0 of the rate, each 2 times as long as the one before": {
 			Name: ScheduleCosineRestarts, RestartEpochs: 5, RestartFactor: 2},
 		"wsd over 9 epochs, down to 0 of the rate over the last 0.2 of the steps (1-sqrt)": {

@@ -209,16 +209,13 @@ func (r *raising) fold(output int) (int, error) {
 		switch {
 		case before >= 0 && uses[before] == 1 && before != output && r.takes(&r.items[before], it):
 			it.from = before
-			uses[before], consumers[before], uses[i] = uses[i], consumers[i], 0
+			uses[before], uses[i] = uses[i], 0
 			if i == output {
 				output = before
 			}
 		case next != nil && next.operation == affineOperation && r.folds(it) && r.folds(next):
 			next.affine = it.affine.then(next.affine)
 			it.from, uses[i] = before, 0
-			if before >= 0 {
-				consumers[before] = consumers[i]
-			}
 		case next != nil && r.folds(it) && it.affine.before(next):
 			it.from, uses[i] = before, 0
 		default:

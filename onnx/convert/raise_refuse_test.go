@@ -83,6 +83,23 @@ func TestToNetworkRefuses(t *testing.T) {
 		{"the smaller of two", features().Node("a = Relu x").Node("y = Min a x"), `it compares two values that are both computed`},
 		{"an error function alone", features().Node("y = Erf x"), `a network has no layer for the operator Erf`},
 		{"the square", features().Weight("two", 2, 2).Node("y = Pow x two"), `a network has no layer for the operator Pow with the exponent 2`},
+		{"the square by an integer", features().Integers("two", 2).Node("y = Pow x two"), `a network has no layer for the operator Pow with the exponent 2`},
+		{"clipped to shares", features().Weight("a", 0, 0).Weight("b", 1, 1).Node("y = Clip x a b"), `a network has no layer for the operator Clip to 0…1; 0…6 is ReLU6`},
+		{"clipped from below", features().Weight("a", -1, -1).Node("y = Clip x a"), `a network has no layer for the operator Clip to -1…+Inf`},
+		{"a gate of the rows", graphmaker.New(free, 6, 6, 6).Node("g = GlobalAveragePool x").Node("t = Transpose g", graphmaker.Ints("perm", 0, 2, 1, 3)).Node("y = Mul x t"),
+			`it joins 6×6×6 and 1×6×1 for each image`},
+		{"a gate of channels and columns", graphmaker.New(free, 6, 6, 6).Weight("w", -1, 1, 1, 6, 1, 1).Node("m = Conv x w").Node("t = Transpose m", graphmaker.Ints("perm", 0, 2, 1, 3)).Node("y = Mul x t"),
+			`it joins 6×6×6 and 6×1×6 for each image`},
+		{"features as a map", features().Node("a = Relu x").Integers("s", -1, 6, 1, 1).Node("b = Reshape a s").Weight("k", -1, 1, 4, 6, 1, 1).Node("y = Conv b k"),
+			`its input 0, 6×1×1 for each image, is 6 of the layer before rearranged`},
+		{"pixels cut in two", graphmaker.New(free, 4, 4, 3).Integers("s", -1, 24, 2).Node("a = Reshape x s").Node("b = Transpose a", graphmaker.Ints("perm", 0, 2, 1)).
+			Node("c = Flatten b").Weight("w", -1, 1, 48, 4).Node("y = MatMul c w"), `the model's input 4×4×3 comes to it cut across its dimensions`},
+		{"GELU with a square", features().Weight("half", 0.5, 0.5).Weight("root", math.Sqrt(2/math.Pi), math.Sqrt(2/math.Pi)).Weight("one", 1, 1).Weight("k", 0.044715, 0.044715).Weight("two", 2, 2).
+			Node("p = Pow x two").Node("b = Mul p k").Node("c = Add x b").Node("d = Mul c root").Node("e = Tanh d").Node("f = Add e one").Node("g = Mul x f").Node("y = Mul g half"),
+			`a network has no layer for the operator Pow with the exponent 2`},
+		{"GELU with another one's cube", features().Weight("half", 0.5, 0.5).Weight("root", math.Sqrt(2/math.Pi), math.Sqrt(2/math.Pi)).Weight("one", 1, 1).Weight("k", 0.044715, 0.044715).Weight("three", 3, 3).
+			Node("r = Relu x").Node("p = Pow r three").Node("b = Mul p k").Node("c = Add x b").Node("d = Mul c root").Node("e = Tanh d").Node("f = Add e one").Node("g = Mul x f").Node("y = Mul g half"),
+			`a network has no layer for the operator Pow with the exponent 3`},
 		{"padded channels", image().Integers("p", 0, 1, 0, 0, 0, 0, 0, 0).Node("y = Pad x p"), `it pads by [0 1 0 0 0 0 0 0]; a network pads the rows and columns of a map, not its channels`},
 		{"cropped", image().Integers("p", 0, 0, -1, 0, 0, 0, 0, 0).Node("y = Pad x p"), `it pads by [0 0 -1 0 0 0 0 0]; 0 to`},
 		{"padded with ones", image().Integers("p", 0, 0, 1, 0, 0, 0, 0, 0).Weight("v", 1, 1).Node("y = Pad x p v"), `it pads with [1]; a network pads with zeros`},
@@ -192,17 +209,18 @@ func TestToNetworkTellsAllReasons(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	many := graphmaker.New(graphmaker.Free, 6).Node("s = Relu x")
-	for i := range 40 {
-		many.Node(fmt.Sprintf("r%d = Unknown%d x", i, i)).Node(fmt.Sprintf("s%d = Add s r%d", i, i))
-	}
-	terms := "y = Sum"
-	for i := range 40 {
-		terms += fmt.Sprintf(" s%d", i)
-	}
-	_, _, err = convert.ToNetwork(many.Node(terms).Model(), "")
-	if err == nil || strings.Count(err.Error(), "a network has no layer") != 16 || !strings.Contains(err.Error(), "and more") {
-		t.Errorf("%v", err)
+	for _, count := range []int{15, 16, 17, 40} { // at most 16 are told
+		many := graphmaker.New(graphmaker.Free, 6).Node("s = Relu x")
+		terms := "y = Sum"
+		for i := range count {
+			many.Node(fmt.Sprintf("r%d = Unknown%d x", i, i)).Node(fmt.Sprintf("s%d = Add s r%d", i, i))
+			terms += fmt.Sprintf(" s%d", i)
+		}
+		_, _, err = convert.ToNetwork(many.Node(terms).Model(), "")
+		if err == nil || strings.Count(err.Error(), "a network has no layer") != min(count, 16) ||
+			strings.HasSuffix(err.Error(), "and more") != (count > 16) {
+			t.Errorf("of %d: %v", count, err)
+		}
 	}
 }
 
@@ -335,6 +353,25 @@ func TestNamesOfModules(t *testing.T) {
 		network, _, err := convert.ToNetwork(model, "")
 		if err != nil || network.Nodes()[0].Name != test.want {
 			t.Errorf("%s: %v, %v, want %q", test.node, network, err, test.want)
+		}
+	}
+}
+
+// The scale of a module and the shift of one that stand alone keep its name, and the scale its own.
+func TestNamesOfScales(t *testing.T) {
+	graph := func() *graphmaker.Graph { return graphmaker.New(graphmaker.Free, 6).Node("r = Relu x") }
+	for want, g := range map[string]*graphmaker.Graph{
+		"blocks.0.gamma": graph().Weight("blocks.0.gamma", 0.5, 2, 6).Node("y = Mul r blocks.0.gamma"),
+		"blocks.0.bias":  graph().Weight("blocks.0.bias", 0.5, 2, 6).Node("y = Add r blocks.0.bias"),
+		"scale1.weight":  graph().Weight("gamma", 0.5, 2, 6).Node("y = Mul r gamma"),
+	} {
+		network, weights, err := convert.ToNetwork(g.Model(), "")
+		if err != nil {
+			t.Errorf("%s: %v", want, err)
+			continue
+		}
+		if _, ok := weights.Get(want); !ok {
+			t.Errorf("no tensor %s in\n%v", want, network)
 		}
 	}
 }

@@ -211,18 +211,21 @@ func untold(page string, results map[string]result) ([]string, error) {
 // toldAlready finds what the page says of a survivor: its file's name, and its line of code.
 var toldAlready = regexp.MustCompile("(?m)^- ([a-z0-9_]+\\.go), `([^`]*)`")
 
-// overtaken returns what the page says of survivors that no file has any more.
+// overtaken returns what the page says of survivors that no file has any more. Of a file of which
+// some mutants alone were tried it is not known.
 func overtaken(page string, results map[string]result) ([]string, error) {
 	_, _, after, err := readPage(page)
-	surviving := map[string]bool{}
+	surviving, sampled := map[string]bool{}, map[string]bool{}
 	for file, r := range results {
+		sampled[path.Base(file)] = sampled[path.Base(file)] || r.SampledOf > 0
 		for _, s := range r.Survivors {
 			surviving[path.Base(file)+": "+s.Code] = true
 		}
 	}
 	var lines []string
 	for _, match := range toldAlready.FindAllStringSubmatch(after, -1) {
-		if line := match[1] + ": " + match[2]; !surviving[line] && !slices.Contains(lines, line) {
+		line := match[1] + ": " + match[2]
+		if !surviving[line] && !sampled[match[1]] && !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}

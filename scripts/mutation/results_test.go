@@ -32,7 +32,8 @@ func TestResultsAndPage(t *testing.T) {
 		t.Errorf("read back: %v, %v", got, err)
 	}
 	write(t, page, "Before `return -a`.\n\n"+beginMark+"\nold\n"+endMark+
-		"\nAfter:\n- check.go, `if a < b {`, it is equal.\n- gone.go, `x < 1`, it was equal.\n")
+		"\nAfter:\n- check.go, `if a < b {`, it is equal.\n- gone.go, `x < 1`, it was equal.\n"+
+		"- head.go, `x < 1`, it is equal.\n")
 	if err := writePage(page, results); err != nil {
 		t.Fatal(err)
 	}
