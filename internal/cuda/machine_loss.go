@@ -40,7 +40,7 @@ func (m *Machine) addLoss(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*b
 		return m.launch("activation_penalty_gradient", n, 1, inputs[0], inputs[1], output,
 			float32(d.Penalty.L1/batch), float32(2*d.Penalty.L2/batch), n)
 	}
-	return fmt.Errorf("an operator of kind %d has no GPU form; train this network with -device cpu", d.Kind)
+	return fmt.Errorf("an operator of kind %d is no loss", d.Kind)
 }
 
 // addCrossEntropy appends the mean cross-entropy, and the sums of what is

@@ -1,7 +1,7 @@
 /* Slipway's own kernels: what cuDNN and cuBLAS do not have, or not as the CPU engines define it.
  *
- * None needs a barrier: a reduction is several launches, each of which adds its values in a fixed order, so that
- * results do not depend on how threads are scheduled. The simulator compiles this same file for the host.
+ * Values are added in a fixed order, so that results do not depend on how threads are scheduled: by several launches, or by
+ * the tree of sums.cuh, whose kernels alone have barriers. The simulator compiles this same file for the host.
  *
  * Every kernel takes as many threads as it has outputs, in one dimension of blocks unless it says otherwise. Shapes are
  * row-major: images N x C x H x W, logits N x K. */
@@ -257,3 +257,9 @@ extern "C" __global__ void rmsprop(float *p, const float *g, float *square, floa
     }
     p[i] -= rate * direction;
 }
+
+#include "sums.cuh"
+
+#include "elementwise.cuh"
+#include "normalisation.cuh"
+#include "windows.cuh"
