@@ -300,8 +300,6 @@ func (c Config) CPUOnly() string {
 		return "a learning rate by group is"
 	case c.Decay == DecayWeights:
 		return "weight decay of weights alone is"
-	case perChannel(c.Pixels):
-		return "normalisation per channel (pixels " + c.Pixels + ") is"
 	}
 	return ""
 }

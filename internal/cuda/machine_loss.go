@@ -14,10 +14,16 @@ const (
 	// maxSums is the number of values that one thread adds up at the end of a
 	// reduction.
 	maxSums = 64
-	// partialSums is the number of threads that a reduction begins with, for each
+	// leastPartialSums and mostPartialSums bound the number of threads that a reduction begins with, for each
 	// tensor.
-	partialSums = 1024
+	leastPartialSums, mostPartialSums = 1024, 16384
 )
+
+// partialSums is that number, by the largest tensor's length.
+func partialSums(largest int) int {
+	const valuesOfAThread = 512
+	return min(max(largest/valuesOfAThread/threadsPerBlock*threadsPerBlock, leastPartialSums), mostPartialSums)
+}
 
 // addLoss appends the loss, a penalty, or the gradient of one.
 func (m *Machine) addLoss(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
@@ -88,9 +94,12 @@ type segment struct {
 // addNorms appends Σ|x| and Σx² of each of the inputs, as maxSums sums each.
 func (m *Machine) addNorms(nodes gorgonia.Nodes, inputs []*buffer) (sums *buffer, err error) {
 	segments := make([]segment, len(inputs))
+	largest := 0
 	for i, input := range inputs {
-		segments[i] = segment{uint64(input.address), uint64(nodes[i].Shape().TotalSize())}
+		length := nodes[i].Shape().TotalSize()
+		segments[i], largest = segment{uint64(input.address), uint64(length)}, max(largest, length)
 	}
+	begin := partialSums(largest)
 	table, err := m.memory.allocate("the table of tensors", int64(len(segments))*16)
 	if err != nil {
 		return nil, err
@@ -99,17 +108,17 @@ func (m *Machine) addNorms(nodes gorgonia.Nodes, inputs []*buffer) (sums *buffer
 		return nil, err
 	}
 	rows := 2 * len(segments)
-	partials, err := m.memory.allocate("partial sums", int64(rows)*partialSums*8)
+	partials, err := m.memory.allocate("partial sums", int64(rows)*int64(begin)*8)
 	if err != nil {
 		return nil, err
 	}
 	if sums, err = m.memory.allocate("sums", int64(rows)*maxSums*8); err != nil {
 		return nil, err
 	}
-	if err := m.launch("norms", partialSums, len(segments), table, partials, partialSums); err != nil {
+	if err := m.launch("norms", begin, len(segments), table, partials, begin); err != nil {
 		return nil, err
 	}
-	return sums, m.launch("row_sums", maxSums, rows, partials, partialSums, sums, maxSums)
+	return sums, m.launch("row_sums", maxSums, rows, partials, begin, sums, maxSums)
 }
 
 func (m *Machine) addParameterPenalty(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, penalty ops.Penalty) error {
@@ -122,7 +131,7 @@ func (m *Machine) addParameterPenalty(node *gorgonia.Node, nodes gorgonia.Nodes,
 		return err
 	}
 	m.factors[node] = factors
-	return m.launch("penalty_value", 1, 1, sums, len(nodes), maxSums, penalty.L1, penalty.L2, factors, output)
+	return m.launch("penalty_value", threadsPerBlock, 1, sums, len(nodes), maxSums, penalty.L1, penalty.L2, factors, output)
 }
 
 // addPenalisedGradient appends the penalty's part of a gradient, in its memory.

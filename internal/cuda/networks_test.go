@@ -18,12 +18,13 @@ import (
 // families are small networks of the zoo's families, which have all that the large ones have.
 func families(t testing.TB) map[string]*builder.Network {
 	t.Helper()
-	all := map[string]*builder.Network{"mobilenet-v2": inverted(t)}
+	all := map[string]*builder.Network{"mobilenet-v2": inverted(t), "squeezenet": fire(t)}
 	for name, f := range map[string]interface {
 		Network(name string, input builder.Shape, classes int) (*builder.Network, error)
 	}{
 		"resnet":            zoo.ResNet{Blocks: []int{1, 1}, Width: 4, SmallImages: true},
 		"resnet-bottleneck": zoo.ResNet{Blocks: []int{1, 1}, Width: 3, Bottleneck: true},
+		"convnext":          zoo.ConvNeXt{Blocks: []int{1, 2}, Widths: []int{6, 8}, DropPath: 0.4},
 		"mobilenet-v3": zoo.MobileNetV3{Hidden: 16, Dropout: 0.2, Blocks: []zoo.MobileNetV3Block{
 			{Kernel: 3, Expanded: 16, Channels: 8, Squeeze: true, Stride: 1},
 			{Kernel: 5, Expanded: 24, Channels: 8, Squeeze: true, HardSwish: true, Stride: 1},
@@ -38,13 +39,18 @@ func families(t testing.TB) map[string]*builder.Network {
 	return all
 }
 
-// inverted is a network of two inverted residual blocks: MobileNetV2 without its 1280 channels at the end.
+// inverted is a network of two inverted residual blocks: MobileNetV2 without its 1280 channels at the end, with the uneven
+// padding that EfficientNet-Lite may have.
 func inverted(t testing.TB) *builder.Network {
 	t.Helper()
 	g := builder.NewGraph("mobilenet-v2", builder.Shape{3, 9, 11})
 	conv := func(filters, kernel, stride, groups int) builder.Layer {
-		return builder.Conv2D{Filters: filters, Kernel: builder.Square(kernel), Stride: builder.Square(stride),
+		c := builder.Conv2D{Filters: filters, Kernel: builder.Square(kernel), Stride: builder.Square(stride),
 			Padding: builder.Square(kernel / 2), Groups: groups, NoBias: true, Init: builder.KaimingNormal}
+		if stride == 2 {
+			c.Padding, c.PaddingExtra = builder.Size{}, builder.Size{Height: 1, Width: 2}
+		}
+		return c
 	}
 	norm, relu := builder.BatchNorm{}, builder.ReLU6{}
 	x := g.Then(g.Input(), conv(6, 3, 2, 1), norm, relu)
@@ -57,6 +63,25 @@ func inverted(t testing.TB) *builder.Network {
 	}
 	network, err := g.Network(g.Then(x, conv(16, 1, 1, 1), norm, relu, builder.GlobalAvgPool{}, builder.Flatten{},
 		builder.Dropout{P: 0.2}, builder.Dense{Units: 4}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return network
+}
+
+// fire is a network of one Fire module: SqueezeNet for pictures that are smaller than its own poolings take.
+func fire(t testing.TB) *builder.Network {
+	t.Helper()
+	g := builder.NewGraph("squeezenet", builder.Shape{3, 9, 11})
+	conv := func(filters, kernel int) builder.Layer {
+		return builder.Conv2D{Filters: filters, Kernel: builder.Square(kernel), Padding: builder.Square(kernel / 2),
+			Init: builder.KaimingUniform}
+	}
+	x := g.Then(g.Input(), conv(6, 3), builder.ReLU{},
+		builder.MaxPool2D{Kernel: builder.Square(3), Stride: builder.Square(2), CeilMode: true}, conv(4, 1), builder.ReLU{})
+	x = g.Join(builder.Concat{}, g.Then(x, conv(8, 1), builder.ReLU{}), g.Then(x, conv(5, 3), builder.ReLU{}))
+	network, err := g.Network(g.Then(x, builder.Dropout{P: 0.3}, conv(4, 1), builder.ReLU{}, builder.GlobalAvgPool{},
+		builder.Flatten{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +116,10 @@ func familyConfig() train.Config {
 		Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.01, Momentum: 0.9, WeightDecay: 1e-4}}
 }
 
-// Ten steps of residual networks, the last of them short, have the losses and the running statistics of the native CPU
+// Ten steps of the families, the last of them short, have the losses and the running statistics of the native CPU
 // engine, and the gradients of the plain loops in float64 from the same weights. The native engine's own gradients are
 // those of float32, where a value next to a kink goes the other way.
-func TestTenStepsOfResidualNetworks(t *testing.T) {
+func TestTenStepsOfTheFamilies(t *testing.T) {
 	const lossTolerance, gradientTolerance, statisticTolerance = 1e-5, 2e-5, 1e-5
 	set := colours(t, 9*8+4)
 	for name, network := range families(t) {

@@ -182,7 +182,7 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 			p.launches = append(p.launches, l)
 		}
 	}
-	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, batch*size)
+	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, size/set.set.Channels, batch*size)
 	add("gather_labels", batch, set.labels, order, at, labels, batch)
 	p.launches = append(p.launches, p.machine.launches...)
 	if evaluated == nil {

@@ -31,7 +31,7 @@ type session struct {
 	slots              []*buffer
 	statistics         statistics
 
-	table    *buffer // the float32 of each byte
+	table    *buffer // the float32 of each byte, of each channel
 	training *images
 	order    *buffer
 	ledger   *buffer
@@ -105,11 +105,15 @@ func (s *session) prepare() (err error) {
 		}
 		s.slots = append(s.slots, slot)
 	}
-	table := s.job.Pixels.Table()
+	var table []float32
+	for channel := range s.job.Set.Channels {
+		values := s.job.Pixels.ChannelTable(channel)
+		table = append(table, values[:]...)
+	}
 	if s.table, err = s.memory.allocateFloats("the pixels' values", len(table)); err != nil {
 		return err
 	}
-	if err := upload(s.gpu, s.table, table[:]); err != nil {
+	if err := upload(s.gpu, s.table, table); err != nil {
 		return err
 	}
 	for _, l := range []**buffer{&s.ledger, &s.evaluationLedger} {

@@ -17,7 +17,7 @@ func plants() []plant {
 		{"pooling's height and width swapped", "machine_layers.go", "[]int{w.KernelHeight, w.KernelWidth},\n\t\t[]int{w.StrideHeight, w.StrideWidth}",
 			"[]int{w.KernelWidth, w.KernelHeight},\n\t\t[]int{w.StrideHeight, w.StrideWidth}"},
 		{"parameters that are not aligned", "memory.go", "const alignment = 64", "const alignment = 1"},
-		{"an index of 32 bits", "kernels/kernels.cu", "x[i] = table[images[image * size + i % size]];", "x[i] = table[images[(int)image * (int)size + (int)(i % size)]];"},
+		{"an index of 32 bits", "kernels/kernels.cu", "images[image * size + i % size]", "images[(int)image * (int)size + (int)(i % size)]"},
 		{"the stream destroyed before the handles", "device.go", "\t\tif g.blas != nil {\n\t\t\tall = append(all, called(\"cublasDestroy\"",
 			"\t\tif g.stream != (cu.Stream{}) {\n\t\t\tall = append(all, called(\"cuStreamDestroy\", g.stream.Destroy()))\n\t\t\tg.stream = cu.Stream{}\n\t\t}\n\t\tif g.blas != nil {\n\t\t\tall = append(all, called(\"cublasDestroy\""},
 

@@ -119,7 +119,7 @@ template <class... A> static Kernel make(const char *name, bool barriers, void (
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
         KERNEL(gather_images), KERNEL(gather_labels), KERNEL(cross_entropy_forward), KERNEL(cross_entropy_gradient), KERNEL(strided_sums),
-        KERNEL(scaled_sum), KERNEL(norms), KERNEL(row_sums), KERNEL(penalty_value), KERNEL(penalise), KERNEL(activation_penalty_value),
+        KERNEL(scaled_sum), KERNEL(norms), KERNEL(row_sums), WITH_BARRIERS(penalty_value), KERNEL(penalise), KERNEL(activation_penalty_value),
         KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(account), KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
         WITH_BARRIERS(moment_sums), WITH_BARRIERS(product_sums), KERNEL(finish_sums), WITH_BARRIERS(set_means), KERNEL(spread),
         WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), KERNEL(update_statistics), WITH_BARRIERS(set_norm_forward),
