@@ -26,7 +26,7 @@ func kernelNames() []string {
 		"update_statistics", "set_norm_forward", "set_norm_gradient", "activation_forward", "activation_gradient", "scale",
 		"prelu", "drop_sets", "copy_rows", "pad_forward", "pad_gradient", "window_max_forward", "window_max_gradient",
 		"window_mean_forward", "window_mean_gradient", "depthwise_forward", "depthwise_input_gradient",
-		"depthwise_weight_gradient",
+		"depthwise_weight_gradient", "softmax_loss_forward", "weighted_mean", "softmax_loss_gradient",
 	}
 }
 

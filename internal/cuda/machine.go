@@ -47,6 +47,7 @@ type Machine struct {
 	correct        *buffer                    // whether each row is classified right, float64
 	correctSums    *buffer                    // the same as at most maxSums sums
 	sums           int
+	classWeights   *buffer // of the loss, float64; nil where all are 1
 
 	handed     map[*gorgonia.Node]gorgonia.Nodes // by gradient: those that hand on what it computes beside its value
 	saved      map[*gorgonia.Node]*buffer        // by operator: what its gradient needs beside the graph's values

@@ -41,6 +41,10 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 		threshold, keep := ops.Threshold(d.P)
 		m.masks = d.Masks
 		return m.launch("dropout", (n+3)/4, 1, inputs[0], output, m.ledger, d.Masks.Key(), threshold, keep, n)
+	case ops.SoftmaxLossForward:
+		return m.addSoftmaxLoss(operation{d, node, nodes, inputs, output})
+	case ops.SoftmaxLossGradient:
+		return m.addSoftmaxLossGradient(operation{d, node, nodes, inputs, output})
 	case ops.CrossEntropyForward, ops.CrossEntropyGradient, ops.ParameterPenaltyForward,
 		ops.ActivationPenaltyForward, ops.ActivationPenaltyGradient:
 		return m.addLoss(node, nodes, inputs, output, d)

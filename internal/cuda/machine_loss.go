@@ -63,18 +63,23 @@ func (m *Machine) addCrossEntropy(nodes gorgonia.Nodes, inputs []*buffer, output
 	if err := m.launch("cross_entropy_forward", rows, 1, inputs[0], inputs[1], losses, m.correct, rows, int32(classes)); err != nil {
 		return err
 	}
-	m.sums = min(rows, maxSums)
-	lossSums := losses
-	m.correctSums = m.correct
-	if rows > maxSums {
-		if lossSums, err = m.addStridedSums(losses, rows); err != nil {
-			return err
-		}
-		if m.correctSums, err = m.addStridedSums(m.correct, rows); err != nil {
-			return err
-		}
+	lossSums, err := m.addRowSums(losses, rows)
+	if err != nil {
+		return err
 	}
+	if m.correctSums, err = m.addRowSums(m.correct, rows); err != nil {
+		return err
+	}
+	m.sums = min(rows, maxSums)
 	return m.launch("scaled_sum", 1, 1, lossSums, m.sums, 1/float64(rows), output)
+}
+
+// addRowSums returns the values of a batch's rows as at most maxSums sums.
+func (m *Machine) addRowSums(values *buffer, rows int) (*buffer, error) {
+	if rows <= maxSums {
+		return values, nil
+	}
+	return m.addStridedSums(values, rows)
 }
 
 func (m *Machine) addStridedSums(values *buffer, n int) (*buffer, error) {

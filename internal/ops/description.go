@@ -31,6 +31,8 @@ const (
 	PenalisedGradient                         // dp, p, the penalty: computed in dp's memory
 	ActivationPenaltyForward                  // a
 	ActivationPenaltyGradient                 // a, dL
+	SoftmaxLossForward                        // logits, labels
+	SoftmaxLossGradient                       // logits, labels, dL, the loss
 	Addition                                  // x₁, x₂, …: their sum, all of one shape
 
 	// A layer's own computation: what goes in are its inputs, then its tensors; its gradient, which follows it here, takes dy,
@@ -79,6 +81,8 @@ type Description struct {
 	Each  int
 	// Penalty holds a penalty's factors.
 	Penalty Penalty
+	// Loss is that of SoftmaxLoss.
+	Loss SoftmaxLossConfig
 	// Norm says what is normalised, and how.
 	Norm Norm
 	// Function is that of an activation, Alpha its parameter.

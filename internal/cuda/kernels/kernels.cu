@@ -261,5 +261,6 @@ extern "C" __global__ void rmsprop(float *p, const float *g, float *square, floa
 }
 
 #include "elementwise.cuh"
+#include "losses.cuh"
 #include "normalisation.cuh"
 #include "windows.cuh"

@@ -126,7 +126,7 @@ const Kernel *find_kernel(const std::string &name) {
         WITH_BARRIERS(set_norm_gradient), KERNEL(activation_forward), KERNEL(activation_gradient), KERNEL(scale), KERNEL(prelu),
         KERNEL(drop_sets), KERNEL(copy_rows), KERNEL(pad_forward), KERNEL(pad_gradient), KERNEL(window_max_forward),
         KERNEL(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
-        KERNEL(depthwise_input_gradient), WITH_BARRIERS(depthwise_weight_gradient),
+        KERNEL(depthwise_input_gradient), KERNEL(softmax_loss_forward), KERNEL(softmax_loss_gradient), KERNEL(weighted_mean), WITH_BARRIERS(depthwise_weight_gradient),
     };
     for (auto &kernel : kernels)
         if (kernel.name == name) return &kernel;
