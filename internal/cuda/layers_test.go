@@ -10,7 +10,8 @@ import (
 	"slipway/train"
 )
 
-// Each kind of the registry, with settings that differ from their defaults on oblong maps, computes what the plain
+// Each kind of the registry, with settings that differ from their defaults on oblong maps,
+// computes what the plain
 // loops do: its output, and the gradients of its inputs and tensors.
 func TestEveryLayerIsThatOfTheTapeMachine(t *testing.T) {
 	const tolerance = 2e-5
@@ -29,8 +30,10 @@ func TestEveryLayerIsThatOfTheTapeMachine(t *testing.T) {
 	}
 }
 
-// behindLayers returns a network of the case's layer, all of whose inputs are made by layers that learn, so that it
-// has gradients of all of them. These layers have no bias: behind a normalisation its gradient is 0 but for rounding.
+// behindLayers returns a network of the case's layer, all of whose inputs are made by layers
+// that learn, so that it
+// has gradients of all of them. These layers have no bias: behind a normalisation its gradient
+// is 0 but for rounding.
 func behindLayers(t *testing.T, c builder.Case) *builder.Network {
 	t.Helper()
 	largest := c.Inputs[0]

@@ -55,7 +55,8 @@ func (l layout) unpack(all []float32) builder.Weights {
 	return weights
 }
 
-// put notes where in a buffer of values of that many bytes each the tensors of nodes lie, in the order of the
+// put notes where in a buffer of values of that many bytes each the tensors of nodes lie, in the
+// order of the
 // layout.
 func (l layout) put(at map[*gorgonia.Node]*buffer, nodes gorgonia.Nodes, b *buffer, bytes int64) {
 	for i, node := range nodes {

@@ -11,7 +11,8 @@ import (
 	"slipway/train"
 )
 
-// losses are those of softmax(logits) that a device computes beside the plain cross-entropy, for three classes.
+// losses are those of softmax(logits) that a device computes beside the plain cross-entropy, for
+// three classes.
 func losses() []train.Loss {
 	weights := train.ClassWeights{Values: []float64{1, 2.5, 0.3}}
 	return []train.Loss{
@@ -19,7 +20,8 @@ func losses() []train.Loss {
 	}
 }
 
-// Each loss and its gradient are those of the plain loops, in batches with more rows than sums, too.
+// Each loss and its gradient are those of the plain loops, in batches with more rows than sums,
+// too.
 func TestLossesAreThoseOfTheTapeMachine(t *testing.T) {
 	network := mustNew(t, "loss", builder.Shape{5}, builder.Dense{Units: 3})
 	for _, loss := range losses() {

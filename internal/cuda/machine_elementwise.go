@@ -10,7 +10,8 @@ import (
 	"slipway/internal/ops"
 )
 
-// addElementwise appends what treats each value alone, but for the sums of its parameters' gradients.
+// addElementwise appends what treats each value alone, but for the sums of its parameters'
+// gradients.
 func (m *Machine) addElementwise(o operation) error {
 	n := o.values()
 	switch o.Kind {
@@ -74,7 +75,8 @@ func (m *Machine) addPReLUGradient(o operation) error {
 	return m.addSums(dy, x, s, true, gradients[1])
 }
 
-// addSums appends Σ dy·x of each set, with negative only where x is not above 0; nothing if nobody asks for it.
+// addSums appends Σ dy·x of each set, with negative only where x is not above 0; nothing if
+// nobody asks for it.
 func (m *Machine) addSums(dy, x *buffer, s sets, negative bool, output *buffer) error {
 	if output == nil {
 		return nil

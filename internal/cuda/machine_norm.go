@@ -7,13 +7,15 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// learnedStatistic is a running statistic into which a share of the batch's goes when the step is done.
+// learnedStatistic is a running statistic into which a share of the batch's goes when the step
+// is done.
 type learnedStatistic struct {
 	node     *gorgonia.Node
 	momentum float64
 }
 
-// addBatchNorm appends a batch normalisation: sums of the batch's values by channel, in training, and the
+// addBatchNorm appends a batch normalisation: sums of the batch's values by channel, in
+// training, and the
 // pass that normalises.
 func (m *Machine) addBatchNorm(o operation) error {
 	channels := channelsOf(o.nodes[0].Shape())
@@ -64,14 +66,16 @@ func (m *Machine) addMoments(x *buffer, s sets) (partials *buffer, err error) {
 		word(s.runs), word(s.count), word(s.area), word(s.lanes()))
 }
 
-// standard says which pair of statistics standardises a value: the number run·byRun + set/per + place·byPlace,
+// standard says which pair of statistics standardises a value: the number run·byRun + set/per +
+// place·byPlace,
 // where set/0 is 0.
 type standard struct {
 	statistics          *buffer
 	byRun, per, byPlace int
 }
 
-// addProducts appends, for each set, shares of Σ dy·h and Σ dy: h is x, standardised where there are statistics, and
+// addProducts appends, for each set, shares of Σ dy·h and Σ dy: h is x, standardised where there
+// are statistics, and
 // with negative 0 where x is above 0.
 func (m *Machine) addProducts(dy, x *buffer, s sets, by standard, negative bool) (partials *buffer, err error) {
 	if err := s.check(); err != nil {
@@ -127,7 +131,8 @@ func (m *Machine) addBatchNormGradient(o operation) error {
 		word(channels.runs), word(channels.count), word(channels.area), flag(o.Norm.Batch))
 }
 
-// setNorm is how the sets of a group or layer normalisation lie; the kernel set_norm_forward says what the
+// setNorm is how the sets of a group or layer normalisation lie; the kernel set_norm_forward
+// says what the
 // words mean.
 type setNorm struct{ sets, size, inner, outer, stride, per, groups int }
 
@@ -142,7 +147,8 @@ func setNormOf(shape tensor.Shape, groups int) setNorm {
 	return setNorm{sets: batch * groups, size: size, inner: 1, outer: size, stride: 1, per: area, groups: groups}
 }
 
-// normalised are the sets as those of neighbours, unless neighbouring threads have neighbouring sets.
+// normalised are the sets as those of neighbours, unless neighbouring threads have neighbouring
+// sets.
 func (s setNorm) normalised() sets {
 	if s.stride > 1 {
 		return sets{count: s.sets, runs: 1, area: 1}

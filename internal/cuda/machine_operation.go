@@ -49,7 +49,8 @@ func (m *Machine) addLayer(o operation) error {
 	return m.addElementwise(o)
 }
 
-// gradientsOf returns the memory of what a gradient of several values computes, by the place of the input
+// gradientsOf returns the memory of what a gradient of several values computes, by the place of
+// the input
 // of the layer that each is of; nil where nobody asks for it.
 func (m *Machine) gradientsOf(o operation) ([]*buffer, error) {
 	all := make([]*buffer, len(o.nodes)-2) // behind dy and y
@@ -75,7 +76,8 @@ func (m *Machine) findHanded(order gorgonia.Nodes) {
 	}
 }
 
-// sets says how values that are added up lie: count sets, such as the channels, of runs runs of area neighbours. The
+// sets says how values that are added up lie: count sets, such as the channels, of runs runs of
+// area neighbours. The
 // kernels' set_value has the same words.
 type sets struct{ count, runs, area int }
 
@@ -97,7 +99,8 @@ func (s sets) check() error {
 	return nil
 }
 
-// lanes is how many threads add up a set, or a share of it: a power of two, so few that each has some values.
+// lanes is how many threads add up a set, or a share of it: a power of two, so few that each has
+// some values.
 func (s sets) lanes() int {
 	lanes := 1
 	for lanes < threadsPerBlock && lanes*8 <= s.values() {
@@ -106,7 +109,8 @@ func (s sets) lanes() int {
 	return lanes
 }
 
-// shares is into how many blocks a large set's values are divided. It depends on the shapes alone, as the
+// shares is into how many blocks a large set's values are divided. It depends on the shapes
+// alone, as the
 // order of a sum does.
 func (s sets) shares() int {
 	const enoughValues, enoughBlocks = 8 * threadsPerBlock, 1024

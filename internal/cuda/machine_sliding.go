@@ -113,7 +113,8 @@ func (m *Machine) addPaddingGradient(g geometry, dy, dx *buffer, n int) error {
 // isDepthwise reports whether each filter of a convolution sees one channel among several.
 func isDepthwise(d ops.Description, w tensor.Shape) bool { return d.Groups > 1 && w[1] == 1 }
 
-// addDepthwise appends such a convolution, or one of its gradients: x, w and y are the shapes, whichever of them
+// addDepthwise appends such a convolution, or one of its gradients: x, w and y are the shapes,
+// whichever of them
 // are read.
 func (m *Machine) addDepthwise(o operation, x, w, y tensor.Shape) error {
 	d := o.Window
@@ -156,7 +157,8 @@ type paddedInput struct {
 	padding ops.Padding
 }
 
-// unevenly returns a convolution's padding if it is not the same on both sides, which cuDNN does not have.
+// unevenly returns a convolution's padding if it is not the same on both sides, which cuDNN does
+// not have.
 func unevenly(w ops.Window) (ops.Padding, bool) {
 	return ops.Padding{
 		Top: w.PaddingHeight, Bottom: w.PaddingHeight + w.ExtraHeight, Left: w.PaddingWidth, Right: w.PaddingWidth + w.ExtraWidth,
@@ -168,7 +170,8 @@ func paddedShape(p ops.Padding, x tensor.Shape) tensor.Shape {
 	return tensor.Shape{x[0], x[1], p.Top + x[2] + p.Bottom, p.Left + x[3] + p.Right}
 }
 
-// withPadding returns a copy of the maps with a padding around them, made once for all that read it.
+// withPadding returns a copy of the maps with a padding around them, made once for all that read
+// it.
 func (m *Machine) withPadding(x *gorgonia.Node, p ops.Padding) (*buffer, error) {
 	key := paddedInput{x, p}
 	if b := m.padded[key]; b != nil {

@@ -2,7 +2,8 @@
 
 package cuda
 
-// addSoftmaxLoss appends a loss of softmax(logits) with smoothed labels, class weights or the focal factor, and the sums
+// addSoftmaxLoss appends a loss of softmax(logits) with smoothed labels, class weights or the
+// focal factor, and the sums
 // of what is classified right.
 func (m *Machine) addSoftmaxLoss(o operation) (err error) {
 	rows, classes := o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]

@@ -39,7 +39,8 @@ func families(t testing.TB) map[string]*builder.Network {
 	return all
 }
 
-// inverted is a network of two inverted residual blocks: MobileNetV2 without its 1280 channels at the end, with the uneven
+// inverted is a network of two inverted residual blocks: MobileNetV2 without its 1280 channels
+// at the end, with the uneven
 // padding that EfficientNet-Lite may have.
 func inverted(t testing.TB) *builder.Network {
 	t.Helper()
@@ -69,7 +70,8 @@ func inverted(t testing.TB) *builder.Network {
 	return network
 }
 
-// fire is a network of one Fire module: SqueezeNet for pictures that are smaller than its own poolings take.
+// fire is a network of one Fire module: SqueezeNet for pictures that are smaller than its own
+// poolings take.
 func fire(t testing.TB) *builder.Network {
 	t.Helper()
 	g := builder.NewGraph("squeezenet", builder.Shape{3, 9, 11})
@@ -116,8 +118,10 @@ func familyConfig() train.Config {
 		Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.01, Momentum: 0.9, WeightDecay: 1e-4}}
 }
 
-// Ten steps of the families, the last of them short, have the losses and the running statistics of the native CPU
-// engine, and the gradients of the plain loops in float64 from the same weights. The native engine's own gradients are
+// Ten steps of the families, the last of them short, have the losses and the running statistics
+// of the native CPU
+// engine, and the gradients of the plain loops in float64 from the same weights. The native
+// engine's own gradients are
 // those of float32, where a value next to a kink goes the other way.
 func TestTenStepsOfTheFamilies(t *testing.T) {
 	const lossTolerance, gradientTolerance, statisticTolerance = 1e-5, 2e-5, 1e-5
@@ -147,8 +151,10 @@ func TestTenStepsOfTheFamilies(t *testing.T) {
 	}
 }
 
-// asOfLayers puts each normalisation's gradients of γ and β together: they are of one scale, and either may be 0 but for
-// rounding. That of β is where only a convolution and another normalisation follow, and that of γ, with β still 0, where a
+// asOfLayers puts each normalisation's gradients of γ and β together: they are of one scale, and
+// either may be 0 but for
+// rounding. That of β is where only a convolution and another normalisation follow, and that of
+// γ, with β still 0, where a
 // rectifier and a convolution of each channel by itself come before that.
 func asOfLayers(got, want builder.Weights) {
 	for i := range want {

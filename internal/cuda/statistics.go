@@ -10,10 +10,12 @@ import (
 	"slipway/builder"
 )
 
-// statistics are what a network's layers keep beside its weights, such as running means, on the device.
+// statistics are what a network's layers keep beside its weights, such as running means, on the
+// device.
 type statistics struct {
 	layout
-	// running are their values, float32, and batch, float64, what the batch under way says of each. That goes
+	// running are their values, float32, and batch, float64, what the batch under way says of
+	// each. That goes
 	// into the running ones when the step is booked, so that one that diverges leaves nothing.
 	running, batch *buffer
 }
@@ -42,7 +44,8 @@ func (s statistics) batchOf(nodes gorgonia.Nodes) map[*gorgonia.Node]*buffer {
 	return at
 }
 
-// momenta returns, for each value, how much of the batch's goes into the running one: nothing where no layer learns
+// momenta returns, for each value, how much of the batch's goes into the running one: nothing
+// where no layer learns
 // it.
 func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []float64 {
 	all := make([]float64, s.total)
@@ -59,7 +62,8 @@ func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []
 	return all
 }
 
-// addUpdate appends what brings the running statistics up to date with a step that is booked; nothing if none
+// addUpdate appends what brings the running statistics up to date with a step that is booked;
+// nothing if none
 // are learned.
 func (s statistics) addUpdate(p *program, nodes gorgonia.Nodes, at *buffer) error {
 	if len(p.machine.learned) == 0 {

@@ -14,7 +14,8 @@ import (
 	"slipway/train"
 )
 
-// normalisedConfig trains for two epochs of four steps, the last of each short, on pixels of a formula for each channel.
+// normalisedConfig trains for two epochs of four steps, the last of each short, on pixels of a
+// formula for each channel.
 func normalisedConfig(at device.Device) train.Config {
 	config := familyConfig()
 	config.Pixels = "mean=0.4,0.5,0.6,std=0.2,0.3,0.5"
@@ -28,7 +29,8 @@ func fitNormalised(t *testing.T, ctx context.Context, trainer *train.Trainer, ca
 	return trainer.Fit(ctx, callbacks)
 }
 
-// A run of a network with running statistics goes on where it was interrupted: on a device with the bits of the unbroken
+// A run of a network with running statistics goes on where it was interrupted: on a device with
+// the bits of the unbroken
 // run, on the CPU near to the CPU's own.
 func TestRunningStatisticsGoOn(t *testing.T) {
 	network, set := inverted(t), colours(t, 28)
