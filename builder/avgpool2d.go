@@ -82,6 +82,12 @@ func (l AvgPool2D) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeAvgPool2D(p.kernels, p.in[0], window)
 }
 
+func (l AvgPool2D) form(Call) ops.Description {
+	window := l.sliding().window()
+	window.ExcludePadding = l.ExcludePadding
+	return ops.Description{Kind: ops.WindowMeanForward, Window: window}
+}
+
 // Export implements Exporter. ONNX either counts all that is added to the map or none of it: where windows reach
 // behind padding that counts, a Pad of its own adds that.
 func (l AvgPool2D) Export(e *Export) (string, error) {

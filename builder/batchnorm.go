@@ -211,6 +211,12 @@ func (l BatchNorm) update(runningMean, runningVariance []float32, channel int, m
 	}
 }
 
+func (l BatchNorm) form(call Call) ops.Description {
+	return ops.Description{Kind: ops.BatchNormForward, Norm: ops.Norm{
+		Epsilon: l.Epsilon, Batch: call.Training && !l.Frozen, Momentum: l.Momentum,
+	}}
+}
+
 // Export implements Exporter.
 func (l BatchNorm) Export(e *Export) (string, error) {
 	// training_mode came with opset 14.

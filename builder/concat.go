@@ -69,6 +69,8 @@ func (Concat) Compute(call Call) (Computation, error) {
 
 func (Concat) native(p *place) (*gorgonia.Node, error) { return ops.NativeConcat(p.kernels, p.in...) }
 
+func (Concat) form(Call) ops.Description { return ops.Description{Kind: ops.ConcatForward} }
+
 // Export implements Exporter.
 func (Concat) Export(e *Export) (string, error) {
 	var inputs []string

@@ -135,14 +135,11 @@ func affineComputation(call Call, forward func(x, w, b []float32) []float32, bac
 }
 
 func (l Conv2D) plain(p *place) (*gorgonia.Node, error) {
-	if !l.usual() {
+	switch {
+	case p.engine == EnginePlain:
+		return ops.Conv2D(p.in[0], p.tensors[0], p.bias(), l.options())
+	case !l.usual():
 		return p.compute()
-	}
-	if p.engine == EnginePlain {
-		return ops.Conv2D(p.in[0], p.tensors[0], p.bias(), ops.Conv2DOptions{
-			StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
-			PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
-		})
 	}
 	return ops.Stock(l.stock, append(gorgonia.Nodes{p.in[0]}, p.tensors...)...)
 }
@@ -161,17 +158,22 @@ func (l Conv2D) stock(in gorgonia.Nodes) (*gorgonia.Node, error) {
 	return gorgonia.BroadcastAdd(y, row, nil, []byte{0, 2, 3})
 }
 
-func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
-	options := ops.Conv2DOptions{
+// options are those of the operators.
+func (l Conv2D) options() ops.Conv2DOptions {
+	return ops.Conv2DOptions{
 		StrideHeight: l.Stride.Height, StrideWidth: l.Stride.Width,
 		PaddingHeight: l.Padding.Height, PaddingWidth: l.Padding.Width,
 		ExtraHeight: l.PaddingExtra.Height, ExtraWidth: l.PaddingExtra.Width,
 		DilationHeight: l.Dilation.Height, DilationWidth: l.Dilation.Width, Groups: l.Groups,
-		Direct: !p.options.Training,
-		// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
-		// before there were any.
-		FilteredGradients: l.NoBias,
 	}
+}
+
+func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
+	options := l.options()
+	options.Direct = !p.options.Training
+	// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
+	// before there were any.
+	options.FilteredGradients = l.NoBias
 	if l.depthwise(p.node.Input[0]) {
 		return ops.NativeDepthwise(p.kernels, p.in[0], p.tensors[0], p.bias(), options)
 	}

@@ -68,13 +68,28 @@ func (l Dense) onMap(in Shape) (Conv2D, error) {
 }
 
 func (l Dense) plain(p *place) (*gorgonia.Node, error) {
-	if len(p.node.Output) == 3 {
+	switch {
+	case len(p.node.Output) == 3 && p.engine == EnginePlain:
+		return l.plainOnMap(p)
+	case len(p.node.Output) == 3:
 		return p.compute()
-	}
-	if p.engine == EnginePlain {
+	case p.engine == EnginePlain:
 		return ops.Dense(p.in[0], p.tensors[0], p.bias())
 	}
 	return ops.Stock(l.stock, append(gorgonia.Nodes{p.in[0]}, p.tensors...)...)
+}
+
+// plainOnMap is onMap, whose weight is a view of this layer's.
+func (l Dense) plainOnMap(p *place) (*gorgonia.Node, error) {
+	conv, err := l.onMap(p.node.Input)
+	if err != nil {
+		return nil, err
+	}
+	kernels, err := ops.Reshape(p.tensors[0], l.Units, p.node.Input[0], 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	return ops.Conv2D(p.in[0], kernels, p.bias(), conv.options())
 }
 
 // stock is Gorgonia's own matrix product, and its broadcast addition of the bias.

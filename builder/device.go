@@ -25,10 +25,11 @@ func (n *Network) CheckDevice() error {
 	first, more := "", 0
 	var kinds []string
 	for i, node := range n.nodes {
-		if l.described(i) {
+		kind := node.Layer.Kind()
+		// A loss takes what Softmax takes: it is never computed there.
+		if kind == softmaxKind || l.described(i) {
 			continue
 		}
-		kind := node.Layer.Kind()
 		if first == "" {
 			first = fmt.Sprintf("layer %s (%s)", node.Name, kind)
 			continue

@@ -35,6 +35,22 @@ func TestCheckDevice(t *testing.T) {
 	}
 }
 
+// Every layer of the registry has a form for a device, with any settings.
+func TestEveryLayerHasADeviceForm(t *testing.T) {
+	eachCase(t, func(t *testing.T, network *Network, _ int) {
+		if err := network.CheckDevice(); err != nil {
+			t.Error(err)
+		}
+	})
+	classifier, err := New("n", Shape{4}, Dense{Units: 3}, Softmax{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := classifier.CheckDevice(); err != nil {
+		t.Errorf("a network that ends in Softmax: %v", err)
+	}
+}
+
 // ofNobody is a layer that only its Computation computes.
 type ofNobody struct{ Name string }
 

@@ -68,6 +68,15 @@ func masked(call Call, p float64, perImage int) Computation {
 	}
 }
 
+// dropSetsForm describes masked for so many values in a row with one factor; an executor draws the masks again.
+func dropSetsForm(call Call, p float64, each int) ops.Description {
+	masks, ok := call.Random.(*ops.Masks)
+	if !ok {
+		return ops.Description{}
+	}
+	return ops.Description{Kind: ops.DropSetsForward, P: p, Masks: masks, Each: each}
+}
+
 func (l Dropout) lower(p *place, layout ops.Layout) (*gorgonia.Node, error) {
 	if !p.options.Training || l.P == 0 {
 		return p.in[0], nil

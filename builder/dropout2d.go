@@ -53,6 +53,10 @@ func (l Dropout2D) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeDropChannels(p.kernels, l.Kind(), p.in[0], l.P, p.masks(), false)
 }
 
+func (l Dropout2D) form(call Call) ops.Description {
+	return dropSetsForm(call, l.P, call.Output.Elements()/call.Output[0])
+}
+
 // Export implements Exporter. It is the identity when a network is evaluated, and no operator.
 func (Dropout2D) Export(e *Export) (string, error) { return e.Input(0), nil }
 

@@ -56,6 +56,10 @@ func (l DropPath) native(p *place) (*gorgonia.Node, error) {
 // keeps reports whether nothing is dropped here.
 func (p *place) keeps(probability float64) bool { return !p.options.Training || probability == 0 }
 
+func (l DropPath) form(call Call) ops.Description {
+	return dropSetsForm(call, l.P, call.Output.Elements())
+}
+
 // Export implements Exporter. It is the identity when a network is evaluated, and no operator.
 func (DropPath) Export(e *Export) (string, error) { return e.Input(0), nil }
 

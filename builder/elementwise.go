@@ -36,6 +36,11 @@ func (p *place) activation(f kernel.Function) (*gorgonia.Node, error) {
 	return ops.NativeActivation(p.kernels, p.node.Layer.Kind(), p.in[0], f)
 }
 
+// activationForm describes an activation without parameters.
+func activationForm(function ops.Function) ops.Description {
+	return ops.Description{Kind: ops.ActivationForward, Function: function}
+}
+
 // step is the slope of a function that rises by 1 between two kinks and is flat outside.
 func step(x, low, high float64) float64 {
 	if x <= low || x >= high {

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // ELU is y = x where x > 0 and Alpha·(eˣ − 1) elsewhere, element by element, on any shape (Clevert
@@ -56,6 +57,10 @@ func (l ELU) Compute(Call) (Computation, error) {
 }
 
 func (l ELU) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.ELU(l.Alpha)) }
+
+func (l ELU) form(Call) ops.Description {
+	return ops.Description{Kind: ops.ActivationForward, Function: ops.FunctionELU, Alpha: l.Alpha}
+}
 
 // Export implements Exporter.
 func (l ELU) Export(e *Export) (string, error) {

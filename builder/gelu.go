@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // GELU is y = x·Φ(x), element by element, on any shape, where Φ is the normal distribution function
@@ -65,6 +66,13 @@ func (l GELU) native(p *place) (*gorgonia.Node, error) {
 		return p.activation(kernel.GELUTanh())
 	}
 	return p.activation(kernel.GELU())
+}
+
+func (l GELU) form(Call) ops.Description {
+	if l.Tanh {
+		return activationForm(ops.FunctionGELUTanh)
+	}
+	return activationForm(ops.FunctionGELU)
 }
 
 // Export implements Exporter. ONNX has the operator itself since opset 20; the steps are those of

@@ -59,6 +59,10 @@ func (GlobalAvgPool) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeAvgPool2D(p.kernels, p.in[0], sliding{kernel: Size{height, width}, stride: Square(1)}.window())
 }
 
+func (GlobalAvgPool) form(Call) ops.Description {
+	return ops.Description{Kind: ops.GlobalAvgPoolForward}
+}
+
 // Export implements Exporter.
 func (GlobalAvgPool) Export(e *Export) (string, error) {
 	return e.Add("GlobalAveragePool", []string{e.Input(0)}), nil

@@ -1,6 +1,10 @@
 package builder
 
-import "fmt"
+import (
+	"fmt"
+
+	"slipway/internal/ops"
+)
 
 // GroupNorm normalises each image over groups of channels that lie side by side, and their maps (Wu
 // and He, 2018; PyTorch's GroupNorm): y = γ·(x − μ)/√(σ² + ε) + β with the mean and the variance of each
@@ -47,6 +51,10 @@ func (l GroupNorm) Compute(call Call) (Computation, error) {
 			return place, place / area % channels
 		},
 	}.computation(), nil
+}
+
+func (l GroupNorm) form(Call) ops.Description {
+	return ops.Description{Kind: ops.SetNormForward, Norm: ops.Norm{Epsilon: l.Epsilon, Groups: l.Groups}}
 }
 
 // Export implements Exporter. ONNX has the operator itself since opset 18; InstanceNormalization of

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // HardSigmoid is y = min(max(x/6 + 1/2, 0), 1), element by element, on any shape (Howard et al.,
@@ -33,6 +34,8 @@ func hardGate(x float64) float64 { return min(max(x+3, 0), 6) / 6 }
 func (HardSigmoid) native(p *place) (*gorgonia.Node, error) {
 	return p.activation(kernel.HardSigmoid())
 }
+
+func (HardSigmoid) form(Call) ops.Description { return activationForm(ops.FunctionHardSigmoid) }
 
 // Export implements Exporter.
 func (HardSigmoid) Export(e *Export) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // HardSwish is y = x·min(max(x/6 + 1/2, 0), 1), element by element, on any shape (Howard et al.,
@@ -38,6 +39,8 @@ func (HardSwish) Compute(Call) (Computation, error) {
 func (HardSwish) native(p *place) (*gorgonia.Node, error) {
 	return p.activation(kernel.HardSwish())
 }
+
+func (HardSwish) form(Call) ops.Description { return activationForm(ops.FunctionHardSwish) }
 
 // Export implements Exporter. ONNX has the operator itself since opset 14.
 func (HardSwish) Export(e *Export) (string, error) {

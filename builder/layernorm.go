@@ -48,6 +48,10 @@ func (l LayerNorm) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeLayerNorm(p.kernels, p.in[0], p.tensors[0], p.tensors[1], l.Epsilon)
 }
 
+func (l LayerNorm) form(Call) ops.Description {
+	return ops.Description{Kind: ops.SetNormForward, Norm: ops.Norm{Epsilon: l.Epsilon}}
+}
+
 // Export implements Exporter. ONNX has the operator itself since opset 17, over the last axes alone.
 func (l LayerNorm) Export(e *Export) (string, error) {
 	mean := func(step, x string) string {

@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // LeakyReLU is y = x where x > 0 and Slope·x elsewhere, element by element, on any shape (Maas et
@@ -46,6 +47,10 @@ func (l LeakyReLU) Compute(Call) (Computation, error) {
 
 func (l LeakyReLU) native(p *place) (*gorgonia.Node, error) {
 	return p.activation(kernel.LeakyReLU(float32(l.Slope)))
+}
+
+func (l LeakyReLU) form(Call) ops.Description {
+	return ops.Description{Kind: ops.ActivationForward, Function: ops.FunctionLeakyReLU, Alpha: l.Slope}
 }
 
 // Export implements Exporter.

@@ -41,6 +41,8 @@ type Lowered struct {
 	// Parameters are in the order of Network.Parameters and hold the values of
 	// the Variables. Those of layers that LowerOptions.From and To leave out are nil.
 	Parameters gorgonia.Nodes
+	// Statistics are what layers keep beside, in the order of Network.Tensors; those that are left out are nil.
+	Statistics gorgonia.Nodes
 
 	images  []float32
 	feed    func() // nil where Input holds the images themselves

@@ -42,9 +42,7 @@ func newLowering(n *Network, variables *Variables, options LowerOptions, outside
 		var places []int
 		for _, spec := range node.Tensors {
 			if l.without(i) {
-				if spec.Role == Learned {
-					l.graph.Parameters = append(l.graph.Parameters, nil)
-				}
+				l.graph.keep(spec.Role, nil)
 				places = append(places, at)
 				at++
 				continue
@@ -52,15 +50,22 @@ func newLowering(n *Network, variables *Variables, options LowerOptions, outside
 			value := variables.values[at]
 			leaf := gorgonia.NewTensor(l.graph.Expr, tensor.Float32, value.Dims(),
 				gorgonia.WithShape(value.Shape()...), gorgonia.WithName(spec.Name), gorgonia.WithValue(value))
-			if spec.Role == Learned {
-				l.graph.Parameters = append(l.graph.Parameters, leaf)
-			}
+			l.graph.keep(spec.Role, leaf)
 			tensors, places = append(tensors, leaf), append(places, at)
 			at++
 		}
 		l.tensors, l.places = append(l.tensors, tensors), append(l.places, places)
 	}
 	return l
+}
+
+// keep lists the node of a tensor of that role.
+func (g *Lowered) keep(role Role, leaf *gorgonia.Node) {
+	if role == Learned {
+		g.Parameters = append(g.Parameters, leaf)
+		return
+	}
+	g.Statistics = append(g.Statistics, leaf)
 }
 
 func (l *lowering) lower() error {
@@ -161,6 +166,11 @@ type nativeLayer interface {
 	native(p *place) (*gorgonia.Node, error)
 }
 
+// deviceLayer is a layer whose Computation an executor for a device computes by other means, by what form says of it.
+type deviceLayer interface {
+	form(call Call) ops.Description
+}
+
 func (p *place) lower() (*gorgonia.Node, error) {
 	if layer, ok := p.node.Layer.(nativeLayer); ok && p.engine == EngineNative {
 		return layer.native(p)
@@ -255,13 +265,18 @@ func (p *place) compute() (*gorgonia.Node, error) {
 	}
 	inputs := append(slices.Clone(p.in), p.tensors...)
 	c := ops.Computation{Name: p.node.Layer.Kind(), Output: p.shape(p.node.Output), Forward: computation.Forward}
+	if layer, ok := p.node.Layer.(deviceLayer); ok && p.engine == EnginePlain {
+		c.Description = layer.form(call)
+	}
 	every := make([]int, len(inputs))
 	for i := range every {
 		every[i] = i
 	}
 	if computation.Backward != nil {
 		// Statistics are asked for no gradient: they are not among the parameters.
-		c.Gradients = []ops.Gradient{{Of: every, ReadsOutput: true, Reads: every, Run: computation.Backward}}
+		c.Gradients = []ops.Gradient{{
+			Of: every, ReadsOutput: true, Reads: every, Run: computation.Backward, Description: c.Description.Gradient(),
+		}}
 	}
 	if p.engine == EngineNative {
 		var shapes []tensor.Shape

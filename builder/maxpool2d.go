@@ -72,6 +72,10 @@ func (l MaxPool2D) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeMaxPool2D(p.kernels, p.in[0], l.sliding().window())
 }
 
+func (l MaxPool2D) form(Call) ops.Description {
+	return ops.Description{Kind: ops.WindowMaxForward, Window: l.sliding().window()}
+}
+
 // Export implements Exporter. It gives no dilations and no storage_order: the first is refused by
 // onnx-go, the second matters to the indices only, which nobody asks for.
 func (l MaxPool2D) Export(e *Export) (string, error) {

@@ -75,6 +75,8 @@ func (Mul) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeMul(p.kernels, p.in[0], p.in[1])
 }
 
+func (Mul) form(Call) ops.Description { return ops.Description{Kind: ops.ProductForward} }
+
 // Export implements Exporter.
 func (Mul) Export(e *Export) (string, error) {
 	return e.Add("Mul", []string{e.Input(0), e.Input(1)}), nil

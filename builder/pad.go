@@ -117,6 +117,12 @@ func (l Pad) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativePad(p.kernels, p.in[0], l.sources(l.Top, in[1], l.Bottom), l.sources(l.Left, in[2], l.Right))
 }
 
+func (l Pad) form(Call) ops.Description {
+	return ops.Description{Kind: ops.PadForward, Padding: ops.Padding{
+		Top: l.Top, Bottom: l.Bottom, Left: l.Left, Right: l.Right, Reflect: l.Mode == reflectMode,
+	}}
+}
+
 // Export implements Exporter.
 func (l Pad) Export(e *Export) (string, error) {
 	pads := e.Int64s("pads", 0, 0, int64(l.Top), int64(l.Left), 0, 0, int64(l.Bottom), int64(l.Right))

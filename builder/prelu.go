@@ -90,6 +90,8 @@ func (PReLU) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativePReLU(p.kernels, p.in[0], p.tensors[0])
 }
 
+func (PReLU) form(Call) ops.Description { return ops.Description{Kind: ops.PReLUForward} }
+
 // Export implements Exporter.
 func (l PReLU) Export(e *Export) (string, error) {
 	slopes := e.Tensor(0)

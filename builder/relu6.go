@@ -4,6 +4,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // ReLU6 is y = min(max(x, 0), 6), element by element, on any shape (Howard et al., 2017,
@@ -31,6 +32,8 @@ func (ReLU6) Compute(Call) (Computation, error) {
 }
 
 func (ReLU6) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.ReLU6()) }
+
+func (ReLU6) form(Call) ops.Description { return activationForm(ops.FunctionReLU6) }
 
 // Export implements Exporter.
 func (ReLU6) Export(e *Export) (string, error) {

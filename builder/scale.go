@@ -84,6 +84,8 @@ func (Scale) native(p *place) (*gorgonia.Node, error) {
 	return ops.NativeScale(p.kernels, "Scale", p.in[0], p.tensors[0])
 }
 
+func (Scale) form(Call) ops.Description { return ops.Description{Kind: ops.ScaleForward} }
+
 // Export implements Exporter.
 func (Scale) Export(e *Export) (string, error) {
 	return e.Add("Mul", []string{e.Input(0), e.perChannel("scales", e.Tensor(0))}), nil

@@ -3,6 +3,8 @@ package builder
 import (
 	"fmt"
 	"math"
+
+	"slipway/internal/ops"
 )
 
 // The constants of Klambauer et al. (2017), to as many digits as PyTorch and ONNX give.
@@ -42,6 +44,8 @@ func (SELU) Compute(Call) (Computation, error) {
 		},
 	}.computation(), nil
 }
+
+func (SELU) form(Call) ops.Description { return activationForm(ops.FunctionSELU) }
 
 // Export implements Exporter.
 func (SELU) Export(e *Export) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // Sigmoid is the logistic function σ(x) = 1/(1 + e⁻ˣ), element by element, on any shape (PyTorch's
@@ -24,6 +25,8 @@ func (Sigmoid) Compute(Call) (Computation, error) {
 }
 
 func (Sigmoid) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.Sigmoid()) }
+
+func (Sigmoid) form(Call) ops.Description { return activationForm(ops.FunctionSigmoid) }
 
 // Export implements Exporter.
 func (Sigmoid) Export(e *Export) (string, error) { return e.Add("Sigmoid", []string{e.Input(0)}), nil }

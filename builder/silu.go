@@ -4,6 +4,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // SiLU is y = x·σ(x) with the logistic function σ, element by element, on any shape (Elfwing et al.,
@@ -28,6 +29,8 @@ func (SiLU) Compute(Call) (Computation, error) {
 }
 
 func (SiLU) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.SiLU()) }
+
+func (SiLU) form(Call) ops.Description { return activationForm(ops.FunctionSiLU) }
 
 // Export implements Exporter. ONNX has the operator as Swish, since opset 24.
 func (SiLU) Export(e *Export) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // Softplus is y = ln(1 + eˣ), element by element, on any shape (PyTorch's and ONNX's Softplus). Its
@@ -29,6 +30,8 @@ func (Softplus) Compute(Call) (Computation, error) {
 }
 
 func (Softplus) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.Softplus()) }
+
+func (Softplus) form(Call) ops.Description { return activationForm(ops.FunctionSoftplus) }
 
 // Export implements Exporter.
 func (Softplus) Export(e *Export) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/internal/kernel"
+	"slipway/internal/ops"
 )
 
 // Tanh is the hyperbolic tangent, element by element, on any shape (PyTorch's and ONNX's Tanh). Its
@@ -26,6 +27,8 @@ func (Tanh) Compute(Call) (Computation, error) {
 }
 
 func (Tanh) native(p *place) (*gorgonia.Node, error) { return p.activation(kernel.Tanh()) }
+
+func (Tanh) form(Call) ops.Description { return activationForm(ops.FunctionTanh) }
 
 // Export implements Exporter.
 func (Tanh) Export(e *Export) (string, error) { return e.Add("Tanh", []string{e.Input(0)}), nil }

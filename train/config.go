@@ -288,8 +288,8 @@ func (c Config) CPUOnly() string {
 		return "an average of the weights (EMA) is"
 	case !c.Augmentation.IsZero():
 		return "augmentation is"
-	case !c.Loss.IsZero():
-		return "a loss other than plain cross-entropy is"
+	case c.Loss.Name == LossBinary:
+		return "the binary loss is"
 	case c.Sampling == SamplingBalanced:
 		return "balanced sampling is"
 	case !c.Mix.IsZero():
@@ -300,8 +300,6 @@ func (c Config) CPUOnly() string {
 		return "a learning rate by group is"
 	case c.Decay == DecayWeights:
 		return "weight decay of weights alone is"
-	case perChannel(c.Pixels):
-		return "normalisation per channel (pixels " + c.Pixels + ") is"
 	}
 	return ""
 }

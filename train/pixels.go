@@ -115,12 +115,3 @@ func fitsChannels(text string, pixels dataset.Pixels, channels int) error {
 	}
 	return nil
 }
-
-// perChannel reports whether pixels are fed by a formula for each channel, or may be.
-func perChannel(text string) bool {
-	if text == PixelsMeasured {
-		return true
-	}
-	_, scales, _, err := parsePixels(text)
-	return err == nil && len(scales) > 1
-}

@@ -311,3 +311,16 @@ func TestEfficientNetLitePadsAsTensorFlow(t *testing.T) {
 		t.Error("a vector is taken for an image")
 	}
 }
+
+// Every network can be trained on a device.
+func TestEveryNetworkHasADeviceForm(t *testing.T) {
+	for _, name := range zoo.Names() {
+		network, err := zoo.New(name, builder.Shape{3, 64, 64}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := network.CheckDevice(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"gorgonia.org/gorgonia"
+
+	"slipway/builder"
+	"slipway/builder/zoo"
 	"slipway/internal/datasettest"
 	"slipway/train"
 )
@@ -107,5 +111,36 @@ func TestKernelsAreThoseOfThePTX(t *testing.T) {
 	slices.Sort(entries)
 	if want := slices.Sorted(slices.Values(kernelNames())); !slices.Equal(entries, want) {
 		t.Errorf("kernels.ptx has %v, the package launches %v; scripts/cuda-kernels makes it again", entries, want)
+	}
+}
+
+// A normalisation is two launches each way: a change that adds one has to say so here.
+func TestLaunchesOfAResNet(t *testing.T) {
+	const most = 212
+	network, err := zoo.New("resnet20", builder.Shape{3, 32, 32}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	graph := plainGraph(t, network, train.Config{}, 1)
+	g := openDevice(t)
+	var machine *Machine
+	if err := g.thread.do(func() (err error) {
+		machine, err = newMachine(g, machineOptions{
+			Wanted: append(gorgonia.Nodes{graph.Total, graph.Data, graph.Logits}, graph.Gradients...),
+		})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	counts := make(map[string]int)
+	for _, l := range machine.launches {
+		counts[l.name]++
+	}
+	t.Logf("ResNet-20: %d launches: %v", len(machine.launches), counts)
+	if len(machine.launches) > most {
+		t.Errorf("ResNet-20 is %d launches, more than %d", len(machine.launches), most)
+	}
+	if err := machine.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -3,12 +3,12 @@
 // It implements internal/device.Device. A Machine is a gorgonia.VM: it compiles the graph
 // that package builder makes for builder.EnginePlain, with its loss and its
 // gradients, into a list of launches whose values all stay on the device.
-// Convolution, pooling and activation are cuDNN's, through gorgonia.org/cu/dnn;
+// Convolution, the usual poolings and ReLU are cuDNN's, through gorgonia.org/cu/dnn;
 // the products of dense layers are cuBLAS's, by a call of our own (native.c); what
-// neither has, or not as the CPU engines define it, is in kernels/kernels.cu.
+// neither has, or not as the CPU engines define it, is in kernels/kernels.cu and what it includes.
 //
-// A session keeps the training set, the weights, the optimizer's state and a
-// ledger of losses on the device. A step takes its images by their places in the
+// A session keeps the training set, the weights, running statistics, the optimizer's
+// state and a ledger of losses on the device. A step takes its images by their places in the
 // epoch's order, and books its loss in the ledger, so that one step needs no copy
 // in either direction and the same step can be captured once as a CUDA graph and
 // launched again and again.

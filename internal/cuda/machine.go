@@ -21,6 +21,8 @@ type machineOptions struct {
 	// Resident nodes have memory of the caller's: inputs that are there already,
 	// outputs that it wants there.
 	Resident map[*gorgonia.Node]*buffer
+	// Batch has memory of the caller's, float64, for what the batch says of a running statistic, by its node.
+	Batch map[*gorgonia.Node]*buffer
 	// Ledger holds the step whose dropout masks are drawn; the machine has one of
 	// its own if it is nil, and takes the masks' own step.
 	Ledger *buffer
@@ -45,9 +47,17 @@ type Machine struct {
 	correct        *buffer                    // whether each row is classified right, float64
 	correctSums    *buffer                    // the same as at most maxSums sums
 	sums           int
-	filters        []*cudnn.Filter
-	descriptors    []any // what a finalizer would take from the launches
-	closed         bool
+	classWeights   *buffer // of the loss, float64; nil where all are 1
+
+	handed     map[*gorgonia.Node]gorgonia.Nodes // by gradient: those that hand on what it computes beside its value
+	saved      map[*gorgonia.Node]*buffer        // by operator: what its gradient needs beside the graph's values
+	geometries map[geometry]*buffer
+	padded     map[paddedInput]*buffer
+	learned    []learnedStatistic
+
+	filters     []*cudnn.Filter
+	descriptors []any // what a finalizer would take from the launches
+	closed      bool
 }
 
 var _ gorgonia.VM = (*Machine)(nil)
@@ -57,6 +67,8 @@ func newMachine(g *gpu, options machineOptions) (*Machine, error) {
 	m := &Machine{
 		gpu: g, memory: pool{gpu: g}, options: options, ledger: options.Ledger,
 		values: make(map[*gorgonia.Node]*buffer), factors: make(map[*gorgonia.Node]*buffer),
+		handed: make(map[*gorgonia.Node]gorgonia.Nodes), saved: make(map[*gorgonia.Node]*buffer),
+		geometries: make(map[geometry]*buffer), padded: make(map[paddedInput]*buffer),
 	}
 	if err := m.compile(); err != nil {
 		return nil, errors.Join(err, m.close())
@@ -78,6 +90,7 @@ func (m *Machine) compile() error {
 	for node, b := range m.options.Resident {
 		m.values[node] = b
 	}
+	m.findHanded(order)
 	// A penalised gradient is computed in the memory of the gradient itself.
 	for _, node := range order {
 		if d, ok := ops.Describe(node.Op()); ok && d.Kind == ops.PenalisedGradient {
@@ -148,6 +161,8 @@ func (m *Machine) add(node *gorgonia.Node) error {
 	switch {
 	case ok && description.Kind == ops.View:
 		return m.addView(node, inputs[0])
+	case ok && description.Kind == ops.HandedOn:
+		return nil // its operand has computed it
 	case ok && description.Kind == ops.PenalisedGradient:
 		return m.addPenalisedGradient(node, nodes, inputs, description)
 	}

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	cudnn "gorgonia.org/cu/dnn"
 	"gorgonia.org/gorgonia"
@@ -24,7 +25,7 @@ const (
 func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
 	switch d.Kind {
 	case ops.Conv2DForward, ops.Conv2DWeightGradient, ops.Conv2DInputGradient:
-		return m.addConvolution(node, nodes, inputs, output, d)
+		return m.addConvolution(operation{d, node, nodes, inputs, output})
 	case ops.Conv2DBiasGradient, ops.DenseBiasGradient:
 		return m.addBiasGradient(nodes[0].Shape(), inputs[0], output)
 	case ops.DenseForward, ops.DenseWeightGradient, ops.DenseInputGradient:
@@ -40,8 +41,15 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 		threshold, keep := ops.Threshold(d.P)
 		m.masks = d.Masks
 		return m.launch("dropout", (n+3)/4, 1, inputs[0], output, m.ledger, d.Masks.Key(), threshold, keep, n)
-	default:
+	case ops.SoftmaxLossForward:
+		return m.addSoftmaxLoss(operation{d, node, nodes, inputs, output})
+	case ops.SoftmaxLossGradient:
+		return m.addSoftmaxLossGradient(operation{d, node, nodes, inputs, output})
+	case ops.CrossEntropyForward, ops.CrossEntropyGradient, ops.ParameterPenaltyForward,
+		ops.ActivationPenaltyForward, ops.ActivationPenaltyGradient:
 		return m.addLoss(node, nodes, inputs, output, d)
+	default:
+		return m.addLayer(operation{d, node, nodes, inputs, output})
 	}
 }
 
@@ -97,17 +105,49 @@ func (m *Machine) needWorkspace(bytes int64) *buffer {
 	return m.workspace
 }
 
-func (m *Machine) addConvolution(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
-	// The shapes of x, w and y, whichever of them are inputs.
-	var x, w, y tensor.Shape
-	switch d.Kind {
+// addConvolution appends a convolution, or one of its gradients. cuDNN has the same padding on both sides: other maps are
+// padded before, in a copy.
+func (m *Machine) addConvolution(o operation) error {
+	// x, w and y, whichever of them are inputs.
+	var x, w, y *gorgonia.Node
+	switch o.Kind {
 	case ops.Conv2DForward:
-		x, w, y = nodes[0].Shape(), nodes[1].Shape(), node.Shape()
+		x, w, y = o.nodes[0], o.nodes[1], o.node
 	case ops.Conv2DWeightGradient:
-		y, x, w = nodes[0].Shape(), nodes[1].Shape(), node.Shape()
+		y, x, w = o.nodes[0], o.nodes[1], o.node
 	default:
-		y, w, x = nodes[0].Shape(), nodes[1].Shape(), node.Shape()
+		y, w, x = o.nodes[0], o.nodes[1], o.node
 	}
+	if isDepthwise(o.Description, w.Shape()) {
+		return m.addDepthwise(o, x.Shape(), w.Shape(), y.Shape())
+	}
+	padding, uneven := unevenly(o.Window)
+	if !uneven {
+		return m.convolve(x.Shape(), w.Shape(), y.Shape(), o.inputs, o.output, o.Description)
+	}
+	shape, d := paddedShape(padding, x.Shape()), o.Description
+	d.Window.PaddingHeight, d.Window.PaddingWidth = 0, 0
+	if o.Kind == ops.Conv2DInputGradient {
+		whole, err := m.memory.allocateFloats("a padded input's gradient", shape.TotalSize())
+		if err != nil {
+			return err
+		}
+		if err := m.convolve(shape, w.Shape(), y.Shape(), o.inputs, whole, d); err != nil {
+			return err
+		}
+		return m.addPaddingGradient(padded(padding, x.Shape()), whole, o.output, o.values())
+	}
+	copied, err := m.withPadding(x, padding)
+	if err != nil {
+		return err
+	}
+	inputs := slices.Clone(o.inputs)
+	inputs[slices.Index(o.nodes, x)] = copied
+	return m.convolve(shape, w.Shape(), y.Shape(), inputs, o.output, d)
+}
+
+// convolve appends cuDNN's convolution, or one of its gradients, of x, w and y of these shapes.
+func (m *Machine) convolve(x, w, y tensor.Shape, inputs []*buffer, output *buffer, d ops.Description) error {
 	descriptors, err := m.tensorDescriptors(x, y, tensor.Shape{1, w[0]})
 	if err != nil {
 		return err
@@ -118,14 +158,20 @@ func (m *Machine) addConvolution(node *gorgonia.Node, nodes gorgonia.Nodes, inpu
 		return called("cudnnSetFilter4dDescriptor", err)
 	}
 	m.filters = append(m.filters, wd)
-	conv, err := cudnn.NewConvolution(cudnn.FmaMath, 1, []int{d.Window.PaddingHeight, d.Window.PaddingWidth},
-		[]int{d.Window.StrideHeight, d.Window.StrideWidth}, []int{1, 1}, cudnn.CrossCorrelation, cudnn.Float)
+	conv, err := cudnn.NewConvolution(cudnn.FmaMath, d.Groups, []int{d.Window.PaddingHeight, d.Window.PaddingWidth},
+		[]int{d.Window.StrideHeight, d.Window.StrideWidth}, []int{d.DilationHeight, d.DilationWidth},
+		cudnn.CrossCorrelation, cudnn.Float)
 	if err != nil {
 		return called("cudnnSetConvolution2dDescriptor", err)
 	}
 	m.descriptors = append(m.descriptors, conv)
 	if err := setFMA(conv); err != nil {
 		return err
+	}
+	if d.Groups > 1 {
+		if err := setGroups(conv, d.Groups); err != nil {
+			return err
+		}
 	}
 	dnn := m.gpu.dnn
 	switch d.Kind {

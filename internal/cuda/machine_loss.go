@@ -14,10 +14,16 @@ const (
 	// maxSums is the number of values that one thread adds up at the end of a
 	// reduction.
 	maxSums = 64
-	// partialSums is the number of threads that a reduction begins with, for each
+	// leastPartialSums and mostPartialSums bound the number of threads that a reduction begins with, for each
 	// tensor.
-	partialSums = 1024
+	leastPartialSums, mostPartialSums = 1024, 16384
 )
+
+// partialSums is that number, by the largest tensor's length.
+func partialSums(largest int) int {
+	const valuesOfAThread = 512
+	return min(max(largest/valuesOfAThread/threadsPerBlock*threadsPerBlock, leastPartialSums), mostPartialSums)
+}
 
 // addLoss appends the loss, a penalty, or the gradient of one.
 func (m *Machine) addLoss(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
@@ -40,7 +46,7 @@ func (m *Machine) addLoss(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*b
 		return m.launch("activation_penalty_gradient", n, 1, inputs[0], inputs[1], output,
 			float32(d.Penalty.L1/batch), float32(2*d.Penalty.L2/batch), n)
 	}
-	return fmt.Errorf("an operator of kind %d has no GPU form; train this network with -device cpu", d.Kind)
+	return fmt.Errorf("an operator of kind %d is no loss", d.Kind)
 }
 
 // addCrossEntropy appends the mean cross-entropy, and the sums of what is
@@ -57,18 +63,23 @@ func (m *Machine) addCrossEntropy(nodes gorgonia.Nodes, inputs []*buffer, output
 	if err := m.launch("cross_entropy_forward", rows, 1, inputs[0], inputs[1], losses, m.correct, rows, int32(classes)); err != nil {
 		return err
 	}
-	m.sums = min(rows, maxSums)
-	lossSums := losses
-	m.correctSums = m.correct
-	if rows > maxSums {
-		if lossSums, err = m.addStridedSums(losses, rows); err != nil {
-			return err
-		}
-		if m.correctSums, err = m.addStridedSums(m.correct, rows); err != nil {
-			return err
-		}
+	lossSums, err := m.addRowSums(losses, rows)
+	if err != nil {
+		return err
 	}
+	if m.correctSums, err = m.addRowSums(m.correct, rows); err != nil {
+		return err
+	}
+	m.sums = min(rows, maxSums)
 	return m.launch("scaled_sum", 1, 1, lossSums, m.sums, 1/float64(rows), output)
+}
+
+// addRowSums returns the values of a batch's rows as at most maxSums sums.
+func (m *Machine) addRowSums(values *buffer, rows int) (*buffer, error) {
+	if rows <= maxSums {
+		return values, nil
+	}
+	return m.addStridedSums(values, rows)
 }
 
 func (m *Machine) addStridedSums(values *buffer, n int) (*buffer, error) {
@@ -88,9 +99,12 @@ type segment struct {
 // addNorms appends Σ|x| and Σx² of each of the inputs, as maxSums sums each.
 func (m *Machine) addNorms(nodes gorgonia.Nodes, inputs []*buffer) (sums *buffer, err error) {
 	segments := make([]segment, len(inputs))
+	largest := 0
 	for i, input := range inputs {
-		segments[i] = segment{uint64(input.address), uint64(nodes[i].Shape().TotalSize())}
+		length := nodes[i].Shape().TotalSize()
+		segments[i], largest = segment{uint64(input.address), uint64(length)}, max(largest, length)
 	}
+	begin := partialSums(largest)
 	table, err := m.memory.allocate("the table of tensors", int64(len(segments))*16)
 	if err != nil {
 		return nil, err
@@ -99,17 +113,17 @@ func (m *Machine) addNorms(nodes gorgonia.Nodes, inputs []*buffer) (sums *buffer
 		return nil, err
 	}
 	rows := 2 * len(segments)
-	partials, err := m.memory.allocate("partial sums", int64(rows)*partialSums*8)
+	partials, err := m.memory.allocate("partial sums", int64(rows)*int64(begin)*8)
 	if err != nil {
 		return nil, err
 	}
 	if sums, err = m.memory.allocate("sums", int64(rows)*maxSums*8); err != nil {
 		return nil, err
 	}
-	if err := m.launch("norms", partialSums, len(segments), table, partials, partialSums); err != nil {
+	if err := m.launch("norms", begin, len(segments), table, partials, begin); err != nil {
 		return nil, err
 	}
-	return sums, m.launch("row_sums", maxSums, rows, partials, partialSums, sums, maxSums)
+	return sums, m.launch("row_sums", maxSums, rows, partials, begin, sums, maxSums)
 }
 
 func (m *Machine) addParameterPenalty(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, penalty ops.Penalty) error {
@@ -122,7 +136,7 @@ func (m *Machine) addParameterPenalty(node *gorgonia.Node, nodes gorgonia.Nodes,
 		return err
 	}
 	m.factors[node] = factors
-	return m.launch("penalty_value", 1, 1, sums, len(nodes), maxSums, penalty.L1, penalty.L2, factors, output)
+	return m.launch("penalty_value", threadsPerBlock, 1, sums, len(nodes), maxSums, penalty.L1, penalty.L2, factors, output)
 }
 
 // addPenalisedGradient appends the penalty's part of a gradient, in its memory.

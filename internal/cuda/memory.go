@@ -29,6 +29,9 @@ func (b *buffer) part(offset, bytes int64) *buffer {
 	return &buffer{b.address + cu.DevicePtr(offset), bytes}
 }
 
+// from returns the buffer from an offset on.
+func (b *buffer) from(offset int) *buffer { return b.part(int64(offset), b.bytes-int64(offset)) }
+
 // alignment is that of every part of a buffer, in float32 values: cuDNN reads
 // whole vectors.
 const alignment = 64

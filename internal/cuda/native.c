@@ -65,6 +65,8 @@ int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolutio
 
 int slipway_dnn_set_fma(void *convolution) { return cudnnSetConvolutionMathType(convolution, CUDNN_FMA_MATH); }
 
+int slipway_dnn_set_groups(void *convolution, int groups) { return cudnnSetConvolutionGroupCount(convolution, groups); }
+
 int slipway_dnn_is_fma(void *convolution, int *fma) {
     cudnnMathType_t type = CUDNN_DEFAULT_MATH;
     int status = cudnnGetConvolutionMathType(convolution, &type);

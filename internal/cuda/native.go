@@ -248,6 +248,11 @@ func setFMA(conv *cudnn.Convolution) error {
 	return dnnCall("cudnnSetConvolutionMathType", C.slipway_dnn_set_fma(convolutionHandle(conv)))
 }
 
+// setGroups has a convolution divide its channels into groups, after the rest of the descriptor as setFMA.
+func setGroups(conv *cudnn.Convolution, groups int) error {
+	return dnnCall("cudnnSetConvolutionGroupCount", C.slipway_dnn_set_groups(convolutionHandle(conv), C.int(groups)))
+}
+
 // isFMA reads back what setFMA set.
 func isFMA(conv *cudnn.Convolution) (bool, error) {
 	var fma C.int

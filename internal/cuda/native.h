@@ -29,6 +29,7 @@ int slipway_dnn_forward_workspace(void *handle, void *x, void *w, void *convolut
 int slipway_dnn_filter_workspace(void *handle, void *x, void *dy, void *convolution, void *dw, int algorithm, size_t *bytes);
 int slipway_dnn_data_workspace(void *handle, void *w, void *dy, void *convolution, void *dx, int algorithm, size_t *bytes);
 int slipway_dnn_set_fma(void *convolution);
+int slipway_dnn_set_groups(void *convolution, int groups);
 int slipway_dnn_is_fma(void *convolution, int *fma);
 int slipway_dnn_destroy_filter(void *filter);
 

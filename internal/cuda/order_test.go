@@ -78,7 +78,7 @@ func TestImagesBehindTwoGiB(t *testing.T) {
 			}
 		}
 		images, order, at, values, x := buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
-		l, err := g.kernel("gather_images", size, 1, images, order, at, values, x, size, size)
+		l, err := g.kernel("gather_images", size, 1, images, order, at, values, x, size, size, size)
 		return errors.Join(err, upload(g, images.part(size*(count-1), size), last), upload(g, order, []int32{count - 1}),
 			upload(g, at, []ledger{{}}), upload(g, values, table), runAll(g, []launch{l}), waitFor(g.stream),
 			download(g, got, x), memory.free())

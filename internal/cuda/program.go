@@ -168,7 +168,9 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 		set, order, at = evaluated.images, evaluated.order, s.evaluationLedger
 		wanted = gorgonia.Nodes{graph.Data, graph.Logits}
 	}
-	if p.machine, err = newMachine(s.gpu, machineOptions{Wanted: wanted, Resident: resident, Ledger: at}); err != nil {
+	if p.machine, err = newMachine(s.gpu, machineOptions{
+		Wanted: wanted, Resident: resident, Ledger: at, Batch: s.statistics.batchOf(graph.Statistics),
+	}); err != nil {
 		return err
 	}
 	p.loss, p.logits = p.machine.values[graph.Data], p.machine.values[graph.Logits]
@@ -180,13 +182,16 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 			p.launches = append(p.launches, l)
 		}
 	}
-	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, batch*size)
+	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, size/set.set.Channels, batch*size)
 	add("gather_labels", batch, set.labels, order, at, labels, batch)
 	p.launches = append(p.launches, p.machine.launches...)
 	if evaluated == nil {
 		o := s.job.Optimizer
 		add("account", 1, at, p.machine.values[graph.Total], p.loss, p.machine.correctSums, p.machine.sums, batch,
 			o.LearningRate, o.Beta1, o.Beta2)
+		if err == nil {
+			err = s.statistics.addUpdate(p, graph.Statistics, at)
+		}
 		name, threads, arguments := s.update()
 		add(name, threads, arguments...)
 	}

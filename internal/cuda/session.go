@@ -18,10 +18,6 @@ import (
 // "0": every launch of a step is then made by itself.
 const GraphsVariable = "SLIPWAY_CUDA_GRAPHS"
 
-// span is where a parameter lies in the buffers of all parameters, in float32
-// values.
-type span struct{ offset, length int }
-
 // session is a run's state on the GPU. Its methods run on the device's thread.
 type session struct {
 	gpu    *gpu
@@ -29,14 +25,13 @@ type session struct {
 	memory pool
 	graphs bool
 
-	// weights, gradients and each slot of the optimizer hold all parameters, one
-	// after another at spans; what lies between is 0 and stays so.
-	spans              []span
-	total              int
+	// weights, gradients and each slot of the optimizer hold all parameters.
+	layout
 	weights, gradients *buffer
 	slots              []*buffer
+	statistics         statistics
 
-	table    *buffer // the float32 of each byte
+	table    *buffer // the float32 of each byte, of each channel
 	training *images
 	order    *buffer
 	ledger   *buffer
@@ -85,10 +80,10 @@ func newSession(g *gpu, job device.Job) (*session, error) {
 
 // prepare allocates what every program shares and uploads the training set.
 func (s *session) prepare() (err error) {
-	for _, parameter := range s.job.Network.Parameters() {
-		length := parameter.Shape.Elements()
-		s.spans = append(s.spans, span{s.total, length})
-		s.total += (length + alignment - 1) / alignment * alignment
+	learned, kept := split(s.job.Network)
+	s.layout = newLayout(learned)
+	if s.statistics, err = newStatistics(&s.memory, kept); err != nil {
+		return err
 	}
 	zeroed := func(what string) (*buffer, error) {
 		b, err := s.memory.allocateFloats(what, s.total)
@@ -110,11 +105,15 @@ func (s *session) prepare() (err error) {
 		}
 		s.slots = append(s.slots, slot)
 	}
-	table := s.job.Pixels.Table()
+	var table []float32
+	for channel := range s.job.Set.Channels {
+		values := s.job.Pixels.ChannelTable(channel)
+		table = append(table, values[:]...)
+	}
 	if s.table, err = s.memory.allocateFloats("the pixels' values", len(table)); err != nil {
 		return err
 	}
-	if err := upload(s.gpu, s.table, table[:]); err != nil {
+	if err := upload(s.gpu, s.table, table); err != nil {
 		return err
 	}
 	for _, l := range []**buffer{&s.ledger, &s.evaluationLedger} {
@@ -170,11 +169,18 @@ func (i *images) upload(g *gpu, inOrder bool) (err error) {
 // Load implements device.Session.
 func (s *session) Load(state device.State) error {
 	return s.gpu.thread.do(func() error {
-		if err := s.putWeights(s.weights, state.Weights); err != nil {
+		learned, kept, err := s.divide(state.Weights)
+		if err != nil {
 			return fmt.Errorf("weights: %w", err)
 		}
+		if err := putTensors(s.gpu, s.layout, s.weights, learned); err != nil {
+			return fmt.Errorf("weights: %w", err)
+		}
+		if err := putTensors(s.gpu, s.statistics.layout, s.statistics.running, kept); err != nil {
+			return fmt.Errorf("statistics: %w", err)
+		}
 		for i, name := range s.job.Slots {
-			if err := s.putWeights(s.slots[i], state.Optimizer[name]); err != nil {
+			if err := putTensors(s.gpu, s.layout, s.slots[i], state.Optimizer[name]); err != nil {
 				return fmt.Errorf("optimizer's %s: %w", name, err)
 			}
 		}
@@ -182,18 +188,29 @@ func (s *session) Load(state device.State) error {
 	})
 }
 
-func (s *session) putWeights(to *buffer, weights builder.Weights) error {
-	if len(weights) != len(s.spans) {
-		return fmt.Errorf("%d tensors, the network has %d parameters", len(weights), len(s.spans))
+// divide divides a network's tensors into those that it learns and those that its layers keep.
+func (s *session) divide(weights builder.Weights) (learned, kept builder.Weights, err error) {
+	specs := s.job.Network.Tensors()
+	if len(weights) != len(specs) {
+		return nil, nil, fmt.Errorf("%d tensors, the network has %d", len(weights), len(specs))
 	}
-	all := make([]float32, s.total)
-	for i, tensor := range weights {
-		if len(tensor.Data) != s.spans[i].length {
-			return fmt.Errorf("%s has %d values, want %d", tensor.Name, len(tensor.Data), s.spans[i].length)
+	for i, spec := range specs {
+		if spec.Role == builder.Learned {
+			learned = append(learned, weights[i])
+			continue
 		}
-		copy(all[s.spans[i].offset:], tensor.Data)
+		kept = append(kept, weights[i])
 	}
-	return upload(s.gpu, to, all)
+	return learned, kept, nil
+}
+
+// putTensors brings tensors to a buffer.
+func putTensors(g *gpu, l layout, to *buffer, weights builder.Weights) error {
+	all, err := l.pack(weights)
+	if err != nil {
+		return err
+	}
+	return upload(g, to, all)
 }
 
 // State implements device.Session.
@@ -201,7 +218,7 @@ func (s *session) State() (device.State, error) {
 	state := device.State{Optimizer: make(map[string]builder.Weights)}
 	err := s.gpu.thread.do(func() error {
 		var err error
-		if state.Weights, err = s.getWeights(s.weights); err != nil {
+		if state.Weights, err = s.tensors(); err != nil {
 			return err
 		}
 		for i, name := range s.job.Slots {
@@ -216,17 +233,37 @@ func (s *session) State() (device.State, error) {
 	return state, err
 }
 
+// tensors returns all of the network's, in its order.
+func (s *session) tensors() (builder.Weights, error) {
+	learned, err := s.getWeights(s.weights)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]float32, s.statistics.total)
+	if s.statistics.total > 0 {
+		if err := download(s.gpu, all, s.statistics.running); err != nil {
+			return nil, err
+		}
+	}
+	kept := s.statistics.unpack(all)
+	var weights builder.Weights
+	for _, spec := range s.job.Network.Tensors() {
+		from := &learned
+		if spec.Role != builder.Learned {
+			from = &kept
+		}
+		weights, *from = append(weights, (*from)[0]), (*from)[1:]
+	}
+	return weights, nil
+}
+
+// getWeights returns the tensors of a buffer of all parameters.
 func (s *session) getWeights(from *buffer) (builder.Weights, error) {
 	all := make([]float32, s.total)
 	if err := download(s.gpu, all, from); err != nil {
 		return nil, err
 	}
-	var weights builder.Weights
-	for i, parameter := range s.job.Network.Parameters() {
-		at := s.spans[i]
-		weights = append(weights, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape, Data: all[at.offset : at.offset+at.length : at.offset+at.length]})
-	}
-	return weights, nil
+	return s.unpack(all), nil
 }
 
 func (s *session) readLedger() (ledger, error) {
@@ -335,14 +372,11 @@ func (s *session) close() error {
 	return errors.Join(append(all, s.memory.free())...)
 }
 
-// resident says where the graph's parameters are.
+// resident says where the graph's parameters, gradients and statistics are.
 func (s *session) resident(graph *device.Graph) map[*gorgonia.Node]*buffer {
 	at := make(map[*gorgonia.Node]*buffer)
-	for i, parameter := range graph.Parameters {
-		at[parameter] = s.weights.part(int64(s.spans[i].offset)*4, int64(s.spans[i].length)*4)
-	}
-	for i, gradient := range graph.Gradients {
-		at[gradient] = s.gradients.part(int64(s.spans[i].offset)*4, int64(s.spans[i].length)*4)
-	}
+	s.put(at, graph.Parameters, s.weights, 4)
+	s.put(at, graph.Gradients, s.gradients, 4)
+	s.statistics.put(at, graph.Statistics, s.statistics.running, 4)
 	return at
 }

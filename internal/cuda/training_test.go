@@ -106,6 +106,22 @@ func deviceSteps(t *testing.T, g *gpu, network *builder.Network, set *dataset.Se
 // a graph of the same engine, from the weights before each step.
 func nativeSteps(t *testing.T, network *builder.Network, set *dataset.Set, config train.Config) []step {
 	t.Helper()
+	steps, before, order := nativeRun(t, network, set, config)
+	config, err := config.WithDefaults(network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range steps {
+		steps[i].gradients = gradientsOn(t, builder.EngineNative, network, set, config, before, order[i], uint64(i))
+		before = steps[i].weights
+	}
+	return steps
+}
+
+// nativeRun trains on the native CPU engine, and returns the steps without their gradients, the weights before them, and
+// the images of each.
+func nativeRun(t *testing.T, network *builder.Network, set *dataset.Set, config train.Config) (steps []step, before builder.Weights, order [][]int) {
+	t.Helper()
 	trainer, err := train.New(network, set, config, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -116,29 +132,26 @@ func nativeSteps(t *testing.T, network *builder.Network, set *dataset.Set, confi
 	if err != nil {
 		t.Fatal(err)
 	}
-	var order [][]int
 	for _, indices := range batches.Epoch(0, 0) {
 		order = append(order, indices)
 	}
-	var steps []step
-	before := trainer.Weights()
+	before = trainer.Weights()
 	err = trainer.Fit(t.Context(), train.Callbacks{Step: func(report train.StepReport) error {
 		if len(steps) < len(order) {
-			gradients := nativeGradients(t, network, set, config, before, order[len(steps)], uint64(len(steps)))
-			before = trainer.Weights()
-			steps = append(steps, step{report.Loss, gradients, before})
+			steps = append(steps, step{loss: report.Loss, weights: trainer.Weights()})
 		}
 		return nil
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return steps
+	return steps, before, order
 }
 
-func nativeGradients(t *testing.T, network *builder.Network, set *dataset.Set, config train.Config, weights builder.Weights, indices []int, at uint64) builder.Weights {
+// gradientsOn are an engine's on the CPU, from these weights.
+func gradientsOn(t *testing.T, name string, network *builder.Network, set *dataset.Set, config train.Config, weights builder.Weights, indices []int, at uint64) builder.Weights {
 	t.Helper()
-	engine, err := builder.NewEngine(builder.EngineNative, 1)
+	engine, err := builder.NewEngine(name, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +175,7 @@ func nativeGradients(t *testing.T, network *builder.Network, set *dataset.Set, c
 	var gradients builder.Weights
 	for i, parameter := range network.Parameters() {
 		gradients = append(gradients, builder.Tensor{Name: parameter.Name, Shape: parameter.Shape,
-			Data: variables.ToPublic(i, graph.Gradients[i].Value().(*tensor.Dense).Float32s())})
+			Data: variables.ToPublic(variables.Learned()[i], graph.Gradients[i].Value().(*tensor.Dense).Float32s())})
 	}
 	return gradients
 }
@@ -179,27 +192,33 @@ func TestTenStepsAreThoseOfTheNativeEngine(t *testing.T) {
 			network, config := experiment(t, name)
 			want := nativeSteps(t, network, set, config)
 			got := deviceSteps(t, openDevice(t), network, set, config)
-			if len(got) != 10 || len(want) != 10 {
-				t.Fatalf("%d steps, the native engine made %d; want 10", len(got), len(want))
-			}
-			worstLoss, worstGradient := 0.0, 0.0
-			for i := range got {
-				difference := math.Abs(got[i].loss-want[i].loss) / math.Abs(want[i].loss)
-				worstLoss = max(worstLoss, difference)
-				if !(difference <= lossTolerance) {
-					t.Errorf("step %d: loss %v, the native engine has %v, %.2g of it off", i+1, got[i].loss, want[i].loss, difference)
-				}
-				for p, gradient := range want[i].gradients {
-					e := relativeError(got[i].gradients[p].Data, gradient.Data)
-					worstGradient = max(worstGradient, e)
-					if !(e <= gradientTolerance) {
-						t.Errorf("step %d: the gradient of %s is %.2g of its largest off", i+1, gradient.Name, e)
-					}
-				}
-			}
-			t.Logf("%s, 10 steps: losses at most %.2g of themselves off, gradients %.2g of their largest", name, worstLoss, worstGradient)
+			compareSteps(t, got, want, lossTolerance, gradientTolerance)
 		})
 	}
+}
+
+// compareSteps holds ten steps on the device against the native engine's.
+func compareSteps(t *testing.T, got, want []step, lossTolerance, gradientTolerance float64) {
+	t.Helper()
+	if len(got) != 10 || len(want) != 10 {
+		t.Fatalf("%d steps, the native engine made %d; want 10", len(got), len(want))
+	}
+	worstLoss, worstGradient := 0.0, 0.0
+	for i := range got {
+		difference := math.Abs(got[i].loss-want[i].loss) / math.Abs(want[i].loss)
+		worstLoss = max(worstLoss, difference)
+		if !(difference <= lossTolerance) {
+			t.Errorf("step %d: loss %v, the native engine has %v, %.2g of it off", i+1, got[i].loss, want[i].loss, difference)
+		}
+		for p, gradient := range want[i].gradients {
+			e := relativeError(got[i].gradients[p].Data, gradient.Data)
+			worstGradient = max(worstGradient, e)
+			if !(e <= gradientTolerance) {
+				t.Errorf("step %d: the gradient of %s is %.2g of its largest off", i+1, gradient.Name, e)
+			}
+		}
+	}
+	t.Logf("10 steps: losses at most %.2g of themselves off, gradients %.2g of their largest", worstLoss, worstGradient)
 }
 
 func smallNetwork(t testing.TB) *builder.Network {

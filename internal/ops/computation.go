@@ -134,6 +134,14 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	if first < 0 {
 		return nil
 	}
+	description := func(kind Kind, of int) Description {
+		if g.Description.Kind == 0 {
+			return Description{}
+		}
+		d := g.Description
+		d.Kind, d.Of = kind, of
+		return d
+	}
 	operands := gorgonia.Nodes{grad}
 	if g.ReadsOutput {
 		operands = append(operands, output)
@@ -146,7 +154,7 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	d, in := make([][]float32, len(inputs)), make([][]float32, len(inputs))
 	op := &operator{
 		name: gradientName(name, g.Of, len(inputs)), output: tensorType(inputs[first].Dims()), shape: results[first].shape,
-		result: results[first], inside: -1, description: g.Description, others: buffersOf(g.scratch), takesDeferred: c.takesDeferred,
+		result: results[first], inside: -1, description: description(g.Description.Kind, first), others: buffersOf(g.scratch), takesDeferred: c.takesDeferred,
 		run: func(operands []gorgonia.Value) (gorgonia.Value, error) {
 			if err := allFloat32s(values, operands); err != nil {
 				return nil, err
@@ -193,7 +201,7 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 		// It hands on what the node before has computed.
 		other := &operator{
 			name: gradientName(name, []int{i}, len(inputs)), output: tensorType(result.shape.Dims()), shape: result.shape,
-			result: result, inside: -1, takesDeferred: true,
+			result: result, inside: -1, takesDeferred: true, description: description(HandedOn, i),
 			run: func([]gorgonia.Value) (gorgonia.Value, error) { return result.value(), nil },
 		}
 		if gradients[i], err = other.apply(node); err != nil {

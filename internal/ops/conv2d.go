@@ -11,27 +11,30 @@ import (
 
 // Conv2D applies y = x ∗ w + b, where ∗ is
 //
-//	(x ∗ w)[n,o,i,j] = Σ_{c,u,v} x[n, c, i·s+u−p, j·s+v−p] · w[o,c,u,v]:
+//	(x ∗ w)[n,o,i,j] = Σ_{c,u,v} x[n, c, i·s+u·d−p, j·s+v·d−p] · w[o,c,u,v]:
 //
-// x N×C×H×W, w O×C×KH×KW, b O, y N×O×H'×W'. Strides and padding are the
-// options'; nothing is fused; b may be nil. Its gradients are the same sum read the other way:
+// x N×C×H×W, w O×C×KH×KW, b O, y N×O×H'×W'. Strides s, padding p, more of it below and to the right, dilation d and groups, whose
+// filters see the channels of their group alone, are the options'; nothing is fused; b may be nil. Its gradients are the same sum read the other way:
 //
-//	dw[o,c,u,v] = Σ dy[n,o,i,j]·x[n,c,i·s+u−p,j·s+v−p],  db[o] = Σ dy[n,o,i,j],
-//	dx[n,c,i·s+u−p,j·s+v−p] = Σ dy[n,o,i,j]·w[o,c,u,v].
+//	dw[o,c,u,v] = Σ dy[n,o,i,j]·x[n,c,i·s+u·d−p,j·s+v·d−p],  db[o] = Σ dy[n,o,i,j],
+//	dx[n,c,i·s+u·d−p,j·s+v·d−p] = Σ dy[n,o,i,j]·w[o,c,u,v].
 func Conv2D(x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, error) {
 	in, filters := x.Shape(), w.Shape()
-	if in.Dims() != 4 || filters.Dims() != 4 || filters[1] != in[1] || b != nil && b.Shape().TotalSize() != filters[0] {
+	groups := max(1, options.Groups)
+	if in.Dims() != 4 || filters.Dims() != 4 || filters[1]*groups != in[1] || filters[0]%groups != 0 || b != nil && b.Shape().TotalSize() != filters[0] {
 		return nil, fmt.Errorf("convolution: x %v, w %v, b %v; want N×C×H×W, O×C×KH×KW and O", in, filters, shapeOf(b))
 	}
 	window := Window{
 		KernelHeight: filters[2], KernelWidth: filters[3],
 		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
 		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
+		ExtraHeight: options.ExtraHeight, ExtraWidth: options.ExtraWidth,
 	}
 	switch {
 	case options.ReLU || options.MaxPool != nil:
 		return nil, fmt.Errorf("convolution: the plain operator fuses nothing")
-	case window.StrideHeight < 1 || window.StrideWidth < 1 || window.PaddingHeight < 0 || window.PaddingWidth < 0:
+	case window.StrideHeight < 1 || window.StrideWidth < 1 || window.PaddingHeight < 0 || window.PaddingWidth < 0,
+		window.ExtraHeight < 0 || window.ExtraWidth < 0:
 		return nil, fmt.Errorf("convolution: strides %d×%d and padding %d×%d; want at least 1 and 0",
 			window.StrideHeight, window.StrideWidth, window.PaddingHeight, window.PaddingWidth)
 	}
@@ -40,10 +43,16 @@ func Conv2D(x, w, b *gorgonia.Node, options Conv2DOptions) (*gorgonia.Node, erro
 		KernelHeight: window.KernelHeight, KernelWidth: window.KernelWidth,
 		StrideHeight: window.StrideHeight, StrideWidth: window.StrideWidth,
 		PaddingHeight: window.PaddingHeight, PaddingWidth: window.PaddingWidth,
+		ExtraHeight: window.ExtraHeight, ExtraWidth: window.ExtraWidth,
+		DilationHeight: options.DilationHeight, DilationWidth: options.DilationWidth, Groups: groups,
 	}
 	height, width := conv.Output()
 	return plainAffine(plainAffineConfig{
-		name: "Conv2D", window: window, output: tensor.Shape{in[0], filters[0], height, width},
+		name: "Conv2D", output: tensor.Shape{in[0], filters[0], height, width},
+		like: Description{
+			Window: window, Groups: groups,
+			DilationHeight: max(1, options.DilationHeight), DilationWidth: max(1, options.DilationWidth),
+		},
 		kinds:    [4]Kind{Conv2DForward, Conv2DWeightGradient, Conv2DBiasGradient, Conv2DInputGradient},
 		forward:  func(x, w, b []float32) []float32 { return reference.Conv2DForward(conv, x, w, b) },
 		backward: func(dy, x, w []float32) (dx, dw, db []float32) { return reference.Conv2DBackward(conv, dy, x, w) },
@@ -69,9 +78,9 @@ func Dense(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 // plainAffineConfig is an affine operator as plain loops.
 type plainAffineConfig struct {
 	name     string
-	window   Window
 	output   tensor.Shape
-	kinds    [4]Kind // forward, and the gradients of w, b and x
+	like     Description // but for the kind
+	kinds    [4]Kind     // forward, and the gradients of w, b and x
 	forward  func(x, w, b []float32) []float32
 	backward func(dy, x, w []float32) (dx, dw, db []float32)
 }
@@ -80,7 +89,11 @@ type plainAffineConfig struct {
 // own, so that an executor can compute it alone; as plain loops each computes all three.
 func plainAffine(c plainAffineConfig, x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	zeroX, zeroW, zeroB := make([]float32, x.Shape().TotalSize()), make([]float32, w.Shape().TotalSize()), make([]float32, w.Shape()[0])
-	describe := func(kind Kind) Description { return Description{Kind: kind, Window: c.window} }
+	describe := func(kind Kind) Description {
+		d := c.like
+		d.Kind = kind
+		return d
+	}
 	computation := Computation{
 		Name: c.name, Output: c.output, Description: describe(c.kinds[0]),
 		Forward: func(y []float32, in [][]float32) error {

@@ -69,9 +69,16 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 		}
 		return l, x, nil
 	}
+	describe := func(kind Kind) Description {
+		if targets.Others != nil {
+			return Description{} // they are the host's
+		}
+		return Description{Kind: kind, Loss: config}
+	}
 	value := gorgonia.NewF32(0)
 	forward := &operator{
 		name: "SoftmaxLoss", output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
+		description:    describe(SoftmaxLossForward),
 		differentiable: []bool{true, false},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			l, x, err := prepared(inputs)
@@ -81,11 +88,11 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 			*value = gorgonia.F32(reference.SoftmaxLossForward(l, x))
 			return value, nil
 		},
-		gradient: func(inputs gorgonia.Nodes, _, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
+		gradient: func(inputs gorgonia.Nodes, loss, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			dx := newBuffer(shape...)
 			backward := &operator{
 				name: "SoftmaxLossGradient", output: tensorType(2), shape: shape, result: dx,
-				inside: -1,
+				inside: -1, description: describe(SoftmaxLossGradient),
 				run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 					l, x, err := prepared(inputs)
 					if err != nil {
@@ -99,7 +106,8 @@ func SoftmaxLoss(logits, labels *gorgonia.Node, targets *Targets, config Softmax
 					return dx.value(), nil
 				},
 			}
-			node, err := backward.apply(inputs[0], inputs[1], grad)
+			// The loss is for executors that keep its divisor.
+			node, err := backward.apply(inputs[0], inputs[1], grad, loss)
 			return gorgonia.Nodes{node, nil}, err
 		},
 	}

@@ -42,8 +42,7 @@ func TestLossFlagsReject(t *testing.T) {
 		"-cutmix 1 -device cuda":                 "mixing of images is computed on the CPU alone",
 		"-mixup 1 -resume":                       "-mixup does not apply to -resume",
 		"-class-weights balanced -resume":        "-class-weights does not apply to -resume",
-		"-label-smoothing 0.1 -device cuda":      "a loss other than plain cross-entropy is computed on the CPU alone",
-		"-class-weights 1,2 -device cuda":        "a loss other than plain cross-entropy is computed on the CPU alone",
+		"-loss binary -device cuda":              "the binary loss is computed on the CPU alone",
 		"-loss cross-entropy -label-smoothing x": "label-smoothing",
 	} {
 		if _, err := parse(strings.Fields(line+" -name a"), io.Discard); err == nil || !strings.Contains(err.Error(), want) {

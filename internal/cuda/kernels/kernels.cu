@@ -1,7 +1,7 @@
 /* Slipway's own kernels: what cuDNN and cuBLAS do not have, or not as the CPU engines define it.
  *
- * None needs a barrier: a reduction is several launches, each of which adds its values in a fixed order, so that
- * results do not depend on how threads are scheduled. The simulator compiles this same file for the host.
+ * Values are added in a fixed order, so that results do not depend on how threads are scheduled: by several launches, or by
+ * the tree of sums.cuh, whose kernels alone have barriers. The simulator compiles this same file for the host.
  *
  * Every kernel takes as many threads as it has outputs, in one dimension of blocks unless it says otherwise. Shapes are
  * row-major: images N x C x H x W, logits N x K. */
@@ -13,16 +13,18 @@ typedef unsigned long long count;
 
 static __device__ __forceinline__ count thread_index() { return (count)blockIdx.x * blockDim.x + threadIdx.x; }
 
+#include "sums.cuh"
+
 /* sign keeps 0 and NaN. */
 static __device__ __forceinline__ float sign_of(float x) { return x > 0 ? 1.0f : x < 0 ? -1.0f : x; }
 
-/* x[n, i] = table[images[order[position + n], i]] for the batch that the ledger is at. */
+/* x[n, i] = table[i / area, images[order[position + n], i]] for the batch that the ledger is at: a table of 256 for each channel. */
 extern "C" __global__ void gather_images(const byte *images, const int *order, const Ledger *ledger, const float *table, float *x,
-                                         count size, count total) {
+                                         count size, count area, count total) {
     count i = thread_index();
     if (i >= total) return;
     count image = (count)order[ledger->position + i / size];
-    x[i] = table[images[image * size + i % size]];
+    x[i] = table[i % size / area * 256 + images[image * size + i % size]];
 }
 
 extern "C" __global__ void gather_labels(const int *labels, const int *order, const Ledger *ledger, int *batch_labels, count batch) {
@@ -114,11 +116,10 @@ extern "C" __global__ void row_sums(const double *in, count n, double *sums, cou
     sums[blockIdx.y * m + t] = sum;
 }
 
-/* One thread: value = sum over segments of l1 * |p|_1 + l2 * |p|_2, factors[s] = l2 / |p|_2, 0 where p = 0. */
+/* One block: value = sum over segments of l1 * |p|_1 + l2 * |p|_2, factors[s] = l2 / |p|_2, 0 where p = 0. */
 extern "C" __global__ void penalty_value(const double *sums, count segments, count m, double l1, double l2, float *factors, float *value) {
-    if (thread_index() != 0) return;
     double total = 0;
-    for (count s = 0; s < segments; s++) {
+    for (count s = threadIdx.x; s < segments; s += BLOCK) {
         double absolute = 0, squares = 0;
         for (count i = 0; i < m; i++) {
             absolute += sums[2 * s * m + i];
@@ -128,7 +129,8 @@ extern "C" __global__ void penalty_value(const double *sums, count segments, cou
         total += l1 * absolute + l2 * norm;
         factors[s] = squares > 0 ? (float)(l2 / norm) : 0.0f;
     }
-    *value = (float)total;
+    total = lane_sum(total, BLOCK);
+    if (threadIdx.x == 0) *value = (float)total;
 }
 
 /* grad += l1 * sign(p) + factor * p. */
@@ -257,3 +259,8 @@ extern "C" __global__ void rmsprop(float *p, const float *g, float *square, floa
     }
     p[i] -= rate * direction;
 }
+
+#include "elementwise.cuh"
+#include "losses.cuh"
+#include "normalisation.cuh"
+#include "windows.cuh"

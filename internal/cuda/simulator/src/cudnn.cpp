@@ -105,12 +105,13 @@ struct Columns {
     }
 };
 
-static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float alpha, float beta) {
+/* x, w and y are those of a group, which lie in those of all: an image has `groups` groups. */
+static void convolve_group(Pass pass, Columns s, int groups, float *x, float *w, float *y, float alpha, float beta) {
     size_t positions = (size_t)s.y.h * s.y.w, depth = (size_t)s.x.c * s.w.h * s.w.w, image = (size_t)s.x.c * s.x.h * s.x.w;
     std::vector<float> columns(positions * depth);
     std::vector<double> filter(pass == filter_gradient ? s.w.size() : 0), row(depth), back(image);
     for (int n = 0; n < s.x.n; n++) {
-        float *xn = x + n * image, *yn = y + n * s.y.c * positions;
+        float *xn = x + n * groups * image, *yn = y + n * groups * s.y.c * positions;
         if (pass != data_gradient) s.each([&](size_t r, size_t c, size_t at) { columns[r * depth + c] = at == SIZE_MAX ? 0 : xn[at]; });
         if (pass == forward)
             for (int k = 0; k < s.y.c; k++)
@@ -148,14 +149,23 @@ static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float a
     for (size_t i = 0; i < filter.size(); i++) blend(&w[i], alpha, filter[i], beta);
 }
 
+static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float alpha, float beta) {
+    Columns group = s;
+    int groups = s.c.groups;
+    group.x.c /= groups, group.y.c /= groups, group.w.k /= groups;
+    for (int g = 0; g < groups; g++)
+        convolve_group(pass, group, groups, x + (size_t)g * group.x.c * s.x.h * s.x.w, w + g * group.w.size(),
+                       y + (size_t)g * group.y.c * s.y.h * s.y.w, alpha, beta);
+}
+
 /* What cudnnConvolutionForward and the two gradients have in common: the shapes agree, the workspace is there, and what is
  * read was written. */
 static cudnnStatus_t convolution(const char *call, Pass pass, cudnnHandle_t handle, cudnnTensorStruct x, const void *x_values, cudnnFilterStruct w,
                                  const void *w_values, cudnnConvolutionStruct c, void *workspace, size_t bytes, cudnnTensorStruct y,
                                  const void *y_values, float alpha, float beta) {
-    if (c.groups != 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
+    if (c.groups < 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
     if (c.math != CUDNN_FMA_MATH) violate("%s: its math type allows TF32", call);
-    if (x.c != w.c || y.c != w.k || x.n != y.n || y.h != output_size(x.h, c.pad_h, w.h, c.stride_h, c.dilation_h) ||
+    if (x.c != w.c * c.groups || y.c != w.k || w.k % c.groups || x.n != y.n || y.h != output_size(x.h, c.pad_h, w.h, c.stride_h, c.dilation_h) ||
         y.w != output_size(x.w, c.pad_w, w.w, c.stride_w, c.dilation_w)) {
         violate("%s: shapes x %d %d %d %d, w %d %d %d %d, y %d %d %d %d do not agree", call, x.n, x.c, x.h, x.w, w.k, w.c, w.h, w.w, y.n, y.c, y.h, y.w);
         return CUDNN_STATUS_BAD_PARAM;
@@ -262,7 +272,7 @@ cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t d, int 
     d->groups = groups;
     return CUDNN_STATUS_SUCCESS;
 }
-/* Whether this keeps the math type is not documented, so here it does not. */
+/* Whether this keeps the math type and the number of groups is not documented, so here it does not. */
 cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h,
                                               int dilation_w, cudnnConvolutionMode_t mode, cudnnDataType_t type) {
     ENTER;
@@ -270,6 +280,7 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, in
     d->pad_h = pad_h, d->pad_w = pad_w, d->stride_h = stride_h, d->stride_w = stride_w, d->dilation_h = dilation_h, d->dilation_w = dilation_w;
     d->mode = mode;
     d->math = CUDNN_DEFAULT_MATH;
+    d->groups = 1;
     return CUDNN_STATUS_SUCCESS;
 }
 cudnnStatus_t cudnnSetPooling2dDescriptor(cudnnPoolingDescriptor_t d, cudnnPoolingMode_t mode, cudnnNanPropagation_t nan, int h, int w, int pad_h,

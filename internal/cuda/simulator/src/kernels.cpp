@@ -1,5 +1,5 @@
 /* Compiles kernels.cu as host code: CUDA's words for where a thread is become variables, and each kernel a function that
- * runs its threads one after another, in two orders. Barriers would need more; the kernels have none. */
+ * runs its threads one after another, in two orders. The threads of a block whose kernel has barriers take turns at them. */
 #include "kernels.h"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "fibers.h"
 #include "simulator.h"
 
 struct Place {
@@ -18,6 +19,13 @@ static Place threadIdx, blockIdx, blockDim, gridDim;
 #define __global__
 #define __device__
 #define __forceinline__ inline
+/* One block runs at a time. */
+#define __shared__ static
+static void __syncthreads() {
+    if (!simulator::barrier()) simulator::violate("a barrier in a kernel that is listed without");
+}
+using std::max;
+using std::min;
 #include "../../kernels/kernels.cu"
 
 namespace simulator {
@@ -47,32 +55,49 @@ template <class T> static bool sound(const std::string &name, T value, std::vect
     return true;
 }
 
-/* Runs all threads, one after another, and again in another order from the same memory: a kernel without barriers has to
- * come to the same bits in any. */
+/* i * step mod all visits every number below all once, where the two have no common factor: another order each time. */
+struct Order {
+    size_t all, step, begin;
+    explicit Order(size_t all) : all(all) {
+        static size_t draw = 0x9E3779B97F4A7C15u;
+        draw = draw * 6364136223846793005u + 1442695040888963407u;
+        step = (draw >> 33) % all + 1, begin = (draw >> 20) % all;
+        while (std::gcd(step, all) != 1) step++;
+    }
+    size_t at(size_t i) const { return (size_t)(((unsigned __int128)i * step + begin) % all); }
+};
+
+/* Runs all threads, one after another, and again in another order from the same memory: a kernel has to come to the same bits in
+ * any. With barriers a block's threads go from one to the next together. */
 template <class... A, size_t... I>
-static bool run_all(const std::string &name, void (*function)(A...), Place grid, Place block, const std::vector<std::vector<char>> &values,
-                    std::index_sequence<I...>) {
+static bool run_all(const std::string &name, bool barriers, void (*function)(A...), Place grid, Place block,
+                    const std::vector<std::vector<char>> &values, std::index_sequence<I...>) {
     std::vector<Writable> writable;
     if (!(sound<A>(name, value_of<A>(values[I]), writable) && ...)) return false;
     gridDim = grid;
     blockDim = block;
-    size_t threads = (size_t)block.x * block.y * block.z, all = threads * grid.x * grid.y * grid.z;
-    auto run = [&](size_t i) {
-        size_t thread = i % threads, at = i / threads;
+    size_t threads = (size_t)block.x * block.y * block.z, blocks = (size_t)grid.x * grid.y * grid.z;
+    auto place = [&](size_t at, size_t thread) {
         threadIdx = {(unsigned)(thread % block.x), (unsigned)(thread / block.x % block.y), (unsigned)(thread / block.x / block.y)};
         blockIdx = {(unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / grid.x / grid.y)};
+    };
+    auto run = [&](size_t i) {
+        place(i / threads, i % threads);
         function(value_of<A>(values[I])...);
     };
-    for (size_t i = 0; i < all; i++) run(i);
+    auto run_whole = [&](size_t at, const std::vector<unsigned> &order) {
+        if (!run_block(order, [&](unsigned thread) { place(at, thread); }, [&](unsigned) { function(value_of<A>(values[I])...); }))
+            violate("kernel %s: a barrier that not all threads of the block reach", name.c_str());
+    };
+    std::vector<unsigned> first(threads), second(threads);
+    std::iota(first.begin(), first.end(), 0u);
+    Order in_block(threads), whole(barriers ? blocks : blocks * threads);
+    for (size_t i = 0; i < threads; i++) second[i] = (unsigned)in_block.at(i);
+    for (size_t i = 0; i < whole.all; i++) barriers ? run_whole(i, first) : run(i);
     std::vector<std::vector<char>> after;
     for (auto &w : writable) after.emplace_back(w.begin, w.begin + w.before.size());
     for (auto w = writable.rbegin(); w != writable.rend(); ++w) memcpy(w->begin, w->before.data(), w->before.size());
-    /* i * step mod all visits every thread once where the two have no common factor. */
-    static size_t draw = 0x9E3779B97F4A7C15u;
-    draw = draw * 6364136223846793005u + 1442695040888963407u;
-    size_t step = (draw >> 33) % all + 1, begin = (draw >> 20) % all;
-    while (std::gcd(step, all) != 1) step++;
-    for (size_t i = 0; i < all; i++) run((size_t)(((unsigned __int128)i * step + begin) % all));
+    for (size_t i = 0; i < whole.all; i++) barriers ? run_whole(whole.at(i), second) : run(whole.at(i));
     for (size_t i = 0; i < writable.size(); i++)
         if (memcmp(writable[i].begin, after[i].data(), after[i].size())) {
             violate("kernel %s: what it comes to depends on the order of its threads", name.c_str());
@@ -81,20 +106,27 @@ static bool run_all(const std::string &name, void (*function)(A...), Place grid,
     return true;
 }
 
-template <class... A> static Kernel make(const char *name, void (*function)(A...)) {
+template <class... A> static Kernel make(const char *name, bool barriers, void (*function)(A...)) {
     std::string own = name;
     return {own, {sizeof(A)...}, [=](unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, const std::vector<std::vector<char>> &values) {
-                return run_all(own, function, {gx, gy, gz}, {bx, by, bz}, values, std::index_sequence_for<A...>{});
+                return run_all(own, barriers, function, {gx, gy, gz}, {bx, by, bz}, values, std::index_sequence_for<A...>{});
             }};
 }
 
-#define KERNEL(name) make(#name, name)
+#define KERNEL(name) make(#name, false, name)
+#define WITH_BARRIERS(name) make(#name, true, name)
 
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
         KERNEL(gather_images), KERNEL(gather_labels), KERNEL(cross_entropy_forward), KERNEL(cross_entropy_gradient), KERNEL(strided_sums),
-        KERNEL(scaled_sum), KERNEL(norms), KERNEL(row_sums), KERNEL(penalty_value), KERNEL(penalise), KERNEL(activation_penalty_value),
+        KERNEL(scaled_sum), KERNEL(norms), KERNEL(row_sums), WITH_BARRIERS(penalty_value), KERNEL(penalise), KERNEL(activation_penalty_value),
         KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(account), KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
+        WITH_BARRIERS(moment_sums), WITH_BARRIERS(product_sums), KERNEL(finish_sums), WITH_BARRIERS(set_means), KERNEL(spread),
+        WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), KERNEL(update_statistics), WITH_BARRIERS(set_norm_forward),
+        WITH_BARRIERS(set_norm_gradient), KERNEL(activation_forward), KERNEL(activation_gradient), KERNEL(scale), KERNEL(prelu),
+        KERNEL(drop_sets), KERNEL(copy_rows), KERNEL(pad_forward), KERNEL(pad_gradient), KERNEL(window_max_forward),
+        KERNEL(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
+        KERNEL(depthwise_input_gradient), KERNEL(softmax_loss_forward), KERNEL(softmax_loss_gradient), KERNEL(weighted_mean), WITH_BARRIERS(depthwise_weight_gradient),
     };
     for (auto &kernel : kernels)
         if (kernel.name == name) return &kernel;

@@ -1,0 +1,100 @@
+/* Sums in a fixed order: each thread adds its values one after another, and a tree adds up the threads of a block. Its shape
+ * depends on the number of lanes alone, so that a run can be repeated bit for bit. Included by kernels.cu. */
+
+/* Threads of a block: threadsPerBlock. */
+enum { BLOCK = 256 };
+
+/* The sum of x over each `lanes` neighbouring threads, a power of two, known to all of them. Every thread of the block calls it. */
+static __device__ double lane_sum(double x, word lanes) {
+    __shared__ double tree[BLOCK];
+    word t = threadIdx.x, lane = t % lanes;
+    __syncthreads(); /* nobody reads the last sum any more */
+    tree[t] = x;
+    __syncthreads();
+    for (word half = lanes / 2; half > 0; half /= 2) {
+        if (lane < half) tree[t] += tree[t + half];
+        __syncthreads();
+    }
+    return tree[t - lane];
+}
+
+/* A set's values, such as a channel's: `runs` runs of `area` neighbours, run r of set s from (r * sets + s) * area on. A block
+ * has BLOCK / lanes sets, and blockIdx.y is which share of them it has, of gridDim.y. */
+static __device__ __forceinline__ count set_value(word e, word set, word sets, word area) {
+    return ((count)(e / area) * sets + set) * area + e % area;
+}
+
+/* partials[s, share] = {sum of x - k, sum of (x - k)^2} over the share of set s. k is the set's first value, so that a mean far
+ * from 0 takes no digits of the variance. */
+extern "C" __global__ void moment_sums(const float *x, double *partials, word runs, word sets, word area, word lanes) {
+    word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
+    double first = 0, second = 0;
+    if (set < sets) {
+        double k = x[(count)set * area];
+        for (word e = blockIdx.y * lanes + threadIdx.x % lanes; e < values; e += gridDim.y * lanes) {
+            double d = x[set_value(e, set, sets, area)] - k;
+            first += d;
+            second += d * d;
+        }
+    }
+    first = lane_sum(first, lanes);
+    second = lane_sum(second, lanes);
+    if (set < sets && threadIdx.x % lanes == 0) {
+        double *own = partials + ((count)set * gridDim.y + blockIdx.y) * 2;
+        own[0] = first;
+        own[1] = second;
+    }
+}
+
+/* partials[s, share] = {sum of dy * h, sum of dy} over the share of set s. h is x; with statistics (x - mean) * inverse of the pair
+ * {mean, inverse} at run * by_run + set / per + place * by_place, where set / 0 is 0; with negative x where it is not above 0,
+ * and 0 elsewhere. */
+extern "C" __global__ void product_sums(const float *dy, const float *x, const double *statistics, double *partials, word runs, word sets,
+                                        word area, word lanes, word by_run, word per, word by_place, int negative) {
+    word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
+    double products = 0, sum = 0;
+    if (set < sets)
+        for (word e = blockIdx.y * lanes + threadIdx.x % lanes; e < values; e += gridDim.y * lanes) {
+            count at = set_value(e, set, sets, area);
+            double g = dy[at], h = x[at];
+            if (statistics) {
+                const double *own = statistics + 2 * ((count)(e / area) * by_run + (per ? set / per : 0) + (count)(e % area) * by_place);
+                h = (h - own[0]) * own[1];
+            }
+            if (negative && h > 0) h = 0;
+            products += g * h;
+            sum += g;
+        }
+    products = lane_sum(products, lanes);
+    sum = lane_sum(sum, lanes);
+    if (set < sets && threadIdx.x % lanes == 0) {
+        double *own = partials + ((count)set * gridDim.y + blockIdx.y) * 2;
+        own[0] = products;
+        own[1] = sum;
+    }
+}
+
+/* sums[i] = partials[i, 0, which] + partials[i, 1, which] + ..., of `width` kinds of partial sums. */
+extern "C" __global__ void finish_sums(const double *partials, count shares, count width, count which, float *sums, count n) {
+    count i = thread_index();
+    if (i >= n) return;
+    double sum = 0;
+    for (count share = 0; share < shares; share++) sum += partials[(i * shares + share) * width + which];
+    sums[i] = (float)sum;
+}
+
+/* y[s] = mean of x[s, 0], ..., x[s, area - 1]. */
+extern "C" __global__ void set_means(const float *x, float *y, word sets, word area, word lanes) {
+    word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes;
+    double sum = 0;
+    if (set < sets)
+        for (word e = threadIdx.x % lanes; e < area; e += lanes) sum += x[(count)set * area + e];
+    sum = lane_sum(sum, lanes);
+    if (set < sets && threadIdx.x % lanes == 0) y[set] = (float)(sum / area);
+}
+
+/* The gradient of set_means: dx[i] = dy[i / area] / area. */
+extern "C" __global__ void spread(const float *dy, float *dx, count area, count n) {
+    count i = thread_index();
+    if (i < n) dx[i] = dy[i / area] / (float)area;
+}

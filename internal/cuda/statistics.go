@@ -1,0 +1,85 @@
+//go:build gpu && linux && amd64
+
+package cuda
+
+import (
+	"errors"
+
+	"gorgonia.org/gorgonia"
+
+	"slipway/builder"
+)
+
+// statistics are what a network's layers keep beside its weights, such as running means, on the
+// device.
+type statistics struct {
+	layout
+	// running are their values, float32, and batch, float64, what the batch under way says of
+	// each. That goes
+	// into the running ones when the step is booked, so that one that diverges leaves nothing.
+	running, batch *buffer
+}
+
+// newStatistics allocates them; there are none in most networks.
+func newStatistics(memory *pool, specs []builder.TensorSpec) (statistics, error) {
+	s := statistics{layout: newLayout(specs)}
+	if s.total == 0 {
+		return s, nil
+	}
+	var err error
+	if s.running, err = memory.allocateFloats("running statistics", s.total); err != nil {
+		return s, err
+	}
+	if s.batch, err = memory.allocate("the batch's statistics", 8*int64(s.total)); err != nil {
+		return s, err
+	}
+	return s, errors.Join(zeroAsync(s.running.address, s.running.bytes, memory.gpu.stream),
+		zeroAsync(s.batch.address, s.batch.bytes, memory.gpu.stream))
+}
+
+// batchOf says where what the batch says of each statistic goes.
+func (s statistics) batchOf(nodes gorgonia.Nodes) map[*gorgonia.Node]*buffer {
+	at := make(map[*gorgonia.Node]*buffer)
+	s.put(at, nodes, s.batch, 8)
+	return at
+}
+
+// momenta returns, for each value, how much of the batch's goes into the running one: nothing
+// where no layer learns
+// it.
+func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []float64 {
+	all := make([]float64, s.total)
+	places := make(map[*gorgonia.Node]span)
+	for i, node := range nodes {
+		places[node] = s.spans[i]
+	}
+	for _, l := range learned {
+		at := places[l.node]
+		for i := at.offset; i < at.offset+at.length; i++ {
+			all[i] = l.momentum
+		}
+	}
+	return all
+}
+
+// addUpdate appends what brings the running statistics up to date with a step that is booked;
+// nothing if none
+// are learned.
+func (s statistics) addUpdate(p *program, nodes gorgonia.Nodes, at *buffer) error {
+	if len(p.machine.learned) == 0 {
+		return nil
+	}
+	momenta, err := p.memory.allocate("momenta", 8*int64(s.total))
+	if err != nil {
+		return err
+	}
+	if err := upload(p.gpu, momenta, s.momenta(nodes, p.machine.learned)); err != nil {
+		return err
+	}
+	l, err := p.gpu.kernel("update_statistics", s.total, 1, s.running, s.batch, momenta, at, s.total)
+	if err != nil {
+		return err
+	}
+	p.launches = append(p.launches, l)
+	return nil
+}
