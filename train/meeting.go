@@ -104,6 +104,9 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 // failed tells all ranks what became of those that failed.
 func (r *together) failed(ctx context.Context, own error) error {
 	message := ""
+	if errors.Is(own, errElsewhere) {
+		own = nil // of which that rank tells
+	}
 	if own != nil {
 		message = own.Error()
 	}

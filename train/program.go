@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"slipway/builder"
+	"slipway/internal/kernel"
 	"slipway/internal/ops"
 )
 
@@ -32,8 +33,9 @@ func (v variable) Grad() (gorgonia.Value, error) {
 }
 
 // compile prepares a graph for Gorgonia's TapeMachine.
-func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, key programKey) (*program, error) {
-	graph, err := newLossGraph(network, engine, variables, config, key)
+func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config,
+	key programKey, sync func(layer string) kernel.BatchSync) (*program, error) {
+	graph, err := newLossGraph(network, engine, variables, config, key, sync)
 	if err != nil {
 		return nil, err
 	}

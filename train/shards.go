@@ -1,7 +1,6 @@
 package train
 
 import (
-	"context"
 	"fmt"
 	"math/bits"
 
@@ -12,8 +11,16 @@ import (
 	"slipway/internal/kernel"
 )
 
-// BatchNormShard is the Config.BatchNorm in which each shard is normalised by itself.
-const BatchNormShard = "shard"
+// Whose statistics batch normalisation trains with where batches are dealt to shards.
+const (
+	// BatchNormBatch is the Config.BatchNorm in which the batch is normalised as a whole.
+	BatchNormBatch = "batch"
+	// BatchNormShard is the one in which each shard is normalised by itself.
+	BatchNormShard = "shard"
+)
+
+// BatchNormModes lists what Config.BatchNorm may be.
+func BatchNormModes() []string { return []string{BatchNormBatch, BatchNormShard} }
 
 // maxShards is more than anybody has processes for, and bounds what is kept of each.
 const maxShards = 1 << 16
@@ -23,14 +30,17 @@ func (c *Config) checkShardValues() error {
 	if c.Shards == 1 {
 		c.Shards = 0 // the default, of which a run's record says nothing
 	}
+	if c.BatchNorm == BatchNormBatch {
+		c.BatchNorm = "" // likewise
+	}
 	units := c.BatchSize
 	if !c.Mix.IsZero() {
 		units = (c.BatchSize + 1) / 2 // the two of a pair stay together
 	}
 	switch {
 	case c.BatchNorm != "" && c.BatchNorm != BatchNormShard:
-		return wrongSetting("batch_norm", "statistics of BatchNorm by %q; they are by batch, or by %s",
-			c.BatchNorm, BatchNormShard)
+		return wrongSetting("batch_norm", "statistics of BatchNorm by %q; they are by %s, or by %s",
+			c.BatchNorm, BatchNormBatch, BatchNormShard)
 	case c.BatchNorm != "" && c.Shards == 0:
 		return wrongSetting("batch_norm", "BatchNorm by %s applies to batches that are dealt to shards alone",
 			BatchNormShard)
@@ -47,15 +57,18 @@ func (c *Config) checkShardValues() error {
 
 // checkShards reports what of a network does not go with the shards.
 func (c Config) checkShards(network *builder.Network) error {
-	switch {
-	case c.Shards == 0:
+	if c.Shards == 0 {
 		return nil
-	case c.BatchNorm == "" && network.WholeBatch():
-		return fmt.Errorf("network %s normalises over the batch (BatchNorm), and of %d shards each "+
-			"is computed by itself: say BatchNorm by %s (-batchnorm %[3]s) to normalise each by its own "+
-			"statistics, which is not what one batch comes to, or freeze the statistics",
-			network.Name(), c.Shards, BatchNormShard)
-	case c.BatchNorm != "" && !network.WholeBatch():
+	}
+	for _, node := range network.Nodes() {
+		if _, ok := node.Layer.(builder.BatchNorm); node.WholeBatch && !ok && c.BatchNorm == "" {
+			return fmt.Errorf("layer %s (%s) computes the images of a batch together, and of %d shards each "+
+				"is computed by itself: of such layers BatchNorm alone has what shards of one batch exchange; "+
+				"train without shards, or say that each is a batch to such layers (-batchnorm %s)",
+				node.Name, node.Layer.Kind(), c.Shards, BatchNormShard)
+		}
+	}
+	if c.BatchNorm != "" && !network.WholeBatch() {
 		return fmt.Errorf("BatchNorm by %s: network %s has no BatchNorm that learns statistics",
 			BatchNormShard, network.Name())
 	}
@@ -70,8 +83,9 @@ func (c Config) checkShards(network *builder.Network) error {
 // so that the sum does not depend on who computed which, to the bit: a sum of two does not depend
 // on their order. Below a rank's node the rank alone goes up the tree, above it all do.
 //
-// Gradients lie in a row, behind them the running statistics of layers: of these each shard
-// computes what they were if the step were its own, and they become the mean.
+// Gradients lie in a row. With BatchNorm by shard the running statistics of layers are behind them:
+// of these each shard computes what they were if the step were its own, and they become the mean.
+// Otherwise they are the batch's, which all shards know (sync).
 type shards struct {
 	count, each int // in all, of a rank
 	rank        int
@@ -83,12 +97,24 @@ type shards struct {
 
 	total  []float32   // the rank's node at last, and the sum of all
 	levels [][]float32 // the nodes that wait for their right neighbour, by height; nil if none
-	free   [][]float32 // buffers for nodes
+	nodes  [][]float32 // buffers for nodes, beside total
+	free   [][]float32 // those of them that are none now
 	other  []float32   // what is received of other ranks' nodes
 	report *report     // of other ranks; nil if there are none
 	even   bool        // whether all shards of the step are one span, of one size
 	leaf   leaf
-	sums   []figures // of all shards
+	leaves []leaf     // by the rank's shard, where several batches go into each
+	sums   []figures  // of all shards
+	sync   *batchSync // nil unless shards have statistics together
+	parts  []part     // by the rank's shard: of the batch under way, with sync
+	live   []int      // the rank's shards that have images of it
+}
+
+// part is what a shard has of a batch.
+type part struct {
+	span    span // empty if it has no image
+	program *program
+	result  batchResult
 }
 
 // place is where something lies in the row.
@@ -97,14 +123,16 @@ type place struct{ first, end int }
 // statistic is a tensor that layers keep beside what they learn.
 type statistic struct {
 	value, before []float32
+	after         []float32 // of the whole batch, nil where its place in the row holds it
 	place
 }
 
 // leaf is the shard under way.
 type leaf struct {
 	node   []float32
-	joined bool // whether it is added to its left neighbour's node at once
-	spans  int  // that are taken
+	joined bool    // whether it is added to its left neighbour's node at once
+	spans  int     // that are taken
+	share  float64 // of the step's images that is taken
 }
 
 // figures are what a shard's share of a step came to.
@@ -112,10 +140,10 @@ type figures struct{ total, data, correct float64 }
 
 // newShards returns what deals and sums the steps of a phase.
 func newShards(network *builder.Network, config Config, engine *builder.Engine,
-	variables *builder.Variables) (*shards, error) {
+	variables *builder.Variables, others *together) (*shards, error) {
 	ranks, rank := 1, 0
-	if config.Communicator != nil {
-		ranks, rank = config.Communicator.Size(), config.Communicator.Rank()
+	if others != nil {
+		ranks, rank = others.Size(), others.Rank()
 	}
 	s := &shards{count: config.Shards, each: config.Shards / ranks, rank: rank, add: plainAddScaled}
 	if kernels, native := engine.Kernels(); native {
@@ -124,6 +152,10 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 			return nil, err
 		}
 		s.add = pass.AddScaled
+	}
+	if network.WholeBatch() && config.BatchNorm == "" {
+		s.sync = newBatchSync(s.each, others)
+		s.parts = make([]part, s.each)
 	}
 	size := 0
 	next := func(values int) place {
@@ -140,8 +172,13 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		for _, spec := range node.Tensors {
 			if node.WholeBatch && spec.Role == builder.Statistic { // others stay, to the bit
 				value := values[i].Float32s()
-				s.statistics = append(s.statistics,
-					statistic{value, make([]float32, len(value)), next(len(value))})
+				kept := statistic{value: value, before: make([]float32, len(value))}
+				if s.sync != nil {
+					kept.after = make([]float32, len(value))
+				} else {
+					kept.place = next(len(value))
+				}
+				s.statistics = append(s.statistics, kept)
 			}
 			i++
 		}
@@ -150,7 +187,7 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	s.total = make([]float32, (size+lanes*s.count-1)/(lanes*s.count)*(lanes*s.count))
 	s.levels = make([][]float32, bits.Len(uint(s.each))-1)
 	for range s.levels {
-		s.free = append(s.free, make([]float32, len(s.total)))
+		s.addNode()
 	}
 	for k, i := range trained {
 		parameter := values[learned[i]]
@@ -163,6 +200,12 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		s.other, s.report = make([]float32, len(s.total)/2), newReport(s.each, ranks)
 	}
 	return s, nil
+}
+
+// addNode makes a buffer for a node.
+func (s *shards) addNode() {
+	node := make([]float32, len(s.total))
+	s.nodes, s.free = append(s.nodes, node), append(s.free, node)
 }
 
 // begin prepares for a step of so many images, dealt in such units.
@@ -182,14 +225,31 @@ func (s *shards) open(first bool, spans int) {
 	case first:
 		s.leaf.node = s.total
 	default:
-		last := len(s.free) - 1
-		s.leaf.node, s.free = s.free[last], s.free[:last]
+		s.leaf.node = s.takeNode()
 	}
 	if spans == 0 {
 		clear(s.leaf.node)
 	}
-	for _, statistic := range s.statistics {
-		copy(statistic.value, statistic.before)
+	if s.sync == nil {
+		s.restore()
+	}
+}
+
+func (s *shards) takeNode() []float32 {
+	last := len(s.free) - 1
+	node := s.free[last]
+	s.free = s.free[:last]
+	return node
+}
+
+// openAll begins all of the rank's shards, each with a node of its own.
+func (s *shards) openAll() {
+	for len(s.nodes) < s.each-1 {
+		s.addNode()
+	}
+	s.leaves = append(s.leaves[:0], leaf{node: s.total})
+	for range s.each - 1 {
+		s.leaves = append(s.leaves, leaf{node: s.takeNode()})
 	}
 }
 
@@ -205,6 +265,7 @@ func (s *shards) take(p *program, share float64) error {
 		}
 	}
 	s.leaf.spans++
+	s.leaf.share += share
 	return nil
 }
 
@@ -224,11 +285,13 @@ func (s *shards) put(at place, values []float32, share float64, first bool) erro
 	return s.add(node, values, float32(share))
 }
 
-// close ends a shard that has that share of the step's images, and carries its node up the tree.
-func (s *shards) close(share float64) error {
-	for _, statistic := range s.statistics {
-		if err := s.put(statistic.place, statistic.value, share, true); err != nil {
-			return err
+// close ends a shard, and carries its node up the tree.
+func (s *shards) close() error {
+	if s.sync == nil {
+		for _, statistic := range s.statistics {
+			if err := s.put(statistic.place, statistic.value, s.leaf.share, true); err != nil {
+				return err
+			}
 		}
 	}
 	node, level := s.leaf.node, 0
@@ -253,15 +316,8 @@ func (s *shards) close(share float64) error {
 
 // abandon forgets a step that failed.
 func (s *shards) abandon() {
-	for level, node := range s.levels {
-		if node != nil && &node[0] != &s.total[0] {
-			s.free = append(s.free, node)
-		}
-		s.levels[level] = nil
-	}
-	if s.leaf.node != nil && &s.leaf.node[0] != &s.total[0] {
-		s.free = append(s.free, s.leaf.node)
-	}
+	clear(s.levels)
+	s.free = append(s.free[:0], s.nodes...)
 	s.leaf = leaf{}
 	s.restore()
 }
@@ -275,6 +331,9 @@ func (s *shards) restore() {
 
 // finish makes the sum over all shards the mean over the step's images.
 func (s *shards) finish() {
+	for _, statistic := range s.statistics {
+		copy(statistic.after, statistic.value)
+	}
 	s.restore()
 	if !s.even {
 		return // each was weighted
@@ -289,69 +348,10 @@ func (s *shards) finish() {
 // Update brings the statistics up to date, once the step is done.
 func (s *shards) Update() {
 	for _, statistic := range s.statistics {
-		copy(statistic.value, s.total[statistic.first:statistic.end])
-	}
-}
-
-// dealt runs this rank's shards of a step forward and back, and adds up those of all.
-func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights float64) (
-	result batchResult, err error) {
-	s, batch := t.shards, len(images.indices)
-	oneSpan := t.config.Accumulate < 2 && (batch+s.count-1)/s.count <= t.sum.most()
-	s.begin(oneSpan, (batch+unit-1)/unit, unit, batch)
-	defer func() {
-		if err != nil {
-			s.abandon()
+		after := statistic.after
+		if after == nil {
+			after = s.total[statistic.first:statistic.end]
 		}
-	}()
-	for k := range s.each {
-		shard := s.rank*s.each + k
-		spans := t.spans(batch, unit, shard, s.count)
-		if err = t.oneShard(t.working(ctx), images, shard, spans, weights); err != nil {
-			break
-		}
+		copy(statistic.value, after)
 	}
-	if t.together != nil {
-		err = t.meet(ctx, err)
-	}
-	if err != nil {
-		return result, err
-	}
-	s.finish()
-	for _, sums := range s.sums {
-		result.total += sums.total
-		result.data += sums.data
-		result.correct += int(sums.correct)
-	}
-	result.model, result.statistics = s.model, s
-	return result, nil
-}
-
-// oneShard runs a shard's spans.
-func (t *Trainer) oneShard(ctx context.Context, images feed, shard int, spans []span,
-	weights float64) error {
-	s, batch := t.shards, len(images.indices)
-	s.open(shard == s.rank*s.each, len(spans))
-	var sums figures
-	shares := 0.0
-	for i, span := range spans {
-		if (shard > s.rank*s.each || i > 0) && ctx.Err() != nil {
-			return errStepInterrupted
-		}
-		p, part, err := t.forwardAndBack(ctx, images, span, weights)
-		if err != nil {
-			return err
-		}
-		share := float64(span.end-span.first) / float64(batch)
-		shares += share
-		sums.total += share * part.total
-		sums.data += share * part.data
-		sums.correct += float64(part.correct)
-		if err := s.take(p, share); err != nil {
-			return err
-		}
-		p.graph.Update()
-	}
-	s.sums[shard] = sums
-	return s.close(shares)
 }
