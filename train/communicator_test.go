@@ -102,6 +102,12 @@ func runs(t *testing.T) map[string]struct {
 	if err != nil {
 		t.Fatal(err)
 	}
+	trunk, err := builder.New("trunk", builder.Shape{1, 6, 6},
+		builder.Conv2D{Name: "kept", Filters: 2, Kernel: builder.Square(3)}, builder.ReLU{},
+		conv("learned"), builder.BatchNorm{}, builder.ReLU{}, builder.Flatten{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
 	everything := smallConfig(builder.EngineNative)
 	everything.BatchSize, everything.Accumulate, everything.Shards, everything.Epochs = 16, 2, 8, 3
 	everything.Mix, everything.ClipNorm, everything.EMA = Mix{MixUp: 1}, 0.5, EMA{Decay: 0.9}
@@ -123,6 +129,9 @@ func runs(t *testing.T) map[string]struct {
 		"residual, several batches": {residual, datasettest.Bars(t, 53), Config{BatchSize: 8, Accumulate: 3, Epochs: 2,
 			Seed: 3, Shards: 4, Pixels: PixelsUnit, Mix: Mix{MixUp: 1},
 			Loss: Loss{ClassWeights: ClassWeights{Balanced: true}}}},
+		// What kept gives is computed once, also by a rank that has none of the last 5 images.
+		"frozen trunk": {trunk, datasettest.Bars(t, 53), Config{BatchSize: 16, Epochs: 2, Seed: 3, Shards: 8,
+			Pixels: PixelsUnit, Freeze: []string{"kept"}}},
 		"everything": {smallNetwork(t), datasettest.Bars(t, 60), everything},
 	}
 }
