@@ -1,8 +1,6 @@
 package train
 
-import (
-	"context"
-)
+import "context"
 
 // dealt runs this rank's shards of a step forward and back, and adds up those of all.
 func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights float64) (
@@ -29,7 +27,9 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 	if err != nil {
 		return result, err
 	}
-	s.finish()
+	if err = s.finish(); err != nil {
+		return result, err
+	}
 	for _, sums := range s.sums {
 		result.total += sums.total
 		result.data += sums.data
@@ -62,7 +62,7 @@ func (t *Trainer) oneShard(ctx context.Context, images feed, shard int, spans []
 		if (shard > s.rank*s.each || i > 0) && ctx.Err() != nil {
 			return errStepInterrupted
 		}
-		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights)
+		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights, s.leaf.row())
 		if err != nil {
 			return err
 		}

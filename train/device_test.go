@@ -90,7 +90,7 @@ func (s *borrowedSession) Evaluate(set *dataset.Set, first, images int,
 		indices[i] = first + i
 	}
 	p, result, err := s.inner.pass(context.Background(), programKey{}, feed{set, set.Info(), indices, 0},
-		0, 0)
+		0, 0, nil)
 	if err != nil {
 		return 0, 0, err
 	}

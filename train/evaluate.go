@@ -103,7 +103,7 @@ func (t *Trainer) evaluate(ctx context.Context, source dataset.Source, batch int
 			sum += loss * float64(len(indices))
 			continue
 		}
-		p, result, err := t.pass(ctx, programKey{}, feed{source, info, indices, 0}, 0, 0)
+		p, result, err := t.pass(ctx, programKey{}, feed{source, info, indices, 0}, 0, 0, nil)
 		if err != nil {
 			return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
 		}

@@ -13,21 +13,18 @@ func (t *Trainer) inLockstep(ctx context.Context, images feed, unit int, weights
 	several := size < step
 	s.beginTogether(several)
 	for begin := 0; begin < step; begin += size {
-		s.deal(begin, min(size, step-begin), unit)
+		s.deal(begin, min(size, step-begin), unit, several)
 		if err := t.runBatch(ctx, images, weights); err != nil {
 			if broken := s.sync.giveUp(ctx, begin+size < step); broken != nil {
 				return broken
 			}
 			return err
 		}
-		if err := s.collect(step, several); err != nil {
+		if err := s.collect(step); err != nil {
 			return err
 		}
 	}
-	if several {
-		return s.closeAll()
-	}
-	return nil
+	return s.closeAll()
 }
 
 // rehearse finds out once which normalisations a step has, where other ranks wait at each of them.
@@ -55,7 +52,7 @@ func (t *Trainer) runBatch(ctx context.Context, images feed, weights float64) er
 			return err
 		}
 		part := &s.parts[slot]
-		part.program, part.result, err = t.forwardAndBack(ctx, slot, images, part.span, weights)
+		part.program, part.result, err = t.forwardAndBack(ctx, slot, images, part.span, weights, part.row)
 		some = part.program
 		return err
 	})
@@ -83,63 +80,80 @@ func (t *Trainer) withoutImages(slot int) (*program, error) {
 	return p, p.run()
 }
 
-// beginTogether prepares for a step whose shards have parts of several batches, or of one.
+// beginTogether prepares for a step whose shards have parts of several batches, or of one. Where it
+// is one, each writes its gradients to its leaf, if there is memory for all leaves, or else to its own
+// graph's.
 func (s *shards) beginTogether(several bool) {
 	for k := range s.each {
 		s.sums[s.rank*s.each+k] = figures{}
 	}
-	if several {
-		s.openAll()
+	s.leaves = s.leaves[:0]
+	if !several && s.each > s.tree.group {
+		return
+	}
+	s.tree.reserve(s.each)
+	for k := range s.each {
+		s.leaves = append(s.leaves, leaf{node: s.tree.leaf(k == 0)})
 	}
 }
 
 // deal says which images of a batch each of the rank's shards has.
-func (s *shards) deal(begin, batch, unit int) {
+func (s *shards) deal(begin, batch, unit int, several bool) {
 	s.live = s.live[:0]
 	for k := range s.each {
-		of := dealtSpan(begin, batch, unit, s.rank*s.each+k, s.count)
-		s.parts[k] = part{span: of}
-		if of.first < of.end {
-			s.live = append(s.live, k)
+		part := &s.parts[k]
+		*part = shardPart{span: dealtSpan(begin, batch, unit, s.rank*s.each+k, s.count)}
+		if part.span.first == part.span.end {
+			continue
+		}
+		s.live = append(s.live, k)
+		if !several && len(s.leaves) > 0 {
+			s.leaves[k].direct = true
+			part.row = s.leaves[k].row()
 		}
 	}
 }
 
 // collect adds up the gradients of the shards' parts of a batch of a step of so many images.
-func (s *shards) collect(step int, several bool) error {
+func (s *shards) collect(step int) error {
 	for k := range s.each {
 		part := &s.parts[k]
-		images := part.span.end - part.span.first
-		if several {
+		if len(s.leaves) > 0 {
 			s.leaf = s.leaves[k]
 		} else {
-			s.open(k == 0, min(images, 1))
+			s.leaf = leaf{node: s.tree.leaf(k == 0)}
 		}
-		if images > 0 {
+		if images := part.span.end - part.span.first; images > 0 {
 			share := float64(images) / float64(step)
 			s.sums[s.rank*s.each+k].add(part.result, share)
 			if err := s.take(part.program, share); err != nil {
 				return err
 			}
 		}
-		if several {
+		if len(s.leaves) > 0 {
 			s.leaves[k] = s.leaf
-		} else if err := s.close(); err != nil {
+		} else if err := s.closeTogether(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// closeAll ends the shards that openAll has begun.
+// closeAll ends the shards that beginTogether has begun.
 func (s *shards) closeAll() error {
 	for _, leaf := range s.leaves {
-		if s.leaf = leaf; leaf.spans == 0 {
-			clear(leaf.node)
-		}
-		if err := s.close(); err != nil {
+		s.leaf = leaf
+		if err := s.closeTogether(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// closeTogether ends a shard, which may have had no image of any batch.
+func (s *shards) closeTogether() error {
+	if s.leaf.spans == 0 {
+		clear(s.leaf.node)
+	}
+	return s.close()
 }

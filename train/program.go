@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"slipway/builder"
 	"slipway/internal/kernel"
@@ -17,6 +18,8 @@ type program struct {
 	labels  []int32
 	model   []gorgonia.ValueGrad
 	machine gorgonia.VM
+	// results say by the model's places where gradients are written, nil where nobody else may.
+	results []*ops.Result
 }
 
 // variable pairs a parameter with its gradient for a gorgonia.Solver.
@@ -48,7 +51,49 @@ func compile(network *builder.Network, engine *builder.Engine, variables *builde
 		return nil, err
 	}
 	p.machine = gorgonia.NewTapeMachine(graph.Expr)
+	for _, gradient := range graph.Gradients {
+		result := ops.ResultOf(gradient)
+		for i, other := range p.results {
+			if result != nil && other != nil && result.Same(other) {
+				result, p.results[i] = nil, nil
+			}
+		}
+		p.results = append(p.results, result)
+	}
 	return p, nil
+}
+
+// place has the next run write its gradients to places of a row, those that can be.
+func (p *program) place(row []float32, places []place) {
+	for i, result := range p.results {
+		if result != nil {
+			result.Place(row[places[i].first:places[i].end])
+		}
+	}
+}
+
+// rest copies the gradients that could not be placed.
+func (p *program) rest(row []float32, places []place) error {
+	for i, result := range p.results {
+		if result != nil {
+			continue
+		}
+		value, err := p.model[i].Grad()
+		if err != nil {
+			return err
+		}
+		copy(row[places[i].first:places[i].end], value.(*tensor.Dense).Float32s())
+	}
+	return nil
+}
+
+// home undoes place.
+func (p *program) home() {
+	for _, result := range p.results {
+		if result != nil {
+			result.Home()
+		}
+	}
 }
 
 // run executes the graph once on the batch that was written into its input.

@@ -76,12 +76,9 @@ func (c Config) checkShards(network *builder.Network) error {
 }
 
 // shards adds up the gradients of a step whose images are dealt to a fixed number of shards. Each
-// shard is computed by itself, and they meet in one binary tree, neighbours first:
-//
-//	((g₀+g₁) + (g₂+g₃)) + ((g₄+g₅) + (g₆+g₇))
-//
-// so that the sum does not depend on who computed which, to the bit: a sum of two does not depend
-// on their order. Below a rank's node the rank alone goes up the tree, above it all do.
+// shard is computed by itself, and they meet in one binary tree, neighbours first, so that the sum
+// does not depend on who computed which, to the bit: a sum of two does not depend on their order. Below
+// a rank's node the rank alone goes up the tree, above it all do.
 //
 // Gradients lie in a row. With BatchNorm by shard the running statistics of layers are behind them:
 // of these each shard computes what they were if the step were its own, and they become the mean.
@@ -95,24 +92,23 @@ type shards struct {
 	statistics []statistic
 	model      []gorgonia.ValueGrad // each parameter with its part of total
 
-	total  []float32   // the rank's node at last, and the sum of all
-	levels [][]float32 // the nodes that wait for their right neighbour, by height; nil if none
-	nodes  [][]float32 // buffers for nodes, beside total
-	free   [][]float32 // those of them that are none now
-	other  []float32   // what is received of other ranks' nodes
-	report *report     // of other ranks; nil if there are none
-	even   bool        // whether all shards of the step are one span, of one size
+	tree   *gradientTree
+	after  float32   // what is left to divide the sum by, once all ranks have added theirs
+	other  []float32 // what is received of other ranks' nodes
+	report *report   // of other ranks; nil if there are none
+	even   bool      // whether all shards of the step are one span, of one size
 	leaf   leaf
-	leaves []leaf     // by the rank's shard, where several batches go into each
-	sums   []figures  // of all shards
-	sync   *batchSync // nil unless shards have statistics together
-	parts  []part     // by the rank's shard: of the batch under way, with sync
-	live   []int      // the rank's shards that have images of it
+	leaves []leaf      // by the rank's shard, where several batches go into each
+	sums   []figures   // of all shards
+	sync   *batchSync  // nil unless shards have statistics together
+	parts  []shardPart // by the rank's shard: of the batch under way, with sync
+	live   []int       // the rank's shards that have images of it
 }
 
-// part is what a shard has of a batch.
-type part struct {
-	span    span // empty if it has no image
+// shardPart is what a shard has of a batch.
+type shardPart struct {
+	span    span      // empty if it has no image
+	row     []float32 // where its gradients go, nil if to where its graph has them
 	program *program
 	result  batchResult
 }
@@ -130,7 +126,7 @@ type statistic struct {
 // leaf is the shard under way.
 type leaf struct {
 	node   []float32
-	joined bool    // whether it is added to its left neighbour's node at once
+	direct bool    // whether its one span writes its gradients there: they are weighted in the tree
 	spans  int     // that are taken
 	share  float64 // of the step's images that is taken
 }
@@ -155,7 +151,7 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	}
 	if network.WholeBatch() && config.BatchNorm == "" {
 		s.sync = newBatchSync(s.each, others)
-		s.parts = make([]part, s.each)
+		s.parts = make([]shardPart, s.each)
 	}
 	size := 0
 	next := func(values int) place {
@@ -184,33 +180,32 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		}
 	}
 	const lanes = 16 // so that every half of a half begins a vector
-	s.total = make([]float32, (size+lanes*s.count-1)/(lanes*s.count)*(lanes*s.count))
-	s.levels = make([][]float32, bits.Len(uint(s.each))-1)
-	for range s.levels {
-		s.addNode()
+	var err error
+	if s.tree, err = newGradientTree(engine, s.each, ceil(size, lanes*s.count)*lanes*s.count); err != nil {
+		return nil, err
 	}
 	for k, i := range trained {
 		parameter := values[learned[i]]
-		part := s.total[s.places[k].first:s.places[k].end]
+		part := s.tree.total[s.places[k].first:s.places[k].end]
 		s.model = append(s.model, &summed{parameter: parameter, gradient: tensor.New(
 			tensor.WithShape(parameter.Shape()...), tensor.WithBacking(part))})
 	}
 	s.sums = make([]figures, s.count)
 	if ranks > 1 {
-		s.other, s.report = make([]float32, len(s.total)/2), newReport(s.each, ranks)
+		s.other, s.report = make([]float32, len(s.tree.total)/2), newReport(s.each, ranks)
 	}
 	return s, nil
 }
 
-// addNode makes a buffer for a node.
-func (s *shards) addNode() {
-	node := make([]float32, len(s.total))
-	s.nodes, s.free = append(s.nodes, node), append(s.free, node)
-}
+func ceil(a, b int) int { return (a + b - 1) / b }
 
 // begin prepares for a step of so many images, dealt in such units.
 func (s *shards) begin(oneSpan bool, units, unit, images int) {
-	s.even = oneSpan && units%s.count == 0 && units*unit == images
+	s.even, s.after = oneSpan && units%s.count == 0 && units*unit == images, 1
+	if s.even {
+		// By a power of two: exact. Not before the sums, where tiny numbers would be rounded.
+		s.after = 1 / float32(s.count)
+	}
 	for _, statistic := range s.statistics {
 		copy(statistic.before, statistic.value)
 	}
@@ -218,15 +213,7 @@ func (s *shards) begin(oneSpan bool, units, unit, images int) {
 
 // open begins the rank's next shard, in so many spans.
 func (s *shards) open(first bool, spans int) {
-	s.leaf = leaf{joined: s.even && !first && len(s.levels) > 0 && s.levels[0] != nil}
-	switch {
-	case s.leaf.joined:
-		s.leaf.node, s.levels[0] = s.levels[0], nil
-	case first:
-		s.leaf.node = s.total
-	default:
-		s.leaf.node = s.takeNode()
-	}
+	s.leaf = leaf{node: s.tree.leaf(first), direct: spans == 1}
 	if spans == 0 {
 		clear(s.leaf.node)
 	}
@@ -235,48 +222,40 @@ func (s *shards) open(first bool, spans int) {
 	}
 }
 
-func (s *shards) takeNode() []float32 {
-	last := len(s.free) - 1
-	node := s.free[last]
-	s.free = s.free[:last]
-	return node
-}
-
-// openAll begins all of the rank's shards, each with a node of its own.
-func (s *shards) openAll() {
-	for len(s.nodes) < s.each-1 {
-		s.addNode()
+// row is where the next span writes its gradients, nil if that is where it always does.
+func (l *leaf) row() []float32 {
+	if l.direct {
+		return l.node
 	}
-	s.leaves = append(s.leaves[:0], leaf{node: s.total})
-	for range s.each - 1 {
-		s.leaves = append(s.leaves, leaf{node: s.takeNode()})
-	}
+	return nil
 }
 
 // take adds a span's mean gradients, of that share of the step's images.
 func (s *shards) take(p *program, share float64) error {
+	first := s.leaf.spans == 0
+	s.leaf.spans++
+	s.leaf.share += share
+	if s.leaf.direct {
+		return nil
+	}
 	for i, place := range s.places {
 		value, err := p.model[i].Grad()
 		if err != nil {
 			return err
 		}
-		if err := s.put(place, value.(*tensor.Dense).Float32s(), share, s.leaf.spans == 0); err != nil {
+		if err := s.put(place, value.(*tensor.Dense).Float32s(), share, first); err != nil {
 			return err
 		}
 	}
-	s.leaf.spans++
-	s.leaf.share += share
 	return nil
 }
 
-// put adds values to the leaf, or writes them where it has none there yet. Even shards are added
+// put adds values to the leaf, or writes them where it has none there yet. Even shards are taken
 // as they are, and their sum is divided.
 func (s *shards) put(at place, values []float32, share float64, first bool) error {
 	node := s.leaf.node[at.first:at.end]
 	switch {
-	case s.leaf.joined:
-		return s.add(node, values, 1)
-	case s.even:
+	case s.even || s.leaf.direct:
 		copy(node, values)
 		return nil
 	case first:
@@ -294,30 +273,21 @@ func (s *shards) close() error {
 			}
 		}
 	}
-	node, level := s.leaf.node, 0
-	if s.leaf.joined {
-		level = 1
+	ended, weight := s.leaf, float32(1)
+	if ended.direct && !s.even {
+		weight = float32(ended.share)
 	}
 	s.leaf = leaf{}
-	for ; level < len(s.levels); level++ {
-		left := s.levels[level]
-		if left == nil {
-			s.levels[level] = node
-			return nil
-		}
-		if err := s.add(left, node, 1); err != nil {
-			return err
-		}
-		s.free = append(s.free, node)
-		node, s.levels[level] = left, nil
+	after := s.after
+	if s.report != nil {
+		after = 1 // that is for all ranks' sum
 	}
-	return nil
+	return s.tree.add(ended.node, weight, after)
 }
 
 // abandon forgets a step that failed.
 func (s *shards) abandon() {
-	clear(s.levels)
-	s.free = append(s.free[:0], s.nodes...)
+	s.tree.reset()
 	s.leaf = leaf{}
 	s.restore()
 }
@@ -330,19 +300,15 @@ func (s *shards) restore() {
 }
 
 // finish makes the sum over all shards the mean over the step's images.
-func (s *shards) finish() {
+func (s *shards) finish() error {
 	for _, statistic := range s.statistics {
 		copy(statistic.after, statistic.value)
 	}
 	s.restore()
-	if !s.even {
-		return // each was weighted
+	if s.report == nil {
+		return nil // on the way up the tree
 	}
-	// By a power of two: exact. Not before the sums, where tiny numbers would be rounded.
-	scale := 1 / float32(s.count)
-	for i := range s.total {
-		s.total[i] *= scale
-	}
+	return s.tree.scale(s.after)
 }
 
 // Update brings the statistics up to date, once the step is done.
@@ -350,7 +316,7 @@ func (s *shards) Update() {
 	for _, statistic := range s.statistics {
 		after := statistic.after
 		if after == nil {
-			after = s.total[statistic.first:statistic.end]
+			after = s.tree.total[statistic.first:statistic.end]
 		}
 		copy(statistic.value, after)
 	}

@@ -110,7 +110,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		if i > 0 && ctx.Err() != nil {
 			return result, errStepInterrupted
 		}
-		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights)
+		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights, nil)
 		if err != nil {
 			return result, err
 		}
@@ -133,23 +133,24 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 
 // forwardAndBack runs a span of a step's images, whose class weights come to that sum. A part of a
 // batch is divided by its share of the whole batch's divisor, since the mean over a batch is not that
-// of its parts' means. Spans of several slots may be under way at the same time.
-func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span, weights float64) (
-	*program, batchResult, error) {
+// of its parts' means. Spans of several slots may be under way at the same time. The gradients are
+// written to a row of the shards', unless it is nil.
+func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span, weights float64,
+	row []float32) (*program, batchResult, error) {
 	batch, some := len(images.indices), images
 	some.indices = images.indices[span.first:span.end]
 	if _, ok := images.source.(drawn); ok {
 		some.epoch += span.first
 	}
 	divisor := weights * float64(span.end-span.first) / float64(batch)
-	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor)
+	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor, row)
 }
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the
 // key's program for as many. The loss that trains is divided by the divisor, by the images' own weights if
 // that is 0. The result has no model.
-func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first int, divisor float64) (
-	*program, batchResult, error) {
+func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first int, divisor float64,
+	row []float32) (*program, batchResult, error) {
 	var result batchResult
 	kept, err := t.features.of(ctx, key.training, images.source)
 	if err != nil {
@@ -175,7 +176,7 @@ func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first i
 		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)
-	if err := p.run(); err != nil {
+	if err := t.runInto(p, row); err != nil {
 		return nil, result, err
 	}
 	if result.total, result.data, err = p.losses(); err != nil {
@@ -183,6 +184,19 @@ func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first i
 	}
 	result.correct, err = p.correct(images.info.Combinations)
 	return p, result, err
+}
+
+// runInto runs a program, whose gradients are written to a row of the shards' unless it is nil.
+func (t *Trainer) runInto(p *program, row []float32) error {
+	if row == nil {
+		return p.run()
+	}
+	p.place(row, t.shards.places)
+	defer p.home()
+	if err := p.run(); err != nil {
+		return err
+	}
+	return p.rest(row, t.shards.places)
 }
 
 // learningRate is that of the next step.
