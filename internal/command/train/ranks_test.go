@@ -4,6 +4,7 @@ package train
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/kernel"
 	"slipway/internal/mpi/mpitest"
+	"slipway/train"
 )
 
 // job is the command under an MPI launcher.
@@ -79,6 +81,23 @@ func trainedWeights(t *testing.T, dir, name string) []byte {
 	return read(t, filepath.Join(dir, "runs", name, "weights.safetensors"))
 }
 
+// testFigures are what a run's weights were worth on the test set, epoch by epoch and at the end.
+func testFigures(t *testing.T, dir, name string) string {
+	t.Helper()
+	var history []train.Epoch
+	if err := json.Unmarshal(read(t, filepath.Join(dir, "runs", name, "history.json")), &history); err != nil {
+		t.Fatal(err)
+	}
+	text := string(read(t, filepath.Join(dir, "runs", name, "metrics.json")))
+	for _, epoch := range history {
+		if epoch.TestAccuracy == nil {
+			t.Fatalf("%s: epoch %d was not tested", name, epoch.Epoch)
+		}
+		text += fmt.Sprint(" ", *epoch.TestAccuracy)
+	}
+	return text
+}
+
 // Two processes under each library come to the bits of one; one of them writes and prints. The second
 // network is normalised over the whole batch: the processes meet at each of its layers.
 func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
@@ -114,6 +133,9 @@ func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 				}
 				if !bytes.Equal(trainedWeights(t, dir, name), trainedWeights(t, dir, alone)) {
 					t.Errorf("%s, %s, %d ranks: the weights are others", network, l.Name, ranks)
+				}
+				if got, want := testFigures(t, dir, name), testFigures(t, dir, alone); got != want { // each tests its share
+					t.Errorf("%s, %s, %d ranks: the figures are\n%s\nwant\n%s", network, l.Name, ranks, got, want)
 				}
 			}
 		}
