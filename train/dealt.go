@@ -42,6 +42,10 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 // oneByOne runs the rank's shards one after the other.
 func (t *Trainer) oneByOne(ctx context.Context, images feed, unit int, weights float64) error {
 	s := t.shards
+	if kernels, native := t.engine.Kernels(); native && s.each > 1 {
+		kernels.Weights.Hold()
+		defer kernels.Weights.Release()
+	}
 	for k := range s.each {
 		shard := s.rank*s.each + k
 		spans := t.spans(len(images.indices), unit, shard, s.count)
