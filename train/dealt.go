@@ -66,7 +66,7 @@ func (t *Trainer) oneShard(ctx context.Context, images feed, shard int, spans []
 		if (shard > s.rank*s.each || i > 0) && ctx.Err() != nil {
 			return errStepInterrupted
 		}
-		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights, s.leaf.row())
+		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights, s.leaf.own())
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,9 @@ type gradientTree struct {
 	sum func(rows [][]float32, weights []float32, after float32) error
 
 	group   int
+	whole   int         // values of a row before those of dense
+	dense   []place     // what has a tree of its own within a group
+	cut     [][]float32 // rows without it
 	total   []float32   // the root, and the memory of the first leaf
 	rows    [][]float32 // the leaves that wait for others of their group
 	weights []float32
@@ -48,6 +51,7 @@ func newGradientTree(engine *builder.Engine, leaves, values int) (*gradientTree,
 	for t.group > 2 && 4*t.group*values > treeGroupBytes {
 		t.group /= 2
 	}
+	t.whole = values
 	t.levels = make([][]float32, bits.Len(uint(leaves/t.group))-1)
 	t.reserve(t.group + len(t.levels))
 	return t, nil
@@ -72,8 +76,32 @@ func (t *gradientTree) leaf(first bool) []float32 {
 	return node
 }
 
-// add carries a leaf up the tree. The sum of all is multiplied by after.
-func (t *gradientTree) add(leaf []float32, weight, after float32) error {
+// addDense gives the gradients of a dense layer's weights, the last of a row, behind so many values
+// and others, a tree of their own within a group.
+func (t *gradientTree) addDense(engine *builder.Engine, behind int, at *place, in, out int) error {
+	kernels, _ := engine.Kernels()
+	plan, err := kernel.NewDenseTree(kernels, in, out, t.group)
+	if err != nil {
+		return err
+	}
+	at.tree, t.whole = plan, behind
+	t.dense = append(t.dense, *at)
+	return nil
+}
+
+// waiting is how many leaves of a group there are.
+func (t *gradientTree) waiting() int { return len(t.rows) }
+
+// skip says that the next leaf has no image.
+func (t *gradientTree) skip() {
+	for _, at := range t.dense {
+		at.tree.Skip(len(t.rows))
+	}
+}
+
+// add carries a leaf up the tree. The sum of all is multiplied by after. denses says that the group
+// has left dense layers' gradients to their trees.
+func (t *gradientTree) add(leaf []float32, weight, after float32, denses bool) error {
 	t.rows, t.weights = append(t.rows, leaf), append(t.weights, weight)
 	if len(t.rows) < t.group {
 		return nil
@@ -82,7 +110,7 @@ func (t *gradientTree) add(leaf []float32, weight, after float32) error {
 	if len(t.levels) == 0 {
 		factor = after
 	}
-	if err := t.sum(t.rows, t.weights, factor); err != nil {
+	if err := t.sumGroup(factor, denses); err != nil {
 		return err
 	}
 	t.free = append(t.free, t.rows[1:]...)
@@ -101,6 +129,26 @@ func (t *gradientTree) add(leaf []float32, weight, after float32) error {
 		}
 		t.free = append(t.free, node)
 		node, t.levels[level] = left, nil
+	}
+	return nil
+}
+
+// sumGroup makes of the first row the sum of the group.
+func (t *gradientTree) sumGroup(factor float32, denses bool) error {
+	if !denses {
+		return t.sum(t.rows, t.weights, factor)
+	}
+	t.cut = t.cut[:0]
+	for _, row := range t.rows {
+		t.cut = append(t.cut, row[:t.whole])
+	}
+	if err := t.sum(t.cut, t.weights, factor); err != nil {
+		return err
+	}
+	for _, at := range t.dense {
+		if err := at.tree.Run(t.rows[0][at.first:at.end], t.weights, factor); err != nil {
+			return err
+		}
 	}
 	return nil
 }

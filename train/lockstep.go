@@ -52,7 +52,7 @@ func (t *Trainer) runBatch(ctx context.Context, images feed, weights float64) er
 			return err
 		}
 		part := &s.parts[slot]
-		part.program, part.result, err = t.forwardAndBack(ctx, slot, images, part.span, weights, part.row)
+		part.program, part.result, err = t.forwardAndBack(ctx, slot, images, part.span, weights, part.leaf)
 		some = part.program
 		return err
 	})
@@ -109,7 +109,7 @@ func (s *shards) deal(begin, batch, unit int, several bool) {
 		s.live = append(s.live, k)
 		if !several && len(s.leaves) > 0 {
 			s.leaves[k].direct = true
-			part.row = s.leaves[k].row()
+			part.leaf = s.leaves[k].own()
 		}
 	}
 }

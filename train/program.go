@@ -20,6 +20,8 @@ type program struct {
 	machine gorgonia.VM
 	// results say by the model's places where gradients are written, nil where nobody else may.
 	results []*ops.Result
+	// dense are the plans that compute those of dense layers' weights, nil for others.
+	dense []*kernel.Dense
 }
 
 // variable pairs a parameter with its gradient for a gorgonia.Solver.
@@ -58,40 +60,55 @@ func compile(network *builder.Network, engine *builder.Engine, variables *builde
 				result, p.results[i] = nil, nil
 			}
 		}
-		p.results = append(p.results, result)
+		p.results, p.dense = append(p.results, result), append(p.dense, ops.DenseOf(gradient))
 	}
 	return p, nil
 }
 
-// place has the next run write its gradients to places of a row, those that can be.
-func (p *program) place(row []float32, places []place) {
+// place has the next run write its gradients to the leaf's row, those that can be, or leave them to the
+// trees of dense layers.
+func (p *program) place(leaf *leaf, s *shards) error {
 	for i, result := range p.results {
-		if result != nil {
-			result.Place(row[places[i].first:places[i].end])
+		at := &s.places[i]
+		switch {
+		case leaf.denses && at.tree != nil:
+			if p.dense[i] == nil {
+				return fmt.Errorf("the gradient of %v is no dense layer's", p.graph.Trained[i])
+			}
+			if err := p.dense[i].SumIn(at.tree, leaf.index); err != nil {
+				return err
+			}
+		case result != nil:
+			result.Place(leaf.node[at.first:at.end])
 		}
 	}
+	return nil
 }
 
 // rest copies the gradients that could not be placed.
-func (p *program) rest(row []float32, places []place) error {
+func (p *program) rest(leaf *leaf, s *shards) error {
 	for i, result := range p.results {
-		if result != nil {
+		at := &s.places[i]
+		if result != nil || leaf.denses && at.tree != nil {
 			continue
 		}
 		value, err := p.model[i].Grad()
 		if err != nil {
 			return err
 		}
-		copy(row[places[i].first:places[i].end], value.(*tensor.Dense).Float32s())
+		copy(leaf.node[at.first:at.end], value.(*tensor.Dense).Float32s())
 	}
 	return nil
 }
 
 // home undoes place.
 func (p *program) home() {
-	for _, result := range p.results {
+	for i, result := range p.results {
 		if result != nil {
 			result.Home()
+		}
+		if dense := p.dense[i]; dense != nil {
+			_ = dense.SumIn(nil, 0) // nothing is wrong with none
 		}
 	}
 }

@@ -92,29 +92,34 @@ type shards struct {
 	statistics []statistic
 	model      []gorgonia.ValueGrad // each parameter with its part of total
 
-	tree   *gradientTree
-	after  float32   // what is left to divide the sum by, once all ranks have added theirs
-	other  []float32 // what is received of other ranks' nodes
-	report *report   // of other ranks; nil if there are none
-	even   bool      // whether all shards of the step are one span, of one size
-	leaf   leaf
-	leaves []leaf      // by the rank's shard, where several batches go into each
-	sums   []figures   // of all shards
-	sync   *batchSync  // nil unless shards have statistics together
-	parts  []shardPart // by the rank's shard: of the batch under way, with sync
-	live   []int       // the rank's shards that have images of it
+	tree    *gradientTree
+	after   float32   // what is left to divide the sum by, once all ranks have added theirs
+	other   []float32 // what is received of other ranks' nodes
+	report  *report   // of other ranks; nil if there are none
+	oneSpan bool      // whether no shard of the step has several spans
+	even    bool      // whether all shards of the step are one span, of one size
+	leaf    leaf
+	leaves  []leaf      // by the rank's shard, where several batches go into each
+	sums    []figures   // of all shards
+	sync    *batchSync  // nil unless shards have statistics together
+	parts   []shardPart // by the rank's shard: of the batch under way, with sync
+	live    []int       // the rank's shards that have images of it
 }
 
 // shardPart is what a shard has of a batch.
 type shardPart struct {
-	span    span      // empty if it has no image
-	row     []float32 // where its gradients go, nil if to where its graph has them
+	span    span  // empty if it has no image
+	leaf    *leaf // where its gradients go, nil if to where its graph has them
 	program *program
 	result  batchResult
 }
 
 // place is where something lies in the row.
-type place struct{ first, end int }
+type place struct {
+	first, end int
+	// tree, unless nil, adds up what lies there of the shards of a group, if each is one span.
+	tree *kernel.DenseTree
+}
 
 // statistic is a tensor that layers keep beside what they learn.
 type statistic struct {
@@ -127,6 +132,8 @@ type statistic struct {
 type leaf struct {
 	node   []float32
 	direct bool    // whether its one span writes its gradients there: they are weighted in the tree
+	denses bool    // whether it leaves those that have a tree of their own to it
+	index  int     // in its group of the tree
 	spans  int     // that are taken
 	share  float64 // of the step's images that is taken
 }
@@ -156,12 +163,16 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	size := 0
 	next := func(values int) place {
 		size += values
-		return place{size - values, size}
+		return place{first: size - values, end: size}
 	}
 	values, learned := variables.Values(), variables.Learned()
 	trained := config.trained(network)
-	for _, i := range trained {
-		s.places = append(s.places, next(values[learned[i]].Shape().TotalSize()))
+	s.places = make([]place, len(trained))
+	dense := s.denseWeights(network, config, engine)
+	for k, i := range trained {
+		if !dense[learned[i]] {
+			s.places[k] = next(values[learned[i]].Shape().TotalSize())
+		}
 	}
 	i := 0
 	for _, node := range network.Nodes() {
@@ -180,9 +191,23 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		}
 	}
 	const lanes = 16 // so that every half of a half begins a vector
+	rows := ceil(size, lanes) * lanes
+	size = rows
+	for k, i := range trained {
+		if dense[learned[i]] {
+			s.places[k] = next(values[learned[i]].Shape().TotalSize())
+		}
+	}
 	var err error
 	if s.tree, err = newGradientTree(engine, s.each, ceil(size, lanes*s.count)*lanes*s.count); err != nil {
 		return nil, err
+	}
+	for k, i := range trained {
+		if shape := values[learned[i]].Shape(); dense[learned[i]] {
+			if err := s.tree.addDense(engine, rows, &s.places[k], shape[1], shape[0]); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for k, i := range trained {
 		parameter := values[learned[i]]
@@ -197,10 +222,34 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	return s, nil
 }
 
+// denseTreeLeast is how many weights a dense layer has, at least, of which the gradient of all shards
+// is computed together: of fewer, each shard's is near the cores when it is added up.
+const denseTreeLeast = 1 << 14
+
+// denseWeights says by tensor which are dense layers' weights whose gradient a kernel.DenseTree adds
+// up. That rounds otherwise than a layer by itself does, and so depends on nothing that differs
+// between ranks.
+func (s *shards) denseWeights(network *builder.Network, config Config, engine *builder.Engine) map[int]bool {
+	dense := make(map[int]bool)
+	if _, native := engine.Kernels(); !native || s.sync != nil || !config.ParameterPenalty.IsZero() {
+		return dense // shards in lockstep have gradients at the same time; a penalty is added to each
+	}
+	i := 0
+	for _, node := range network.Nodes() {
+		_, ok := node.Layer.(builder.Dense)
+		for _, spec := range node.Tensors {
+			dense[i] = ok && len(node.Output) == 1 && len(spec.Shape) == 2 && spec.Shape.Elements() >= denseTreeLeast
+			i++
+		}
+	}
+	return dense
+}
+
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // begin prepares for a step of so many images, dealt in such units.
 func (s *shards) begin(oneSpan bool, units, unit, images int) {
+	s.oneSpan = oneSpan
 	s.even, s.after = oneSpan && units%s.count == 0 && units*unit == images, 1
 	if s.even {
 		// By a power of two: exact. Not before the sums, where tiny numbers would be rounded.
@@ -213,19 +262,21 @@ func (s *shards) begin(oneSpan bool, units, unit, images int) {
 
 // open begins the rank's next shard, in so many spans.
 func (s *shards) open(first bool, spans int) {
-	s.leaf = leaf{node: s.tree.leaf(first), direct: spans == 1}
+	s.leaf = leaf{node: s.tree.leaf(first), direct: spans == 1, denses: s.oneSpan && s.sync == nil,
+		index: s.tree.waiting()}
 	if spans == 0 {
 		clear(s.leaf.node)
+		s.tree.skip()
 	}
 	if s.sync == nil {
 		s.restore()
 	}
 }
 
-// row is where the next span writes its gradients, nil if that is where it always does.
-func (l *leaf) row() []float32 {
+// own is where the next span leaves its gradients, nil if that is where it always does.
+func (l *leaf) own() *leaf {
 	if l.direct {
-		return l.node
+		return l
 	}
 	return nil
 }
@@ -282,7 +333,7 @@ func (s *shards) close() error {
 	if s.report != nil {
 		after = 1 // that is for all ranks' sum
 	}
-	return s.tree.add(ended.node, weight, after)
+	return s.tree.add(ended.node, weight, after, ended.denses)
 }
 
 // abandon forgets a step that failed.

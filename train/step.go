@@ -134,23 +134,23 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 // forwardAndBack runs a span of a step's images, whose class weights come to that sum. A part of a
 // batch is divided by its share of the whole batch's divisor, since the mean over a batch is not that
 // of its parts' means. Spans of several slots may be under way at the same time. The gradients are
-// written to a row of the shards', unless it is nil.
+// written to a leaf of the shards', unless it is nil.
 func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span, weights float64,
-	row []float32) (*program, batchResult, error) {
+	leaf *leaf) (*program, batchResult, error) {
 	batch, some := len(images.indices), images
 	some.indices = images.indices[span.first:span.end]
 	if _, ok := images.source.(drawn); ok {
 		some.epoch += span.first
 	}
 	divisor := weights * float64(span.end-span.first) / float64(batch)
-	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor, row)
+	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor, leaf)
 }
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the
 // key's program for as many. The loss that trains is divided by the divisor, by the images' own weights if
 // that is 0. The result has no model.
 func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first int, divisor float64,
-	row []float32) (*program, batchResult, error) {
+	leaf *leaf) (*program, batchResult, error) {
 	var result batchResult
 	kept, err := t.features.of(ctx, key.training, images.source)
 	if err != nil {
@@ -176,7 +176,7 @@ func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first i
 		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)
-	if err := t.runInto(p, row); err != nil {
+	if err := t.runInto(p, leaf); err != nil {
 		return nil, result, err
 	}
 	if result.total, result.data, err = p.losses(); err != nil {
@@ -186,17 +186,19 @@ func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first i
 	return p, result, err
 }
 
-// runInto runs a program, whose gradients are written to a row of the shards' unless it is nil.
-func (t *Trainer) runInto(p *program, row []float32) error {
-	if row == nil {
+// runInto runs a program, whose gradients are written to a leaf of the shards' unless it is nil.
+func (t *Trainer) runInto(p *program, leaf *leaf) error {
+	if leaf == nil {
 		return p.run()
 	}
-	p.place(row, t.shards.places)
 	defer p.home()
+	if err := p.place(leaf, t.shards); err != nil {
+		return err
+	}
 	if err := p.run(); err != nil {
 		return err
 	}
-	return p.rest(row, t.shards.places)
+	return p.rest(leaf, t.shards)
 }
 
 // learningRate is that of the next step.

@@ -3,7 +3,18 @@ package ops
 import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"slipway/internal/kernel"
 )
+
+// DenseOf returns the plan that computes the values of a node as the gradient of a dense layer's
+// weights, nil where none does.
+func DenseOf(node *gorgonia.Node) *kernel.Dense {
+	if op, ours := node.Op().(*operator); ours {
+		return op.dense
+	}
+	return nil
+}
 
 // Result is where an operator of ours writes its output.
 type Result struct {
