@@ -12,9 +12,9 @@ import (
 )
 
 // A batch that is dealt has statistics of all its images: each shard takes those of its own, and at
-// each normalisation, forward and back, all shards meet and go on with what is the batch's. What they
-// give meets in the tree of the gradients, over the shards of a rank and then over the ranks, so that
-// the statistics are the same to the bit whoever computes which shard.
+// each normalisation, forward and back, all shards meet and go on with what is the batch's. What
+// they give meets in the tree of the gradients, over the shards of a rank and then over the ranks,
+// so that the statistics are the same to the bit whoever computes which shard.
 
 // batchSync brings together what the shards of a rank, and those of all ranks, have summed.
 type batchSync struct {
@@ -67,8 +67,8 @@ func newBatchSync(shards int, ranks *together) *batchSync {
 	return b
 }
 
-// layersOf returns what the normalisations of a shard's graphs ask: the rank's shard of that number,
-// or behind them that without images.
+// layersOf returns what the normalisations of a shard's graphs ask: the rank's shard of that
+// number, or behind them that without images.
 func (b *batchSync) layersOf(slot int) func(layer string) kernel.BatchSync {
 	place := b.empty
 	if slot < len(b.slots) {
@@ -155,8 +155,8 @@ func ofLength(x []float64, n int) []float64 {
 	return x[:n]
 }
 
-// run takes the parts of a batch through a pass, in which they meet. Part i is that of slot of[i]; a
-// rank that has none runs the one without images, whose sums do not count.
+// run takes the parts of a batch through a pass, in which they meet. Part i is that of slot of[i];
+// a rank that has none runs the one without images, whose sums do not count.
 func (b *batchSync) run(ctx context.Context, of []int, do func(slot int) error) error {
 	b.met, b.known = 0, false
 	if len(of) == 0 {
@@ -250,8 +250,8 @@ func (b *batchSync) exchange(ctx context.Context) error {
 	return nil
 }
 
-// giveUp tells the other ranks, who wait at the next meeting of the pass, or of the step's next one,
-// that this one does not come.
+// giveUp tells the other ranks, who wait at the next meeting of the pass, or of the step's next
+// one, that this one does not come.
 func (b *batchSync) giveUp(ctx context.Context, more bool) error {
 	switch {
 	case b.ranks == nil || b.broken != nil || b.known:
@@ -267,9 +267,9 @@ func (b *batchSync) giveUp(ctx context.Context, more bool) error {
 	return b.exchange(ctx)
 }
 
-// mergeStatistics makes of the left message that of both: of means and of sums of squares about them
-// as Chan, Golub and LeVeque (1979) do, which loses nothing where a mean is far from zero, and of the
-// sums of gradients their sum.
+// mergeStatistics makes of the left message that of both: of means and of sums of squares about
+// them as Chan, Golub and LeVeque (1979) do, which loses nothing where a mean is far from zero, and
+// of the sums of gradients their sum.
 func mergeStatistics(left, right []float64) {
 	failed := max(left[syncFailed], right[syncFailed])
 	if failed == 0 && left[syncMark] != right[syncMark] {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,8 +18,8 @@ import (
 	"slipway/internal/datasettest"
 )
 
-// A batch that is dealt is normalised as a whole: its step is the undealt one's but for rounding, and
-// so are the running statistics; of even shards and uneven ones, of single images and of shards
+// A batch that is dealt is normalised as a whole: its step is the undealt one's but for rounding,
+// and so are the running statistics; of even shards and uneven ones, of single images and of shards
 // without any, of several batches, pairs and images with weights, on every engine. (No layer has a
 // bias in front of a normalisation: its gradient is 0, and rounding alone.)
 func TestBatchNormOverTheWholeBatch(t *testing.T) {
@@ -31,7 +32,8 @@ func TestBatchNormOverTheWholeBatch(t *testing.T) {
 				t.Run(fmt.Sprint(step, mixes), func(t *testing.T) {
 					trainer := func(shards int) *Trainer {
 						config := smallConfig(engine)
-						config.BatchSize, config.Accumulate, config.Shards = step.batch, step.accumulate, shards
+						config.BatchSize, config.Accumulate = step.batch, step.accumulate
+						config.Shards = shards
 						config.Optimizer = OptimizerConfig{Name: "sgd", LearningRate: 0.5}
 						config.Loss.ClassWeights = ClassWeights{Balanced: true}
 						if mixes {
@@ -93,8 +95,8 @@ func coloured(t *testing.T, n, height, width int) *dataset.Set {
 	return set
 }
 
-// resnet20 and a network that fuses its normalisations in all ways are one run on any ranks, of which
-// the last step has fewer images than ranks.
+// resnet20 and a network that fuses its normalisations in all ways are one run on any ranks, of
+// which the last step has fewer images than ranks.
 func TestNetworksWithBatchNormOnRanks(t *testing.T) {
 	resnet, err := zoo.New("resnet20", builder.Shape{3, 16, 16}, 10)
 	if err != nil {
@@ -104,7 +106,8 @@ func TestNetworksWithBatchNormOnRanks(t *testing.T) {
 		network *builder.Network
 		set     *dataset.Set
 	}{
-		"resnet20": {resnet, coloured(t, 27, 16, 16)}, "normalised": {normalisedNetwork(t), coloured(t, 27, 9, 8)},
+		"resnet20":   {resnet, coloured(t, 27, 16, 16)},
+		"normalised": {normalisedNetwork(t), coloured(t, 27, 9, 8)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := Config{BatchSize: 8, Epochs: 1, Shards: 4, Seed: 1, Threads: 1,
@@ -193,10 +196,10 @@ func TestARankThatFailsBetweenNormalisations(t *testing.T) {
 			for _, back := range []bool{false, true} {
 				for _, calls := range []int64{1, 9, 14} {
 					left := new(atomic.Int64)
-					layers := []builder.Layer{conv, builder.BatchNorm{}, conv, builder.BatchNorm{}, builder.Flatten{},
-						builder.Dense{Units: 3}}
 					at := []int{0, 2, 4, 6}[place]
-					layers = append(layers[:at:at], append([]builder.Layer{breaksDown{calls: left, back: back}}, layers[at:]...)...)
+					layers := slices.Insert([]builder.Layer{conv, builder.BatchNorm{}, conv, builder.BatchNorm{},
+						builder.Flatten{}, builder.Dense{Units: 3}}, at,
+						builder.Layer(breaksDown{calls: left, back: back}))
 					if at == 0 { // whose gradient nobody asks for
 						layers = append([]builder.Layer{builder.Scale{}}, layers...)
 					}

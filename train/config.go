@@ -32,8 +32,8 @@ type Config struct {
 	// Shards is to how many shards the images of a batch are dealt, a power of two; 0 and 1 do not
 	// deal it. Each shard's gradients are computed by itself, and they are added up in one fixed
 	// tree, so that the same Shards give the same bits, whoever computes which. Losses, masks,
-	// mixing, clipping, the optimizer's step and, unless BatchNorm says otherwise, normalisation are
-	// the whole batch's.
+	// mixing, clipping, the optimizer's step and, unless BatchNorm says otherwise, normalisation
+	// are the whole batch's.
 	Shards int `json:"shards,omitempty"`
 	// BatchNorm is whose statistics batch normalisation trains with: a batch's if empty or
 	// BatchNormBatch, or of a batch that is dealt each shard's (BatchNormShard); then running

@@ -138,8 +138,8 @@ func (t *Trainer) evaluateBatches(ctx context.Context, source dataset.Source, ba
 	return nil
 }
 
-func (t *Trainer) evaluateBatch(ctx context.Context, source dataset.Source, info dataset.Info, indices []int,
-	into *evaluated) error {
+func (t *Trainer) evaluateBatch(ctx context.Context, source dataset.Source, info dataset.Info,
+	indices []int, into *evaluated) error {
 	images := float64(len(indices))
 	if t.config.Device != nil {
 		loss, err := t.evaluateOnDevice(ctx, into, source, indices)

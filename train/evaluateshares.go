@@ -11,8 +11,8 @@ import (
 )
 
 // EvaluateTogether is Evaluate by all ranks of a Communicator, each of which has the source and
-// computes a share of its batches. All get the same evaluation, which is that of one rank to the bit.
-// An error of one rank is an error on all. Without other ranks it is Evaluate.
+// computes a share of its batches. All get the same evaluation, which is that of one rank to the
+// bit. An error of one rank is an error on all. Without other ranks it is Evaluate.
 func (t *Trainer) EvaluateTogether(ctx context.Context, source dataset.Source) (*Evaluation, error) {
 	ctx, done := t.beginEvaluation(ctx)
 	defer done()
@@ -20,7 +20,8 @@ func (t *Trainer) EvaluateTogether(ctx context.Context, source dataset.Source) (
 }
 
 // evaluateShares evaluates a rank's share of the batches, and takes the others' from them.
-func (t *Trainer) evaluateShares(ctx context.Context, source dataset.Source, batch int) (*Evaluation, error) {
+func (t *Trainer) evaluateShares(ctx context.Context, source dataset.Source, batch int) (
+	*Evaluation, error) {
 	if t.together == nil {
 		return t.evaluate(ctx, source, batch)
 	}
@@ -48,7 +49,8 @@ func (t *Trainer) evaluateShares(ctx context.Context, source dataset.Source, bat
 const evaluationFailed = math.MaxUint64
 
 // gatherEvaluated brings what the ranks have evaluated together, or the failure of one of them.
-func (t *Trainer) gatherEvaluated(ctx context.Context, own *evaluated, failure error) (*evaluated, error) {
+func (t *Trainer) gatherEvaluated(ctx context.Context, own *evaluated, failure error) (
+	*evaluated, error) {
 	messages, err := collective.Gather(ctx, t.together, own.encode(failure))
 	switch {
 	case err != nil:

@@ -12,8 +12,8 @@ import (
 	"slipway/internal/datasettest"
 )
 
-// Ranks evaluate a set together, of three batches, of one, and of fewer batches than ranks: all have
-// the evaluation of one rank, to the bit; also of averaged weights.
+// Ranks evaluate a set together, of three batches, of one, and of fewer batches than ranks: all
+// have the evaluation of one rank, to the bit; also of averaged weights.
 func TestRanksEvaluateTogether(t *testing.T) {
 	for _, images := range []int{3, 600, 2*evaluationMost + 1} {
 		set := datasettest.Bars(t, images)

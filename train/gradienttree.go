@@ -9,15 +9,16 @@ import (
 )
 
 const (
-	// treeGroup is how many of a rank's shards are added up together, at most: each gradient is read
-	// once for it, where a sum of two after the other reads and writes all again and again.
+	// treeGroup is how many of a rank's shards are added up together, at most: each gradient is
+	// read once for it, where a sum of two after the other reads and writes all again and again.
 	treeGroup = 8
-	// treeGroupBytes is what their gradients may take. With more parameters a shard computes so long
-	// that adding them up costs little.
+	// treeGroupBytes is what their gradients may take. With more parameters a shard computes so
+	// long that adding them up costs little.
 	treeGroupBytes = 64 << 20
 )
 
-// gradientTree adds up the gradients of a rank's shards, its leaves, in the order in which they come:
+// gradientTree adds up the gradients of a rank's shards, its leaves, in the order in which they
+// come:
 //
 //	((g₀+g₁) + (g₂+g₃)) + ((g₄+g₅) + (g₆+g₇))
 type gradientTree struct {

@@ -52,7 +52,8 @@ func (t *Trainer) runBatch(ctx context.Context, images feed, weights float64) er
 			return err
 		}
 		part := &s.parts[slot]
-		part.program, part.result, err = t.forwardAndBack(ctx, slot, images, part.span, weights, part.leaf)
+		part.program, part.result, err = t.forwardAndBack(ctx, slot, images, part.span, weights,
+			part.leaf)
 		some = part.program
 		return err
 	})
@@ -81,8 +82,8 @@ func (t *Trainer) withoutImages(slot int) (*program, error) {
 }
 
 // beginTogether prepares for a step whose shards have parts of several batches, or of one. Where it
-// is one, each writes its gradients to its leaf, if there is memory for all leaves, or else to its own
-// graph's.
+// is one, each writes its gradients to its leaf, if there is memory for all leaves, or else to its
+// own graph's.
 func (s *shards) beginTogether(several bool) {
 	for k := range s.each {
 		s.sums[s.rank*s.each+k] = figures{}

@@ -38,8 +38,8 @@ func (v variable) Grad() (gorgonia.Value, error) {
 }
 
 // compile prepares a graph for Gorgonia's TapeMachine.
-func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config,
-	key programKey, sync func(layer string) kernel.BatchSync) (*program, error) {
+func compile(network *builder.Network, engine *builder.Engine, variables *builder.Variables,
+	config Config, key programKey, sync func(layer string) kernel.BatchSync) (*program, error) {
 	graph, err := newLossGraph(network, engine, variables, config, key, sync)
 	if err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func compile(network *builder.Network, engine *builder.Engine, variables *builde
 	return p, nil
 }
 
-// place has the next run write its gradients to the leaf's row, those that can be, or leave them to the
-// trees of dense layers.
+// place has the next run write its gradients to the leaf's row, those that can be, or leave them to
+// the trees of dense layers.
 func (p *program) place(leaf *leaf, s *shards) error {
 	for i, result := range p.results {
 		at := &s.places[i]

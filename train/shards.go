@@ -62,9 +62,9 @@ func (c Config) checkShards(network *builder.Network) error {
 	}
 	for _, node := range network.Nodes() {
 		if _, ok := node.Layer.(builder.BatchNorm); node.WholeBatch && !ok && c.BatchNorm == "" {
-			return fmt.Errorf("layer %s (%s) computes the images of a batch together, and of %d shards each "+
-				"is computed by itself: of such layers BatchNorm alone has what shards of one batch exchange; "+
-				"train without shards, or say that each is a batch to such layers (-batchnorm %s)",
+			return fmt.Errorf("layer %s (%s) computes the images of a batch together, and of %d shards "+
+				"each is computed by itself: of such layers BatchNorm alone has what shards of one batch "+
+				"exchange; train without shards, or say that each is a batch to such layers (-batchnorm %s)",
 				node.Name, node.Layer.Kind(), c.Shards, BatchNormShard)
 		}
 	}
@@ -77,8 +77,8 @@ func (c Config) checkShards(network *builder.Network) error {
 
 // shards adds up the gradients of a step whose images are dealt to a fixed number of shards. Each
 // shard is computed by itself, and they meet in one binary tree, neighbours first, so that the sum
-// does not depend on who computed which, to the bit: a sum of two does not depend on their order. Below
-// a rank's node the rank alone goes up the tree, above it all do.
+// does not depend on who computed which, to the bit: a sum of two does not depend on their order.
+// Below a rank's node the rank alone goes up the tree, above it all do.
 //
 // Gradients lie in a row. With BatchNorm by shard the running statistics of layers are behind them:
 // of these each shard computes what they were if the step were its own, and they become the mean.
@@ -199,7 +199,8 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		}
 	}
 	var err error
-	if s.tree, err = newGradientTree(engine, s.each, ceil(size, lanes*s.count)*lanes*s.count); err != nil {
+	size = ceil(size, lanes*s.count) * lanes * s.count
+	if s.tree, err = newGradientTree(engine, s.each, size); err != nil {
 		return nil, err
 	}
 	for k, i := range trained {
@@ -222,14 +223,15 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	return s, nil
 }
 
-// denseTreeLeast is how many weights a dense layer has, at least, of which the gradient of all shards
-// is computed together: of fewer, each shard's is near the cores when it is added up.
+// denseTreeLeast is how many weights a dense layer has, at least, of which the gradient of all
+// shards is computed together: of fewer, each shard's is near the cores when it is added up.
 const denseTreeLeast = 1 << 14
 
-// denseWeights says by tensor which are dense layers' weights whose gradient a kernel.DenseTree adds
-// up. That rounds otherwise than a layer by itself does, and so depends on nothing that differs
-// between ranks.
-func (s *shards) denseWeights(network *builder.Network, config Config, engine *builder.Engine) map[int]bool {
+// denseWeights says by tensor which are dense layers' weights whose gradient a kernel.DenseTree
+// adds up. That rounds otherwise than a layer by itself does, and so depends on nothing that
+// differs between ranks.
+func (s *shards) denseWeights(network *builder.Network, config Config,
+	engine *builder.Engine) map[int]bool {
 	dense := make(map[int]bool)
 	if _, native := engine.Kernels(); !native || s.sync != nil || !config.ParameterPenalty.IsZero() {
 		return dense // shards in lockstep have gradients at the same time; a penalty is added to each
@@ -238,7 +240,8 @@ func (s *shards) denseWeights(network *builder.Network, config Config, engine *b
 	for _, node := range network.Nodes() {
 		_, ok := node.Layer.(builder.Dense)
 		for _, spec := range node.Tensors {
-			dense[i] = ok && len(node.Output) == 1 && len(spec.Shape) == 2 && spec.Shape.Elements() >= denseTreeLeast
+			dense[i] = ok && len(node.Output) == 1 && len(spec.Shape) == 2 &&
+				spec.Shape.Elements() >= denseTreeLeast
 			i++
 		}
 	}

@@ -147,8 +147,8 @@ func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, spa
 }
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the
-// key's program for as many. The loss that trains is divided by the divisor, by the images' own weights if
-// that is 0. The result has no model.
+// key's program for as many. The loss that trains is divided by the divisor, by the images' own
+// weights if that is 0. The result has no model.
 func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first int, divisor float64,
 	leaf *leaf) (*program, batchResult, error) {
 	var result batchResult

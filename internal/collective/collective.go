@@ -142,10 +142,10 @@ func Sum(ctx context.Context, c Communicator, x, other []float32,
 	return nil
 }
 
-// Merge brings together what each rank has, in the tree of Sum, by a function that makes of its left
-// argument both. All ranks end with the same bits, in the slice that is returned: own or other, which
-// are of one length on all ranks. A round carries all of it, so that there are half as many as Sum
-// has: for what is short, where a message costs more than its bytes.
+// Merge brings together what each rank has, in the tree of Sum, by a function that makes of its
+// left argument both. All ranks end with the same bits, in the slice that is returned: own or
+// other, which are of one length on all ranks. A round carries all of it, so that there are half as
+// many as Sum has: for what is short, where a message costs more than its bytes.
 func Merge(ctx context.Context, c Communicator, own, other []float64,
 	merge func(left, right []float64)) ([]float64, error) {
 	if len(own) != len(other) {

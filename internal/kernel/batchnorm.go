@@ -15,18 +15,20 @@ type BatchNormConfig struct {
 	Batch bool
 	// Low and High bound the result, as ReLU (0 and NaN) and ReLU6 (0 and 6) do; NaN does not bound.
 	Low, High float32
-	// Sync, unless nil, makes of the statistics of these rows those of a batch that is computed in several parts.
+	// Sync, unless nil, makes of the statistics of these rows those of a batch that is computed in
+	// several parts.
 	Sync BatchSync
 }
 
-// BatchSync brings together what one normalisation has summed over the parts of a batch, each a plan of its own with rows of
-// its own. Its methods return once all parts have called them.
+// BatchSync brings together what one normalisation has summed over the parts of a batch, each a
+// plan of its own with rows of its own. Its methods return once all parts have called them.
 type BatchSync interface {
-	// Moments replaces the mean and the variance of each channel over a part's rows by those over all rows of the batch, whose
-	// number it returns.
+	// Moments replaces the mean and the variance of each channel over a part's rows by those over
+	// all rows of the batch, whose number it returns.
 	Moments(rows int, mean, variance []float64) (all int, err error)
-	// Sums replaces two sums of each channel over a part's gradients, those of the mean loss over the part, by those over the
-	// batch's gradients, in the same measure: Σ rowsₖ·sumₖ over the parts, divided by the part's rows.
+	// Sums replaces two sums of each channel over a part's gradients, those of the mean loss over
+	// the part, by those over the batch's gradients, in the same measure: Σ rowsₖ·sumₖ over the
+	// parts, divided by the part's rows.
 	Sums(rows int, first, second []float64) error
 }
 
@@ -127,7 +129,8 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 // Statistics returns the mean and the variance of each channel that the last Forward normalised with.
 func (b *BatchNorm) Statistics() (mean, variance []float64) { return b.mean, b.variance }
 
-// StatisticsRows returns of how many rows the statistics are: more than the plan's own where a Sync has brought others.
+// StatisticsRows returns of how many rows the statistics are: more than the plan's own where a Sync
+// has brought others.
 func (b *BatchNorm) StatisticsRows() int { return b.all }
 
 // Forward computes y from x. mean and variance are the statistics that a plan without the batch's own takes.

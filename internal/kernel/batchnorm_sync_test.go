@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// parts are plans of the parts of one batch: given what they have summed, one after the other, they get
-// the sums of all at a second run.
+// parts are plans of the parts of one batch: given what they have summed, one after the other, they
+// get the sums of all at a second run.
 type parts struct {
 	rows          int
 	mean, squares []float64 // over all
@@ -58,8 +58,9 @@ func (p *parts) take(plans []*BatchNorm) {
 	}
 }
 
-// The parts of a batch that know each other's sums are normalised, and differentiated, as the batch.
-// Each part's gradients are those of its own mean loss, so that the batch's are those of rowsₖ/rows.
+// The parts of a batch that know each other's sums are normalised, and differentiated, as the
+// batch. Each part's gradients are those of its own mean loss, so that the batch's are those of
+// rowsₖ/rows.
 func TestBatchNormOfParts(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, split := range [][]int{{1, 6}, {40, 24}, {1, 1, 600}} {

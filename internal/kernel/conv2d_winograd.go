@@ -74,8 +74,9 @@ const (
 	winogradGap = 16
 	// winogradMinChannels: with fewer, the transforms cost more than the products save.
 	winogradMinChannels = 16
-	// winogradMaxKept is how many elements of transformed weights a plan keeps for itself, at most, 1 MB: of more weights the
-	// products take so much longer that to transform them again costs little.
+	// winogradMaxKept is how many elements of transformed weights a plan keeps for itself, at most,
+	// 1 MB: of more weights the products take so much longer that to transform them again costs
+	// little.
 	winogradMaxKept = 1 << 18
 )
 

@@ -147,8 +147,8 @@ func (d *Dense) forwardItem(worker, item int) {
 	transposeMatrix(d.engine.Set, d.y[output:], f.Out, d.columns[output*f.Batch:], f.Batch, outputs, f.Batch)
 }
 
-// BackwardParameters computes dw, unless SumIn has left it to a tree, and, unless it is nil, db from dy and x. y is Forward's
-// output; only a plan with ReLU reads it.
+// BackwardParameters computes dw, unless SumIn has left it to a tree, and, unless it is nil, db
+// from dy and x. y is Forward's output; only a plan with ReLU reads it.
 func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	f := &d.config
 	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In}, optional("db", db, f.Out),

@@ -2,10 +2,10 @@ package kernel
 
 import "fmt"
 
-// DenseTree is a plan for the gradient of a dense layer's weights over the shards of a batch, which are
-// added up in a binary tree, neighbours first. A shard of few images has as many gradients as all of
-// them: here they are computed again when they are added up, tile by tile, and no shard's are ever in
-// memory as a whole.
+// DenseTree is a plan for the gradient of a dense layer's weights over the shards of a batch, which
+// are added up in a binary tree, neighbours first. A shard of few images has as many gradients as
+// all of them: here they are computed again when they are added up, tile by tile, and no shard's
+// are ever in memory as a whole.
 type DenseTree struct {
 	engine  Engine
 	in, out int
@@ -45,10 +45,14 @@ func NewDenseTree(engine Engine, in, out, shards int) (*DenseTree, error) {
 		return nil, err
 	}
 	if in < 1 || out < 1 || shards < 1 || shards&(shards-1) != 0 {
-		return nil, fmt.Errorf("kernel: gradients of a dense layer of %d inputs and %d outputs over %d shards", in, out, shards)
+		return nil, fmt.Errorf("kernel: gradients of a dense layer of %d inputs and %d outputs over %d shards",
+			in, out, shards)
 	}
-	t := &DenseTree{engine: engine, in: in, out: out, inputs: newPanels(engine.Set, in), shards: make([]denseShard, shards)}
-	t.offsets, t.narrow = rowOffsets(denseTileRows, engine.Set.panel()), rowOffsets(denseTileRows, engine.Set.lanes)
+	set := engine.Set
+	t := &DenseTree{
+		engine: engine, in: in, out: out, inputs: newPanels(set, in), shards: make([]denseShard, shards),
+		offsets: rowOffsets(denseTileRows, set.panel()), narrow: rowOffsets(denseTileRows, set.lanes),
+	}
 	t.work = make([]apart[denseTile], engine.Pool.Threads())
 	for i := range t.work {
 		own := &t.work[i].own
@@ -63,9 +67,10 @@ func NewDenseTree(engine Engine, in, out, shards int) (*DenseTree, error) {
 
 // SumIn has BackwardParameters leave dw to a tree, of which this call is a shard; nil ends that.
 func (d *Dense) SumIn(tree *DenseTree, shard int) error {
-	if tree != nil && (tree.in != d.config.In || tree.out != d.config.Out || shard < 0 || shard >= len(tree.shards)) {
-		return fmt.Errorf("kernel: shard %d of %d of a dense layer %+v in a tree of %d×%d", shard, len(tree.shards), d.config,
-			tree.out, tree.in)
+	if f := d.config; tree != nil && (tree.in != f.In || tree.out != f.Out || shard < 0 ||
+		shard >= len(tree.shards)) {
+		return fmt.Errorf("kernel: shard %d of %d of a dense layer %+v in a tree of %d×%d", shard,
+			len(tree.shards), f, tree.out, tree.in)
 	}
 	d.tree, d.shard = tree, shard
 	return nil
@@ -142,7 +147,8 @@ func (t *DenseTree) tile(own *denseTile, shard, panel, output, rows int) {
 	}
 	for k, part := range s.parts {
 		own.args = productArgs{
-			A: pointer(s.columns[part.bRow:]), AOffsets: &s.offsets[output], C: pointer(tile), COffsets: &offsets[0],
+			A: pointer(s.columns[part.bRow:]), AOffsets: &s.offsets[output],
+			C: pointer(tile), COffsets: &offsets[0],
 			B: pointer(s.packed[first*s.batch+part.bRow*width:]), Mask: t.inputs.mask(panel),
 			M: rows, Runs: 1, Length: part.length, AStep: 4, BStep: 4 * width, Floor: nan32,
 		}

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// The gradients of shards, which plans leave to a tree, are those that the plans compute, added up in
-// the tree: but for rounding, since a plan may leave out zeros, and each bit the same on any threads.
+// The gradients of shards, which plans leave to a tree, are those that the plans compute, added up
+// in the tree: but for rounding, since a plan may leave out zeros, and each bit the same on any
+// threads.
 func TestDenseTree(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, shape := range [][2]int{{1, 1}, {37, 10}, {64, 24}, {100, 61}} {

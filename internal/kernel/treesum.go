@@ -5,12 +5,12 @@ import (
 	"math/bits"
 )
 
-// treeBlock is how many elements of each row are added up at a time: those of eight rows stay in the
-// first-level cache.
+// treeBlock is how many elements of each row are added up at a time: those of eight rows stay in
+// the first-level cache.
 const treeBlock = 1 << 10
 
-// TreeSum is a plan for the sum of a power of two of rows in a binary tree, neighbours first: each row
-// is read from memory once, and the sum is written once, whatever the number of rows.
+// TreeSum is a plan for the sum of a power of two of rows in a binary tree, neighbours first: each
+// row is read from memory once, and the sum is written once, whatever the number of rows.
 type TreeSum struct {
 	engine Engine
 	blocks [][]float32 // by worker: a block's elements, weighted
@@ -34,8 +34,8 @@ func NewTreeSum(engine Engine) (*TreeSum, error) {
 	return t, nil
 }
 
-// Run makes of the first row the sum of all, times after. Each row is multiplied by its weight before,
-// and each product is rounded. The other rows are overwritten.
+// Run makes of the first row the sum of all, times after. Each row is multiplied by its weight
+// before, and each product is rounded. The other rows are overwritten.
 func (t *TreeSum) Run(rows [][]float32, weights []float32, after float32) error {
 	if bits.OnesCount(uint(len(rows))) != 1 || len(weights) != len(rows) {
 		return fmt.Errorf("kernel: a tree's sum of %d rows with %d weights", len(rows), len(weights))

@@ -20,8 +20,8 @@ func (w *Weights) Release() { w.now = 0 }
 // holds reports whether weights are held.
 func (e Engine) holds() bool { return e.Weights != nil && e.Weights.now != 0 }
 
-// held reports whether what a plan keeps is of the weights of this call, and takes down that it will
-// be.
+// held reports whether what a plan keeps is of the weights of this call, and takes down that it
+// will be.
 func (e Engine) held(at *uint64) bool {
 	if !e.holds() {
 		*at = 0

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Weights that are held are read once, and those of the next step anew: packed, transformed, and of the
-// input's gradient. What a plan makes of them does not depend on it, to the bit.
+// Weights that are held are read once, and those of the next step anew: packed, transformed, and of
+// the input's gradient. What a plan makes of them does not depend on it, to the bit.
 func TestHeldWeights(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, kernel := range []int{1, 3, 5} {

@@ -1,6 +1,6 @@
 // Package lockstep runs several functions, members, each until it waits for the others: what they
-// share needs no locks, since one of them runs at a time, and what each has on its stack stays there
-// meanwhile.
+// share needs no locks, since one of them runs at a time, and what each has on its stack stays
+// there meanwhile.
 package lockstep
 
 import "errors"
@@ -24,12 +24,12 @@ type news struct {
 	err   error
 }
 
-// Run calls do for members 0…n−1, one at a time. A member that calls wait hands its turn to the next;
-// once all of them wait, meet is called, and they go on. wait may be called by another goroutine than
-// the member's, for which that one waits.
+// Run calls do for members 0…n−1, one at a time. A member that calls wait hands its turn to the
+// next; once all of them wait, meet is called, and they go on. wait may be called by another
+// goroutine than the member's, for which that one waits.
 //
-// Where a member or meet fails, all that wait are told ErrStopped. Run returns that first error, and
-// no member runs any more.
+// Where a member or meet fails, all that wait are told ErrStopped. Run returns that first error,
+// and no member runs any more.
 func Run(n int, do func(member int, wait func() error) error, meet func() error) error {
 	members, said := make([]member, n), make(chan news)
 	for i := range members {

@@ -46,8 +46,8 @@ func ResultOf(node *gorgonia.Node) *Result {
 // Same reports whether both are written to the same place.
 func (r *Result) Same(other *Result) bool { return r.buffer == other.buffer }
 
-// Place has the next runs write to values, as many as there are. It allocates the first time that it
-// is given these.
+// Place has the next runs write to values, as many as there are. It allocates the first time that
+// it is given these.
 func (r *Result) Place(values []float32) {
 	if len(values) == 0 {
 		return

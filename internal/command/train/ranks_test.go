@@ -98,8 +98,8 @@ func testFigures(t *testing.T, dir, name string) string {
 	return text
 }
 
-// Two processes under each library come to the bits of one; one of them writes and prints. The second
-// network is normalised over the whole batch: the processes meet at each of its layers.
+// Two processes under each library come to the bits of one; one of them writes and prints. The
+// second network is normalised over the whole batch: the processes meet at each of its layers.
 func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 	libraries := mpitest.Libraries(t)
 	dir := fixture(t)
@@ -111,9 +111,11 @@ func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	for network, more := range map[string][]string{"tiny": nil, "normalised": {"-network", normalised}} {
-		settings := append([]string{"-shards", "4", "-epochs", "3", "-clip-norm", "1", "-mixup", "0.5"}, more...)
+		settings := append([]string{"-shards", "4", "-epochs", "3", "-clip-norm", "1", "-mixup", "0.5"},
+			more...)
 		alone := network + "-alone"
-		if code, _, errs := runTrain(t, arguments(dir, append(settings, "-name", alone)...)...); code != cli.ExitOK {
+		code, _, errs := runTrain(t, arguments(dir, append(settings, "-name", alone)...)...)
+		if code != cli.ExitOK {
 			t.Fatal(errs)
 		}
 		for _, l := range libraries {
@@ -134,8 +136,9 @@ func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 				if !bytes.Equal(trainedWeights(t, dir, name), trainedWeights(t, dir, alone)) {
 					t.Errorf("%s, %s, %d ranks: the weights are others", network, l.Name, ranks)
 				}
-				if got, want := testFigures(t, dir, name), testFigures(t, dir, alone); got != want { // each tests its share
-					t.Errorf("%s, %s, %d ranks: the figures are\n%s\nwant\n%s", network, l.Name, ranks, got, want)
+				// Each tests its share.
+				if got, want := testFigures(t, dir, name), testFigures(t, dir, alone); got != want {
+					t.Errorf("%s, %s, %d ranks: %s, want %s", network, l.Name, ranks, got, want)
 				}
 			}
 		}
