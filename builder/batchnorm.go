@@ -82,9 +82,15 @@ func (l BatchNorm) Infer(inputs []Shape) (Inferred, error) {
 func (l BatchNorm) Compute(call Call) (Computation, error) {
 	channels := call.Output[0]
 	area := call.Output.Elements() / channels
-	m := float64(call.Batch * area)
+	rows := call.Batch * area
+	m, all := float64(rows), float64(rows) // all: of the whole batch
 	batch := call.Training && !l.Frozen
+	sync := call.sync
+	if !batch {
+		sync = nil
+	}
 	mean, variance := make([]float64, channels), make([]float64, channels)
+	sums, products := make([]float64, channels), make([]float64, channels)
 	// each calls f for the values of a channel.
 	each := func(channel int, f func(i int)) {
 		for n := range call.Batch {
@@ -104,6 +110,15 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 					each(c, func(i int) { mean[c] += float64(x[i]) / m })
 					each(c, func(i int) { variance[c] += (float64(x[i]) - mean[c]) * (float64(x[i]) - mean[c]) / m })
 				}
+			}
+			if sync != nil {
+				of, err := sync.Moments(rows, mean, variance)
+				if err != nil {
+					return err
+				}
+				all = float64(of)
+			}
+			for c := range channels {
 				factor := float64(in[1][c]) / math.Sqrt(variance[c]+l.Epsilon)
 				each(c, func(i int) { y[i] = float32((float64(x[i])-mean[c])*factor + float64(in[2][c])) })
 			}
@@ -113,25 +128,33 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 			x := in[0]
 			for c := range channels {
 				inverse := 1 / math.Sqrt(variance[c]+l.Epsilon)
-				var dWeight, dBias float64
+				sums[c], products[c] = 0, 0
 				each(c, func(i int) {
-					dWeight += float64(dy[i]) * (float64(x[i]) - mean[c]) * inverse
-					dBias += float64(dy[i])
+					products[c] += float64(dy[i]) * (float64(x[i]) - mean[c]) * inverse
+					sums[c] += float64(dy[i])
 				})
 				if d[1] != nil {
-					d[1][c] = float32(dWeight)
+					d[1][c] = float32(products[c])
 				}
 				if d[2] != nil {
-					d[2][c] = float32(dBias)
+					d[2][c] = float32(sums[c])
 				}
-				if d[0] == nil {
-					continue
+			}
+			if sync != nil {
+				if err := sync.Sums(rows, sums, products); err != nil {
+					return err
 				}
+			}
+			if d[0] == nil {
+				return nil
+			}
+			for c := range channels {
+				inverse := 1 / math.Sqrt(variance[c]+l.Epsilon)
 				factor := float64(in[1][c]) * inverse
 				each(c, func(i int) {
 					g := float64(dy[i])
 					if batch {
-						g -= dBias/m + (float64(x[i])-mean[c])*inverse*dWeight/m
+						g -= sums[c]/all + (float64(x[i])-mean[c])*inverse*products[c]/all
 					}
 					d[0][i] = float32(factor * g)
 				})
@@ -142,7 +165,7 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 	if batch {
 		c.Update = func(tensors [][]float32) {
 			for c := range channels {
-				l.update(tensors[2], tensors[3], c, mean[c], variance[c], m)
+				l.update(tensors[2], tensors[3], c, mean[c], variance[c], all)
 			}
 		}
 	}
@@ -152,7 +175,7 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 // native takes up a ReLU or ReLU6 behind it, or a sum with one more value and the ReLU behind that.
 func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	batch := p.options.Training && !l.Frozen
-	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch}
+	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch, Sync: p.sync()}
 	var y *gorgonia.Node
 	var plan *kernel.BatchNorm
 	var err error
@@ -173,9 +196,9 @@ func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	if err != nil || !batch {
 		return y, err
 	}
-	m := float64(p.in[0].Shape().TotalSize() / p.node.Output[0])
 	p.update(func(tensors [][]float32) {
 		mean, variance := plan.Statistics()
+		m := float64(plan.StatisticsRows())
 		for c := range mean {
 			l.update(tensors[2], tensors[3], c, mean[c], variance[c], m)
 		}

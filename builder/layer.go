@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"slipway/internal/kernel"
 )
 
 // Layer is one layer of a network: Conv2D, BatchNorm, Add, or one of the user's own. Registered lists
@@ -87,6 +89,8 @@ type Call struct {
 	Training bool
 	// Random draws for a layer that needs chance; nil in evaluation.
 	Random Random
+
+	sync kernel.BatchSync // nil unless the batch is a part of one
 }
 
 // Random draws numbers that depend on the run's seed, the layer's name, the step and the place of an

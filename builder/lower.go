@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"slipway/internal/kernel"
 	"slipway/internal/ops"
 )
 
@@ -25,6 +26,10 @@ type LowerOptions struct {
 	// To names a layer that the graph ends in, instead of the last one: Lowered.Logits is its output,
 	// in the engine's layout.
 	To string
+	// Sync, unless nil, gives for a layer what makes of the statistics of a training batch those of
+	// a larger one of which the graph computes a part. Of all layers with WholeBatch BatchNorm
+	// alone asks for it.
+	Sync func(layer string) kernel.BatchSync
 }
 
 // Lowered is a network lowered to a Gorgonia graph for one batch size.

@@ -189,6 +189,14 @@ func (p *place) bias() *gorgonia.Node {
 	return p.tensors[1]
 }
 
+// sync is LowerOptions.Sync's for the layer, nil if there is none.
+func (p *place) sync() kernel.BatchSync {
+	if p.options.Sync == nil || !p.options.Training || !p.node.WholeBatch {
+		return nil
+	}
+	return p.options.Sync(p.node.Name)
+}
+
 // masks are those that a layer draws in training.
 func (p *place) masks() *ops.Masks {
 	masks := ops.NewMasks(p.options.Seed, p.node.Name)
@@ -252,6 +260,7 @@ func (p *place) compute() (*gorgonia.Node, error) {
 	call := p.node.call(p.options.Batch, p.options.Training)
 	if p.options.Training {
 		call.Random = p.masks()
+		call.sync = p.sync()
 	}
 	computation, err := p.node.Layer.Compute(call)
 	if err != nil {

@@ -38,22 +38,15 @@ type span struct{ first, end int }
 // where there are several, of each the share that a shard of so many has, and the parts of that. A
 // unit of images, pairs where they are mixed, stays together. It is valid until the next call.
 func (t *Trainer) spans(images, unit, shard, shards int) []span {
-	size := images
-	if t.config.Accumulate > 1 {
-		size = (t.config.BatchSize + unit - 1) / unit * unit
-	}
+	size := t.batchImages(images, unit)
 	all := t.spanned[:0]
 	for begin := 0; begin < images; begin += size {
-		batch := min(size, images-begin)
-		units := (batch + unit - 1) / unit
-		low, high := shard*units/shards, (shard+1)*units/shards
-		units = high - low
-		if units == 0 {
+		of := dealtSpan(begin, min(size, images-begin), unit, shard, shards)
+		first, dealt := of.first, of.end-of.first
+		if dealt == 0 {
 			continue // of a short batch
 		}
-		first := begin + low*unit
-		dealt := min(begin+high*unit, begin+batch) - first
-		count := 1
+		units, count := (dealt+unit-1)/unit, 1
 		if t.sum != nil {
 			count = (dealt-1)/t.sum.size + 1
 		}
@@ -64,6 +57,21 @@ func (t *Trainer) spans(images, unit, shard, shards int) []span {
 	}
 	t.spanned = all
 	return all
+}
+
+// batchImages is how many images the batches have, but for the last one, of a step of so many.
+func (t *Trainer) batchImages(images, unit int) int {
+	if t.config.Accumulate > 1 {
+		return (t.config.BatchSize + unit - 1) / unit * unit
+	}
+	return images
+}
+
+// dealtSpan is a shard's share of a batch that begins at an image; it may be empty.
+func dealtSpan(begin, batch, unit, shard, shards int) span {
+	units := (batch + unit - 1) / unit
+	low, high := shard*units/shards, (shard+1)*units/shards
+	return span{begin + min(low*unit, batch), begin + min(high*unit, batch)}
 }
 
 // rememberStatistics returns what undoes the changes that the batches of a step make to the

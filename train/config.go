@@ -32,11 +32,12 @@ type Config struct {
 	// Shards is to how many shards the images of a batch are dealt, a power of two; 0 and 1 do not
 	// deal it. Each shard's gradients are computed by itself, and they are added up in one fixed
 	// tree, so that the same Shards give the same bits, whoever computes which. Losses, masks,
-	// mixing, clipping and the optimizer's step are the whole batch's; normalisation is not (BatchNorm).
+	// mixing, clipping, the optimizer's step and, unless BatchNorm says otherwise, normalisation
+	// are the whole batch's.
 	Shards int `json:"shards,omitempty"`
-	// BatchNorm is whose statistics batch normalisation trains with: a batch's if empty, or of a
-	// batch that is dealt each shard's (BatchNormShard), which has to be said. Running statistics
-	// are the mean of what the shards have.
+	// BatchNorm is whose statistics batch normalisation trains with: a batch's if empty or
+	// BatchNormBatch, or of a batch that is dealt each shard's (BatchNormShard); then running
+	// statistics are the mean of what the shards have.
 	BatchNorm string `json:"batch_norm,omitempty"`
 	// Epochs is the number of passes over the training set, 10 if zero. With
 	// UntilLoss or Patience it is the cap.

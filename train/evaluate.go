@@ -63,65 +63,117 @@ type Evaluation struct {
 // Communicator each rank that calls it does so by itself, and it does not end with ctx before a run
 // has: the others would wait for a step that this rank does not take.
 func (t *Trainer) Evaluate(ctx context.Context, source dataset.Source) (*Evaluation, error) {
-	if t.progress.Finished == "" {
-		ctx = t.working(ctx)
-	}
-	if t.averages() {
-		t.average.swap(t.variables)
-		defer t.average.swap(t.variables)
-	}
+	ctx, done := t.beginEvaluation(ctx)
+	defer done()
 	return t.evaluate(ctx, source, evaluationBatch(t.network))
 }
 
+// beginEvaluation has the variables hold the weights that are evaluated, until done is called.
+func (t *Trainer) beginEvaluation(ctx context.Context) (_ context.Context, done func()) {
+	if t.progress.Finished == "" {
+		ctx = t.working(ctx)
+	}
+	if !t.averages() {
+		return ctx, func() {}
+	}
+	t.average.swap(t.variables)
+	return ctx, func() { t.average.swap(t.variables) }
+}
+
 func (t *Trainer) evaluate(ctx context.Context, source dataset.Source, batch int) (*Evaluation, error) {
-	if err := fits(t.network, source); err != nil {
-		return nil, err
-	}
-	classes, err := t.network.Classes()
+	evaluation, all, err := t.newEvaluation(source, batch)
 	if err != nil {
 		return nil, err
 	}
-	batches, err := dataset.Sequential(source.Len(), batch)
-	if err != nil {
+	own := new(evaluated)
+	if err := t.evaluateBatches(ctx, source, all, own); err != nil {
 		return nil, err
 	}
-	info := source.Info()
-	if err := t.sameLabels(info); err != nil {
-		return nil, err
-	}
-	evaluation := &Evaluation{Classes: classes, Logits: make([]float32, 0, source.Len()*classes)}
-	sum := 0.0
-	for _, indices := range batches.Epoch(0, 0) {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
-		}
-		if t.config.Device != nil {
-			loss, err := t.evaluateOnDevice(ctx, evaluation, source, indices)
-			if err != nil {
-				return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
-			}
-			sum += loss * float64(len(indices))
-			continue
-		}
-		p, result, err := t.pass(ctx, false, feed{source, info, indices, 0}, 0, 0)
-		if err != nil {
-			return nil, fmt.Errorf("evaluate %s: %w", info.Name, err)
-		}
-		logits, err := p.logits()
-		if err != nil {
-			return nil, err
-		}
-		evaluation.Logits = append(evaluation.Logits, logits...)
-		evaluation.Correct += result.correct
-		sum += result.data * float64(len(indices))
-	}
-	evaluation.Loss = sum / float64(source.Len())
-	evaluation.Accuracy = float64(evaluation.Correct) / float64(source.Len())
+	evaluation.take(own, source.Len())
 	return evaluation, nil
 }
 
+// newEvaluation returns an evaluation of no image yet, and the batches of the source's.
+func (t *Trainer) newEvaluation(source dataset.Source, batch int) (*Evaluation, [][]int, error) {
+	if err := fits(t.network, source); err != nil {
+		return nil, nil, err
+	}
+	classes, err := t.network.Classes()
+	if err != nil {
+		return nil, nil, err
+	}
+	batches, err := dataset.Sequential(source.Len(), batch)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.sameLabels(source.Info()); err != nil {
+		return nil, nil, err
+	}
+	var all [][]int
+	for _, indices := range batches.Epoch(0, 0) {
+		all = append(all, indices)
+	}
+	return &Evaluation{Classes: classes}, all, nil
+}
+
+// evaluated is what some batches came to, one after the other.
+type evaluated struct {
+	logits  []float32
+	losses  []float64 // by batch: the sum over its images
+	correct int
+}
+
+// evaluateBatches evaluates some batches.
+func (t *Trainer) evaluateBatches(ctx context.Context, source dataset.Source, batches [][]int,
+	into *evaluated) error {
+	info := source.Info()
+	for _, indices := range batches {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("evaluate %s: %w", info.Name, err)
+		}
+		if err := t.evaluateBatch(ctx, source, info, indices, into); err != nil {
+			return fmt.Errorf("evaluate %s: %w", info.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t *Trainer) evaluateBatch(ctx context.Context, source dataset.Source, info dataset.Info,
+	indices []int, into *evaluated) error {
+	images := float64(len(indices))
+	if t.config.Device != nil {
+		loss, err := t.evaluateOnDevice(ctx, into, source, indices)
+		into.losses = append(into.losses, loss*images)
+		return err
+	}
+	p, result, err := t.pass(ctx, programKey{}, feed{source, info, indices, 0}, 0, 0, nil)
+	if err != nil {
+		return err
+	}
+	logits, err := p.logits()
+	if err != nil {
+		return err
+	}
+	into.logits = append(into.logits, logits...)
+	into.losses = append(into.losses, result.data*images)
+	into.correct += result.correct
+	return nil
+}
+
+// take makes the evaluation that of all images.
+func (e *Evaluation) take(all *evaluated, images int) {
+	sum := 0.0
+	for _, loss := range all.losses {
+		sum += loss
+	}
+	e.Logits, e.Correct = all.logits, all.correct
+	e.Loss = sum / float64(images)
+	e.Accuracy = float64(e.Correct) / float64(images)
+}
+
 // evaluateOnDevice evaluates one batch, consecutive indices, and returns its loss.
-func (t *Trainer) evaluateOnDevice(ctx context.Context, evaluation *Evaluation, source dataset.Source, indices []int) (float64, error) {
+func (t *Trainer) evaluateOnDevice(ctx context.Context, into *evaluated, source dataset.Source,
+	indices []int) (float64, error) {
 	if err := t.openSession(ctx); err != nil {
 		return 0, err
 	}
@@ -129,13 +181,17 @@ func (t *Trainer) evaluateOnDevice(ctx context.Context, evaluation *Evaluation, 
 	if err != nil {
 		return 0, err
 	}
-	done := len(evaluation.Logits)
-	evaluation.Logits = evaluation.Logits[:done+len(indices)*evaluation.Classes]
-	loss, correct, err := t.device.session.Evaluate(set, indices[0], len(indices), evaluation.Logits[done:])
+	classes, err := t.network.Classes()
+	if err != nil {
+		return 0, err
+	}
+	done := len(into.logits)
+	into.logits = append(into.logits, make([]float32, len(indices)*classes)...)
+	loss, correct, err := t.device.session.Evaluate(set, indices[0], len(indices), into.logits[done:])
 	if err != nil {
 		return 0, t.deviceError(err)
 	}
-	evaluation.Correct += correct
+	into.correct += correct
 	return loss, nil
 }
 

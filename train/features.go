@@ -136,6 +136,9 @@ func (s *featureSet) bytes() int64 {
 
 // find returns the features of the source, nil if none are kept.
 func (f *features) find(source dataset.Source, training bool) *featureSet {
+	if f == nil {
+		return nil
+	}
 	if training && same(source, f.trainer.augmented) {
 		source = f.trainer.training
 	}

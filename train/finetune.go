@@ -119,7 +119,8 @@ func (t *Trainer) enter() error {
 		return err
 	}
 	if t.phase.Shards > 1 {
-		if t.shards, err = newShards(t.network, t.phase, t.engine, t.variables); err != nil {
+		t.shards, err = newShards(t.network, t.phase, t.engine, t.variables, t.together)
+		if err != nil {
 			return err
 		}
 	}

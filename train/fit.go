@@ -28,8 +28,9 @@ type Callbacks struct {
 // Patience or Best the trainer has the best epoch's weights then. It can be called again
 // after a Resume only.
 //
-// With a Communicator all ranks call it, and only one of them needs callbacks. When the context of
-// any of them ends, all stop after the same step. What errors mean there, OnAllRanks says.
+// With a Communicator all ranks call it, and only one of them needs callbacks, unless one calls
+// what all have to, as EvaluateTogether. When the context of any of them ends, all stop after the
+// same step. What errors mean there, OnAllRanks says.
 func (t *Trainer) Fit(ctx context.Context, callbacks Callbacks) error {
 	if err := t.Agree(ctx); err != nil {
 		return err
@@ -211,7 +212,7 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 	}
 	if t.validation != nil {
 		// The epoch is trained: an interruption waits until it is recorded.
-		evaluation, err := t.Evaluate(context.WithoutCancel(ctx), t.validation)
+		evaluation, err := t.EvaluateTogether(context.WithoutCancel(ctx), t.validation)
 		if err != nil {
 			return err
 		}
@@ -223,7 +224,8 @@ func (t *Trainer) finishEpoch(ctx context.Context) error {
 			return err
 		}
 		if t.average != nil {
-			raw, err := t.evaluate(context.WithoutCancel(ctx), t.validation, evaluationBatch(t.network))
+			raw, err := t.evaluateShares(context.WithoutCancel(ctx), t.validation,
+				evaluationBatch(t.network))
 			if err != nil {
 				return err
 			}

@@ -26,14 +26,16 @@ type LossGraph struct {
 // NewLossGraph lowers the network for a batch, adds the loss, and for training
 // its gradients.
 func NewLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, batch int, training bool) (*LossGraph, error) {
-	return newLossGraph(network, engine, variables, config, programKey{batch: batch, training: training})
+	key := programKey{batch: batch, training: training}
+	return newLossGraph(network, engine, variables, config, key, nil)
 }
 
-func newLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables, config Config, key programKey) (*LossGraph, error) {
+func newLossGraph(network *builder.Network, engine *builder.Engine, variables *builder.Variables,
+	config Config, key programKey, sync func(layer string) kernel.BatchSync) (*LossGraph, error) {
 	batch, training := key.batch, key.training
 	graph, err := network.Lower(variables, builder.LowerOptions{
 		Batch: batch, Training: training, Seed: config.Seed,
-		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)), From: key.from,
+		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)), From: key.from, Sync: sync,
 	})
 	if err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 	if failed {
 		return r.failed(ctx, failure)
 	}
-	return collective.Sum(ctx, r, s.total, s.other, func(total, part []float32) error {
+	return collective.Sum(ctx, r, s.tree.total, s.other, func(total, part []float32) error {
 		return s.add(total, part, 1)
 	})
 }
@@ -104,6 +104,9 @@ func (t *Trainer) meet(ctx context.Context, failure error) error {
 // failed tells all ranks what became of those that failed.
 func (r *together) failed(ctx context.Context, own error) error {
 	message := ""
+	if errors.Is(own, errElsewhere) {
+		own = nil // of which that rank tells
+	}
 	if own != nil {
 		message = own.Error()
 	}

@@ -51,7 +51,7 @@ func lossGradients(t *testing.T, network *builder.Network, engine *builder.Engin
 		return nil
 	}
 	const batch = 3
-	p, err := compile(network, engine, variables, config, programKey{batch: batch, training: true})
+	p, err := compile(network, engine, variables, config, programKey{batch: batch, training: true}, nil)
 	if err != nil {
 		t.Error(err)
 		return nil

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"context"
 	"fmt"
 	"math/bits"
 
@@ -12,8 +11,16 @@ import (
 	"slipway/internal/kernel"
 )
 
-// BatchNormShard is the Config.BatchNorm in which each shard is normalised by itself.
-const BatchNormShard = "shard"
+// Whose statistics batch normalisation trains with where batches are dealt to shards.
+const (
+	// BatchNormBatch is the Config.BatchNorm in which the batch is normalised as a whole.
+	BatchNormBatch = "batch"
+	// BatchNormShard is the one in which each shard is normalised by itself.
+	BatchNormShard = "shard"
+)
+
+// BatchNormModes lists what Config.BatchNorm may be.
+func BatchNormModes() []string { return []string{BatchNormBatch, BatchNormShard} }
 
 // maxShards is more than anybody has processes for, and bounds what is kept of each.
 const maxShards = 1 << 16
@@ -23,14 +30,17 @@ func (c *Config) checkShardValues() error {
 	if c.Shards == 1 {
 		c.Shards = 0 // the default, of which a run's record says nothing
 	}
+	if c.BatchNorm == BatchNormBatch {
+		c.BatchNorm = "" // likewise
+	}
 	units := c.BatchSize
 	if !c.Mix.IsZero() {
 		units = (c.BatchSize + 1) / 2 // the two of a pair stay together
 	}
 	switch {
 	case c.BatchNorm != "" && c.BatchNorm != BatchNormShard:
-		return wrongSetting("batch_norm", "statistics of BatchNorm by %q; they are by batch, or by %s",
-			c.BatchNorm, BatchNormShard)
+		return wrongSetting("batch_norm", "statistics of BatchNorm by %q; they are by %s, or by %s",
+			c.BatchNorm, BatchNormBatch, BatchNormShard)
 	case c.BatchNorm != "" && c.Shards == 0:
 		return wrongSetting("batch_norm", "BatchNorm by %s applies to batches that are dealt to shards alone",
 			BatchNormShard)
@@ -47,15 +57,18 @@ func (c *Config) checkShardValues() error {
 
 // checkShards reports what of a network does not go with the shards.
 func (c Config) checkShards(network *builder.Network) error {
-	switch {
-	case c.Shards == 0:
+	if c.Shards == 0 {
 		return nil
-	case c.BatchNorm == "" && network.WholeBatch():
-		return fmt.Errorf("network %s normalises over the batch (BatchNorm), and of %d shards each "+
-			"is computed by itself: say BatchNorm by %s (-batchnorm %[3]s) to normalise each by its own "+
-			"statistics, which is not what one batch comes to, or freeze the statistics",
-			network.Name(), c.Shards, BatchNormShard)
-	case c.BatchNorm != "" && !network.WholeBatch():
+	}
+	for _, node := range network.Nodes() {
+		if _, ok := node.Layer.(builder.BatchNorm); node.WholeBatch && !ok && c.BatchNorm == "" {
+			return fmt.Errorf("layer %s (%s) computes the images of a batch together, and of %d shards "+
+				"each is computed by itself: of such layers BatchNorm alone has what shards of one batch "+
+				"exchange; train without shards, or say that each is a batch to such layers (-batchnorm %s)",
+				node.Name, node.Layer.Kind(), c.Shards, BatchNormShard)
+		}
+	}
+	if c.BatchNorm != "" && !network.WholeBatch() {
 		return fmt.Errorf("BatchNorm by %s: network %s has no BatchNorm that learns statistics",
 			BatchNormShard, network.Name())
 	}
@@ -63,15 +76,13 @@ func (c Config) checkShards(network *builder.Network) error {
 }
 
 // shards adds up the gradients of a step whose images are dealt to a fixed number of shards. Each
-// shard is computed by itself, and they meet in one binary tree, neighbours first:
+// shard is computed by itself, and they meet in one binary tree, neighbours first, so that the sum
+// does not depend on who computed which, to the bit: a sum of two does not depend on their order.
+// Below a rank's node the rank alone goes up the tree, above it all do.
 //
-//	((g₀+g₁) + (g₂+g₃)) + ((g₄+g₅) + (g₆+g₇))
-//
-// so that the sum does not depend on who computed which, to the bit: a sum of two does not depend
-// on their order. Below a rank's node the rank alone goes up the tree, above it all do.
-//
-// Gradients lie in a row, behind them the running statistics of layers: of these each shard
-// computes what they were if the step were its own, and they become the mean.
+// Gradients lie in a row. With BatchNorm by shard the running statistics of layers are behind them:
+// of these each shard computes what they were if the step were its own, and they become the mean.
+// Otherwise they are the batch's, which all shards know (sync).
 type shards struct {
 	count, each int // in all, of a rank
 	rank        int
@@ -81,30 +92,50 @@ type shards struct {
 	statistics []statistic
 	model      []gorgonia.ValueGrad // each parameter with its part of total
 
-	total  []float32   // the rank's node at last, and the sum of all
-	levels [][]float32 // the nodes that wait for their right neighbour, by height; nil if none
-	free   [][]float32 // buffers for nodes
-	other  []float32   // what is received of other ranks' nodes
-	report *report     // of other ranks; nil if there are none
-	even   bool        // whether all shards of the step are one span, of one size
-	leaf   leaf
-	sums   []figures // of all shards
+	tree    *gradientTree
+	after   float32   // what is left to divide the sum by, once all ranks have added theirs
+	other   []float32 // what is received of other ranks' nodes
+	report  *report   // of other ranks; nil if there are none
+	oneSpan bool      // whether no shard of the step has several spans
+	even    bool      // whether all shards of the step are one span, of one size
+	leaf    leaf
+	leaves  []leaf      // by the rank's shard, where several batches go into each
+	sums    []figures   // of all shards
+	sync    *batchSync  // nil unless shards have statistics together
+	parts   []shardPart // by the rank's shard: of the batch under way, with sync
+	live    []int       // the rank's shards that have images of it
+}
+
+// shardPart is what a shard has of a batch.
+type shardPart struct {
+	span    span  // empty if it has no image
+	leaf    *leaf // where its gradients go, nil if to where its graph has them
+	program *program
+	result  batchResult
 }
 
 // place is where something lies in the row.
-type place struct{ first, end int }
+type place struct {
+	first, end int
+	// tree, unless nil, adds up what lies there of the shards of a group, if each is one span.
+	tree *kernel.DenseTree
+}
 
 // statistic is a tensor that layers keep beside what they learn.
 type statistic struct {
 	value, before []float32
+	after         []float32 // of the whole batch, nil where its place in the row holds it
 	place
 }
 
 // leaf is the shard under way.
 type leaf struct {
 	node   []float32
-	joined bool // whether it is added to its left neighbour's node at once
-	spans  int  // that are taken
+	direct bool    // whether its one span writes its gradients there: they are weighted in the tree
+	denses bool    // whether it leaves those that have a tree of their own to it
+	index  int     // in its group of the tree
+	spans  int     // that are taken
+	share  float64 // of the step's images that is taken
 }
 
 // figures are what a shard's share of a step came to.
@@ -112,10 +143,10 @@ type figures struct{ total, data, correct float64 }
 
 // newShards returns what deals and sums the steps of a phase.
 func newShards(network *builder.Network, config Config, engine *builder.Engine,
-	variables *builder.Variables) (*shards, error) {
+	variables *builder.Variables, others *together) (*shards, error) {
 	ranks, rank := 1, 0
-	if config.Communicator != nil {
-		ranks, rank = config.Communicator.Size(), config.Communicator.Rank()
+	if others != nil {
+		ranks, rank = others.Size(), others.Rank()
 	}
 	s := &shards{count: config.Shards, each: config.Shards / ranks, rank: rank, add: plainAddScaled}
 	if kernels, native := engine.Kernels(); native {
@@ -125,49 +156,108 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		}
 		s.add = pass.AddScaled
 	}
+	if network.WholeBatch() && config.BatchNorm == "" {
+		s.sync = newBatchSync(s.each, others)
+		s.parts = make([]shardPart, s.each)
+	}
 	size := 0
 	next := func(values int) place {
 		size += values
-		return place{size - values, size}
+		return place{first: size - values, end: size}
 	}
 	values, learned := variables.Values(), variables.Learned()
 	trained := config.trained(network)
-	for _, i := range trained {
-		s.places = append(s.places, next(values[learned[i]].Shape().TotalSize()))
+	s.places = make([]place, len(trained))
+	dense := s.denseWeights(network, config, engine)
+	for k, i := range trained {
+		if !dense[learned[i]] {
+			s.places[k] = next(values[learned[i]].Shape().TotalSize())
+		}
 	}
 	i := 0
 	for _, node := range network.Nodes() {
 		for _, spec := range node.Tensors {
 			if node.WholeBatch && spec.Role == builder.Statistic { // others stay, to the bit
 				value := values[i].Float32s()
-				s.statistics = append(s.statistics,
-					statistic{value, make([]float32, len(value)), next(len(value))})
+				kept := statistic{value: value, before: make([]float32, len(value))}
+				if s.sync != nil {
+					kept.after = make([]float32, len(value))
+				} else {
+					kept.place = next(len(value))
+				}
+				s.statistics = append(s.statistics, kept)
 			}
 			i++
 		}
 	}
 	const lanes = 16 // so that every half of a half begins a vector
-	s.total = make([]float32, (size+lanes*s.count-1)/(lanes*s.count)*(lanes*s.count))
-	s.levels = make([][]float32, bits.Len(uint(s.each))-1)
-	for range s.levels {
-		s.free = append(s.free, make([]float32, len(s.total)))
+	rows := ceil(size, lanes) * lanes
+	size = rows
+	for k, i := range trained {
+		if dense[learned[i]] {
+			s.places[k] = next(values[learned[i]].Shape().TotalSize())
+		}
+	}
+	var err error
+	size = ceil(size, lanes*s.count) * lanes * s.count
+	if s.tree, err = newGradientTree(engine, s.each, size); err != nil {
+		return nil, err
+	}
+	for k, i := range trained {
+		if shape := values[learned[i]].Shape(); dense[learned[i]] {
+			if err := s.tree.addDense(engine, rows, &s.places[k], shape[1], shape[0]); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for k, i := range trained {
 		parameter := values[learned[i]]
-		part := s.total[s.places[k].first:s.places[k].end]
+		part := s.tree.total[s.places[k].first:s.places[k].end]
 		s.model = append(s.model, &summed{parameter: parameter, gradient: tensor.New(
 			tensor.WithShape(parameter.Shape()...), tensor.WithBacking(part))})
 	}
 	s.sums = make([]figures, s.count)
 	if ranks > 1 {
-		s.other, s.report = make([]float32, len(s.total)/2), newReport(s.each, ranks)
+		s.other, s.report = make([]float32, len(s.tree.total)/2), newReport(s.each, ranks)
 	}
 	return s, nil
 }
 
+// denseTreeLeast is how many weights a dense layer has, at least, of which the gradient of all
+// shards is computed together: of fewer, each shard's is near the cores when it is added up.
+const denseTreeLeast = 1 << 14
+
+// denseWeights says by tensor which are dense layers' weights whose gradient a kernel.DenseTree
+// adds up. That rounds otherwise than a layer by itself does, and so depends on nothing that
+// differs between ranks.
+func (s *shards) denseWeights(network *builder.Network, config Config,
+	engine *builder.Engine) map[int]bool {
+	dense := make(map[int]bool)
+	if _, native := engine.Kernels(); !native || s.sync != nil || !config.ParameterPenalty.IsZero() {
+		return dense // shards in lockstep have gradients at the same time; a penalty is added to each
+	}
+	i := 0
+	for _, node := range network.Nodes() {
+		_, ok := node.Layer.(builder.Dense)
+		for _, spec := range node.Tensors {
+			dense[i] = ok && len(node.Output) == 1 && len(spec.Shape) == 2 &&
+				spec.Shape.Elements() >= denseTreeLeast
+			i++
+		}
+	}
+	return dense
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
 // begin prepares for a step of so many images, dealt in such units.
 func (s *shards) begin(oneSpan bool, units, unit, images int) {
-	s.even = oneSpan && units%s.count == 0 && units*unit == images
+	s.oneSpan = oneSpan
+	s.even, s.after = oneSpan && units%s.count == 0 && units*unit == images, 1
+	if s.even {
+		// By a power of two: exact. Not before the sums, where tiny numbers would be rounded.
+		s.after = 1 / float32(s.count)
+	}
 	for _, statistic := range s.statistics {
 		copy(statistic.before, statistic.value)
 	}
@@ -175,47 +265,51 @@ func (s *shards) begin(oneSpan bool, units, unit, images int) {
 
 // open begins the rank's next shard, in so many spans.
 func (s *shards) open(first bool, spans int) {
-	s.leaf = leaf{joined: s.even && !first && len(s.levels) > 0 && s.levels[0] != nil}
-	switch {
-	case s.leaf.joined:
-		s.leaf.node, s.levels[0] = s.levels[0], nil
-	case first:
-		s.leaf.node = s.total
-	default:
-		last := len(s.free) - 1
-		s.leaf.node, s.free = s.free[last], s.free[:last]
-	}
+	s.leaf = leaf{node: s.tree.leaf(first), direct: spans == 1, denses: s.oneSpan && s.sync == nil,
+		index: s.tree.waiting()}
 	if spans == 0 {
 		clear(s.leaf.node)
+		s.tree.skip()
 	}
-	for _, statistic := range s.statistics {
-		copy(statistic.value, statistic.before)
+	if s.sync == nil {
+		s.restore()
 	}
+}
+
+// own is where the next span leaves its gradients, nil if that is where it always does.
+func (l *leaf) own() *leaf {
+	if l.direct {
+		return l
+	}
+	return nil
 }
 
 // take adds a span's mean gradients, of that share of the step's images.
 func (s *shards) take(p *program, share float64) error {
+	first := s.leaf.spans == 0
+	s.leaf.spans++
+	s.leaf.share += share
+	if s.leaf.direct {
+		return nil
+	}
 	for i, place := range s.places {
 		value, err := p.model[i].Grad()
 		if err != nil {
 			return err
 		}
-		if err := s.put(place, value.(*tensor.Dense).Float32s(), share, s.leaf.spans == 0); err != nil {
+		if err := s.put(place, value.(*tensor.Dense).Float32s(), share, first); err != nil {
 			return err
 		}
 	}
-	s.leaf.spans++
 	return nil
 }
 
-// put adds values to the leaf, or writes them where it has none there yet. Even shards are added
+// put adds values to the leaf, or writes them where it has none there yet. Even shards are taken
 // as they are, and their sum is divided.
 func (s *shards) put(at place, values []float32, share float64, first bool) error {
 	node := s.leaf.node[at.first:at.end]
 	switch {
-	case s.leaf.joined:
-		return s.add(node, values, 1)
-	case s.even:
+	case s.even || s.leaf.direct:
 		copy(node, values)
 		return nil
 	case first:
@@ -224,44 +318,30 @@ func (s *shards) put(at place, values []float32, share float64, first bool) erro
 	return s.add(node, values, float32(share))
 }
 
-// close ends a shard that has that share of the step's images, and carries its node up the tree.
-func (s *shards) close(share float64) error {
-	for _, statistic := range s.statistics {
-		if err := s.put(statistic.place, statistic.value, share, true); err != nil {
-			return err
+// close ends a shard, and carries its node up the tree.
+func (s *shards) close() error {
+	if s.sync == nil {
+		for _, statistic := range s.statistics {
+			if err := s.put(statistic.place, statistic.value, s.leaf.share, true); err != nil {
+				return err
+			}
 		}
 	}
-	node, level := s.leaf.node, 0
-	if s.leaf.joined {
-		level = 1
+	ended, weight := s.leaf, float32(1)
+	if ended.direct && !s.even {
+		weight = float32(ended.share)
 	}
 	s.leaf = leaf{}
-	for ; level < len(s.levels); level++ {
-		left := s.levels[level]
-		if left == nil {
-			s.levels[level] = node
-			return nil
-		}
-		if err := s.add(left, node, 1); err != nil {
-			return err
-		}
-		s.free = append(s.free, node)
-		node, s.levels[level] = left, nil
+	after := s.after
+	if s.report != nil {
+		after = 1 // that is for all ranks' sum
 	}
-	return nil
+	return s.tree.add(ended.node, weight, after, ended.denses)
 }
 
 // abandon forgets a step that failed.
 func (s *shards) abandon() {
-	for level, node := range s.levels {
-		if node != nil && &node[0] != &s.total[0] {
-			s.free = append(s.free, node)
-		}
-		s.levels[level] = nil
-	}
-	if s.leaf.node != nil && &s.leaf.node[0] != &s.total[0] {
-		s.free = append(s.free, s.leaf.node)
-	}
+	s.tree.reset()
 	s.leaf = leaf{}
 	s.restore()
 }
@@ -274,84 +354,24 @@ func (s *shards) restore() {
 }
 
 // finish makes the sum over all shards the mean over the step's images.
-func (s *shards) finish() {
+func (s *shards) finish() error {
+	for _, statistic := range s.statistics {
+		copy(statistic.after, statistic.value)
+	}
 	s.restore()
-	if !s.even {
-		return // each was weighted
+	if s.report == nil {
+		return nil // on the way up the tree
 	}
-	// By a power of two: exact. Not before the sums, where tiny numbers would be rounded.
-	scale := 1 / float32(s.count)
-	for i := range s.total {
-		s.total[i] *= scale
-	}
+	return s.tree.scale(s.after)
 }
 
 // Update brings the statistics up to date, once the step is done.
 func (s *shards) Update() {
 	for _, statistic := range s.statistics {
-		copy(statistic.value, s.total[statistic.first:statistic.end])
-	}
-}
-
-// dealt runs this rank's shards of a step forward and back, and adds up those of all.
-func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights float64) (
-	result batchResult, err error) {
-	s, batch := t.shards, len(images.indices)
-	oneSpan := t.config.Accumulate < 2 && (batch+s.count-1)/s.count <= t.sum.most()
-	s.begin(oneSpan, (batch+unit-1)/unit, unit, batch)
-	defer func() {
-		if err != nil {
-			s.abandon()
+		after := statistic.after
+		if after == nil {
+			after = s.tree.total[statistic.first:statistic.end]
 		}
-	}()
-	for k := range s.each {
-		shard := s.rank*s.each + k
-		spans := t.spans(batch, unit, shard, s.count)
-		if err = t.oneShard(t.working(ctx), images, shard, spans, weights); err != nil {
-			break
-		}
+		copy(statistic.value, after)
 	}
-	if t.together != nil {
-		err = t.meet(ctx, err)
-	}
-	if err != nil {
-		return result, err
-	}
-	s.finish()
-	for _, sums := range s.sums {
-		result.total += sums.total
-		result.data += sums.data
-		result.correct += int(sums.correct)
-	}
-	result.model, result.statistics = s.model, s
-	return result, nil
-}
-
-// oneShard runs a shard's spans.
-func (t *Trainer) oneShard(ctx context.Context, images feed, shard int, spans []span,
-	weights float64) error {
-	s, batch := t.shards, len(images.indices)
-	s.open(shard == s.rank*s.each, len(spans))
-	var sums figures
-	shares := 0.0
-	for i, span := range spans {
-		if (shard > s.rank*s.each || i > 0) && ctx.Err() != nil {
-			return errStepInterrupted
-		}
-		p, part, err := t.forwardAndBack(ctx, images, span, weights)
-		if err != nil {
-			return err
-		}
-		share := float64(span.end-span.first) / float64(batch)
-		shares += share
-		sums.total += share * part.total
-		sums.data += share * part.data
-		sums.correct += float64(part.correct)
-		if err := s.take(p, share); err != nil {
-			return err
-		}
-		p.graph.Update()
-	}
-	s.sums[shard] = sums
-	return s.close(shares)
 }

@@ -28,11 +28,13 @@ func stepOf(t *testing.T, trainer *Trainer, images int) (batchResult, [][]float3
 		t.Fatal(err)
 	}
 	var gradients [][]float32
-	for place, pair := range result.model {
+	trained := trainer.phase.trained(trainer.network)
+	for i, pair := range result.model {
 		value, err := pair.Grad()
 		if err != nil {
 			t.Fatal(err)
 		}
+		place := trainer.variables.Learned()[trained[i]]
 		gradients = append(gradients,
 			trainer.variables.ToPublic(place, value.(*tensor.Dense).Float32s()))
 	}
@@ -143,9 +145,6 @@ func TestShardsHaveTheSameBits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := smallConfig(builder.EngineNative)
 			config.Shards, config.Threads = 4, 1
-			if network.WholeBatch() {
-				config.BatchNorm = BatchNormShard
-			}
 			resumesBitForBit(t, network, set, config, 3)
 		})
 	}
@@ -220,8 +219,14 @@ func TestFrozenStatisticsStayInShards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, by := range BatchNormModes() {
+		t.Run(by, func(t *testing.T) { frozenStatisticsStay(t, network, by) })
+	}
+}
+
+func frozenStatisticsStay(t *testing.T, network *builder.Network, batchNorm string) {
 	config := smallConfig(builder.EngineNative)
-	config.BatchSize, config.Shards, config.BatchNorm = 13, 8, BatchNormShard
+	config.BatchSize, config.Shards, config.BatchNorm = 13, 8, batchNorm
 	start := network.InitialWeights(1)
 	for _, tensor := range start {
 		for i := range tensor.Data {
@@ -250,33 +255,43 @@ func TestFrozenStatisticsStayInShards(t *testing.T) {
 // one is as if it had not been.
 func TestAStepInterruptedBetweenShards(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		trainerOf := func() *Trainer {
-			config := smallConfig(engine)
-			config.BatchSize, config.Shards, config.BatchNorm = 16, 8, BatchNormShard
-			trainer, err := New(smallNormalised(t), datasettest.Bars(t, 60), config, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(trainer.Close)
-			return trainer
+		for _, by := range BatchNormModes() {
+			t.Run(by, func(t *testing.T) { stepInterrupted(t, engine, by) })
 		}
-		broken, whole := trainerOf(), trainerOf()
-		order := broken.batches.Order(0)
-		for looks := range 6 {
-			before := broken.Checkpoint()
-			ctx := &endsAfter{Context: t.Context(), looks: looks + 1}
-			if err := broken.step(ctx, order[:16]); !errors.Is(err, errStepInterrupted) {
-				t.Fatalf("%d looks: the step returned %v", looks, err)
-			}
-			equalWeights(t, broken.Checkpoint().Weights, before.Weights)
-		}
-		for _, trainer := range []*Trainer{broken, whole} {
-			if err := trainer.step(t.Context(), order[:16]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		equalWeights(t, broken.Weights(), whole.Weights())
 	})
+}
+
+func stepInterrupted(t *testing.T, engine, batchNorm string) {
+	trainerOf := func() *Trainer {
+		config := smallConfig(engine)
+		config.BatchSize, config.Shards, config.BatchNorm = 16, 8, batchNorm
+		trainer, err := New(smallNormalised(t), datasettest.Bars(t, 60), config, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(trainer.Close)
+		return trainer
+	}
+	broken, whole := trainerOf(), trainerOf()
+	order := broken.batches.Order(0)
+	looked := 6
+	if batchNorm == BatchNormBatch {
+		looked = 1 // at the normalisation, forward and back
+	}
+	for looks := range looked {
+		before := broken.Checkpoint()
+		ctx := &endsAfter{Context: t.Context(), looks: looks + 1}
+		if err := broken.step(ctx, order[:16]); !errors.Is(err, errStepInterrupted) {
+			t.Fatalf("%d looks: the step returned %v", looks, err)
+		}
+		equalWeights(t, broken.Checkpoint().Weights, before.Weights)
+	}
+	for _, trainer := range []*Trainer{broken, whole} {
+		if err := trainer.step(t.Context(), order[:16]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equalWeights(t, broken.Weights(), whole.Weights())
 }
 
 // The record of a run without shards is that of before there were any.
@@ -301,8 +316,25 @@ func TestOneShardIsNoSetting(t *testing.T) {
 	}
 }
 
+// wholeBatch is a layer of one's own that wants the batch.
+type wholeBatch struct {
+	double
+	Name string `json:"name"`
+}
+
+func (wholeBatch) Kind() string { return "WholeBatch" }
+
+func (l wholeBatch) Infer(inputs []builder.Shape) (builder.Inferred, error) {
+	return builder.Inferred{Layer: l, Output: inputs[0], WholeBatch: true}, nil
+}
+
 func TestShardsReject(t *testing.T) {
 	small, normalised := smallNetwork(t), smallNormalised(t)
+	together, err := builder.New("together", builder.Shape{1, 6, 6}, builder.Flatten{},
+		wholeBatch{Name: "own"}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string]struct {
 		network *builder.Network
 		change  func(*Config)
@@ -313,8 +345,8 @@ func TestShardsReject(t *testing.T) {
 		"8 shards of a batch of 8 images, of which 4": {small, func(c *Config) {
 			c.Shards, c.Mix.MixUp = 8, 1
 		}},
-		"normalises over the batch (BatchNorm), and of 2 shards each is computed by itself: say " +
-			"BatchNorm by shard (-batchnorm shard)": {normalised, func(c *Config) { c.Shards = 2 }},
+		"layer own (WholeBatch) computes the images of a batch together, and of 2 shards each is computed by " +
+			"itself": {together, func(c *Config) { c.Shards = 2 }},
 		"has no BatchNorm that learns statistics": {small, func(c *Config) {
 			c.Shards, c.BatchNorm = 2, BatchNormShard
 		}},

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorgonia.org/gorgonia"
+
+	"slipway/internal/kernel"
 )
 
 // StepReport is what one step came to.
@@ -108,7 +110,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 		if i > 0 && ctx.Err() != nil {
 			return result, errStepInterrupted
 		}
-		p, part, err := t.forwardAndBack(ctx, images, span, weights)
+		p, part, err := t.forwardAndBack(ctx, 0, images, span, weights, nil)
 		if err != nil {
 			return result, err
 		}
@@ -131,28 +133,30 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 
 // forwardAndBack runs a span of a step's images, whose class weights come to that sum. A part of a
 // batch is divided by its share of the whole batch's divisor, since the mean over a batch is not that
-// of its parts' means.
-func (t *Trainer) forwardAndBack(ctx context.Context, images feed, span span, weights float64) (
-	*program, batchResult, error) {
+// of its parts' means. Spans of several slots may be under way at the same time. The gradients are
+// written to a leaf of the shards', unless it is nil.
+func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span, weights float64,
+	leaf *leaf) (*program, batchResult, error) {
 	batch, some := len(images.indices), images
 	some.indices = images.indices[span.first:span.end]
 	if _, ok := images.source.(drawn); ok {
 		some.epoch += span.first
 	}
-	return t.pass(ctx, true, some, span.first, weights*float64(span.end-span.first)/float64(batch))
+	divisor := weights * float64(span.end-span.first) / float64(batch)
+	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor, leaf)
 }
 
 // pass feeds images, the first of which is image first of its batch, and runs them through the
-// program for as many. The loss that trains is divided by the divisor, by the images' own weights if
-// that is 0. The result has no model.
-func (t *Trainer) pass(ctx context.Context, training bool, images feed, first int, divisor float64) (
-	*program, batchResult, error) {
+// key's program for as many. The loss that trains is divided by the divisor, by the images' own
+// weights if that is 0. The result has no model.
+func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first int, divisor float64,
+	leaf *leaf) (*program, batchResult, error) {
 	var result batchResult
-	kept, err := t.features.of(ctx, training, images.source)
+	kept, err := t.features.of(ctx, key.training, images.source)
 	if err != nil {
 		return nil, result, err
 	}
-	key := programKey{batch: len(images.indices), training: training}
+	key.batch = len(images.indices)
 	if kept != nil {
 		key.from = t.features.cut
 	}
@@ -168,11 +172,11 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 	if p.graph.targets != nil {
 		p.graph.targets.Divisor, p.graph.targets.Combinations = divisor, images.info.Combinations
 	}
-	if training && t.mixer != nil {
+	if key.training && t.mixer != nil {
 		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
 	}
 	p.graph.SetStep(uint64(t.progress.Step), first)
-	if err := p.run(); err != nil {
+	if err := t.runInto(p, leaf); err != nil {
 		return nil, result, err
 	}
 	if result.total, result.data, err = p.losses(); err != nil {
@@ -180,6 +184,21 @@ func (t *Trainer) pass(ctx context.Context, training bool, images feed, first in
 	}
 	result.correct, err = p.correct(images.info.Combinations)
 	return p, result, err
+}
+
+// runInto runs a program, whose gradients are written to a leaf of the shards' unless it is nil.
+func (t *Trainer) runInto(p *program, leaf *leaf) error {
+	if leaf == nil {
+		return p.run()
+	}
+	defer p.home()
+	if err := p.place(leaf, t.shards); err != nil {
+		return err
+	}
+	if err := p.run(); err != nil {
+		return err
+	}
+	return p.rest(leaf, t.shards)
 }
 
 // learningRate is that of the next step.
@@ -213,7 +232,11 @@ func (t *Trainer) programOf(key programKey) (*program, error) {
 	if p, ok := t.programs[key]; ok {
 		return p, nil
 	}
-	p, err := compile(t.network, t.engine, t.variables, t.phase, key)
+	var sync func(layer string) kernel.BatchSync
+	if t.shards != nil && t.shards.sync != nil && key.training {
+		sync = t.shards.sync.layersOf(key.slot)
+	}
+	p, err := compile(t.network, t.engine, t.variables, t.phase, key, sync)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ type Trainer struct {
 type programKey struct {
 	batch    int
 	training bool
+	slot     int    // which of those that have values between the layers at the same time
 	from     string // the layer that it takes the output of, empty if it takes images
 }
 

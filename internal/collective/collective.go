@@ -142,7 +142,29 @@ func Sum(ctx context.Context, c Communicator, x, other []float32,
 	return nil
 }
 
+// Merge brings together what each rank has, in the tree of Sum, by a function that makes of its
+// left argument both. All ranks end with the same bits, in the slice that is returned: own or
+// other, which are of one length on all ranks. A round carries all of it, so that there are half as
+// many as Sum has: for what is short, where a message costs more than its bytes.
+func Merge(ctx context.Context, c Communicator, own, other []float64,
+	merge func(left, right []float64)) ([]float64, error) {
+	if len(own) != len(other) {
+		return nil, fmt.Errorf("%d numbers are merged in memory for %d", len(own), len(other))
+	}
+	for step := 1; step < c.Size(); step *= 2 {
+		if err := c.Exchange(ctx, c.Rank()^step, bytesOf(other), bytesOf(own)); err != nil {
+			return nil, err
+		}
+		if c.Rank()&step != 0 {
+			own, other = other, own
+		}
+		merge(own, other)
+	}
+	return own, nil
+}
+
 // bytesOf returns numbers as they lie in memory: all ranks are of one kind of processor.
-func bytesOf(x []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
+func bytesOf[T float32 | float64](x []T) []byte {
+	size := int(unsafe.Sizeof(T(0)))
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), size*len(x))
 }

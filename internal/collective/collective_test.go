@@ -98,6 +98,47 @@ func TestSumRejectsLengths(t *testing.T) {
 	})
 }
 
+// Merge keeps to the tree and to its sides: the function is not symmetric.
+func TestMerge(t *testing.T) {
+	merge := func(left, right []float64) {
+		for i := range left {
+			left[i] += 0.3*right[i] + left[i]*right[i]
+		}
+	}
+	leaf := func(rank int) []float64 {
+		var x []float64
+		for _, value := range numbers(rank, 5) {
+			x = append(x, float64(value))
+		}
+		return x
+	}
+	for _, ranks := range []int{1, 2, 4, 8} {
+		var tree [][]float64
+		for rank := range ranks {
+			tree = append(tree, leaf(rank))
+		}
+		for step := 1; step < ranks; step *= 2 {
+			for i := 0; i < ranks; i += 2 * step {
+				merge(tree[i], tree[i+step])
+			}
+		}
+		on(t, ranks, func(c collective.Communicator) error {
+			got, err := collective.Merge(t.Context(), c, leaf(c.Rank()), make([]float64, 5), merge)
+			if err == nil && !slices.Equal(got, tree[0]) {
+				err = fmt.Errorf("%v, want %v", got, tree[0])
+			}
+			return err
+		})
+	}
+	on(t, 1, func(c collective.Communicator) error {
+		_, err := collective.Merge(t.Context(), c, make([]float64, 2), nil, merge)
+		if err == nil || !strings.Contains(err.Error(), "2 numbers are merged in memory for 0") {
+			return fmt.Errorf("lengths: %v", err)
+		}
+		return nil
+	})
+}
+
 func TestGatherAndBroadcast(t *testing.T) {
 	text := func(rank int) []byte { return bytes.Repeat([]byte{byte('a' + rank)}, rank*rank) }
 	for _, ranks := range []int{1, 2, 4, 8, 16} {

@@ -15,6 +15,21 @@ type BatchNormConfig struct {
 	Batch bool
 	// Low and High bound the result, as ReLU (0 and NaN) and ReLU6 (0 and 6) do; NaN does not bound.
 	Low, High float32
+	// Sync, unless nil, makes of the statistics of these rows those of a batch that is computed in
+	// several parts.
+	Sync BatchSync
+}
+
+// BatchSync brings together what one normalisation has summed over the parts of a batch, each a
+// plan of its own with rows of its own. Its methods return once all parts have called them.
+type BatchSync interface {
+	// Moments replaces the mean and the variance of each channel over a part's rows by those over
+	// all rows of the batch, whose number it returns.
+	Moments(rows int, mean, variance []float64) (all int, err error)
+	// Sums replaces two sums of each channel over a part's gradients, those of the mean loss over
+	// the part, by those over the batch's gradients, in the same measure: Σ rowsₖ·sumₖ over the
+	// parts, divided by the part's rows.
+	Sums(rows int, first, second []float64) error
 }
 
 // BatchNorm is a plan for y = clamp(γ·(x − μ)/√(σ² + ε) + β) and its gradients, rows of x and y being channels. Sums are
@@ -33,6 +48,8 @@ type BatchNorm struct {
 	segments       []segment
 	partial        []float64 // by item: the segments' sums, one after the other
 	sums           [2][]float64
+	all            int          // rows that the statistics are of
+	allSums        [2][]float64 // of the gradient over them: sums, unless there is a Sync
 	table          []float32
 	work           []apart[normaliseArgs]
 
@@ -98,6 +115,10 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 	}
 	b.mean, b.variance, b.centre = make([]float64, f.Channels), make([]float64, f.Channels), make([]float32, f.Channels)
 	b.sums = [2][]float64{make([]float64, f.Channels), make([]float64, f.Channels)}
+	b.allSums = b.sums
+	if f.Sync != nil {
+		b.allSums = [2][]float64{make([]float64, f.Channels), make([]float64, f.Channels)}
+	}
 	b.partial = make([]float64, b.items*2*f.Channels)
 	b.table = aligned(normaliseTable * f.Channels)
 	b.work = make([]apart[normaliseArgs], engine.Pool.Threads())
@@ -107,6 +128,10 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 
 // Statistics returns the mean and the variance of each channel that the last Forward normalised with.
 func (b *BatchNorm) Statistics() (mean, variance []float64) { return b.mean, b.variance }
+
+// StatisticsRows returns of how many rows the statistics are: more than the plan's own where a Sync
+// has brought others.
+func (b *BatchNorm) StatisticsRows() int { return b.all }
 
 // Forward computes y from x. mean and variance are the statistics that a plan without the batch's own takes.
 func (b *BatchNorm) Forward(y, x, weight, bias, mean, variance []float32) error {
@@ -166,6 +191,14 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 		for i := range b.mean {
 			b.mean[i], b.variance[i] = float64(mean[i]), float64(variance[i])
 		}
+	}
+	b.all = b.config.Rows
+	if b.config.Batch && b.config.Sync != nil {
+		all, err := b.config.Sync.Moments(b.config.Rows, b.mean, b.variance)
+		if err != nil {
+			return fmt.Errorf("batch normalisation over the parts of a batch: %w", err)
+		}
+		b.all = all
 	}
 	for i := range b.mean {
 		b.centre[i] = float32(b.mean[i])
@@ -250,7 +283,14 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 	case b.config.Batch || dWeight != nil || dBias != nil:
 		b.sum()
 	}
-	m := float64(b.config.Rows)
+	if b.config.Batch && b.config.Sync != nil {
+		copy(b.allSums[0], b.sums[0])
+		copy(b.allSums[1], b.sums[1])
+		if err := b.config.Sync.Sums(b.config.Rows, b.allSums[0], b.allSums[1]); err != nil {
+			return fmt.Errorf("gradient of batch normalisation over the parts of a batch: %w", err)
+		}
+	}
+	m := float64(b.all)
 	for i := range b.mean {
 		inverse := 1 / math.Sqrt(b.variance[i]+b.config.Epsilon)
 		off := float64(b.centre[i]) - b.mean[i]
@@ -265,6 +305,8 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 		factor := float64(weight[i]) * inverse
 		var slope, shift float64
 		if b.config.Batch {
+			sum := b.allSums[0][i]
+			product := (b.allSums[1][i] + off*sum) * inverse
 			slope = -factor * inverse * product / m
 			shift = slope*off - factor*sum/m
 		}

@@ -50,6 +50,7 @@ type Conv2D struct {
 	columns panels
 	packed  []float32 // weights as the product reads them; nil before the first
 	kept    bool      // packed holds the constant weights
+	held    uint64    // of which held weights packed is
 	bias    []float32
 	index   []uint16 // where each maximum came from
 	images  int      // a forward item's images
@@ -217,7 +218,7 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 
 // forwardDirectly shares the work by groups of images or, where there are too few for the threads, by blocks of them.
 func (c *Conv2D) forwardDirectly() {
-	if !c.kept {
+	if !c.kept && !c.engine.held(&c.held) {
 		c.pack()
 		c.kept = c.config.ConstantWeights
 	}

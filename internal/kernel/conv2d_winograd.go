@@ -35,6 +35,8 @@ type winogradConv2D struct {
 	work           []apart[winogradWork]
 
 	normal []float32 // normalised images of the batch, by panels
+	kept   []float32 // the transformed weights, where they are held from one call to the next
+	held   uint64    // of which held weights they are
 
 	inputTask, weightsTask, normaliseTask, forwardTask func(worker, item int)
 }
@@ -72,6 +74,10 @@ const (
 	winogradGap = 16
 	// winogradMinChannels: with fewer, the transforms cost more than the products save.
 	winogradMinChannels = 16
+	// winogradMaxKept is how many elements of transformed weights a plan keeps for itself, at most,
+	// 1 MB: of more weights the products take so much longer that to transform them again costs
+	// little.
+	winogradMaxKept = 1 << 18
 )
 
 // newWinogradConv2D returns nil where the direct sum is the better way.
@@ -184,7 +190,9 @@ func (w *winogradConv2D) forward() (finite bool) {
 		pool.Run(c.columns.count(), w.forwardTask)
 		c.finishAll()
 	} else {
-		pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
+		if !w.keeps() || !c.engine.held(&w.held) {
+			pool.Run(c.columns.count()*w.blocks(), w.weightsTask)
+		}
 		pool.Run(ceil(f.Batch, w.images), w.forwardTask)
 	}
 	for i := range w.work {
@@ -195,6 +203,11 @@ func (w *winogradConv2D) forward() (finite bool) {
 	return true
 }
 
+// keeps reports whether the transformed weights of a call are there at the next.
+func (w *winogradConv2D) keeps() bool {
+	return !w.byPanel && w.conv.engine.holds() && winogradElements*w.plane() <= winogradMaxKept
+}
+
 // take returns memory for a call, and shares it out.
 func (w *winogradConv2D) take() []float32 {
 	c, f, panel := w.conv, &w.conv.config, w.conv.engine.Set.panel()
@@ -202,8 +215,14 @@ func (w *winogradConv2D) take() []float32 {
 	products := line(winogradElements * (w.chunk*panel + winogradGap))
 	weights, taps := line(winogradElements*w.plane()), line(f.KernelHeight*f.KernelWidth*len(w.filters)*panel)
 	inputs, copies := len(w.work), 1 // the weights' copies: threads share one, or the input
-	if w.byPanel {
+	switch {
+	case w.byPanel:
 		inputs, copies = copies, inputs
+	case w.keeps():
+		copies = 0
+		if w.kept == nil {
+			w.kept = aligned(weights)
+		}
 	}
 	memory := c.engine.Pool.scratch.take(inputs*input + copies*weights + len(w.work)*(products+taps))
 	rest := memory
@@ -217,8 +236,11 @@ func (w *winogradConv2D) take() []float32 {
 		if i < inputs {
 			ws.input = cut(input)
 		}
-		if i < copies {
+		switch {
+		case i < copies:
 			ws.weights = cut(weights)
+		case copies == 0:
+			ws.weights = w.kept
 		}
 	}
 	return memory

@@ -39,6 +39,9 @@ type Dense struct {
 
 	sparseForward, sparseInput, sparseParameters sparsePass
 
+	tree  *DenseTree // takes over dw, as that of a shard, unless it is nil
+	shard int
+
 	x, y, w, b, dy, dx, dw []float32
 
 	packTask, forwardTask, packWeightsTask, maskTask, inputTask, packInputTask, gradientTask, parametersTask func(worker, item int)
@@ -144,7 +147,8 @@ func (d *Dense) forwardItem(worker, item int) {
 	transposeMatrix(d.engine.Set, d.y[output:], f.Out, d.columns[output*f.Batch:], f.Batch, outputs, f.Batch)
 }
 
-// BackwardParameters computes dw and, unless it is nil, db from dy and x. y is Forward's output; only a plan with ReLU reads it.
+// BackwardParameters computes dw, unless SumIn has left it to a tree, and, unless it is nil, db
+// from dy and x. y is Forward's output; only a plan with ReLU reads it.
 func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	f := &d.config
 	if err := lengths("gradient of dense parameters", size{"dw", len(dw), f.Out * f.In}, optional("db", db, f.Out),
@@ -162,6 +166,10 @@ func (d *Dense) BackwardParameters(dw, db, dy, y, x []float32) error {
 	}
 	d.engine.Pool.Run(ceil(f.Out, gradientOutputs), d.gradientTask)
 	copy(db, d.biasSums)
+	if d.tree != nil {
+		d.tree.take(d)
+		return nil
+	}
 	if d.sparseParameters.run(dw, d.gradientColumns, nil, false) {
 		return nil
 	}

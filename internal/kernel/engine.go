@@ -10,6 +10,8 @@ import (
 type Engine struct {
 	Set  *Set
 	Pool *Pool
+	// Weights, unless nil, says when plans are given the weights of calls before.
+	Weights *Weights
 }
 
 // NewEngine returns an engine with the set of that name (see Select) and its own pool of threads (see NewPool). The
@@ -19,7 +21,7 @@ func NewEngine(set string, threads int) (Engine, error) {
 	if err != nil {
 		return Engine{}, err
 	}
-	return Engine{Set: s, Pool: NewPool(threads)}, nil
+	return Engine{Set: s, Pool: NewPool(threads), Weights: new(Weights)}, nil
 }
 
 func (e Engine) check() error {

@@ -30,6 +30,8 @@ type Computation struct {
 	// where the first input is, or the gradient of the output, by the normalisation that is given, or nil.
 	takesDeferred bool
 	together      func(behind *kernel.BatchNorm) (Gradient, error)
+	// dense, unless nil, can leave the gradient of its weights, input 1, to a tree.
+	dense *kernel.Dense
 	// measure, unless nil, lets Forward take the sums of its result for a normalisation of it.
 	measure func(*kernel.BatchNorm) error
 }
@@ -183,6 +185,9 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	}
 	if deferred {
 		op.result, op.inside, op.deferred = nil, 0, g.deferred
+	}
+	if first == 1 {
+		op.dense = c.dense
 	}
 	for i, result := range results {
 		if result != nil && i != first {

@@ -76,6 +76,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 			},
 		}},
 	}
+	c.dense, _ = plan.(*kernel.Dense)
 	if convolves {
 		c.takesDeferred = true
 		c.measure = together.Measure

@@ -19,6 +19,8 @@ type BatchNormOptions struct {
 	// Deferred leaves it to who reads y to compute it: a convolution alone. DeferredGradient, which wants that too, leaves it
 	// to who made x, a convolution that nothing else reads, to compute the gradient of x where that of y lies.
 	Deferred, DeferredGradient bool
+	// Sync, unless nil, makes of the statistics those of a batch of which x is a part.
+	Sync kernel.BatchSync
 }
 
 // NativeBatchNorm applies y = clamp(γ·(x − μ)/√(σ² + ε) + β) to x, N×H×W×C or N×C, whose last dimension is that of
@@ -53,7 +55,7 @@ func newBatchNorm(kernels kernel.Engine, x *gorgonia.Node, options BatchNormOpti
 	channels := shape[shape.Dims()-1]
 	config := kernel.BatchNormConfig{
 		Rows: shape.TotalSize() / channels, Channels: channels, Epsilon: options.Epsilon, Batch: options.Batch,
-		Low: nan, High: nan,
+		Low: nan, High: nan, Sync: options.Sync,
 	}
 	if options.Clamped {
 		config.Low, config.High = options.Low, options.High

@@ -44,6 +44,9 @@ type operator struct {
 	// does so for its inputs.
 	deferred      *kernel.BatchNorm
 	takesDeferred bool
+	// dense, unless nil, computes the output, the gradient of its weights, and can leave it to a
+	// tree.
+	dense *kernel.Dense
 	// measure, unless nil, lets run take the sums of its result for a normalisation of it.
 	measure func(*kernel.BatchNorm) error
 }

@@ -54,9 +54,9 @@ func fit(ctx context.Context, o *options, out io.Writer, warnings *warnings, wid
 	if features := trainer.Features(); features != "" {
 		fmt.Fprintln(out, features)
 	}
-	if o.from != "" && o.fineTuning.head == "" && session.test != nil {
+	if session.testsBefore(o) {
 		// Pixels fed in another way than the model was trained with show here.
-		evaluation, err := trainer.Evaluate(ctx, session.test)
+		evaluation, err := trainer.EvaluateTogether(ctx, session.test)
 		if err != nil {
 			return untrained(err)
 		}
@@ -293,16 +293,27 @@ func (s *session) writeHistory() {
 	s.warnings.about("the run's history", err, "training goes on, and the checkpoints have it")
 }
 
+// withOthers reports whether other ranks take part in what is evaluated.
+func (s *session) withOthers() bool {
+	c := s.trainer.Config().Communicator
+	return c != nil && c.Size() > 1
+}
+
+// testsBefore reports whether the test set is evaluated before the first step.
+func (s *session) testsBefore(o *options) bool {
+	return o.from != "" && o.fineTuning.head == "" && s.test != nil
+}
+
 // measure evaluates the test set after an epoch. Its error is an interruption.
 func (s *session) measure(ctx context.Context, epoch *train.Epoch) error {
 	if s.test == nil {
 		return nil
 	}
-	evaluation, err := s.trainer.Evaluate(ctx, s.test)
+	evaluation, err := s.trainer.EvaluateTogether(ctx, s.test)
 	switch {
 	case err == nil:
 		epoch.TestAccuracy = &evaluation.Accuracy
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, s.withOthers() && !train.OnAllRanks(err):
 		return err
 	default:
 		s.warnings.about("the test set", err, "training goes on without it")
@@ -327,7 +338,7 @@ func (s *session) finish(ctx context.Context, out io.Writer) error {
 	if s.test == nil {
 		return nil
 	}
-	evaluation, err := s.trainer.Evaluate(ctx, s.test)
+	evaluation, err := s.trainer.EvaluateTogether(ctx, s.test)
 	if err != nil {
 		return err
 	}

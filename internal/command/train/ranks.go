@@ -118,7 +118,8 @@ func (r *ranks) leave(err error, stderr io.Writer) int {
 	return code
 }
 
-// follow trains as a rank that neither writes nor prints.
+// follow trains as a rank that neither writes nor prints. It evaluates its share of the test set
+// whenever the rank that leads does.
 func follow(ctx context.Context, o *options, warnings *warnings) error {
 	o.limitThreads()
 	session, err := begin(ctx, o, io.Discard, warnings)
@@ -126,7 +127,27 @@ func follow(ctx context.Context, o *options, warnings *warnings) error {
 		return err
 	}
 	defer session.close()
-	return session.trainer.Fit(ctx, train.Callbacks{})
+	trainer := session.trainer
+	if session.testsBefore(o) {
+		if _, err := trainer.EvaluateTogether(ctx, session.test); err != nil {
+			return err
+		}
+	}
+	err = trainer.Fit(ctx, train.Callbacks{Epoch: func(*train.Epoch) error {
+		if session.test == nil {
+			return nil
+		}
+		_, err := trainer.EvaluateTogether(ctx, session.test)
+		if err != nil && train.OnAllRanks(err) {
+			session.test, err = nil, nil // as on the rank that leads, which says so
+		}
+		return err
+	}})
+	if err != nil || session.test == nil {
+		return err
+	}
+	_, err = trainer.EvaluateTogether(ctx, session.test)
+	return err
 }
 
 // checkpointOf returns the checkpoint that rank 0 reads, which other machines need not have.

@@ -4,6 +4,7 @@ package train
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"slipway/internal/cli"
 	"slipway/internal/kernel"
 	"slipway/internal/mpi/mpitest"
+	"slipway/train"
 )
 
 // job is the command under an MPI launcher.
@@ -79,30 +81,65 @@ func trainedWeights(t *testing.T, dir, name string) []byte {
 	return read(t, filepath.Join(dir, "runs", name, "weights.safetensors"))
 }
 
-// Two processes under each library come to the bits of one; one of them writes and prints.
+// testFigures are what a run's weights were worth on the test set, epoch by epoch and at the end.
+func testFigures(t *testing.T, dir, name string) string {
+	t.Helper()
+	var history []train.Epoch
+	if err := json.Unmarshal(read(t, filepath.Join(dir, "runs", name, "history.json")), &history); err != nil {
+		t.Fatal(err)
+	}
+	text := string(read(t, filepath.Join(dir, "runs", name, "metrics.json")))
+	for _, epoch := range history {
+		if epoch.TestAccuracy == nil {
+			t.Fatalf("%s: epoch %d was not tested", name, epoch.Epoch)
+		}
+		text += fmt.Sprint(" ", *epoch.TestAccuracy)
+	}
+	return text
+}
+
+// Two processes under each library come to the bits of one; one of them writes and prints. The
+// second network is normalised over the whole batch: the processes meet at each of its layers.
 func TestMPIRunsHaveTheBitsOfOne(t *testing.T) {
 	libraries := mpitest.Libraries(t)
 	dir := fixture(t)
-	shards := []string{"-shards", "4", "-epochs", "3", "-clip-norm", "1", "-mixup", "0.5"}
-	if code, _, errs := runTrain(t, arguments(dir, append(shards, "-name", "alone")...)...); code != cli.ExitOK {
-		t.Fatal(errs)
+	normalised := filepath.Join(dir, "normalised.yaml")
+	if err := os.WriteFile(normalised, []byte("name: normalised\ninput: [1, 8, 8]\nlayers:\n"+
+		"- conv2d: {filters: 8, kernel: 3, no_bias: true}\n- batchnorm: {}\n- relu\n"+
+		"- conv2d: {filters: 8, kernel: 3, no_bias: true}\n- batchnorm: {}\n- relu\n"+
+		"- globalavgpool\n- flatten\n- dropout: {p: 0.2}\n- dense: {units: 10}\n"), 0o666); err != nil {
+		t.Fatal(err)
 	}
-	for _, l := range libraries {
-		for _, ranks := range []int{2, 4} {
-			if ranks > 2 && !mpitest.All() {
-				continue
-			}
-			name := fmt.Sprint(strings.ReplaceAll(l.Name, " ", ""), ranks)
-			job := startRanks(t, l, ranks, "", arguments(dir, append(shards, "-mpi", "-threads", "1", "-name", name)...)...)
-			err := job.Wait()
-			output := job.output.String()
-			if err != nil || strings.Count(output, "Stopped: 3 epochs are done.") != 1 ||
-				!strings.Contains(output, fmt.Sprintf("rank 0 of %d, ", ranks)) {
-				t.Errorf("%s, %d ranks: %v\n%s", l.Name, ranks, err, output)
-				continue
-			}
-			if !bytes.Equal(trainedWeights(t, dir, name), trainedWeights(t, dir, "alone")) {
-				t.Errorf("%s, %d ranks: the weights are others", l.Name, ranks)
+	for network, more := range map[string][]string{"tiny": nil, "normalised": {"-network", normalised}} {
+		settings := append([]string{"-shards", "4", "-epochs", "3", "-clip-norm", "1", "-mixup", "0.5"},
+			more...)
+		alone := network + "-alone"
+		code, _, errs := runTrain(t, arguments(dir, append(settings, "-name", alone)...)...)
+		if code != cli.ExitOK {
+			t.Fatal(errs)
+		}
+		for _, l := range libraries {
+			for _, ranks := range []int{2, 4} {
+				if ranks > 2 && !mpitest.All() {
+					continue
+				}
+				name := fmt.Sprint(network, strings.ReplaceAll(l.Name, " ", ""), ranks)
+				job := startRanks(t, l, ranks, "",
+					arguments(dir, append(settings, "-mpi", "-threads", "1", "-name", name)...)...)
+				err := job.Wait()
+				output := job.output.String()
+				if err != nil || strings.Count(output, "Stopped: 3 epochs are done.") != 1 ||
+					!strings.Contains(output, fmt.Sprintf("rank 0 of %d, ", ranks)) {
+					t.Errorf("%s, %s, %d ranks: %v\n%s", network, l.Name, ranks, err, output)
+					continue
+				}
+				if !bytes.Equal(trainedWeights(t, dir, name), trainedWeights(t, dir, alone)) {
+					t.Errorf("%s, %s, %d ranks: the weights are others", network, l.Name, ranks)
+				}
+				// Each tests its share.
+				if got, want := testFigures(t, dir, name), testFigures(t, dir, alone); got != want {
+					t.Errorf("%s, %s, %d ranks: %s, want %s", network, l.Name, ranks, got, want)
+				}
 			}
 		}
 	}

@@ -39,7 +39,9 @@ func (o *options) recipeFlags(flags *flag.FlagSet) {
 	flags.IntVar(&s.Epochs, "schedule-epochs", 0, "epochs that the schedule takes (-epochs); with -resume it lengthens a schedule that is over")
 	flags.IntVar(&o.config.Accumulate, "accumulate", 0, "batches in a step of the optimizer, of which one is in memory at a time (1)")
 	flags.IntVar(&o.config.Shards, "shards", 0, "deal each batch to this `number` of shards, a power of two, whose gradients are added in one fixed order (1; docs/scale.md)")
-	cli.Suggest(flags, &o.config.BatchNorm, "batchnorm", "", cli.Words([]string{train.BatchNormShard}), "whose statistics BatchNorm trains with where batches are dealt: "+train.BatchNormShard+" for each shard's own, which has to be said")
+	cli.Suggest(flags, &o.config.BatchNorm, "batchnorm", "", cli.Words(train.BatchNormModes()),
+		fmt.Sprintf("whose statistics BatchNorm trains with where batches are dealt: the %[1]s's, or each "+
+			"%[2]s's own (%[1]s)", train.BatchNormBatch, train.BatchNormShard))
 	flags.Float64Var(&o.config.ClipNorm, "clip-norm", 0, "scale the gradients down to this `norm` where theirs is larger")
 	cli.Suggest(flags, &o.config.Best, "best", "", cli.Words(train.BestNames()), "keep the weights of the epoch that is best by this `measure`, without ending the run: "+strings.Join(train.BestNames(), ", "))
 	e := &o.config.EMA
