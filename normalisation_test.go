@@ -222,7 +222,6 @@ func refused(c *colourRun) {
 		{append(slices.Clone(colour), "-pixels", "mean=0.5,0.5,std=1"), "which is of 2 channels; the images have 3"},
 		{append(slices.Clone(colour), "-pixels", "mean=0.5,0.5,0.5,std=1,0,1"), "channel 1: "},
 		{append(slices.Clone(colour), "-pixels", "Imagenet"), "there are 0-255, 0-1, 0.5, imagenet, measured"},
-		{append(slices.Clone(colour), "-pixels", "imagenet", "-device", "cuda"), "train with -device cpu"},
 		{[]string{"-resume", "-name", "small", "-pixels", "measured"}, "-pixels does not apply to -resume"},
 	} {
 		if output, code := c.run(c.dir, "train", test.args...); code == 0 || !strings.Contains(output, test.want) {

@@ -2,7 +2,8 @@ package builder
 
 import "fmt"
 
-// Export is where a layer writes itself as ONNX operators of opset 13. What a layer adds is
+// Export is where a layer writes itself as ONNX operators of opset 13, which
+// mean the same in 15. What a layer adds is
 // neutral: package onnx makes the file of it.
 type Export struct {
 	// Call describes the layer's place; its Batch is 0, which is any.

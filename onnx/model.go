@@ -38,7 +38,7 @@ func (m *Model) label() string {
 // GraphName returns the name of the main graph.
 func (m *Model) GraphName() string { return m.Proto.GetGraph().GetName() }
 
-// IRVersion returns the version of the file format, 7 for models of FromNetwork.
+// IRVersion returns the version of the file format, 7 or 8 for models of FromNetwork.
 func (m *Model) IRVersion() int64 { return m.Proto.GetIrVersion() }
 
 // Opset returns the version of the domain's operators that the model imports, 0

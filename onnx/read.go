@@ -45,9 +45,12 @@ func read(path string, verify func(name string, content []byte) error) (*Model, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	model.path, model.content = path, data
+	model.path = path
 	if err := model.loadExternal(verify); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if model.externalBytes == 0 && len(model.notes) == 0 && shares(data) {
+		model.content = data
 	}
 	return model, nil
 }

@@ -24,6 +24,9 @@ const largeTensor = 1 << 10
 // unmarshalSharing decodes a model that scanWire has accepted. The large tensors of its graph are
 // not copied: they lie in data, which is the message's from then on.
 func unmarshalSharing(data []byte, to *onnxpb.ModelProto) error {
+	if !shares(data) {
+		return proto.UnmarshalOptions{RecursionLimit: maxDepth + 1}.Unmarshal(data, to)
+	}
 	rest, tensors := detachTensors(data)
 	if err := (proto.UnmarshalOptions{RecursionLimit: maxDepth + 1}).Unmarshal(rest, to); err != nil {
 		return err
@@ -38,6 +41,41 @@ func unmarshalSharing(data []byte, to *onnxpb.ModelProto) error {
 		}
 	}
 	return nil
+}
+
+// shares reports whether the large tensors that can be taken from a model's memory are most of it.
+// Other weights, as float_data or in Constant nodes, would be copied once more.
+func shares(data []byte) bool {
+	large := 0
+	eachField(data, modelGraph, func(graph []byte) {
+		eachField(graph, graphInitializer, func(tensor []byte) {
+			eachField(tensor, tensorRawData, func(raw []byte) {
+				if len(raw) >= largeTensor {
+					large += len(raw)
+				}
+			})
+		})
+	})
+	return large > len(data)/2
+}
+
+// eachField calls f with the content of each of a sound message's fields of that number.
+func eachField(message []byte, number protowire.Number, f func(content []byte)) {
+	for len(message) > 0 {
+		found, wireType, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return
+		}
+		size := protowire.ConsumeFieldValue(found, wireType, message[n:])
+		if size < 0 {
+			return
+		}
+		if found == number && wireType == protowire.BytesType {
+			content, _ := protowire.ConsumeBytes(message[n:])
+			f(content)
+		}
+		message = message[n+size:]
+	}
 }
 
 // detachTensors returns the encoding of a model without the large tensors of its graph, and these

@@ -131,3 +131,33 @@ func TestReadTakesTheFileOnce(t *testing.T) {
 		t.Errorf("reading %d bytes allocated %d", info.Size(), taken)
 	}
 }
+
+// Weights that are no raw data are not copied twice: the file's memory is let go.
+func TestReadOfOtherWeights(t *testing.T) {
+	floats := make([]float32, 100_000)
+	for i := range floats {
+		floats[i] = float32(i)
+	}
+	model := &onnxpb.ModelProto{IrVersion: proto.Int64(8), Graph: &onnxpb.GraphProto{
+		Name: proto.String("g"), Initializer: []*onnxpb.TensorProto{{Name: proto.String("floats"),
+			Dims: []int64{100_000}, DataType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), FloatData: floats}}}}
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	if err := (&Model{Proto: model}).Write(path); err != nil {
+		t.Fatal(err)
+	}
+	read, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(read.Proto, model) || read.content != nil {
+		t.Errorf("the model is another one, or holds its file's %d bytes", len(read.content))
+	}
+	content, err := read.Content()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Decode(content)
+	if err != nil || !proto.Equal(again.Proto, model) {
+		t.Errorf("its content is another model's: %v", err)
+	}
+}

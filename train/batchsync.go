@@ -158,7 +158,10 @@ func ofLength(x []float64, n int) []float64 {
 // run takes the parts of a batch through a pass, in which they meet. Part i is that of slot of[i];
 // a rank that has none runs the one without images, whose sums do not count.
 func (b *batchSync) run(ctx context.Context, of []int, do func(slot int) error) error {
-	b.met, b.known = 0, false
+	b.met, b.known, b.empty.given = 0, false, false
+	for _, slot := range b.slots {
+		slot.given = false // of a pass that was given up
+	}
 	if len(of) == 0 {
 		return lockstep.Run(1, func(_ int, wait func() error) error {
 			b.empty.wait = wait

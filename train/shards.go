@@ -25,6 +25,10 @@ func BatchNormModes() []string { return []string{BatchNormBatch, BatchNormShard}
 // maxShards is more than anybody has processes for, and bounds what is kept of each.
 const maxShards = 1 << 16
 
+// maxTogether bounds the shards of a rank that go forward in lockstep, each of which holds a thread of
+// the operating system.
+const maxTogether = 512
+
 // checkShardValues reports numbers of shards that no batch can be dealt to.
 func (c *Config) checkShardValues() error {
 	if c.Shards == 1 {
@@ -157,6 +161,10 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		s.add = pass.AddScaled
 	}
 	if network.WholeBatch() && config.BatchNorm == "" {
+		if s.each > maxTogether {
+			return nil, wrongSetting("shards", "%d shards of a rank would wait for each other at each BatchNorm, at "+
+				"most %d can: take fewer, or more ranks, or each shard's own statistics", s.each, maxTogether)
+		}
 		s.sync = newBatchSync(s.each, others)
 		s.parts = make([]shardPart, s.each)
 	}

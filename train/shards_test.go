@@ -397,3 +397,23 @@ func TestSteadyStepOfShardsAllocatesNothingOfOurs(t *testing.T) {
 			shards*machine)
 	}
 }
+
+// A plan of a grouped convolution is given each group's weights in turn, also while those of a step
+// are kept for its shards.
+func TestGroupedConvolutionsInShards(t *testing.T) {
+	network, err := builder.New("grouped", builder.Shape{1, 28, 28},
+		builder.Conv2D{Filters: 32, Kernel: builder.Square(4), Stride: builder.Square(4)}, builder.ReLU{},
+		builder.Conv2D{Filters: 32, Kernel: builder.Square(3), Padding: builder.Square(1), Groups: 2, NoBias: true},
+		builder.ReLU{}, builder.Conv2D{Filters: 8, Kernel: builder.Square(1), Groups: 4}, builder.Flatten{},
+		builder.Dense{Units: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := datasettest.Digits(t, 60)
+	trainer := func(shards int) *Trainer {
+		return penalisedTrainerFor(t, network, set, 32, func(c *Config) { c.Shards = shards })
+	}
+	got, gotGradients := stepOf(t, trainer(4), 32)
+	want, wantGradients := stepOf(t, trainer(1), 32)
+	sameStep(t, got, want, gotGradients, wantGradients)
+}

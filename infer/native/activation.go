@@ -48,11 +48,25 @@ func (j *functionMapping) compute(_, first, last int) {
 // vectorCost is about how many additions an element takes then.
 const vectorCost = 4
 
+// joinedFunction is a function that several nodes say, for float32 and for other floats.
+type joinedFunction struct {
+	vectors kernel.Function
+	other   func(x float64) float64
+}
+
+func siluFunction() joinedFunction {
+	return joinedFunction{kernel.SiLU(), func(x float64) float64 { return x * sigmoid(x) }}
+}
+
+func geluFunction() joinedFunction {
+	return joinedFunction{kernel.GELU(), func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }}
+}
+
 // joinActivations finds the activations that ONNX, or its older opsets, say by several nodes, x·σ(x)
 // and x·Φ(x) by the error function, and has each computed by the last of them. Only what nothing
 // else takes is joined.
 func (c *compiler) joinActivations() {
-	c.joined = make(map[*onnxpb.NodeProto]kernel.Function)
+	c.joined = make(map[*onnxpb.NodeProto]joinedFunction)
 	s := activationSearch{c, make(map[string]int), make(map[string]int)}
 	for i, node := range c.nodes {
 		if !c.needed[i] {
@@ -93,7 +107,7 @@ func (s *activationSearch) silu(i int) {
 	}
 	j, other, ok := s.next(i, "Mul")
 	if ok && other == x {
-		s.join(j, x, kernel.SiLU(), i)
+		s.join(j, x, siluFunction(), i)
 	}
 }
 
@@ -122,7 +136,7 @@ func (s *activationSearch) gelu(erf int) {
 	if factor == x {
 		half, number, ok := s.next(product, "Mul")
 		if ok && s.isNumber(number, 0.5) {
-			s.join(half, x, kernel.GELU(), erf, scale, share, product)
+			s.join(half, x, geluFunction(), erf, scale, share, product)
 		}
 		return
 	}
@@ -131,13 +145,13 @@ func (s *activationSearch) gelu(erf int) {
 		return
 	}
 	if of, ok := s.scaledBy(half, 0.5); ok && of == x {
-		s.join(product, x, kernel.GELU(), erf, scale, share, half)
+		s.join(product, x, geluFunction(), erf, scale, share, half)
 	}
 }
 
 // join has the last of some nodes compute a function of x instead of them. It is called as the first
 // of the others, that what follows it is not joined to a Mul.
-func (s *activationSearch) join(last int, x string, f kernel.Function, others ...int) {
+func (s *activationSearch) join(last int, x string, f joinedFunction, others ...int) {
 	joined := &onnxpb.NodeProto{
 		Name: s.nodes[last].Name, OpType: s.nodes[others[0]].OpType,
 		Input: []string{x}, Output: s.nodes[last].GetOutput(),

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"slipway/internal/kernel"
 	"slipway/onnx"
 	"slipway/onnx/onnxpb"
 )
@@ -19,7 +18,7 @@ type compiler struct {
 	nodes     []*onnxpb.NodeProto
 	uses      map[string]int // by nodes that are needed, and by outputs
 	needed    []bool
-	joined    map[*onnxpb.NodeProto]kernel.Function // see joinActivations
+	joined    map[*onnxpb.NodeProto]joinedFunction // see joinActivations
 }
 
 func compile(model *onnx.Model, outputs []string, r *run) (*program, error) {
@@ -144,7 +143,7 @@ func (c *compiler) newNode(proto *onnxpb.NodeProto, joins bool) (*node, operator
 	known, ok := c.operators[proto.GetOpType()]
 	if f, isJoined := c.joined[proto]; isJoined {
 		known = operator{since: known.since, minInputs: 1, maxInputs: 1,
-			make: func(*node) (operation, error) { return vectorised(f, nil), nil }}
+			make: func(*node) (operation, error) { return vectorised(f.vectors, f.other), nil }}
 	}
 	switch {
 	case !ok:

@@ -56,6 +56,9 @@ func (c *compiler) rankApart(proto *onnxpb.NodeProto, ranks map[string]int) (ran
 	first, computed := ranks[proto.GetInput()[0]]
 	others := proto.GetInput()[1:]
 	constant := !slices.ContainsFunc(others, func(name string) bool { return name != "" && c.initial(name) == nil })
+	if _, ok := c.joined[proto]; ok {
+		return first, computed
+	}
 	switch proto.GetOpType() {
 	case "Conv", "BatchNormalization", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool":
 		return first, computed && constant && first > 2

@@ -46,6 +46,9 @@ func NewGroupedConv2D(engine Engine, config GroupedConv2DConfig) (*GroupedConv2D
 	inner.KernelHeight, inner.KernelWidth = f.DilationHeight*(f.KernelHeight-1)+1, f.DilationWidth*(f.KernelWidth-1)+1
 	// Its images are copied one by one.
 	inner.FilteredGradients = inner.FilteredGradients && inner.KernelHeight*inner.KernelWidth > 1
+	if f.Groups > 1 {
+		engine.Weights = nil // the plan is given another group's with each call
+	}
 	var err error
 	if g.group, err = NewConv2D(engine, inner); err != nil {
 		return nil, err

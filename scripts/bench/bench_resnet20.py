@@ -68,11 +68,13 @@ def slipway_command(options, seed, runs):
 def train(side, options, seed, folder, path):
     part = path.with_suffix(".part")
     runs = folder / "runs"
+    untimed = options.untimed
     load, before, began = os.getloadavg()[0], os.times(), time.perf_counter()
     if side == "slipway":
         run = runs / f"seed{seed}"
         command = slipway_command(options, seed, runs)
         if any((run / "checkpoints").glob("*.safetensors")):
+            untimed = True  # a part of it was timed by another process
             command = [TRAIN, "-resume", "-runs", runs, "-name", run.name, "-threads", options.threads]
         subprocess.run([str(word) for word in command], env=machine.clean_environment(), check=True, stdout=sys.stderr)
         epochs = json.loads((run / "history.json").read_text())
@@ -89,9 +91,9 @@ def train(side, options, seed, folder, path):
         result = json.loads(part.read_text())
     seconds, after = time.perf_counter() - began, os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    result |= {"seconds": seconds, "cpu_seconds": cpu, "load": load} if not options.untimed else {"epochs": [
+    result |= {"seconds": seconds, "cpu_seconds": cpu, "load": load} if not untimed else {"epochs": [
         {name: value for name, value in epoch.items() if name != "seconds"} for epoch in result["epochs"]]}
-    if options.untimed:
+    if untimed:
         result.pop("seconds", None)
     part.write_text(json.dumps(result | {"seed": seed, "system": SIDES[side], "cpu": machine.cpu()[0], "threads": options.threads}))
     part.replace(path)

@@ -116,10 +116,11 @@ func begin(t task, mutants []*mutant) (result, []*mutant) {
 	if t.before == nil {
 		if t.sample > 0 && len(mutants) > t.sample {
 			r.SampledOf, mutants = len(mutants), sample(mutants, t.sample)
+			r.Drawn = len(mutants)
 		}
 		return r, mutants
 	}
-	r.SampledOf = t.before.SampledOf
+	r.SampledOf, r.Drawn = t.before.SampledOf, t.before.Drawn
 	for status, count := range t.before.Counts {
 		if !survived(status) {
 			r.Counts[status] = count

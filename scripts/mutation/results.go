@@ -30,6 +30,7 @@ type result struct {
 	Date      string         `json:"date"`
 	CPU       string         `json:"cpu"`
 	SampledOf int            `json:"sampled_of,omitempty"` // mutants of which some were tried
+	Drawn     int            `json:"drawn,omitempty"`      // of a sample, those that do not compile too
 	Counts    map[string]int `json:"counts"`
 	Survivors []survivor     `json:"survivors"`
 }
@@ -67,7 +68,7 @@ func (r *result) add(m *mutant, status string) {
 
 // smallerThan tells whether r is a sample, and of fewer mutants than wanted, of which 0 is all.
 func (r result) smallerThan(wanted int) bool {
-	return r.SampledOf > 0 && (wanted == 0 || total(r.Counts) < min(wanted, r.SampledOf))
+	return r.SampledOf > 0 && (wanted == 0 || max(r.Drawn, total(r.Counts)) < min(wanted, r.SampledOf))
 }
 
 func (r result) String() string {

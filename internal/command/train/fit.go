@@ -313,8 +313,8 @@ func (s *session) measure(ctx context.Context, epoch *train.Epoch) error {
 	switch {
 	case err == nil:
 		epoch.TestAccuracy = &evaluation.Accuracy
-	case ctx.Err() != nil, s.withOthers() && !train.OnAllRanks(err):
-		return err
+	case s.withOthers() && !train.OnAllRanks(err), !s.withOthers() && ctx.Err() != nil:
+		return err // with others, all go on without the set: an interruption ends the next step of all
 	default:
 		s.warnings.about("the test set", err, "training goes on without it")
 		s.test = nil
