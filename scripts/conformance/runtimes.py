@@ -24,11 +24,16 @@ class Runtime:
     through_infer: bool = False  # the product's own command, which writes its logits as CSV
     variant_images: int = 0  # of a variant, only so many images; 0 for all
     lacks: tuple = ()  # what it does not know, of "float16", "int8" and "uint8 input"
+    refusal: str = ""  # what its own message says of a graph that it is known not to take
     limit: int = 3600  # seconds
 
     def takes_not(self, variant):
         """Whether it is known not to take a variant."""
         return any(part in self.lacks for part in variant.name.split(", "))
+
+    def refuses(self, reasons):
+        """Whether it said itself that it does not take a graph."""
+        return bool(self.refusal) and any(self.refusal in reason for reason in reasons)
 
 
 def folder(name):
@@ -100,7 +105,7 @@ ALL = [
            lacks=("int8",)),  # it implements DequantizeLinear as of opset 19; the variants are of 13
     go("native-go", "native (Go, `infer`)", "native", install.slipway_version()),
     go("onnx-go", "onnx-go (Go, `infer`)", "onnx-go", install.pinned_go("github.com/owulveryck/onnx-go"),
-       lacks=("float16", "int8", "uint8 input")),
+       lacks=("float16", "int8", "uint8 input"), refusal="onnx-go does not support the model"),
     python("openvino", "openvino", "OpenVINO", "openvino_cpu.py"),
     python("opencv", "opencv-python-headless", "OpenCV DNN", "opencv_dnn.py"),
     tract(),
