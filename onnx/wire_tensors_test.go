@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -116,19 +117,26 @@ func TestContentOfChangedModels(t *testing.T) {
 
 // Reading a model takes little more memory than its file.
 func TestReadTakesTheFileOnce(t *testing.T) {
+	if raceDetector {
+		t.Skip("with the race detector, a buffer that grows is allocated twice")
+	}
 	_, path := sharedModel(t)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	if _, err := Read(path); err != nil {
-		t.Fatal(err)
+	least := int64(math.MaxInt64) // others of the process allocate, too
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := Read(path); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, int64(after.TotalAlloc-before.TotalAlloc))
 	}
-	runtime.ReadMemStats(&after)
-	if taken := int64(after.TotalAlloc - before.TotalAlloc); taken > info.Size()*5/4 {
-		t.Errorf("reading %d bytes allocated %d", info.Size(), taken)
+	if least > info.Size()*5/4 {
+		t.Errorf("reading %d bytes allocated %d", info.Size(), least)
 	}
 }
 
