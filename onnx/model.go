@@ -14,7 +14,7 @@ type Model struct {
 	Proto *onnxpb.ModelProto
 
 	path          string // the file it was read from, empty if none
-	content       []byte // of that file, in which large tensors lie; nil if none
+	content       []byte // the bytes that it was decoded from, in which its large tensors lie; nil if none do
 	fileBytes     int64
 	externalBytes int64
 	notes         []string

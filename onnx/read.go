@@ -49,8 +49,8 @@ func read(path string, verify func(name string, content []byte) error) (*Model, 
 	if err := model.loadExternal(verify); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if model.externalBytes == 0 && len(model.notes) == 0 && shares(data) {
-		model.content = data
+	if model.externalBytes > 0 || len(model.notes) > 0 {
+		model.content = nil // the model is not the file's
 	}
 	return model, nil
 }
@@ -62,11 +62,11 @@ func Decode(data []byte) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	ownTensors(model.Proto)
+	model.ownTensors()
 	return model, nil
 }
 
-// decode makes a model whose large tensors lie in data.
+// decode makes a model whose large tensors lie in data, its content, where they are most of it.
 func decode(data []byte) (*Model, error) {
 	if err := looksLikeModel(data); err != nil {
 		return nil, err
@@ -75,13 +75,17 @@ func decode(data []byte) (*Model, error) {
 	if err := scanWire(data, message.ProtoReflect().Descriptor()); err != nil {
 		return nil, fmt.Errorf("not a whole ONNX model: %w", err)
 	}
-	if err := unmarshalSharing(data, message); err != nil {
+	decoded, content := unmarshal, []byte(nil)
+	if shares(data) {
+		decoded, content = unmarshalSharing, data
+	}
+	if err := decoded(data, message); err != nil {
 		return nil, fmt.Errorf("not a whole ONNX model: %w", err)
 	}
 	if message.Graph == nil {
 		return nil, errors.New("it holds no graph; it is not an ONNX model, or an empty one")
 	}
-	return &Model{Proto: message, fileBytes: int64(len(data)), notes: sortNodes(message)}, nil
+	return &Model{Proto: message, content: content, fileBytes: int64(len(data)), notes: sortNodes(message)}, nil
 }
 
 // looksLikeModel names the usual things that are mistaken for a model.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -21,14 +23,27 @@ const (
 // largeTensor is from how many bytes on a tensor is taken from the file's memory.
 const largeTensor = 1 << 10
 
-// unmarshalSharing decodes a model that scanWire has accepted. The large tensors of its graph are
-// not copied: they lie in data, which is the message's from then on.
-func unmarshalSharing(data []byte, to *onnxpb.ModelProto) error {
-	if !shares(data) {
-		return proto.UnmarshalOptions{RecursionLimit: maxDepth + 1}.Unmarshal(data, to)
+// shares reports whether the large tensors that can be taken from a model's memory are most of it.
+// Other weights, as float_data or in Constant nodes, would be copied once more.
+func shares(data []byte) bool {
+	large := 0
+	for graph := range fields(data, modelGraph) {
+		for tensor := range fields(graph, graphInitializer) {
+			for raw := range fields(tensor, tensorRawData) {
+				if len(raw) >= largeTensor {
+					large += len(raw)
+				}
+			}
+		}
 	}
+	return large > len(data)/2
+}
+
+// unmarshalSharing decodes a model of which shares holds. The large tensors of its graph are not
+// copied: they lie in data, which is the message's from then on.
+func unmarshalSharing(data []byte, to *onnxpb.ModelProto) error {
 	rest, tensors := detachTensors(data)
-	if err := (proto.UnmarshalOptions{RecursionLimit: maxDepth + 1}).Unmarshal(rest, to); err != nil {
+	if err := unmarshal(rest, to); err != nil {
 		return err
 	}
 	initializers := to.GetGraph().GetInitializer()
@@ -43,39 +58,8 @@ func unmarshalSharing(data []byte, to *onnxpb.ModelProto) error {
 	return nil
 }
 
-// shares reports whether the large tensors that can be taken from a model's memory are most of it.
-// Other weights, as float_data or in Constant nodes, would be copied once more.
-func shares(data []byte) bool {
-	large := 0
-	eachField(data, modelGraph, func(graph []byte) {
-		eachField(graph, graphInitializer, func(tensor []byte) {
-			eachField(tensor, tensorRawData, func(raw []byte) {
-				if len(raw) >= largeTensor {
-					large += len(raw)
-				}
-			})
-		})
-	})
-	return large > len(data)/2
-}
-
-// eachField calls f with the content of each of a sound message's fields of that number.
-func eachField(message []byte, number protowire.Number, f func(content []byte)) {
-	for len(message) > 0 {
-		found, wireType, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return
-		}
-		size := protowire.ConsumeFieldValue(found, wireType, message[n:])
-		if size < 0 {
-			return
-		}
-		if found == number && wireType == protowire.BytesType {
-			content, _ := protowire.ConsumeBytes(message[n:])
-			f(content)
-		}
-		message = message[n+size:]
-	}
+func unmarshal(data []byte, to *onnxpb.ModelProto) error {
+	return proto.UnmarshalOptions{RecursionLimit: maxDepth + 1}.Unmarshal(data, to)
 }
 
 // detachTensors returns the encoding of a model without the large tensors of its graph, and these
@@ -101,30 +85,42 @@ func detachTensors(data []byte) (rest []byte, tensors [][]byte) {
 // replaceFields copies a sound message with other contents for one of its fields. Where that is
 // nil, the field is left out.
 func replaceFields(message []byte, number protowire.Number, by func(content []byte) []byte) []byte {
-	copied := []byte{} // a message without fields is there, too
-	for len(message) > 0 {
-		found, wireType, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return append(copied, message...) // as scanWire would have said
-		}
-		if found != number || wireType != protowire.BytesType {
-			size := protowire.ConsumeFieldValue(found, wireType, message[n:])
-			if size < 0 {
-				return append(copied, message...)
-			}
-			copied, message = append(copied, message[:n+size]...), message[n+size:]
-			continue
-		}
-		content, size := protowire.ConsumeBytes(message[n:])
-		if size < 0 {
-			return append(copied, message...)
-		}
-		if other := by(content[:len(content):len(content)]); other != nil {
+	copied, begin := []byte{}, 0 // a message without fields is there, too
+	for content, place := range fields(message, number) {
+		copied = append(copied, message[begin:place.begin]...)
+		if other := by(content); other != nil {
 			copied = protowire.AppendBytes(protowire.AppendTag(copied, number, protowire.BytesType), other)
 		}
-		message = message[n+size:]
+		begin = place.end
 	}
-	return copied
+	return append(copied, message[begin:]...)
+}
+
+// place is where a field lies in a message, with its tag.
+type place struct{ begin, end int }
+
+// fields yields the contents of a sound message's fields of that number, which are of bytes. What is
+// appended to one does not reach the next.
+func fields(message []byte, number protowire.Number) iter.Seq2[[]byte, place] {
+	return func(yield func([]byte, place) bool) {
+		for at := 0; at < len(message); {
+			found, wireType, n := protowire.ConsumeTag(message[at:])
+			if n < 0 {
+				return
+			}
+			size := protowire.ConsumeFieldValue(found, wireType, message[at+n:])
+			if size < 0 {
+				return
+			}
+			if found == number && wireType == protowire.BytesType {
+				content, _ := protowire.ConsumeBytes(message[at+n:])
+				if !yield(slices.Clip(content), place{at, at + n + size}) {
+					return
+				}
+			}
+			at += n + size
+		}
+	}
 }
 
 // Content returns bytes that decode to the model: those of its file, where it was read from one and
@@ -145,10 +141,14 @@ func (m *Model) Content() ([]byte, error) {
 }
 
 // ownTensors copies the tensors that lie in memory of somebody else's.
-func ownTensors(model *onnxpb.ModelProto) {
-	for _, tensor := range model.GetGraph().GetInitializer() {
+func (m *Model) ownTensors() {
+	if m.content == nil {
+		return
+	}
+	for _, tensor := range m.Proto.GetGraph().GetInitializer() {
 		if len(tensor.RawData) >= largeTensor {
 			tensor.RawData = bytes.Clone(tensor.RawData)
 		}
 	}
+	m.content = nil
 }

@@ -59,7 +59,7 @@ func siluFunction() joinedFunction {
 }
 
 func geluFunction() joinedFunction {
-	return joinedFunction{kernel.GELU(), func(x float64) float64 { return x / 2 * math.Erfc(-x/math.Sqrt2) }}
+	return joinedFunction{kernel.GELU(), gelu}
 }
 
 // joinActivations finds the activations that ONNX, or its older opsets, say by several nodes, x·σ(x)
@@ -67,13 +67,10 @@ func geluFunction() joinedFunction {
 // else takes is joined.
 func (c *compiler) joinActivations() {
 	c.joined = make(map[*onnxpb.NodeProto]joinedFunction)
-	s := activationSearch{c, make(map[string]int), make(map[string]int)}
+	s := activationSearch{c, c.lastUsers(), make(map[string]int)}
 	for i, node := range c.nodes {
 		if !c.needed[i] {
 			continue
-		}
-		for _, input := range node.GetInput() {
-			s.user[input] = i
 		}
 		for _, output := range node.GetOutput() {
 			s.maker[output] = i

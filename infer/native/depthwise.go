@@ -12,13 +12,8 @@ import (
 func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Tensor, f frame) (*Tensor, stage, error) {
 	fail := func(err error) (*Tensor, stage, error) { return nil, convolved, err }
 	channels := x.Shape[1]
-	if w.Shape[0] != channels || w.Shape[1] != 1 || len(f.in) > 2 {
+	if w.Shape[0] != channels || w.Shape[1] != 1 || len(f.in) > 2 || !f.extends() {
 		return fail(errNoPlan)
-	}
-	for i := range f.in {
-		if f.begin[i] < 0 || f.end[i] < f.begin[i] {
-			return fail(errNoPlan)
-		}
 	}
 	config := kernel.DepthwiseConfig{Batch: x.Shape[0], Channels: channels}
 	config.Height, config.Width = pair(f.in, 1)
@@ -26,9 +21,7 @@ func (c *convolution) depthwise(r *run, x, w *Tensor, bias []float32, addend *Te
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
 	config.DilationHeight, config.DilationWidth = pair(f.dilations, 1)
 	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
-	endHeight, endWidth := pair(f.end, 0)
-	config.ExtraHeight = endHeight - config.PaddingHeight
-	config.ExtraWidth = endWidth - config.PaddingWidth
+	config.ExtraHeight, config.ExtraWidth = f.extra()
 
 	weight := c.kernels
 	if weight == nil {

@@ -15,15 +15,7 @@ import (
 // model's own. What is not a plain case is left to the operators, and so to their errors.
 func (c *compiler) foldNormalizations() {
 	c.nodes = slices.Clone(c.nodes)
-	user := make(map[string]int)
-	for i, node := range c.nodes {
-		if !c.needed[i] {
-			continue
-		}
-		for _, input := range node.GetInput() {
-			user[input] = i
-		}
-	}
+	user := c.lastUsers()
 	for i, conv := range c.nodes {
 		if !c.needed[i] || conv.GetOpType() != "Conv" || !standard(conv) ||
 			len(conv.GetOutput()) != 1 || c.uses[conv.GetOutput()[0]] != 1 {
@@ -46,6 +38,20 @@ func (c *compiler) foldNormalizations() {
 		joined.Output = []string{c.nodes[j].GetOutput()[0]}
 		c.nodes[i], c.needed[j] = joined, false
 	}
+}
+
+// lastUsers returns, by value, the last node that is needed and takes it.
+func (c *compiler) lastUsers() map[string]int {
+	users := make(map[string]int)
+	for i, node := range c.nodes {
+		if !c.needed[i] {
+			continue
+		}
+		for _, input := range node.GetInput() {
+			users[input] = i
+		}
+	}
+	return users
 }
 
 // own defines a constant under a name that the model has not, which it returns.

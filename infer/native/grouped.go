@@ -9,13 +9,8 @@ import (
 // one group where what is added to it must be broadcast. A dilated kernel it leaves to the loops:
 // the plan would fill it with zeros, whose product with an infinite input is no number.
 func (c *convolution) grouped(r *run, x, w *Tensor, bias []float32, f frame) (*Tensor, error) {
-	if !f.plain() {
+	if !f.plain() || !f.extends() {
 		return nil, errNoPlan
-	}
-	for i := range f.in {
-		if f.begin[i] < 0 || f.end[i] < f.begin[i] {
-			return nil, errNoPlan
-		}
 	}
 	config := kernel.GroupedConv2DConfig{Groups: c.group}
 	config.Direct, config.Batch, config.Channels, config.Filters = true, x.Shape[0], x.Shape[1], w.Shape[0]
@@ -24,9 +19,7 @@ func (c *convolution) grouped(r *run, x, w *Tensor, bias []float32, f frame) (*T
 	config.StrideHeight, config.StrideWidth = pair(f.strides, 1)
 	config.DilationHeight, config.DilationWidth = 1, 1
 	config.PaddingHeight, config.PaddingWidth = pair(f.begin, 0)
-	endHeight, endWidth := pair(f.end, 0)
-	config.ExtraHeight = endHeight - config.PaddingHeight
-	config.ExtraWidth = endWidth - config.PaddingWidth
+	config.ExtraHeight, config.ExtraWidth = f.extra()
 
 	packed := c.packed
 	if packed == nil {

@@ -11,7 +11,7 @@ import (
 // unaryOperators are those that compute each element of floats from one, in
 // float64.
 func unaryOperators() map[string]operator {
-	all := make(map[string]operator)
+	all, vectors := make(map[string]operator), vectorFunctions()
 	for name, f := range map[string]func(float64) float64{
 		"Sigmoid": sigmoid, "Tanh": math.Tanh, "Exp": math.Exp, "Log": math.Log, "Sqrt": math.Sqrt, "Erf": math.Erf,
 		"Floor": math.Floor, "Ceil": math.Ceil, "Round": math.RoundToEven,
@@ -30,7 +30,7 @@ func unaryOperators() map[string]operator {
 			since = 11
 		}
 		all[name] = operator{since, 1, 1, nil, func(n *node) (operation, error) {
-			if function, ok := vectorFunctions()[name]; ok {
+			if function, ok := vectors[name]; ok {
 				return vectorised(function, f), nil
 			}
 			return elementwise(f, integerUnary(name)), nil
@@ -95,7 +95,7 @@ func unaryOperators() map[string]operator {
 func makeGelu(n *node) (operation, error) {
 	switch approximate := n.text("approximate", "none"); approximate {
 	case "none":
-		return vectorised(kernel.GELU(), func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }), nil
+		return vectorised(kernel.GELU(), gelu), nil
 	case "tanh":
 		return vectorised(kernel.GELUTanh(), func(x float64) float64 {
 			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
@@ -104,6 +104,8 @@ func makeGelu(n *node) (operation, error) {
 		return nil, fmt.Errorf("attribute approximate = %s is not supported", shorten(approximate))
 	}
 }
+
+func gelu(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 

@@ -134,6 +134,23 @@ func (f frame) plain() bool {
 	return len(f.in) == 1 || len(f.in) == 2
 }
 
+// extends reports whether nothing is cut off, and the padding behind is at least that in front.
+func (f frame) extends() bool {
+	for i := range f.in {
+		if f.begin[i] < 0 || f.end[i] < f.begin[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// extra is how much more padding there is behind than in front.
+func (f frame) extra() (height, width int) {
+	beginHeight, beginWidth := pair(f.begin, 0)
+	endHeight, endWidth := pair(f.end, 0)
+	return endHeight - beginHeight, endWidth - beginWidth
+}
+
 // symmetric reports whether the padding is the same on both sides. What a stride
 // leaves over at the end does not count.
 func (f frame) symmetric() bool {

@@ -45,7 +45,7 @@ type candidate struct {
 
 // classify says of each picture what the model takes it for.
 func classify(ctx context.Context, o *options, stdin io.Reader, stdout, stderr io.Writer) error {
-	if err := o.checkLabels(); err != nil {
+	if err := o.readLabels(); err != nil {
 		return err
 	}
 	model, err := loadModel(o.model, o.output, o.pixels)

@@ -183,30 +183,26 @@ func (s *session) classNames(classes int, ofData []string) ([]string, error) {
 		names = s.record.ClassLabels
 	}
 	if s.labels != "" {
-		var err error
-		if names, err = dataset.ReadClassNames(s.labels); err != nil {
-			return nil, fmt.Errorf("-labels: %w", err)
-		}
-		if len(names) != classes {
+		if names = s.labelNames; len(names) != classes {
 			return nil, fmt.Errorf("-labels: %s has %d names, the model gives %d scores", s.labels, len(names), classes)
 		}
 	}
 	return dataset.LabelsOf(names, classes), nil
 }
 
-// checkLabels reads what -labels names, before a large model is.
-func (o *options) checkLabels() error {
+// readLabels reads what -labels names, before a large model is read.
+func (o *options) readLabels() (err error) {
 	if o.labels == "" {
 		return nil
 	}
-	if _, err := dataset.ReadClassNames(o.labels); err != nil {
+	if o.labelNames, err = dataset.ReadClassNames(o.labels); err != nil {
 		return fmt.Errorf("-labels: %w", err)
 	}
 	return nil
 }
 
 func newSession(ctx context.Context, o *options, stderr, progress io.Writer) (*session, error) {
-	if err := o.checkLabels(); err != nil {
+	if err := o.readLabels(); err != nil {
 		return nil, err
 	}
 	model, err := loadModel(o.model, o.output, o.pixels)

@@ -77,6 +77,7 @@ type options struct {
 	predictions   string
 	report        string
 	labels        string
+	labelNames    []string // that labels names
 	top           int
 	// topGiven and threshold say which classes of a picture are told: so many of the best, or those
 	// above a probability, 0 where none was given.
