@@ -111,14 +111,19 @@ func flag(set bool) int32 {
 	return 0
 }
 
+// normalisedBy returns what the normalisation of a gradient has kept, and where the gradients go.
+func (m *Machine) normalisedBy(o operation) (statistics *buffer, gradients []*buffer, err error) {
+	if statistics, err = m.savedBy(o.nodes[1]); err != nil {
+		return nil, nil, err
+	}
+	gradients, err = m.gradientsOf(o)
+	return statistics, gradients, err
+}
+
 func (m *Machine) addBatchNormGradient(o operation) error {
 	dy, x, weight := o.inputs[0], o.inputs[2], o.inputs[3]
 	channels := channelsOf(o.nodes[2].Shape())
-	statistics, err := m.savedBy(o.nodes[1])
-	if err != nil {
-		return err
-	}
-	gradients, err := m.gradientsOf(o)
+	statistics, gradients, err := m.normalisedBy(o)
 	if err != nil {
 		return err
 	}
@@ -179,11 +184,7 @@ func (m *Machine) addSetNormGradient(o operation) error {
 	dy, x, weight := o.inputs[0], o.inputs[2], o.inputs[3]
 	shape := o.nodes[2].Shape()
 	s, channels := setNormOf(shape, o.Norm.Groups), channelsOf(shape)
-	statistics, err := m.savedBy(o.nodes[1])
-	if err != nil {
-		return err
-	}
-	gradients, err := m.gradientsOf(o)
+	statistics, gradients, err := m.normalisedBy(o)
 	if err != nil {
 		return err
 	}

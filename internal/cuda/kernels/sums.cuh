@@ -24,6 +24,17 @@ static __device__ __forceinline__ count set_value(word e, word set, word sets, w
     return ((count)(e / area) * sets + set) * area + e % area;
 }
 
+/* partials[s, share] = {sum of first, sum of second} over the lanes of the share of set s. Every thread of the block calls it. */
+static __device__ __forceinline__ void add_pair(double *partials, word set, word sets, word lanes, double first, double second) {
+    first = lane_sum(first, lanes);
+    second = lane_sum(second, lanes);
+    if (set < sets && threadIdx.x % lanes == 0) {
+        double *own = partials + ((count)set * gridDim.y + blockIdx.y) * 2;
+        own[0] = first;
+        own[1] = second;
+    }
+}
+
 /* partials[s, share] = {sum of x - k, sum of (x - k)^2} over the share of set s. k is the set's first value, so that a mean far
  * from 0 takes no digits of the variance. */
 extern "C" __global__ void moment_sums(const float *x, double *partials, word runs, word sets, word area, word lanes) {
@@ -37,13 +48,7 @@ extern "C" __global__ void moment_sums(const float *x, double *partials, word ru
             second += d * d;
         }
     }
-    first = lane_sum(first, lanes);
-    second = lane_sum(second, lanes);
-    if (set < sets && threadIdx.x % lanes == 0) {
-        double *own = partials + ((count)set * gridDim.y + blockIdx.y) * 2;
-        own[0] = first;
-        own[1] = second;
-    }
+    add_pair(partials, set, sets, lanes, first, second);
 }
 
 /* partials[s, share] = {sum of dy * h, sum of dy} over the share of set s. h is x; with statistics (x - mean) * inverse of the pair
@@ -65,13 +70,7 @@ extern "C" __global__ void product_sums(const float *dy, const float *x, const d
             products += g * h;
             sum += g;
         }
-    products = lane_sum(products, lanes);
-    sum = lane_sum(sum, lanes);
-    if (set < sets && threadIdx.x % lanes == 0) {
-        double *own = partials + ((count)set * gridDim.y + blockIdx.y) * 2;
-        own[0] = products;
-        own[1] = sum;
-    }
+    add_pair(partials, set, sets, lanes, products, sum);
 }
 
 /* sums[i] = partials[i, 0, which] + partials[i, 1, which] + ..., of `width` kinds of partial sums. */
