@@ -70,15 +70,20 @@ func newBatchSync(shards int, ranks *together) *batchSync {
 // layersOf returns what the normalisations of a shard's graphs ask: the rank's shard of that
 // number, or behind them that without images.
 func (b *batchSync) layersOf(slot int) func(layer string) kernel.BatchSync {
-	place := b.empty
-	if slot < len(b.slots) {
-		place = b.slots[slot]
-	}
+	place := b.slot(slot)
 	return func(layer string) kernel.BatchSync {
 		mark := fnv.New32()
 		_, _ = mark.Write([]byte(layer))
 		return &syncedLayer{place, float64(mark.Sum32())}
 	}
+}
+
+// slot returns the place of the rank's shard of that number, or behind them that without images.
+func (b *batchSync) slot(i int) *syncSlot {
+	if i < len(b.slots) {
+		return b.slots[i]
+	}
+	return b.empty
 }
 
 // syncedLayer is one normalisation of a shard.
@@ -163,13 +168,10 @@ func (b *batchSync) run(ctx context.Context, of []int, do func(slot int) error) 
 		slot.given = false // of a pass that was given up
 	}
 	if len(of) == 0 {
-		return lockstep.Run(1, func(_ int, wait func() error) error {
-			b.empty.wait = wait
-			return do(len(b.slots))
-		}, func() error { return b.meet(ctx) })
+		of = []int{len(b.slots)}
 	}
 	return lockstep.Run(len(of), func(i int, wait func() error) error {
-		b.slots[of[i]].wait = wait
+		b.slot(of[i]).wait = wait
 		return do(of[i])
 	}, func() error { return b.meet(ctx) })
 }
