@@ -171,7 +171,7 @@ func findListFile(path string, part Part, opts Options) (*picturePlace, error) {
 	}
 	read, ok, err := readList(path, opts)
 	if !ok {
-		return nil, nil
+		return nil, refuseUntitled(path)
 	}
 	if err != nil {
 		return nil, err

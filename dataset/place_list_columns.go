@@ -2,6 +2,8 @@ package dataset
 
 import (
 	"bytes"
+	"encoding/csv"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -89,4 +91,31 @@ func columnsWithout(first []string) (names, labels int, ok bool) {
 		return 1, 0, true
 	}
 	return 0, 0, false
+}
+
+// refuseUntitled says what a file lacks that names pictures and is no list all the same: a column that
+// is called as those of labels are. It returns nil of any other file.
+func refuseUntitled(path string) error {
+	text, err := readListText(path)
+	if err != nil {
+		return nil // whatever else it may be
+	}
+	reader := csv.NewReader(bytes.NewReader(text))
+	reader.Comma, reader.FieldsPerRecord = separatorOf(text), -1
+	header, err := reader.Read()
+	if err != nil {
+		return nil
+	}
+	names, labels, _ := columnsOf(header)
+	first, err := reader.Read()
+	if err != nil || names < 0 || labels >= 0 || names >= len(first) || !isPictureName(first[names]) {
+		return nil
+	}
+	others := slices.Delete(slices.Clone(header), names, names+1)
+	if len(others) == 0 {
+		return fmt.Errorf("%s: %w: its only column, %q, has the pictures' names; add one called label",
+			path, ErrArgument, header[names])
+	}
+	return fmt.Errorf("%s: %w: the column %q has the pictures' names, and none is called label: call "+
+		"that with the labels so (the others are %q)", path, ErrArgument, header[names], others)
 }

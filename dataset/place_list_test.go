@@ -240,7 +240,11 @@ func TestBadLists(t *testing.T) {
 		"two of the name": {"file,label\nboth,x\n", ErrAmbiguous, "write the extension"},
 		"two folders": {"file,label\nsame.png,x\n", ErrAmbiguous,
 			"write the folder before the name"},
-		"no such columns": {"label,pixel0,pixel1\n1,2,3\n", ErrUnknown, ""},
+		"one column of 0 and 1": {"file,cat\na.png,1\nb.png,0\n", ErrArgument,
+			`"file" has the pictures' names, and none is called label: call that with the labels so (the others are ["cat"])`},
+		"another word for label": {"file;kind;size\na.png;cat;3\n", ErrArgument, `["kind" "size"]`},
+		"names alone":            {"file\na.png\nb.png\n", ErrArgument, "add one called label"},
+		"no such columns":        {"label,pixel0,pixel1\n1,2,3\n", ErrUnknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -249,6 +253,9 @@ func TestBadLists(t *testing.T) {
 			path := filepath.Join(dir, "labels.csv")
 			writeText(t, path, test.text)
 			specs := []string{path, dir}
+			if strings.Contains(test.says, "called label") || strings.Contains(test.says, "kind") {
+				specs = specs[:1] // a folder may hold other tables
+			}
 			if test.want == ErrUnknown { // another kind of file may be meant
 				specs = nil
 			}

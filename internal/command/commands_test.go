@@ -256,7 +256,7 @@ func TestCheapExamplesRun(t *testing.T) {
 	for _, example := range []struct{ call, want string }{
 		{"inspect e2.onnx", "184,586"},
 		{"inspect -svg graph.svg e2.onnx", "e2.onnx"},
-		{"dataset show -data t10k -o digits.png", "[10000, 1, 28, 28] uint8"},
+		{"dataset show -o digits.png t10k", "[10000, 1, 28, 28] uint8"},
 		{"doctor", "Go"},
 		{"doctor -json", `"checks"`},
 		{"infer -model e1.onnx -data t10k -runtime native", "Accuracy"},

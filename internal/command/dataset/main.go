@@ -20,14 +20,14 @@ import (
 
 const usage = `dataset shows, fetches and packs sets of labelled images.
 
-  dataset show [flags]      print what is in a set and what is wrong with it, draw a contact sheet
+  dataset show [SET]        print what is in a set and what is wrong with it, draw a contact sheet
   dataset fetch [SET]       bring a set into the cache: train (the default), optdigits, fashion,
                             cifar10 or cifar100
   dataset pack -o FILE SET  write a set to one tar file, or to a folder of IDX files
   dataset cache [flags]     list the files of decoded pictures, or remove them
 
 Examples:
-  dataset show -data t10k -o digits.png
+  dataset show -o digits.png t10k
   dataset show -data own:train
   dataset cache -clear -older 30d
 

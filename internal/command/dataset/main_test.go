@@ -43,7 +43,10 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"", 2, "show or fetch"},
 		{"sohw", 2, `did you mean "show"?`},
-		{"show extra", 2, `unexpected argument "extra"`},
+		{"show t10k extra", 2, `unexpected argument "extra": one set is shown at a time`},
+		{"show -data t10k extra", 2, `unexpected argument "extra"`},
+		{"show -o " + sheet + " t1ok", 1, `did you mean "t10k"`},
+		{"show " + many + " -n 1000 -columns 5 -o " + sheet, 0, ""},
 		{"show -dta t10k", 2, `did you mean -data`},
 		{"show -n many", 2, "-n"},
 		{"show -n 0", 2, "at least 1 image"},

@@ -3,6 +3,7 @@ package dataset
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -20,7 +21,7 @@ sheet. Pictures need not fit into memory. Damaged files end it with exit code 1,
 -skip-damaged says that they are to be left out.
 
 Examples:
-  dataset show -data t10k -o digits.png
+  dataset show -o digits.png t10k
   dataset show -data ~/fashion-mnist:train -n 36 -columns 6
   dataset show -data own:train -against own:t10k -v
   dataset show -data own:train -resize 64 -augment crop=8,flip,color-jitter=0.4:0.4 -n 5
@@ -59,10 +60,22 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags.BoolVar(&o.verbose, "v", false,
 		"name all classes, files and images that a line is about, not the first few")
 	o.augmented.define(flags)
-	if err := parse(flags, args); err != nil {
+	sets, err := cli.ParseOperands(flags, args, cli.DataSets{})
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return nil, err
+	case err != nil:
+		return nil, usageError{err}
 	}
 	given := cli.Given(flags)
+	switch {
+	case len(sets) == 0:
+	case given["data"] || len(sets) > 1:
+		return nil, usageError{fmt.Errorf("unexpected argument %q: one set is shown at a time",
+			sets[len(sets)-1])}
+	default:
+		o.data = sets[0]
+	}
 	o.sheetGiven = given["o"] || given["n"] || given["columns"] || given["augment"]
 	if err := o.augmented.take(given, o); err != nil {
 		return nil, usageError{err}
