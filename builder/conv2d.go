@@ -170,7 +170,7 @@ func (l Conv2D) options() ops.Conv2DOptions {
 
 func (l Conv2D) native(p *place) (*gorgonia.Node, error) {
 	options := l.options()
-	options.Direct = !p.options.Training
+	options.Direct, options.Shards = !p.options.Training, p.options.Shards
 	// A convolution without a bias has a normalisation behind it. Others keep the rounding that they had
 	// before there were any.
 	options.FilteredGradients = l.NoBias

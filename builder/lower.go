@@ -30,6 +30,10 @@ type LowerOptions struct {
 	// a larger one of which the graph computes a part. Of all layers with WholeBatch BatchNorm
 	// alone asks for it.
 	Sync func(layer string) kernel.BatchSync
+	// Shards, where they are several, are equal shares of a training batch, one behind the other, over which
+	// the gradients of learned tensors are summed: on the native engine, of networks that are Separable. Their
+	// number is a power of two.
+	Shards int
 }
 
 // Lowered is a network lowered to a Gorgonia graph for one batch size.

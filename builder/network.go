@@ -129,6 +129,15 @@ func (n *Network) WholeBatch() bool {
 	return slices.ContainsFunc(n.nodes, func(node Node) bool { return node.WholeBatch })
 }
 
+// Separable reports whether the native engine computes each image of a batch to the bits that it has in
+// any other batch. It does not know that of a layer of one's own.
+func (n *Network) Separable() bool {
+	return !slices.ContainsFunc(n.nodes, func(node Node) bool {
+		_, native := node.Layer.(nativeLayer)
+		return node.WholeBatch || !native && node.Layer.Kind() != softmaxKind
+	})
+}
+
 // isChain reports whether each node takes the output of the one before, and nothing else.
 func (n *Network) isChain() bool {
 	for i, node := range n.nodes {

@@ -78,7 +78,7 @@ func TestBatchNormOverTheWholeBatch(t *testing.T) {
 }
 
 // coloured returns n images of noise, of ten classes.
-func coloured(t *testing.T, n, height, width int) *dataset.Set {
+func coloured(t testing.TB, n, height, width int) *dataset.Set {
 	t.Helper()
 	source := rand.New(rand.NewPCG(5, 6))
 	images, labels := make([]uint8, n*3*height*width), make([]int32, n)

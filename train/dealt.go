@@ -16,7 +16,7 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 	if s.sync != nil {
 		err = t.inLockstep(t.working(ctx), images, unit, weights)
 	} else {
-		err = t.oneByOne(t.working(ctx), images, unit, weights)
+		err = t.inTurn(t.working(ctx), images, unit, weights)
 	}
 	if s.sync != nil && s.sync.broken != nil {
 		return result, s.sync.broken
@@ -39,15 +39,26 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 	return result, nil
 }
 
-// oneByOne runs the rank's shards one after the other.
-func (t *Trainer) oneByOne(ctx context.Context, images feed, unit int, weights float64) error {
+// inTurn runs the rank's shards one after the other, or several of them at a time.
+func (t *Trainer) inTurn(ctx context.Context, images feed, unit int, weights float64) error {
 	s := t.shards
 	if kernels, native := t.engine.Kernels(); native && s.each > 1 {
 		kernels.Weights.Hold()
 		defer kernels.Weights.Release()
 	}
-	for k := range s.each {
+	together, err := t.joined(ctx, images)
+	if err != nil {
+		return err
+	}
+	s.tree.unit = together
+	for k := 0; k < s.each; k += together {
 		shard := s.rank*s.each + k
+		if together > 1 {
+			if err := t.severalShards(ctx, images, shard, together, weights); err != nil {
+				return err
+			}
+			continue
+		}
 		spans := t.spans(len(images.indices), unit, shard, s.count)
 		if err := t.oneShard(ctx, images, shard, spans, weights); err != nil {
 			return err

@@ -216,13 +216,19 @@ func (p *program) logits() ([]float32, error) {
 // correct counts the images whose largest logit is that of their label; of
 // equal logits the first counts. With combinations it counts the images whose labels are all right.
 func (p *program) correct(combinations dataset.Combinations) (int, error) {
+	return p.correctOf(span{0, len(p.labels)}, combinations)
+}
+
+// correctOf counts those of some images of the batch.
+func (p *program) correctOf(images span, combinations dataset.Combinations) (int, error) {
 	logits, err := p.logits()
 	if err != nil {
 		return 0, err
 	}
 	classes := len(logits) / len(p.labels)
 	count := 0
-	for n, label := range p.labels {
+	for n := images.first; n < images.end; n++ {
+		label := p.labels[n]
 		if combinations != nil {
 			if tells(logits[n*classes:(n+1)*classes], combinations[label]) {
 				count++

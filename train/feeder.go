@@ -41,6 +41,15 @@ type feed struct {
 	epoch   int
 }
 
+// of returns what is read of a span of the images.
+func (f feed) of(images span) feed {
+	f.indices = f.indices[images.first:images.end]
+	if _, ok := f.source.(drawn); ok {
+		f.epoch += images.first
+	}
+	return f
+}
+
 func newFeeder(engine *builder.Engine, pixels dataset.Pixels) *feeder {
 	f := &feeder{pixels: pixels, bytes: make([][]uint8, 1)}
 	if kernels, native := engine.Kernels(); native {

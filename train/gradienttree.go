@@ -26,6 +26,7 @@ type gradientTree struct {
 	sum func(rows [][]float32, weights []float32, after float32) error
 
 	group   int
+	unit    int         // how many leaves each of rows is the sum of
 	whole   int         // values of a row before those of dense
 	dense   []place     // what has a tree of its own within a group
 	cut     [][]float32 // rows without it
@@ -104,7 +105,7 @@ func (t *gradientTree) skip() {
 // has left dense layers' gradients to their trees.
 func (t *gradientTree) add(leaf []float32, weight, after float32, denses bool) error {
 	t.rows, t.weights = append(t.rows, leaf), append(t.weights, weight)
-	if len(t.rows) < t.group {
+	if len(t.rows)*t.unit < t.group {
 		return nil
 	}
 	node, factor := t.rows[0], float32(1)

@@ -99,47 +99,43 @@ func (l Loss) String() string {
 }
 
 // add adds the loss of the logits to the graph.
-func (l *LossGraph) add(engine *builder.Engine, config Config, batch int, training bool) (
-	*gorgonia.Node, error,
-) {
+func (l *LossGraph) add(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node, error) {
 	kernels, native := engine.Kernels()
 	if native {
 		l.kernels = &kernels
 	}
 	if config.Loss.Name == LossBinary {
-		return l.addBinary(engine, config, batch, training)
+		return l.addBinary(engine, config, key)
 	}
-	if !training || config.Loss.IsZero() && config.Mix.IsZero() {
+	if !key.training || config.Loss.IsZero() && config.Mix.IsZero() {
 		if native {
-			return ops.NativeSoftmaxCrossEntropy(kernels, l.Logits, l.Labels)
+			return ops.NativeSoftmaxCrossEntropy(kernels, l.Logits, l.Labels, key.shards)
 		}
 		return ops.SoftmaxCrossEntropy(l.Logits, l.Labels)
 	}
-	l.targets = newTargets(config, batch)
+	l.targets = newTargets(config, key.batch)
 	settings := ops.SoftmaxLossConfig{
 		Smoothing: config.Loss.Smoothing, Gamma: config.Loss.Gamma,
 		Weights: config.Loss.ClassWeights.Values,
 	}
 	if native {
-		return ops.NativeSoftmaxLoss(kernels, l.Logits, l.Labels, l.targets, settings)
+		return ops.NativeSoftmaxLoss(kernels, l.Logits, l.Labels, l.targets, settings, key.shards)
 	}
 	return ops.SoftmaxLoss(l.Logits, l.Labels, l.targets, settings)
 }
 
 // addBinary adds the binary loss, the plain one unless it trains.
-func (l *LossGraph) addBinary(engine *builder.Engine, config Config, batch int, training bool) (
-	*gorgonia.Node, error,
-) {
+func (l *LossGraph) addBinary(engine *builder.Engine, config Config, key programKey) (*gorgonia.Node, error) {
 	var settings ops.BinaryLossConfig
 	l.targets = new(ops.Targets)
-	if training {
+	if key.training {
 		settings = ops.BinaryLossConfig{
 			Smoothing: config.Loss.Smoothing, Weights: config.Loss.ClassWeights.Values,
 		}
-		l.targets = newTargets(config, batch)
+		l.targets = newTargets(config, key.batch)
 	}
 	if kernels, native := engine.Kernels(); native {
-		return ops.NativeBinaryLoss(kernels, l.Logits, l.Labels, l.targets, settings)
+		return ops.NativeBinaryLoss(kernels, l.Logits, l.Labels, l.targets, settings, key.shards)
 	}
 	return ops.BinaryLoss(l.Logits, l.Labels, l.targets, settings)
 }

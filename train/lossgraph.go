@@ -36,6 +36,7 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 	graph, err := network.Lower(variables, builder.LowerOptions{
 		Batch: batch, Training: training, Seed: config.Seed,
 		Keep: slices.Sorted(maps.Keys(config.ActivationPenalties)), From: key.from, Sync: sync,
+		Shards: key.shards,
 	})
 	if err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func newLossGraph(network *builder.Network, engine *builder.Engine, variables *b
 		l.Trained = append(l.Trained, graph.Parameters[i])
 	}
 	l.Labels, l.labels = ops.NewLabels(graph.Expr, batch)
-	if l.Data, err = l.add(engine, config, batch, training); err != nil {
+	if l.Data, err = l.add(engine, config, key); err != nil {
 		return nil, err
 	}
 	cost, err := withActivationPenalties(l.Data, graph, config)

@@ -22,6 +22,8 @@ type program struct {
 	results []*ops.Result
 	// dense are the plans that compute those of dense layers' weights, nil for others.
 	dense []*kernel.Dense
+	// shards says how each gradient is summed over those of the batch; nil unless all are.
+	shards []*ops.Shards
 }
 
 // variable pairs a parameter with its gradient for a gorgonia.Solver.
@@ -61,6 +63,12 @@ func compile(network *builder.Network, engine *builder.Engine, variables *builde
 			}
 		}
 		p.results, p.dense = append(p.results, result), append(p.dense, ops.DenseOf(gradient))
+		if shards := ops.ShardsOf(gradient); shards != nil {
+			p.shards = append(p.shards, shards)
+		}
+	}
+	if len(p.shards) < len(graph.Gradients) {
+		p.shards = nil
 	}
 	return p, nil
 }

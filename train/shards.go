@@ -100,6 +100,7 @@ type shards struct {
 	after   float32   // what is left to divide the sum by, once all ranks have added theirs
 	other   []float32 // what is received of other ranks' nodes
 	report  *report   // of other ranks; nil if there are none
+	single  bool      // whether each of the shards goes forward and back by itself, in all steps
 	oneSpan bool      // whether no shard of the step has several spans
 	even    bool      // whether all shards of the step are one span, of one size
 	leaf    leaf
@@ -153,6 +154,8 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 		ranks, rank = others.Size(), others.Rank()
 	}
 	s := &shards{count: config.Shards, each: config.Shards / ranks, rank: rank, add: plainAddScaled}
+	s.single = s.each < 2 || !network.Separable() || !config.ParameterPenalty.IsZero() ||
+		len(config.ActivationPenalties) > 0 // which are of each shard's parameters and outputs
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
 		if err != nil {
@@ -231,10 +234,6 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	return s, nil
 }
 
-// denseTreeLeast is how many weights a dense layer has, at least, of which the gradient of all
-// shards is computed together: of fewer, each shard's is near the cores when it is added up.
-const denseTreeLeast = 1 << 14
-
 // denseWeights says by tensor which are dense layers' weights whose gradient a kernel.DenseTree
 // adds up. That rounds otherwise than a layer by itself does, and so depends on nothing that
 // differs between ranks.
@@ -249,7 +248,7 @@ func (s *shards) denseWeights(network *builder.Network, config Config,
 		_, ok := node.Layer.(builder.Dense)
 		for _, spec := range node.Tensors {
 			dense[i] = ok && len(node.Output) == 1 && len(spec.Shape) == 2 &&
-				spec.Shape.Elements() >= denseTreeLeast
+				spec.Shape.Elements() >= kernel.DenseTreeLeast
 			i++
 		}
 	}
@@ -260,7 +259,7 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 
 // begin prepares for a step of so many images, dealt in such units.
 func (s *shards) begin(oneSpan bool, units, unit, images int) {
-	s.oneSpan = oneSpan
+	s.oneSpan, s.tree.unit = oneSpan, 1
 	s.even, s.after = oneSpan && units%s.count == 0 && units*unit == images, 1
 	if s.even {
 		// By a power of two: exact. Not before the sums, where tiny numbers would be rounded.

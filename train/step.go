@@ -137,11 +137,7 @@ func (t *Trainer) gradients(ctx context.Context, images feed) (batchResult, erro
 // written to a leaf of the shards', unless it is nil.
 func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, span span, weights float64,
 	leaf *leaf) (*program, batchResult, error) {
-	batch, some := len(images.indices), images
-	some.indices = images.indices[span.first:span.end]
-	if _, ok := images.source.(drawn); ok {
-		some.epoch += span.first
-	}
+	batch, some := len(images.indices), images.of(span)
 	divisor := weights * float64(span.end-span.first) / float64(batch)
 	return t.pass(ctx, programKey{training: true, slot: slot}, some, span.first, divisor, leaf)
 }
@@ -152,30 +148,10 @@ func (t *Trainer) forwardAndBack(ctx context.Context, slot int, images feed, spa
 func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first int, divisor float64,
 	leaf *leaf) (*program, batchResult, error) {
 	var result batchResult
-	kept, err := t.features.of(ctx, key.training, images.source)
+	p, err := t.fed(ctx, key, images, first, divisor)
 	if err != nil {
 		return nil, result, err
 	}
-	key.batch = len(images.indices)
-	if kept != nil {
-		key.from = t.features.cut
-	}
-	p, err := t.programOf(key)
-	if err != nil {
-		return nil, result, err
-	}
-	if kept != nil {
-		kept.fill(p.graph.Images(), p.labels, images.indices)
-	} else if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
-		return nil, result, &ReadError{err}
-	}
-	if p.graph.targets != nil {
-		p.graph.targets.Divisor, p.graph.targets.Combinations = divisor, images.info.Combinations
-	}
-	if key.training && t.mixer != nil {
-		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
-	}
-	p.graph.SetStep(uint64(t.progress.Step), first)
 	if err := t.runInto(p, leaf); err != nil {
 		return nil, result, err
 	}
@@ -184,6 +160,36 @@ func (t *Trainer) pass(ctx context.Context, key programKey, images feed, first i
 	}
 	result.correct, err = p.correct(images.info.Combinations)
 	return p, result, err
+}
+
+// fed returns the key's program for as many images, which lie in it.
+func (t *Trainer) fed(ctx context.Context, key programKey, images feed, first int, divisor float64) (
+	*program, error) {
+	kept, err := t.features.of(ctx, key.training, images.source)
+	if err != nil {
+		return nil, err
+	}
+	key.batch = len(images.indices)
+	if kept != nil {
+		key.from = t.features.cut
+	}
+	p, err := t.programOf(key)
+	if err != nil {
+		return nil, err
+	}
+	if kept != nil {
+		kept.fill(p.graph.Images(), p.labels, images.indices)
+	} else if err := t.feeder.fill(ctx, p.graph.Images(), p.labels, images); err != nil {
+		return nil, &ReadError{err}
+	}
+	if p.graph.targets != nil {
+		p.graph.targets.Divisor, p.graph.targets.Combinations = divisor, images.info.Combinations
+	}
+	if key.training && t.mixer != nil {
+		t.mixer.apply(p.graph.Images(), p.labels, p.graph.targets)
+	}
+	p.graph.SetStep(uint64(t.progress.Step), first)
+	return p, nil
 }
 
 // runInto runs a program, whose gradients are written to a leaf of the shards' unless it is nil.

@@ -52,6 +52,7 @@ type programKey struct {
 	training bool
 	slot     int    // which of those that have values between the layers at the same time
 	from     string // the layer that it takes the output of, empty if it takes images
+	shards   int    // that the batch is, 0 if it is no matter
 }
 
 // New returns a trainer at the start of its first epoch, to be closed when it is

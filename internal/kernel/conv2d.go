@@ -186,6 +186,18 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 	return c, nil
 }
 
+// Follow has the backward methods of a plan for a share of a batch's images go by what the last Forward
+// of the plan for all of them kept: from which positions the maxima of the share came. The plans are
+// alike but for their batches.
+func (c *Conv2D) Follow(whole *Conv2D, share int) error {
+	if f := whole.config; f.Batch%c.config.Batch != 0 || share < 0 || share >= f.Batch/c.config.Batch ||
+		len(whole.index) != f.Batch/c.config.Batch*len(c.index) {
+		return fmt.Errorf("kernel: share %d of %d images of a convolution of %d", share, c.config.Batch, f.Batch)
+	}
+	c.index = whole.index[share*len(c.index):][:len(c.index)]
+	return nil
+}
+
 // Output returns the height and width of y.
 func (c *Conv2D) Output() (height, width int) { return c.output[0], c.output[1] }
 

@@ -88,6 +88,9 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	return d, nil
 }
 
+// Size returns how many inputs and outputs the layer has.
+func (d *Dense) Size() (in, out int) { return d.config.In, d.config.Out }
+
 func rowOffsets(rows, elements int) []int64 {
 	offsets := make([]int64, rows)
 	for r := range offsets {

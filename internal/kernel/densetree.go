@@ -36,6 +36,10 @@ type denseTile struct {
 	scaled []float32
 }
 
+// DenseTreeLeast is how many weights a dense layer has, at least, of which the gradient of all
+// shards is computed together: of fewer, each shard's is near the cores when it is added up.
+const DenseTreeLeast = 1 << 14
+
 // denseTileRows is how many outputs a tile has, at most: a multiple of all tile heights.
 const denseTileRows = outputStep
 

@@ -49,29 +49,41 @@ func BinaryLoss(logits, labels *gorgonia.Node, targets *Targets, config BinaryLo
 		return nil
 	}
 	most := func() int { return targets.most(classes) }
-	return lossOfPlan("BinaryLoss", logits, labels, most, forward, backward)
+	return lossOfPlans("BinaryLoss", logits, labels, most, 1, func(int, int) (lossPlan, error) {
+		return lossPlan{forward, backward}, nil
+	})
 }
 
-// NativeBinaryLoss is BinaryLoss on the kernels.
+// NativeBinaryLoss is BinaryLoss on the kernels. Where the batch lies in several shards, each has a loss
+// of its own (ShardLossesOf).
 func NativeBinaryLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targets *Targets,
-	config BinaryLossConfig) (*gorgonia.Node, error) {
+	config BinaryLossConfig, shards int) (*gorgonia.Node, error) {
 	shape, err := lossShape(logits, labels, targets, SoftmaxLossConfig{Weights: config.Weights})
 	if err != nil {
 		return nil, err
 	}
-	plan, err := kernel.NewBinaryLoss(kernels, shape[0], shape[1], config.Weights)
-	if err != nil {
-		return nil, err
-	}
-	dense := make([]float32, shape.TotalSize())
-	forward := func(x []float32, classOf []int32) (float32, error) {
-		if err := targets.dense(dense, classOf, shape[1], config.Smoothing); err != nil {
-			return 0, err
-		}
-		return plan.Forward(x, dense)
-	}
 	most := func() int { return targets.most(shape[1]) }
-	return lossOfPlan("BinaryLoss", logits, labels, most, forward, plan.Backward)
+	return lossOfPlans("BinaryLoss", logits, labels, most, shards,
+		func(shard, images int) (l lossPlan, err error) {
+			plan, err := kernel.NewBinaryLoss(kernels, images, shape[1], config.Weights)
+			if err != nil {
+				return l, err
+			}
+			dense, own := make([]float32, images*shape[1]), targets.share(shard, shards)
+			return lossPlan{func(x []float32, classOf []int32) (float32, error) {
+				own.Combinations = targets.Combinations
+				if err := own.dense(dense, classOf, shape[1], config.Smoothing); err != nil {
+					return 0, err
+				}
+				return plan.Forward(x, dense)
+			}, plan.Backward}, nil
+		})
+}
+
+// share is what the targets say of a shard of the batch.
+func (t *Targets) share(shard, shards int) *Targets {
+	shards = max(shards, 1)
+	return &Targets{Others: share(t.Others, shard, shards), Shares: share(t.Shares, shard, shards)}
 }
 
 // most is what labels are below.

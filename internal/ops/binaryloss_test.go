@@ -19,7 +19,7 @@ func binaryLoss(kernels *kernel.Engine, labels []int32, targets *ops.Targets, co
 		if kernels == nil {
 			return ops.BinaryLoss(in[0], node, targets, config)
 		}
-		return ops.NativeBinaryLoss(*kernels, in[0], node, targets, config)
+		return ops.NativeBinaryLoss(*kernels, in[0], node, targets, config, 1)
 	}
 }
 

@@ -53,6 +53,8 @@ type Gradient struct {
 	Description Description
 
 	scratch []*rearrangement // what Run works in
+	// shards, unless nil, says that Run sums over the shards of a batch.
+	shards *Shards
 	// deferred, if not nil, computes the gradient of the first input for who reads it, from dy and that input: its d is nil.
 	deferred *kernel.BatchNorm
 }
@@ -189,6 +191,9 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 	if first == 1 {
 		op.dense = c.dense
 	}
+	if op.shards = g.shards; op.shards != nil {
+		op.dense = nil // the shards have it
+	}
 	for i, result := range results {
 		if result != nil && i != first {
 			op.others = append(op.others, result)
@@ -209,6 +214,7 @@ func (g Gradient) apply(c *Computation, gradients, inputs gorgonia.Nodes, output
 			result: result, inside: -1, takesDeferred: true, description: description(HandedOn, i),
 			run: func([]gorgonia.Value) (gorgonia.Value, error) { return result.value(), nil },
 		}
+		other.shards = g.shards
 		if gradients[i], err = other.apply(node); err != nil {
 			return err
 		}

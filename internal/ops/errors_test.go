@@ -84,6 +84,17 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 		{"dropout of probability 1", dropout(1), "0 ≤ p < 1"},
 		{"dropout of negative probability", dropout(-0.1), "0 ≤ p < 1"},
 		{"dropout of probability NaN", dropout(math.NaN()), "0 ≤ p < 1"},
+		{"a layer of uneven shards", func() (*gorgonia.Node, error) {
+			return ops.NativeDense(kernels, node(3, 4), node(2, 4), node(2), false, 2)
+		}, "3 images in 2 shards"},
+		{"three shards", func() (*gorgonia.Node, error) {
+			return ops.NativeDense(kernels, node(3, 4), node(2, 4), node(2), false, 3)
+		}, "3 shards"},
+		{"the loss of uneven shards", func() (*gorgonia.Node, error) {
+			logits := node(3, 4)
+			labels, _ := ops.NewLabels(logits.Graph(), 3)
+			return ops.NativeSoftmaxCrossEntropy(kernels, logits, labels, 2)
+		}, "3 images in 2 shards"},
 		{"penalty of no parameters", func() (*gorgonia.Node, error) { return ops.ParameterPenalty(ops.Penalty{L1: 1}) }, "no parameters"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

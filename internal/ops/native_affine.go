@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"fmt"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -25,12 +27,46 @@ type normalisedPlan interface {
 	Measure(*kernel.BatchNorm) error
 }
 
-// affine applies a plan to x, w and b of that many outputs; b may be nil: zeros then. One node computes dw
-// and, in the same pass, db; another one dx. readsOutput says whether they need y: where ReLU or a pooling
-// is fused. Otherwise they get nil, and y's memory is free for other things. Where the plan
-// takes up a normalisation before it, or the gradient of one behind it, one node computes all three.
-func affine(name string, plan affinePlan, output tensor.Shape, outputs int, readsOutput bool,
-	x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+// affineLayer is what a plan computes: f(x ∗ w + b) of a batch.
+type affineLayer struct {
+	name    string
+	plan    affinePlan
+	output  tensor.Shape
+	outputs int
+	// readsOutput says whether the gradients need y: where ReLU or a pooling is fused. Otherwise they
+	// get nil, and y's memory is free for other things.
+	readsOutput bool
+	// shards, unless nil, computes the parameters' gradients of the shards of the batch.
+	shards *Shards
+}
+
+// newAffineLayer makes the plan for a batch that lies in so many shards, and, where these are
+// several, that of one of them.
+func newAffineLayer[P affinePlan](kernels kernel.Engine, name string, batch, shards int,
+	newPlan func(batch int) (P, error)) (l affineLayer, plan P, err error) {
+	if plan, err = newPlan(batch); err != nil {
+		return l, plan, err
+	}
+	l = affineLayer{name: name, plan: plan}
+	if shards < 2 {
+		return l, plan, nil
+	}
+	if batch%shards != 0 {
+		return l, plan, fmt.Errorf("%s: %d images in %d shards", name, batch, shards)
+	}
+	part, err := newPlan(batch / shards)
+	if err != nil {
+		return l, plan, err
+	}
+	l.shards, err = newShards(kernels, plan, part, shards)
+	return l, plan, err
+}
+
+// apply applies the layer to x, w and b; b may be nil: zeros then. One node computes dw and, in the same
+// pass, db; another one dx. Where the plan takes up a normalisation before it, or the gradient of one
+// behind it, one node computes all three.
+func (l affineLayer) apply(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+	name, plan, output, outputs, readsOutput := l.name, l.plan, l.output, l.outputs, l.readsOutput
 	inputs, all, noBias := gorgonia.Nodes{x, w}, []int{0, 1}, make([]float32, outputs)
 	if b != nil {
 		inputs, all = append(inputs, b), append(all, 2)
@@ -67,6 +103,9 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 			Of: all[1:], ReadsOutput: readsOutput, Reads: []int{0},
 			Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 				dw, db := parameters(d)
+				if l.shards != nil {
+					return l.shards.backward(dw, db, dy, y, in[0])
+				}
 				return plan.BackwardParameters(dw, db, dy, y, in[0])
 			},
 		}, {
@@ -77,6 +116,7 @@ func affine(name string, plan affinePlan, output tensor.Shape, outputs int, read
 		}},
 	}
 	c.dense, _ = plan.(*kernel.Dense)
+	c.Gradients[0].shards = l.shards
 	if convolves {
 		c.takesDeferred = true
 		c.measure = together.Measure

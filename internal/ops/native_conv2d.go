@@ -28,6 +28,9 @@ type Conv2DOptions struct {
 	MaxPool *Window
 	// Direct asks for each sum as it is written; see kernel.Conv2DConfig.
 	Direct bool
+	// Shards, where they are several, are equal shares of the batch over which the gradients of w and b
+	// are summed (Shards).
+	Shards int
 }
 
 // NativeConv2D applies y = pool(relu(x ∗ w + b)), where ∗ is
@@ -65,12 +68,17 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		config.MaxPool = &window
 		name += "MaxPool2D"
 	}
-	plan, err := newConv2DPlan(kernels, config, options)
+	l, plan, err := newAffineLayer(kernels, name, in[0], options.Shards, func(batch int) (conv2DPlan, error) {
+		config.Batch = batch
+		return newConv2DPlan(kernels, config, options)
+	})
 	if err != nil {
 		return nil, err
 	}
 	height, width := plan.Output()
-	return affine(name, plan, tensor.Shape{in[0], height, width, filters[0]}, filters[0], options.ReLU || options.MaxPool != nil, x, w, b)
+	l.output, l.outputs = tensor.Shape{in[0], height, width, filters[0]}, filters[0]
+	l.readsOutput = options.ReLU || options.MaxPool != nil
+	return l.apply(x, w, b)
 }
 
 // conv2DPlan is a kernel of a convolution.

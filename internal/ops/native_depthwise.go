@@ -36,16 +36,22 @@ func NativeDepthwise(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv
 	if options.ReLU || options.MaxPool != nil {
 		return nil, fmt.Errorf("depthwise convolution: nothing is fused")
 	}
-	plan, err := kernel.NewDepthwise(kernels, kernel.DepthwiseConfig{
-		Batch: in[0], Height: in[1], Width: in[2], Channels: in[3], KernelHeight: filters[0], KernelWidth: filters[1],
+	config := kernel.DepthwiseConfig{
+		Height: in[1], Width: in[2], Channels: in[3], KernelHeight: filters[0], KernelWidth: filters[1],
 		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
 		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
 		ExtraHeight: options.ExtraHeight, ExtraWidth: options.ExtraWidth,
 		DilationHeight: max(1, options.DilationHeight), DilationWidth: max(1, options.DilationWidth),
+	}
+	l, plan, err := newAffineLayer(kernels, "Depthwise", in[0], options.Shards, func(batch int) (depthwisePlan, error) {
+		config.Batch = batch
+		plan, err := kernel.NewDepthwise(kernels, config)
+		return depthwisePlan{plan}, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	height, width := plan.Output()
-	return affine("Depthwise", depthwisePlan{plan}, tensor.Shape{in[0], height, width, in[3]}, in[3], false, x, w, b)
+	l.output, l.outputs = tensor.Shape{in[0], height, width, in[3]}, in[3]
+	return l.apply(x, w, b)
 }

@@ -1,51 +1,81 @@
 package ops
 
 import (
+	"fmt"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"slipway/internal/kernel"
 )
 
-// NativeSoftmaxLoss is SoftmaxLoss on the kernels.
+// NativeSoftmaxLoss is SoftmaxLoss on the kernels. Where the batch lies in several shards, each has a
+// loss of its own (ShardLossesOf), and the targets' divisor is that of each.
 func NativeSoftmaxLoss(kernels kernel.Engine, logits, labels *gorgonia.Node, targets *Targets,
-	config SoftmaxLossConfig) (*gorgonia.Node, error) {
+	config SoftmaxLossConfig, shards int) (*gorgonia.Node, error) {
 	shape, err := lossShape(logits, labels, targets, config)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := kernel.NewSoftmaxLoss(kernels, shape[0], shape[1], config)
-	if err != nil {
-		return nil, err
-	}
-	forward := func(x []float32, classOf []int32) (float32, error) {
-		return plan.Forward(x, kernel.SoftmaxTargets{
-			Labels: classOf, Others: targets.Others, Shares: targets.Shares,
-			Divisor: targets.Divisor,
-		})
-	}
 	most := func() int { return shape[1] }
-	return lossOfPlan("SoftmaxLoss", logits, labels, most, forward, plan.Backward)
+	return lossOfPlans("SoftmaxLoss", logits, labels, most, shards,
+		func(shard, images int) (l lossPlan, err error) {
+			plan, err := kernel.NewSoftmaxLoss(kernels, images, shape[1], config)
+			if err != nil {
+				return l, err
+			}
+			own := targets.share(shard, shards)
+			return lossPlan{func(x []float32, classOf []int32) (float32, error) {
+				return plan.Forward(x, kernel.SoftmaxTargets{
+					Labels: classOf, Others: own.Others, Shares: own.Shares,
+					Divisor: targets.Divisor,
+				})
+			}, plan.Backward}, nil
+		})
 }
 
-// lossOfPlan applies a loss of logits N×K and labels N that keeps state from forward to backward.
-// Labels are below most.
-func lossOfPlan(name string, logits, labels *gorgonia.Node, most func() int,
-	forward func(x []float32, classOf []int32) (float32, error),
-	backward func(dx []float32, dloss float32) error) (*gorgonia.Node, error) {
+// lossPlan is a loss of logits N×K and labels N that keeps state from forward to backward.
+type lossPlan struct {
+	forward  func(x []float32, classOf []int32) (float32, error)
+	backward func(dx []float32, dloss float32) error
+}
+
+// lossOfPlans applies a loss to the shards of a batch, one if there are none, each by a plan of its own for its
+// images. The output is their mean. Labels are below most.
+func lossOfPlans(name string, logits, labels *gorgonia.Node, most func() int, shards int,
+	newPlan func(shard, images int) (lossPlan, error)) (*gorgonia.Node, error) {
 	shape := logits.Shape().Clone()
-	value := gorgonia.NewF32(0)
+	shards = max(shards, 1)
+	if shape[0]%shards != 0 {
+		return nil, fmt.Errorf("%s: %d images in %d shards", name, shape[0], shards)
+	}
+	plans := make([]lossPlan, shards)
+	for k := range plans {
+		var err error
+		if plans[k], err = newPlan(k, shape[0]/shards); err != nil {
+			return nil, err
+		}
+	}
+	value, losses := gorgonia.NewF32(0), make([]float32, shards)
 	loss := &operator{
-		name: name, output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
+		losses: losses,
+		name:   name, output: tensorType(0), shape: tensor.ScalarShape(), inside: -1,
 		differentiable: []bool{true, false},
 		run: func(inputs []gorgonia.Value) (gorgonia.Value, error) {
 			x, classOf, err := logitsAndLabels(inputs, most())
 			if err != nil {
 				return nil, err
 			}
-			y, err := forward(x, classOf)
-			*value = gorgonia.F32(y)
-			return value, err
+			sum := float32(0)
+			for k, plan := range plans {
+				losses[k], err = plan.forward(share(x, k, shards), share(classOf, k, shards))
+				if err != nil {
+					return nil, err
+				}
+				sum += losses[k]
+			}
+			*value = gorgonia.F32(sum / float32(shards))
+			return value, nil
 		},
 		gradient: func(_ gorgonia.Nodes, output, grad *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			dx := newBuffer(shape...)
@@ -56,7 +86,12 @@ func lossOfPlan(name string, logits, labels *gorgonia.Node, most func() int,
 					if err != nil {
 						return nil, err
 					}
-					return dx.value(), backward(dx.data(), outer)
+					for k, plan := range plans {
+						if err := plan.backward(share(dx.data(), k, shards), outer); err != nil {
+							return nil, err
+						}
+					}
+					return dx.value(), nil
 				},
 			}
 			// The output is an input, so that the plan's state is this step's.
@@ -65,4 +100,13 @@ func lossOfPlan(name string, logits, labels *gorgonia.Node, most func() int,
 		},
 	}
 	return loss.apply(logits, labels)
+}
+
+// ShardLossesOf returns the losses of the shards of a batch whose mean the node is, as they were at the
+// last run.
+func ShardLossesOf(node *gorgonia.Node) []float32 {
+	if op, ours := node.Op().(*operator); ours {
+		return op.losses
+	}
+	return nil
 }

@@ -96,7 +96,7 @@ func nativeConv2D(kernels kernel.Engine, options ops.Conv2DOptions) build {
 
 func nativeDense(kernels kernel.Engine, relu bool) build {
 	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
-		return ops.NativeDense(kernels, in[0], in[1], in[2], relu)
+		return ops.NativeDense(kernels, in[0], in[1], in[2], relu, 1)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestNativeSoftmaxCrossEntropyAgreesWithPyTorch(t *testing.T) {
 			checkGolden(t, channelsLast(t, c), func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 				node, values := ops.NewLabels(in[0].Graph(), len(labels))
 				copy(values, labels)
-				return ops.NativeSoftmaxCrossEntropy(kernels, in[0], node)
+				return ops.NativeSoftmaxCrossEntropy(kernels, in[0], node, 1)
 			}, []string{"x"}, []string{"dx"}, summed)
 		})
 	})

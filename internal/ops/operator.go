@@ -47,6 +47,10 @@ type operator struct {
 	// dense, unless nil, computes the output, the gradient of its weights, and can leave it to a
 	// tree.
 	dense *kernel.Dense
+	// shards, unless nil, says how the output is computed of the shards of a batch.
+	shards *Shards
+	// losses are those of the shards of a batch whose mean loss the output is, unless nil.
+	losses []float32
 	// measure, unless nil, lets run take the sums of its result for a normalisation of it.
 	measure func(*kernel.BatchNorm) error
 }

@@ -23,7 +23,7 @@ func softmaxLoss(kernels *kernel.Engine, labels []int32, targets *ops.Targets, c
 		if kernels == nil {
 			return ops.SoftmaxLoss(in[0], node, targets, config)
 		}
-		return ops.NativeSoftmaxLoss(*kernels, in[0], node, targets, config)
+		return ops.NativeSoftmaxLoss(*kernels, in[0], node, targets, config, 1)
 	}
 }
 

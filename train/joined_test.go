@@ -1,0 +1,153 @@
+package train
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"slipway/builder"
+	"slipway/dataset"
+	"slipway/dataset/augment"
+	"slipway/internal/datasettest"
+)
+
+// joinedPrograms are the numbers of shards whose program goes forward and back as one batch.
+func joinedPrograms(trainer *Trainer) []int {
+	counts := make(map[int]bool)
+	for key := range trainer.programs {
+		if key.shards > 0 {
+			counts[key.shards] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(counts))
+}
+
+// epochOf trains an epoch of 8 shards, each by itself if single says so, and returns what came of it and in
+// what numbers shards were joined.
+func epochOf(t *testing.T, network *builder.Network, set dataset.Source, config Config, single bool) (
+	*Checkpoint, []int) {
+	t.Helper()
+	config.Shards, config.Epochs = 8, 1
+	trainer, err := New(network, set, config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trainer.Close)
+	trainer.shards.single = trainer.shards.single || single
+	if err := trainer.Fit(t.Context(), Callbacks{}); err != nil {
+		t.Fatal(err)
+	}
+	return trainer.Checkpoint(), joinedPrograms(trainer)
+}
+
+// Shards that go forward and back together come to the bits of shards that do so by themselves, whatever the
+// recipe, with a last batch that is dealt unevenly.
+func TestJoinedShardsHaveTheBitsOfSingleOnes(t *testing.T) {
+	e2, err := builder.E2(10, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipes := tenClasses()
+	recipes["plain"] = func(*Config) {}
+	recipes["clipped"] = func(c *Config) { c.ClipNorm = 0.1 }
+	recipes["frozen"] = func(c *Config) { c.Freeze = []string{"conv1", "fc2.bias"} }
+	recipes["augmented"] = func(c *Config) { c.Augmentation = augment.Record{augment.Flip{}} }
+	recipes["three threads"] = func(c *Config) { c.Threads = 3 }
+	set := datasettest.Digits(t, 150)
+	for name, change := range recipes {
+		t.Run(name, func(t *testing.T) {
+			config := Config{BatchSize: 64, Seed: 3}
+			change(&config)
+			got, joined := epochOf(t, e2, set, config, false)
+			want, none := epochOf(t, e2, set, config, true)
+			if !slices.Equal(joined, []int{8}) || len(none) > 0 {
+				t.Errorf("shards were joined by %v, and by %v where they should not have been", joined, none)
+			}
+			equalWeights(t, got.Weights, want.Weights)
+			one, other := got.Progress.History[0], want.Progress.History[0]
+			if one.MeanLoss != other.MeanLoss || one.TrainAccuracy != other.TrainAccuracy {
+				t.Errorf("loss %v and accuracy %v, want %v and %v", one.MeanLoss, one.TrainAccuracy,
+					other.MeanLoss, other.TrainAccuracy)
+			}
+		})
+	}
+}
+
+// Networks with convolutions of every kind, dense layers large and small and on maps, and forks: their shards
+// are joined, and have the bits of single ones.
+func TestJoinedLayers(t *testing.T) {
+	same := builder.Square(1)
+	g := builder.NewGraph("forks", builder.Shape{3, 12, 10})
+	conv := builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: same}
+	a := g.Then(g.Input(), conv, builder.ReLU{})
+	b := g.Then(a, builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: same, Groups: 6}, builder.SiLU{})
+	c := g.Then(a, builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: same, Groups: 3, NoBias: true}, builder.Tanh{})
+	d := g.Then(g.Join(builder.Add{}, b, c), builder.Conv2D{Filters: 4, Kernel: same, NoBias: true}, builder.MaxPool2D{Kernel: builder.Square(2)})
+	forks, err := g.Network(g.Then(d, builder.Flatten{}, builder.Dropout{P: 0.2}, builder.Dense{Units: 10}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, err := builder.New("wide", builder.Shape{3, 12, 10}, builder.Conv2D{Filters: 5, Kernel: builder.Square(3)},
+		builder.ReLU{}, builder.MaxPool2D{Kernel: builder.Square(2)}, builder.Dense{Units: 7}, builder.ReLU{}, builder.Flatten{},
+		builder.Dense{Units: 130}, builder.ReLU{}, builder.Dense{Units: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := coloured(t, 80, 12, 10)
+	for _, network := range []*builder.Network{forks, wide} {
+		t.Run(network.Name(), func(t *testing.T) {
+			config := Config{BatchSize: 32, Seed: 5}
+			got, joined := epochOf(t, network, set, config, false)
+			want, _ := epochOf(t, network, set, config, true)
+			if !slices.Equal(joined, []int{8}) {
+				t.Errorf("shards were joined by %v", joined)
+			}
+			equalWeights(t, got.Weights, want.Weights)
+		})
+	}
+}
+
+// What cannot be joined goes by itself: penalties, which are of each shard, and layers that are not
+// known to give an image the same bits in any batch, or whose gradients are not summed by shard.
+func TestShardsThatAreNotJoined(t *testing.T) {
+	set := datasettest.Bars(t, 60)
+	layerNorm, err := builder.New("layer-norm", builder.Shape{1, 6, 6}, builder.Conv2D{Filters: 4, Kernel: builder.Square(3)},
+		builder.LayerNorm{}, builder.Flatten{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		network *builder.Network
+		change  func(*Config)
+	}{
+		"penalty":    {smallNetwork(t), func(c *Config) { c.ParameterPenalty = Penalty{L2: 0.1} }},
+		"statistics": {smallNormalised(t), func(c *Config) { c.BatchNorm = BatchNormShard }},
+		"engine":     {smallNetwork(t), func(c *Config) { c.Engine = builder.EngineGorgonia }},
+		"layer norm": {layerNorm, func(*Config) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := smallConfig(builder.EngineNative)
+			config.BatchSize = 16
+			test.change(&config)
+			if _, joined := epochOf(t, test.network, set, config, false); len(joined) > 0 {
+				t.Errorf("shards were joined by %v", joined)
+			}
+		})
+	}
+}
+
+// Of a batch whose shards together are more than a part, as many are joined as one has.
+func TestShardsAreJoinedByParts(t *testing.T) {
+	e2, err := builder.E2(10, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := Config{BatchSize: 2 * partSize(e2), Seed: 3}
+	set := datasettest.Digits(t, config.BatchSize)
+	got, joined := epochOf(t, e2, set, config, false)
+	want, _ := epochOf(t, e2, set, config, true)
+	if !slices.Equal(joined, []int{4}) {
+		t.Errorf("of %d images shards were joined by %v", config.BatchSize, joined)
+	}
+	equalWeights(t, got.Weights, want.Weights)
+}
