@@ -130,7 +130,7 @@ func TestFaultsWhileOpening(t *testing.T) {
 		{"cuCtxSetCurrent", "", "cuCtxSetCurrent: CUDA_ERROR_NO_DEVICE (100)"},
 		{"cuStreamCreate", "", "cuStreamCreate"},
 		{"cuModuleLoadData", PieceKernels, "cuModuleLoadData"},
-		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction account"},
+		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction activation_forward"},
 		{"cudnnCreate", "", "cudnnCreate"},
 		{"cudnnSetStream", "", "cudnnSetStream"},
 		{"cublasCreate_v2", "", "cublasCreate: a cuBLAS status that the simulator has no name for (15); cuBLAS needs a driver"},

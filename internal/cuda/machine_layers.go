@@ -29,7 +29,7 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 	case ops.Conv2DBiasGradient, ops.DenseBiasGradient:
 		return m.addBiasGradient(nodes[0].Shape(), inputs[0], output)
 	case ops.DenseForward, ops.DenseWeightGradient, ops.DenseInputGradient:
-		return m.addDense(nodes, inputs, output, d.Kind)
+		return m.addDense(node, nodes, inputs, output, d.Kind)
 	case ops.ReLUForward, ops.ReLUGradient:
 		return m.addReLU(node.Shape(), inputs, output, d.Kind)
 	case ops.MaxPoolForward, ops.MaxPoolGradient, ops.AvgPoolForward, ops.AvgPoolGradient:
@@ -41,13 +41,14 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 		threshold, keep := ops.Threshold(d.P)
 		m.masks = d.Masks
 		return m.launch("dropout", (n+3)/4, 1, inputs[0], output, m.ledger, d.Masks.Key(), threshold, keep, n)
-	case ops.SoftmaxLossForward:
-		return m.addSoftmaxLoss(operation{d, node, nodes, inputs, output})
-	case ops.SoftmaxLossGradient:
-		return m.addSoftmaxLossGradient(operation{d, node, nodes, inputs, output})
-	case ops.CrossEntropyForward, ops.CrossEntropyGradient, ops.ParameterPenaltyForward,
-		ops.ActivationPenaltyForward, ops.ActivationPenaltyGradient:
-		return m.addLoss(node, nodes, inputs, output, d)
+	case ops.CrossEntropyForward, ops.SoftmaxLossForward:
+		return m.addLoss(operation{d, node, nodes, inputs, output})
+	case ops.ParameterPenaltyForward:
+		return m.addParameterPenalty(operation{d, node, nodes, inputs, output})
+	case ops.ActivationPenaltyForward:
+		return m.addActivationPenalty(operation{d, node, nodes, inputs, output})
+	case ops.ActivationPenaltyGradient:
+		return m.addActivationPenaltyGradient(operation{d, node, nodes, inputs, output})
 	default:
 		return m.addLayer(operation{d, node, nodes, inputs, output})
 	}
@@ -233,13 +234,13 @@ func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error 
 
 // addDense appends the products of a dense layer. cuBLAS counts columns first: a
 // row-major matrix is its transpose to it.
-func (m *Machine) addDense(nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
+func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
 	first, second := nodes[0].Shape(), nodes[1].Shape()
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
 		batch, in, out := first[0], first[1], second[0]
 		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
-		if len(inputs) < 3 {
+		if len(inputs) < 3 || m.fusion.biasOfLogits(node) {
 			return nil
 		}
 		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})

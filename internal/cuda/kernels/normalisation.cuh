@@ -70,13 +70,6 @@ extern "C" __global__ void batch_norm_gradient(const float *dy, const float *x, 
     }
 }
 
-/* running = (1 - momentum) * running + momentum * batch, of all statistics of a network, once its step is booked. */
-extern "C" __global__ void update_statistics(float *running, const double *batch, const double *momentum, const Ledger *ledger, count n) {
-    count i = thread_index();
-    if (i >= n || ledger->diverged || momentum[i] == 0) return;
-    running[i] = (float)((1 - momentum[i]) * running[i] + momentum[i] * batch[i]);
-}
-
 /* Group and layer normalisation: y = weight * (x - mean) * inverse + bias over sets of `size` values: value e of set s lies at
  * s / inner * outer + s % inner + e * stride, in channel s % groups * (size / per) + e / per. A block has BLOCK / lanes sets. */
 static __device__ __forceinline__ count norm_first(word set, word inner, count outer) { return set / inner * outer + set % inner; }

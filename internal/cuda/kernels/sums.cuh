@@ -18,6 +18,35 @@ static __device__ double lane_sum(double x, word lanes) {
     return tree[t - lane];
 }
 
+/* The largest x of each `lanes` neighbouring threads, NaN if there is one among them, as lane_sum has their sum. */
+static __device__ double lane_largest(double x, word lanes) {
+    __shared__ double tree[BLOCK];
+    word t = threadIdx.x, lane = t % lanes;
+    __syncthreads(); /* nobody reads the last one any more */
+    tree[t] = x;
+    __syncthreads();
+    for (word half = lanes / 2; half > 0; half /= 2) {
+        if (lane < half && (tree[t + half] > tree[t] || tree[t + half] != tree[t + half])) tree[t] = tree[t + half];
+        __syncthreads();
+    }
+    return tree[t - lane];
+}
+
+/* Whether this block is the last of so many to come here, which then sees what the others have written before. The ticket is 0
+ * when a launch begins, and again when it ends. Every thread of the block calls it. */
+static __device__ bool last_of(word *ticket, word blocks) {
+    __shared__ bool last;
+    __threadfence(); /* each thread's own writes come before the ticket */
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicAdd(ticket, 1u) + 1 == blocks;
+        if (last) *ticket = 0;
+    }
+    __syncthreads();
+    __threadfence(); /* and the ticket before the reads of what others wrote */
+    return last;
+}
+
 /* A set's values, such as a channel's: `runs` runs of `area` neighbours, run r of set s from (r * sets + s) * area on. A block
  * has BLOCK / lanes sets, and blockIdx.y is which share of them it has, of gridDim.y. */
 static __device__ __forceinline__ count set_value(word e, word set, word sets, word area) {
