@@ -151,7 +151,7 @@ func (m *Machine) add(node *gorgonia.Node) error {
 	if node.Op() == nil {
 		return m.addInput(node)
 	}
-	if m.fusion.elsewhere[node] {
+	if m.fusion.elsewhere[node] || m.fusion.hidden[node] && !hasBias(node) {
 		return nil
 	}
 	inputs := make([]*buffer, 0, 4)
@@ -287,7 +287,7 @@ func (m *Machine) Reset() {}
 // Float32s returns a copy of a node's value after a run.
 func (m *Machine) Float32s(node *gorgonia.Node) ([]float32, error) {
 	b, ok := m.values[node]
-	if !ok {
+	if !ok || m.fusion.hidden[node] {
 		return nil, fmt.Errorf("node %s was not asked for", nodeName(node))
 	}
 	values := make([]float32, max(node.Shape().TotalSize(), 1))

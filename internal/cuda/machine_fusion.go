@@ -18,13 +18,16 @@ type fusion struct {
 	asked map[*gorgonia.Node]bool
 	// elsewhere are the nodes whose values the launch of another node writes.
 	elsewhere map[*gorgonia.Node]bool
+	// hidden are the nodes whose values are nowhere: the launch of their reader computes them on
+	// its way. A convolution or a product among them has a launch, which leaves its bias to that.
+	hidden map[*gorgonia.Node]bool
 }
 
 // newFusion looks at the nodes in the order in which they are compiled.
 func newFusion(order, asked gorgonia.Nodes) fusion {
 	f := fusion{
 		place: make(map[*gorgonia.Node]int), readers: make(map[*gorgonia.Node]gorgonia.Nodes),
-		asked: make(map[*gorgonia.Node]bool), elsewhere: make(map[*gorgonia.Node]bool),
+		asked: make(map[*gorgonia.Node]bool), elsewhere: make(map[*gorgonia.Node]bool), hidden: make(map[*gorgonia.Node]bool),
 	}
 	for _, node := range asked {
 		f.asked[node] = true
@@ -43,6 +46,16 @@ func newFusion(order, asked gorgonia.Nodes) fusion {
 			f.planLoss(node)
 		case ops.ParameterPenaltyForward, ops.ActivationPenaltyForward:
 			f.planPenalty(node)
+		case ops.Addition:
+			f.planSum(node)
+		case ops.ReLUForward:
+			f.planRectifier(node)
+		case ops.ReLUGradient:
+			f.planRectifierGradient(node)
+		case ops.MaxPoolForward, ops.WindowMaxForward:
+			f.planMaxPool(node)
+		case ops.MaxPoolGradient, ops.WindowMaxGradient:
+			f.planBiasGradient(node)
 		}
 	}
 	return f
@@ -57,11 +70,13 @@ func kindOf(node *gorgonia.Node) ops.Kind {
 // isRead reports whether the launch of an operator of this kind reads its operand of that place.
 // The gradients of layers are handed their output, which few of them need.
 func isRead(kind ops.Kind, place int) bool {
-	const dy, y, x = 0, 1, 2
+	const y, x = 1, 2
 	switch kind {
+	case ops.MaxPoolGradient, ops.WindowMaxGradient:
+		return place != y && place != x // it goes by which values were the largest
 	case ops.DropoutGradient, ops.BatchNormGradient, ops.SetNormGradient, ops.ActivationGradient, ops.PReLUGradient,
 		ops.GlobalAvgPoolGradient, ops.ProductGradient, ops.ScaleGradient, ops.DropSetsGradient, ops.ConcatGradient,
-		ops.PadGradient, ops.WindowMaxGradient, ops.WindowMeanGradient:
+		ops.PadGradient, ops.WindowMeanGradient:
 		return place != y
 	}
 	return true

@@ -15,10 +15,8 @@ static __device__ __forceinline__ count thread_index() { return (count)blockIdx.
 
 #include "sums.cuh"
 
-extern "C" __global__ void add(const float *a, const float *b, float *sum, count n) {
-    count i = thread_index();
-    if (i < n) sum[i] = a[i] + b[i];
-}
+/* max(x, 0); NaN stays NaN. */
+static __device__ __forceinline__ float rectified(float x) { return x <= 0 ? 0 : x; }
 
 /* One word of Philox4x32-10 is a value's fate. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC'11). */
 static __device__ __forceinline__ void philox(word key0, word key1, word counter[4]) {
@@ -34,17 +32,22 @@ static __device__ __forceinline__ void philox(word key0, word key1, word counter
     }
 }
 
+/* The words of the four values from 4 * quad on, of a step. */
+static __device__ __forceinline__ void philox_quad(count key, count quad, count step, word drawn[4]) {
+    drawn[0] = (word)quad, drawn[1] = (word)(quad >> 32), drawn[2] = (word)step, drawn[3] = (word)(step >> 32);
+    philox((word)key, (word)(key >> 32), drawn);
+}
+
 /* y = x with values dropped as package ops draws them: value i takes word i mod 4 of Philox(key, {i / 4, step}). A thread
  * has four values. The gradient is the same kernel on dy. */
 extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledger, count key, count threshold, float keep, count n) {
     count quad = thread_index();
     if (quad * 4 >= n) return;
-    count step = ledger->step;
-    word counter[4] = {(word)quad, (word)(quad >> 32), (word)step, (word)(step >> 32)};
-    philox((word)key, (word)(key >> 32), counter);
+    word drawn[4];
+    philox_quad(key, quad, ledger->step, drawn);
     for (int j = 0; j < 4; j++) {
         count i = quad * 4 + j;
-        if (i < n) y[i] = x[i] * ((count)counter[j] < threshold ? 0.0f : keep);
+        if (i < n) y[i] = x[i] * ((count)drawn[j] < threshold ? 0.0f : keep);
     }
 }
 
@@ -52,5 +55,6 @@ extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledge
 #include "losses.cuh"
 #include "normalisation.cuh"
 #include "penalties.cuh"
+#include "rectifiers.cuh"
 #include "step.cuh"
 #include "windows.cuh"

@@ -64,6 +64,22 @@ static __device__ __forceinline__ void add_pair(double *partials, word set, word
     }
 }
 
+/* sums[s] = the sum of x over the lanes of set s in all of its shares, of which the last block to be done adds up the others'. There is
+ * a ticket for each blockIdx.x. Every thread of the block calls it. */
+static __device__ __forceinline__ void set_sum(double x, float *sums, double *partials, word *tickets, word set, word sets, word lanes) {
+    word lane = threadIdx.x % lanes;
+    x = lane_sum(x, lanes);
+    if (gridDim.y > 1) {
+        double *own = partials + (count)set * gridDim.y;
+        if (set < sets && lane == 0) own[blockIdx.y] = x;
+        if (!last_of(tickets + blockIdx.x, gridDim.y)) return;
+        x = 0;
+        for (word share = lane; set < sets && share < gridDim.y; share += lanes) x += own[share];
+        x = lane_sum(x, lanes);
+    }
+    if (set < sets && lane == 0) sums[set] = (float)x;
+}
+
 /* partials[s, share] = {sum of x - k, sum of (x - k)^2} over the share of set s. k is the set's first value, so that a mean far
  * from 0 takes no digits of the variance. */
 extern "C" __global__ void moment_sums(const float *x, double *partials, word runs, word sets, word area, word lanes) {
@@ -80,17 +96,22 @@ extern "C" __global__ void moment_sums(const float *x, double *partials, word ru
     add_pair(partials, set, sets, lanes, first, second);
 }
 
-/* partials[s, share] = {sum of dy * h, sum of dy} over the share of set s. h is x; with statistics (x - mean) * inverse of the pair
+/* partials[s, share] = {sum of g * h, sum of g} over the share of set s. g is dy, or the sum with another gradient, and with y 0 where
+ * that is not above 0, as a rectifier has it; it is kept unless `kept` is null. h is x; with statistics (x - mean) * inverse of the pair
  * {mean, inverse} at run * by_run + set / per + place * by_place, where set / 0 is 0; with negative x where it is not above 0,
  * and 0 elsewhere. */
-extern "C" __global__ void product_sums(const float *dy, const float *x, const double *statistics, double *partials, word runs, word sets,
-                                        word area, word lanes, word by_run, word per, word by_place, int negative) {
+extern "C" __global__ void product_sums(const float *dy, const float *other, const float *y, float *kept, const float *x,
+                                        const double *statistics, double *partials, word runs, word sets, word area, word lanes,
+                                        word by_run, word per, word by_place, int negative) {
     word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
     double products = 0, sum = 0;
     if (set < sets)
         for (word e = blockIdx.y * lanes + threadIdx.x % lanes; e < values; e += gridDim.y * lanes) {
             count at = set_value(e, set, sets, area);
-            double g = dy[at], h = x[at];
+            float rounded = other ? dy[at] + other[at] : dy[at];
+            if (y && !(y[at] > 0)) rounded = 0;
+            if (kept) kept[at] = rounded;
+            double g = rounded, h = x[at];
             if (statistics) {
                 const double *own = statistics + 2 * ((count)(e / area) * by_run + (per ? set / per : 0) + (count)(e % area) * by_place);
                 h = (h - own[0]) * own[1];

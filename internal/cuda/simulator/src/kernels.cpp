@@ -143,12 +143,12 @@ template <class... A> static Kernel make(const char *name, bool barriers, void (
 
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
-        KERNEL(begin_step), WITH_BARRIERS(softmax_loss), WITH_BARRIERS(penalty), KERNEL(penalise), KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
+        KERNEL(begin_step), WITH_BARRIERS(softmax_loss), WITH_BARRIERS(penalty), KERNEL(penalise), KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(bias_relu), WITH_BARRIERS(relu_gradient), KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
         WITH_BARRIERS(moment_sums), WITH_BARRIERS(product_sums), KERNEL(finish_sums), WITH_BARRIERS(set_means), KERNEL(spread),
         WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), WITH_BARRIERS(set_norm_forward),
         WITH_BARRIERS(set_norm_gradient), KERNEL(activation_forward), KERNEL(activation_gradient), KERNEL(scale), KERNEL(prelu),
         KERNEL(drop_sets), KERNEL(copy_rows), KERNEL(pad_forward), KERNEL(pad_gradient), KERNEL(window_max_forward),
-        KERNEL(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
+        WITH_BARRIERS(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
         KERNEL(depthwise_input_gradient), WITH_BARRIERS(depthwise_weight_gradient),
     };
     for (auto &kernel : kernels)
