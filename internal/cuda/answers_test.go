@@ -16,7 +16,8 @@ func TestRightAnswers(t *testing.T) {
 	var logits, want []float32
 	var labels []int32
 	for _, row := range [][classes]float32{
-		{1, 2, 0}, {2, 2, 1}, {1, 2, 2}, {2, 1, 2}, {0, 0, 0}, {nan, 1, 2}, {1, nan, 0}, {1, 2, nan}, {nan, nan, nan}, {-1, -2, -2},
+		{1, 2, 0}, {2, 2, 1}, {1, 2, 2}, {2, 1, 2}, {0, 0, 0}, {nan, 1, 2},
+		{1, nan, 0}, {1, 2, nan}, {nan, nan, nan}, {-1, -2, -2},
 	} {
 		for label := range int32(classes) {
 			best, right := int32(0), float32(0)
@@ -33,7 +34,8 @@ func TestRightAnswers(t *testing.T) {
 	}
 	for i, right := range rightAnswers(t, logits, labels) {
 		if right != float64(want[i]) {
-			t.Errorf("logits %v, label %d: %v right, want %v", logits[classes*i:classes*(i+1)], labels[i], right, want[i])
+			row := logits[classes*i : classes*(i+1)]
+			t.Errorf("logits %v, label %d: %v right, want %v", row, labels[i], right, want[i])
 		}
 	}
 }
@@ -53,12 +55,15 @@ func rightAnswers(t *testing.T, logits []float32, labels []int32) []float64 {
 				return errors.Join(err, memory.free())
 			}
 		}
-		x, of, each, ticket, value, right := buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5]
+		x, of, each := buffers[0], buffers[1], buffers[2]
+		ticket, value, right := buffers[3], buffers[4], buffers[5]
 		var none *buffer
-		l, err := g.kernel("softmax_loss", threadsPerBlock, 1, x, none, of, none, none, none, none,
-			each, ticket, value, right, word(rows), int32(len(logits)/rows), word(4), 0.0, 0.0)
-		return errors.Join(err, upload(g, x, logits), upload(g, of, labels), upload(g, ticket, []uint32{0}),
-			runAll(g, []launch{l}), waitFor(g.stream), download(g, perRow, each), download(g, correct, right), memory.free())
+		l, err := g.kernel("softmax_loss", threadsPerBlock, 1, none, none, none, word(0), x, none, of,
+			none, none, none, none, each, ticket, value, right,
+			word(rows), int32(len(logits)/rows), word(4), 0.0, 0.0)
+		return errors.Join(err, upload(g, x, logits), upload(g, of, labels),
+			upload(g, ticket, []uint32{0}), runAll(g, []launch{l}), waitFor(g.stream),
+			download(g, perRow, each), download(g, correct, right), memory.free())
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ var kernelsPTX string
 func kernelNames() []string {
 	return []string{
 		"begin_step", "softmax_loss", "penalty", "penalise", "activation_penalty_gradient", "add", "dropout",
-		"bias_relu", "relu_gradient",
+		"bias_relu", "relu_gradient", "narrow_gradient",
 		"adam", "sgd", "rmsprop",
 		"moment_sums", "product_sums", "finish_sums", "set_means", "spread", "batch_norm_forward", "batch_norm_gradient",
 		"set_norm_forward", "set_norm_gradient", "activation_forward", "activation_gradient", "scale",

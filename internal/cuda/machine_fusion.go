@@ -27,7 +27,8 @@ type fusion struct {
 func newFusion(order, asked gorgonia.Nodes) fusion {
 	f := fusion{
 		place: make(map[*gorgonia.Node]int), readers: make(map[*gorgonia.Node]gorgonia.Nodes),
-		asked: make(map[*gorgonia.Node]bool), elsewhere: make(map[*gorgonia.Node]bool), hidden: make(map[*gorgonia.Node]bool),
+		asked: make(map[*gorgonia.Node]bool), elsewhere: make(map[*gorgonia.Node]bool),
+		hidden: make(map[*gorgonia.Node]bool),
 	}
 	for _, node := range asked {
 		f.asked[node] = true
@@ -74,9 +75,9 @@ func isRead(kind ops.Kind, place int) bool {
 	switch kind {
 	case ops.MaxPoolGradient, ops.WindowMaxGradient:
 		return place != y && place != x // it goes by which values were the largest
-	case ops.DropoutGradient, ops.BatchNormGradient, ops.SetNormGradient, ops.ActivationGradient, ops.PReLUGradient,
-		ops.GlobalAvgPoolGradient, ops.ProductGradient, ops.ScaleGradient, ops.DropSetsGradient, ops.ConcatGradient,
-		ops.PadGradient, ops.WindowMeanGradient:
+	case ops.DropoutGradient, ops.BatchNormGradient, ops.SetNormGradient, ops.ActivationGradient,
+		ops.PReLUGradient, ops.GlobalAvgPoolGradient, ops.ProductGradient, ops.ScaleGradient,
+		ops.DropSetsGradient, ops.ConcatGradient, ops.PadGradient, ops.WindowMeanGradient:
 		return place != y
 	}
 	return true

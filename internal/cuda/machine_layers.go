@@ -228,6 +228,9 @@ func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*
 	first, second := nodes[0].Shape(), nodes[1].Shape()
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
+		if m.fusion.productOfLogits(node) {
+			return nil // the loss computes it
+		}
 		batch, in, out := first[0], first[1], second[0]
 		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
 		if len(inputs) < 3 || m.fusion.biasOfLogits(node) || m.biasBehind(node) != nil {

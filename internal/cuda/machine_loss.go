@@ -14,8 +14,7 @@ import (
 // more, another launch does.
 const mostOfLastBlock = 1 << 14
 
-// planLoss has a loss's launch compute its gradient, and the bias behind which the logits come,
-// and the gradient of that.
+// planLoss has a loss's launch compute its gradient, and the gradient of the bias before it.
 func (f fusion) planLoss(loss *gorgonia.Node) {
 	gradient := f.gradientOfLoss(loss)
 	if gradient == nil {
@@ -50,7 +49,8 @@ func (f fusion) biasGradientOfLoss(gradient *gorgonia.Node) *gorgonia.Node {
 func (f fusion) biasOfLogits(logits *gorgonia.Node) bool {
 	for _, reader := range f.readers[logits] {
 		switch kindOf(reader) {
-		case ops.CrossEntropyForward, ops.CrossEntropyGradient, ops.SoftmaxLossForward, ops.SoftmaxLossGradient:
+		case ops.CrossEntropyForward, ops.CrossEntropyGradient:
+		case ops.SoftmaxLossForward, ops.SoftmaxLossGradient:
 		default:
 			return false
 		}
@@ -62,8 +62,13 @@ func (f fusion) biasOfLogits(logits *gorgonia.Node) bool {
 // images are classified right.
 func (m *Machine) addLoss(o operation) error {
 	logits, rows, classes := o.nodes[0], o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]
-	var bias, outer, dx, dbias *buffer
-	if parts := ops.Operands(logits); m.fusion.biasOfLogits(logits) && len(parts) > 2 {
+	var inputs, inputBias, weight, bias, outer, dx, dbias *buffer
+	size, parts := 0, ops.Operands(logits)
+	if m.fusion.productOfLogits(logits) {
+		inputs, inputBias = m.inputOfNarrow(parts[0])
+		weight, size = m.values[parts[1]], parts[0].Shape()[1]
+	}
+	if m.fusion.biasOfLogits(logits) && len(parts) > 2 {
 		bias = m.values[parts[2]]
 	}
 	gradient := m.fusion.gradientOfLoss(o.node)
@@ -102,8 +107,10 @@ func (m *Machine) addLoss(o operation) error {
 		lanes *= 2
 	}
 	perBlock := threadsPerBlock / lanes
-	return m.launch("softmax_loss", (rows+perBlock-1)/perBlock*threadsPerBlock, 1, o.inputs[0], bias, o.inputs[1], weights, outer,
-		dx, dbias, perRow, ticket, o.output, m.correct, word(rows), int32(classes), word(lanes), o.Loss.Smoothing, o.Loss.Gamma)
+	threads := (rows + perBlock - 1) / perBlock * threadsPerBlock
+	return m.launch("softmax_loss", threads, 1, inputs, inputBias, weight, word(size), o.inputs[0], bias,
+		o.inputs[1], weights, outer, dx, dbias, perRow, ticket, o.output, m.correct,
+		word(rows), int32(classes), word(lanes), o.Loss.Smoothing, o.Loss.Gamma)
 }
 
 // factorOfLoss returns the memory of dL/dL, by which a loss's gradient is multiplied.

@@ -46,7 +46,8 @@ func (m *Machine) addBatchNorm(o operation, residual *buffer, rectifier bool) er
 	}
 	return m.launch("batch_norm_forward", channels.count*threadsPerBlock, channels.chunks(), x, partials, word(channels.shares()),
 		mean, variance, weight, bias, o.output, statistics, batchMean, batchVariance,
-		word(channels.runs), word(channels.count), word(channels.area), o.Norm.Epsilon, residual, flag(rectifier))
+		word(channels.runs), word(channels.count), word(channels.area), o.Norm.Epsilon,
+		residual, flag(rectifier))
 }
 
 // learnStatistic returns the memory, float64, of what the batch says of a running statistic.
@@ -75,9 +76,8 @@ type standard struct {
 	byRun, per, byPlace int
 }
 
-// addProducts appends, for each set, shares of Σ g·h and Σ g of the gradient that comes in: h is x, standardised where there
-// are statistics, and
-// with negative 0 where x is above 0.
+// addProducts appends, for each set, shares of Σ g·h and Σ g of the gradient that comes in: h is x,
+// standardised where there are statistics, and with negative 0 where x is above 0.
 func (m *Machine) addProducts(g incoming, x *buffer, s sets, by standard, negative bool) (partials *buffer, err error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -85,7 +85,8 @@ func (m *Machine) addProducts(g incoming, x *buffer, s sets, by standard, negati
 	if partials, err = m.memory.allocate("partial sums", int64(16*s.count*s.shares())); err != nil {
 		return nil, err
 	}
-	return partials, m.launch("product_sums", s.threads(), s.shares(), g.dy, g.other, g.y, g.kept, x, by.statistics, partials,
+	return partials, m.launch("product_sums", s.threads(), s.shares(), g.dy, g.other, g.y, g.kept, x,
+		by.statistics, partials,
 		word(s.runs), word(s.count), word(s.area), word(s.lanes()),
 		word(by.byRun), word(by.per), word(by.byPlace), flag(negative))
 }

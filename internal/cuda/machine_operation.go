@@ -21,7 +21,8 @@ type operation struct {
 	output *buffer
 }
 
-// operationOf returns the operation of a node that the launch of another computes, which writes there.
+// operationOf returns the operation of a node that the launch of another computes, which writes
+// there.
 func (m *Machine) operationOf(node *gorgonia.Node, output *buffer) operation {
 	d, _ := ops.Describe(node.Op())
 	o := operation{Description: d, node: node, nodes: ops.Operands(node), output: output}

@@ -27,9 +27,12 @@ func appendChunks(all []chunk, tensor, n int, values, gradient *buffer) ([]chunk
 	length := max(least, (n+most-1)/most)
 	own := chunks{first: uint32(len(all))}
 	for at := 0; at < n; at += length {
-		c := chunk{values: uint64(values.address) + 4*uint64(at), length: uint32(min(length, n-at)), tensor: uint32(tensor)}
+		offset := 4 * uint64(at)
+		c := chunk{
+			values: uint64(values.address) + offset, length: uint32(min(length, n-at)), tensor: uint32(tensor),
+		}
 		if gradient != nil {
-			c.gradient = uint64(gradient.address) + 4*uint64(at)
+			c.gradient = uint64(gradient.address) + offset
 		}
 		all = append(all, c)
 		own.count++
@@ -107,8 +110,8 @@ func (m *Machine) addPenalty(o operation, p penaltyOf) error {
 	if err != nil {
 		return err
 	}
-	return m.launch("penalty", len(all)*threadsPerBlock, 1, chunkTable, tensorTable, partials, ticket, word(len(p.nodes)),
-		p.l1, p.l2, flag(p.squared), p.factors, before, o.output, sum)
+	return m.launch("penalty", len(all)*threadsPerBlock, 1, chunkTable, tensorTable, partials, ticket,
+		word(len(p.nodes)), p.l1, p.l2, flag(p.squared), p.factors, before, o.output, sum)
 }
 
 // addParameterPenalty appends λ1·Σ‖p‖₁ + λ2·Σ‖p‖₂.
@@ -118,14 +121,17 @@ func (m *Machine) addParameterPenalty(o operation) error {
 		return err
 	}
 	m.penalties[o.node] = &penalised{factors: factors}
-	return m.addPenalty(o, penaltyOf{nodes: o.nodes, inputs: o.inputs, l1: o.Penalty.L1, l2: o.Penalty.L2, factors: factors})
+	return m.addPenalty(o, penaltyOf{
+		nodes: o.nodes, inputs: o.inputs, l1: o.Penalty.L1, l2: o.Penalty.L2, factors: factors,
+	})
 }
 
 // addActivationPenalty appends (λ1·Σ|a| + λ2·Σa²)/N.
 func (m *Machine) addActivationPenalty(o operation) error {
 	batch := float64(o.nodes[0].Shape()[0])
 	return m.addPenalty(o, penaltyOf{
-		nodes: o.nodes, inputs: o.inputs, l1: o.Penalty.L1 / batch, l2: o.Penalty.L2 / batch, squared: true,
+		nodes: o.nodes, inputs: o.inputs, l1: o.Penalty.L1 / batch, l2: o.Penalty.L2 / batch,
+		squared: true,
 	})
 }
 
@@ -145,7 +151,8 @@ type penalised struct {
 // addPenalisedGradient notes the penalty's part of a gradient, which is added in its memory: the
 // last of them appends the launch for all. Nothing reads one before, since they are what the graph
 // ends with.
-func (m *Machine) addPenalisedGradient(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, d ops.Description) error {
+func (m *Machine) addPenalisedGradient(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer,
+	d ops.Description) error {
 	m.values[node] = inputs[0]
 	p := m.penalties[nodes[2]]
 	if p == nil {
@@ -178,5 +185,6 @@ func (m *Machine) addPenalisedGradient(node *gorgonia.Node, nodes gorgonia.Nodes
 	if err != nil {
 		return err
 	}
-	return m.launch("penalise", len(p.chunks)*threadsPerBlock, 1, gradients, p.factors, float32(d.Penalty.L1))
+	return m.launch("penalise", len(p.chunks)*threadsPerBlock, 1, gradients, p.factors,
+		float32(d.Penalty.L1))
 }

@@ -14,11 +14,15 @@ func (f fusion) planRectifier(relu *gorgonia.Node) {
 	x := ops.Operands(relu)[0]
 	if f.onlyReader(x) == relu {
 		switch {
-		case kindOf(x) == ops.BatchNormForward, isSumOfTwo(x):
+		case computesReLU(x):
 			f.hidden[x] = true
 			return
 		case hasBias(x):
 			f.hidden[x] = true
+			if f.readByNarrow(relu) {
+				f.hidden[relu] = true
+				return
+			}
 		}
 	}
 	if f.behindRectifier(relu) != nil {
@@ -42,6 +46,11 @@ func hasBias(node *gorgonia.Node) bool {
 	return false
 }
 
+// computesReLU reports whether the launch of such a node can compute the ReLU behind it as well.
+func computesReLU(node *gorgonia.Node) bool {
+	return kindOf(node) == ops.BatchNormForward || isSumOfTwo(node)
+}
+
 // isSumOfTwo reports whether the node is the sum of two tensors.
 func isSumOfTwo(node *gorgonia.Node) bool {
 	return kindOf(node) == ops.Addition && len(ops.Operands(node)) == 2 && node.Shape().Dims() > 0
@@ -50,6 +59,9 @@ func isSumOfTwo(node *gorgonia.Node) bool {
 // behindRectifier returns the max pooling or the dropout whose launch computes the ReLU as well:
 // nothing else reads it, but for its gradient, which is known from what that launch writes.
 func (f fusion) behindRectifier(relu *gorgonia.Node) *gorgonia.Node {
+	if x := ops.Operands(relu)[0]; f.onlyReader(x) == relu && computesReLU(x) {
+		return nil // that has a launch already
+	}
 	var behind, gradient *gorgonia.Node
 	for _, reader := range f.readers[relu] {
 		switch kind := kindOf(reader); {
@@ -92,6 +104,7 @@ func (f fusion) planRectifierGradient(gradient *gorgonia.Node) {
 		return
 	}
 	f.planBiasGradient(gradient)
+	f.planNarrow(gradient)
 }
 
 // normBefore returns the gradient of a batch normalisation whose launches compute that of the
@@ -158,7 +171,8 @@ func (m *Machine) addRectified(x *gorgonia.Node, output *buffer, d dropped) erro
 		s := channelsOf(x.Shape())
 		area, channels = s.area, s.count
 	}
-	return m.launch("bias_relu", (n+3)/4, 1, m.values[x], bias, output, area, channels, d.ledger, d.key, d.threshold, d.keep, n)
+	return m.launch("bias_relu", (n+3)/4, 1, m.values[x], bias, output, area, channels,
+		d.ledger, d.key, d.threshold, d.keep, n)
 }
 
 // addDropout appends dropout, with the rectifier before it, or dropout's gradient.
@@ -166,10 +180,12 @@ func (m *Machine) addDropout(o operation) error {
 	threshold, keep := ops.Threshold(o.P)
 	m.masks = o.Masks
 	if relu := o.nodes[0]; o.Kind == ops.DropoutForward && m.fusion.hidden[relu] {
-		return m.addRectified(ops.Operands(relu)[0], o.output, dropped{m.ledger, o.Masks.Key(), threshold, keep})
+		d := dropped{m.ledger, o.Masks.Key(), threshold, keep}
+		return m.addRectified(ops.Operands(relu)[0], o.output, d)
 	}
 	n := o.values()
-	return m.launch("dropout", (n+3)/4, 1, o.inputs[0], o.output, m.ledger, o.Masks.Key(), threshold, keep, n)
+	return m.launch("dropout", (n+3)/4, 1, o.inputs[0], o.output, m.ledger, o.Masks.Key(),
+		threshold, keep, n)
 }
 
 // addSum appends the sum of tensors, in their order, of which one may be a normalisation that is
@@ -247,16 +263,23 @@ func (m *Machine) termsOf(node *gorgonia.Node) (value, other *buffer) {
 // addReLUGradient appends the rectifier's gradient, and that of a bias before it.
 func (m *Machine) addReLUGradient(o operation) error {
 	dy, y := o.nodes[0], o.nodes[1]
+	dense, isNarrow := m.fusion.narrowBehind(o.node)
+	behind := m.fusion.behindRectifier(y)
+	if isNarrow && behind == nil {
+		return m.addNarrowGradient(o, dense, y, 1)
+	}
 	if !m.fusion.hidden[y] {
 		value, other := m.termsOf(dy)
 		return m.addMasked(o, incoming{dy: value, other: other, y: m.values[y]}, 1)
 	}
-	behind := m.fusion.behindRectifier(y)
 	if kindOf(behind) != ops.DropoutForward {
 		return m.addMaxGradient(o, m.operationOf(dy, o.output), m.values[behind])
 	}
 	d, _ := ops.Describe(behind.Op())
 	_, keep := ops.Threshold(d.P)
+	if isNarrow {
+		return m.addNarrowGradient(o, dense, behind, keep)
+	}
 	return m.addMasked(o, incoming{dy: m.values[ops.Operands(dy)[0]], y: m.values[behind]}, keep)
 }
 
@@ -267,7 +290,8 @@ func (m *Machine) addMasked(o operation, g incoming, factor float32) error {
 		return err
 	}
 	return m.launch("relu_gradient", s.threads(), s.shares(), g.dy, g.other, g.y, o.output, factor,
-		sums.output, sums.partials, sums.tickets, word(s.runs), word(s.count), word(s.area), word(s.lanes()))
+		sums.output, sums.partials, sums.tickets,
+		word(s.runs), word(s.count), word(s.area), word(s.lanes()))
 }
 
 // channelSums is where sums by channel go, and what the kernels' set_sum needs beside them; all
@@ -286,7 +310,8 @@ func (m *Machine) biasSums(gradient *gorgonia.Node, s sets) (sums channelSums, e
 	if sums.output, err = m.output(bias); err != nil || s.shares() == 1 {
 		return sums, err
 	}
-	if sums.partials, err = m.memory.allocate("partial sums", int64(8*s.count*s.shares())); err != nil {
+	bytes := int64(8 * s.count * s.shares())
+	if sums.partials, err = m.memory.allocate("partial sums", bytes); err != nil {
 		return sums, err
 	}
 	sums.tickets, err = m.tickets(s.threads() / threadsPerBlock)

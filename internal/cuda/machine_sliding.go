@@ -61,7 +61,9 @@ func (m *Machine) onDevice(g geometry) (*buffer, error) {
 	return b, upload(m.gpu, b, []geometry{g})
 }
 
-func isMaxPool(kind ops.Kind) bool { return kind == ops.MaxPoolForward || kind == ops.WindowMaxForward }
+func isMaxPool(kind ops.Kind) bool {
+	return kind == ops.MaxPoolForward || kind == ops.WindowMaxForward
+}
 
 // planMaxPool has the launch of a max pooling add the bias of a convolution before it.
 func (f fusion) planMaxPool(pool *gorgonia.Node) {
@@ -87,7 +89,8 @@ func (m *Machine) addMaxPool(o operation) error {
 	if rectifier {
 		x = ops.Operands(x)[0]
 	}
-	return m.launch("window_max_forward", n, 1, m.values[x], m.biasBehind(x), o.output, winners, window, channels, flag(rectifier), n)
+	return m.launch("window_max_forward", n, 1, m.values[x], m.biasBehind(x), o.output, winners, window,
+		channels, flag(rectifier), n)
 }
 
 // addMaxGradient appends the gradient of a max pooling, and that of the bias before it: of the
@@ -106,8 +109,9 @@ func (m *Machine) addMaxGradient(o, pool operation, y *buffer) error {
 	if err != nil {
 		return err
 	}
-	return m.launch("window_max_gradient", s.threads(), s.shares(), pool.inputs[0], y, winners, o.output, window,
-		sums.output, sums.partials, sums.tickets, word(s.runs), word(s.count), word(s.area), word(s.lanes()))
+	return m.launch("window_max_gradient", s.threads(), s.shares(), pool.inputs[0], y, winners, o.output,
+		window, sums.output, sums.partials, sums.tickets,
+		word(s.runs), word(s.count), word(s.area), word(s.lanes()))
 }
 
 // addWindowMean appends a mean pooling with any window, or its gradient.

@@ -176,8 +176,8 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 	p.loss, p.logits = p.machine.values[graph.Data], p.machine.values[graph.Logits]
 
 	o := s.job.Optimizer
-	begin, err := s.gpu.kernel("begin_step", batch*size, 1, set.pixels, set.labels, order, at, s.table, pixels, labels,
-		size, size/set.set.Channels, batch, o.LearningRate, o.Beta1, o.Beta2)
+	begin, err := s.gpu.kernel("begin_step", batch*size, 1, set.pixels, set.labels, order, at, s.table,
+		pixels, labels, size, size/set.set.Channels, batch, o.LearningRate, o.Beta1, o.Beta2)
 	if err != nil {
 		return err
 	}
@@ -190,8 +190,8 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 		return err
 	}
 	name, arguments := s.update()
-	booked := []any{at, p.machine.values[graph.Total], p.loss, p.machine.correct, batch, s.statistics.running, s.statistics.batch,
-		momenta, learned, s.total}
+	booked := []any{at, p.machine.values[graph.Total], p.loss, p.machine.correct, batch,
+		s.statistics.running, s.statistics.batch, momenta, learned, s.total}
 	finish, err := s.gpu.kernel(name, s.total+learned, 1, append(booked, arguments...)...)
 	p.launches = append(p.launches, finish)
 	return err

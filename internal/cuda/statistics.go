@@ -62,8 +62,8 @@ func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []
 	return all
 }
 
-// learned returns how many statistics the last launch of a step brings up to date, and their momenta
-// on the device; none if no layer learns any.
+// learned returns how many statistics the last launch of a step brings up to date, and their
+// momenta on the device; none if no layer learns any.
 func (s statistics) learned(p *program, nodes gorgonia.Nodes) (n int, momenta *buffer, err error) {
 	if len(p.machine.learned) == 0 {
 		return 0, nil, nil

@@ -51,6 +51,7 @@ extern "C" __global__ void dropout(const float *x, float *y, const Ledger *ledge
     }
 }
 
+#include "dense.cuh"
 #include "elementwise.cuh"
 #include "losses.cuh"
 #include "normalisation.cuh"

@@ -24,16 +24,19 @@ static __device__ __forceinline__ bool larger_exists(const float *x, int label, 
 }
 
 /* The loss of a batch, how many rows are classified right, and with dx its gradient, dx[j] = outer / divisor * (g[j] - p[j] * sum of
- * g), g being by_log_p, whose sums by class go to dbias unless it is null. Where there is a bias, it is added to the logits first. A
+ * g), g being by_log_p, whose sums by class go to dbias unless it is null. Where there are inputs, the logits are the products of
+ * input_of them with the rows of dense_weight; where there is a bias, it is added to the logits first. A
  * block has BLOCK / lanes rows, lanes being at least the classes up to BLOCK; the last block to be done adds up the rows, of which
  * per_row has the losses, and then whether each is right. */
-extern "C" __global__ void softmax_loss(float *logits, const float *bias, const int *labels, const double *weights, const float *outer,
+extern "C" __global__ void softmax_loss(const float *inputs, const float *input_bias, const float *dense_weight, word size, float *logits, const float *bias, const int *labels, const double *weights, const float *outer,
                                         float *dx, float *dbias, double *per_row, word *ticket, float *value, count *correct, word rows,
                                         int classes, word lanes, double smoothing, double gamma) {
     word row = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, lane = threadIdx.x % lanes;
     bool own = row < rows;
     float *x = logits + (count)row * classes;
     int label = own ? labels[row] : 0, first = (int)lane, end = own ? classes : 0;
+    for (int k = first; inputs && k < end; k += (int)lanes)
+        x[k] = product_of(inputs + (count)row * size, input_bias, dense_weight + (count)k * size, size);
     for (int k = first; bias && k < end; k += (int)lanes) x[k] += bias[k];
     double divisor = rows;
     if (weights) {
