@@ -3,9 +3,10 @@
 // It implements internal/device.Device. A Machine is a gorgonia.VM: it compiles the graph
 // that package builder makes for builder.EnginePlain, with its loss and its
 // gradients, into a list of launches whose values all stay on the device.
-// Convolution, the usual poolings and ReLU are cuDNN's, through gorgonia.org/cu/dnn;
+// Convolution and mean pooling are cuDNN's, through gorgonia.org/cu/dnn;
 // the products of dense layers are cuBLAS's, by a call of our own (native.c); what
-// neither has, or not as the CPU engines define it, is in kernels/kernels.cu and what it includes.
+// neither has, or not as the CPU engines define it, or what costs a launch less beside its
+// neighbours (machine_fusion.go), is in kernels/kernels.cu and what it includes.
 //
 // A session keeps the training set, the weights, running statistics, the optimizer's
 // state and a ledger of losses on the device. A step takes its images by their places in the

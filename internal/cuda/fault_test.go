@@ -41,7 +41,7 @@ func TestFaultsEndInAnErrorAndLeaveTheCheckpoint(t *testing.T) {
 		{"a copy to the device", "cuMemcpyHtoDAsync_v2", 3, errorLaunchFailed, false, "cuMemcpyHtoDAsync: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"a copy from the device", "cuMemcpyDtoHAsync_v2", 1, errorLaunchFailed, false, "cuMemcpyDtoHAsync: CUDA_ERROR_LAUNCH_FAILED (719)"},
 		{"a launch that is refused", "cuLaunchKernel adam", 1, errorOutOfResource, false, "cuLaunchKernel adam: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701)"},
-		{"a launch inside of the network", "cuLaunchKernel dropout", 2, errorOutOfResource, false, "cuLaunchKernel dropout"},
+		{"a launch inside of the network", "cuLaunchKernel bias_relu", 2, errorOutOfResource, false, "cuLaunchKernel bias_relu"},
 		{"a convolution", "cudnnConvolutionForward", 1, errorDNNExecution, false, "cudnnConvolutionForward: CUDNN_STATUS_EXECUTION_FAILED (5000): cudnnConvolutionForward was to fail"},
 		{"a convolution's gradient", "cudnnConvolutionBackwardFilter", 2, errorDNNExecution, false, "cudnnConvolutionBackwardFilter"},
 		{"a product", "cublasSgemm_v2", 2, errorBLASExecution, false, "cublasSgemm: CUBLAS_STATUS_EXECUTION_FAILED (13)"},
@@ -130,7 +130,7 @@ func TestFaultsWhileOpening(t *testing.T) {
 		{"cuCtxSetCurrent", "", "cuCtxSetCurrent: CUDA_ERROR_NO_DEVICE (100)"},
 		{"cuStreamCreate", "", "cuStreamCreate"},
 		{"cuModuleLoadData", PieceKernels, "cuModuleLoadData"},
-		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction account"},
+		{"cuModuleGetFunction", PieceKernels, "cuModuleGetFunction activation_forward"},
 		{"cudnnCreate", "", "cudnnCreate"},
 		{"cudnnSetStream", "", "cudnnSetStream"},
 		{"cublasCreate_v2", "", "cublasCreate: a cuBLAS status that the simulator has no name for (15); cuBLAS needs a driver"},
@@ -248,7 +248,7 @@ func TestFaultTooLittleMemory(t *testing.T) {
 	needSimulator(t)
 	g := openDevice(t)
 	defer simulated.Memory(8 << 30)
-	simulated.Memory(blasWorkspace + 64<<10)
+	simulated.Memory(blasWorkspace + 32<<10)
 	config := smallConfig()
 	config.BatchSize, config.Device = 60, g
 	trainer, err := train.New(smallNetwork(t), datasettest.Bars(t, 60), config, nil)

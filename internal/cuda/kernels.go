@@ -19,14 +19,14 @@ var kernelsPTX string
 // kernelNames lists the entry points of kernels.ptx that this package launches.
 func kernelNames() []string {
 	return []string{
-		"gather_images", "gather_labels", "cross_entropy_forward", "cross_entropy_gradient", "strided_sums", "scaled_sum",
-		"norms", "row_sums", "penalty_value", "penalise", "activation_penalty_value", "activation_penalty_gradient", "add",
-		"dropout", "account", "adam", "sgd", "rmsprop",
+		"begin_step", "softmax_loss", "penalty", "penalise", "activation_penalty_gradient", "add", "dropout",
+		"bias_relu", "relu_gradient", "narrow_gradient",
+		"adam", "sgd", "rmsprop",
 		"moment_sums", "product_sums", "finish_sums", "set_means", "spread", "batch_norm_forward", "batch_norm_gradient",
-		"update_statistics", "set_norm_forward", "set_norm_gradient", "activation_forward", "activation_gradient", "scale",
+		"set_norm_forward", "set_norm_gradient", "activation_forward", "activation_gradient", "scale",
 		"prelu", "drop_sets", "copy_rows", "pad_forward", "pad_gradient", "window_max_forward", "window_max_gradient",
 		"window_mean_forward", "window_mean_gradient", "depthwise_forward", "depthwise_input_gradient",
-		"depthwise_weight_gradient", "softmax_loss_forward", "weighted_mean", "softmax_loss_gradient",
+		"depthwise_weight_gradient",
 	}
 }
 

@@ -19,6 +19,8 @@ type ledger struct {
 	Diverged       int32
 	StepSize       float32
 	RootCorrection float32
+	Number         uint64
+	Stopped        uint64
 }
 
 const ledgerBytes = int64(unsafe.Sizeof(ledger{}))

@@ -43,11 +43,9 @@ type Machine struct {
 	// workspace is shared by all convolutions, which run one after another.
 	workspace      *buffer
 	workspaceBytes int64
-	factors        map[*gorgonia.Node]*buffer // of a penalty: λ2/‖p‖₂ by parameter
-	correct        *buffer                    // whether each row is classified right, float64
-	correctSums    *buffer                    // the same as at most maxSums sums
-	sums           int
-	classWeights   *buffer // of the loss, float64; nil where all are 1
+	fusion         fusion
+	penalties      map[*gorgonia.Node]*penalised // by penalty of parameters
+	correct        *buffer                       // how many images are classified right, uint64
 
 	handed     map[*gorgonia.Node]gorgonia.Nodes // by gradient: those that hand on what it computes beside its value
 	saved      map[*gorgonia.Node]*buffer        // by operator: what its gradient needs beside the graph's values
@@ -66,7 +64,7 @@ var _ gorgonia.VM = (*Machine)(nil)
 func newMachine(g *gpu, options machineOptions) (*Machine, error) {
 	m := &Machine{
 		gpu: g, memory: pool{gpu: g}, options: options, ledger: options.Ledger,
-		values: make(map[*gorgonia.Node]*buffer), factors: make(map[*gorgonia.Node]*buffer),
+		values: make(map[*gorgonia.Node]*buffer), penalties: make(map[*gorgonia.Node]*penalised),
 		handed: make(map[*gorgonia.Node]gorgonia.Nodes), saved: make(map[*gorgonia.Node]*buffer),
 		geometries: make(map[geometry]*buffer), padded: make(map[paddedInput]*buffer),
 	}
@@ -91,6 +89,7 @@ func (m *Machine) compile() error {
 		m.values[node] = b
 	}
 	m.findHanded(order)
+	m.fusion = newFusion(order, m.options.Wanted)
 	// A penalised gradient is computed in the memory of the gradient itself.
 	for _, node := range order {
 		if d, ok := ops.Describe(node.Op()); ok && d.Kind == ops.PenalisedGradient {
@@ -151,6 +150,9 @@ func nodeName(node *gorgonia.Node) string {
 func (m *Machine) add(node *gorgonia.Node) error {
 	if node.Op() == nil {
 		return m.addInput(node)
+	}
+	if m.fusion.elsewhere[node] || m.fusion.hidden[node] && !hasBias(node) {
+		return nil
 	}
 	inputs := make([]*buffer, 0, 4)
 	nodes := ops.Operands(node)
@@ -226,6 +228,15 @@ func (m *Machine) append(name string, run func() error) {
 	m.launches = append(m.launches, launch{name: name, run: run})
 }
 
+// tickets returns so many counters that launches begin and end with at 0.
+func (m *Machine) tickets(n int) (*buffer, error) {
+	b, err := m.memory.allocate("tickets", int64(n)*4)
+	if err != nil {
+		return nil, err
+	}
+	return b, upload(m.gpu, b, make([]uint32, n))
+}
+
 // uploadInputs brings the values of the graph's inputs to the device.
 func (m *Machine) uploadInputs() error {
 	for _, node := range m.inputs {
@@ -276,7 +287,7 @@ func (m *Machine) Reset() {}
 // Float32s returns a copy of a node's value after a run.
 func (m *Machine) Float32s(node *gorgonia.Node) ([]float32, error) {
 	b, ok := m.values[node]
-	if !ok {
+	if !ok || m.fusion.hidden[node] {
 		return nil, fmt.Errorf("node %s was not asked for", nodeName(node))
 	}
 	values := make([]float32, max(node.Shape().TotalSize(), 1))

@@ -81,7 +81,7 @@ func (m *Machine) addSums(dy, x *buffer, s sets, negative bool, output *buffer) 
 	if output == nil {
 		return nil
 	}
-	partials, err := m.addProducts(dy, x, s, standard{}, negative)
+	partials, err := m.addProducts(incoming{dy: dy}, x, s, standard{}, negative)
 	if err != nil {
 		return err
 	}

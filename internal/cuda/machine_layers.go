@@ -29,45 +29,28 @@ func (m *Machine) addDescribed(node *gorgonia.Node, nodes gorgonia.Nodes, inputs
 	case ops.Conv2DBiasGradient, ops.DenseBiasGradient:
 		return m.addBiasGradient(nodes[0].Shape(), inputs[0], output)
 	case ops.DenseForward, ops.DenseWeightGradient, ops.DenseInputGradient:
-		return m.addDense(nodes, inputs, output, d.Kind)
-	case ops.ReLUForward, ops.ReLUGradient:
-		return m.addReLU(node.Shape(), inputs, output, d.Kind)
-	case ops.MaxPoolForward, ops.MaxPoolGradient, ops.AvgPoolForward, ops.AvgPoolGradient:
+		return m.addDense(node, nodes, inputs, output, d.Kind)
+	case ops.ReLUForward:
+		return m.addReLU(operation{d, node, nodes, inputs, output})
+	case ops.ReLUGradient:
+		return m.addReLUGradient(operation{d, node, nodes, inputs, output})
+	case ops.AvgPoolForward, ops.AvgPoolGradient:
 		return m.addPool(node, nodes, inputs, output, d)
 	case ops.Addition:
-		return m.addSum(node.Shape().TotalSize(), inputs, output)
+		return m.addSum(operation{d, node, nodes, inputs, output}, false)
 	case ops.DropoutForward, ops.DropoutGradient:
-		n := node.Shape().TotalSize()
-		threshold, keep := ops.Threshold(d.P)
-		m.masks = d.Masks
-		return m.launch("dropout", (n+3)/4, 1, inputs[0], output, m.ledger, d.Masks.Key(), threshold, keep, n)
-	case ops.SoftmaxLossForward:
-		return m.addSoftmaxLoss(operation{d, node, nodes, inputs, output})
-	case ops.SoftmaxLossGradient:
-		return m.addSoftmaxLossGradient(operation{d, node, nodes, inputs, output})
-	case ops.CrossEntropyForward, ops.CrossEntropyGradient, ops.ParameterPenaltyForward,
-		ops.ActivationPenaltyForward, ops.ActivationPenaltyGradient:
-		return m.addLoss(node, nodes, inputs, output, d)
+		return m.addDropout(operation{d, node, nodes, inputs, output})
+	case ops.CrossEntropyForward, ops.SoftmaxLossForward:
+		return m.addLoss(operation{d, node, nodes, inputs, output})
+	case ops.ParameterPenaltyForward:
+		return m.addParameterPenalty(operation{d, node, nodes, inputs, output})
+	case ops.ActivationPenaltyForward:
+		return m.addActivationPenalty(operation{d, node, nodes, inputs, output})
+	case ops.ActivationPenaltyGradient:
+		return m.addActivationPenaltyGradient(operation{d, node, nodes, inputs, output})
 	default:
 		return m.addLayer(operation{d, node, nodes, inputs, output})
 	}
-}
-
-// addSum appends the sum of buffers of n values each, in this order.
-func (m *Machine) addSum(n int, inputs []*buffer, output *buffer) error {
-	n = max(n, 1) // a scalar
-	if len(inputs) == 1 {
-		m.append("cuMemcpyDtoDAsync", func() error { return copyAsync(output.address, inputs[0].address, int64(n)*4, m.gpu.stream) })
-		return nil
-	}
-	sum := inputs[0]
-	for _, term := range inputs[1:] {
-		if err := m.launch("add", n, 1, sum, term, output, n); err != nil {
-			return err
-		}
-		sum = output
-	}
-	return nil
 }
 
 // tensorDescriptor describes a packed N×C×H×W tensor. Fewer dimensions are those of
@@ -123,7 +106,7 @@ func (m *Machine) addConvolution(o operation) error {
 	}
 	padding, uneven := unevenly(o.Window)
 	if !uneven {
-		return m.convolve(x.Shape(), w.Shape(), y.Shape(), o.inputs, o.output, o.Description)
+		return m.convolve(x.Shape(), w.Shape(), y.Shape(), m.withoutBias(o), o.output, o.Description)
 	}
 	shape, d := paddedShape(padding, x.Shape()), o.Description
 	d.Window.PaddingHeight, d.Window.PaddingWidth = 0, 0
@@ -141,9 +124,17 @@ func (m *Machine) addConvolution(o operation) error {
 	if err != nil {
 		return err
 	}
-	inputs := slices.Clone(o.inputs)
+	inputs := slices.Clone(m.withoutBias(o))
 	inputs[slices.Index(o.nodes, x)] = copied
 	return m.convolve(shape, w.Shape(), y.Shape(), inputs, o.output, d)
+}
+
+// withoutBias returns what a convolution reads, but for a bias that is left to the launch behind it.
+func (m *Machine) withoutBias(o operation) []*buffer {
+	if m.biasBehind(o.node) != nil {
+		return o.inputs[:2]
+	}
+	return o.inputs
 }
 
 // convolve appends cuDNN's convolution, or one of its gradients, of x, w and y of these shapes.
@@ -233,13 +224,16 @@ func (m *Machine) addBiasGradient(dy tensor.Shape, input, output *buffer) error 
 
 // addDense appends the products of a dense layer. cuBLAS counts columns first: a
 // row-major matrix is its transpose to it.
-func (m *Machine) addDense(nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
+func (m *Machine) addDense(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, kind ops.Kind) error {
 	first, second := nodes[0].Shape(), nodes[1].Shape()
 	switch kind {
 	case ops.DenseForward: // yᵀ = w·xᵀ
+		if m.fusion.productOfLogits(node) {
+			return nil // the loss computes it
+		}
 		batch, in, out := first[0], first[1], second[0]
 		m.appendProduct(transposed, plain, out, batch, in, inputs[1], in, inputs[0], in, output, out)
-		if len(inputs) < 3 {
+		if len(inputs) < 3 || m.fusion.biasOfLogits(node) || m.biasBehind(node) != nil {
 			return nil
 		}
 		descriptors, err := m.tensorDescriptors(tensor.Shape{1, out}, tensor.Shape{batch, out})
@@ -265,46 +259,17 @@ func (m *Machine) appendProduct(ta, tb form, rows, columns, inner int, a *buffer
 	})
 }
 
-// addReLU appends the rectifier or its gradient. cuDNN's gradient is dy where x > 0;
-// y says the same as x, and is what the graph's node has.
-func (m *Machine) addReLU(shape tensor.Shape, inputs []*buffer, output *buffer, kind ops.Kind) error {
-	d, err := m.tensorDescriptor(tensor.Shape{1, shape.TotalSize()})
-	if err != nil {
-		return err
-	}
-	activation, err := cudnn.NewActivation(cudnn.ReLU, cudnn.PropagateNan, 0)
-	if err != nil {
-		return called("cudnnSetActivationDescriptor", err)
-	}
-	m.descriptors = append(m.descriptors, activation)
-	dnn := m.gpu.dnn
-	if kind == ops.ReLUForward {
-		m.append("cudnnActivationForward", func() error {
-			return called("cudnnActivationForward", dnn.ActivationForward(activation, 1, d, inputs[0], 0, d, output))
-		})
-		return nil
-	}
-	dy, y := inputs[0], inputs[1]
-	m.append("cudnnActivationBackward", func() error {
-		return called("cudnnActivationBackward", dnn.ActivationBackward(activation, 1, d, y, d, dy, d, y, 0, d, output))
-	})
-	return nil
-}
-
+// addPool appends a mean pooling whose padding counts, or its gradient.
 func (m *Machine) addPool(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
-	mode := cudnn.AverageCountIncludePadding
-	if d.Kind == ops.MaxPoolForward || d.Kind == ops.MaxPoolGradient {
-		mode = cudnn.MaxDeterministic
-	}
 	w := d.Window
-	pool, err := cudnn.NewPooling(mode, cudnn.PropagateNan, []int{w.KernelHeight, w.KernelWidth},
+	pool, err := cudnn.NewPooling(cudnn.AverageCountIncludePadding, cudnn.PropagateNan, []int{w.KernelHeight, w.KernelWidth},
 		[]int{w.StrideHeight, w.StrideWidth}, []int{w.PaddingHeight, w.PaddingWidth})
 	if err != nil {
 		return called("cudnnSetPooling2dDescriptor", err)
 	}
 	m.descriptors = append(m.descriptors, pool)
 	dnn := m.gpu.dnn
-	if d.Kind == ops.MaxPoolForward || d.Kind == ops.AvgPoolForward {
+	if d.Kind == ops.AvgPoolForward {
 		descriptors, err := m.tensorDescriptors(nodes[0].Shape(), node.Shape())
 		if err != nil {
 			return err

@@ -10,147 +10,127 @@ import (
 	"slipway/internal/ops"
 )
 
-const (
-	// maxSums is the number of values that one thread adds up at the end of a
-	// reduction.
-	maxSums = 64
-	// leastPartialSums and mostPartialSums bound the number of threads that a reduction begins with, for each
-	// tensor.
-	leastPartialSums, mostPartialSums = 1024, 16384
-)
+// mostOfLastBlock is how many gradients of logits the last block of the loss adds up by class: of
+// more, another launch does.
+const mostOfLastBlock = 1 << 14
 
-// partialSums is that number, by the largest tensor's length.
-func partialSums(largest int) int {
-	const valuesOfAThread = 512
-	return min(max(largest/valuesOfAThread/threadsPerBlock*threadsPerBlock, leastPartialSums), mostPartialSums)
+// planLoss has a loss's launch compute its gradient, and the gradient of the bias before it.
+func (f fusion) planLoss(loss *gorgonia.Node) {
+	gradient := f.gradientOfLoss(loss)
+	if gradient == nil {
+		return
+	}
+	f.elsewhere[gradient] = true
+	if bias := f.biasGradientOfLoss(gradient); bias != nil {
+		f.elsewhere[bias] = true
+	}
 }
 
-// addLoss appends the loss, a penalty, or the gradient of one.
-func (m *Machine) addLoss(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, d ops.Description) error {
-	switch d.Kind {
-	case ops.CrossEntropyForward:
-		return m.addCrossEntropy(nodes, inputs, output)
-	case ops.CrossEntropyGradient:
-		rows, classes := nodes[0].Shape()[0], nodes[0].Shape()[1]
-		return m.launch("cross_entropy_gradient", rows, 1, inputs[0], inputs[1], inputs[2], output, rows, int32(classes))
-	case ops.ParameterPenaltyForward:
-		return m.addParameterPenalty(node, nodes, inputs, output, d.Penalty)
-	case ops.ActivationPenaltyForward:
-		sums, err := m.addNorms(nodes, inputs)
-		if err != nil {
+// gradientOfLoss returns the node of the gradient by the logits, nil if nobody asks for it.
+func (f fusion) gradientOfLoss(loss *gorgonia.Node) *gorgonia.Node {
+	kind := ops.CrossEntropyGradient
+	if kindOf(loss) == ops.SoftmaxLossForward {
+		kind = ops.SoftmaxLossGradient
+	}
+	return f.readerOf(ops.Operands(loss)[0], kind)
+}
+
+// biasGradientOfLoss returns the node of the gradient by the logits' bias, where the launch of the
+// loss computes it.
+func (f fusion) biasGradientOfLoss(gradient *gorgonia.Node) *gorgonia.Node {
+	if gradient == nil || gradient.Shape().TotalSize() > mostOfLastBlock {
+		return nil
+	}
+	return f.readerOf(gradient, ops.DenseBiasGradient)
+}
+
+// biasOfLogits reports whether the bias of a dense layer's product is added by the launch of the
+// loss, behind which nothing else reads it.
+func (f fusion) biasOfLogits(logits *gorgonia.Node) bool {
+	for _, reader := range f.readers[logits] {
+		switch kindOf(reader) {
+		case ops.CrossEntropyForward, ops.CrossEntropyGradient:
+		case ops.SoftmaxLossForward, ops.SoftmaxLossGradient:
+		default:
+			return false
+		}
+	}
+	return kindOf(logits) == ops.DenseForward && len(f.readers[logits]) > 0
+}
+
+// addLoss appends a loss of softmax(logits), with what planLoss has it compute, and how many
+// images are classified right.
+func (m *Machine) addLoss(o operation) error {
+	logits, rows, classes := o.nodes[0], o.nodes[0].Shape()[0], o.nodes[0].Shape()[1]
+	var inputs, inputBias, weight, bias, outer, dx, dbias *buffer
+	size, parts := 0, ops.Operands(logits)
+	if m.fusion.productOfLogits(logits) {
+		inputs, inputBias = m.inputOfNarrow(parts[0])
+		weight, size = m.values[parts[1]], parts[0].Shape()[1]
+	}
+	if m.fusion.biasOfLogits(logits) && len(parts) > 2 {
+		bias = m.values[parts[2]]
+	}
+	gradient := m.fusion.gradientOfLoss(o.node)
+	if gradient != nil {
+		var err error
+		if outer, err = m.factorOfLoss(gradient); err != nil {
 			return err
 		}
-		return m.launch("activation_penalty_value", 1, 1, sums, maxSums, d.Penalty.L1, d.Penalty.L2, float64(nodes[0].Shape()[0]), output)
-	case ops.ActivationPenaltyGradient:
-		n, batch := node.Shape().TotalSize(), float64(node.Shape()[0])
-		return m.launch("activation_penalty_gradient", n, 1, inputs[0], inputs[1], output,
-			float32(d.Penalty.L1/batch), float32(2*d.Penalty.L2/batch), n)
-	}
-	return fmt.Errorf("an operator of kind %d is no loss", d.Kind)
-}
-
-// addCrossEntropy appends the mean cross-entropy, and the sums of what is
-// classified right.
-func (m *Machine) addCrossEntropy(nodes gorgonia.Nodes, inputs []*buffer, output *buffer) error {
-	rows, classes := nodes[0].Shape()[0], nodes[0].Shape()[1]
-	losses, err := m.memory.allocate("the rows' losses", int64(rows)*8)
-	if err != nil {
-		return err
-	}
-	if m.correct, err = m.memory.allocate("the rows' answers", int64(rows)*8); err != nil {
-		return err
-	}
-	if err := m.launch("cross_entropy_forward", rows, 1, inputs[0], inputs[1], losses, m.correct, rows, int32(classes)); err != nil {
-		return err
-	}
-	lossSums, err := m.addRowSums(losses, rows)
-	if err != nil {
-		return err
-	}
-	if m.correctSums, err = m.addRowSums(m.correct, rows); err != nil {
-		return err
-	}
-	m.sums = min(rows, maxSums)
-	return m.launch("scaled_sum", 1, 1, lossSums, m.sums, 1/float64(rows), output)
-}
-
-// addRowSums returns the values of a batch's rows as at most maxSums sums.
-func (m *Machine) addRowSums(values *buffer, rows int) (*buffer, error) {
-	if rows <= maxSums {
-		return values, nil
-	}
-	return m.addStridedSums(values, rows)
-}
-
-func (m *Machine) addStridedSums(values *buffer, n int) (*buffer, error) {
-	sums, err := m.memory.allocate("sums", maxSums*8)
-	if err != nil {
-		return nil, err
-	}
-	return sums, m.launch("strided_sums", maxSums, 1, values, n, sums, maxSums)
-}
-
-// segment mirrors the kernels' Segment.
-type segment struct {
-	address uint64
-	length  uint64
-}
-
-// addNorms appends Σ|x| and Σx² of each of the inputs, as maxSums sums each.
-func (m *Machine) addNorms(nodes gorgonia.Nodes, inputs []*buffer) (sums *buffer, err error) {
-	segments := make([]segment, len(inputs))
-	largest := 0
-	for i, input := range inputs {
-		length := nodes[i].Shape().TotalSize()
-		segments[i], largest = segment{uint64(input.address), uint64(length)}, max(largest, length)
-	}
-	begin := partialSums(largest)
-	table, err := m.memory.allocate("the table of tensors", int64(len(segments))*16)
-	if err != nil {
-		return nil, err
-	}
-	if err := upload(m.gpu, table, segments); err != nil {
-		return nil, err
-	}
-	rows := 2 * len(segments)
-	partials, err := m.memory.allocate("partial sums", int64(rows)*int64(begin)*8)
-	if err != nil {
-		return nil, err
-	}
-	if sums, err = m.memory.allocate("sums", int64(rows)*maxSums*8); err != nil {
-		return nil, err
-	}
-	if err := m.launch("norms", begin, len(segments), table, partials, begin); err != nil {
-		return nil, err
-	}
-	return sums, m.launch("row_sums", maxSums, rows, partials, begin, sums, maxSums)
-}
-
-func (m *Machine) addParameterPenalty(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, output *buffer, penalty ops.Penalty) error {
-	sums, err := m.addNorms(nodes, inputs)
-	if err != nil {
-		return err
-	}
-	factors, err := m.memory.allocateFloats("the penalty's factors", len(nodes))
-	if err != nil {
-		return err
-	}
-	m.factors[node] = factors
-	return m.launch("penalty_value", threadsPerBlock, 1, sums, len(nodes), maxSums, penalty.L1, penalty.L2, factors, output)
-}
-
-// addPenalisedGradient appends the penalty's part of a gradient, in its memory.
-func (m *Machine) addPenalisedGradient(node *gorgonia.Node, nodes gorgonia.Nodes, inputs []*buffer, d ops.Description) error {
-	m.values[node] = inputs[0]
-	factors, ok := m.factors[nodes[2]]
-	if !ok {
-		return fmt.Errorf("its third input, %s, is no penalty of parameters", nodeName(nodes[2]))
-	}
-	for i, parameter := range ops.Operands(nodes[2]) {
-		if parameter == nodes[1] {
-			n := node.Shape().TotalSize()
-			return m.launch("penalise", n, 1, inputs[0], inputs[1], factors.part(int64(i)*4, 4), float32(d.Penalty.L1), n)
+		if dx, err = m.output(gradient); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("%s is not one of the penalty's parameters", nodeName(nodes[1]))
+	if node := m.fusion.biasGradientOfLoss(gradient); node != nil {
+		var err error
+		if dbias, err = m.output(node); err != nil {
+			return err
+		}
+	}
+	weights, err := m.weightsOfClasses(o.Loss.Weights)
+	if err != nil {
+		return err
+	}
+	perRow, err := m.memory.allocate("the rows' losses and answers", int64(rows)*16)
+	if err != nil {
+		return err
+	}
+	if m.correct, err = m.memory.allocate("the right answers", 8); err != nil {
+		return err
+	}
+	ticket, err := m.tickets(1)
+	if err != nil {
+		return err
+	}
+	lanes := 1
+	for lanes < min(classes, threadsPerBlock) {
+		lanes *= 2
+	}
+	perBlock := threadsPerBlock / lanes
+	threads := (rows + perBlock - 1) / perBlock * threadsPerBlock
+	return m.launch("softmax_loss", threads, 1, inputs, inputBias, weight, word(size), o.inputs[0], bias,
+		o.inputs[1], weights, outer, dx, dbias, perRow, ticket, o.output, m.correct,
+		word(rows), int32(classes), word(lanes), o.Loss.Smoothing, o.Loss.Gamma)
+}
+
+// factorOfLoss returns the memory of dL/dL, by which a loss's gradient is multiplied.
+func (m *Machine) factorOfLoss(gradient *gorgonia.Node) (*buffer, error) {
+	factor := ops.Operands(gradient)[2]
+	if factor.Op() != nil {
+		return nil, fmt.Errorf("its gradient is multiplied by %s, which is no input", nodeName(factor))
+	}
+	err := m.add(factor)
+	return m.values[factor], err
+}
+
+// weightsOfClasses brings them to the device; nil where all are 1.
+func (m *Machine) weightsOfClasses(weights []float64) (*buffer, error) {
+	if weights == nil {
+		return nil, nil
+	}
+	b, err := m.memory.allocate("the classes' weights", int64(len(weights))*8)
+	if err != nil {
+		return nil, err
+	}
+	return b, upload(m.gpu, b, weights)
 }

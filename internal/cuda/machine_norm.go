@@ -16,8 +16,9 @@ type learnedStatistic struct {
 
 // addBatchNorm appends a batch normalisation: sums of the batch's values by channel, in
 // training, and the
-// pass that normalises.
-func (m *Machine) addBatchNorm(o operation) error {
+// pass that normalises, to which a residual is added unless it is nil, and which a rectifier may
+// follow.
+func (m *Machine) addBatchNorm(o operation, residual *buffer, rectifier bool) error {
 	channels := channelsOf(o.nodes[0].Shape())
 	if err := channels.check(); err != nil {
 		return err
@@ -45,7 +46,8 @@ func (m *Machine) addBatchNorm(o operation) error {
 	}
 	return m.launch("batch_norm_forward", channels.count*threadsPerBlock, channels.chunks(), x, partials, word(channels.shares()),
 		mean, variance, weight, bias, o.output, statistics, batchMean, batchVariance,
-		word(channels.runs), word(channels.count), word(channels.area), o.Norm.Epsilon)
+		word(channels.runs), word(channels.count), word(channels.area), o.Norm.Epsilon,
+		residual, flag(rectifier))
 }
 
 // learnStatistic returns the memory, float64, of what the batch says of a running statistic.
@@ -74,17 +76,17 @@ type standard struct {
 	byRun, per, byPlace int
 }
 
-// addProducts appends, for each set, shares of Σ dy·h and Σ dy: h is x, standardised where there
-// are statistics, and
-// with negative 0 where x is above 0.
-func (m *Machine) addProducts(dy, x *buffer, s sets, by standard, negative bool) (partials *buffer, err error) {
+// addProducts appends, for each set, shares of Σ g·h and Σ g of the gradient that comes in: h is x,
+// standardised where there are statistics, and with negative 0 where x is above 0.
+func (m *Machine) addProducts(g incoming, x *buffer, s sets, by standard, negative bool) (partials *buffer, err error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	if partials, err = m.memory.allocate("partial sums", int64(16*s.count*s.shares())); err != nil {
 		return nil, err
 	}
-	return partials, m.launch("product_sums", s.threads(), s.shares(), dy, x, by.statistics, partials,
+	return partials, m.launch("product_sums", s.threads(), s.shares(), g.dy, g.other, g.y, g.kept, x,
+		by.statistics, partials,
 		word(s.runs), word(s.count), word(s.area), word(s.lanes()),
 		word(by.byRun), word(by.per), word(by.byPlace), flag(negative))
 }
@@ -121,15 +123,23 @@ func (m *Machine) normalisedBy(o operation) (statistics *buffer, gradients []*bu
 }
 
 func (m *Machine) addBatchNormGradient(o operation) error {
-	dy, x, weight := o.inputs[0], o.inputs[2], o.inputs[3]
+	x, weight := o.inputs[2], o.inputs[3]
 	channels := channelsOf(o.nodes[2].Shape())
 	statistics, gradients, err := m.normalisedBy(o)
 	if err != nil {
 		return err
 	}
-	partials, err := m.addProducts(dy, x, channels, standard{statistics: statistics, per: 1}, false)
+	g, err := m.incomingOf(o.nodes[0])
 	if err != nil {
 		return err
+	}
+	partials, err := m.addProducts(g, x, channels, standard{statistics: statistics, per: 1}, false)
+	if err != nil {
+		return err
+	}
+	dy := g.dy
+	if g.kept != nil {
+		dy = g.kept
 	}
 	return m.launch("batch_norm_gradient", channels.count*threadsPerBlock, channels.chunks(), dy, x, statistics, partials,
 		word(channels.shares()), weight, gradients[0], gradients[1], gradients[2],
@@ -198,7 +208,7 @@ func (m *Machine) addSetNormGradient(o operation) error {
 	if o.Norm.Groups > 0 {
 		by = standard{statistics: statistics, byRun: o.Norm.Groups, per: channels.count / o.Norm.Groups}
 	}
-	partials, err := m.addProducts(dy, x, channels, by, false)
+	partials, err := m.addProducts(incoming{dy: dy}, x, channels, by, false)
 	if err != nil {
 		return err
 	}

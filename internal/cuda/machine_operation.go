@@ -21,6 +21,17 @@ type operation struct {
 	output *buffer
 }
 
+// operationOf returns the operation of a node that the launch of another computes, which writes
+// there.
+func (m *Machine) operationOf(node *gorgonia.Node, output *buffer) operation {
+	d, _ := ops.Describe(node.Op())
+	o := operation{Description: d, node: node, nodes: ops.Operands(node), output: output}
+	for _, operand := range o.nodes {
+		o.inputs = append(o.inputs, m.values[operand])
+	}
+	return o
+}
+
 // values is the number of values of the node.
 func (o operation) values() int { return max(o.node.Shape().TotalSize(), 1) }
 
@@ -28,15 +39,19 @@ func (o operation) values() int { return max(o.node.Shape().TotalSize(), 1) }
 func (m *Machine) addLayer(o operation) error {
 	switch o.Kind {
 	case ops.BatchNormForward:
-		return m.addBatchNorm(o)
+		return m.addBatchNorm(o, nil, false)
 	case ops.BatchNormGradient:
 		return m.addBatchNormGradient(o)
 	case ops.SetNormForward:
 		return m.addSetNorm(o)
 	case ops.SetNormGradient:
 		return m.addSetNormGradient(o)
-	case ops.WindowMaxForward, ops.WindowMaxGradient, ops.WindowMeanForward, ops.WindowMeanGradient:
-		return m.addWindow(o)
+	case ops.MaxPoolForward, ops.WindowMaxForward:
+		return m.addMaxPool(o)
+	case ops.MaxPoolGradient, ops.WindowMaxGradient:
+		return m.addMaxGradient(o, o, nil)
+	case ops.WindowMeanForward, ops.WindowMeanGradient:
+		return m.addWindowMean(o)
 	case ops.PadForward:
 		return m.addPadding(padded(o.Padding, o.nodes[0].Shape()), o.inputs[0], o.output, o.values())
 	case ops.PadGradient:

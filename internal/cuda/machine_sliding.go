@@ -61,35 +61,70 @@ func (m *Machine) onDevice(g geometry) (*buffer, error) {
 	return b, upload(m.gpu, b, []geometry{g})
 }
 
-// addWindow appends a pooling with any window, or its gradient.
-func (m *Machine) addWindow(o operation) error {
-	x, y := o.nodes[0], o.node
-	if o.Kind == ops.WindowMaxGradient || o.Kind == ops.WindowMeanGradient {
-		x, y = o.nodes[2], o.nodes[1]
+func isMaxPool(kind ops.Kind) bool {
+	return kind == ops.MaxPoolForward || kind == ops.WindowMaxForward
+}
+
+// planMaxPool has the launch of a max pooling add the bias of a convolution before it.
+func (f fusion) planMaxPool(pool *gorgonia.Node) {
+	if x := ops.Operands(pool)[0]; hasBias(x) && f.onlyReader(x) == pool {
+		f.hidden[x] = true
+	}
+}
+
+// addMaxPool appends a max pooling with any window, of what comes out of a rectifier if that is
+// left to it.
+func (m *Machine) addMaxPool(o operation) error {
+	x := o.nodes[0]
+	window, err := m.onDevice(sliding(o.Window, x.Shape(), o.node.Shape()))
+	if err != nil {
+		return err
+	}
+	n, channels := o.values(), x.Shape()[1]
+	winners, err := m.save(o.node, "the places of the largest values", 4*n)
+	if err != nil {
+		return err
+	}
+	rectifier := m.fusion.hidden[x] && !hasBias(x)
+	if rectifier {
+		x = ops.Operands(x)[0]
+	}
+	return m.launch("window_max_forward", n, 1, m.values[x], m.biasBehind(x), o.output, winners, window,
+		channels, flag(rectifier), n)
+}
+
+// addMaxGradient appends the gradient of a max pooling, and that of the bias before it: of the
+// node of o, which is pool itself, or that of a rectifier before it, where y is above 0.
+func (m *Machine) addMaxGradient(o, pool operation, y *buffer) error {
+	window, err := m.onDevice(sliding(pool.Window, o.node.Shape(), pool.nodes[1].Shape()))
+	if err != nil {
+		return err
+	}
+	winners, err := m.savedBy(pool.nodes[1])
+	if err != nil {
+		return err
+	}
+	s := channelsOf(o.node.Shape())
+	sums, err := m.biasSums(o.node, s)
+	if err != nil {
+		return err
+	}
+	return m.launch("window_max_gradient", s.threads(), s.shares(), pool.inputs[0], y, winners, o.output,
+		window, sums.output, sums.partials, sums.tickets,
+		word(s.runs), word(s.count), word(s.area), word(s.lanes()))
+}
+
+// addWindowMean appends a mean pooling with any window, or its gradient.
+func (m *Machine) addWindowMean(o operation) error {
+	x, y, name := o.nodes[0], o.node, "window_mean_forward"
+	if o.Kind == ops.WindowMeanGradient {
+		x, y, name = o.nodes[2], o.nodes[1], "window_mean_gradient"
 	}
 	window, err := m.onDevice(sliding(o.Window, x.Shape(), y.Shape()))
 	if err != nil {
 		return err
 	}
-	n := o.values()
-	switch o.Kind {
-	case ops.WindowMaxForward:
-		winners, err := m.save(o.node, "the places of the largest values", 4*n)
-		if err != nil {
-			return err
-		}
-		return m.launch("window_max_forward", n, 1, o.inputs[0], o.output, winners, window, n)
-	case ops.WindowMaxGradient:
-		winners, err := m.savedBy(o.nodes[1])
-		if err != nil {
-			return err
-		}
-		return m.launch("window_max_gradient", n, 1, o.inputs[0], winners, o.output, window, n)
-	case ops.WindowMeanForward:
-		return m.launch("window_mean_forward", n, 1, o.inputs[0], o.output, window, n)
-	default:
-		return m.launch("window_mean_gradient", n, 1, o.inputs[0], o.output, window, n)
-	}
+	return m.launch(name, o.values(), 1, o.inputs[0], o.output, window, o.values())
 }
 
 // addPadding appends the padding of maps; n values come out.

@@ -13,7 +13,7 @@ int slipway_capture_end(CUstream stream, CUgraphExec *graph);
 int slipway_graph_launch(CUgraphExec graph, CUstream stream);
 int slipway_graph_destroy(CUgraphExec graph);
 /* Launches a kernel of at most that many arguments, each the first bytes of its value. */
-enum { SLIPWAY_ARGUMENTS = 16 };
+enum { SLIPWAY_ARGUMENTS = 24 };
 int slipway_launch(CUfunction function, unsigned blocks, unsigned rows, unsigned threads, CUstream stream, unsigned long long *values, int count);
 int slipway_stream_wait(CUstream stream);
 int slipway_copy_async(CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream);

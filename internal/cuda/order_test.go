@@ -70,15 +70,17 @@ func TestImagesBehindTwoGiB(t *testing.T) {
 	got := make([]float32, size)
 	if err := g.thread.do(func() error {
 		memory := pool{gpu: g}
-		var buffers [5]*buffer
-		for i, bytes := range []int64{size * count, 4, ledgerBytes, 4 * 256, 4 * size} {
+		var buffers [7]*buffer
+		for i, bytes := range []int64{size * count, 4, ledgerBytes, 4 * 256, 4 * size, 4 * count, 4} {
 			var err error
 			if buffers[i], err = memory.allocate("a test", bytes); err != nil {
 				return errors.Join(err, memory.free())
 			}
 		}
-		images, order, at, values, x := buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
-		l, err := g.kernel("gather_images", size, 1, images, order, at, values, x, size, size, size)
+		images, order, at, values := buffers[0], buffers[1], buffers[2], buffers[3]
+		x, labels, label := buffers[4], buffers[5], buffers[6]
+		l, err := g.kernel("begin_step", size, 1, images, labels, order, at, values, x, label,
+			size, size, 1, 0.0, 0.0, 0.0)
 		return errors.Join(err, upload(g, images.part(size*(count-1), size), last), upload(g, order, []int32{count - 1}),
 			upload(g, at, []ledger{{}}), upload(g, values, table), runAll(g, []launch{l}), waitFor(g.stream),
 			download(g, got, x), memory.free())

@@ -175,32 +175,31 @@ func (s *session) compile(p *program, graph *device.Graph, batch int, evaluated 
 	}
 	p.loss, p.logits = p.machine.values[graph.Data], p.machine.values[graph.Logits]
 
-	add := func(name string, threads int, arguments ...any) {
-		var l launch
-		if err == nil {
-			l, err = s.gpu.kernel(name, threads, 1, arguments...)
-			p.launches = append(p.launches, l)
-		}
+	o := s.job.Optimizer
+	begin, err := s.gpu.kernel("begin_step", batch*size, 1, set.pixels, set.labels, order, at, s.table,
+		pixels, labels, size, size/set.set.Channels, batch, o.LearningRate, o.Beta1, o.Beta2)
+	if err != nil {
+		return err
 	}
-	add("gather_images", batch*size, set.pixels, order, at, s.table, pixels, size, size/set.set.Channels, batch*size)
-	add("gather_labels", batch, set.labels, order, at, labels, batch)
-	p.launches = append(p.launches, p.machine.launches...)
-	if evaluated == nil {
-		o := s.job.Optimizer
-		add("account", 1, at, p.machine.values[graph.Total], p.loss, p.machine.correctSums, p.machine.sums, batch,
-			o.LearningRate, o.Beta1, o.Beta2)
-		if err == nil {
-			err = s.statistics.addUpdate(p, graph.Statistics, at)
-		}
-		name, threads, arguments := s.update()
-		add(name, threads, arguments...)
+	p.launches = append([]launch{begin}, p.machine.launches...)
+	if evaluated != nil {
+		return nil
 	}
+	learned, momenta, err := s.statistics.learned(p, graph.Statistics)
+	if err != nil {
+		return err
+	}
+	name, arguments := s.update()
+	booked := []any{at, p.machine.values[graph.Total], p.loss, p.machine.correct, batch,
+		s.statistics.running, s.statistics.batch, momenta, learned, s.total}
+	finish, err := s.gpu.kernel(name, s.total+learned, 1, append(booked, arguments...)...)
+	p.launches = append(p.launches, finish)
 	return err
 }
 
-// update is the launch of the optimizer over all parameters.
-func (s *session) update() (name string, threads int, arguments []any) {
-	o, n := s.job.Optimizer, s.total
+// update is the optimizer's kernel, and its arguments behind those by which the step is booked.
+func (s *session) update() (name string, arguments []any) {
+	o := s.job.Optimizer
 	slot := func(i int) *buffer {
 		if i >= len(s.slots) {
 			return nil
@@ -214,16 +213,16 @@ func (s *session) update() (name string, threads int, arguments []any) {
 		if o.Name == "adamw" {
 			shrink, decay = float32(1-o.LearningRate*o.WeightDecay), 0
 		}
-		return "adam", n, []any{s.weights, s.gradients, slot(0), slot(1), s.ledger, float32(o.Beta1), float32(o.Beta2),
-			float32(1 - o.Beta1), float32(1 - o.Beta2), float32(o.Epsilon), decay, shrink, n}
+		return "adam", []any{s.weights, s.gradients, slot(0), slot(1), float32(o.Beta1), float32(o.Beta2),
+			float32(1 - o.Beta1), float32(1 - o.Beta2), float32(o.Epsilon), decay, shrink}
 	case "sgd":
 		nesterov := int32(0)
 		if o.Nesterov {
 			nesterov = 1
 		}
-		return "sgd", n, []any{s.weights, s.gradients, slot(0), s.ledger, rate, float32(o.Momentum), decay, nesterov, n}
+		return "sgd", []any{s.weights, s.gradients, slot(0), rate, float32(o.Momentum), decay, nesterov}
 	default:
-		return "rmsprop", n, []any{s.weights, s.gradients, slot(0), slot(1), s.ledger, rate, float32(o.Alpha),
-			float32(1 - o.Alpha), float32(o.Epsilon), float32(o.Momentum), decay, n}
+		return "rmsprop", []any{s.weights, s.gradients, slot(0), slot(1), rate, float32(o.Alpha),
+			float32(1 - o.Alpha), float32(o.Epsilon), float32(o.Momentum), decay}
 	}
 }

@@ -336,17 +336,14 @@ func (s *session) Evaluate(set *dataset.Set, first, count int, logits []float32)
 		if err := p.run(); err != nil {
 			return err
 		}
-		rows, value := make([]float64, count), make([]float32, 1)
-		if err := download(s.gpu, rows, p.machine.correct); err != nil {
+		right, value := make([]uint64, 1), make([]float32, 1)
+		if err := download(s.gpu, right, p.machine.correct); err != nil {
 			return err
 		}
 		if err := download(s.gpu, value, p.loss); err != nil {
 			return err
 		}
-		for _, right := range rows {
-			correct += int(right)
-		}
-		loss = float64(value[0])
+		loss, correct = float64(value[0]), int(right[0])
 		return download(s.gpu, logits, p.logits)
 	})
 	return loss, correct, err

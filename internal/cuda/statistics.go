@@ -62,24 +62,14 @@ func (s statistics) momenta(nodes gorgonia.Nodes, learned []learnedStatistic) []
 	return all
 }
 
-// addUpdate appends what brings the running statistics up to date with a step that is booked;
-// nothing if none
-// are learned.
-func (s statistics) addUpdate(p *program, nodes gorgonia.Nodes, at *buffer) error {
+// learned returns how many statistics the last launch of a step brings up to date, and their
+// momenta on the device; none if no layer learns any.
+func (s statistics) learned(p *program, nodes gorgonia.Nodes) (n int, momenta *buffer, err error) {
 	if len(p.machine.learned) == 0 {
-		return nil
+		return 0, nil, nil
 	}
-	momenta, err := p.memory.allocate("momenta", 8*int64(s.total))
-	if err != nil {
-		return err
+	if momenta, err = p.memory.allocate("momenta", 8*int64(s.total)); err != nil {
+		return 0, nil, err
 	}
-	if err := upload(p.gpu, momenta, s.momenta(nodes, p.machine.learned)); err != nil {
-		return err
-	}
-	l, err := p.gpu.kernel("update_statistics", s.total, 1, s.running, s.batch, momenta, at, s.total)
-	if err != nil {
-		return err
-	}
-	p.launches = append(p.launches, l)
-	return nil
+	return s.total, momenta, upload(p.gpu, momenta, s.momenta(nodes, p.machine.learned))
 }

@@ -79,11 +79,11 @@ extern "C" __global__ void drop_sets(const float *x, float *y, const Ledger *led
                                      count n) {
     count i = thread_index();
     if (i >= n) return;
-    count factor = i / each, quad = factor / 4, step = ledger->step;
-    word counter[4] = {(word)quad, (word)(quad >> 32), (word)step, (word)(step >> 32)};
-    philox((word)key, (word)(key >> 32), counter);
-    word drawn = factor % 4 == 0 ? counter[0] : factor % 4 == 1 ? counter[1] : factor % 4 == 2 ? counter[2] : counter[3];
-    y[i] = x[i] * ((count)drawn < threshold ? 0.0f : keep);
+    count factor = i / each;
+    word drawn[4];
+    philox_quad(key, factor / 4, ledger->step, drawn);
+    word own = factor % 4 == 0 ? drawn[0] : factor % 4 == 1 ? drawn[1] : factor % 4 == 2 ? drawn[2] : drawn[3];
+    y[i] = x[i] * ((count)own < threshold ? 0.0f : keep);
 }
 
 /* to[r * to_row + k] = from[r * from_row + k], k < length: a share of each row. */

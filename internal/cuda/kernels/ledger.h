@@ -13,8 +13,11 @@ struct Ledger {
     unsigned long long position; /* place in the order of the next image */
     float last_loss;
     int diverged;                /* from then on nothing changes */
+    /* What the step under way goes by: written by its first launch, read by its last. */
     float step_size;             /* Adam: lr / (1 - beta1^t) */
     float root_correction;       /* Adam: 1 / sqrt(1 - beta2^t) */
+    unsigned long long number;   /* t: the steps done, and this one */
+    unsigned long long stopped;  /* an earlier step has diverged */
 };
 
 #endif

@@ -15,11 +15,11 @@ static __device__ void add_shares(const double *partials, word set, word shares,
 /* Batch normalisation (Ioffe and Szegedy, 2015): y = weight * (x - mean) / sqrt(variance + epsilon) + bias, blockIdx.x being the channel
  * and blockIdx.y its share of the values. With partials of moment_sums mean and variance, the latter of m values divided by m, are
  * the batch's, and what the running statistics learn of it goes to batch_mean and batch_variance, divided by m - 1; else they
- * are the running ones. */
+ * are the running ones. A residual is added to y, unless it is null, and with a rectifier what is below 0 then is 0. */
 extern "C" __global__ void batch_norm_forward(const float *x, const double *partials, word shares, const float *running_mean,
                                               const float *running_variance, const float *weight, const float *bias, float *y,
                                               double *statistics, double *batch_mean, double *batch_variance, word runs, word channels,
-                                              word area, double epsilon) {
+                                              word area, double epsilon, const float *residual, int rectifier) {
     word channel = blockIdx.x, values = runs * area;
     double mean, variance;
     if (partials) {
@@ -44,7 +44,9 @@ extern "C" __global__ void batch_norm_forward(const float *x, const double *part
     double factor = weight[channel] * inverse, shift = bias[channel];
     for (word e = blockIdx.y * BLOCK + threadIdx.x; e < values; e += gridDim.y * BLOCK) {
         count at = set_value(e, channel, channels, area);
-        y[at] = (float)((x[at] - mean) * factor + shift);
+        float v = (float)((x[at] - mean) * factor + shift);
+        if (residual) v += residual[at];
+        y[at] = rectifier ? rectified(v) : v;
     }
 }
 
@@ -68,13 +70,6 @@ extern "C" __global__ void batch_norm_gradient(const float *dy, const float *x, 
         count at = set_value(e, channel, channels, area);
         dx[at] = (float)(factor * (dy[at] - shift - (x[at] - mean) * slope));
     }
-}
-
-/* running = (1 - momentum) * running + momentum * batch, of all statistics of a network, once its step is booked. */
-extern "C" __global__ void update_statistics(float *running, const double *batch, const double *momentum, const Ledger *ledger, count n) {
-    count i = thread_index();
-    if (i >= n || ledger->diverged || momentum[i] == 0) return;
-    running[i] = (float)((1 - momentum[i]) * running[i] + momentum[i] * batch[i]);
 }
 
 /* Group and layer normalisation: y = weight * (x - mean) * inverse + bias over sets of `size` values: value e of set s lies at

@@ -62,18 +62,21 @@ static __device__ __forceinline__ int first_window(int h, int pad, int kernel, i
 static __device__ __forceinline__ int last_window(int h, int pad, int stride, int windows) { return min((h + pad) / stride, windows - 1); }
 
 /* y = the largest value of the window that lies inside of the map, NaN being the largest, and where it is in its map: the first
- * in reading order. */
-extern "C" __global__ void window_max_forward(const float *x, float *y, int *winners, const Window *window, count n) {
+ * in reading order. The values are x, or x + bias of their channel, and with a rectifier 0 where they are below. */
+extern "C" __global__ void window_max_forward(const float *x, const float *bias, float *y, int *winners, const Window *window,
+                                              count channels, int rectifier, count n) {
     count i = thread_index();
     if (i >= n) return;
     const Window w = *window;
-    const float *map = x + i / w.out_width / w.out_height * w.height * w.width;
+    count plane = i / w.out_width / w.out_height;
+    const float *map = x + plane * w.height * w.width;
     int top = (int)(i / w.out_width % w.out_height) * w.stride_height - w.pad_height;
     int left = (int)(i % w.out_width) * w.stride_width - w.pad_width, winner = -1;
-    float best = 0;
+    float best = 0, shift = bias ? bias[plane % channels] : 0;
     for (int row = max(top, 0); row < min(top + w.kernel_height, w.height); row++)
         for (int column = max(left, 0); column < min(left + w.kernel_width, w.width); column++) {
-            float v = map[row * w.width + column];
+            float v = bias ? map[row * w.width + column] + shift : map[row * w.width + column];
+            if (rectifier) v = rectified(v);
             if (winner < 0 || v > best || (v != v && best == best)) {
                 best = v;
                 winner = row * w.width + column;
@@ -83,20 +86,31 @@ extern "C" __global__ void window_max_forward(const float *x, float *y, int *win
     winners[i] = winner;
 }
 
-/* dx of a value is the sum of dy over the windows that it has won. */
-extern "C" __global__ void window_max_gradient(const float *dy, const int *winners, float *dx, const Window *window, count n) {
-    count i = thread_index();
-    if (i >= n) return;
+/* dx of a value is the sum of dy over the windows that it has won; with y only where that is above 0, as behind a rectifier. The sums
+ * of dx by channel go to dbias, unless that is null. The values lie as those of a set do: `area` is that of a map. */
+extern "C" __global__ void window_max_gradient(const float *dy, const float *y, const int *winners, float *dx, const Window *window,
+                                               float *dbias, double *partials, word *tickets, word runs, word sets, word area,
+                                               word lanes) {
+    word set = blockIdx.x * (BLOCK / lanes) + threadIdx.x / lanes, values = runs * area;
     const Window w = *window;
-    int row = (int)(i / w.width % w.height), column = (int)(i % w.width), own = row * w.width + column;
-    count first = i / w.width / w.height * w.out_height * w.out_width;
-    int last_row = last_window(row, w.pad_height, w.stride_height, w.out_height);
-    int last_column = last_window(column, w.pad_width, w.stride_width, w.out_width);
-    double sum = 0;
-    for (int a = first_window(row, w.pad_height, w.kernel_height, w.stride_height); a <= last_row; a++)
-        for (int b = first_window(column, w.pad_width, w.kernel_width, w.stride_width); b <= last_column; b++)
-            if (winners[first + a * w.out_width + b] == own) sum += dy[first + a * w.out_width + b];
-    dx[i] = (float)sum;
+    double all = 0;
+    if (set < sets)
+        for (word e = blockIdx.y * lanes + threadIdx.x % lanes; e < values; e += gridDim.y * lanes) {
+            int own = (int)(e % area), row = own / w.width, column = own % w.width;
+            count first = ((count)(e / area) * sets + set) * w.out_height * w.out_width;
+            int last_row = last_window(row, w.pad_height, w.stride_height, w.out_height);
+            int last_column = last_window(column, w.pad_width, w.stride_width, w.out_width);
+            double sum = 0;
+            for (int a = first_window(row, w.pad_height, w.kernel_height, w.stride_height); a <= last_row; a++)
+                for (int b = first_window(column, w.pad_width, w.kernel_width, w.stride_width); b <= last_column; b++) {
+                    count at = first + a * w.out_width + b;
+                    if (winners[at] == own && !(y && !(y[at] > 0))) sum += dy[at];
+                }
+            float rounded = (float)sum;
+            dx[set_value(e, set, sets, area)] = rounded;
+            all += rounded;
+        }
+    if (dbias) set_sum(all, dbias, partials, tickets, set, sets, lanes);
 }
 
 /* How many rows, or columns, a window's mean is of: those of the map and of the padding, without the latter if that is excluded. */

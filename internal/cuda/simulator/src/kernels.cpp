@@ -24,6 +24,13 @@ static Place threadIdx, blockIdx, blockDim, gridDim;
 static void __syncthreads() {
     if (!simulator::barrier()) simulator::violate("a barrier in a kernel that is listed without");
 }
+/* Blocks run one after another, and what one writes is there for the next. */
+static void __threadfence() {}
+static unsigned atomicAdd(unsigned *at, unsigned more) {
+    unsigned before = *at;
+    *at += more;
+    return before;
+}
 using std::max;
 using std::min;
 #include "../../kernels/kernels.cu"
@@ -55,6 +62,23 @@ template <class T> static bool sound(const std::string &name, T value, std::vect
     return true;
 }
 
+/* What the chunks of a table lead to, one for each block, is as an argument is. */
+static bool sound_chunks(const std::string &name, const Chunk *chunks, size_t blocks, std::vector<Writable> &writable) {
+    for (const Chunk *c = chunks; c < chunks + blocks; c++) {
+        size_t bytes = c->length * sizeof *c->values;
+        if (!reachable(("kernel " + name).c_str(), "a chunk's values", c->values, bytes, read)) return false;
+        if (!c->gradient) continue;
+        if (!reachable(("kernel " + name).c_str(), "a chunk's gradient", c->gradient, bytes, written)) return false;
+        writable.push_back({(char *)c->gradient, {(char *)c->gradient, (char *)c->gradient + bytes}});
+    }
+    return true;
+}
+
+template <class T> static bool sound_behind(const std::string &name, T value, size_t blocks, std::vector<Writable> &writable) {
+    if constexpr (std::is_same_v<T, const Chunk *>) return sound_chunks(name, value, blocks, writable);
+    return true;
+}
+
 /* i * step mod all visits every number below all once, where the two have no common factor: another order each time. */
 struct Order {
     size_t all, step, begin;
@@ -74,6 +98,7 @@ static bool run_all(const std::string &name, bool barriers, void (*function)(A..
                     const std::vector<std::vector<char>> &values, std::index_sequence<I...>) {
     std::vector<Writable> writable;
     if (!(sound<A>(name, value_of<A>(values[I]), writable) && ...)) return false;
+    if (!(sound_behind<A>(name, value_of<A>(values[I]), grid.x, writable) && ...)) return false;
     gridDim = grid;
     blockDim = block;
     size_t threads = (size_t)block.x * block.y * block.z, blocks = (size_t)grid.x * grid.y * grid.z;
@@ -118,15 +143,14 @@ template <class... A> static Kernel make(const char *name, bool barriers, void (
 
 const Kernel *find_kernel(const std::string &name) {
     static const std::vector<Kernel> kernels = {
-        KERNEL(gather_images), KERNEL(gather_labels), KERNEL(cross_entropy_forward), KERNEL(cross_entropy_gradient), KERNEL(strided_sums),
-        KERNEL(scaled_sum), KERNEL(norms), KERNEL(row_sums), WITH_BARRIERS(penalty_value), KERNEL(penalise), KERNEL(activation_penalty_value),
-        KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(account), KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
+        KERNEL(begin_step), WITH_BARRIERS(softmax_loss), WITH_BARRIERS(penalty), KERNEL(penalise), KERNEL(activation_penalty_gradient), KERNEL(add), KERNEL(dropout), KERNEL(bias_relu), WITH_BARRIERS(relu_gradient), WITH_BARRIERS(narrow_gradient),
+        KERNEL(adam), KERNEL(sgd), KERNEL(rmsprop),
         WITH_BARRIERS(moment_sums), WITH_BARRIERS(product_sums), KERNEL(finish_sums), WITH_BARRIERS(set_means), KERNEL(spread),
-        WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), KERNEL(update_statistics), WITH_BARRIERS(set_norm_forward),
+        WITH_BARRIERS(batch_norm_forward), WITH_BARRIERS(batch_norm_gradient), WITH_BARRIERS(set_norm_forward),
         WITH_BARRIERS(set_norm_gradient), KERNEL(activation_forward), KERNEL(activation_gradient), KERNEL(scale), KERNEL(prelu),
         KERNEL(drop_sets), KERNEL(copy_rows), KERNEL(pad_forward), KERNEL(pad_gradient), KERNEL(window_max_forward),
-        KERNEL(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
-        KERNEL(depthwise_input_gradient), KERNEL(softmax_loss_forward), KERNEL(softmax_loss_gradient), KERNEL(weighted_mean), WITH_BARRIERS(depthwise_weight_gradient),
+        WITH_BARRIERS(window_max_gradient), KERNEL(window_mean_forward), KERNEL(window_mean_gradient), KERNEL(depthwise_forward),
+        KERNEL(depthwise_input_gradient), WITH_BARRIERS(depthwise_weight_gradient),
     };
     for (auto &kernel : kernels)
         if (kernel.name == name) return &kernel;
