@@ -7,10 +7,10 @@ import (
 )
 
 // Shards of a rank that have equally many images go forward and back as one batch, where the
-// network is one that gives each image the same bits in any batch: its layers read their weights once
-// for all of them. What adds up over images, the gradients of the parameters and the loss, is computed
-// by shard all the same, so that a step has the bits of shards that are computed one after the other. The
-// gradients of such shards are added up layer by layer, where they are computed.
+// network is one that gives each image the same bits in any batch: its layers read their weights
+// once for all of them. What adds up over images, the gradients of the parameters and the loss, is
+// computed by shard all the same, so that a step has the bits of shards that are computed one after
+// the other. The gradients of such shards are added up layer by layer, where they are computed.
 
 // joined returns how many of the rank's shards go forward and back together in a step of these
 // images, which begin has divided: 1 where each goes by itself.
@@ -44,7 +44,8 @@ func (t *Trainer) joined(ctx context.Context, images feed) (int, error) {
 }
 
 // severalShards runs several of the rank's shards, from one on, forward and back together.
-func (t *Trainer) severalShards(ctx context.Context, images feed, from, count int, weights float64) error {
+func (t *Trainer) severalShards(ctx context.Context, images feed, from, count int,
+	weights float64) error {
 	s, batch := t.shards, len(images.indices)
 	if from > s.rank*s.each && ctx.Err() != nil {
 		return errStepInterrupted
@@ -52,11 +53,13 @@ func (t *Trainer) severalShards(ctx context.Context, images feed, from, count in
 	each := batch / s.count
 	share, divisor := float64(each)/float64(batch), weights*float64(each)/float64(batch)
 	of := span{first: from * each, end: (from + count) * each}
-	p, err := t.fed(ctx, programKey{training: true, shards: count}, images.of(of), of.first, divisor)
+	key := programKey{training: true, shards: count}
+	p, err := t.fed(ctx, key, images.of(of), of.first, divisor)
 	if err != nil {
 		return err
 	}
-	s.leaf = leaf{node: s.tree.leaf(from == s.rank*s.each), direct: true, spans: count, share: share * float64(count)}
+	s.leaf = leaf{node: s.tree.leaf(from == s.rank*s.each), direct: true, spans: count,
+		share: share * float64(count)}
 	after := float32(1)
 	if count == s.count {
 		after, s.after = s.after, 1 // it is the sum over all
@@ -70,7 +73,8 @@ func (t *Trainer) severalShards(ctx context.Context, images feed, from, count in
 	losses := ops.ShardLossesOf(p.graph.Data)
 	for k := range count {
 		part := batchResult{total: float64(losses[k]), data: float64(losses[k])}
-		if part.correct, err = p.correctOf(span{k * each, (k + 1) * each}, images.info.Combinations); err != nil {
+		own := span{k * each, (k + 1) * each}
+		if part.correct, err = p.correctOf(own, images.info.Combinations); err != nil {
 			return err
 		}
 		var sums figures

@@ -22,10 +22,10 @@ func joinedPrograms(trainer *Trainer) []int {
 	return slices.Sorted(maps.Keys(counts))
 }
 
-// epochOf trains an epoch of 8 shards, each by itself if single says so, and returns what came of it and in
-// what numbers shards were joined.
-func epochOf(t *testing.T, network *builder.Network, set dataset.Source, config Config, single bool) (
-	*Checkpoint, []int) {
+// epochOf trains an epoch of 8 shards, each by itself if single says so, and returns what came of it
+// and in what numbers shards were joined.
+func epochOf(t *testing.T, network *builder.Network, set dataset.Source, config Config,
+	single bool) (*Checkpoint, []int) {
 	t.Helper()
 	config.Shards, config.Epochs = 8, 1
 	trainer, err := New(network, set, config, nil)
@@ -40,8 +40,8 @@ func epochOf(t *testing.T, network *builder.Network, set dataset.Source, config 
 	return trainer.Checkpoint(), joinedPrograms(trainer)
 }
 
-// Shards that go forward and back together come to the bits of shards that do so by themselves, whatever the
-// recipe, with a last batch that is dealt unevenly.
+// Shards that go forward and back together come to the bits of shards that do so by themselves,
+// whatever the recipe, with a last batch that is dealt unevenly.
 func TestJoinedShardsHaveTheBitsOfSingleOnes(t *testing.T) {
 	e2, err := builder.E2(10, 0.5)
 	if err != nil {
@@ -61,35 +61,39 @@ func TestJoinedShardsHaveTheBitsOfSingleOnes(t *testing.T) {
 			got, joined := epochOf(t, e2, set, config, false)
 			want, none := epochOf(t, e2, set, config, true)
 			if !slices.Equal(joined, []int{8}) || len(none) > 0 {
-				t.Errorf("shards were joined by %v, and by %v where they should not have been", joined, none)
+				t.Errorf("shards were joined by %v, and by %v where they should not be", joined, none)
 			}
 			equalWeights(t, got.Weights, want.Weights)
 			one, other := got.Progress.History[0], want.Progress.History[0]
 			if one.MeanLoss != other.MeanLoss || one.TrainAccuracy != other.TrainAccuracy {
-				t.Errorf("loss %v and accuracy %v, want %v and %v", one.MeanLoss, one.TrainAccuracy,
-					other.MeanLoss, other.TrainAccuracy)
+				t.Errorf("loss %v and accuracy %v, want %v and %v",
+					one.MeanLoss, one.TrainAccuracy, other.MeanLoss, other.TrainAccuracy)
 			}
 		})
 	}
 }
 
-// Networks with convolutions of every kind, dense layers large and small and on maps, and forks: their shards
-// are joined, and have the bits of single ones.
+// Networks with convolutions of every kind, dense layers large and small and on maps, and forks:
+// their shards are joined, and have the bits of single ones.
 func TestJoinedLayers(t *testing.T) {
-	same := builder.Square(1)
-	g := builder.NewGraph("forks", builder.Shape{3, 12, 10})
-	conv := builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: same}
+	input, one, two := builder.Shape{3, 12, 10}, builder.Square(1), builder.Square(2)
+	conv := builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: one}
+	depthwise, grouped := conv, conv
+	depthwise.Groups = 6
+	grouped.Groups, grouped.NoBias = 3, true
+	g := builder.NewGraph("forks", input)
 	a := g.Then(g.Input(), conv, builder.ReLU{})
-	b := g.Then(a, builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: same, Groups: 6}, builder.SiLU{})
-	c := g.Then(a, builder.Conv2D{Filters: 6, Kernel: builder.Square(3), Padding: same, Groups: 3, NoBias: true}, builder.Tanh{})
-	d := g.Then(g.Join(builder.Add{}, b, c), builder.Conv2D{Filters: 4, Kernel: same, NoBias: true}, builder.MaxPool2D{Kernel: builder.Square(2)})
-	forks, err := g.Network(g.Then(d, builder.Flatten{}, builder.Dropout{P: 0.2}, builder.Dense{Units: 10}))
+	b := g.Then(a, depthwise, builder.SiLU{})
+	c := g.Then(a, grouped, builder.Tanh{})
+	d := g.Then(g.Join(builder.Add{}, b, c), builder.Conv2D{Filters: 4, Kernel: one, NoBias: true},
+		builder.MaxPool2D{Kernel: two}, builder.Flatten{})
+	forks, err := g.Network(g.Then(d, builder.Dropout{P: 0.2}, builder.Dense{Units: 10}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	wide, err := builder.New("wide", builder.Shape{3, 12, 10}, builder.Conv2D{Filters: 5, Kernel: builder.Square(3)},
-		builder.ReLU{}, builder.MaxPool2D{Kernel: builder.Square(2)}, builder.Dense{Units: 7}, builder.ReLU{}, builder.Flatten{},
-		builder.Dense{Units: 130}, builder.ReLU{}, builder.Dense{Units: 10})
+	wide, err := builder.New("wide", input, builder.Conv2D{Filters: 5, Kernel: builder.Square(3)},
+		builder.ReLU{}, builder.MaxPool2D{Kernel: two}, builder.Dense{Units: 7}, builder.ReLU{},
+		builder.Flatten{}, builder.Dense{Units: 130}, builder.ReLU{}, builder.Dense{Units: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +115,9 @@ func TestJoinedLayers(t *testing.T) {
 // known to give an image the same bits in any batch, or whose gradients are not summed by shard.
 func TestShardsThatAreNotJoined(t *testing.T) {
 	set := datasettest.Bars(t, 60)
-	layerNorm, err := builder.New("layer-norm", builder.Shape{1, 6, 6}, builder.Conv2D{Filters: 4, Kernel: builder.Square(3)},
-		builder.LayerNorm{}, builder.Flatten{}, builder.Dense{Units: 3})
+	layerNorm, err := builder.New("layer-norm", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.LayerNorm{},
+		builder.Flatten{}, builder.Dense{Units: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

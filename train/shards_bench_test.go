@@ -24,7 +24,9 @@ func BenchmarkShards(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, batch := range []int{32, 64, 128, 256} {
-		b.Run(fmt.Sprintf("e1/batch=%d", batch), func(b *testing.B) { benchmarkShards(b, e1, digits, batch) })
+		b.Run(fmt.Sprintf("e1/batch=%d", batch), func(b *testing.B) {
+			benchmarkShards(b, e1, digits, batch)
+		})
 	}
 	noise := coloured(b, 1024, 32, 32)
 	resnet20 := zoo.ResNet{Blocks: []int{3, 3, 3}, Width: 16, SmallImages: true}

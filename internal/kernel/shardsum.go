@@ -5,9 +5,9 @@ import (
 	"math/bits"
 )
 
-// ShardSum adds up the gradients of a batch's shards, a power of two, in a binary tree, neighbours first, as
-// they come. A sum takes the place of its left operand at once, so that as few gradients are in memory,
-// and near the cores, as the tree is high.
+// ShardSum adds up the gradients of a batch's shards, a power of two, in a binary tree, neighbours
+// first, as they come. A sum takes the place of its left operand at once, so that as few gradients
+// are in memory, and near the cores, as the tree is high.
 type ShardSum struct {
 	engine Engine
 	sum    *TreeSum
@@ -16,7 +16,7 @@ type ShardSum struct {
 	total   []float32
 	after   float32
 	scratch [][]float32 // by depth
-	open    [][]float32 // nodes of the tree that wait for their right neighbours, and what is computed now
+	open    [][]float32 // nodes that wait for their right neighbours, and what is computed now
 	pair    [][]float32
 	weights []float32
 	done    int // shards

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A sum as shards come is that of TreeSum, to the bit, and holds no more than as many gradients beside it
-// as the tree is high.
+// A sum as shards come is that of TreeSum, to the bit, and holds no more gradients beside it than the
+// tree is high.
 func TestShardSum(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		tree, err := NewTreeSum(engine)
@@ -59,8 +59,8 @@ func TestShardSum(t *testing.T) {
 // A plan for a share of a batch goes back as the plan for the whole batch does for these images.
 func TestFollow(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine Engine) {
-		config := Conv2DConfig{Batch: 6, Height: 9, Width: 8, Channels: 3, Filters: 8, KernelHeight: 3, KernelWidth: 3,
-			StrideHeight: 1, StrideWidth: 1, ReLU: true,
+		config := Conv2DConfig{Batch: 6, Height: 9, Width: 8, Channels: 3, Filters: 8,
+			KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1, ReLU: true,
 			MaxPool: &Window{Height: 2, Width: 2, StrideHeight: 2, StrideWidth: 2}}
 		whole, err := NewConv2D(engine, config)
 		must(t, err)
@@ -70,7 +70,8 @@ func TestFollow(t *testing.T) {
 		own, err := NewConv2D(engine, config)
 		must(t, err)
 		r := rand.New(rand.NewPCG(1, 2))
-		x, w, b, dy := random(r, whole.sizeX()), random(r, 8*whole.depth), random(r, 8), random(r, whole.sizeY())
+		x, dy := random(r, whole.sizeX()), random(r, whole.sizeY())
+		w, b := random(r, 8*whole.depth), random(r, 8)
 		must(t, whole.Forward(make([]float32, whole.sizeY()), x, w, b))
 		for k := range 3 {
 			n, m := part.sizeX(), part.sizeY()
@@ -90,7 +91,8 @@ func TestFollow(t *testing.T) {
 		config.Batch, config.Filters = 4, 8
 		uneven, err := NewConv2D(engine, config)
 		must(t, err)
-		if part.Follow(whole, 3) == nil || part.Follow(whole, -1) == nil || uneven.Follow(whole, 0) == nil {
+		if part.Follow(whole, 3) == nil || part.Follow(whole, -1) == nil ||
+			uneven.Follow(whole, 0) == nil {
 			t.Error("a share that is none is no error")
 		}
 	})

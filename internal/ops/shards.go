@@ -6,9 +6,9 @@ import (
 	"slipway/internal/kernel"
 )
 
-// Shards says how the gradient of a learned tensor is computed of a batch that is several equal shards, one
-// behind the other: each shard's by itself, to the bits that it has where the shard is a batch of its own,
-// and the sum of all in a binary tree, neighbours first.
+// Shards says how the gradient of a learned tensor is computed of a batch that is several equal
+// shards, one behind the other: each shard's by itself, to the bits that it has where the shard is
+// a batch of its own, and the sum of all in a binary tree, neighbours first.
 type Shards struct {
 	// After is what the sum is multiplied by.
 	After float32
@@ -35,8 +35,8 @@ func ShardsOf(node *gorgonia.Node) *Shards {
 	}
 }
 
-// newShards returns what computes the gradients of a plan's parameters over so many shards of its batch, by
-// the plan of one of them.
+// newShards returns what computes the gradients of a plan's parameters over so many shards of its
+// batch, by the plan of one of them.
 func newShards(kernels kernel.Engine, whole, part affinePlan, count int) (*Shards, error) {
 	s := &Shards{After: 1, whole: whole, part: part, count: count, ones: make([]float32, count)}
 	for k := range s.ones {
@@ -92,7 +92,8 @@ func (s *Shards) shard(k int, dw, db, dy, y, x []float32) error {
 	if db != nil {
 		bias = s.bias.Next()
 	}
-	err := s.part.BackwardParameters(weight, bias, share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count))
+	err := s.part.BackwardParameters(weight, bias,
+		share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count))
 	if err == nil && s.tree == nil {
 		err = s.weight.Add()
 	}
