@@ -4,6 +4,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -91,7 +92,9 @@ func (l *Launch) Read(noted string) error {
 			var how string
 			_, err = fmt.Sscanf(rest, "%s %x %d %d", &how, &t.Allocation, &t.Offset, &t.Size)
 			t.Written = how == "w"
-			l.Touches = append(l.Touches, t)
+			if !slices.Contains(l.Touches, t) { // one memory may be two arguments
+				l.Touches = append(l.Touches, t)
+			}
 		case "bytes":
 			var t Touch
 			var how string

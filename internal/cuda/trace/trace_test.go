@@ -28,7 +28,7 @@ func TestRead(t *testing.T) {
 	}
 
 	var call Launch
-	if err := call.Read("convolution 1 1 32 3 28 28 8 5 5 24 24 1\ntouch w 10 256 96 cudnn: dw\n"); err != nil {
+	if err := call.Read("convolution 1 1 32 3 28 28 8 5 5 24 24 1\ntouch w 10 256 96 cudnn: dw\ntouch w 10 256 96 cudnn: again\n"); err != nil {
 		t.Fatal(err)
 	}
 	if c := *call.Convolution; c != (Convolution{1, 1, 32, 3, 28, 28, 8, 5, 5, 24, 24, 1}) {
