@@ -28,8 +28,8 @@ import (
 // predicted steps go, for scripts/gpu/predict.
 const launchesVariable = "SLIPWAY_LAUNCHES"
 
-// TestEachLaunchIsTraced keeps the prediction (docs/cuda-predicted.md) complete: the simulator notes
-// of each launch what it reads and writes. If asked to, it writes the launches that are predicted.
+// TestEachLaunchIsTraced keeps the prediction (docs/cuda-predicted.md) complete: the simulator
+// notes of each launch what it reads and writes. If asked to, it writes the launches that are predicted.
 func TestEachLaunchIsTraced(t *testing.T) {
 	needSimulator(t)
 	batches, file := []int{2}, os.Getenv(launchesVariable)
@@ -44,8 +44,8 @@ func TestEachLaunchIsTraced(t *testing.T) {
 				for i, l := range step.Launches {
 					read, written := l.Bytes()
 					if read == 0 || written == 0 {
-						t.Errorf("launch %d, %s of %s, reads %d bytes and writes %d: the simulator does not note them",
-							i, l.Name, l.Node, read, written)
+						t.Errorf("launch %d, %s of %s, reads %d bytes and writes %d: "+
+							"the simulator does not note them", i, l.Name, l.Node, read, written)
 					}
 				}
 				steps = append(steps, step)
@@ -123,7 +123,8 @@ func tracedStep(t *testing.T, name string, batch int) trace.Step {
 }
 
 // predicted returns a network whose steps are predicted, as it is trained, and so many pictures.
-func predicted(t *testing.T, name string, pictures int) (*builder.Network, train.Config, *dataset.Set) {
+func predicted(t *testing.T, name string,
+	pictures int) (*builder.Network, train.Config, *dataset.Set) {
 	t.Helper()
 	if name != "ResNet-20" {
 		network, config := experiment(t, strings.ToLower(name))
@@ -145,8 +146,8 @@ func predicted(t *testing.T, name string, pictures int) (*builder.Network, train
 	if err != nil {
 		t.Fatal(err)
 	}
-	return network, train.Config{Data: "noise", Seed: 2, Epochs: 1,
-		Optimizer: train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9, WeightDecay: 1e-4}}, set
+	sgd := train.OptimizerConfig{Name: "sgd", LearningRate: 0.1, Momentum: 0.9, WeightDecay: 1e-4}
+	return network, train.Config{Data: "noise", Seed: 2, Epochs: 1, Optimizer: sgd}, set
 }
 
 // findSources says of the places that read and write which lines they are of, as the simulator's
@@ -167,7 +168,8 @@ func findSources(file string, steps []trace.Step) error {
 		}
 	}
 	if len(order) == 0 {
-		return fmt.Errorf("%s counts no accesses: scripts/build-cuda-simulator --accesses builds one that does", file)
+		return fmt.Errorf("%s counts no accesses: scripts/build-cuda-simulator --accesses builds one "+
+			"that does", file)
 	}
 	command := exec.Command("addr2line", "-e", file)
 	command.Stdin = &places

@@ -1,5 +1,5 @@
-// Package trace holds what the simulator saw of the launches of a training step: what each calls, on
-// what grid of blocks, and which bytes it reads and writes. scripts/gpu/predict reads it.
+// Package trace holds what the simulator saw of the launches of a training step: what each calls,
+// on what grid of blocks, and which bytes it reads and writes. scripts/gpu/predict reads it.
 package trace
 
 import (

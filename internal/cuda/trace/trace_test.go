@@ -28,14 +28,16 @@ func TestRead(t *testing.T) {
 	}
 
 	var call Launch
-	if err := call.Read("convolution 1 1 32 3 28 28 8 5 5 24 24 1\ntouch w 10 256 96 cudnn: dw\ntouch w 10 256 96 cudnn: again\n"); err != nil {
+	if err := call.Read("convolution 1 1 32 3 28 28 8 5 5 24 24 1\n" +
+		"touch w 10 256 96 cudnn: dw\ntouch w 10 256 96 cudnn: again\n"); err != nil {
 		t.Fatal(err)
 	}
 	if c := *call.Convolution; c != (Convolution{1, 1, 32, 3, 28, 28, 8, 5, 5, 24, 24, 1}) {
 		t.Errorf("the convolution is %+v", c)
 	}
-	if want := []Touch{{Allocation: 0x10, Offset: 256, Size: 96, Written: true}}; call.Kernel() || !reflect.DeepEqual(call.Touches, want) {
-		t.Errorf("it touches %+v, want %+v", call.Touches, want)
+	touched := []Touch{{Allocation: 0x10, Offset: 256, Size: 96, Written: true}}
+	if call.Kernel() || !reflect.DeepEqual(call.Touches, touched) {
+		t.Errorf("it touches %+v, want %+v", call.Touches, touched)
 	}
 
 	var product Launch
@@ -43,7 +45,8 @@ func TestRead(t *testing.T) {
 		t.Errorf("the product is %+v, %v", product.Product, err)
 	}
 	for _, noted := range []string{"something 1\n", "product 1 2\n"} {
-		if err := new(Launch).Read(noted); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(noted)) {
+		err := new(Launch).Read(noted)
+		if err == nil || !strings.Contains(err.Error(), strings.TrimSpace(noted)) {
 			t.Errorf("%q: %v", noted, err)
 		}
 	}

@@ -45,7 +45,8 @@ func eachValue(kernels span) func(trace.Launch) (library, error) {
 	return func(l trace.Launch) (library, error) {
 		read, _ := l.Bytes()
 		operations := float64(read) / 4
-		return library{operations: operations, arithmetic: span{operations / floatRate * 1e6, operations / floatRate * 1e6}, kernels: kernels}, nil
+		time := operations / floatRate * 1e6
+		return library{operations: operations, arithmetic: span{time, time}, kernels: kernels}, nil
 	}
 }
 
@@ -54,10 +55,12 @@ func convolved(algorithm string, kernels span) func(trace.Launch) (library, erro
 	return func(l trace.Launch) (library, error) {
 		c := l.Convolution
 		if c == nil {
-			return library{}, fmt.Errorf("the simulator did not say which convolution %s (%s) is", l.Name, l.Node)
+			return library{}, fmt.Errorf("the simulator did not say which convolution %s (%s) is",
+				l.Name, l.Node)
 		}
 		if c.Algorithm != 1 {
-			return library{}, fmt.Errorf("%s is made with algorithm %d: its name and its rule are those of 1", l.Name, c.Algorithm)
+			return library{}, fmt.Errorf("%s is made with algorithm %d: its name and its rule are those of 1",
+				l.Name, c.Algorithm)
 		}
 		outputs, taps := c.Images*c.OutHeight*c.OutWidth, c.KernelHeight*c.KernelWidth
 		filters, channels := c.Filters/c.Groups, c.Channels/c.Groups

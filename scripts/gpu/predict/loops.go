@@ -29,7 +29,9 @@ func loopsOf(f *function, end int) []*loop {
 		}
 		loops = append(loops, &loop{first: first, last: at, fresh: 1})
 	}
-	slices.SortStableFunc(loops, func(a, b *loop) int { return cmp.Compare(a.last-a.first, b.last-b.first) })
+	slices.SortStableFunc(loops, func(a, b *loop) int {
+		return cmp.Compare(a.last-a.first, b.last-b.first)
+	})
 	return loops
 }
 
@@ -51,7 +53,9 @@ func visitsOf(l trace.Launch) map[string]visits {
 	seen := make(map[string]visits)
 	for _, a := range l.Accesses {
 		v := seen[a.Source]
-		seen[a.Source] = visits{v.most + float64(a.Most), v.all + float64(a.All), v.lines + float64(a.Lines)}
+		seen[a.Source] = visits{
+			v.most + float64(a.Most), v.all + float64(a.All), v.lines + float64(a.Lines),
+		}
 	}
 	return seen
 }

@@ -13,7 +13,7 @@ import (
 	"slipway/internal/cuda/trace"
 )
 
-const usage = `predict writes what the launches of training steps are predicted to take on an NVIDIA H200.
+const usage = `predict writes what the launches of steps are predicted to take on an NVIDIA H200.
 
   go run ./scripts/gpu/predict -launches FILE -sass FILE -o docs/cuda-predicted.md
 
@@ -24,8 +24,10 @@ Flags:
 
 func main() {
 	flags := flag.NewFlagSet("predict", flag.ContinueOnError)
-	launches := flags.String("launches", "", "`file` that the tests of internal/cuda wrote (SLIPWAY_LAUNCHES)")
-	sass := flags.String("sass", "", "`file` with the instructions of the kernels, as nvdisasm -c -g lists them")
+	launches := flags.String("launches", "",
+		"`file` that the tests of internal/cuda wrote (SLIPWAY_LAUNCHES)")
+	sass := flags.String("sass", "",
+		"`file` with the instructions of the kernels, as nvdisasm -c -g lists them")
 	output := flags.String("o", "docs/cuda-predicted.md", "`file` of the page")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
@@ -75,8 +77,8 @@ func run(launches, sass, output string) error {
 				continue
 			}
 			if lines := uncounted(functions, l); len(lines) > 0 {
-				return fmt.Errorf("%s at %d, kernel %s: the loops at %v have no accesses that the simulator counted: "+
-					"their rounds are not known", step.Network, step.Batch, l.Name, lines)
+				return fmt.Errorf("%s at %d, kernel %s: the loops at %v have no accesses that the simulator "+
+					"counted: their rounds are not known", step.Network, step.Batch, l.Name, lines)
 			}
 		}
 	}

@@ -44,7 +44,8 @@ func predict(functions map[string]*function, step trace.Step) ([]prediction, err
 	return all, nil
 }
 
-func predictLaunch(functions map[string]*function, l trace.Launch, distances []float64) (prediction, error) {
+func predictLaunch(functions map[string]*function, l trace.Launch,
+	distances []float64) (prediction, error) {
 	p := prediction{Launch: l}
 	bytes, uncached := bytesTime(l, distances)
 	kernels := span{1, 1}
@@ -82,7 +83,9 @@ func predictLaunch(functions map[string]*function, l trace.Launch, distances []f
 	if p.work.low <= 0 || p.work.high < p.work.low {
 		return p, fmt.Errorf("%s: its work is predicted as %g to %g µs", l.Name, p.work.low, p.work.high)
 	}
-	p.total = span{max(launchFloor.low*kernels.low, p.work.low), launchFloor.high*kernels.high + p.work.high}
+	p.total = span{
+		max(launchFloor.low*kernels.low, p.work.low), launchFloor.high*kernels.high + p.work.high,
+	}
 	return p, nil
 }
 

@@ -17,12 +17,15 @@ type predictedStep struct {
 
 func (s predictedStep) name() string { return fmt.Sprintf("%s at %d", s.network, s.batch) }
 
-// introduction is what the page says before its figures, confirmation what a GPU has to show.
+// introduction is what the page says before its figures, confirmation what a GPU has to show, and
+// assumptions where the figures of device.go come from.
 var (
 	//go:embed introduction.md
 	introduction string
 	//go:embed confirmation.md
 	confirmation string
+	//go:embed assumptions.md
+	assumptions string
 )
 
 // page writes the document.
@@ -30,8 +33,10 @@ func page(steps []predictedStep) string {
 	var b strings.Builder
 	b.WriteString(introduction)
 	b.WriteString("\n## The steps\n\n")
-	b.WriteString("Time is that of one step, predicted; lower is better. An image's is the same divided by the batch.\n\n")
-	b.WriteString("| step | launches | µs a step | µs an image | of them decided by launch, bytes, arithmetic, chain, issue |\n")
+	b.WriteString("Time is that of one step, predicted; lower is better. " +
+		"An image's is the same divided by the batch.\n\n")
+	b.WriteString("| step | launches | µs a step | µs an image | " +
+		"of them decided by launch, bytes, arithmetic, chain, issue |\n")
 	b.WriteString("| --- | ---: | ---: | ---: | --- |\n")
 	for _, s := range steps {
 		total := sum(s.launches)
@@ -39,35 +44,41 @@ func page(steps []predictedStep) string {
 			figure(total.times(1/float64(s.batch))), deciders(s.launches))
 	}
 	b.WriteString("\n## What costs most\n\n")
-	b.WriteString("Launches that are the same in all but their place count as one line. The five costliest of each step:\n\n")
-	b.WriteString("| step | launch | node | times | µs together | share | decided by | what would mend it |\n| --- | --- | --- | ---: | ---: | ---: | --- | --- |\n")
+	b.WriteString("Launches that are the same in all but their place count as one line. " +
+		"The five costliest of each step:\n\n")
+	b.WriteString("| step | launch | node | times | µs together | share | decided by | " +
+		"what would mend it |\n| --- | --- | --- | ---: | ---: | ---: | --- | --- |\n")
 	for _, s := range steps {
 		rows := grouped(s.launches)
-		slices.SortStableFunc(rows, func(a, b row) int { return -cmp.Compare(a.together().middle(), b.together().middle()) })
+		slices.SortStableFunc(rows, func(a, b row) int {
+			return cmp.Compare(b.together().middle(), a.together().middle())
+		})
 		for _, r := range rows[:min(5, len(rows))] {
-			fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %.0f %% | %s | %s |\n", s.name(), r.title(), r.node(), r.times, figure(r.together()),
+			fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %.0f %% | %s | %s |\n",
+				s.name(), r.title(), r.node(), r.times, figure(r.together()),
 				100*r.together().shareOf(sum(s.launches)), r.decides, mend(r.prediction))
 		}
 	}
 	b.WriteString("\n" + confirmation)
-	b.WriteString("\n## What is assumed\n\n| what | figure | source |\n| --- | --- | --- |\n")
-	for _, a := range assumptions {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", a.what, a.figure, a.source)
-	}
+	b.WriteString("\n## What is assumed\n\n" + assumptions)
 	b.WriteString("\n## Every launch\n\n")
-	b.WriteString("In the order of the step. Work is the device's alone, what ncu calls duration but for a kernel's start and end; in the graph " +
-		"is from the end of the launch before to the end of this one. Blocks have 256 threads; a library's grid is not known.\n")
+	b.WriteString("In the order of the step. Work is the device's alone, what ncu calls duration but for " +
+		"a kernel's start and end; in the graph is from the end of the launch before to the end of this one. " +
+		"Blocks have 256 threads; a library's grid is not known.\n")
 	for _, s := range steps {
 		fmt.Fprintf(&b, "\n### %s\n\n", s.name())
-		b.WriteString("| launch | node | times | grid | read, kB | written, kB | kFLOP | decided by | work, µs | in the graph, µs |\n" +
+		b.WriteString("| launch | node | times | grid | read, kB | written, kB | kFLOP | decided by | " +
+			"work, µs | in the graph, µs |\n" +
 			"| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: |\n")
 		for _, r := range grouped(s.launches) {
 			read, written := r.Bytes()
-			fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s | %s | %s | %s |\n", r.title(), r.node(), r.times, r.grid(),
+			fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %s | %s | %s | %s | %s |\n",
+				r.title(), r.node(), r.times, r.grid(),
 				digits(float64(read)/1000), digits(float64(written)/1000), digits(r.operations/1000), r.decides,
 				figure(r.work), figure(r.total))
 		}
-		fmt.Fprintf(&b, "\n%d launches, predicted %s µs together.\n", len(s.launches), figure(sum(s.launches)))
+		fmt.Fprintf(&b, "\n%d launches, predicted %s µs together.\n",
+			len(s.launches), figure(sum(s.launches)))
 	}
 	return b.String()
 }
@@ -112,7 +123,8 @@ func grouped(all []prediction) []row {
 	for _, p := range all {
 		r := row{p, 1}
 		read, written := p.Bytes()
-		key := fmt.Sprint(r.title(), r.node(), r.grid(), read, written, figure(p.work), figure(p.total), p.decides)
+		key := fmt.Sprint(r.title(), r.node(), r.grid(), read, written,
+			figure(p.work), figure(p.total), p.decides)
 		if at, known := places[key]; known {
 			rows[at].times++
 			continue
@@ -140,16 +152,20 @@ func deciders(all []prediction) string {
 func mend(p prediction) string {
 	switch p.decides {
 	case byLaunch:
-		return "one launch in the place of several: what it computes, done by the launch before or behind it"
+		return "one launch in the place of several: what it computes, done by the one before or behind it"
 	case byChain:
-		return fmt.Sprintf("more threads for the same sum, and a tree behind them: its longest loop goes round %s times in one thread", digits(p.serial))
+		if p.serial < 2 {
+			return "fewer instructions that wait for each other, such as divisions; or done by a launch beside it"
+		}
+		return fmt.Sprintf("more threads for the same sum, and a tree behind them: its longest loop "+
+			"goes round %s times in one thread", digits(p.serial))
 	case byBytes:
 		return "fewer bytes: what reads its values next, done in the same launch"
 	case byIssue:
 		return "fewer instructions a value: several values a thread, and indices without divisions"
 	default:
-		return fmt.Sprintf("a kernel with blocks for all %d multiprocessors, another algorithm or divided sums: its arithmetic alone is %s µs. "+
-			"Beyond that TF32, which rounds otherwise", multiprocessors, digits(p.operations/floatRate*1e6))
+		return fmt.Sprintf("a kernel with blocks for all %d multiprocessors, another algorithm or divided "+
+			"sums: its arithmetic alone is %s µs. Beyond that TF32, which rounds otherwise", multiprocessors, digits(p.operations/floatRate*1e6))
 	}
 }
 

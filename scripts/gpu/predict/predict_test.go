@@ -78,7 +78,8 @@ func TestDecode(t *testing.T) {
 		{"", "STG.E", "desc[UR8][R4.64], R3", store, nil, []string{"UR8", "R4", "R5", "R3"}},
 	} {
 		i := decode(test.condition, test.code, test.operands)
-		if i.class != test.class || !slices.Equal(i.writes, test.writes) || !slices.Equal(i.reads, test.reads) {
+		if i.class != test.class || !slices.Equal(i.writes, test.writes) ||
+			!slices.Equal(i.reads, test.reads) {
 			t.Errorf("%s %s: class %d, writes %v, reads %v; want %d, %v, %v", test.code, test.operands,
 				i.class, i.writes, i.reads, test.class, test.writes, test.reads)
 		}
@@ -91,7 +92,8 @@ func TestRoundsOfLoops(t *testing.T) {
 		f := scaledSum(t)["scaled_sum"]
 		loops := loopsOf(f, endOf(f))
 		count(f, endOf(f), loops, visitsOf(summed(n)), 256)
-		if got := [2]float64{loops[0].most, loops[1].most}; got != want || !loops[0].counted || !loops[1].counted {
+		got := [2]float64{loops[0].most, loops[1].most}
+		if got != want || !loops[0].counted || !loops[1].counted {
 			t.Errorf("%d numbers: rounds %v, want %v", n, got, want)
 		}
 	}
@@ -123,7 +125,8 @@ func TestChainOfASum(t *testing.T) {
 		fresh*secondLevel.low + (1-fresh)*firstLevel.low + 4*latencies[double].low,
 		fresh*secondLevel.high + (1-fresh)*firstLevel.high + 4*latencies[double].high,
 	}
-	if each.low < least.low || each.low > least.low+40 || each.high < least.high || each.high > least.high+60 {
+	if each.low < least.low || each.low > least.low+40 ||
+		each.high < least.high || each.high > least.high+60 {
 		t.Errorf("a round takes %v cycles, want little more than %v", each, least)
 	}
 	timing, err := timingOf(functions, summed(64), [2]bool{true, true})
@@ -162,16 +165,20 @@ func TestReuse(t *testing.T) {
 }
 
 func TestBytesTime(t *testing.T) {
-	l := trace.Launch{Touches: []trace.Touch{{Allocation: 1, Size: 1 << 20}, {Allocation: 2, Size: 1 << 20, Written: true}}}
+	l := trace.Launch{Touches: []trace.Touch{
+		{Allocation: 1, Size: 1 << 20}, {Allocation: 2, Size: 1 << 20, Written: true},
+	}}
 	near2 := func(got, want span) bool { return near(got.low, want.low) && near(got.high, want.high) }
 	cached := span{2 << 20 / cacheRate.high * 1e6, 2 << 20 / cacheRate.low * 1e6}
 	if got, uncached := bytesTime(l, []float64{0, 0}); !near2(got, cached) || uncached != [2]bool{} {
 		t.Errorf("in the cache: %v µs, want %v; %v", got, cached, uncached)
 	}
-	if got, uncached := bytesTime(l, []float64{30 << 20, 0}); got.high <= cached.high || !near(got.low, cached.low) || uncached != [2]bool{false, true} {
+	got, uncached := bytesTime(l, []float64{30 << 20, 0})
+	if got.high <= cached.high || !near(got.low, cached.low) || uncached != [2]bool{false, true} {
 		t.Errorf("behind 30 MB: %v µs, %v", got, uncached)
 	}
-	if got, uncached := bytesTime(l, []float64{60 << 20, 60 << 20}); got.low <= cached.low || uncached != [2]bool{true, true} {
+	got, uncached = bytesTime(l, []float64{60 << 20, 60 << 20})
+	if got.low <= cached.low || uncached != [2]bool{true, true} {
 		t.Errorf("behind 60 MB: %v µs, %v", got, uncached)
 	}
 }
@@ -212,11 +219,12 @@ func TestNoLaunchCountsAsNothing(t *testing.T) {
 	for want, l := range map[string]trace.Launch{
 		"no rule for cudnnSomethingNew": {Name: "cudnnSomethingNew", Touches: touches},
 		"did not say which convolution": {Name: "cudnnConvolutionForward", Touches: touches},
-		"made with algorithm 7":         {Name: "cudnnConvolutionForward", Touches: touches, Convolution: &trace.Convolution{Algorithm: 7}},
-		"did not say which product":     {Name: "cublasSgemm", Touches: touches},
-		"no_such_kernel has no instr":   unknown,
-		"counted no accesses":           uncounted,
-		"its work is predicted as 0":    {Name: "cudnnAddTensor"},
+		"made with algorithm 7": {Name: "cudnnConvolutionForward", Touches: touches,
+			Convolution: &trace.Convolution{Algorithm: 7}},
+		"did not say which product":   {Name: "cublasSgemm", Touches: touches},
+		"no_such_kernel has no instr": unknown,
+		"counted no accesses":         uncounted,
+		"its work is predicted as 0":  {Name: "cudnnAddTensor"},
 	} {
 		_, err := predict(scaledSum(t), trace.Step{Network: "E1", Batch: 32, Launches: []trace.Launch{l}})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -226,8 +234,11 @@ func TestNoLaunchCountsAsNothing(t *testing.T) {
 }
 
 func TestPrediction(t *testing.T) {
-	copied := trace.Launch{Name: "cuMemcpyDtoDAsync", Touches: []trace.Touch{{Allocation: 3, Size: 64}, {Allocation: 4, Size: 64, Written: true}}}
-	all, err := predict(scaledSum(t), trace.Step{Network: "E1", Batch: 32, Launches: []trace.Launch{summed(4096), copied, copied}})
+	copied := trace.Launch{Name: "cuMemcpyDtoDAsync", Touches: []trace.Touch{
+		{Allocation: 3, Size: 64}, {Allocation: 4, Size: 64, Written: true},
+	}}
+	all, err := predict(scaledSum(t), trace.Step{Network: "E1", Batch: 32,
+		Launches: []trace.Launch{summed(4096), copied, copied}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,12 +246,16 @@ func TestPrediction(t *testing.T) {
 		t.Errorf("decided by %s and %s, want %s and %s", all[0].decides, all[1].decides, byChain, byLaunch)
 	}
 	for _, p := range all {
-		if p.total.low < max(launchFloor.low, p.work.low) || !near(p.total.high, launchFloor.high+p.work.high) {
+		if p.total.low < max(launchFloor.low, p.work.low) ||
+			!near(p.total.high, launchFloor.high+p.work.high) {
 			t.Errorf("%s: work %v, in the graph %v", p.Name, p.work, p.total)
 		}
 	}
 	text := page([]predictedStep{{"E1", 32, all}})
-	for _, want := range []string{"not measured: no GPU", "make gpu-predict", "| E1 at 32 | 3 |", "`scaled_sum` | — | 1 | 1 |", "`cuMemcpyDtoDAsync` | — | 2 |"} {
+	for _, want := range []string{
+		"not measured: no GPU", "make gpu-predict", "| E1 at 32 | 3 |", "`scaled_sum` | — | 1 | 1 |",
+		"`cuMemcpyDtoDAsync` | — | 2 |",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -248,7 +263,9 @@ func TestPrediction(t *testing.T) {
 }
 
 func TestFigures(t *testing.T) {
-	for s, want := range map[span]string{{0.01234, 0.5}: "0.012–0.5", {1.31, 9.96}: "1.3–10", {2, 2}: "2.0", {1234.4, 1300}: "1234–1300"} {
+	for s, want := range map[span]string{
+		{0.01234, 0.5}: "0.012–0.5", {1.31, 9.96}: "1.3–10", {2, 2}: "2.0", {1234.4, 1300}: "1234–1300",
+	} {
 		if got := figure(s); got != want {
 			t.Errorf("%v is written %s, want %s", s, got, want)
 		}

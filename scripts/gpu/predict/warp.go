@@ -46,7 +46,8 @@ func (w *warp) walk(instructions []instruction) {
 
 // cyclesOf returns how long one thread takes: once through all, and each loop's further rounds.
 // A round's cycles are those that one more takes when several have been made.
-func cyclesOf(f *function, end int, loops []*loop, latency func(instruction, *loop) float64) float64 {
+func cyclesOf(f *function, end int, loops []*loop,
+	latency func(instruction, *loop) float64) float64 {
 	straight := &warp{ready: make(map[string]float64)}
 	within := make(map[*loop][]instruction)
 	for at, i := range f.instructions[:end] {
@@ -66,7 +67,8 @@ func cyclesOf(f *function, end int, loops []*loop, latency func(instruction, *lo
 		cycles = max(cycles, ready)
 	}
 	for l, body := range within {
-		w := &warp{ready: make(map[string]float64), latency: func(i instruction) float64 { return latency(i, l) }}
+		w := &warp{ready: make(map[string]float64)}
+		w.latency = func(i instruction) float64 { return latency(i, l) }
 		w.walk(body)
 		w.walk(body)
 		before := w.now
@@ -166,8 +168,8 @@ func endOf(f *function) int {
 	return end
 }
 
-// calledBy returns the functions that a kernel always calls, one for each call. Those of divisions and roots
-// are called for rare operands alone: the common way lies beside the call.
+// calledBy returns the functions that a kernel always calls, one for each call. Those of divisions
+// and roots are called for rare operands alone: the common way lies beside the call.
 func calledBy(functions map[string]*function, f *function, end int) ([]*function, error) {
 	var called []*function
 	for _, i := range f.instructions[:end] {
@@ -209,7 +211,9 @@ func uncounted(functions map[string]*function, l trace.Launch) []string {
 	count(f, end, loops, visitsOf(l), float64(l.Grid[0]*l.Grid[1]*l.Block))
 	var lines []string
 	for _, in := range loops {
-		inner := slices.ContainsFunc(loops, func(o *loop) bool { return o != in && o.first >= in.first && o.last <= in.last && o.counted })
+		inner := slices.ContainsFunc(loops, func(o *loop) bool {
+			return o != in && o.first >= in.first && o.last <= in.last && o.counted
+		})
 		if !in.counted && !inner {
 			lines = append(lines, f.instructions[in.last].source)
 		}

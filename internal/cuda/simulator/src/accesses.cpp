@@ -35,6 +35,7 @@ static std::vector<Region> regions; /* live allocations, by address */
 static Region *last_region;
 static std::unordered_map<size_t, Site> sites; /* by the address that the call returns to */
 static size_t block;
+static unsigned threads; /* of the block, so far */
 
 static Region *region_of(size_t address) {
     if (last_region && address >= last_region->begin && address < last_region->end) return last_region;
@@ -46,11 +47,12 @@ static Region *region_of(size_t address) {
 /* The threads of another block begin to count at 0. */
 static void end_block() {
     for (auto &[place, site] : sites)
-        for (unsigned t = 0; t < THREADS; t++) {
+        for (unsigned t = 0; t < threads; t++) {
             site.most = std::max(site.most, site.by_thread[t]);
             site.by_thread[t] = 0;
             site.line_of_thread[t] = 0;
         }
+    threads = 0;
 }
 
 static void count(const void *pointer, size_t bytes, bool writes, size_t place) {
@@ -65,6 +67,7 @@ static void count(const void *pointer, size_t bytes, bool writes, size_t place) 
     Site &site = sites[place];
     site.writes = writes, site.shared = shared;
     unsigned thread = thread_of_the_block();
+    threads = std::max(threads, thread + 1);
     site.all++, site.by_thread[thread]++;
     if (size_t line = address / LINE; site.line_of_thread[thread] != line) site.lines++, site.line_of_thread[thread] = line;
     if (region)
@@ -74,7 +77,7 @@ static void count(const void *pointer, size_t bytes, bool writes, size_t place) 
 
 void begin_accesses() {
     if (!state().tracing) return;
-    regions.clear(), sites.clear(), last_region = nullptr, block = SIZE_MAX;
+    regions.clear(), sites.clear(), last_region = nullptr, block = SIZE_MAX, threads = 0;
     for (auto &[address, allocation] : state().live) {
         std::vector<bool> none((allocation.bytes + SECTOR - 1) / SECTOR);
         regions.push_back({(size_t)address, (size_t)address + allocation.bytes, {none, none}});
