@@ -246,6 +246,10 @@ gpu-kernels: ## compile and assemble the CUDA kernels: registers, shared memory,
 	@scripts/setup-cuda --nvcc
 	scripts/cuda-kernels
 
+gpu-predict: ## predict what each launch of a step takes on an H200, from the simulator and the kernels' instructions, into docs/cuda-predicted.md (110 MB to download)
+	@scripts/setup-cuda --nvcc --nvdisasm
+	scripts/gpu/make-prediction
+
 gpu-bundle: ## pack what a machine with a GPU needs to run gpu-check, without Go and network, into bin/slipway-gpu.tar.xz
 	@scripts/setup-cuda
 	scripts/gpu/make-bundle

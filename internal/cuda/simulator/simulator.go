@@ -17,6 +17,7 @@ package simulator
 // static void call_memory(void *f, size_t bytes) { ((void (*)(size_t))f)(bytes); }
 // static void call_fail(void *f, const char *call, long after, int code, int loss) { ((void (*)(const char *, long, int, int))f)(call, after, code, loss); }
 // static long call_calls(void *f, const char *call) { return ((long (*)(const char *))f)(call); }
+// static void call_switch(void *f, int on) { ((void (*)(int))f)(on); }
 // static const char *call_text(void *f) { return ((const char *(*)(void))f)(); }
 import "C"
 
@@ -90,11 +91,7 @@ func (s *Simulator) CUDNN(version int) {
 func (s *Simulator) Fail(call string, after, code int, losesDevice bool) {
 	text := C.CString(call)
 	defer C.free(unsafe.Pointer(text))
-	loss := C.int(0)
-	if losesDevice {
-		loss = 1
-	}
-	C.call_fail(s.function("simulator_fail"), text, C.long(after), C.int(code), loss)
+	C.call_fail(s.function("simulator_fail"), text, C.long(after), C.int(code), number(losesDevice))
 }
 
 // Calls returns how often the call was made.
@@ -103,6 +100,23 @@ func (s *Simulator) Calls(call string) int {
 	defer C.free(unsafe.Pointer(text))
 	return int(C.call_calls(s.function("simulator_calls"), text))
 }
+
+// Trace begins to note what work calls and touches, from nothing on, or ends it.
+func (s *Simulator) Trace(on bool) { C.call_switch(s.function("simulator_trace"), number(on)) }
+
+// Shallow has convolutions and products of matrices write some numbers, and compute nothing, and
+// kernels run in one order: for those who want to know what a step launches, and not what comes of it.
+func (s *Simulator) Shallow(on bool) { C.call_switch(s.function("simulator_shallow"), number(on)) }
+
+func number(on bool) C.int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// Traced returns what was noted since Trace, as package trace reads it.
+func (s *Simulator) Traced() string { return C.GoString(C.call_text(s.function("simulator_traced"))) }
 
 // Violations lists what a call's documentation forbids and was done all the same,
 // reads of memory that was never written among it; one a line.

@@ -72,9 +72,14 @@ cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t ta, cubla
         size_t a_size = (size_t)lda * ((at ? m : k) - 1) + (at ? k : m), b_size = (size_t)ldb * ((bt ? k : n) - 1) + (bt ? n : k);
         size_t c_size = (size_t)ldc * (n - 1) + m;
         const char *call = "cublasSgemm";
+        note("product %d %d %d", m, n, k);
         if (!readable(call, "A", a, a_size) ||
             !readable(call, "B", b, b_size) || (beta && !readable(call, "C", c, c_size)) || !reachable(call, "C", c, c_size * 4, written))
             return CUBLAS_STATUS_EXECUTION_FAILED;
+        if (state().shallow) {
+            for (int j = 0; j < n; j++) pretend(c + (size_t)j * ldc, m);
+            return 0;
+        }
         std::vector<float> left((size_t)m * k), right((size_t)n * k);
         for (int i = 0; i < m; i++)
             for (int l = 0; l < k; l++) left[(size_t)i * k + l] = at ? a[l + (size_t)i * lda] : a[i + (size_t)l * lda];

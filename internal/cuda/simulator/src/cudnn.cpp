@@ -150,6 +150,11 @@ static void convolve_group(Pass pass, Columns s, int groups, float *x, float *w,
 }
 
 static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float alpha, float beta) {
+    if (state().shallow) {
+        if (pass == forward) pretend(y, s.y.size());
+        else pass == filter_gradient ? pretend(w, s.w.size()) : pretend(x, s.x.size());
+        return;
+    }
     Columns group = s;
     int groups = s.c.groups;
     group.x.c /= groups, group.y.c /= groups, group.w.k /= groups;
@@ -160,7 +165,7 @@ static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float a
 
 /* What cudnnConvolutionForward and the two gradients have in common: the shapes agree, the workspace is there, and what is
  * read was written. */
-static cudnnStatus_t convolution(const char *call, Pass pass, cudnnHandle_t handle, cudnnTensorStruct x, const void *x_values, cudnnFilterStruct w,
+static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cudnnHandle_t handle, cudnnTensorStruct x, const void *x_values, cudnnFilterStruct w,
                                  const void *w_values, cudnnConvolutionStruct c, void *workspace, size_t bytes, cudnnTensorStruct y,
                                  const void *y_values, float alpha, float beta) {
     if (c.groups < 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
@@ -175,6 +180,7 @@ static cudnnStatus_t convolution(const char *call, Pass pass, cudnnHandle_t hand
         return CUDNN_STATUS_BAD_PARAM;
     }
     return (cudnnStatus_t)submit(handle->stream, [=]() -> int {
+        note("convolution %d %d %d %d %d %d %d %d %d %d %d %d", pass, algorithm, x.n, x.c, x.h, x.w, w.k, w.h, w.w, y.h, y.w, c.groups);
         bool ok = reachable(call, "workspace", workspace, bytes, written);
         ok = ok && (pass == data_gradient ? writes(call, "dx", (void *)x_values, x.size(), beta) : reads(call, "x", x_values, x.size()));
         ok = ok && (pass == filter_gradient ? writes(call, "dw", (void *)w_values, w.size(), beta) : reads(call, "w", w_values, w.size()));
@@ -319,10 +325,10 @@ cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(cudnnHandle_t, const 
 }
 
 cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
-                                      const cudnnFilterDescriptor_t wd, const void *w, const cudnnConvolutionDescriptor_t cd, cudnnConvolutionFwdAlgo_t,
+                                      const cudnnFilterDescriptor_t wd, const void *w, const cudnnConvolutionDescriptor_t cd, cudnnConvolutionFwdAlgo_t algorithm,
                                       void *workspace, size_t bytes, const void *beta, const cudnnTensorDescriptor_t yd, void *y) {
     ENTER;
-    return convolution("cudnnConvolutionForward", forward, handle, *xd, x, *wd, w, *cd, workspace, bytes, *yd, y, scale(alpha), scale(beta));
+    return convolution("cudnnConvolutionForward", forward, algorithm, handle, *xd, x, *wd, w, *cd, workspace, bytes, *yd, y, scale(alpha), scale(beta));
 }
 cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t xd, const void *x,
                                              const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t cd,
@@ -331,7 +337,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
     ENTER;
     if (algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 || algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3)
         violate("cudnnConvolutionBackwardFilter: its algorithm is not deterministic");
-    return convolution("cudnnConvolutionBackwardFilter", filter_gradient, handle, *xd, x, *dwd, dw, *cd, workspace, bytes, *dyd, dy, scale(alpha),
+    return convolution("cudnnConvolutionBackwardFilter", filter_gradient, algorithm, handle, *xd, x, *dwd, dw, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }
 cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alpha, const cudnnFilterDescriptor_t wd, const void *w,
@@ -340,7 +346,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            const cudnnTensorDescriptor_t dxd, void *dx) {
     ENTER;
     if (algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0) violate("cudnnConvolutionBackwardData: its algorithm is not deterministic");
-    return convolution("cudnnConvolutionBackwardData", data_gradient, handle, *dxd, dx, *wd, w, *cd, workspace, bytes, *dyd, dy, scale(alpha),
+    return convolution("cudnnConvolutionBackwardData", data_gradient, algorithm, handle, *dxd, dx, *wd, w, *cd, workspace, bytes, *dyd, dy, scale(alpha),
                        scale(beta));
 }
 cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alpha, const cudnnTensorDescriptor_t dyd, const void *dy, const void *beta,

@@ -53,6 +53,20 @@ void violate(const char *format, ...) {
     state().violations += std::string(text) + "\n";
 }
 
+void note(const char *format, ...) {
+    if (!state().tracing) return;
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    state().trace += std::string(text) + "\n";
+}
+
+void pretend(float *values, size_t count) {
+    for (size_t i = 0; i < count; i++) values[i] = 0.001f * (float)((int)(i % 13) - 6);
+}
+
 int enter(const char *call) {
     State &s = state();
     s.calls[call]++;
@@ -108,6 +122,8 @@ bool reachable(const char *call, const char *what, const void *address, size_t b
         size_t begin = (CUdeviceptr)address - found->first;
         if (bytes <= found->second.bytes - begin) {
             touch(call, what, found->second, begin, begin + bytes, access);
+            if (state().working && access != looked_up)
+                note("touch %c %llx %zu %zu %s: %s", access == read ? 'r' : 'w', found->first, begin, bytes, call, what);
             return true;
         }
     }
@@ -398,6 +414,7 @@ CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, CU
     IN_CONTEXT;
     return (CUresult)submit(stream, [=]() -> int {
         const char *call = "cuMemcpyDtoDAsync";
+        note("copy %zu", bytes);
         if (!reachable(call, "source", (void *)from, bytes, read) || !reachable(call, "destination", (void *)to, bytes, written))
             return CUDA_ERROR_INVALID_VALUE;
         memmove((void *)to, (void *)from, bytes);
@@ -472,6 +489,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
     std::string running = "running " + kernel->name;
     return (CUresult)submit(stream, [=]() -> int {
         int fault = enter(running.c_str());
+        note("kernel %s %u %u %u", kernel->name.c_str(), gx, gy, bx);
         if (!fault && !kernel->run(gx, gy, gz, bx, by, bz, values)) fault = CUDA_ERROR_ILLEGAL_ADDRESS;
         if (fault) state().lost = fault;
         return 0;
@@ -560,6 +578,12 @@ void simulator_fail(const char *call, long after, int code, int loses_device) {
     s.fault_is_loss = loses_device;
 }
 long simulator_calls(const char *call) { return state().calls[call]; }
+void simulator_trace(int on) {
+    state().tracing = on;
+    state().trace.clear();
+}
+void simulator_shallow(int on) { state().shallow = on; }
+const char *simulator_traced(void) { return state().trace.c_str(); }
 const char *simulator_violations(void) { return state().violations.c_str(); }
 /* "kind: number" lines of what is live, allocations among them. */
 const char *simulator_live(void) {

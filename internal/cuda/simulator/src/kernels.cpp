@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "accesses.h"
 #include "fibers.h"
 #include "simulator.h"
 
@@ -20,7 +21,7 @@ static Place threadIdx, blockIdx, blockDim, gridDim;
 #define __device__
 #define __forceinline__ inline
 /* One block runs at a time. */
-#define __shared__ static
+#define __shared__ static __attribute__((section("shared_memory")))
 static void __syncthreads() {
     if (!simulator::barrier()) simulator::violate("a barrier in a kernel that is listed without");
 }
@@ -36,6 +37,9 @@ using std::min;
 #include "../../kernels/kernels.cu"
 
 namespace simulator {
+
+unsigned thread_of_the_block() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
+size_t block_of_the_grid() { return blockIdx.x + (size_t)gridDim.x * (blockIdx.y + (size_t)gridDim.y * blockIdx.z); }
 
 template <class T> static T value_of(const std::vector<char> &bytes) {
     T value;
@@ -118,7 +122,10 @@ static bool run_all(const std::string &name, bool barriers, void (*function)(A..
     std::iota(first.begin(), first.end(), 0u);
     Order in_block(threads), whole(barriers ? blocks : blocks * threads);
     for (size_t i = 0; i < threads; i++) second[i] = (unsigned)in_block.at(i);
+    begin_accesses();
     for (size_t i = 0; i < whole.all; i++) barriers ? run_whole(i, first) : run(i);
+    end_accesses();
+    if (state().shallow) return true;
     std::vector<std::vector<char>> after;
     for (auto &w : writable) after.emplace_back(w.begin, w.begin + w.before.size());
     for (auto w = writable.rbegin(); w != writable.rend(); ++w) memcpy(w->begin, w->before.data(), w->before.size());

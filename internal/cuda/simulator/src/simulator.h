@@ -68,11 +68,22 @@ struct State {
     /* While a stream is captured its work is kept here. */
     bool capturing = false, capture_broken = false;
     std::vector<Work> captured;
+    /* What the work that is done calls and touches, a line each, while somebody wants to know. */
+    bool tracing = false;
+    std::string trace;
+    /* Saves time: convolutions and products of matrices write some finite numbers, and kernels run in one order alone. */
+    bool shallow = false;
 };
 
 State &state();
 
+/* Adds a line to the trace, if there is one. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 void violate(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Writes numbers in the place of what is not computed. */
+void pretend(float *values, size_t count);
 
 /* Counts a call and returns the fault that it was to have, or 0. */
 int enter(const char *call);
