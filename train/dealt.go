@@ -1,22 +1,31 @@
 package train
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // dealt runs this rank's shards of a step forward and back, and adds up those of all.
 func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights float64) (
 	result batchResult, err error) {
 	s, batch := t.shards, len(images.indices)
 	oneSpan := t.config.Accumulate < 2 && (batch+s.count-1)/s.count <= t.sum.most()
-	s.begin(oneSpan, (batch+unit-1)/unit, unit, batch)
+	begin := func() { s.begin(oneSpan, (batch+unit-1)/unit, unit, batch) }
+	begin()
 	defer func() {
 		if err != nil {
 			s.abandon()
 		}
 	}()
+	working := t.working(ctx)
 	if s.sync != nil {
-		err = t.inLockstep(t.working(ctx), images, unit, weights)
-	} else {
-		err = t.inTurn(t.working(ctx), images, unit, weights)
+		err = t.inLockstep(working, images, unit, weights)
+	} else if together, failed := t.joined(working, images); failed != nil {
+		err = failed
+	} else if err = t.inTurn(working, images, unit, together, weights); errors.Is(err, errNotFinite) {
+		s.abandon()
+		begin()
+		err = t.inTurn(working, images, unit, 1, weights)
 	}
 	if s.sync != nil && s.sync.broken != nil {
 		return result, s.sync.broken
@@ -40,15 +49,12 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 }
 
 // inTurn runs the rank's shards one after the other, or several of them at a time.
-func (t *Trainer) inTurn(ctx context.Context, images feed, unit int, weights float64) error {
+func (t *Trainer) inTurn(ctx context.Context, images feed, unit, together int,
+	weights float64) error {
 	s := t.shards
 	if kernels, native := t.engine.Kernels(); native && s.each > 1 {
 		kernels.Weights.Hold()
 		defer kernels.Weights.Release()
-	}
-	together, err := t.joined(ctx, images)
-	if err != nil {
-		return err
 	}
 	s.tree.unit = together
 	for k := 0; k < s.each; k += together {

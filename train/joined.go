@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 
 	"slipway/internal/ops"
 )
@@ -11,6 +12,10 @@ import (
 // once for all of them. What adds up over images, the gradients of the parameters and the loss, is
 // computed by shard all the same, so that a step has the bits of shards that are computed one after
 // the other. The gradients of such shards are added up layer by layer, where they are computed.
+
+// errNotFinite says that something between the layers of joined shards is not finite. Where that is so,
+// a batch is computed again in another way, with all of its images: each shard has to go by itself.
+var errNotFinite = errors.New("something in joined shards is not finite")
 
 // joined returns how many of the rank's shards go forward and back together in a step of these
 // images, which begin has divided: 1 where each goes by itself.
@@ -67,8 +72,13 @@ func (t *Trainer) severalShards(ctx context.Context, images feed, from, count in
 	for _, shards := range p.shards {
 		shards.After = after
 	}
+	kernels, _ := t.engine.Kernels()
+	again := kernels.Pool.Again()
 	if err := t.runInto(p, &s.leaf); err != nil {
 		return err
+	}
+	if kernels.Pool.Again() != again {
+		return errNotFinite
 	}
 	losses := ops.ShardLossesOf(p.graph.Data)
 	for k := range count {

@@ -2,6 +2,8 @@ package train
 
 import (
 	"maps"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -155,4 +157,54 @@ func TestShardsAreJoinedByParts(t *testing.T) {
 		t.Errorf("of %d images shards were joined by %v", config.BatchSize, joined)
 	}
 	equalWeights(t, got.Weights, want.Weights)
+}
+
+// One image whose convolution overflows below a ReLU has its batch computed again without Winograd's
+// filtering. Of joined shards that is no matter of the others: their bits stay.
+func TestAnOverflowInOneOfTheJoinedShards(t *testing.T) {
+	network, err := builder.New("overflow", builder.Shape{1, 12, 12},
+		builder.Conv2D{Filters: 16, Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.ReLU{},
+		builder.Conv2D{Filters: 16, Kernel: builder.Square(3), Padding: builder.Square(1)}, builder.ReLU{},
+		builder.Flatten{}, builder.Dense{Units: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := network.InitialWeights(3)
+	for i := range weights[0].Data {
+		weights[0].Data[i] = float32(math.Abs(float64(weights[0].Data[i])))
+	}
+	for i := range 16 * 9 { // the first filter of the second convolution
+		weights[2].Data[i] = -3e36
+	}
+	const images, area = 32, 12 * 12
+	pixels, labels := make([]uint8, images*area), make([]int32, images)
+	source := rand.New(rand.NewPCG(1, 2))
+	for i := range pixels {
+		pixels[i] = uint8(source.IntN(4))
+		if i/area == 7 {
+			pixels[i] = 255
+		}
+	}
+	for i := range labels {
+		labels[i] = int32(i % 10)
+	}
+	set, err := dataset.NewSet("dim", pixels, labels, 1, 12, 12, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var results []builder.Weights
+	for _, single := range []bool{false, true} {
+		config := Config{BatchSize: images, Shards: 8, Seed: 3, Pixels: PixelsUnit}
+		trainer, err := New(network, set, config, weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(trainer.Close)
+		trainer.shards.single = single
+		if err := trainer.step(t.Context(), trainer.batches.Order(0)); err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, trainer.Weights())
+	}
+	equalWeights(t, results[0], results[1])
 }

@@ -222,9 +222,13 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 	c.x, c.y, c.w, c.b = x, y, w, b
 	defer c.release()
 	copy(c.bias, b)
-	if c.winograd == nil || !c.winograd.forward() {
-		c.forwardDirectly()
+	if c.winograd != nil {
+		if c.winograd.forward() {
+			return nil
+		}
+		c.engine.Pool.again.Add(1)
 	}
+	c.forwardDirectly()
 	return nil
 }
 

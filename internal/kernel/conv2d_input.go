@@ -49,6 +49,7 @@ func (i *inputConv2D) backwardInput() {
 	if plan.winograd.forward() {
 		return
 	}
+	c.engine.Pool.again.Add(1)
 	if i.weights == nil {
 		i.weights = make([]float32, len(c.w))
 	}
