@@ -177,6 +177,9 @@ mpi-test: ## train on several processes under the launchers of pip's Open MPI an
 	@scripts/setup-mpi
 	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
+slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
+	@scripts/mpi/slurm-check
+
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 
