@@ -173,9 +173,9 @@ serve-clients: ## have the protocol's real clients, tritonclient and KServe's SD
 signing-clients: ## have model-signing verify what sign signs and the other way round, and CycloneDX's validator read sbom's
 	@scripts/signing/check-clients
 
-mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
+mpi-test: ## train and measure on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
 	@scripts/setup-mpi
-	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
+	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train ./internal/command/doctor -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
 slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
 	@scripts/mpi/slurm-check
