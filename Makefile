@@ -180,6 +180,9 @@ mpi-test: ## train and measure on several processes under the launchers of pip's
 slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
 	@scripts/mpi/slurm-check
 
+study-pods: ## run the pods of deploy/kubernetes/study-job.yaml in runc's containers, and compare with one process (root; two minutes)
+	@scripts/kubernetes/run-study
+
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx
 
