@@ -177,6 +177,9 @@ mpi-test: ## train and measure on several processes under the launchers of pip's
 	@scripts/setup-mpi
 	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train ./internal/command/doctor -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
+kill-ranks: ## kill a rank at random moments, fifty times under each launcher, and resume: one digest (ten minutes, on busy cores forty)
+	@scripts/mpi/kill-ranks
+
 slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
 	@scripts/mpi/slurm-check
 
