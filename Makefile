@@ -183,6 +183,9 @@ kill-ranks: ## kill a rank at random moments, fifty times under each launcher, a
 slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
 	@scripts/mpi/slurm-check
 
+validate-manifests: ## hold deploy/kubernetes against the schemas of Kubernetes and the MPI operator (builds kubectl-validate once, minutes)
+	@scripts/kubernetes/validate
+
 study-pods: ## run the pods of deploy/kubernetes/study-job.yaml in runc's containers, and compare with one process (root; two minutes)
 	@scripts/kubernetes/run-study
 
