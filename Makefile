@@ -173,9 +173,21 @@ serve-clients: ## have the protocol's real clients, tritonclient and KServe's SD
 signing-clients: ## have model-signing verify what sign signs and the other way round, and CycloneDX's validator read sbom's
 	@scripts/signing/check-clients
 
-mpi-test: ## train on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
+mpi-test: ## train and measure on several processes under the launchers of pip's Open MPI and MPICH, with all faults (a minute, 110 MB on disk)
 	@scripts/setup-mpi
-	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
+	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train ./internal/command/doctor -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
+
+kill-ranks: ## kill a rank at random moments, fifty times under each launcher, and resume: one digest (ten minutes, on busy cores forty)
+	@scripts/mpi/kill-ranks
+
+slurm-check: ## run deploy/slurm/train.sbatch under a real Slurm of two nodes on this machine (root, Debian; ten minutes)
+	@scripts/mpi/slurm-check
+
+validate-manifests: ## hold deploy/kubernetes against the schemas of Kubernetes and the MPI operator (builds kubectl-validate once, minutes)
+	@scripts/kubernetes/validate
+
+study-pods: ## run the pods of deploy/kubernetes/study-job.yaml in runc's containers, and compare with one process (root; two minutes)
+	@scripts/kubernetes/run-study
 
 fuzz: ## fuzz the ONNX decoder for 20 minutes and keep the shortest input for each verdict
 	scripts/fuzz/fuzz-onnx

@@ -121,11 +121,12 @@ const most = 1 << 30
 const patience = 20 * time.Millisecond
 
 // Exchange sends from to the peer and fills to with what the peer sends at the same time, which has to
-// be as long. When the context ends first it returns its error, and no exchange can follow.
+// be as long: the error of another length names both. When the context ends first it returns its error, and no exchange can follow.
 func (c *Comm) Exchange(ctx context.Context, peer int, to, from []byte) error {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	for len(to) > 0 || len(from) > 0 {
+	// One message goes each way also where both are empty: the peer may expect another.
+	for more := true; more; more = len(to) > 0 || len(from) > 0 {
 		room, count := min(len(to), most), min(len(from), most)
 		if err := c.message(ctx, peer, to[:room], from[:count]); err != nil {
 			return err
@@ -152,13 +153,17 @@ func (c *Comm) message(ctx context.Context, peer int, to, from []byte) error {
 	c.broken = true
 	rc := C.slipway_mpi_start(toPlace, C.int(len(to)), fromPlace, C.int(len(from)), C.int(peer))
 	if rc != 0 {
-		return c.check("MPI_Isend and MPI_Irecv", rc)
+		return c.check("MPI_Isend", rc)
 	}
 	began := time.Now()
+	got := C.int(len(to))
 	for {
 		var done C.int
-		if rc := C.slipway_mpi_poll(&done); rc != 0 {
-			return c.check("MPI_Test", rc)
+		if rc := C.slipway_mpi_poll(&done, &got); rc != 0 {
+			return c.check("MPI_Iprobe, MPI_Irecv and MPI_Test", rc)
+		}
+		if int(got) != len(to) {
+			return fmt.Errorf("rank %d sends %d bytes, and %d are expected", peer, got, len(to))
 		}
 		if done != 0 {
 			break

@@ -14,8 +14,9 @@ int slipway_mpi_used(void);
 int slipway_mpi_init(int *enough, int *rank, int *size);
 // Begins an exchange with a peer; slipway_mpi_poll has to be called until it is done.
 int slipway_mpi_start(void *to, int room, const void *from, int count, int peer);
-// Looks for the exchange's end for about a millisecond.
-int slipway_mpi_poll(int *done);
+// Looks for the exchange's end for about a millisecond. Once the other's message is there it writes how
+// long that is. One of another length than there is room for is not received: the exchange is over.
+int slipway_mpi_poll(int *done, int *got);
 int slipway_mpi_barrier(void);
 int slipway_mpi_finalize(void);
 void slipway_mpi_abort(int code);

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 // roles are what ranks do.
 var roles = map[string]func(c *mpi.Comm) error{
 	"exchange": exchange, "sum": sum, "silence": silence, "fault": fault,
+	"lengths 7 10":            func(c *mpi.Comm) error { return lengths(c, 7, 10) },
+	"lengths 0 5":             func(c *mpi.Comm) error { return lengths(c, 0, 5) },
+	"lengths 1000000 3000000": func(c *mpi.Comm) error { return lengths(c, 1_000_000, 3_000_000) },
+	"lengths 20 3000000":      func(c *mpi.Comm) error { return lengths(c, 20, 3_000_000) },
 }
 
 func asRank(role string) int {
@@ -123,6 +127,21 @@ func sum(c *mpi.Comm) error {
 	return nil
 }
 
+// lengths are what rank 0 sends and expects, and what rank 1 does.
+func lengths(c *mpi.Comm, first, second int) error {
+	own := []int{first, second}[c.Rank()]
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := c.Exchange(ctx, c.Rank()^1, make([]byte, own), make([]byte, own))
+	if err == nil {
+		return errors.New("another length is taken")
+	}
+	if again := c.Exchange(ctx, c.Rank()^1, nil, nil); again == nil {
+		return errors.New("another exchange follows")
+	}
+	return err
+}
+
 // silence is of rank 1; rank 0 gives up.
 func silence(c *mpi.Comm) error {
 	if c.Rank() == 1 {
@@ -175,6 +194,27 @@ func TestRanksOfEachLibrary(t *testing.T) {
 					t.Errorf("%v, output:\n%s", err, output)
 				}
 			})
+		}
+	}
+}
+
+// A message of another length than is expected is an error on both ranks that names both lengths.
+func TestLengthsThatDifferOnRanks(t *testing.T) {
+	for _, l := range mpitest.Libraries(t) {
+		for role := range roles {
+			var first, second int
+			if n, _ := fmt.Sscanf(role, "lengths %d %d", &first, &second); n != 2 {
+				continue
+			}
+			output, err := launch(t, l, 2, role)
+			for _, want := range []string{
+				fmt.Sprintf("rank 0: rank 1 sends %d bytes, and %d are expected", second, first),
+				fmt.Sprintf("rank 1: rank 0 sends %d bytes, and %d are expected", first, second),
+			} {
+				if err == nil || !strings.Contains(output, want) {
+					t.Errorf("%s, %s: %v, want %q, output:\n%s", l.Name, role, err, want, output)
+				}
+			}
 		}
 	}
 }

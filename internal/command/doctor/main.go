@@ -14,15 +14,17 @@ import (
 	"strings"
 
 	"slipway/internal/cli"
+	"slipway/internal/scaling"
 )
 
 const usage = `doctor says what is installed, which versions, what will be used, and how to get what is missing.
 
   doctor
   doctor -json
+  mpirun -n 2 doctor -mpi      # what an exchange of ranks takes, and what it comes to on more of them
 
 Exit status: 0 everything needed to build, train and infer on the CPU is there; 1 something of that is missing or
-damaged; 2 wrong usage.
+damaged; 2 wrong usage. With -mpi 1 says that the ranks could not measure.
 
 -json prints one object: ok (boolean) and checks, a list of
   name      what was looked at
@@ -46,6 +48,8 @@ func Main(args []string) int {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := cli.NewFlagSet("doctor", usage, stdout)
 	asJSON := flags.Bool("json", false, "print JSON instead of text")
+	ofRanks := flags.Bool("mpi", false, "measure, with the other processes that a launcher has started, what "+
+		"exchanges take, and predict what more of them come to (docs/scale.md)")
 	version := flags.Bool("version", false, "print the version")
 	err := cli.Parse(flags, args)
 	switch {
@@ -56,6 +60,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case *version:
 		fmt.Fprintln(stdout, cli.Version("doctor"))
 		return cli.ExitOK
+	case *ofRanks && *asJSON:
+		return cli.Usage(stderr, "doctor", errors.New("-json does not go with -mpi, which prints text"))
+	case *ofRanks:
+		return examineRanks(ctx, scaling.Sizes(), stdout, stderr)
 	}
 	report := examine(ctx)
 	if *asJSON {

@@ -215,3 +215,19 @@ func TestMPI(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// Without a launcher there is nothing to measure, and it is said how to.
+func TestMPIOfOneProcess(t *testing.T) {
+	for _, name := range []string{"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"} {
+		t.Setenv(name, "")
+	}
+	code, out, errs := runCommand(t, "-mpi")
+	if code != 0 || !strings.Contains(out, "This is one process.") ||
+		!strings.Contains(out, "mpirun -n 2 --map-by node doctor -mpi ") || errs != "" {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	code, _, errs = runCommand(t, "-mpi", "-json")
+	if code != 2 || !strings.Contains(errs, "-json does not go with -mpi") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
