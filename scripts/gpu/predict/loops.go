@@ -15,6 +15,7 @@ type loop struct {
 	// together do.
 	most, all float64
 	counted   bool
+	passed    bool // no thread comes there
 	// fresh is which part of its loads read another line of memory than the load before.
 	fresh float64
 }
@@ -95,12 +96,28 @@ func count(f *function, end int, loops []*loop, seen map[string]visits, threads 
 			l.all = max(l.all, min(rounds, l.most*threads))
 		}
 	}
-	// A loop without any of its own is as often as those within it are begun, at least once.
+	// No thread comes to a loop that reads or writes the device's memory where none was counted. One without
+	// such an access is as often as those within it are begun, at least once.
 	for _, l := range loops {
-		if !l.counted {
+		switch {
+		case l.counted:
+		case touches(f, loops, l):
+			l.most, l.all, l.counted, l.passed = 0, 0, true, true
+		default:
 			l.most, l.all = 1, threads
 		}
 	}
+}
+
+// touches reports whether a loop's own instructions read or write the device's memory.
+func touches(f *function, loops []*loop, l *loop) bool {
+	for at := l.first; at <= l.last; at++ {
+		class := f.instructions[at].class
+		if (class == load || class == store) && innermost(loops, at) == l {
+			return true
+		}
+	}
+	return false
 }
 
 // share divides so many accesses among loops that have some in each round.

@@ -13,6 +13,7 @@ type predictedStep struct {
 	network  string
 	batch    int
 	launches []prediction
+	passed   []string // loops that no thread comes to
 }
 
 func (s predictedStep) name() string { return fmt.Sprintf("%s at %d", s.network, s.batch) }
@@ -61,6 +62,7 @@ func page(steps []predictedStep) string {
 	}
 	b.WriteString("\n" + confirmation)
 	b.WriteString("\n## What is assumed\n\n" + assumptions)
+	b.WriteString(passedLoops(steps))
 	b.WriteString("\n## Every launch\n\n")
 	b.WriteString("In the order of the step. Work is the device's alone, what ncu calls duration but for " +
 		"a kernel's start and end; in the graph is from the end of the launch before to the end of this one. " +
@@ -190,4 +192,21 @@ func digits(f float64) string {
 	default:
 		return fmt.Sprintf("%.0f", f)
 	}
+}
+
+// passedLoops says which loops count as nothing.
+func passedLoops(steps []predictedStep) string {
+	var all []string
+	for _, s := range steps {
+		for _, at := range s.passed {
+			if at = s.name() + ": " + at; !slices.Contains(all, at) {
+				all = append(all, at)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "\nLoops that no thread came to, by the simulator's count of their accesses, and that count as nothing:\n\n- " +
+		strings.Join(all, "\n- ") + "\n"
 }

@@ -86,6 +86,33 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// A loop that reads memory, and of whose line nothing was counted, is one that no thread comes to; the page
+// names it.
+func TestLoopsThatNoThreadComesTo(t *testing.T) {
+	functions, l := scaledSum(t), summed(64)
+	all := cyclesIn(t, functions, l)
+	for i := range l.Accesses {
+		l.Accesses[i].Source = "another.cuh:1"
+	}
+	passed, unknown := loopsWithout(functions, l)
+	if len(passed) != 2 || len(unknown) > 0 || !strings.HasPrefix(passed[0], "`scaled_sum` ") {
+		t.Errorf("passed %q, unknown %q", passed, unknown)
+	}
+	if none := cyclesIn(t, functions, l); none.high >= all.low {
+		t.Errorf("a chain of %v cycles without the loops, of %v with them", none, all)
+	}
+}
+
+// cyclesIn is the chain of a launch.
+func cyclesIn(t *testing.T, functions map[string]*function, l trace.Launch) span {
+	t.Helper()
+	timing, err := timingOf(functions, l, [2]bool{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return timing.chain
+}
+
 // A main loop of four loads takes as many whole rounds as there are, and another one the rest.
 func TestRoundsOfLoops(t *testing.T) {
 	for n, want := range map[int64][2]float64{64: {0, 16}, 66: {2, 16}, 3: {3, 0}} {
@@ -251,10 +278,10 @@ func TestPrediction(t *testing.T) {
 			t.Errorf("%s: work %v, in the graph %v", p.Name, p.work, p.total)
 		}
 	}
-	text := page([]predictedStep{{"E1", 32, all}})
+	text := page([]predictedStep{{"E1", 32, all, []string{"`scaled_sum` sums.cuh:7"}}})
 	for _, want := range []string{
 		"not measured: no GPU", "make gpu-predict", "| E1 at 32 | 3 |", "`scaled_sum` | — | 1 | 1 |",
-		"`cuMemcpyDtoDAsync` | — | 2 |",
+		"`cuMemcpyDtoDAsync` | — | 2 |", "count as nothing:\n\n- E1 at 32: `scaled_sum` sums.cuh:7\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)

@@ -203,20 +203,24 @@ func waves(blocks, resident int) float64 {
 	return math.Ceil(float64(blocks) / float64(resident*multiprocessors))
 }
 
-// uncounted lists the loops of which the simulator said nothing, for those who read the page.
-func uncounted(functions map[string]*function, l trace.Launch) []string {
+// loopsWithout lists the loops of which the simulator counted nothing: those that no thread comes to,
+// and those of which it cannot know how often they are run.
+func loopsWithout(functions map[string]*function, l trace.Launch) (passed, unknown []string) {
 	f := functions[l.Name]
 	end := endOf(f)
 	loops := loopsOf(f, end)
 	count(f, end, loops, visitsOf(l), float64(l.Grid[0]*l.Grid[1]*l.Block))
-	var lines []string
 	for _, in := range loops {
 		inner := slices.ContainsFunc(loops, func(o *loop) bool {
 			return o != in && o.first >= in.first && o.last <= in.last && o.counted
 		})
-		if !in.counted && !inner {
-			lines = append(lines, f.instructions[in.last].source)
+		source := f.instructions[in.last].source
+		switch {
+		case in.passed:
+			passed = append(passed, fmt.Sprintf("`%s` %s", l.Name, source))
+		case !in.counted && !inner:
+			unknown = append(unknown, source)
 		}
 	}
-	return lines
+	return passed, unknown
 }
