@@ -129,12 +129,17 @@ func (n *Network) WholeBatch() bool {
 	return slices.ContainsFunc(n.nodes, func(node Node) bool { return node.WholeBatch })
 }
 
-// Separable reports whether the native engine computes each image of a batch to the bits that it has in
-// any other batch. It does not know that of a layer of one's own.
+// Separable reports whether the native engine can compute several shards of a batch as one, to the bits
+// that each has by itself: where layers compute each image by itself, and those with tensors are
+// convolutions and dense layers. It does not know that of a layer of one's own.
 func (n *Network) Separable() bool {
 	return !slices.ContainsFunc(n.nodes, func(node Node) bool {
+		switch node.Layer.(type) {
+		case Conv2D, Dense:
+			return false
+		}
 		_, native := node.Layer.(nativeLayer)
-		return node.WholeBatch || !native && node.Layer.Kind() != softmaxKind
+		return node.WholeBatch || len(node.Tensors) > 0 || !native && node.Layer.Kind() != softmaxKind
 	})
 }
 

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -60,17 +61,7 @@ func TestJoinedShardsHaveTheBitsOfSingleOnes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := Config{BatchSize: 64, Seed: 3}
 			change(&config)
-			got, joined := epochOf(t, e2, set, config, false)
-			want, none := epochOf(t, e2, set, config, true)
-			if !slices.Equal(joined, []int{8}) || len(none) > 0 {
-				t.Errorf("shards were joined by %v, and by %v where they should not be", joined, none)
-			}
-			equalWeights(t, got.Weights, want.Weights)
-			one, other := got.Progress.History[0], want.Progress.History[0]
-			if one.MeanLoss != other.MeanLoss || one.TrainAccuracy != other.TrainAccuracy {
-				t.Errorf("loss %v and accuracy %v, want %v and %v",
-					one.MeanLoss, one.TrainAccuracy, other.MeanLoss, other.TrainAccuracy)
-			}
+			joinedAndSingle(t, e2, set, config)
 		})
 	}
 }
@@ -103,13 +94,62 @@ func TestJoinedLayers(t *testing.T) {
 	for _, network := range []*builder.Network{forks, wide} {
 		t.Run(network.Name(), func(t *testing.T) {
 			config := Config{BatchSize: 32, Seed: 5}
-			got, joined := epochOf(t, network, set, config, false)
-			want, _ := epochOf(t, network, set, config, true)
-			if !slices.Equal(joined, []int{8}) {
-				t.Errorf("shards were joined by %v", joined)
-			}
-			equalWeights(t, got.Weights, want.Weights)
+			joinedAndSingle(t, network, set, config)
 		})
+	}
+}
+
+// Layers of widths, and batches of sizes, at which what a layer reads is computed otherwise in a batch than
+// in a shard of it: with zeros left out, or not; convolutions of single pixels in bands of positions.
+func TestJoinedLayersOfManyWidths(t *testing.T) {
+	conv := func(filters int) builder.Layer {
+		return builder.Conv2D{Filters: filters, Kernel: builder.Square(5)}
+	}
+	pool, flat, relu := builder.MaxPool2D{Kernel: builder.Square(2)}, builder.Flatten{}, builder.ReLU{}
+	units := func(units int) builder.Layer { return builder.Dense{Units: units} }
+	for name, layers := range map[string][]builder.Layer{
+		"dense":       {flat, units(400), relu, units(500), relu, units(10)},
+		"dropout":     {flat, units(512), relu, builder.Dropout{P: 0.5}, units(96), relu, units(10)},
+		"convolution": {conv(16), relu, pool, conv(25), relu, pool, flat, units(256), relu, units(10)},
+	} {
+		network, err := builder.New(name, builder.ExperimentInput(), layers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, batch := range []int{64, 128} {
+			t.Run(fmt.Sprint(name, " ", batch), func(t *testing.T) {
+				set := datasettest.Digits(t, 2*batch)
+				joinedAndSingle(t, network, set, Config{BatchSize: batch, Seed: 3})
+			})
+		}
+	}
+	for _, size := range [][2]int{{12, 8}, {5, 5}, {9, 9}, {8, 8}} {
+		t.Run(fmt.Sprint("pointwise ", size), func(t *testing.T) {
+			network, err := builder.New("pointwise", builder.Shape{3, size[0], size[1]},
+				builder.Conv2D{Filters: 16, Kernel: builder.Square(1), NoBias: true}, builder.SiLU{},
+				flat, units(10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			set := coloured(t, 64, size[0], size[1])
+			joinedAndSingle(t, network, set, Config{BatchSize: 32, Seed: 5})
+		})
+	}
+}
+
+// joinedAndSingle compares an epoch of shards that are joined with one of the same by themselves.
+func joinedAndSingle(t *testing.T, network *builder.Network, set dataset.Source, config Config) {
+	t.Helper()
+	got, joined := epochOf(t, network, set, config, false)
+	want, none := epochOf(t, network, set, config, true)
+	if len(joined) != 1 || len(none) > 0 {
+		t.Errorf("shards were joined by %v, and by %v where they should not be", joined, none)
+	}
+	equalWeights(t, got.Weights, want.Weights)
+	one, other := got.Progress.History[0], want.Progress.History[0]
+	if one.MeanLoss != other.MeanLoss || one.TrainAccuracy != other.TrainAccuracy {
+		t.Errorf("loss %v and accuracy %v, want %v and %v",
+			one.MeanLoss, one.TrainAccuracy, other.MeanLoss, other.TrainAccuracy)
 	}
 }
 
@@ -123,12 +163,19 @@ func TestShardsThatAreNotJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	frozen, err := builder.New("frozen", builder.Shape{1, 6, 6},
+		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.BatchNorm{Frozen: true},
+		builder.Flatten{}, builder.Dense{Units: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		network *builder.Network
 		change  func(*Config)
 	}{
 		"penalty":    {smallNetwork(t), func(c *Config) { c.ParameterPenalty = Penalty{L2: 0.1} }},
 		"statistics": {smallNormalised(t), func(c *Config) { c.BatchNorm = BatchNormShard }},
+		"frozen":     {frozen, func(*Config) {}},
 		"engine":     {smallNetwork(t), func(c *Config) { c.Engine = builder.EngineGorgonia }},
 		"layer norm": {layerNorm, func(*Config) {}},
 	} {

@@ -190,6 +190,9 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 // of the plan for all of them kept: from which positions the maxima of the share came. The plans are
 // alike but for their batches.
 func (c *Conv2D) Follow(whole *Conv2D, share int) error {
+	if c.config.MaxPool == nil && whole.config.MaxPool == nil {
+		return nil // nothing was kept
+	}
 	if f := whole.config; f.Batch%c.config.Batch != 0 || share < 0 || share >= f.Batch/c.config.Batch ||
 		len(whole.index) != f.Batch/c.config.Batch*len(c.index) {
 		return fmt.Errorf("kernel: share %d of %d images of a convolution of %d", share, c.config.Batch, f.Batch)

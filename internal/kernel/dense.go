@@ -42,6 +42,9 @@ type Dense struct {
 	tree  *DenseTree // takes over dw, as that of a shard, unless it is nil
 	shard int
 
+	part   *Dense // rounds as this plan does for each of so many shares of the batch, unless it is nil
+	shares int
+
 	x, y, w, b, dy, dx, dw []float32
 
 	packTask, forwardTask, packWeightsTask, maskTask, inputTask, packInputTask, gradientTask, parametersTask func(worker, item int)
@@ -88,6 +91,22 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	return d, nil
 }
 
+// InShares has Forward and BackwardInput give each equal share of the batch the bits that the plan for
+// a share gives it. Whether zeros are left out, which sums in another order, hangs on how many there are
+// and in how many rows: that plan decides it.
+func (d *Dense) InShares(part *Dense) error {
+	f := d.config
+	if f.Batch%part.config.Batch != 0 {
+		return fmt.Errorf("kernel: shares of %d of a dense layer %+v", part.config.Batch, f)
+	}
+	f.Batch = part.config.Batch
+	if f != part.config {
+		return fmt.Errorf("kernel: shares of a dense layer %+v by the plan of another, %+v", d.config, part.config)
+	}
+	d.part, d.shares = part, d.config.Batch/f.Batch
+	return nil
+}
+
 // Size returns how many inputs and outputs the layer has.
 func (d *Dense) Size() (in, out int) { return d.config.In, d.config.Out }
 
@@ -106,9 +125,18 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 		size{"w", len(w), f.Out * f.In}, size{"b", len(b), f.Out}); err != nil {
 		return err
 	}
+	if d.part != nil && d.part.sparseForward.densest > 0 {
+		n, m := len(y)/d.shares, len(x)/d.shares
+		for k := range d.shares {
+			if err := d.part.Forward(y[k*n:(k+1)*n], x[k*m:(k+1)*m], w, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	d.x, d.y, d.w, d.b = x, y, w, b
 	defer d.release()
-	if d.sparseForward.run(y, x, b, f.ReLU) {
+	if d.part == nil && d.sparseForward.run(y, x, b, f.ReLU) {
 		return nil
 	}
 	d.engine.Pool.Run(d.images.count(), d.packTask)
@@ -273,6 +301,9 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 	if err := lengths("gradient of dense input", size{"dx", len(dx), f.Batch * f.In}, size{"w", len(w), f.Out * f.In}); err != nil {
 		return err
 	}
+	if d.part != nil && d.part.sparseInput.densest > 0 {
+		return d.backwardShares(dx, dy, y, w)
+	}
 	if err := d.gradients(dy, y); err != nil {
 		return err
 	}
@@ -282,7 +313,7 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 		d.engine.Pool.Run(ceil(f.Batch, denseRows), d.maskTask)
 		d.dy = d.gradient
 	}
-	if d.sparseInput.run(dx, d.dy, nil, false) {
+	if d.part == nil && d.sparseInput.run(dx, d.dy, nil, false) {
 		return nil
 	}
 	d.prepare()
@@ -290,6 +321,24 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 		d.engine.Pool.Run(d.inputs.count(), d.packWeightsTask)
 	}
 	d.engine.Pool.Run(d.inputs.count()*ceil(f.Batch, denseRows), d.inputTask)
+	return nil
+}
+
+// backwardShares has the part's plan compute dx.
+func (d *Dense) backwardShares(dx, dy, y, w []float32) error {
+	n, m := len(dx)/d.shares, d.config.Batch*d.config.Out/d.shares
+	for k := range d.shares {
+		var own []float32 // a plan without ReLU reads none
+		if d.config.ReLU && len(y) == d.shares*m {
+			own = y[k*m : (k+1)*m]
+		}
+		if len(dy) != d.shares*m {
+			return lengths("gradient of dense layer", size{"dy", len(dy), d.shares * m})
+		}
+		if err := d.part.BackwardInput(dx[k*n:(k+1)*n], dy[k*m:(k+1)*m], own, w); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

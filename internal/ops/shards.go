@@ -50,6 +50,9 @@ func newShards(kernels kernel.Engine, whole, part affinePlan, count int) (*Shard
 		return nil, err
 	}
 	if dense, ok := part.(*kernel.Dense); ok {
+		if err := whole.(*kernel.Dense).InShares(dense); err != nil {
+			return nil, err
+		}
 		if in, out := dense.Size(); in*out >= kernel.DenseTreeLeast {
 			s.tree, err = kernel.NewDenseTree(kernels, in, out, count)
 		}
