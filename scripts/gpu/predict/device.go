@@ -51,6 +51,7 @@ var latencies = map[class]span{
 	shared:   {23, 34},
 	control:  {8, 16},
 	barrier:  {20, 40},
+	fence:    secondLevel, // until what was written before can be seen there
 }
 
 // Cycles until a load is there: from the first-level cache, the second, or memory.
@@ -62,6 +63,6 @@ var (
 
 // Cycles that an instruction of a warp keeps its unit, by the kind: 32 threads on so many lanes.
 var occupancies = map[class]span{
-	fixed: {1, 2}, double: {2, 2}, special: {2, 8}, constant: {1, 1}, shared: {1, 2}, control: {1, 1},
-	barrier: {1, 1}, load: {1, 2}, store: {1, 2},
+	fixed: {1, 2}, double: {2, 2}, special: {2, 8}, constant: {1, 1}, shared: {1, 4}, control: {1, 1},
+	barrier: {1, 1}, fence: {1, 1}, load: {1, 4}, store: {1, 4},
 }

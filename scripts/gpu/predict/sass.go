@@ -23,6 +23,7 @@ const (
 	store
 	control
 	barrier
+	fence
 )
 
 // instruction is one of a kernel's, as nvdisasm lists it.
@@ -139,8 +140,10 @@ func registersOf(operand string, wide bool) []string {
 
 func classOf(mnemonic, code string) class {
 	switch mnemonic {
-	case "LDG", "LD":
-		return load
+	case "LDG", "LD", "ATOMG", "ATOM":
+		return load // an atomic operation's result comes from the second-level cache, as a load's does
+	case "MEMBAR":
+		return fence
 	case "LDS", "LDL":
 		return shared
 	case "LDC", "ULDC", "S2R", "S2UR", "CS2UR", "R2UR":

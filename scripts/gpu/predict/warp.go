@@ -34,7 +34,7 @@ func (w *warp) walk(instructions []instruction) {
 		}
 		w.now = at
 		cycles := w.latency(i)
-		if i.class == control || i.class == barrier {
+		if i.class == control || i.class == barrier || i.class == fence {
 			w.now += cycles
 			continue
 		}
@@ -105,8 +105,9 @@ func timingOf(functions map[string]*function, l trace.Launch, uncached [2]bool) 
 	for _, c := range called {
 		t.chain = t.chain.plus(span{cyclesOf(c, len(c.instructions), nil, by(false)),
 			cyclesOf(c, len(c.instructions), nil, by(true))})
+		callers := powersOf[l.Name]
 		for _, i := range c.instructions {
-			t.add(i, span{threads, threads}, threads)
+			t.add(i, span{callers, callers}, callers)
 		}
 	}
 	for at, i := range f.instructions[:end] {
@@ -168,12 +169,17 @@ func endOf(f *function) int {
 	return end
 }
 
-// calledBy returns the functions that a kernel always calls, one for each call. Those of divisions
+// calledBy returns the functions that some thread of a kernel calls, one for each call. Those of divisions
 // and roots are called for rare operands alone: the common way lies beside the call.
 func calledBy(functions map[string]*function, f *function, end int) ([]*function, error) {
 	var called []*function
 	for _, i := range f.instructions[:end] {
-		if !i.call || !alwaysCalled.MatchString(i.target) {
+		if !i.call || !powers.MatchString(i.target) {
+			continue
+		}
+		if callers, known := powersOf[f.name]; !known {
+			return nil, fmt.Errorf("kernel %s calls %s: how many threads do is not in the table", f.name, i.target)
+		} else if callers == 0 {
 			continue
 		}
 		first, known := f.labels[i.target]
