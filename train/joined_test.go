@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"slipway/builder"
+	"slipway/builder/zoo"
 	"slipway/dataset"
 	"slipway/dataset/augment"
 	"slipway/internal/datasettest"
@@ -97,6 +98,40 @@ func TestJoinedLayers(t *testing.T) {
 			joinedAndSingle(t, network, set, config)
 		})
 	}
+}
+
+// Joins, poolings, activations and dropout of all kinds: shards are joined, and have the bits of single
+// ones.
+func TestJoinedLayersWithoutTensors(t *testing.T) {
+	same := builder.Conv2D{Filters: 8, Kernel: builder.Square(3), Padding: builder.Square(1)}
+	three := builder.Square(3)
+	g := builder.NewGraph("all", builder.Shape{3, 13, 11})
+	x := g.Then(g.Input(), same, builder.LeakyReLU{}, builder.Dropout2D{P: 0.2}, same, builder.GELU{})
+	gate := g.Then(x, builder.GlobalAvgPool{}, builder.Conv2D{Filters: 8, Kernel: builder.Square(1)},
+		builder.HardSigmoid{})
+	x = g.Join(builder.Mul{}, x, gate)
+	branch := g.Then(x, same, builder.HardSwish{}, builder.DropPath{P: 0.3})
+	x = g.Join(builder.Concat{}, g.Join(builder.Add{}, x, branch),
+		g.Then(x, builder.Pad{Top: 1, Bottom: 1, Left: 1, Right: 1},
+			builder.AvgPool2D{Kernel: three, Stride: builder.Square(1)}, builder.Sigmoid{}))
+	x = g.Then(x, builder.MaxPool2D{Kernel: three, Stride: builder.Square(2), Padding: builder.Square(1)},
+		same, builder.ELU{}, same, builder.Softplus{}, builder.ReLU6{})
+	network, err := g.Network(g.Then(g.Join(builder.Concat{},
+		g.Then(x, builder.GlobalMaxPool{}), g.Then(x, builder.GlobalAvgPool{})),
+		builder.Flatten{}, builder.Dense{Units: 10}, builder.Softmax{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range []int{16, 64} {
+		t.Run(fmt.Sprint(batch), func(t *testing.T) {
+			joinedAndSingle(t, network, coloured(t, 2*batch, 13, 11), Config{BatchSize: batch, Seed: 5})
+		})
+	}
+	squeezenet, err := zoo.New("squeezenet1_1", builder.Shape{3, 32, 32}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	joinedAndSingle(t, squeezenet, coloured(t, 32, 32, 32), Config{BatchSize: 16, Seed: 5})
 }
 
 // Layers of widths, and batches of sizes, at which what a layer reads is computed otherwise in a batch than
