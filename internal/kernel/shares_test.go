@@ -46,9 +46,13 @@ func sameInShares(t *testing.T, name string, whole, part layerPlan, x, dy, w, b 
 // A convolution gives each share of a batch the bits that it has in a batch of its own, whatever way
 // it takes.
 func TestConvolutionsInShares(t *testing.T) {
+	rounds := 24
+	if testing.Short() {
+		rounds = 6
+	}
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		r := rand.New(rand.NewPCG(1, 2))
-		for range 24 {
+		for range rounds {
 			kernel := []int{1, 3, 5}[r.IntN(3)]
 			channels := []int{3, 16, 32, 144}
 			f := Conv2DConfig{Batch: 32, Height: 4 + r.IntN(8), Width: 4 + r.IntN(8),
@@ -83,9 +87,13 @@ func TestConvolutionsInShares(t *testing.T) {
 
 // A dense layer does so by the plan of a share, which decides whether zeros are left out.
 func TestDenseLayersInShares(t *testing.T) {
+	batches := []int{256, 64}
+	if testing.Short() {
+		batches = batches[:1]
+	}
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		r := rand.New(rand.NewPCG(3, 4))
-		for _, batch := range []int{64, 256} {
+		for _, batch := range batches {
 			for _, size := range [][2]int{{400, 500}, {800, 84}, {256, 96}, {784, 128}, {40, 10}} {
 				for _, density := range []float64{0.1, 0.4, 1} {
 					in, out := size[0], size[1]
