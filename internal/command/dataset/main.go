@@ -94,7 +94,17 @@ type usageError struct{ error }
 
 // parse marks the errors of cli.Parse as the command line's.
 func parse(flags *flag.FlagSet, args []string) error {
-	err := cli.Parse(flags, args)
+	return ofCommandLine(cli.Parse(flags, args))
+}
+
+// parseOperands does so with those of cli.ParseOperands.
+func parseOperands(flags *flag.FlagSet, args []string, words ...cli.Completer) ([]string, error) {
+	operands, err := cli.ParseOperands(flags, args, words...)
+	return operands, ofCommandLine(err)
+}
+
+// ofCommandLine marks an error as the command line's, unless it is that help was asked for.
+func ofCommandLine(err error) error {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return err
 	}
@@ -104,12 +114,10 @@ func parse(flags *flag.FlagSet, args []string) error {
 func fetch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := cli.NewFlagSet("dataset fetch", fetchUsage, stdout)
 	from := flags.String("from", "", "`file` at hand to take cifar10 or cifar100 from, as their authors publish it: cifar-10-binary.tar.gz")
-	sets, err := cli.ParseOperands(flags, args)
+	sets, err := parseOperands(flags, args)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return err
 	case err != nil:
-		return usageError{err}
+		return err
 	case len(sets) > 1:
 		return usageError{fmt.Errorf("unexpected argument %q: one set is fetched at a time", sets[1])}
 	case cli.Given(flags)["from"] && *from == "":

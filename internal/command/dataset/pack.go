@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -42,12 +41,9 @@ func parsePack(args []string, stdout io.Writer) (*packOptions, error) {
 	cli.Choice(flags, &o.format, "format", "", []string{formatTar, formatIDX},
 		"what to write; tar where -o ends in .tar")
 	o.pictures.Define(flags)
-	sets, err := cli.ParseOperands(flags, args, cli.DataSets{})
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	sets, err := parseOperands(flags, args, cli.DataSets{})
+	if err != nil {
 		return nil, err
-	case err != nil:
-		return nil, usageError{err}
 	}
 	if err := o.pictures.Take(cli.Given(flags)); err != nil {
 		return nil, usageError{err}

@@ -3,7 +3,6 @@ package dataset
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -60,12 +59,9 @@ func parseShow(args []string, stdout io.Writer) (*showOptions, error) {
 	flags.BoolVar(&o.verbose, "v", false,
 		"name all classes, files and images that a line is about, not the first few")
 	o.augmented.define(flags)
-	sets, err := cli.ParseOperands(flags, args, cli.DataSets{})
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	sets, err := parseOperands(flags, args, cli.DataSets{})
+	if err != nil {
 		return nil, err
-	case err != nil:
-		return nil, usageError{err}
 	}
 	given := cli.Given(flags)
 	switch {
