@@ -27,19 +27,26 @@ type Result struct {
 // ResultOf returns where the values of a node are written, nil where they are not an operator's of
 // ours. Ask after PlanMemory.
 func ResultOf(node *gorgonia.Node) *Result {
+	op := writerOf(node)
+	if op == nil || op.result == nil {
+		return nil
+	}
+	return &Result{buffer: op.result, home: op.result.value(), values: op.result.data(),
+		places: make(map[*float32]*tensor.Dense)}
+}
+
+// writerOf returns the operator that writes the values of a node, looking through views of them, nil
+// where it is none of ours.
+func writerOf(node *gorgonia.Node) *operator {
 	for {
 		op, ours := node.Op().(*operator)
 		switch {
 		case !ours:
 			return nil
-		case op.inside >= 0:
-			node = Operands(node)[op.inside]
-		case op.result == nil:
-			return nil
-		default:
-			return &Result{buffer: op.result, home: op.result.value(), values: op.result.data(),
-				places: make(map[*float32]*tensor.Dense)}
+		case op.inside < 0:
+			return op
 		}
+		node = Operands(node)[op.inside]
 	}
 }
 

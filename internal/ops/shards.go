@@ -22,17 +22,10 @@ type Shards struct {
 
 // ShardsOf returns how a node's values are computed of several shards, nil if they are not.
 func ShardsOf(node *gorgonia.Node) *Shards {
-	for {
-		op, ours := node.Op().(*operator)
-		switch {
-		case !ours:
-			return nil
-		case op.inside >= 0:
-			node = Operands(node)[op.inside]
-		default:
-			return op.shards
-		}
+	if op := writerOf(node); op != nil {
+		return op.shards
 	}
+	return nil
 }
 
 // newShards returns what computes the gradients of a plan's parameters over so many shards of its
