@@ -126,9 +126,8 @@ func (d *Dense) Forward(y, x, w, b []float32) error {
 		return err
 	}
 	if d.part != nil && d.part.sparseForward.densest > 0 {
-		n, m := len(y)/d.shares, len(x)/d.shares
 		for k := range d.shares {
-			if err := d.part.Forward(y[k*n:(k+1)*n], x[k*m:(k+1)*m], w, b); err != nil {
+			if err := d.part.Forward(d.share(y, k), d.share(x, k), w, b); err != nil {
 				return err
 			}
 		}
@@ -326,20 +325,27 @@ func (d *Dense) BackwardInput(dx, dy, y, w []float32) error {
 
 // backwardShares has the part's plan compute dx.
 func (d *Dense) backwardShares(dx, dy, y, w []float32) error {
-	n, m := len(dx)/d.shares, d.config.Batch*d.config.Out/d.shares
+	n := d.config.Batch * d.config.Out
+	if err := lengths("gradient of dense layer", size{"dy", len(dy), n}); err != nil {
+		return err
+	}
+	if d.config.ReLU {
+		if err := lengths("gradient of dense layer", size{"y", len(y), n}); err != nil {
+			return err
+		}
+	}
 	for k := range d.shares {
-		var own []float32 // a plan without ReLU reads none
-		if d.config.ReLU && len(y) == d.shares*m {
-			own = y[k*m : (k+1)*m]
-		}
-		if len(dy) != d.shares*m {
-			return lengths("gradient of dense layer", size{"dy", len(dy), d.shares * m})
-		}
-		if err := d.part.BackwardInput(dx[k*n:(k+1)*n], dy[k*m:(k+1)*m], own, w); err != nil {
+		if err := d.part.BackwardInput(d.share(dx, k), d.share(dy, k), d.share(y, k), w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// share is what of a batch's values is the k-th share's.
+func (d *Dense) share(values []float32, k int) []float32 {
+	n := len(values) / d.shares
+	return values[k*n : (k+1)*n]
 }
 
 func (d *Dense) packWeightsItem(_, panel int) {
