@@ -44,23 +44,25 @@ State &state() {
     return s;
 }
 
-void violate(const char *format, ...) {
+static std::string line(const char *format, va_list arguments) {
     char text[1024];
+    vsnprintf(text, sizeof text, format, arguments);
+    return std::string(text) + "\n";
+}
+
+void violate(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    state().violations += line(format, arguments);
     va_end(arguments);
-    state().violations += std::string(text) + "\n";
 }
 
 void note(const char *format, ...) {
     if (!state().tracing) return;
-    char text[1024];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    state().trace += line(format, arguments);
     va_end(arguments);
-    state().trace += std::string(text) + "\n";
 }
 
 void pretend(float *values, size_t count) {
