@@ -196,6 +196,9 @@ func TestActivationsInPlaceAndInParts(t *testing.T) {
 }
 
 func TestActivationsAllocateNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("under the race detector a sync.Pool drops a quarter of what is put back, at random")
+	}
 	x, y := make([]float32, 67), make([]float32, 67)
 	eachEngine(t, func(t *testing.T, engine Engine) {
 		for _, c := range activationCases() {
