@@ -153,21 +153,23 @@ func TestCompletionInZsh(t *testing.T) {
 		t.Skip("zsh is not installed; apt-get install zsh")
 	}
 	dir := completionFolder(t)
-	// compadd, which takes what is offered, also says what it takes.
+	// compadd, which takes what is offered, also says what it takes. Ctrl-T, typed behind the tab, is
+	// read when the completion has ended.
 	script := `
 zmodload zsh/zpty
 zpty -b z zsh -f -i
 say() { zpty -w z "$1" }
 say "PS1=; autoload -Uz compinit; compinit -u -D"
 say "compadd() { builtin compadd -O found \"\$@\"; print -l -- '<'\$^found'>' >> offered; builtin compadd \"\$@\" }"
+say "answered() { : > answered }; zle -N answered; bindkey '^T' answered"
 for command in bin/export dataset doctor experiment infer inspect serve slipway train; do say "source <($command completion zsh)"; done
 say "print rea''dy > begun"
 for i in {1..600}; do [[ -s begun ]] && break; sleep 0.1; done
 `
 	for _, test := range completions {
-		script += "zpty -w -n z $'\\x15'" + quoted(test.line) + "$'\\t'\n" +
-			"for i in {1..100}; do [[ -s offered ]] && break; sleep 0.1; done; sleep 0.2\n" +
-			"print -r -- " + quoted("line "+test.line) + "; cat offered; rm -f offered\n"
+		script += "zpty -w -n z $'\\x15'" + quoted(test.line) + "$'\\t\\x14'\n" +
+			"for i in {1..600}; do [[ -e answered ]] && break; sleep 0.02; done\n" +
+			"print -r -- " + quoted("line "+test.line) + "; cat offered; rm -f offered answered\n"
 	}
 	offered := make(map[string][]string)
 	line := ""
