@@ -52,6 +52,18 @@ def recorded(model):
     return Variant(name, metadata.get("slipway.variant_of", "")) if name else None
 
 
+def calibrated(graph, place, say):
+    """Flags that name images to calibrate int8 on: those of train/ beside a test set that is a folder of its own, export's own
+    choice for MNIST; None where there are none."""
+    if not pathlib.Path(place).is_absolute():
+        return []
+    training = pathlib.Path(place).parent / "train"
+    if not training.is_dir():
+        say(f"{graph.stem}-int8.onnx is left out: it is calibrated on training images, and there is no folder {training}")
+        return None
+    return ["-calibration-data", str(training)]
+
+
 def make(graph, place, say):
     """Has export make every variant of a graph, which is tested on the set at place, unless it has; returns their files."""
     program = ROOT / "bin" / "export"
@@ -62,6 +74,11 @@ def make(graph, place, say):
     made = []
     for name, flags in ALL.items():
         target = folder / f"{graph.stem}-{name}.onnx"
+        if name == "int8":
+            calibration = calibrated(graph, place, say)
+            if calibration is None:
+                continue
+            flags = [*flags, *calibration]
         if not target.is_file():
             say(f"making {target.name}")
             done = subprocess.run([program, "-model", graph, "-data", place, *flags, "-o", target], capture_output=True, text=True)
