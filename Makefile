@@ -13,6 +13,7 @@ BENCH_FLAGS ?=
 # PHOTOGRAPHS is a folder of JPEGs, such as hymenoptera_data: make bench-feed PHOTOGRAPHS=~/hymenoptera_data
 PHOTOGRAPHS ?=
 # PICTURES is a folder with train/ and test/ of class folders: make bench-pictures PICTURES=~/cifar10
+# (bench-classify takes test/ alone)
 PICTURES ?=
 # QUICK=1 runs the studies in their short form, in a folder of its own.
 QUICK ?=
@@ -135,9 +136,12 @@ bench-serve: ## time serve under load beside the runtime alone and FastAPI with 
 bench-evaluate: ## time the native runtime beside onnxruntime, OpenVINO and tract into docs/bench/evaluate.md
 	scripts/bench/bench-evaluate $(BENCH_FLAGS)
 
-bench-classify: setup ## time package classify on single images beside onnxruntime through onnxruntime_go into docs/bench/classify.md
+# The page of pictures in colour is made where there are pictures, and is left as it is where there are none.
+bench-classify: setup ## time package classify on single images beside onnxruntime through onnxruntime_go into docs/bench/classify.md; on PICTURES/test beside hugot, too, into classify-colour.md
 	go build -o bin/bench-classify ./scripts/bench/classify
+	$(if $(PICTURES),scripts/bench/hugot/build)
 	bin/bench-classify -o docs/bench/classify.md $(BENCH_FLAGS)
+	$(if $(PICTURES),bin/bench-classify -model graphs/resnet20.onnx -data $(PICTURES)/test -hugot .cache/bench/hugot -o docs/bench/classify-colour.md $(BENCH_FLAGS))
 
 bench-feed: ## time reading PHOTOGRAPHS for training beside PyTorch's DataLoader into docs/bench/feed.md (3 GB to download)
 	scripts/bench/bench-feed $(if $(PHOTOGRAPHS),--data $(PHOTOGRAPHS)) $(BENCH_FLAGS)

@@ -4,127 +4,76 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"math"
 	"slices"
-
-	ort "github.com/yalue/onnxruntime_go"
 
 	"slipway/infer"
 	"slipway/infer/classify"
 	"slipway/onnx"
 )
 
+// leftOut is a side that there is not, and why.
+type leftOut struct{ name, why string }
+
 // open opens the model on all sides. What is done with onnxruntime by hand follows the
-// runtime's, which loads the library.
-func open(path string) (sides []*side, closeAll func(), err error) {
+// runtime's, which loads the library. The function it returns closes what was opened, also where
+// there is an error.
+func open(ctx context.Context, p plan, set images) (
+	sides []*side, missing []leftOut, closeAll func(), err error,
+) {
 	var closers []func() error
 	closeAll = func() {
 		for _, c := range slices.Backward(closers) {
 			_ = c() // the process ends
 		}
 	}
-	native, err := classify.Open(path, classify.WithSessions(1))
+	native, err := classify.Open(p.model, classify.WithSessions(1))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, closeAll, err
 	}
 	closers = append(closers, native.Close)
-	other, err := classify.Open(path, classify.WithRuntime(func(m *onnx.Model) (classify.Runtime, error) {
-		return infer.OpenONNXRuntime(context.Background(), m,
-			infer.ONNXRuntimeOptions{Threads: 1, Device: infer.DeviceCPU})
-	}))
+	if in := native.Input(); in.Height != set.height || in.Width != set.width {
+		return nil, nil, closeAll, fmt.Errorf("%s takes images of %d×%d, and these are of %d×%d",
+			p.model, in.Width, in.Height, set.width, set.height)
+	}
+	other, err := classify.Open(p.model, classify.WithRuntime(
+		func(m *onnx.Model) (classify.Runtime, error) {
+			return infer.OpenONNXRuntime(ctx, m,
+				infer.ONNXRuntimeOptions{Threads: 1, Device: infer.DeviceCPU})
+		}))
 	if err != nil {
-		closeAll()
-		return nil, nil, err
+		return nil, nil, closeAll, err
 	}
 	closers = append(closers, other.Close)
-	hand, err := openByHand(path, native.Labels())
+	hand, err := openByHand(p.model, native.Labels(), set)
 	if err != nil {
-		closeAll()
-		return nil, nil, err
+		return nil, nil, closeAll, fmt.Errorf("onnxruntime_go by hand: %w", err)
 	}
 	closers = append(closers, hand.session.Destroy)
 	info, onnxruntime := native.Info(), other.Info()
-	of := func(c *classify.Classifier) func(context.Context, *image.Gray) ([]classify.Result,
-		error) {
-		return func(ctx context.Context, m *image.Gray) ([]classify.Result,
-			error) {
+	of := func(c *classify.Classifier) subject {
+		return inProcess{set.all, func(ctx context.Context, m image.Image) ([]classify.Result, error) {
 			return c.Classify(ctx, m)
-		}
+		}}
 	}
-	return []*side{
-		{name: "classify", classify: of(native),
-			note: fmt.Sprintf("`classify.Open(%q)`, the native runtime %s (%s)", path, info.Version,
+	sides = []*side{
+		{name: "classify", subject: of(native),
+			note: fmt.Sprintf("`classify.Open(%q)`, the native runtime %s (%s)", p.model, info.Version,
 				info.Provider)},
-		{name: "classify on onnxruntime", classify: of(other),
-			note: fmt.Sprintf("`classify.WithRuntime` with `infer.OpenONNXRuntime`, onnxruntime %s, %s", onnxruntime.Version, onnxruntime.Provider)},
-		{name: "onnxruntime_go by hand", classify: hand.classify,
-			note: "an `AdvancedSession` on tensors that are made once, pixels written into them, softmax and sorting by hand"},
-	}, closeAll, nil
-}
-
-// byHand is what a program does that calls onnxruntime itself, and does it well.
-type byHand struct {
-	session *ort.AdvancedSession
-	input   []float32
-	scores  []float32
-	labels  []string
-}
-
-func openByHand(path string, labels []string) (*byHand, error) {
-	options, err := ort.NewSessionOptions()
-	if err != nil {
-		return nil, err
+		{name: "classify on onnxruntime", subject: of(other),
+			note: fmt.Sprintf("`classify.WithRuntime` with `infer.OpenONNXRuntime`, onnxruntime %s, %s",
+				onnxruntime.Version, onnxruntime.Provider)},
+		{name: "onnxruntime_go by hand", subject: inProcess{set.all, hand.classify},
+			note: "an `AdvancedSession` on tensors that are made once, pixels written into them, " +
+				"softmax and sorting by hand"},
 	}
-	defer options.Destroy()
-	if err := options.SetIntraOpNumThreads(1); err != nil {
-		return nil, err
+	if p.data == "" {
+		return sides, nil, closeAll, nil
 	}
-	if err := options.SetInterOpNumThreads(1); err != nil {
-		return nil, err
+	for i, threads := range []string{"`WithThreads` 1, the default", "`Threads: 1`",
+		"one thread within and between operators"} {
+		sides[i].note += "; " + threads + ", GOMAXPROCS 1"
 	}
-	inputs, outputs, err := ort.GetInputOutputInfo(path)
-	if err != nil {
-		return nil, err
-	}
-	input, err := ort.NewEmptyTensor[float32](ort.NewShape(1, 1, 28, 28))
-	if err != nil {
-		return nil, err
-	}
-	output, err := ort.NewEmptyTensor[float32](ort.NewShape(1, int64(len(labels))))
-	if err != nil {
-		return nil, err
-	}
-	session, err := ort.NewAdvancedSession(path, []string{inputs[0].Name}, []string{outputs[0].Name},
-		[]ort.Value{input}, []ort.Value{output}, options)
-	if err != nil {
-		return nil, err
-	}
-	return &byHand{session, input.GetData(), output.GetData(), labels}, nil
-}
-
-// classify feeds pixels as they are, 0…255, which E1 takes.
-func (b *byHand) classify(_ context.Context, m *image.Gray) ([]classify.Result, error) {
-	for i, x := range m.Pix {
-		b.input[i] = float32(x)
-	}
-	if err := b.session.Run(); err != nil {
-		return nil, err
-	}
-	largest, sum := slices.Max(b.scores), 0.0
-	results := make([]classify.Result, len(b.scores))
-	for i, z := range b.scores {
-		p := math.Exp(float64(z - largest))
-		results[i] = classify.Result{Class: i, Label: b.labels[i], Probability: p}
-		sum += p
-	}
-	for i := range results {
-		results[i].Probability /= sum
-	}
-	slices.SortFunc(results, func(a, b classify.Result) int {
-		if a.Probability > b.Probability {
-			return -1
-		}
-		return 1
-	})
-	return results, nil
+	theirs, missing, closeTheirs, err := openHugot(ctx, p, set, native.Labels())
+	closers = append(closers, closeTheirs)
+	return append(sides, theirs...), missing, closeAll, err
 }
