@@ -253,6 +253,8 @@ gpu-test-libraries: ## link with NVIDIA's own cuDNN and cuBLAS (1.0 GB to downlo
 	@scripts/setup-cuda --libraries
 	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
 		go test -count=1 -tags gpu ./internal/cuda -run 'Real|Handles|PTX' -v
+	$(gpu_environment) && LD_LIBRARY_PATH="$$PWD/.cache/cuda/13.0/lib:$$(scripts/build-cuda-nodriver):$$LD_LIBRARY_PATH" SLIPWAY_TEST_REAL_CUDA=1 \
+		go test -count=1 -tags gpu ./internal/cuda -run RealGraph -v
 
 gpu-lint: ## go vet and staticcheck of the CUDA build
 	@scripts/setup-cuda

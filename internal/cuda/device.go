@@ -5,6 +5,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"gorgonia.org/cu"
@@ -34,6 +35,7 @@ type gpu struct {
 	memory    pool // the device's own
 	name      string
 	count     counters
+	plans     bool // convolutions by cuDNN's graph API
 	// unfinished pins the memory of copies whose wait has failed.
 	unfinished []*runtime.Pinner
 }
@@ -45,7 +47,7 @@ func open() (Device, error) {
 	if inspection.Missing != nil {
 		return nil, inspection.Missing
 	}
-	g := &gpu{thread: newThread()}
+	g := &gpu{thread: newThread(), plans: os.Getenv(PlansVariable) != "0"}
 	g.memory.gpu = g
 	if err := g.thread.do(g.start); err != nil {
 		return nil, errors.Join(err, g.Close())

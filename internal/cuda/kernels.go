@@ -39,7 +39,9 @@ type launch struct {
 	// name is that of the kernel or of the library's call.
 	name string
 	// of names the graph's node that it computes, if there is one.
-	of  string
+	of string
+	// how says how a library computes it, or why not otherwise, where there is a choice.
+	how string
 	run func() error
 }
 
@@ -48,7 +50,10 @@ func runAll(g *gpu, launches []launch) error {
 	for _, l := range launches {
 		g.count.Launches++
 		if err := l.run(); err != nil {
-			if l.of != "" {
+			switch {
+			case l.how != "":
+				return fmt.Errorf("%s (%s): %w", l.of, l.how, err)
+			case l.of != "":
 				return fmt.Errorf("%s: %w", l.of, err)
 			}
 			return err

@@ -53,6 +53,10 @@ type Machine struct {
 	padded     map[paddedInput]*buffer
 	learned    []learnedStatistic
 
+	plans     []*boundPlan              // of cuDNN's graph API
+	planned   map[*gorgonia.Node]bool   // those whose values a plan writes
+	unplanned map[*gorgonia.Node]string // why a convolution that could have a plan has none
+
 	filters     []*cudnn.Filter
 	descriptors []any // what a finalizer would take from the launches
 	closed      bool
@@ -67,6 +71,7 @@ func newMachine(g *gpu, options machineOptions) (*Machine, error) {
 		values: make(map[*gorgonia.Node]*buffer), penalties: make(map[*gorgonia.Node]*penalised),
 		handed: make(map[*gorgonia.Node]gorgonia.Nodes), saved: make(map[*gorgonia.Node]*buffer),
 		geometries: make(map[geometry]*buffer), padded: make(map[paddedInput]*buffer),
+		planned: make(map[*gorgonia.Node]bool), unplanned: make(map[*gorgonia.Node]string),
 	}
 	if err := m.compile(); err != nil {
 		return nil, errors.Join(err, m.close())
@@ -113,6 +118,9 @@ func (m *Machine) compile() error {
 			return err
 		}
 		*m.workspace = *b
+	}
+	if err := m.bindPlans(); err != nil {
+		return err
 	}
 	return m.uploadInputs()
 }
@@ -167,6 +175,14 @@ func (m *Machine) add(node *gorgonia.Node) error {
 		return nil // its operand has computed it
 	case ok && description.Kind == ops.PenalisedGradient:
 		return m.addPenalisedGradient(node, nodes, inputs, description)
+	}
+	if m.planned[node] {
+		return nil // with the convolution before it
+	}
+	if ok {
+		if planned, err := m.addPlanned(operation{description, node, nodes, inputs, nil}); planned || err != nil {
+			return err
+		}
 	}
 	output, err := m.output(node)
 	if err != nil {
@@ -303,6 +319,10 @@ func (m *Machine) close() error {
 	}
 	m.closed = true
 	all := []error{m.memory.free()}
+	for _, plan := range m.plans {
+		all = append(all, plan.close())
+	}
+	m.plans = nil
 	for _, filter := range m.filters {
 		all = append(all, destroyFilter(filter))
 	}

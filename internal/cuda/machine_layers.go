@@ -105,12 +105,9 @@ func (m *Machine) addConvolution(o operation) error {
 		return m.addDepthwise(o, x.Shape(), w.Shape(), y.Shape())
 	}
 	padding, uneven := unevenly(o.Window)
-	if !uneven {
-		return m.convolve(x.Shape(), w.Shape(), y.Shape(), m.withoutBias(o), o.output, o.Description)
-	}
-	shape, d := paddedShape(padding, x.Shape()), o.Description
-	d.Window.PaddingHeight, d.Window.PaddingWidth = 0, 0
-	if o.Kind == ops.Conv2DInputGradient {
+	if uneven && o.Kind == ops.Conv2DInputGradient {
+		shape, d := paddedShape(padding, x.Shape()), o.Description
+		d.Window.PaddingHeight, d.Window.PaddingWidth = 0, 0
 		whole, err := m.memory.allocateFloats("a padded input's gradient", shape.TotalSize())
 		if err != nil {
 			return err
@@ -120,21 +117,43 @@ func (m *Machine) addConvolution(o operation) error {
 		}
 		return m.addPaddingGradient(padded(padding, x.Shape()), whole, o.output, o.values())
 	}
-	copied, err := m.withPadding(x, padding)
+	even, err := m.evenly(o, x)
 	if err != nil {
 		return err
 	}
-	inputs := slices.Clone(m.withoutBias(o))
-	inputs[slices.Index(o.nodes, x)] = copied
-	return m.convolve(shape, w.Shape(), y.Shape(), inputs, o.output, d)
+	inputs := even.inputs
+	if m.biasBehind(o.node) != nil {
+		inputs = inputs[:2] // the launch behind it adds the bias
+	}
+	before := len(m.launches)
+	if err := m.convolve(even.shape, w.Shape(), y.Shape(), inputs, o.output, even.Description); err != nil {
+		return err
+	}
+	m.launches[before].how = m.unplanned[o.node]
+	return nil
 }
 
-// withoutBias returns what a convolution reads, but for a bias that is left to the launch behind it.
-func (m *Machine) withoutBias(o operation) []*buffer {
-	if m.biasBehind(o.node) != nil {
-		return o.inputs[:2]
+// evenConvolution is a convolution that has the same padding on both sides: what it reads, of which
+// x has that shape.
+type evenConvolution struct {
+	ops.Description
+	shape  tensor.Shape
+	inputs []*buffer
+}
+
+// evenly returns a convolution, or its weights' gradient, of x or of a padded copy of it.
+func (m *Machine) evenly(o operation, x *gorgonia.Node) (evenConvolution, error) {
+	even := evenConvolution{o.Description, x.Shape(), o.inputs}
+	padding, uneven := unevenly(o.Window)
+	if !uneven {
+		return even, nil
 	}
-	return o.inputs
+	copied, err := m.withPadding(x, padding)
+	even.shape = paddedShape(padding, x.Shape())
+	even.Window.PaddingHeight, even.Window.PaddingWidth = 0, 0
+	even.inputs = slices.Clone(o.inputs)
+	even.inputs[slices.Index(o.nodes, x)] = copied
+	return even, err
 }
 
 // convolve appends cuDNN's convolution, or one of its gradients, of x, w and y of these shapes.

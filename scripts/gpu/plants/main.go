@@ -167,7 +167,8 @@ func (g *garden) test(ctx context.Context) (failed string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("scripts/build-cuda-simulator: %w", err)
 	}
-	command := g.command(ctx, "go", "test", "-count=1", "-tags", "gpu", "-timeout", "10m", "./internal/cuda")
+	command := g.command(ctx, "go", "test", "-count=1", "-failfast", "-tags", "gpu",
+		"-timeout", "10m", "./internal/cuda")
 	command.Env = append(os.Environ(), "GOFLAGS=-trimpath", "SLIPWAY_CUDA_SIMULATOR="+strings.TrimSpace(string(simulator)))
 	output, err := command.CombinedOutput()
 	var exit *exec.ExitError

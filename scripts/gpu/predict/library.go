@@ -18,6 +18,7 @@ type library struct {
 // libraryCalls has a rule for each call of cuDNN's, cuBLAS's and the driver's that a step makes.
 // What has none stops the prediction: no launch counts as nothing.
 var libraryCalls = map[string]func(trace.Launch) (library, error){
+	"cudnnBackendExecute":            planned,
 	"cudnnConvolutionForward":        convolved("IMPLICIT_PRECOMP_GEMM", span{1, 2}),
 	"cudnnConvolutionBackwardFilter": convolved("ALGO_1", span{1, 3}),
 	"cudnnConvolutionBackwardData":   convolved("ALGO_1", span{1, 2}),
@@ -62,19 +63,35 @@ func convolved(algorithm string, kernels span) func(trace.Launch) (library, erro
 			return library{}, fmt.Errorf("%s is made with algorithm %d: its name and its rule are those of 1",
 				l.Name, c.Algorithm)
 		}
-		outputs, taps := c.Images*c.OutHeight*c.OutWidth, c.KernelHeight*c.KernelWidth
-		filters, channels := c.Filters/c.Groups, c.Channels/c.Groups
-		m, n, depth := outputs, filters, channels*taps
-		switch c.Pass {
-		case 1:
-			m, n, depth = filters, channels*taps, outputs
-		case 2:
-			m, n, depth = c.Images*c.Height*c.Width, channels, filters*taps
-		}
-		operations := 2 * float64(outputs) * float64(filters) * float64(channels*taps) * float64(c.Groups)
-		return library{what: algorithm, operations: operations, kernels: kernels,
-			arithmetic: productTime(operations, m, n, depth, c.Groups, c.Pass == 1)}, nil
+		return productOf(c, algorithm, kernels), nil
 	}
+}
+
+// planned is for a convolution by cuDNN's graph API, by whatever engine, with its bias and its
+// ReLU: they add one operation or two for each output to some hundred.
+func planned(l trace.Launch) (library, error) {
+	if l.Convolution == nil {
+		return library{}, fmt.Errorf("the simulator did not say which convolution %s (%s) is",
+			l.Name, l.Node)
+	}
+	return productOf(l.Convolution, "graph API", span{1, 2}), nil
+}
+
+// productOf is a convolution or one of its gradients as products of matrices.
+func productOf(c *trace.Convolution, algorithm string, kernels span) library {
+	outputs, taps := c.Images*c.OutHeight*c.OutWidth, c.KernelHeight*c.KernelWidth
+	filters, channels := c.Filters/c.Groups, c.Channels/c.Groups
+	m, n, depth := outputs, filters, channels*taps
+	switch c.Pass {
+	case 1:
+		m, n, depth = filters, channels*taps, outputs
+	case 2:
+		m, n, depth = c.Images*c.Height*c.Width, channels, filters*taps
+	}
+	each := 2 * float64(filters) * float64(channels*taps)
+	operations := float64(outputs) * each * float64(c.Groups)
+	return library{what: algorithm, operations: operations, kernels: kernels,
+		arithmetic: productTime(operations, m, n, depth, c.Groups, c.Pass == 1)}
 }
 
 func multiplied(l trace.Launch) (library, error) {

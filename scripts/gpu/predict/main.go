@@ -15,9 +15,9 @@ import (
 
 const usage = `predict writes what the launches of steps are predicted to take on an NVIDIA H200.
 
-  go run ./scripts/gpu/predict -launches FILE -sass FILE -o docs/cuda-predicted.md
+  go run ./scripts/gpu/predict -launches FILE -sass FILE -ptx FILE -o docs/cuda-predicted.md
 
-make gpu-predict makes both files, and runs it.
+make gpu-predict makes the first two files, and runs it.
 
 Flags:
 `
@@ -28,6 +28,8 @@ func main() {
 		"`file` that the tests of internal/cuda wrote (SLIPWAY_LAUNCHES)")
 	sass := flags.String("sass", "",
 		"`file` with the instructions of the kernels, as nvdisasm -c -g lists them")
+	ptx := flags.String("ptx", "internal/cuda/kernels/kernels.ptx",
+		"`file` of the kernels that the program embeds: the page names its digest")
 	output := flags.String("o", "docs/cuda-predicted.md", "`file` of the page")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
@@ -38,17 +40,17 @@ func main() {
 		return
 	case err != nil:
 		os.Exit(2)
-	case flags.NArg() > 0, *launches == "", *sass == "", *output == "":
-		fmt.Fprintln(os.Stderr, "predict: -launches, -sass and -o name files, and there are no arguments")
+	case flags.NArg() > 0, *launches == "", *sass == "", *ptx == "", *output == "":
+		fmt.Fprintln(os.Stderr, "predict: -launches, -sass, -ptx and -o name files, and there are no arguments")
 		os.Exit(2)
 	}
-	if err := run(*launches, *sass, *output); err != nil {
+	if err := run(*launches, *sass, *ptx, *output); err != nil {
 		fmt.Fprintln(os.Stderr, "predict:", err)
 		os.Exit(1)
 	}
 }
 
-func run(launches, sass, output string) error {
+func run(launches, sass, ptx, output string) error {
 	text, err := os.ReadFile(launches)
 	if err != nil {
 		return err
@@ -85,5 +87,9 @@ func run(launches, sass, output string) error {
 		}
 		all = append(all, predicted)
 	}
-	return os.WriteFile(output, []byte(page(all)), 0o666)
+	kernels, err := os.ReadFile(ptx)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(output, []byte(page(all, kernels)), 0o666)
 }

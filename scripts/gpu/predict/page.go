@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -29,10 +30,17 @@ var (
 	assumptions string
 )
 
-// page writes the document.
-func page(steps []predictedStep) string {
+// madeOf says which kernels the page is of: a page of others is older than they are.
+func madeOf(ptx []byte) string {
+	return fmt.Sprintf("The kernels are those of `internal/cuda/kernels/kernels.ptx` with the SHA-256\n`%x`.\n",
+		sha256.Sum256(ptx))
+}
+
+// page writes the document, of the kernels with that PTX.
+func page(steps []predictedStep, ptx []byte) string {
 	var b strings.Builder
 	b.WriteString(introduction)
+	b.WriteString("\n" + madeOf(ptx))
 	b.WriteString("\n## The steps\n\n")
 	b.WriteString("Time is that of one step, predicted; lower is better. " +
 		"An image's is the same divided by the batch.\n\n")

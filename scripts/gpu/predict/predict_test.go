@@ -278,14 +278,29 @@ func TestPrediction(t *testing.T) {
 			t.Errorf("%s: work %v, in the graph %v", p.Name, p.work, p.total)
 		}
 	}
-	text := page([]predictedStep{{"E1", 32, all, []string{"`scaled_sum` sums.cuh:7"}}})
+	text := page([]predictedStep{{"E1", 32, all, []string{"`scaled_sum` sums.cuh:7"}}}, []byte("kernels"))
 	for _, want := range []string{
-		"not measured: no GPU", "make gpu-predict", "| E1 at 32 | 3 |", "`scaled_sum` | — | 1 | 1 |",
+		"not measured: no GPU", "make gpu-predict", madeOf([]byte("kernels")), "| E1 at 32 | 3 |", "`scaled_sum` | — | 1 | 1 |",
 		"`cuMemcpyDtoDAsync` | — | 2 |", "count as nothing:\n\n- E1 at 32: `scaled_sum` sums.cuh:7\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+// A prediction of other kernels than those that are built says nothing of them.
+func TestThePageIsOfTheKernels(t *testing.T) {
+	ptx, err := os.ReadFile("../../../internal/cuda/kernels/kernels.ptx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../../docs/cuda-predicted.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), madeOf(ptx)) {
+		t.Error("docs/cuda-predicted.md is of other kernels than kernels.ptx: run make gpu-predict")
 	}
 }
 

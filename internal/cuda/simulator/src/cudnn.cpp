@@ -1,26 +1,9 @@
 /* cuDNN, as "NVIDIA cuDNN, API reference", 9.x, describes the legacy calls. Float tensors N x C x H x W, packed. */
-#include "simulator.h"
+#include "convolution.h"
 
 #include <cmath>
 #include <cstring>
-#include <cudnn.h>
 
-struct cudnnContext {
-    cudaStream_t stream = nullptr;
-};
-struct cudnnTensorStruct {
-    int n, c, h, w;
-    size_t size() const { return (size_t)n * c * h * w; }
-};
-struct cudnnFilterStruct {
-    int k, c, h, w;
-    size_t size() const { return (size_t)k * c * h * w; }
-};
-struct cudnnConvolutionStruct {
-    int pad_h = 0, pad_w = 0, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1, groups = 1;
-    cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-    cudnnMathType_t math = CUDNN_DEFAULT_MATH;
-};
 struct cudnnPoolingStruct {
     cudnnPoolingMode_t mode;
     cudnnNanPropagation_t nan;
@@ -36,14 +19,14 @@ using namespace simulator;
 /* What cudnnGetLastErrorString says: of the thread's last error. */
 static thread_local std::string last_error;
 
-static int fails(const char *call) {
+int simulator::cudnn_enters(const char *call) {
     int fault = enter(call);
     if (fault) last_error = std::string(call) + " was to fail";
     return fault;
 }
 
 #define ENTER \
-    if (int fault = fails(__func__)) return (cudnnStatus_t)fault
+    if (int fault = cudnn_enters(__func__)) return (cudnnStatus_t)fault
 #define NEEDS(condition) \
     if (!(condition)) return violate("%s: it is not so that %s", __func__, #condition), CUDNN_STATUS_BAD_PARAM
 
@@ -61,107 +44,7 @@ static int fails(const char *call) {
         return CUDNN_STATUS_SUCCESS;                                                       \
     }
 
-static bool reads(const char *call, const char *what, const void *values, size_t count) {
-    return vectors(call, what, values) && readable(call, what, (const float *)values, count);
-}
-static bool writes(const char *call, const char *what, void *values, size_t count, float beta) {
-    return vectors(call, what, values) && (!beta || readable(call, what, (float *)values, count)) &&
-           reachable(call, what, values, count * 4, written);
-}
-/* destination = alpha * value + beta * destination; with beta 0 the destination is not read ("Scaling Parameters"). */
-static void blend(float *destination, float alpha, double value, float beta) {
-    *destination = (float)(alpha * value + (beta ? (double)beta * *destination : 0));
-}
 static float scale(const void *factor) { return *(const float *)factor; }
-
-static int output_size(int in, int pad, int window, int stride, int dilation) { return 1 + (in + 2 * pad - ((window - 1) * dilation + 1)) / stride; }
-
-enum Pass { forward, filter_gradient, data_gradient };
-
-/* The bytes that a pass asks for here: some, so that a workspace must be there. */
-static size_t workspace_bytes(Pass pass, const cudnnTensorStruct &x, const cudnnFilterStruct &w) {
-    return (pass + 1) * 4 * (size_t)x.c * w.h * w.w + 512;
-}
-
-/* y = x * w of one image as a matrix product: row p of columns has what output position p multiplies. */
-struct Columns {
-    cudnnTensorStruct x, y;
-    cudnnFilterStruct w;
-    cudnnConvolutionStruct c;
-
-    template <class F> void each(F f) const {
-        size_t row = 0;
-        for (int i = 0; i < y.h; i++)
-            for (int j = 0; j < y.w; j++, row++) {
-                size_t column = 0;
-                for (int channel = 0; channel < x.c; channel++)
-                    for (int u = 0; u < w.h; u++)
-                        for (int v = 0; v < w.w; v++, column++) {
-                            int h = i * c.stride_h - c.pad_h + u * c.dilation_h, k = j * c.stride_w - c.pad_w + v * c.dilation_w;
-                            bool inside = h >= 0 && h < x.h && k >= 0 && k < x.w;
-                            f(row, column, inside ? ((size_t)channel * x.h + h) * x.w + k : SIZE_MAX);
-                        }
-            }
-    }
-};
-
-/* x, w and y are those of a group, which lie in those of all: an image has `groups` groups. */
-static void convolve_group(Pass pass, Columns s, int groups, float *x, float *w, float *y, float alpha, float beta) {
-    size_t positions = (size_t)s.y.h * s.y.w, depth = (size_t)s.x.c * s.w.h * s.w.w, image = (size_t)s.x.c * s.x.h * s.x.w;
-    std::vector<float> columns(positions * depth);
-    std::vector<double> filter(pass == filter_gradient ? s.w.size() : 0), row(depth), back(image);
-    for (int n = 0; n < s.x.n; n++) {
-        float *xn = x + n * groups * image, *yn = y + n * groups * s.y.c * positions;
-        if (pass != data_gradient) s.each([&](size_t r, size_t c, size_t at) { columns[r * depth + c] = at == SIZE_MAX ? 0 : xn[at]; });
-        if (pass == forward)
-            for (int k = 0; k < s.y.c; k++)
-                for (size_t p = 0; p < positions; p++) {
-                    const float *a = w + k * depth, *b = &columns[p * depth];
-                    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-                    for (size_t i = 0; i < depth; i++) sum += (double)a[i] * b[i];
-                    blend(&yn[k * positions + p], alpha, sum, beta);
-                }
-        if (pass == filter_gradient)
-            for (int k = 0; k < s.y.c; k++)
-                for (size_t p = 0; p < positions; p++) {
-                    double dy = yn[k * positions + p];
-                    if (dy == 0) continue; /* adds nothing, and most are 0 behind a rectifier and a pooling */
-                    const float *b = &columns[p * depth];
-                    double *sum = &filter[k * depth];
-                    for (size_t i = 0; i < depth; i++) sum[i] += dy * b[i];
-                }
-        if (pass == data_gradient) {
-            std::vector<double> gradient(positions * depth);
-            for (int k = 0; k < s.y.c; k++)
-                for (size_t p = 0; p < positions; p++) {
-                    double dy = yn[k * positions + p];
-                    if (dy == 0) continue;
-                    const float *a = w + k * depth;
-                    double *sum = &gradient[p * depth];
-                    for (size_t i = 0; i < depth; i++) sum[i] += dy * a[i];
-                }
-            std::fill(back.begin(), back.end(), 0);
-            s.each([&](size_t r, size_t c, size_t at) { if (at != SIZE_MAX) back[at] += gradient[r * depth + c]; });
-            for (size_t i = 0; i < image; i++) blend(&xn[i], alpha, back[i], beta);
-        }
-    }
-    for (size_t i = 0; i < filter.size(); i++) blend(&w[i], alpha, filter[i], beta);
-}
-
-static void convolve(Pass pass, Columns s, float *x, float *w, float *y, float alpha, float beta) {
-    if (state().shallow) {
-        if (pass == forward) pretend(y, s.y.size());
-        else pass == filter_gradient ? pretend(w, s.w.size()) : pretend(x, s.x.size());
-        return;
-    }
-    Columns group = s;
-    int groups = s.c.groups;
-    group.x.c /= groups, group.y.c /= groups, group.w.k /= groups;
-    for (int g = 0; g < groups; g++)
-        convolve_group(pass, group, groups, x + (size_t)g * group.x.c * s.x.h * s.x.w, w + g * group.w.size(),
-                       y + (size_t)g * group.y.c * s.y.h * s.y.w, alpha, beta);
-}
 
 /* What cudnnConvolutionForward and the two gradients have in common: the shapes agree, the workspace is there, and what is
  * read was written. */
@@ -170,11 +53,7 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
                                  const void *y_values, float alpha, float beta) {
     if (c.groups < 1 || c.mode != CUDNN_CROSS_CORRELATION) return CUDNN_STATUS_NOT_SUPPORTED;
     if (c.math != CUDNN_FMA_MATH) violate("%s: its math type allows TF32", call);
-    if (x.c != w.c * c.groups || y.c != w.k || w.k % c.groups || x.n != y.n || y.h != output_size(x.h, c.pad_h, w.h, c.stride_h, c.dilation_h) ||
-        y.w != output_size(x.w, c.pad_w, w.w, c.stride_w, c.dilation_w)) {
-        violate("%s: shapes x %d %d %d %d, w %d %d %d %d, y %d %d %d %d do not agree", call, x.n, x.c, x.h, x.w, w.k, w.c, w.h, w.w, y.n, y.c, y.h, y.w);
-        return CUDNN_STATUS_BAD_PARAM;
-    }
+    if (!agree(call, x, w, c, y)) return CUDNN_STATUS_BAD_PARAM;
     if (bytes < workspace_bytes(pass, x, w)) {
         violate("%s: a workspace of %zu bytes, less than it asked for", call, bytes);
         return CUDNN_STATUS_BAD_PARAM;
@@ -187,7 +66,7 @@ static cudnnStatus_t convolution(const char *call, Pass pass, int algorithm, cud
         ok = ok && (pass == forward ? writes(call, "y", (void *)y_values, y.size(), beta) : reads(call, "dy", y_values, y.size()));
         if (!ok) return CUDNN_STATUS_EXECUTION_FAILED;
         memset(workspace, 0xff, bytes); /* nothing stays in a workspace */
-        convolve(pass, {x, y, w, c}, (float *)x_values, (float *)w_values, (float *)y_values, alpha, beta);
+        convolve(pass, x, y, w, c, (float *)x_values, (float *)w_values, (float *)y_values, alpha, beta);
         return 0;
     });
 }
