@@ -175,7 +175,7 @@ func (l BatchNorm) Compute(call Call) (Computation, error) {
 // native takes up a ReLU or ReLU6 behind it, or a sum with one more value and the ReLU behind that.
 func (l BatchNorm) native(p *place) (*gorgonia.Node, error) {
 	batch := p.options.Training && !l.Frozen
-	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch, Sync: p.sync()}
+	options := ops.BatchNormOptions{Epsilon: l.Epsilon, Batch: batch, Sync: p.sync(), Shards: p.options.Shards}
 	var y *gorgonia.Node
 	var plan *kernel.BatchNorm
 	var err error

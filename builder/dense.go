@@ -114,7 +114,7 @@ func (l Dense) native(p *place) (*gorgonia.Node, error) {
 		return l.nativeOnMap(p)
 	}
 	_, relu := p.fuse(ReLU{}.Kind())
-	return ops.NativeDense(p.kernels, p.in[0], p.tensors[0], p.bias(), relu, p.options.Shards)
+	return ops.NativeDense(p.kernels, p.in[0], p.tensors[0], p.bias(), relu, p.options.Shards, p.options.Sync == nil)
 }
 
 func (l Dense) nativeOnMap(p *place) (*gorgonia.Node, error) {

@@ -130,12 +130,13 @@ func (n *Network) WholeBatch() bool {
 }
 
 // Separable reports whether the native engine can compute several shards of a batch as one, to the bits
-// that each has by itself: where layers compute each image by itself, and those with tensors are
-// convolutions and dense layers. It does not know that of a layer of one's own.
+// that each has by itself: where layers compute each image by itself, or are batch normalisations, and
+// those with tensors are these, convolutions and dense layers. Batch statistics are then those of all
+// shards (LowerOptions.Sync). It does not know that of a layer of one's own.
 func (n *Network) Separable() bool {
 	return !slices.ContainsFunc(n.nodes, func(node Node) bool {
 		switch node.Layer.(type) {
-		case Conv2D, Dense:
+		case Conv2D, Dense, BatchNorm:
 			return false
 		}
 		_, native := node.Layer.(nativeLayer)

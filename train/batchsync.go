@@ -67,14 +67,17 @@ func newBatchSync(shards int, ranks *together) *batchSync {
 	return b
 }
 
-// layersOf returns what the normalisations of a shard's graphs ask: the rank's shard of that
-// number, or behind them that without images.
-func (b *batchSync) layersOf(slot int) func(layer string) kernel.BatchSync {
-	place := b.slot(slot)
+// layersOf returns what the normalisations of a program ask: of the rank's shard of that number, or
+// behind them of that without images, or of all the rank's shards, where it joins them.
+func (b *batchSync) layersOf(slot int, joined bool) func(layer string) kernel.BatchSync {
+	slots := []*syncSlot{b.slot(slot)}
+	if joined {
+		slots = b.slots
+	}
 	return func(layer string) kernel.BatchSync {
 		mark := fnv.New32()
 		_, _ = mark.Write([]byte(layer))
-		return &syncedLayer{place, float64(mark.Sum32())}
+		return &syncedLayer{slots, float64(mark.Sum32())}
 	}
 }
 
@@ -86,42 +89,47 @@ func (b *batchSync) slot(i int) *syncSlot {
 	return b.empty
 }
 
-// syncedLayer is one normalisation of a shard.
+// syncedLayer is one normalisation of a shard, or of several that go forward and back together.
 type syncedLayer struct {
-	slot *syncSlot
-	mark float64
+	slots []*syncSlot
+	mark  float64
 }
 
 // Moments implements kernel.BatchSync.
 func (l *syncedLayer) Moments(rows int, mean, variance []float64) (int, error) {
-	first, second := l.slot.give(l.mark, rows, len(mean))
-	copy(first, mean)
-	for i, v := range variance {
-		second[i] = v * float64(rows) // Σ (x − mean)²
+	channels := len(mean) / len(l.slots)
+	for k, slot := range l.slots {
+		first, second := slot.give(l.mark, rows, channels)
+		copy(first, mean[k*channels:])
+		for i, v := range variance[k*channels:][:channels] {
+			second[i] = v * float64(rows) // Σ (x − mean)²
+		}
 	}
-	first, second, all, err := l.slot.meet()
+	first, second, all, err := l.slots[0].meet()
 	if err != nil {
 		return 0, err
 	}
 	copy(mean, first)
-	for i := range variance {
-		variance[i] = second[i] / all
+	for i, squares := range second {
+		variance[i] = squares / all
 	}
 	return int(all), nil
 }
 
 // Sums implements kernel.BatchSync.
 func (l *syncedLayer) Sums(rows int, first, second []float64) error {
-	given, other := l.slot.give(-1-l.mark, rows, len(first))
-	n := float64(rows)
-	for i := range first {
-		given[i], other[i] = n*first[i], n*second[i]
+	channels, n := len(first)/len(l.slots), float64(rows)
+	for k, slot := range l.slots {
+		given, other := slot.give(-1-l.mark, rows, channels)
+		for i := range given {
+			given[i], other[i] = n*first[k*channels+i], n*second[k*channels+i]
+		}
 	}
-	given, other, _, err := l.slot.meet()
+	given, other, _, err := l.slots[0].meet()
 	if err != nil {
 		return err
 	}
-	for i := range first {
+	for i := range given {
 		first[i], second[i] = given[i]/n, other[i]/n
 	}
 	return nil
@@ -160,10 +168,13 @@ func ofLength(x []float64, n int) []float64 {
 	return x[:n]
 }
 
+// begin says that no meeting of the next pass has been.
+func (b *batchSync) begin() { b.met, b.known, b.empty.given = 0, false, false }
+
 // run takes the parts of a batch through a pass, in which they meet. Part i is that of slot of[i];
 // a rank that has none runs the one without images, whose sums do not count.
 func (b *batchSync) run(ctx context.Context, of []int, do func(slot int) error) error {
-	b.met, b.known, b.empty.given = 0, false, false
+	b.begin()
 	for _, slot := range b.slots {
 		slot.given = false // of a pass that was given up
 	}

@@ -254,7 +254,7 @@ func TestShardsThatDoNotMeet(t *testing.T) {
 		b := newBatchSync(2, nil)
 		err := b.run(t.Context(), []int{0, 1}, func(slot int) error {
 			mean, variance := []float64{float64(slot)}, []float64{1}
-			all, err := b.layersOf(slot)(layers[slot]).Moments(2+slot, mean, variance)
+			all, err := b.layersOf(slot, false)(layers[slot]).Moments(2+slot, mean, variance)
 			if err == nil && (all != 5 || math.Abs(mean[0]-0.6) > 1e-15 || math.Abs(variance[0]-1.24) > 1e-15) {
 				t.Errorf("%d values of %v, %v", all, mean, variance)
 			}

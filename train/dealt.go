@@ -1,17 +1,13 @@
 package train
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // dealt runs this rank's shards of a step forward and back, and adds up those of all.
 func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights float64) (
 	result batchResult, err error) {
 	s, batch := t.shards, len(images.indices)
 	oneSpan := t.config.Accumulate < 2 && (batch+s.count-1)/s.count <= t.sum.most()
-	begin := func() { s.begin(oneSpan, (batch+unit-1)/unit, unit, batch) }
-	begin()
+	s.begin(oneSpan, (batch+unit-1)/unit, unit, batch)
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -19,13 +15,11 @@ func (t *Trainer) dealt(ctx context.Context, images feed, unit int, weights floa
 	}()
 	working := t.working(ctx)
 	if s.sync != nil {
-		err = t.inLockstep(working, images, unit, weights)
+		err = t.normalised(working, images, unit, weights)
 	} else if together, failed := t.joined(working, images); failed != nil {
 		err = failed
-	} else if err = t.inTurn(working, images, unit, together, weights); errors.Is(err, errNotFinite) {
-		s.abandon()
-		begin()
-		err = t.inTurn(working, images, unit, 1, weights)
+	} else {
+		err = t.inTurn(working, images, unit, together, weights)
 	}
 	if s.sync != nil && s.sync.broken != nil {
 		return result, s.sync.broken

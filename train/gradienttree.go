@@ -25,6 +25,7 @@ type gradientTree struct {
 	// sum makes of the first row the sum over the tree of all, each times its weight, times after.
 	sum func(rows [][]float32, weights []float32, after float32) error
 
+	leaves  int
 	group   int
 	unit    int         // how many leaves each of rows is the sum of
 	whole   int         // values of a row before those of dense
@@ -49,7 +50,7 @@ func newGradientTree(engine *builder.Engine, leaves, values int) (*gradientTree,
 		}
 		t.sum = plan.Run
 	}
-	t.group = min(leaves, treeGroup)
+	t.leaves, t.group = leaves, min(leaves, treeGroup)
 	for t.group > 2 && 4*t.group*values > treeGroupBytes {
 		t.group /= 2
 	}
@@ -104,6 +105,9 @@ func (t *gradientTree) skip() {
 // add carries a leaf up the tree. The sum of all is multiplied by after. denses says that the group
 // has left dense layers' gradients to their trees.
 func (t *gradientTree) add(leaf []float32, weight, after float32, denses bool) error {
+	if t.unit > 1 && t.unit == t.leaves {
+		return nil // it is the root
+	}
 	t.rows, t.weights = append(t.rows, leaf), append(t.weights, weight)
 	if len(t.rows)*t.unit < t.group {
 		return nil

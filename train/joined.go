@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 
 	"slipway/internal/ops"
 )
@@ -11,11 +10,8 @@ import (
 // network is one that gives each image the same bits in any batch: its layers read their weights
 // once for all of them. What adds up over images, the gradients of the parameters and the loss, is
 // computed by shard all the same, so that a step has the bits of shards that are computed one after
-// the other. The gradients of such shards are added up layer by layer, where they are computed.
-
-// errNotFinite says that something between the layers of joined shards is not finite. Where that is so,
-// a batch is computed again in another way, with all of its images: each shard has to go by itself.
-var errNotFinite = errors.New("something in joined shards is not finite")
+// the other. The gradients of such shards are added up layer by layer, where they are computed. So
+// are the sums of a batch normalisation, which then meet as those of shards in lockstep do.
 
 // joined returns how many of the rank's shards go forward and back together in a step of these
 // images, which begin has divided: 1 where each goes by itself.
@@ -25,6 +21,9 @@ func (t *Trainer) joined(ctx context.Context, images feed) (int, error) {
 		return 1, nil
 	}
 	each, count := len(images.indices)/s.count, min(s.each, s.tree.group)
+	if s.sync != nil {
+		count = s.each // they are normalised together
+	}
 	for count > 1 && count*each > t.sum.most() {
 		count /= 2
 	}
@@ -72,14 +71,10 @@ func (t *Trainer) severalShards(ctx context.Context, images feed, from, count in
 	for _, shards := range p.shards {
 		shards.After = after
 	}
-	kernels, _ := t.engine.Kernels()
-	again := kernels.Pool.Again()
 	if err := t.runInto(p, &s.leaf); err != nil {
 		return err
 	}
-	if kernels.Pool.Again() != again {
-		return errNotFinite
-	}
+	p.graph.Update()
 	losses := ops.ShardLossesOf(p.graph.Data)
 	for k := range count {
 		part := batchResult{total: float64(losses[k]), data: float64(losses[k])}

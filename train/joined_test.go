@@ -198,19 +198,12 @@ func TestShardsThatAreNotJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	frozen, err := builder.New("frozen", builder.Shape{1, 6, 6},
-		builder.Conv2D{Filters: 4, Kernel: builder.Square(3)}, builder.BatchNorm{Frozen: true},
-		builder.Flatten{}, builder.Dense{Units: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, test := range map[string]struct {
 		network *builder.Network
 		change  func(*Config)
 	}{
 		"penalty":    {smallNetwork(t), func(c *Config) { c.ParameterPenalty = Penalty{L2: 0.1} }},
 		"statistics": {smallNormalised(t), func(c *Config) { c.BatchNorm = BatchNormShard }},
-		"frozen":     {frozen, func(*Config) {}},
 		"engine":     {smallNetwork(t), func(c *Config) { c.Engine = builder.EngineGorgonia }},
 		"layer norm": {layerNorm, func(*Config) {}},
 	} {

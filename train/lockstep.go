@@ -2,22 +2,49 @@ package train
 
 import "context"
 
-// inLockstep runs the rank's shards together, batch by batch, so that each batch is normalised as a
-// whole. The values between the layers of all of them are in memory at the same time.
-func (t *Trainer) inLockstep(ctx context.Context, images feed, unit int, weights float64) error {
-	s, step := t.shards, len(images.indices)
+// normalised runs the rank's shards such that each batch is normalised as a whole: as one, or in
+// lockstep. The values between the layers of all of them are in memory at the same time.
+func (t *Trainer) normalised(ctx context.Context, images feed, unit int, weights float64) error {
+	s := t.shards
 	if err := t.rehearse(); err != nil {
 		return err
 	}
+	s.sync.begin()
+	together, err := t.joined(ctx, images)
+	switch {
+	case err != nil:
+		return s.giveUp(ctx, err, false)
+	case together == 1:
+		return t.inLockstep(ctx, images, unit, weights)
+	}
+	s.tree.unit = together
+	return s.giveUp(ctx, s.sync.run(ctx, []int{0}, func(int) error {
+		return t.severalShards(ctx, images, s.rank*s.each, together, weights)
+	}), false)
+}
+
+// giveUp tells the other ranks of a batch that failed, more of which are to come, and returns what
+// the step has failed by.
+func (s *shards) giveUp(ctx context.Context, failure error, more bool) error {
+	if failure == nil {
+		return nil
+	}
+	if broken := s.sync.giveUp(ctx, more); broken != nil {
+		return broken
+	}
+	return failure
+}
+
+// inLockstep runs the rank's shards side by side, batch by batch.
+func (t *Trainer) inLockstep(ctx context.Context, images feed, unit int, weights float64) error {
+	s, step := t.shards, len(images.indices)
 	size := t.batchImages(step, unit)
 	several := size < step
 	s.beginTogether(several)
 	for begin := 0; begin < step; begin += size {
 		s.deal(begin, min(size, step-begin), unit, several)
-		if err := t.runBatch(ctx, images, weights); err != nil {
-			if broken := s.sync.giveUp(ctx, begin+size < step); broken != nil {
-				return broken
-			}
+		err := t.runBatch(ctx, images, weights)
+		if err := s.giveUp(ctx, err, begin+size < step); err != nil {
 			return err
 		}
 		if err := s.collect(step); err != nil {

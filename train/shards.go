@@ -155,7 +155,8 @@ func newShards(network *builder.Network, config Config, engine *builder.Engine,
 	}
 	s := &shards{count: config.Shards, each: config.Shards / ranks, rank: rank, add: plainAddScaled}
 	s.single = s.each < 2 || !network.Separable() || !config.ParameterPenalty.IsZero() ||
-		len(config.ActivationPenalties) > 0 // which are of each shard's parameters and outputs
+		len(config.ActivationPenalties) > 0 || // which are of each shard's parameters and outputs
+		network.WholeBatch() && config.BatchNorm == BatchNormShard
 	if kernels, native := engine.Kernels(); native {
 		pass, err := kernel.NewElementwise(kernels)
 		if err != nil {

@@ -240,7 +240,7 @@ func (t *Trainer) programOf(key programKey) (*program, error) {
 	}
 	var sync func(layer string) kernel.BatchSync
 	if t.shards != nil && t.shards.sync != nil && key.training {
-		sync = t.shards.sync.layersOf(key.slot)
+		sync = t.shards.sync.layersOf(key.slot, key.shards > 0)
 	}
 	p, err := compile(t.network, t.engine, t.variables, t.phase, key, sync)
 	if err != nil {

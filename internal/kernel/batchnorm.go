@@ -18,17 +18,22 @@ type BatchNormConfig struct {
 	// Sync, unless nil, makes of the statistics of these rows those of a batch that is computed in
 	// several parts.
 	Sync BatchSync
+	// Shards, where they are several, are equal parts of the batch in the rows, one behind the
+	// other: what is summed over rows is so over each part by itself, to the bits that it has where
+	// the part is a plan's batch, and brought together by Sync. Their number is a power of two.
+	Shards int
 }
 
-// BatchSync brings together what one normalisation has summed over the parts of a batch, each a
-// plan of its own with rows of its own. Its methods return once all parts have called them.
+// BatchSync brings together what one normalisation has summed over the parts of a batch: a plan has
+// one of them, or several equal ones. Its methods return once all plans have called them.
 type BatchSync interface {
-	// Moments replaces the mean and the variance of each channel over a part's rows by those over
-	// all rows of the batch, whose number it returns.
+	// Moments takes the mean and the variance of each channel over a part's rows, the plan's parts
+	// one behind the other. It replaces the first part's by those over all rows of the batch, whose
+	// number it returns.
 	Moments(rows int, mean, variance []float64) (all int, err error)
-	// Sums replaces two sums of each channel over a part's gradients, those of the mean loss over
-	// the part, by those over the batch's gradients, in the same measure: Σ rowsₖ·sumₖ over the
-	// parts, divided by the part's rows.
+	// Sums takes two sums of each channel over a part's gradients, those of the mean loss over the
+	// part, likewise. It replaces the first part's by those over the batch's gradients, in the same
+	// measure: Σ rowsₖ·sumₖ over the parts, divided by the part's rows.
 	Sums(rows int, first, second []float64) error
 }
 
@@ -40,18 +45,25 @@ type BatchNorm struct {
 	engine Engine
 	config BatchNormConfig
 
-	mean, variance []float64
+	mean, variance []float64 // of the statistics: the first part's place among the moments
+	moments        [2][]float64
 	centre         []float32 // what is subtracted from x: near the mean, or it
+	centres        []float32 // of the parts, while they are guesses
+	parts          int       // of the rows that are summed by themselves
+	each           int       // items of a part
 	rows           int       // of an item
 	block          int       // of a call that sums: they stay in the first-level cache
 	items          int
 	segments       []segment
-	partial        []float64 // by item: the segments' sums, one after the other
-	sums           [2][]float64
+	partial        []float64    // by item: the segments' sums, one after the other
+	sums           [2][]float64 // by part
 	all            int          // rows that the statistics are of
 	allSums        [2][]float64 // of the gradient over them: sums, unless there is a Sync
 	table          []float32
+	guesses        [][]float32 // by part: the table with its centre
 	work           []apart[normaliseArgs]
+	tree           *ShardSum // of the parts' gradients of a parameter, nil where there is one
+	after          float32
 
 	measured, measuredGradients *measured // nil unless another plan takes the sums
 
@@ -101,10 +113,10 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 		return nil, fmt.Errorf("kernel: batch normalisation %+v: too large", f)
 	}
 	engine.Set = engine.Set.forWholeVectors(f.Channels)
-	b := &BatchNorm{engine: engine, config: f}
-	b.block = max(4, normaliseElements/f.Channels&^3)
-	b.rows = max(b.block, ceil(ceil(f.Rows, normaliseItems), b.block)*b.block)
-	b.items = ceil(f.Rows, b.rows)
+	b := &BatchNorm{engine: engine, config: f, parts: max(1, f.Shards), after: 1}
+	if err := b.divide(); err != nil {
+		return nil, err
+	}
 	lanes := engine.Set.lanes
 	if vectors := f.Channels / lanes; vectors > 0 {
 		b.segments = append(b.segments, segment{0, lanes, vectors, &engine.Set.normalise})
@@ -113,14 +125,21 @@ func NewBatchNorm(engine Engine, config BatchNormConfig) (*BatchNorm, error) {
 		single := portableNormalise(1)
 		b.segments = append(b.segments, segment{f.Channels - rest, 1, rest, &single})
 	}
-	b.mean, b.variance, b.centre = make([]float64, f.Channels), make([]float64, f.Channels), make([]float32, f.Channels)
-	b.sums = [2][]float64{make([]float64, f.Channels), make([]float64, f.Channels)}
+	pair := func() [2][]float64 {
+		return [2][]float64{make([]float64, b.parts*f.Channels), make([]float64, b.parts*f.Channels)}
+	}
+	b.moments, b.centres, b.sums = pair(), make([]float32, b.parts*f.Channels), pair()
+	b.mean, b.variance, b.centre = b.moments[0][:f.Channels], b.moments[1][:f.Channels], b.centres[:f.Channels]
 	b.allSums = b.sums
 	if f.Sync != nil {
-		b.allSums = [2][]float64{make([]float64, f.Channels), make([]float64, f.Channels)}
+		b.allSums = pair()
 	}
 	b.partial = make([]float64, b.items*2*f.Channels)
 	b.table = aligned(normaliseTable * f.Channels)
+	b.guesses = [][]float32{b.table}
+	for len(b.guesses) < b.parts {
+		b.guesses = append(b.guesses, aligned(normaliseTable*f.Channels))
+	}
 	b.work = make([]apart[normaliseArgs], engine.Pool.Threads())
 	b.sumTask, b.rowTask, b.sumRowTask, b.reluTask = b.sumItem, b.rowItem, b.sumRowItem, b.reluItem
 	return b, nil
@@ -182,10 +201,10 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 	case b.config.Batch:
 		b.guess()
 		b.sum()
-		for i := range b.mean {
-			first := b.sums[0][i] / float64(b.config.Rows)
-			b.mean[i] = float64(b.centre[i]) + first
-			b.variance[i] = max(b.sums[1][i]/float64(b.config.Rows)-first*first, 0)
+		for i, centre := range b.centres {
+			first := b.sums[0][i] / float64(b.partRows())
+			b.moments[0][i] = float64(centre) + first
+			b.moments[1][i] = max(b.sums[1][i]/float64(b.partRows())-first*first, 0)
 		}
 	default:
 		for i := range b.mean {
@@ -194,7 +213,7 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 	}
 	b.all = b.config.Rows
 	if b.config.Batch && b.config.Sync != nil {
-		all, err := b.config.Sync.Moments(b.config.Rows, b.mean, b.variance)
+		all, err := b.config.Sync.Moments(b.partRows(), b.moments[0], b.moments[1])
 		if err != nil {
 			return fmt.Errorf("batch normalisation over the parts of a batch: %w", err)
 		}
@@ -203,26 +222,11 @@ func (b *BatchNorm) Prepare(x, weight, bias, mean, variance []float32) error {
 	for i := range b.mean {
 		b.centre[i] = float32(b.mean[i])
 		scale := float64(weight[i]) / math.Sqrt(b.variance[i]+b.config.Epsilon)
-		b.set(i, 0, float64(b.centre[i]))
-		b.set(i, 1, scale)
-		b.set(i, 2, float64(bias[i])+(float64(b.centre[i])-b.mean[i])*scale)
+		b.set(b.table, i, 0, float64(b.centre[i]))
+		b.set(b.table, i, 1, scale)
+		b.set(b.table, i, 2, float64(bias[i])+(float64(b.centre[i])-b.mean[i])*scale)
 	}
 	return nil
-}
-
-// guess sets the centre to the mean of some rows: the sums of squares are of small numbers then, of which the square of
-// the mean may be subtracted.
-func (b *BatchNorm) guess() {
-	rows, c := min(centreRows, b.config.Rows), b.config.Channels
-	clear(b.centre)
-	for r := range rows {
-		for i, x := range b.x[r*b.config.Rows/rows*c:][:c] {
-			b.centre[i] += x / float32(rows)
-		}
-	}
-	for i, x := range b.centre {
-		b.set(i, 0, float64(x))
-	}
 }
 
 // Backward computes the gradients of x, the weight and the bias from dy, each unless it is nil.
@@ -255,8 +259,9 @@ func (b *BatchNorm) ReLUGradient(g, dy, y, x []float32) error {
 
 func (b *BatchNorm) reluItem(worker, item int) {
 	c, sums := b.config.Channels, b.sumsOf(b.partial, item)
-	for row := item * b.rows; row < min((item+1)*b.rows, b.config.Rows); row += b.block {
-		end := min(row+b.block, (item+1)*b.rows, b.config.Rows)
+	from, to := b.span(item)
+	for row := from; row < to; row += b.block {
+		end := min(row+b.block, to)
 		x, g := b.some(row, end)
 		b.engine.Set.reluGradients(g, b.z[row*c:end*c], b.y[row*c:end*c])
 		b.sumRows(&b.work[worker].own, sums, b.table, x, g)
@@ -286,22 +291,17 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 	if b.config.Batch && b.config.Sync != nil {
 		copy(b.allSums[0], b.sums[0])
 		copy(b.allSums[1], b.sums[1])
-		if err := b.config.Sync.Sums(b.config.Rows, b.allSums[0], b.allSums[1]); err != nil {
+		if err := b.config.Sync.Sums(b.partRows(), b.allSums[0], b.allSums[1]); err != nil {
 			return fmt.Errorf("gradient of batch normalisation over the parts of a batch: %w", err)
 		}
+	}
+	if err := b.parameters(dWeight, dBias); err != nil {
+		return err
 	}
 	m := float64(b.all)
 	for i := range b.mean {
 		inverse := 1 / math.Sqrt(b.variance[i]+b.config.Epsilon)
 		off := float64(b.centre[i]) - b.mean[i]
-		sum := b.sums[0][i]
-		product := (b.sums[1][i] + off*sum) * inverse // Σ g·x̂
-		if dWeight != nil {
-			dWeight[i] = float32(product)
-		}
-		if dBias != nil {
-			dBias[i] = float32(sum)
-		}
 		factor := float64(weight[i]) * inverse
 		var slope, shift float64
 		if b.config.Batch {
@@ -310,20 +310,20 @@ func (b *BatchNorm) PrepareBackward(dWeight, dBias, dy, x, weight []float32) err
 			slope = -factor * inverse * product / m
 			shift = slope*off - factor*sum/m
 		}
-		b.set(i, 3, factor)
-		b.set(i, 4, slope)
-		b.set(i, 5, shift)
+		b.set(b.table, i, 3, factor)
+		b.set(b.table, i, 4, slope)
+		b.set(b.table, i, 5, shift)
 	}
 	return nil
 }
 
 func (b *BatchNorm) release() { b.x, b.y, b.z, b.dy = nil, nil, nil, nil }
 
-// set stores a channel's value in the table, vector k.
-func (b *BatchNorm) set(channel, k int, value float64) {
+// set stores a channel's value in a table, vector k.
+func (b *BatchNorm) set(table []float32, channel, k int, value float64) {
 	for _, s := range b.segments {
 		if at := channel - s.first; at >= 0 && at < s.lanes*s.vectors {
-			b.table[normaliseTable*s.first+(at/s.lanes*normaliseTable+k)*s.lanes+at%s.lanes] = float32(value)
+			table[normaliseTable*s.first+(at/s.lanes*normaliseTable+k)*s.lanes+at%s.lanes] = float32(value)
 		}
 	}
 }
@@ -338,20 +338,24 @@ func (b *BatchNorm) addPartials() {
 	clear(b.sums[0])
 	clear(b.sums[1])
 	for item := range b.items {
-		partial := b.partial[item*2*b.config.Channels:]
+		partial, part := b.partial[item*2*b.config.Channels:], item/b.each*b.config.Channels
 		for _, s := range b.segments {
 			for i := range s.lanes * s.vectors {
 				at := 2*s.first + i/s.lanes*2*s.lanes + i%s.lanes
-				b.sums[0][s.first+i] += partial[at]
-				b.sums[1][s.first+i] += partial[at+s.lanes]
+				b.sums[0][part+s.first+i] += partial[at]
+				b.sums[1][part+s.first+i] += partial[at+s.lanes]
 			}
 		}
 	}
 }
 
 func (b *BatchNorm) sumItem(worker, item int) {
-	x, dy := b.some(item*b.rows, min((item+1)*b.rows, b.config.Rows))
-	b.sumRows(&b.work[worker].own, b.sumsOf(b.partial, item), b.table, x, dy)
+	x, dy := b.some(b.span(item))
+	table := b.table
+	if !b.gradient {
+		table = b.guesses[item/b.each]
+	}
+	b.sumRows(&b.work[worker].own, b.sumsOf(b.partial, item), table, x, dy)
 }
 
 // sumsOf returns the sums of an item among those of all, and clears them.
@@ -363,7 +367,7 @@ func (b *BatchNorm) sumsOf(all []float64, item int) []float64 {
 }
 
 func (b *BatchNorm) rowItem(worker, item int) {
-	from, to := item*b.rows, min((item+1)*b.rows, b.config.Rows)
+	from, to := b.span(item)
 	x, dy := b.some(from, to)
 	y := b.y[from*b.config.Channels : to*b.config.Channels]
 	if b.gradient {
@@ -375,7 +379,8 @@ func (b *BatchNorm) rowItem(worker, item int) {
 
 func (b *BatchNorm) sumRowItem(worker, item int) {
 	c := b.config.Channels
-	from, to := item*b.rows*c, min((item+1)*b.rows, b.config.Rows)*c
+	from, to := b.span(item)
+	from, to = from*c, to*c
 	b.pass(&b.work[worker].own, b.y[from:to], b.x[from:to], b.z[from:to], b.low, func(s *segment) func(*byte) { return s.passes.sum })
 }
 

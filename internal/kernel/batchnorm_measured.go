@@ -90,23 +90,23 @@ func (b *BatchNorm) sumRows(a *normaliseArgs, sums []float64, table, x, dy []flo
 
 // combine sets the mean and the variance, or the gradient's sums.
 func (b *BatchNorm) combine(m *measured) {
-	b.engine.Pool.Run(ceil(b.config.Channels, measuredChannels), m.task)
+	b.engine.Pool.Run(b.parts*ceil(b.config.Channels, measuredChannels), m.task)
 }
 
-// combineItem brings the images' sums of some channels together: with d the difference of an image's centre and the mean,
-// Σ (x − mean)² is Σ (x − centre)² + 2d·Σ (x − centre) + rows·d².
+// combineItem brings a part's images' sums of some channels together: with d the difference of an image's centre and the
+// mean, Σ (x − mean)² is Σ (x − centre)² + 2d·Σ (x − centre) + rows·d².
 func (b *BatchNorm) combineItem(_, item int) {
 	m, c := b.measured, b.config.Channels
-	from, to := item*measuredChannels, min((item+1)*measuredChannels, c)
-	mean, variance := b.mean[from:to], b.variance[from:to]
+	images, from, to, at := b.measuredPart(m, item)
+	mean, variance := b.moments[0][at:at+to-from], b.moments[1][at:at+to-from]
 	clear(mean)
 	clear(variance)
-	n := float64(m.images * m.rows)
-	for image := range m.images {
+	n := float64(images.count * m.rows)
+	for image := images.first; image < images.first+images.count; image++ {
 		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
 		b.eachSum(from, to, func(i, at, _ int) { mean[i] += (float64(m.rows)*float64(centres[i]) + sums[at]) / n })
 	}
-	for image := range m.images {
+	for image := images.first; image < images.first+images.count; image++ {
 		sums, centres := m.sums[2*image*c:], m.centres[image*c+from:image*c+to]
 		b.eachSum(from, to, func(i, first, second int) {
 			d := float64(centres[i]) - mean[i]
@@ -120,17 +120,28 @@ func (b *BatchNorm) combineItem(_, item int) {
 
 func (b *BatchNorm) combineGradientItem(_, item int) {
 	m, c := b.measuredGradients, b.config.Channels
-	from, to := item*measuredChannels, min((item+1)*measuredChannels, c)
-	first, second := b.sums[0][from:to], b.sums[1][from:to]
+	images, from, to, at := b.measuredPart(m, item)
+	first, second := b.sums[0][at:at+to-from], b.sums[1][at:at+to-from]
 	clear(first)
 	clear(second)
-	for image := range m.images {
+	for image := images.first; image < images.first+images.count; image++ {
 		sums := m.sums[2*image*c:]
 		b.eachSum(from, to, func(i, one, other int) {
 			first[i] += sums[one]
 			second[i] += sums[other]
 		})
 	}
+}
+
+// measuredPart returns the images of an item's part, its channels, and where they begin in what is
+// kept of all parts.
+func (b *BatchNorm) measuredPart(m *measured, item int) (images struct{ first, count int }, from, to, at int) {
+	across := ceil(b.config.Channels, measuredChannels)
+	part, c := item/across, b.config.Channels
+	from = item % across * measuredChannels
+	images.count = m.images / b.parts
+	images.first = part * images.count
+	return images, from, min(from+measuredChannels, c), part*c + from
 }
 
 // eachSum calls f for channels from … to, counted from 0, with the places of their two sums.

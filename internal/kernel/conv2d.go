@@ -68,6 +68,9 @@ type Conv2D struct {
 
 	filteredWeights *winogradWeights // nil where it does not apply
 
+	share  *Conv2D // for one of the shares of the batch, nil where it has none
+	shares int
+
 	// The tensors of the call in progress.
 	x, y, w, b, dy, dx, dw, db []float32
 
@@ -101,6 +104,11 @@ const blockPositions = 96
 
 // NewConv2D returns a plan, or an error that says what is wrong with the configuration.
 func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
+	return newConv2D(engine, config, 1)
+}
+
+// newConv2D returns the plan for a batch that is so many shares.
+func newConv2D(engine Engine, config Conv2DConfig, shares int) (*Conv2D, error) {
 	if err := engine.check(); err != nil {
 		return nil, err
 	}
@@ -122,7 +130,7 @@ func NewConv2D(engine Engine, config Conv2DConfig) (*Conv2D, error) {
 			f.KernelHeight, f.KernelWidth, height, width)
 	}
 	whole, padded := engine, [2]int{height, width}
-	if pointwise, ok := f.bands(); ok {
+	if pointwise, ok := f.bands(shares); ok {
 		f, height, width = pointwise, pointwise.Height, pointwise.Width
 	}
 	// Rows of few elements are the vectors of the sparse gradient, few filters those of everything.
@@ -230,6 +238,9 @@ func (c *Conv2D) Forward(y, x, w, b []float32) error {
 			return nil
 		}
 		c.engine.Pool.again.Add(1)
+		if c.share != nil {
+			return c.forwardShares()
+		}
 	}
 	c.forwardDirectly()
 	return nil

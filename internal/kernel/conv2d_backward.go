@@ -38,8 +38,7 @@ func (c *Conv2D) BackwardInput(dx, dy, y, w []float32) error {
 	c.dx, c.dy, c.y, c.w = dx, dy, y, w
 	defer c.release()
 	if c.filtered != nil {
-		c.filtered.backwardInput()
-		return nil
+		return c.filtered.backwardInput()
 	}
 	if c.sparse != nil {
 		return c.sparse.backwardInput()

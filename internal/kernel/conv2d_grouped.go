@@ -30,6 +30,11 @@ type GroupedConv2D struct {
 
 // NewGroupedConv2D returns a plan, or an error that says what is wrong with the configuration.
 func NewGroupedConv2D(engine Engine, config GroupedConv2DConfig) (*GroupedConv2D, error) {
+	return newGroupedConv2D(engine, config, 1)
+}
+
+// newGroupedConv2D returns the plan for a batch that is so many shares.
+func newGroupedConv2D(engine Engine, config GroupedConv2DConfig, shares int) (*GroupedConv2D, error) {
 	f := config
 	if f.ReLU || f.MaxPool != nil || f.ConstantWeights {
 		return nil, fmt.Errorf("kernel: grouped convolution %+v: nothing is fused, and weights may change", f)
@@ -50,7 +55,7 @@ func NewGroupedConv2D(engine Engine, config GroupedConv2DConfig) (*GroupedConv2D
 		engine.Weights = nil // the plan is given another group's with each call
 	}
 	var err error
-	if g.group, err = NewConv2D(engine, inner); err != nil {
+	if g.group, err = newConv2D(engine, inner, shares); err != nil {
 		return nil, err
 	}
 	if inner.KernelHeight != f.KernelHeight || inner.KernelWidth != f.KernelWidth {

@@ -42,18 +42,22 @@ func (i *inputConv2D) turnChannel(_, channel int) {
 	}
 }
 
-func (i *inputConv2D) backwardInput() {
+func (i *inputConv2D) backwardInput() error {
 	c, plan := i.conv, i.plan
 	plan.y, plan.x, plan.w = c.dx, c.dy, c.w
 	defer plan.release()
 	if plan.winograd.forward() {
-		return
+		return nil
 	}
 	c.engine.Pool.again.Add(1)
+	if c.share != nil {
+		return c.inputShares()
+	}
 	if i.weights == nil {
 		i.weights = make([]float32, len(c.w))
 	}
 	c.engine.Pool.Run(c.config.Channels, i.task)
 	plan.w = i.weights
 	plan.forwardDirectly()
+	return nil
 }

@@ -22,6 +22,9 @@ func (c *Conv2D) NormaliseBefore(n *BatchNorm) error {
 		return fmt.Errorf("kernel: convolution %+v: before it: %w", c.config, err)
 	}
 	c.before, c.copied = n, true
+	if c.share != nil {
+		c.share.before, c.share.copied = n, true
+	}
 	n.measureGradientsIn(c.config.Batch)
 	if c.filtered != nil {
 		c.filtered.plan.stored = func(worker, image int) { c.finishInput(worker, image, 1) }
@@ -76,7 +79,11 @@ func (c *Conv2D) NormaliseBehind(n *BatchNorm) error {
 	if c.config.ReLU || c.config.MaxPool != nil {
 		return fmt.Errorf("kernel: convolution %+v: a normalisation behind it cannot be taken up behind ReLU or pooling", c.config)
 	}
-	c.behind, c.differentiateTask = n, c.differentiateImage
+	for _, plan := range []*Conv2D{c, c.share} {
+		if plan != nil {
+			plan.behind, plan.differentiateTask = n, plan.differentiateImage
+		}
+	}
 	return nil
 }
 
@@ -106,6 +113,11 @@ func (c *Conv2D) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if dx == nil {
 		return nil
 	}
+	return c.BackwardNormalised(dx, dy, y, x, w)
+}
+
+// BackwardNormalised is Backward of x alone where dy is the gradient of y already.
+func (c *Conv2D) BackwardNormalised(dx, dy, y, x, w []float32) error {
 	if err := lengths("gradient of convolution", size{"x", len(x), c.sizeX()}); err != nil {
 		return err
 	}

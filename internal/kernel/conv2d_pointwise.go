@@ -12,16 +12,17 @@ const (
 
 // bands returns a convolution of one tap, which sees positions and no neighbours, as one of images of a single row: bands of
 // positions that are few enough to stay in the second-level cache from one pass to the next, which a large map is not. It is
-// for those whose gradients may be summed in another order.
-func (f Conv2DConfig) bands() (Conv2DConfig, bool) {
+// for those whose gradients may be summed in another order. Of a batch of several shares, each has bands of its own: what is
+// summed by bands is as it were of the share alone.
+func (f Conv2DConfig) bands(shares int) (Conv2DConfig, bool) {
 	if !f.FilteredGradients || f.Direct || f.ReLU || f.MaxPool != nil || f.KernelHeight != 1 || f.KernelWidth != 1 || f.StrideHeight != 1 || f.StrideWidth != 1 ||
 		f.PaddingHeight+f.PaddingWidth+f.ExtraHeight+f.ExtraWidth > 0 {
 		return f, false
 	}
-	positions := f.Batch * f.Height * f.Width
+	positions := f.Batch / shares * f.Height * f.Width
 	for rows := min(bandRows, max(bandLeastRows, bandElements/(f.Channels+f.Filters)), positions); rows >= bandLeastRows; rows-- {
 		if positions%rows == 0 {
-			f.Batch, f.Height, f.Width = positions/rows, 1, rows
+			f.Batch, f.Height, f.Width = shares*positions/rows, 1, rows
 			return f, true
 		}
 	}

@@ -42,7 +42,7 @@ func TestBandsAreAllPositions(t *testing.T) {
 			pointwise(1, 53, 1, 16, 16), 53},
 		{pointwise(1, 47, 1, 16, 16), 0}, {pointwise(1, 521, 1, 16, 16), 0}, {pointwise(3, 7, 7, 1, 48), 147},
 	} {
-		got, ok := test.f.bands()
+		got, ok := test.f.bands(1)
 		if ok != (test.rows > 0) || ok && (got.Height != 1 || got.Width != test.rows) {
 			t.Errorf("%+v: bands of %d×%d, %t; want 1×%d", test.f, got.Height, got.Width, ok, test.rows)
 		}

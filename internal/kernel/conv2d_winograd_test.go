@@ -56,7 +56,7 @@ func TestWinogradLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 			x, w, b := random(r, f.Batch*f.Height*f.Width*f.Channels), random(r, f.Filters*9*f.Channels), random(r, f.Filters)
 			plant(x, w)
 			var y [2][]float32
-			before := engine.Pool.Again()
+			before := engine.Pool.again.Load()
 			for i, config := range []Conv2DConfig{f, direct} {
 				c, err := NewConv2D(engine, config)
 				must(t, err)
@@ -64,7 +64,7 @@ func TestWinogradLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 				must(t, c.Forward(y[i], x, w, b))
 			}
 			same(t, name, y[0], y[1])
-			if again := engine.Pool.Again() - before; again != 1 {
+			if again := engine.Pool.again.Load() - before; again != 1 {
 				t.Errorf("%s: computed again %d times", name, again)
 			}
 		}
@@ -116,9 +116,9 @@ func TestWinogradInputLeavesTheInfiniteToTheDirectSum(t *testing.T) {
 		for name, value := range map[string]float64{"NaN": math.NaN(), "infinity": math.Inf(-1), "none": 1} {
 			dy := random(r, c.sizeY())
 			dy[2000] = float32(value)
-			before := engine.Pool.Again()
+			before := engine.Pool.again.Load()
 			must(t, c.BackwardInput(dx, dy, nil, w))
-			if again := engine.Pool.Again() > before; again != (name != "none") {
+			if again := engine.Pool.again.Load() > before; again != (name != "none") {
 				t.Errorf("%s: computed again: %v", name, again)
 			}
 			want := referenceConvolution(f, x, w, make([]float32, f.Filters), dy).dx

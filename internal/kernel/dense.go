@@ -91,20 +91,22 @@ func NewDense(engine Engine, config DenseConfig) (*Dense, error) {
 	return d, nil
 }
 
-// InShares has Forward and BackwardInput give each equal share of the batch the bits that the plan for
-// a share gives it. Whether zeros are left out, which sums in another order, hangs on how many there are
-// and in how many rows: that plan decides it.
-func (d *Dense) InShares(part *Dense) error {
-	f := d.config
-	if f.Batch%part.config.Batch != 0 {
-		return fmt.Errorf("kernel: shares of %d of a dense layer %+v", part.config.Batch, f)
+// NewDenseOfShares returns plans for a batch of equal shares and for one of them. The whole one's Forward and
+// BackwardInput give each share the bits that the other gives it. Whether zeros are left out, which sums in another
+// order, hangs on how many there are and in how many rows: the share's plan decides it.
+func NewDenseOfShares(engine Engine, config DenseConfig, shares int) (whole, share *Dense, err error) {
+	if err := dealtEvenly(config.Batch, shares); err != nil {
+		return nil, nil, err
 	}
-	f.Batch = part.config.Batch
-	if f != part.config {
-		return fmt.Errorf("kernel: shares of a dense layer %+v by the plan of another, %+v", d.config, part.config)
+	if whole, err = NewDense(engine, config); err != nil {
+		return nil, nil, err
 	}
-	d.part, d.shares = part, d.config.Batch/f.Batch
-	return nil
+	config.Batch /= shares
+	if share, err = NewDense(engine, config); err != nil {
+		return nil, nil, err
+	}
+	whole.part, whole.shares = share, shares
+	return whole, share, nil
 }
 
 // Size returns how many inputs and outputs the layer has.

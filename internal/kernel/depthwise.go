@@ -49,6 +49,7 @@ type Depthwise struct {
 
 	before, behind *BatchNorm // see NormaliseBefore and NormaliseBehind
 	measures       *BatchNorm // see Measure
+	share          *Depthwise // for one of the shares of the batch, nil where it has none
 	asItReads      bool       // the weights' gradient makes dy the gradient of y as it goes along
 
 	callX, callY, callDy, callDx, callDb []float32

@@ -8,6 +8,9 @@ func (d *Depthwise) NormaliseBefore(n *BatchNorm) error {
 		return fmt.Errorf("kernel: depthwise convolution %+v: before it: %w", d.config, err)
 	}
 	d.before = n
+	if d.share != nil {
+		d.share.before = n
+	}
 	n.measureGradientsIn(d.config.Batch)
 	return nil
 }
@@ -28,6 +31,9 @@ func (d *Depthwise) NormaliseBehind(n *BatchNorm) error {
 		return fmt.Errorf("kernel: depthwise convolution %+v: behind it: %w", d.config, err)
 	}
 	d.behind = n
+	if d.share != nil {
+		d.share.behind = n
+	}
 	return nil
 }
 
@@ -55,6 +61,11 @@ func (d *Depthwise) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	if dx == nil {
 		return nil
 	}
+	return d.BackwardNormalised(dx, dy, x, w)
+}
+
+// BackwardNormalised is Conv2D.BackwardNormalised.
+func (d *Depthwise) BackwardNormalised(dx, dy, x, w []float32) error {
 	if err := lengths("gradient of depthwise convolution", size{"x", len(x), d.sizeX()}); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -70,16 +71,13 @@ func TestConvolutionsInShares(t *testing.T) {
 			case 3:
 				f.StrideHeight, f.StrideWidth = 2, 2
 			}
-			whole, err := NewConv2D(engine, f)
+			whole, part, err := NewConv2DOfShares(engine, f, 8)
 			must(t, err)
 			name := fmt.Sprintf("%+v", f)
 			height, width := whole.Output()
 			x := someZero(r, f.Batch*f.Height*f.Width*f.Channels, 0.6)
 			dy := someZero(r, f.Batch*height*width*f.Filters, 0.5)
 			w, b := random(r, f.Filters*kernel*kernel*f.Channels), random(r, f.Filters)
-			f.Batch /= 8
-			part, err := NewConv2D(engine, f)
-			must(t, err)
 			sameInShares(t, name, whole, part, x, dy, w, b)
 		}
 	})
@@ -98,25 +96,36 @@ func TestDenseLayersInShares(t *testing.T) {
 				for _, density := range []float64{0.1, 0.4, 1} {
 					in, out := size[0], size[1]
 					relu := density < 1
-					whole, err := NewDense(engine, DenseConfig{batch, in, out, relu})
+					whole, part, err := NewDenseOfShares(engine, DenseConfig{batch, in, out, relu}, 8)
 					must(t, err)
-					part, err := NewDense(engine, DenseConfig{batch / 8, in, out, relu})
-					must(t, err)
-					must(t, whole.InShares(part))
 					x, dy := someZero(r, batch*in, density), someZero(r, batch*out, density)
 					sameInShares(t, fmt.Sprint(batch, size, density), whole, part, x, dy,
 						random(r, in*out), random(r, out))
 				}
 			}
 		}
-		other, err := NewDense(engine, DenseConfig{3, 40, 10, true})
-		must(t, err)
-		whole, err := NewDense(engine, DenseConfig{8, 40, 10, true})
-		must(t, err)
-		wider, err := NewDense(engine, DenseConfig{4, 41, 10, true})
-		must(t, err)
-		if whole.InShares(other) == nil || whole.InShares(wider) == nil {
-			t.Error("a plan of another layer, or of no share, is no error")
-		}
 	})
 }
+
+// A batch that is no equal shares is an error.
+func TestUnequalShares(t *testing.T) {
+	engine := newEngine(t, "portable", 1)
+	conv := Conv2DConfig{Batch: 6, Height: 4, Width: 4, Channels: 2, Filters: 2,
+		KernelHeight: 3, KernelWidth: 3, StrideHeight: 1, StrideWidth: 1}
+	for name, err := range map[string]error{
+		"convolution": third(NewConv2DOfShares(engine, conv, 4)),
+		"none":        third(NewConv2DOfShares(engine, conv, 0)),
+		"grouped": third(NewGroupedConv2DOfShares(engine, GroupedConv2DConfig{
+			Conv2DConfig: conv, Groups: 2, DilationHeight: 1, DilationWidth: 1}, 4)),
+		"depthwise": third(NewDepthwiseOfShares(engine, DepthwiseConfig{
+			Batch: 6, Height: 4, Width: 4, Channels: 2, KernelHeight: 3, KernelWidth: 3,
+			StrideHeight: 1, StrideWidth: 1, DilationHeight: 1, DilationWidth: 1}, 4)),
+		"dense": third(NewDenseOfShares(engine, DenseConfig{6, 3, 2, false}, 4)),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "equal shares") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func third[P any](_, _ P, err error) error { return err }

@@ -26,13 +26,8 @@ type Pool struct {
 	helpers []*parker
 	closed  bool
 	scratch scratch
-	again   atomic.Int64 // how often a batch was computed again
+	again   atomic.Int64 // how often a batch was computed again without Winograd's filtering
 }
-
-// Again returns how often a plan of this pool's has computed a batch again without Winograd's filtering, as
-// something in it was not finite. All images of such a batch are rounded otherwise than in batches
-// where everything is finite.
-func (p *Pool) Again() int64 { return p.again.Load() }
 
 // runClosed is the value of Pool.joined when no helper may begin to work.
 const runClosed = -1

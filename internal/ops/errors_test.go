@@ -85,10 +85,10 @@ func TestOperatorsRejectWrongShapes(t *testing.T) {
 		{"dropout of negative probability", dropout(-0.1), "0 ≤ p < 1"},
 		{"dropout of probability NaN", dropout(math.NaN()), "0 ≤ p < 1"},
 		{"a layer of uneven shards", func() (*gorgonia.Node, error) {
-			return ops.NativeDense(kernels, node(3, 4), node(2, 4), node(2), false, 2)
+			return ops.NativeDense(kernels, node(3, 4), node(2, 4), node(2), false, 2, true)
 		}, "3 images in 2 shards"},
 		{"three shards", func() (*gorgonia.Node, error) {
-			return ops.NativeDense(kernels, node(3, 4), node(2, 4), node(2), false, 3)
+			return ops.NativeDense(kernels, node(3, 4), node(2, 4), node(2), false, 3, true)
 		}, "3 shards"},
 		{"the loss of uneven shards", func() (*gorgonia.Node, error) {
 			logits := node(3, 4)

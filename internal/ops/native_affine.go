@@ -24,6 +24,7 @@ type normalisedPlan interface {
 	NormaliseBefore(*kernel.BatchNorm) error
 	NormaliseBehind(*kernel.BatchNorm) error
 	Backward(dx, dw, db, dy, y, x, w []float32) error
+	BackwardNormalised(dx, dy, y, x, w []float32) error
 	Measure(*kernel.BatchNorm) error
 }
 
@@ -43,21 +44,22 @@ type affineLayer struct {
 // newAffineLayer makes the plan for a batch that lies in so many shards, and, where these are
 // several, that of one of them.
 func newAffineLayer[P affinePlan](kernels kernel.Engine, name string, batch, shards int,
-	newPlan func(batch int) (P, error)) (l affineLayer, plan P, err error) {
-	if plan, err = newPlan(batch); err != nil {
-		return l, plan, err
-	}
-	l = affineLayer{name: name, plan: plan}
+	newPlan func() (P, error), ofShares func(shares int) (whole, share P, err error)) (
+	l affineLayer, plan P, err error) {
+	l.name = name
 	if shards < 2 {
-		return l, plan, nil
+		plan, err = newPlan()
+		l.plan = plan
+		return l, plan, err
 	}
 	if batch%shards != 0 {
 		return l, plan, fmt.Errorf("%s: %d images in %d shards", name, batch, shards)
 	}
-	part, err := newPlan(batch / shards)
+	plan, part, err := ofShares(shards)
 	if err != nil {
 		return l, plan, err
 	}
+	l.plan = plan
 	l.shards, err = newShards(kernels, plan, part, shards)
 	return l, plan, err
 }
@@ -127,11 +129,14 @@ func (l affineLayer) apply(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 				}
 			}
 			return Gradient{
-				Of: all, ReadsOutput: readsOutput || n != nil, Reads: []int{0, 1},
+				Of: all, ReadsOutput: readsOutput || n != nil, Reads: []int{0, 1}, shards: l.shards,
 				Run: func(d [][]float32, dy, y []float32, in [][]float32) error {
 					var dw, db []float32
 					if d[1] != nil || b != nil && d[2] != nil {
 						dw, db = parameters(d)
+					}
+					if l.shards != nil && dw != nil {
+						return l.shards.together(d[0], dw, db, dy, y, in[0], in[1])
 					}
 					return together.Backward(d[0], dw, db, dy, y, in[0], in[1])
 				},

@@ -21,6 +21,8 @@ type BatchNormOptions struct {
 	Deferred, DeferredGradient bool
 	// Sync, unless nil, makes of the statistics those of a batch of which x is a part.
 	Sync kernel.BatchSync
+	// Shards, where they are several, are equal shares of the rows, each of which is summed by itself (Shards).
+	Shards int
 }
 
 // NativeBatchNorm applies y = clamp(γ·(x − μ)/√(σ² + ε) + β) to x, N×H×W×C or N×C, whose last dimension is that of
@@ -55,7 +57,7 @@ func newBatchNorm(kernels kernel.Engine, x *gorgonia.Node, options BatchNormOpti
 	channels := shape[shape.Dims()-1]
 	config := kernel.BatchNormConfig{
 		Rows: shape.TotalSize() / channels, Channels: channels, Epsilon: options.Epsilon, Batch: options.Batch,
-		Low: nan, High: nan, Sync: options.Sync,
+		Low: nan, High: nan, Sync: options.Sync, Shards: options.Shards,
 	}
 	if options.Clamped {
 		config.Low, config.High = options.Low, options.High
@@ -72,10 +74,17 @@ func newBatchNorm(kernels kernel.Engine, x *gorgonia.Node, options BatchNormOpti
 }
 
 func batchNormGradient(plan *kernel.BatchNorm, options BatchNormOptions) Gradient {
+	var shards *Shards
+	if options.Shards > 1 {
+		shards = &Shards{After: 1}
+	}
 	g := Gradient{
-		Of: []int{0, 1, 2}, Reads: []int{0, 1},
+		Of: []int{0, 1, 2}, Reads: []int{0, 1}, shards: shards,
 		// Backward without dx prepares the plan for who computes it.
 		Run: func(d [][]float32, dy, _ []float32, in [][]float32) error {
+			if shards != nil {
+				plan.SumTimes(shards.After)
+			}
 			return plan.Backward(d[0], d[1], d[2], dy, in[0], in[1])
 		},
 	}

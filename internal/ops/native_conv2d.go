@@ -68,9 +68,10 @@ func NativeConv2D(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv2DO
 		config.MaxPool = &window
 		name += "MaxPool2D"
 	}
-	l, plan, err := newAffineLayer(kernels, name, in[0], options.Shards, func(batch int) (conv2DPlan, error) {
-		config.Batch = batch
+	l, plan, err := newAffineLayer(kernels, name, in[0], options.Shards, func() (conv2DPlan, error) {
 		return newConv2DPlan(kernels, config, options)
+	}, func(shares int) (whole, share conv2DPlan, err error) {
+		return newConv2DPlans(kernels, config, options, shares)
 	})
 	if err != nil {
 		return nil, err
@@ -88,13 +89,26 @@ type conv2DPlan interface {
 }
 
 func newConv2DPlan(kernels kernel.Engine, config kernel.Conv2DConfig, options Conv2DOptions) (conv2DPlan, error) {
-	groups, down, across := max(1, options.Groups), max(1, options.DilationHeight), max(1, options.DilationWidth)
-	if groups == 1 && down == 1 && across == 1 {
-		return kernel.NewConv2D(kernels, config)
+	if grouped, ok := options.grouped(config); ok {
+		return kernel.NewGroupedConv2D(kernels, grouped)
 	}
-	return kernel.NewGroupedConv2D(kernels, kernel.GroupedConv2DConfig{
-		Conv2DConfig: config, Groups: groups, DilationHeight: down, DilationWidth: across,
-	})
+	return kernel.NewConv2D(kernels, config)
+}
+
+// newConv2DPlans returns those for a batch of equal shares and for one of them.
+func newConv2DPlans(kernels kernel.Engine, config kernel.Conv2DConfig, options Conv2DOptions, shares int) (
+	whole, share conv2DPlan, err error) {
+	if grouped, ok := options.grouped(config); ok {
+		return kernel.NewGroupedConv2DOfShares(kernels, grouped, shares)
+	}
+	return kernel.NewConv2DOfShares(kernels, config, shares)
+}
+
+// grouped returns what a convolution that has groups, or a dilated kernel, is.
+func (o Conv2DOptions) grouped(config kernel.Conv2DConfig) (kernel.GroupedConv2DConfig, bool) {
+	f := kernel.GroupedConv2DConfig{Conv2DConfig: config, Groups: max(1, o.Groups),
+		DilationHeight: max(1, o.DilationHeight), DilationWidth: max(1, o.DilationWidth)}
+	return f, f.Groups > 1 || f.DilationHeight > 1 || f.DilationWidth > 1
 }
 
 func (w Window) kernel() kernel.Window {

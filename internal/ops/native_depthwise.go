@@ -20,6 +20,10 @@ func (p depthwisePlan) BackwardInput(dx, dy, _, w []float32) error {
 	return p.Depthwise.BackwardInput(dx, dy, w)
 }
 
+func (p depthwisePlan) BackwardNormalised(dx, dy, _, x, w []float32) error {
+	return p.Depthwise.BackwardNormalised(dx, dy, x, w)
+}
+
 func (p depthwisePlan) Backward(dx, dw, db, dy, y, x, w []float32) error {
 	return p.Depthwise.Backward(dx, dw, db, dy, y, x, w)
 }
@@ -37,16 +41,18 @@ func NativeDepthwise(kernels kernel.Engine, x, w, b *gorgonia.Node, options Conv
 		return nil, fmt.Errorf("depthwise convolution: nothing is fused")
 	}
 	config := kernel.DepthwiseConfig{
-		Height: in[1], Width: in[2], Channels: in[3], KernelHeight: filters[0], KernelWidth: filters[1],
+		Batch: in[0], Height: in[1], Width: in[2], Channels: in[3], KernelHeight: filters[0], KernelWidth: filters[1],
 		StrideHeight: options.StrideHeight, StrideWidth: options.StrideWidth,
 		PaddingHeight: options.PaddingHeight, PaddingWidth: options.PaddingWidth,
 		ExtraHeight: options.ExtraHeight, ExtraWidth: options.ExtraWidth,
 		DilationHeight: max(1, options.DilationHeight), DilationWidth: max(1, options.DilationWidth),
 	}
-	l, plan, err := newAffineLayer(kernels, "Depthwise", in[0], options.Shards, func(batch int) (depthwisePlan, error) {
-		config.Batch = batch
+	l, plan, err := newAffineLayer(kernels, "Depthwise", in[0], options.Shards, func() (depthwisePlan, error) {
 		plan, err := kernel.NewDepthwise(kernels, config)
 		return depthwisePlan{plan}, err
+	}, func(shares int) (whole, share depthwisePlan, err error) {
+		whole.Depthwise, share.Depthwise, err = kernel.NewDepthwiseOfShares(kernels, config, shares)
+		return whole, share, err
 	})
 	if err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ func nativeConv2D(kernels kernel.Engine, options ops.Conv2DOptions) build {
 
 func nativeDense(kernels kernel.Engine, relu bool) build {
 	return func(in gorgonia.Nodes) (*gorgonia.Node, error) {
-		return ops.NativeDense(kernels, in[0], in[1], in[2], relu, 1)
+		return ops.NativeDense(kernels, in[0], in[1], in[2], relu, 1, true)
 	}
 }
 

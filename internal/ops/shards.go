@@ -42,25 +42,48 @@ func newShards(kernels kernel.Engine, whole, part affinePlan, count int) (*Shard
 	if s.bias, err = kernel.NewShardSum(kernels, count); err != nil {
 		return nil, err
 	}
-	if dense, ok := part.(*kernel.Dense); ok {
-		if err := whole.(*kernel.Dense).InShares(dense); err != nil {
-			return nil, err
-		}
-		if in, out := dense.Size(); in*out >= kernel.DenseTreeLeast {
-			s.tree, err = kernel.NewDenseTree(kernels, in, out, count)
-		}
-	}
 	return s, err
+}
+
+// sumInTree has the gradient of a dense layer's weights, if they are large, summed by a tree of its
+// own.
+func (s *Shards) sumInTree(kernels kernel.Engine) (err error) {
+	if in, out := s.part.(*kernel.Dense).Size(); in*out >= kernel.DenseTreeLeast {
+		s.tree, err = kernel.NewDenseTree(kernels, in, out, s.count)
+	}
+	return err
 }
 
 // backward computes the sums. db is nil where there is no bias.
 func (s *Shards) backward(dw, db, dy, y, x []float32) error {
+	return s.sum(dw, db, func(k int, dw, db []float32) error {
+		return s.part.BackwardParameters(dw, db,
+			share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count))
+	})
+}
+
+// together computes the sums, and, unless it is nil, the gradient of x, where normalisations are
+// next to the plans. It overwrites dy as they do.
+func (s *Shards) together(dx, dw, db, dy, y, x, w []float32) error {
+	part, whole := s.part.(normalisedPlan), s.whole.(normalisedPlan)
+	err := s.sum(dw, db, func(k int, dw, db []float32) error {
+		return part.Backward(nil, dw, db,
+			share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count), w)
+	})
+	if err != nil || dx == nil {
+		return err
+	}
+	return whole.BackwardNormalised(dx, dy, y, x, w)
+}
+
+// sum adds up what gradients computes of each shard.
+func (s *Shards) sum(dw, db []float32, gradients func(k int, dw, db []float32) error) error {
 	s.weight.Begin(dw, s.After)
 	s.bias.Begin(db, s.After)
 	defer s.weight.End()
 	defer s.bias.End()
 	for k := range s.count {
-		if err := s.shard(k, dw, db, dy, y, x); err != nil {
+		if err := s.shard(k, dw, db, gradients); err != nil {
 			return err
 		}
 	}
@@ -71,7 +94,7 @@ func (s *Shards) backward(dw, db, dy, y, x []float32) error {
 }
 
 // shard adds a shard's gradients.
-func (s *Shards) shard(k int, dw, db, dy, y, x []float32) error {
+func (s *Shards) shard(k int, dw, db []float32, gradients func(k int, dw, db []float32) error) error {
 	if conv, ok := s.part.(*kernel.Conv2D); ok {
 		if err := conv.Follow(s.whole.(*kernel.Conv2D), k); err != nil {
 			return err
@@ -88,8 +111,7 @@ func (s *Shards) shard(k int, dw, db, dy, y, x []float32) error {
 	if db != nil {
 		bias = s.bias.Next()
 	}
-	err := s.part.BackwardParameters(weight, bias,
-		share(dy, k, s.count), share(y, k, s.count), share(x, k, s.count))
+	err := gradients(k, weight, bias)
 	if err == nil && s.tree == nil {
 		err = s.weight.Add()
 	}
