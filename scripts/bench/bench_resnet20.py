@@ -103,13 +103,15 @@ def markdown(options, found, sides, test):
     import torch
     import torchvision
     images = found["pytorch"][0]["images"]
+    loads = [load for side in sides for load in side["load"]]
     lines = ["# ResNet-20 on CIFAR-10: accuracy and time of Slipway and of PyTorch",
              "<!-- made by scripts/bench/bench-resnet20; not by hand -->",
              "\n".join(machine.header(f"make bench-resnet20 PICTURES={options.data.name}") + [
                  f"- PyTorch {torch.__version__}, torchvision {torchvision.__version__}",
-                 f"- {options.threads} threads on each side",
-                 f"- each run's CPU: {', '.join(sorted({result['cpu'] for results in found.values() for result in results}))}",
-                 f"- load average before each run: {', '.join(str(load) for side in sides for load in side['load'])}"]),
+                 f"- {options.threads} thread{'s' if options.threads > 1 else ''} on each side",
+                 "- a seed's result is kept in docs/bench/resnet20/, and is of the commit before the one that added it (`git log`)",
+                 f"- each run's CPU: {', '.join(sorted({result['cpu'] for results in found.values() for result in results}))}"] +
+                ([f"- load average before each run: {', '.join(map(str, loads))}"] if loads else [])),
              f"{images[0]:,} training images and {images[1]:,} test images of 32×32 pixels, files in a folder for each class, which both sides "
              f"read once. The network is the zoo's `resnet20`; PyTorch's is built of its JSON. The recipe: flipped and cropped with a padding of "
              f"{CROP} anew in each epoch, normalised by channel, batches of {BATCH}, SGD with momentum {MOMENTUM:g} and weight decay {DECAY:g} of all "
