@@ -37,10 +37,9 @@ func (t *Trainer) joined(ctx context.Context, images feed) (int, error) {
 		key.from = t.features.cut
 	}
 	p, err := t.programOf(key)
-	if err != nil {
-		return 0, err
-	}
-	if s.single = p.shards == nil; s.single {
+	if s.single = err != nil || p.shards == nil; s.single {
+		// A plan may be too large for the images of all shards, and not for those of one: what else
+		// is wrong is so of a shard's program, too.
 		delete(t.programs, key)
 		return 1, nil
 	}

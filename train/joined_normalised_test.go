@@ -207,3 +207,20 @@ func TestARankThatFailsBeforeJoinedNormalisations(t *testing.T) {
 		t.Errorf("%d ranks failed, after steps %v", own, steps)
 	}
 }
+
+// Shards whose images are together too many for a layer's plan go by themselves, as they do on ranks
+// that have one each.
+func TestShardsThatAreTooLargeTogether(t *testing.T) {
+	network, err := builder.New("large", builder.Shape{3, 256, 256}, builder.Flatten{},
+		builder.Dense{Units: 10}, builder.BatchNorm{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, set := Config{BatchSize: 176, Seed: 5}, coloured(t, 176, 256, 256)
+	got, joined := epochOf(t, network, set, config, false)
+	want, _ := epochOf(t, network, set, config, true)
+	if len(joined) > 0 {
+		t.Errorf("shards were joined by %v", joined)
+	}
+	equalWeights(t, got.Weights, want.Weights)
+}
