@@ -181,6 +181,9 @@ mpi-test: ## train and measure on several processes under the launchers of pip's
 	@scripts/setup-mpi
 	SLIPWAY_MPI_TESTS=$(MPI_TESTS) go test -count=1 -v ./internal/mpi ./internal/command/train ./internal/command/doctor -run 'MPI|Ranks|Sums|Silent|WrongLibrary|Launched|Libraries'
 
+bench-ranks: ## time two ranks on this machine beside two processes that know nothing of each other (minutes, on a quiet machine)
+	scripts/mpi/bench-ranks $(BENCH_FLAGS)
+
 kill-ranks: ## kill a rank at random moments, fifty times under each launcher, and resume: one digest (ten minutes, on busy cores forty)
 	@scripts/mpi/kill-ranks
 
